@@ -1,0 +1,48 @@
+VENV   := .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+
+.PHONY: demo test test-all check fix setup bench docs wheel shape clean
+
+demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
+	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
+
+test: $(VENV)/ready-dev            ## the test set that CI runs
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/ready-dev        ## also the slow tests
+	$(BIN)/python -m pytest -m "not gpu and not network"
+
+check: $(VENV)/ready-dev           ## lint, format, types, import order
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/ready-dev           ## everything for development
+
+bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+wheel: $(VENV)/ready-dev           ## build the wheel and check that it installs one name
+	rm -rf dist && $(BIN)/python -m build --wheel && $(BIN)/check-wheel-contents dist/*.whl
+
+shape: $(VENV)/ready-dev           ## the longest functions and files, for people to judge
+	$(BIN)/python -m tests.shape
+
+clean:
+	rm -rf $(VENV) .harness runs dist
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(VENV)/ready $@

@@ -1,0 +1,117 @@
+"""What the reader of a verdict should know before trusting it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from harness.gate import SMALL_SAMPLE
+from harness.prepare import Prepared
+from harness.types import Caveat, Comparison, HygieneCount, HygieneFlag, Interval, Plan
+
+FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
+
+_FLAG_WORDS: dict[HygieneFlag, str] = {
+    "prompt_leak_sentence": "contain a whole sentence of the system prompt",
+    "prompt_leak_words": "contain eight consecutive words of the system prompt",
+    "empty": "are empty",
+    "cut_off": "were cut off at the token limit",
+    "repetition_loop": "repeat themselves in a loop",
+    "special_tokens": "contain stray special tokens",
+}
+
+
+def find_caveats(
+    plan: Plan,
+    models: Mapping[str, Prepared],
+    comparisons: Iterable[Comparison],
+    hygiene: Iterable[HygieneCount],
+) -> Iterator[Caveat]:
+    """All caveats of a run, the gravest first."""
+    yield from _teachers_who_grade(plan, models)
+    yield from _narrowed(plan)
+    yield from _dirty_answers(hygiene)
+    for comparison in comparisons:
+        yield from _of_comparison(comparison)
+
+
+def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    for name, prepared in models.items():
+        for teacher in dict.fromkeys(teacher.name for teacher in prepared.teachers):
+            graded = [metric for metric, card in plan.judges.items() if card.name == teacher]
+            if graded:
+                yield Caveat(
+                    code="teacher_grades",
+                    text=f"'{teacher}' chose the training pairs of '{name}' and also judges "
+                    f"{', '.join(graded)} here. A gain there may be what the judge likes, "
+                    "not what is better.",
+                )
+
+
+def _narrowed(plan: Plan) -> Iterator[Caveat]:
+    if plan.limit is not None:
+        yield Caveat(
+            code="limited",
+            text=f"Only the first {plan.limit} items of each data set were used (--limit). "
+            "This is a trial run, not the planned evaluation.",
+        )
+    for task in plan.tasks:
+        if task.n_items < SMALL_SAMPLE:
+            yield Caveat(
+                code="small_sample",
+                text=f"'{task.name}' has {task.n_items} items. Below {SMALL_SAMPLE} a pass also "
+                "needs a bound that holds at every sample size.",
+            )
+
+
+def _dirty_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
+    for count in hygiene:
+        for flag, n in count.counts.items():
+            if n and (flag == "empty" or n > FLAGGED_SHARE * count.n):
+                yield Caveat(
+                    code=flag,
+                    text=f"{n} of {count.n} answers of '{count.model}' on '{count.task}' "
+                    f"{_FLAG_WORDS[flag]}.",
+                )
+
+
+def _of_comparison(comparison: Comparison) -> Iterator[Caveat]:
+    metric, candidate = comparison.metric, comparison.candidate
+    unflagged = comparison.unflagged
+    if unflagged is not None and _side(unflagged, comparison.null) != _side(
+        comparison.difference, comparison.null
+    ):
+        yield Caveat(
+            code="flags_matter",
+            text=f"{metric}: without the items on which an answer was flagged, the difference "
+            f"of '{candidate}' reads otherwise "
+            f"({unflagged.estimate:+.3f} instead of {comparison.difference.estimate:+.3f}).",
+        )
+    if comparison.n_missing:
+        yield Caveat(
+            code="unscored",
+            text=f"{metric}: {comparison.n_missing} of {comparison.n + comparison.n_missing} items "
+            f"have no score for '{candidate}' and its baseline; the gate takes them at their worst.",
+        )
+    for flag in comparison.flags:
+        if flag.startswith("saturated:"):
+            yield Caveat(
+                code="saturated",
+                text=f"{metric}: more than 60 % of the scores of '{flag.partition(':')[2]}' are in "
+                "the top tenth of the scale; differences among good answers cannot show.",
+            )
+    detail = comparison.pairwise
+    if detail is not None and detail.single_order:
+        yield Caveat(
+            code="single_order",
+            text=f"{metric}: every pair was shown in one order only, so a preference for the "
+            "first or second place cannot be told from a preference for a model.",
+        )
+    if detail is not None and detail.position_p is not None and detail.position_p < 0.05:
+        yield Caveat(
+            code="position_effect",
+            text=f"{metric}: the judge's verdict depends on the order of the answers "
+            f"(p = {detail.position_p:.3g}).",
+        )
+
+
+def _side(interval: Interval, null: float) -> int:
+    """1 above the null value, -1 below it, 0 where the interval holds it."""
+    return int(interval.low > null) - int(interval.high < null)

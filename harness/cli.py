@@ -1,0 +1,314 @@
+"""The command line: options in, exit codes out. Each command is a few lines over one function.
+
+Exit codes: 0 gate passed (or no gate), 1 gate failed, 2 wrong usage or input, 3 inconclusive,
+4 infrastructure, 130 interrupted. Never 0 when something was left undone.
+"""
+
+import errno
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+import typer.exceptions
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.types import RunResult
+
+app = typer.Typer(
+    name="harness",
+    help="Is this checkpoint better, and is it safe to ship?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+INFRASTRUCTURE = 4
+INTERRUPTED = 130
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Format(StrEnum):
+    """How a command tells its outcome."""
+
+    text = "text"
+    json = "json"
+
+
+SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder, with its results.json.")]
+Models = Annotated[
+    str,
+    typer.Option(
+        envvar="HARNESS_MODELS",
+        help="Models by name: baseline first, candidate last.",
+        metavar="A,B",
+    ),
+]
+ProfileName = Annotated[
+    str,
+    typer.Option(envvar="HARNESS_PROFILE", help="What the names of models, judges and data mean."),
+]
+JudgeName = Annotated[
+    str | None,
+    typer.Option(envvar="HARNESS_JUDGE", help="One judge of the profile for all metrics."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(envvar="HARNESS_LIMIT", min=1, help="Only the first N items: a trial run."),
+]
+Seed = Annotated[
+    int | None, typer.Option(envvar="HARNESS_SEED", help="Instead of the suite's sampling seed.")
+]
+StoreFolder = Annotated[
+    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
+OutputFormat = Annotated[
+    Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
+]
+
+STORE = Path(".harness")
+OUT = Path("runs")
+
+
+@app.command()
+def run(
+    suite: SuiteArgument,
+    models: Models,
+    profile: ProfileName = "tiny",
+    judge: JudgeName = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Train what is missing, answer, judge, compare, decide, and write the report."""
+    from harness.plan import load_request
+    from harness.progress import show_progress
+    from harness.run import run_suite
+
+    request = load_request(suite, profile, split_names(models), limit=limit, seed=seed, judge=judge)
+    with show_progress() as progress:
+        result, folder = run_suite(request, workspace=store, out=out, progress=progress)
+    _tell(result, folder, output)
+    raise typer.Exit(exit_code(result))
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument,
+    models: Models,
+    profile: ProfileName = "tiny",
+    judge: JudgeName = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Say what a run would do, and what its number of items can show; do nothing."""
+    from harness.forecast import forecast_run, print_forecast
+    from harness.plan import load_request
+
+    request = load_request(suite, profile, split_names(models), limit=limit, seed=seed, judge=judge)
+    forecast = forecast_run(request, store)
+    if output is Format.json:
+        _print_json(forecast.model_dump(mode="json"))
+    else:
+        print_forecast(forecast)
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    profile: ProfileName = "tiny",
+    store: StoreFolder = STORE,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the checkpoint, instead of the store.")
+    ] = None,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Make one checkpoint, with the parents and pairs it needs."""
+    from harness.prepare import train_recipe
+    from harness.progress import show_progress
+
+    with show_progress() as progress:
+        made = train_recipe(recipe, profile, workspace=store, out=out, progress=progress)
+    _tell_made(made.directory, made.summary, output)
+
+
+@app.command()
+def pairs(
+    recipe: RecipeArgument,
+    profile: ProfileName = "tiny",
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Make preference pairs, judged in both orders or gold against the model's own answer."""
+    from harness.prepare import build_pairs
+    from harness.progress import show_progress
+
+    with show_progress() as progress:
+        made = build_pairs(recipe, profile, workspace=store, progress=progress)
+    _tell_made(made.directory, made.summary, output)
+
+
+@app.command()
+def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
+    """Render a run's reports again from its results.json."""
+    from reports.results_json import load_result
+    from reports.write import write_reports
+
+    result = load_result(run)
+    write_reports(result, run)
+    _tell(result, run, output)
+
+
+@app.command()
+def validate(
+    suite: SuiteArgument,
+    profile: ProfileName = "tiny",
+    output: OutputFormat = Format.text,
+) -> None:
+    """Check a suite, its prompts and its data, and say what it holds."""
+    from harness.forecast import describe_suite
+
+    described = describe_suite(suite, profile)
+    if output is Format.json:
+        _print_json(described)
+    else:
+        for key, value in described.items():
+            typer.echo(f"{key}: {value}")
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Argument(help="suite, profile, recipe or results.")] = "suite",
+) -> None:
+    """Print a JSON Schema, for editors and for readers of results.json."""
+    from harness.schemas import json_schema
+
+    _print_json(json_schema(of))
+
+
+@app.command()
+def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> None:
+    """Check this machine: packages, accelerator, data folder, and whether the store can be written."""
+    from harness.doctor import examine
+
+    findings = examine(store)
+    if output is Format.json:
+        _print_json([finding._asdict() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(INFRASTRUCTURE)
+
+
+def main() -> NoReturn:
+    """Run the command line; every ending has its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    with _explained_errors():
+        sys.exit(app(standalone_mode=False))
+
+
+def exit_code(result: "RunResult") -> int:
+    """0 passed or nothing to decide, 1 failed, 3 inconclusive, 4 too much unscored."""
+    from harness.results import too_many_unscored
+
+    if result.decision is None:
+        return 0
+    if too_many_unscored(result):
+        return INFRASTRUCTURE
+    return EXIT_CODES[result.decision.verdict]
+
+
+def split_names(models: str) -> list[str]:
+    """The names in `a,b`."""
+    return [name.strip() for name in models.split(",") if name.strip()]
+
+
+# --- telling ---------------------------------------------------------------------------------
+
+
+def _tell(result: "RunResult", folder: Path, output: Format) -> None:
+    if output is Format.json:
+        _print_json({"folder": str(folder), "exit_code": exit_code(result)} | _essence(result))
+        return
+    from rich.console import Console
+
+    from reports.terminal import print_summary
+
+    print_summary(result, Console(), report=folder / "report.html")
+
+
+def _essence(result: "RunResult") -> dict[str, Any]:
+    decision = result.decision
+    return {
+        "run_id": result.run_id,
+        "verdict": decision.verdict if decision else None,
+        "sentence": decision.sentence if decision else None,
+        "claims": [claim.model_dump(mode="json") for claim in decision.claims] if decision else [],
+    }
+
+
+def _tell_made(directory: str, summary: dict[str, str], output: Format) -> None:
+    if output is Format.json:
+        _print_json({"path": directory} | summary)
+        return
+    for key, value in summary.items():
+        typer.echo(f"{key}: {value}")
+    typer.echo(directory)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# --- endings ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _explained_errors() -> Iterator[None]:
+    try:
+        yield
+    except HarnessError as error:
+        _end(str(error), error.exit_code)
+    except typer.exceptions.TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # the vendored click's, which has no types
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _end("interrupted; what was done is kept, and the same command goes on from there.", 130)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            _end(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run again.", 4)
+        _end_with_traceback()
+    except Exception:  # noqa: BLE001 - an unforeseen error must not end like a failed gate (1)
+        _end_with_traceback()
+
+
+def _end(message: str, code: int) -> NoReturn:
+    typer.echo(f"harness: {message}", err=True)
+    sys.exit(code)
+
+
+def _end_with_traceback() -> NoReturn:
+    traceback.print_exc()
+    _end("this should not happen; please report it with the lines above.", INFRASTRUCTURE)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,262 @@
+"""Comparisons: candidate against baseline, item by item, one per column."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.score import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.stats import (
+    MeanDifference,
+    Vector,
+    count_pairs,
+    design_effect,
+    fill_missing,
+    mcnemar_midp,
+    mean_difference,
+    minimum_detectable_effect,
+    signflip_test,
+    tango_interval,
+    wilcoxon_test,
+)
+from harness.types import Comparison, Interval, PairwiseDetail, TestResult
+
+CEILING_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """What one comparison is computed from; vectors are in the order of the items.
+
+    `d` is the candidate's score less the baseline's (for preferences: the win score less 0.5),
+    NaN where it is missing; `least` and `greatest` bound it there. `candidate_scores` and their
+    bounds serve claims about the candidate alone.
+    """
+
+    metric: str
+    kind: Literal["points", "share", "preference"]
+    baseline: str
+    candidate: str
+    sample_ids: tuple[str, ...]
+    clusters: Clusters
+    d: Vector
+    least: Vector
+    greatest: Vector
+    bounds: tuple[float, float]
+    baseline_scores: Vector
+    candidate_scores: Vector
+    score_bounds: tuple[float, float]
+    null: float
+
+    @property
+    def missing(self) -> int:
+        """Items without a difference."""
+        return int(np.isnan(self.d).sum())
+
+
+def pair_scores(column: ScoreColumn, baseline: str, candidate: str) -> PairedScores:
+    """The differences of one column, for one pair of models."""
+    if isinstance(column, PreferenceColumn):
+        return _pair_preferences(column)
+    return _pair_grades(column, baseline, candidate)
+
+
+def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: set[str]) -> Comparison:
+    """The paired comparison with its test, its sensitivity to gaps and to flagged answers.
+
+    Raises:
+        ValueError: not a single item has a difference.
+    """
+    observed = ~np.isnan(pair.d)
+    clusters = _at(pair.clusters, observed)
+    d = pair.d[observed]
+    found = mean_difference(d, clusters=clusters, bounds=pair.bounds)
+    return Comparison(
+        metric=pair.metric,
+        baseline=pair.baseline,
+        candidate=pair.candidate,
+        n=found.n,
+        n_missing=pair.missing,
+        n_clusters=None if clusters is None else found.n_clusters,
+        null=pair.null,
+        difference=_interval(pair, observed),
+        se=found.se if np.isfinite(found.se) else 0.0,
+        baseline_mean=float(pair.baseline_scores[observed].mean()),
+        candidate_mean=float(pair.candidate_scores[observed].mean()),
+        test=_main_test(pair, observed),
+        secondary=_secondary_tests(pair, d),
+        effect_size=found.d_z if np.isfinite(found.d_z) else None,
+        dominance=found.dominance,
+        minimum_detectable=_minimum_detectable(d, clusters, found),
+        adverse=_filled_interval(pair, adverse=True),
+        favourable=_filled_interval(pair, adverse=False),
+        unflagged=_unflagged(pair, observed, flagged),
+        n_unflagged=int((observed & _clean(pair, flagged)).sum()),
+        pairwise=_detail(column) if isinstance(column, PreferenceColumn) else None,
+        flags=tuple(_flags(pair, column, found)),
+    )
+
+
+# --- pairing ---------------------------------------------------------------------------------
+
+
+def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedScores:
+    old, new = column.scores[baseline], column.scores[candidate]
+    return PairedScores(
+        metric=column.metric,
+        kind=column.kind,
+        baseline=baseline,
+        candidate=candidate,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        d=new - old,
+        least=np.where(np.isnan(new), column.low, new) - np.where(np.isnan(old), column.high, old),
+        greatest=np.where(np.isnan(new), column.high, new)
+        - np.where(np.isnan(old), column.low, old),
+        bounds=(column.low - column.high, column.high - column.low),
+        baseline_scores=old,
+        candidate_scores=new,
+        score_bounds=(column.low, column.high),
+        null=0.0,
+    )
+
+
+def _pair_preferences(column: PreferenceColumn) -> PairedScores:
+    orders = np.array([column.by_order[order] for order in column.orders])
+    wins = orders.mean(axis=0)
+    return PairedScores(
+        metric=column.metric,
+        kind="preference",
+        baseline=column.baseline,
+        candidate=column.candidate,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        d=wins - 0.5,
+        least=np.where(np.isnan(orders), 0.0, orders).mean(axis=0) - 0.5,
+        greatest=np.where(np.isnan(orders), 1.0, orders).mean(axis=0) - 0.5,
+        bounds=(-0.5, 0.5),
+        baseline_scores=1 - wins,
+        candidate_scores=wins,
+        score_bounds=(0.0, 1.0),
+        null=0.5,
+    )
+
+
+def _at(clusters: Clusters, chosen: "np.ndarray[tuple[int], np.dtype[np.bool]]") -> Clusters:
+    return None if clusters is None else clusters[chosen]
+
+
+# --- parts of a comparison -------------------------------------------------------------------
+
+
+def _interval(pair: PairedScores, chosen: "np.ndarray[tuple[int], np.dtype[np.bool]]") -> Interval:
+    """The difference with its 95 % interval, on the metric's own scale."""
+    found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
+    low, high = found.ci_low, found.ci_high
+    if pair.kind == "share" and pair.clusters is None:
+        counts = count_pairs(pair.baseline_scores[chosen], pair.candidate_scores[chosen])
+        low, high = tango_interval(counts)
+    low, high = max(low, pair.bounds[0]), min(high, pair.bounds[1])
+    return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
+
+
+def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
+    if not pair.missing:
+        return None
+    filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)
+    d = filled.adverse if adverse else filled.favourable
+    found = mean_difference(d, clusters=pair.clusters, bounds=pair.bounds)
+    low, high = max(found.ci_low, pair.bounds[0]), min(found.ci_high, pair.bounds[1])
+    return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
+
+
+def _unflagged(
+    pair: PairedScores,
+    observed: "np.ndarray[tuple[int], np.dtype[np.bool]]",
+    flagged: set[str],
+) -> Interval | None:
+    clean = observed & _clean(pair, flagged)
+    if clean.all() or not clean.any():
+        return None
+    return _interval(pair, clean)
+
+
+def _clean(pair: PairedScores, flagged: set[str]) -> "np.ndarray[tuple[int], np.dtype[np.bool]]":
+    return np.array([sample_id not in flagged for sample_id in pair.sample_ids])
+
+
+def _main_test(
+    pair: PairedScores, observed: "np.ndarray[tuple[int], np.dtype[np.bool]]"
+) -> TestResult:
+    clusters = _at(pair.clusters, observed)
+    if pair.kind == "share" and clusters is None:
+        counts = count_pairs(pair.baseline_scores[observed], pair.candidate_scores[observed])
+        p_value = mcnemar_midp(counts.candidate_only, counts.baseline_only)
+        return TestResult(name="McNemar mid-p", p_value=p_value)
+    test = signflip_test(pair.d[observed], clusters=clusters)
+    how = "exact" if test.method == "exact" else f"{test.resamples:,} resamples"
+    unit = "" if clusters is None else ", whole clusters"
+    return TestResult(name=f"paired sign-flip ({how}{unit})", p_value=test.p_value)
+
+
+def _secondary_tests(pair: PairedScores, d: Vector) -> tuple[TestResult, ...]:
+    """Wilcoxon asks another question (symmetry about zero); it never decides a gate."""
+    if pair.kind != "points" or pair.clusters is not None or not d.any():
+        return ()
+    test = wilcoxon_test(d)
+    return (TestResult(name=f"Wilcoxon-Pratt ({test.method}), symmetry", p_value=test.p_value),)
+
+
+def _minimum_detectable(d: Vector, clusters: Clusters, found: MeanDifference) -> float | None:
+    if found.degenerate or found.n < 3:
+        return None
+    effective = found.n if clusters is None else found.n / design_effect(d, clusters=clusters)
+    if effective <= 1:
+        return None
+    return minimum_detectable_effect(float(d.std(ddof=1)), effective)
+
+
+def _detail(column: PreferenceColumn) -> PairwiseDetail:
+    scores = np.array([column.by_order[order] for order in column.orders])
+    judged = ~np.isnan(scores).any(axis=0)
+    means = scores[:, judged].mean(axis=0)
+    single = len(column.orders) == 1
+    shown_first = _first_shown_scores(column)
+    effect = position_p = consistency = None
+    if not single:
+        ahead, behind = column.by_order["candidate_first"], column.by_order["baseline_first"]
+        u = (ahead - behind)[judged]
+        found = mean_difference(u, clusters=_at(column.clusters, judged), bounds=(-1.0, 1.0))
+        effect = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
+        position_p = signflip_test(u, clusters=_at(column.clusters, judged)).p_value
+        consistency = float((u == 0).mean())
+    return PairwiseDetail(
+        wins=int((means > 0.5).sum()),
+        ties=int((means == 0.5).sum()),
+        losses=int((means < 0.5).sum()),
+        first_share=float(shown_first.mean()),
+        position_effect=effect,
+        position_p=position_p,
+        consistency=consistency,
+        single_order=single,
+    )
+
+
+def _first_shown_scores(column: PreferenceColumn) -> Vector:
+    """1 where the first-shown answer won, 0.5 for ties, over all verdicts that were read."""
+    ahead = column.by_order["candidate_first"]
+    behind = 1 - column.by_order["baseline_first"]
+    scores: Vector = np.concatenate([ahead, behind])
+    return scores[~np.isnan(scores)]
+
+
+def _flags(pair: PairedScores, column: ScoreColumn, found: MeanDifference) -> Iterable[str]:
+    if found.degenerate:
+        yield "degenerate"
+    if isinstance(column, GradeColumn) and column.kind == "points":
+        top = column.high - 0.1 * (column.high - column.low)
+        for model in (pair.baseline, pair.candidate):
+            values = column.scores[model]
+            if float((values[~np.isnan(values)] >= top).mean()) > CEILING_SHARE:
+                yield f"saturated:{model}"

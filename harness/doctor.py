@@ -1,0 +1,79 @@
+"""What this machine has, and what would stop a run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import HarnessError
+from harness.samples import cache_dir
+from harness.store import make_writable
+
+NEEDED = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "bitsandbytes",
+    "datasets",
+    "langchain-openai",
+    "rouge-score",
+    "scipy",
+    "rich",
+)
+
+
+class Finding(NamedTuple):
+    """One thing looked at; what is not `ok` would stop a run."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def examine(store: Path) -> list[Finding]:
+    """Everything that a run depends on."""
+    return [
+        Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        *(_package(name) for name in NEEDED),
+        _accelerator(),
+        _store(store),
+        *_data_folders(),
+    ]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed; `pip install alignment-harness` brings it")
+
+
+def _accelerator() -> Finding:
+    try:
+        import torch
+    except ImportError:
+        return Finding("accelerator", True, "unknown without torch")
+    if not torch.cuda.is_available():
+        return Finding("accelerator", True, f"none; {os.cpu_count()} CPU cores")
+    properties = torch.cuda.get_device_properties(0)
+    memory = f"{properties.total_memory / 2**30:.0f} GiB"
+    return Finding("accelerator", True, f"{properties.name}, {memory}")
+
+
+def _store(store: Path) -> Finding:
+    try:
+        make_writable(store)
+    except HarnessError as error:
+        return Finding("store", False, str(error))
+    return Finding("store", True, f"{store} can be written")
+
+
+def _data_folders() -> Iterator[Finding]:
+    given = os.environ.get("HARNESS_DATA_DIR")
+    if given is not None:
+        there = Path(given).is_dir()
+        yield Finding("HARNESS_DATA_DIR", there, given if there else f"{given} is no folder")
+    yield Finding("cache", True, str(cache_dir()))

@@ -1,0 +1,200 @@
+"""Answers: from a local checkpoint, in batches that never change, or from a recorded file."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import HarnessError, did_you_mean
+from harness.hygiene import system_of_rendered_prompt
+from harness.models import LocalModel, Prompt, make_prompt
+from harness.progress import Progress
+from harness.provenance import content_hash
+from harness.samples import Row, Table, load_rows, text_of
+from harness.store import Store
+from harness.suite import Generation, RecordedAnswers
+from harness.types import Response, Sample, Task
+
+GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
+BATCH_SIZE = 32
+
+Responses = dict[str, Response]  # by sample id
+
+
+class RecordedModel(NamedTuple):
+    """A model whose answers were recorded earlier."""
+
+    name: str
+    recorded: RecordedAnswers
+    root: Path
+
+
+class CheckpointModel:
+    """A model on this machine, loaded when the first answer is missing."""
+
+    def __init__(
+        self, name: str, source: str | Path, fingerprint: str, revision: str | None = None
+    ):
+        self.name = name
+        self.fingerprint = fingerprint
+        self._source = source
+        self._revision = revision
+
+    @cached_property
+    def local(self) -> LocalModel:
+        """The loaded weights."""
+        return LocalModel.load(self._source, revision=self._revision)
+
+
+Model = RecordedModel | CheckpointModel
+
+
+def generate_responses(task: Task, model: Model, store: Store, progress: Progress) -> Responses:
+    """The model's response to every sample of the task, asked only where the store has none.
+
+    Raises:
+        HarnessError: recorded answers do not cover the items.
+    """
+    match model:
+        case RecordedModel():
+            return read_responses(task, model)
+        case CheckpointModel():
+            return _ask_model(task, model, store, progress)
+
+
+# --- asking ----------------------------------------------------------------------------------
+
+
+def _ask_model(task: Task, model: CheckpointModel, store: Store, progress: Progress) -> Responses:
+    keys = [_response_key(sample, task, model.fingerprint) for sample in task.samples]
+    found = store.get("response", keys, Response)
+    if len(found) < len(keys):
+        stage = f"{model.name} answers {task.name}"
+        for batch in _fixed_batches(task, model):
+            missing = [i for i in batch if keys[i] not in found]
+            if missing:
+                fresh = _ask_batch([task.samples[i] for i in missing], task, model)
+                answered = {keys[i]: response for i, response in zip(missing, fresh, strict=True)}
+                store.put("response", answered)
+                found.update(answered)
+            progress.advance(stage, len(found), len(keys))
+    return {
+        sample.id: found[key].model_copy(update={"sample_id": sample.id, "model": model.name})
+        for sample, key in zip(task.samples, keys, strict=True)
+    }
+
+
+def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
+    """Batches of samples of like length.
+
+    They are cut from all samples, stored or not: a resumed run then computes the same batches
+    as an undisturbed one, and so the same floating-point numbers.
+    """
+    lengths = model.local.prompt_lengths([_prompt(sample, task) for sample in task.samples])
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    for start in range(0, len(order), BATCH_SIZE):
+        yield order[start : start + BATCH_SIZE]
+
+
+def _ask_batch(samples: Sequence[Sample], task: Task, model: CheckpointModel) -> list[Response]:
+    answers = model.local.answer(
+        [_prompt(sample, task) for sample in samples],
+        task.generation,
+        seeds=[_item_seed(task.generation, sample) for sample in samples],
+    )
+    return [
+        Response(
+            sample_id=sample.id,
+            model=model.name,
+            text=answer.text,
+            finish=answer.finish,
+            n_tokens=answer.n_tokens,
+            reason=answer.reason,
+        )
+        for sample, answer in zip(samples, answers, strict=True)
+    ]
+
+
+def _prompt(sample: Sample, task: Task) -> Prompt:
+    return make_prompt(task.system, sample.input)
+
+
+def _item_seed(generation: Generation, sample: Sample) -> int:
+    return int(content_hash(generation.seed, sample.id)[:12], 16)
+
+
+def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
+    decoding = task.generation.model_dump(exclude={"system", "seed"})
+    greedy = task.generation.temperature == 0
+    seed = None if greedy else _item_seed(task.generation, sample)
+    return content_hash(GENERATOR_VERSION, fingerprint, task.system, sample.input, decoding, seed)
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def read_responses(task: Task, model: RecordedModel) -> Responses:
+    """The recorded responses to the task's samples.
+
+    Raises:
+        HarnessError: a column is missing, an item has no answer, or has two.
+    """
+    table = load_rows(model.recorded, model.root)
+    fields = model.recorded.fields
+    _check_answer_fields(table, fields, model)
+    rows = _rows_by_join(table, model)
+    return {s.id: _recorded_response(s, rows, table, model) for s in task.samples}
+
+
+def recorded_fingerprint(model: RecordedModel) -> str:
+    """Changes with the file's content or with what is read from it."""
+    table = load_rows(model.recorded, model.root)
+    return content_hash(table.sha256, model.recorded.fields, model.recorded.where)
+
+
+def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:
+    known = {"id", "input", "response", "prompt"}
+    for field, column in fields.items():
+        if field not in known:
+            raise HarnessError(
+                f"model '{model.name}': field '{field}' is unknown. {did_you_mean(field, known)}"
+            )
+        table.column(column, f"{field} of model '{model.name}'")
+    needed = {"response"} | ({model.recorded.join} - {"row"})
+    for field in sorted(needed - fields.keys()):
+        raise HarnessError(f"model '{model.name}': 'fields' must name the column of '{field}'.")
+
+
+def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
+    join = model.recorded.join
+    if join == "row":
+        return {str(number): row for number, row in enumerate(table.rows)}
+    rows: dict[str, Row] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
+        key = text_of(row[model.recorded.fields[join]])
+        if key in rows:
+            raise HarnessError(f"{table.origin}:{line}: a second answer with the same {join}.")
+        rows[key] = row
+    return rows
+
+
+def _recorded_response(
+    sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
+) -> Response:
+    key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
+    if key not in rows:
+        raise HarnessError(
+            f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "
+            f"(joined by {model.recorded.join}). Models are compared only on the same items."
+        )
+    fields = model.recorded.fields
+    value = rows[key].get(fields["response"])
+    prompt = text_of(rows[key].get(fields["prompt"])) if "prompt" in fields else ""
+    return Response(
+        sample_id=sample.id,
+        model=model.name,
+        text=None if value is None else text_of(value).encode("utf-8", "replace").decode(),
+        finish="failed" if value is None else "recorded",
+        reason="the record holds no answer" if value is None else None,
+        system=system_of_rendered_prompt(prompt),
+    )

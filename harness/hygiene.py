@@ -1,0 +1,91 @@
+"""What is wrong with an answer before anyone judges it: stated rules, pure functions.
+
+The flags are counted per model, shown in every report, and every comparison is repeated
+without the items that carry one. They never change a score.
+"""
+
+import re
+
+from harness.types import HygieneFlag, Response
+
+LEAK_WORDS = 8  # so many consecutive words of the system prompt are a leak
+LEAK_SENTENCE_WORDS = 10  # shorter sentences may be said by chance; LEAK_WORDS catches those
+LOOP_REPEATS = 4  # a phrase said so many times in a row is a loop ...
+LOOP_WORDS = 12  # ... when the repetition is at least this long
+SENTENCE_REPEATS = 3  # or a sentence of five words or more said this often
+
+_SPECIAL = re.compile(
+    r"<\|[^|<>\s]{1,40}\|>|</?(?:s|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+)
+_CHATML_SYSTEM = re.compile(r"<\|im_start\|>system\n(.*?)<\|im_end\|>", re.DOTALL)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with the straight or the curly apostrophe
+
+
+def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
+    """The flags of one answer; `system` is the system prompt that its model was given."""
+    text = response.text or ""
+    flags: list[HygieneFlag] = []
+    if not text.strip():
+        flags.append("empty")
+    if response.finish == "length":
+        flags.append("cut_off")
+    if system and leaks_sentence(text, system):
+        flags.append("prompt_leak_sentence")
+    if system and leaks_words(text, system):
+        flags.append("prompt_leak_words")
+    if is_loop(text):
+        flags.append("repetition_loop")
+    if _SPECIAL.search(text):
+        flags.append("special_tokens")
+    return tuple(flags)
+
+
+def system_of_rendered_prompt(prompt: str) -> str | None:
+    """The system message inside a prompt that was rendered as ChatML."""
+    found = _CHATML_SYSTEM.search(prompt)
+    return found.group(1) if found else None
+
+
+def leaks_sentence(text: str, system: str) -> bool:
+    """Whether a whole sentence (ten words or more) of the system prompt stands in the text."""
+    flat = _flat(text)
+    sentences = (_flat(sentence) for sentence in _SENTENCE.split(system))
+    return any(len(s.split()) >= LEAK_SENTENCE_WORDS and s in flat for s in sentences)
+
+
+def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
+    """Whether `n` consecutive words of the system prompt stand in the text."""
+    source, words = _words(system), _words(text)
+    windows = {tuple(source[i : i + n]) for i in range(len(source) - n + 1)}
+    return any(tuple(words[i : i + n]) in windows for i in range(len(words) - n + 1))
+
+
+def is_loop(text: str) -> bool:
+    """Whether the text says the same again and again."""
+    sentences = [_flat(s) for s in _SENTENCE.split(text) if len(s.split()) >= 5]
+    if any(sentences.count(s) >= SENTENCE_REPEATS for s in set(sentences)):
+        return True
+    words = _words(text)
+    return any(_longest_run(words, size) >= _needed(size) for size in range(1, 13))
+
+
+def _needed(size: int) -> int:
+    """How many words in a row must repeat the word `size` places before."""
+    return max(LOOP_WORDS, size * LOOP_REPEATS) - size
+
+
+def _longest_run(words: list[str], size: int) -> int:
+    longest = run = 0
+    for earlier, later in zip(words, words[size:], strict=False):
+        run = run + 1 if earlier == later else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]

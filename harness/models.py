@@ -1,0 +1,345 @@
+"""A causal language model on this machine: it answers a batch of chats, cut by tokens.
+
+An answer depends on its prompt, the decoding options and its seed, and not on the other rows
+of its batch. Sampling is exact all the same: the arg max of the warped log-probabilities plus
+Gumbel noise is a sample of their softmax, and each row draws its noise from its own generator
+(the Gumbel-max trick, https://arxiv.org/abs/1411.0030). What cannot be answered is None with a
+reason.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from harness.errors import HarnessError, InfrastructureError
+from harness.provenance import content_hash, file_hash
+from harness.suite import Generation
+from harness.types import Message
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Prompt = tuple[Message, ...]
+
+# Files that run code when they are loaded; weights are taken from safetensors only.
+PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+
+
+class Answer(NamedTuple):
+    """One answer; `text` is None when there is none, and `reason` says why.
+
+    `n_tokens` counts the tokens of the answer without the stop token.
+    """
+
+    text: str | None
+    finish: Literal["stop", "length", "failed"]
+    n_tokens: int | None = None
+    reason: str | None = None
+
+
+def quiet_torch() -> None:
+    """Set what must be set before torch is imported, and silence what would spoil the terminal."""
+    # Spinning OpenMP threads make a step several times slower when the machine is shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def make_prompt(system: str | None, user: str) -> Prompt:
+    """The chat that a model is asked with."""
+    turn = Message(role="user", content=user)
+    return (Message(role="system", content=system), turn) if system else (turn,)
+
+
+class LocalModel:
+    """A loaded checkpoint that answers chats."""
+
+    def __init__(self, model: Any, tokenizer: Any, fingerprint: str) -> None:
+        """Take a loaded model and its tokenizer; most callers want `LocalModel.load`."""
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.fingerprint = fingerprint
+        self.context: int = model.config.max_position_embeddings
+        self._stops = _stop_ids(model, tokenizer)
+        self._pad: int = (
+            tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._stops[0]
+        )
+
+    @classmethod
+    def load(cls, source: str | Path, *, revision: str | None = None) -> "LocalModel":
+        """The checkpoint in a directory, or the hub model of that name at `revision`.
+
+        Raises:
+            HarnessError: no safetensors, or no chat template.
+            InfrastructureError: the hub model could not be reached.
+        """
+        model, tokenizer = load_weights(source, revision=revision)
+        if not tokenizer.chat_template:
+            raise HarnessError(
+                f"{source}: has no chat template, so it is not known how to ask it. "
+                "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
+            )
+        return cls(model, tokenizer, fingerprint_model(source, revision=revision))
+
+    def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Tokens per prompt, so that the caller can sort prompts of like length into batches."""
+        return [len(ids) for ids in self._encode(prompts)]
+
+    def answer(
+        self, prompts: Sequence[Prompt], generation: Generation, *, seeds: Sequence[int]
+    ) -> list[Answer]:
+        """One answer for each prompt, generated as one batch where memory allows.
+
+        `generation.system` is not read: the prompts hold the system message already.
+        """
+        rows = [_Row(ids, seed) for ids, seed in zip(self._encode(prompts), seeds, strict=True)]
+        answers: dict[int, Answer] = {}
+        for batch in self._batches(rows, generation.max_new_tokens):
+            found = self._generate([rows[i] for i in batch], generation)
+            answers.update(zip(batch, found, strict=True))
+        return [answers[i] if i in answers else self._too_long(rows[i]) for i in range(len(rows))]
+
+    def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        return [encode_chat(self.tokenizer, prompt) for prompt in prompts]
+
+    def _batches(self, rows: "Sequence[_Row]", wanted: int) -> Iterator[list[int]]:
+        """Rows with room for the whole answer together; each other one alone, cut by the context."""
+        room = [self.context - len(row.ids) for row in rows]
+        if together := [i for i, free in enumerate(room) if free >= wanted]:
+            yield together
+        yield from ([i] for i, free in enumerate(room) if 0 < free < wanted)
+
+    def _too_long(self, row: "_Row") -> Answer:
+        reason = f"the prompt has {len(row.ids)} tokens and the model's context {self.context}"
+        return Answer(None, "failed", reason=reason)
+
+    def _generate(self, rows: "Sequence[_Row]", generation: Generation) -> list[Answer]:
+        try:
+            return self._generate_batch(rows, generation)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Outside the handler, so that the failed batch's tensors are free again.
+        if len(rows) == 1:
+            return [Answer(None, "failed", reason="out of memory, even alone in its batch")]
+        half = len(rows) // 2
+        return self._generate(rows[:half], generation) + self._generate(rows[half:], generation)
+
+    def _generate_batch(self, rows: "Sequence[_Row]", generation: Generation) -> list[Answer]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        device = self.model.device
+        width = max(len(row.ids) for row in rows)
+        ids = [[self._pad] * (width - len(row.ids)) + row.ids for row in rows]
+        mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
+        health = _LogitsHealth(len(rows), self._stops[0])
+        noise = [] if generation.temperature == 0 else _warpers(generation, rows, device)
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=torch.tensor(ids, device=device),
+                attention_mask=torch.tensor(mask, device=device),
+                generation_config=self._decoding(
+                    min(generation.max_new_tokens, self.context - width)
+                ),
+                logits_processor=LogitsProcessorList([health, *noise]),
+            )
+        broken = health.broken.tolist()
+        return [
+            _BROKEN if bad else self._cut(new)
+            for new, bad in zip(output[:, width:].tolist(), broken, strict=True)
+        ]
+
+    def _decoding(self, max_new_tokens: int) -> Any:
+        """Nothing of the checkpoint's own defaults (penalties, temperatures) gets in unseen."""
+        from transformers import GenerationConfig
+
+        return GenerationConfig(
+            do_sample=False,  # sampling is the arg max of noisy logits, see the module's docstring
+            max_new_tokens=max_new_tokens,
+            eos_token_id=self._stops,
+            pad_token_id=self._pad,
+        )
+
+    def _cut(self, new: list[int]) -> Answer:
+        end = next((i for i, token in enumerate(new) if token in self._stops), None)
+        text: str = self.tokenizer.decode(
+            new[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        n_tokens = len(new) if end is None else end
+        return Answer(text, "length" if end is None else "stop", n_tokens)
+
+
+# --- loading ---------------------------------------------------------------------------------
+
+
+def load_weights(
+    source: str | Path, *, revision: str | None = None, **options: Any
+) -> tuple[Any, Any]:
+    """A causal model and its tokenizer, on the GPU if there is one; `options` go to transformers.
+
+    Raises:
+        HarnessError: a directory without safetensors, or a hub name without a revision.
+        InfrastructureError: a hub model that could not be reached.
+    """
+    quiet_torch()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if Path(source).is_dir():
+        _refuse_pickle(Path(source))
+    elif revision is None:
+        raise HarnessError(
+            f"{source}: is no directory here. If it is a hub model, give its 'revision', "
+            "so that it cannot change unseen."
+        )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options = {"dtype": "auto", "device_map": device, **options}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, use_safetensors=True, trust_remote_code=False, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise _load_error(source, revision, error) from None
+    # Otherwise transformers fills gaps of a decoding config from what the checkpoint ships.
+    model.generation_config = type(model.generation_config)(
+        eos_token_id=_stop_ids(model, tokenizer), pad_token_id=tokenizer.pad_token_id
+    )
+    return model, tokenizer
+
+
+def _refuse_pickle(directory: Path) -> None:
+    if any(directory.glob("*.safetensors")):
+        return
+    pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
+    why = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
+    raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.")
+
+
+def _load_error(source: str | Path, revision: str | None, error: Exception) -> HarnessError:
+    first_line = str(error).strip().partition("\n")[0]
+    if Path(source).is_dir():
+        return HarnessError(f"{source}: cannot be loaded as a language model: {first_line}")
+    return InfrastructureError(
+        f"{source}: is no directory here, and the hub model of that name at revision "
+        f"{revision} could not be loaded: {first_line} "
+        "Connect to the internet once, or name a checkpoint directory."
+    )
+
+
+def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str:
+    """A hash of everything that decides a checkpoint's answers; for the hub, name and revision."""
+    directory = Path(source)
+    if not directory.is_dir():
+        return content_hash(str(source), revision)
+    return content_hash({path.name: file_hash(path) for path in model_files(directory)})
+
+
+def model_files(directory: Path) -> list[Path]:
+    """The weights, configuration and tokenizer, without what only describes them."""
+    loaded = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+    files = (path for path in directory.iterdir() if path.suffix in loaded and path.is_file())
+    return sorted(path for path in files if path.name != "checkpoint.json")
+
+
+# --- asking ----------------------------------------------------------------------------------
+
+
+def encode_chat(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """The chat as tokens, up to where the assistant begins; the template writes the one BOS."""
+    from jinja2 import TemplateError
+
+    messages = [message.model_dump() for message in prompt]
+    try:
+        encoded = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+    except TemplateError as error:
+        raise HarnessError(f"The model's chat template refuses the prompt: {error}.") from None
+    ids: list[int] = encoded["input_ids"]
+    return ids
+
+
+class _Row(NamedTuple):
+    ids: list[int]
+    seed: int
+
+
+_BROKEN = Answer(None, "failed", reason="the model gave NaN or infinite logits")
+
+
+class _LogitsHealth:
+    """Remembers rows whose logits were not numbers, and ends them."""
+
+    def __init__(self, n_rows: int, stop: int) -> None:
+        import torch
+
+        self.broken = torch.zeros(n_rows, dtype=torch.bool)
+        self.stop = stop
+
+    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
+        top = scores.amax(dim=-1)  # NaN wins every maximum; all -inf is as bad as one +inf
+        bad = ~top.isfinite()
+        if bad.any():
+            self.broken |= bad.cpu()
+            scores = scores.masked_fill(bad[:, None], float("-inf"))
+            scores[bad, self.stop] = 0.0
+        return scores
+
+
+class _GumbelNoise:
+    """Adds each row's own noise to its log-probabilities."""
+
+    def __init__(self, seeds: Sequence[int], device: Any) -> None:
+        import torch
+
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
+        import torch
+
+        noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
+        for row, generator in zip(noise, self.generators, strict=True):
+            row.exponential_(generator=generator)
+        tiny = torch.finfo(torch.float32).tiny
+        return scores.float() - noise.clamp_min_(tiny).log_()
+
+
+def _warpers(generation: Generation, rows: Sequence[_Row], device: Any) -> list[Any]:
+    """Temperature, top-k, top-p and the noise, in that order."""
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    steps: list[Any] = [TemperatureLogitsWarper(float(generation.temperature))]
+    if generation.top_k is not None:
+        steps.append(TopKLogitsWarper(generation.top_k))
+    if generation.top_p is not None:
+        steps.append(TopPLogitsWarper(generation.top_p))
+    return [*steps, _GumbelNoise([row.seed for row in rows], device)]
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
+    """The end of turn by the tokenizer, and whatever else the checkpoint stops at."""
+    own = model.generation_config.eos_token_id
+    listed = own if isinstance(own, list) else [own]
+    stops = [token for token in [tokenizer.eos_token_id, *listed] if token is not None]
+    if not stops:
+        raise HarnessError(
+            "The tokenizer names no end-of-turn token (eos_token), so no answer would end."
+        )
+    return list(dict.fromkeys(stops))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    return isinstance(
+        error, torch.OutOfMemoryError | MemoryError
+    ) or "can't allocate memory" in str(error)

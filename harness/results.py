@@ -1,0 +1,215 @@
+"""Conclusions: from scores to the one record that every report is rendered from."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, get_args
+
+import numpy as np
+
+import harness
+from harness.caveats import find_caveats
+from harness.compare import PairedScores, compare_scores, pair_scores
+from harness.errors import InfrastructureError
+from harness.gate import decide_gate
+from harness.generate import Responses
+from harness.hygiene import hygiene_flags
+from harness.prepare import Prepared
+from harness.provenance import content_hash, environment
+from harness.score import (
+    GradeColumn,
+    PreferenceColumn,
+    ScoreColumn,
+    cover_column,
+    summarise_column,
+)
+from harness.types import (
+    Comparison,
+    Example,
+    HygieneCount,
+    HygieneFlag,
+    ModelScore,
+    Plan,
+    RunResult,
+    Task,
+)
+
+N_EXAMPLES = 12
+
+Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sample id
+
+
+class Measured(NamedTuple):
+    """One task's answers by model, baseline first, and the columns scored on them."""
+
+    task: Task
+    responses: dict[str, Responses]
+    columns: list[ScoreColumn]
+
+
+class Stopwatch:
+    """When a run started, and how long it has taken."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self._clock = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start, by a clock that nobody sets."""
+        return time.monotonic() - self._clock
+
+
+def conclude(
+    plan: Plan, models: Mapping[str, Prepared], measured: Sequence[Measured], watch: Stopwatch
+) -> RunResult:
+    """Comparisons, the gate's decision, and what a reader needs in order to trust them.
+
+    Raises:
+        InfrastructureError: a metric has not a single score to compare.
+    """
+    flags = [flag_answers(part) for part in measured]
+    comparisons: list[Comparison] = []
+    decided: dict[str, PairedScores] = {}
+    for part, part_flags in zip(measured, flags, strict=True):
+        for column in part.columns:
+            for pair in _pairs_of(column, plan):
+                flagged = _flagged_items(part_flags, pair)
+                comparisons.append(compare_scores(column, pair, flagged))
+                if pair.candidate == plan.candidate:
+                    decided[pair.metric] = pair
+    columns = [column for part in measured for column in part.columns]
+    hygiene = [count for part, f in zip(measured, flags, strict=True) for count in _count(part, f)]
+    fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
+    return RunResult(
+        run_id=content_hash(plan.hash, fingerprints)[:12],
+        harness_version=harness.__version__,
+        started=watch.started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(watch.seconds, 1),
+        plan=plan,
+        fingerprints=fingerprints,
+        decision=decide_gate(plan.gate, decided) if plan.gate else None,
+        comparisons=tuple(comparisons),
+        scores=tuple(_summaries(columns)),
+        coverage=tuple(cover for column in columns for cover in cover_column(column)),
+        hygiene=tuple(hygiene),
+        examples=tuple(_examples(measured, flags, decided, plan)),
+        checkpoints=tuple(p.card for p in models.values() if p.card is not None),
+        caveats=tuple(find_caveats(plan, models, comparisons, hygiene)),
+        environment=environment(),
+    )
+
+
+def too_many_unscored(result: RunResult) -> bool:
+    """Whether the gate could not decide because too much is missing (exit code 4)."""
+    if result.plan.gate is None:
+        return False
+    claimed = {claim.metric for claim in result.plan.gate.claims}
+    shares = [c.n_missing / (c.n + c.n_missing) for c in result.comparisons if c.metric in claimed]
+    return max(shares, default=0.0) > result.plan.gate.max_unscored
+
+
+def flag_answers(part: Measured) -> Flags:
+    """The hygiene flags of every answer."""
+    return {
+        model: {
+            sample_id: hygiene_flags(response, response.system or part.task.system)
+            for sample_id, response in responses.items()
+        }
+        for model, responses in part.responses.items()
+    }
+
+
+# --- comparisons -----------------------------------------------------------------------------
+
+
+def _pairs_of(column: ScoreColumn, plan: Plan) -> Iterator[PairedScores]:
+    """Every later model against the baseline."""
+    candidates = [model.name for model in plan.models[1:]]
+    if isinstance(column, PreferenceColumn):
+        candidates = [column.candidate]
+    for candidate in candidates:
+        pair = pair_scores(column, plan.baseline, candidate)
+        if pair.missing == pair.d.size:
+            raise InfrastructureError(
+                f"{pair.metric}: not one of {pair.d.size} items has a score for both "
+                f"'{pair.baseline}' and '{pair.candidate}' ({_common_reason(column)})."
+            )
+        yield pair
+
+
+def _common_reason(column: ScoreColumn) -> str:
+    reasons = [r for cover in cover_column(column) for r in cover.reasons]
+    return reasons[0] if reasons else "nothing was judged"
+
+
+def _flagged_items(flags: Flags, pair: PairedScores) -> set[str]:
+    return {
+        sample_id
+        for model in (pair.baseline, pair.candidate)
+        for sample_id, found in flags[model].items()
+        if found
+    }
+
+
+def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
+    for column in columns:
+        if isinstance(column, GradeColumn):
+            yield from summarise_column(column)
+
+
+# --- hygiene and examples --------------------------------------------------------------------
+
+
+def _count(part: Measured, flags: Flags) -> Iterator[HygieneCount]:
+    for model, responses in part.responses.items():
+        counts = Counter(flag for found in flags[model].values() for flag in found)
+        words = [len((response.text or "").split()) for response in responses.values()]
+        yield HygieneCount(
+            task=part.task.name,
+            model=model,
+            n=len(responses),
+            counts={flag: counts[flag] for flag in get_args(HygieneFlag)},
+            mean_words=float(np.mean(words)),
+        )
+
+
+def _examples(
+    measured: Sequence[Measured],
+    flags: Sequence[Flags],
+    decided: Mapping[str, PairedScores],
+    plan: Plan,
+) -> Iterator[Example]:
+    """The items whose score moved most, half of them up and half down."""
+    for part, part_flags in zip(measured, flags, strict=True):
+        metric = _telling_metric(part, decided)
+        if metric is not None:
+            yield from _examples_of(part, part_flags, decided[metric], plan)
+
+
+def _telling_metric(part: Measured, decided: Mapping[str, PairedScores]) -> str | None:
+    """The column that says most about an answer: a composite, or else the task's last."""
+    names = [column.metric for column in part.columns if column.metric in decided]
+    composites = [name for name in names if name.endswith(".composite")]
+    return next(iter([*composites, *reversed(names)]), None)
+
+
+def _examples_of(part: Measured, flags: Flags, pair: PairedScores, plan: Plan) -> Iterator[Example]:
+    samples = {sample.id: sample for sample in part.task.samples}
+    scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
+    half = N_EXAMPLES // 2
+    chosen = [*scored[:half], *scored[half:][-half:]]
+    for i in sorted(chosen, key=lambda i: -abs(pair.d[i])):
+        sample = samples[pair.sample_ids[i]]
+        yield Example(
+            sample_id=sample.id,
+            input=sample.input,
+            reference=sample.reference,
+            baseline=part.responses[plan.baseline][sample.id].text,
+            candidate=part.responses[plan.candidate][sample.id].text,
+            moved=float(pair.d[i]),
+            metric=pair.metric,
+            flags={m: flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
+        )

@@ -1,0 +1,71 @@
+"""From suite to verdict: the whole way of a sample.
+
+suite → plan → responses → judgements → scores → comparisons → gate decision → report
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.generate import generate_responses
+from harness.judging import judge_metrics, judge_responses, judges_of
+from harness.plan import Request, make_plan
+from harness.prepare import Prepared, Workshop, prepare_models
+from harness.progress import Progress
+from harness.results import Measured, Stopwatch, conclude
+from harness.score import score_judgements
+from harness.store import Store, make_writable
+from harness.types import RunResult, Task
+from judges.protocol import Judge
+from reports.write import write_reports
+
+
+class FinishedRun(NamedTuple):
+    """What came out, and the folder that holds its reports."""
+
+    result: RunResult
+    folder: Path
+
+
+def run_suite(request: Request, *, workspace: Path, out: Path, progress: Progress) -> FinishedRun:
+    """Train what is missing, answer, judge, score, compare, decide and report.
+
+    Whatever was done before, by this or by a killed run, is taken from the workspace.
+
+    Raises:
+        HarnessError: the input is wrong, found before any work where that is possible.
+        InfrastructureError: the world failed; what was committed is kept.
+    """
+    watch = Stopwatch()
+    find_judge = judges_of(request.profile, request.profile_root)
+    judges = judge_metrics(request, find_judge)
+    plan = make_plan(request, {metric: judge.card for metric, judge in judges.items()})
+    make_writable(out)
+    with Store(workspace) as store:
+        models = prepare_models(request, Workshop(store, find_judge, progress))
+        measured = [measure_task(task, models, judges, store, progress) for task in plan.tasks]
+    result = conclude(plan, models, measured, watch)
+    folder = out / plan.suite / result.run_id
+    write_reports(result, folder)
+    return FinishedRun(result, folder)
+
+
+def measure_task(
+    task: Task,
+    models: Mapping[str, Prepared],
+    judges: Mapping[str, Judge],
+    store: Store,
+    progress: Progress,
+) -> Measured:
+    """All answers and scores on one set of items."""
+    responses = {
+        name: generate_responses(task, prepared.model, store, progress)
+        for name, prepared in models.items()
+    }
+    columns = []
+    for metric_name in task.metrics:
+        judgements = judge_responses(
+            task, metric_name, responses, judges[metric_name], store, progress
+        )
+        columns += score_judgements(task, metric_name, judgements, responses)
+    return Measured(task, responses, columns)

@@ -1,0 +1,300 @@
+"""Scores: judgements as columns of numbers, one value per item and model, gaps kept as gaps.
+
+A gap left by the model (it gave no answer) is its worst score. A gap left by the judge stays a
+gap, NaN with a reason, and is bounded later; it is never dropped and never a number.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.generate import Responses
+from harness.stats import Vector, mean_difference, wilson_interval
+from harness.suite import EvasionMetric, PairwiseMetric, RubricMetric, bounds_of, columns_of
+from harness.types import (
+    ORDERS,
+    Coverage,
+    Grade,
+    Interval,
+    Judgement,
+    ModelScore,
+    Order,
+    Preference,
+    Task,
+)
+
+WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
+HISTOGRAM_BINS = 10
+
+Clusters = NDArray[np.str_] | None
+
+
+@dataclass(frozen=True)
+class GradeColumn:
+    """One column of a metric that grades answers one by one.
+
+    `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
+    A `share` holds 0 and 1 only.
+    """
+
+    metric: str
+    kind: Literal["points", "share"]
+    low: float
+    high: float
+    sample_ids: tuple[str, ...]
+    clusters: Clusters
+    scores: dict[str, Vector]
+    reasons: dict[str, list[str | None]]
+    generation_failed: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PreferenceColumn:
+    """Win scores of one candidate against the baseline: 1 win, 0.5 tie, 0 loss, NaN unscored."""
+
+    metric: str
+    baseline: str
+    candidate: str
+    sample_ids: tuple[str, ...]
+    clusters: Clusters
+    by_order: dict[Order, Vector]
+    reasons: list[str | None]
+    generation_failed: int
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """The orders in which anything was judged."""
+        return judged_orders(self.by_order)
+
+
+ScoreColumn = GradeColumn | PreferenceColumn
+
+
+def score_judgements(
+    task: Task,
+    metric_name: str,
+    judgements: Iterable[Judgement],
+    responses: Mapping[str, Responses],
+) -> list[ScoreColumn]:
+    """The columns of one metric, in the order of the suite."""
+    metric = task.metrics[metric_name]
+    if isinstance(metric, PairwiseMetric):
+        preferences = [j for j in judgements if isinstance(j, Preference)]
+        baseline, *candidates = responses
+        return [
+            _preference_column(task, metric_name, preferences, responses, baseline, candidate)
+            for candidate in candidates
+        ]
+    grades = {(j.model, j.sample_id): j for j in judgements if isinstance(j, Grade)}
+    columns = [
+        _grade_column(task, metric_name, column, grades, responses)
+        for column in columns_of(metric_name, metric)
+        if column != f"{metric_name}.composite"
+    ]
+    if isinstance(metric, RubricMetric):
+        columns.append(_composite(f"{metric_name}.composite", columns))
+    return [*columns]
+
+
+def summarise_column(column: GradeColumn) -> list[ModelScore]:
+    """Each model's mean with its 95 % interval, its distribution and its share at the ceiling."""
+    summaries = []
+    for model, values in column.scores.items():
+        seen = values[~np.isnan(values)]
+        if seen.size:
+            summaries.append(
+                ModelScore(
+                    metric=column.metric,
+                    model=model,
+                    n=int(seen.size),
+                    mean=_mean_interval(seen, column),
+                    histogram=_histogram(seen, column),
+                    ceiling_share=float((seen >= column.high - 1e-9).mean()),
+                )
+            )
+    return summaries
+
+
+def cover_column(column: ScoreColumn) -> list[Coverage]:
+    """How many scores there are, per model, and why the others are missing."""
+    if isinstance(column, PreferenceColumn):
+        gaps = {column.candidate: (column.reasons, column.generation_failed)}
+    else:
+        gaps = {m: (column.reasons[m], column.generation_failed[m]) for m in column.scores}
+    return [
+        _coverage(column.metric, model, reasons, failed)
+        for model, (reasons, failed) in gaps.items()
+    ]
+
+
+# --- grades ----------------------------------------------------------------------------------
+
+
+def _grade_column(
+    task: Task,
+    metric_name: str,
+    column: str,
+    grades: Mapping[tuple[str, str], Grade],
+    responses: Mapping[str, Responses],
+) -> GradeColumn:
+    metric = task.metrics[metric_name]
+    low, high = bounds_of(metric)
+    key = "helpful" if isinstance(metric, EvasionMetric) else column.partition(".")[2]
+    scores: dict[str, Vector] = {}
+    reasons: dict[str, list[str | None]] = {}
+    for model, answers in responses.items():
+        cells = [
+            (low, None)
+            if answers[sample.id].text is None
+            else _cell(grades.get((model, sample.id)), key)
+            for sample in task.samples
+        ]
+        scores[model] = np.array([value for value, _ in cells], dtype=np.float64)
+        reasons[model] = [reason for _, reason in cells]
+    return GradeColumn(
+        metric=column,
+        kind="share" if isinstance(metric, EvasionMetric) else "points",
+        low=low,
+        high=high,
+        sample_ids=tuple(sample.id for sample in task.samples),
+        clusters=_clusters(task),
+        scores=scores,
+        reasons=reasons,
+        generation_failed={m: _count_failed(task, answers) for m, answers in responses.items()},
+    )
+
+
+def _cell(grade: Grade | None, key: str) -> tuple[float, str | None]:
+    if grade is None:
+        return np.nan, "not judged"
+    if grade.values is None or key not in grade.values:
+        return np.nan, grade.reason or f"the judge gave no {key}"
+    return grade.values[key], None
+
+
+def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
+    """The mean of the criteria; missing where any of them is."""
+    first = columns[0]
+    return GradeColumn(
+        metric=name,
+        kind="points",
+        low=first.low,
+        high=first.high,
+        sample_ids=first.sample_ids,
+        clusters=first.clusters,
+        scores={m: np.mean([c.scores[m] for c in columns], axis=0) for m in first.scores},
+        reasons={
+            m: [
+                next((reason for reason in cell if reason), None)
+                for cell in zip(*(c.reasons[m] for c in columns), strict=True)
+            ]
+            for m in first.scores
+        },
+        generation_failed=first.generation_failed,
+    )
+
+
+# --- preferences -----------------------------------------------------------------------------
+
+
+def _preference_column(
+    task: Task,
+    metric_name: str,
+    preferences: Iterable[Preference],
+    responses: Mapping[str, Responses],
+    baseline: str,
+    candidate: str,
+) -> PreferenceColumn:
+    place = {sample.id: i for i, sample in enumerate(task.samples)}
+    by_order = {order: np.full(len(place), np.nan) for order in ORDERS}
+    reasons: list[str | None] = ["not judged"] * len(place)
+    for preference in preferences:
+        if (preference.baseline, preference.candidate) != (baseline, candidate):
+            continue
+        i = place[preference.sample_id]
+        if preference.winner is None:
+            reasons[i] = preference.reason
+        else:
+            by_order[preference.order][i] = WIN[preference.winner]
+    for i, sample in enumerate(task.samples):
+        forfeited = _forfeit(
+            responses[baseline][sample.id].text, responses[candidate][sample.id].text
+        )
+        if forfeited is not None:
+            for order in ORDERS:
+                by_order[order][i] = forfeited
+    return PreferenceColumn(
+        metric=metric_name,
+        baseline=baseline,
+        candidate=candidate,
+        sample_ids=tuple(place),
+        clusters=_clusters(task),
+        by_order=by_order,
+        reasons=_still_missing(by_order, reasons),
+        generation_failed=_count_failed(task, responses[candidate]),
+    )
+
+
+def _still_missing(by_order: dict[Order, Vector], reasons: list[str | None]) -> list[str | None]:
+    """The reasons of the items without a verdict in each order that was judged at all."""
+    judged = ~np.isnan([by_order[order] for order in judged_orders(by_order)]).any(axis=0)
+    return [None if seen else why for seen, why in zip(judged, reasons, strict=True)]
+
+
+def judged_orders(by_order: Mapping[Order, Vector]) -> tuple[Order, ...]:
+    """The orders in which anything was judged; both where nothing was."""
+    return tuple(o for o in ORDERS if not np.isnan(by_order[o]).all()) or ORDERS
+
+
+def _forfeit(baseline: str | None, candidate: str | None) -> float | None:
+    """The win score when a model gave no answer; None when both did."""
+    if baseline is not None and candidate is not None:
+        return None
+    return 0.5 if baseline is candidate else float(baseline is None)
+
+
+# --- shared ----------------------------------------------------------------------------------
+
+
+def _clusters(task: Task) -> Clusters:
+    labels = [sample.cluster for sample in task.samples]
+    return None if None in labels else np.array(labels, dtype=np.str_)
+
+
+def _count_failed(task: Task, answers: Responses) -> int:
+    return sum(answers[sample.id].text is None for sample in task.samples)
+
+
+def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
+    missing = Counter(reason for reason in reasons if reason is not None)
+    return Coverage(
+        metric=metric,
+        model=model,
+        n_items=len(reasons),
+        n_scored=len(reasons) - missing.total(),
+        generation_failed=failed,
+        judge_failed=missing.total(),
+        reasons=dict(sorted(missing.items())),
+    )
+
+
+def _mean_interval(values: Vector, column: GradeColumn) -> Interval:
+    estimate = float(values.mean())
+    if column.kind == "share":
+        low, high = wilson_interval(float(values.sum()), values.size)
+    else:
+        found = mean_difference(values, bounds=(column.low, column.high))
+        low, high = max(found.ci_low, column.low), min(found.ci_high, column.high)
+    return Interval(estimate=estimate, low=low, high=high)
+
+
+def _histogram(values: Vector, column: GradeColumn) -> dict[str, int]:
+    if np.all(values == np.rint(values)) and column.high - column.low <= HISTOGRAM_BINS:
+        steps = np.arange(column.low, column.high + 1)
+        return {f"{step:g}": int((values == step).sum()) for step in steps}
+    counts, edges = np.histogram(values, bins=HISTOGRAM_BINS, range=(column.low, column.high))
+    return {f"{edge:.3g}": int(count) for edge, count in zip(edges[:-1], counts, strict=True)}

@@ -1,0 +1,115 @@
+"""Missing judgements, bounded at their worst and best instead of dropped.
+
+A judge that fails on the bad answers makes the rest look good. So every missing difference is set
+to the worst, then to the best, value it could have had (Manski 1989, Journal of Human Resources
+24:343); a gate passes only if it passes at the worst.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.stats.bisection import bisect_flip
+from harness.stats.paired import mean_difference
+from harness.stats.shapes import Interval, Vector
+
+
+class FilledDifferences(NamedTuple):
+    """The differences with every gap filled, in the order given.
+
+    Attributes:
+        adverse: Gaps at the least value they could have had.
+        favourable: Gaps at the greatest.
+        n_missing: Number of gaps.
+    """
+
+    adverse: Vector
+    favourable: Vector
+    n_missing: int
+
+
+def fill_missing(d: ArrayLike, *, low: ArrayLike, high: ArrayLike) -> FilledDifferences:
+    """Fills the NaNs of `d` with the worst and the best they could have been.
+
+    Args:
+        d: One difference an item, candidate less baseline; NaN where a judgement is missing.
+        low: Least possible difference: one number, or one an item (tighter where only one
+            model's score is missing). Ignored where d is known.
+        high: Greatest possible difference, likewise.
+
+    Raises:
+        ValueError: If `d` is empty or not one-dimensional, `low` or `high` is neither one number
+            nor one an item, or `low` exceeds `high` (or is NaN) where d is missing.
+    """
+    d = np.asarray(d, dtype=np.float64)
+    if d.ndim != 1 or d.size == 0:
+        raise ValueError(f"d must be a vector of at least one item, but its shape is {d.shape}.")
+    gaps = np.isnan(d)
+    least, greatest = _each_item(low, d, name="low"), _each_item(high, d, name="high")
+    if not (least[gaps] <= greatest[gaps]).all():
+        raise ValueError("low must not exceed high for any missing item.")
+    return FilledDifferences(
+        adverse=np.where(gaps, least, d),
+        favourable=np.where(gaps, greatest, d),
+        n_missing=int(gaps.sum()),
+    )
+
+
+def manski_interval(
+    d: ArrayLike,
+    *,
+    low: ArrayLike,
+    high: ArrayLike,
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """Confidence interval for the mean of `d` whatever the missing values are.
+
+    It runs from the lower end at the adverse filling to the upper end at the favourable one.
+
+    Raises:
+        ValueError: As `fill_missing` and `mean_difference`.
+    """
+    filled = fill_missing(d, low=low, high=high)
+    return Interval(
+        mean_difference(filled.adverse, clusters=clusters, confidence=confidence).ci_low,
+        mean_difference(filled.favourable, clusters=clusters, confidence=confidence).ci_high,
+    )
+
+
+def tipping_point(
+    d: ArrayLike, *, low: float, high: float, decide: Callable[[Vector], bool]
+) -> float | None:
+    """The smallest value which, put into every gap, flips the decision made with `low`.
+
+    Args:
+        d: One difference an item; NaN where a judgement is missing.
+        low: Least value tried.
+        high: Greatest value tried.
+        decide: The decision on a complete vector, in the order of `d`; it may change once
+            between low and high.
+
+    Returns:
+        That value; None if `low` and `high` give the same decision, so that the missing items
+        do not matter.
+
+    Raises:
+        ValueError: As `fill_missing`.
+    """
+    filled = fill_missing(d, low=low, high=high)
+    if decide(filled.adverse) == decide(filled.favourable):
+        return None
+
+    def decide_at(value: float) -> bool:
+        return decide(fill_missing(d, low=value, high=value).adverse)
+
+    return bisect_flip(decide_at, low=low, high=high)
+
+
+def _each_item(values: ArrayLike, d: Vector, *, name: str) -> Vector:
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.shape not in {(), d.shape}:
+        raise ValueError(f"{name} must be one number, or one for each of the {d.size} items.")
+    return np.broadcast_to(vector, d.shape)

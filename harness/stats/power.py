@@ -1,0 +1,191 @@
+"""How many items a comparison needs, and what the items at hand could show."""
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from harness.stats.proportions import minimum_n_for_threshold
+from harness.stats.shapes import check_fraction
+
+Sides = Literal["two-sided", "one-sided"]
+
+
+class ThresholdSize(NamedTuple):
+    """A sample size for the exact threshold test.
+
+    Attributes:
+        n: Number of items.
+        successes_needed: Least number of successes among them with which the gate passes.
+    """
+
+    n: int
+    successes_needed: int
+
+
+def t_test_power(
+    effect_size: float, n: float, *, alpha: float = 0.05, alternative: Sides = "two-sided"
+) -> float:
+    """Chance that a paired t test on n items finds an effect of `effect_size` standard deviations.
+
+    From the noncentral t distribution with n - 1 degrees of freedom and noncentrality
+    effect_size * sqrt(n) (Cohen 1988, section 2.3). n may be fractional; of clustered items,
+    divide it by the design effect.
+
+    Raises:
+        ValueError: If n is not above 1, or alpha is not in (0, 1).
+    """
+    from scipy import stats
+
+    check_fraction(alpha, name="alpha")
+    if n <= 1:
+        raise ValueError(f"n must be above 1, but it is {n}.")
+    df, shift = n - 1, abs(effect_size) * math.sqrt(n)
+    if alternative == "one-sided":
+        return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
+    critical = stats.t.isf(alpha / 2, df)
+    # The far tail is written as a mirrored upper tail, because nct.cdf(-critical, df, shift) can
+    # be NaN in scipy 1.17.
+    return float(stats.nct.sf(critical, df, shift) + stats.nct.sf(critical, df, -shift))
+
+
+def minimum_detectable_effect(
+    sd: float,
+    n: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    alternative: Sides = "two-sided",
+) -> float:
+    """The smallest true mean difference that n items find with chance `power`, in points.
+
+    Args:
+        sd: Standard deviation of the item differences, in points.
+        n: Number of items.
+        alpha: Error rate of the test.
+        power: Chance of finding the effect; above alpha.
+        alternative: Whether the test looks to one side only.
+
+    Raises:
+        ValueError: If sd is not positive, n is not above 1, or not 0 < alpha < power < 1.
+    """
+    from scipy import optimize
+
+    _check_plan(sd, alpha, power)
+
+    def shortfall(effect_size: float) -> float:
+        return t_test_power(effect_size, n, alpha=alpha, alternative=alternative) - power
+
+    largest = 1.0
+    while shortfall(largest) < 0:
+        largest *= 2
+    return sd * float(optimize.brentq(shortfall, 0, largest))
+
+
+def sample_size(
+    sd: float,
+    effect: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    alternative: Sides = "two-sided",
+) -> int:
+    """The fewest items with which a true mean difference of `effect` is found with chance `power`.
+
+    For a non-inferiority gate, `effect` is the margin plus the true difference hoped for, and
+    the alternative is one-sided.
+
+    Args:
+        sd: Standard deviation of the item differences, in points.
+        effect: True mean difference less the boundary tested, in points; its sign is ignored.
+        alpha: Error rate of the test.
+        power: Chance of finding the effect; above alpha.
+        alternative: Whether the test looks to one side only.
+
+    Raises:
+        ValueError: If sd is not positive, effect is 0, or not 0 < alpha < power < 1.
+    """
+    _check_plan(sd, alpha, power)
+    if effect == 0:
+        raise ValueError("effect must not be 0: no number of items can find it.")
+
+    def enough(n: int) -> bool:
+        return t_test_power(effect / sd, n, alpha=alpha, alternative=alternative) >= power
+
+    high = 2
+    while not enough(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def sample_size_paired_binary(
+    difference: float,
+    discordant: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    alternative: Sides = "two-sided",
+) -> int:
+    """Items that show a risk difference between two models, by McNemar's test.
+
+    n = ((z_alpha sqrt(psi) + z_beta sqrt(psi - delta^2)) / delta)^2 for the risk difference delta
+    and the share of discordant items psi (Connor 1987, Biometrics 43:207).
+
+    Args:
+        difference: True risk difference; its sign is ignored.
+        discordant: Share of items on which the models differ; at least |difference|.
+        alpha: Error rate of the test.
+        power: Chance of finding the difference; above alpha.
+        alternative: Whether the test looks to one side only.
+
+    Raises:
+        ValueError: If not 0 < |difference| <= discordant <= 1 or not 0 < alpha < power < 1.
+    """
+    from scipy import stats
+
+    _check_plan(1.0, alpha, power)
+    if not 0 < abs(difference) <= discordant <= 1:
+        raise ValueError(
+            f"0 < |difference| <= discordant <= 1 is needed; {difference=}, {discordant=}."
+        )
+    z_alpha = float(stats.norm.isf(alpha if alternative == "one-sided" else alpha / 2))
+    z_beta = float(stats.norm.isf(1 - power))
+    spread = math.sqrt(discordant - difference**2)
+    return math.ceil(((z_alpha * math.sqrt(discordant) + z_beta * spread) / difference) ** 2)
+
+
+def sample_size_proportion_threshold(
+    p0: float, p1: float, *, alpha: float = 0.05, power: float = 0.8
+) -> ThresholdSize:
+    """The fewest items with which a true proportion `p1` passes the exact gate p > `p0`.
+
+    The power of an exact test moves in a saw-tooth as n grows, so use this n and not one a
+    little above it.
+
+    Raises:
+        ValueError: If not 0 < p0 < p1 < 1 or not 0 < alpha < power < 1.
+    """
+    from scipy import stats
+
+    _check_plan(1.0, alpha, power)
+    if not 0 < p0 < p1 < 1:
+        raise ValueError(f"0 < p0 < p1 < 1 is needed; {p0=}, {p1=}.")
+    first = minimum_n_for_threshold(p0, alpha)
+    while True:
+        n = np.arange(first, 2 * first + 1)
+        needed = np.asarray(stats.binom.isf(alpha, n, p0)) + 1
+        enough = np.flatnonzero(np.asarray(stats.binom.sf(needed - 1, n, p1)) >= power)
+        if enough.size:
+            return ThresholdSize(int(n[enough[0]]), int(needed[enough[0]]))
+        first *= 2
+
+
+def _check_plan(sd: float, alpha: float, power: float) -> None:
+    if sd <= 0:
+        raise ValueError(f"sd must be positive, but it is {sd}.")
+    if not 0 < alpha < power < 1:
+        raise ValueError(f"0 < alpha < power < 1 is needed; {alpha=}, {power=}.")

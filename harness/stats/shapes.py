@@ -1,0 +1,74 @@
+"""What passes between the functions of this room: vectors, cluster sums, intervals."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Vector = NDArray[np.float64]
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+class Interval(NamedTuple):
+    """A confidence interval, in the units of what it bounds."""
+
+    low: float
+    high: float
+
+
+def as_vector(values: ArrayLike, *, name: str) -> Vector:
+    """Values as a one-dimensional float vector.
+
+    Raises:
+        ValueError: If the values are not one-dimensional, are empty, or hold a NaN or infinity.
+            Nothing is dropped here: missing items are filled on purpose, by `fill_missing`.
+    """
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, but its shape is {vector.shape}.")
+    if vector.size == 0:
+        raise ValueError(f"{name} is empty. At least one item is needed.")
+    not_finite = int((~np.isfinite(vector)).sum())
+    if not_finite:
+        raise ValueError(
+            f"{name} holds {not_finite} missing or infinite values. Fill them with fill_missing."
+        )
+    return vector
+
+
+def cluster_sums(d: Vector, clusters: ArrayLike | None) -> Vector:
+    """One sum for each cluster, in order of label; `d` itself when every item stands alone.
+
+    Raises:
+        ValueError: If there is not exactly one label for each item.
+    """
+    if clusters is None:
+        return d
+    return np.asarray(np.bincount(_cluster_index(d, clusters), weights=d), dtype=np.float64)
+
+
+def cluster_sizes(d: Vector, clusters: ArrayLike | None) -> Vector:
+    """How many items each cluster has, in the order of `cluster_sums`."""
+    if clusters is None:
+        return np.ones(d.size)
+    return np.bincount(_cluster_index(d, clusters)).astype(np.float64)
+
+
+def check_fraction(value: float, *, name: str) -> float:
+    """The value, if it lies strictly between 0 and 1.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, but it is {value}.")
+    return value
+
+
+def _cluster_index(d: Vector, clusters: ArrayLike) -> NDArray[np.intp]:
+    labels = np.asarray(clusters)
+    if labels.shape != d.shape:
+        raise ValueError(
+            f"clusters needs one label for each of the {d.size} items; its shape is {labels.shape}."
+        )
+    return np.unique(labels, return_inverse=True)[1]

@@ -1,0 +1,181 @@
+"""The workspace: what was answered and judged, kept by content so that nothing is paid twice.
+
+One SQLite file (write-ahead log, one writer). A row's key is the hash of everything that could
+change its content; its body carries a checksum, because SQLite does not notice a flipped bit.
+A killed process loses nothing that was committed, and the lock it held is freed by the kernel.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from harness.errors import HarnessError, InfrastructureError, StoreLockedError
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+Kind = Literal["response", "outcome"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rows (
+    kind   TEXT NOT NULL,
+    key    TEXT NOT NULL,
+    body   TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+"""
+_LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
+
+
+class Store:
+    """Rows by content key; open it with `with`, which holds the workspace's lock."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.path = workspace / "store.sqlite"
+        self._lock = FileLock(workspace / "lock")
+
+    def __enter__(self) -> "Store":
+        """Take the lock and open the file.
+
+        Raises:
+            HarnessError: the workspace cannot be written.
+            StoreLockedError: another process holds it.
+            InfrastructureError: the file is damaged.
+        """
+        make_writable(self.workspace)
+        self._take_lock()
+        try:
+            self._connection = sqlite3.connect(self.path, isolation_level=None)
+            with self._explained():
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._limit_pages()
+                self._connection.executescript(_SCHEMA)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file and free the lock."""
+        self._connection.close()
+        self._lock.release()
+
+    def get(self, kind: Kind, keys: Iterable[str], record: type[RecordT]) -> dict[str, RecordT]:
+        """The rows that are there and sound; a damaged row is dropped, to be made again."""
+        wanted = list(keys)
+        found: dict[str, RecordT] = {}
+        with self._explained():
+            for start in range(0, len(wanted), _LOOKUP_SIZE):
+                some = wanted[start : start + _LOOKUP_SIZE]
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
+                for key, body, sha256 in self._connection.execute(query, (kind, *some)):
+                    if _checksum(kind, key, body) == sha256:
+                        found[key] = record.model_validate_json(body)
+        return found
+
+    def put(self, kind: Kind, records: Mapping[str, BaseModel]) -> None:
+        """Commit these rows together: after a crash all of them are there, or none.
+
+        Raises:
+            InfrastructureError: the disk is full or the file is damaged; earlier rows are kept.
+        """
+        rows = [(key, record.model_dump_json()) for key, record in records.items()]
+        with self._explained(), self._transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+                [(kind, key, body, _checksum(kind, key, body)) for key, body in rows],
+            )
+
+    def count(self, kind: Kind) -> int:
+        """How many rows of a kind there are."""
+        with self._explained():
+            row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
+            return int(row.fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as ours: what happened to which file, and what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            advice = {
+                "SQLITE_FULL": "The disk is full. Everything committed is kept: free some space "
+                "and run the same command again.",
+                "SQLITE_CORRUPT": "The file is damaged. Move it away and run again; recorded "
+                "reports are not affected.",
+                "SQLITE_NOTADB": "The file is damaged or not a store. Move it away and run again.",
+            }.get(getattr(error, "sqlite_errorname", ""), "Everything committed is kept.")
+            raise InfrastructureError(f"{self.path}: {error}. {advice}") from error
+
+    def _limit_pages(self) -> None:
+        """A ceiling on the file's size, for people with quotas (HARNESS_STORE_MAX_MB)."""
+        limit = os.environ.get("HARNESS_STORE_MAX_MB")
+        if limit:
+            (page,) = self._connection.execute("PRAGMA page_size").fetchone()
+            self._connection.execute(f"PRAGMA max_page_count={int(float(limit) * 1e6 / page)}")
+
+    def _take_lock(self) -> None:
+        owner = self.workspace / "lock.owner"
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            who = _read_owner(owner)
+            raise StoreLockedError(
+                f"{self.workspace}: in use by {who}. Wait for it, or give another --store."
+            ) from None
+        owner.write_text(json.dumps({"pid": os.getpid(), "host": platform.node()}))
+
+
+def make_writable(folder: Path) -> None:
+    """Create `folder` and prove that it can be written, before any work is done.
+
+    Raises:
+        HarnessError: it cannot; names the folder and the reason.
+    """
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot be written: {error.strerror}.") from None
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        owner = json.loads(path.read_text())
+        return f"process {owner['pid']} on {owner['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _checksum(kind: str, key: str, body: str) -> str:
+    return hashlib.sha256(f"{kind}\n{key}\n{body}".encode()).hexdigest()

@@ -1,0 +1,249 @@
+"""YAML that means one thing only, and remembers on which line it was said.
+
+Everything a person writes (suites, profiles, recipes) comes in through `load_spec`. Compared
+with plain PyYAML it refuses what surprises: duplicate keys, `no` for False, `12:30` for 750,
+`012` for 10, dates, aliases and anchors (which can hide an explosion), tags (which can hide
+code), files above 1 MB and nesting beyond 64 levels.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from harness.errors import HarnessError, did_you_mean
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+
+# Plain scalars on which YAML 1.1 and 1.2 readers disagree.
+_AMBIGUOUS = re.compile(
+    r"(?:y|n|yes|no|on|off)"  # booleans in 1.1, text in 1.2
+    r"|[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.\d*)?"  # 12:30 is 750 in 1.1
+    r"|[-+]?0\d+"  # 012 is 10 in 1.1
+    r"|[-+]?0b[01_]+"
+    r"|[-+]?\d+_[\d_]*"
+    r"|\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?",  # a date object in 1.1
+    re.IGNORECASE,
+)
+_NULL = {"", "~", "null"}
+_BOOL = {"true": True, "false": False}
+_INT = re.compile(r"[-+]?\d+")
+_FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
+
+Location = tuple[str | int, ...]
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+class Document(NamedTuple):
+    """A parsed file: plain data, and the line on which each value stands."""
+
+    data: object
+    lines: dict[Location, int]
+
+
+def load_spec(path: Path, model: type[SpecT]) -> SpecT:
+    """The file as a validated `model`.
+
+    Raises:
+        HarnessError: names the file, the line, what is wrong and what would work.
+    """
+    document = parse_yaml(_read(path), source=str(path))
+    if not isinstance(document.data, dict):
+        raise HarnessError(f"{path}:1: expected a mapping of keys, found {_kind(document.data)}.")
+    try:
+        # JSON mode is strict about types, yet lets a list become a tuple.
+        return model.model_validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        raise HarnessError(_explain(error, document, path, model)) from None
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Plain data with line numbers, or a HarnessError naming `source` and the line."""
+    if len(text.encode()) > MAX_BYTES:
+        raise HarnessError(f"{source}: larger than 1 MB; a spec is written by hand.")
+    try:
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        _refuse_aliases(text, source)
+    except yaml.YAMLError as error:
+        raise HarnessError(_syntax_message(error, source)) from None
+    except RecursionError:
+        raise HarnessError(f"{source}: nested more than {MAX_DEPTH} levels deep.") from None
+    if len(nodes) > 1:
+        raise HarnessError(f"{source}: holds {len(nodes)} YAML documents; write exactly one.")
+    lines: dict[Location, int] = {}
+    if not nodes or nodes[0] is None:
+        return Document(None, lines)
+    return Document(_build(nodes[0], (), lines, source), lines)
+
+
+def mistake_at(at: str, message: str) -> PydanticCustomError:
+    """A mistake that a validator of a whole spec found in one of its parts.
+
+    `load_spec` reports it on the line of that part, such as `gate.claims.0.metric`.
+    """
+    return PydanticCustomError("mistake", "{message}", {"message": message, "at": at})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: no such file.") from None
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: not UTF-8 text (byte {error.start}).") from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _refuse_aliases(text: str, source: str) -> None:
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise HarnessError(
+                f"{source}:{line}: anchors and aliases (& and *) are not allowed; "
+                "write the value out."
+            )
+
+
+def _build(node: yaml.Node, at: Location, lines: dict[Location, int], source: str) -> object:
+    lines[at] = node.start_mark.line + 1
+    where = f"{source}:{lines[at]}"
+    if len(at) > MAX_DEPTH:
+        raise HarnessError(f"{where}: nested more than {MAX_DEPTH} levels deep.")
+    if not node.tag.startswith("tag:yaml.org,2002:"):
+        raise HarnessError(f"{where}: the tag '{node.tag}' is not allowed; a spec is data only.")
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, where)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*at, i), lines, source) for i, child in enumerate(node.value)]
+    assert isinstance(node, yaml.MappingNode)
+    mapping: dict[str, object] = {}
+    for key_node, value_node in node.value:
+        key = str(_build(key_node, (*at, "<key>"), lines, source))
+        line = key_node.start_mark.line + 1
+        if key in mapping:
+            raise HarnessError(
+                f"{source}:{line}: the key '{key}' is written twice "
+                f"(first on line {lines[(*at, key)]}); keep one."
+            )
+        mapping[key] = _build(value_node, (*at, key), lines, source)
+        lines[(*at, key)] = line
+    return mapping
+
+
+def _scalar(node: yaml.ScalarNode, where: str) -> str | int | float | bool | None:
+    text: str = node.value
+    if node.style is not None:  # quoted or a block: it is text
+        return text
+    if _AMBIGUOUS.fullmatch(text):
+        raise HarnessError(
+            f"{where}: `{text}` means different things to different YAML readers. "
+            f"Write '{text}' in quotes for text, or true/false, or a plain number."
+        )
+    if text.lower() in _NULL:
+        return None
+    if text.lower() in _BOOL:
+        return _BOOL[text.lower()]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def _syntax_message(error: yaml.YAMLError, source: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{source}:{error.problem_mark.line + 1}: not valid YAML: {error.problem}."
+    return f"{source}: not valid YAML: {error}."
+
+
+def _explain(error: ValidationError, document: Document, path: Path, model: type[BaseModel]) -> str:
+    details = error.errors()
+    messages = []
+    for detail in details:
+        deeper = any(other["loc"][: len(detail["loc"])] == detail["loc"] for other in details
+                     if len(other["loc"]) > len(detail["loc"]))  # fmt: skip
+        if detail["type"] == "too_short" and deeper:
+            continue  # the items are there, but wrong, which is said on their own lines
+        at, message = _place_and_message(detail, document, model)
+        name = ".".join(str(part) for part in at) or "the file"
+        line = document.lines.get(at, 1)
+        messages.append((line, f"{path}:{line}: {name}: {_sentence(message)}"))
+    unique = list(dict.fromkeys(message for _, message in sorted(messages)))
+    return "\n".join(unique)
+
+
+def _place_and_message(
+    detail: ErrorDetails, document: Document, model: type[BaseModel]
+) -> tuple[Location, str]:
+    loc, context = detail["loc"], detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            hint = did_you_mean(str(loc[-1]), _known_keys(model, loc[:-1]))
+            return _locate(loc, document), f"unknown key. {hint}"
+        case "mistake":
+            parts = (int(part) if part.isdigit() else part for part in context["at"].split("."))
+            return _locate((*loc, *parts), document), context["message"]
+        case "union_tag_invalid":
+            key = context["discriminator"].strip("'")
+            known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+            hint = did_you_mean(context["tag"], known)
+            return _locate((*loc, key), document), f"'{context['tag']}' is unknown. {hint}"
+        case "union_tag_not_found":
+            key = context["discriminator"].strip("'")
+            return _locate(loc, document), f"needs the key '{key}'."
+        case "missing":
+            return _locate(loc, document), "this key is required."
+        case _:
+            return _locate(loc, document), detail["msg"]
+
+
+def _known_keys(annotation: Any, loc: tuple[str | int, ...]) -> set[str]:
+    """The keys that a spec knows at `loc`, found along its type annotations."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _known_keys(annotation.model_fields["root"].annotation, loc)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        if not loc:
+            return set(fields)
+        if loc[0] in fields:
+            return _known_keys(fields[str(loc[0])].annotation, loc[1:])
+        tags = [tag for field in fields.values() for tag in get_args(field.annotation)]
+        return _known_keys(annotation, loc[1:]) if loc[0] in tags else set()
+    inner = loc[1:] if get_origin(annotation) in (dict, list, tuple) else loc
+    return set().union(*(_known_keys(arg, inner) for arg in get_args(annotation)))
+
+
+def _locate(loc: tuple[str | int, ...], document: Document) -> Location:
+    """The longest way into the data that `loc` describes.
+
+    pydantic puts the tags of unions into its locations; the data knows nothing of them.
+    """
+    at: list[str | int] = []
+    value = document.data
+    for part in loc:
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+            at.append(str(part))
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+            at.append(part)
+        elif part == loc[-1] and isinstance(value, dict) and isinstance(part, str):
+            at.append(part)  # a missing key: named, on the line of its parent
+    while at and tuple(at) not in document.lines and tuple(at[:-1]) in document.lines:
+        document.lines[tuple(at)] = document.lines[tuple(at[:-1])]
+    return tuple(at)
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _kind(value: object) -> str:
+    return {list: "a list", type(None): "nothing"}.get(type(value), f"'{value}'")

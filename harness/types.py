@@ -1,0 +1,416 @@
+"""What runs produce: the records that travel from stage to stage.
+
+    Sample → Response → Grade | Preference → Score → Comparison → GateDecision → RunResult
+
+A value that could not be read is None with a reason; it is never a number.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.suite import Gate, Generation, Metric
+
+
+class Record(BaseModel):
+    """Base of everything that runs produce: frozen, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- items and answers -----------------------------------------------------------------------
+
+
+class Sample(Record):
+    """One item of an evaluation. `row` is its place in the source file, counted from 0."""
+
+    id: str
+    input: str
+    reference: str | None = None
+    cluster: str | None = None
+    row: int
+
+
+class Response(Record):
+    """One model's answer to one item; `text` is None when there is none, and `reason` says why.
+
+    `system` is the system prompt a recorded answer was given, when its record tells.
+    """
+
+    sample_id: str
+    model: str
+    text: str | None
+    finish: Literal["stop", "length", "recorded", "failed"]
+    n_tokens: int | None = None
+    reason: str | None = None
+    system: str | None = None
+
+
+HygieneFlag = Literal[
+    "prompt_leak_sentence",  # a whole sentence of the system prompt
+    "prompt_leak_words",  # eight consecutive words of the system prompt
+    "empty",
+    "cut_off",  # stopped at the token limit
+    "repetition_loop",
+    "special_tokens",  # <|im_end|> and its kin inside the text
+]
+
+
+class Message(Record):
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+# --- judgements ------------------------------------------------------------------------------
+
+
+class Grade(Record):
+    """A judge's verdict on one answer: `values` by column, or None with a `reason`.
+
+    Rubric: one value per criterion. Evasion: `helpful` 0 or 1, and the `label`.
+    ROUGE: precision, recall and F1 of each variant.
+    """
+
+    sample_id: str
+    model: str
+    metric: str
+    values: dict[str, float] | None
+    label: str | None = None
+    rationale: str | None = None
+    reason: str | None = None
+
+
+Order = Literal["baseline_first", "candidate_first"]
+Winner = Literal["baseline", "candidate", "tie"]
+ORDERS: tuple[Order, Order] = ("baseline_first", "candidate_first")
+
+
+class Preference(Record):
+    """A judge's verdict on two answers shown in one order; `winner` None comes with a `reason`."""
+
+    sample_id: str
+    baseline: str
+    candidate: str
+    metric: str
+    order: Order
+    winner: Winner | None
+    rationale: str | None = None
+    reason: str | None = None
+
+
+Judgement = Grade | Preference
+
+
+class JudgeCard(Record):
+    """Who judged: shown at the head of every report. `fingerprint` decides what is judged anew.
+
+    A `replayed` judge reads verdicts from a file, which stays their only home.
+    """
+
+    name: str
+    nature: str
+    fingerprint: str
+    replayed: bool = False
+
+
+class Outcome(Record):
+    """What a judge says of one request, before it is given its item, model and metric.
+
+    Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set.
+    """
+
+    values: dict[str, float] | None = None
+    label: str | None = None
+    winner: Literal["first", "second", "tie"] | None = None
+    rationale: str | None = None
+    reason: str | None = None
+
+
+class GradeRequest(Record):
+    """One answer to be graded on one metric."""
+
+    sample: Sample
+    metric_name: str
+    metric: Metric
+    model: str
+    answer: str
+
+
+class PreferenceRequest(Record):
+    """Two answers to be compared, in the order in which the judge sees them.
+
+    `baseline` and `candidate` are names, for recorded verdicts only; no prompt may show them.
+    """
+
+    sample: Sample
+    metric_name: str
+    metric: Metric
+    order: Order
+    baseline: str
+    candidate: str
+    first: str
+    second: str
+
+
+JudgeRequest = GradeRequest | PreferenceRequest
+
+
+# --- the plan --------------------------------------------------------------------------------
+
+
+class PlannedModel(Record):
+    """A model under test as the plan names it: `source` is a recipe, a checkpoint or a file."""
+
+    name: str
+    kind: Literal["recipe", "checkpoint", "recorded"]
+    source: str
+
+
+class Task(Record):
+    """The items that one group of metrics is measured on, and how models are asked.
+
+    Files carry the items' hash and number, not the `samples` themselves.
+    """
+
+    name: str
+    source: str
+    items_hash: str
+    n_items: int
+    samples: tuple[Sample, ...] = ()
+    generation: Generation
+    system: str | None
+    metrics: dict[str, Metric]
+
+
+class Plan(Record):
+    """Everything stated before the first answer. `hash` covers all of it.
+
+    The first model is the baseline, the last the candidate.
+    """
+
+    suite: str
+    title: str
+    profile: str
+    note: str
+    models: tuple[PlannedModel, ...]
+    judges: dict[str, JudgeCard]
+    tasks: tuple[Task, ...]
+    gate: Gate | None
+    limit: int | None = None
+    hash: str
+
+    @property
+    def baseline(self) -> str:
+        """The model that the others are compared with."""
+        return self.models[0].name
+
+    @property
+    def candidate(self) -> str:
+        """The model that the gate decides on."""
+        return self.models[-1].name
+
+
+# --- results ---------------------------------------------------------------------------------
+
+
+class Interval(Record):
+    """An estimate with its confidence interval; NaN never occurs, None means not estimable."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Coverage(Record):
+    """How many of a column's cells have a score for one model, and why the others have none."""
+
+    metric: str
+    model: str
+    n_items: int
+    n_scored: int
+    generation_failed: int
+    judge_failed: int
+    reasons: dict[str, int]
+
+
+class ModelScore(Record):
+    """One model's own mean on one column, with the distribution behind it.
+
+    `histogram` maps each value (or the low edge of each of ten bins) to its count.
+    `ceiling_share` is the share of items at the top of the scale.
+    """
+
+    metric: str
+    model: str
+    n: int
+    mean: Interval
+    histogram: dict[str, int]
+    ceiling_share: float
+
+
+class TestResult(Record):
+    """A p-value with the name of the paired test that gave it."""
+
+    name: str
+    p_value: float
+
+
+class PairwiseDetail(Record):
+    """What stands behind a win rate.
+
+    wins, ties and losses are items (the candidate's, averaged over orders); `first_share` is how
+    often the first-shown answer won, `position_effect` the candidate's mean score when shown
+    first minus when shown second with its interval; `consistency` the share of items with the
+    same winner in both orders.
+    """
+
+    wins: int
+    ties: int
+    losses: int
+    first_share: float
+    position_effect: Interval | None
+    position_p: float | None
+    consistency: float | None
+    single_order: bool
+
+
+class Comparison(Record):
+    """Candidate minus baseline on one column, item by item.
+
+    For a win rate `difference` is the win rate itself and its null value is 0.5.
+    `adverse` and `favourable` are the estimates with every missing score at its worst and best
+    for the candidate. `unflagged` repeats the comparison without items that carry a
+    hygiene flag in either answer.
+    """
+
+    metric: str
+    baseline: str
+    candidate: str
+    n: int
+    n_missing: int
+    n_clusters: int | None
+    null: float
+    difference: Interval
+    se: float
+    baseline_mean: float
+    candidate_mean: float
+    test: TestResult
+    secondary: tuple[TestResult, ...]
+    effect_size: float | None
+    dominance: float
+    minimum_detectable: float | None
+    adverse: Interval | None
+    favourable: Interval | None
+    unflagged: Interval | None
+    n_unflagged: int
+    pairwise: PairwiseDetail | None = None
+    flags: tuple[str, ...] = ()
+
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+
+class ClaimResult(Record):
+    """The verdict on one claim: `boundary` is what the estimate is tested against.
+
+    `bound` is the one-sided confidence bound at the gate's alpha, adverse to the candidate;
+    `n_needed` the number of items that would settle an inconclusive claim with 80 % power.
+    """
+
+    claim: str
+    metric: str
+    verdict: Verdict
+    why: str
+    estimate: float
+    boundary: float
+    bound: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    n: int
+    n_needed: int | None
+
+
+class GateDecision(Record):
+    """The verdict over the whole list of claims, in a sentence and by claim."""
+
+    verdict: Verdict
+    sentence: str
+    claims: tuple[ClaimResult, ...]
+
+
+class HygieneCount(Record):
+    """How many of a model's answers carry each flag."""
+
+    task: str
+    model: str
+    n: int
+    counts: dict[HygieneFlag, int]
+    mean_words: float
+
+
+class Example(Record):
+    """One item shown side by side in the report; `moved` is what its choice was based on."""
+
+    sample_id: str
+    input: str
+    reference: str | None
+    baseline: str | None
+    candidate: str | None
+    moved: float
+    metric: str
+    flags: dict[str, tuple[HygieneFlag, ...]]
+
+
+class Curve(Record):
+    """One training curve: values at steps."""
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class CheckpointCard(Record):
+    """What the report says of a trained checkpoint."""
+
+    model: str
+    recipe: str
+    method: str
+    parent: str | None
+    fingerprint: str
+    facts: dict[str, str]
+    curves: tuple[Curve, ...]
+
+
+class Caveat(Record):
+    """Something the reader of a verdict should know before trusting it."""
+
+    code: str
+    text: str
+
+
+class RunResult(Record):
+    """Everything a report shows: the typed content of `results.json`.
+
+    `started`, `finished` and `seconds` are the only fields that differ between two runs of the
+    same plan on the same answers.
+    """
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    harness_version: str
+    started: str
+    finished: str
+    seconds: float
+    plan: Plan
+    fingerprints: dict[str, str]
+    decision: GateDecision | None
+    comparisons: tuple[Comparison, ...]
+    scores: tuple[ModelScore, ...]
+    coverage: tuple[Coverage, ...]
+    hygiene: tuple[HygieneCount, ...]
+    examples: tuple[Example, ...]
+    checkpoints: tuple[CheckpointCard, ...]
+    caveats: tuple[Caveat, ...]
+    environment: dict[str, str]

@@ -1,0 +1,117 @@
+"""A judge that needs no model, no key and no network: deterministic rules on English text.
+
+It exists so that a fresh machine can run every suite from end to end, and so that a tiny model
+has a preference signal to learn from. It sees words, not truth, and its card says so.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from inspect import getsource
+from statistics import fmean
+from typing import Literal
+
+from harness.suite import EvasionMetric, PairwiseMetric, RubricMetric
+from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest, Sample
+from judges import evasion_rules, phrases, reading, rubric_rules
+from judges.evasion_rules import find_label
+from judges.reading import Reading, is_english_script, read
+from judges.rubric_rules import CRITERIA, Points, points_for, why_unjudgeable
+
+NATURE = (
+    "deterministic text rules, no language model: it counts shared words, plain sentences, "
+    "referrals, cautions and warm phrases in English answers, and cannot tell true from false"
+)
+TIE_WITHIN = 0.02  # mean points from 0 to 1 that two answers may differ by and still tie
+
+
+class OfflineJudge:
+    """The offline rules for consumer-health answers, behind the `Judge` protocol."""
+
+    @property
+    def card(self) -> JudgeCard:
+        """Who judges; any change to the rules or their phrases changes the fingerprint."""
+        return JudgeCard(
+            name="offline rules v1 (consumer_health)", nature=NATURE, fingerprint=_fingerprint()
+        )
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """One outcome for each request, in order."""
+        for i, request in enumerate(requests):
+            yield i, _judge(request)
+
+
+@lru_cache
+def _fingerprint() -> str:
+    """The hash of the rules as written, word lists included."""
+    digest = hashlib.sha256()
+    for module in (evasion_rules, phrases, reading, rubric_rules):
+        digest.update(getsource(module).encode())
+    digest.update(f"{TIE_WITHIN}".encode())
+    return digest.hexdigest()
+
+
+def _judge(request: JudgeRequest) -> Outcome:
+    if not is_english_script(request.sample.input):
+        return Outcome(reason="the offline rules read English only")
+    match request:
+        case GradeRequest(metric=RubricMetric() as metric):
+            return _grade_rubric(metric, request.sample, request.answer)
+        case GradeRequest(metric=EvasionMetric()):
+            return _grade_evasion(request.sample, request.answer)
+        case PreferenceRequest(metric=PairwiseMetric()):
+            return _prefer(request.sample, request.first, request.second)
+        case _:
+            return Outcome(reason=f"the offline rules do not judge '{request.metric.kind}' metrics")
+
+
+def _grade_rubric(metric: RubricMetric, sample: Sample, text: str) -> Outcome:
+    names = [criterion.name for criterion in metric.criteria]
+    for name in names:
+        if (reason := why_unjudgeable(name, sample)) is not None:
+            return Outcome(reason=reason)
+    answer = read(text)
+    points = {name: points_for(name, sample, answer) for name in names}
+    values = {name: _on_scale(given, metric.scale) for name, given in points.items()}
+    found = [f"{name}: {given.found}" for name, given in points.items()]
+    return Outcome(values=values, rationale=_rationale(found, answer))
+
+
+def _grade_evasion(sample: Sample, text: str) -> Outcome:
+    answer = read(text)
+    finding = find_label(sample.input, answer)
+    helpful = 0.0 if finding.label == "evasive" else 1.0
+    return Outcome(
+        values={"helpful": helpful},
+        label=finding.label,
+        rationale=_rationale([finding.why], answer),
+    )
+
+
+def _prefer(sample: Sample, first: str, second: str) -> Outcome:
+    """The answer with the higher mean over the criteria that this item allows."""
+    criteria = [name for name in CRITERIA if why_unjudgeable(name, sample) is None]
+    readings = read(first), read(second)
+    means = [fmean(points_for(c, sample, r).value for c in criteria) for r in readings]
+    lead = means[0] - means[1]
+    winner: Literal["first", "second", "tie"] = "tie"
+    if abs(lead) > TIE_WITHIN:
+        winner = "first" if lead > 0 else "second"
+    found = f"mean points {means[0]:.2f} (first) and {means[1]:.2f} (second) on " + ", ".join(
+        criteria
+    )
+    notes = [
+        f"{place}: {note}"
+        for place, r in zip(("first", "second"), readings, strict=True)
+        for note in r.notes
+    ]
+    return Outcome(winner=winner, rationale="; ".join([found, *notes]) + ".")
+
+
+def _on_scale(points: Points, scale: tuple[int, int]) -> float:
+    low, high = scale
+    return float(low + int(points.value * (high - low) + 0.5))
+
+
+def _rationale(found: list[str], answer: Reading) -> str:
+    return "; ".join([*found, *answer.notes]) + "."

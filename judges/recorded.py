@@ -1,0 +1,275 @@
+"""A judge that replays verdicts recorded earlier, by item id or by row number.
+
+    recorded:
+      rubric:                       # the metric in the suite
+        sft:                        # the model that was judged (pairwise: the candidate)
+          path: rubric_sft.csv
+          join: row
+          fields: {safety: safety_score, rationale: justification}
+
+Cells are read strictly: `8` and `7.5` are scores, while `8/10`, an empty cell or a number off the
+scale leaves the item unscored with the cell as its reason.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from harness.errors import HarnessError, did_you_mean
+from harness.samples import Row, Table, load_rows, text_of
+from harness.suite import (
+    EvasionMetric,
+    PairwiseMetric,
+    RecordedVerdicts,
+    RougeMetric,
+    RubricMetric,
+    columns_of,
+)
+from harness.types import (
+    ORDERS,
+    GradeRequest,
+    JudgeCard,
+    JudgeRequest,
+    Outcome,
+    PreferenceRequest,
+    Sample,
+)
+
+NOT_RECORDED = "not recorded"
+WRONG_ORDER = "not recorded in this order"
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
+_TRUTH = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
+
+
+class RecordedJudge:
+    """Verdicts from files, behind the `Judge` protocol."""
+
+    def __init__(
+        self,
+        name: str,
+        recorded: dict[str, dict[str, RecordedVerdicts]],
+        *,
+        root: Path,
+        note: str = "",
+    ) -> None:
+        """Load every file once; relative paths start from `root`.
+
+        Raises:
+            HarnessError: a missing or unreadable file, an unknown column, a duplicate id.
+        """
+        self._name = name
+        self._note = note
+        tables: dict[str, Table] = {}
+        self._records = {
+            metric: {model: _make_record(spec, root, tables) for model, spec in models.items()}
+            for metric, models in recorded.items()
+        }
+
+    @property
+    def card(self) -> JudgeCard:
+        """Names the files; their content and the meaning given to their columns are the identity."""
+        records = [
+            (metric, model, record)
+            for metric, models in sorted(self._records.items())
+            for model, record in sorted(models.items())
+        ]
+        files = sorted({Path(record.table.origin).name for _, _, record in records})
+        identity = "\n".join(f"{metric} {model} {r.fingerprint}" for metric, model, r in records)
+        nature = f"verdicts recorded earlier, read from {', '.join(files)}"
+        return JudgeCard(
+            name=self._name,
+            nature=f"{nature}; the judge that made them: {self._note or 'not stated'}",
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        )
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """One outcome for each request, in order.
+
+        Raises:
+            HarnessError: nothing is recorded for a metric or a model, or not all of its columns.
+        """
+        for i, request in enumerate(requests):
+            try:
+                yield i, self._find_outcome(request)
+            except _CellError as error:
+                yield i, Outcome(reason=str(error))
+
+    def _find_outcome(self, request: JudgeRequest) -> Outcome:
+        match request:
+            case PreferenceRequest():
+                record = self._record_of(request.metric_name, request.candidate)
+                return _preference(request, record)
+            case GradeRequest():
+                return _grade(request, self._record_of(request.metric_name, request.model))
+
+    def _record_of(self, metric: str, model: str) -> "_Record":
+        if metric not in self._records:
+            hint = did_you_mean(metric, self._records)
+            raise HarnessError(f"judge '{self._name}': no verdicts on metric '{metric}'. {hint}")
+        models = self._records[metric]
+        if model not in models:
+            hint = did_you_mean(model, models)
+            raise HarnessError(
+                f"judge '{self._name}': no verdicts on model '{model}' for metric '{metric}'. {hint}"
+            )
+        return models[model]
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+class _Record(NamedTuple):
+    """One file of verdicts, with its rows by join key and, where a column says so, by order."""
+
+    spec: RecordedVerdicts
+    table: Table
+    rows: dict[tuple[str | int, str | None], Row]
+
+    @property
+    def fingerprint(self) -> str:
+        meaning = self.spec.model_dump(include={"fields", "where", "join", "order"})
+        return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
+
+    def row_of(self, sample: Sample, order: str | None = None) -> Row | None:
+        return self.rows.get((sample.id if self.spec.join == "id" else sample.row, order))
+
+    def column_of(self, field: str) -> str:
+        """The column of a field that the metric needs."""
+        if field not in self.spec.fields:
+            hint = did_you_mean(field, self.spec.fields)
+            raise HarnessError(f"{self.table.origin}: 'fields' has no column for '{field}'. {hint}")
+        return self.spec.fields[field]
+
+    def rationale_in(self, row: Row) -> str | None:
+        column = self.spec.fields.get("rationale")
+        return text_of(row.get(column)) or None if column else None
+
+
+def _make_record(spec: RecordedVerdicts, root: Path, tables: dict[str, Table]) -> _Record:
+    file = spec.model_dump_json(exclude={"fields", "join", "order"})
+    if file not in tables:
+        tables[file] = load_rows(spec, root)
+    table = tables[file]
+    for field, column in spec.fields.items():
+        table.column(column, f"field '{field}'")
+    if spec.join == "id" and "id" not in spec.fields:
+        raise HarnessError(
+            f"{table.origin}: verdicts are joined by id, but 'fields' has no column for 'id'. "
+            "Name one, or write 'join: row'."
+        )
+    if spec.order is not None and "order" in spec.fields:
+        raise HarnessError(
+            f"{table.origin}: give either 'order', for the whole file, or a column for it in 'fields'."
+        )
+    return _Record(spec, table, _rows_by_key(spec, table))
+
+
+def _rows_by_key(spec: RecordedVerdicts, table: Table) -> dict[tuple[str | int, str | None], Row]:
+    rows: dict[tuple[str | int, str | None], Row] = {}
+    lines: dict[tuple[str | int, str | None], int] = {}
+    for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
+        place = f"{table.origin}:{line}"
+        key = text_of(row.get(spec.fields["id"])) if spec.join == "id" else number
+        order = _order_in(row, spec, place)
+        if (key, order) in rows:
+            first = lines[key, order]
+            raise HarnessError(f"{place}: the id '{key}' stands twice (first on line {first}).")
+        rows[key, order], lines[key, order] = row, line
+    return rows
+
+
+def _order_in(row: Row, spec: RecordedVerdicts, place: str) -> str | None:
+    """The order that a row says its answers were shown in; None where no column says so."""
+    if "order" not in spec.fields:
+        return None
+    order = text_of(row.get(spec.fields["order"]))
+    if order not in ORDERS:
+        raise HarnessError(f"{place}: '{order}' is no order. Known: {', '.join(ORDERS)}.")
+    return order
+
+
+# --- verdicts --------------------------------------------------------------------------------
+
+
+class _CellError(Exception):
+    """A cell that is no verdict; the message is the reason."""
+
+
+def _grade(request: GradeRequest, record: _Record) -> Outcome:
+    row = record.row_of(request.sample)
+    if row is None:
+        return Outcome(reason=NOT_RECORDED)
+    rationale = record.rationale_in(row)
+    match request.metric:
+        case RubricMetric() as metric:
+            fields = [criterion.name for criterion in metric.criteria]
+            values = _numbers(fields, row, record, bounds=metric.scale)
+            return Outcome(values=values, rationale=rationale)
+        case RougeMetric() as metric:
+            fields = [column.partition(".")[2] for column in columns_of("", metric)]
+            values = _numbers(fields, row, record, bounds=(0.0, 1.0))
+            return Outcome(values=values, rationale=rationale)
+        case EvasionMetric() if "label" in record.spec.fields:
+            label = _word("label", row, record, known=_HELPFUL)
+            values = {"helpful": _HELPFUL[label]}
+            return Outcome(values=values, label=label, rationale=rationale)
+        case EvasionMetric():
+            helpful = _TRUTH[_word("helpful", row, record, known=_TRUTH)]
+            return Outcome(values={"helpful": helpful}, rationale=rationale)
+        case PairwiseMetric():
+            return Outcome(reason="a pairwise metric compares two answers and grades none")
+
+
+def _preference(request: PreferenceRequest, record: _Record) -> Outcome:
+    row = _row_in_order(request, record)
+    if row is None:
+        recorded = any(record.row_of(request.sample, order) for order in (None, *ORDERS))
+        return Outcome(reason=WRONG_ORDER if recorded else NOT_RECORDED)
+    shown = ("baseline", "candidate")
+    first, second = shown if request.order == "baseline_first" else reversed(shown)
+    winners: dict[str, Literal["first", "second", "tie"]]
+    winners = {"first": "first", "second": "second", "tie": "tie", first: "first", second: "second"}
+    winner = winners[_word("winner", row, record, known=winners)]
+    return Outcome(winner=winner, rationale=record.rationale_in(row))
+
+
+def _row_in_order(request: PreferenceRequest, record: _Record) -> Row | None:
+    if record.spec.order is None:
+        record.column_of("order")
+        return record.row_of(request.sample, request.order)
+    return record.row_of(request.sample) if record.spec.order == request.order else None
+
+
+def _numbers(
+    fields: Iterable[str], row: Row, record: _Record, *, bounds: tuple[float, float]
+) -> dict[str, float]:
+    return {field: _number(field, row, record, bounds=bounds) for field in fields}
+
+
+def _number(field: str, row: Row, record: _Record, *, bounds: tuple[float, float]) -> float:
+    column = record.column_of(field)
+    cell, (low, high) = row.get(column), bounds
+    is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+    if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
+        value = float(text_of(cell))
+        if low <= value <= high:  # never true of NaN
+            return value
+    raise _CellError(f"{_shown(column, cell)} is not a number from {low:g} to {high:g}")
+
+
+def _word(field: str, row: Row, record: _Record, *, known: Iterable[str]) -> str:
+    column = record.column_of(field)
+    word = text_of(row.get(column)).casefold()
+    if word in known:
+        return word
+    raise _CellError(f"{_shown(column, row.get(column))} is none of {', '.join(known)}")
+
+
+def _shown(column: str, cell: object) -> str:
+    text = text_of(cell)
+    return f"recorded {column} '{text if len(text) <= 40 else text[:40] + '…'}'"

@@ -1,0 +1,109 @@
+"""ROUGE with Google's rouge-score package, and a tokenizer that also reads non-Latin scripts.
+
+ROUGE: Lin (2004), https://aclanthology.org/W04-1013/. On text in Latin script the numbers are
+those of rouge-score's own tokenizer, which reads a to z and 0 to 9 and treats every other letter
+as a space; so they agree with published ones, and `Sjögren` is `sj` and `gren`. For that
+tokenizer two identical Chinese texts score 0; here words of other scripts count as well.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.suite import RougeMetric
+from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome
+
+if TYPE_CHECKING:
+    from nltk.stem.porter import PorterStemmer
+    from rouge_score.rouge_scorer import RougeScorer
+
+MAX_WORDS = 2_000  # on each side; ROUGE-L takes time and memory in proportion to their product
+TOKENIZER = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
+
+_SPACELESS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_LATIN = r"\u0000-\u024f\u1e00-\u1eff"
+_TOKEN = re.compile(rf"[a-z0-9]+|[{_SPACELESS}]|[^\W_{_LATIN}{_SPACELESS}]+")
+
+
+class RougeJudge:
+    """Overlap of an answer with the item's reference, behind the `Judge` protocol."""
+
+    @property
+    def card(self) -> JudgeCard:
+        """The library's version and the tokenizer; the metric says whether words are stemmed."""
+        library = f"rouge-score {version('rouge-score')}"
+        identity = f"{library}; {TOKENIZER}; {MAX_WORDS}"
+        return JudgeCard(
+            name="rouge",
+            nature=f"computed overlap ({library}; {TOKENIZER}), no opinion",
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        )
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """One outcome for each request, in order."""
+        for i, request in enumerate(requests):
+            match request:
+                case GradeRequest(metric=RougeMetric() as metric):
+                    yield i, _overlap(metric, request.sample.reference, request.answer)
+                case _:
+                    reason = f"ROUGE does not judge '{request.metric.kind}' metrics"
+                    yield i, Outcome(reason=reason)
+
+
+class Tokenizer(NamedTuple):
+    """Lower-case words, at most `MAX_WORDS` of them; what rouge-score's scorer asks for."""
+
+    stemmer: bool
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words that are compared. Like rouge-score, stems only those above 3 letters."""
+        words = _words(text)[:MAX_WORDS]
+        return [_stem(word) if self.stemmer and len(word) > 3 else word for word in words]
+
+
+def _overlap(metric: RougeMetric, reference: str | None, answer: str) -> Outcome:
+    if reference is None or not _words(reference):
+        return Outcome(reason="the item has no reference to compare with")
+    scores = _scorer(metric.variants, metric.stemmer).score(reference, answer)
+    values = {
+        f"{variant}_{part}": float(value)
+        for variant, score in scores.items()
+        for part, value in zip(("precision", "recall", "f1"), score, strict=True)
+    }
+    return Outcome(values=values, rationale=_what_was_cut(reference, answer))
+
+
+def _what_was_cut(reference: str, answer: str) -> str | None:
+    texts = {"reference": reference, "answer": answer}
+    cut = [name for name, text in texts.items() if len(_words(text)) > MAX_WORDS]
+    return (
+        f"only the first {MAX_WORDS:,} words were compared of: {', '.join(cut)}." if cut else None
+    )
+
+
+def _words(text: str) -> list[str]:
+    return _TOKEN.findall(unicodedata.normalize("NFC", text.lower()))
+
+
+@lru_cache
+def _scorer(variants: tuple[str, ...], stemmer: bool) -> "RougeScorer":
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(list(variants), tokenizer=Tokenizer(stemmer))
+
+
+@lru_cache(maxsize=65_536)
+def _stem(word: str) -> str:
+    """Porter's stem of an English word; other scripts are left as they are."""
+    return str(_porter().stem(word)) if word.isascii() else word
+
+
+@lru_cache
+def _porter() -> "PorterStemmer":
+    from nltk.stem.porter import PorterStemmer
+
+    return PorterStemmer()

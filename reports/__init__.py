@@ -1,0 +1,26 @@
+"""Typed results to HTML, Markdown, JSON, JUnit and the terminal; nothing here computes a result.
+
+RunResult → make_view → View → report.html, report.md, junit.xml, the terminal
+          → dump_result → results.json → load_result → the same again
+"""
+
+from reports.html import render_html
+from reports.junit import render_junit
+from reports.markdown import render_markdown
+from reports.results_json import dump_plan, dump_result, load_result, results_schema
+from reports.terminal import print_summary
+from reports.view import make_view
+from reports.write import write_reports
+
+__all__ = [
+    "dump_plan",
+    "dump_result",
+    "load_result",
+    "make_view",
+    "print_summary",
+    "render_html",
+    "render_junit",
+    "render_markdown",
+    "results_schema",
+    "write_reports",
+]

@@ -1,0 +1,370 @@
+"""The sections that say how far to trust it: gaps, oddities, examples, training, the plan."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.suite import (
+    EvasionMetric,
+    Gate,
+    Generation,
+    Metric,
+    PairwiseMetric,
+    RougeMetric,
+    RubricMetric,
+)
+from harness.types import (
+    CheckpointCard,
+    Comparison,
+    Coverage,
+    Example,
+    HygieneCount,
+    HygieneFlag,
+    Plan,
+    RunResult,
+)
+from reports.foreign import one_line, shorten
+from reports.parts import CurveChart, Exhibit, Passage, Section, Table
+from reports.wording import (
+    ABSENT,
+    Column,
+    columns_by_name,
+    estimate_with_span,
+    gate_rule,
+    items_of,
+    number,
+    percent,
+    signed,
+)
+
+N_ANSWER_CHARS = 8_000
+
+# --- what is missing, what is odd ------------------------------------------------------------
+
+
+def coverage_section(result: RunResult) -> Section | None:
+    cells = result.coverage
+    if not cells:
+        return None
+    n_items, n_scored = sum(c.n_items for c in cells), sum(c.n_scored for c in cells)
+    missing = n_items - n_scored
+    return Section(
+        name="coverage",
+        title="Is anything missing?",
+        lead=(
+            f"{missing:,} of {n_items:,} scores are missing ({percent(missing / n_items)}). "
+            "They are counted and bounded, never replaced by a number."
+            if missing
+            else f"Nothing: all {n_items:,} scores were read."
+        ),
+        tables=(
+            *_bounds_table(result.comparisons, columns_by_name(result.plan)),
+            _coverage_table(cells, folded=not missing),
+        ),
+        notes=("An item that a model left unanswered counts as that model's worst score.",),
+    )
+
+
+def _bounds_table(comparisons: Iterable[Comparison], columns: dict[str, Column]) -> Iterator[Table]:
+    rows = [
+        (
+            c.metric,
+            f"{c.candidate} against {c.baseline}",
+            f"{c.n_missing:,}",
+            columns[c.metric].difference(c.difference.estimate),
+            estimate_with_span(c.adverse, columns[c.metric]),
+            estimate_with_span(c.favourable, columns[c.metric]),
+        )
+        for c in comparisons
+        if c.n_missing
+    ]
+    if rows:
+        head = ("Metric", "Models", "Missing", "As scored", "All missing at worst", "At best")
+        title = "Differences if every missing score were the worst, or the best, for the candidate"
+        yield Table(title, head, "llrrrr", tuple(rows))
+
+
+def _coverage_table(cells: Iterable[Coverage], *, folded: bool) -> Table:
+    rows = [
+        (
+            cell.metric,
+            cell.model,
+            f"{cell.n_items:,}",
+            f"{cell.n_scored:,}",
+            f"{cell.generation_failed:,}",
+            f"{cell.judge_failed:,}",
+            ", ".join(f"{reason}: {n:,}" for reason, n in sorted(cell.reasons.items())) or ABSENT,
+        )
+        for cell in cells
+    ]
+    head = ("Metric", "Model", "Items", "Scored", "No answer", "No verdict", "Reasons")
+    return Table("Scores by metric and model", head, "llrrrrl", tuple(rows), folded=folded)
+
+
+FLAG_WORDS: dict[HygieneFlag, str] = {
+    "prompt_leak_sentence": "repeats a sentence of the prompt",
+    "prompt_leak_words": "repeats words of the prompt",
+    "empty": "empty",
+    "cut_off": "cut off",
+    "repetition_loop": "loops",
+    "special_tokens": "stray tokens",
+}
+
+
+def hygiene_section(result: RunResult) -> Section | None:
+    if not result.hygiene:
+        return None
+    n_flags = sum(sum(cell.counts.values()) for cell in result.hygiene)
+    lead = (
+        "Flagged answers can win for the wrong reason, so each difference is shown with and "
+        "without them."
+        if n_flags
+        else "No answer carries a flag."
+    )
+    return Section(
+        name="hygiene",
+        title="Are the answers clean?",
+        lead=lead,
+        tables=(
+            _flag_table(result.hygiene),
+            *_unflagged_table(result.comparisons, columns_by_name(result.plan)),
+        ),
+    )
+
+
+def _flag_table(cells: Sequence[HygieneCount]) -> Table:
+    flags = [flag for flag in FLAG_WORDS if any(cell.counts.get(flag) for cell in cells)]
+    rows = [
+        (
+            cell.task,
+            cell.model,
+            *(_share(cell.counts.get(flag, 0), cell.n) for flag in flags),
+            number(cell.mean_words, 0),
+            f"{cell.n:,}",
+        )
+        for cell in cells
+    ]
+    head = ("Task", "Model", *(FLAG_WORDS[flag] for flag in flags), "Mean words", "Answers")
+    return Table("Flagged answers", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({percent(part / whole)})" if part else "0"
+
+
+def _unflagged_table(
+    comparisons: Iterable[Comparison], columns: dict[str, Column]
+) -> Iterator[Table]:
+    rows = [
+        (
+            c.metric,
+            f"{c.candidate} against {c.baseline}",
+            estimate_with_span(c.difference, columns[c.metric]),
+            f"{c.n:,}",
+            estimate_with_span(c.unflagged, columns[c.metric]),
+            f"{c.n_unflagged:,}",
+        )
+        for c in comparisons
+        if c.n_unflagged < c.n
+    ]
+    if rows:
+        head = ("Metric", "Models", "All items", "n", "Without flagged items", "n")
+        yield Table("Differences with and without flagged items", head, "llrrrr", tuple(rows))
+
+
+# --- examples --------------------------------------------------------------------------------
+
+
+def example_section(result: RunResult) -> Section | None:
+    if not result.examples:
+        return None
+    return Section(
+        name="examples",
+        title="What the models said",
+        lead="The items that moved most between the two models, in both directions.",
+        exhibits=tuple(_exhibit(example, result.plan) for example in result.examples),
+    )
+
+
+def _exhibit(example: Example, plan: Plan) -> Exhibit:
+    question = [Passage("Question", _capped(example.input))]
+    if example.reference is not None:
+        question.append(Passage("Reference", _capped(example.reference)))
+    column = columns_by_name(plan)[example.metric]
+    return Exhibit(
+        title=f"{example.metric} {signed(example.moved, column.digits)}",
+        subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
+        question=tuple(question),
+        answers=(
+            _answer(plan.baseline, "baseline", example.baseline, example),
+            _answer(plan.candidate, "candidate", example.candidate, example),
+        ),
+    )
+
+
+def _answer(model: str, role: str, text: str | None, example: Example) -> Passage:
+    flags = ", ".join(FLAG_WORDS[flag] for flag in example.flags.get(model, ()))
+    shown = "(no answer)" if text is None else _capped(text)
+    return Passage(f"{model} ({role})", shown, note=flags)
+
+
+def _capped(text: str) -> str:
+    return shorten(text, N_ANSWER_CHARS)
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def training_section(result: RunResult) -> Section | None:
+    if not result.checkpoints:
+        return None
+    return Section(
+        name="training",
+        title="How the models were trained",
+        charts=tuple(c for card in result.checkpoints for c in _curve_charts(card)),
+        tables=tuple(_checkpoint_table(card) for card in result.checkpoints),
+    )
+
+
+def _curve_charts(card: CheckpointCard) -> Iterator[CurveChart]:
+    for curve in card.curves:
+        if curve.values:
+            last = f"{number(curve.values[-1], 3)} at step {curve.steps[-1]:,}"
+            yield CurveChart(f"{card.model}: {curve.name}", curve.steps, curve.values, last)
+
+
+def _checkpoint_table(card: CheckpointCard) -> Table:
+    facts = {
+        "method": card.method,
+        "recipe": card.recipe,
+        "parent": card.parent or "none",
+        "fingerprint": card.fingerprint,
+        **card.facts,
+    }
+    return _fact_table(card.model, facts, folded=False)
+
+
+def _fact_table(title: str, facts: dict[str, str], *, folded: bool = True) -> Table:
+    return Table(title, ("", ""), "ll", tuple(facts.items()), folded=folded)
+
+
+# --- plan and reproduction -------------------------------------------------------------------
+
+
+def plan_section(result: RunResult) -> Section:
+    plan = result.plan
+    return Section(
+        name="plan",
+        title="What was planned",
+        lead=f"Stated before the first answer, and hashed: {plan.hash}",
+        tables=(
+            _models_table(result),
+            _judges_table(plan),
+            _tasks_table(plan),
+            _metrics_table(plan),
+            *_claims_table(plan.gate),
+            *_criteria_table(plan),
+        ),
+        notes=(gate_rule(plan.gate),) if plan.gate else (),
+        passages=tuple(
+            Passage(f"System prompt for {', '.join(task.metrics)}", task.system)
+            for task in plan.tasks
+            if task.system
+        ),
+    )
+
+
+def _models_table(result: RunResult) -> Table:
+    rows = [
+        (model.name, model.kind, model.source, result.fingerprints.get(model.name, ABSENT))
+        for model in result.plan.models
+    ]
+    return Table("Models", ("Model", "Kind", "Source", "Fingerprint"), "llll", tuple(rows))
+
+
+def _judges_table(plan: Plan) -> Table:
+    rows = [(name, card.name, card.nature, card.fingerprint) for name, card in plan.judges.items()]
+    head = ("Metric", "Judge", "Nature", "Fingerprint")
+    return Table("Judges", head, "llll", tuple(rows))
+
+
+def _tasks_table(plan: Plan) -> Table:
+    rows = [
+        (items_of(task), task.source, _decoding(task.generation), task.items_hash)
+        for task in plan.tasks
+    ]
+    return Table("Items", ("Items", "Source", "Answers", "Items hash"), "llll", tuple(rows))
+
+
+def _decoding(generation: Generation) -> str:
+    limit = f"at most {generation.max_new_tokens:,} new tokens"
+    if generation.temperature == 0:
+        return f"greedy, {limit}"
+    options = [f"temperature {generation.temperature:g}"]
+    if generation.top_k is not None:
+        options.append(f"top_k {generation.top_k}")
+    if generation.top_p is not None:
+        options.append(f"top_p {generation.top_p:g}")
+    return ", ".join([*options, limit, f"seed {generation.seed}"])
+
+
+def _metrics_table(plan: Plan) -> Table:
+    rows = [
+        (name, metric.kind, _describe(metric))
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+    ]
+    return Table("Metrics", ("Metric", "Kind", "What is scored"), "lll", tuple(rows))
+
+
+def _describe(metric: Metric) -> str:
+    match metric:
+        case RubricMetric():
+            low, high = metric.scale
+            names = ", ".join(criterion.name for criterion in metric.criteria)
+            return f"{names}, each from {low} to {high}"
+        case PairwiseMetric():
+            return metric.asks
+        case EvasionMetric():
+            return "share of answers that are not evasive; a proper deferral counts as helpful"
+        case RougeMetric():
+            stemmer = "with" if metric.stemmer else "without"
+            return f"{', '.join(metric.variants)}: precision, recall and F1, {stemmer} stemming"
+
+
+def _claims_table(gate: Gate | None) -> Iterator[Table]:
+    if gate:
+        yield Table("Claims", ("Claim",), "l", tuple((str(claim),) for claim in gate.claims))
+
+
+def _criteria_table(plan: Plan) -> Iterator[Table]:
+    rows = [
+        (f"{name}.{criterion.name}", criterion.asks, _anchors(criterion.anchors))
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+        if isinstance(metric, RubricMetric)
+        for criterion in metric.criteria
+    ]
+    if rows:
+        head = ("Criterion", "What the judge is asked", "Anchors")
+        yield Table("Rubric criteria", head, "lll", tuple(rows), folded=True)
+
+
+def _anchors(anchors: dict[int, str]) -> str:
+    return "; ".join(f"{score}: {text}" for score, text in sorted(anchors.items())) or ABSENT
+
+
+def reproduce_section(result: RunResult) -> Section:
+    plan = result.plan
+    command = shlex.join(
+        ["harness", "run", f"suites/{plan.suite}.yaml",
+         "--models", ",".join(model.name for model in plan.models),
+         "--profile", plan.profile]
+    )  # fmt: skip
+    return Section(
+        name="reproduce",
+        title="How to run it again",
+        lead="The same plan hash means the same items, prompts, metrics, claims and judges. "
+        "Answers and verdicts already in the store are not paid for twice.",
+        tables=(_fact_table("Environment", result.environment),),
+        passages=(Passage("Command", command),),
+    )

@@ -1,0 +1,292 @@
+"""Charts as inline SVG: no script, no style attributes, no outside resource.
+
+Elements carry class names; the page's style sheet gives them colours for light and dark. Every
+chart can be read without colour: the baseline is hollow, the candidate solid.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from reports.parts import (
+    Chart,
+    CurveChart,
+    ForestPanel,
+    ForestRow,
+    Histogram,
+    Mark,
+    PreferenceBar,
+    Series,
+)
+from reports.wording import count, number
+
+N_CURVE_BUCKETS = 150
+
+
+def draw(chart: Chart, chart_id: str) -> str:
+    """The chart as an `<svg>` element; `chart_id` is unique on the page."""
+    return ElementTree.tostring(_element(chart, chart_id), encoding="unicode")
+
+
+def _element(chart: Chart, chart_id: str) -> Element:
+    match chart:
+        case ForestPanel():
+            return _forest(chart, chart_id)
+        case Histogram():
+            return _histogram(chart, chart_id)
+        case PreferenceBar():
+            return _preference_bar(chart, chart_id)
+        case CurveChart():
+            return _curve(chart, chart_id)
+
+
+# --- forest plot -----------------------------------------------------------------------------
+
+_WIDE, _ROW = 420, 46
+
+
+def _forest(panel: ForestPanel, chart_id: str) -> Element:
+    bottom = 30 + _ROW * len(panel.rows)
+    svg = _svg(chart_id, _WIDE, bottom + 44, panel.title, _forest_words(panel))
+    axis = _Axis(*_forest_extent(panel), 12, _WIDE - 12)
+    _text(svg, "heading", 4, 16, panel.title, anchor="start")
+    for i, row in enumerate(panel.rows):
+        _forest_row(svg, row, panel.null, axis, 30 + _ROW * i)
+    for tick in axis.ticks(6):
+        _text(svg, "tick", axis.at(tick), bottom + 14, axis.print(tick), anchor="middle")
+    _text(svg, "note", 4, bottom + 36, f"← {_brief(panel.baseline, 20)} better", anchor="start")
+    better = f"{_brief(panel.candidate, 20)} better →"
+    _text(svg, "note", _WIDE - 4, bottom + 36, better, anchor="end")
+    return svg
+
+
+def _forest_row(svg: Element, row: ForestRow, null: float, axis: "_Axis", top: float) -> None:
+    middle = top + 30
+    _text(svg, "label", 4, top + 13, _brief(row.label, 28), anchor="start")
+    _text(svg, "value", _WIDE - 4, top + 13, row.numbers, anchor="end")
+    for tick in axis.ticks(6):
+        _line(svg, "grid", axis.at(tick), middle - 11, axis.at(tick), middle + 13)
+    _line(svg, "null", axis.at(null), middle - 11, axis.at(null), middle + 13)
+    for mark in row.marks:
+        _margin_mark(svg, mark, axis.at(mark.value), middle)
+    low, high, estimate = axis.at(row.low), axis.at(row.high), axis.at(row.estimate)
+    _line(svg, "interval", low, middle, high, middle)
+    _line(svg, "interval", low, middle - 5, low, middle + 5)
+    _line(svg, "interval", high, middle - 5, high, middle + 5)
+    clear_of_null = row.low > null or row.high < null
+    _add(svg, "circle", {"class": "solid" if clear_of_null else "hollow", "r": "5.5"},
+         cx=estimate, cy=middle)  # fmt: skip
+
+
+def _margin_mark(svg: Element, mark: Mark, x: float, middle: float) -> None:
+    points = f"{x - 5:.1f},{middle + 14:.1f} {x + 5:.1f},{middle + 14:.1f} {x:.1f},{middle + 6:.1f}"
+    _line(svg, "margin", x, middle - 11, x, middle + 9)
+    triangle = _add(svg, "polygon", {"class": "margin", "points": points})
+    SubElement(triangle, "title").text = mark.label
+
+
+def _forest_extent(panel: ForestPanel) -> tuple[float, float]:
+    values = [panel.null]
+    for row in panel.rows:
+        values += [row.low, row.high, *(mark.value for mark in row.marks)]
+    finite = [value for value in values if math.isfinite(value)]
+    padding = 0.08 * (max(finite) - min(finite)) or 1.0
+    return min(finite) - padding, max(finite) + padding
+
+
+def _forest_words(panel: ForestPanel) -> str:
+    return ". ".join(
+        "; ".join([f"{row.label}: {row.numbers}", *(mark.label for mark in row.marks)])
+        for row in panel.rows
+    )
+
+
+# --- distributions ---------------------------------------------------------------------------
+
+_SMALL_WIDTH, _SMALL_HEIGHT = 320, 176
+
+
+def _histogram(chart: Histogram, chart_id: str) -> Element:
+    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, _histogram_words(chart))
+    step = _step(chart)
+    left, right = (0.0, step) if chart.binned else (-step / 2, step / 2)
+    edge = chart.high - step if chart.binned else chart.high
+    x_axis = _Axis(chart.low + left, edge + right, 30, _SMALL_WIDTH - 8)
+    highest = max([1, *chart.baseline.counts.values(), *chart.candidate.counts.values()])
+    y_axis = _Axis(0, highest, 132, 40)
+    _frame(svg, chart.title, x_axis, y_axis, [0, highest])
+    for tick in _histogram_ticks(chart, step, x_axis):
+        _text(svg, "tick", x_axis.at(tick), 148, f"{tick:.4g}", anchor="middle")
+    half = min((x_axis.at(step) - x_axis.at(0)) * 0.43, 24)
+    for series, name, offset in ((chart.baseline, "hollow", -half), (chart.candidate, "solid", 0)):
+        for value, n in sorted(series.counts.items()):
+            middle = x_axis.at(value + (left + right) / 2)
+            _bar(svg, name, middle + offset + 0.75, y_axis.at(n), half - 1.5, 132)
+    _legend(svg, chart.baseline.label, chart.candidate.label)
+    return svg
+
+
+def _step(chart: Histogram) -> float:
+    """The distance between neighbouring values: a tenth of the range, or the smallest gap."""
+    if chart.binned:
+        return (chart.high - chart.low) / 10
+    values = sorted({chart.low, chart.high, *chart.baseline.counts, *chart.candidate.counts})
+    return min(after - before for before, after in pairwise(values))
+
+
+def _histogram_ticks(chart: Histogram, step: float, axis: "_Axis") -> list[float]:
+    if chart.binned or step < (chart.high - chart.low) / 10:
+        return axis.ticks(5)
+    n_steps = round((chart.high - chart.low) / step)
+    return [chart.low + i * step for i in range(n_steps + 1)]
+
+
+def _histogram_words(chart: Histogram) -> str:
+    return ". ".join(_counts_words(series) for series in (chart.baseline, chart.candidate))
+
+
+def _counts_words(series: Series) -> str:
+    counts = ", ".join(f"{n} at {value:g}" for value, n in sorted(series.counts.items()))
+    return f"{series.label}: {counts}"
+
+
+def _legend(svg: Element, baseline: str, candidate: str) -> None:
+    """The hollow baseline at the left, the solid candidate in the right half."""
+    for x, name, label in ((30, "hollow", baseline), (_SMALL_WIDTH / 2 + 15, "solid", candidate)):
+        _bar(svg, name, x, 160, 10, 170)
+        _text(svg, "note", x + 16, 170, _brief(label, 18), anchor="start")
+
+
+# --- preferences -----------------------------------------------------------------------------
+
+
+def _preference_bar(bar: PreferenceBar, chart_id: str) -> Element:
+    parts = [
+        (f"{_brief(bar.candidate, 16)} wins", bar.wins, "solid"),
+        ("tie", bar.ties, "between"),
+        (f"{_brief(bar.baseline, 16)} wins", bar.losses, "hollow"),
+    ]
+    total = sum(n for _, n, _ in parts)
+    words = ", ".join(f"{label}: {count(n, 'item')}" for label, n, _ in parts)
+    svg = _svg(chart_id, _WIDE, 92, bar.title, words)
+    _text(svg, "label", 4, 16, _brief(bar.title, 52), anchor="start")
+    scale = (_WIDE - 8) / max(total, 1)
+    x = 4.0
+    for _, n, name in parts:
+        if n:
+            _bar(svg, name, x + 1, 28, n * scale - 2, 58)
+        x += n * scale
+    if total:
+        _line(svg, "null", _WIDE / 2, 24, _WIDE / 2, 62)
+    for (label, n, _), x, anchor in zip(
+        parts, (4, _WIDE / 2, _WIDE - 4), ("start", "middle", "end"), strict=True
+    ):
+        _text(svg, "note", x, 80, f"{label}: {n:,}", anchor=anchor)
+    return svg
+
+
+# --- training curves -------------------------------------------------------------------------
+
+
+def _curve(chart: CurveChart, chart_id: str) -> Element:
+    points = list(_thinned(chart))
+    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, f"Ends with {chart.last}")
+    if not points:
+        return svg
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    x_axis = _Axis(min(steps), max(steps), 44, _SMALL_WIDTH - 12)
+    y_axis = _Axis(min(values), max(values), 132, 40)
+    _frame(svg, chart.title, x_axis, y_axis, y_axis.ticks(3))
+    for tick in x_axis.ticks(4):
+        _text(svg, "tick", x_axis.at(tick), 148, x_axis.print(tick), anchor="middle")
+    path = " ".join(f"{x_axis.at(step):.1f},{y_axis.at(value):.1f}" for step, value in points)
+    _add(svg, "polyline", {"class": "curve", "points": path})
+    _add(svg, "circle", {"class": "solid", "r": "3"},
+         cx=x_axis.at(steps[-1]), cy=y_axis.at(values[-1]))  # fmt: skip
+    _text(svg, "note", _SMALL_WIDTH - 12, 170, chart.last, anchor="end")
+    return svg
+
+
+def _thinned(chart: CurveChart) -> Iterator[tuple[int, float]]:
+    """At most two points a bucket, its lowest and highest, so that no spike is lost."""
+    finite = [p for p in zip(chart.steps, chart.values, strict=True) if math.isfinite(p[1])]
+    size = max(1, math.ceil(len(finite) / N_CURVE_BUCKETS))
+    for start in range(0, len(finite), size):
+        bucket = finite[start : start + size]
+        ends = {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
+        yield from sorted(ends)
+
+
+# --- drawing ---------------------------------------------------------------------------------
+
+
+class _Axis:
+    """A straight line from values to places on the page."""
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        self.low, self.high = (low, high) if high > low else (low - 0.5, low + 0.5)
+        self.start, self.end = start, end
+
+    def at(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def step(self, n: int) -> float:
+        """The round distance that gives about `n` ticks."""
+        raw = (self.high - self.low) / n
+        power = 10.0 ** math.floor(math.log10(raw))
+        return next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999)
+
+    def ticks(self, n: int) -> list[float]:
+        step = self.step(n)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [i * step for i in range(first, last + 1)]
+
+    def print(self, value: float) -> str:
+        digits = max(0, -math.floor(math.log10(self.step(6)) + 1e-9))
+        return f"{int(value):,}" if value == int(value) and digits == 0 else number(value, digits)
+
+
+def _svg(chart_id: str, width: float, height: float, title: str, words: str) -> Element:
+    svg = Element(
+        "svg",
+        {
+            "class": "chart",
+            "role": "img",
+            "viewBox": f"0 0 {width} {height}",
+            "aria-labelledby": f"{chart_id}-title {chart_id}-words",
+        },
+    )
+    SubElement(svg, "title", {"id": f"{chart_id}-title"}).text = title
+    SubElement(svg, "desc", {"id": f"{chart_id}-words"}).text = words
+    return svg
+
+
+def _frame(svg: Element, title: str, x: _Axis, y: _Axis, levels: list[float]) -> None:
+    _text(svg, "label", 4, 16, _brief(title, 40), anchor="start")
+    for level in levels:
+        _line(svg, "grid", x.start, y.at(level), x.end, y.at(level))
+        _text(svg, "tick", x.start - 6, y.at(level) + 4, y.print(level), anchor="end")
+
+
+def _brief(label: str, n_chars: int) -> str:
+    return label if len(label) <= n_chars else f"{label[: n_chars - 1]}…"
+
+
+def _add(parent: Element, tag: str, words: dict[str, str], **places: float) -> Element:
+    return SubElement(parent, tag, {**words, **{k: f"{v:.1f}" for k, v in places.items()}})
+
+
+def _line(svg: Element, name: str, x1: float, y1: float, x2: float, y2: float) -> None:
+    _add(svg, "line", {"class": name}, x1=x1, y1=y1, x2=x2, y2=y2)
+
+
+def _bar(svg: Element, name: str, x: float, top: float, width: float, bottom: float) -> None:
+    _add(svg, "rect", {"class": name, "rx": "1.5"},
+         x=x, y=top, width=max(width, 0.5), height=max(bottom - top, 0))  # fmt: skip
+
+
+def _text(svg: Element, name: str, x: float, y: float, text: str, *, anchor: str) -> None:
+    _add(svg, "text", {"class": name, "text-anchor": anchor}, x=x, y=y).text = text

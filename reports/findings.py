@@ -1,0 +1,300 @@
+"""The sections that say what was measured: differences, distributions, preferences."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.suite import (
+    Gate,
+)
+from harness.types import (
+    Comparison,
+    ModelScore,
+    PairwiseDetail,
+    Plan,
+    RunResult,
+)
+from reports.parts import (
+    ForestPanel,
+    ForestRow,
+    Histogram,
+    Mark,
+    PreferenceBar,
+    Section,
+    Series,
+    Table,
+)
+from reports.wording import (
+    Column,
+    columns_by_name,
+    count,
+    number,
+    optional,
+    p_value,
+    percent,
+    signed,
+    span,
+)
+
+N_BINS = 10  # as in ModelScore.histogram
+
+# --- comparisons -----------------------------------------------------------------------------
+
+_METRIC_HEAD = (
+    "Metric",
+    "Baseline",
+    "Candidate",
+    "Difference",
+    "95 % CI",
+    "p",
+    "Effect size",
+    "Detectable",
+    "n",
+    "Test",
+)
+
+
+def comparison_section(result: RunResult) -> Section:
+    columns, plan = columns_by_name(result.plan), result.plan
+    pairs = dict.fromkeys((c.baseline, c.candidate) for c in result.comparisons)
+    main_first = sorted(pairs, key=lambda pair: pair != (plan.baseline, plan.candidate))
+    main = _main_comparisons(result)
+    return Section(
+        name="comparison",
+        title="Is it better?",
+        lead=_comparison_lead(result, main),
+        charts=tuple(_forest_panels(main, columns, plan)),
+        caption="Bars are two-sided 95 % intervals, their dots solid where they exclude no "
+        "difference. A triangle marks the boundary of a claim, which is decided on its one-sided "
+        "bound.",
+        tables=(
+            *(_metric_table(pair, result.comparisons, columns) for pair in main_first),
+            *_second_opinions(result.comparisons),
+        ),
+        notes=tuple(_metric_notes(result.comparisons)),
+    )
+
+
+def _comparison_lead(result: RunResult, main: Sequence[Comparison]) -> str:
+    if not main:
+        return "No item has a score for both models, so nothing could be compared."
+    return f"Differences are {result.plan.candidate} minus {result.plan.baseline}, item by item."
+
+
+def _main_comparisons(result: RunResult) -> list[Comparison]:
+    pair = (result.plan.baseline, result.plan.candidate)
+    return [c for c in result.comparisons if (c.baseline, c.candidate) == pair]
+
+
+def _metric_table(
+    pair: tuple[str, str], comparisons: Iterable[Comparison], columns: dict[str, Column]
+) -> Table:
+    baseline, candidate = pair
+    rows = [
+        _metric_row(c, columns[c.metric]) for c in comparisons if (c.baseline, c.candidate) == pair
+    ]
+    return Table(f"{candidate} against {baseline}", _METRIC_HEAD, "lrrrrrrrrl", tuple(rows))
+
+
+def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
+    digits = column.digits
+    clusters = comparison.n_clusters
+    return (
+        comparison.metric,
+        number(comparison.baseline_mean, digits),
+        number(comparison.candidate_mean, digits),
+        column.difference(comparison.difference.estimate),
+        span(comparison.difference, digits),
+        p_value(comparison.test.p_value),
+        optional(comparison.effect_size, 2),
+        optional(comparison.minimum_detectable, digits),
+        f"{comparison.n:,}" + (f" in {count(clusters, 'cluster')}" if clusters else ""),
+        comparison.test.name,
+    )
+
+
+def _second_opinions(comparisons: Iterable[Comparison]) -> Iterator[Table]:
+    rows = [
+        (c.metric, f"{c.candidate} against {c.baseline}", test.name, p_value(test.p_value),
+         signed(c.dominance, 2))
+        for c in comparisons
+        for test in c.secondary
+    ]  # fmt: skip
+    if rows:
+        head = ("Metric", "Models", "Test", "p", "Dominance")
+        yield Table("Other tests of the same differences", head, "lllrr", tuple(rows), folded=True)
+
+
+def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    if any(c.pairwise for c in comparisons):
+        yield "For a win rate the difference is the win rate itself: 0.5 is even, ties count half."
+    if comparisons:
+        yield (
+            "Effect size is the mean difference in standard deviations of the differences. "
+            "Detectable is the smallest true difference this many items would find 8 times in 10."
+        )
+    for comparison in comparisons:
+        for flag in comparison.flags:
+            yield f"{comparison.metric}, {comparison.candidate}: {_flag_words(flag)}"
+
+
+def _flag_words(flag: str) -> str:
+    name, _, model = flag.partition(":")
+    match name:
+        case "saturated":
+            return f"{model} scores near the top on most items, so little can be told apart there."
+        case "degenerate":
+            return "every difference is the same, so there is no spread to test."
+        case _:
+            return flag
+
+
+def _forest_panels(
+    comparisons: Sequence[Comparison], columns: dict[str, Column], plan: Plan
+) -> Iterator[ForestPanel]:
+    for unit in dict.fromkeys(columns[c.metric].unit for c in comparisons):
+        rows = [c for c in comparisons if columns[c.metric].unit == unit]
+        yield ForestPanel(
+            title=unit,
+            null=rows[0].null,
+            baseline=plan.baseline,
+            candidate=plan.candidate,
+            rows=tuple(_forest_row(c, columns[c.metric], plan.gate) for c in rows),
+        )
+
+
+def _forest_row(comparison: Comparison, column: Column, gate: Gate | None) -> ForestRow:
+    difference = comparison.difference
+    estimate = column.difference(difference.estimate)
+    return ForestRow(
+        label=comparison.metric,
+        numbers=f"{estimate} ({span(difference, column.digits)})",
+        estimate=difference.estimate,
+        low=difference.low,
+        high=difference.high,
+        marks=tuple(_marks(column, comparison.null, gate)),
+    )
+
+
+def _marks(column: Column, null: float, gate: Gate | None) -> Iterator[Mark]:
+    for claim in gate.claims if gate else ():
+        if claim.metric != column.name:
+            continue
+        match claim.claim:
+            case "superior" if claim.margin:
+                yield Mark(null + claim.margin, f"must exceed {null + claim.margin:g}")
+            case "non_inferior" if claim.margin:
+                yield Mark(null - claim.margin, f"must stay above {number(null - claim.margin, 2)}")
+            case "at_least" if column.is_win_rate and claim.value is not None:
+                yield Mark(claim.value, f"must reach {claim.value:g}")
+
+
+# --- distributions ---------------------------------------------------------------------------
+
+
+def distribution_section(result: RunResult) -> Section | None:
+    if not result.scores:
+        return None
+    columns = columns_by_name(result.plan)
+    return Section(
+        name="distributions",
+        title="How the scores are spread",
+        lead="Number of items at each score. A mean can hide a few very bad answers; this cannot.",
+        charts=tuple(_histograms(result, columns)),
+        tables=(_own_scores(result.scores, columns),),
+    )
+
+
+def _histograms(result: RunResult, columns: dict[str, Column]) -> Iterator[Histogram]:
+    by_cell = {(score.metric, score.model): score for score in result.scores}
+    for metric in dict.fromkeys(score.metric for score in result.scores):
+        baseline = by_cell.get((metric, result.plan.baseline))
+        candidate = by_cell.get((metric, result.plan.candidate))
+        if baseline and candidate:
+            yield _histogram(columns[metric], _series(baseline), _series(candidate))
+
+
+def _histogram(column: Column, baseline: Series, candidate: Series) -> Histogram:
+    """Scores stand by value when both models have the top value as a key, otherwise in bins."""
+    binned = not (column.high in baseline.counts and column.high in candidate.counts)
+    if binned:
+        baseline, candidate = (_in_bins(series, column) for series in (baseline, candidate))
+    return Histogram(column.name, column.low, column.high, binned, baseline, candidate)
+
+
+def _in_bins(series: Series, column: Column) -> Series:
+    width = (column.high - column.low) / N_BINS
+    counts = dict.fromkeys((column.low + i * width for i in range(N_BINS)), 0)
+    edges = list(counts)
+    for value, n in series.counts.items():
+        place = int((value - column.low) / width + 0.1)  # edges are written with three digits
+        counts[edges[min(place, N_BINS - 1)]] += n
+    return Series(series.label, counts)
+
+
+def _series(score: ModelScore) -> Series:
+    return Series(score.model, {float(value): n for value, n in score.histogram.items()})
+
+
+def _own_scores(scores: Iterable[ModelScore], columns: dict[str, Column]) -> Table:
+    rows = [
+        (
+            score.metric,
+            score.model,
+            number(score.mean.estimate, columns[score.metric].digits),
+            span(score.mean, columns[score.metric].digits),
+            percent(score.ceiling_share),
+            f"{score.n:,}",
+        )
+        for score in scores
+    ]
+    head = ("Metric", "Model", "Mean", "95 % CI", "At the top", "n")
+    return Table("Each model by itself", head, "llrrrr", tuple(rows), folded=True)
+
+
+# --- preferences -----------------------------------------------------------------------------
+
+
+def preference_section(result: RunResult) -> Section | None:
+    pairs = [(c, c.pairwise) for c in result.comparisons if c.pairwise]
+    if not pairs:
+        return None
+    return Section(
+        name="preference",
+        title="Which answer is preferred?",
+        charts=tuple(_preference_bar(c, detail) for c, detail in pairs),
+        notes=tuple(note for c, detail in pairs for note in _preference_notes(c, detail)),
+    )
+
+
+def _preference_bar(comparison: Comparison, detail: PairwiseDetail) -> PreferenceBar:
+    return PreferenceBar(
+        title=f"{comparison.metric}: {comparison.candidate} against {comparison.baseline}",
+        baseline=comparison.baseline,
+        candidate=comparison.candidate,
+        wins=detail.wins,
+        ties=detail.ties,
+        losses=detail.losses,
+    )
+
+
+def _preference_notes(comparison: Comparison, detail: PairwiseDetail) -> Iterator[str]:
+    yield (
+        f"{comparison.metric}: {comparison.candidate} wins {count(detail.wins, 'item')}, ties "
+        f"{detail.ties:,} and loses {detail.losses:,} against {comparison.baseline}."
+    )
+    yield _position(detail)
+
+
+def _position(detail: PairwiseDetail) -> str:
+    first = f"The answer shown first won {percent(detail.first_share)} of the time."
+    if detail.single_order:
+        return f"{first} Pairs were shown in one order only, so position and preference mix."
+    effect = ""
+    if detail.position_effect:
+        effect = (
+            f" Being shown first moved the candidate's score by "
+            f"{signed(detail.position_effect.estimate, 3)} "
+            f"(95 % CI {span(detail.position_effect, 3)}, p {p_value(detail.position_p)})."
+        )
+    agreed = detail.consistency
+    both = "" if agreed is None else f" Both orders named the same winner on {percent(agreed)}."
+    return f"{first}{effect}{both}"

@@ -1,0 +1,71 @@
+"""junit.xml: the verdict for a CI server, one test case for the gate and one for each claim.
+
+Whatever is not a pass is a failure, an inconclusive claim too: a build must not turn green on
+it. Where one claim is enough and one held, the others are skipped.
+
+    <testcase classname="medical_rubric" name="rubric.safety superior"><failure type="fail" …/>
+"""
+
+import re
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from harness.types import RunResult
+from reports.parts import ClaimLine, View
+from reports.view import make_view
+
+_XML_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render_junit(result: RunResult) -> bytes:
+    """The content of junit.xml."""
+    view, plan = make_view(result), result.plan
+    suite = Element("testsuite", {"name": _legal(plan.suite), "time": f"{result.seconds:.3f}"})
+    facts = SubElement(suite, "properties")
+    for name, value in (("verdict", view.verdict.word), ("compared", view.summary),
+                        ("plan", plan.hash), ("run", result.run_id)):  # fmt: skip
+        SubElement(facts, "property", {"name": name, "value": _legal(value)})
+    _gate_case(suite, view)
+    one_is_enough = plan.gate is not None and plan.gate.require == "any"
+    for claim in view.claims:
+        _claim_case(suite, claim, excused=one_is_enough and view.verdict.value == "pass")
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    suite.set("failures", str(len(suite.findall("testcase/failure"))))
+    suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    suite.set("errors", "0")
+    ElementTree.indent(suite)
+    text = ElementTree.tostring(suite, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _gate_case(suite: Element, view: View) -> None:
+    case = _case(suite, "gate")
+    match view.verdict.value:
+        case "none":
+            SubElement(case, "skipped", {"message": _legal(view.sentence)})
+        case "fail" | "inconclusive" as verdict:
+            _fail(case, verdict, view.sentence, "\n".join(view.caveats))
+
+
+def _claim_case(suite: Element, claim: ClaimLine, *, excused: bool) -> None:
+    case = _case(suite, claim.claim)
+    if claim.verdict.value == "pass":
+        return
+    if excused:
+        SubElement(case, "skipped", {"message": "another claim held, and one is enough"})
+    else:
+        _fail(case, claim.verdict.value, claim.why, "\n".join(claim.numbers))
+
+
+def _case(suite: Element, name: str) -> Element:
+    return SubElement(suite, "testcase", {"classname": suite.get("name", ""), "name": _legal(name)})
+
+
+def _fail(case: Element, verdict: str, why: str, detail: str) -> None:
+    failure = SubElement(case, "failure", {"type": verdict, "message": _legal(why)})
+    failure.text = _legal(detail)
+
+
+def _legal(text: str) -> str:
+    """The text without the characters that XML 1.0 cannot hold, even escaped."""
+    return _XML_ILLEGAL.sub("", text)

@@ -1,0 +1,109 @@
+r"""report.md: the report for a pull request or a wiki, without charts and folded tables.
+
+Texts of models stand inside a fence longer than any run of backticks in them; everything else
+is escaped, so that nothing becomes a link, an image, a mention or HTML.
+
+    rubric.safety → rubric.safety, <b> → \<b\>, @octocat → \@&#8203;octocat
+"""
+
+import re
+from collections.abc import Iterator
+
+from harness.types import RunResult
+from reports.foreign import one_line
+from reports.parts import Exhibit, Passage, Section, Table, View
+from reports.view import make_view
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>!|~&$]")
+_AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
+_MENTION = re.compile(r"[@#]")
+
+
+def render_markdown(result: RunResult) -> str:
+    """The report in GitHub-flavoured Markdown."""
+    return view_to_markdown(make_view(result))
+
+
+def view_to_markdown(view: View) -> str:
+    """The Markdown document for a view that is computed already."""
+    blocks = [*_first_screen(view)]
+    for section in view.sections:
+        blocks += _section(section)
+    return "\n\n".join([*blocks, f"_{escape(view.footer)}_"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """The text on one line, with nothing left that Markdown or GitHub would act on."""
+    text = _SPECIAL.sub(r"\\\g<0>", one_line(text))
+    text = _AUTOLINK.sub(lambda found: "\\" + found.group(), text)
+    # A backslash does not stop GitHub's mentions and issue links; a zero-width space does.
+    return _MENTION.sub(r"\\\g<0>&#8203;", text)
+
+
+def fence(text: str) -> str:
+    """The text as it is, in a fence that it cannot close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}text\n{text}\n{ticks}"
+
+
+def _first_screen(view: View) -> Iterator[str]:
+    yield f"# {view.verdict.symbol} {view.verdict.word}: {escape(view.title)}"
+    yield f"**{escape(view.sentence)}**"
+    yield f"{escape(view.summary)}  \n{escape(view.provenance)}"
+    if view.caveats:
+        yield "## Before you trust this"
+        yield "\n".join(f"- {escape(caveat)}" for caveat in view.caveats)
+    if view.claims:
+        head = ("Verdict", "Claim", "Why", "Numbers")
+        rows = tuple(
+            (f"{claim.verdict.symbol} {claim.verdict.word}", claim.claim, claim.why,
+             " · ".join(claim.numbers))
+            for claim in view.claims
+        )  # fmt: skip
+        yield "## Claims"
+        yield _grid(Table("Claims", head, "llll", rows))
+        yield escape(view.claims_note)
+    yield "## Who and what"
+    yield "\n".join(
+        f"- {fact.label}: **{escape(fact.name)}**, {escape(fact.detail)}" for fact in view.facts
+    )
+
+
+def _section(section: Section) -> list[str]:
+    """The section, or nothing when charts and folded tables are all it has."""
+    blocks = list(_section_body(section))
+    lead = [escape(section.lead)] if section.lead else []
+    return [f"## {escape(section.title)}", *lead, *blocks] if blocks else []
+
+
+def _section_body(section: Section) -> Iterator[str]:
+    for table in section.tables:
+        if not table.folded:
+            yield f"### {escape(table.title)}"
+            yield _grid(table)
+    for exhibit in section.exhibits:
+        yield from _exhibit(exhibit)
+    for passage in section.passages:
+        yield from _passage(passage)
+    if section.notes:
+        yield "\n".join(f"- {escape(note)}" for note in section.notes)
+
+
+def _exhibit(exhibit: Exhibit) -> Iterator[str]:
+    yield f"### {escape(exhibit.title)}"
+    for passage in (*exhibit.question, *exhibit.answers):
+        yield from _passage(passage)
+
+
+def _passage(passage: Passage) -> Iterator[str]:
+    note = f" ({escape(passage.note)})" if passage.note else ""
+    yield f"**{escape(passage.title)}**{note}"
+    yield fence(passage.text)
+
+
+def _grid(table: Table) -> str:
+    rule = ["---:" if side == "r" else "---" for side in table.align]
+    rows = [[escape(name) for name in table.head], rule]
+    rows += [[escape(cell) for cell in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

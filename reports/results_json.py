@@ -1,0 +1,77 @@
+"""results.json: the typed result of a run, from which every other report is rendered again.
+
+    {"caveats": [{"code": "offline_judge", "text": "…"}], "comparisons": […], "decision": {…}, …}
+
+Keys are sorted, so that equal results are equal bytes. The items themselves stay in the store;
+the plan keeps their hash, and `examples` the few that the report shows.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.types import Plan, RunResult
+
+RESULTS_FILE = "results.json"
+_TASKS_WITHOUT_ITEMS = {"__all__": {"samples"}}
+
+
+def dump_result(result: RunResult) -> bytes:
+    """The content of results.json.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    return _dump(result.model_dump(mode="json", exclude={"plan": {"tasks": _TASKS_WITHOUT_ITEMS}}))
+
+
+def dump_plan(plan: Plan) -> bytes:
+    """The content of plan.json."""
+    return _dump(plan.model_dump(mode="json", exclude={"tasks": _TASKS_WITHOUT_ITEMS}))
+
+
+def load_result(folder: Path) -> RunResult:
+    """The result of the run in `folder`, without its items.
+
+    Raises:
+        HarnessError: there is no results.json, or it is damaged or of another version.
+    """
+    path = folder / RESULTS_FILE
+    try:
+        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return RunResult.model_validate(data, strict=False)
+    except FileNotFoundError:
+        raise HarnessError(
+            f"{path}: no such file. Name a run folder that `harness run` wrote."
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HarnessError(
+            f"{path}: not a result that this version can read ({where}: {first['msg']}). {_REMEDY}"
+        ) from None
+    except ValueError as error:
+        raise HarnessError(f"{path}: damaged ({error}). {_REMEDY}") from None
+
+
+def results_schema() -> dict[str, object]:
+    """The JSON Schema of results.json."""
+    schema = RunResult.model_json_schema(mode="serialization")
+    task = schema["$defs"]["Task"]
+    del task["properties"]["samples"], schema["$defs"]["Sample"]
+    return schema
+
+
+_REMEDY = "Run `harness run` again with the same suite and models: the store keeps all answers."
+
+
+def _dump(data: object) -> bytes:
+    text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    # A lone surrogate has no UTF-8 form; backslashreplace happens to write its JSON escape.
+    return f"{text}\n".encode(errors="backslashreplace")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it holds the number {name}")

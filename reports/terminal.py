@@ -1,0 +1,75 @@
+"""The summary that a run ends with on the terminal: verdict, claims, metrics, judges, caveats."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.types import RunResult
+from reports.foreign import one_line, visible
+from reports.parts import ClaimLine, Table, VerdictLabel, View
+from reports.view import make_view
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "none": "dim"}
+
+
+def print_summary(result: RunResult, console: "Console", *, report: Path | None = None) -> None:
+    """Print the first screen of the report; `report` is where the whole of it lies."""
+    for part in _parts(make_view(result), report):
+        console.print(part)
+
+
+def _parts(view: View, report: Path | None) -> Iterator["RenderableType"]:
+    """Every foreign string goes through Text, which knows no markup."""
+    from rich.text import Text
+
+    yield Text.assemble(_label(view.verdict), "  ", (one_line(view.sentence), "bold"))
+    yield Text(f"{one_line(view.summary)}\n", style="dim")
+    if view.claims:
+        yield _claims(view.claims)
+    for section in view.sections:
+        if section.name == "comparison":
+            yield from (_metrics(table) for table in section.tables if not table.folded)
+    for fact in view.facts:
+        yield Text(one_line(f"{fact.label}: {fact.name}, {fact.detail}"))
+    for caveat in view.caveats:
+        yield Text.assemble(("! ", "yellow"), one_line(caveat))
+    if report is not None:
+        yield Text(f"\nReport: {visible(str(report))}", overflow="fold")
+
+
+def _label(verdict: VerdictLabel) -> tuple[str, str]:
+    return f"{verdict.symbol} {verdict.word}", f"bold {_STYLES[verdict.value]}"
+
+
+def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=None, show_header=False, pad_edge=False)
+    for claim in claims:
+        grid.add_row(
+            Text.assemble(_label(claim.verdict)),
+            Text(one_line(claim.claim)),
+            Text(one_line(claim.why), style="dim"),
+        )
+    return grid
+
+
+_METRICS_SHOWN = ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "p", "n")
+
+
+def _metrics(table: Table) -> "RenderableType":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=SIMPLE_HEAD, title=Text(one_line(table.title)), title_justify="left")
+    shown = [table.head.index(name) for name in _METRICS_SHOWN]
+    for i in shown:
+        grid.add_column(table.head[i], justify="right" if table.align[i] == "r" else "left")
+    for row in table.rows:
+        grid.add_row(*(Text(one_line(row[i])) for i in shown))
+    return grid

@@ -1,0 +1,127 @@
+"""What a report says, computed once from a RunResult.
+
+HTML, Markdown and the terminal only lay a View out, so that they cannot disagree.
+"""
+
+from collections.abc import Iterator
+
+from harness.types import (
+    ClaimResult,
+    Plan,
+    PlannedModel,
+    RunResult,
+)
+from reports.background import (
+    coverage_section,
+    example_section,
+    hygiene_section,
+    plan_section,
+    reproduce_section,
+    training_section,
+)
+from reports.findings import comparison_section, distribution_section, preference_section
+from reports.foreign import visible_record
+from reports.parts import LABELS, ClaimLine, Fact, View
+from reports.wording import (
+    columns_by_name,
+    count,
+    duration,
+    gate_rule,
+    items_of,
+    number,
+    p_value,
+    told_apart,
+)
+
+
+def make_view(result: RunResult) -> View:
+    """Everything a report says about a run."""
+    items_stay_out = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
+    plan = result.plan.model_copy(update={"tasks": items_stay_out})
+    result = visible_record(result.model_copy(update={"plan": plan}))
+    decision, plan = result.decision, result.plan
+    sections = (
+        comparison_section(result),
+        distribution_section(result),
+        preference_section(result),
+        coverage_section(result),
+        hygiene_section(result),
+        example_section(result),
+        training_section(result),
+        plan_section(result),
+        reproduce_section(result),
+    )
+    return View(
+        title=plan.title or plan.suite,
+        provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
+        verdict=LABELS[decision.verdict if decision else "none"],
+        sentence=decision.sentence if decision else _NO_GATE,
+        summary=_summary(plan),
+        facts=tuple(_facts(result)),
+        claims=tuple(_claim_line(claim, plan) for claim in decision.claims) if decision else (),
+        claims_note=gate_rule(plan.gate) if plan.gate else "",
+        caveats=_caveats(result),
+        sections=tuple(section for section in sections if section),
+        footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
+        f"after {duration(result.seconds)} · plan {plan.hash}",
+    )
+
+
+_NO_GATE = (
+    "No claims were stated before this run, so there is no verdict. "
+    "The comparisons below describe what was measured."
+)
+
+
+def _summary(plan: Plan) -> str:
+    judges = dict.fromkeys(card.name for card in plan.judges.values())
+    judged = f" · judged by {', '.join(judges)}" if judges else ""
+    n_items = " + ".join(f"{task.n_items:,}" for task in plan.tasks)
+    return f"{plan.candidate} against {plan.baseline}{judged} · {n_items} items"
+
+
+def _facts(result: RunResult) -> Iterator[Fact]:
+    plan = result.plan
+    baseline, *others, candidate = plan.models
+    yield Fact("Candidate", candidate.name, _origin(candidate))
+    yield Fact("Baseline", baseline.name, _origin(baseline))
+    for model in others:
+        yield Fact("Also compared", model.name, _origin(model))
+    for card in dict.fromkeys(plan.judges.values()):
+        judged = [metric for metric, its_card in plan.judges.items() if its_card == card]
+        yield Fact("Judged by", card.name, f"{card.nature} (for {', '.join(judged)})")
+    for task in plan.tasks:
+        yield Fact("Items", items_of(task), f"from {task.source}")
+
+
+def _origin(model: PlannedModel) -> str:
+    kinds = {
+        "recipe": "trained with",
+        "checkpoint": "checkpoint",
+        "recorded": "answers recorded in",
+    }
+    return f"{kinds[model.kind]} {model.source}"
+
+
+def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
+    column = columns_by_name(plan)[claim.metric]
+    digits = told_apart(claim.estimate, claim.boundary, column.digits)
+    if claim.bound is not None:
+        digits = told_apart(claim.bound, claim.boundary, digits)
+    parts = [f"estimate {number(claim.estimate, digits)}"]
+    if claim.bound is not None:
+        parts.append(f"one-sided bound {number(claim.bound, digits)}")
+    parts.append(f"must clear {number(claim.boundary, digits)}")
+    if claim.p_value is not None:
+        parts.append(f"p {p_value(claim.p_value)}")
+    if claim.p_adjusted is not None and claim.p_adjusted != claim.p_value:
+        parts.append(f"adjusted p {p_value(claim.p_adjusted)}")
+    parts.append(f"n {claim.n:,}")
+    if claim.n_needed is not None:
+        parts.append(f"about {count(claim.n_needed, 'item')} would settle it")
+    return ClaimLine(LABELS[claim.verdict], claim.claim, claim.why, tuple(parts))
+
+
+def _caveats(result: RunResult) -> tuple[str, ...]:
+    texts = [result.plan.note, *(caveat.text for caveat in result.caveats)]
+    return tuple(dict.fromkeys(text for text in texts if text.strip()))

@@ -1,0 +1,158 @@
+"""How numbers and recurring facts are put into words. Nothing is rounded anywhere else."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.suite import (
+    Gate,
+    Metric,
+    PairwiseMetric,
+    bounds_of,
+    columns_of,
+)
+from harness.types import (
+    Interval,
+    Plan,
+    Task,
+)
+
+ABSENT = "—"
+MINUS = "\N{MINUS SIGN}"
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def number(value: float, digits: int) -> str:
+    """The value with a fixed number of decimals and a true minus sign."""
+    if not math.isfinite(value):
+        return "not estimable"
+    text = f"{value:.{digits}f}"
+    return text.replace("-", MINUS if float(text) else "")
+
+
+def signed(value: float, digits: int) -> str:
+    """The value with its sign always shown, as differences are."""
+    text = number(value, digits)
+    return f"+{text}" if math.isfinite(value) and float(f"{value:.{digits}f}") > 0 else text
+
+
+def percent(share: float) -> str:
+    """A share between 0 and 1 as a percentage."""
+    return f"{number(100 * share, 1)} %"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; close to the usual 0.05 it keeps enough decimals not to round across it."""
+    if p is None:
+        return ABSENT
+    return "< 0.0001" if p < 0.0001 else number(p, 4 if p < 0.1 else 3)
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 60:
+        return f"{number(seconds, 1)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things: 1 item, 1,204 items."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def span(interval: Interval, digits: int) -> str:
+    """The limits of an interval: 0.11 to 0.73."""
+    return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def optional(value: float | None, digits: int) -> str:
+    """The number, or a dash when there is none."""
+    return ABSENT if value is None else number(value, digits)
+
+
+def told_apart(value: float, other: float, digits: int) -> int:
+    """Enough decimals for two different values to look different."""
+    while digits < 6 and value != other and number(value, digits) == number(other, digits):
+        digits += 1
+    return digits
+
+
+# --- columns ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """A scored column: its range, and how its values are printed and drawn."""
+
+    name: str
+    low: float
+    high: float
+    is_win_rate: bool
+
+    @property
+    def digits(self) -> int:
+        """Decimals that matter on this scale."""
+        return 2 if self.high - self.low > 1 else 3
+
+    @property
+    def unit(self) -> str:
+        """What a difference on this column is measured in."""
+        if self.is_win_rate:
+            return "Win rate (0.5 is even)"
+        if self.high - self.low > 1:
+            return f"Difference in points (scale {self.low:g} to {self.high:g})"
+        return "Difference in shares (scale 0 to 1)"
+
+    def difference(self, value: float) -> str:
+        """A difference in print; a win rate is its own difference and has no sign."""
+        return number(value, self.digits) if self.is_win_rate else signed(value, self.digits)
+
+
+def columns_by_name(plan: Plan) -> dict[str, Column]:
+    """Every scored column of the plan."""
+    return {
+        column.name: column
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+        for column in _columns_of_metric(name, metric)
+    }
+
+
+def _columns_of_metric(name: str, metric: Metric) -> Iterator[Column]:
+    low, high = bounds_of(metric)
+    for column in columns_of(name, metric):
+        yield Column(
+            name=column,
+            low=low,
+            high=high,
+            is_win_rate=isinstance(metric, PairwiseMetric),
+        )
+
+
+def estimate_with_span(interval: Interval | None, column: Column) -> str:
+    """A difference and its limits: +0.42 (0.11 to 0.73)."""
+    if interval is None:
+        return ABSENT
+    return f"{column.difference(interval.estimate)} ({span(interval, column.digits)})"
+
+
+def items_of(task: Task) -> str:
+    """How many items a task has, and for which metrics."""
+    return f"{count(task.n_items, 'item')} for {', '.join(task.metrics)}"
+
+
+def gate_rule(gate: Gate) -> str:
+    """How the verdicts on the claims become one."""
+    rule = (
+        "All claims must hold."
+        if gate.require == "all"
+        else "One claim is enough; p-values are adjusted with Holm's method."
+    )
+    return (
+        f"{rule} Each is tested one-sided at alpha {gate.alpha:g}. "
+        f"At most {percent(gate.max_unscored)} of the judgements may be missing."
+    )

@@ -1,0 +1,75 @@
+import math
+
+import numpy as np
+import pytest
+
+from harness.stats import fill_missing, manski_interval, mean_difference, tipping_point
+
+GAP = math.nan
+
+
+def test_gaps_are_filled_at_both_ends_and_the_rest_is_kept():
+    filled = fill_missing([1, GAP, -2, GAP], low=-9, high=9)
+    assert filled.adverse.tolist() == [1, -9, -2, -9]
+    assert filled.favourable.tolist() == [1, 9, -2, 9]
+    assert filled.n_missing == 2
+
+
+def test_each_item_may_have_its_own_range():
+    # The baseline scored 8 on the second item, so the candidate's 1-10 leaves -7..2.
+    filled = fill_missing([1, GAP], low=[GAP, -7], high=[GAP, 2])
+    assert filled.adverse.tolist() == [1, -7]
+    assert filled.favourable.tolist() == [1, 2]
+
+
+def test_without_gaps_nothing_changes():
+    filled = fill_missing([1, 2, 3], low=-9, high=9)
+    assert filled.n_missing == 0
+    assert manski_interval([1, 2, 3], low=-9, high=9) == pytest.approx(
+        mean_difference([1, 2, 3])[3:5]
+    )
+
+
+def test_manski_interval_spans_both_fillings():
+    d = [1.0, 0.0, GAP, 2.0, 1.0]
+    low, high = manski_interval(d, low=-9, high=9)
+    assert low == mean_difference([1, 0, -9, 2, 1]).ci_low
+    assert high == mean_difference([1, 0, 9, 2, 1]).ci_high
+
+
+def test_hiding_the_candidates_disasters_cannot_look_like_a_gain():
+    full = np.array([0.5] * 96 + [-8.0] * 4)
+    judged = np.where(full < -4, GAP, full)
+    assert np.nanmean(judged) == 0.5
+    low, high = manski_interval(judged, low=-9, high=9)
+    assert low < full.mean() < high
+    assert low < 0
+
+
+def test_tipping_point_by_hand():
+    # The mean of 1, 1, 1 and x is positive just above x = -3.
+    point = tipping_point([1, 1, 1, GAP], low=-9, high=9, decide=lambda d: bool(d.mean() > 0))
+    assert point == pytest.approx(-3)
+
+
+def test_gaps_that_cannot_matter_have_no_tipping_point():
+    d = [5.0] * 20 + [GAP]
+    assert tipping_point(d, low=-9, high=9, decide=lambda d: bool(d.mean() > 0)) is None
+
+
+def test_no_gaps_have_no_tipping_point():
+    assert tipping_point([1.0, -2.0], low=-9, high=9, decide=lambda d: bool(d.mean() > 0)) is None
+
+
+def test_impossible_ranges_are_refused():
+    with pytest.raises(ValueError, match="low must not exceed high"):
+        fill_missing([GAP], low=2, high=1)
+    with pytest.raises(ValueError, match="low must not exceed high"):
+        fill_missing([GAP], low=GAP, high=1)
+    with pytest.raises(ValueError, match="one for each of the 2 items"):
+        fill_missing([GAP, 1], low=[1, 2, 3], high=9)
+
+
+def test_no_items_are_refused():
+    with pytest.raises(ValueError, match="at least one item"):
+        fill_missing([], low=-9, high=9)

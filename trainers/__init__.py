@@ -1,0 +1,1 @@
+"""Recipes become checkpoints: pre-training, SFT, preference pairs and DPO."""

@@ -1,0 +1,71 @@
+"""What SFT learns from: a chat up to the assistant's turn, and the answer.
+
+Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying ...")
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.bundle import bundle_root
+from harness.errors import HarnessError
+from harness.models import make_prompt
+from harness.provenance import content_hash
+from harness.samples import load_rows, make_samples
+from harness.types import Message, Record, Sample
+from trainers.recipe import TrainingSource
+
+
+class Example(Record):
+    """One chat to learn the last turn of."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:
+    """The sources' rows as examples, in their order.
+
+    Raises:
+        HarnessError: missing data or columns, or a row without an answer.
+    """
+    return [
+        _example(sample, read_system(source.system, root))
+        for source in sources
+        for sample in load_samples(source, root)
+    ]
+
+
+def load_samples(source: TrainingSource, root: Path) -> tuple[Sample, ...]:
+    """The rows of one source."""
+    return make_samples(load_rows(source, root), source.fields, None)
+
+
+def read_system(path: str | None, root: Path) -> str | None:
+    """A system prompt's text; its file lies below `root` or among the suites.
+
+    Raises:
+        HarnessError: no such file.
+    """
+    if path is None:
+        return None
+    for file in (root / path, bundle_root() / "suites" / path):
+        if file.is_file():
+            return file.read_text(encoding="utf-8").strip()
+    raise HarnessError(f"{root / path}: no such system prompt.")
+
+
+def data_hash(rows: Sequence[Record]) -> str:
+    """One hash over everything that is learned from, system prompts included."""
+    return content_hash(*rows)
+
+
+def _example(sample: Sample, system: str | None) -> Example:
+    if not sample.reference or not sample.reference.strip():
+        raise HarnessError(
+            f"Row '{sample.id}' has no answer to learn. 'fields' must map 'reference' to its column, "
+            "and no row may be empty there."
+        )
+    return Example(
+        id=sample.id, prompt=make_prompt(system, sample.input), completion=sample.reference
+    )
