@@ -85,14 +85,16 @@ def collect_outcomes(
     keys = [outcome_key(request, judge.card) for request in requests]
     found = store.get("outcome", keys, Outcome)
     missing = list(dict.fromkeys(key for key in keys if key not in found))
-    first = {key: request for key, request in zip(reversed(keys), reversed(requests), strict=True)}
+    first = dict(zip(reversed(keys), reversed(requests), strict=True))
     batch: dict[str, Outcome] = {}
-    for index, outcome in judge.judge([first[key] for key in missing]):
-        batch[missing[index]] = outcome
-        if len(batch) >= COMMIT_EVERY:
-            _commit(batch, found, store)
-            progress.advance(stage, len(found), len(set(keys)))
-    _commit(batch, found, store)
+    try:
+        for index, outcome in judge.judge([first[key] for key in missing]):
+            batch[missing[index]] = outcome
+            if len(batch) >= COMMIT_EVERY:
+                _commit(batch, found, store)
+                progress.advance(stage, len(found), len(set(keys)))
+    finally:  # what has been said is kept, also when the judge stops half-way
+        _commit(batch, found, store)
     if missing:
         progress.advance(stage, len(found), len(set(keys)))
     return [found[key] for key in keys]

@@ -129,9 +129,10 @@ def make_checkpoint(
     progress = workshop.progress.advance
     match recipe:
         case PretrainRecipe():
-            key = checkpoint_key(recipe, None, data_hash(load_texts(recipe, root)))
+            texts = [sample for source in recipe.data for sample in load_samples(source, root)]
+            key = checkpoint_key(recipe, None, data_hash(texts))
             target = out or _target(recipe, key, workshop)
-            if not _is_there(target, key):
+            if out is not None or not _is_there(target):
                 train_base(recipe, root, target, progress)
             return _made(target)
         case SftRecipe():
@@ -139,8 +140,8 @@ def make_checkpoint(
             rows = load_examples(recipe.data, root)
             key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
             target = out or _target(recipe, key, workshop)
-            if not _is_there(target, key):
-                train_sft(recipe, Path(parent.directory), target, rows=rows, progress=progress)
+            if out is not None or not _is_there(target):
+                train_sft(recipe, parent.directory, target, rows=rows, progress=progress)
             return _made(target, parent.teachers)
         case DpoRecipe():
             parent = make_parent(recipe.parent, root, workshop)
@@ -149,7 +150,7 @@ def make_checkpoint(
             pairs = made.pairs.pairs
             key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
             target = out or _target(recipe, key, workshop)
-            if not _is_there(target, key):
+            if out is not None or not _is_there(target):
                 train_dpo(recipe, Path(parent.directory), target, pairs=pairs, progress=progress)
             return _made(target, (*parent.teachers, *made.teachers))
 
@@ -184,7 +185,7 @@ def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs
     """The recipe's pairs, built unless they are there."""
     parent = make_parent(recipe.parent, root, workshop)
     samples = load_samples(recipe.data, root)
-    system = read_system(recipe.data.system, root)
+    system = read_system(recipe.generation.system, root)
     judge = workshop.judge(recipe.prefer.judge) if isinstance(recipe, JudgedPairsRecipe) else None
     teachers = () if judge is None else (judge.card,)
     path = pairs_path(recipe, parent, samples, system, teachers, workshop)
@@ -327,13 +328,13 @@ def _target(recipe: TrainingRecipe, key: str, workshop: Workshop) -> Path:
     return workshop.checkpoints / f"{recipe.recipe}-{key[:12]}"
 
 
-def _is_there(target: Path, key: str) -> bool:
-    """Whether this very checkpoint lies there, whole.
+def _is_there(target: Path) -> bool:
+    """Whether the checkpoint lies there, whole; its folder's name tells which one it is.
 
     Raises:
         HarnessError: it lies there, and is damaged.
     """
-    return target.is_dir() and verify_checkpoint(target).key == key
+    return target.is_dir() and bool(verify_checkpoint(target).fingerprint)
 
 
 def _made(target: Path, teachers: tuple[JudgeCard, ...] = ()) -> Made:

@@ -216,8 +216,8 @@ def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise HarnessError(f"{origin}:{number}: not valid JSON: {error.msg}.") from None
+        except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+            raise HarnessError(f"{origin}:{number}: not valid JSON: {error}.") from None
         if not isinstance(row, dict):
             raise HarnessError(f"{origin}:{number}: expected an object with named columns.")
         yield number, row
@@ -226,8 +226,8 @@ def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise HarnessError(f"{origin}:{error.lineno}: not valid JSON: {error.msg}.") from None
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{origin}: not valid JSON: {error}.") from None
     if isinstance(data, dict) and all(isinstance(row, dict) for row in data.values()):
         data = [{"id": key, **row} for key, row in data.items()]  # PubMedQA: {"21645374": {...}}
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):

@@ -241,8 +241,10 @@ def _preference_column(
 
 def _still_missing(by_order: dict[Order, Vector], reasons: list[str | None]) -> list[str | None]:
     """The reasons of the items without a verdict in each order that was judged at all."""
-    judged = ~np.isnan([by_order[order] for order in judged_orders(by_order)]).any(axis=0)
-    return [None if seen else why for seen, why in zip(judged, reasons, strict=True)]
+    missing = np.isnan(np.array([by_order[order] for order in judged_orders(by_order)]))
+    return [
+        why if gap else None for gap, why in zip(missing.any(axis=0).tolist(), reasons, strict=True)
+    ]
 
 
 def judged_orders(by_order: Mapping[Order, Vector]) -> tuple[Order, ...]:

@@ -19,7 +19,7 @@ def make_judge(name: str, spec: JudgeSpec, root: Path) -> Judge:
         case None:
             return OfflineJudge()
         case recorded:
-            return RecordedJudge(name, recorded, root=root, note=spec.note)
+            return RecordedJudge(spec.title or name, recorded, root=root, note=spec.note)
 
 
 def rouge_judge() -> Judge:

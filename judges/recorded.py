@@ -85,6 +85,7 @@ class RecordedJudge:
             name=self._name,
             nature=f"{nature}; the judge that made them: {self._note or 'not stated'}",
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            replayed=True,
         )
 
     def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:

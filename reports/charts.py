@@ -196,7 +196,7 @@ def _curve(chart: CurveChart, chart_id: str) -> Element:
     if not points:
         return svg
     steps, values = [step for step, _ in points], [value for _, value in points]
-    x_axis = _Axis(min(steps), max(steps), 44, _SMALL_WIDTH - 12)
+    x_axis = _Axis(min(steps), max(steps), 44, _SMALL_WIDTH - 22)
     y_axis = _Axis(min(values), max(values), 132, 40)
     _frame(svg, chart.title, x_axis, y_axis, y_axis.ticks(3))
     for tick in x_axis.ticks(4):

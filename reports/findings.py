@@ -2,16 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.suite import (
-    Gate,
-)
-from harness.types import (
-    Comparison,
-    ModelScore,
-    PairwiseDetail,
-    Plan,
-    RunResult,
-)
+from harness.suite import Gate
+from harness.types import Comparison, ModelScore, PairwiseDetail, Plan, RunResult
 from reports.parts import (
     ForestPanel,
     ForestRow,

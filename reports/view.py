@@ -5,12 +5,7 @@ HTML, Markdown and the terminal only lay a View out, so that they cannot disagre
 
 from collections.abc import Iterator
 
-from harness.types import (
-    ClaimResult,
-    Plan,
-    PlannedModel,
-    RunResult,
-)
+from harness.types import ClaimResult, Plan, PlannedModel, RunResult
 from reports.background import (
     coverage_section,
     example_section,
@@ -110,7 +105,7 @@ def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
         digits = told_apart(claim.bound, claim.boundary, digits)
     parts = [f"estimate {number(claim.estimate, digits)}"]
     if claim.bound is not None:
-        parts.append(f"one-sided bound {number(claim.bound, digits)}")
+        parts.append(f"bound {number(claim.bound, digits)}")
     parts.append(f"must clear {number(claim.boundary, digits)}")
     if claim.p_value is not None:
         parts.append(f"p {p_value(claim.p_value)}")

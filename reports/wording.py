@@ -4,18 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.suite import (
-    Gate,
-    Metric,
-    PairwiseMetric,
-    bounds_of,
-    columns_of,
-)
-from harness.types import (
-    Interval,
-    Plan,
-    Task,
-)
+from harness.suite import Gate, Metric, PairwiseMetric, bounds_of, columns_of
+from harness.types import Interval, Plan, Task
 
 ABSENT = "—"
 MINUS = "\N{MINUS SIGN}"

@@ -35,6 +35,7 @@ class Origin(Record):
     """The model that a checkpoint was trained from, and where it lay then."""
 
     source: str
+    revision: str | None = None
     fingerprint: str
 
 

@@ -11,6 +11,7 @@ from harness.errors import HarnessError
 from harness.models import make_prompt
 from harness.provenance import content_hash
 from harness.samples import load_rows, make_samples
+from harness.suite import Source
 from harness.types import Message, Record, Sample
 from trainers.recipe import TrainingSource
 
@@ -36,7 +37,7 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
     ]
 
 
-def load_samples(source: TrainingSource, root: Path) -> tuple[Sample, ...]:
+def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
     """The rows of one source."""
     return make_samples(load_rows(source, root), source.fields, None)
 

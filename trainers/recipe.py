@@ -136,7 +136,7 @@ class JudgedPairsRecipe(Spec):
     recipe: Name
     method: Literal["judged_pairs"]
     parent: Parent
-    data: TrainingSource
+    data: Source
     generation: Generation
     draws: int = Field(default=1, ge=1)
     prefer: PairwiseMetric
@@ -148,7 +148,7 @@ class GoldPairsRecipe(Spec):
     recipe: Name
     method: Literal["gold_pairs"]
     parent: Parent
-    data: TrainingSource
+    data: Source
     generation: Generation
 
 

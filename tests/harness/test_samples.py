@@ -1,0 +1,149 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError, InfrastructureError
+from harness.provenance import file_hash
+from harness.samples import load_rows, make_samples
+from harness.suite import Source, Take
+from tests.harness.files import write, write_rows
+
+FIELDS = {"id": "id", "input": "question", "reference": "answer"}
+ROWS = [{"id": i, "question": f"question {i}", "answer": f"answer {i}"} for i in range(20)]
+
+
+def refused(path: Path, fields: dict[str, str] = FIELDS) -> str:
+    with pytest.raises(HarnessError) as error:
+        make_samples(load_rows(Source(path=path.name), path.parent), fields, None)
+    return str(error.value)
+
+
+def test_rows_become_samples_in_their_order(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", ROWS)
+    samples = make_samples(load_rows(Source(path=path.name), tmp_path), FIELDS, None)
+    assert [s.id for s in samples] == [str(i) for i in range(20)]
+    assert samples[3].reference == "answer 3"
+
+
+def test_a_seeded_subset_is_the_same_every_time_and_keeps_the_order(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", ROWS)
+    table = load_rows(Source(path=path.name), tmp_path)
+    rows = [s.row for s in make_samples(table, FIELDS, Take(n=5, seed=50))]
+    assert rows == [s.row for s in make_samples(table, FIELDS, Take(n=5, seed=50))]
+    assert rows == sorted(rows)
+    assert rows != [s.row for s in make_samples(table, FIELDS, Take(n=5, seed=51))]
+
+
+def test_csv_json_and_jsonl_hold_the_same_rows(tmp_path: Path) -> None:
+    rows = [{"id": "a", "question": "q, with comma", "answer": "x"}]
+    write_rows(tmp_path / "r.jsonl", rows)
+    write(tmp_path / "r.json", json.dumps({"a": {"question": "q, with comma", "answer": "x"}}))
+    write(tmp_path / "r.csv", 'id,question,answer\na,"q, with comma",x\n')
+    tables = [load_rows(Source(path=f"r.{kind}"), tmp_path) for kind in ("jsonl", "json", "csv")]
+    assert [table.rows for table in tables] == [rows, rows, rows]
+
+
+def test_a_context_is_put_before_the_question(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [{"q": "Does it?", "c": ["One.", "Two."]}])
+    table = load_rows(Source(path=path.name), tmp_path)
+    (sample,) = make_samples(table, {"input": "q", "context": "c"}, None)
+    assert sample.input == "One.\nTwo.\n\nDoes it?"
+    assert sample.id == "row-00001"
+
+
+def test_a_filter_keeps_only_the_rows_that_match(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", [{"q": "x", "split": "train"}, {"q": "y", "split": "test"}])
+    table = load_rows(Source(path="a.jsonl", where={"split": "test"}), tmp_path)
+    assert [row["q"] for row in table.rows] == ["y"]
+
+
+def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [ROWS[0], ROWS[1], ROWS[0] | {"question": "other"}])
+    assert refused(path) == f"{path.name}:3: the id '0' stands twice (first on line 1)."
+
+
+def test_a_number_and_its_text_are_the_same_id(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [ROWS[1], ROWS[2] | {"id": "1"}])
+    assert "the id '1' stands twice" in refused(path)
+
+
+def test_a_missing_column_gets_a_suggestion(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", ROWS)
+    assert "no column 'qestion' for the field 'input'. Did you mean 'question'?" in refused(
+        path, {"input": "qestion"}
+    )
+
+
+def test_a_row_without_its_column_names_its_line(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [ROWS[0], {"id": 7, "question": "q"}])
+    assert refused(path) == "a.jsonl:2: has no 'answer'."
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    assert refused(write(tmp_path / "a.jsonl", "\n")) == "a.jsonl: holds no rows."
+
+
+def test_an_empty_question_is_refused(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.jsonl", [ROWS[0] | {"question": "  "}])
+    assert refused(path) == "a.jsonl:1: 'question' is empty."
+
+
+def test_broken_utf8_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"id": 1}\n{"id": "\xff"}\n')
+    assert refused(path).startswith("a.jsonl:2: not UTF-8 text")
+
+
+def test_broken_json_names_its_line(tmp_path: Path) -> None:
+    assert refused(write(tmp_path / "a.jsonl", '{"id": 1}\n{"id": \n')).startswith("a.jsonl:2: not")
+
+
+def test_a_csv_row_with_too_many_cells_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "id,question,answer\n1,a,b,c\n")
+    assert "another number of cells" in refused(path)
+
+
+def test_a_lone_surrogate_becomes_a_visible_mark(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", '{"q": "bad \\ud800 text"}\n')
+    (sample,) = make_samples(load_rows(Source(path="a.jsonl"), tmp_path), {"input": "q"}, None)
+    assert sample.input == "bad ? text"
+
+
+@pytest.fixture
+def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
+    path = write_rows(tmp_path / "study.jsonl", ROWS)
+    url = "https://localhost:9/study.jsonl"
+    return Source(url=url, sha256=file_hash(path), local="study.jsonl")
+
+
+def test_a_pinned_source_is_read_from_the_data_folder(
+    pinned: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path))
+    assert len(load_rows(pinned, tmp_path).rows) == 20
+
+
+def test_a_changed_pinned_file_is_refused(
+    pinned: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path))
+    write(tmp_path / "study.jsonl", "{}\n")
+    with pytest.raises(HarnessError, match="not the pinned"):
+        load_rows(pinned, tmp_path)
+
+
+def test_without_network_or_data_folder_the_error_says_both_ways(
+    pinned: Source, tmp_path: Path
+) -> None:
+    with pytest.raises(InfrastructureError, match=r"connect to the internet.*HARNESS_DATA_DIR"):
+        load_rows(pinned, tmp_path)
+
+
+def test_a_cached_copy_serves_without_network(pinned: Source, tmp_path: Path) -> None:
+    cached = tmp_path / "cache" / str(pinned.sha256)
+    cached.parent.mkdir()
+    cached.write_bytes((tmp_path / "study.jsonl").read_bytes())
+    assert len(load_rows(pinned, tmp_path).rows) == 20

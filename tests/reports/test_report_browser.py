@@ -1,0 +1,63 @@
+"""report.html in a real browser: no request, no dialog, no policy error, the verdict in sight."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reports import write_reports
+from tests.reports.hostile import PAYLOADS, hostile_run
+from tests.reports.results import failing_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def _watch(page: "Page") -> list[str]:
+    """What the page does beyond showing itself."""
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url))
+    page.on("dialog", lambda dialog: seen.append(dialog.message))
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    return seen
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_verdict_is_on_the_first_screen(
+    browser: "Browser", tmp_path: Path, width: int, height: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    seen = _watch(page)
+    url = write_reports(failing_run(), tmp_path).as_uri()
+    page.goto(url)
+    box = page.locator("#verdict").bounding_box()
+    assert box
+    assert box["y"] + box["height"] < height
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen == [url]
+
+
+def test_hostile_texts_do_nothing_in_a_browser(browser: "Browser", tmp_path: Path) -> None:
+    page = browser.new_page()
+    seen = _watch(page)
+    url = write_reports(hostile_run("\n".join(PAYLOADS)), tmp_path).as_uri()
+    page.goto(url)
+    page.wait_for_timeout(200)
+    assert seen == [url]
+    assert page.locator("script, iframe, img, object, form, base").count() == 0

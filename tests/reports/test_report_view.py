@@ -1,0 +1,138 @@
+"""Words and numbers, and that all renderers say the same ones."""
+
+import re
+
+import pytest
+
+from harness.types import Comparison, PairwiseDetail
+from reports import make_view, render_html, render_markdown
+from reports.findings import comparison_section
+from reports.foreign import shorten, visible
+from reports.parts import Histogram, Table
+from reports.wording import duration, number, p_value, percent, signed, told_apart
+from tests.reports.results import (
+    empty_run,
+    inconclusive_run,
+    passing_run,
+    recorded_run,
+    three_model_run,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(0.5, "+0.50"), (-0.5, "\N{MINUS SIGN}0.50"), (0.001, "0.00"), (-0.001, "0.00")],
+)
+def test_a_difference_shows_its_sign_unless_it_rounds_to_zero(value: float, printed: str) -> None:
+    assert signed(value, 2) == printed
+
+
+def test_a_number_that_is_none_is_said_to_be_none() -> None:
+    assert number(float("nan"), 2) == "not estimable"
+
+
+@pytest.mark.parametrize(
+    ("p", "printed"), [(0.0496, "0.0496"), (0.3, "0.300"), (1e-9, "< 0.0001"), (None, "—")]
+)
+def test_a_p_value_does_not_round_across_its_threshold(p: float | None, printed: str) -> None:
+    assert p_value(p) == printed
+
+
+def test_a_bound_beside_its_boundary_gets_enough_decimals() -> None:
+    assert told_apart(-0.2496, -0.25, 2) == 4
+
+
+def test_shares_and_time_spans_read_naturally() -> None:
+    assert percent(0.117) == "11.7 %"
+    assert [duration(s) for s in (5.04, 284.2, 7300)] == ["5.0 s", "4 min 44 s", "2 h 1 min"]
+
+
+def test_unseen_characters_become_visible_and_others_stay() -> None:
+    assert visible("a\u202eb\r\nc\td é 医") == "a⟨U+202E⟩b\nc\td é 医"
+
+
+def test_a_long_answer_keeps_both_ends() -> None:
+    text = shorten("a" * 5_000 + "b" * 5_000, 4_000)
+    assert text.startswith("aaa")
+    assert "6,000 characters left out" in text
+    assert text.endswith("bbb")
+
+
+def test_html_and_markdown_show_the_same_cells() -> None:
+    html, markdown = render_html(inconclusive_run()), render_markdown(inconclusive_run())
+    tables = [t for s in make_view(inconclusive_run()).sections for t in s.tables if not t.folded]
+    for cell in {cell for table in tables for row in table.rows for cell in row}:
+        if re.fullmatch("[\\d+\N{MINUS SIGN}.,% ()to<]+", cell):
+            assert cell.replace("<", "&lt;") in html
+            assert cell.replace("<", r"\<") in markdown
+
+
+def test_a_win_rate_stands_in_a_panel_of_its_own_around_one_half() -> None:
+    panels = {chart.title: chart for chart in comparison_section(passing_run()).charts}
+    assert len(panels) == 3
+    assert getattr(panels["Win rate (0.5 is even)"], "null", None) == 0.5
+
+
+def test_a_claim_about_a_difference_leaves_its_mark_on_the_forest_plot() -> None:
+    rows = {
+        row.label: row.marks
+        for chart in comparison_section(passing_run()).charts
+        for row in getattr(chart, "rows", ())
+    }
+    assert [mark.value for mark in rows["rubric.correctness"]] == [-0.25]
+    assert [mark.value for mark in rows["win_rate"]] == [0.55]
+    assert rows["helpfulness"] == ()  # claimed about the candidate's own mean
+
+
+def test_the_gates_own_pair_comes_first_of_three_models() -> None:
+    titles = [table.title for table in comparison_section(three_model_run()).tables]
+    assert titles[:2] == ["dpo against base", "sft against base"]
+
+
+def test_pairs_shown_in_one_order_are_said_to_be() -> None:
+    assert "in one order only" in str(make_view(recorded_run()).sections)
+
+
+def test_scores_that_are_no_whole_steps_are_drawn_in_bins() -> None:
+    charts = [c for s in make_view(passing_run()).sections for c in s.charts]
+    binned = {chart.title for chart in charts if isinstance(chart, Histogram) and chart.binned}
+    assert binned == {"rubric.composite", "summary.rougeL_f1"}
+
+
+def test_no_item_is_lost_in_a_histogram() -> None:
+    charts = [c for s in make_view(passing_run()).sections for c in s.charts]
+    for chart in charts:
+        if isinstance(chart, Histogram):
+            assert sum(chart.candidate.counts.values()) == 120
+
+
+def test_a_run_in_which_nothing_was_scored_still_gets_a_report() -> None:
+    view = make_view(empty_run())
+    assert view.verdict.word == "NO GATE"
+    assert "nothing could be compared" in view.sections[0].lead
+
+
+def test_every_row_of_a_table_has_a_cell_for_each_heading() -> None:
+    tables: list[Table] = [t for s in make_view(three_model_run()).sections for t in s.tables]
+    for table in tables:
+        assert {len(row) for row in table.rows} <= {len(table.head)} == {len(table.align)}
+
+
+def test_comparison_flags_are_put_into_words() -> None:
+    result = passing_run()
+    flagged: Comparison = result.comparisons[0].model_copy(
+        update={"flags": ("saturated:dpo", "degenerate")}
+    )
+    notes = comparison_section(result.model_copy(update={"comparisons": (flagged,)})).notes
+    assert "dpo scores near the top" in notes[-2]
+    assert "no spread to test" in notes[-1]
+
+
+def test_an_even_split_is_drawn_without_dividing_by_zero() -> None:
+    result = recorded_run()
+    nothing = PairwiseDetail(
+        wins=0, ties=0, losses=0, first_share=0.5, position_effect=None, position_p=None,
+        consistency=None, single_order=True,
+    )  # fmt: skip
+    comparison = result.comparisons[5].model_copy(update={"pairwise": nothing})
+    assert render_html(result.model_copy(update={"comparisons": (comparison,)}))

@@ -1,0 +1,46 @@
+"""A Llama of a few thousand parameters with random weights, and a tokenizer made of its text."""
+
+from pathlib import Path
+
+import pytest
+
+TEXT = [
+    "My son coughs every night. Could this be asthma?",
+    "A cough that comes back at night can be a sign of asthma. See your doctor soon.",
+    "You are a caring medical assistant. Say when to see a doctor.",
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a random model, as a base checkpoint would lie there."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny_model"), context=128)
+
+
+def make_tiny_model(folder: Path, *, context: int) -> Path:
+    from harness.models import quiet_torch
+
+    quiet_torch()
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from trainers.tokenizer import train_tokenizer
+
+    tokenizer = train_tokenizer(TEXT, vocab_size=300, context=context)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        initializer_range=0.5,  # far from uniform, so that greedy answers are not near ties
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
