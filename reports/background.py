@@ -354,17 +354,20 @@ def _anchors(anchors: dict[int, str]) -> str:
 
 
 def reproduce_section(result: RunResult) -> Section:
-    plan = result.plan
-    command = shlex.join(
-        ["harness", "run", f"suites/{plan.suite}.yaml",
-         "--models", ",".join(model.name for model in plan.models),
-         "--profile", plan.profile]
-    )  # fmt: skip
     return Section(
         name="reproduce",
         title="How to run it again",
         lead="The same plan hash means the same items, prompts, metrics, claims and judges. "
         "Answers and verdicts already in the store are not paid for twice.",
         tables=(_fact_table("Environment", result.environment),),
-        passages=(Passage("Command", command),),
+        passages=(Passage("Command", _command(result.plan)),),
     )
+
+
+def _command(plan: Plan) -> str:
+    words = ["harness", "run", f"suites/{plan.suite}.yaml"]
+    words += ["--models", ",".join(model.name for model in plan.models)]
+    words += ["--profile", plan.profile]
+    if plan.limit is not None:
+        words += ["--limit", str(plan.limit)]
+    return shlex.join(words)

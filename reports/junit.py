@@ -22,7 +22,7 @@ def render_junit(result: RunResult) -> bytes:
     view, plan = make_view(result), result.plan
     suite = Element("testsuite", {"name": _legal(plan.suite), "time": f"{result.seconds:.3f}"})
     facts = SubElement(suite, "properties")
-    for name, value in (("verdict", view.verdict.word), ("compared", view.summary),
+    for name, value in (("verdict", view.verdict.word), ("compared", "; ".join(view.summary)),
                         ("plan", plan.hash), ("run", result.run_id)):  # fmt: skip
         SubElement(facts, "property", {"name": name, "value": _legal(value)})
     _gate_case(suite, view)

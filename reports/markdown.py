@@ -50,7 +50,7 @@ def fence(text: str) -> str:
 def _first_screen(view: View) -> Iterator[str]:
     yield f"# {view.verdict.symbol} {view.verdict.word}: {escape(view.title)}"
     yield f"**{escape(view.sentence)}**"
-    yield f"{escape(view.summary)}  \n{escape(view.provenance)}"
+    yield "  \n".join(escape(line) for line in (*view.summary, view.provenance))
     if view.caveats:
         yield "## Before you trust this"
         yield "\n".join(f"- {escape(caveat)}" for caveat in view.caveats)

@@ -17,7 +17,7 @@ class VerdictLabel:
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of "who was compared, who judged, on what"."""
+    """One line of who was compared, and on what."""
 
     label: str
     name: str
@@ -163,7 +163,7 @@ class View:
     provenance: str
     verdict: VerdictLabel
     sentence: str
-    summary: str
+    summary: tuple[str, ...]
     facts: tuple[Fact, ...]
     claims: tuple[ClaimLine, ...]
     claims_note: str

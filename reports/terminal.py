@@ -26,14 +26,14 @@ def _parts(view: View, report: Path | None) -> Iterator["RenderableType"]:
     from rich.text import Text
 
     yield Text.assemble(_label(view.verdict), "  ", (one_line(view.sentence), "bold"))
-    yield Text(f"{one_line(view.summary)}\n", style="dim")
+    for line in view.summary:
+        yield Text(one_line(line), style="dim")
+    yield Text()
     if view.claims:
         yield _claims(view.claims)
     for section in view.sections:
         if section.name == "comparison":
             yield from (_metrics(table) for table in section.tables if not table.folded)
-    for fact in view.facts:
-        yield Text(one_line(f"{fact.label}: {fact.name}, {fact.detail}"))
     for caveat in view.caveats:
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
     if report is not None:
@@ -53,7 +53,7 @@ def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
         grid.add_row(
             Text.assemble(_label(claim.verdict)),
             Text(one_line(claim.claim)),
-            Text(one_line(claim.why), style="dim"),
+            Text(one_line(" · ".join(claim.numbers)), style="dim"),
         )
     return grid
 

@@ -51,8 +51,8 @@ def make_view(result: RunResult) -> View:
         provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
         verdict=LABELS[decision.verdict if decision else "none"],
         sentence=decision.sentence if decision else _NO_GATE,
-        summary=_summary(plan),
-        facts=tuple(_facts(result)),
+        summary=tuple(_summary(plan)),
+        facts=tuple(_facts(plan)),
         claims=tuple(_claim_line(claim, plan) for claim in decision.claims) if decision else (),
         claims_note=gate_rule(plan.gate) if plan.gate else "",
         caveats=_caveats(result),
@@ -68,25 +68,25 @@ _NO_GATE = (
 )
 
 
-def _summary(plan: Plan) -> str:
-    judges = dict.fromkeys(card.name for card in plan.judges.values())
-    judged = f" · judged by {', '.join(judges)}" if judges else ""
+def _summary(plan: Plan) -> Iterator[str]:
+    """Who was compared, on how many items, and who judged: the least that a reader must know."""
     n_items = " + ".join(f"{task.n_items:,}" for task in plan.tasks)
-    return f"{plan.candidate} against {plan.baseline}{judged} · {n_items} items"
+    yield f"{plan.candidate} against {plan.baseline} · {n_items} items"
+    cards = dict.fromkeys(plan.judges.values())
+    for card in cards:
+        judged = [metric for metric, its_card in plan.judges.items() if its_card == card]
+        of = f" on {', '.join(judged)}" if len(cards) > 1 else ""
+        yield f"Judged{of} by {card.name}: {card.nature}"
 
 
-def _facts(result: RunResult) -> Iterator[Fact]:
-    plan = result.plan
+def _facts(plan: Plan) -> Iterator[Fact]:
     baseline, *others, candidate = plan.models
     yield Fact("Candidate", candidate.name, _origin(candidate))
     yield Fact("Baseline", baseline.name, _origin(baseline))
     for model in others:
         yield Fact("Also compared", model.name, _origin(model))
-    for card in dict.fromkeys(plan.judges.values()):
-        judged = [metric for metric, its_card in plan.judges.items() if its_card == card]
-        yield Fact("Judged by", card.name, f"{card.nature} (for {', '.join(judged)})")
     for task in plan.tasks:
-        yield Fact("Items", items_of(task), f"from {task.source}")
+        yield Fact("Items", items_of(task), f"from {_brief_source(task.source)}")
 
 
 def _origin(model: PlannedModel) -> str:
@@ -95,7 +95,13 @@ def _origin(model: PlannedModel) -> str:
         "checkpoint": "checkpoint",
         "recorded": "answers recorded in",
     }
-    return f"{kinds[model.kind]} {model.source}"
+    return f"{kinds[model.kind]} {_brief_source(model.source)}"
+
+
+def _brief_source(source: str) -> str:
+    """A URL without its path; the plan below has it whole."""
+    host, slash, path = source.partition("://")[2].partition("/")
+    return f"{path.rpartition('/')[2]} ({host})" if slash else source
 
 
 def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:

@@ -61,7 +61,7 @@ def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], 
     """Report each step to `progress` instead of printing it."""
     from transformers import PrinterCallback, TrainerCallback
 
-    class Progress(TrainerCallback):
+    class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress(stage, state.global_step, state.max_steps)
 

@@ -95,7 +95,13 @@ def test_every_chart_has_a_title_and_a_description(run: Run) -> None:
 
 def test_the_first_screen_says_who_judged_and_what_to_beware_of() -> None:
     before_the_sections = render_html(passing_run()).partition("<nav")[0]
-    for said in ("PASS", "dpo against sft", "no language model", "120 items", "preference pairs"):
+    for said in (
+        "PASS",
+        "dpo against sft",
+        "no language model",
+        "120 + 60 items",
+        "preference pairs",
+    ):
         assert said in before_the_sections
 
 

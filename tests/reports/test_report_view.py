@@ -89,6 +89,14 @@ def test_the_gates_own_pair_comes_first_of_three_models() -> None:
     assert titles[:2] == ["dpo against base", "sft against base"]
 
 
+def test_the_command_to_run_it_again_is_complete() -> None:
+    result = passing_run()
+    trial = result.model_copy(update={"plan": result.plan.model_copy(update={"limit": 20})})
+    assert make_view(trial).sections[-1].passages[0].text == (
+        "harness run suites/medical_alignment.yaml --models sft,dpo --profile tiny --limit 20"
+    )
+
+
 def test_pairs_shown_in_one_order_are_said_to_be() -> None:
     assert "in one order only" in str(make_view(recorded_run()).sections)
 

@@ -1,23 +1,15 @@
-"""A Llama of a few thousand parameters with random weights, and a tokenizer made of its text."""
+"""A Llama of a few thousand random weights, with a tokenizer made of three sentences."""
 
 from pathlib import Path
 
-import pytest
-
-TEXT = [
+TEXT = (
     "My son coughs every night. Could this be asthma?",
     "A cough that comes back at night can be a sign of asthma. See your doctor soon.",
     "You are a caring medical assistant. Say when to see a doctor.",
-]
+)
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a random model, as a base checkpoint would lie there."""
-    return make_tiny_model(tmp_path_factory.mktemp("tiny_model"), context=128)
-
-
-def make_tiny_model(folder: Path, *, context: int) -> Path:
+def make_tiny_model(folder: Path, *, context: int = 128) -> Path:
     from harness.models import quiet_torch
 
     quiet_torch()
@@ -36,7 +28,7 @@ def make_tiny_model(folder: Path, *, context: int) -> Path:
         num_attention_heads=2,
         max_position_embeddings=context,
         tie_word_embeddings=True,
-        initializer_range=0.5,  # far from uniform, so that greedy answers are not near ties
+        initializer_range=0.5,  # far from uniform, so that greedy answers are no near ties
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

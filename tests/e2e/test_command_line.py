@@ -1,0 +1,191 @@
+"""Runs over recorded answers and the offline judge: every ending and its exit code."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.commands import Done, environment, harness
+from tests.harness.files import write, write_rows, write_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    write_world(tmp_path, n=120)
+    return tmp_path
+
+
+def run(world: Path, *args: str, models: str = "sft,dpo") -> Done:
+    return harness(
+        "run", "small.yaml", "--models", models, "--profile", "recorded.yaml", *args, cwd=world
+    )
+
+
+def report_folder(world: Path) -> Path:
+    (folder,) = (world / "runs" / "small").iterdir()
+    return folder
+
+
+def without_times(path: Path) -> str:
+    return re.sub(r'"(started|finished|seconds)": [^\n]*', "", path.read_text())
+
+
+def test_a_run_ends_in_a_verdict_and_all_reports(world: Path) -> None:
+    done = run(world)
+    assert done.returncode == 0, done.stderr
+    assert "PASS" in done.stdout
+    assert {path.name for path in report_folder(world).iterdir()} == {
+        "report.html", "report.md", "results.json", "junit.xml", "plan.json",
+    }  # fmt: skip
+
+
+def test_a_second_run_gives_the_same_results_byte_for_byte(world: Path) -> None:
+    run(world)
+    first = without_times(report_folder(world) / "results.json")
+    run(world)
+    assert without_times(report_folder(world) / "results.json") == first
+
+
+def test_a_failed_gate_exits_1(world: Path) -> None:
+    assert run(world, models="dpo,sft").returncode == 1
+
+
+def test_an_undecided_gate_exits_3(world: Path) -> None:
+    done = run(world, "--limit", "3")
+    assert done.returncode == 3
+    assert "INCONCLUSIVE" in done.stdout
+
+
+def test_too_much_unscored_exits_4(world: Path) -> None:
+    rows = [{"id": f"q{i}", "question": "为什么膝盖疼？" if i < 40 else f"Why does knee {i} hurt?",
+             "answer": "x"} for i in range(120)]  # fmt: skip
+    write_rows(world / "items.jsonl", rows)
+    done = run(world)
+    assert done.returncode == 4
+    assert "33% of the items are unscored" in done.stdout
+
+
+def test_json_output_is_json_and_names_the_folder(world: Path) -> None:
+    done = run(world, "--format", "json")
+    told = json.loads(done.stdout)
+    assert told["verdict"] == "pass"
+    assert (world / told["folder"] / "report.html").is_file()
+
+
+def test_options_can_come_from_the_environment(world: Path) -> None:
+    settings = {
+        "HARNESS_PROFILE": "recorded.yaml",
+        "HARNESS_MODELS": "sft,dpo",
+        "HARNESS_LIMIT": "3",
+    }
+    done = harness("run", "small.yaml", cwd=world, env=settings)
+    assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "small.yaml", "--models", "sft,dpoo"], "Did you mean 'dpo'?"),
+        (["run", "smal", "--models", "sft,dpo"], "no such suite"),
+        (["run", "small.yaml", "--models", "sft,dpo", "--judge", "x"], "has no judge 'x'"),
+        (["run", "small.yaml", "--models", "sft,dpo", "--limt", "3"], "No such option"),
+        (["run", "small.yaml"], "Missing option '--models'"),
+        (["report", "nowhere"], "no such file"),
+        (["schema", "suit"], "Did you mean 'suite'?"),
+        (["train", "tiny/sftt.yaml"], "Did you mean 'tiny/sft.yaml'?"),
+        (["train", "tiny/pairs_gold.yaml"], "use `harness pairs"),
+        (["pairs", "tiny/sft.yaml"], "it makes no preference pairs"),
+    ],
+)
+def test_wrong_usage_exits_2_with_a_remedy(world: Path, args: list[str], message: str) -> None:
+    done = harness(
+        *args, cwd=world, env={"HARNESS_PROFILE": "recorded.yaml"} if args[0] == "run" else None
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (world / "runs").exists()
+
+
+def test_an_unwritable_output_folder_is_refused_before_any_work(world: Path) -> None:
+    write(world / "taken", "")
+    done = run(world, "--out", "taken")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert not (world / ".harness").exists()
+
+
+def test_an_item_without_a_recorded_answer_is_refused(world: Path) -> None:
+    lines = (world / "dpo.jsonl").read_text().splitlines()
+    write(world / "dpo.jsonl", "\n".join(lines[:-1]))
+    done = run(world)
+    assert done.returncode == 2
+    assert "has no answer of 'dpo' to item 'q119'" in done.stderr
+
+
+def test_a_report_is_rendered_again_from_results_json_alone(world: Path) -> None:
+    run(world)
+    folder = report_folder(world)
+    before = (folder / "report.html").read_bytes()
+    for name in ("report.html", "report.md", "junit.xml", "plan.json"):
+        (folder / name).unlink()
+    done = harness("report", str(folder), cwd=world)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report.html").read_bytes() == before
+
+
+def test_a_damaged_results_file_is_refused(world: Path) -> None:
+    run(world)
+    folder = report_folder(world)
+    text = (folder / "results.json").read_text()
+    write(folder / "results.json", text[: len(text) // 2])
+    done = harness("report", str(folder), cwd=world)
+    assert done.returncode == 2
+    assert "damaged" in done.stderr
+
+
+def test_a_plan_does_nothing_and_says_what_it_would_do(world: Path) -> None:
+    done = harness(
+        "plan", "small.yaml", "--models", "sft,dpo", "--profile", "recorded.yaml", "--format", "json",
+        cwd=world,
+    )  # fmt: skip
+    forecast = json.loads(done.stdout)
+    assert forecast["tasks"][0]["judgements"] == 240
+    assert forecast["claims"][0]["detectable"] == pytest.approx(0.47, abs=0.01)
+    assert not (world / ".harness").exists()
+
+
+def test_a_suite_is_validated_with_its_data(world: Path) -> None:
+    done = harness("validate", "small.yaml", "--profile", "recorded.yaml", cwd=world)
+    assert done.returncode == 0, done.stderr
+    assert "small, valid" in done.stdout
+    assert "items 120" in done.stdout
+
+
+@pytest.mark.parametrize("of", ["suite", "profile", "recipe", "results"])
+def test_every_schema_is_a_json_schema(of: str, tmp_path: Path) -> None:
+    schema = json.loads(harness("schema", of, cwd=tmp_path).stdout)
+    assert "$defs" in schema
+
+
+def test_the_doctor_finds_this_machine_well(tmp_path: Path) -> None:
+    done = harness("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "FAIL" not in done.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from harness.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'langchain_core', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
+    )
+    assert done.stdout.strip().endswith("[]")
