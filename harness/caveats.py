@@ -74,7 +74,7 @@ def _dirty_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
 
 def _of_comparison(comparison: Comparison) -> Iterator[Caveat]:
     metric, candidate = comparison.metric, comparison.candidate
-    unflagged = comparison.unflagged
+    unflagged = next((s.difference for s in comparison.sensitivity), None)
     if unflagged is not None and _side(unflagged, comparison.null) != _side(
         comparison.difference, comparison.null
     ):

@@ -1,10 +1,11 @@
 """Comparisons: candidate against baseline, item by item, one per column."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.score import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import (
@@ -20,9 +21,19 @@ from harness.stats import (
     tango_interval,
     wilcoxon_test,
 )
-from harness.types import Comparison, Interval, PairwiseDetail, TestResult
+from harness.types import (
+    Comparison,
+    HygieneFlag,
+    Interval,
+    PairwiseDetail,
+    Sensitivity,
+    TestResult,
+)
 
 CEILING_SHARE = 0.6
+
+Mask = NDArray[np.bool]
+Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ def pair_scores(column: ScoreColumn, baseline: str, candidate: str) -> PairedSco
     return _pair_grades(column, baseline, candidate)
 
 
-def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: set[str]) -> Comparison:
+def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) -> Comparison:
     """The paired comparison with its test, its sensitivity to gaps and to flagged answers.
 
     Raises:
@@ -91,8 +102,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: set[str]) -
         minimum_detectable=_minimum_detectable(d, clusters, found),
         adverse=_filled_interval(pair, adverse=True),
         favourable=_filled_interval(pair, adverse=False),
-        unflagged=_unflagged(pair, observed, flagged),
-        n_unflagged=int((observed & _clean(pair, flagged)).sum()),
+        sensitivity=tuple(_sensitivity(pair, observed, flagged)),
         pairwise=_detail(column) if isinstance(column, PreferenceColumn) else None,
         flags=tuple(_flags(pair, column, found)),
     )
@@ -143,14 +153,14 @@ def _pair_preferences(column: PreferenceColumn) -> PairedScores:
     )
 
 
-def _at(clusters: Clusters, chosen: "np.ndarray[tuple[int], np.dtype[np.bool]]") -> Clusters:
+def _at(clusters: Clusters, chosen: Mask) -> Clusters:
     return None if clusters is None else clusters[chosen]
 
 
 # --- parts of a comparison -------------------------------------------------------------------
 
 
-def _interval(pair: PairedScores, chosen: "np.ndarray[tuple[int], np.dtype[np.bool]]") -> Interval:
+def _interval(pair: PairedScores, chosen: Mask) -> Interval:
     """The difference with its 95 % interval, on the metric's own scale."""
     found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
     low, high = found.ci_low, found.ci_high
@@ -171,24 +181,25 @@ def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
     return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
 
 
-def _unflagged(
-    pair: PairedScores,
-    observed: "np.ndarray[tuple[int], np.dtype[np.bool]]",
-    flagged: set[str],
-) -> Interval | None:
-    clean = observed & _clean(pair, flagged)
-    if clean.all() or not clean.any():
-        return None
-    return _interval(pair, clean)
+def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterator[Sensitivity]:
+    """The difference without any flagged item, then without each kind of flag there is."""
+    kinds = [flag for flag in get_args(HygieneFlag) if any(flag in f for f in flagged.values())]
+    for kind in ("any_flag", *kinds) if kinds else ():
+        clean = observed & np.array(
+            [not _carries(flagged.get(sample_id), kind) for sample_id in pair.sample_ids]
+        )
+        yield Sensitivity(
+            without=kind,
+            n=int(clean.sum()),
+            difference=_interval(pair, clean) if clean.any() else None,
+        )
 
 
-def _clean(pair: PairedScores, flagged: set[str]) -> "np.ndarray[tuple[int], np.dtype[np.bool]]":
-    return np.array([sample_id not in flagged for sample_id in pair.sample_ids])
+def _carries(flags: Collection[HygieneFlag] | None, kind: str) -> bool:
+    return bool(flags) if kind == "any_flag" else kind in (flags or ())
 
 
-def _main_test(
-    pair: PairedScores, observed: "np.ndarray[tuple[int], np.dtype[np.bool]]"
-) -> TestResult:
+def _main_test(pair: PairedScores, observed: Mask) -> TestResult:
     clusters = _at(pair.clusters, observed)
     if pair.kind == "share" and clusters is None:
         counts = count_pairs(pair.baseline_scores[observed], pair.candidate_scores[observed])

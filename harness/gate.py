@@ -37,6 +37,12 @@ SMALL_SAMPLE = 100  # below it no asymptotic bound is calibrated on ceiling-heav
 POWER = 0.8
 MOST_ITEMS = 1_000_000  # beyond this "n needed" is not advice
 
+_WHY: dict[Verdict, str] = {
+    "pass": "the lower bound lies above the boundary",
+    "fail": "the upper bound lies below the boundary",
+    "inconclusive": "the boundary lies between the two bounds",
+}
+
 
 class Evidence(NamedTuple):
     """What the data say about one claim, before the verdict.
@@ -87,7 +93,10 @@ def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
     verdict = _overall([result.verdict for result in results], gate)
     if unscored > gate.max_unscored:
         verdict = "inconclusive"
-    sentence = _sentence(verdict, results, gate, unscored)
+    pair = pairs[gate.claims[0].metric]
+    sentence = (
+        f"{pair.candidate} against {pair.baseline}: {_sentence(verdict, results, gate, unscored)}"
+    )
     return GateDecision(verdict=verdict, sentence=sentence, claims=results)
 
 
@@ -228,7 +237,7 @@ def _claim_result(
         claim=str(claim),
         metric=claim.metric,
         verdict=verdict,
-        why=_why(verdict, found),
+        why=_WHY[verdict],
         estimate=found.estimate,
         boundary=found.boundary,
         bound=found.high if verdict == "fail" else found.low,
@@ -237,19 +246,6 @@ def _claim_result(
         n=found.n,
         n_needed=found.n_needed if verdict == "inconclusive" else None,
     )
-
-
-def _why(verdict: Verdict, found: Evidence) -> str:
-    numbers = f"estimate {found.estimate:.3f}, bound {{bound:.3f}}, boundary {found.boundary:.3f}"
-    match verdict:
-        case "pass":
-            return f"the lower bound lies above the boundary ({numbers.format(bound=found.low)})"
-        case "fail":
-            return f"the upper bound lies below the boundary ({numbers.format(bound=found.high)})"
-        case "inconclusive":
-            more = f"; about {found.n_needed:,} items would settle it" if found.n_needed else ""
-            span = f"[{found.low:.3f}, {found.high:.3f}]"
-            return f"the boundary {found.boundary:.3f} lies between the bounds {span}{more}"
 
 
 def _overall(verdicts: list[Verdict], gate: Gate) -> Verdict:
@@ -272,23 +268,14 @@ def _sentence(
             f"{unscored:.0%} of the items are unscored, more than the {gate.max_unscored:.0%} "
             "that this gate allows; no verdict is given on so little."
         )
-    named = {
-        v: [r.claim for r in results if r.verdict == v] for v in ("pass", "fail", "inconclusive")
-    }
-    total = len(results)
+    total, decided = len(results), [r.claim for r in results if r.verdict == verdict]
+    counted = f"{len(decided)} of {total} claims" if total > 1 else "the claim"
+    listed = "; ".join(decided)
+    verb = "is" if len(decided) == 1 else "are"
     match verdict:
-        case "pass" if gate.require == "all":
-            return f"All {total} claims hold." if total > 1 else "The claim holds."
         case "pass":
-            return f"{len(named['pass'])} of {total} claims hold, and one is enough."
-        case "fail" if gate.require == "all":
-            return (
-                f"{len(named['fail'])} of {total} claims are refuted: {'; '.join(named['fail'])}."
-            )
+            return f"{counted} held: {listed}."
         case "fail":
-            return f"All {total} claims are refuted."
+            return f"{counted} {verb} refuted: {listed}."
         case "inconclusive":
-            return (
-                f"{len(named['inconclusive'])} of {total} claims cannot be decided on this many "
-                f"items: {'; '.join(named['inconclusive'])}."
-            )
+            return f"{counted} cannot be decided on this many items: {listed}."

@@ -98,6 +98,8 @@ def make_plan(request: Request, cards: Mapping[str, JudgeCard]) -> Plan:
         tasks=tasks,
         gate=request.suite.gate,
         limit=request.limit,
+        seed=request.seed,
+        judge=request.judge,
         hash="",
     )
     stated = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})

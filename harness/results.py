@@ -145,13 +145,10 @@ def _common_reason(column: ScoreColumn) -> str:
     return reasons[0] if reasons else "nothing was judged"
 
 
-def _flagged_items(flags: Flags, pair: PairedScores) -> set[str]:
-    return {
-        sample_id
-        for model in (pair.baseline, pair.candidate)
-        for sample_id, found in flags[model].items()
-        if found
-    }
+def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFlag]]:
+    """The flags that either answer to an item carries, by sample id."""
+    models = (flags[pair.baseline], flags[pair.candidate])
+    return {sample_id: {f for model in models for f in model[sample_id]} for sample_id in models[0]}
 
 
 def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:

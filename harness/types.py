@@ -187,7 +187,8 @@ class Task(Record):
 class Plan(Record):
     """Everything stated before the first answer. `hash` covers all of it.
 
-    The first model is the baseline, the last the candidate.
+    The first model is the baseline, the last the candidate. `limit`, `seed` and `judge` are what
+    the command line put in place of the suite's own.
     """
 
     suite: str
@@ -199,6 +200,8 @@ class Plan(Record):
     tasks: tuple[Task, ...]
     gate: Gate | None
     limit: int | None = None
+    seed: int | None = None
+    judge: str | None = None
     hash: str
 
     @property
@@ -281,8 +284,8 @@ class Comparison(Record):
 
     For a win rate `difference` is the win rate itself and its null value is 0.5.
     `adverse` and `favourable` are the estimates with every missing score at its worst and best
-    for the candidate. `unflagged` repeats the comparison without items that carry a
-    hygiene flag in either answer.
+    for the candidate. `sensitivity` repeats the comparison without flagged answers: first without
+    any, then without each kind of flag; it is empty where no answer carries one.
     """
 
     metric: str
@@ -303,10 +306,20 @@ class Comparison(Record):
     minimum_detectable: float | None
     adverse: Interval | None
     favourable: Interval | None
-    unflagged: Interval | None
-    n_unflagged: int
+    sensitivity: tuple["Sensitivity", ...]
     pairwise: PairwiseDetail | None = None
     flags: tuple[str, ...] = ()
+
+
+class Sensitivity(Record):
+    """A comparison without the items on which either answer carries a flag.
+
+    `difference` is None where no item is left.
+    """
+
+    without: HygieneFlag | Literal["any_flag"]
+    n: int
+    difference: Interval | None
 
 
 Verdict = Literal["pass", "fail", "inconclusive"]

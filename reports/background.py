@@ -126,7 +126,7 @@ def hygiene_section(result: RunResult) -> Section | None:
         lead=lead,
         tables=(
             _flag_table(result.hygiene),
-            *_unflagged_table(result.comparisons, columns_by_name(result.plan)),
+            *_sensitivity_table(result.comparisons, columns_by_name(result.plan)),
         ),
     )
 
@@ -151,24 +151,23 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} ({percent(part / whole)})" if part else "0"
 
 
-def _unflagged_table(
-    comparisons: Iterable[Comparison], columns: dict[str, Column]
+def _sensitivity_table(
+    comparisons: Sequence[Comparison], columns: dict[str, Column]
 ) -> Iterator[Table]:
-    rows = [
-        (
-            c.metric,
-            f"{c.candidate} against {c.baseline}",
-            estimate_with_span(c.difference, columns[c.metric]),
-            f"{c.n:,}",
-            estimate_with_span(c.unflagged, columns[c.metric]),
-            f"{c.n_unflagged:,}",
-        )
-        for c in comparisons
-        if c.n_unflagged < c.n
-    ]
-    if rows:
-        head = ("Metric", "Models", "All items", "n", "Without flagged items", "n")
-        yield Table("Differences with and without flagged items", head, "llrrrr", tuple(rows))
+    """One column for each way of leaving flagged items out; a cell is an estimate and its n."""
+    kinds = list(dict.fromkeys(s.without for c in comparisons for s in c.sensitivity))
+    if not kinds:
+        return
+    rows = []
+    for c in comparisons:
+        without = {s.without: (s.difference, s.n) for s in c.sensitivity}
+        cells = [(c.difference, c.n), *(without.get(kind, (None, 0)) for kind in kinds)]
+        shown = [f"{estimate_with_span(d, columns[c.metric])}, n {n:,}" if d else "none left" for d, n in cells]  # fmt: skip
+        rows.append((c.metric, f"{c.candidate} against {c.baseline}", *shown))
+    named = {"any_flag": "any flag"} | FLAG_WORDS
+    head = ("Metric", "Models", "All items", *(f"Without {named[kind].lower()}" for kind in kinds))
+    title = "Differences with and without flagged items"
+    yield Table(title, head, "ll" + "r" * (len(kinds) + 1), tuple(rows))
 
 
 # --- examples --------------------------------------------------------------------------------
@@ -368,6 +367,8 @@ def _command(plan: Plan) -> str:
     words = ["harness", "run", f"suites/{plan.suite}.yaml"]
     words += ["--models", ",".join(model.name for model in plan.models)]
     words += ["--profile", plan.profile]
-    if plan.limit is not None:
-        words += ["--limit", str(plan.limit)]
+    overrides = {"--limit": plan.limit, "--seed": plan.seed, "--judge": plan.judge}
+    words += [
+        w for name, value in overrides.items() if value is not None for w in (name, str(value))
+    ]
     return shlex.join(words)

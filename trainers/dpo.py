@@ -32,7 +32,7 @@ from trainers.trl_options import (
     check_gradients,
     collect_curves,
     make_config,
-    quiet_datasets,
+    quiet_libraries,
     quiet_trainer,
 )
 
@@ -62,7 +62,7 @@ def train_dpo(
             learnt nothing.
     """
     quiet_torch()
-    quiet_datasets()
+    quiet_libraries()
     started = time.monotonic()
     manifest = verify_checkpoint(parent)
     learn, held_out = split_pairs(pairs, recipe.holdout, recipe.seed)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.models import make_prompt, quiet_torch
-from harness.provenance import content_hash
 from harness.types import Curve, Sample
 from trainers.checkpoint import (
     CheckpointManifest,
@@ -21,7 +20,7 @@ from trainers.checkpoint import (
     checkpoint_key,
     seal,
 )
-from trainers.examples import load_samples
+from trainers.examples import data_hash, load_samples
 from trainers.recipe import PretrainRecipe, TinyModel
 from trainers.tokenizer import END_OF_TEXT, train_tokenizer
 
@@ -47,7 +46,7 @@ def train_base(
     model = _make_model(shape, tokenizer)
     losses = _train(model, documents, recipe, progress)
 
-    hashed = content_hash(texts)
+    hashed = data_hash(samples)
     facts = {
         "parameters": str(model.num_parameters()),
         "documents": str(len(documents)),

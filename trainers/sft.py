@@ -23,7 +23,7 @@ from trainers.trl_options import (
     check_gradients,
     collect_curves,
     make_config,
-    quiet_datasets,
+    quiet_libraries,
     quiet_trainer,
 )
 
@@ -44,7 +44,7 @@ def train_sft(
         HarnessError: options that TRL refuses, rows that teach nothing, or a run that learnt nothing.
     """
     quiet_torch()
-    quiet_datasets()
+    quiet_libraries()
     started = time.monotonic()
     revision = recipe.parent.revision
     origin = Origin(

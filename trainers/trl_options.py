@@ -1,6 +1,7 @@
 """TRL's own configuration from a recipe's `trainer` block, and what its trainers report back."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -69,11 +70,12 @@ def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], 
     trainer.add_callback(Progress())
 
 
-def quiet_datasets() -> None:
-    """No progress bars while rows are tokenised."""
+def quiet_libraries() -> None:
+    """No progress bars while rows are tokenised, and no notes on the libraries' own futures."""
     from datasets import disable_progress_bars
 
     disable_progress_bars()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft")
 
 
 def collect_curves(log: Log) -> tuple[Curve, ...]:

@@ -1,12 +1,15 @@
 """Runs over recorded answers and the offline judge: every ending and its exit code."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from harness.store import Store
 from tests.e2e.commands import Done, environment, harness
 from tests.harness.files import write, write_rows, write_world
 
@@ -59,7 +62,7 @@ def test_an_undecided_gate_exits_3(world: Path) -> None:
 
 
 def test_too_much_unscored_exits_4(world: Path) -> None:
-    rows = [{"id": f"q{i}", "question": "为什么膝盖疼？" if i < 40 else f"Why does knee {i} hurt?",
+    rows = [{"id": f"q{i}", "question": "为什么膝盖疼" if i < 40 else f"Why does knee {i} hurt?",
              "answer": "x"} for i in range(120)]  # fmt: skip
     write_rows(world / "items.jsonl", rows)
     done = run(world)
@@ -183,9 +186,25 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'transformers', 'langchain_core', 'scipy', 'pandas'} & set(sys.modules)))"
     )
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
     )
     assert done.stdout.strip().endswith("[]")
+
+
+def test_a_full_disk_exits_4_and_the_run_goes_on_when_there_is_space(world: Path) -> None:
+    full = harness(
+        "run", "small.yaml", "--models", "sft,dpo", cwd=world,
+        env={"HARNESS_PROFILE": "recorded.yaml", "HARNESS_STORE_MAX_MB": "0.03"},
+    )  # fmt: skip
+    assert full.returncode == 4
+    assert "disk is full" in full.stderr
+    assert not (world / "runs" / "small").exists()
+    assert run(world).returncode == 0
+
+
+def test_a_second_process_on_the_same_store_exits_2_and_names_the_first(world: Path) -> None:
+    with Store(world / ".harness"):
+        done = run(world)
+    assert done.returncode == 2
+    assert f"in use by process {os.getpid()}" in done.stderr

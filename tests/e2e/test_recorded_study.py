@@ -54,7 +54,10 @@ def test_leaks_and_empty_answers_are_counted(results: dict[str, list[dict]]) -> 
 
 
 def test_every_comparison_is_repeated_without_flagged_items(results: dict[str, list[dict]]) -> None:  # type: ignore[type-arg]
-    assert all(row["unflagged"] is not None for row in results["comparisons"])
+    for row in results["comparisons"]:
+        kinds = [s["without"] for s in row["sensitivity"]]
+        assert kinds[:3] == ["any_flag", "prompt_leak_sentence", "prompt_leak_words"]
+        assert row["sensitivity"][1]["n"] == 403  # 96 and 4 leaks lie on 97 items
 
 
 def test_every_p_value_is_from_a_paired_test(results: dict[str, list[dict]]) -> None:  # type: ignore[type-arg]

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from harness.judging import collect_outcomes, preference_requests, to_judgement
 from harness.progress import QuietProgress
 from harness.store import Store
@@ -90,10 +92,8 @@ def test_what_was_judged_before_an_interruption_is_kept(tmp_path: Path) -> None:
                 yield index, outcome
 
     asked = requests(100)
-    try:
+    with pytest.raises(KeyboardInterrupt):
         collect(Interrupted(), asked, tmp_path)
-    except KeyboardInterrupt:
-        pass
     judge = CountingJudge()
     collect(judge, asked, tmp_path)
     assert len(judge.asked) == 200 - 150

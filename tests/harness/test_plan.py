@@ -71,7 +71,7 @@ def test_models_must_be_known_and_different(world: Path, models: str, problem: s
 
 
 def test_an_unknown_judge_gets_a_suggestion(world: Path) -> None:
-    with pytest.raises(HarnessError, match="has no judge 'defalt'. Did you mean 'default'"):
+    with pytest.raises(HarnessError, match=r"has no judge 'defalt'\. Did you mean 'default'"):
         load_request(
             str(world / "small.yaml"), str(world / "recorded.yaml"), ["sft", "dpo"], judge="defalt"
         )

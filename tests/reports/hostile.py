@@ -111,7 +111,7 @@ UNICODE_PAYLOADS = (
 PAYLOADS = (*HTML_PAYLOADS, *MARKDOWN_PAYLOADS, *TERMINAL_PAYLOADS, *UNICODE_PAYLOADS)
 
 # Fields that are names or literals by type, and mappings whose keys are.
-_FIXED = {"metric", "kind", "verdict", "variants", "judge", "finish"}
+_FIXED = {"metric", "kind", "verdict", "variants", "judge", "finish", "without"}
 _FIXED_KEYS = {"metrics", "judges", "histogram", "counts"}
 
 RecordT = TypeVar("RecordT", bound=BaseModel)

@@ -1,5 +1,7 @@
 """Results as real runs leave them: a pass, a fail, an inconclusive one, and rarer cases."""
 
+from typing import Literal
+
 from harness.suite import (
     Claim,
     Criterion,
@@ -28,6 +30,7 @@ from harness.types import (
     PlannedModel,
     RunResult,
     Sample,
+    Sensitivity,
     Task,
     TestResult,
     Verdict,
@@ -339,6 +342,9 @@ def _comparisons() -> tuple[Comparison, ...]:
     )  # fmt: skip
 
 
+_LEFT_OUT: tuple[Literal["any_flag", "prompt_leak_words"], ...] = ("any_flag", "prompt_leak_words")
+
+
 def _comparison(
     metric: str,
     difference: Interval,
@@ -377,8 +383,11 @@ def _comparison(
         minimum_detectable=0.53 if mean > 1 else 0.062,
         adverse=shifted if n_missing else None,
         favourable=difference if n_missing else None,
-        unflagged=shifted if n_unflagged < n else None,
-        n_unflagged=n_unflagged,
+        sensitivity=tuple(
+            Sensitivity(without=kind, n=n_unflagged, difference=shifted)
+            for kind in _LEFT_OUT
+            if n_unflagged < n
+        ),
     )
 
 

@@ -1,0 +1,203 @@
+"""SFT and DPO through TRL, a few steps on a few thousand random weights."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import HarnessError
+from harness.models import load_weights, make_prompt
+from tests.trainers.tiny import make_tiny_model
+from trainers.checkpoint import CheckpointManifest, verify_checkpoint
+from trainers.dpo import split_pairs, train_dpo
+from trainers.examples import Example
+from trainers.pairs import PreferencePair
+from trainers.recipe import DpoRecipe, Lora, Parent, Quantisation, SftRecipe
+from trainers.sft import train_sft
+from trainers.trl_options import check_gradients
+
+pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
+
+ROWS = [
+    Example(
+        id=f"row-{n}",
+        prompt=make_prompt("Say when to see a doctor.", "cough " * n),
+        completion="See your doctor soon.",
+    )
+    for n in range(1, 9)
+]
+PAIRS = [
+    PreferencePair(
+        sample_id=row.id, prompt=row.prompt, chosen=row.completion, rejected="asthma", source="gold"
+    )
+    for row in ROWS
+]
+SFT = SftRecipe(
+    recipe="test_sft",
+    method="sft",
+    parent=Parent(checkpoint="base"),
+    data=({"path": "unused.jsonl"},),
+    lora=Lora(r=4, alpha=8),
+    trainer={"max_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 0.01},
+)
+DPO = DpoRecipe(
+    recipe="test_dpo",
+    method="dpo",
+    parent=Parent(recipe="sft.yaml"),
+    pairs="pairs.yaml",
+    holdout=0.25,
+    trainer={"max_steps": 3, "per_device_train_batch_size": 3, "learning_rate": 0.01},
+)
+
+
+class Sft:
+    """One SFT run that several tests look at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = make_tiny_model(folder / "base")
+        self.out = folder / "sft"
+        self.seen: list[tuple[str, int, int]] = []
+        self.manifest = train_sft(
+            SFT, self.base, self.out, rows=ROWS, progress=lambda *step: self.seen.append(step)
+        )
+
+
+@pytest.fixture(scope="module")
+def sft(tmp_path_factory: pytest.TempPathFactory) -> Sft:
+    return Sft(tmp_path_factory.mktemp("training"))
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def dpo(sft: Sft, out: Path, **changes: object) -> CheckpointManifest:
+    return train_dpo(DPO.model_copy(update=changes), sft.out, out, pairs=PAIRS, progress=quiet)
+
+
+def last_logits(folder: Path) -> torch.Tensor:
+    model, tokenizer = load_weights(folder)
+    ids = tokenizer("My son coughs every night.", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        return model.eval()(ids).logits
+
+
+@pytest.mark.slow
+def test_sft_leaves_a_whole_checkpoint(sft: Sft):
+    assert verify_checkpoint(sft.out) == sft.manifest
+    assert sft.manifest.metrics["merge_kl"] < 1e-6
+    assert sft.manifest.facts["rows"] == "8"
+    assert (sft.manifest.facts["truncated"], sft.manifest.facts["dropped"]) == ("0", "0")
+    assert sft.seen == [("sft", 1, 3), ("sft", 2, 3), ("sft", 3, 3)]
+    assert {curve.name for curve in sft.manifest.curves} >= {"loss", "mean_token_accuracy"}
+    assert not [path for path in sft.out.rglob("*") if path.suffix in {".bin", ".md"}]
+
+
+@pytest.mark.slow
+def test_the_merged_model_equals_its_adapter(sft: Sft):
+    from peft import PeftModel
+
+    base, tokenizer = load_weights(sft.base)
+    tuned = PeftModel.from_pretrained(base, sft.out / "adapter").eval()
+    ids = tokenizer("My son coughs every night.", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        expected = tuned(ids).logits
+    assert torch.allclose(last_logits(sft.out), expected, atol=1e-4)
+    assert not torch.allclose(last_logits(sft.base), expected, atol=1e-2)
+
+
+@pytest.mark.slow
+def test_the_same_recipe_gives_the_same_weights(sft: Sft, tmp_path: Path):
+    again = train_sft(SFT, sft.base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    assert again.fingerprint == sft.manifest.fingerprint
+    assert again.key == sft.manifest.key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["parents_adapter", "new_adapter"])
+def test_dpo_starts_at_the_sft_model_and_moves_away_from_it(
+    sft: Sft, tmp_path: Path, lora: Lora | None
+):
+    made = dpo(sft, tmp_path / "dpo", lora=lora)
+    curves = {curve.name: curve.values for curve in made.curves}
+    assert curves["loss"][0] == pytest.approx(math.log(2), abs=1e-3)
+    assert curves["rewards/margins"][0] == pytest.approx(0, abs=1e-3)
+    assert curves["rewards/margins"][-1] > 0
+    assert made.metrics["eval_rewards/accuracies"] > 0.5
+    assert made.parent is not None
+    assert made.parent.fingerprint == sft.manifest.fingerprint
+    assert verify_checkpoint(tmp_path / "dpo") == made
+    assert not (tmp_path / "dpo" / "adapter" / "ref").exists()
+    assert not torch.allclose(last_logits(sft.out), last_logits(tmp_path / "dpo"), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_changed_base_under_the_adapter_is_found(tmp_path: Path):
+    own = Sft(tmp_path)
+    shutil.rmtree(own.base)
+    make_tiny_model(own.base, context=64)
+    with pytest.raises(HarnessError, match="is gone or has changed"):
+        dpo(own, tmp_path / "dpo")
+
+
+@pytest.mark.slow
+def test_truncated_and_dropped_rows_are_counted(sft: Sft, tmp_path: Path):
+    options = SFT.trainer | {"max_length": 56}
+    recipe = SFT.model_copy(update={"trainer": options})
+    made = train_sft(recipe, sft.base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    truncated, dropped = int(made.facts["truncated"]), int(made.facts["dropped"])
+    assert truncated > 0
+    assert dropped > 0
+    assert truncated + dropped < len(ROWS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rat": 0.1}, r"trainer\.learning_rat: unknown to SFTConfig\. Did you mean"),
+        ({"save_strategy": "steps"}, r"trainer\.save_strategy is set by the harness"),
+        ({"lr_scheduler_type": "cosin"}, "trainer: cosin is not a valid SchedulerType"),
+        ({"max_length": 10}, "No row fits into max_length 10"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    sft: Sft, tmp_path: Path, options: dict[str, object], message: str
+):
+    recipe = SFT.model_copy(update={"trainer": SFT.trainer | options})
+    with pytest.raises(HarnessError, match=message):
+        train_sft(recipe, sft.base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    assert not (tmp_path / "sft").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine can quantise")
+def test_quantisation_without_a_gpu_is_refused(tmp_path: Path):
+    recipe = SFT.model_copy(update={"quantisation": Quantisation(bits=4)})
+    base = make_tiny_model(tmp_path / "base")
+    with pytest.raises(HarnessError, match="needs an NVIDIA GPU"):
+        train_sft(recipe, base, tmp_path / "sft", rows=ROWS, progress=quiet)
+
+
+def test_a_prompts_pairs_stay_on_one_side_of_the_split():
+    learn, held_out = split_pairs([*PAIRS, *PAIRS], 0.25, seed=1)
+    assert (len(learn), len(held_out)) == (12, 4)
+    assert not {p.sample_id for p in learn} & {p.sample_id for p in held_out}
+    with pytest.raises(HarnessError, match="no preference pairs to learn from"):
+        split_pairs([], 0.25, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("log", "after", "message"),
+    [
+        ([{"grad_norm": math.nan, "loss": 1.0}], "b", "became NaN"),
+        ([{"grad_norm": 0.0, "loss": 1.0}], "b", "gradient was 0"),
+        ([{"grad_norm": 1.0, "loss": 1.0}], "a", "left the adapter unchanged"),
+    ],
+)
+def test_training_that_taught_nothing_is_refused(
+    log: list[dict[str, float]], after: str, message: str
+):
+    with pytest.raises(HarnessError, match=message):
+        check_gradients(log, adapter_before="a", adapter_after=after)
