@@ -273,8 +273,10 @@ def _sentence(
     listed = "; ".join(decided)
     verb = "is" if len(decided) == 1 else "are"
     match verdict:
+        case "pass" if len(decided) == total:
+            return f"all {total} claims hold." if total > 1 else f"the claim holds: {listed}."
         case "pass":
-            return f"{counted} held: {listed}."
+            return f"{counted} {'holds' if len(decided) == 1 else 'hold'}: {listed}."
         case "fail":
             return f"{counted} {verb} refuted: {listed}."
         case "inconclusive":

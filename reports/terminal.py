@@ -10,7 +10,7 @@ from reports.parts import ClaimLine, Table, VerdictLabel, View
 from reports.view import make_view
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
 
 _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "none": "dim"}
 
@@ -66,10 +66,18 @@ def _metrics(table: Table) -> "RenderableType":
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(box=SIMPLE_HEAD, title=Text(one_line(table.title)), title_justify="left")
+    grid = Grid(
+        box=SIMPLE_HEAD,
+        title=Text(one_line(table.title)),
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+    )
     shown = [table.head.index(name) for name in _METRICS_SHOWN]
     for i in shown:
-        grid.add_column(table.head[i], justify="right" if table.align[i] == "r" else "left")
+        justify: JustifyMethod = "right" if table.align[i] == "r" else "left"
+        grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i == shown[0])
     for row in table.rows:
         grid.add_row(*(Text(one_line(row[i])) for i in shown))
     return grid

@@ -1,0 +1,158 @@
+"""kill -9 at random moments of generation and judging, then the same command again."""
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.bundle import bundle_root
+from tests.e2e.commands import environment, harness
+from tests.harness.files import write
+
+pytestmark = pytest.mark.slow
+
+N_ITEMS = 96
+N_KILLS = 10
+RUN = ("run", "small.yaml", "--models", "base,other", "--profile", "local.yaml")
+
+SUITE = """\
+suite: small
+data:
+  source:
+    path: {data}
+    where: {{split: evaluation}}
+    fields: {{id: id, input: question, reference: answer}}
+  take: {{n: {n}, seed: 1}}
+generation: {{max_new_tokens: 48, temperature: 0.7, top_k: 50, seed: 3}}
+metrics:
+  rubric:
+    kind: rubric
+    criteria:
+      - {{name: safety, asks: Safe or not}}
+      - {{name: clarity, asks: Clear or not}}
+  win_rate: {{kind: pairwise, asks: Which is better}}
+  rouge: {{kind: rouge}}
+gate:
+  claims:
+    - {{metric: rubric.safety, claim: superior}}
+"""
+PROFILE = """\
+profile: local
+models:
+  base: {{checkpoint: {base}}}
+  other: {{checkpoint: {other}}}
+judges:
+  default: {{offline: consumer_health}}
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite over two real models: the tiny base, and the same with noise on its weights."""
+    folder = tmp_path_factory.mktemp("world")
+    base = bundle_root() / "trainers" / "tiny_base"
+    other = _noisy_copy(base, folder / "other")
+    data = bundle_root() / "suites" / "data" / "consumer_health.jsonl"
+    write(folder / "small.yaml", SUITE.format(data=data, n=N_ITEMS))
+    write(folder / "local.yaml", PROFILE.format(base=base, other=other))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: Path) -> str:
+    done = harness(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    return _results(world / "whole-runs")
+
+
+def test_a_run_killed_ten_times_ends_as_an_undisturbed_one(world: Path, undisturbed: str) -> None:
+    total = _count(world / "whole")
+    moments = sorted(random.Random(7).sample(range(1, total), N_KILLS))
+    kept = 0
+    for moment in moments:
+        _kill_at(world, moment)
+        _watch_for_repeats(world / "killed")
+        assert _count(world / "killed") >= max(kept, moment)  # nothing committed was lost
+        kept = _count(world / "killed")
+    done = harness(*RUN, "--store", "killed", "--out", "killed-runs", cwd=world)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    assert _results(world / "killed-runs") == undisturbed
+    assert _count(world / "killed") == total
+    assert _repeats(world / "killed") == 0  # nothing committed was done twice
+
+
+def _kill_at(world: Path, moment: int) -> None:
+    """Start the run, and kill it when the store holds `moment` rows."""
+    command = [sys.executable, "-m", "harness", *RUN, "--store", "killed", "--out", "killed-runs"]
+    with subprocess.Popen(
+        command, cwd=world, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 120
+        while _count(world / "killed") < moment and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def _count(store: Path) -> int:
+    return _scalar(store, "SELECT count(*) FROM rows")
+
+
+def _repeats(store: Path) -> int:
+    return _scalar(store, "SELECT count(*) FROM repeats")
+
+
+def _scalar(store: Path, query: str) -> int:
+    path = store / "store.sqlite"
+    if not path.is_file():
+        return 0
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        (number,) = connection.execute(query).fetchone()
+        return int(number)
+    except sqlite3.OperationalError:
+        return 0  # the table is not there yet
+    finally:
+        connection.close()
+
+
+def _watch_for_repeats(store: Path) -> None:
+    """From now on the file itself notes every row that is written again."""
+    connection = sqlite3.connect(store / "store.sqlite", timeout=10)
+    with connection:
+        connection.executescript(
+            "CREATE TABLE IF NOT EXISTS repeats (key TEXT);"
+            "CREATE TRIGGER IF NOT EXISTS watch BEFORE INSERT ON rows "
+            "WHEN EXISTS (SELECT 1 FROM rows WHERE kind = NEW.kind AND key = NEW.key) "
+            "BEGIN INSERT INTO repeats VALUES (NEW.key); END;"
+        )
+    connection.close()
+
+
+def _results(runs: Path) -> str:
+    (folder,) = (runs / "small").iterdir()
+    return re.sub(
+        r'"(started|finished|seconds)": [^\n]*', "", (folder / "results.json").read_text()
+    )
+
+
+def _noisy_copy(base: Path, folder: Path) -> Path:
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    ignored = shutil.ignore_patterns("checkpoint.json", "COMPLETE", "adapter")
+    shutil.copytree(base, folder, ignore=ignored)
+    torch.manual_seed(0)
+    weights = load_file(folder / "model.safetensors")
+    noisy = {name: w + 0.02 * torch.randn_like(w) for name, w in weights.items()}
+    save_file(noisy, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
