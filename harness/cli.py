@@ -136,7 +136,10 @@ def train(
     profile: ProfileName = "tiny",
     store: StoreFolder = STORE,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for the checkpoint, instead of the store.")
+        Path | None,
+        typer.Option(
+            envvar="HARNESS_CHECKPOINT", help="A folder for the checkpoint, instead of the store."
+        ),
     ] = None,
     output: OutputFormat = Format.text,
 ) -> None:

@@ -92,7 +92,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         n_clusters=None if clusters is None else found.n_clusters,
         null=pair.null,
         difference=_interval(pair, observed),
-        se=found.se if np.isfinite(found.se) else 0.0,
+        se=found.se if np.isfinite(found.se) else None,
         baseline_mean=float(pair.baseline_scores[observed].mean()),
         candidate_mean=float(pair.candidate_scores[observed].mean()),
         test=_main_test(pair, observed),

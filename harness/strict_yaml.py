@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 
 # Plain scalars on which YAML 1.1 and 1.2 readers disagree.
 _AMBIGUOUS = re.compile(
-    r"(?:y|n|yes|no|on|off)"  # booleans in 1.1, text in 1.2
+    r"(?:yes|no|on|off)"  # booleans in 1.1, text in 1.2
     r"|[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.\d*)?"  # 12:30 is 750 in 1.1
     r"|[-+]?0\d+"  # 012 is 10 in 1.1
     r"|[-+]?0b[01_]+"

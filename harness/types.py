@@ -296,7 +296,7 @@ class Comparison(Record):
     n_clusters: int | None
     null: float
     difference: Interval
-    se: float
+    se: float | None
     baseline_mean: float
     candidate_mean: float
     test: TestResult

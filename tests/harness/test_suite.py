@@ -97,3 +97,10 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"suite: \xff\xfe\n")
     with pytest.raises(HarnessError, match="not UTF-8"):
         load_suite(str(path))
+
+
+def test_a_seeded_subset_is_written_as_in_the_guide(tmp_path: Path) -> None:
+    text = SUITE.replace("answer}}\n", "answer}}\n  take: {n: 5, seed: 50}\n")
+    suite, _ = load_suite(str(write(tmp_path / "s.yaml", text)))
+    assert suite.data.take is not None
+    assert suite.data.take.n == 5
