@@ -323,6 +323,34 @@ class RecordedVerdicts(Source):
     order: Literal["baseline_first", "candidate_first"] | None = None
 
 
+class Prices(Spec):
+    """What an endpoint charges for a million tokens, in `currency`."""
+
+    input: float = Field(ge=0.0)
+    output: float = Field(ge=0.0)
+    currency: str = "USD"
+
+
+class EndpointSpec(Spec):
+    """A chat model behind an OpenAI-compatible endpoint.
+
+    Without `base_url` it is OpenAI's own. The key is read from the environment variable that
+    `api_key_env` names, and is sent to this endpoint only. `timeout_s` bounds a call with all its
+    retries. `structured` is how the endpoint is asked for JSON.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    temperature: float = Field(default=0.0, ge=0.0)
+    seed: int | None = None
+    max_tokens: int = Field(default=1024, ge=1)
+    max_concurrency: int = Field(default=64, ge=1)
+    timeout_s: float = Field(default=120.0, gt=0.0)
+    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
+    price_per_million: Prices | None = None
+
+
 class ModelSpec(Spec):
     """One model under test: exactly one of a recipe, a checkpoint or recorded answers.
 
