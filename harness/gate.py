@@ -42,6 +42,10 @@ _WHY: dict[Verdict, str] = {
     "fail": "the upper bound lies below the boundary",
     "inconclusive": "the boundary lies between the two bounds",
 }
+_UNCONFIRMED = (
+    f"the test alone would pass, but below {SMALL_SAMPLE} items it is not calibrated, and the "
+    "bound that holds at every sample size does not clear the boundary"
+)
 
 
 class Evidence(NamedTuple):
@@ -133,15 +137,17 @@ def _weigh_mean(question: _Question, alpha: float) -> Evidence:
     p_value = test.p_gate
     if test.degenerate and low > boundary:
         p_value = alpha  # the betting bound tells no more than that alpha rejects
+    confirmed = _units(question) >= SMALL_SAMPLE or low > boundary
+    needed = _items_needed(question, alpha)
     return Evidence(
         estimate=float(adverse.mean()) + question.shift,
         boundary=boundary + question.shift,
         low=low + question.shift,
         high=high + question.shift,
         p_value=p_value,
-        confirmed=_units(question) >= SMALL_SAMPLE or low > boundary,
+        confirmed=confirmed,
         n=adverse.size,
-        n_needed=_items_needed(question, alpha),
+        n_needed=max(needed, SMALL_SAMPLE) if needed and not confirmed else needed,
     )
 
 
@@ -237,7 +243,7 @@ def _claim_result(
         claim=str(claim),
         metric=claim.metric,
         verdict=verdict,
-        why=_WHY[verdict],
+        why=_UNCONFIRMED if p_value <= gate.alpha and not found.confirmed else _WHY[verdict],
         estimate=found.estimate,
         boundary=found.boundary,
         bound=found.high if verdict == "fail" else found.low,

@@ -82,7 +82,10 @@ def test_a_small_sample_needs_the_bound_that_holds_at_every_size() -> None:
     scores = noisy(20, 0.6, seed=3)
     evidence = weigh_claim(Claim(metric="m", claim="superior"), scores, 0.05)
     assert evidence.p_value < 0.05
-    assert verdict(scores, "superior") == "inconclusive"
+    decision = decide_gate(Gate(claims=(Claim(metric="m", claim="superior"),)), {"m": scores})
+    assert decision.verdict == "inconclusive"
+    assert "below 100 items it is not calibrated" in decision.claims[0].why
+    assert decision.claims[0].n_needed == 100
 
 
 def test_the_mean_of_the_candidate_is_held_against_a_threshold() -> None:
