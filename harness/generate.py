@@ -49,39 +49,48 @@ class CheckpointModel:
 Model = RecordedModel | CheckpointModel
 
 
-def generate_responses(task: Task, model: Model, store: Store, progress: Progress) -> Responses:
-    """The model's response to every sample of the task, asked only where the store has none.
+def generate_responses(
+    task: Task, model: Model, store: Store, progress: Progress
+) -> Iterator[Response]:
+    """The model's response to every sample, as it comes; asked only where the store has none.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
     """
     match model:
         case RecordedModel():
-            return read_responses(task, model)
+            yield from read_responses(task, model).values()
         case CheckpointModel():
-            return _ask_model(task, model, store, progress)
+            yield from _ask_model(task, model, store, progress)
 
 
 # --- asking ----------------------------------------------------------------------------------
 
 
-def _ask_model(task: Task, model: CheckpointModel, store: Store, progress: Progress) -> Responses:
+def _ask_model(
+    task: Task, model: CheckpointModel, store: Store, progress: Progress
+) -> Iterator[Response]:
     keys = [_response_key(sample, task, model.fingerprint) for sample in task.samples]
     found = store.get("response", keys, Response)
-    if len(found) < len(keys):
-        stage = f"{model.name} answers {task.name}"
-        for batch in _fixed_batches(task, model):
-            missing = [i for i in batch if keys[i] not in found]
-            if missing:
-                fresh = _ask_batch([task.samples[i] for i in missing], task, model)
-                answered = {keys[i]: response for i, response in zip(missing, fresh, strict=True)}
-                store.put("response", answered)
-                found.update(answered)
-            progress.advance(stage, len(found), len(keys))
-    return {
-        sample.id: found[key].model_copy(update={"sample_id": sample.id, "model": model.name})
-        for sample, key in zip(task.samples, keys, strict=True)
-    }
+    for sample, key in zip(task.samples, keys, strict=True):
+        if key in found:
+            yield _named(found[key], sample, model)
+    if len(found) == len(set(keys)):
+        return
+    for batch in _fixed_batches(task, model):
+        missing = [i for i in batch if keys[i] not in found]
+        if missing:
+            fresh = _ask_batch([task.samples[i] for i in missing], task, model)
+            answered = {keys[i]: response for i, response in zip(missing, fresh, strict=True)}
+            store.put("response", answered)
+            found.update(answered)
+            yield from (_named(found[keys[i]], task.samples[i], model) for i in missing)
+        progress.advance(f"{model.name} answers {task.name}", len(found), len(set(keys)))
+
+
+def _named(response: Response, sample: Sample, model: CheckpointModel) -> Response:
+    """The stored response under the names of this run; content alone is its key."""
+    return response.model_copy(update={"sample_id": sample.id, "model": model.name})
 
 
 def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:

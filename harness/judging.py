@@ -1,15 +1,16 @@
 """Judgements: every answer on every metric, asked only where the store has none."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from harness.generate import Responses
+from harness.board import Board
 from harness.plan import Request, judge_name
 from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.store import Store
-from harness.suite import Metric, PairwiseMetric, Profile
+from harness.suite import PairwiseMetric, Profile
 from harness.types import (
     ORDERS,
     Grade,
@@ -30,6 +31,7 @@ from judges.protocol import Judge
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
 COMMIT_EVERY = 64
+COMMIT_AFTER_S = 0.01  # little is lost by a kill, and fast judges still share a commit
 
 
 def judges_of(profile: Profile, root: Path) -> Callable[[str], Judge]:
@@ -56,71 +58,110 @@ def judge_metrics(request: Request, find_judge: Callable[[str], Judge]) -> dict[
 
 
 def judge_responses(
-    task: Task,
-    metric_name: str,
-    responses: Mapping[str, Responses],
-    judge: Judge,
-    store: Store,
-    progress: Progress,
+    task: Task, metric_name: str, board: Board, judge: Judge, store: Store, progress: Progress
 ) -> list[Judgement]:
     """A judgement for every answer, or for every pair of answers in both orders.
 
-    `responses` are by model, baseline first. Where a model gave no answer there is nothing to
+    The board's models come baseline first. Where a model gave no answer there is nothing to
     judge: that is scored as its failure later, not here.
+
+    Raises:
+        BoardClosedError: answering, or another judge, has failed.
     """
-    metric = task.metrics[metric_name]
-    requests = list(make_requests(task, metric_name, metric, responses))
-    outcomes = collect_outcomes(requests, judge, store, progress, stage=f"judge {metric_name}")
-    return [
-        to_judgement(request, outcome) for request, outcome in zip(requests, outcomes, strict=True)
-    ]
+    judged = collect_outcomes(
+        make_requests(task, metric_name, board),
+        judge,
+        store,
+        progress,
+        stage=f"judge {metric_name}",
+    )
+    return [to_judgement(request, outcome) for request, outcome in judged]
 
 
 def collect_outcomes(
-    requests: Sequence[JudgeRequest], judge: Judge, store: Store, progress: Progress, *, stage: str
-) -> list[Outcome]:
-    """One outcome for each request, in their order; what the judge says is stored as it comes."""
-    if judge.card.replayed:
-        return _in_order(dict(judge.judge(requests)))
-    keys = [outcome_key(request, judge.card) for request in requests]
-    found = store.get("outcome", keys, Outcome)
-    missing = list(dict.fromkeys(key for key in keys if key not in found))
-    first = dict(zip(reversed(keys), reversed(requests), strict=True))
-    batch: dict[str, Outcome] = {}
+    requests: Iterable[JudgeRequest], judge: Judge, store: Store, progress: Progress, *, stage: str
+) -> list[tuple[JudgeRequest, Outcome]]:
+    """Every request with its outcome, in order; what the judge says is stored as it comes."""
+    card = judge.card
+    if card.replayed:
+        asked = list(requests)
+        outcomes = dict(judge.judge(asked))
+        return [(request, outcomes[i]) for i, request in enumerate(asked)]
+    keyed: list[tuple[str, JudgeRequest]] = []
+    waiting: list[str] = []  # keys of what the judge was asked, in its order
+    known: set[str] = set()  # keys that are answered or asked
+    found: dict[str, Outcome] = {}
+
+    def unanswered() -> Iterator[JudgeRequest]:
+        for request in requests:
+            key = outcome_key(request, card)
+            keyed.append((key, request))
+            if key in known:
+                continue
+            known.add(key)
+            stored = store.get("outcome", [key], Outcome)
+            found.update(stored)
+            if not stored:
+                waiting.append(key)
+                yield request
+
+    fresh = FreshOutcomes(store)
     try:
-        for index, outcome in judge.judge([first[key] for key in missing]):
-            batch[missing[index]] = outcome
-            if len(batch) >= COMMIT_EVERY:
-                _commit(batch, found, store)
-                progress.advance(stage, len(found), len(set(keys)))
+        for index, outcome in judge.judge(unanswered()):
+            found[waiting[index]] = outcome
+            fresh.add(waiting[index], outcome)
+            progress.advance(stage, len(found), len(keyed))
     finally:  # what has been said is kept, also when the judge stops half-way
-        _commit(batch, found, store)
-    if missing:
-        progress.advance(stage, len(found), len(set(keys)))
-    return [found[key] for key in keys]
+        fresh.commit()
+    return [(request, found[key]) for key, request in keyed]
 
 
-def make_requests(
-    task: Task, metric_name: str, metric: Metric, responses: Mapping[str, Responses]
-) -> Iterator[JudgeRequest]:
-    """What the judge is asked, in a fixed order."""
+class FreshOutcomes:
+    """Outcomes on their way into the store, a few to a commit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, Outcome] = {}
+        self._committed = time.monotonic()
+
+    def add(self, key: str, outcome: Outcome) -> None:
+        """Take one more; commit when there are many, or when the last commit is a moment ago."""
+        self._waiting[key] = outcome
+        overdue = time.monotonic() - self._committed > COMMIT_AFTER_S
+        if overdue or len(self._waiting) >= COMMIT_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        """Put what is waiting into the store."""
+        self._store.put("outcome", self._waiting)
+        self._waiting = {}
+        self._committed = time.monotonic()
+
+
+def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest]:
+    """What the judge is asked, as soon as the answers are there."""
+    metric = task.metrics[metric_name]
+    samples = {sample.id: sample for sample in task.samples}
+    baseline, *candidates = board.models
     if isinstance(metric, PairwiseMetric):
-        baseline, *others = responses
-        for candidate in others:
-            for sample in task.samples:
-                first = responses[baseline][sample.id].text
-                second = responses[candidate][sample.id].text
-                if first is not None and second is not None:
+        for candidate in candidates:
+            for second in board.arrivals(candidate):
+                first = board.response(baseline, second.sample_id)
+                if first.text is not None and second.text is not None:
+                    sides = (baseline, first.text), (candidate, second.text)
                     yield from preference_requests(
-                        sample, metric_name, metric, (baseline, first), (candidate, second)
+                        samples[second.sample_id], metric_name, metric, *sides
                     )
         return
-    for model, answers in responses.items():
-        for sample in task.samples:
-            text = answers[sample.id].text
-            if text is not None:
+    for model in board.models:
+        for response in board.arrivals(model):
+            if response.text is not None:
                 yield GradeRequest(
-                    sample=sample, metric_name=metric_name, metric=metric, model=model, answer=text
+                    sample=samples[response.sample_id],
+                    metric_name=metric_name,
+                    metric=metric,
+                    model=model,
+                    answer=response.text,
                 )
 
 
@@ -188,13 +229,3 @@ def winner_of(outcome: Outcome, order: Order) -> Winner | None:
         return outcome.winner
     baseline_won = (outcome.winner == "first") == (order == "baseline_first")
     return "baseline" if baseline_won else "candidate"
-
-
-def _commit(batch: dict[str, Outcome], found: dict[str, Outcome], store: Store) -> None:
-    store.put("outcome", batch)
-    found.update(batch)
-    batch.clear()
-
-
-def _in_order(outcomes: dict[int, Outcome]) -> list[Outcome]:
-    return [outcomes[index] for index in range(len(outcomes))]

@@ -236,7 +236,8 @@ def _draw(
         metrics={},
     )
     model = CheckpointModel(recipe.recipe, parent.directory, parent.fingerprint)
-    return generate_responses(task, model, workshop.store, workshop.progress)
+    responses = generate_responses(task, model, workshop.store, workshop.progress)
+    return {response.sample_id: response for response in responses}
 
 
 def _judge_draws(
@@ -261,11 +262,10 @@ def _judge_draws(
             ("second", second.text or ""),
         )
     ]
-    outcomes = iter(
-        collect_outcomes(
-            requests, judge, workshop.store, workshop.progress, stage=f"judge {recipe.recipe}"
-        )
+    judged = collect_outcomes(
+        requests, judge, workshop.store, workshop.progress, stage=f"judge {recipe.recipe}"
     )
+    outcomes = (outcome for _, outcome in judged)
     for sample, first, second in duels:
         asked = not_judgeable(first.text, second.text) is None
         yield JudgedAnswers(

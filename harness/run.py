@@ -4,9 +4,11 @@ suite → plan → responses → judgements → scores → comparisons → gate 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.board import Board, BoardThread
 from harness.generate import generate_responses
 from harness.judging import judge_metrics, judge_responses, judges_of
 from harness.plan import Request, make_plan
@@ -15,7 +17,7 @@ from harness.progress import Progress
 from harness.results import Measured, Stopwatch, conclude
 from harness.score import score_judgements
 from harness.store import Store, make_writable
-from harness.types import RunResult, Task
+from harness.types import Judgement, RunResult, Task
 from judges.protocol import Judge
 from reports.write import write_reports
 
@@ -57,15 +59,27 @@ def measure_task(
     store: Store,
     progress: Progress,
 ) -> Measured:
-    """All answers and scores on one set of items."""
-    responses = {
-        name: generate_responses(task, prepared.model, store, progress)
-        for name, prepared in models.items()
+    """All answers and scores on one set of items.
+
+    Remote judges work while the models answer; the others would only take turns with them.
+    """
+    board = Board(tuple(models), len(task.samples))
+
+    def judge(metric: str) -> list[Judgement]:
+        return judge_responses(task, metric, board, judges[metric], store, progress)
+
+    early = {
+        m: BoardThread(board, partial(judge, m)) for m in task.metrics if judges[m].card.remote
     }
-    columns = []
-    for metric_name in task.metrics:
-        judgements = judge_responses(
-            task, metric_name, responses, judges[metric_name], store, progress
-        )
-        columns += score_judgements(task, metric_name, judgements, responses)
+    with board.closed_on_error(early.values()):
+        for prepared in models.values():
+            for response in generate_responses(task, prepared.model, store, progress):
+                board.post(response)
+        judgements = {m: early[m].result() if m in early else judge(m) for m in task.metrics}
+    responses = board.all_responses()
+    columns = [
+        column
+        for metric, judged in judgements.items()
+        for column in score_judgements(task, metric, judged, responses)
+    ]
     return Measured(task, responses, columns)

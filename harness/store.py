@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ class Store:
         self.workspace = workspace
         self.path = workspace / "store.sqlite"
         self._lock = FileLock(workspace / "lock")
+        self._turn = threading.RLock()
 
     def __enter__(self) -> "Store":
         """Take the lock and open the file.
@@ -55,7 +57,10 @@ class Store:
         make_writable(self.workspace)
         self._take_lock()
         try:
-            self._connection = sqlite3.connect(self.path, isolation_level=None)
+            # Answering and judging write from threads of their own, one at a time.
+            self._connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False
+            )
             with self._explained():
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -93,10 +98,14 @@ class Store:
     def put(self, kind: Kind, records: Mapping[str, BaseModel]) -> None:
         """Commit these rows together: after a crash all of them are there, or none.
 
+        Safe to call from several threads.
+
         Raises:
             InfrastructureError: the disk is full or the file is damaged; earlier rows are kept.
         """
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
+        if not rows:
+            return
         with self._explained(), self._transaction():
             self._connection.executemany(
                 "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
@@ -124,7 +133,8 @@ class Store:
     def _explained(self) -> Iterator[None]:
         """SQLite's errors as ours: what happened to which file, and what to do."""
         try:
-            yield
+            with self._turn:
+                yield
         except sqlite3.Error as error:
             advice = {
                 "SQLITE_FULL": "The disk is full. Everything committed is kept: free some space "

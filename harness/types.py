@@ -106,19 +106,35 @@ Judgement = Grade | Preference
 class JudgeCard(Record):
     """Who judged: shown at the head of every report. `fingerprint` decides what is judged anew.
 
-    A `replayed` judge reads verdicts from a file, which stays their only home.
+    A `replayed` judge reads verdicts from a file, which stays their only home. A `remote` one
+    works elsewhere, so that asking it takes no time from answering.
     """
 
     name: str
     nature: str
     fingerprint: str
     replayed: bool = False
+    remote: bool = False
+
+
+class Exchange(Record):
+    """What a judge that was asked replied, and what that took.
+
+    `replies` are kept word for word: one for each time it was asked, of which the last was read.
+    Tokens that an endpoint does not count are 0.
+    """
+
+    replies: tuple[str, ...]
+    input_tokens: int
+    output_tokens: int
+    seconds: float
 
 
 class Outcome(Record):
     """What a judge says of one request, before it is given its item, model and metric.
 
     Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set.
+    `exchange` is what stands behind it, where a language model was asked.
     """
 
     values: dict[str, float] | None = None
@@ -126,6 +142,7 @@ class Outcome(Record):
     winner: Literal["first", "second", "tie"] | None = None
     rationale: str | None = None
     reason: str | None = None
+    exchange: Exchange | None = None
 
 
 class GradeRequest(Record):

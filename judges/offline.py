@@ -5,7 +5,7 @@ has a preference signal to learn from. It sees words, not truth, and its card sa
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from inspect import getsource
 from statistics import fmean
@@ -35,7 +35,7 @@ class OfflineJudge:
             name="offline rules v1 (consumer_health)", nature=NATURE, fingerprint=_fingerprint()
         )
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """One outcome for each request, in order."""
         for i, request in enumerate(requests):
             yield i, _judge(request)

@@ -1,6 +1,6 @@
 """What every judge does: say who it is, and give one outcome for each request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from harness.types import JudgeCard, JudgeRequest, Outcome
@@ -13,9 +13,10 @@ class Judge(Protocol):
     def card(self) -> JudgeCard:
         """Name, nature and fingerprint; a changed fingerprint means judging anew."""
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Outcomes with the index of their request, as they become known, in any order.
 
-        Every request gets exactly one outcome. One that cannot be judged is unscored with a
-        reason; only what ends the whole run is raised.
+        Requests may still be arriving: take the next one when there is room for it. Every request
+        gets exactly one outcome. One that cannot be judged is unscored with a reason; only what
+        ends the whole run is raised.
         """

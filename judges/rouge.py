@@ -9,7 +9,7 @@ tokenizer two identical Chinese texts score 0; here words of other scripts count
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,7 +43,7 @@ class RougeJudge:
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         )
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """One outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:

@@ -1,6 +1,6 @@
 """Judging with the real offline judge and a real store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,10 @@ class CountingJudge:
         self.asked: list[JudgeRequest] = []
         self.card = JudgeCard(name="counting", nature="offline", fingerprint=version)
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        self.asked += requests
-        yield from OfflineJudge().judge(requests)
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        asked = list(requests)
+        self.asked += asked
+        yield from OfflineJudge().judge(asked)
 
 
 def sample(number: int) -> Sample:
@@ -40,7 +41,8 @@ def requests(n: int, candidate: str = GOOD) -> list[JudgeRequest]:
 
 def collect(judge: CountingJudge, asked: list[JudgeRequest], folder: Path) -> list[Outcome]:
     with Store(folder) as store:
-        return collect_outcomes(asked, judge, store, QuietProgress(), stage="test")
+        judged = collect_outcomes(asked, judge, store, QuietProgress(), stage="test")
+        return [outcome for _, outcome in judged]
 
 
 def test_both_orders_show_the_answers_swapped() -> None:
@@ -85,7 +87,7 @@ def test_another_judge_is_asked_anew(tmp_path: Path) -> None:
 
 def test_what_was_judged_before_an_interruption_is_kept(tmp_path: Path) -> None:
     class Interrupted(CountingJudge):
-        def judge(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
             for index, outcome in super().judge(requests):
                 if index == 150:
                     raise KeyboardInterrupt

@@ -1,0 +1,350 @@
+"""How far raters (judges, people, repeats) give the same items the same ratings.
+
+Kappa corrects for chance by each rater's own habits and so falls when one rating is common
+however well the raters agree (Feinstein & Cicchetti 1990, J Clin Epidemiol 43:543); AC1 does not.
+Report both, beside the plain share of agreement.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.stats.bootstrap import Matrix, resample
+from harness.stats.moments import ROUNDING, mean_moments
+from harness.stats.paired import mean_difference
+from harness.stats.proportions import wilson_interval
+from harness.stats.shapes import Interval, Vector, check_fraction
+
+Weights = Literal["none", "linear", "quadratic"]
+Level = Literal["nominal", "ordinal", "interval", "ratio"]
+
+
+class Agreement(NamedTuple):
+    """A coefficient of agreement; 1 is perfect.
+
+    Attributes:
+        estimate: The coefficient; NaN where it is 0 / 0, or no item has two ratings.
+        se: Its standard error; 0 when nothing varies, NaN when there is no estimate.
+        ci_low: Lower end of the confidence interval; NaN when nothing varies, since perfect
+            agreement on a few items is no proof of perfect agreement.
+        ci_high: Upper end, likewise.
+        n_items: Items with at least two ratings.
+    """
+
+    estimate: float
+    se: float
+    ci_low: float
+    ci_high: float
+    n_items: int
+
+
+def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreement:
+    """Mean over items of the share of rater pairs who give exactly the same rating.
+
+    The interval is Wilson's if each item either agrees or not (two raters), else Student's t
+    over items, kept within [0, 1]. It exists even where nothing varies.
+
+    Args:
+        ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: If `ratings` is not a matrix of at least two raters and one item, or holds
+            an infinity, or confidence is not in (0, 1).
+    """
+    check_fraction(confidence, name="confidence")
+    matrix = _as_ratings(ratings)
+    counts = _paired(_count_ratings(matrix, np.unique(matrix[~np.isnan(matrix)])))
+    if len(counts) == 0:
+        return _undefined(0)
+    raters = counts.sum(axis=1)
+    shares = (counts * (counts - 1)).sum(axis=1) / (raters * (raters - 1))
+    moments = mean_moments(shares)
+    if np.isin(shares, (0, 1)).all():
+        interval = wilson_interval(float(shares.sum()), shares.size, confidence=confidence)
+    else:
+        result = mean_difference(shares, confidence=confidence, bounds=(0, 1))
+        interval = Interval(max(0.0, result.ci_low), min(1.0, result.ci_high))
+    return Agreement(moments.estimate, moments.se, *interval, n_items=moments.n)
+
+
+def cohen_kappa(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    categories: Sequence[str | float],
+    weights: Weights = "none",
+    confidence: float = 0.95,
+) -> Agreement:
+    """Cohen's kappa of two raters, plain or weighted by distance along the scale.
+
+    The large-sample standard error is that of Fleiss, Cohen & Everitt 1969, Psychological
+    Bulletin 72:323, as in statsmodels. It is too small where one rating is nearly all there is.
+
+    Args:
+        a: One rater's label for each item.
+        b: The other's, in the same order.
+        categories: Every label the scale has, in order; linear and quadratic weights take them
+            as equally spaced.
+        weights: "quadratic" for scores, "none" for labels without order.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: If `a` and `b` differ in length or are empty, hold a label that is not in
+            `categories` (a missing one included: leave such items out and count them),
+            there are fewer than two categories, or confidence is not in (0, 1).
+    """
+    from scipy import stats
+
+    z = float(stats.norm.ppf((1 + check_fraction(confidence, name="confidence")) / 2))
+    agreement = _agreement_weights(_check_categories(categories), weights)
+    first = _positions(a, categories, name="a")
+    second = _positions(b, categories, name="b")
+    if first.size != second.size:
+        raise ValueError(f"a has {first.size} items, but b has {second.size}.")
+    q, n = len(categories), first.size
+    habits_a = np.bincount(first, minlength=q) / n
+    habits_b = np.bincount(second, minlength=q) / n
+    given = agreement[first, second]
+    by_chance = float(habits_a @ agreement @ habits_b)
+    if 1 - by_chance <= ROUNDING:
+        return _undefined(n)
+    kappa = (float(given.mean()) - by_chance) / (1 - by_chance)
+    chances = (agreement @ habits_b)[first] + (habits_a @ agreement)[second]
+    influence = (given - chances * (1 - kappa)) / (1 - by_chance)
+    se = _unless_rounding(float(influence.std()) / math.sqrt(n))
+    return Agreement(kappa, se, *_within_one(kappa, z * se), n_items=n)
+
+
+def gwet_ac1(
+    ratings: ArrayLike, *, categories: Sequence[float], confidence: float = 0.95
+) -> Agreement:
+    """Gwet's AC1 of two or more raters, for labels without order.
+
+    Gwet 2008, BJMSP 61:29, with the standard error and the t interval over items of his
+    irrCAC, which conditions on the raters. Items with one rating count towards how common each
+    category is; items with none do not count at all.
+
+    Args:
+        ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
+        categories: Every value the scale has, whether or not it was used.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: If `ratings` is not a matrix of at least two raters and one item, or holds
+            a value that is not in `categories`, there are fewer than two categories, or
+            confidence is not in (0, 1).
+    """
+    return _gwet(ratings, categories, weights="none", confidence=confidence)
+
+
+def gwet_ac2(
+    ratings: ArrayLike,
+    *,
+    categories: Sequence[float],
+    weights: Literal["linear", "quadratic"] = "quadratic",
+    confidence: float = 0.95,
+) -> Agreement:
+    """AC1 with credit for near misses, for scores; see `gwet_ac1`.
+
+    `categories` are in order, and taken as equally spaced. The coefficient depends on how many
+    there are, so name the whole scale and not only the scores that occur.
+    """
+    return _gwet(ratings, categories, weights=weights, confidence=confidence)
+
+
+def krippendorff_alpha(
+    ratings: ArrayLike,
+    *,
+    level: Level,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Agreement:
+    """Krippendorff's alpha of two or more raters, with a percentile bootstrap over items.
+
+    Krippendorff 2011, "Computing Krippendorff's alpha-reliability". The interval does not
+    depend on the order of items or raters.
+
+    Args:
+        ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
+        level: "ordinal" for scores, "nominal" for labels without order.
+        confidence: Coverage of the interval.
+        resamples: Number of resamples.
+        seed: Of the resamples.
+
+    Raises:
+        ValueError: If `ratings` is not a matrix of at least two raters and one item, holds an
+            infinity (or, for "ratio", a negative number), resamples is below 1, or confidence
+            is not in (0, 1).
+    """
+    matrix = _as_ratings(ratings)
+    values = np.unique(matrix[~np.isnan(matrix)])
+    if level == "ratio" and (values < 0).any():
+        raise ValueError(f"Ratio ratings cannot be negative, but the least is {values.min()}.")
+    counts = _paired(_count_ratings(matrix, values))
+    if len(counts) == 0:
+        return _undefined(0)
+    patterns, copies = np.unique(counts, axis=0, return_counts=True)
+
+    def alphas(draws: Matrix) -> Vector:
+        return _alphas(patterns, draws, values, level)
+
+    estimate = float(alphas(copies[None, :].astype(np.float64))[0])
+    if math.isnan(estimate):
+        return _undefined(len(counts))
+    spread = resample(
+        alphas,
+        copies,
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+        width=max(patterns.shape),
+    )
+    return Agreement(estimate, *spread, n_items=len(counts))
+
+
+def _gwet(
+    ratings: ArrayLike, categories: Sequence[float], *, weights: Weights, confidence: float
+) -> Agreement:
+    from scipy import stats
+
+    check_fraction(confidence, name="confidence")
+    q = _check_categories(categories)
+    agreement = _agreement_weights(q, weights)
+    matrix = _as_ratings(ratings)
+    counts = _count_ratings(matrix, np.asarray(categories, dtype=np.float64))
+    counts = counts[counts.sum(axis=1) > 0]
+    raters, n = counts.sum(axis=1), len(counts)
+    paired = raters >= 2
+    n_paired = int(paired.sum())
+    if n_paired == 0:
+        return _undefined(0)
+    pairs = np.where(paired, raters * (raters - 1), 1.0)
+    observed = paired * (counts * (counts @ agreement - 1)).sum(axis=1) / pairs
+    shares = counts / raters[:, None]
+    common = shares.mean(axis=0)
+    factor = float(agreement.sum()) / (q * (q - 1))
+    by_chance = factor * float(common @ (1 - common))
+    estimate = (float(observed.sum()) / n_paired - by_chance) / (1 - by_chance)
+    if n == 1:
+        return Agreement(estimate, math.nan, math.nan, math.nan, n_items=n_paired)
+    direct = n / n_paired * (observed - by_chance * paired)
+    indirect = 2 * (1 - estimate) * (factor * shares @ (1 - common) - by_chance)
+    influence = (direct - indirect) / (1 - by_chance)
+    se = _unless_rounding(float(influence.std(ddof=1)) / math.sqrt(n))
+    t = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return Agreement(estimate, se, *_within_one(estimate, t * se), n_items=n_paired)
+
+
+def _alphas(patterns: Matrix, draws: Matrix, values: Vector, level: Level) -> Vector:
+    """Alpha of each row of `draws`, which says how often each pattern of ratings was drawn.
+
+    A pattern is an item's number of ratings by value. NaN where only one value was drawn.
+    """
+    raters = patterns.sum(axis=1)
+    totals = draws @ patterns
+    n_ratings = totals.sum(axis=1)
+    if level == "nominal" or level == "ratio":
+        distances = _distances(values, level)
+        apart = (patterns @ distances * patterns).sum(axis=1)
+        observed = draws @ (apart / (raters - 1))
+        expected = (totals @ distances * totals).sum(axis=1)
+    else:
+        # Over all ordered pairs of m numbers, sum (x - y)^2 = 2 (m sum x^2 - (sum x)^2). The
+        # ordinal distance, the ratings between two values with ends halved, is one of midranks.
+        midranks = totals.cumsum(axis=1) - totals / 2
+        places = midranks if level == "ordinal" else (values - values.mean())[None, :]
+        squares, sums = places**2 @ patterns.T, places @ patterns.T
+        apart = 2 * (raters * squares - sums**2)
+        observed = (draws * apart / (raters - 1)).sum(axis=1)
+        squares, sums = (totals * places**2).sum(axis=1), (totals * places).sum(axis=1)
+        expected = 2 * (n_ratings * squares - sums**2)
+    varied = (totals > 0).sum(axis=1) >= 2
+    alphas: Vector = 1 - (n_ratings - 1) * observed / np.where(varied, expected, np.nan)
+    return alphas
+
+
+def _distances(values: Vector, level: Literal["nominal", "ratio"]) -> Matrix:
+    if level == "nominal":
+        return 1 - np.eye(values.size)
+    sums = values[:, None] + values
+    ratios: Matrix = ((values[:, None] - values) / np.where(sums > 0, sums, 1)) ** 2
+    return ratios
+
+
+def _agreement_weights(q: int, weights: Weights) -> Matrix:
+    apart = np.abs(np.subtract.outer(np.arange(q), np.arange(q))) / (q - 1)
+    match weights:
+        case "none":
+            return np.eye(q)
+        case "linear":
+            return 1 - apart
+        case "quadratic":
+            return 1 - apart**2
+
+
+def _as_ratings(ratings: ArrayLike) -> Matrix:
+    matrix = np.asarray(ratings, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] < 2 or matrix.shape[1] < 1:
+        raise ValueError(
+            "ratings must be a matrix of at least two raters (rows) and one item (columns), but "
+            f"its shape is {matrix.shape}."
+        )
+    if np.isinf(matrix).any():
+        raise ValueError("ratings holds infinite values. A missing rating is NaN.")
+    return matrix
+
+
+def _count_ratings(matrix: Matrix, scale: Vector) -> Matrix:
+    """Items x values of the scale: how many raters gave the item that value."""
+    counts = np.zeros((matrix.shape[1], scale.size))
+    for place, value in enumerate(scale):
+        counts[:, place] = (matrix == value).sum(axis=0)
+    if counts.sum() < (~np.isnan(matrix)).sum():
+        stray = matrix[~np.isnan(matrix) & ~np.isin(matrix, scale)][0]
+        raise ValueError(f"ratings holds {stray:g}, which is not in categories.")
+    return counts
+
+
+def _paired(counts: Matrix) -> Matrix:
+    paired: Matrix = counts[counts.sum(axis=1) >= 2]
+    return paired
+
+
+def _positions(
+    labels: ArrayLike, categories: Sequence[str | float], *, name: str
+) -> NDArray[np.intp]:
+    given = np.asarray(labels)
+    if given.ndim != 1 or given.size == 0:
+        raise ValueError(
+            f"{name} must be a vector of at least one item, but its shape is {given.shape}."
+        )
+    places = {category: place for place, category in enumerate(categories)}
+    try:
+        return np.array([places[label] for label in given.tolist()])
+    except KeyError as error:
+        raise ValueError(f"{name} holds {error}, which is not in categories.") from None
+
+
+def _check_categories(categories: Sequence[str | float]) -> int:
+    if len(categories) < 2 or len(set(categories)) < len(categories):
+        raise ValueError(f"categories must be two or more different ones: {list(categories)}.")
+    return len(categories)
+
+
+def _unless_rounding(se: float) -> float:
+    return se if se > ROUNDING else 0.0
+
+
+def _within_one(estimate: float, half: float) -> Interval:
+    if half == 0:
+        return Interval(math.nan, math.nan)
+    return Interval(max(-1.0, estimate - half), min(1.0, estimate + half))
+
+
+def _undefined(n_items: int) -> Agreement:
+    return Agreement(math.nan, math.nan, math.nan, math.nan, n_items=n_items)

@@ -1,0 +1,68 @@
+import threading
+
+import pytest
+
+from harness.board import Board, BoardClosedError, BoardThread
+from harness.types import Response
+
+
+def response(model: str, i: int) -> Response:
+    return Response(sample_id=f"q{i}", model=model, text="x", finish="stop")
+
+
+def test_a_reader_gets_answers_while_others_are_still_to_come() -> None:
+    board = Board(["a"], 3)
+    first = threading.Event()
+
+    def read() -> list[str]:
+        seen = []
+        for arrived in board.arrivals("a"):
+            seen.append(arrived.sample_id)
+            first.set()
+        return seen
+
+    reader = BoardThread(board, read)
+    board.post(response("a", 2))
+    assert first.wait(5)
+    board.post(response("a", 0))
+    board.post(response("a", 1))
+    assert reader.result() == ["q2", "q0", "q1"]
+
+
+def test_one_response_is_waited_for() -> None:
+    board = Board(["a", "b"], 1)
+    reader = BoardThread(board, lambda: board.response("b", "q0").model)
+    board.post(response("b", 0))
+    assert reader.result() == "b"
+
+
+def test_a_failing_judge_stops_the_next_answer() -> None:
+    board = Board(["a"], 2)
+
+    def fail() -> None:
+        raise OSError("judge down")
+
+    BoardThread(board, fail).join()
+    with pytest.raises(OSError, match="judge down"):
+        board.post(response("a", 0))
+
+
+def test_a_failure_of_the_main_thread_ends_the_readers() -> None:
+    board = Board(["a"], 2)
+    reader = BoardThread(board, lambda: list(board.arrivals("a")))
+    with pytest.raises(KeyboardInterrupt), board.closed_on_error([reader]):
+        raise KeyboardInterrupt
+    assert not reader.is_alive()
+    with pytest.raises(BoardClosedError):
+        reader.result()
+
+
+def test_the_cause_is_raised_and_not_its_consequence() -> None:
+    board = Board(["a"], 1)
+
+    def fail() -> None:
+        raise OSError("judge down")
+
+    failing = BoardThread(board, fail)
+    with pytest.raises(OSError, match="judge down"), board.closed_on_error([failing]):
+        failing.result()
