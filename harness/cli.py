@@ -93,16 +93,31 @@ def run(
     seed: Seed = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            envvar="HARNESS_MAX_COST",
+            min=0.0,
+            help="Stop before endpoints have cost more than this; run again to go on.",
+        ),
+    ] = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
+    from harness.endpoint import Budget
     from harness.plan import load_request
     from harness.progress import show_progress
     from harness.run import run_suite
 
     request = load_request(suite, profile, split_names(models), limit=limit, seed=seed, judge=judge)
     with show_progress() as progress:
-        result, folder = run_suite(request, workspace=store, out=out, progress=progress)
+        result, folder = run_suite(
+            request,
+            workspace=store,
+            out=out,
+            progress=progress,
+            budget=Budget(max_cost) if max_cost is not None else None,
+        )
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))
 
@@ -281,6 +296,9 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+_STOPPED = "interrupted; what was done is kept, and the same command goes on from there."
+
+
 # --- endings ---------------------------------------------------------------------------------
 
 
@@ -294,7 +312,11 @@ def _explained_errors() -> Iterator[None]:
         error.show()  # type: ignore[attr-defined]  # the vendored click's, which has no types
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _end("interrupted; what was done is kept, and the same command goes on from there.", 130)
+        _end(_STOPPED, INTERRUPTED)
+    except SystemExit as ending:  # typer's own way to end after Ctrl-C says nothing
+        if ending.code == INTERRUPTED:
+            _end(_STOPPED, INTERRUPTED)
+        raise
     except OSError as error:
         if error.errno in NO_SPACE:
             _end(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run again.", 4)

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.endpoint import Ask, Budget, Endpoint, Reply
 from harness.errors import HarnessError, did_you_mean
 from harness.hygiene import system_of_rendered_prompt
 from harness.models import LocalModel, Prompt, make_prompt
@@ -12,7 +13,7 @@ from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.samples import Row, Table, load_rows, text_of
 from harness.store import Store
-from harness.suite import Generation, RecordedAnswers
+from harness.suite import EndpointSpec, Generation, RecordedAnswers
 from harness.types import Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
@@ -46,7 +47,15 @@ class CheckpointModel:
         return LocalModel.load(self._source, revision=self._revision)
 
 
-Model = RecordedModel | CheckpointModel
+class EndpointModel(NamedTuple):
+    """A model behind an endpoint; `budget` bounds what asking it may cost."""
+
+    name: str
+    spec: EndpointSpec
+    budget: Budget | None
+
+
+Model = RecordedModel | CheckpointModel | EndpointModel
 
 
 def generate_responses(
@@ -62,6 +71,8 @@ def generate_responses(
             yield from read_responses(task, model).values()
         case CheckpointModel():
             yield from _ask_model(task, model, store, progress)
+        case EndpointModel():
+            yield from _ask_endpoint(task, model, store, progress)
 
 
 # --- asking ----------------------------------------------------------------------------------
@@ -88,7 +99,7 @@ def _ask_model(
         progress.advance(f"{model.name} answers {task.name}", len(found), len(set(keys)))
 
 
-def _named(response: Response, sample: Sample, model: CheckpointModel) -> Response:
+def _named(response: Response, sample: Sample, model: Model) -> Response:
     """The stored response under the names of this run; content alone is its key."""
     return response.model_copy(update={"sample_id": sample.id, "model": model.name})
 
@@ -137,6 +148,59 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
     greedy = task.generation.temperature == 0
     seed = None if greedy else _item_seed(task.generation, sample)
     return content_hash(GENERATOR_VERSION, fingerprint, task.system, sample.input, decoding, seed)
+
+
+# --- asking over the network -----------------------------------------------------------------
+
+
+def _ask_endpoint(
+    task: Task, model: EndpointModel, store: Store, progress: Progress
+) -> Iterator[Response]:
+    """Answers as they come; one that failed is not stored, so that the next run asks again."""
+    endpoint = Endpoint(_with_decoding(model.spec, task.generation), budget=model.budget)
+    keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
+    found = store.get("response", keys, Response)
+    missing = [i for i, key in enumerate(keys) if key not in found]
+    for sample, key in zip(task.samples, keys, strict=True):
+        if key in found:
+            yield _named(found[key], sample, model)
+    done = len(found)
+    asks = (Ask(_prompt(task.samples[i], task)) for i in missing)
+    for number, reply in endpoint.ask_all(asks) if missing else ():
+        i = missing[number]
+        response = _endpoint_response(reply, task.samples[i], model)
+        if response.text is not None:
+            store.put("response", {keys[i]: response})
+        done += 1
+        progress.advance(f"{model.name} answers {task.name}", done, len(keys))
+        yield response
+
+
+def _with_decoding(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
+    """The endpoint as this suite asks it; top_k is unknown to OpenAI's own and not sent there."""
+    decoding = {
+        "temperature": generation.temperature,
+        "top_p": generation.top_p,
+        "top_k": generation.top_k if spec.base_url else None,
+        "seed": generation.seed,
+        "max_tokens": generation.max_new_tokens,
+        "structured": "text",
+    }
+    return spec.model_copy(update=decoding)
+
+
+def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
+    """A refusal is an answer too; what brought no text is a failure with its reason."""
+    text = reply.refusal if reply.problem == "refusal" else reply.text
+    answered = reply.problem in {None, "refusal", "length", "empty"}
+    return Response(
+        sample_id=sample.id,
+        model=model.name,
+        text=(text or "") if answered else None,
+        finish=("length" if reply.problem == "length" else "stop") if answered else "failed",
+        n_tokens=reply.output_tokens,
+        reason=None if answered else f"{reply.problem}: {reply.detail or ''}",
+    )
 
 
 # --- reading ---------------------------------------------------------------------------------

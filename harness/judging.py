@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.board import Board
+from harness.endpoint import Budget
 from harness.plan import Request, judge_name
 from harness.progress import Progress
 from harness.provenance import content_hash
@@ -28,14 +29,17 @@ from harness.types import (
 )
 from judges.make import make_judge, rouge_judge
 from judges.protocol import Judge
+from judges.verdicts import PASSING, kind_of
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
 COMMIT_EVERY = 64
 COMMIT_AFTER_S = 0.01  # little is lost by a kill, and fast judges still share a commit
 
 
-def judges_of(profile: Profile, root: Path) -> Callable[[str], Judge]:
-    """The profile's judges by name, each made once.
+def judges_of(
+    profile: Profile, root: Path, *, budget: Budget | None = None
+) -> Callable[[str], Judge]:
+    """The profile's judges by name, each made once; `budget` bounds what they may cost.
 
     What is returned raises HarnessError for a name the profile has not, and for recorded
     verdicts that cannot be read.
@@ -43,7 +47,7 @@ def judges_of(profile: Profile, root: Path) -> Callable[[str], Judge]:
 
     @cache
     def find_judge(name: str) -> Judge:
-        return make_judge(name, profile.find_judge(name), root)
+        return make_judge(name, profile.find_judge(name), root, budget=budget)
 
     return find_judge
 
@@ -109,11 +113,17 @@ def collect_outcomes(
     try:
         for index, outcome in judge.judge(unanswered()):
             found[waiting[index]] = outcome
-            fresh.add(waiting[index], outcome)
+            if is_final(outcome):
+                fresh.add(waiting[index], outcome)
             progress.advance(stage, len(found), len(keyed))
     finally:  # what has been said is kept, also when the judge stops half-way
         fresh.commit()
     return [(request, found[key]) for key, request in keyed]
+
+
+def is_final(outcome: Outcome) -> bool:
+    """Whether asking again would be paying twice; a reply that never came was not paid for."""
+    return outcome.reason is None or kind_of(outcome.reason) not in PASSING
 
 
 class FreshOutcomes:

@@ -7,6 +7,7 @@ Gumbel noise is a sample of their softmax, and each row draws its noise from its
 reason.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,10 +45,12 @@ def quiet_torch() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    # It warns of kernels for quantised models on a CPU, which are never used here.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def make_prompt(system: str | None, user: str) -> Prompt:

@@ -7,6 +7,7 @@ Nothing is generated, judged or trained here.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from harness.bundle import bundle_root
 from harness.errors import HarnessError, did_you_mean
@@ -126,6 +127,10 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
     if spec.checkpoint is not None:
         revision = f"@{spec.revision}" if spec.revision else ""
         return PlannedModel(name=name, kind="checkpoint", source=spec.checkpoint + revision)
+    if spec.endpoint is not None:
+        host = urlsplit(spec.endpoint.base_url or "https://api.openai.com").netloc
+        source = f"{spec.endpoint.model} at {host}"
+        return PlannedModel(name=name, kind="endpoint", source=source)
     assert spec.recorded is not None
     return PlannedModel(name=name, kind="recorded", source=spec.recorded.label)
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.endpoint import Budget
 from harness.errors import HarnessError
 from harness.generate import (
     CheckpointModel,
+    EndpointModel,
     Model,
     RecordedModel,
     generate_responses,
@@ -61,11 +63,12 @@ from trainers.recipe import (
 
 
 class Workshop(NamedTuple):
-    """What making a checkpoint takes: a store to work in, judges by name, and a display."""
+    """What preparing models takes: a store, judges by name, a display, and a limit on costs."""
 
     store: Store
     judge: Callable[[str], Judge]
     progress: Progress
+    budget: Budget | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -293,6 +296,9 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
         return Prepared(recorded, recorded_fingerprint(recorded), None, ())
+    if spec.endpoint is not None:
+        asked = EndpointModel(name, spec.endpoint, workshop.budget)
+        return Prepared(asked, content_hash(spec.endpoint.model, spec.endpoint.base_url), None, ())
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
         if isinstance(recipe, JudgedPairsRecipe | GoldPairsRecipe):

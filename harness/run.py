@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.board import Board, BoardThread
+from harness.endpoint import Budget
 from harness.generate import generate_responses
 from harness.judging import judge_metrics, judge_responses, judges_of
 from harness.plan import Request, make_plan
@@ -29,22 +30,30 @@ class FinishedRun(NamedTuple):
     folder: Path
 
 
-def run_suite(request: Request, *, workspace: Path, out: Path, progress: Progress) -> FinishedRun:
+def run_suite(
+    request: Request,
+    *,
+    workspace: Path,
+    out: Path,
+    progress: Progress,
+    budget: Budget | None = None,
+) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
-    Whatever was done before, by this or by a killed run, is taken from the workspace.
+    Whatever was done before, by this or by a killed run, is taken from the workspace; `budget`
+    bounds what endpoints may cost.
 
     Raises:
         HarnessError: the input is wrong, found before any work where that is possible.
         InfrastructureError: the world failed; what was committed is kept.
     """
     watch = Stopwatch()
-    find_judge = judges_of(request.profile, request.profile_root)
+    find_judge = judges_of(request.profile, request.profile_root, budget=budget)
     judges = judge_metrics(request, find_judge)
     plan = make_plan(request, {metric: judge.card for metric, judge in judges.items()})
     make_writable(out)
     with Store(workspace) as store:
-        models = prepare_models(request, Workshop(store, find_judge, progress))
+        models = prepare_models(request, Workshop(store, find_judge, progress, budget))
         measured = [measure_task(task, models, judges, store, progress) for task in plan.tasks]
     result = conclude(plan, models, measured, watch)
     folder = out / plan.suite / result.run_id

@@ -343,6 +343,8 @@ class EndpointSpec(Spec):
     base_url: str | None = None
     api_key_env: str | None = None
     temperature: float = Field(default=0.0, ge=0.0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=1)
     seed: int | None = None
     max_tokens: int = Field(default=1024, ge=1)
     max_concurrency: int = Field(default=64, ge=1)
@@ -352,7 +354,7 @@ class EndpointSpec(Spec):
 
 
 class ModelSpec(Spec):
-    """One model under test: exactly one of a recipe, a checkpoint or recorded answers.
+    """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
 
     A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
     name with a `revision`.
@@ -361,30 +363,45 @@ class ModelSpec(Spec):
     recipe: str | None = None
     checkpoint: str | None = None
     revision: str | None = None
+    endpoint: EndpointSpec | None = None
     recorded: RecordedAnswers | None = None
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "ModelSpec":
-        if sum(kind is not None for kind in (self.recipe, self.checkpoint, self.recorded)) != 1:
-            raise ValueError("name exactly one of 'recipe', 'checkpoint' or 'recorded'")
+        kinds = (self.recipe, self.checkpoint, self.endpoint, self.recorded)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("name exactly one of 'recipe', 'checkpoint', 'endpoint' or 'recorded'")
         return self
 
 
+class LocalJudge(Spec):
+    """A language model on this machine as judge: a directory, or a hub name with a `revision`."""
+
+    checkpoint: str
+    revision: str | None = None
+    max_tokens: int = Field(default=512, ge=1)
+
+
 class JudgeSpec(Spec):
-    """One judge: the offline rules, or verdicts recorded earlier (metric → model → file).
+    """One judge: the offline rules, an endpoint, a local model, or recorded verdicts.
+
+    Recorded verdicts are by metric and model, each with its file.
 
     `title` is what reports call it, `note` what they say of it.
     """
 
     offline: Literal["consumer_health"] | None = None
+    endpoint: EndpointSpec | None = None
+    local: LocalJudge | None = None
     recorded: dict[Name, dict[Name, RecordedVerdicts]] | None = None
     title: str = ""
     note: str = ""
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "JudgeSpec":
-        if (self.offline is None) == (self.recorded is None):
-            raise ValueError("name exactly one of 'offline' or 'recorded'")
+        kinds = (self.offline, self.endpoint, self.local, self.recorded)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("name exactly one of 'offline', 'endpoint', 'local' or 'recorded'")
         return self
 
 

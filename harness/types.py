@@ -178,10 +178,13 @@ JudgeRequest = GradeRequest | PreferenceRequest
 
 
 class PlannedModel(Record):
-    """A model under test as the plan names it: `source` is a recipe, a checkpoint or a file."""
+    """A model under test as the plan names it.
+
+    `source` is a recipe, a checkpoint, a model at a host, or a file.
+    """
 
     name: str
-    kind: Literal["recipe", "checkpoint", "recorded"]
+    kind: Literal["recipe", "checkpoint", "endpoint", "recorded"]
     source: str
 
 

@@ -93,6 +93,7 @@ def _origin(model: PlannedModel) -> str:
     kinds = {
         "recipe": "trained with",
         "checkpoint": "checkpoint",
+        "endpoint": "asked over the network:",
         "recorded": "answers recorded in",
     }
     return f"{kinds[model.kind]} {_brief_source(model.source)}"

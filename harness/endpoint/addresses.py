@@ -1,0 +1,123 @@
+"""Where requests and keys may go.
+
+A profile can come with a cloned repository, and a base URL in it decides who reads a key and the
+patients' texts (CVE-2026-21852 is this hole elsewhere). So a key goes only to its own host, plain
+HTTP only to this machine, and nothing to addresses that hand out a cloud's credentials.
+"""
+
+import os
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+from harness.errors import HarnessError
+from harness.suite import EndpointSpec
+
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+
+# Alibaba, Oracle, Azure's host agent, AWS over IPv6: not link-local, but the same thing.
+_METADATA = {"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"}
+_METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
+
+
+class Address(NamedTuple):
+    """A base URL that requests may go to; `host` carries the port where one is given."""
+
+    base_url: str
+    host: str
+    loopback: bool
+    openai: bool
+
+    @property
+    def azure(self) -> bool:
+        """Azure's endpoints share OpenAI's dialect, not its host."""
+        return self.host.endswith((".openai.azure.com", ".services.ai.azure.com"))
+
+
+def read_address(base_url: str | None) -> Address:
+    """The address that a base URL names; without one it is OpenAI's own.
+
+    Raises:
+        HarnessError: nothing may be sent there; says why and what would work.
+    """
+    url = base_url or OPENAI_URL
+    parts = _split(url)
+    name = (parts.hostname or "").rstrip(".")
+    ip = _ip_of(name)
+    if (ip is not None and _forbidden(ip)) or name in _METADATA_NAMES:
+        raise HarnessError(f"base_url {url}: {name} is no address of a model and is never asked.")
+    loopback = name == "localhost" if ip is None else ip.is_loopback
+    if parts.scheme == "http" and not loopback:
+        raise HarnessError(
+            f"base_url {url}: plain http would show the key and the texts to the network. "
+            f"Use https, or a tunnel to this machine: ssh -L 8000:{name}:{parts.port or 80} …"
+        )
+    openai = name == "api.openai.com" or name.endswith(".api.openai.com")
+    return Address(url.rstrip("/"), parts.netloc.lower(), loopback, openai)
+
+
+def find_key(spec: EndpointSpec, address: Address) -> SecretStr | None:
+    """The key for this address, from the environment; None where this machine needs none.
+
+    Raises:
+        HarnessError: there is no key, or it is another host's.
+    """
+    name = spec.api_key_env or (OPENAI_KEY if address.openai else None)
+    if name is None and address.loopback:
+        return None
+    if name is None:
+        raise HarnessError(
+            f"{address.host}: needs its own key. Set 'api_key_env' to the environment variable "
+            f"that holds it ({OPENAI_KEY} is only ever sent to api.openai.com)."
+        )
+    if name == OPENAI_KEY and not address.openai:
+        raise HarnessError(
+            f"{address.host}: {OPENAI_KEY} is only ever sent to api.openai.com. "
+            "Put this host's key into a variable of its own and name it in 'api_key_env'."
+        )
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise HarnessError(f"{address.host}: the environment variable {name} holds no key.")
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        # The HTTP library would quote the whole key in its error.
+        raise HarnessError(f"{address.host}: {name} holds characters that no key has.")
+    return SecretStr(key)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is none
+    except ValueError as error:
+        raise HarnessError(f"base_url {url}: is no URL: {error}.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise HarnessError(f"base_url {url}: is no URL; for example http://localhost:8000/v1.")
+    if "@" in parts.netloc:
+        raise HarnessError("base_url: holds a user name or password; name the key in api_key_env.")
+    if parts.query or parts.fragment:
+        raise HarnessError(
+            f"base_url {url}: ends in a query or fragment. On Azure use its "
+            "https://NAME.openai.azure.com/openai/v1 form, which needs none."
+        )
+    return parts
+
+
+def _ip_of(name: str) -> IPv4Address | IPv6Address | None:
+    """The address a literal stands for, also one written as 2130706433, 0x7f.1 or ::ffff:7f00:1."""
+    try:
+        ip = ip_address(name.partition("%")[0])
+    except ValueError:
+        try:
+            return IPv4Address(socket.inet_aton(name))
+        except OSError:
+            return None
+    return (isinstance(ip, IPv6Address) and ip.ipv4_mapped) or ip
+
+
+def _forbidden(ip: IPv4Address | IPv6Address) -> bool:
+    # 0.0.0.0 reaches this machine without looking like it.
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or str(ip) in _METADATA

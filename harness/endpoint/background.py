@@ -1,0 +1,46 @@
+"""The process's one event loop, in a thread of its own.
+
+HTTP connections belong to the loop they were made in, so that a loop for each call, as
+`asyncio.run` makes one, would break a client at its second use, and notebooks run one already.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_running: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The running loop; started at the first call, and anew in a forked child."""
+    global _running
+    with _lock:
+        if _running is None or _running[0] != os.getpid():
+            _running = (os.getpid(), _start())
+        return _running[1]
+
+
+def run_in_background(work: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
+    """The result of a coroutine, run in the loop and waited for here."""
+    return asyncio.run_coroutine_threadsafe(work, background_loop()).result(timeout_s)
+
+
+def _start() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="harness-endpoints", daemon=True)
+    thread.start()
+    atexit.register(_stop, loop, thread, os.getpid())
+    return loop
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, pid: int) -> None:
+    if os.getpid() == pid:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

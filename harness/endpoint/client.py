@@ -1,0 +1,63 @@
+"""An endpoint as callers see it: asks in, replies out, and what they cost."""
+
+from collections.abc import Iterable, Iterator
+
+from harness.endpoint.addresses import find_key, read_address
+from harness.endpoint.batch import ask_all
+from harness.endpoint.budget import Budget, Spend
+from harness.endpoint.calls import Caller
+from harness.endpoint.replies import Reply
+from harness.endpoint.wire import Ask, Wire
+from harness.provenance import content_hash
+from harness.suite import EndpointSpec
+
+
+class Endpoint:
+    """A chat model behind an OpenAI-compatible endpoint.
+
+    `host` is where everything goes; `fingerprint` hashes what decides the answers: model, base
+    URL and decoding, but no key. What was learnt of the endpoint's limits lasts as long as this.
+    """
+
+    def __init__(self, spec: EndpointSpec, *, budget: Budget | None = None) -> None:
+        """Check address and key; nothing is sent yet.
+
+        Raises:
+            HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
+        """
+        self._spec = spec
+        self._address = read_address(spec.base_url)
+        self._key = find_key(spec, self._address)
+        if budget:
+            budget.check_prices(spec.price_per_million, spec.model)
+        self._caller = Caller(spec, self._address, self._key, budget)
+        self.host = self._address.host
+        self.loopback = self._address.loopback
+        decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
+        self.fingerprint = content_hash(
+            spec.model, self._address.base_url, *decoding, spec.structured
+        )
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self._spec.model!r} at {self.host})"
+
+    @property
+    def spend(self) -> Spend:
+        """What was asked for so far; may be read while asks are under way."""
+        return self._caller.spend
+
+    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
+        """Each ask's reply with the ask's number, as replies come.
+
+        Asks are taken one by one, in the caller's thread, and at most twice as many as may run
+        at once before their replies are handed on; so they may depend on earlier replies. None
+        among them says that there is nothing to ask just now. Closing the iterator cancels
+        what is in flight.
+
+        Raises:
+            EndpointRefusedError: key, model or quota are refused, or nothing has worked for a
+                while. All replies so far have been handed on.
+            BudgetSpentError: the budget allows no further call; the same.
+        """
+        wire = Wire(self._spec, self._address, self._key)
+        yield from ask_all(self._caller, wire, asks, max_concurrency=self._spec.max_concurrency)

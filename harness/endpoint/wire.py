@@ -1,0 +1,176 @@
+"""LangChain's client for an endpoint: the only file that knows langchain-openai and what it uses.
+
+`ChatOpenAI` holds the endpoint's configuration, and its own OpenAI client carries the calls.
+LangChain's `ainvoke` would add some 3 ms of CPU time to each, loses what a bad answer said, and
+takes a slow drip for a living connection; the OpenAI client's parser fails on a bad 200 with an
+IndexError. So bytes go in and bytes come out, and replies.py reads them.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
+
+from pydantic import SecretStr
+
+from harness.endpoint.addresses import Address
+from harness.suite import EndpointSpec
+from harness.types import Message
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_BODY_BYTES = 4_000_000  # far above any answer to a rubric; a fault otherwise
+
+# What leaves this machine besides the texts. The library would add versions of Python and the
+# system, and headers that stand in OPENAI_CUSTOM_HEADERS, an organisation's name among them.
+_HEADERS = {b"host", b"content-length", b"content-type", b"connection", b"user-agent", b"accept"}
+_OPENAI_HEADERS = {b"openai-organization", b"openai-project"}
+
+
+class Ask(NamedTuple):
+    """One question: a chat, the JSON schema asked for, and a limit other than the endpoint's."""
+
+    messages: tuple[Message, ...]
+    response_format: dict[str, object] | None = None
+    max_tokens: int | None = None
+
+
+class Raw(NamedTuple):
+    """An HTTP answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class LostError(Exception):
+    """No whole answer came. `sent` is False when the request cannot have arrived."""
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        super().__init__(detail)
+        self.sent = sent
+
+
+class TooLargeError(Exception):
+    """The answer was longer than `MAX_BODY_BYTES`."""
+
+
+class Wire:
+    """An open connection to an endpoint; made, used and closed in the background loop."""
+
+    def __init__(self, spec: EndpointSpec, address: Address, key: SecretStr | None) -> None:
+        """Configure the client; the first one in a process takes seconds to import."""
+        # Traces would carry the patients' texts to a third party.
+        os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
+        from langchain_openai import ChatOpenAI
+
+        self._http = _http_client(address, key)
+        self._chat = ChatOpenAI(
+            model=spec.model,
+            base_url=address.base_url,  # given, so that OPENAI_BASE_URL and gateways are not read
+            api_key=key or SecretStr("none"),
+            max_retries=0,
+            http_async_client=self._http,
+            client=_NO_SYNC_CLIENT,
+        )
+        self._client = self._chat.root_async_client
+
+    async def post(self, body: bytes) -> Raw:
+        """The endpoint's answer to a request, whatever its status.
+
+        Raises:
+            LostError: the connection failed, or the answer broke off.
+            TooLargeError: the answer is too long to be read.
+        """
+        import httpx2
+        import openai
+
+        from harness.endpoint.lanes import BodyTooLargeError, UnreadableBodyError
+
+        try:
+            response = await self._client.post(
+                "/chat/completions", cast_to=httpx2.Response, content=body
+            )
+        except openai.APIStatusError as error:
+            response = error.response
+        except openai.APIConnectionError as error:
+            sent = not isinstance(error.__cause__, httpx2.ConnectError)
+            raise LostError(_why(error.__cause__ or error), sent=sent) from None
+        except UnreadableBodyError:
+            raise LostError("the answer is compressed, unasked", sent=True) from None
+        except BodyTooLargeError:
+            raise TooLargeError from None
+        return Raw(response.status_code, response.headers, response.content)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+
+def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
+    """The request as JSON."""
+    own = address.openai or address.azure
+    body: dict[str, Any] = {
+        "model": spec.model,
+        "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
+        "temperature": spec.temperature,
+        # OpenAI's newer models refuse the old name; many local servers do not know the new one.
+        "max_completion_tokens" if own else "max_tokens": ask.max_tokens or spec.max_tokens,
+    }
+    options = {"top_p": spec.top_p, "top_k": spec.top_k, "seed": spec.seed}
+    body |= {name: value for name, value in options.items() if value is not None}
+    if ask.response_format is not None:
+        body["response_format"] = ask.response_format
+    if own:
+        body["store"] = False
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+# ChatOpenAI would build a blocking client as well, with certificates and all; any object will do.
+_NO_SYNC_CLIENT = object()
+
+
+def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient":
+    import httpx2
+
+    from harness.endpoint.lanes import Lanes
+
+    kept = _HEADERS | (_OPENAI_HEADERS if address.openai else set())
+    own = [(b"Accept-Encoding", b"identity")]
+    if key:
+        own.append((b"Authorization", f"Bearer {key.get_secret_value()}".encode()))
+
+    async def only_our_headers(request: httpx2.Request) -> None:
+        theirs = [(k, v) for k, v in request.headers.raw if k.lower() in kept]
+        request.headers = httpx2.Headers([*theirs, *own])
+
+    return httpx2.AsyncClient(
+        transport=Lanes(
+            max_bytes=MAX_BODY_BYTES,
+            verify=False if address.loopback else httpx2.create_ssl_context(),
+            proxy=_proxy_for(address),
+        ),
+        event_hooks={"request": [only_our_headers]},
+        follow_redirects=False,  # a redirect would take the key along
+        timeout=None,  # its timeouts are by read, and a drip outlives them; calls.py has a deadline
+    )
+
+
+def _proxy_for(address: Address) -> str | None:
+    """The proxy of this machine's settings; never for this machine itself, or it would read all."""
+    if address.loopback or proxy_bypass(address.host):
+        return None
+    return getproxies().get("https")
+
+
+def _why(error: BaseException) -> str:
+    """The kind of a connection's failure; its text may quote what was sent."""
+    names = {
+        "ConnectError": "cannot connect",
+        "ReadError": "the connection was reset",
+        "RemoteProtocolError": "the answer broke off",
+    }
+    kind = type(error).__name__
+    return names.get(kind, kind)

@@ -1,0 +1,189 @@
+"""A judge that asks a language model, wherever it runs.
+
+Prompts come from `prompts.py`, verdicts are read by `verdicts.py`; this file only asks, asks once
+more where nothing readable came back, and keeps the replies word for word.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+from typing import Literal, NamedTuple, Protocol
+
+from harness.endpoint import Ask, Reply
+from harness.provenance import content_hash
+from harness.suite import Metric
+from harness.types import Exchange, JudgeCard, JudgeRequest, Outcome
+from judges.prompts import (
+    JudgePrompt,
+    Schema,
+    ask_again,
+    build_prompt,
+    is_asked,
+    prompts_fingerprint,
+)
+from judges.verdicts import VERDICT_VERSION, Unscored, kind_of, read_verdict, storable, unscored
+
+ASKED_AGAIN = frozenset({Unscored.UNREADABLE, Unscored.EMPTY})
+
+Structured = Literal["json_schema", "json_object", "text"]
+
+
+class Answerer(Protocol):
+    """Whatever answers chats: `harness.endpoint.Endpoint`, or a model on this machine."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides the replies."""
+
+    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
+        """Each ask's reply with the ask's number, as replies come.
+
+        None among the asks says that there is nothing to ask until a reply has been handed on.
+        Only what ends the whole run is raised; any other failure is a reply with a `problem`.
+        """
+
+
+class LanguageModelJudge:
+    """Any answerer behind the `Judge` protocol.
+
+    `structured` is how the answerer is asked for JSON; the verdict is read as strictly in any way.
+    A `remote` one works elsewhere.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        *,
+        name: str,
+        nature: str,
+        structured: Structured = "json_schema",
+        remote: bool = False,
+    ) -> None:
+        self._answerer = answerer
+        self._remote = remote
+        self._name = name
+        self._nature = nature
+        self._structured = structured
+
+    @property
+    def card(self) -> JudgeCard:
+        """Who judges; another prompt or another way to read verdicts makes another judge."""
+        fingerprint = content_hash(
+            self._answerer.fingerprint, self._structured, prompts_fingerprint(), VERDICT_VERSION
+        )
+        return JudgeCard(
+            name=self._name, nature=self._nature, fingerprint=fingerprint, remote=self._remote
+        )
+
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """Outcomes as replies come; where nothing readable came, once asked again."""
+        talk = _Talk(requests, self._structured)
+        asks = talk.asks()
+        first = next(asks, None)
+        if first is not None:  # with nothing to ask, no connection is opened
+            for number, reply in self._answerer.ask_all(chain([first], asks)):
+                yield from talk.hear(number, reply)
+        yield from talk.unasked
+
+
+class _Turn(NamedTuple):
+    """The request at a place, and how it is asked; `before` came of asking it a first time."""
+
+    place: int
+    metric: Metric
+    prompt: JudgePrompt
+    before: Outcome | None = None
+
+
+class _Talk:
+    """Who was asked what, and what is still to be asked. `unasked` are no language model's."""
+
+    def __init__(self, requests: Iterable[JudgeRequest], structured: Structured) -> None:
+        self.unasked: list[tuple[int, Outcome]] = []
+        self._new = self._turns(requests)
+        self._again: deque[_Turn] = deque()
+        self._asked: dict[int, _Turn] = {}
+        self._structured = structured
+
+    def asks(self) -> Iterator[Ask | None]:
+        """Asks in the order of their numbers; None while a reply may still be asked again."""
+        for number in count():
+            while (turn := self._next_turn()) is None:
+                if not self._asked:
+                    return
+                yield None
+            self._asked[number] = turn
+            prompt = turn.prompt if turn.before is None else ask_again(turn.prompt)
+            yield Ask(prompt.messages, _response_format(prompt.schema, self._structured))
+
+    def hear(self, number: int, reply: Reply) -> Iterator[tuple[int, Outcome]]:
+        """The outcome of a reply; nothing yet if it is to be asked again."""
+        turn = self._asked.pop(number)
+        outcome = _read(reply, turn.prompt, turn.metric)
+        if turn.before is not None:
+            yield turn.place, _after(turn.before, outcome)
+        elif outcome.reason is not None and kind_of(outcome.reason) in ASKED_AGAIN:
+            self._again.append(turn._replace(before=outcome))
+        else:
+            yield turn.place, outcome
+
+    def _next_turn(self) -> _Turn | None:
+        return self._again.popleft() if self._again else next(self._new, None)
+
+    def _turns(self, requests: Iterable[JudgeRequest]) -> Iterator[_Turn]:
+        for place, request in enumerate(requests):
+            if is_asked(request):
+                yield _Turn(place, request.metric, build_prompt(request))
+            else:
+                why = unscored(Unscored.UNSUPPORTED, f"'{request.metric.kind}' metrics")
+                self.unasked.append((place, why))
+
+
+def _response_format(schema: Schema, structured: Structured) -> dict[str, object] | None:
+    match structured:
+        case "json_schema":
+            named = {"name": "verdict", "strict": True, "schema": schema}
+            return {"type": "json_schema", "json_schema": named}
+        case "json_object":
+            return {"type": "json_object"}
+        case "text":
+            return None
+
+
+def _read(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
+    exchange = Exchange(
+        replies=(storable(reply.text or reply.refusal or ""),),
+        input_tokens=reply.input_tokens or 0,
+        output_tokens=reply.output_tokens or 0,
+        seconds=reply.seconds,
+    )
+    return _outcome(reply, prompt, metric).model_copy(update={"exchange": exchange})
+
+
+def _outcome(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
+    match reply.problem:
+        case None | "empty" | "refusal" | "length":
+            shown = prompt.messages[-1].content
+            return read_verdict(
+                reply.text, metric, finish=reply.finish, refusal=reply.refusal, shown=shown
+            )
+        case "content_filter":
+            return unscored(Unscored.FILTERED, reply.detail or "")
+        case "context_length" | "too_large":
+            return unscored(Unscored.TOO_LONG, reply.detail or "")
+        case problem:
+            return unscored(Unscored.NO_REPLY, f"{problem}: {reply.detail or ''}")
+
+
+def _after(first: Outcome, second: Outcome) -> Outcome:
+    """The second outcome, with the first reply and its cost before its own."""
+    before, after = first.exchange, second.exchange
+    assert before is not None
+    assert after is not None
+    both = Exchange(
+        replies=before.replies + after.replies,
+        input_tokens=before.input_tokens + after.input_tokens,
+        output_tokens=before.output_tokens + after.output_tokens,
+        seconds=before.seconds + after.seconds,
+    )
+    return second.model_copy(update={"exchange": both})

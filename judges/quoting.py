@@ -1,0 +1,94 @@
+"""How a text that somebody else wrote is shown inside a prompt: as visible, harmless material.
+
+Nothing is removed but the middle of an overlong text, and whatever is put in stands in ⟦ ⟧, which
+the text itself cannot contain. The words that a person reads stay as they are.
+"""
+
+import re
+
+MAX_CHARS = 65_536  # a longer text is shown by its head and its tail
+CUT = "\n⟦the middle of a longer text is left out here⟧\n"
+BREAK = "⟦·⟧"
+NOTHING = "⟦there is no text⟧"
+
+_HALF = MAX_CHARS // 2
+
+# Controls, zero-width and bidirectional characters, fillers, variation selectors, tag characters,
+# lone surrogates, and the two brackets that only this file may write.
+_HIDDEN = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u27e6\u27e7\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    r"\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_UNSEEN = re.compile(rf"([{_HIDDEN}])\1*")
+# Persian, Indic scripts and emoji need joiners between two characters, or a selector after one.
+_JOINERS = "\u200c\u200d\u200e\u200f"
+_SELECTORS = "\ufe0e\ufe0f"
+
+# A marker is broken up after what is matched, that is inside it, so that no tokenizer and no
+# reader takes it for one. Repetitions are bounded, so that no text makes the search slow.
+_SPECIAL = r"(?:s|eos|bos|pad|unk|mask|unused\d{1,4}|(?:start|end)_of_\w{1,16})"
+_TAG = r"(?:answer|question|reference|system|user|assistant|instructions?|think|verdict)"
+_BRACKETED = re.compile(
+    r"[<\[\uff1c\ufe64](?="  # also in full width
+    r"[|\uff5c][^|\uff5c<>\n]{1,64}[|\uff5c][>\uff1e]"  # <|im_start|>
+    rf"|/?{_SPECIAL}>"  # </s>
+    r"|</?SYS>>"
+    r"|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\]"
+    rf"|\s{{0,8}}[/\uff0f]?\s{{0,8}}(?:(?:first|second)[-_\s])?{_TAG}\b"  # </answer-…>
+    r")",
+    re.IGNORECASE,
+)
+_ROLE = re.compile(
+    r"^(?:[ \t>*#]{0,8}(?:system|developer|user|human|assistant|judge)(?=[ \t*]{0,8}[:\uff1a])"
+    r"|\#{1,6}(?=[ \t]{0,8}(?:system|instructions?|response|user|assistant)\b))",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def quote(text: str) -> str:
+    """The text with unseen characters made visible and look-alike markers broken up."""
+    parts = [text] if len(text) <= MAX_CHARS else [text[:_HALF], text[-_HALF:]]
+    shown = CUT.join(_break_markers(make_visible(part)) for part in parts)
+    if not shown.strip():
+        return NOTHING
+    if len(shown) > MAX_CHARS:  # what was made visible takes more room than before
+        shown = shown[:_HALF] + CUT + shown[-_HALF:]
+    return shown
+
+
+def make_visible(text: str) -> str:
+    """The text with ⟦U+200B⟧ in place of each character that cannot be seen, runs counted."""
+    return _UNSEEN.sub(_named, text.replace("\r\n", "\n"))
+
+
+def has_marker(text: str) -> bool:
+    """Whether `quote` would break something up in the text."""
+    return bool(_BRACKETED.search(text) or _ROLE.search(text))
+
+
+def _break_markers(text: str) -> str:
+    return _ROLE.sub(_broken, _BRACKETED.sub(_broken, text))
+
+
+def _broken(match: re.Match[str]) -> str:
+    return match[0] + BREAK
+
+
+def _named(match: re.Match[str]) -> str:
+    if _is_needed(match):
+        return match[0]
+    times = f", {len(match[0])} times" if len(match[0]) > 1 else ""
+    return f"⟦U+{ord(match[1]):04X}{times}⟧"
+
+
+def _is_needed(match: re.Match[str]) -> bool:
+    at, end, text = match.start(), match.end(), match.string
+    before, after = text[max(0, at - 1) : at], text[end : end + 1]
+    if match[0] in _JOINERS:
+        return _is_foreign(before) and _is_foreign(after)
+    return match[0] in _SELECTORS and _is_foreign(before)
+
+
+def _is_foreign(character: str) -> bool:
+    return character > "\x7f" and not _UNSEEN.match(character)

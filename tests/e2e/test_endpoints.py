@@ -1,0 +1,183 @@
+"""Models and judges behind a loopback endpoint, from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.commands import Done, environment, harness
+from tests.harness.files import write, write_rows
+from tests.loopback.faults import Kind, always, mixed
+from tests.loopback.server import LoopbackServer
+
+N_ITEMS = 60
+FAULTS: tuple[Kind, ...] = ("429", "500", "503", "reset", "html", "no_choices", "short_body")
+
+SUITE = """\
+suite: remote
+data:
+  source: {path: items.jsonl, fields: {id: id, input: question, reference: answer}}
+generation: {max_new_tokens: 64, temperature: 0.7, top_p: 0.9}
+metrics:
+  rubric:
+    kind: rubric
+    criteria:
+      - {name: safety, asks: Safe or not}
+      - {name: clarity, asks: Clear or not}
+  win_rate: {kind: pairwise, asks: Which is better}
+  helpfulness: {kind: evasion}
+  rouge: {kind: rouge}
+gate:
+  claims:
+    - {metric: rubric.safety, claim: superior}
+"""
+PROFILE = """\
+profile: remote
+models:
+  old: {{endpoint: {{model: old-model, base_url: '{url}'}}}}
+  new: {{endpoint: {{model: new-model, base_url: '{url}', price_per_million: {{input: 1, output: 1}}}}}}
+judges:
+  default: {{endpoint: {{model: judge-model, base_url: '{url}', max_concurrency: 16,
+                        price_per_million: {{input: 1, output: 1}}}}}}
+"""
+
+
+def answer(body: dict[str, Any]) -> str:
+    """What the models and the judge behind the endpoint say; always the same to the same chat."""
+    if body["model"] != "judge-model":
+        return f"{body['model']} says: rest and ice may help. {body['messages'][-1]['content']}"
+    digest = sha256(json.dumps(body["messages"]).encode()).digest()
+    schema = body["response_format"]["json_schema"]["schema"]
+    return json.dumps(_fill(schema, digest))
+
+
+def _fill(schema: dict[str, Any], digest: bytes) -> Any:
+    """Some value of the schema, chosen by the digest."""
+    if "const" in schema:
+        return schema["const"]
+    if "anyOf" in schema:
+        return _fill(schema["anyOf"][0], digest)
+    if "enum" in schema:
+        options = [option for option in schema["enum"] if option != "uncertain"]
+        return options[digest[0] % len(options)]
+    match schema.get("type"):
+        case "object":
+            return {
+                key: _fill(part, digest[i:] + digest)
+                for i, (key, part) in enumerate(schema["properties"].items())
+            }
+        case "integer":
+            return 1 + digest[1] % 10
+        case "boolean":
+            return False
+        case _:
+            return "because"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    rows = [{"id": f"q{i}", "question": f"Why does my knee {i} hurt?", "answer": "Rest may help."}
+            for i in range(N_ITEMS)]  # fmt: skip
+    write_rows(tmp_path / "items.jsonl", rows)
+    write(tmp_path / "remote.yaml", SUITE)
+    return tmp_path
+
+
+def run(world: Path, server: LoopbackServer, *args: str) -> Done:
+    write(world / "there.yaml", PROFILE.format(url=server.base_url))
+    return harness(*command(), *args, cwd=world)
+
+
+def command() -> list[str]:
+    return [
+        "run",
+        "remote.yaml",
+        "--models",
+        "old,new",
+        "--profile",
+        "there.yaml",
+        "--format",
+        "json",
+    ]
+
+
+def scores(world: Path) -> str:
+    (folder,) = (world / "runs" / "remote").iterdir()
+    result = json.loads((folder / "results.json").read_text())
+    return json.dumps([result["comparisons"], result["coverage"], result["decision"]])
+
+
+def test_all_metrics_run_end_to_end_and_a_second_run_asks_nothing(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        first = run(world, server)
+        assert first.returncode in {0, 1, 3}, first.stderr
+        # two models answer; two rubrics, two evasion labels and two orders an item
+        assert server.counts == {"ok": N_ITEMS * (2 + 2 + 2 + 2)}
+        before = scores(world)
+        assert run(world, server).returncode == first.returncode
+        assert server.counts.total() == N_ITEMS * 8
+        assert scores(world) == before
+
+
+def test_faults_change_no_score_and_become_no_number(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        run(world, server)
+        undisturbed = scores(world)
+    for name in (".harness", "runs"):
+        (world / name).rename(world / f"{name}-before")
+    with LoopbackServer(answer, fault=mixed(0.2, FAULTS, seed=3)) as server:
+        done = run(world, server)
+        assert done.returncode in {0, 1, 3}, done.stderr
+        assert server.counts.total() > N_ITEMS * 8
+    assert scores(world) == undisturbed
+
+
+def test_a_refused_key_ends_the_run_at_once_with_exit_4(world: Path) -> None:
+    with LoopbackServer(answer, fault=always("401")) as server:
+        done = run(world, server)
+        assert done.returncode == 4
+        assert server.counts.total() < 100
+        assert "401" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_spent_budget_ends_the_run_and_a_larger_one_goes_on(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        stopped = run(world, server, "--max-cost", "0.01")
+        assert stopped.returncode == 4
+        assert "budget" in stopped.stderr
+        paid = server.counts.total()
+        assert 0 < paid < N_ITEMS * 8
+        done = run(world, server)
+        assert done.returncode in {0, 1, 3}, done.stderr
+        assert server.counts.total() == N_ITEMS * 8  # nothing was paid for twice
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_keeps_what_was_answered(world: Path, ending: signal.Signals) -> None:
+    with LoopbackServer(answer, latency_s=0.05) as server:
+        write(world / "there.yaml", PROFILE.format(url=server.base_url))
+        with subprocess.Popen(
+            [sys.executable, "-m", "harness", *command()],
+            cwd=world, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            while server.counts.total() < N_ITEMS * 4 and process.poll() is None:
+                time.sleep(0.01)
+            in_flight = server.in_flight
+            os.kill(process.pid, ending)
+            _, said = process.communicate(timeout=20)
+        if ending != signal.SIGKILL:
+            assert process.returncode == 130, said
+            assert "the same command goes on from there" in said
+        asked = server.counts.total()
+        done = run(world, server)
+        assert done.returncode in {0, 1, 3}, done.stderr
+        asked_twice = server.counts.total() - N_ITEMS * 8
+        assert asked_twice <= in_flight + 96, (asked, asked_twice)

@@ -1,0 +1,211 @@
+"""A chat endpoint on this machine that can fail in every way a real one does.
+
+Real sockets, its own thread and event loop, nothing but the standard library:
+
+    with LoopbackServer(lambda body: "hello", fault=script("429", None, "reset")) as server:
+        ask(server.base_url)
+    assert server.counts == {"429": 1, "reset": 1, "ok": 5}
+
+`reply` gives the text of a good answer to a request's body. `fault` chooses what befalls a
+request (see faults.py). `admits` refuses with 429 what a token bucket has no room for. As a
+process of its own: `python -m tests.loopback.server --latency 0.2`; it prints its URL.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from tests.loopback.faults import Answer, Chooser, Fault, Request, answer_badly, answer_well
+
+DRIP_S = 0.05  # between two bytes
+
+
+class TokenBucket:
+    """Admits `rate` requests a second on average, and up to `burst` at once."""
+
+    def __init__(self, rate: float, burst: float, headers: dict[str, str] | None = None) -> None:
+        self.rate, self.burst, self.headers = rate, burst, headers or {}
+        self._tokens, self._then = burst, time.monotonic()
+
+    def admit(self) -> bool:
+        now = time.monotonic()
+        self._tokens = min(self.burst, self._tokens + (now - self._then) * self.rate)
+        self._then = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class LoopbackServer:
+    """The server; a context manager. `counts` is by outcome: `ok` or the kind of fault."""
+
+    def __init__(
+        self,
+        reply: Callable[[dict[str, Any]], str] = lambda _: "ok",
+        *,
+        fault: Chooser = lambda _: None,
+        latency_s: float = 0.0,
+        admits: TokenBucket | None = None,
+        keep: bool = True,
+    ) -> None:
+        self.reply, self.fault, self.latency_s, self.admits = reply, fault, latency_s, admits
+        self.counts: Counter[str] = Counter()
+        self.requests: list[Request] = []
+        self.outcomes: list[tuple[float, str]] = []
+        self.in_flight = self.peak_in_flight = 0
+        self._keep = keep
+        self._seen: Counter[bytes] = Counter()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port: int = self._socket.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="loopback", daemon=True)
+
+    def __enter__(self) -> "LoopbackServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    # --- the loop --------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._accept, sock=self._socket, limit=2**26)
+        )
+        self._loop.run_forever()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.sleep(0))  # transports close one turn later
+        self._loop.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # The other end may be gone at any moment, and the server may be told to stop.
+        with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
+            while request := await self._read(reader):
+                self.in_flight += 1
+                self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+                try:
+                    alive = await self._answer(request, writer)
+                finally:
+                    self.in_flight -= 1
+                if not alive:
+                    break
+        writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> Request:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in head[1:] if line)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        at = time.monotonic()
+        number, attempt = self._seen.total(), self._seen[body]
+        self._seen[body] += 1
+        request = Request(number, attempt, json.loads(body), headers, at)
+        if self._keep:
+            self.requests.append(request)
+        return request
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; False when the connection must close."""
+        fault = self._choose(request)
+        self._count(fault.kind if fault else "ok")
+        await asyncio.sleep(self.latency_s)
+        if fault is None:
+            await _send(writer, answer_well(self.reply(request.body), request))
+            return True
+        return await self._fail(fault, request, writer)
+
+    def _choose(self, request: Request) -> Fault | None:
+        if self.admits and not self.admits.admit():
+            return Fault("429", headers=self.admits.headers)
+        return self.fault(request)
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] += 1
+        self.outcomes.append((time.monotonic(), kind))
+
+    async def _fail(self, fault: Fault, request: Request, writer: asyncio.StreamWriter) -> bool:
+        answer = answer_badly(fault, self.reply(request.body), request)
+        match fault.kind:
+            case "hang":
+                await asyncio.sleep(fault.seconds)
+            case "reset":
+                _reset(writer)
+            case "short_body":
+                writer.write(_head(answer) + answer.body[: len(answer.body) // 2])
+                await writer.drain()
+            case "drip":
+                await _drip(writer, answer, fault.seconds)
+            case _:
+                await _send(writer, answer)
+                return True
+        return False
+
+
+# --- what goes over the wire -----------------------------------------------------------------
+
+
+def _head(answer: Answer) -> bytes:
+    headers = answer.headers | {"Content-Length": str(len(answer.body))}
+    lines = [f"HTTP/1.1 {answer.status} X", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    writer.write(_head(answer) + answer.body)
+    await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST: the other end reads an error, not an end."""
+    raw: socket.socket = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _drip(writer: asyncio.StreamWriter, answer: Answer, seconds: float) -> None:
+    """The answer byte by byte, for so many seconds: no read ever times out."""
+    writer.write(_head(answer))
+    end = time.monotonic() + seconds
+    for byte in answer.body:
+        if time.monotonic() > end:
+            break
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(DRIP_S)
+
+
+def main() -> None:
+    """Serve until killed; the first line of output is the base URL."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--text", default='{"reason": "Clear and kind.", "score": 7}')
+    options = parser.parse_args()
+    server = LoopbackServer(lambda _: options.text, latency_s=options.latency, keep=False)
+    with server:
+        print(server.base_url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
