@@ -15,6 +15,7 @@ _FLAG_WORDS: dict[HygieneFlag, str] = {
     "cut_off": "were cut off at the token limit",
     "repetition_loop": "repeat themselves in a loop",
     "special_tokens": "contain stray special tokens",
+    "suspected_injection": "read as if they spoke to the judge",
 }
 
 

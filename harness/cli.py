@@ -75,6 +75,14 @@ StoreFolder = Annotated[
     Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
 ]
 OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        envvar="HARNESS_MAX_COST",
+        min=0.0,
+        help="Stop before endpoints have cost more than this; run again to go on.",
+    ),
+]
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
 ]
@@ -93,14 +101,7 @@ def run(
     seed: Seed = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(
-            envvar="HARNESS_MAX_COST",
-            min=0.0,
-            help="Stop before endpoints have cost more than this; run again to go on.",
-        ),
-    ] = None,
+    max_cost: MaxCost = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
@@ -234,6 +235,46 @@ def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> No
             typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(INFRASTRUCTURE)
+
+
+judge_app = typer.Typer(help="Try a judge itself.", no_args_is_help=True)
+app.add_typer(judge_app, name="judge")
+
+
+@judge_app.callback()
+def judge_group() -> None:
+    """Try a judge itself."""
+
+
+@judge_app.command()
+def canary(
+    profile: Annotated[str, typer.Argument(help="The profile whose judge is attacked.")] = "tiny",
+    judge: Annotated[
+        str, typer.Option(envvar="HARNESS_JUDGE", help="The judge's name in the profile.")
+    ] = "default",
+    suite: Annotated[
+        str, typer.Option(envvar="HARNESS_SUITE", help="Whose rubric and pairwise metric are used.")
+    ] = "medical_alignment",
+    store: StoreFolder = STORE,
+    max_cost: MaxCost = None,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
+    from harness.canary import describe_canaries, try_canaries, withstands
+    from harness.endpoint import Budget
+    from harness.progress import show_progress
+
+    budget = Budget(max_cost) if max_cost is not None else None
+    with show_progress() as progress:
+        report = try_canaries(
+            profile, judge, suite, workspace=store, progress=progress, budget=budget
+        )
+    if output is Format.json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        for line in describe_canaries(report):
+            typer.echo(line)
+    raise typer.Exit(0 if withstands(report) else 1)
 
 
 def main() -> NoReturn:

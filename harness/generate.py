@@ -14,7 +14,7 @@ from harness.provenance import content_hash
 from harness.samples import Row, Table, load_rows, text_of
 from harness.store import Store
 from harness.suite import EndpointSpec, Generation, RecordedAnswers
-from harness.types import Response, Sample, Task
+from harness.types import Exchange, Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
@@ -200,6 +200,12 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
         finish=("length" if reply.problem == "length" else "stop") if answered else "failed",
         n_tokens=reply.output_tokens,
         reason=None if answered else f"{reply.problem}: {reply.detail or ''}",
+        exchange=Exchange(
+            replies=(text or "",),
+            input_tokens=reply.input_tokens or 0,
+            output_tokens=reply.output_tokens or 0,
+            seconds=reply.seconds,
+        ),
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from harness.board import Board
 from harness.endpoint import Budget
 from harness.plan import Request, judge_name
-from harness.progress import Progress
+from harness.progress import Progress, Stage
 from harness.provenance import content_hash
 from harness.store import Store
-from harness.suite import PairwiseMetric, Profile
+from harness.suite import Metric, PairwiseMetric, Profile
 from harness.types import (
     ORDERS,
     Grade,
@@ -72,18 +72,15 @@ def judge_responses(
     Raises:
         BoardClosedError: answering, or another judge, has failed.
     """
-    judged = collect_outcomes(
-        make_requests(task, metric_name, board),
-        judge,
-        store,
-        progress,
-        stage=f"judge {metric_name}",
-    )
+    requests = make_requests(task, metric_name, board)
+    total = len(task.samples) * _requests_per_item(task.metrics[metric_name], len(board.models))
+    stage = Stage(f"judge {metric_name}", total)
+    judged = collect_outcomes(requests, judge, store, progress, stage)
     return [to_judgement(request, outcome) for request, outcome in judged]
 
 
 def collect_outcomes(
-    requests: Iterable[JudgeRequest], judge: Judge, store: Store, progress: Progress, *, stage: str
+    requests: Iterable[JudgeRequest], judge: Judge, store: Store, progress: Progress, stage: Stage
 ) -> list[tuple[JudgeRequest, Outcome]]:
     """Every request with its outcome, in order; what the judge says is stored as it comes."""
     card = judge.card
@@ -115,10 +112,14 @@ def collect_outcomes(
             found[waiting[index]] = outcome
             if is_final(outcome):
                 fresh.add(waiting[index], outcome)
-            progress.advance(stage, len(found), len(keyed))
+            progress.advance(stage.name, len(found), stage.total)
     finally:  # what has been said is kept, also when the judge stops half-way
         fresh.commit()
     return [(request, found[key]) for key, request in keyed]
+
+
+def _requests_per_item(metric: Metric, n_models: int) -> int:
+    return len(ORDERS) * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
 
 
 def is_final(outcome: Outcome) -> bool:
@@ -220,6 +221,7 @@ def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:
             label=outcome.label,
             rationale=outcome.rationale,
             reason=outcome.reason,
+            exchange=outcome.exchange,
         )
     return Preference(
         sample_id=request.sample.id,
@@ -230,6 +232,7 @@ def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:
         winner=winner_of(outcome, request.order),
         rationale=outcome.rationale,
         reason=outcome.reason,
+        exchange=outcome.exchange,
     )
 
 

@@ -130,7 +130,8 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
     if spec.endpoint is not None:
         host = urlsplit(spec.endpoint.base_url or "https://api.openai.com").netloc
         source = f"{spec.endpoint.model} at {host}"
-        return PlannedModel(name=name, kind="endpoint", source=source)
+        prices = spec.endpoint.price_per_million
+        return PlannedModel(name=name, kind="endpoint", source=source, prices=prices)
     assert spec.recorded is not None
     return PlannedModel(name=name, kind="recorded", source=spec.recorded.label)
 

@@ -22,7 +22,7 @@ from harness.hygiene import hygiene_flags
 from harness.judging import collect_outcomes, judges_of, preference_requests
 from harness.models import fingerprint_model, make_prompt
 from harness.plan import Request
-from harness.progress import Progress
+from harness.progress import Progress, Stage
 from harness.provenance import content_hash
 from harness.store import Store
 from harness.suite import ModelSpec, load_profile
@@ -265,9 +265,8 @@ def _judge_draws(
             ("second", second.text or ""),
         )
     ]
-    judged = collect_outcomes(
-        requests, judge, workshop.store, workshop.progress, stage=f"judge {recipe.recipe}"
-    )
+    stage = Stage(f"judge {recipe.recipe}", len(requests))
+    judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
     outcomes = (outcome for _, outcome in judged)
     for sample, first, second in duels:
         asked = not_judgeable(first.text, second.text) is None

@@ -1,13 +1,21 @@
 """What long work says while it runs: a live display in a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+
+class Stage(NamedTuple):
+    """A part of the work, and its number of steps at most."""
+
+    name: str
+    total: int
 
 
 class Progress(Protocol):
@@ -43,7 +51,9 @@ class PlainProgress:
     def advance(self, stage: str, done: int, total: int) -> None:
         """A line when a stage starts or ends, and now and then between."""
         now = time.monotonic()
-        if stage not in self._said or done >= total or now - self._said[stage] >= 5:
+        if done >= total:
+            now = math.inf  # the last line of this stage
+        if stage not in self._said or now - self._said[stage] >= 5:
             self._said[stage] = now
             self.say(f"{stage}: {done}/{total}")
 

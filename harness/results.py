@@ -24,16 +24,21 @@ from harness.score import (
     cover_column,
     summarise_column,
 )
+from harness.spend import spend_line
 from harness.types import (
     Comparison,
     Example,
     HygieneCount,
     HygieneFlag,
+    Judgement,
     ModelScore,
     Plan,
+    Response,
     RunResult,
+    SpendLine,
     Task,
 )
+from judges.injection import suspect_injection
 
 N_EXAMPLES = 12
 
@@ -45,6 +50,7 @@ class Measured(NamedTuple):
 
     task: Task
     responses: dict[str, Responses]
+    judgements: dict[str, list[Judgement]]
     columns: list[ScoreColumn]
 
 
@@ -97,6 +103,7 @@ def conclude(
         hygiene=tuple(hygiene),
         examples=tuple(_examples(measured, flags, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
+        spend=tuple(count_spend(plan, measured)),
         caveats=tuple(find_caveats(plan, models, comparisons, hygiene)),
         environment=environment(),
     )
@@ -115,11 +122,16 @@ def flag_answers(part: Measured) -> Flags:
     """The hygiene flags of every answer."""
     return {
         model: {
-            sample_id: hygiene_flags(response, response.system or part.task.system)
-            for sample_id, response in responses.items()
+            sample_id: _flags_of(response, part.task) for sample_id, response in responses.items()
         }
         for model, responses in part.responses.items()
     }
+
+
+def _flags_of(response: Response, task: Task) -> tuple[HygieneFlag, ...]:
+    flags = hygiene_flags(response, response.system or task.system)
+    suspicious = suspect_injection(response.text or "").suspected_injection
+    return (*flags, "suspected_injection") if suspicious else flags
 
 
 # --- comparisons -----------------------------------------------------------------------------
@@ -155,6 +167,23 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
     for column in columns:
         if isinstance(column, GradeColumn):
             yield from summarise_column(column)
+
+
+# --- spend -----------------------------------------------------------------------------------
+
+
+def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]:
+    """What each endpoint was asked for, models first."""
+    prices = {model.name: model.prices for model in plan.models}
+    for part in measured:
+        for model, responses in part.responses.items():
+            asked = (response.exchange for response in responses.values())
+            yield from spend_line(model, f"answers {part.task.name}", asked, prices[model])
+    for part in measured:
+        for metric, judgements in part.judgements.items():
+            card = plan.judges[metric]
+            asked = (judgement.exchange for judgement in judgements)
+            yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
 
 
 # --- hygiene and examples --------------------------------------------------------------------

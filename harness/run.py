@@ -91,4 +91,4 @@ def measure_task(
         for metric, judged in judgements.items()
         for column in score_judgements(task, metric, judged, responses)
     ]
-    return Measured(task, responses, columns)
+    return Measured(task, responses, judgements, columns)

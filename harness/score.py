@@ -26,6 +26,7 @@ from harness.types import (
     Preference,
     Task,
 )
+from judges.verdicts import kind_of
 
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
 HISTOGRAM_BINS = 10
@@ -272,7 +273,8 @@ def _count_failed(task: Task, answers: Responses) -> int:
 
 
 def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
-    missing = Counter(reason for reason in reasons if reason is not None)
+    # What follows the colon differs from item to item; the kind is what can be counted.
+    missing = Counter(kind_of(reason) or reason for reason in reasons if reason is not None)
     return Coverage(
         metric=metric,
         model=model,
@@ -280,7 +282,7 @@ def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -
         n_scored=len(reasons) - missing.total(),
         generation_failed=failed,
         judge_failed=missing.total(),
-        reasons=dict(sorted(missing.items())),
+        reasons={str(kind): n for kind, n in sorted(missing.items())},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.suite import Gate, Generation, Metric
+from harness.suite import Gate, Generation, Metric, Prices
 
 
 class Record(BaseModel):
@@ -44,6 +44,7 @@ class Response(Record):
     n_tokens: int | None = None
     reason: str | None = None
     system: str | None = None
+    exchange: "Exchange | None" = None
 
 
 HygieneFlag = Literal[
@@ -53,6 +54,7 @@ HygieneFlag = Literal[
     "cut_off",  # stopped at the token limit
     "repetition_loop",
     "special_tokens",  # <|im_end|> and its kin inside the text
+    "suspected_injection",  # reads as if it spoke to the judge
 ]
 
 
@@ -80,6 +82,7 @@ class Grade(Record):
     label: str | None = None
     rationale: str | None = None
     reason: str | None = None
+    exchange: "Exchange | None" = None
 
 
 Order = Literal["baseline_first", "candidate_first"]
@@ -98,6 +101,7 @@ class Preference(Record):
     winner: Winner | None
     rationale: str | None = None
     reason: str | None = None
+    exchange: "Exchange | None" = None
 
 
 Judgement = Grade | Preference
@@ -115,10 +119,11 @@ class JudgeCard(Record):
     fingerprint: str
     replayed: bool = False
     remote: bool = False
+    prices: Prices | None = None
 
 
 class Exchange(Record):
-    """What a judge that was asked replied, and what that took.
+    """What a model or judge that was asked replied, and what that took.
 
     `replies` are kept word for word: one for each time it was asked, of which the last was read.
     Tokens that an endpoint does not count are 0.
@@ -186,6 +191,7 @@ class PlannedModel(Record):
     name: str
     kind: Literal["recipe", "checkpoint", "endpoint", "recorded"]
     source: str
+    prices: Prices | None = None
 
 
 class Task(Record):
@@ -396,6 +402,23 @@ class Example(Record):
     flags: dict[str, tuple[HygieneFlag, ...]]
 
 
+class SpendLine(Record):
+    """What asking one endpoint took, over all verdicts and answers this result rests on.
+
+    `cost` is None without prices. Seconds are those of one call, retries included.
+    """
+
+    who: str
+    work: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    currency: str | None
+    median_seconds: float
+    slowest_seconds: float
+
+
 class Curve(Record):
     """One training curve: values at steps."""
 
@@ -445,5 +468,6 @@ class RunResult(Record):
     hygiene: tuple[HygieneCount, ...]
     examples: tuple[Example, ...]
     checkpoints: tuple[CheckpointCard, ...]
+    spend: tuple[SpendLine, ...] = ()
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from harness.endpoint import Ask, Reply
 from harness.provenance import content_hash
-from harness.suite import Metric
+from harness.suite import Metric, Prices
 from harness.types import Exchange, JudgeCard, JudgeRequest, Outcome
 from judges.prompts import (
     JudgePrompt,
@@ -47,7 +47,7 @@ class LanguageModelJudge:
     """Any answerer behind the `Judge` protocol.
 
     `structured` is how the answerer is asked for JSON; the verdict is read as strictly in any way.
-    A `remote` one works elsewhere.
+    A `remote` one works elsewhere, and may have `prices`.
     """
 
     def __init__(
@@ -58,9 +58,11 @@ class LanguageModelJudge:
         nature: str,
         structured: Structured = "json_schema",
         remote: bool = False,
+        prices: Prices | None = None,
     ) -> None:
         self._answerer = answerer
         self._remote = remote
+        self._prices = prices
         self._name = name
         self._nature = nature
         self._structured = structured
@@ -72,7 +74,11 @@ class LanguageModelJudge:
             self._answerer.fingerprint, self._structured, prompts_fingerprint(), VERDICT_VERSION
         )
         return JudgeCard(
-            name=self._name, nature=self._nature, fingerprint=fingerprint, remote=self._remote
+            name=self._name,
+            nature=self._nature,
+            fingerprint=fingerprint,
+            remote=self._remote,
+            prices=self._prices,
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:

@@ -39,6 +39,7 @@ def _endpoint_judge(title: str, spec: EndpointSpec, budget: Budget | None) -> Ju
         nature=f"language model {spec.model} at {endpoint.host}, temperature {spec.temperature:g}",
         structured=spec.structured,
         remote=True,
+        prices=spec.price_per_million,
     )
 
 

@@ -103,6 +103,7 @@ def _coverage_table(cells: Iterable[Coverage], *, folded: bool) -> Table:
 FLAG_WORDS: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "repeats a sentence of the prompt",
     "prompt_leak_words": "repeats words of the prompt",
+    "suspected_injection": "speaks to the judge",
     "empty": "empty",
     "cut_off": "cut off",
     "repetition_loop": "loops",
@@ -247,6 +248,31 @@ def _fact_table(title: str, facts: dict[str, str], *, folded: bool = True) -> Ta
 
 
 # --- plan and reproduction -------------------------------------------------------------------
+
+
+def spend_section(result: RunResult) -> Section | None:
+    if not result.spend:
+        return None
+    head = ("Asked", "For", "Calls", "Tokens in", "Tokens out", "Cost", "Median", "Slowest")
+    rows = [
+        (
+            line.who,
+            line.work,
+            f"{line.calls:,}",
+            f"{line.input_tokens:,}",
+            f"{line.output_tokens:,}",
+            "no price given" if line.cost is None else f"{line.cost:.4f} {line.currency}",
+            f"{line.median_seconds:.2f} s",
+            f"{line.slowest_seconds:.2f} s",
+        )
+        for line in result.spend
+    ]
+    return Section(
+        name="spend",
+        title="What asking cost",
+        lead="All calls behind this result, whenever they were paid for.",
+        tables=(Table("Calls, tokens and money", head, "llrrrrrr", tuple(rows)),),
+    )
 
 
 def plan_section(result: RunResult) -> Section:

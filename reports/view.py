@@ -12,6 +12,7 @@ from reports.background import (
     hygiene_section,
     plan_section,
     reproduce_section,
+    spend_section,
     training_section,
 )
 from reports.findings import comparison_section, distribution_section, preference_section
@@ -43,6 +44,7 @@ def make_view(result: RunResult) -> View:
         hygiene_section(result),
         example_section(result),
         training_section(result),
+        spend_section(result),
         plan_section(result),
         reproduce_section(result),
     )

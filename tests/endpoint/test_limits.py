@@ -40,6 +40,15 @@ def test_a_few_refusals_at_any_speed_do_not_bring_it_to_a_standstill(noise: floa
     assert found.accepted_per_s >= 50  # 64 in flight could make 320
 
 
+@pytest.mark.parametrize(("rate", "latency_s"), [(1, 1.0), (5, 1.0), (10, 0.2)])
+def test_a_slow_endpoint_is_found_as_well(rate: float, latency_s: float) -> None:
+    found = simulate(
+        Limits(64), rate=rate, burst=3 * rate, latency_s=latency_s, seconds=600, warm_up=120
+    )
+    assert found.accepted_per_s >= 0.9 * rate
+    assert found.refused <= 0.02
+
+
 def test_an_endpoint_that_admits_all_is_used_to_the_full() -> None:
     found = simulate(Limits(64), rate=1e6, burst=1e6, latency_s=0.2, seconds=10, warm_up=1)
     assert found.accepted_per_s >= 0.95 * 64 / 0.2
@@ -48,15 +57,15 @@ def test_an_endpoint_that_admits_all_is_used_to_the_full() -> None:
 
 def test_a_burst_of_429s_cuts_once() -> None:
     limits = Limits(64)
-    limits.window = 64.0
+    limits.window.value = 64.0
     tickets = [limits.start(0.0) for _ in range(64)]
     for ticket in tickets[:32]:
         limits.accept(ticket, 0.2)
     limits.refuse(tickets[32], 0.2, None)
-    window, rate = limits.window, limits.rate
+    window, rate = limits.window.value, limits.rate.value
     for ticket in tickets[33:]:
         limits.refuse(ticket, 0.21, None)
-    assert (limits.window, limits.rate) == (window, rate)
+    assert (limits.window.value, limits.rate.value) == (window, rate)
     assert 32 < window < 64
 
 
@@ -65,8 +74,8 @@ def test_failures_other_than_429_shrink_nothing() -> None:
         endpoint = make_endpoint(server)
         list(endpoint.ask_all(make_asks(60)))
         limits = endpoint._caller._throttle.limits
-    assert limits.window == 16
-    assert limits.rate == float("inf")
+    assert limits.window.value == 16
+    assert limits.rate.value == float("inf")
 
 
 def test_where_nothing_gets_through_everyone_waits_as_long_as_told() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.judging import collect_outcomes, preference_requests, to_judgement
-from harness.progress import QuietProgress
+from harness.progress import QuietProgress, Stage
 from harness.store import Store
 from harness.suite import PairwiseMetric
 from harness.types import JudgeCard, JudgeRequest, Outcome, Preference, Sample
@@ -41,7 +41,7 @@ def requests(n: int, candidate: str = GOOD) -> list[JudgeRequest]:
 
 def collect(judge: CountingJudge, asked: list[JudgeRequest], folder: Path) -> list[Outcome]:
     with Store(folder) as store:
-        judged = collect_outcomes(asked, judge, store, QuietProgress(), stage="test")
+        judged = collect_outcomes(asked, judge, store, QuietProgress(), Stage("test", len(asked)))
         return [outcome for _, outcome in judged]
 
 
