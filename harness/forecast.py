@@ -1,11 +1,17 @@
 """What a run would do, and what its number of items can show, before anything is paid for."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from harness.judging import judge_metrics, judges_of
-from harness.plan import Request, load_request, make_plan
+from harness.board import Board
+from harness.judging import judge_metrics, judges_of, make_requests
+from harness.models import Prompt, make_prompt
+from harness.plan import Request, judge_name, load_request, make_plan
+from harness.spend import price
 from harness.stats import minimum_detectable_effect
 from harness.suite import (
+    EndpointSpec,
     Gate,
     Metric,
     PairwiseMetric,
@@ -14,7 +20,8 @@ from harness.suite import (
     load_profile,
     load_suite,
 )
-from harness.types import Plan, Record, Task
+from harness.types import JudgeRequest, Plan, Record, Response, Task
+from judges.prompts import build_prompt
 
 # Standard deviations of paired differences when nothing is known yet, as a share of the range.
 # Rubric: 2.07 points of 9 on ceiling-heavy judge scores; win scores: 0.40; shares: one item in
@@ -42,6 +49,24 @@ class TaskForecast(Record):
     judgements: int
 
 
+class RemoteForecast(Record):
+    """What would leave this machine for one endpoint, and cost at most.
+
+    Input tokens are bytes over four, from the real prompts with answers of the full length;
+    output tokens are the limit of each call.
+    """
+
+    who: str
+    host: str
+    work: str
+    calls: int
+    bytes_sent: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    currency: str | None
+
+
 class Forecast(Record):
     """A plan with the work it stands for; nothing has been done."""
 
@@ -52,6 +77,7 @@ class Forecast(Record):
     judges: dict[str, str]
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
+    remote: tuple[RemoteForecast, ...]
     stored_answers: int
     stored_verdicts: int
 
@@ -73,6 +99,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         judges={metric: f"{card.name}: {card.nature}" for metric, card in plan.judges.items()},
         tasks=tuple(_forecast_task(task, len(plan.models)) for task in plan.tasks),
         claims=tuple(_forecast_claims(plan.gate, plan)) if plan.gate else (),
+        remote=tuple(_forecast_remote(plan, request)),
         stored_answers=answers,
         stored_verdicts=verdicts,
     )
@@ -105,6 +132,24 @@ def print_forecast(forecast: Forecast) -> None:
                 f"{claim.detectable:.3g}",
             )
         console.print(power)
+    if forecast.remote:
+        sent = Table(
+            "asked",
+            "for",
+            "calls",
+            "kB sent",
+            "tokens",
+            "cost",
+            title="Leaves this machine, at most",
+        )
+        for line in forecast.remote:
+            cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
+            tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
+            sent.add_row(f"{line.who} at {line.host}", line.work, f"{line.calls:,}",
+                         f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
+        console.print(sent)
+    else:
+        console.print("Nothing leaves this machine.")
     console.print(
         f"The store holds {forecast.stored_answers} answers and {forecast.stored_verdicts} "
         "verdicts; what is stored is not asked again."
@@ -131,6 +176,55 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
         "items": ", ".join(f"{task.name} {task.n_items}" for task in tasks),
         "profile": f"{bound.profile}, models {', '.join(names)}",
     }
+
+
+def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
+    """Every endpoint of the run, with the prompts that it would be sent."""
+    models, judges = request.profile.models, request.profile.judges
+    for task in plan.tasks:
+        for name in request.models:
+            spec = models[name].endpoint
+            if spec is not None:
+                prompts = [make_prompt(task.system, sample.input) for sample in task.samples]
+                limit = task.generation.max_new_tokens
+                yield _remote_line(name, spec, f"answers {task.name}", prompts, limit)
+        for metric in task.metrics:
+            judge = judge_name(metric, request)
+            spec = judges[judge].endpoint if judge else None
+            if judge and spec is not None:
+                prompts = [
+                    build_prompt(asked).messages for asked in _longest_requests(task, metric, plan)
+                ]
+                yield _remote_line(judge, spec, f"judges {metric}", prompts, spec.max_tokens)
+
+
+def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
+    """The judge's requests as they would be if every answer had its full length."""
+    board = Board([model.name for model in plan.models], len(task.samples))
+    answer = "word" * task.generation.max_new_tokens
+    for model in board.models:
+        for sample in task.samples:
+            board.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
+    yield from make_requests(task, metric, board)
+
+
+def _remote_line(
+    who: str, spec: EndpointSpec, work: str, prompts: Sequence[Prompt], limit: int
+) -> RemoteForecast:
+    sent = sum(len(turn.content.encode()) for prompt in prompts for turn in prompt)
+    tokens_in, tokens_out = sent // 4, limit * len(prompts)
+    prices = spec.price_per_million
+    return RemoteForecast(
+        who=who,
+        host=urlsplit(spec.base_url or "https://api.openai.com").netloc,
+        work=work,
+        calls=len(prompts),
+        bytes_sent=sent,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost=price(prices, tokens_in, tokens_out) if prices else None,
+        currency=prices.currency if prices else None,
+    )
 
 
 def _forecast_task(task: Task, n_models: int) -> TaskForecast:

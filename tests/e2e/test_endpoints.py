@@ -139,6 +139,22 @@ def test_faults_change_no_score_and_become_no_number(world: Path) -> None:
     assert scores(world) == undisturbed
 
 
+def test_a_plan_says_what_would_leave_the_machine_and_cost_and_sends_nothing(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        write(world / "there.yaml", PROFILE.format(url=server.base_url))
+        done = harness("plan", *command()[1:], cwd=world)
+        assert done.returncode == 0, done.stderr
+        assert server.counts.total() == 0
+    lines = {(line["who"], line["work"]): line for line in json.loads(done.stdout)["remote"]}
+    assert lines["old", "answers items"]["calls"] == N_ITEMS
+    assert lines["old", "answers items"]["cost"] is None
+    assert lines["new", "answers items"]["output_tokens"] == 64 * N_ITEMS
+    assert lines["default", "judges win_rate"]["calls"] == 2 * N_ITEMS
+    rubric = lines["default", "judges rubric"]
+    assert rubric["host"].startswith("127.0.0.1:")
+    assert rubric["cost"] == pytest.approx((rubric["input_tokens"] + rubric["output_tokens"]) / 1e6)
+
+
 def test_a_refused_key_ends_the_run_at_once_with_exit_4(world: Path) -> None:
     with LoopbackServer(answer, fault=always("401")) as server:
         done = run(world, server)
