@@ -15,6 +15,7 @@ from harness.errors import InfrastructureError
 from harness.gate import decide_gate
 from harness.generate import Responses
 from harness.hygiene import hygiene_flags
+from harness.length import find_length_effect
 from harness.prepare import Prepared
 from harness.provenance import content_hash, environment
 from harness.score import (
@@ -31,6 +32,7 @@ from harness.types import (
     HygieneCount,
     HygieneFlag,
     Judgement,
+    LengthEffect,
     ModelScore,
     Plan,
     Response,
@@ -77,12 +79,15 @@ def conclude(
     """
     flags = [flag_answers(part) for part in measured]
     comparisons: list[Comparison] = []
+    length_effects: list[LengthEffect] = []
     decided: dict[str, PairedScores] = {}
     for part, part_flags in zip(measured, flags, strict=True):
         for column in part.columns:
             for pair in _pairs_of(column, plan):
                 flagged = _flagged_items(part_flags, pair)
                 comparisons.append(compare_scores(column, pair, flagged))
+                if pair.kind == "preference" or pair.metric.endswith(".composite"):
+                    length_effects.append(find_length_effect(pair, part.responses))
                 if pair.candidate == plan.candidate:
                     decided[pair.metric] = pair
     columns = [column for part in measured for column in part.columns]
@@ -103,6 +108,7 @@ def conclude(
         hygiene=tuple(hygiene),
         examples=tuple(_examples(measured, flags, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
+        length_effects=tuple(length_effects),
         spend=tuple(count_spend(plan, measured)),
         caveats=tuple(find_caveats(plan, models, comparisons, hygiene)),
         environment=environment(),

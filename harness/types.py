@@ -402,6 +402,22 @@ class Example(Record):
     flags: dict[str, tuple[HygieneFlag, ...]]
 
 
+class LengthEffect(Record):
+    """A comparison at equal length: a sensitivity analysis, which never decides a gate.
+
+    `adjusted` is None where it cannot be identified, and `unidentified` says why.
+    """
+
+    metric: str
+    baseline: str
+    candidate: str
+    raw: float
+    adjusted: Interval | None
+    unidentified: str | None
+    share_longer: float
+    share_shorter: float
+
+
 class SpendLine(Record):
     """What asking one endpoint took, over all verdicts and answers this result rests on.
 
@@ -468,6 +484,7 @@ class RunResult(Record):
     hygiene: tuple[HygieneCount, ...]
     examples: tuple[Example, ...]
     checkpoints: tuple[CheckpointCard, ...]
+    length_effects: tuple[LengthEffect, ...] = ()
     spend: tuple[SpendLine, ...] = ()
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]

@@ -18,6 +18,7 @@ from reports.wording import (
     Column,
     columns_by_name,
     count,
+    estimate_with_span,
     number,
     optional,
     p_value,
@@ -254,6 +255,32 @@ def preference_section(result: RunResult) -> Section | None:
         title="Which answer is preferred?",
         charts=tuple(_preference_bar(c, detail) for c, detail in pairs),
         notes=tuple(note for c, detail in pairs for note in _preference_notes(c, detail)),
+    )
+
+
+def length_section(result: RunResult) -> Section | None:
+    if not result.length_effects:
+        return None
+    columns = columns_by_name(result.plan)
+    rows = [
+        (
+            effect.metric,
+            f"{effect.candidate} against {effect.baseline}",
+            columns[effect.metric].difference(effect.raw),
+            estimate_with_span(effect.adjusted, columns[effect.metric])
+            if effect.adjusted
+            else f"not identified: {effect.unidentified}",
+            f"{percent(effect.share_longer)} / {percent(effect.share_shorter)}",
+        )
+        for effect in result.length_effects
+    ]
+    head = ("Metric", "Models", "As it is", "At equal length", "Longer / shorter")
+    return Section(
+        name="length",
+        title="Does length explain it?",
+        lead="Judges often like longer answers. This is what the comparison would say if both "
+        "models answered at equal length; it decides nothing by itself.",
+        tables=(Table("Adjusted for length", head, "llrrr", tuple(rows)),),
     )
 
 

@@ -15,7 +15,12 @@ from reports.background import (
     spend_section,
     training_section,
 )
-from reports.findings import comparison_section, distribution_section, preference_section
+from reports.findings import (
+    comparison_section,
+    distribution_section,
+    length_section,
+    preference_section,
+)
 from reports.foreign import visible_record
 from reports.parts import LABELS, ClaimLine, Fact, View
 from reports.wording import (
@@ -40,6 +45,7 @@ def make_view(result: RunResult) -> View:
         comparison_section(result),
         distribution_section(result),
         preference_section(result),
+        length_section(result),
         coverage_section(result),
         hygiene_section(result),
         example_section(result),

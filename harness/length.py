@@ -1,0 +1,40 @@
+"""Whether length explains a comparison: the same at equal length, beside the raw figure."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.compare import PairedScores
+from harness.generate import Responses
+from harness.stats import length_adjusted_difference, length_controlled_win_rate
+from harness.types import Interval, LengthEffect
+
+
+def find_length_effect(pair: PairedScores, responses: Mapping[str, Responses]) -> LengthEffect:
+    """The comparison adjusted to answers of equal length, in characters."""
+    observed = ~np.isnan(pair.d)
+    clusters = None if pair.clusters is None else pair.clusters[observed]
+    lengths = _lengths(pair, responses[pair.candidate]) - _lengths(pair, responses[pair.baseline])
+    if pair.kind == "preference":
+        found = length_controlled_win_rate(
+            pair.candidate_scores[observed], lengths[observed], clusters=clusters
+        )
+    else:
+        found = length_adjusted_difference(pair.d[observed], lengths[observed], clusters=clusters)
+    adjusted = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
+    return LengthEffect(
+        metric=pair.metric,
+        baseline=pair.baseline,
+        candidate=pair.candidate,
+        raw=found.raw,
+        adjusted=None if found.unidentified else adjusted,
+        unidentified=found.unidentified,
+        share_longer=found.share_longer,
+        share_shorter=found.share_shorter,
+    )
+
+
+def _lengths(
+    pair: PairedScores, responses: Responses
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    return np.array([float(len(responses[i].text or "")) for i in pair.sample_ids])
