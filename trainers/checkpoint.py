@@ -63,7 +63,10 @@ class CheckpointManifest(Training):
 
 def checkpoint_key(recipe: TrainingRecipe, parent_fingerprint: str | None, data_hash: str) -> str:
     """Equal for runs that would give the same checkpoint."""
-    options = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data", "pairs"})
+    named_only = {"recipe", "parent", "pairs"}  # their content is in the two hashes
+    if recipe.method != "pretrain":  # there the data also say how they are read
+        named_only.add("data")
+    options = recipe.model_dump(mode="json", exclude=named_only)
     return content_hash(options, parent_fingerprint, data_hash, versions(), TRAINERS_VERSION)
 
 

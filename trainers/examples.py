@@ -33,7 +33,7 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
     return [
         _example(sample, read_system(source.system, root))
         for source in sources
-        for sample in load_samples(source, root)
+        for sample in load_samples(source, root) * source.repeat
     ]
 
 

@@ -1,12 +1,15 @@
 """A tiny Llama from nothing, so that the whole loop runs on a laptop without a network.
 
-It reads prose (leaflets, questions with their answers) and the same as chats, in shuffled order,
-and never a row that is evaluated on: the recipe's `where` chooses the split.
+It reads sentences of one topic in ever new orders, prose and chats, but no question with its
+answer: that is left for SFT to teach. Rows that are evaluated on are never read; the recipe's
+`where` chooses the split.
 """
 
 import math
 import random
+import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,10 @@ from trainers.tokenizer import END_OF_TEXT, train_tokenizer
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 CURVE_POINTS = 50
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+Reading = Sequence[tuple[str, tuple[Sample, ...]]]  # how a source is read, and its rows
+
 
 def train_base(
     recipe: PretrainRecipe, root: Path, out: Path, progress: Callable[[str, int, int], None]
@@ -35,23 +42,23 @@ def train_base(
     quiet_torch()
     import torch
 
-    torch.manual_seed(recipe.seed)
     started = time.monotonic()
-    samples = [sample for source in recipe.data for sample in load_samples(source, root)]
-    prose = [f"{_prose(sample)}{END_OF_TEXT}" for sample in samples]
-    shape = recipe.model
-    tokenizer = train_tokenizer(prose, vocab_size=shape.vocab_size, context=shape.context)
-    texts = prose + [_chat(sample, tokenizer) for sample in samples if sample.reference]
-    documents: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    model = _make_model(shape, tokenizer)
-    losses = _train(model, documents, recipe, progress)
+    reading = [(source.read, load_samples(source, root)) for source in recipe.data]
+    samples = [sample for _, rows in reading for sample in rows]
+    tokenizer = train_tokenizer(
+        [_prose(sample) for sample in samples],
+        vocab_size=recipe.model.vocab_size,
+        context=recipe.model.context,
+    )
+    torch.manual_seed(recipe.seed)
+    model = _make_model(recipe.model, tokenizer)
+    windows = _windows(reading, tokenizer, recipe.window, random.Random(recipe.seed))
+    losses = _train(model, windows, recipe, progress)
 
     hashed = data_hash(samples)
     facts = {
         "parameters": str(model.num_parameters()),
-        "documents": str(len(documents)),
-        "tokens of text": str(sum(map(len, documents))),
-        "tokens read": str(len(losses) * recipe.batch_tokens),
+        "tokens read": str(len(losses) * recipe.batch_size * recipe.window),
         "seconds": f"{time.monotonic() - started:.0f}",
     }
     with checkpoint_folder(out) as folder:
@@ -65,14 +72,49 @@ def train_base(
             parent=None,
             data_hash=hashed,
             facts=facts,
-            metrics={"loss": losses[-1]},
+            metrics={"train_loss": losses[-1]},
             curves=(_thinned("loss", losses),),
         )
         return seal(folder, training)
 
 
+# --- what is read ----------------------------------------------------------------------------
+
+
+def _windows(
+    reading: Reading, tokenizer: Any, width: int, order: random.Random
+) -> Iterator[list[int]]:
+    """The documents end to end, in a new order each time, cut into windows."""
+    buffer: list[int] = []
+    while True:
+        for text in _documents(reading, tokenizer, order):
+            buffer += tokenizer.backend_tokenizer.encode(text).ids
+            while len(buffer) >= width:
+                yield buffer[:width]
+                buffer = buffer[width:]
+
+
+def _documents(reading: Reading, tokenizer: Any, order: random.Random) -> list[str]:
+    documents: list[str] = []
+    sentences: dict[str, list[str]] = defaultdict(list)
+    for read, samples in reading:
+        for sample in samples:
+            match read:
+                case "chat":
+                    documents.append(_chat(sample, tokenizer))
+                case "prose":
+                    documents.append(sample.input + END_OF_TEXT)
+                case "sentences":
+                    sentences[sample.cluster or ""] += _SENTENCE_END.split(_prose(sample))
+    for topic in sentences.values():
+        order.shuffle(topic)
+        documents.append(" ".join(topic) + END_OF_TEXT)
+    order.shuffle(documents)
+    return documents
+
+
 def _prose(sample: Sample) -> str:
-    return f"{sample.input}\n\n{sample.reference}" if sample.reference else sample.input
+    return f"{sample.input} {sample.reference}" if sample.reference else sample.input
 
 
 def _chat(sample: Sample, tokenizer: Any) -> str:
@@ -80,6 +122,9 @@ def _chat(sample: Sample, tokenizer: Any) -> str:
     turns.append({"role": "assistant", "content": sample.reference})
     text: str = tokenizer.apply_chat_template(turns, tokenize=False)
     return text
+
+
+# --- how it is learnt ------------------------------------------------------------------------
 
 
 def _make_model(shape: TinyModel, tokenizer: Any) -> Any:
@@ -92,6 +137,7 @@ def _make_model(shape: TinyModel, tokenizer: Any) -> Any:
         num_hidden_layers=shape.n_layers,
         num_attention_heads=shape.n_heads,
         max_position_embeddings=shape.context,
+        initializer_range=shape.hidden_size**-0.5,  # the usual 0.02 is meant for far wider models
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -102,22 +148,20 @@ def _make_model(shape: TinyModel, tokenizer: Any) -> Any:
 
 def _train(
     model: Any,
-    documents: Sequence[list[int]],
+    windows: Iterator[list[int]],
     recipe: PretrainRecipe,
     progress: Callable[[str, int, int], None],
 ) -> list[float]:
     import torch
 
-    steps = max(1, recipe.n_tokens // recipe.batch_tokens)
-    width = recipe.model.context
-    windows = _windows(documents, width, random.Random(recipe.seed))
+    steps = max(1, recipe.n_tokens // (recipe.batch_size * recipe.window))
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
     losses = []
     model.train()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, steps)
-        batch = torch.tensor([next(windows) for _ in range(recipe.batch_tokens // width)])
+        batch = torch.tensor([next(windows) for _ in range(recipe.batch_size)])
         loss = model(batch, labels=batch, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -126,19 +170,6 @@ def _train(
         losses.append(float(loss.detach()))
         progress("pretrain", step + 1, steps)
     return losses
-
-
-def _windows(
-    documents: Sequence[list[int]], width: int, order: random.Random
-) -> Iterator[list[int]]:
-    """The documents end to end, in a new order each time, cut into windows."""
-    buffer: list[int] = []
-    while True:
-        for document in order.sample(documents, len(documents)):
-            buffer += document
-            while len(buffer) >= width:
-                yield buffer[:width]
-                buffer = buffer[width:]
 
 
 def _schedule(step: int, steps: int) -> float:

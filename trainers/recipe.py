@@ -28,9 +28,11 @@ class TrainingSource(Source):
     """Rows to learn from: `fields` maps `input` and `reference` (and `id`, `context`) to columns.
 
     A row becomes a chat of the `system` prompt (a file), its input, and its reference as the answer.
+    A small source is read `repeat` times in each epoch, so that a large one does not drown it.
     """
 
     system: str | None = None
+    repeat: int = Field(default=1, ge=1)
 
 
 class Parent(Spec):
@@ -69,6 +71,17 @@ class Quantisation(Spec):
     compute: Literal["bfloat16", "float16", "float32"] = "bfloat16"
 
 
+class TextSource(Source):
+    """Rows to pre-train on, and how they are read.
+
+    chat       the input is what a person says, the reference what the assistant answers
+    prose      the input alone
+    sentences  the sentences of input and reference, mixed with all others of their `cluster`
+    """
+
+    read: Literal["chat", "prose", "sentences"]
+
+
 class TinyModel(Spec):
     """The shape of a small Llama that is trained from nothing."""
 
@@ -81,18 +94,16 @@ class TinyModel(Spec):
 
 
 class PretrainRecipe(Spec):
-    """A base model and its tokenizer from nothing but text.
-
-    Rows with a `reference` are read as prose and as chats, the others as prose only.
-    """
+    """A base model and its tokenizer from nothing but text."""
 
     recipe: Name
     method: Literal["pretrain"]
     seed: int = 1
-    data: tuple[TrainingSource, ...] = Field(min_length=1)
+    data: tuple[TextSource, ...] = Field(min_length=1)
     model: TinyModel
     n_tokens: int = Field(ge=1)
-    batch_tokens: int = Field(ge=32)
+    window: int = Field(ge=16)
+    batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0.0)
 
 

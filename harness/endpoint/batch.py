@@ -12,7 +12,7 @@ from harness.endpoint.replies import OUTAGE_PROBLEMS, Reply
 from harness.endpoint.wire import Ask, Wire
 
 LOOK_AHEAD = 2  # asks taken in for each that may be in flight
-OUTAGE_ASKS = 20  # failed asks in a row that end the run; fewer where fewer run at once
+OUTAGE_ASKS = 16  # failed asks in a row that end the run; fewer where fewer run at once
 FEWEST_OUTAGE_ASKS = 5
 GRACE_S = 1.0  # for calls in flight when the endpoint refuses them all
 CLOSE_S = 5.0

@@ -86,7 +86,8 @@ class Caller:
             if reading.step == "keep" or attempts.failures >= MAX_FAILURES:
                 return
             wait_s = _wait_s(reading, attempts.count)
-            if wait_s >= attempts.started + self._spec.timeout_s - time.monotonic():
+            left_s = attempts.started + self._spec.timeout_s - time.monotonic()
+            if max(wait_s, reading.wait_s or 0.0) >= left_s:
                 return  # it would be over by then
             await asyncio.sleep(wait_s)
             ticket = await self._throttle.admit(again=True)
@@ -105,7 +106,7 @@ class Caller:
                 if self._budget:
                     self._budget.settle(most, cost)
             if reading.step == "slow_down":
-                self._throttle.refuse(ticket, reading.wait_s)
+                self._throttle.refuse(ticket, _capped(reading.wait_s))
             elif reading.step == "keep":
                 self._throttle.accept(ticket)
             return reading
@@ -198,3 +199,7 @@ def _wait_s(reading: Reading, attempt: int) -> float:
         return backoff_s
     # Those told to wait for the same moment would all come at it.
     return min(MAX_RETRY_AFTER_S, reading.wait_s) + backoff_s / 4
+
+
+def _capped(wait_s: float | None) -> float | None:
+    return None if wait_s is None else min(MAX_RETRY_AFTER_S, wait_s)

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from typing import Literal, NamedTuple
 
-FIRST_WINDOW = 16
+FIRST_WINDOW = 16  # no fewer than batch.py's OUTAGE_ASKS: a closed door is told at the first try
 PROBE_CUT = 0.92  # after a 429 that follows a long good stretch: the limit is near
 SEARCH_CUT = 0.85  # of what gets through, after any other
 FEWEST = 10  # accepted calls that a rate is told from

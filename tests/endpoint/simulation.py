@@ -22,7 +22,7 @@ def simulate(
     latency_s: float,
     refusal_latency_s: float | None = None,
     noise: float = 0.0,
-    seconds: float = 150.0,
+    seconds: float = 120.0,
     warm_up: float = 60.0,
     retry_after_s: float | None = 1.0,
 ) -> Outcome:

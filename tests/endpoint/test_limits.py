@@ -10,7 +10,7 @@ from tests.loopback.server import LoopbackServer, TokenBucket
 
 
 @pytest.mark.parametrize("burst_s", [0.2, 1.0, 10.0])
-@pytest.mark.parametrize("retry_after_s", [None, 0.05, 1.0])
+@pytest.mark.parametrize("retry_after_s", [None, 1.0])
 @pytest.mark.parametrize(
     ("rate", "latency_s", "refusal_latency_s"),
     [(50, 0.2, None), (50, 0.2, 0.005), (200, 0.5, None), (100, 2.0, None), (10, 0.2, None)],

@@ -63,10 +63,13 @@ def test_prompts_that_are_all_too_long_do_not() -> None:
         assert len(list(make_endpoint(server).ask_all(make_asks(50)))) == 50
 
 
-def test_a_closed_door_ends_the_run() -> None:
+@pytest.mark.parametrize("max_concurrency", [5, 64])
+def test_a_closed_door_ends_the_run_at_once(max_concurrency: int) -> None:
     closed = always("429", headers={"Retry-After": "3600"})
+    start = time.monotonic()
     with (
         LoopbackServer(fault=closed) as server,
         pytest.raises(EndpointRefusedError, match="429"),
     ):
-        list(make_endpoint(server, timeout_s=0.5, max_concurrency=5).ask_all(make_asks(1000)))
+        list(make_endpoint(server, max_concurrency=max_concurrency).ask_all(make_asks(1000)))
+    assert time.monotonic() - start < 10

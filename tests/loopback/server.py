@@ -69,10 +69,12 @@ class LoopbackServer:
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
+        self._serving = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="loopback", daemon=True)
 
     def __enter__(self) -> "LoopbackServer":
         self._thread.start()
+        self._serving.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,6 +88,7 @@ class LoopbackServer:
         server = self._loop.run_until_complete(
             asyncio.start_server(self._accept, sock=self._socket, limit=2**26)
         )
+        self._loop.call_soon(self._serving.set)
         self._loop.run_forever()
         server.close()
         for task in self._tasks:

@@ -125,6 +125,15 @@ def test_rows_become_chats_with_the_system_prompt(tmp_path: Path):
     assert example.completion == "It can be."
 
 
+def test_a_small_source_can_be_read_several_times(tmp_path: Path):
+    write(tmp_path / "rows.jsonl", '{"q": "Is it asthma?", "a": "It can be."}\n')
+    write(tmp_path / "kind.md", "Be kind.\n")
+    text = SFT.replace("system: kind.md", "system: kind.md, repeat: 3")
+    recipe, root = load_recipe(str(write(tmp_path / "recipe.yaml", text)))
+    assert isinstance(recipe, SftRecipe)
+    assert len(load_examples(recipe.data, root)) == 3
+
+
 def test_a_row_without_an_answer_is_refused(tmp_path: Path):
     write(tmp_path / "rows.jsonl", '{"q": "Is it asthma?", "a": " "}\n')
     write(tmp_path / "kind.md", "Be kind.\n")

@@ -144,13 +144,14 @@ def test_a_changed_base_under_the_adapter_is_found(tmp_path: Path):
 
 @pytest.mark.slow
 def test_truncated_and_dropped_rows_are_counted(sft: Sft, tmp_path: Path):
-    options = SFT.trainer | {"max_length": 56}
+    options = SFT.trainer | {"max_length": 100}
     recipe = SFT.model_copy(update={"trainer": options})
-    made = train_sft(recipe, sft.base, tmp_path / "sft", rows=ROWS, progress=quiet)
-    truncated, dropped = int(made.facts["truncated"]), int(made.facts["dropped"])
-    assert truncated > 0
-    assert dropped > 0
-    assert truncated + dropped < len(ROWS)
+    row = ROWS[0]
+    long_answer = row.model_copy(update={"completion": "cough " * 100})
+    long_prompt = row.model_copy(update={"prompt": make_prompt(None, "cough " * 100)})
+    rows = [*ROWS, long_answer, long_prompt]
+    made = train_sft(recipe, sft.base, tmp_path / "sft", rows=rows, progress=quiet)
+    assert (made.facts["rows"], made.facts["truncated"], made.facts["dropped"]) == ("10", "1", "1")
 
 
 @pytest.mark.slow
