@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from harness.bundle import bundle_root
 from harness.errors import HarnessError, did_you_mean
 from harness.provenance import content_hash
-from harness.samples import load_rows, make_samples
+from harness.samples import load_rows, make_samples, read_prompt
 from harness.stats import minimum_n_for_threshold
 from harness.suite import (
     DataSpec,
@@ -174,7 +173,7 @@ def _make_task(
         n_items=len(samples),
         samples=samples,
         generation=generation,
-        system=_system_prompt(generation, request.suite_root),
+        system=read_prompt(generation.system, request.suite_root),
         metrics=metrics,
     )
 
@@ -197,15 +196,6 @@ def _require_references(samples: Iterable[Sample], origin: str) -> None:
             f"{origin}: ROUGE needs a reference, but item '{without[0]}' "
             f"(and {len(without) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
         )
-
-
-def _system_prompt(generation: Generation, suite_root: Path) -> str | None:
-    if generation.system is None:
-        return None
-    for path in (suite_root / generation.system, bundle_root() / "suites" / generation.system):
-        if path.is_file():
-            return path.read_text(encoding="utf-8").strip()
-    raise HarnessError(f"{suite_root / generation.system}: no such system prompt.")
 
 
 def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:

@@ -24,6 +24,7 @@ from harness.models import fingerprint_model, make_prompt
 from harness.plan import Request
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash
+from harness.samples import read_prompt
 from harness.store import Store
 from harness.suite import ModelSpec, load_profile
 from harness.types import CheckpointCard, JudgeCard, Response, Sample, Task
@@ -36,7 +37,7 @@ from trainers.checkpoint import (
     load_manifest,
     verify_checkpoint,
 )
-from trainers.examples import data_hash, load_examples, load_samples, read_system
+from trainers.examples import data_hash, load_examples, load_samples
 from trainers.pairs import (
     GoldAnswer,
     JudgedAnswers,
@@ -188,7 +189,7 @@ def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs
     """The recipe's pairs, built unless they are there."""
     parent = make_parent(recipe.parent, root, workshop)
     samples = load_samples(recipe.data, root)
-    system = read_system(recipe.generation.system, root)
+    system = read_prompt(recipe.generation.system, root)
     judge = workshop.judge(recipe.prefer.judge) if isinstance(recipe, JudgedPairsRecipe) else None
     teachers = () if judge is None else (judge.card,)
     path = pairs_path(recipe, parent, samples, system, teachers, workshop)

@@ -85,6 +85,20 @@ def make_samples(table: Table, fields: dict[str, str], take: Take | None) -> tup
     return tuple(sample for i, sample in enumerate(samples) if i in chosen)
 
 
+def read_prompt(path: str | None, root: Path) -> str | None:
+    """A prompt's text; its file lies below `root` or among the suites. None stays None.
+
+    Raises:
+        HarnessError: no such file.
+    """
+    if path is None:
+        return None
+    for file in (root / path, bundle_root() / "suites" / path):
+        if file.is_file():
+            return file.read_text(encoding="utf-8").strip()
+    raise HarnessError(f"{root / path}: no such system prompt.")
+
+
 def text_of(value: object) -> str:
     """A cell as text: lists (such as PubMedQA's contexts) become paragraphs."""
     if isinstance(value, list):

@@ -6,11 +6,10 @@ Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying 
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.bundle import bundle_root
 from harness.errors import HarnessError
 from harness.models import make_prompt
 from harness.provenance import content_hash
-from harness.samples import load_rows, make_samples
+from harness.samples import load_rows, make_samples, read_prompt
 from harness.suite import Source
 from harness.types import Message, Record, Sample
 from trainers.recipe import TrainingSource
@@ -31,7 +30,7 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
         HarnessError: missing data or columns, or a row without an answer.
     """
     return [
-        _example(sample, read_system(source.system, root))
+        _example(sample, read_prompt(source.system, root))
         for source in sources
         for sample in load_samples(source, root) * source.repeat
     ]
@@ -40,20 +39,6 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
 def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
     """The rows of one source."""
     return make_samples(load_rows(source, root), source.fields, None)
-
-
-def read_system(path: str | None, root: Path) -> str | None:
-    """A system prompt's text; its file lies below `root` or among the suites.
-
-    Raises:
-        HarnessError: no such file.
-    """
-    if path is None:
-        return None
-    for file in (root / path, bundle_root() / "suites" / path):
-        if file.is_file():
-            return file.read_text(encoding="utf-8").strip()
-    raise HarnessError(f"{root / path}: no such system prompt.")
 
 
 def data_hash(rows: Sequence[Record]) -> str:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from trainers.examples import load_examples, load_samples, read_system
+from harness.samples import read_prompt
+from trainers.examples import load_examples, load_samples
 from trainers.recipe import (
     DpoRecipe,
     GoldPairsRecipe,
@@ -145,4 +146,4 @@ def test_a_row_without_an_answer_is_refused(tmp_path: Path):
 
 def test_a_missing_system_prompt_is_named(tmp_path: Path):
     with pytest.raises(HarnessError, match=r"none\.md: no such system prompt"):
-        read_system("none.md", tmp_path)
+        read_prompt("none.md", tmp_path)
