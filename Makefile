@@ -27,6 +27,7 @@ setup: $(VENV)/ready-dev           ## everything for development
 
 bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_endpoint
 
 wheel: $(VENV)/ready-dev           ## build the wheel and check that it installs one name
 	rm -rf dist && $(BIN)/python -m build --wheel && $(BIN)/check-wheel-contents dist/*.whl

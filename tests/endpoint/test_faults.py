@@ -134,8 +134,8 @@ def test_a_thousand_asks_under_mixed_faults_cost_a_third_more_calls_at_most() ->
     with LoopbackServer(upper, fault=mixed(0.2, MIXED, seed=2), latency_s=0.05) as server:
         endpoint = make_endpoint(server, max_concurrency=64, timeout_s=60.0)
         assert texts_of(endpoint, 1000) == [f"QUESTION {i}" for i in range(1000)]
-    assert 1150 < server.counts.total() <= 1350
-    assert endpoint.spend.calls == server.counts.total()
+    # A request lost on its way to a loaded server was made, and never seen there.
+    assert 1150 < server.counts.total() <= endpoint.spend.calls <= 1350
 
 
 def test_one_bad_ask_does_not_disturb_the_others() -> None:
