@@ -163,7 +163,8 @@ def _verify_file(path: Path, sha256: str) -> None:
         raise HarnessError(f"{path}: is missing from the checkpoint. Train it again.")
     if file_hash(path) != sha256:
         raise HarnessError(
-            f"{path}: its sha256 is not the one in {MANIFEST}; the file is damaged or changed."
+            f"{path}: its sha256 is not the one in {MANIFEST}; the file is damaged or changed. "
+            "Remove the checkpoint's folder and it is trained again."
         )
 
 
