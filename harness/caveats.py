@@ -92,6 +92,12 @@ def _of_comparison(comparison: Comparison) -> Iterator[Caveat]:
             f"have no score for '{candidate}' and its baseline; the gate takes them at their worst.",
         )
     for flag in comparison.flags:
+        if flag.startswith("missing_unevenly:"):
+            yield Caveat(
+                code="missing_unevenly",
+                text=f"{metric}: judgements are missing more often for one model than for the other "
+                f"(p = {flag.partition(':')[2]}); what is left does not compare like with like.",
+            )
         if flag.startswith("saturated:"):
             yield Caveat(
                 code="saturated",

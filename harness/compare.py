@@ -13,6 +13,7 @@ from harness.stats import (
     Vector,
     count_pairs,
     design_effect,
+    differential_missingness,
     fill_missing,
     mcnemar_midp,
     mean_difference,
@@ -31,6 +32,7 @@ from harness.types import (
 )
 
 CEILING_SHARE = 0.6
+UNEVEN = 0.05  # p-value below which judgements go missing more often for one of the models
 
 Mask = NDArray[np.bool]
 Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
@@ -265,6 +267,11 @@ def _first_shown_scores(column: PreferenceColumn) -> Vector:
 def _flags(pair: PairedScores, column: ScoreColumn, found: MeanDifference) -> Iterable[str]:
     if found.degenerate:
         yield "degenerate"
+    if isinstance(column, GradeColumn) and pair.missing:
+        gaps = np.isnan(pair.baseline_scores), np.isnan(pair.candidate_scores)
+        p_value = differential_missingness(*gaps).p_value
+        if p_value < UNEVEN:
+            yield f"missing_unevenly:{p_value:.3g}"
     if isinstance(column, GradeColumn) and column.kind == "points":
         top = column.high - 0.1 * (column.high - column.low)
         for model in (pair.baseline, pair.candidate):

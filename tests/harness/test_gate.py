@@ -154,6 +154,14 @@ def test_a_comparison_reports_the_adverse_bound_of_what_is_missing() -> None:
     assert found.favourable.estimate == pytest.approx((8 * 1 + 2 * (10 - 5)) / 10)
 
 
+def test_judgements_missing_for_one_model_only_are_flagged() -> None:
+    uneven = column([5.0] * 20, [6.0] * 10 + [NAN] * 10)
+    flags = compare_scores(uneven, pair_scores(uneven, "a", "b"), {}).flags
+    assert any(flag.startswith("missing_unevenly:") for flag in flags)
+    even = column([NAN] * 5 + [5.0] * 15, [NAN] * 5 + [6.0] * 15)
+    assert compare_scores(even, pair_scores(even, "a", "b"), {}).flags == ("degenerate",)
+
+
 def test_a_comparison_is_repeated_without_flagged_items() -> None:
     scores = column([5.0] * 4, [5.0, 5.0, 9.0, 6.0])
     flags: dict[str, set[HygieneFlag]] = {"q2": {"empty"}}
