@@ -75,6 +75,14 @@ StoreFolder = Annotated[
     Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
 ]
 OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
+RemotePhi = Annotated[
+    bool,
+    typer.Option(
+        "--allow-remote-phi",
+        envvar="HARNESS_ALLOW_REMOTE_PHI",
+        help="Data marked phi may go to endpoints on other machines.",
+    ),
+]
 MaxCost = Annotated[
     float | None,
     typer.Option(
@@ -102,6 +110,7 @@ def run(
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
     max_cost: MaxCost = None,
+    allow_remote_phi: RemotePhi = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
@@ -110,7 +119,15 @@ def run(
     from harness.progress import show_progress
     from harness.run import run_suite
 
-    request = load_request(suite, profile, split_names(models), limit=limit, seed=seed, judge=judge)
+    request = load_request(
+        suite,
+        profile,
+        split_names(models),
+        limit=limit,
+        seed=seed,
+        judge=judge,
+        allow_remote_phi=allow_remote_phi,
+    )
     with show_progress() as progress:
         result, folder = run_suite(
             request,
@@ -132,13 +149,22 @@ def plan(
     limit: Limit = None,
     seed: Seed = None,
     store: StoreFolder = STORE,
+    allow_remote_phi: RemotePhi = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Say what a run would do, and what its number of items can show; do nothing."""
     from harness.forecast import forecast_run, print_forecast
     from harness.plan import load_request
 
-    request = load_request(suite, profile, split_names(models), limit=limit, seed=seed, judge=judge)
+    request = load_request(
+        suite,
+        profile,
+        split_names(models),
+        limit=limit,
+        seed=seed,
+        judge=judge,
+        allow_remote_phi=allow_remote_phi,
+    )
     forecast = forecast_run(request, store)
     if output is Format.json:
         _print_json(forecast.model_dump(mode="json"))

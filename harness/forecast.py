@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness.board import Board
 from harness.judging import judge_metrics, judges_of, make_requests
@@ -216,7 +215,7 @@ def _remote_line(
     prices = spec.price_per_million
     return RemoteForecast(
         who=who,
-        host=urlsplit(spec.base_url or "https://api.openai.com").netloc,
+        host=spec.host,
         work=work,
         calls=len(prompts),
         bytes_sent=sent,

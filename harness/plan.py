@@ -7,7 +7,6 @@ Nothing is generated, judged or trained here.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from harness.errors import HarnessError, did_you_mean
 from harness.provenance import content_hash
@@ -41,6 +40,7 @@ class Request(NamedTuple):
     limit: int | None = None
     seed: int | None = None
     judge: str | None = None
+    allow_remote_phi: bool = False
 
 
 def load_request(
@@ -51,6 +51,7 @@ def load_request(
     limit: int | None = None,
     seed: int | None = None,
     judge: str | None = None,
+    allow_remote_phi: bool = False,
 ) -> Request:
     """The files behind a command line, read and checked against each other.
 
@@ -62,7 +63,15 @@ def load_request(
     names = tuple(models)
     _check_models(names, loaded_profile)
     request = Request(
-        loaded_suite, suite_root, loaded_profile, profile_root, names, limit, seed, judge
+        loaded_suite,
+        suite_root,
+        loaded_profile,
+        profile_root,
+        names,
+        limit,
+        seed,
+        judge,
+        allow_remote_phi,
     )
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)
@@ -127,8 +136,7 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
         revision = f"@{spec.revision}" if spec.revision else ""
         return PlannedModel(name=name, kind="checkpoint", source=spec.checkpoint + revision)
     if spec.endpoint is not None:
-        host = urlsplit(spec.endpoint.base_url or "https://api.openai.com").netloc
-        source = f"{spec.endpoint.model} at {host}"
+        source = f"{spec.endpoint.model} at {spec.endpoint.host}"
         prices = spec.endpoint.price_per_million
         return PlannedModel(name=name, kind="endpoint", source=source, prices=prices)
     assert spec.recorded is not None
@@ -158,6 +166,8 @@ def _make_task(
     data: DataSpec, generation: Generation, metrics: dict[str, Metric], request: Request
 ) -> Task:
     source, root = _bind(data, request)
+    if source.phi and not request.allow_remote_phi:
+        _refuse_remote_phi(source, metrics, request)
     table = load_rows(source, root)
     samples = make_samples(table, source.fields, data.take)
     if any(isinstance(metric, RougeMetric) for metric in metrics.values()):
@@ -187,6 +197,21 @@ def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
         hint = did_you_mean(data.name, profile.data)
         raise HarnessError(f"profile '{profile.profile}' has no data set '{data.name}'. {hint}")
     return profile.data[data.name], request.profile_root
+
+
+def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request) -> None:
+    """Protected health information stays on this machine unless somebody says otherwise."""
+    profile = request.profile
+    judges = {judge_name(metric, request) for metric in metrics} - {None}
+    endpoints = [profile.models[name].endpoint for name in request.models]
+    endpoints += [profile.judges[name].endpoint for name in judges if name in profile.judges]
+    remote = sorted({spec.host for spec in endpoints if spec is not None and spec.elsewhere})
+    if remote:
+        raise HarnessError(
+            f"{source.label}: is marked phi (protected health information), and this run would send "
+            f"it to {', '.join(remote)}. Use models and judges on this machine, or say "
+            "--allow-remote-phi if you may."
+        )
 
 
 def _require_references(samples: Iterable[Sample], origin: str) -> None:

@@ -16,6 +16,7 @@ checkpoints, judges and files the names in a suite stand for on this machine.
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -41,7 +42,9 @@ class Source(Spec):
     """A table of rows: a local path, a URL pinned by sha256, or a hub data set at a revision.
 
     `local` is where a pinned source lies below `HARNESS_DATA_DIR` for those who have it already.
-    `format` is told by the file's ending unless stated. `fields` says which column holds what; `where` keeps only the rows with these values.
+    `format` is told by the file's ending unless stated. `fields` says which column holds what;
+    `where` keeps only the rows with these values.
+    `phi` marks protected health information: it goes to no other machine unless that is allowed.
     """
 
     path: str | None = None
@@ -54,6 +57,7 @@ class Source(Spec):
     format: Literal["csv", "json", "jsonl", "xlsx"] | None = None
     fields: dict[str, str] = {}
     where: dict[str, str] = {}
+    phi: bool = False
 
     @model_validator(mode="after")
     def _exactly_one_origin(self) -> "Source":
@@ -351,6 +355,17 @@ class EndpointSpec(Spec):
     timeout_s: float = Field(default=120.0, gt=0.0)
     structured: Literal["json_schema", "json_object", "text"] = "json_schema"
     price_per_million: Prices | None = None
+
+    @property
+    def host(self) -> str:
+        """Where everything goes, with its port."""
+        return urlsplit(self.base_url or "https://api.openai.com").netloc
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether that is another machine."""
+        name = urlsplit(self.base_url or "https://api.openai.com").hostname or ""
+        return name not in {"localhost", "::1"} and not name.startswith("127.")
 
 
 class ModelSpec(Spec):

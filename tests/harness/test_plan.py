@@ -106,3 +106,31 @@ def test_metrics_on_other_items_make_a_task_of_their_own(world: Path) -> None:
         (12, ["rubric"]),
         (1, ["rouge"]),
     ]
+
+
+REMOTE = """\
+profile: remote
+models:
+  sft: {recorded: {path: sft.jsonl, fields: {id: id, response: text}}}
+  dpo: {recorded: {path: dpo.jsonl, fields: {id: id, response: text}}}
+judges:
+  default: {endpoint: {model: m, base_url: 'https://judge.example.org/v1', api_key_env: KEY}}
+"""
+
+
+def test_protected_data_go_to_no_other_machine_unless_that_is_allowed(world: Path) -> None:
+    text = (world / "small.yaml").read_text()
+    write(world / "small.yaml", text.replace("path: items.jsonl,", "path: items.jsonl, phi: true,"))
+    assert plan_of(world).tasks[0].n_items == 12  # the offline judge works here
+    write(world / "recorded.yaml", REMOTE)
+    with pytest.raises(HarnessError, match=r"would send it to judge\.example\.org"):
+        plan_of(world)
+    assert plan_of(world, allow_remote_phi=True).tasks[0].n_items == 12
+
+
+def test_protected_data_may_go_to_an_endpoint_on_this_machine(world: Path) -> None:
+    text = (world / "small.yaml").read_text()
+    write(world / "small.yaml", text.replace("path: items.jsonl,", "path: items.jsonl, phi: true,"))
+    local = REMOTE.replace("https://judge.example.org/v1", "http://127.0.0.1:8000/v1")
+    write(world / "recorded.yaml", local)
+    assert plan_of(world).tasks[0].n_items == 12
