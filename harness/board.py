@@ -2,7 +2,7 @@
 
 The main thread posts responses; each judge reads from a thread of its own and falls asleep where
 nothing new is there. So wall time is the longer of answering and judging, not their sum. Whoever
-fails closes the board for all: the others stop at their next item, and what they have is kept.
+fails closes the board for all: the others ask nothing more, and what they were answered is kept.
 """
 
 import threading
@@ -34,14 +34,8 @@ class Board:
         self._failure: BaseException | None = None
 
     def post(self, response: Response) -> None:
-        """One more answer.
-
-        Raises:
-            BaseException: what a judge failed with, so that no further answer is paid for.
-        """
+        """One more answer."""
         with self._changed:
-            if self._failure is not None:
-                raise self._failure
             self._responses[response.model][response.sample_id] = response
             self._order[response.model].append(response.sample_id)
             self._changed.notify_all()
@@ -52,6 +46,20 @@ class Board:
             self._failure = self._failure or error
             self._closed = True
             self._changed.notify_all()
+
+    def check(self) -> None:
+        """Raise what closed the board, if anything did.
+
+        Raises:
+            BaseException: what a judge failed with.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether work has ended early, so that nothing more should be asked."""
+        return self._closed
 
     @property
     def failure(self) -> BaseException | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from harness.endpoint import Ask, Budget, Endpoint, Reply
 from harness.errors import HarnessError, did_you_mean
@@ -58,10 +59,26 @@ class EndpointModel(NamedTuple):
 Model = RecordedModel | CheckpointModel | EndpointModel
 
 
+class Stop(Protocol):
+    """Something that says whether to ask on; a closed board is one."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more should be asked."""
+
+
+class NoStop:
+    """Asks to the end."""
+
+    closed = False
+
+
 def generate_responses(
-    task: Task, model: Model, store: Store, progress: Progress
+    task: Task, model: Model, store: Store, progress: Progress, stop: Stop | None = None
 ) -> Iterator[Response]:
     """The model's response to every sample, as it comes; asked only where the store has none.
+
+    When `stop` closes, what was asked is still answered and kept, and the iterator ends early.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
@@ -70,16 +87,16 @@ def generate_responses(
         case RecordedModel():
             yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _ask_model(task, model, store, progress)
+            yield from _ask_model(task, model, store, progress, stop or NoStop())
         case EndpointModel():
-            yield from _ask_endpoint(task, model, store, progress)
+            yield from _ask_endpoint(task, model, store, progress, stop or NoStop())
 
 
 # --- asking ----------------------------------------------------------------------------------
 
 
 def _ask_model(
-    task: Task, model: CheckpointModel, store: Store, progress: Progress
+    task: Task, model: CheckpointModel, store: Store, progress: Progress, stop: Stop
 ) -> Iterator[Response]:
     keys = [_response_key(sample, task, model.fingerprint) for sample in task.samples]
     found = store.get("response", keys, Response)
@@ -89,6 +106,8 @@ def _ask_model(
     if len(found) == len(set(keys)):
         return
     for batch in _fixed_batches(task, model):
+        if stop.closed:
+            return
         missing = [i for i in batch if keys[i] not in found]
         if missing:
             fresh = _ask_batch([task.samples[i] for i in missing], task, model)
@@ -154,7 +173,7 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
 
 
 def _ask_endpoint(
-    task: Task, model: EndpointModel, store: Store, progress: Progress
+    task: Task, model: EndpointModel, store: Store, progress: Progress, stop: Stop
 ) -> Iterator[Response]:
     """Answers as they come; one that failed is not stored, so that the next run asks again."""
     endpoint = Endpoint(_with_decoding(model.spec, task.generation), budget=model.budget)
@@ -165,7 +184,8 @@ def _ask_endpoint(
         if key in found:
             yield _named(found[key], sample, model)
     done = len(found)
-    asks = (Ask(_prompt(task.samples[i], task)) for i in missing)
+    wanted = takewhile(lambda _: not stop.closed, missing)
+    asks = (Ask(_prompt(task.samples[i], task)) for i in wanted)
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from harness.board import Board
+from harness.board import Board, BoardClosedError
 from harness.endpoint import Budget
 from harness.plan import Request, judge_name
 from harness.progress import Progress, Stage
@@ -93,18 +93,23 @@ def collect_outcomes(
     known: set[str] = set()  # keys that are answered or asked
     found: dict[str, Outcome] = {}
 
+    closed: list[BoardClosedError] = []
+
     def unanswered() -> Iterator[JudgeRequest]:
-        for request in requests:
-            key = outcome_key(request, card)
-            keyed.append((key, request))
-            if key in known:
-                continue
-            known.add(key)
-            stored = store.get("outcome", [key], Outcome)
-            found.update(stored)
-            if not stored:
-                waiting.append(key)
-                yield request
+        try:
+            for request in requests:
+                key = outcome_key(request, card)
+                keyed.append((key, request))
+                if key in known:
+                    continue
+                known.add(key)
+                stored = store.get("outcome", [key], Outcome)
+                found.update(stored)
+                if not stored:
+                    waiting.append(key)
+                    yield request
+        except BoardClosedError as error:  # raised once the judge has answered what it was asked
+            closed.append(error)
 
     fresh = FreshOutcomes(store)
     try:
@@ -115,6 +120,8 @@ def collect_outcomes(
             progress.advance(stage.name, len(found), stage.total)
     finally:  # what has been said is kept, also when the judge stops half-way
         fresh.commit()
+    if closed:
+        raise closed[0]
     return [(request, found[key]) for key, request in keyed]
 
 

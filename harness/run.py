@@ -82,8 +82,9 @@ def measure_task(
     }
     with board.closed_on_error(early.values()):
         for prepared in models.values():
-            for response in generate_responses(task, prepared.model, store, progress):
+            for response in generate_responses(task, prepared.model, store, progress, board):
                 board.post(response)
+            board.check()
         judgements = {m: early[m].result() if m in early else judge(m) for m in task.metrics}
     responses = board.all_responses()
     columns = [

@@ -77,8 +77,9 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the file and free the lock."""
-        self._connection.close()
+        """Close the file and free the lock; a thread that is writing may finish its commit."""
+        with self._turn:
+            self._connection.close()
         self._lock.release()
 
     def get(self, kind: Kind, keys: Iterable[str], record: type[RecordT]) -> dict[str, RecordT]:

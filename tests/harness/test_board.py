@@ -36,15 +36,16 @@ def test_one_response_is_waited_for() -> None:
     assert reader.result() == "b"
 
 
-def test_a_failing_judge_stops_the_next_answer() -> None:
+def test_a_failing_judge_closes_the_board_and_its_failure_is_raised() -> None:
     board = Board(["a"], 2)
 
     def fail() -> None:
         raise OSError("judge down")
 
     BoardThread(board, fail).join()
+    assert board.closed
     with pytest.raises(OSError, match="judge down"):
-        board.post(response("a", 0))
+        board.check()
 
 
 def test_a_failure_of_the_main_thread_ends_the_readers() -> None:
