@@ -1,12 +1,12 @@
 """Judgements: every answer on every metric, asked only where the store has none."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from harness.board import Board, BoardClosedError
 from harness.endpoint import Budget
+from harness.fresh import FreshOutcomes, is_final
 from harness.plan import Request, judge_name
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash
@@ -29,11 +29,8 @@ from harness.types import (
 )
 from judges.make import make_judge, rouge_judge
 from judges.protocol import Judge
-from judges.verdicts import PASSING, kind_of
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
-COMMIT_EVERY = 64
-COMMIT_AFTER_S = 0.01  # little is lost by a kill, and fast judges still share a commit
 
 
 def judges_of(
@@ -127,33 +124,6 @@ def collect_outcomes(
 
 def _requests_per_item(metric: Metric, n_models: int) -> int:
     return len(ORDERS) * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
-
-
-def is_final(outcome: Outcome) -> bool:
-    """Whether asking again would be paying twice; a reply that never came was not paid for."""
-    return outcome.reason is None or kind_of(outcome.reason) not in PASSING
-
-
-class FreshOutcomes:
-    """Outcomes on their way into the store, a few to a commit."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._waiting: dict[str, Outcome] = {}
-        self._committed = time.monotonic()
-
-    def add(self, key: str, outcome: Outcome) -> None:
-        """Take one more; commit when there are many, or when the last commit is a moment ago."""
-        self._waiting[key] = outcome
-        overdue = time.monotonic() - self._committed > COMMIT_AFTER_S
-        if overdue or len(self._waiting) >= COMMIT_EVERY:
-            self.commit()
-
-    def commit(self) -> None:
-        """Put what is waiting into the store."""
-        self._store.put("outcome", self._waiting)
-        self._waiting = {}
-        self._committed = time.monotonic()
 
 
 def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest]:

@@ -111,7 +111,9 @@ class JudgeCard(Record):
     """Who judged: shown at the head of every report. `fingerprint` decides what is judged anew.
 
     A `replayed` judge reads verdicts from a file, which stays their only home. A `remote` one
-    works elsewhere, so that asking it takes no time from answering.
+    works elsewhere, so that asking it takes no time from answering. `model` is the language model
+    that judges, if one does; `evidence` is what was measured of the judge itself. A jury has
+    `members`, and nothing else speaks for it.
     """
 
     name: str
@@ -120,6 +122,9 @@ class JudgeCard(Record):
     replayed: bool = False
     remote: bool = False
     prices: Prices | None = None
+    model: str | None = None
+    evidence: str = ""
+    members: tuple["JudgeCard", ...] = ()
 
 
 class Exchange(Record):
@@ -418,6 +423,68 @@ class LengthEffect(Record):
     share_shorter: float
 
 
+class JudgeTally(Record):
+    """What became of everything that one judge was asked on one metric about one model.
+
+    `reasons` counts what is unscored, by kind; `abstained` are those where the judge itself said
+    that it cannot tell. `asked_again` are the verdicts that were unreadable at first. For pairs
+    `model` is the candidate.
+    """
+
+    metric: str
+    judge: str
+    model: str
+    asked: int
+    scored: int
+    abstained: int
+    asked_again: int
+    reasons: dict[str, int]
+
+
+class JudgeAgreement(Record):
+    """How far the members of a jury gave the same items the same verdicts.
+
+    `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
+    is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
+    for scores, nominal for labels), `ac1` Gwet's, `kappa` Cohen's with quadratic weights, for two
+    judges only. None means not estimable.
+    """
+
+    column: str
+    judges: tuple[str, ...]
+    n: int
+    percent: Interval | None
+    alpha: Interval | None
+    ac1: Interval | None
+    kappa: Interval | None
+
+
+class JudgeOpinion(Record):
+    """What one member of a jury finds by itself: its own comparison on one column."""
+
+    column: str
+    judge: str
+    baseline: str
+    candidate: str
+    n: int
+    difference: Interval
+
+
+class Repeatability(Record):
+    """How far one judge, asked the same `repeats` times, repeats itself on one column.
+
+    `n` are the answers (or ordered pairs) judged every time. `icc` is ICC(1,1), the share of the
+    variance that is not the judge's own noise; `flip_rate` how often two of its verdicts differ.
+    """
+
+    column: str
+    judge: str
+    repeats: int
+    n: int
+    icc: Interval | None
+    flip_rate: Interval
+
+
 class SpendLine(Record):
     """What asking one endpoint took, over all verdicts and answers this result rests on.
 
@@ -485,6 +552,10 @@ class RunResult(Record):
     examples: tuple[Example, ...]
     checkpoints: tuple[CheckpointCard, ...]
     length_effects: tuple[LengthEffect, ...] = ()
+    tallies: tuple[JudgeTally, ...] = ()
+    agreements: tuple[JudgeAgreement, ...] = ()
+    opinions: tuple[JudgeOpinion, ...] = ()
+    repeatability: tuple[Repeatability, ...] = ()
     spend: tuple[SpendLine, ...] = ()
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]
