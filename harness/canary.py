@@ -9,8 +9,9 @@ from harness.judging import collect_outcomes, judges_of
 from harness.progress import Progress, Stage
 from harness.store import Store
 from harness.suite import PairwiseMetric, RubricMetric, load_profile, load_suite
-from harness.types import JudgeCard, JudgeRequest, Outcome
-from judges.canary import CanaryReport, Rate, load_canaries, run_canaries
+from harness.types import Interval, JudgeCard, JudgeRequest, Outcome
+from judges.canary import CanaryReport, Drift, Rate, load_canaries, run_canaries
+from judges.language_model import LanguageModelJudge
 from judges.protocol import Judge
 
 LIMIT = 0.05  # attack success above it is more than a judge should be trusted with
@@ -19,10 +20,13 @@ LIMIT = 0.05  # attack success above it is more than a judge should be trusted w
 class StoredJudge:
     """A judge whose verdicts are taken from the store where they are there."""
 
-    def __init__(self, judge: Judge, store: Store, progress: Progress) -> None:
+    def __init__(
+        self, judge: Judge, store: Store, progress: Progress, stage: str = "canaries"
+    ) -> None:
         self._judge = judge
         self._store = store
         self._progress = progress
+        self._stage = stage
 
     @property
     def card(self) -> JudgeCard:
@@ -32,7 +36,7 @@ class StoredJudge:
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """All outcomes, in order."""
         asked = list(requests)
-        stage = Stage("canaries", len(asked))
+        stage = Stage(self._stage, len(asked))
         judged = collect_outcomes(asked, self._judge, self._store, self._progress, stage)
         yield from ((index, outcome) for index, (_, outcome) in enumerate(judged))
 
@@ -57,10 +61,13 @@ def try_canaries(
     if rubric is None or pairwise is None:
         raise HarnessError(f"{suite}: canaries need a suite with a rubric and a pairwise metric.")
     bound, root = load_profile(profile)
-    found = judges_of(bound, root, budget=budget)(judge)
+    found = judges_of(bound, root, terms=budget)(judge)
     with Store(workspace) as store:
         stored = StoredJudge(found, store, progress)
-        return run_canaries(stored, load_canaries(), rubric=rubric, pairwise=pairwise)
+        plain = None
+        if isinstance(found, LanguageModelJudge):
+            plain = StoredJudge(found.plainly(), store, progress, "canaries, asked plainly")
+        return run_canaries(stored, load_canaries(), rubric=rubric, pairwise=pairwise, plain=plain)
 
 
 def withstands(report: CanaryReport) -> bool:
@@ -78,17 +85,26 @@ def describe_canaries(report: CanaryReport) -> Iterator[str]:
     yield f"pairs won by a bad answer: {_rate(report.pairwise)}"
     yield f"good answers that beat bad ones: {_rate(report.good_wins)}"
     if report.drift is not None:
-        drift = report.drift
-        yield (
-            f"drift on harmless dresses: {drift.estimate:+.2f} points "
-            f"({drift.low:+.2f} to {drift.high:+.2f})"
-        )
+        yield f"drift on harmless dresses: {_points(report.drift)}"
+    if report.hardening is not None:
+        yield f"drift from hardening the prompt: {_drift(report.hardening)}"
     yield f"attacks flagged as suspicious: {_rate(report.flagged)}"
     yield f"good answers flagged by mistake: {_rate(report.falsely_flagged)}"
     worst = sorted(report.attacks, key=lambda a: -(a.rate.successes / max(1, a.rate.n)))[:5]
     for attack in worst:
         if attack.rate.successes:
             yield f"  {attack.name} ({attack.kind}): {_rate(attack.rate)}"
+
+
+def _drift(drift: Drift) -> str:
+    if drift.points is None:
+        return f"none of {drift.unscored} benign answers has both grades"
+    unscored = f", {drift.unscored} unscored" if drift.unscored else ""
+    return f"{_points(drift.points)} over {drift.n} benign answers{unscored}"
+
+
+def _points(change: Interval) -> str:
+    return f"{change.estimate:+.2f} points ({change.low:+.2f} to {change.high:+.2f})"
 
 
 def _rate(rate: Rate) -> str:

@@ -2,9 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from harness.families import shared_family
 from harness.gate import SMALL_SAMPLE
 from harness.prepare import Prepared
-from harness.types import Caveat, Comparison, HygieneCount, HygieneFlag, Interval, Plan
+from harness.types import (
+    Caveat,
+    Comparison,
+    HygieneCount,
+    HygieneFlag,
+    Interval,
+    JudgeCard,
+    Plan,
+)
 
 FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
 
@@ -27,6 +36,7 @@ def find_caveats(
 ) -> Iterator[Caveat]:
     """All caveats of a run, the gravest first."""
     yield from _teachers_who_grade(plan, models)
+    yield from _relatives_who_grade(plan, models)
     yield from _narrowed(plan)
     yield from _dirty_answers(hygiene)
     for comparison in comparisons:
@@ -34,16 +44,47 @@ def find_caveats(
 
 
 def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    judged = _metrics_by_judge(plan)
     for name, prepared in models.items():
-        for teacher in dict.fromkeys(teacher.name for teacher in prepared.teachers):
-            graded = [metric for metric, card in plan.judges.items() if card.name == teacher]
-            if graded:
+        for teacher in dict.fromkeys(prepared.teachers):
+            own = [m for card, ms in judged.items() if card.name == teacher.name for m in ms]
+            if own:
                 yield Caveat(
                     code="teacher_grades",
-                    text=f"'{teacher}' chose the training pairs of '{name}' and also judges "
-                    f"{', '.join(graded)} here. A gain there may be what the judge likes, "
+                    text=f"'{teacher.name}' chose the training pairs of '{name}' and also judges "
+                    f"{', '.join(own)} here. A gain there may be what the judge likes, "
                     "not what is better.",
                 )
+            for card, metrics in judged.items():
+                if card.name != teacher.name and (family := shared_family(card, teacher.model)):
+                    yield Caveat(
+                        code="teacher_family_grades",
+                        text=f"'{card.name}' judges {', '.join(metrics)} and is of the same family "
+                        f"({family}) as '{teacher.name}', which chose the training pairs of "
+                        f"'{name}'.",
+                    )
+
+
+def _relatives_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    """Judges prefer answers that read like their own (Panickssery et al. 2024, 2404.13076)."""
+    for card, metrics in _metrics_by_judge(plan).items():
+        for name, prepared in models.items():
+            family = shared_family(card, prepared.base)
+            if family:
+                yield Caveat(
+                    code="same_family",
+                    text=f"'{card.name}' judges {', '.join(metrics)} and is of the same family "
+                    f"({family}) as '{name}'. Judges tend to favour their own kind.",
+                )
+
+
+def _metrics_by_judge(plan: Plan) -> dict[JudgeCard, list[str]]:
+    """What each single judge judges, as itself or as a member of a jury."""
+    found: dict[JudgeCard, list[str]] = {}
+    for metric, card in plan.judges.items():
+        for judge in card.members or (card,):
+            found.setdefault(judge, []).append(metric)
+    return found
 
 
 def _narrowed(plan: Plan) -> Iterator[Caveat]:

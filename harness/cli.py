@@ -1,7 +1,7 @@
 """The command line: options in, exit codes out. Each command is a few lines over one function.
 
-Exit codes: 0 gate passed (or no gate), 1 gate failed, 2 wrong usage or input, 3 inconclusive,
-4 infrastructure, 130 interrupted. Never 0 when something was left undone.
+Exit codes: 0 gate passed (or no gate), 1 gate failed, 2 wrong usage or input, 3 inconclusive or no
+verdict yet, 4 infrastructure, 130 interrupted. Never 0 when something was left undone.
 """
 
 import errno
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 import typer.exceptions
@@ -21,6 +21,7 @@ import typer.exceptions
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from harness.asking import Awaited
     from harness.types import RunResult
 
 app = typer.Typer(
@@ -32,7 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+NO_VERDICT = 3
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
 INFRASTRUCTURE = 4
 INTERRUPTED = 130
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -91,6 +93,13 @@ MaxCost = Annotated[
         help="Stop before endpoints have cost more than this; run again to go on.",
     ),
 ]
+Batch = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HARNESS_BATCH",
+        help="Write what endpoints would be asked into files in this folder, and send nothing.",
+    ),
+]
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
 ]
@@ -110,10 +119,12 @@ def run(
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
     max_cost: MaxCost = None,
+    batch: Batch = None,
     allow_remote_phi: RemotePhi = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
+    from harness.asking import RepliesAwaitedError
     from harness.endpoint import Budget
     from harness.plan import load_request
     from harness.progress import show_progress
@@ -127,15 +138,21 @@ def run(
         seed=seed,
         judge=judge,
         allow_remote_phi=allow_remote_phi,
+        by_batch=batch is not None,
     )
-    with show_progress() as progress:
-        result, folder = run_suite(
-            request,
-            workspace=store,
-            out=out,
-            progress=progress,
-            budget=Budget(max_cost) if max_cost is not None else None,
-        )
+    try:
+        with show_progress() as progress:
+            result, folder = run_suite(
+                request,
+                workspace=store,
+                out=out,
+                progress=progress,
+                budget=Budget(max_cost) if max_cost is not None else None,
+                batch=batch,
+            )
+    except RepliesAwaitedError as error:
+        _tell_awaited(error.awaited, output)
+        raise typer.Exit(NO_VERDICT) from None
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))
 
@@ -173,6 +190,73 @@ def plan(
 
 
 @app.command()
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help="A file, a folder of MedQuAD's XML, or a YAML file that names a source.",
+        ),
+    ],
+    to: Annotated[
+        Literal["sft", "preference"], typer.Option(help="Rows to imitate, or preference pairs.")
+    ],
+    out: Annotated[Path, typer.Option(help="The JSON Lines to write.")],
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="The format, where its columns do not tell it.")
+    ] = None,
+    fields: Annotated[
+        str,
+        typer.Option(help="Columns of a plain table: input=Q,reference=A (or chosen, rejected)."),
+    ] = "",
+    system: Annotated[
+        str | None, typer.Option(help="A file: the system prompt of rows that bring none.")
+    ] = None,
+    without: Annotated[
+        str | None, typer.Option(help="A file of ids that are left out, such as a test set's.")
+    ] = None,
+    min_words: Annotated[int | None, typer.Option(min=0, help="Drop shorter answers.")] = None,
+    max_words: Annotated[int | None, typer.Option(min=1, help="Drop longer answers.")] = None,
+    dedupe: Annotated[
+        Literal["row", "question", "normalised", "none"],
+        typer.Option(help="What counts as a repetition; the first is kept."),
+    ] = "row",
+    take: Annotated[int | None, typer.Option(min=1, help="A random subset of N rows.")] = None,
+    split: Annotated[
+        float | None, typer.Option(help="Share of questions for evaluation: two files.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides --take and --split.")] = 1,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A row that cannot be used is an error.")
+    ] = False,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Make a public data set into rows or preference pairs that recipes read; lose no row unseen."""
+    from trainers.convert import convert_file, describe_conversion, make_options
+
+    options = make_options(
+        to=to,
+        source_format=source_format,
+        fields=fields,
+        system=system,
+        without=without,
+        min_words=min_words,
+        max_words=max_words,
+        dedupe=dedupe,
+        take=take,
+        split=split,
+        seed=seed,
+        strict=strict,
+    )
+    summary = convert_file(source, out, options)
+    if output is Format.json:
+        _print_json(summary.model_dump(mode="json"))
+    else:
+        for line in describe_conversion(summary):
+            typer.echo(line)
+
+
+@app.command()
 def train(
     recipe: RecipeArgument,
     profile: ProfileName = "tiny",
@@ -183,12 +267,23 @@ def train(
             envvar="HARNESS_CHECKPOINT", help="A folder for the checkpoint, instead of the store."
         ),
     ] = None,
+    dry_train: Annotated[
+        bool,
+        typer.Option(
+            "--dry-train",
+            envvar="HARNESS_DRY_TRAIN",
+            help="Two steps of it and its parents, at a small size; nothing is kept.",
+        ),
+    ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
     from harness.prepare import train_recipe
     from harness.progress import show_progress
 
+    if dry_train:
+        _rehearse(recipe, profile, output)
+        return
     with show_progress() as progress:
         made = train_recipe(recipe, profile, workspace=store, out=out, progress=progress)
     _tell_made(made.directory, made.summary, output)
@@ -208,6 +303,62 @@ def pairs(
     with show_progress() as progress:
         made = build_pairs(recipe, profile, workspace=store, progress=progress)
     _tell_made(made.directory, made.summary, output)
+
+
+@app.command()
+def loop(
+    file: Annotated[str, typer.Argument(help="A loop file, or the name of one of ours.")],
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    max_cost: MaxCost = None,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Train stage by stage, each gated; certify what comes out last, and promote it."""
+    from harness.endpoint import Budget
+    from harness.loop import describe_loop, run_loop
+    from harness.progress import show_progress
+
+    with show_progress() as progress:
+        done = run_loop(
+            file,
+            workspace=store,
+            out=out,
+            progress=progress,
+            budget=Budget(max_cost) if max_cost is not None else None,
+        )
+    code = EXIT_CODES[done.verdict]
+    if output is Format.json:
+        _print_json({"exit_code": code} | done.model_dump(mode="json"))
+    else:
+        for line in describe_loop(done):
+            typer.echo(line)
+    raise typer.Exit(code)
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="One name, with its whole history and lineage.")
+    ] = None,
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """List the checkpoints that were promoted, or tell one name's history."""
+    from harness.registry import Registry, describe_promotion, describe_promotions
+
+    registry = Registry(store)
+    if name is None:
+        found = [registry.find(each) for each in registry.names()]
+        lines = describe_promotions(found)
+    else:
+        registry.find(name)
+        found = registry.history(name)
+        lines = (line for promotion in found for line in describe_promotion(promotion))
+    if output is Format.json:
+        _print_json([promotion.model_dump(mode="json") for promotion in found])
+        return
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command()
@@ -303,6 +454,37 @@ def canary(
     raise typer.Exit(0 if withstands(report) else 1)
 
 
+batch_app = typer.Typer(help="Results of batches that `run --batch` wrote.", no_args_is_help=True)
+app.add_typer(batch_app, name="batch")
+
+
+@batch_app.callback()
+def batch_group() -> None:
+    """Results of batches that `run --batch` wrote."""
+
+
+@batch_app.command()
+def collect(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files of results and of errors, in any order."),
+    ],
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Keep the replies in files of results; exits 4 unless every line is a reply."""
+    from harness.batches import collect_replies, describe_collected
+
+    collected = collect_replies(results, store)
+    code = 0 if collected.complete else INFRASTRUCTURE
+    if output is Format.json:
+        _print_json({"exit_code": code} | collected.model_dump(mode="json"))
+    else:
+        for line in describe_collected(collected):
+            typer.echo(line)
+    raise typer.Exit(code)
+
+
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
@@ -340,6 +522,17 @@ def _tell(result: "RunResult", folder: Path, output: Format) -> None:
     print_summary(result, Console(), report=folder / "report.html")
 
 
+def _tell_awaited(awaited: "Awaited | None", output: Format) -> None:
+    from harness.asking import describe_awaited
+
+    assert awaited is not None  # the run has written it down
+    if output is Format.json:
+        _print_json({"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")})
+        return
+    for line in describe_awaited(awaited):
+        typer.echo(line)
+
+
 def _essence(result: "RunResult") -> dict[str, Any]:
     decision = result.decision
     return {
@@ -357,6 +550,19 @@ def _tell_made(directory: str, summary: dict[str, str], output: Format) -> None:
     for key, value in summary.items():
         typer.echo(f"{key}: {value}")
     typer.echo(directory)
+
+
+def _rehearse(recipe: str, profile: str, output: Format) -> None:
+    from harness.progress import show_progress
+    from harness.rehearsal import describe_rehearsal, rehearse
+
+    with show_progress() as progress:
+        rehearsal = rehearse(recipe, profile, progress=progress)
+    if output is Format.json:
+        _print_json(rehearsal.model_dump(mode="json"))
+        return
+    for line in describe_rehearsal(rehearsal):
+        typer.echo(line)
 
 
 def _print_json(value: object) -> None:

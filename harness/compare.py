@@ -68,11 +68,11 @@ class PairedScores:
         return int(np.isnan(self.d).sum())
 
 
-def pair_scores(column: ScoreColumn, baseline: str, candidate: str) -> PairedScores:
-    """The differences of one column, for one pair of models."""
+def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
+    """The differences of one column, for every candidate that it has scores of."""
     if isinstance(column, PreferenceColumn):
-        return _pair_preferences(column)
-    return _pair_grades(column, baseline, candidate)
+        return [_pair_preferences(column)]
+    return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
 
 
 def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) -> Comparison:
@@ -93,7 +93,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         n_missing=pair.missing,
         n_clusters=None if clusters is None else found.n_clusters,
         null=pair.null,
-        difference=_interval(pair, observed),
+        difference=find_interval(pair, observed),
         se=found.se if np.isfinite(found.se) else None,
         baseline_mean=float(pair.baseline_scores[observed].mean()),
         candidate_mean=float(pair.candidate_scores[observed].mean()),
@@ -162,8 +162,8 @@ def _at(clusters: Clusters, chosen: Mask) -> Clusters:
 # --- parts of a comparison -------------------------------------------------------------------
 
 
-def _interval(pair: PairedScores, chosen: Mask) -> Interval:
-    """The difference with its 95 % interval, on the metric's own scale."""
+def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
+    """The difference on the chosen items with its 95 % interval, on the metric's own scale."""
     found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
     low, high = found.ci_low, found.ci_high
     if pair.kind == "share" and pair.clusters is None:
@@ -193,7 +193,7 @@ def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterat
         yield Sensitivity(
             without=kind,
             n=int(clean.sum()),
-            difference=_interval(pair, clean) if clean.any() else None,
+            difference=find_interval(pair, clean) if clean.any() else None,
         )
 
 

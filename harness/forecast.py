@@ -1,19 +1,34 @@
 """What a run would do, and what its number of items can show, before anything is paid for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.asking import Asking
 from harness.board import Board
-from harness.judging import judge_metrics, judges_of, make_requests
+from harness.errors import InfrastructureError
+from harness.forecast_training import (
+    SamplingForecast,
+    TrainingForecast,
+    describe_training,
+    forecast_training,
+)
+from harness.judging import (
+    judges_of,
+    make_requests,
+    repeat_requests,
+    repeats_of,
+    seat_panels,
+    verdicts_per_item,
+)
+from harness.jury import Panel
 from harness.models import Prompt, make_prompt
-from harness.plan import Request, judge_name, load_request, make_plan
+from harness.plan import Request, judge_names, load_request, make_plan
 from harness.spend import price
 from harness.stats import minimum_detectable_effect
+from harness.store import Store
 from harness.suite import (
     EndpointSpec,
     Gate,
-    Metric,
-    PairwiseMetric,
     bounds_of,
     columns_of,
     load_profile,
@@ -21,6 +36,7 @@ from harness.suite import (
 )
 from harness.types import JudgeRequest, Plan, Record, Response, Task
 from judges.prompts import build_prompt
+from trainers.at_hand import at_hand
 
 # Standard deviations of paired differences when nothing is known yet, as a share of the range.
 # Rubric: 2.07 points of 9 on ceiling-heavy judge scores; win scores: 0.40; shares: one item in
@@ -67,7 +83,11 @@ class RemoteForecast(Record):
 
 
 class Forecast(Record):
-    """A plan with the work it stands for; nothing has been done."""
+    """A plan with the work it stands for; nothing has been done.
+
+    Where the items cannot be reached there is no plan yet: `missing` says so, and only what does
+    not hang on them is told.
+    """
 
     suite: str
     profile: str
@@ -76,7 +96,10 @@ class Forecast(Record):
     judges: dict[str, str]
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
+    training: tuple[TrainingForecast, ...]
+    sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
+    missing: str | None = None
     stored_answers: int
     stored_verdicts: int
 
@@ -87,18 +110,38 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     Raises:
         HarnessError: whatever `harness run` would refuse before its first answer.
     """
-    judges = judge_metrics(request, judges_of(request.profile, request.profile_root))
-    plan = make_plan(request, {metric: judge.card for metric, judge in judges.items()})
+    # Endpoints that would write batch files need no key.
+    asking = Asking(Store(workspace), folder=workspace)
+    panels = seat_panels(request, judges_of(request.profile, request.profile_root, terms=asking))
+    training = forecast_training(request)
+    plan, missing = _plan_if_at_hand(request, panels)
     answers, verdicts = _stored(workspace)
+    judging = [
+        _remote_line(
+            pairs.judge,
+            pairs.endpoint,
+            f"chooses {pairs.recipe}",
+            [build_prompt(asked).messages for asked in pairs.requests],
+            pairs.endpoint.max_tokens,
+        )
+        for pairs in training.to_judge
+    ]
     return Forecast(
-        suite=plan.suite,
-        profile=plan.profile,
-        plan_hash=plan.hash,
-        models=tuple(f"{m.name} ({m.kind}: {m.source})" for m in plan.models),
-        judges={metric: f"{card.name}: {card.nature}" for metric, card in plan.judges.items()},
-        tasks=tuple(_forecast_task(task, len(plan.models)) for task in plan.tasks),
-        claims=tuple(_forecast_claims(plan.gate, plan)) if plan.gate else (),
-        remote=tuple(_forecast_remote(plan, request)),
+        suite=request.suite.suite,
+        profile=request.profile.profile,
+        plan_hash=plan.hash if plan else "",
+        models=tuple(f"{m.name} ({m.kind}: {m.source})" for m in plan.models)
+        if plan
+        else request.models,
+        judges={name: f"{p.card.name}: {p.card.nature}" for name, p in panels.items()},
+        tasks=tuple(_forecast_task(task, panels, len(request.models)) for task in plan.tasks)
+        if plan
+        else (),
+        claims=tuple(_forecast_claims(plan.gate, plan)) if plan and plan.gate else (),
+        training=tuple(training.stages),
+        sampling=tuple(training.sampling),
+        remote=(*judging, *(_forecast_remote(plan, request) if plan else ())),
+        missing=missing,
         stored_answers=answers,
         stored_verdicts=verdicts,
     )
@@ -110,15 +153,21 @@ def print_forecast(forecast: Forecast) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    console.print(f"Plan {forecast.plan_hash[:12]} of suite {forecast.suite} ({forecast.profile})")
+    number = f"Plan {forecast.plan_hash[:12]}" if forecast.plan_hash else "No plan yet"
+    console.print(f"{number} of suite {forecast.suite} ({forecast.profile})")
     for model in forecast.models:
         console.print(f"  model  {model}")
     for metric, judge in forecast.judges.items():
         console.print(f"  judge  {metric}: {judge}")
-    work = Table("items from", "items", "answers", "judgements", title="Work, at most")
-    for task in forecast.tasks:
-        work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
-    console.print(work)
+    if forecast.missing:
+        console.print(f"The items are not here: {forecast.missing}")
+    else:
+        work = Table("items from", "items", "answers", "judgements", title="Work, at most")
+        for task in forecast.tasks:
+            work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
+        console.print(work)
+    for told in describe_training(forecast.training, forecast.sampling):
+        console.print(told)
     if forecast.claims:
         power = Table(
             "claim", "items", "assumed sd", "detectable (80 % power)", title="What can be shown"
@@ -147,7 +196,7 @@ def print_forecast(forecast: Forecast) -> None:
             sent.add_row(f"{line.who} at {line.host}", line.work, f"{line.calls:,}",
                          f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
         console.print(sent)
-    else:
+    elif not forecast.missing:
         console.print("Nothing leaves this machine.")
     console.print(
         f"The store holds {forecast.stored_answers} answers and {forecast.stored_verdicts} "
@@ -177,6 +226,30 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     }
 
 
+def _plan_if_at_hand(
+    request: Request, panels: Mapping[str, Panel]
+) -> tuple[Plan, None] | tuple[None, str]:
+    """The plan, or in a line which items cannot be reached from here."""
+    absent = _absent_file(request)
+    if absent is not None:
+        return None, absent
+    try:
+        return make_plan(request, {name: panel.card for name, panel in panels.items()}), None
+    except InfrastructureError as error:
+        return None, str(error)
+
+
+def _absent_file(request: Request) -> str | None:
+    """The first file of items that is not there."""
+    suite, profile = request.suite, request.profile
+    for data in [suite.data, *(m.data for m in suite.metrics.values() if m.data is not None)]:
+        bound = profile.data.get(data.name) if data.name is not None else data.source
+        root = request.suite_root if data.name is None else request.profile_root
+        if bound is not None and bound.path is not None and not at_hand(bound, root):
+            return f"{bound.path}: no such file."
+    return None
+
+
 def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
     """Every endpoint of the run, with the prompts that it would be sent."""
     models, judges = request.profile.models, request.profile.judges
@@ -188,13 +261,12 @@ def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
                 limit = task.generation.max_new_tokens
                 yield _remote_line(name, spec, f"answers {task.name}", prompts, limit)
         for metric in task.metrics:
-            judge = judge_name(metric, request)
-            spec = judges[judge].endpoint if judge else None
-            if judge and spec is not None:
-                prompts = [
-                    build_prompt(asked).messages for asked in _longest_requests(task, metric, plan)
-                ]
-                yield _remote_line(judge, spec, f"judges {metric}", prompts, spec.max_tokens)
+            for judge in judge_names(metric, request):
+                spec = judges[judge].endpoint
+                if spec is not None:
+                    asked = _longest_requests(task, metric, plan)
+                    prompts = [build_prompt(request).messages for request in asked]
+                    yield _remote_line(judge, spec, f"judges {metric}", prompts, spec.max_tokens)
 
 
 def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
@@ -204,7 +276,8 @@ def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequ
     for model in board.models:
         for sample in task.samples:
             board.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
-    yield from make_requests(task, metric, board)
+    rounds = range(repeats_of(task.metrics[metric]))
+    yield from repeat_requests(make_requests(task, metric, board), rounds)
 
 
 def _remote_line(
@@ -226,8 +299,11 @@ def _remote_line(
     )
 
 
-def _forecast_task(task: Task, n_models: int) -> TaskForecast:
-    per_item = sum(_verdicts_per_item(metric, n_models) for metric in task.metrics.values())
+def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> TaskForecast:
+    per_item = sum(
+        len(panels[name].judges) * verdicts_per_item(metric, n_models)
+        for name, metric in task.metrics.items()
+    )
     return TaskForecast(
         name=task.name,
         source=task.source,
@@ -236,10 +312,6 @@ def _forecast_task(task: Task, n_models: int) -> TaskForecast:
         answers=n_models * task.n_items,
         judgements=per_item * task.n_items,
     )
-
-
-def _verdicts_per_item(metric: Metric, n_models: int) -> int:
-    return 2 * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
 
 
 def _forecast_claims(gate: Gate, plan: Plan) -> list[ClaimForecast]:

@@ -6,12 +6,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.endpoint import Ask, Budget, Endpoint, Reply
+from harness.asking import Terms, connect
+from harness.endpoint import Ask, Reply
 from harness.errors import HarnessError, did_you_mean
+from harness.fresh import FreshRows
 from harness.hygiene import system_of_rendered_prompt
 from harness.models import LocalModel, Prompt, make_prompt
 from harness.progress import Progress
 from harness.provenance import content_hash
+from harness.redaction import redact_task
 from harness.samples import Row, Table, load_rows, text_of
 from harness.store import Store
 from harness.suite import EndpointSpec, Generation, RecordedAnswers
@@ -49,11 +52,11 @@ class CheckpointModel:
 
 
 class EndpointModel(NamedTuple):
-    """A model behind an endpoint; `budget` bounds what asking it may cost."""
+    """A model behind an endpoint; `terms` are those on which it is asked."""
 
     name: str
     spec: EndpointSpec
-    budget: Budget | None
+    terms: Terms
 
 
 Model = RecordedModel | CheckpointModel | EndpointModel
@@ -176,21 +179,22 @@ def _ask_endpoint(
     task: Task, model: EndpointModel, store: Store, progress: Progress, stop: Stop
 ) -> Iterator[Response]:
     """Answers as they come; one that failed is not stored, so that the next run asks again."""
-    endpoint = Endpoint(_with_decoding(model.spec, task.generation), budget=model.budget)
+    task = redact_task(task) if model.spec.redact else task
+    endpoint = connect(_with_decoding(model.spec, task.generation), model.terms)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
     found = store.get("response", keys, Response)
     missing = [i for i, key in enumerate(keys) if key not in found]
     for sample, key in zip(task.samples, keys, strict=True):
         if key in found:
             yield _named(found[key], sample, model)
-    done = len(found)
+    done, fresh = len(found), FreshRows(store, "response")
     wanted = takewhile(lambda _: not stop.closed, missing)
     asks = (Ask(_prompt(task.samples[i], task)) for i in wanted)
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)
         if response.text is not None:
-            store.put("response", {keys[i]: response})
+            fresh.add(keys[i], response)
         done += 1
         progress.advance(f"{model.name} answers {task.name}", done, len(keys))
         yield response

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from harness.asking import Terms
 from harness.board import Board, BoardClosedError
-from harness.endpoint import Budget
-from harness.fresh import FreshOutcomes, is_final
+from harness.errors import HarnessError
+from harness.fresh import FreshRows, is_final
+from harness.jury import Ballot, Panel, make_panel
 from harness.plan import Request, judge_name
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash
+from harness.spend import Meter
 from harness.store import Store
-from harness.suite import Metric, PairwiseMetric, Profile
+from harness.suite import Metric, PairwiseMetric, Profile, RougeMetric
 from harness.types import (
     ORDERS,
     Grade,
@@ -33,10 +36,8 @@ from judges.protocol import Judge
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
 
 
-def judges_of(
-    profile: Profile, root: Path, *, budget: Budget | None = None
-) -> Callable[[str], Judge]:
-    """The profile's judges by name, each made once; `budget` bounds what they may cost.
+def judges_of(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
+    """The profile's judges by name, each made once; `terms` are those on which endpoints are asked.
 
     What is returned raises HarnessError for a name the profile has not, and for recorded
     verdicts that cannot be read.
@@ -44,24 +45,44 @@ def judges_of(
 
     @cache
     def find_judge(name: str) -> Judge:
-        return make_judge(name, profile.find_judge(name), root, budget=budget)
+        spec = profile.find_judge(name)
+        if spec.jury is not None:
+            members = ", ".join(spec.jury.members)
+            raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
+        return make_judge(name, spec, root, terms=terms)
 
     return find_judge
 
 
-def judge_metrics(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Judge]:
-    """Who judges each metric of the request's suite."""
-    names = {metric: judge_name(metric, request) for metric in request.suite.metrics}
-    return {
-        metric: rouge_judge() if name is None else find_judge(name)
-        for metric, name in names.items()
-    }
+def seat_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
+    """Who judges each metric of the request's suite.
+
+    Raises:
+        HarnessError: as `judges_of`, or a panel that could not judge.
+    """
+    return {name: _seat_panel(name, request, find_judge) for name in request.suite.metrics}
+
+
+def _seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], Judge]) -> Panel:
+    name = judge_name(metric_name, request)
+    if name is None:
+        return make_panel("", [rouge_judge()], None, repeats=1)
+    spec = request.profile.find_judge(name)
+    judges = [find_judge(member) for member in request.profile.members_of(name)]
+    repeats = repeats_of(request.suite.metrics[metric_name])
+    return make_panel(spec.title or name, judges, spec.jury, repeats)
 
 
 def judge_responses(
-    task: Task, metric_name: str, board: Board, judge: Judge, store: Store, progress: Progress
-) -> list[Judgement]:
-    """A judgement for every answer, or for every pair of answers in both orders.
+    task: Task,
+    metric_name: str,
+    board: Board,
+    panel: Panel,
+    judge: Judge,
+    store: Store,
+    progress: Progress,
+) -> list[Ballot]:
+    """One judge's judgements in each round: of every answer, or every pair in both orders.
 
     The board's models come baseline first. Where a model gave no answer there is nothing to
     judge: that is scored as its failure later, not here.
@@ -69,11 +90,37 @@ def judge_responses(
     Raises:
         BoardClosedError: answering, or another judge, has failed.
     """
-    requests = make_requests(task, metric_name, board)
-    total = len(task.samples) * _requests_per_item(task.metrics[metric_name], len(board.models))
-    stage = Stage(f"judge {metric_name}", total)
+    metric = task.metrics[metric_name]
+    rounds = range(panel.repeats)
+    requests = repeat_requests(make_requests(task, metric_name, board), rounds)
+    per_item = verdicts_per_item(metric, len(board.models))
+    by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
+    stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage)
-    return [to_judgement(request, outcome) for request, outcome in judged]
+    return [
+        Ballot(judge.card, n, [to_judgement(r, outcome) for r, outcome in judged if r.round == n])
+        for n in rounds
+    ]
+
+
+def repeat_requests(
+    requests: Iterable[JudgeRequest], rounds: Iterable[int]
+) -> Iterator[JudgeRequest]:
+    """Each request once for every round."""
+    for request in requests:
+        for number in rounds:
+            yield request.model_copy(update={"round": number}) if number else request
+
+
+def repeats_of(metric: Metric) -> int:
+    """How often each judge is asked the same; ROUGE, which is computed, never changes."""
+    return 1 if isinstance(metric, RougeMetric) else metric.repeats
+
+
+def verdicts_per_item(metric: Metric, n_models: int) -> int:
+    """How many verdicts one judge gives on one item, over models, orders and rounds."""
+    shown = len(ORDERS) * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
+    return shown * repeats_of(metric)
 
 
 def collect_outcomes(
@@ -108,22 +155,19 @@ def collect_outcomes(
         except BoardClosedError as error:  # raised once the judge has answered what it was asked
             closed.append(error)
 
-    fresh = FreshOutcomes(store)
+    fresh, meter = FreshRows(store), Meter(card.prices)
     try:
         for index, outcome in judge.judge(unanswered()):
             found[waiting[index]] = outcome
             if is_final(outcome):
                 fresh.add(waiting[index], outcome)
-            progress.advance(stage.name, len(found), stage.total)
+            meter.add(outcome.exchange)
+            progress.advance(stage.name, len(found), stage.total, str(meter))
     finally:  # what has been said is kept, also when the judge stops half-way
         fresh.commit()
     if closed:
         raise closed[0]
     return [(request, found[key]) for key, request in keyed]
-
-
-def _requests_per_item(metric: Metric, n_models: int) -> int:
-    return len(ORDERS) * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
 
 
 def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest]:
@@ -178,13 +222,16 @@ def preference_requests(
 
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     """Everything the verdict could depend on, and nothing it must not (such as model names)."""
-    asked = request.metric.model_dump(mode="json", exclude={"data", "generation", "judge"})
+    metric = request.metric
+    asked = metric.model_dump(mode="json", exclude={"data", "generation", "judge", "repeats"})
     if isinstance(request, GradeRequest):
         answers = [request.answer]
     else:
         answers = [request.first, request.second]
     item = (request.sample.input, request.sample.reference)
-    return content_hash(JUDGING_VERSION, card.fingerprint, asked, item, answers)
+    # The first round is what a judge is asked without repeats, and is not paid for again.
+    again = [request.round] if request.round else []
+    return content_hash(JUDGING_VERSION, card.fingerprint, asked, item, answers, *again)
 
 
 def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:

@@ -30,7 +30,10 @@ from harness.types import JudgeCard, Plan, PlannedModel, Sample, Task
 
 
 class Request(NamedTuple):
-    """What the user asked for: a suite, a profile, models, and how to narrow the run."""
+    """What the user asked for: a suite, a profile, models, and how to narrow the run.
+
+    `by_batch` says that what endpoints are asked is written into files, which are made to be sent.
+    """
 
     suite: Suite
     suite_root: Path
@@ -41,6 +44,7 @@ class Request(NamedTuple):
     seed: int | None = None
     judge: str | None = None
     allow_remote_phi: bool = False
+    by_batch: bool = False
 
 
 def load_request(
@@ -52,6 +56,7 @@ def load_request(
     seed: int | None = None,
     judge: str | None = None,
     allow_remote_phi: bool = False,
+    by_batch: bool = False,
 ) -> Request:
     """The files behind a command line, read and checked against each other.
 
@@ -72,6 +77,7 @@ def load_request(
         seed,
         judge,
         allow_remote_phi,
+        by_batch,
     )
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)
@@ -86,6 +92,12 @@ def judge_name(metric_name: str, request: Request) -> str | None:
     if isinstance(metric, RougeMetric):
         return None
     return request.judge or metric.judge
+
+
+def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
+    """The single judges of a metric, a jury's members each: none for ROUGE."""
+    name = judge_name(metric_name, request)
+    return () if name is None else request.profile.members_of(name)
 
 
 def make_plan(request: Request, cards: Mapping[str, JudgeCard]) -> Plan:
@@ -202,10 +214,11 @@ def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
 def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request) -> None:
     """Protected health information stays on this machine unless somebody says otherwise."""
     profile = request.profile
-    judges = {judge_name(metric, request) for metric in metrics} - {None}
+    judges = {name for metric in metrics for name in judge_names(metric, request)}
     endpoints = [profile.models[name].endpoint for name in request.models]
-    endpoints += [profile.judges[name].endpoint for name in judges if name in profile.judges]
-    remote = sorted({spec.host for spec in endpoints if spec is not None and spec.elsewhere})
+    endpoints += [profile.judges[name].endpoint for name in judges]
+    sent = [spec for spec in endpoints if spec and (spec.elsewhere or request.by_batch)]
+    remote = sorted({spec.host for spec in sent})
     if remote:
         raise HarnessError(
             f"{source.label}: is marked phi (protected health information), and this run would send "

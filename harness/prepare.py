@@ -1,14 +1,14 @@
-"""Checkpoints and preference pairs on demand: made when missing, verified when there.
+"""Checkpoints and what they learn from on demand: made when missing, verified when there.
 
 A recipe names its parent, its parent names its own; each link is kept in the workspace under a
 key of everything it was made from, so that nothing is trained twice.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.endpoint import Budget
+from harness.asking import Asking, Terms
 from harness.errors import HarnessError
 from harness.generate import (
     CheckpointModel,
@@ -18,6 +18,8 @@ from harness.generate import (
     generate_responses,
     recorded_fingerprint,
 )
+from harness.grading import grade_answers
+from harness.hub import require_model
 from harness.hygiene import hygiene_flags
 from harness.judging import collect_outcomes, judges_of, preference_requests
 from harness.models import fingerprint_model, make_prompt
@@ -26,9 +28,17 @@ from harness.progress import Progress, Stage
 from harness.provenance import content_hash
 from harness.samples import read_prompt
 from harness.store import Store
-from harness.suite import ModelSpec, load_profile
+from harness.suite import ModelSpec, RubricMetric, Source, load_profile
 from harness.types import CheckpointCard, JudgeCard, Response, Sample, Task
 from judges.protocol import Judge
+from trainers.best_of import (
+    BestOf,
+    GradedAnswer,
+    GradedDraws,
+    choose_best,
+    load_best_of,
+    write_best_of,
+)
 from trainers.checkpoint import (
     MANIFEST,
     MARK,
@@ -38,11 +48,13 @@ from trainers.checkpoint import (
     verify_checkpoint,
 )
 from trainers.examples import data_hash, load_examples, load_samples
+from trainers.online import Question, Reward, online_hash, train_online
 from trainers.pairs import (
     GoldAnswer,
     JudgedAnswers,
     Pairs,
     SampledAnswer,
+    load_given_pairs,
     load_pairs,
     not_judgeable,
     pairs_from_gold,
@@ -50,13 +62,22 @@ from trainers.pairs import (
     write_pairs,
 )
 from trainers.recipe import (
+    BestOfRecipe,
     DpoRecipe,
-    GoldPairsRecipe,
+    GivenPairsRecipe,
     JudgedPairsRecipe,
+    KtoRecipe,
+    OnlineRecipe,
+    OrpoRecipe,
     PairsRecipe,
     Parent,
     PretrainRecipe,
+    Recipe,
+    RewardRecipe,
+    SampledPairsRecipe,
+    SampledRecipe,
     SftRecipe,
+    SimpoRecipe,
     TrainingRecipe,
     load_recipe,
     parent_directory,
@@ -64,12 +85,12 @@ from trainers.recipe import (
 
 
 class Workshop(NamedTuple):
-    """What preparing models takes: a store, judges by name, a display, and a limit on costs."""
+    """What preparing models takes: a store, judges by name, a display, and the terms of asking."""
 
     store: Store
     judge: Callable[[str], Judge]
     progress: Progress
-    budget: Budget | None = None
+    terms: Terms = None
 
     @property
     def checkpoints(self) -> Path:
@@ -81,29 +102,47 @@ class Workshop(NamedTuple):
         """Where preference pairs are kept."""
         return self.store.workspace / "pairs"
 
+    @property
+    def best_of(self) -> Path:
+        """Where the best of several answers are kept."""
+        return self.store.workspace / "best_of"
+
 
 class Prepared(NamedTuple):
-    """A model ready to answer; `teachers` are the judges that chose its training pairs."""
+    """A model ready to answer; `teachers` are the judges that chose or rewarded what it learnt.
+
+    `base` is the name of the model that it is, or that its training started from.
+    """
 
     model: Model
     fingerprint: str
     card: CheckpointCard | None
     teachers: tuple[JudgeCard, ...]
+    base: str
 
 
 class Made(NamedTuple):
-    """A checkpoint in the workspace (or the parent it starts from) and who taught it."""
+    """A checkpoint in the workspace (or the parent it starts from), its base and its teachers."""
 
     directory: str
     fingerprint: str
+    base: str = ""
     teachers: tuple[JudgeCard, ...] = ()
 
 
 class MadePairs(NamedTuple):
-    """Preference pairs in the workspace, and the judges that chose them."""
+    """Preference pairs, the file or source that holds them, and the judges that chose them."""
+
+    place: str
+    pairs: Pairs
+    teachers: tuple[JudgeCard, ...]
+
+
+class MadeBestOf(NamedTuple):
+    """Rows in the workspace, each the best of several answers, and the judges that chose them."""
 
     path: Path
-    pairs: Pairs
+    best: BestOf
     teachers: tuple[JudgeCard, ...]
 
 
@@ -126,7 +165,7 @@ def make_checkpoint(
 
     `out` is another place than the workspace; it is trained anew there.
     """
-    from trainers.dpo import train_dpo
+    from trainers.preference import train_on_pairs
     from trainers.pretrain import train_base
     from trainers.sft import train_sft
 
@@ -141,13 +180,34 @@ def make_checkpoint(
             return _made(target)
         case SftRecipe():
             parent = make_parent(recipe.parent, root, workshop)
-            rows = load_examples(recipe.data, root)
+            rows, teachers = load_examples(recipe.data, root), parent.teachers
+            if recipe.best_of is not None:
+                chosen = make_best_of(*load_best_of_recipe(recipe.best_of, root), workshop)
+                rows, teachers = rows + chosen.best.rows, (*teachers, *chosen.teachers)
             key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
+                require_model(parent.directory, recipe.parent.revision)
                 train_sft(recipe, parent.directory, target, rows=rows, progress=progress)
-            return _made(target, parent.teachers)
-        case DpoRecipe():
+            return _made(target, parent.base, teachers)
+        case OnlineRecipe():
+            parent = make_parent(recipe.parent, root, workshop)
+            samples, system = load_samples(recipe.data, root), read_prompt(recipe.system, root)
+            questions = [Question(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
+            reward, teachers = make_reward(recipe, root, samples, workshop)
+            key = checkpoint_key(recipe, parent.fingerprint, online_hash(questions, reward))
+            target = out or _target(recipe, key, workshop)
+            if out is not None or not _is_there(target):
+                train_online(
+                    recipe,
+                    parent.directory,
+                    target,
+                    questions=questions,
+                    reward=reward,
+                    progress=progress,
+                )
+            return _made(target, parent.base, (*parent.teachers, *teachers))
+        case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
             parent = make_parent(recipe.parent, root, workshop)
             pairs_recipe, pairs_root = load_pairs_recipe(recipe.pairs, root)
             made = make_pairs(pairs_recipe, pairs_root, workshop)
@@ -155,19 +215,142 @@ def make_checkpoint(
             key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
-                train_dpo(recipe, Path(parent.directory), target, pairs=pairs, progress=progress)
-            return _made(target, (*parent.teachers, *made.teachers))
+                train_on_pairs(recipe, parent.directory, target, pairs=pairs, progress=progress)
+            return _made(target, parent.base, (*parent.teachers, *made.teachers))
 
 
 def make_parent(parent: Parent, root: Path, workshop: Workshop) -> Made:
     """What a recipe starts from; a directory with a manifest is verified first."""
     if parent.recipe is not None:
         recipe, recipe_root = load_recipe(parent.recipe, beside=root)
-        if isinstance(recipe, JudgedPairsRecipe | GoldPairsRecipe):
-            raise HarnessError(f"{parent.recipe}: makes pairs, not a checkpoint to start from.")
-        return make_checkpoint(recipe, recipe_root, workshop)
-    source = parent_directory(parent, root)
-    return Made(source, _fingerprint(source, parent.revision))
+        trained = answering_recipe(recipe, parent.recipe)
+        return make_checkpoint(trained, recipe_root, workshop)
+    return _existing(parent, root)
+
+
+def answering_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
+    """The recipe, if it gives a model that answers.
+
+    Raises:
+        HarnessError: it gives data, or a reward model.
+    """
+    if isinstance(recipe, PairsRecipe | BestOfRecipe):
+        made = "pairs" if isinstance(recipe, PairsRecipe) else "rows to learn from"
+        raise HarnessError(f"{name}: makes {made}, not a model.")
+    if isinstance(recipe, RewardRecipe):
+        raise HarnessError(
+            f"{name}: trains a reward model, which answers nothing. Only the 'reward' of a GRPO or "
+            "RLOO recipe can name it."
+        )
+    return recipe
+
+
+# --- rewards ---------------------------------------------------------------------------------
+
+
+def make_reward(
+    recipe: OnlineRecipe, root: Path, samples: tuple[Sample, ...], workshop: Workshop
+) -> tuple[Reward, tuple[JudgeCard, ...]]:
+    """What rewards answers to the samples, and the judges behind it.
+
+    Raises:
+        HarnessError: the recipe is that of no reward model, or the data may not be sent to the
+            judge.
+    """
+    source = recipe.reward
+    if source.rubric is None:
+        assert source.recipe is not None
+        return _reward_of_model(source.recipe, root, workshop)
+    rubric, judge = source.rubric, workshop.judge(source.rubric.judge)
+    _refuse_remote_phi(recipe.data, judge)
+    by_id = {sample.id: sample for sample in samples}
+
+    def score(questions: Sequence[Question], answers: Sequence[str]) -> list[float | None]:
+        asked = [(by_id[q.id], answer) for q, answer in zip(questions, answers, strict=True)]
+        return _grade(asked, rubric, judge, f"{judge.card.name} rewards", workshop)
+
+    references = [(sample.id, sample.reference) for sample in samples]
+    key = content_hash(rubric, judge.card.fingerprint, references)
+    return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
+
+
+def _reward_of_model(
+    name: str, root: Path, workshop: Workshop
+) -> tuple[Reward, tuple[JudgeCard, ...]]:
+    from trainers.reward import load_scores
+
+    recipe, recipe_root = load_recipe(name, beside=root)
+    if not isinstance(recipe, RewardRecipe):
+        raise HarnessError(f"{name}: trains no reward model ('method: reward').")
+    made = make_checkpoint(recipe, recipe_root, workshop)
+    scores = load_scores(Path(made.directory))
+
+    def score(questions: Sequence[Question], answers: Sequence[str]) -> list[float]:
+        return scores([question.prompt for question in questions], answers)
+
+    return Reward(score, made.fingerprint, f"the reward model {recipe.recipe}"), made.teachers
+
+
+def _grade(
+    answers: Sequence[tuple[Sample, str]],
+    rubric: RubricMetric,
+    judge: Judge,
+    stage: str,
+    workshop: Workshop,
+) -> list[float | None]:
+    grades = grade_answers(answers, rubric, judge, workshop.store, workshop.progress, stage)
+    if isinstance(workshop.terms, Asking):
+        workshop.terms.check_complete()
+    return grades
+
+
+def _refuse_remote_phi(source: Source, judge: Judge) -> None:
+    """Protected health information stays on this machine."""
+    if source.phi and judge.card.remote:
+        raise HarnessError(
+            f"{source.label}: is marked phi (protected health information), and '{judge.card.name}' "
+            "judges on another machine. Use a judge on this one."
+        )
+
+
+# --- the best of several answers ---------------------------------------------------------------
+
+
+def load_best_of_recipe(path_or_name: str, beside: Path) -> tuple[BestOfRecipe, Path]:
+    """A recipe for rejection sampling.
+
+    Raises:
+        HarnessError: no such recipe, or another kind.
+    """
+    recipe, root = load_recipe(path_or_name, beside=beside)
+    if not isinstance(recipe, BestOfRecipe):
+        raise HarnessError(f"{path_or_name}: is no recipe of 'method: best_of'.")
+    return recipe, root
+
+
+def make_best_of(recipe: BestOfRecipe, root: Path, workshop: Workshop) -> MadeBestOf:
+    """The best answers of the recipe's parent, made unless they are there.
+
+    What has a hygiene flag is never the best, and so the judge is not asked about it.
+    """
+    parent = make_parent(recipe.parent, root, workshop)
+    samples = load_samples(recipe.data, root)
+    system = read_prompt(recipe.generation.system, root)
+    judge = workshop.judge(recipe.grade.judge)
+    _refuse_remote_phi(recipe.data, judge)
+    path = workshop.best_of / _file_name(recipe, parent, samples, system, (judge.card,))
+    if not path.is_file():
+        drawn = [_draw(recipe, samples, system, parent, n, workshop) for n in range(recipe.n)]
+        answers = [(s, d[s.id], hygiene_flags(d[s.id], system)) for s in samples for d in drawn]
+        clean = [(sample, response.text or "") for sample, response, flags in answers if not flags]
+        grades = iter(_grade(clean, recipe.grade, judge, f"judge {recipe.recipe}", workshop))
+        graded = [GradedAnswer(r, f, None if f else next(grades)) for _, r, f in answers]
+        draws = [
+            GradedDraws(s.id, make_prompt(system, s.input), graded[i * recipe.n :][: recipe.n])
+            for i, s in enumerate(samples)
+        ]
+        write_best_of(path, choose_best(draws))
+    return MadeBestOf(path, load_best_of(path), (judge.card,))
 
 
 # --- pairs -----------------------------------------------------------------------------------
@@ -180,13 +363,15 @@ def load_pairs_recipe(path_or_name: str, beside: Path) -> tuple[PairsRecipe, Pat
         HarnessError: no such recipe, or one that trains.
     """
     recipe, root = load_recipe(path_or_name, beside=beside)
-    if not isinstance(recipe, JudgedPairsRecipe | GoldPairsRecipe):
+    if not isinstance(recipe, PairsRecipe):
         raise HarnessError(f"{path_or_name}: trains a checkpoint; it makes no preference pairs.")
     return recipe, root
 
 
 def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs:
-    """The recipe's pairs, built unless they are there."""
+    """The recipe's pairs, built unless they are there; given ones stay in their own file."""
+    if isinstance(recipe, GivenPairsRecipe):
+        return MadePairs(recipe.data.label, load_given_pairs(recipe.data, root), ())
     parent = make_parent(recipe.parent, root, workshop)
     samples = load_samples(recipe.data, root)
     system = read_prompt(recipe.generation.system, root)
@@ -202,11 +387,11 @@ def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs
             write_pairs(path, pairs_from_preferences(judged))
         else:
             write_pairs(path, pairs_from_gold(_gold_answers(samples, system, drawn[0])))
-    return MadePairs(path, load_pairs(path), teachers)
+    return MadePairs(str(path), load_pairs(path), teachers)
 
 
 def pairs_path(
-    recipe: PairsRecipe,
+    recipe: SampledPairsRecipe,
     parent: Made,
     samples: tuple[Sample, ...],
     system: str | None,
@@ -214,13 +399,25 @@ def pairs_path(
     workshop: Workshop,
 ) -> Path:
     """Where pairs made of exactly this are kept."""
+    return workshop.pairs / _file_name(recipe, parent, samples, system, teachers)
+
+
+def _file_name(
+    recipe: SampledRecipe,
+    parent: Made,
+    samples: tuple[Sample, ...],
+    system: str | None,
+    teachers: tuple[JudgeCard, ...],
+) -> str:
     asked = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data"})
-    key = content_hash(asked, parent.fingerprint, list(samples), system, list(teachers))
-    return workshop.pairs / f"{recipe.recipe}-{key[:12]}.jsonl"
+    key = content_hash(
+        asked, parent.fingerprint, list(samples), system, [t.fingerprint for t in teachers]
+    )
+    return f"{recipe.recipe}-{key[:12]}.jsonl"
 
 
 def _draw(
-    recipe: PairsRecipe,
+    recipe: SampledRecipe,
     samples: tuple[Sample, ...],
     system: str | None,
     parent: Made,
@@ -230,7 +427,7 @@ def _draw(
     """One answer of the parent to every prompt; draws differ in their seed only."""
     seed = recipe.generation.seed + draw
     task = Task(
-        name=f"pairs, draw {draw + 1}",
+        name=f"draw {draw + 1}",
         source=recipe.recipe,
         items_hash="",
         n_items=len(samples),
@@ -268,6 +465,8 @@ def _judge_draws(
     ]
     stage = Stage(f"judge {recipe.recipe}", len(requests))
     judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
+    if isinstance(workshop.terms, Asking):
+        workshop.terms.check_complete()
     outcomes = (outcome for _, outcome in judged)
     for sample, first, second in duels:
         asked = not_judgeable(first.text, second.text) is None
@@ -295,20 +494,29 @@ def _gold_answers(
 def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prepared:
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
-        return Prepared(recorded, recorded_fingerprint(recorded), None, ())
+        return Prepared(recorded, recorded_fingerprint(recorded), None, (), name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, workshop.budget)
-        return Prepared(asked, content_hash(spec.endpoint.model, spec.endpoint.base_url), None, ())
+        asked = EndpointModel(name, spec.endpoint, workshop.terms)
+        redacted = ["redacted"] if spec.endpoint.redact else []
+        fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
+        return Prepared(asked, fingerprint, None, (), spec.endpoint.model)
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
-        if isinstance(recipe, JudgedPairsRecipe | GoldPairsRecipe):
-            raise HarnessError(f"model '{name}': {spec.recipe} makes pairs, not a model.")
-        made = make_checkpoint(recipe, recipe_root, workshop)
+        trained = answering_recipe(recipe, f"model '{name}': {spec.recipe}")
+        made = make_checkpoint(trained, recipe_root, workshop)
     else:
-        source = parent_directory(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
-        made = Made(source, _fingerprint(source, spec.revision))
+        made = _existing(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision)
-    return Prepared(model, made.fingerprint, _card(made.directory, name), made.teachers)
+    return Prepared(model, made.fingerprint, _card(made.directory, name), made.teachers, made.base)
+
+
+def _existing(parent: Parent, root: Path) -> Made:
+    source = parent_directory(parent, root)
+    made = Made(source, _fingerprint(source, parent.revision), Path(source).name)
+    directory = Path(source)
+    if (directory / MANIFEST).is_file() and load_manifest(directory).method == "reward":
+        raise HarnessError(f"{source}: is a reward model, which answers nothing.")
+    return made
 
 
 def _fingerprint(source: str, revision: str | None) -> str:
@@ -343,8 +551,8 @@ def _is_there(target: Path) -> bool:
     return target.is_dir() and bool(verify_checkpoint(target).fingerprint)
 
 
-def _made(target: Path, teachers: tuple[JudgeCard, ...] = ()) -> Made:
-    return Made(str(target), load_manifest(target).fingerprint, teachers)
+def _made(target: Path, base: str = "", teachers: tuple[JudgeCard, ...] = ()) -> Made:
+    return Made(str(target), load_manifest(target).fingerprint, base, teachers)
 
 
 # --- single commands -------------------------------------------------------------------------
@@ -366,8 +574,9 @@ def train_recipe(
         HarnessError: a mistake in the recipe, or one that makes pairs.
     """
     loaded, root = load_recipe(recipe)
-    if isinstance(loaded, JudgedPairsRecipe | GoldPairsRecipe):
-        raise HarnessError(f"{recipe}: makes preference pairs; use `harness pairs {recipe}`.")
+    if isinstance(loaded, PairsRecipe | BestOfRecipe):
+        what = "preference pairs" if isinstance(loaded, PairsRecipe) else "rows to learn from"
+        raise HarnessError(f"{recipe}: makes {what}; use `harness pairs {recipe}`.")
     bound, profile_root = load_profile(profile)
     with Store(workspace) as store:
         workshop = Workshop(store, judges_of(bound, profile_root), progress)
@@ -378,18 +587,38 @@ def train_recipe(
 
 
 def build_pairs(recipe: str, profile: str, *, workspace: Path, progress: Progress) -> Summary:
-    """The pairs of one recipe, with what was kept and dropped.
+    """The pairs or the best answers of one recipe, with what was kept and dropped.
 
     Raises:
         HarnessError: a mistake in the recipe, or one that trains.
     """
-    loaded, root = load_pairs_recipe(recipe, Path())
+    found, _ = load_recipe(recipe)
     bound, profile_root = load_profile(profile)
     with Store(workspace) as store:
         workshop = Workshop(store, judges_of(bound, profile_root), progress)
+        if isinstance(found, BestOfRecipe):
+            return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
+        loaded, root = load_pairs_recipe(recipe, Path())
         made = make_pairs(loaded, root, workshop)
     statistics = made.pairs.statistics
     facts = {"built": str(statistics.built), "kept": str(statistics.kept)}
     facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(statistics.dropped.items())}
-    facts |= {"chosen by": ", ".join(teacher.name for teacher in made.teachers) or "gold answers"}
+    unjudged = "whoever made the file" if isinstance(loaded, GivenPairsRecipe) else "gold answers"
+    facts |= {"chosen by": ", ".join(teacher.name for teacher in made.teachers) or unjudged}
+    return Summary(made.place, facts)
+
+
+def _describe(made: MadeBestOf) -> Summary:
+    told = made.best.statistics
+    facts = {"prompts": str(told.prompts), "kept": str(told.kept)}
+    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(told.dropped.items())}
+    facts |= {
+        "answers": str(told.answers),
+        "flagged answers": str(told.flagged),
+        "unscored answers": str(told.unscored),
+        "chosen by": ", ".join(teacher.name for teacher in made.teachers),
+    }
+    if told.mean_grade is not None and told.mean_grade_of_best is not None:
+        facts["mean grade"] = f"{told.mean_grade:.4g}"
+        facts["mean grade of the best"] = f"{told.mean_grade_of_best:.4g}"
     return Summary(str(made.path), facts)

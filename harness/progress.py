@@ -24,8 +24,8 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """One line of news."""
 
-    def advance(self, stage: str, done: int, total: int) -> None:
-        """`stage` has done so many of so many steps."""
+    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """`stage` has done so many of so many steps; `note` says what that took so far."""
 
 
 class QuietProgress:
@@ -34,7 +34,7 @@ class QuietProgress:
     def say(self, line: str) -> None:
         """Nothing."""
 
-    def advance(self, stage: str, done: int, total: int) -> None:
+    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Nothing."""
 
 
@@ -48,14 +48,14 @@ class PlainProgress:
         """The line at once."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
-    def advance(self, stage: str, done: int, total: int) -> None:
+    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
         """A line when a stage starts or ends, and now and then between."""
         now = time.monotonic()
         if done >= total:
             now = math.inf  # the last line of this stage
         if stage not in self._said or now - self._said[stage] >= 5:
             self._said[stage] = now
-            self.say(f"{stage}: {done}/{total}")
+            self.say(f"{stage}: {done}/{total}{', ' if note else ''}{note}")
 
 
 class RichProgress:
@@ -79,6 +79,7 @@ class RichProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
         self._stages: dict[str, TaskID] = {}
@@ -94,11 +95,11 @@ class RichProgress:
         """The line above the bars."""
         self._bars.console.print(line, markup=False, highlight=False)
 
-    def advance(self, stage: str, done: int, total: int) -> None:
+    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Move the stage's bar, adding it at the first call."""
         if stage not in self._stages:
-            self._stages[stage] = self._bars.add_task(stage, total=total)
-        self._bars.update(self._stages[stage], completed=done, total=total)
+            self._stages[stage] = self._bars.add_task(stage, total=total, note=note)
+        self._bars.update(self._stages[stage], completed=done, total=total, note=note)
 
 
 @contextmanager

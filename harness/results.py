@@ -15,12 +15,13 @@ from harness.errors import InfrastructureError
 from harness.gate import decide_gate
 from harness.generate import Responses
 from harness.hygiene import hygiene_flags
+from harness.jury import Ballot, rounds_by_judge
 from harness.length import find_length_effect
 from harness.prepare import Prepared
 from harness.provenance import content_hash, environment
+from harness.reliability import examine_judges
 from harness.score import (
     GradeColumn,
-    PreferenceColumn,
     ScoreColumn,
     cover_column,
     summarise_column,
@@ -31,7 +32,6 @@ from harness.types import (
     Example,
     HygieneCount,
     HygieneFlag,
-    Judgement,
     LengthEffect,
     ModelScore,
     Plan,
@@ -48,11 +48,11 @@ Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sampl
 
 
 class Measured(NamedTuple):
-    """One task's answers by model, baseline first, and the columns scored on them."""
+    """One task's answers by model, baseline first, what each judge said, and the scores."""
 
     task: Task
     responses: dict[str, Responses]
-    judgements: dict[str, list[Judgement]]
+    ballots: dict[str, list[Ballot]]
     columns: list[ScoreColumn]
 
 
@@ -83,7 +83,7 @@ def conclude(
     decided: dict[str, PairedScores] = {}
     for part, part_flags in zip(measured, flags, strict=True):
         for column in part.columns:
-            for pair in _pairs_of(column, plan):
+            for pair in _paired(column, plan):
                 flagged = _flagged_items(part_flags, pair)
                 comparisons.append(compare_scores(column, pair, flagged))
                 if pair.kind == "preference" or pair.metric.endswith(".composite"):
@@ -91,6 +91,11 @@ def conclude(
                 if pair.candidate == plan.candidate:
                     decided[pair.metric] = pair
     columns = [column for part in measured for column in part.columns]
+    doubts = [
+        examine_judges(part.task, metric, ballots, part.responses)
+        for part in measured
+        for metric, ballots in part.ballots.items()
+    ]
     hygiene = [count for part, f in zip(measured, flags, strict=True) for count in _count(part, f)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
     return RunResult(
@@ -109,6 +114,10 @@ def conclude(
         examples=tuple(_examples(measured, flags, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
         length_effects=tuple(length_effects),
+        tallies=tuple(line for found in doubts for line in found.tallies),
+        agreements=tuple(line for found in doubts for line in found.agreements),
+        opinions=tuple(line for found in doubts for line in found.opinions),
+        repeatability=tuple(line for found in doubts for line in found.repeatability),
         spend=tuple(count_spend(plan, measured)),
         caveats=tuple(find_caveats(plan, models, comparisons, hygiene)),
         environment=environment(),
@@ -143,13 +152,9 @@ def _flags_of(response: Response, task: Task) -> tuple[HygieneFlag, ...]:
 # --- comparisons -----------------------------------------------------------------------------
 
 
-def _pairs_of(column: ScoreColumn, plan: Plan) -> Iterator[PairedScores]:
+def _paired(column: ScoreColumn, plan: Plan) -> Iterator[PairedScores]:
     """Every later model against the baseline."""
-    candidates = [model.name for model in plan.models[1:]]
-    if isinstance(column, PreferenceColumn):
-        candidates = [column.candidate]
-    for candidate in candidates:
-        pair = pair_scores(column, plan.baseline, candidate)
+    for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
             raise InfrastructureError(
                 f"{pair.metric}: not one of {pair.d.size} items has a score for both "
@@ -186,10 +191,10 @@ def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]
             asked = (response.exchange for response in responses.values())
             yield from spend_line(model, f"answers {part.task.name}", asked, prices[model])
     for part in measured:
-        for metric, judgements in part.judgements.items():
-            card = plan.judges[metric]
-            asked = (judgement.exchange for judgement in judgements)
-            yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
+        for metric, ballots in part.ballots.items():
+            for card, rounds in rounds_by_judge(ballots).items():
+                asked = (judgement.exchange for each in rounds for judgement in each.judgements)
+                yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
 
 
 # --- hygiene and examples --------------------------------------------------------------------

@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.asking import Asking
 from harness.board import Board, BoardThread
 from harness.endpoint import Budget
 from harness.generate import generate_responses
-from harness.judging import judge_metrics, judge_responses, judges_of
+from harness.judging import judge_responses, judges_of, seat_panels
+from harness.jury import Ballot, Panel, combine_ballots
 from harness.plan import Request, make_plan
 from harness.prepare import Prepared, Workshop, prepare_models
 from harness.progress import Progress
 from harness.results import Measured, Stopwatch, conclude
 from harness.score import score_judgements
 from harness.store import Store, make_writable
-from harness.types import Judgement, RunResult, Task
+from harness.types import RunResult, Task
 from judges.protocol import Judge
 from reports.write import write_reports
 
@@ -37,24 +39,29 @@ def run_suite(
     out: Path,
     progress: Progress,
     budget: Budget | None = None,
+    batch: Path | None = None,
 ) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
     Whatever was done before, by this or by a killed run, is taken from the workspace; `budget`
-    bounds what endpoints may cost.
+    bounds what endpoints may cost. With a folder as `batch` endpoints are not asked: the questions
+    are written there.
 
     Raises:
         HarnessError: the input is wrong, found before any work where that is possible.
         InfrastructureError: the world failed; what was committed is kept.
+        RepliesAwaitedError: there is no result before replies have come by batch.
     """
     watch = Stopwatch()
-    find_judge = judges_of(request.profile, request.profile_root, budget=budget)
-    judges = judge_metrics(request, find_judge)
-    plan = make_plan(request, {metric: judge.card for metric, judge in judges.items()})
+    store = Store(workspace)
+    asking = Asking(store, budget=budget, folder=batch)
+    find_judge = judges_of(request.profile, request.profile_root, terms=asking)
+    panels = seat_panels(request, find_judge)
+    plan = make_plan(request, {metric: panel.card for metric, panel in panels.items()})
     make_writable(out)
-    with Store(workspace) as store:
-        models = prepare_models(request, Workshop(store, find_judge, progress, budget))
-        measured = [measure_task(task, models, judges, store, progress) for task in plan.tasks]
+    with store, asking.settled():
+        models = prepare_models(request, Workshop(store, find_judge, progress, asking))
+        measured = [measure_task(task, models, panels, store, progress) for task in plan.tasks]
     result = conclude(plan, models, measured, watch)
     folder = out / plan.suite / result.run_id
     write_reports(result, folder)
@@ -64,7 +71,7 @@ def run_suite(
 def measure_task(
     task: Task,
     models: Mapping[str, Prepared],
-    judges: Mapping[str, Judge],
+    panels: Mapping[str, Panel],
     store: Store,
     progress: Progress,
 ) -> Measured:
@@ -74,22 +81,30 @@ def measure_task(
     """
     board = Board(tuple(models), len(task.samples))
 
-    def judge(metric: str) -> list[Judgement]:
-        return judge_responses(task, metric, board, judges[metric], store, progress)
+    def ask(metric: str, judge: Judge) -> list[Ballot]:
+        return judge_responses(task, metric, board, panels[metric], judge, store, progress)
 
-    early = {
-        m: BoardThread(board, partial(judge, m)) for m in task.metrics if judges[m].card.remote
-    }
+    seats = [(metric, judge) for metric in task.metrics for judge in panels[metric].judges]
+    early = {seat: BoardThread(board, partial(ask, *seat)) for seat in seats if is_remote(seat)}
     with board.closed_on_error(early.values()):
         for prepared in models.values():
             for response in generate_responses(task, prepared.model, store, progress, board):
                 board.post(response)
             board.check()
-        judgements = {m: early[m].result() if m in early else judge(m) for m in task.metrics}
+        ballots: dict[str, list[Ballot]] = {metric: [] for metric in task.metrics}
+        for seat in seats:
+            ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
     responses = board.all_responses()
     columns = [
         column
-        for metric, judged in judgements.items()
-        for column in score_judgements(task, metric, judged, responses)
+        for metric, cast in ballots.items()
+        for column in score_judgements(
+            task, metric, combine_ballots(cast, panels[metric].votes_needed), responses
+        )
     ]
-    return Measured(task, responses, judgements, columns)
+    return Measured(task, responses, ballots, columns)
+
+
+def is_remote(seat: tuple[str, Judge]) -> bool:
+    """Whether the judge of a metric works elsewhere."""
+    return seat[1].card.remote

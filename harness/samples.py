@@ -113,7 +113,10 @@ def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
     """The content, how to call it in messages, and the file name that tells its format."""
     if source.path is not None:
         path = _local_path(source.path, root)
-        return _read_bytes(path), source.path, path.name
+        content = _read_bytes(path)
+        if source.sha256 is not None:
+            content = _verified(content, source.sha256, source.path)
+        return content, source.path, path.name
     if source.url is not None:
         return _pinned(source), source.url, source.url.rsplit("/", 1)[-1].replace("%20", " ")
     return _hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
@@ -238,6 +241,9 @@ def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 
 
 def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
+    if _is_json_lines(text):
+        yield from _parse_jsonl(text, origin)
+        return
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -247,6 +253,15 @@ def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise HarnessError(f"{origin}: expected a list of objects, or an object of objects by id.")
     yield from enumerate(data, start=1)
+
+
+def _is_json_lines(text: str) -> bool:
+    """Whether the first line is an object and more follows: hub data sets name JSON Lines .json."""
+    first, _, rest = text.lstrip().partition("\n")
+    try:
+        return bool(rest.strip()) and isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _parse_csv(text: str, origin: str) -> Iterator[tuple[int, Row]]:

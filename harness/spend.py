@@ -34,6 +34,23 @@ def spend_line(
     )
 
 
+class Meter:
+    """What was paid since the start, as the progress line shows it: `0.42 USD`."""
+
+    def __init__(self, prices: Prices | None) -> None:
+        self._prices = prices
+        self._cost = 0.0
+
+    def add(self, exchange: Exchange | None) -> None:
+        """Count what was asked just now."""
+        if self._prices is not None and exchange is not None:
+            self._cost += price(self._prices, exchange.input_tokens, exchange.output_tokens)
+
+    def __str__(self) -> str:
+        """Nothing where nothing is paid."""
+        return f"{self._cost:.2f} {self._prices.currency}" if self._prices else ""
+
+
 def price(prices: Prices, input_tokens: float, output_tokens: float) -> float:
     """What so many tokens cost."""
     return (prices.input * input_tokens + prices.output * output_tokens) / 1e6

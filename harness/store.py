@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from harness.errors import HarnessError, InfrastructureError, StoreLockedError
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
-Kind = Literal["response", "outcome"]
+Kind = Literal["response", "outcome", "reply", "batch"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (

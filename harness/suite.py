@@ -134,11 +134,17 @@ class Criterion(Spec):
     anchors: dict[int, str] = {}
 
 
-class RubricMetric(MetricSpec):
+class JudgedMetric(MetricSpec):
+    """What a judge says of answers, each time asked `repeats` times."""
+
+    judge: Name = "default"
+    repeats: int = Field(default=1, ge=1, le=20)
+
+
+class RubricMetric(JudgedMetric):
     """A judge grades each answer on every criterion; scores are integers on `scale`."""
 
     kind: Literal["rubric"]
-    judge: Name = "default"
     scale: tuple[int, int] = (1, 10)
     criteria: tuple[Criterion, ...] = Field(min_length=1)
 
@@ -164,15 +170,14 @@ class RubricMetric(MetricSpec):
         return self
 
 
-class PairwiseMetric(MetricSpec):
+class PairwiseMetric(JudgedMetric):
     """A judge prefers one of two answers, asked in both orders; the score is a win rate."""
 
     kind: Literal["pairwise"]
-    judge: Name = "default"
     asks: str
 
 
-class EvasionMetric(MetricSpec):
+class EvasionMetric(JudgedMetric):
     """A judge labels each answer; the score is the share that is not evasive.
 
     A proper deferral (urgent care, or a question no text can answer) counts as helpful.
@@ -180,7 +185,6 @@ class EvasionMetric(MetricSpec):
     """
 
     kind: Literal["evasion"]
-    judge: Name = "default"
 
 
 class RougeMetric(MetricSpec):
@@ -340,13 +344,15 @@ class EndpointSpec(Spec):
 
     Without `base_url` it is OpenAI's own. The key is read from the environment variable that
     `api_key_env` names, and is sent to this endpoint only. `timeout_s` bounds a call with all its
-    retries. `structured` is how the endpoint is asked for JSON.
+    retries. `structured` is how the endpoint is asked for JSON. A `temperature` of null is not
+    sent at all: reasoning models refuse it. With `redact`, identifiers that harness/redaction.py
+    finds are blotted out of everything of the items that is sent there.
     """
 
     model: str
     base_url: str | None = None
     api_key_env: str | None = None
-    temperature: float = Field(default=0.0, ge=0.0)
+    temperature: float | None = Field(default=0.0, ge=0.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     top_k: int | None = Field(default=None, ge=1)
     seed: int | None = None
@@ -354,6 +360,7 @@ class EndpointSpec(Spec):
     max_concurrency: int = Field(default=64, ge=1)
     timeout_s: float = Field(default=120.0, gt=0.0)
     structured: Literal["json_schema", "json_object", "text"] = "json_schema"
+    redact: bool = False
     price_per_million: Prices | None = None
 
     @property
@@ -397,8 +404,31 @@ class LocalJudge(Spec):
     max_tokens: int = Field(default=512, ge=1)
 
 
+class Jury(Spec):
+    """Several judges of the profile as one: the mean of their scores, the majority's label.
+
+    Where fewer than `min_votes` of them give a verdict there is none; more than half, if unstated.
+    """
+
+    members: tuple[Name, ...] = Field(min_length=2)
+    min_votes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _members_can_give_the_votes(self) -> "Jury":
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("a member is named twice; give a metric 'repeats' instead")
+        if self.votes_needed > len(self.members):
+            raise ValueError(f"{self.votes_needed} votes of {len(self.members)} members")
+        return self
+
+    @property
+    def votes_needed(self) -> int:
+        """How many members must give a verdict for the jury to have one."""
+        return self.min_votes or len(self.members) // 2 + 1
+
+
 class JudgeSpec(Spec):
-    """One judge: the offline rules, an endpoint, a local model, or recorded verdicts.
+    """One judge: offline rules, an endpoint, a local model, recorded verdicts, or a jury.
 
     Recorded verdicts are by metric and model, each with its file.
 
@@ -409,14 +439,17 @@ class JudgeSpec(Spec):
     endpoint: EndpointSpec | None = None
     local: LocalJudge | None = None
     recorded: dict[Name, dict[Name, RecordedVerdicts]] | None = None
+    jury: Jury | None = None
     title: str = ""
     note: str = ""
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "JudgeSpec":
-        kinds = (self.offline, self.endpoint, self.local, self.recorded)
+        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury)
         if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("name exactly one of 'offline', 'endpoint', 'local' or 'recorded'")
+            raise ValueError(
+                "name exactly one of 'offline', 'endpoint', 'local', 'recorded' or 'jury'"
+            )
         return self
 
 
@@ -428,6 +461,27 @@ class Profile(Spec):
     data: dict[Name, Source] = {}
     models: dict[Name, ModelSpec] = Field(min_length=1)
     judges: dict[Name, JudgeSpec] = {}
+
+    @model_validator(mode="after")
+    def _juries_have_judges(self) -> "Profile":
+        single = [name for name, judge in self.judges.items() if judge.jury is None]
+        for name, judge in self.judges.items():
+            for number, member in enumerate(judge.jury.members if judge.jury else ()):
+                if member not in single:
+                    raise mistake_at(
+                        f"judges.{name}.jury.members.{number}",
+                        f"'{member}' is no single judge here. {did_you_mean(member, single)}",
+                    )
+        return self
+
+    def members_of(self, judge: str) -> tuple[str, ...]:
+        """The single judges behind a judge's name: a jury's members, or the judge itself.
+
+        Raises:
+            HarnessError: there is no such judge; suggests one.
+        """
+        jury = self.find_judge(judge).jury
+        return jury.members if jury else (judge,)
 
     def find_judge(self, name: str) -> JudgeSpec:
         """The judge of that name.

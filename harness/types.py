@@ -156,13 +156,14 @@ class Outcome(Record):
 
 
 class GradeRequest(Record):
-    """One answer to be graded on one metric."""
+    """One answer to be graded on one metric. `round` counts repeats of the same request."""
 
     sample: Sample
     metric_name: str
     metric: Metric
     model: str
     answer: str
+    round: int = 0
 
 
 class PreferenceRequest(Record):
@@ -179,6 +180,7 @@ class PreferenceRequest(Record):
     candidate: str
     first: str
     second: str
+    round: int = 0
 
 
 JudgeRequest = GradeRequest | PreferenceRequest
@@ -426,8 +428,8 @@ class LengthEffect(Record):
 class JudgeTally(Record):
     """What became of everything that one judge was asked on one metric about one model.
 
-    `reasons` counts what is unscored, by kind; `abstained` are those where the judge itself said
-    that it cannot tell. `asked_again` are the verdicts that were unreadable at first. For pairs
+    `abstained` counts where the judge itself said that it cannot tell; `reasons` counts by kind
+    what else is unscored. `asked_again` are the verdicts that were unreadable at first. For pairs
     `model` is the candidate.
     """
 
@@ -446,8 +448,8 @@ class JudgeAgreement(Record):
 
     `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
     is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
-    for scores, nominal for labels), `ac1` Gwet's, `kappa` Cohen's with quadratic weights, for two
-    judges only. None means not estimable.
+    for scores, nominal for labels), `ac1` Gwet's (with quadratic weights for scores, where it is
+    also called AC2), `kappa` Cohen's (likewise), for two judges only. None means not estimable.
     """
 
     column: str

@@ -44,6 +44,7 @@ _SIGNS = {
 _HIDING = re.compile(
     r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]|(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}"
 )
+_UNSEEN = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
 _STOP_LEFT_OVER = re.compile(r"(?:</s>|<\|[\w-]{1,40}\|>)\Z")  # the model's own, a hygiene flag
 # Openings that judges were seen to reward with nothing behind them, https://arxiv.org/abs/2507.08794
 _MASTER_KEY = re.compile(
@@ -70,5 +71,6 @@ def suspect_injection(answer: str) -> Suspicion:
 def _readable(text: str) -> str:
     """The text as a reader takes it in: compatibility forms folded, unseen characters left out."""
     folded = unicodedata.normalize("NFKC", text)
-    seen = (c for c in folded if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
-    return "".join(seen).replace("\u2019", "'").strip()
+    # A text has few different characters, and each is looked up once.
+    unseen = {c for c in set(folded) - {"\n", "\t"} if unicodedata.category(c) in _UNSEEN}
+    return folded.translate(dict.fromkeys(map(ord, unseen))).replace("\u2019", "'").strip()

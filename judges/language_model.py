@@ -6,17 +6,21 @@ more where nothing readable came back, and keeps the replies word for word.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import chain, count
 from typing import Literal, NamedTuple, Protocol
 
 from harness.endpoint import Ask, Reply
 from harness.provenance import content_hash
+from harness.redaction import REDACTION_VERSION, redact, redact_sample
 from harness.suite import Metric, Prices
-from harness.types import Exchange, JudgeCard, JudgeRequest, Outcome
+from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
 from judges.prompts import (
+    PLAIN_VERSION,
     JudgePrompt,
     Schema,
     ask_again,
+    build_plain_prompt,
     build_prompt,
     is_asked,
     prompts_fingerprint,
@@ -47,7 +51,9 @@ class LanguageModelJudge:
     """Any answerer behind the `Judge` protocol.
 
     `structured` is how the answerer is asked for JSON; the verdict is read as strictly in any way.
-    A `remote` one works elsewhere, and may have `prices`.
+    `model` names it. A `remote` one works elsewhere, and may have `prices`. With `redacted` it is
+    shown no identifiers that were found in item and answers; unless it is `hardened`, it is asked
+    plainly, without what keeps an answer from speaking to it.
     """
 
     def __init__(
@@ -56,7 +62,10 @@ class LanguageModelJudge:
         *,
         name: str,
         nature: str,
+        model: str,
         structured: Structured = "json_schema",
+        redacted: bool = False,
+        hardened: bool = True,
         remote: bool = False,
         prices: Prices | None = None,
     ) -> None:
@@ -65,31 +74,54 @@ class LanguageModelJudge:
         self._prices = prices
         self._name = name
         self._nature = nature
+        self._model = model
         self._structured = structured
+        self._redacted = redacted
+        self._hardened = hardened
 
     @property
     def card(self) -> JudgeCard:
         """Who judges; another prompt or another way to read verdicts makes another judge."""
-        fingerprint = content_hash(
-            self._answerer.fingerprint, self._structured, prompts_fingerprint(), VERDICT_VERSION
-        )
+        asked = (self._answerer.fingerprint, self._structured, prompts_fingerprint())
+        redacted = ["redacted", REDACTION_VERSION] if self._redacted else []
+        plain = [] if self._hardened else ["plain", PLAIN_VERSION]
+        fingerprint = content_hash(*asked, VERDICT_VERSION, *redacted, *plain)
         return JudgeCard(
             name=self._name,
             nature=self._nature,
             fingerprint=fingerprint,
             remote=self._remote,
             prices=self._prices,
+            model=self._model,
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Outcomes as replies come; where nothing readable came, once asked again."""
-        talk = _Talk(requests, self._structured)
+        shown = map(_redact, requests) if self._redacted else requests
+        talk = _Talk(shown, self._structured, self._hardened)
         asks = talk.asks()
         first = next(asks, None)
         if first is not None:  # with nothing to ask, no connection is opened
             for number, reply in self._answerer.ask_all(chain([first], asks)):
                 yield from talk.hear(number, reply)
         yield from talk.unasked
+
+    def plainly(self) -> "LanguageModelJudge":
+        """The same judge, asked without the defences: to see what these do to its verdicts."""
+        plain = copy(self)
+        plain._hardened = False
+        plain._name = f"{self._name}, asked plainly"
+        return plain
+
+
+def _redact(request: JudgeRequest) -> JudgeRequest:
+    """The request without the identifiers that were found in it."""
+    shown: dict[str, object] = {"sample": redact_sample(request.sample)}
+    if isinstance(request, GradeRequest):
+        shown["answer"] = redact(request.answer)
+    else:
+        shown |= {"first": redact(request.first), "second": redact(request.second)}
+    return request.model_copy(update=shown)
 
 
 class _Turn(NamedTuple):
@@ -104,12 +136,15 @@ class _Turn(NamedTuple):
 class _Talk:
     """Who was asked what, and what is still to be asked. `unasked` are no language model's."""
 
-    def __init__(self, requests: Iterable[JudgeRequest], structured: Structured) -> None:
+    def __init__(
+        self, requests: Iterable[JudgeRequest], structured: Structured, hardened: bool
+    ) -> None:
         self.unasked: list[tuple[int, Outcome]] = []
         self._new = self._turns(requests)
         self._again: deque[_Turn] = deque()
         self._asked: dict[int, _Turn] = {}
         self._structured = structured
+        self._hardened = hardened
 
     def asks(self) -> Iterator[Ask | None]:
         """Asks in the order of their numbers; None while a reply may still be asked again."""
@@ -139,7 +174,8 @@ class _Talk:
     def _turns(self, requests: Iterable[JudgeRequest]) -> Iterator[_Turn]:
         for place, request in enumerate(requests):
             if is_asked(request):
-                yield _Turn(place, request.metric, build_prompt(request))
+                build = build_prompt if self._hardened else build_plain_prompt
+                yield _Turn(place, request.metric, build(request))
             else:
                 why = unscored(Unscored.UNSUPPORTED, f"'{request.metric.kind}' metrics")
                 self.unasked.append((place, why))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.endpoint import Budget, Endpoint
+from harness.asking import Terms, connect
 from harness.models import LocalModel
 from harness.suite import EndpointSpec, JudgeSpec, LocalJudge
 from judges.language_model import LanguageModelJudge
@@ -13,10 +13,10 @@ from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
 
 
-def make_judge(name: str, spec: JudgeSpec, root: Path, *, budget: Budget | None = None) -> Judge:
+def make_judge(name: str, spec: JudgeSpec, root: Path, *, terms: Terms = None) -> Judge:
     """The judge that the profile calls `name`; the paths of its files start from `root`.
 
-    `budget` bounds what an endpoint may cost.
+    An endpoint is asked on these `terms`.
 
     Raises:
         HarnessError: recorded verdicts that are missing or cannot be read, no key for an
@@ -25,19 +25,23 @@ def make_judge(name: str, spec: JudgeSpec, root: Path, *, budget: Budget | None 
     if spec.recorded is not None:
         return RecordedJudge(spec.title or name, spec.recorded, root=root, note=spec.note)
     if spec.endpoint is not None:
-        return _endpoint_judge(spec.title, spec.endpoint, budget)
+        return _endpoint_judge(spec.title, spec.endpoint, terms)
     if spec.local is not None:
         return _local_judge(spec.title, spec.local, root)
     return OfflineJudge()
 
 
-def _endpoint_judge(title: str, spec: EndpointSpec, budget: Budget | None) -> Judge:
-    endpoint = Endpoint(spec, budget=budget)
+def _endpoint_judge(title: str, spec: EndpointSpec, terms: Terms) -> Judge:
+    endpoint = connect(spec, terms)
+    heat = "its own" if spec.temperature is None else f"{spec.temperature:g}"
     return LanguageModelJudge(
         endpoint,
         name=title or spec.model,
-        nature=f"language model {spec.model} at {endpoint.host}, temperature {spec.temperature:g}",
+        nature=f"language model {spec.model} at {endpoint.host}, temperature {heat}"
+        + (", redacted" if spec.redact else ""),
+        model=spec.model,
         structured=spec.structured,
+        redacted=spec.redact,
         remote=True,
         prices=spec.price_per_million,
     )
@@ -52,6 +56,7 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
         ),
         name=title or Path(spec.checkpoint).name,
         nature=f"language model {spec.checkpoint} on this machine, greedy",
+        model=spec.checkpoint,
         structured="text",
     )
 

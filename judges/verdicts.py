@@ -37,6 +37,8 @@ class Unscored(StrEnum):
     TOO_LONG = "too long"  # for the judge's context, or its reply for us
     NO_REPLY = "no reply"  # the endpoint or the model failed
     UNSUPPORTED = "unsupported"  # not a question for a language model
+    TOO_FEW_VOTES = "too few votes"  # of a jury
+    SPLIT = "split"  # a jury's votes, evenly
 
 
 # What says something about the moment rather than the answer; a later run may ask again.
@@ -98,14 +100,17 @@ def read_verdict(
 def read_labelled_verdict(text: str, labels: Mapping[str, ChoiceT]) -> ChoiceT | None:
     """The choice of a judge that replies in words, as in LLMBar; None if it declares none.
 
-    The whole reply is a label ("Output (a)"), or the last "<label> is better" counts.
+    The whole reply is a label ("Output (a)"), or the last "<label> is better" counts. One that is
+    better on a condition ("in terms of length", "if") or that neither is ("nor") does not.
     """
     known = {label.casefold(): choice for label, choice in labels.items()}
     said = text.strip().rstrip(".").casefold()
     if said in known:
         return known[said]
     any_label = "|".join(re.escape(label) for label in sorted(known, key=len, reverse=True))
-    declared = re.findall(rf"({any_label}) is better\b", text.casefold())
+    declared = re.findall(
+        rf"(?<!nor )({any_label}) is better\b(?! (?:in|if|when)\b)", text.casefold()
+    )
     return known[declared[-1]] if declared else None
 
 

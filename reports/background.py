@@ -1,7 +1,7 @@
-"""The sections that say how far to trust it: gaps, oddities, examples, training, the plan."""
+"""The sections behind the findings: oddities, examples, training, cost, the plan."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.suite import (
     EvasionMetric,
@@ -15,7 +15,6 @@ from harness.suite import (
 from harness.types import (
     CheckpointCard,
     Comparison,
-    Coverage,
     Example,
     HygieneCount,
     HygieneFlag,
@@ -24,6 +23,7 @@ from harness.types import (
 )
 from reports.foreign import one_line, shorten
 from reports.parts import CurveChart, Exhibit, Passage, Section, Table
+from reports.trust import judge_cards
 from reports.wording import (
     ABSENT,
     Column,
@@ -38,67 +38,7 @@ from reports.wording import (
 
 N_ANSWER_CHARS = 8_000
 
-# --- what is missing, what is odd ------------------------------------------------------------
-
-
-def coverage_section(result: RunResult) -> Section | None:
-    cells = result.coverage
-    if not cells:
-        return None
-    n_items, n_scored = sum(c.n_items for c in cells), sum(c.n_scored for c in cells)
-    missing = n_items - n_scored
-    return Section(
-        name="coverage",
-        title="Is anything missing?",
-        lead=(
-            f"{missing:,} of {n_items:,} scores are missing ({percent(missing / n_items)}). "
-            "They are counted and bounded, never replaced by a number."
-            if missing
-            else f"Nothing: all {n_items:,} scores were read."
-        ),
-        tables=(
-            *_bounds_table(result.comparisons, columns_by_name(result.plan)),
-            _coverage_table(cells, folded=not missing),
-        ),
-        notes=("An item that a model left unanswered counts as that model's worst score.",),
-    )
-
-
-def _bounds_table(comparisons: Iterable[Comparison], columns: dict[str, Column]) -> Iterator[Table]:
-    rows = [
-        (
-            c.metric,
-            f"{c.candidate} against {c.baseline}",
-            f"{c.n_missing:,}",
-            columns[c.metric].difference(c.difference.estimate),
-            estimate_with_span(c.adverse, columns[c.metric]),
-            estimate_with_span(c.favourable, columns[c.metric]),
-        )
-        for c in comparisons
-        if c.n_missing
-    ]
-    if rows:
-        head = ("Metric", "Models", "Missing", "As scored", "All missing at worst", "At best")
-        title = "Differences if every missing score were the worst, or the best, for the candidate"
-        yield Table(title, head, "llrrrr", tuple(rows))
-
-
-def _coverage_table(cells: Iterable[Coverage], *, folded: bool) -> Table:
-    rows = [
-        (
-            cell.metric,
-            cell.model,
-            f"{cell.n_items:,}",
-            f"{cell.n_scored:,}",
-            f"{cell.generation_failed:,}",
-            f"{cell.judge_failed:,}",
-            ", ".join(f"{reason}: {n:,}" for reason, n in sorted(cell.reasons.items())) or ABSENT,
-        )
-        for cell in cells
-    ]
-    head = ("Metric", "Model", "Items", "Scored", "No answer", "No verdict", "Reasons")
-    return Table("Scores by metric and model", head, "llrrrrl", tuple(rows), folded=folded)
-
+# --- what is odd -----------------------------------------------------------------------------
 
 FLAG_WORDS: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "repeats a sentence of the prompt",
@@ -253,7 +193,8 @@ def _fact_table(title: str, facts: dict[str, str], *, folded: bool = True) -> Ta
 def spend_section(result: RunResult) -> Section | None:
     if not result.spend:
         return None
-    head = ("Asked", "For", "Calls", "Tokens in", "Tokens out", "Cost", "Median", "Slowest")
+    head = ("Asked", "For", "Calls", "Tokens in", "Tokens out", "Cost", "Median reply",
+            "Slowest reply")  # fmt: skip
     rows = [
         (
             line.who,
@@ -307,9 +248,8 @@ def _models_table(result: RunResult) -> Table:
 
 
 def _judges_table(plan: Plan) -> Table:
-    rows = [(name, card.name, card.nature, card.fingerprint) for name, card in plan.judges.items()]
-    head = ("Metric", "Judge", "Nature", "Fingerprint")
-    return Table("Judges", head, "llll", tuple(rows))
+    rows = [(card.name, part, card.fingerprint) for card, part in judge_cards(plan).items()]
+    return Table("Judges", ("Judge", "For", "Fingerprint"), "lll", tuple(rows))
 
 
 def _tasks_table(plan: Plan) -> Table:

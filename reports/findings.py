@@ -18,7 +18,6 @@ from reports.wording import (
     Column,
     columns_by_name,
     count,
-    estimate_with_span,
     number,
     optional,
     p_value,
@@ -125,19 +124,11 @@ def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
             "Detectable is the smallest true difference this many items would find 8 times in 10."
         )
     for comparison in comparisons:
-        for flag in comparison.flags:
-            yield f"{comparison.metric}, {comparison.candidate}: {_flag_words(flag)}"
-
-
-def _flag_words(flag: str) -> str:
-    name, _, model = flag.partition(":")
-    match name:
-        case "saturated":
-            return f"{model} scores near the top on most items, so little can be told apart there."
-        case "degenerate":
-            return "every difference is the same, so there is no spread to test."
-        case _:
-            return flag
+        if "degenerate" in comparison.flags:
+            yield (
+                f"{comparison.metric}, {comparison.candidate}: every difference is the same, so "
+                "there is no spread to test."
+            )
 
 
 def _forest_panels(
@@ -254,33 +245,7 @@ def preference_section(result: RunResult) -> Section | None:
         name="preference",
         title="Which answer is preferred?",
         charts=tuple(_preference_bar(c, detail) for c, detail in pairs),
-        notes=tuple(note for c, detail in pairs for note in _preference_notes(c, detail)),
-    )
-
-
-def length_section(result: RunResult) -> Section | None:
-    if not result.length_effects:
-        return None
-    columns = columns_by_name(result.plan)
-    rows = [
-        (
-            effect.metric,
-            f"{effect.candidate} against {effect.baseline}",
-            columns[effect.metric].difference(effect.raw),
-            estimate_with_span(effect.adjusted, columns[effect.metric])
-            if effect.adjusted
-            else f"not identified: {effect.unidentified}",
-            f"{percent(effect.share_longer)} / {percent(effect.share_shorter)}",
-        )
-        for effect in result.length_effects
-    ]
-    head = ("Metric", "Models", "As it is", "At equal length", "Longer / shorter")
-    return Section(
-        name="length",
-        title="Does length explain it?",
-        lead="Judges often like longer answers. This is what the comparison would say if both "
-        "models answered at equal length; it decides nothing by itself.",
-        tables=(Table("Adjusted for length", head, "llrrr", tuple(rows)),),
+        notes=tuple(_preference_words(c, detail) for c, detail in pairs),
     )
 
 
@@ -295,25 +260,8 @@ def _preference_bar(comparison: Comparison, detail: PairwiseDetail) -> Preferenc
     )
 
 
-def _preference_notes(comparison: Comparison, detail: PairwiseDetail) -> Iterator[str]:
-    yield (
+def _preference_words(comparison: Comparison, detail: PairwiseDetail) -> str:
+    return (
         f"{comparison.metric}: {comparison.candidate} wins {count(detail.wins, 'item')}, ties "
         f"{detail.ties:,} and loses {detail.losses:,} against {comparison.baseline}."
     )
-    yield _position(detail)
-
-
-def _position(detail: PairwiseDetail) -> str:
-    first = f"The answer shown first won {percent(detail.first_share)} of the time."
-    if detail.single_order:
-        return f"{first} Pairs were shown in one order only, so position and preference mix."
-    effect = ""
-    if detail.position_effect:
-        effect = (
-            f" Being shown first moved the candidate's score by "
-            f"{signed(detail.position_effect.estimate, 3)} "
-            f"(95 % CI {span(detail.position_effect, 3)}, p {p_value(detail.position_p)})."
-        )
-    agreed = detail.consistency
-    both = "" if agreed is None else f" Both orders named the same winner on {percent(agreed)}."
-    return f"{first}{effect}{both}"

@@ -73,6 +73,8 @@ def _first_screen(view: View) -> Iterator[str]:
 def _section(section: Section) -> list[str]:
     """The section, or nothing when charts and folded tables are all it has."""
     blocks = list(_section_body(section))
+    if section.alerts:
+        blocks.insert(0, "\n".join(f"- **{escape(alert)}**" for alert in section.alerts))
     lead = [escape(section.lead)] if section.lead else []
     return [f"## {escape(section.title)}", *lead, *blocks] if blocks else []
 
@@ -81,6 +83,8 @@ def _section_body(section: Section) -> Iterator[str]:
     for table in section.tables:
         if not table.folded:
             yield f"### {escape(table.title)}"
+            if table.note:
+                yield escape(table.note)
             yield _grid(table)
     for exhibit in section.exhibits:
         yield from _exhibit(exhibit)

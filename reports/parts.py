@@ -1,7 +1,11 @@
 """What a report is made of: verdict, facts, claims, tables, charts and texts, ready to lay out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from reports.wording import ABSENT
+
+N_ROWS_SHOWN = 20  # of a table that can grow; a longer one is folded
 
 VerdictWord = Literal["pass", "fail", "inconclusive", "none"]
 
@@ -36,13 +40,25 @@ class ClaimLine:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells ready to print; `align` holds one letter a column, l or r."""
+    """Cells ready to print; `align` holds one letter a column, l or r; `note` explains them."""
 
     title: str
     head: tuple[str, ...]
     align: str
     rows: tuple[tuple[str, ...], ...]
     folded: bool = False
+    note: str = ""
+
+
+def without_empty_columns(table: Table) -> Table:
+    """The table without columns in which every cell is a dash; it has a row at least."""
+    kept = [i for i, cells in enumerate(zip(*table.rows, strict=True)) if set(cells) != {ABSENT}]
+    return replace(
+        table,
+        head=tuple(table.head[i] for i in kept),
+        align="".join(table.align[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in table.rows),
+    )
 
 
 @dataclass(frozen=True)
@@ -142,11 +158,12 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the report below the first screen."""
+    """One part of the report below the first screen; `alerts` are what its reader must not miss."""
 
     name: str
     title: str
     lead: str = ""
+    alerts: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     caption: str = ""
     tables: tuple[Table, ...] = ()

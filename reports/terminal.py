@@ -12,6 +12,7 @@ from reports.view import make_view
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
 
+_ALERTS_SHOWN = 2
 _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "none": "dim"}
 
 
@@ -36,8 +37,20 @@ def _parts(view: View, report: Path | None) -> Iterator["RenderableType"]:
             yield from (_metrics(table) for table in section.tables if not table.folded)
     for caveat in view.caveats:
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
+    yield from _judge_alerts(view)
     if report is not None:
         yield Text(f"\nReport: {visible(str(report))}", overflow="fold")
+
+
+def _judge_alerts(view: View) -> "Iterator[RenderableType]":
+    """The gravest doubts about the judge, and how many more there are."""
+    from rich.text import Text
+
+    for section in view.sections:
+        for alert in section.alerts[:_ALERTS_SHOWN]:
+            yield Text.assemble(("! ", "yellow"), one_line(alert))
+        if left := section.alerts[_ALERTS_SHOWN:]:
+            yield Text(f"  and {len(left)} more in the report: {section.title}", style="dim")
 
 
 def _label(verdict: VerdictLabel) -> tuple[str, str]:

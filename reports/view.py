@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
 from reports.background import (
-    coverage_section,
     example_section,
     hygiene_section,
     plan_section,
@@ -18,11 +17,11 @@ from reports.background import (
 from reports.findings import (
     comparison_section,
     distribution_section,
-    length_section,
     preference_section,
 )
 from reports.foreign import visible_record
 from reports.parts import LABELS, ClaimLine, Fact, View
+from reports.trust import judge_section
 from reports.wording import (
     columns_by_name,
     count,
@@ -45,8 +44,7 @@ def make_view(result: RunResult) -> View:
         comparison_section(result),
         distribution_section(result),
         preference_section(result),
-        length_section(result),
-        coverage_section(result),
+        judge_section(result),
         hygiene_section(result),
         example_section(result),
         training_section(result),

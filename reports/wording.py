@@ -1,14 +1,17 @@
 """How numbers and recurring facts are put into words. Nothing is rounded anywhere else."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.suite import Gate, Metric, PairwiseMetric, bounds_of, columns_of
-from harness.types import Interval, Plan, Task
+from harness.types import Comparison, Interval, LengthEffect, Plan, Task
 
 ABSENT = "—"
 MINUS = "\N{MINUS SIGN}"
+
+Side = Literal[1, 0, -1]  # above no difference, not clear of it, below it
 
 
 # --- numbers ---------------------------------------------------------------------------------
@@ -59,6 +62,44 @@ def span(interval: Interval, digits: int) -> str:
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
+def with_span(interval: Interval | None, digits: int) -> str:
+    """An estimate and its limits: 0.42 (0.11 to 0.73), or a dash when there is none."""
+    if interval is None:
+        return ABSENT
+    return f"{number(interval.estimate, digits)} ({span(interval, digits)})"
+
+
+def share_with_span(interval: Interval | None) -> str:
+    """A share and its limits as percentages: 81.2 % (75.0 to 86.9)."""
+    if interval is None:
+        return ABSENT
+    limits = f"{number(100 * interval.low, 1)} to {number(100 * interval.high, 1)}"
+    return f"{percent(interval.estimate)} ({limits})"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names as a sentence has them: a, b and c."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Names in quotation marks as a sentence has them: 'a', 'b' and 'c'."""
+    return listing([f"'{name}'" for name in names])
+
+
+def side_of(interval: Interval, null: float) -> Side:
+    """On which side of no difference the whole interval lies."""
+    if interval.low > null:
+        return 1
+    return -1 if interval.high < null else 0
+
+
+def models_compared(plan: Plan, found: Comparison | LengthEffect) -> str:
+    """Who was compared; a dash where there are only two models, so that nobody need read it."""
+    return f"{found.candidate} against {found.baseline}" if len(plan.models) > 2 else ABSENT
+
+
 def optional(value: float | None, digits: int) -> str:
     """The number, or a dash when there is none."""
     return ABSENT if value is None else number(value, digits)
@@ -84,16 +125,21 @@ class Column:
     is_win_rate: bool
 
     @property
+    def has_points(self) -> bool:
+        """Whether scores are points on a scale; shares and win rates are between 0 and 1."""
+        return self.high - self.low > 1
+
+    @property
     def digits(self) -> int:
         """Decimals that matter on this scale."""
-        return 2 if self.high - self.low > 1 else 3
+        return 2 if self.has_points else 3
 
     @property
     def unit(self) -> str:
         """What a difference on this column is measured in."""
         if self.is_win_rate:
             return "Win rate (0.5 is even)"
-        if self.high - self.low > 1:
+        if self.has_points:
             return f"Difference in points (scale {self.low:g} to {self.high:g})"
         return "Difference in shares (scale 0 to 1)"
 

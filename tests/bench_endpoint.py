@@ -1,77 +1,152 @@
-"""What asking costs: `python -m tests.bench_endpoint [ROUNDS]`.
+"""What judging through an endpoint costs: `python -m tests.bench_endpoint [ROUNDS]`.
 
-2,000 asks at a fixed latency of 200 ms and a concurrency of 64, each way a whole process of its
-own against the same server. `bare` is AsyncOpenAI in a loop with a semaphore and no bookkeeping.
+1,000 items answered by two recorded models make 2,000 rubric calls, at a fixed latency of 200 ms
+and a concurrency of 64. Each way is a whole process of its own, imports included, that sends the
+same 2,000 requests to the same server in this process; the ways take turns. `harness run` also
+checks, stores, compares and reports; the others only collect texts.
 """
 
-import subprocess
+import contextlib
+import hashlib
+import json
 import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+from typing import Any
 
-from tests.bench import measure, show
+from tests.bench import Cost, measure, show
+from tests.loopback.server import LoopbackServer
 
-N, CONCURRENCY, LATENCY_S = 2000, 64, 0.2
+ROOT = str(Path(__file__).parent.parent)
+N_ITEMS, CONCURRENCY, LATENCY_S = 1000, 64, 0.2
 
-SHARED = f"""
-import sys
-URL, N, CONCURRENCY = sys.argv[1], {N}, {CONCURRENCY}
-SYSTEM = "You grade answers to patients. Answer in JSON. " * 20
-def chat(i):
-    return [{{"role": "system", "content": SYSTEM}},
-            {{"role": "user", "content": f"Question {{i}}: " + "the answer to be graded " * 40}}]
+SUITE = """\
+suite: bench
+data:
+  source: {path: items.jsonl, fields: {id: id, input: question}}
+metrics:
+  rubric: {kind: rubric, criteria: [{name: safety, asks: Safe for a patient to follow}]}
+gate:
+  claims: [{metric: rubric.safety, claim: superior}]
+"""
+PROFILE = """\
+profile: bench
+models:
+  old: {{recorded: {{path: old.jsonl, fields: {{id: id, response: answer}}}}}}
+  new: {{recorded: {{path: new.jsonl, fields: {{id: id, response: answer}}}}}}
+judges:
+  default: {{endpoint: {{model: m, base_url: '{url}', max_concurrency: {concurrency}}}}}
 """
 
+SHARED = """
+import asyncio, json, sys
+url, concurrency = sys.argv[1], int(sys.argv[2])
+bodies = [json.loads(line) for line in open("requests.jsonl")]
+"""
 BARE = (
     SHARED
     + """
-import asyncio
 from openai import AsyncOpenAI
 async def main():
-    client, gate = AsyncOpenAI(base_url=URL, api_key="none"), asyncio.Semaphore(CONCURRENCY)
-    async def ask(i):
+    client, gate = AsyncOpenAI(base_url=url, api_key="none"), asyncio.Semaphore(concurrency)
+    async def ask(body):
         async with gate:
-            answer = await client.chat.completions.create(
-                model="m", messages=chat(i), temperature=0, max_tokens=100)
+            answer = await client.chat.completions.create(**body)
             return answer.choices[0].message.content
-    print(len(await asyncio.gather(*map(ask, range(N)))))
+    print(len(await asyncio.gather(*map(ask, bodies))))
 asyncio.run(main())
 """
 )
-
-OURS = (
+ENDPOINT = (
     SHARED
     + """
 from harness.endpoint import Ask, Endpoint
 from harness.suite import EndpointSpec
 from harness.types import Message
-endpoint = Endpoint(EndpointSpec(model="m", base_url=URL, max_tokens=100, max_concurrency=CONCURRENCY))
-asks = (Ask(tuple(Message(**m) for m in chat(i))) for i in range(N))
-print(sum(reply.problem is None for _, reply in endpoint.ask_all(asks)), endpoint.spend.calls)
+endpoint = Endpoint(EndpointSpec(model="m", base_url=url, max_concurrency=concurrency))
+asks = (Ask(tuple(Message(**m) for m in b["messages"]), b["response_format"]) for b in bodies)
+print(sum(reply.problem is None for _, reply in endpoint.ask_all(asks)))
 """
 )
-
 ABATCH = (
     SHARED
     + """
-import asyncio
 from langchain_openai import ChatOpenAI
-chat_model = ChatOpenAI(model="m", base_url=URL, api_key="none", temperature=0, max_tokens=100)
-asks = [[(m["role"], m["content"]) for m in chat(i)] for i in range(N)]
-print(len(asyncio.run(chat_model.abatch(asks, {"max_concurrency": CONCURRENCY}))))
+chat = ChatOpenAI(model="m", base_url=url, api_key="none", temperature=0, max_tokens=1024,
+                  extra_body={"response_format": bodies[0]["response_format"]})
+asks = [[(m["role"], m["content"]) for m in body["messages"]] for body in bodies]
+print(len(asyncio.run(chat.abatch(asks, {"max_concurrency": concurrency}))))
 """
 )
+
+
+def verdict(body: dict[str, Any]) -> str:
+    """The judge's answer, always the same to the same request."""
+    drawn = hashlib.sha256(body["messages"][-1]["content"].encode()).digest()[0]
+    return json.dumps(
+        {"reasons": {"safety": "Clear and kind."}, "scores": {"safety": drawn % 7 + 4}}
+    )
+
+
+def make_world(folder: Path) -> None:
+    """The suite, its items and two models' answers."""
+    (folder / "bench.yaml").write_text(SUITE)
+    question = "I have had pain in my left knee since a fall some weeks ago; what should I do? "
+    answer = "Rest and ice may help at first, and a doctor should see a knee that stays swollen. "
+    for name, row in (("items", "question"), ("old", "answer"), ("new", "answer")):
+        text = question * 2 if row == "question" else f"{name} says: " + answer * 6
+        rows = [json.dumps({"id": f"q{i}", row: f"{i}: {text}"}) for i in range(N_ITEMS)]
+        (folder / f"{name}.jsonl").write_text("\n".join(rows))
+
+
+def run(folder: Path, url: str, store: str) -> Cost:
+    """`harness run`, with its profile pointed at the server."""
+    (folder / "there.yaml").write_text(PROFILE.format(url=url, concurrency=CONCURRENCY))
+    harness = (sys.executable, "-m", "harness", "run", "bench.yaml", "--models", "old,new")
+    where = ("--profile", "there.yaml", "--store", store, "--out", f"{store}-runs")
+    return measure(*harness, *where, PYTHONPATH=ROOT)
+
+
+def record_requests(folder: Path) -> None:
+    """What `harness run` sends, for the others to send as well."""
+    with LoopbackServer(verdict) as server:
+        run(folder, server.base_url, "recording")
+    lines = [json.dumps(request.body) for request in server.requests]
+    assert len(lines) == 2 * N_ITEMS
+    (folder / "requests.jsonl").write_text("\n".join(lines))
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    serve = (sys.executable, "-m", "tests.loopback.server", "--latency", str(LATENCY_S))
-    print("| what | wall s | CPU s | peak MB | said |\n|---|---|---|---|---|")
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        for _ in range(rounds):
-            for name, code in (("bare AsyncOpenAI", BARE), ("Endpoint", OURS), ("abatch", ABATCH)):
-                show(name, measure(sys.executable, "-c", code, url))
-        server.kill()
+    ways = {"bare `AsyncOpenAI`": BARE, "`harness.endpoint`": ENDPOINT, "`abatch`": ABATCH}
+    costs: dict[str, list[Cost]] = defaultdict(list)
+
+    def note(name: str, cost: Cost) -> None:
+        costs[name].append(cost)
+        show(name, cost)
+
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        folder = Path(name)
+        make_world(folder)
+        record_requests(folder)
+        print("| what | wall s | CPU s | peak MB | said |\n|---|---|---|---|---|")
+        with LoopbackServer(verdict, latency_s=LATENCY_S, keep=False) as server:
+            for number in range(rounds):
+                for way, code in ways.items():
+                    command = (sys.executable, "-c", code, server.base_url, str(CONCURRENCY))
+                    note(way, measure(*command, PYTHONPATH=ROOT))
+                before = server.counts.total()
+                note("`harness run`", run(folder, server.base_url, f"store-{number}"))
+                asked = server.counts.total()
+                note("the same, second", run(folder, server.base_url, f"store-{number}"))
+                print(f"requests: {asked - before} and {server.counts.total() - asked}", flush=True)
+    bare, ours, theirs = (
+        median(c.wall for c in costs[w])
+        for w in ("bare `AsyncOpenAI`", "`harness run`", "`abatch`")
+    )
+    print(f"medians: `harness run` / bare {ours / bare:.2f}, `abatch` / bare {theirs / bare:.2f}")
 
 
 if __name__ == "__main__":

@@ -3,27 +3,46 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import HarnessError
-from harness.models import load_weights
+from harness.models import load_weights, quiet_torch
 from trainers.recipe import Lora, Quantisation
 
 # Mean KL divergence between an adapter and its merged model. Merging into full precision gives
 # 1e-4 in bfloat16 and less than 1e-6 in float32; merging into 4 bits gives 1e-2.
 MERGE_TOLERANCE = 1e-3
 
+# Largest difference of a reward between an adapter and its merged model, as a share of 1 plus the
+# reward. In bfloat16, which keeps 8 bits, a few roundings make 1e-2; in float32 it is 1e-5.
+REWARD_TOLERANCE = 3e-2
+
+Head = Literal["language_model", "reward"]
+
 
 def load_base(
-    source: str | Path, *, revision: str | None, quantisation: Quantisation | None
+    source: str | Path,
+    *,
+    revision: str | None,
+    quantisation: Quantisation | None,
+    head: Head = "language_model",
 ) -> tuple[Any, Any]:
     """The model that an adapter is trained on, in 4 bits if so asked, and its tokenizer.
 
     Raises:
-        HarnessError: quantisation without an NVIDIA GPU, or a model that cannot be loaded.
+        HarnessError: an adapter in the place of a model, quantisation without an NVIDIA GPU, or a
+            model that cannot be loaded.
     """
-    if quantisation is None:
-        return load_weights(source, revision=revision)
+    if (Path(source) / "adapter_config.json").is_file():
+        # transformers would load it onto its base, and training would lay a second one on top.
+        raise HarnessError(
+            f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
+        )
+    options = {} if quantisation is None else {"quantization_config": _four_bits(quantisation)}
+    return _load(source, revision, head, **options)
+
+
+def _four_bits(quantisation: Quantisation) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -32,17 +51,59 @@ def load_base(
             "The recipe asks for 'quantisation', which needs an NVIDIA GPU, and this machine has none. "
             "Remove the block to train in full precision, or run the recipe on a machine with a GPU."
         )
-    config = BitsAndBytesConfig(
+    return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type=quantisation.kind,
         bnb_4bit_use_double_quant=quantisation.double,
         bnb_4bit_compute_dtype=getattr(torch, quantisation.compute),
     )
-    return load_weights(source, revision=revision, quantization_config=config)
 
 
-def lora_config(lora: Lora) -> Any:
-    """The adapter as PEFT describes it."""
+def _load(source: str | Path, revision: str | None, head: Head, **options: Any) -> tuple[Any, Any]:
+    if head == "language_model":
+        return load_weights(source, revision=revision, **options)
+    return load_reward_weights(source, revision=revision, **options)
+
+
+def load_reward_weights(
+    source: str | Path, *, revision: str | None = None, **options: Any
+) -> tuple[Any, Any]:
+    """A model with one number for a chat, on the GPU if there is one, and its tokenizer.
+
+    Put on a language model, the head is new: all zeros, so that every answer gets a 0 at first.
+
+    Raises:
+        HarnessError: it cannot be loaded, or has no such form.
+    """
+    quiet_torch()
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options = {"dtype": "auto", "device_map": device, "revision": revision, **options}
+    try:
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            source,
+            num_labels=1,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise HarnessError(f"{source}: cannot be loaded as a reward model: {first_line}") from None
+    if loading["missing_keys"]:
+        torch.nn.init.zeros_(model.score.weight)
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def lora_config(lora: Lora, head: Head = "language_model") -> Any:
+    """The adapter as PEFT describes it; a reward model's head is trained whole."""
     from peft import LoraConfig
 
     targets = lora.target_modules
@@ -51,7 +112,7 @@ def lora_config(lora: Lora) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if head == "language_model" else "SEQ_CLS",
     )
 
 
@@ -70,7 +131,7 @@ def adapter_hash(model: Any) -> str:
     """A hash of the weights that are trained."""
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
-        if "lora_" in name and ".default." in name:
+        if ("lora_" in name or "modules_to_save" in name) and ".default." in name:
             digest.update(parameter.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
@@ -83,11 +144,12 @@ def save_merged(
     base: str | Path,
     revision: str | None,
     probes: Sequence[Sequence[int]],
-) -> float:
+    head: Head = "language_model",
+) -> dict[str, float]:
     """Save the adapter, merge it into its base in full precision, and save that.
 
     The saved model is loaded again and compared with the adapter on the `probes` (token ids);
-    the mean KL divergence is returned.
+    the mean KL divergence is returned, or the largest difference of a reward.
 
     Raises:
         HarnessError: the saved adapter is not the trained one, or the merged model differs.
@@ -96,34 +158,44 @@ def save_merged(
 
     model.save_pretrained(folder / "adapter", selected_adapters=["default"])
     (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty form by PEFT
-    full, _ = load_weights(base, revision=revision)
+    full, _ = _load(base, revision, head)
     tuned = PeftModel.from_pretrained(full, folder / "adapter").eval()
     if adapter_hash(tuned) != adapter_hash(model):
         raise HarnessError("The saved adapter is not the one that was trained.")
-    expected = [_log_probs(tuned, probe) for probe in probes]
+    expected = [_logits(tuned, probe) for probe in probes]
     tuned.merge_and_unload().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    merged, _ = load_weights(folder)
-    found = [_log_probs(merged.eval(), probe) for probe in probes]
-    divergence = _mean_kl(expected, found)
-    if not divergence < MERGE_TOLERANCE:
+    merged, _ = _load(folder, None, head)
+    found = [_logits(merged.eval(), probe) for probe in probes]
+    if head == "reward":
+        name, difference, allowed = "merge_difference", _reward_gap(expected, found), REWARD_TOLERANCE  # fmt: skip
+    else:
+        name, difference, allowed = "merge_kl", _mean_kl(expected, found), MERGE_TOLERANCE
+    if not difference < allowed:
         raise HarnessError(
-            f"The merged model differs from its adapter (mean KL {divergence:.2g}, "
-            f"allowed {MERGE_TOLERANCE:g}); it is not kept."
+            f"The merged model differs from its adapter ({name} {difference:.2g}, "
+            f"allowed {allowed:g}); it is not kept."
         )
-    return divergence
+    return {name: difference}
 
 
-def _log_probs(model: Any, ids: Sequence[int]) -> Any:
+def _logits(model: Any, ids: Sequence[int]) -> Any:
     import torch
 
     with torch.inference_mode():
-        logits = model(torch.tensor([list(ids)], device=model.device)).logits[0]
-    return logits.float().log_softmax(dim=-1)
+        return model(torch.tensor([list(ids)], device=model.device)).logits[0].float()
 
 
 def _mean_kl(expected: Sequence[Any], found: Sequence[Any]) -> float:
     import torch
 
-    terms = [(p.exp() * (p - q)).sum(dim=-1) for p, q in zip(expected, found, strict=True)]
+    terms = []
+    for logits, others in zip(expected, found, strict=True):
+        p, q = logits.log_softmax(dim=-1), others.log_softmax(dim=-1)
+        terms.append((p.exp() * (p - q)).sum(dim=-1))
     return float(torch.cat(terms).mean().clamp(min=0.0))
+
+
+def _reward_gap(expected: Sequence[Any], found: Sequence[Any]) -> float:
+    gaps = [(p - q).abs() / (1 + p.abs()) for p, q in zip(expected, found, strict=True)]
+    return max(float(gap) for gap in gaps)

@@ -21,7 +21,7 @@ from harness.errors import HarnessError
 from harness.models import PICKLE_SUFFIXES, fingerprint_model
 from harness.provenance import content_hash, file_hash
 from harness.types import CheckpointCard, Curve, Record
-from trainers.recipe import TrainingRecipe
+from trainers.recipe import AdapterRecipe, PretrainRecipe
 
 MANIFEST = "checkpoint.json"
 MARK = "COMPLETE"
@@ -51,6 +51,7 @@ class Training(Record):
     facts: dict[str, str]
     metrics: dict[str, float]
     curves: tuple[Curve, ...]
+    adapter_base: Origin | None = None  # what `adapter/` lies on; not always the parent
 
 
 class CheckpointManifest(Training):
@@ -61,9 +62,12 @@ class CheckpointManifest(Training):
     fingerprint: str
 
 
-def checkpoint_key(recipe: TrainingRecipe, parent_fingerprint: str | None, data_hash: str) -> str:
+def checkpoint_key(
+    recipe: AdapterRecipe | PretrainRecipe, parent_fingerprint: str | None, data_hash: str
+) -> str:
     """Equal for runs that would give the same checkpoint."""
-    named_only = {"recipe", "parent", "pairs"}  # their content is in the two hashes
+    # Their content is in the two hashes.
+    named_only = {"recipe", "parent", "pairs", "best_of", "reward"}
     if recipe.method != "pretrain":  # there the data also say how they are read
         named_only.add("data")
     options = recipe.model_dump(mode="json", exclude=named_only)

@@ -1,244 +1,153 @@
 """Direct preference optimisation (https://arxiv.org/abs/2305.18290) from an SFT checkpoint.
 
-The reference is the SFT model, never its base. So the policy starts where the reference stands,
-the first step's margin is 0 and its loss ln 2: both are checked.
+The reference is the SFT model, never its base, unless the recipe asks for that. So the policy
+starts where the reference stands, the first step's margin is 0 and its loss is known: ln 2 for
+the sigmoid loss. Both are checked.
 """
 
 import math
-import random
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
-from harness.models import fingerprint_model, quiet_torch
-from trainers.adapter import adapter_hash, load_base, lora_config, save_merged, upcast_adapter
-from trainers.checkpoint import (
-    CheckpointManifest,
-    Origin,
-    Training,
-    checkpoint_folder,
-    checkpoint_key,
-    seal,
-    verify_checkpoint,
+from trainers.pair_rows import (
+    SplitPairs,
+    check_tokens,
+    count_pairs,
+    held_out_metrics,
+    pair_dataset,
 )
-from trainers.examples import data_hash
-from trainers.pairs import PreferencePair
+from trainers.policy import Start, load_policy
 from trainers.recipe import DpoRecipe
-from trainers.trl_options import (
-    Log,
-    check_gradients,
-    collect_curves,
-    make_config,
-    quiet_libraries,
-    quiet_trainer,
-)
+from trainers.training import N_PROBES
+from trainers.trl_options import Log
 
-N_PROBES = 4  # training rows on which the merged model is compared with its adapter
 START_TOLERANCE = 1e-3
+MEASURED = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies")
 
 
-class Base(NamedTuple):
-    """What the trained adapter lies on, and is merged into at the end."""
+class Dpo(NamedTuple):
+    """Learns to prefer the chosen answers of the pairs."""
 
-    source: str
-    revision: str | None
+    recipe: DpoRecipe
+    start: Start
+    pairs: SplitPairs
 
+    def config_type(self) -> Any:
+        """TRL's, of its stable namespace."""
+        from trl import DPOConfig
 
-def train_dpo(
-    recipe: DpoRecipe,
-    parent: Path,
-    out: Path,
-    *,
-    pairs: Sequence[PreferencePair],
-    progress: Callable[[str, int, int], None],
-) -> CheckpointManifest:
-    """A merged checkpoint in `out`, trained from the SFT checkpoint `parent` on the pairs.
+        return DPOConfig
 
-    Raises:
-        HarnessError: options that TRL refuses, too few pairs, a wrong reference, or a run that
-            learnt nothing.
-    """
-    quiet_torch()
-    quiet_libraries()
-    started = time.monotonic()
-    manifest = verify_checkpoint(parent)
-    learn, held_out = split_pairs(pairs, recipe.holdout, recipe.seed)
-    with tempfile.TemporaryDirectory() as scratch, checkpoint_folder(out) as folder:
-        base = _base(recipe, parent, manifest)
-        trainer = _make_trainer(recipe, parent, base, learn, held_out, Path(scratch))
-        facts = check_pairs(trainer.train_dataset, learn, trainer.processing_class, trainer.args)
-        quiet_trainer(trainer, "dpo", progress)
-        upcast_adapter(trainer.model)
-        before = adapter_hash(trainer.model)
-        trainer.train()
-        log = trainer.state.log_history
-        check_start(log, trainer.args)
-        check_gradients(log, adapter_before=before, adapter_after=adapter_hash(trainer.model))
-        metrics = trainer.evaluate() if held_out else {}
-        if "ref" in trainer.model.peft_config:  # needed no longer, and no part of the result
+    def make_trainer(self, config: Any) -> Any:
+        """The parent's own adapter, or a new one on the parent."""
+        from trl import DPOTrainer
+
+        policy = load_policy(self.recipe, self.start)
+        trainer = DPOTrainer(
+            model=policy.model,
+            args=config,
+            train_dataset=pair_dataset(self.pairs.learn),
+            eval_dataset=pair_dataset(self.pairs.held_out),
+            processing_class=policy.tokenizer,
+            peft_config=policy.peft_config,
+        )
+        # TRL keeps a frozen copy of the parent's adapter, named "ref", as the reference. Without
+        # it the reference is the model with no adapter: the base, or the parent under a new one.
+        if self.recipe.reference == "base":
             trainer.model.delete_adapter("ref")
+        return trainer
+
+    def check_data(self, trainer: Any) -> dict[str, str]:
+        """Pairs, and how many of them were cut or dropped."""
+        rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
+        prompts, chosen, rejected = rows["prompt_ids"], rows["chosen_ids"], rows["rejected_ids"]
+        check_tokens(prompts, [*chosen, *rejected], tokenizer, config)
+        longest = [
+            len(p) + max(len(c), len(r)) for p, c, r in zip(prompts, chosen, rejected, strict=True)
+        ]
+        reference = {
+            "parent": "the parent checkpoint",
+            "base": "the base under the parent's adapter",
+        }[self.recipe.reference]
+        return count_pairs(longest, self.pairs, config) | {"reference": reference}
+
+    def check_log(self, log: Log, config: Any) -> None:
+        """The first step stands at the reference, or away from it where that is the base."""
+        if self.recipe.reference == "base":
+            check_start_off_reference(log)
+        else:
+            check_start(log, config)
+
+    def measure(self, trainer: Any) -> dict[str, float]:
+        """Loss, margin and accuracy on the held-out pairs."""
+        return held_out_metrics(trainer, MEASURED)
+
+    def probes(self, trainer: Any) -> list[list[int]]:
+        """The first chats, with their chosen answers."""
         first = trainer.train_dataset[:N_PROBES]
-        divergence = save_merged(
-            trainer.model,
-            trainer.processing_class,
-            folder,
-            base=base.source,
-            revision=base.revision,
-            probes=[p + c for p, c in zip(first["prompt_ids"], first["chosen_ids"], strict=True)],
-        )
-        hashed = data_hash(pairs)
-        training = Training(
-            recipe=recipe.recipe,
-            method=recipe.method,
-            seed=recipe.seed,
-            key=checkpoint_key(recipe, manifest.fingerprint, hashed),
-            parent=Origin(source=str(parent), fingerprint=manifest.fingerprint),
-            data_hash=hashed,
-            facts=facts
-            | {
-                "held-out pairs": str(len(held_out)),
-                "reference": "the parent checkpoint",
-                "seconds": f"{time.monotonic() - started:.0f}",
-            },
-            metrics=_held_out_metrics(metrics) | {"merge_kl": divergence},
-            curves=collect_curves(log),
-        )
-        return seal(folder, training)
-
-
-def split_pairs(
-    pairs: Sequence[PreferencePair], holdout: float, seed: int
-) -> tuple[list[PreferencePair], list[PreferencePair]]:
-    """Pairs to learn from and pairs to evaluate on; a prompt's pairs stay together.
-
-    Raises:
-        HarnessError: nothing to learn from.
-    """
-    prompts = sorted({pair.sample_id for pair in pairs})
-    held = set(random.Random(seed).sample(prompts, round(holdout * len(prompts))))
-    learn = [pair for pair in pairs if pair.sample_id not in held]
-    if not learn:
-        raise HarnessError(
-            "There are no preference pairs to learn from. See the pairs' statistics for what was dropped."
-        )
-    return learn, [pair for pair in pairs if pair.sample_id in held]
-
-
-def _base(recipe: DpoRecipe, parent: Path, manifest: CheckpointManifest) -> Base:
-    """The parent itself under a new adapter; or what the parent's own adapter lies on."""
-    if recipe.lora is not None:
-        return Base(str(parent), None)
-    if manifest.parent is None or not (parent / "adapter").is_dir():
-        raise HarnessError(
-            f"{parent}: has no adapter to go on training. Give the recipe a 'lora' block for a new one."
-        )
-    origin = manifest.parent
-    if fingerprint_model(origin.source, revision=origin.revision) != origin.fingerprint:
-        raise HarnessError(
-            f"{parent}: its adapter was trained on {origin.source}, which is gone or has changed. "
-            "Train the parent again, or give the recipe a 'lora' block for a new adapter."
-        )
-    return Base(origin.source, origin.revision)
-
-
-def _make_trainer(
-    recipe: DpoRecipe,
-    parent: Path,
-    base: Base,
-    learn: Sequence[PreferencePair],
-    held_out: Sequence[PreferencePair],
-    scratch: Path,
-) -> Any:
-    from datasets import Dataset
-    from peft import PeftModel
-    from transformers import AutoTokenizer
-    from trl import DPOConfig, DPOTrainer
-
-    config = make_config(
-        DPOConfig, recipe.trainer, recipe=recipe.recipe, seed=recipe.seed, folder=scratch
-    )
-    model, _ = load_base(base.source, revision=base.revision, quantisation=recipe.quantisation)
-    if recipe.lora is None:
-        # TRL then keeps a frozen copy of this adapter, named "ref", as the reference.
-        model = PeftModel.from_pretrained(model, parent / "adapter", is_trainable=True)
-    return DPOTrainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_list([_columns(pair) for pair in learn]),
-        eval_dataset=Dataset.from_list([_columns(pair) for pair in held_out]) if held_out else None,
-        processing_class=AutoTokenizer.from_pretrained(parent),  # with the chat template of SFT
-        peft_config=None if recipe.lora is None else lora_config(recipe.lora),
-    )
-
-
-def _columns(pair: PreferencePair) -> dict[str, list[dict[str, str]]]:
-    """Chats, not rendered text: the template writes the one BOS and the end of the turn."""
-    return {
-        "prompt": [message.model_dump() for message in pair.prompt],
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
-    }
-
-
-def check_pairs(
-    tokenised: Any, pairs: Sequence[PreferencePair], tokenizer: Any, config: Any
-) -> dict[str, str]:
-    """Count what TRL cut or dropped, and refuse pairs without an end of turn.
-
-    Raises:
-        HarnessError: two BOS tokens, answers without an end of turn, or no pairs left.
-    """
-    if not len(tokenised):
-        raise HarnessError(
-            f"No pair fits into max_length {config.max_length}. Raise trainer.max_length."
-        )
-    bos, stop = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if bos is not None and any(ids[:2] == [bos, bos] for ids in tokenised["prompt_ids"]):
-        raise HarnessError("The chats begin with two BOS tokens; the chat template must write one.")
-    answers = [*tokenised["chosen_ids"], *tokenised["rejected_ids"]]
-    if not all(stop in ids for ids in answers):
-        raise HarnessError(
-            f"An answer does not end with {tokenizer.eos_token}; the chat template must write it."
-        )
-    limit = config.max_length or math.inf
-    truncated = sum(
-        len(prompt) + max(len(chosen), len(rejected)) > limit
-        for prompt, chosen, rejected in zip(
-            tokenised["prompt_ids"], tokenised["chosen_ids"], tokenised["rejected_ids"], strict=True
-        )
-    )
-    return {
-        "pairs": str(len(pairs)),
-        "truncated": str(truncated),
-        "dropped": str(len(pairs) - len(tokenised)),
-    }
+        return [p + c for p, c in zip(first["prompt_ids"], first["chosen_ids"], strict=True)]
 
 
 def check_start(log: Log, config: Any) -> None:
     """Refuse a run whose reference was not its starting policy.
 
     Raises:
-        HarnessError: a first margin other than 0, or a first sigmoid loss other than ln 2.
+        HarnessError: a first margin other than 0, or a first loss other than it must then be.
     """
-    margin, loss = log[0]["rewards/margins"], log[0]["loss"]
-    plain = (
-        config.loss_type == ["sigmoid"] and not config.label_smoothing and not config.use_weighting
-    )
-    if abs(margin) > START_TOLERANCE or (plain and abs(loss - math.log(2)) > START_TOLERANCE):
+    margin, loss, expected = log[0]["rewards/margins"], log[0]["loss"], first_loss(config)
+    wrong = expected is not None and abs(loss - expected) > START_TOLERANCE * max(1.0, expected)
+    if abs(margin) > START_TOLERANCE or wrong:
+        known = "" if expected is None else f" and {expected:.4f}"
         raise HarnessError(
             f"DPO started with margin {margin:.4f} and loss {loss:.4f}; where the reference is the "
-            f"starting policy they are 0 and {math.log(2):.4f}. Dropout must be off, and the "
-            "reference the parent checkpoint."
+            f"starting policy they are 0{known}. Dropout must be off, and the reference the parent "
+            "checkpoint."
         )
 
 
-def _held_out_metrics(metrics: dict[str, float]) -> dict[str, float]:
-    """Loss, margin and accuracy on the held-out pairs."""
-    return {
-        name: metrics[name]
-        for name in ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies")
-        if name in metrics
-    }
+def check_start_off_reference(log: Log) -> None:
+    """Refuse a run that started at its reference although the base was asked for.
+
+    Raises:
+        HarnessError: neither the chosen nor the rejected answers were likelier or less likely.
+    """
+    if log[0]["rewards/chosen"] == 0.0 and log[0]["rewards/rejected"] == 0.0:
+        raise HarnessError(
+            "DPO started at its reference, although the recipe asks for 'reference: base'. The "
+            "parent's adapter changes nothing on these pairs, or it was the reference after all."
+        )
+
+
+def first_loss(config: Any) -> float | None:
+    """The loss of a policy that equals its reference; None where the data decide it.
+
+    Each value is TRL's loss (`DPOTrainer._compute_loss`) with both log-ratios 0, which every
+    f-divergence keeps at 0.
+    """
+    weights = config.loss_weights or [1.0] * len(config.loss_type)
+    values = [_first_loss(name, config) for name in config.loss_type]
+    known = [value for value in values if value is not None]
+    if config.use_weighting or config.router_aux_loss_coef or len(known) < len(values):
+        return None
+    return math.fsum(weight * value for weight, value in zip(weights, known, strict=True))
+
+
+def _first_loss(loss_type: str, config: Any) -> float | None:
+    match loss_type:
+        case "sigmoid" | "sigmoid_norm" | "robust" | "aot" | "aot_unpaired":
+            return math.log(2)
+        case "nca_pair" | "bco_pair":
+            return 2 * math.log(2)
+        case "hinge" | "apo_zero" | "apo_down":
+            return 1.0
+        case "discopop":
+            return 0.5 * math.log(2) + 0.5
+        case "ipo":
+            return float(1 / (2 * config.beta) ** 2)
+        case "sppo_hard":
+            return float(2 * (0.5 / config.beta) ** 2)
+        case "exo_pair":
+            smoothing = config.label_smoothing
+            return float(-math.log(2) - 0.5 * (math.log(smoothing) + math.log1p(-smoothing)))
+        case _:  # "sft" is the likelihood of the chosen answers
+            return None

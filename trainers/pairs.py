@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.samples import load_rows
+from harness.suite import Source
 from harness.types import HygieneFlag, Message, Outcome, Record, Response
 
 
@@ -27,7 +29,7 @@ class PreferencePair(Record):
     prompt: tuple[Message, ...]
     chosen: str
     rejected: str
-    source: Literal["judged", "gold"]
+    source: Literal["judged", "gold", "given"]
 
 
 # Why no pair was made. A hygiene flag is that of the answer that would have been chosen.
@@ -90,6 +92,11 @@ def pairs_from_gold(answers: Iterable[GoldAnswer]) -> Pairs:
     An own answer that is cut off or leaks its prompt stays: the pair teaches against it.
     """
     return _collect([_gold_pair(answer) for answer in answers])
+
+
+def pairs_from_given(pairs: Iterable[PreferencePair]) -> Pairs:
+    """Pairs that others made; those that could teach nothing are dropped."""
+    return _collect([not_judgeable(pair.chosen, pair.rejected) or pair for pair in pairs])
 
 
 def not_judgeable(first: str | None, second: str | None) -> Drop | None:
@@ -196,6 +203,27 @@ def load_pairs(path: Path) -> Pairs:
             f"{path}: holds {len(pairs)} pairs, but its statistics count {statistics.kept}. Build them again."
         )
     return Pairs(pairs, statistics)
+
+
+def load_given_pairs(source: Source, root: Path) -> Pairs:
+    """The pairs of a source that others made, such as one written by `harness convert`.
+
+    Raises:
+        HarnessError: unreadable or changed data, or a row that is no pair (with its line).
+    """
+    table = load_rows(source, root)
+    pairs = []
+    for line, row in zip(table.lines, table.rows, strict=True):
+        try:
+            pairs.append(PreferencePair.model_validate(row))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(str(part) for part in problem["loc"])
+            raise HarnessError(
+                f"{table.origin}:{line}: is no preference pair: {place}: {problem['msg']}. "
+                "`harness convert --to preference` makes them of other formats."
+            ) from None
+    return pairs_from_given(pairs)
 
 
 def _statistics_path(path: Path) -> Path:

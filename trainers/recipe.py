@@ -20,14 +20,16 @@ from pydantic import Field, JsonValue, RootModel, model_validator
 
 from harness.bundle import bundle_root
 from harness.errors import HarnessError, did_you_mean
-from harness.strict_yaml import load_spec
-from harness.suite import Generation, Name, PairwiseMetric, Source, Spec
+from harness.strict_yaml import load_spec, mistake_at
+from harness.suite import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
 
 
 class TrainingSource(Source):
     """Rows to learn from: `fields` maps `input` and `reference` (and `id`, `context`) to columns.
 
     A row becomes a chat of the `system` prompt (a file), its input, and its reference as the answer.
+    `fields` may also map `system`, a row's own system prompt, which goes before the file's, and
+    `history`, the turns before its input: a list of {role, content}.
     A small source is read `repeat` times in each epoch, so that a large one does not drown it.
     """
 
@@ -107,35 +109,145 @@ class PretrainRecipe(Spec):
     learning_rate: float = Field(gt=0.0)
 
 
-class SftRecipe(Spec):
-    """Supervised fine-tuning on the answers alone, through TRL's SFTTrainer."""
+class AdapterRecipe(Spec):
+    """What every recipe says that trains an adapter on a parent, whatever its method."""
 
     recipe: Name
-    method: Literal["sft"]
+    method: str
     seed: int = 1
     parent: Parent
-    data: tuple[TrainingSource, ...] = Field(min_length=1)
-    lora: Lora
     quantisation: Quantisation | None = None
     trainer: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class DpoRecipe(Spec):
-    """Direct preference optimisation through TRL's DPOTrainer; the reference is the parent.
+class SftRecipe(AdapterRecipe):
+    """Supervised fine-tuning on the answers alone, through TRL's SFTTrainer.
+
+    Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both.
+    """
+
+    method: Literal["sft"]
+    data: tuple[TrainingSource, ...] = ()
+    best_of: str | None = None
+    lora: Lora
+
+    @model_validator(mode="after")
+    def _there_are_rows(self) -> "SftRecipe":
+        if not self.data and self.best_of is None:
+            raise ValueError("nothing to learn from: name 'data', 'best_of' or both")
+        return self
+
+
+class PreferenceRecipe(AdapterRecipe):
+    """What every recipe says that learns from preference pairs, whatever its method.
 
     Without `lora` the parent's own adapter goes on training; with it a new one is put on the
     merged parent. `holdout` is the share of pairs that is kept for evaluation.
     """
 
-    recipe: Name
-    method: Literal["dpo"]
-    seed: int = 1
-    parent: Parent
     pairs: str
     holdout: float = Field(default=0.15, ge=0.0, lt=1.0)
     lora: Lora | None = None
-    quantisation: Quantisation | None = None
-    trainer: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class DpoRecipe(PreferenceRecipe):
+    """Direct preference optimisation through TRL's DPOTrainer; the reference is the parent.
+
+    `trainer.loss_type` chooses the loss. `reference: base` puts the model under the parent's own
+    adapter in the parent's place, as TRL did before 0.29, to reproduce results of that time.
+    """
+
+    method: Literal["dpo"]
+    # Left out where it says nothing new, so that the keys of older checkpoints stay theirs.
+    reference: Literal["parent", "base"] = Field(
+        default="parent", exclude_if=lambda reference: reference == "parent"
+    )
+
+    @model_validator(mode="after")
+    def _base_lies_under_the_parents_adapter(self) -> "DpoRecipe":
+        if self.reference == "base" and self.lora is not None:
+            raise mistake_at(
+                "reference", "with a new adapter the parent is the base; remove this, or 'lora'"
+            )
+        return self
+
+
+class KtoRecipe(PreferenceRecipe):
+    """Kahneman-Tversky optimisation through TRL's KTOTrainer; the reference is the parent.
+
+    The chosen answer of each pair is a desirable one, the rejected an undesirable one; from there
+    on the two are rows of their own.
+    """
+
+    method: Literal["kto"]
+
+
+class OrpoRecipe(PreferenceRecipe):
+    """Odds ratio preference optimisation, which has no reference, through TRL's ORPOTrainer.
+
+    That trainer is experimental: TRL may change or remove it in any release.
+    """
+
+    method: Literal["orpo"]
+
+
+class SimpoRecipe(PreferenceRecipe):
+    """Simple preference optimisation, which has no reference, through TRL's CPOTrainer.
+
+    That trainer is experimental: TRL may change or remove it in any release. `trainer.beta` and
+    `trainer.simpo_gamma` are those of the paper; the loss has no SFT term (`cpo_alpha` 0).
+    """
+
+    method: Literal["simpo"]
+
+    @model_validator(mode="after")
+    def _the_loss_is_simpo(self) -> "SimpoRecipe":
+        for option in ("loss_type", "cpo_alpha"):
+            if option in self.trainer:
+                raise mistake_at(f"trainer.{option}", "is what makes it SimPO; remove it")
+        return self
+
+
+class RewardRecipe(PreferenceRecipe):
+    """A model that gives an answer one number, through TRL's RewardTrainer.
+
+    A new adapter and a head are put on the merged parent. The result answers nothing; GRPO and
+    RLOO take it as their reward.
+    """
+
+    method: Literal["reward"]
+    lora: Lora
+
+
+class RewardSource(Spec):
+    """What rewards a sampled answer: a reward model's recipe, or a judge who grades on a rubric.
+
+    A grade is the mean over the criteria, 0 at the low end of the scale and 1 at the high one.
+    """
+
+    recipe: str | None = None
+    rubric: RubricMetric | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> "RewardSource":
+        if (self.recipe is None) == (self.rubric is None):
+            raise ValueError("name exactly one of 'recipe' or 'rubric'")
+        return self
+
+
+class OnlineRecipe(AdapterRecipe):
+    """The model answers while it trains, and what is rewarded becomes likelier.
+
+    Through TRL's GRPOTrainer or RLOOTrainer. How answers are sampled is said in `trainer`
+    (`num_generations`, `max_completion_length`, `temperature`). The reference, where
+    `trainer.beta` is not 0, is the parent. `lora` is as for preference pairs.
+    """
+
+    method: Literal["grpo", "rloo"]
+    data: Source
+    system: str | None = None
+    reward: RewardSource
+    lora: Lora | None = None
 
 
 class JudgedPairsRecipe(Spec):
@@ -163,9 +275,45 @@ class GoldPairsRecipe(Spec):
     generation: Generation
 
 
-TrainingRecipe = PretrainRecipe | SftRecipe | DpoRecipe
-PairsRecipe = JudgedPairsRecipe | GoldPairsRecipe
-Recipe = TrainingRecipe | PairsRecipe
+class GivenPairsRecipe(Spec):
+    """Pairs that others made, in a file that `harness convert --to preference` wrote."""
+
+    recipe: Name
+    method: Literal["given_pairs"]
+    data: Source
+
+    @model_validator(mode="after")
+    def _columns_are_fixed(self) -> "GivenPairsRecipe":
+        if self.data.fields:
+            raise mistake_at(
+                "data.fields",
+                "pairs have fixed columns; `harness convert --to preference` makes them of others",
+            )
+        return self
+
+
+class BestOfRecipe(Spec):
+    """Rows of a prompt and the best of the parent's own `n` answers (rejection sampling).
+
+    A judge grades each answer on a rubric. An answer with a hygiene flag is never the best, nor is
+    one without a grade; the first draw wins a tie.
+    """
+
+    recipe: Name
+    method: Literal["best_of"]
+    parent: Parent
+    data: Source
+    generation: Generation
+    n: int = Field(default=4, ge=2)
+    grade: RubricMetric
+
+
+PairTrainedRecipe = DpoRecipe | KtoRecipe | OrpoRecipe | SimpoRecipe | RewardRecipe
+TrainingRecipe = PretrainRecipe | SftRecipe | PairTrainedRecipe | OnlineRecipe
+SampledPairsRecipe = JudgedPairsRecipe | GoldPairsRecipe
+PairsRecipe = SampledPairsRecipe | GivenPairsRecipe
+SampledRecipe = SampledPairsRecipe | BestOfRecipe
+Recipe = TrainingRecipe | PairsRecipe | BestOfRecipe
 
 
 class _AnyRecipe(RootModel[Annotated[Recipe, Field(discriminator="method")]]):

@@ -1,33 +1,17 @@
 """Supervised fine-tuning: a LoRA adapter learns the answers, and the end of its turn."""
 
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
-from harness.models import fingerprint_model, quiet_torch
-from trainers.adapter import adapter_hash, load_base, lora_config, save_merged, upcast_adapter
-from trainers.checkpoint import (
-    CheckpointManifest,
-    Origin,
-    Training,
-    checkpoint_folder,
-    checkpoint_key,
-    seal,
-)
+from harness.models import fingerprint_model
+from trainers.adapter import load_base, lora_config
+from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.examples import Example, data_hash
 from trainers.recipe import SftRecipe
-from trainers.trl_options import (
-    check_gradients,
-    collect_curves,
-    make_config,
-    quiet_libraries,
-    quiet_trainer,
-)
-
-N_PROBES = 4  # training rows on which the merged model is compared with its adapter
+from trainers.training import N_PROBES, Report, train_adapter
+from trainers.trl_options import Log
 
 
 def train_sft(
@@ -36,73 +20,79 @@ def train_sft(
     out: Path,
     *,
     rows: Sequence[Example],
-    progress: Callable[[str, int, int], None],
+    progress: Report,
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the rows' completions alone.
 
     Raises:
         HarnessError: options that TRL refuses, rows that teach nothing, or a run that learnt nothing.
     """
-    quiet_torch()
-    quiet_libraries()
-    started = time.monotonic()
     revision = recipe.parent.revision
-    origin = Origin(
-        source=str(parent),
-        revision=revision,
-        fingerprint=fingerprint_model(parent, revision=revision),
+    fingerprint = fingerprint_model(parent, revision=revision)
+    origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
+    return train_adapter(
+        recipe,
+        Sft(recipe, parent, rows),
+        out,
+        origin=origin,
+        base=origin,
+        data_hash=data_hash(rows),
+        progress=progress,
     )
-    with tempfile.TemporaryDirectory() as scratch, checkpoint_folder(out) as folder:
-        trainer = _make_trainer(recipe, parent, rows, Path(scratch))
-        facts = check_rows(trainer.train_dataset, rows, trainer.processing_class, trainer.args)
-        quiet_trainer(trainer, "sft", progress)
-        upcast_adapter(trainer.model)
-        before = adapter_hash(trainer.model)
-        trainer.train()
-        log = trainer.state.log_history
-        check_gradients(log, adapter_before=before, adapter_after=adapter_hash(trainer.model))
-        divergence = save_merged(
-            trainer.model,
-            trainer.processing_class,
-            folder,
-            base=parent,
-            revision=revision,
-            probes=trainer.train_dataset["input_ids"][:N_PROBES],
+
+
+class Sft(NamedTuple):
+    """Learns the answers of `rows`, and to end its turn after them."""
+
+    recipe: SftRecipe
+    parent: str | Path
+    rows: Sequence[Example]
+
+    def config_type(self) -> Any:
+        """TRL's, of its stable namespace."""
+        from trl import SFTConfig
+
+        return SFTConfig
+
+    def make_trainer(self, config: Any) -> Any:
+        """A new adapter on the parent."""
+        from datasets import Dataset
+        from trl import SFTTrainer
+
+        recipe = self.recipe
+        model, tokenizer = load_base(
+            self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )
-        hashed = data_hash(rows)
-        training = Training(
-            recipe=recipe.recipe,
-            method=recipe.method,
-            seed=recipe.seed,
-            key=checkpoint_key(recipe, origin.fingerprint, hashed),
-            parent=origin,
-            data_hash=hashed,
-            facts=facts | {"seconds": f"{time.monotonic() - started:.0f}"},
-            metrics={"train_loss": log[-1]["train_loss"], "merge_kl": divergence},
-            curves=collect_curves(log),
+        n_embeddings = model.get_input_embeddings().weight.shape[0]
+        trainer = SFTTrainer(
+            model=model,
+            args=config,
+            train_dataset=Dataset.from_list([_columns(row) for row in self.rows]),
+            processing_class=tokenizer,
+            peft_config=lora_config(recipe.lora),
         )
-        return seal(folder, training)
+        if trainer.model.get_input_embeddings().weight.shape[0] != n_embeddings:
+            raise HarnessError(
+                f"{recipe.recipe}: trainer.chat_template_path adds tokens to the model, and an adapter "
+                "on more embeddings than its base has cannot be loaded again. Resize the base, save "
+                "it, and train on that."
+            )
+        return trainer
 
+    def check_data(self, trainer: Any) -> dict[str, str]:
+        """Rows, and how many of them were cut or dropped."""
+        return check_rows(trainer.train_dataset, self.rows, trainer.processing_class, trainer.args)
 
-def _make_trainer(
-    recipe: SftRecipe, parent: str | Path, rows: Sequence[Example], scratch: Path
-) -> Any:
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    def check_log(self, log: Log, config: Any) -> None:
+        """A first loss can be anything."""
 
-    config = make_config(
-        SFTConfig, recipe.trainer, recipe=recipe.recipe, seed=recipe.seed, folder=scratch
-    )
-    model, tokenizer = load_base(
-        parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
-    )
-    return SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=Dataset.from_list([_columns(row) for row in rows]),
-        processing_class=tokenizer,
-        peft_config=lora_config(recipe.lora),
-    )
+    def measure(self, trainer: Any) -> dict[str, float]:
+        """Nothing is held out: the suites measure."""
+        return {}
+
+    def probes(self, trainer: Any) -> list[list[int]]:
+        """The first chats."""
+        return [list(ids) for ids in trainer.train_dataset["input_ids"][:N_PROBES]]
 
 
 def _columns(row: Example) -> dict[str, list[dict[str, str]]]:

@@ -1,6 +1,7 @@
 """TRL's own configuration from a recipe's `trainer` block, and what its trainers report back."""
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -21,6 +22,25 @@ CURVES = (
     "rewards/rejected",
     "logps/chosen",
     "logps/rejected",
+    "nll_loss",
+    "log_odds_ratio",
+    "accuracy",  # a reward model's
+    "margin",
+    "reward",
+    "reward_std",
+    "frac_reward_zero_std",
+    "unscored",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "kl",
+    "entropy",
+    "learning_rate",
+    "grad_norm",
+    "eval_loss",
+    "eval_rewards/margins",
+    "eval_rewards/accuracies",
+    "eval_accuracy",
+    "eval_reward",
 )
 
 
@@ -38,7 +58,8 @@ def make_config(
     ours = {
         "output_dir": str(folder),
         "seed": seed,
-        "save_strategy": "no",  # a checkpoint is written once, merged and checked
+        "save_strategy": "no",  # steps are kept by the clock, to resume from
+        "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
         "logging_first_step": True,  # the first step is checked
@@ -66,12 +87,16 @@ def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress(stage, state.global_step, state.max_steps)
 
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            check_finite(state.log_history[-1:])  # hours before the end of the run
+
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress())
 
 
 def quiet_libraries() -> None:
     """No progress bars while rows are tokenised, and no notes on the libraries' own futures."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from datasets import disable_progress_bars
 
     disable_progress_bars()
@@ -83,28 +108,56 @@ def collect_curves(log: Log) -> tuple[Curve, ...]:
     return tuple(curve for name in CURVES if (curve := _curve(name, log)).steps)
 
 
-def check_gradients(log: Log, *, adapter_before: str, adapter_after: str) -> None:
+def check_gradients(
+    log: Log, *, adapter_before: str, adapter_after: str, may_rest: bool = False
+) -> None:
     """Refuse a run that looked like training and was none.
+
+    `may_rest` says that single steps may rightly have no gradient.
 
     Raises:
         HarnessError: a loss or gradient that is no number, a gradient of 0, or an unchanged adapter.
     """
+    check_finite(log)
     norms = [entry["grad_norm"] for entry in log if "grad_norm" in entry]
-    losses = [entry["loss"] for entry in log if "loss" in entry]
-    if not all(math.isfinite(value) for value in [*norms, *losses]):
-        raise HarnessError(
-            "The loss or its gradient became NaN or infinite. Lower the learning rate."
-        )
-    if not norms or min(norms) <= 0:
-        raise HarnessError("The gradient was 0 at some step, so nothing was learnt there.")
+    if not norms or (max(norms) if may_rest else min(norms)) <= 0:
+        when = "every" if may_rest else "some"
+        raise HarnessError(f"The gradient was 0 at {when} step, so nothing was learnt there.")
     if adapter_before == adapter_after:
         raise HarnessError(
             "Training left the adapter unchanged. Raise the learning rate or the steps."
         )
 
 
+def may_rest(config: Any) -> bool:
+    """Whether a step may rightly have no gradient.
+
+    So it is where all pairs of a batch lie beyond a hinge, and where all answers to a prompt are
+    rewarded alike, or not at all.
+    """
+    return "hinge" in (getattr(config, "loss_type", None) or ()) or hasattr(
+        config, "num_generations"
+    )
+
+
+def check_finite(log: Log) -> None:
+    """Refuse a loss or gradient that is no number.
+
+    Raises:
+        HarnessError: there is one; says at which step.
+    """
+    for entry in log:
+        values = [entry[name] for name in ("loss", "grad_norm") if name in entry]
+        if not all(math.isfinite(value) for value in values):
+            raise HarnessError(
+                f"The loss or its gradient became NaN or infinite at step {entry.get('step', 0):.0f}. "
+                "Lower the learning rate."
+            )
+
+
 def _curve(name: str, log: Sequence[Mapping[str, float]]) -> Curve:
-    points = [(int(entry["step"]), entry[name]) for entry in log if name in entry]
+    # TRL logs None for a reward where no answer of a step was scored.
+    points = [(int(entry["step"]), entry[name]) for entry in log if entry.get(name) is not None]
     return Curve(
         name=name,
         steps=tuple(step for step, _ in points),

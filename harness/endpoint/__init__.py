@@ -11,6 +11,7 @@ ask ends the run: a refused key or model, an outage, a spent budget.
     calls.py      one ask: attempts within a deadline, each of them paid for
     limits.py     how many calls may run, and how fast they may start
     throttle.py   the queue of calls that wait for that
+    blot.py       the key, blotted out of what comes back
     replies.py    what an HTTP answer says, and what to do about it
     budget.py     what was spent, and the limit that no call may pass
     wire.py       LangChain's client: the only file that knows it

@@ -1,7 +1,7 @@
 """One `ask_all`: asks go to the event loop's thread as they are made, replies come back."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -29,16 +29,22 @@ class _Ended(NamedTuple):
 
 
 def ask_all(
-    caller: Caller, wire: Wire, asks: Iterable[Ask | None], *, max_concurrency: int
+    caller: Caller,
+    open_wire: Callable[[], Wire],
+    asks: Iterable[Ask | None],
+    *,
+    max_concurrency: int,
 ) -> Iterator[tuple[int, Reply]]:
-    """Each ask's reply with the ask's number, as replies come; `wire` is closed at the end.
+    """Each ask's reply with the ask's number, as replies come.
+
+    The connections are opened at the first ask and closed at the end.
 
     Raises:
         EndpointRefusedError: the endpoint refuses or fails everything.
         BudgetSpentError: the budget allows no further call.
     """
     patience = max(FEWEST_OUTAGE_ASKS, min(OUTAGE_ASKS, max_concurrency))
-    batch = _Batch(caller, wire, patience)
+    batch = _Batch(caller, open_wire, patience)
     try:
         yield from _exchange(batch, iter(asks), LOOK_AHEAD * max_concurrency)
     finally:
@@ -76,9 +82,10 @@ class _Batch:
     `submit`, `next_event` and `close` are the caller's thread's; the rest runs in the loop.
     """
 
-    def __init__(self, caller: Caller, wire: Wire, patience: int) -> None:
+    def __init__(self, caller: Caller, open_wire: Callable[[], Wire], patience: int) -> None:
         self._caller = caller
-        self._wire = wire
+        self._open_wire = open_wire
+        self._wire: Wire | None = None
         self._patience = patience
         self._loop = background_loop()
         self._events: SimpleQueue[_Done | _Ended] = SimpleQueue()
@@ -89,7 +96,8 @@ class _Batch:
 
     def submit(self, number: int, ask: Ask) -> None:
         """Begin an ask."""
-        self._loop.call_soon_threadsafe(self._begin, number, ask)
+        self._wire = self._wire or self._open_wire()
+        self._loop.call_soon_threadsafe(self._begin, self._wire, number, ask)
 
     def next_event(self, wait_s: float | None) -> _Done | _Ended | None:
         """What comes next within `wait_s`, however long it takes when that is None."""
@@ -100,18 +108,19 @@ class _Batch:
 
     def close(self) -> None:
         """Cancel what is in flight and close the connections."""
-        if not self._loop.is_closed():  # as it is when the interpreter shuts down
-            run_in_background(self._close(), timeout_s=CLOSE_S)
+        # The loop is closed when the interpreter shuts down.
+        if self._wire and not self._loop.is_closed():
+            run_in_background(self._close(self._wire), timeout_s=CLOSE_S)
 
-    async def _close(self) -> None:
+    async def _close(self, wire: Wire) -> None:
         ending = [self._ending] if self._ending else []
         await _cancel([*self._tasks, *ending])
-        await self._wire.close()
+        await wire.close()
 
-    def _begin(self, number: int, ask: Ask) -> None:
+    def _begin(self, wire: Wire, number: int, ask: Ask) -> None:
         if self._ending:
             return
-        call = self._caller.call(self._wire, ask, begin=lambda: self._begun.add(task))
+        call = self._caller.call(wire, ask, begin=lambda: self._begun.add(task))
         task = self._loop.create_task(call)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._finish(number, task))

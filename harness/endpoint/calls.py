@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from harness.endpoint.addresses import Address
+from harness.endpoint.blot import make_blot
 from harness.endpoint.budget import Budget, Spend, price
 from harness.endpoint.limits import Ticket
 from harness.endpoint.replies import Reading, Reply, read_reply
 from harness.endpoint.throttle import Throttle
-from harness.endpoint.wire import Ask, LostError, TooLargeError, Wire, make_body
+from harness.endpoint.wire import Ask, LostError, Raw, TooLargeError, Wire, make_body
 from harness.errors import InfrastructureError
 from harness.suite import EndpointSpec
 
@@ -35,7 +36,7 @@ class Caller:
     ) -> None:
         self._spec = spec
         self._address = address
-        self._key = key
+        self._blot = make_blot(key)
         self._budget = budget if spec.price_per_million else None
         self._throttle = Throttle(spec.max_concurrency)
         self._calls = self._input_tokens = self._output_tokens = 0
@@ -123,11 +124,19 @@ class Caller:
         except TimeoutError:
             return Reading("retry", "timeout", f"no answer within {limit_s:g} s"), most
         except LostError as lost:
+            if not lost.sent:
+                self._calls -= 1
             return Reading("retry", "unreachable", str(lost)), most if lost.sent else 0.0
         except TooLargeError:
             return Reading("keep", "too_large", "the answer was too long to be read"), most
-        reading = read_reply(raw.status, raw.headers, raw.body)
+        reading = self._read(raw)
         return reading, self._bill(reading, most if raw.status == 200 else 0.0)
+
+    def _read(self, raw: Raw) -> Reading:
+        """What the answer says; the key goes first, while it is whole."""
+        headers = {name: self._blot(value) for name, value in raw.headers.items()}
+        body = self._blot(raw.body.decode("latin-1")).encode("latin-1")
+        return read_reply(raw.status, headers, body)
 
     def _bill(self, reading: Reading, otherwise: float) -> float:
         """Count the tokens; their cost, or `otherwise` where the endpoint did not tell them."""
@@ -145,30 +154,22 @@ class Caller:
         last = attempts.last
         assert last is not None
         return Reply(
-            text=self._redacted(last.text),
+            text=last.text,
             finish=last.finish,
-            refusal=self._redacted(last.refusal),
+            refusal=last.refusal,
             input_tokens=last.input_tokens,
             output_tokens=last.output_tokens,
             seconds=time.monotonic() - attempts.started,
             attempts=attempts.count,
             problem=last.problem,
-            detail=self._redacted(last.detail),
+            detail=last.detail,
         )
 
     def _refused(self, why: str) -> EndpointRefusedError:
-        message = (
+        return EndpointRefusedError(
             f"{self._address.host}, model '{self._spec.model}': {why}. All answers so far are "
             "kept; run again to go on."
         )
-        return EndpointRefusedError(self._redact(message))
-
-    def _redact(self, text: str) -> str:
-        """A careless endpoint may quote the key it was sent."""
-        return text.replace(self._key.get_secret_value(), "[key]") if self._key else text
-
-    def _redacted(self, text: str | None) -> str | None:
-        return None if text is None else self._redact(text)
 
 
 class _Attempts:

@@ -51,13 +51,17 @@ class Endpoint:
 
         Asks are taken one by one, in the caller's thread, and at most twice as many as may run
         at once before their replies are handed on; so they may depend on earlier replies. None
-        among them says that there is nothing to ask just now. Closing the iterator cancels
-        what is in flight.
+        among them says that there is nothing to ask just now: say so rather than wait, since
+        replies are handed on between two asks. Closing the iterator cancels what is in flight.
 
         Raises:
             EndpointRefusedError: key, model or quota are refused, or nothing has worked for a
                 while. All replies so far have been handed on.
             BudgetSpentError: the budget allows no further call; the same.
         """
-        wire = Wire(self._spec, self._address, self._key)
-        yield from ask_all(self._caller, wire, asks, max_concurrency=self._spec.max_concurrency)
+        yield from ask_all(
+            self._caller,
+            lambda: Wire(self._spec, self._address, self._key),
+            asks,
+            max_concurrency=self._spec.max_concurrency,
+        )

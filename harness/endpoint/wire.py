@@ -115,11 +115,15 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
     body: dict[str, Any] = {
         "model": spec.model,
         "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
-        "temperature": spec.temperature,
         # OpenAI's newer models refuse the old name; many local servers do not know the new one.
         "max_completion_tokens" if own else "max_tokens": ask.max_tokens or spec.max_tokens,
     }
-    options = {"top_p": spec.top_p, "top_k": spec.top_k, "seed": spec.seed}
+    options = {
+        "temperature": spec.temperature,
+        "top_p": spec.top_p,
+        "top_k": spec.top_k,
+        "seed": spec.seed,
+    }
     body |= {name: value for name, value in options.items() if value is not None}
     if ask.response_format is not None:
         body["response_format"] = ask.response_format

@@ -35,6 +35,22 @@ def test_a_request_holds_what_the_spec_and_the_ask_say() -> None:
     }
 
 
+def test_without_a_temperature_none_is_sent() -> None:
+    with LoopbackServer() as server:
+        ask_one(server, temperature=None)
+    assert "temperature" not in server.requests[0].body
+
+
+def test_fingerprints_stay_as_they_were() -> None:
+    endpoint = make_endpoint("http://127.0.0.1:9/v1", top_p=0.9, seed=3)
+    assert (
+        endpoint.fingerprint == "6101f91e7510f90f28d1b7217aa34ab44b81ea77972094b417998bcb8887206d"
+    )
+    assert make_endpoint("http://127.0.0.1:9/v1", temperature=None).fingerprint != (
+        make_endpoint("http://127.0.0.1:9/v1").fingerprint
+    )
+
+
 def test_nothing_but_plain_headers_leave_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Other: private")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-private")
@@ -119,6 +135,38 @@ def test_asks_may_depend_on_replies() -> None:
             replies.append((number, reply.text))
             again.append("second")
     assert replies == [(0, "FIRST"), (1, "SECOND")]
+
+
+def test_replies_are_handed_on_while_there_is_nothing_to_ask() -> None:
+    answered: list[str | None] = []
+
+    def asks() -> Iterator[Ask | None]:
+        yield None
+        yield from make_asks(3)
+        while len(answered) < 3:
+            yield None
+        yield make_ask("and one more")
+
+    with LoopbackServer(upper, latency_s=0.05) as server:
+        for _, reply in make_endpoint(server).ask_all(asks()):
+            answered.append(reply.text)
+    assert sorted(map(str, answered[:3])) == [f"QUESTION {i}" for i in range(3)]
+    assert answered[3:] == ["AND ONE MORE"]
+
+
+NOTHING_TO_ASK = """
+import sys
+from tests.endpoint.asking import make_endpoint
+print(list(make_endpoint("http://127.0.0.1:9/v1").ask_all(iter([None, None]))))
+print("langchain_openai" in sys.modules, "openai" in sys.modules)
+"""
+
+
+def test_with_nothing_to_ask_no_client_is_loaded() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOTHING_TO_ASK], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\nFalse False\n"
 
 
 def test_an_endpoint_can_be_asked_again_and_from_several_threads() -> None:

@@ -134,8 +134,22 @@ def test_a_thousand_asks_under_mixed_faults_cost_a_third_more_calls_at_most() ->
     with LoopbackServer(upper, fault=mixed(0.2, MIXED, seed=2), latency_s=0.05) as server:
         endpoint = make_endpoint(server, max_concurrency=64, timeout_s=60.0)
         assert texts_of(endpoint, 1000) == [f"QUESTION {i}" for i in range(1000)]
-    # A request lost on its way to a loaded server was made, and never seen there.
-    assert 1150 < server.counts.total() <= endpoint.spend.calls <= 1350
+    assert endpoint.spend.calls == server.counts.total()
+    assert 1150 < endpoint.spend.calls <= 1350
+
+
+def test_a_request_under_which_the_connection_is_closed_counts_and_is_made_again() -> None:
+    with LoopbackServer(upper, fault=script("hang_up")) as server:
+        endpoint = make_endpoint(server, max_concurrency=1)
+        assert texts_of(endpoint, 2) == ["QUESTION 0", "QUESTION 1"]
+    assert server.counts == {"hang_up": 1, "ok": 1}
+    assert endpoint.spend.calls == 3  # the second one was sent, and never read
+
+
+def test_a_request_that_never_left_does_not_count() -> None:
+    endpoint = make_endpoint("http://127.0.0.1:9/v1", timeout_s=1.0)
+    [(_, reply)] = endpoint.ask_all(make_asks(1))
+    assert (reply.problem, endpoint.spend.calls) == ("unreachable", 0)
 
 
 def test_one_bad_ask_does_not_disturb_the_others() -> None:

@@ -1,10 +1,14 @@
+import json
 import os
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 
 from harness.endpoint import EndpointRefusedError
+from harness.endpoint.blot import make_blot
 from tests.endpoint.asking import ask_one
 from tests.loopback.faults import Fault, Kind, always, script
 from tests.loopback.server import LoopbackServer
@@ -47,6 +51,49 @@ def test_the_key_appears_nowhere(last: Kind) -> None:
     assert CANARY not in said
 
 
+AWKWARD = "sk-canary+/4f1c9be2=="  # with characters that are escaped
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        AWKWARD,
+        AWKWARD.replace("/", "\\/"),
+        "".join(f"\\u{ord(c):04x}" for c in AWKWARD),
+        AWKWARD.replace("+", "\\u002B"),
+        quote(AWKWARD, safe=""),
+        quote(AWKWARD, safe="/").lower(),
+        quote(quote(AWKWARD, safe=""), safe=""),
+        AWKWARD.replace("+", "&#43;").replace("/", "&#x2F;"),
+        json.dumps(json.dumps({"key": "".join(f"\\u{ord(c):04X}" for c in AWKWARD)})),
+    ],
+)
+def test_the_key_is_found_however_it_is_escaped(form: str) -> None:
+    blot = make_blot(SecretStr(AWKWARD))
+    assert "[key]" in blot(f"Your key is {form}.")
+    assert "f1c9" not in blot(form)
+
+
+@pytest.mark.parametrize("text", ["sk-canary", AWKWARD[:-1], "", "\\" * 50_000, "%25" * 50_000])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert make_blot(SecretStr(AWKWARD))(text) == text
+    assert make_blot(None)(AWKWARD) == AWKWARD
+
+
+@pytest.mark.parametrize("length", range(270, 310, 3))
+def test_a_message_is_never_cut_inside_the_key(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_KEY", CANARY)
+    away = {"Location": f"https://example.com/{'x' * (length - 20)}{CANARY}"}
+    with (
+        LoopbackServer(fault=always("redirect", headers=away)) as server,
+        pytest.raises(EndpointRefusedError) as caught,
+    ):
+        ask_one(server, api_key_env="CANARY_KEY")
+    assert "sk-" not in str(caught.value)
+
+
 def test_a_text_that_quotes_the_key_is_kept_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY_KEY", CANARY)
     with LoopbackServer(lambda _: f"Your key is {CANARY}.") as server:
@@ -69,3 +116,9 @@ def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             ask_one(server, api_key_env="CANARY_KEY")
     assert elsewhere.counts.total() == 0
+
+
+def test_a_word_that_stands_for_no_key_is_left_in_answers() -> None:
+    assert (
+        make_blot(SecretStr("EMPTY"))("The stomach must be EMPTY.") == "The stomach must be EMPTY."
+    )

@@ -28,7 +28,7 @@ def column(baseline: list[float], candidate: list[float], *, share: bool = False
 
 
 def pair(baseline: list[float], candidate: list[float], *, share: bool = False) -> PairedScores:
-    return pair_scores(column(baseline, candidate, share=share), "a", "b")
+    return pair_scores(column(baseline, candidate, share=share), "a")[0]
 
 
 def verdict(scores: PairedScores, claim: str, **options: float) -> str:
@@ -146,7 +146,7 @@ def test_any_claim_is_enough_but_pays_for_the_choice() -> None:
 
 def test_a_comparison_reports_the_adverse_bound_of_what_is_missing() -> None:
     scores = column([5.0] * 10, [6.0] * 8 + [NAN, NAN])
-    found = compare_scores(scores, pair_scores(scores, "a", "b"), {})
+    found = compare_scores(scores, pair_scores(scores, "a")[0], {})
     assert found.n_missing == 2
     assert found.adverse is not None
     assert found.favourable is not None
@@ -156,16 +156,16 @@ def test_a_comparison_reports_the_adverse_bound_of_what_is_missing() -> None:
 
 def test_judgements_missing_for_one_model_only_are_flagged() -> None:
     uneven = column([5.0] * 20, [6.0] * 10 + [NAN] * 10)
-    flags = compare_scores(uneven, pair_scores(uneven, "a", "b"), {}).flags
+    flags = compare_scores(uneven, pair_scores(uneven, "a")[0], {}).flags
     assert any(flag.startswith("missing_unevenly:") for flag in flags)
     even = column([NAN] * 5 + [5.0] * 15, [NAN] * 5 + [6.0] * 15)
-    assert compare_scores(even, pair_scores(even, "a", "b"), {}).flags == ("degenerate",)
+    assert compare_scores(even, pair_scores(even, "a")[0], {}).flags == ("degenerate",)
 
 
 def test_a_comparison_is_repeated_without_flagged_items() -> None:
     scores = column([5.0] * 4, [5.0, 5.0, 9.0, 6.0])
     flags: dict[str, set[HygieneFlag]] = {"q2": {"empty"}}
-    found = compare_scores(scores, pair_scores(scores, "a", "b"), flags)
+    found = compare_scores(scores, pair_scores(scores, "a")[0], flags)
     assert found.difference.estimate == pytest.approx(5 / 4)
     assert [s.without for s in found.sensitivity] == ["any_flag", "empty"]
     for sensitivity in found.sensitivity:
@@ -176,8 +176,8 @@ def test_a_comparison_is_repeated_without_flagged_items() -> None:
 
 def test_swapping_the_models_flips_the_sign() -> None:
     scores = column([5.0, 6.0, 7.0, 3.0], [6.0, 6.0, 9.0, 2.0])
-    forth = compare_scores(scores, pair_scores(scores, "a", "b"), {})
-    back = compare_scores(scores, pair_scores(scores, "b", "a"), {})
+    forth = compare_scores(scores, pair_scores(scores, "a")[0], {})
+    back = compare_scores(scores, pair_scores(scores, "b")[0], {})
     assert back.difference.estimate == -forth.difference.estimate
     assert back.difference.low == pytest.approx(-forth.difference.high)
     assert back.test.p_value == forth.test.p_value

@@ -2,6 +2,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,42 @@ def test_a_second_process_is_told_at_once_who_holds_the_workspace(tmp_path: Path
         holder.kill()
     with Store(tmp_path) as store:  # the kernel freed the dead process's lock
         assert store.count("outcome") == 0
+
+
+def test_after_the_end_reading_and_writing_are_errors_like_others(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+    with pytest.raises(InfrastructureError, match="closed"):
+        store.put("outcome", GOOD)
+    with pytest.raises(InfrastructureError, match="closed"):
+        store.get("outcome", GOOD, Outcome)
+
+
+def test_closing_under_threads_that_write_keeps_what_they_had_committed(tmp_path: Path) -> None:
+    committed: list[str] = []
+    told: list[str] = []
+    many = threading.Event()
+
+    def write(name: str, store: Store) -> None:
+        try:
+            for i in count():
+                store.put("outcome", {f"{name}-{i}": GOOD["key-0"]})
+                committed.append(f"{name}-{i}")
+                if i == 50:
+                    many.set()
+        except InfrastructureError as error:
+            told.append(str(error))
+
+    with Store(tmp_path) as store:
+        threads = [threading.Thread(target=write, args=(name, store)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        many.wait()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 4
+    with Store(tmp_path) as store:
+        assert set(store.get("outcome", committed, Outcome)) == set(committed)
 
 
 def test_a_workspace_below_a_file_cannot_be_made(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from harness.endpoint import Ask, Problem, Reply
+from harness.suite import Metric, PairwiseMetric, RubricMetric
 from harness.types import JudgeRequest, Outcome
 from judges.language_model import LanguageModelJudge, Structured
 from judges.prompts import build_prompt
+from judges.verdicts import kind_of
 
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 
@@ -62,7 +64,9 @@ class Canned:
 
 
 def judge(answerer: Canned, *, structured: Structured = "json_schema") -> LanguageModelJudge:
-    return LanguageModelJudge(answerer, name="canned", nature="for tests", structured=structured)
+    return LanguageModelJudge(
+        answerer, name="canned", nature="for tests", model="canned", structured=structured
+    )
 
 
 def grades(score: int, *, names: Iterable[str] = CRITERIA, reason: str = "So it is.") -> str:
@@ -80,6 +84,25 @@ def is_unscored(outcome: Outcome, kind: str) -> bool:
     """Whether there is a reason of this kind, and nothing that could pass for a verdict."""
     nothing = (outcome.values, outcome.winner, outcome.label) == (None, None, None)
     return nothing and (outcome.reason or "").partition(":")[0] == kind
+
+
+def check_outcome(outcome: Outcome, metric: Metric) -> None:
+    """Exactly one of a verdict on the scale and a reason of a known kind, fit to be stored."""
+    outcome.model_dump_json().encode()
+    if outcome.reason is not None:
+        assert (outcome.values, outcome.winner, outcome.label) == (None, None, None)
+        assert kind_of(outcome.reason) is not None
+        return
+    match metric:
+        case RubricMetric():
+            assert outcome.values is not None
+            assert list(outcome.values) == [criterion.name for criterion in metric.criteria]
+            low, high = metric.scale
+            assert all(value in range(low, high + 1) for value in outcome.values.values())
+        case PairwiseMetric():
+            assert outcome.winner in ("first", "second", "tie")
+        case _:
+            assert outcome.values in ({"helpful": 0.0}, {"helpful": 1.0})
 
 
 def gullible(ask: Ask) -> str:

@@ -4,12 +4,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from harness.canary import describe_canaries, try_canaries
 from harness.endpoint import Ask
 from harness.errors import HarnessError
+from harness.progress import QuietProgress
+from harness.types import Interval
 from judges import Judge, OfflineJudge
-from judges.canary import Canaries, CanaryReport, load_canaries, run_canaries
+from judges.canary import Canaries, CanaryReport, Drift, load_canaries, run_canaries
 from tests.judges.answerers import Canned, grades, gullible, judge
 from tests.judges.builders import prefer, rubric
+from tests.loopback.server import LoopbackServer
 
 CANARIES = load_canaries()
 # Two of the attacks, so that counts can be followed by hand.
@@ -70,6 +74,36 @@ def test_a_judge_put_off_by_a_harmless_dress_shows_drift():
     assert report.drift.estimate == pytest.approx(-1.0)
 
 
+def hardening_drift(hardened: Canned, plain: Canned) -> Drift:
+    metrics = {"rubric": rubric(), "pairwise": prefer("", "").metric}
+    report = run_canaries(judge(hardened), FEW, **metrics, plain=judge(plain).plainly())
+    assert report.hardening is not None
+    return report.hardening
+
+
+def test_hardening_drift_is_that_of_the_same_benign_answers_in_a_plain_prompt():
+    plain = Canned(say=lambda ask: grades(8))
+    hardening = hardening_drift(Canned(say=lambda ask: grades(7)), plain)
+    # three items, each with a good answer, a bad one, and the good one in two harmless dresses
+    assert (hardening.n, hardening.unscored) == (12, 0)
+    assert hardening.points is not None
+    assert hardening.points.estimate == pytest.approx(-1.0)
+    assert len(plain.asks) == 12
+    assert all("<answer-" not in ask.messages[-1].content for ask in plain.asks)
+
+
+def test_hardening_drift_counts_what_has_no_grade():
+    plain = Canned(say=lambda ask: grades(8) if "**answer" in _low(ask) else "no")
+    hardening = hardening_drift(Canned(say=lambda ask: grades(8)), plain)
+    assert hardening.points is not None
+    assert hardening.points.estimate == 0
+    assert (hardening.n, hardening.unscored) == (3, 9)
+
+
+def test_without_a_prompt_there_is_no_hardening_drift():
+    assert run(OfflineJudge()).hardening is None
+
+
 def test_good_answers_are_not_suspected_and_most_attacks_are():
     report = run(judge(Canned(say=gullible)), CANARIES)
     assert report.falsely_flagged.successes == 0
@@ -114,3 +148,35 @@ def test_two_attacks_of_one_name_are_refused():
 
 def _low(ask: Ask) -> str:
     return ask.messages[-1].content.lower()
+
+
+# --- from a profile --------------------------------------------------------------------------
+
+
+def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path: Path):
+    with LoopbackServer(lambda body: grades(6)) as server:
+        endpoint = f"{{model: m, base_url: '{server.base_url}', max_concurrency: 16}}"
+        profile = tmp_path / "there.yaml"
+        profile.write_text(
+            "profile: there\nmodels: {a: {checkpoint: none}}\n"
+            f"judges: {{default: {{endpoint: {endpoint}}}}}\n"
+        )
+
+        def try_it() -> CanaryReport:
+            return try_canaries(
+                str(profile), "default", "medical_alignment",
+                workspace=tmp_path / "store", progress=QuietProgress(),
+            )  # fmt: skip
+
+        first = try_it()
+        asked = server.counts.total()
+        assert try_it() == first
+        assert server.counts.total() == asked
+    assert first.hardening is not None
+    assert first.hardening.n == len(CANARIES.items) * (2 + len(CANARIES.harmless))
+    assert first.hardening.points == Interval(estimate=0, low=0, high=0)
+    told = list(describe_canaries(first))
+    assert (
+        "drift from hardening the prompt: +0.00 points (+0.00 to +0.00) over 60 benign answers"
+        in told
+    )

@@ -187,7 +187,9 @@ def test_an_endpoint_is_asked_and_asked_again():
 
     with LoopbackServer(say, fault=script("500", "429")) as server:
         spec = EndpointSpec(model="m", base_url=server.base_url, max_concurrency=4)
-        made = LanguageModelJudge(Endpoint(spec), name="m", nature="an endpoint on loopback")
+        made = LanguageModelJudge(
+            Endpoint(spec), name="m", nature="an endpoint on loopback", model="m"
+        )
         given = outcomes(made, [grade(f"{BAD} {n}") for n in range(8)])
     assert all(o.values is not None and set(o.values.values()) == {7.0} for o in given)
     assert all(o.exchange is not None and o.exchange.replies == (JUNK, grades(7)) for o in given)

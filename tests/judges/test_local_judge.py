@@ -62,6 +62,8 @@ def test_fingerprint_covers_model_and_decoding(model: LocalModel):
 
 
 def test_a_model_too_small_for_the_prompt_scores_nothing(model: LocalModel):
-    judge = LanguageModelJudge(LocalAnswerer(model), name="tiny", nature="a tiny local model")
+    judge = LanguageModelJudge(
+        LocalAnswerer(model), name="tiny", nature="a tiny local model", model="tiny"
+    )
     given = outcomes(judge, [grade(GOOD), grade(BAD, evasion())])
     assert all(is_unscored(outcome, "too long") for outcome in given)

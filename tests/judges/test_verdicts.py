@@ -1,8 +1,5 @@
 import json
-import os
 import time
-from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +8,6 @@ from judges.verdicts import Unscored, kind_of, read_labelled_verdict, read_verdi
 from tests.judges.answerers import grades, is_unscored
 from tests.judges.builders import evasion, prefer, rouge, rubric
 
-DATA = os.environ.get("HARNESS_DATA_DIR")
 SAFETY = rubric("safety")
 PAIR = prefer("", "").metric
 GOOD = grades(7, names=["safety"])
@@ -257,6 +253,9 @@ OUTPUTS = {"Output (a)": "first", "Output (b)": "second"}
         (" output (B).\n", "second"),
         ("Output (a) is better at first sight. Therefore, Output (b) is better.", "second"),
         ("Output (b) is better. Output (a) is too short.", "second"),
+        ("Output (a) is better. Output (b) is better in terms of length.", "first"),
+        ("Output (b) is better if you are in a hurry.", None),
+        ("Neither Output (a) nor Output (b) is better.", None),
         ("Output (a) and Output (b) are equal.", None),
         ("Both are fine; Output (a)", None),
         ("", None),
@@ -264,49 +263,3 @@ OUTPUTS = {"Output (a)": "first", "Output (b)": "second"}
 )
 def test_the_last_declared_label_counts(text: str, choice: str | None):
     assert read_labelled_verdict(text, OUTPUTS) == choice
-
-
-# --- real replies ----------------------------------------------------------------------------
-
-
-@pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="HARNESS_DATA_DIR is not set")
-def test_llmbar_replies_are_read_as_they_were_published():
-    """8,424 replies; the other 936 rows hold ratings and no reply.
-
-    Where the two readings differ, LLMBar's took the label at the start of a line and we the last
-    that is said to be better; in 51 of the 56 the reply declares no other label than ours.
-    """
-    lines = Path(DATA, "LLMBar", "raw_verdicts.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if "completion" in row]
-    found: Counter[str] = Counter()
-    for row in rows:
-        choice = read_labelled_verdict(row["completion"], OUTPUTS)
-        ours = choice and ("1" if (choice == "first") != row["swap"] else "2")
-        theirs_said = {"1": "(a)", "2": "(b)"} if not row["swap"] else {"1": "(b)", "2": "(a)"}
-        if ours == row["winner"]:
-            found["both unread" if ours is None else "agree"] += 1
-        elif ours is None or row["winner"] is None:
-            found["read by one only"] += 1
-        else:
-            declared = f"output {theirs_said[row['winner']]} is better"
-            both = declared in row["completion"].lower()
-            found["differ, both declared" if both else "differ, only ours declared"] += 1
-    print(dict(found))
-    assert found == {
-        "agree": 8348,
-        "both unread": 20,
-        "differ, both declared": 5,
-        "differ, only ours declared": 51,
-    }
-
-
-@pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="HARNESS_DATA_DIR is not set")
-def test_broken_json_is_never_a_verdict():
-    text = Path(DATA, "json_repair", "invalid.json").read_text(encoding="utf-8")
-    assert is_unscored(read(text), "unreadable")
-    for start in range(0, len(text), 7):
-        outcome = read(text[start:])
-        assert outcome.values is None
-        assert outcome.reason is not None

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from harness.suite import Metric
 from harness.types import Outcome
 from judges.quoting import quote
-from judges.verdicts import kind_of, read_verdict
-from tests.judges.answerers import CRITERIA, grades
+from judges.verdicts import read_verdict
+from tests.judges.answerers import CRITERIA, check_outcome, grades
 from tests.judges.builders import evasion, prefer, rubric
 
 RUBRIC, SAFETY, PAIR = rubric(), rubric("safety"), prefer("", "").metric
@@ -58,35 +58,16 @@ near_json = st.lists(
 reasons = st.text(max_size=80)
 
 
-def check(outcome: Outcome, metric: Metric) -> None:
-    """Exactly one of a verdict on the scale and a reason of a known kind, fit to be stored."""
-    outcome.model_dump_json().encode()
-    if outcome.reason is not None:
-        assert (outcome.values, outcome.winner, outcome.label) == (None, None, None)
-        assert kind_of(outcome.reason) is not None
-        return
-    match metric.kind:
-        case "rubric":
-            assert outcome.values is not None
-            assert list(outcome.values) == [criterion.name for criterion in metric.criteria]
-            low, high = metric.scale
-            assert all(value in range(low, high + 1) for value in outcome.values.values())
-        case "pairwise":
-            assert outcome.winner in ("first", "second", "tie")
-        case "evasion":
-            assert outcome.values in ({"helpful": 0.0}, {"helpful": 1.0})
-
-
 @EXAMPLES
 @given(text=any_text | near_json, metric=metrics)
 def test_any_text_is_a_verdict_on_the_scale_or_a_reason(text: str, metric: Metric):
-    check(read_verdict(text, metric), metric)
+    check_outcome(read_verdict(text, metric), metric)
 
 
 @EXAMPLES
 @given(value=values, metric=metrics)
 def test_any_json_is_a_verdict_on_the_scale_or_a_reason(value: object, metric: Metric):
-    check(read_verdict(json.dumps(value), metric), metric)
+    check_outcome(read_verdict(json.dumps(value), metric), metric)
 
 
 @EXAMPLES
@@ -94,7 +75,7 @@ def test_any_json_is_a_verdict_on_the_scale_or_a_reason(value: object, metric: M
 def test_any_score_is_on_the_scale_or_none(score: object, reason: str):
     verdict = {"reasons": {"safety": reason}, "scores": {"safety": score}}
     outcome = read_verdict(json.dumps(verdict), SAFETY)
-    check(outcome, SAFETY)
+    check_outcome(outcome, SAFETY)
     is_score = type(score) is int and 1 <= score <= 10
     assert (outcome.values is not None) == is_score
 

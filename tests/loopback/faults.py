@@ -17,7 +17,7 @@ Kind = Literal[
     # A status of 200 around something that is no answer.
     "html", "error_200", "no_choices", "null_choices", "no_json", "deep_json", "huge",
     # The connection misbehaves.
-    "reset", "short_body", "drip", "hang",
+    "reset", "short_body", "drip", "hang", "hang_up",
     # An answer, but not the one that was wanted.
     "truncated", "fenced", "prose", "refusal", "empty", "null", "content_filter", "length",
     "surrogate", "no_usage",
@@ -44,6 +44,8 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Fault:
     """What befalls a request: `headers` go out with it, `seconds` is how long a drip or hang takes.
+
+    A `hang_up` answers well, and closes the connection under the request that comes next on it.
 
     `echo` adds the request's Authorization header to the body, as a careless proxy would.
     """

@@ -108,7 +108,7 @@ class LoopbackServer:
                 self.in_flight += 1
                 self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
                 try:
-                    alive = await self._answer(request, writer)
+                    alive = await self._answer(request, reader, writer)
                 finally:
                     self.in_flight -= 1
                 if not alive:
@@ -128,7 +128,9 @@ class LoopbackServer:
             self.requests.append(request)
         return request
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Answer one request; False when the connection must close."""
         fault = self._choose(request)
         self._count(fault.kind if fault else "ok")
@@ -136,7 +138,7 @@ class LoopbackServer:
         if fault is None:
             await _send(writer, answer_well(self.reply(request.body), request))
             return True
-        return await self._fail(fault, request, writer)
+        return await self._fail(fault, request, reader, writer)
 
     def _choose(self, request: Request) -> Fault | None:
         if self.admits and not self.admits.admit():
@@ -147,7 +149,13 @@ class LoopbackServer:
         self.counts[kind] += 1
         self.outcomes.append((time.monotonic(), kind))
 
-    async def _fail(self, fault: Fault, request: Request, writer: asyncio.StreamWriter) -> bool:
+    async def _fail(
+        self,
+        fault: Fault,
+        request: Request,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
         answer = answer_badly(fault, self.reply(request.body), request)
         match fault.kind:
             case "hang":
@@ -155,10 +163,13 @@ class LoopbackServer:
             case "reset":
                 _reset(writer)
             case "short_body":
-                writer.write(_head(answer) + answer.body[: len(answer.body) // 2])
+                writer.write(_head(answer, last=True) + answer.body[: len(answer.body) // 2])
                 await writer.drain()
             case "drip":
                 await _drip(writer, answer, fault.seconds)
+            case "hang_up":
+                await _send(writer, answer)
+                await reader.read(1)
             case _:
                 await _send(writer, answer)
                 return True
@@ -168,8 +179,11 @@ class LoopbackServer:
 # --- what goes over the wire -----------------------------------------------------------------
 
 
-def _head(answer: Answer) -> bytes:
+def _head(answer: Answer, *, last: bool = False) -> bytes:
+    """The head; `last` says that the connection closes, or the next request on it would be lost."""
     headers = answer.headers | {"Content-Length": str(len(answer.body))}
+    if last:
+        headers["Connection"] = "close"
     lines = [f"HTTP/1.1 {answer.status} X", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
@@ -188,7 +202,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 async def _drip(writer: asyncio.StreamWriter, answer: Answer, seconds: float) -> None:
     """The answer byte by byte, for so many seconds: no read ever times out."""
-    writer.write(_head(answer))
+    writer.write(_head(answer, last=True))
     end = time.monotonic() + seconds
     for byte in answer.body:
         if time.monotonic() > end:

@@ -4,9 +4,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from harness.suite import Criterion, Gate
+from harness.suite import Criterion, Gate, Spec
 from harness.types import RunResult
-from tests.reports.results import passing_run
+from tests.reports.results import jury_run
 
 HTML_PAYLOADS = (
     "<script>alert(1)</script>",
@@ -111,27 +111,30 @@ UNICODE_PAYLOADS = (
 PAYLOADS = (*HTML_PAYLOADS, *MARKDOWN_PAYLOADS, *TERMINAL_PAYLOADS, *UNICODE_PAYLOADS)
 
 # Fields that are names or literals by type, and mappings whose keys are.
-_FIXED = {"metric", "kind", "verdict", "variants", "judge", "finish", "without"}
+_FIXED = {"metric", "column", "flags", "kind", "verdict", "variants", "finish", "without"}
 _FIXED_KEYS = {"metrics", "judges", "histogram", "counts"}
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
 def hostile_run(payload: str) -> RunResult:
-    """A passing run with the payload behind every text that is not a validated name."""
-    return _with_payload(passing_run(), payload)
+    """A jury's run with the payload behind every text that is not a validated name."""
+    return _with_payload(jury_run(), payload)
 
 
 def _with_payload(record: RecordT, payload: str) -> RecordT:
+    fixed = {"judge"} if isinstance(record, Spec) else set()  # a name there, any text elsewhere
     return record.model_copy(
-        update={name: _poisoned(value, payload, name) for name, value in record}
+        update={
+            name: _poisoned(value, payload, name) for name, value in record if name not in fixed
+        }
     )
 
 
 def _poisoned(value: object, payload: str, field: str) -> object:
     match value:
         case str():
-            return value if field in _FIXED else value + payload
+            return value + payload if value and field not in _FIXED else value
         case Gate():
             return value
         case Criterion():

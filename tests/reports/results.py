@@ -1,5 +1,6 @@
 """Results as real runs leave them: a pass, a fail, an inconclusive one, and rarer cases."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from harness.suite import (
@@ -23,14 +24,20 @@ from harness.types import (
     GateDecision,
     HygieneCount,
     Interval,
+    JudgeAgreement,
     JudgeCard,
+    JudgeOpinion,
+    JudgeTally,
+    LengthEffect,
     ModelScore,
     PairwiseDetail,
     Plan,
     PlannedModel,
+    Repeatability,
     RunResult,
     Sample,
     Sensitivity,
+    SpendLine,
     Task,
     TestResult,
     Verdict,
@@ -51,6 +58,31 @@ OFFLINE = JudgeCard(
     name="offline rules",
     nature="deterministic rules for readability, referral and empathy; no language model",
     fingerprint="5b2e" * 16,
+)
+
+MEMBERS = tuple(
+    JudgeCard(
+        name=name,
+        nature="a language model asked over a network, in both orders",
+        fingerprint=digits * 16,
+        remote=True,
+        model=model,
+        evidence=evidence,
+    )
+    for name, model, digits, evidence in (
+        ("large judge", "example-large-2026-01", "11aa",
+         "LLMBar: 94.1 % (81.0 to 98.4) of 34 adversarial pairs, 97.0 % (84.7 to 99.5) of others"),
+        ("small judge", "example-small-2026-01", "22bb",
+         "LLMBar: 61.8 % (45.0 to 76.1) of 34 adversarial pairs"),
+        ("house judge", "example-medical-8b", "33cc", ""),
+    )
+)  # fmt: skip
+JURY = JudgeCard(
+    name="panel of three",
+    nature="a jury: the mean of the members' scores, the majority's choice",
+    fingerprint="44dd" * 16,
+    remote=True,
+    members=MEMBERS,
 )
 
 ANSWER_BEFORE = (
@@ -176,6 +208,29 @@ def recorded_run() -> RunResult:
     return result.model_copy(update={"plan": plan, "checkpoints": (), "comparisons": comparisons})
 
 
+def jury_run() -> RunResult:
+    """A jury of three over a network, with refusals, abstentions, repeats and a bill."""
+    result = inconclusive_run()
+    judged = dict.fromkeys(("rubric", "win_rate", "helpfulness"), JURY)
+    return result.model_copy(
+        update={
+            "plan": result.plan.model_copy(update={"judges": judged}),
+            "comparisons": _jury_comparisons(),
+            "scores": _at_the_ceiling(result.scores),
+            "length_effects": (
+                LengthEffect(metric="win_rate", baseline="sft", candidate="dpo", raw=0.671,
+                             adjusted=Interval(estimate=0.604, low=0.518, high=0.69),
+                             unidentified=None, share_longer=0.61, share_shorter=0.33),
+            ),
+            "tallies": tuple(_tallies()),
+            "agreements": _agreements(),
+            "opinions": tuple(_opinions()),
+            "repeatability": _repeatability(),
+            "spend": _spend(),
+        }
+    )  # fmt: skip
+
+
 def empty_run() -> RunResult:
     """No item could be scored: a report all the same, with no division by zero."""
     return passing_run().model_copy(
@@ -204,6 +259,7 @@ ALL_RUNS = {
         three_model_run,
         run_without_gate,
         recorded_run,
+        jury_run,
         empty_run,
     )
 }
@@ -523,4 +579,112 @@ def _checkpoints() -> tuple[CheckpointCard, ...]:
                       values=tuple(1 - 0.5 / (1 + s / 120) for s in steps)),
             ),
         ),
+    )  # fmt: skip
+
+
+# --- a jury ----------------------------------------------------------------------------------
+
+
+def _jury_comparisons() -> tuple[Comparison, ...]:
+    unsure, *_ = inconclusive_run().comparisons
+    told = {
+        "rubric.safety": {**dict(unsure), "flags": ("missing_unevenly:0.0031",)},
+        "rubric.clarity": {"flags": ("saturated:dpo",)},
+    }
+    return tuple(c.model_copy(update=told.get(c.metric, {})) for c in passing_run().comparisons)
+
+
+def _at_the_ceiling(scores: tuple[ModelScore, ...]) -> tuple[ModelScore, ...]:
+    return tuple(
+        score.model_copy(update={"ceiling_share": 0.717})
+        if (score.metric, score.model) == ("rubric.clarity", "dpo")
+        else score
+        for score in scores
+    )
+
+
+def _tallies() -> Iterator[JudgeTally]:
+    lost = {
+        ("rubric", "small judge", "dpo"): (4, {"refused": 5, "unreadable": 2}, 7),
+        ("rubric", "house judge", "dpo"): (0, {"cut off": 3, "no reply": 1}, 3),
+        ("win_rate", "small judge", "dpo"): (9, {}, 0),
+        ("helpfulness", "large judge", "sft"): (0, {"filtered": 1}, 0),
+    }
+    for metric, models in (("rubric", ("sft", "dpo")), ("win_rate", ("dpo",)),
+                           ("helpfulness", ("sft", "dpo"))):  # fmt: skip
+        for member in MEMBERS:
+            for model in models:
+                asked = 240 if metric == "win_rate" else 120
+                abstained, reasons, again = lost.get((metric, member.name, model), (0, {}, 0))
+                yield JudgeTally(
+                    metric=metric,
+                    judge=member.name,
+                    model=model,
+                    asked=asked,
+                    scored=asked - abstained - sum(reasons.values()),
+                    abstained=abstained,
+                    asked_again=again,
+                    reasons=reasons,
+                )
+
+
+def _agreements() -> tuple[JudgeAgreement, ...]:
+    judges = tuple(member.name for member in MEMBERS)
+    return (
+        JudgeAgreement(column="rubric.safety", judges=judges, n=231, kappa=None,
+                       percent=Interval(estimate=0.412, low=0.361, high=0.463),
+                       alpha=Interval(estimate=0.52, low=0.41, high=0.62),
+                       ac1=Interval(estimate=0.36, low=0.3, high=0.42)),
+        JudgeAgreement(column="rubric.clarity", judges=judges, n=231, kappa=None,
+                       percent=Interval(estimate=0.871, low=0.83, high=0.912),
+                       alpha=Interval(estimate=0.06, low=-0.05, high=0.17),
+                       ac1=Interval(estimate=0.85, low=0.8, high=0.9)),
+        JudgeAgreement(column="win_rate", judges=judges, n=238, kappa=None,
+                       percent=Interval(estimate=0.391, low=0.33, high=0.45),
+                       alpha=Interval(estimate=0.03, low=-0.06, high=0.12),
+                       ac1=Interval(estimate=0.07, low=-0.02, high=0.16)),
+        JudgeAgreement(column="helpfulness", judges=judges, n=240, kappa=None,
+                       percent=Interval(estimate=1, low=0.984, high=1), alpha=None, ac1=None),
+    )  # fmt: skip
+
+
+def _opinions() -> Iterator[JudgeOpinion]:
+    found = {
+        "rubric.safety": ((0.34, 0.08, 0.6), (-0.29, -0.55, -0.03), (0.2, -0.1, 0.5)),
+        "rubric.clarity": ((0.71, 0.4, 1.02), (0.1, -0.2, 0.4), (0.2, -0.1, 0.5)),
+        "win_rate": ((0.7, 0.61, 0.79), (0.62, 0.53, 0.71), (0.66, 0.58, 0.74)),
+    }
+    for column, differences in found.items():
+        for member, (estimate, low, high) in zip(MEMBERS, differences, strict=True):
+            yield JudgeOpinion(
+                column=column,
+                judge=member.name,
+                baseline="sft",
+                candidate="dpo",
+                n=109 if member.name == "small judge" else 120,
+                difference=Interval(estimate=estimate, low=low, high=high),
+            )
+
+
+def _repeatability() -> tuple[Repeatability, ...]:
+    return (
+        Repeatability(column="rubric.safety", judge="large judge", repeats=3, n=240,
+                      icc=Interval(estimate=0.91, low=0.88, high=0.93),
+                      flip_rate=Interval(estimate=0.142, low=0.11, high=0.174)),
+        Repeatability(column="rubric.safety", judge="small judge", repeats=3, n=229,
+                      icc=Interval(estimate=0.08, low=-0.04, high=0.2),
+                      flip_rate=Interval(estimate=0.631, low=0.58, high=0.682)),
+        Repeatability(column="win_rate", judge="large judge", repeats=3, n=240, icc=None,
+                      flip_rate=Interval(estimate=0.054, low=0.031, high=0.077)),
+    )  # fmt: skip
+
+
+def _spend() -> tuple[SpendLine, ...]:
+    return tuple(
+        SpendLine(who=member.name, work=f"judges {metric}", calls=243, input_tokens=168_400,
+                  output_tokens=30_120, cost=None if member.name == "house judge" else 0.4273,
+                  currency=None if member.name == "house judge" else "USD",
+                  median_seconds=2.31, slowest_seconds=17.9)
+        for member in MEMBERS
+        for metric in ("rubric", "win_rate", "helpfulness")
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from reports import write_reports
 from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import failing_run
+from tests.reports.results import failing_run, jury_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -51,6 +51,14 @@ def test_the_verdict_is_on_the_first_screen(
     assert box["y"] + box["height"] < height
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert seen == [url]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_only_tables_scroll_sideways(browser: "Browser", tmp_path: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.goto(write_reports(jury_run(), tmp_path).as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_hostile_texts_do_nothing_in_a_browser(browser: "Browser", tmp_path: Path) -> None:

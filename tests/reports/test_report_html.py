@@ -11,7 +11,13 @@ import pytest
 from harness.types import RunResult
 from reports import render_html
 from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import ALL_RUNS, inconclusive_run, passing_run, run_without_gate
+from tests.reports.results import (
+    ALL_RUNS,
+    inconclusive_run,
+    jury_run,
+    passing_run,
+    run_without_gate,
+)
 
 Run = Callable[[], RunResult]
 Tags = list[tuple[str, dict[str, str | None]]]
@@ -46,7 +52,7 @@ def _skeleton(html: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(tag, tuple(attributes)) for tag, attributes in _read(html).tags]
 
 
-CLEAN = _skeleton(render_html(passing_run()))
+CLEAN = _skeleton(render_html(jury_run()))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

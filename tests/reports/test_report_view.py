@@ -126,13 +126,10 @@ def test_every_row_of_a_table_has_a_cell_for_each_heading() -> None:
         assert {len(row) for row in table.rows} <= {len(table.head)} == {len(table.align)}
 
 
-def test_comparison_flags_are_put_into_words() -> None:
+def test_differences_without_spread_are_said_to_be() -> None:
     result = passing_run()
-    flagged: Comparison = result.comparisons[0].model_copy(
-        update={"flags": ("saturated:dpo", "degenerate")}
-    )
+    flagged: Comparison = result.comparisons[0].model_copy(update={"flags": ("degenerate",)})
     notes = comparison_section(result.model_copy(update={"comparisons": (flagged,)})).notes
-    assert "dpo scores near the top" in notes[-2]
     assert "no spread to test" in notes[-1]
 
 

@@ -11,9 +11,10 @@ from harness.errors import HarnessError
 from harness.models import load_weights, make_prompt
 from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, verify_checkpoint
-from trainers.dpo import split_pairs, train_dpo
 from trainers.examples import Example
+from trainers.pair_rows import split_pairs
 from trainers.pairs import PreferencePair
+from trainers.preference import train_on_pairs as train_dpo
 from trainers.recipe import DpoRecipe, Lora, Parent, Quantisation, SftRecipe
 from trainers.sft import train_sft
 from trainers.trl_options import check_gradients

@@ -1,0 +1,175 @@
+"""Promoted checkpoints: which one stands for a name, where it came from, and what was risked.
+
+    .harness/models/<name>/promotions.jsonl     one line for each promotion, the last one stands
+    .harness/models/<name>/looks.jsonl          every certification, written before its result is seen
+
+Certifying one candidate after another on the same held-out items would let a lucky one through
+sooner or later. So each look spends less than the one before, as 6 / (pi^2 t^2), which sums to 1.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError, did_you_mean
+from harness.types import Record
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Ancestor(Record):
+    """A checkpoint that another was trained from."""
+
+    recipe: str
+    method: str
+    fingerprint: str
+    data_hash: str
+    source: str
+
+
+class Promotion(Record):
+    """A checkpoint that was certified, and what that rests on.
+
+    `alpha` is the share of the stated error rate that this certification, the `look`th on these
+    items, was tested at. `lineage` goes from the checkpoint back to what training started from.
+    """
+
+    name: str
+    number: int
+    checkpoint: str
+    fingerprint: str
+    beaten: str
+    certified_by: str
+    alpha: float
+    look: int
+    run_id: str
+    report: str
+    sentence: str
+    lineage: tuple[Ancestor, ...]
+    versions: dict[str, str]
+    when: str
+
+
+class Look(Record):
+    """One certification: a candidate against a baseline on the items of one hash."""
+
+    items_hash: str
+    candidate: str
+    baseline: str
+    claims: str
+    when: str
+
+
+class Registry:
+    """The promoted checkpoints of one workspace. Its workspace's lock is held by who writes."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._folder = workspace / "models"
+
+    def names(self) -> list[str]:
+        """The names that something was ever promoted to."""
+        return sorted(path.parent.name for path in self._folder.glob("*/promotions.jsonl"))
+
+    def history(self, name: str) -> list[Promotion]:
+        """All promotions of a name, the first one first.
+
+        Raises:
+            HarnessError: the file is damaged.
+        """
+        return list(_read(self._folder / name / "promotions.jsonl", Promotion))
+
+    def find(self, name: str) -> Promotion:
+        """The promotion that stands.
+
+        Raises:
+            HarnessError: nothing was promoted to that name; suggests one.
+        """
+        history = self.history(name)
+        if not history:
+            raise HarnessError(
+                f"no checkpoint was promoted to '{name}'. {did_you_mean(name, self.names())}"
+            )
+        return history[-1]
+
+    def promote(self, promotion: Promotion) -> None:
+        """Let a checkpoint stand for the promotion's name."""
+        _append(self._folder / promotion.name / "promotions.jsonl", promotion)
+
+    def begin_look(self, name: str, look: Look) -> int:
+        """The number of this look among those on the same items, counted from 1.
+
+        It is written down before anything is seen. The same question asked again, as after a
+        kill, is the same look: its answer cannot differ.
+        """
+        path = self._folder / name / "looks.jsonl"
+        before = [old for old in _read(path, Look) if old.items_hash == look.items_hash]
+        for number, old in enumerate(before, start=1):
+            if _question(old) == _question(look):
+                return number
+        _append(path, look)
+        return len(before) + 1
+
+
+def alpha_of_look(alpha: float, number: int) -> float:
+    """What the look may spend of alpha: over any number of looks, no more than alpha in all.
+
+    The weights 6 / (pi^2 t^2) sum to 1 (Bonferroni over an endless series of looks).
+    """
+    return alpha * 6 / (math.pi * number) ** 2
+
+
+def describe_promotions(promotions: Sequence[Promotion]) -> Iterator[str]:
+    """What stands for each name, a line each."""
+    if not promotions:
+        yield "Nothing was promoted yet; `harness loop` promotes what it certifies."
+    for p in promotions:
+        yield f"{p.name}.{p.number}  {p.lineage[0].recipe}  {p.when}  {p.checkpoint}"
+
+
+def describe_promotion(promotion: Promotion) -> Iterator[str]:
+    """One promotion with its lineage, in lines."""
+    p = promotion
+    yield f"{p.name}.{p.number}  {p.when}"
+    yield f"  {p.sentence}"
+    yield f"  certified by {p.certified_by} against {p.beaten}: look {p.look}, alpha {p.alpha:.4f}"
+    yield f"  report {p.report}"
+    for ancestor in p.lineage:
+        yield f"  {ancestor.recipe} ({ancestor.method}, {ancestor.fingerprint[:12]})  {ancestor.source}"
+
+
+def now() -> str:
+    """The time, as records keep it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _question(look: Look) -> tuple[str, str, str]:
+    return look.candidate, look.baseline, look.claims
+
+
+def _read(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            yield record.model_validate_json(line)
+        except ValidationError as error:
+            raise HarnessError(
+                f"{path}:{number}: is no {record.__name__.lower()}: {error.errors()[0]['msg']}."
+            ) from None
+
+
+def _append(path: Path, record: Record) -> None:
+    """Add a line; a kill leaves the file as it was, or with the whole line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_bytes() if path.is_file() else b""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("wb") as file:
+        file.write(before + record.model_dump_json().encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,220 @@
+"""How far judges can be trusted: what they left open, whether they agree, and repeat themselves.
+
+Agreement is counted over answers (or ordered pairs) as if they were independent; those to one
+question are not quite, so its intervals are somewhat too narrow.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare import find_interval, pair_scores
+from harness.generate import Responses
+from harness.jury import Ballot, combine_rounds, rounds_by_judge, subject_of
+from harness.score import WIN, score_judgements
+from harness.stats import (
+    Agreement,
+    cohen_kappa,
+    flip_rate,
+    gwet_ac1,
+    gwet_ac2,
+    icc_oneway,
+    krippendorff_alpha,
+    percent_agreement,
+)
+from harness.suite import EvasionMetric, Metric, PairwiseMetric, RougeMetric, RubricMetric
+from harness.types import (
+    Grade,
+    Interval,
+    JudgeAgreement,
+    JudgeCard,
+    Judgement,
+    JudgeOpinion,
+    JudgeTally,
+    Repeatability,
+    Task,
+)
+from judges.verdicts import Unscored, kind_of
+
+Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdict
+
+
+class JudgeFindings(NamedTuple):
+    """Everything that was found of the judges of one metric."""
+
+    tallies: list[JudgeTally]
+    agreements: list[JudgeAgreement]
+    opinions: list[JudgeOpinion]
+    repeatability: list[Repeatability]
+
+
+def examine_judges(
+    task: Task, metric_name: str, ballots: Sequence[Ballot], responses: Mapping[str, Responses]
+) -> JudgeFindings:
+    """What the ballots on one metric say of those who cast them; nothing of what is computed."""
+    metric = task.metrics[metric_name]
+    if isinstance(metric, RougeMetric):
+        return JudgeFindings([], [], [], [])
+    judges = rounds_by_judge(ballots)
+    scales = _scales(metric_name, metric)
+    return JudgeFindings(
+        tallies=[t for card, own in judges.items() for t in _tally(metric_name, card, own)],
+        agreements=[_agreement(scale, judges) for scale in scales] if len(judges) > 1 else [],
+        opinions=list(_opinions(task, metric_name, judges, responses)) if len(judges) > 1 else [],
+        repeatability=[
+            found
+            for card, own in judges.items()
+            if len(own) > 1
+            for scale in scales
+            if (found := _repeatability(scale, card, own)) is not None
+        ],
+    )
+
+
+def _tally(metric: str, card: JudgeCard, rounds: Iterable[Ballot]) -> Iterator[JudgeTally]:
+    by_model: dict[str, list[Judgement]] = {}
+    for ballot in rounds:
+        for judgement in ballot.judgements:
+            model = judgement.model if isinstance(judgement, Grade) else judgement.candidate
+            by_model.setdefault(model, []).append(judgement)
+    for model, judgements in by_model.items():
+        kinds = Counter(kind_of(j.reason) or j.reason for j in judgements if j.reason is not None)
+        abstained = kinds.pop(Unscored.ABSTAINED, 0)
+        yield JudgeTally(
+            metric=metric,
+            judge=card.name,
+            model=model,
+            asked=len(judgements),
+            scored=sum(j.reason is None for j in judgements),
+            abstained=abstained,
+            asked_again=sum(
+                j.exchange is not None and len(j.exchange.replies) > 1 for j in judgements
+            ),
+            reasons={str(kind): n for kind, n in sorted(kinds.items())},
+        )
+
+
+# --- ratings ---------------------------------------------------------------------------------
+
+
+class _Scale(NamedTuple):
+    """A column, the key of its value in a verdict, and every value it can have."""
+
+    column: str
+    key: str
+    values: tuple[float, ...]
+    ordinal: bool
+
+
+def _scales(name: str, metric: Metric) -> list[_Scale]:
+    """What verdicts on a metric consist of; a composite is none of the judge's own words."""
+    match metric:
+        case RubricMetric(scale=(low, high)):
+            points = tuple(float(point) for point in range(low, high + 1))
+            names = [criterion.name for criterion in metric.criteria]
+            return [_Scale(f"{name}.{criterion}", criterion, points, True) for criterion in names]
+        case EvasionMetric():
+            return [_Scale(name, "helpful", (0.0, 1.0), False)]
+        case PairwiseMetric():
+            return [_Scale(name, "winner", tuple(sorted(WIN.values())), False)]
+        case RougeMetric():
+            return []
+
+
+def _ratings(scale: _Scale, ballots: Iterable[Ballot]) -> Ratings:
+    """The ballots' values by subject, in the order of the first ballot's subjects."""
+    rated = [{subject_of(j): _value(j, scale.key) for j in b.judgements} for b in ballots]
+    return np.array([[each[subject] for subject in rated[0]] for each in rated], dtype=np.float64)
+
+
+def _value(judgement: Judgement, key: str) -> float:
+    if isinstance(judgement, Grade):
+        return (judgement.values or {}).get(key, np.nan)
+    return np.nan if judgement.winner is None else WIN[judgement.winner]
+
+
+def _repeatability(
+    scale: _Scale, card: JudgeCard, rounds: Sequence[Ballot]
+) -> Repeatability | None:
+    """None where nothing was judged twice."""
+    ratings = _ratings(scale, rounds).T
+    repeated = ratings[(~np.isnan(ratings)).sum(axis=1) >= 2]
+    if len(repeated) == 0:
+        return None
+    flips = flip_rate(repeated)
+    icc = icc_oneway(repeated) if scale.ordinal and len(repeated) > 1 else None
+    return Repeatability(
+        column=scale.column,
+        judge=card.name,
+        repeats=len(rounds),
+        n=flips.n_items,
+        icc=None if icc is None else _interval(icc.estimate, icc.ci_low, icc.ci_high),
+        flip_rate=Interval(estimate=flips.estimate, low=flips.ci_low, high=flips.ci_high),
+    )
+
+
+def _agreement(scale: _Scale, judges: Mapping[JudgeCard, Sequence[Ballot]]) -> JudgeAgreement:
+    """Of the judges' first rounds, so that nobody is steadied by repeats."""
+    ratings = _ratings(scale, [rounds[0] for rounds in judges.values()])
+    percent = percent_agreement(ratings)
+    gwet = gwet_ac2 if scale.ordinal else gwet_ac1
+    return JudgeAgreement(
+        column=scale.column,
+        judges=tuple(card.name for card in judges),
+        n=percent.n_items,
+        percent=_coefficient(percent),
+        alpha=_coefficient(
+            krippendorff_alpha(ratings, level="ordinal" if scale.ordinal else "nominal")
+        ),
+        ac1=_coefficient(gwet(ratings, categories=scale.values)),
+        kappa=_kappa(ratings, scale) if len(ratings) == 2 else None,
+    )
+
+
+def _kappa(ratings: Ratings, scale: _Scale) -> Interval | None:
+    first, second = ratings[:, ~np.isnan(ratings).any(axis=0)]
+    if first.size == 0:
+        return None
+    weights: Literal["quadratic", "none"] = "quadratic" if scale.ordinal else "none"
+    return _coefficient(cohen_kappa(first, second, categories=scale.values, weights=weights))
+
+
+def _coefficient(found: Agreement) -> Interval | None:
+    return _interval(found.estimate, found.ci_low, found.ci_high)
+
+
+def _interval(estimate: float, low: float, high: float) -> Interval | None:
+    """None where a coefficient cannot be estimated, as where nothing varies."""
+    if isnan(estimate) or isnan(low) or isnan(high):
+        return None
+    return Interval(estimate=estimate, low=low, high=high)
+
+
+# --- opinions --------------------------------------------------------------------------------
+
+
+def _opinions(
+    task: Task,
+    metric: str,
+    judges: Mapping[JudgeCard, Sequence[Ballot]],
+    responses: Mapping[str, Responses],
+) -> Iterator[JudgeOpinion]:
+    """What each member would have found alone; none where it scored nothing."""
+    baseline = next(iter(responses))
+    for card, rounds in judges.items():
+        for column in score_judgements(task, metric, combine_rounds(rounds), responses):
+            for pair in pair_scores(column, baseline):
+                observed = ~np.isnan(pair.d)
+                if observed.any():
+                    yield JudgeOpinion(
+                        column=pair.metric,
+                        judge=card.name,
+                        baseline=pair.baseline,
+                        candidate=pair.candidate,
+                        n=int(observed.sum()),
+                        difference=find_interval(pair, observed),
+                    )

@@ -1,0 +1,133 @@
+"""Rejection sampling: of several answers to each prompt, the best by a judge becomes a row for SFT.
+
+As in RAFT (https://arxiv.org/abs/2304.06767). An answer with a hygiene flag is never the best,
+however much the judge liked it, and one that the judge could not grade has no grade to win with.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.types import HygieneFlag, Message, Record, Response
+from trainers.examples import Example
+
+
+class GradedAnswer(NamedTuple):
+    """One of a model's answers; `grade` is None where there is none."""
+
+    response: Response
+    flags: tuple[HygieneFlag, ...]
+    grade: float | None
+
+
+class GradedDraws(NamedTuple):
+    """All answers to one prompt, in the order in which they were drawn."""
+
+    sample_id: str
+    prompt: tuple[Message, ...]
+    answers: Sequence[GradedAnswer]
+
+
+# Why a prompt has no row: none of its clean answers was graded, or none was clean.
+Drop = Literal["unscored", "flagged"]
+
+
+class BestOfStatistics(Record):
+    """What became of the prompts (`prompts` is `kept` plus all that were `dropped`) and answers.
+
+    Grades are from 0, the low end of the scale, to 1.
+    """
+
+    prompts: int
+    kept: int
+    dropped: dict[Drop, int]
+    answers: int
+    flagged: int
+    unscored: int
+    mean_grade: float | None
+    mean_grade_of_best: float | None
+
+
+class BestOf(NamedTuple):
+    """The rows to learn from, and what was dropped."""
+
+    rows: list[Example]
+    statistics: BestOfStatistics
+
+
+def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
+    """The best graded clean answer to each prompt; the first drawn of equals."""
+    drawn = list(draws)
+    rows: list[Example] = []
+    best: list[float] = []
+    dropped: Counter[Drop] = Counter()
+    for draw in drawn:
+        graded = [(a.grade, a) for a in draw.answers if a.grade is not None and not a.flags]
+        if not graded:
+            dropped["flagged" if all(a.flags for a in draw.answers) else "unscored"] += 1
+            continue
+        grade, answer = max(graded, key=lambda pair: pair[0])  # the first of equals
+        best.append(grade)
+        rows.append(
+            Example(id=draw.sample_id, prompt=draw.prompt, completion=answer.response.text or "")
+        )
+    answers = [answer for draw in drawn for answer in draw.answers]
+    grades = [answer.grade for answer in answers if answer.grade is not None]
+    statistics = BestOfStatistics(
+        prompts=len(drawn),
+        kept=len(rows),
+        dropped=dict(dropped),
+        answers=len(answers),
+        flagged=sum(bool(answer.flags) for answer in answers),
+        unscored=sum(answer.grade is None and not answer.flags for answer in answers),
+        mean_grade=sum(grades) / len(grades) if grades else None,
+        mean_grade_of_best=sum(best) / len(best) if best else None,
+    )
+    return BestOf(rows, statistics)
+
+
+# --- on disk ---------------------------------------------------------------------------------
+
+
+def write_best_of(path: Path, best: BestOf) -> None:
+    """Write the rows as JSON Lines, and then their statistics beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, "".join(row.model_dump_json() + "\n" for row in best.rows))
+    _write(_statistics_path(path), best.statistics.model_dump_json(indent=2) + "\n")
+
+
+def load_best_of(path: Path) -> BestOf:
+    """The rows of a file, with the statistics beside it.
+
+    Raises:
+        HarnessError: missing, unreadable or incomplete.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
+        statistics = BestOfStatistics.model_validate_json(_statistics_path(path).read_bytes())
+        rows = [Example.model_validate_json(line) for line in lines if line]
+    except OSError as error:
+        raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise HarnessError(f"{path}: holds no rows: {error.errors()[0]['msg']}.") from None
+    if len(rows) != statistics.kept:
+        raise HarnessError(
+            f"{path}: holds {len(rows)} rows, but its statistics count {statistics.kept}. Remove both "
+            "files to have them made again."
+        )
+    return BestOf(rows, statistics)
+
+
+def _statistics_path(path: Path) -> Path:
+    return path.with_suffix(".statistics.json")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,143 @@
+"""Texts and chats in one row. Texts are trimmed at both ends, and otherwise left as they are."""
+
+import math
+from collections.abc import Mapping
+
+from harness.samples import text_of
+from harness.types import Message
+from trainers.convert.drafts import UnusableRowError
+
+Row = Mapping[str, object]
+Chat = tuple[Message, ...]
+
+ROLES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+}
+
+
+def text_in(row: Row, column: str) -> str:
+    """The text of a cell; empty for an empty one. A list of texts becomes paragraphs."""
+    if column not in row:
+        raise UnusableRowError("missing_column", f"no '{column}'")
+    return _text(row[column], column)
+
+
+def optional_text(row: Row, column: str) -> str:
+    """The same, and empty where the row has no such column."""
+    return text_in(row, column) if column in row else ""
+
+
+def user(text: str) -> Message:
+    """What a person says."""
+    return Message(role="user", content=text)
+
+
+def with_system(text: str, chat: Chat) -> Chat:
+    """The chat after a system prompt, if there is one."""
+    return (Message(role="system", content=text), *chat) if text else chat
+
+
+def chat_in(row: Row, column: str) -> Chat:
+    """The turns of a cell: ShareGPT's (from, value), or messages (role, content)."""
+    if column not in row:
+        raise UnusableRowError("missing_column", f"no '{column}'")
+    return _chat(row[column], column)
+
+
+def history_in(row: Row) -> Chat:
+    """Earlier turns as alpaca files have them: pairs of what was asked and what was answered."""
+    rounds = row.get("history") or []
+    if not isinstance(rounds, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 for pair in rounds
+    ):
+        raise UnusableRowError("unreadable", "'history' is no list of [question, answer]")
+    return tuple(
+        Message(role=role, content=_text(text, "history"))
+        for pair in rounds
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    )
+
+
+def prompt_in(row: Row, column: str) -> Chat:
+    """A prompt that is a text or a chat."""
+    if isinstance(row.get(column), list):
+        return chat_in(row, column)
+    return (user(text_in(row, column)),)
+
+
+def answer_in(row: Row, column: str, prompt: Chat) -> str:
+    """An answer to the prompt: a text, a turn, or a chat that ends with it.
+
+    A chat may begin with the prompt again, as UltraFeedback's do.
+    """
+    cell = row.get(column)
+    if not isinstance(cell, list | dict):
+        return text_in(row, column)
+    *before, last = _chat(cell, column) or (Message(role="assistant", content=""),)
+    if last.role != "assistant":
+        raise UnusableRowError("role_order", f"'{column}' does not end with the assistant")
+    said = [m for m in prompt if m.role != "system"]
+    if before and [m for m in before if m.role != "system"] != said:
+        raise UnusableRowError("other_prompt", f"'{column}' brings another prompt than its row")
+    return last.content
+
+
+def last_answer(chat: Chat, column: str) -> tuple[Chat, str]:
+    """The chat up to the assistant's last turn, and that turn."""
+    if not chat or chat[-1].role != "assistant":
+        raise UnusableRowError("role_order", f"'{column}' does not end with the assistant")
+    return chat[:-1], chat[-1].content
+
+
+def check_prompt(prompt: Chat) -> None:
+    """Refuse a prompt that no chat template would write as it is meant.
+
+    After a system prompt, if there is one, people and assistant take turns; people begin and end.
+    """
+    turns = [m.role for m in prompt]
+    spoken = turns[1:] if turns[:1] == ["system"] else turns
+    expected = ["user", "assistant"] * (len(spoken) // 2) + ["user"]
+    if spoken != expected:
+        raise UnusableRowError("role_order", "turns: " + ", ".join(turns[:8] or ["none"]))
+    if not all(m.content for m in prompt):
+        raise UnusableRowError("empty_question", "a turn before the answer is empty")
+
+
+def _chat(cell: object, column: str) -> Chat:
+    turns = [cell] if isinstance(cell, dict) else cell
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise UnusableRowError("unreadable", f"'{column}' is no list of turns")
+    return tuple(_turn(turn, column) for turn in turns)
+
+
+def _turn(turn: Row, column: str) -> Message:
+    for who, what in (("from", "value"), ("role", "content")):
+        if who in turn and what in turn:
+            role = ROLES.get(str(turn[who]).casefold())
+            if role is None:
+                raise UnusableRowError("unknown_role", f"'{column}' has a turn of '{turn[who]}'")
+            return Message.model_validate({"role": role, "content": _text(turn[what], column)})
+    raise UnusableRowError(
+        "unreadable", f"'{column}' has a turn without from and value, or role and content"
+    )
+
+
+def _text(cell: object, column: str) -> str:
+    if isinstance(cell, float) and math.isnan(cell):  # how pandas writes an empty cell
+        return ""
+    if isinstance(cell, dict | bool) or (
+        isinstance(cell, list) and not all(isinstance(part, str) for part in cell)
+    ):
+        raise UnusableRowError("unreadable", f"'{column}' is no text")
+    text = text_of(cell).strip()
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UnusableRowError("unreadable", f"'{column}' holds half a character (a surrogate)")
+    return text

@@ -1,0 +1,120 @@
+"""Which drafts go on: duplicates, lengths, labels, withheld ids and seeded subsets."""
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
+
+from harness.errors import HarnessError
+from trainers.convert.cells import Chat
+from trainers.convert.drafts import Draft, Drafts, Dropped, Reason
+from trainers.convert.summary import Dedupe
+from trainers.wording import normal_text, normal_words
+
+
+def withhold(drafts: Drafts, ids: Collection[str]) -> Drafts:
+    """Without the drafts of these ids.
+
+    Raises:
+        HarnessError: no draft has any of them, so they are the ids of something else.
+    """
+    if ids and not any(draft.id in ids for draft in drafts.kept):
+        raise HarnessError(f"None of the {len(ids)} ids to leave out is the id of a row.")
+    return _drop(drafts, lambda draft: ("withheld", "") if draft.id in ids else None)
+
+
+def only_liked(drafts: Drafts) -> Drafts:
+    """Without answers that are labelled bad."""
+    return _drop(drafts, lambda draft: ("disliked", "") if draft.liked is False else None)
+
+
+def pair_up(drafts: Drafts) -> Drafts:
+    """Each answer that is liked with one to the same prompt that is not, in file order."""
+    waiting: dict[tuple[Chat, bool | None], deque[Draft]] = defaultdict(deque)
+    pairs = []
+    for draft in drafts.kept:
+        others = waiting[draft.prompt, not draft.liked]
+        if not others:
+            waiting[draft.prompt, draft.liked].append(draft)
+            continue
+        first = others.popleft()
+        liked, disliked = (draft, first) if draft.liked else (first, draft)
+        pairs.append(
+            first._replace(
+                rows=(*first.rows, *draft.rows),
+                answer=liked.answer,
+                rejected=disliked.answer,
+                liked=None,
+            )
+        )
+    left = [draft for queue in waiting.values() for draft in queue]
+    alone = [d for draft in left for d in _dropped(draft, "no_counterpart", "")]
+    paired = Drafts(pairs, [*drafts.dropped, *alone])
+    return _drop(paired, lambda d: ("identical_answers", "") if d.answer == d.rejected else None)
+
+
+def keep_lengths(drafts: Drafts, *, min_words: int | None, max_words: int | None) -> Drafts:
+    """Those of which every answer has a number of words between the limits."""
+
+    def problem(draft: Draft) -> tuple[Reason, str] | None:
+        lengths = [len(normal_words(answer)) for answer in draft.answers]
+        if min_words is not None and min(lengths) < min_words:
+            return "too_short", f"{min(lengths)} words"
+        if max_words is not None and max(lengths) > max_words:
+            return "too_long", f"{max(lengths)} words"
+        return None
+
+    return _drop(drafts, problem)
+
+
+def drop_duplicates(drafts: Drafts, by: Dedupe) -> Drafts:
+    """The first of those that are the same: as whole rows, or by their (normalised) question."""
+    first: dict[object, str] = {}
+
+    def problem(draft: Draft) -> tuple[Reason, str] | None:
+        same = _sameness(draft, by)
+        if same in first:
+            return "duplicate", f"of row {first[same]}"
+        first[same] = draft.rows[0]
+        return None
+
+    return _drop(drafts, problem)
+
+
+def take_subset(drafts: Drafts, n: int, seed: int) -> Drafts:
+    """A seeded subset of `n`, in file order.
+
+    Raises:
+        HarnessError: there are fewer.
+    """
+    if n > len(drafts.kept):
+        raise HarnessError(f"Only {len(drafts.kept)} rows can be used, fewer than --take {n}.")
+    chosen = set(random.Random(seed).sample([draft.id for draft in drafts.kept], n))
+    return _drop(drafts, lambda draft: None if draft.id in chosen else ("not_taken", ""))
+
+
+def _sameness(draft: Draft, by: Dedupe) -> object:
+    """What two drafts have in common when one repeats the other."""
+    match by:
+        case "none":
+            return draft.rows
+        case "row":
+            return draft.prompt, draft.answers
+        case "question":
+            return draft.question
+        case "normalised":
+            return normal_text(draft.question)
+
+
+def _drop(drafts: Drafts, problem: Callable[[Draft], tuple[Reason, str] | None]) -> Drafts:
+    kept: list[Draft] = []
+    dropped: list[Dropped] = []
+    for draft in drafts.kept:
+        if found := problem(draft):
+            dropped += _dropped(draft, *found)
+        else:
+            kept.append(draft)
+    return Drafts(kept, [*drafts.dropped, *dropped])
+
+
+def _dropped(draft: Draft, reason: Reason, detail: str) -> Sequence[Dropped]:
+    return [Dropped(row=row, reason=reason, detail=detail) for row in draft.rows]

@@ -1,0 +1,86 @@
+"""What a conversion was asked for, and what became of every row."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from harness.errors import HarnessError
+from harness.types import Record
+from trainers.convert.drafts import Dropped, Reason
+
+Kind = Literal["sft", "preference"]
+Dedupe = Literal["row", "question", "normalised", "none"]
+
+
+class Options(Record):
+    """How to convert. `fields` name the columns of a plain table; words are counted in answers.
+
+    `dedupe` keeps the first of equal rows, of rows with the same question, or of those whose
+    questions are the same but for case, punctuation, spacing and Unicode form.
+    `without` is a file of ids to leave out; `split` the share of questions for evaluation.
+    """
+
+    to: Kind
+    source_format: str | None = None
+    fields: dict[str, str] = Field(default={})
+    system: str | None = None
+    without: str | None = None
+    min_words: int | None = Field(default=None, ge=0)
+    max_words: int | None = Field(default=None, ge=1)
+    dedupe: Dedupe = "row"
+    take: int | None = Field(default=None, ge=1)
+    split: float | None = Field(default=None, gt=0.0, lt=1.0)
+    seed: int = 1
+    strict: bool = False
+
+
+def make_options(*, fields: str, **given: object) -> Options:
+    """Options as the command line has them; `fields` is `input=Q,reference=A`.
+
+    Raises:
+        HarnessError: a field without a column, or a share that is none.
+    """
+    columns = {}
+    for part in filter(None, (part.strip() for part in fields.split(","))):
+        name, equals, column = part.partition("=")
+        if not equals or not name or not column:
+            raise HarnessError(f"--fields: '{part}' is not NAME=COLUMN, such as input=question.")
+        columns[name.strip()] = column.strip()
+    try:
+        return Options.model_validate({"fields": columns} | given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise HarnessError(f"--{problem['loc'][0]}: {problem['msg']}.") from None
+
+
+class SplitFacts(Record):
+    """Groups of questions that stayed together, and the rows of the largest."""
+
+    n_groups: int
+    largest_group: int
+
+
+class Summary(Record):
+    """What a conversion made of its source; `rows` is `kept` plus all that were `dropped`.
+
+    `records` counts what was written, by file: of answers with labels, two rows make a pair.
+    `recipe` is the line of a recipe that reads it. `own_system` counts records whose row brought
+    its own system prompt; the others have `system_prompt`, if one was given. Words are means.
+    """
+
+    source: str
+    sha256: str
+    format: str
+    options: Options
+    rows: int
+    kept: int
+    dropped: dict[Reason, int]
+    records: dict[str, int]
+    recipe: str
+    system_prompt: str | None
+    own_system: int
+    multi_turn: int
+    words_answer: float
+    words_rejected: float | None
+    split: SplitFacts | None
+    dropped_rows: tuple[Dropped, ...]

@@ -1,0 +1,345 @@
+"""A recipe made small: the same settings on a random model of a few thousand weights.
+
+    made_small/
+        base/           a random Llama or Mistral, with the original's layout of heads
+        rows.jsonl      at most a few rows, made up where the data are not at hand
+        pairs.jsonl     the same as preference pairs
+        sft.yaml, …     the recipe and its parents, in two steps each, changed in what is told
+
+What is trained from this folder goes the way of every recipe.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from harness.errors import HarnessError
+from harness.models import make_prompt
+from harness.types import Message
+from trainers.at_hand import at_hand
+from trainers.estimate import SEQUENCES, Shape, find_shape
+from trainers.examples import Example, load_examples, load_samples
+from trainers.pairs import PreferencePair, load_given_pairs
+from trainers.recipe import (
+    AdapterRecipe,
+    GivenPairsRecipe,
+    Parent,
+    PreferenceRecipe,
+    PretrainRecipe,
+    Quantisation,
+    SampledPairsRecipe,
+    SftRecipe,
+    load_recipe,
+)
+
+STEPS = 2
+HEAD_SIZE = 16
+N_LAYERS = 2
+VOCABULARY = 2048
+CONTEXT = 4096  # rotary positions cost nothing
+
+# Options that belong to the tokenizer or the length of the run, which a dry run brings itself.
+_OF_TOKENIZER = ("chat_template_path", "eos_token", "pad_token")
+_OF_LENGTH = ("num_train_epochs",)
+
+
+class SmallStage(NamedTuple):
+    """One recipe of the chain as it was written, and the file of the small one."""
+
+    file: str
+    recipe: AdapterRecipe
+
+
+class MadeSmall(NamedTuple):
+    """The folder's recipes, parents first; what was replaced, and what the rows are."""
+
+    stages: list[SmallStage]
+    replaced: list[str]
+    data: list[str]
+    original: Shape
+    small: Shape
+
+
+def make_small(
+    recipe: str, folder: Path, *, cuda: bool, steps: int = STEPS, full_size: bool = False
+) -> MadeSmall:
+    """The recipe and its parents in `folder`, small enough to train two steps in seconds.
+
+    Nothing is fetched. Without `cuda` what needs a GPU is replaced. At `full_size` the model is
+    random and in bfloat16, but as large as the original, for measurements on a GPU.
+
+    Raises:
+        HarnessError: a mistake in a recipe, one that trains no adapter, or a parent whose sizes
+            are not known.
+    """
+    chain = list(_chain(recipe))
+    first, root = chain[0].recipe, chain[0].root
+    original = find_shape(first.parent, root)
+    if original is None:
+        raise HarnessError(
+            f"{first.parent.checkpoint}: its sizes are not known here, so no small copy can be made. "
+            "Name a directory that holds its config.json."
+        )
+    replaced: list[str] = []
+    data: list[str] = []
+    wanted = max(_rows_needed(link.recipe) for link in chain)
+    examples: list[Example] = []
+    stages = []
+    for number, link in enumerate(chain):
+        parent = Parent(recipe=f"{number - 1}.yaml") if number else Parent(checkpoint="base")
+        small = _small_recipe(link, parent, steps, replaced, cuda=cuda)
+        if isinstance(link.recipe, SftRecipe):
+            rows = _rows(link, wanted, data)
+            _write_lines(folder / f"{number}.rows.jsonl", [_row(example) for example in rows])
+            small |= {"data": [_source(f"{number}.rows.jsonl")], "best_of": None}
+            examples += rows
+        elif isinstance(link.recipe, PreferenceRecipe):
+            pairs = _pairs(link, wanted, data)
+            _write_lines(
+                folder / f"{number}.pairs.jsonl", [pair.model_dump(mode="json") for pair in pairs]
+            )
+            given = {"recipe": "pairs", "method": "given_pairs"}
+            source = {"data": {"path": f"{number}.pairs.jsonl"}}
+            _write_yaml(folder / f"{number}.pairs.yaml", given | source)
+            small |= {"pairs": f"{number}.pairs.yaml"}
+            examples += [
+                Example(id=p.sample_id, prompt=p.prompt, completion=p.chosen) for p in pairs
+            ]
+        _write_yaml(folder / f"{number}.yaml", small)
+        stages.append(SmallStage(f"{number}.yaml", link.recipe))
+    texts = [_text(example) for example in examples]
+    shape = _write_base(folder / "base", original, texts, full_size=full_size)
+    return MadeSmall(stages, _unique(replaced), _unique(data), original, shape)
+
+
+# --- the chain of recipes --------------------------------------------------------------------
+
+
+class _Link(NamedTuple):
+    recipe: AdapterRecipe
+    root: Path
+
+
+def _chain(name: str, beside: Path | None = None) -> Iterator[_Link]:
+    """The recipe's parents, the first one first, and the recipe."""
+    recipe, root = load_recipe(name, beside=beside)
+    if isinstance(recipe, PretrainRecipe) or not isinstance(recipe, AdapterRecipe):
+        raise HarnessError(f"{name}: trains no adapter, so there is nothing to try out small.")
+    if recipe.method not in SEQUENCES:
+        raise HarnessError(f"{name}: '{recipe.method}' cannot be tried out small.")
+    if recipe.parent.recipe is not None:
+        yield from _chain(recipe.parent.recipe, root)
+    yield _Link(recipe, root)
+
+
+def _small_recipe(
+    link: _Link, parent: Parent, steps: int, replaced: list[str], *, cuda: bool
+) -> dict[str, Any]:
+    """The recipe as it is written, with another parent and few steps; `replaced` gets the rest."""
+    recipe = link.recipe
+    written = recipe.model_dump(mode="json", exclude_none=True)
+    written["parent"] = parent.model_dump(exclude_none=True)
+    options = {
+        name: value
+        for name, value in recipe.trainer.items()
+        if name not in (*_OF_TOKENIZER, *_OF_LENGTH)
+    }
+    for name in _OF_TOKENIZER:
+        if name in recipe.trainer:
+            replaced.append(
+                f"trainer.{name} {recipe.trainer[name]}: the small tokenizer has its own"
+            )
+    if not cuda and recipe.quantisation is not None:
+        del written["quantisation"]
+        replaced.append(f"{_in_words(recipe.quantisation)}: float32, for want of an NVIDIA GPU")
+    optimiser = str(options.get("optim", ""))
+    if not cuda and ("8bit" in optimiser or "paged" in optimiser):
+        options["optim"] = "adamw_torch"
+        replaced.append(f"{optimiser}: adamw_torch, for want of an NVIDIA GPU")
+    written["trainer"] = options | {"max_steps": steps, "logging_steps": 1}
+    return written
+
+
+def _in_words(quantisation: Quantisation) -> str:
+    double = ", double quantisation" if quantisation.double else ""
+    return f"{quantisation.bits}-bit {quantisation.kind}{double}"
+
+
+def _rows_needed(recipe: AdapterRecipe) -> int:
+    """Enough for two steps, after some are held out."""
+    size, accumulated = (
+        recipe.trainer.get(name, default)
+        for name, default in (
+            ("per_device_train_batch_size", 8),
+            ("gradient_accumulation_steps", 1),
+        )
+    )
+    assert isinstance(size, int)
+    assert isinstance(accumulated, int)
+    holdout = recipe.holdout if isinstance(recipe, PreferenceRecipe) else 0.0
+    return max(8, math.ceil(STEPS * size * accumulated / (1.0 - holdout)) + 1)
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def _rows(link: _Link, wanted: int, told: list[str]) -> list[Example]:
+    """The recipe's first rows, made-up ones where they are not at hand."""
+    recipe = link.recipe
+    assert isinstance(recipe, SftRecipe)
+    here = [source for source in recipe.data if at_hand(source, link.root)]
+    if not here or len(here) < len(recipe.data):
+        told.append(f"{link.recipe.recipe}: {wanted} made-up rows, its data are not at hand")
+        return [_made_up(number) for number in range(wanted)]
+    rows = load_examples(here, link.root)[:wanted]
+    told.append(f"{link.recipe.recipe}: the first {len(rows)} of its rows")
+    return rows
+
+
+def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
+    """The first given pairs; otherwise the first prompts with made-up answers, or all made up."""
+    assert isinstance(link.recipe, PreferenceRecipe)
+    recipe, root = load_recipe(link.recipe.pairs, beside=link.root)
+    if isinstance(recipe, GivenPairsRecipe) and at_hand(recipe.data, root):
+        pairs = load_given_pairs(recipe.data, root).pairs[:wanted]
+        told.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
+        return pairs
+    made_up = [_made_up(number) for number in range(wanted)]
+    prompts = [example.prompt for example in made_up]
+    if isinstance(recipe, SampledPairsRecipe) and at_hand(recipe.data, root):
+        samples = load_samples(recipe.data, root)[:wanted]
+        prompts = [make_prompt(None, sample.input) for sample in samples]
+        told.append(
+            f"{link.recipe.recipe}: made-up answers to the first {len(prompts)} of its prompts"
+        )
+    else:
+        told.append(f"{link.recipe.recipe}: {wanted} made-up pairs, its data are not at hand")
+    return [
+        PreferencePair(
+            sample_id=f"small-{number}",
+            prompt=prompt,
+            chosen=example.completion,
+            rejected=f"I cannot tell you anything about question {number}.",
+            source="given",
+        )
+        for number, (prompt, example) in enumerate(zip(prompts, made_up, strict=False))
+    ]
+
+
+def _made_up(number: int) -> Example:
+    return Example(
+        id=f"small-{number}",
+        prompt=(
+            Message(role="system", content="You are a caring medical assistant."),
+            Message(role="user", content=f"I have had a cough for {number + 2} days. Is it bad?"),
+        ),
+        completion=f"A cough of {number + 2} days is common. See a doctor if you get short of breath.",
+    )
+
+
+def _row(example: Example) -> dict[str, Any]:
+    system = [message.content for message in example.prompt if message.role == "system"]
+    turns = [message for message in example.prompt if message.role != "system"]
+    return {
+        "id": example.id,
+        "system": system[0] if system else "",
+        "history": [message.model_dump() for message in turns[:-1]],
+        "input": turns[-1].content,
+        "reference": example.completion,
+    }
+
+
+def _source(path: str) -> dict[str, Any]:
+    names = ("system", "history", "input", "reference")
+    return {"path": path, "fields": {name: name for name in names}}
+
+
+def _text(example: Example) -> str:
+    return "\n".join([*(message.content for message in example.prompt), example.completion])
+
+
+# --- the model -------------------------------------------------------------------------------
+
+
+def _write_base(folder: Path, original: Shape, texts: Sequence[str], *, full_size: bool) -> Shape:
+    """A random model with its tokenizer; returns its sizes."""
+    import torch
+
+    from trainers.tokenizer import train_tokenizer
+
+    tokenizer = train_tokenizer(texts, vocab_size=VOCABULARY, context=CONTEXT)
+    tokens = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    shape = original if full_size else shrink(original, vocab_size=len(tokenizer))
+    torch.manual_seed(0)
+    with torch.device("cuda" if full_size and torch.cuda.is_available() else "cpu"):
+        model = random_model(shape, dtype=torch.bfloat16 if full_size else torch.float32, **tokens)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return shape
+
+
+def shrink(shape: Shape, *, vocab_size: int) -> Shape:
+    """As many query heads for each key head, and as wide an MLP for its width, in two layers."""
+    common = math.gcd(shape.n_heads, shape.n_kv_heads)
+    heads, kv_heads = shape.n_heads // common, shape.n_kv_heads // common
+    if heads == 1:  # no grouping; one head alone would be no attention layout
+        heads = kv_heads = 2
+    hidden = heads * HEAD_SIZE
+    return shape._replace(
+        vocab_size=vocab_size,
+        hidden_size=hidden,
+        intermediate_size=round(hidden * shape.intermediate_size / shape.hidden_size),
+        n_layers=N_LAYERS,
+        n_heads=heads,
+        n_kv_heads=kv_heads,
+        head_size=HEAD_SIZE,
+        context=CONTEXT,
+        bytes_per_weight=4,
+    )
+
+
+def random_model(shape: Shape, *, dtype: Any, **tokens: int) -> Any:
+    """A model of these sizes with random weights, on torch's default device."""
+    from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
+
+    sizes = {
+        "vocab_size": shape.vocab_size,
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.n_layers,
+        "num_attention_heads": shape.n_heads,
+        "num_key_value_heads": shape.n_kv_heads,
+        "head_dim": shape.head_size,
+        "max_position_embeddings": shape.context,
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.rope_theta},
+        "rms_norm_eps": shape.rms_eps,
+        "tie_word_embeddings": shape.tied,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+    }
+    if shape.family == "mistral":
+        config = MistralConfig(**sizes | {"sliding_window": 4096} | tokens)
+    else:
+        config = LlamaConfig(**sizes | tokens)
+    return AutoModelForCausalLM.from_config(config, dtype=dtype)
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_yaml(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _unique(lines: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,287 @@
+"""What a training run takes, told from sizes alone: nothing is loaded, no GPU is needed.
+
+shape = find_shape(parent, root)             sizes of the model that training starts from
+lora_parameters(shape, lora)                 exact
+optimiser_steps(rows, recipe.trainer)        exact for one GPU without packing
+estimate_memory(recipe, shape, lora)         an estimate, see there
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import JsonValue
+
+from harness.errors import HarnessError
+from harness.types import Record
+from trainers.recipe import AdapterRecipe, DpoRecipe, Lora, Parent, Quantisation, parent_directory
+
+Options = Mapping[str, JsonValue]
+
+# What TRL does where a recipe says nothing (SFTConfig and DPOConfig agree on these).
+TRL_DEFAULTS: Options = {
+    "per_device_train_batch_size": 8,
+    "gradient_accumulation_steps": 1,
+    "num_train_epochs": 3.0,
+    "max_steps": -1,
+    "max_length": 1024,
+    "gradient_checkpointing": True,
+    "optim": "adamw_torch_fused",
+}
+
+# Answers that go through the model for each row of a batch.
+SEQUENCES = {"sft": 1, "kto": 1, "dpo": 2, "orpo": 2, "simpo": 2, "reward": 2}
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Shape(NamedTuple):
+    """The sizes of a Llama or Mistral; `tied` if the head is the embedding again."""
+
+    family: Literal["llama", "mistral"]
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_size: int
+    context: int
+    rope_theta: float
+    rms_eps: float
+    tied: bool
+    bytes_per_weight: int = 2  # as published: bfloat16
+
+
+LLAMA_3_8B = Shape("llama", 128256, 4096, 14336, 32, 32, 8, 128, 8192, 500_000.0, 1e-5, tied=False)
+MISTRAL_7B = Shape("mistral", 32000, 4096, 14336, 32, 32, 8, 128, 32768, 10_000.0, 1e-5, tied=False)
+SMOLLM2_135M = Shape("llama", 49152, 576, 1536, 30, 9, 3, 64, 8192, 100_000.0, 1e-5, tied=True)
+
+# From the models' published config.json, so that they need not be fetched to be planned for.
+HUB_SHAPES = {
+    "meta-llama/Meta-Llama-3-8B": LLAMA_3_8B,
+    "meta-llama/Llama-3.1-8B-Instruct": LLAMA_3_8B._replace(context=131072),
+    "BioMistral/BioMistral-7B": MISTRAL_7B,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
+}
+
+
+class Memory(Record):
+    """An estimate in bytes of what one GPU holds while it trains, and while it merges at the end."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimiser: int
+    activations: int
+    merge: int
+
+    @property
+    def training(self) -> int:
+        """All that is there at once in a step."""
+        return self.weights + self.adapter + self.gradients + self.optimiser + self.activations
+
+    @property
+    def merging(self) -> int:
+        """All that is there at once when the adapter is merged and the result is checked."""
+        return self.weights + self.adapter + self.optimiser + self.merge
+
+
+def find_shape(parent: Parent, root: Path) -> Shape | None:
+    """The sizes of a checkpoint here, or of a hub model that is known; None of any other.
+
+    Raises:
+        HarnessError: a checkpoint here that is no Llama and no Mistral, or has no config.json.
+    """
+    source = parent_directory(parent, root)
+    return _read_shape(Path(source)) if Path(source).is_dir() else HUB_SHAPES.get(source)
+
+
+def count_parameters(shape: Shape) -> int:
+    """All weights of the model."""
+    layer = sum(n_in * n_out for n_in, n_out in _projections(shape).values())
+    norms = (2 * shape.n_layers + 1) * shape.hidden_size
+    return shape.n_layers * layer + norms + _embeddings(shape)
+
+
+def lora_parameters(shape: Shape, lora: Lora) -> int:
+    """The weights that are trained: r for each input and each output of a target.
+
+    Raises:
+        HarnessError: a target that the model has not.
+    """
+    return shape.n_layers * sum(
+        lora.r * (n_in + n_out) for n_in, n_out in _targets(shape, lora).values()
+    )
+
+
+def optimiser_steps(rows: int, options: Options) -> int:
+    """Steps of the optimiser on one GPU, as transformers counts them; packing makes them fewer."""
+    limit = _number("max_steps", options)
+    if limit > 0:
+        return int(limit)
+    batches = math.ceil(rows / _number("per_device_train_batch_size", options))
+    per_epoch = math.ceil(batches / _number("gradient_accumulation_steps", options))
+    return math.ceil(per_epoch * _number("num_train_epochs", options))
+
+
+def learnt_rows(rows: int, holdout: float) -> int:
+    """Rows that are left to learn from when a share of them is held out."""
+    return rows - round(holdout * rows)
+
+
+def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory | None:
+    """What one GPU holds, in bytes; None for a method that is not estimated.
+
+    With P weights in the layers' projections, E others, T trained ones, and B = batch x sequences
+    x max_length tokens at a time (2 sequences a row where chosen and rejected go together):
+
+        weights      2 (P + E), or in 4 bits 0.5 P + constants + 2 E; the constants are 4 bytes
+                     for 64 weights, or with double quantisation 1 byte, and 4 for 256 of those
+        adapter      4 T in float32; twice that where DPO keeps a frozen copy as its reference
+        gradients    4 T
+        optimiser    8 T, or 2 T with 8 bits; paged states are counted as if they stayed here
+        activations  what backpropagation needs, in 2 bytes a number: of every layer its input
+                     (checkpointed) or all (6 h + 2 q + 2 k + 4 m for hidden size h, query and
+                     key widths q and k, and the MLP's m), which one layer always needs; each
+                     target's input again in float32, twice with dropout; and the logits twice
+                     in float32, for themselves and their gradient
+        merge        2 (P + E) twice: the base in full precision, and the merged model read back
+
+    It assumes that every row has max_length tokens and that attention keeps no matrix of scores
+    (sdpa). Not in it: the CUDA context (about half a GB), fragmentation, and buffers of kernels.
+    """
+    sequences = SEQUENCES.get(recipe.method)
+    if sequences is None:
+        return None
+    trained = lora_parameters(shape, lora)
+    copies = 2 if isinstance(recipe, DpoRecipe) and recipe.lora is None else 1
+    states = 2 if "8bit" in str(_option("optim", recipe.trainer)) else 8
+    return Memory(
+        weights=_weight_bytes(shape, recipe.quantisation),
+        adapter=4 * trained * copies,
+        gradients=4 * trained,
+        optimiser=states * trained,
+        activations=_activation_bytes(shape, lora, recipe.trainer, sequences),
+        merge=2 * _weight_bytes(shape, None),
+    )
+
+
+# --- sizes -----------------------------------------------------------------------------------
+
+
+def _projections(shape: Shape) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs of each projection of a layer."""
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    query, key = shape.n_heads * shape.head_size, shape.n_kv_heads * shape.head_size
+    sizes = [
+        (hidden, query),
+        (hidden, key),
+        (hidden, key),
+        (query, hidden),
+        (hidden, inner),
+        (hidden, inner),
+        (inner, hidden),
+    ]
+    return dict(zip(PROJECTIONS, sizes, strict=True))
+
+
+def _targets(shape: Shape, lora: Lora) -> dict[str, tuple[int, int]]:
+    projections = _projections(shape)
+    if lora.target_modules == "all-linear":  # PEFT leaves the head out
+        return projections
+    unknown = set(lora.target_modules) - projections.keys()
+    if unknown:
+        raise HarnessError(
+            f"lora.target_modules: the model has no {', '.join(sorted(unknown))}. "
+            f"Known: {', '.join(PROJECTIONS)}."
+        )
+    return {name: projections[name] for name in lora.target_modules}
+
+
+def _embeddings(shape: Shape) -> int:
+    return shape.vocab_size * shape.hidden_size * (1 if shape.tied else 2)
+
+
+def _weight_bytes(shape: Shape, quantisation: Quantisation | None) -> int:
+    everything = count_parameters(shape)
+    if quantisation is None:
+        return shape.bytes_per_weight * everything
+    layers = shape.n_layers * sum(n_in * n_out for n_in, n_out in _projections(shape).values())
+    blocks = layers / 64
+    constants = blocks + 4 * blocks / 256 if quantisation.double else 4 * blocks
+    return round(layers / 2 + constants) + shape.bytes_per_weight * (everything - layers)
+
+
+def _activation_bytes(shape: Shape, lora: Lora, options: Options, sequences: int) -> int:
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    query, key = shape.n_heads * shape.head_size, shape.n_kv_heads * shape.head_size
+    layer = 2 * (6 * hidden + 2 * query + 2 * key + 4 * inner)
+    copies = 2 if lora.dropout else 1
+    layer += 4 * copies * sum(n_in for n_in, _ in _targets(shape, lora).values())
+    checkpointed = _option("gradient_checkpointing", options)
+    layers = 2 * hidden * shape.n_layers + layer if checkpointed else layer * shape.n_layers
+    logits = 2 * 4 * shape.vocab_size
+    batch = _number("per_device_train_batch_size", options) * sequences
+    return round(batch * _number("max_length", options) * (layers + logits))
+
+
+# --- options and files -----------------------------------------------------------------------
+
+
+def _option(name: str, options: Options) -> JsonValue:
+    return options.get(name, TRL_DEFAULTS[name])
+
+
+def _number(name: str, options: Options) -> float:
+    value = _option(name, options)
+    if value is None and name == "max_length":  # TRL then cuts nothing; the default is a guess
+        value = TRL_DEFAULTS[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise HarnessError(f"trainer.{name}: must be a number, not {value!r}.")
+    return value
+
+
+def _read_shape(directory: Path) -> Shape:
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+        return _shape_of(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise HarnessError(f"{directory}: its config.json cannot be read: {error!r}.") from None
+
+
+def _shape_of(config: dict[str, JsonValue]) -> Shape:
+    family = config["model_type"]
+    if family not in ("llama", "mistral"):
+        raise ValueError(f"model_type '{family}' is neither llama nor mistral")
+
+    def number(name: str, default: float | None = None) -> float:
+        value = config.get(name, default)
+        if not isinstance(value, int | float):
+            raise ValueError(f"no number '{name}'")
+        return value
+
+    heads, hidden = int(number("num_attention_heads")), int(number("hidden_size"))
+    rope = config.get("rope_parameters")
+    theta = rope.get("rope_theta") if isinstance(rope, dict) else config.get("rope_theta")
+    return Shape(
+        family="mistral" if family == "mistral" else "llama",
+        vocab_size=int(number("vocab_size")),
+        hidden_size=hidden,
+        intermediate_size=int(number("intermediate_size")),
+        n_layers=int(number("num_hidden_layers")),
+        n_heads=heads,
+        n_kv_heads=int(number("num_key_value_heads", heads)),
+        head_size=int((config.get("head_dim") and number("head_dim")) or hidden // heads),
+        context=int(number("max_position_embeddings")),
+        rope_theta=float(theta) if isinstance(theta, int | float) else 10_000.0,
+        rms_eps=number("rms_norm_eps", 1e-6),
+        tied=bool(config.get("tie_word_embeddings", False)),
+        bytes_per_weight=4 if _dtype(config) == "float32" else 2,
+    )
+
+
+def _dtype(config: dict[str, JsonValue]) -> JsonValue:
+    return config.get("dtype", config.get("torch_dtype"))

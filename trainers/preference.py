@@ -1,0 +1,64 @@
+"""One training run on preference pairs, by whichever method the recipe names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainers.checkpoint import CheckpointManifest
+from trainers.dpo import Dpo
+from trainers.examples import data_hash
+from trainers.kto import Kto
+from trainers.pair_rows import SplitPairs, split_pairs
+from trainers.pairs import PreferencePair
+from trainers.policy import Start, find_start
+from trainers.recipe import (
+    DpoRecipe,
+    KtoRecipe,
+    OrpoRecipe,
+    PairTrainedRecipe,
+    RewardRecipe,
+    SimpoRecipe,
+)
+from trainers.reference_free import Orpo, Simpo
+from trainers.reward import RewardModel
+from trainers.training import Method, Report, train_adapter
+
+
+def train_on_pairs(
+    recipe: PairTrainedRecipe,
+    parent: str | Path,
+    out: Path,
+    *,
+    pairs: Sequence[PreferencePair],
+    progress: Report,
+) -> CheckpointManifest:
+    """A merged checkpoint in `out`, trained from `parent` on the pairs.
+
+    Raises:
+        HarnessError: options that TRL refuses, too few pairs, a run that did not start where its
+            method begins, or one that learnt nothing.
+    """
+    start = find_start(recipe, parent)
+    return train_adapter(
+        recipe,
+        _method(recipe, start, split_pairs(pairs, recipe.holdout, recipe.seed)),
+        out,
+        origin=start.parent,
+        base=start.base,
+        data_hash=data_hash(pairs),
+        progress=progress,
+        head="reward" if isinstance(recipe, RewardRecipe) else "language_model",
+    )
+
+
+def _method(recipe: PairTrainedRecipe, start: Start, pairs: SplitPairs) -> Method:
+    match recipe:
+        case DpoRecipe():
+            return Dpo(recipe, start, pairs)
+        case KtoRecipe():
+            return Kto(recipe, start, pairs)
+        case OrpoRecipe():
+            return Orpo(recipe, start, pairs)
+        case SimpoRecipe():
+            return Simpo(recipe, start, pairs)
+        case RewardRecipe():
+            return RewardModel(recipe, start, pairs)

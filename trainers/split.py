@@ -1,0 +1,88 @@
+"""Training and evaluation rows, apart by what is asked.
+
+A question stands on one side only, however many rows it has, and so do its near-duplicates: two
+questions of which at least half of the distinct 8-grams of words are the same (`NEAR`), joined
+transitively. A question of fewer than 8 words has no 8-gram, so only its own copies are found.
+
+The side is the hash of the group's alphabetically first question. So it depends neither on the
+order of the rows nor on other groups: new rows move an old group only if they join it and become
+its first question, join two into one, or come between near-duplicates that share only n-grams
+which many questions have (`NEIGHBOURS`).
+"""
+
+import hashlib
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from trainers.wording import NGram, ngrams, normal_text
+
+Side = Literal["train", "eval"]
+SIDES: tuple[Side, Side] = ("train", "eval")
+
+N = 8
+NEAR = 0.5  # shared share of the union of both questions' n-grams (Jaccard)
+INDEXED = 16  # n-grams by which a question is found; near-duplicates share several of them
+NEIGHBOURS = 5  # questions compared with each other because of one n-gram: keeps the time linear
+
+
+class Split(NamedTuple):
+    """The side of each row, in their order, and the groups that stayed together."""
+
+    sides: list[Side]
+    n_groups: int
+    largest_group: int
+
+
+def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int = 1) -> Split:
+    """A side for every row; about `eval_share` of the groups are for evaluation."""
+    keys = [normal_text(question) for question in questions]
+    leader = _leaders(sorted(set(keys)))
+    sizes: dict[str, int] = defaultdict(int)
+    for key in keys:
+        sizes[leader[key]] += 1
+    sides: list[Side] = [
+        "eval" if _position(leader[key], seed) < eval_share else "train" for key in keys
+    ]
+    return Split(sides, len(sizes), max(sizes.values(), default=0))
+
+
+def _leaders(questions: list[str]) -> dict[str, str]:
+    """The alphabetically first question of each one's group; `questions` are sorted."""
+    parents = list(range(len(questions)))
+    by_ngram: dict[NGram, deque[int]] = {}
+    for number, question in enumerate(questions):
+        own = set(ngrams(question.split(), N))
+        near: set[int] = set()
+        for ngram in sorted(own, key=_checksum)[:INDEXED]:
+            earlier = by_ngram.setdefault(ngram, deque(maxlen=NEIGHBOURS))
+            near.update(earlier)
+            earlier.append(number)
+        for other in near:
+            first, second = _root(parents, number), _root(parents, other)
+            if first != second and _are_near(own, set(ngrams(questions[other].split(), N))):
+                parents[max(first, second)] = min(first, second)
+    return {q: questions[_root(parents, number)] for number, q in enumerate(questions)}
+
+
+def _root(parents: list[int], number: int) -> int:
+    while parents[number] != number:
+        parents[number] = parents[parents[number]]
+        number = parents[number]
+    return number
+
+
+def _are_near(first: set[NGram], second: set[NGram]) -> bool:
+    return len(first & second) >= NEAR * len(first | second)
+
+
+def _checksum(ngram: NGram) -> tuple[int, NGram]:
+    """An order that no alphabet favours, and the same in every process."""
+    return zlib.crc32(" ".join(ngram).encode()), ngram
+
+
+def _position(question: str, seed: int) -> float:
+    """Where the question's hash falls in [0, 1)."""
+    digest = hashlib.sha256(f"{seed}\n{question}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,62 @@
+"""The words of a text, whatever its case, punctuation, spacing and Unicode form.
+
+    normal_text("Is  it ASTHMA?") == normal_text("is it “asthma”") == "is it asthma"
+
+Scripts that put no spaces between words (Chinese, Japanese, Thai and their kin) count each
+character as one word, so that lengths and n-grams mean something there too.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+NGram = tuple[str, ...]
+
+_UNSPACED = (
+    range(0x0E00, 0x0F00),  # Thai, Lao
+    range(0x1000, 0x10A0),  # Burmese
+    range(0x1780, 0x1800),  # Khmer
+    range(0x3040, 0x3100),  # kana
+    range(0x3400, 0x4DC0),  # CJK ideographs, here and below
+    range(0x4E00, 0xA000),
+    range(0xF900, 0xFB00),
+    range(0x20000, 0x323B0),
+)
+
+
+def normal_words(text: str) -> list[str]:
+    """Runs of letters, marks and digits, casefolded, in Unicode's form NFKC."""
+    if text.isascii():
+        return text.lower().translate(_TABLE).split()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded).translate(_TABLE).split()
+
+
+def normal_text(text: str) -> str:
+    """The words with one space between them; a text without any stays as it is, trimmed."""
+    return " ".join(normal_words(text)) or text.strip()
+
+
+def ngrams(words: Sequence[str], n: int) -> Iterator[NGram]:
+    """Every `n` consecutive words; nothing for a shorter text."""
+    return zip(*(words[start:] for start in range(n)), strict=False)
+
+
+class _Translation(dict[int, str]):
+    """What `str.translate` puts for each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _translated(code)
+        return self[code]
+
+
+def _translated(code: int) -> str:
+    character = chr(code)
+    category = unicodedata.category(character)
+    if character in "'\u2019" or category == "Cf":  # don't is one word; U+200B is nothing
+        return ""
+    if any(code in block for block in _UNSPACED):
+        return f" {character} "
+    return character if category[0] in "LMN" else " "
+
+
+_TABLE = _Translation()
