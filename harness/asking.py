@@ -16,8 +16,8 @@ from pathlib import Path
 
 from harness.batches import Question, Register, make_question, shown, write_questions
 from harness.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
-from harness.endpoint.addresses import Address, read_address
-from harness.provenance import content_hash
+from harness.endpoint.addresses import read_address
+from harness.endpoint.client import fingerprint_endpoint
 from harness.store import Store, make_writable
 from harness.suite import EndpointSpec
 from harness.types import Record
@@ -171,7 +171,7 @@ class BatchEndpoint:
         live = asking.folder is None
         self._endpoint = Endpoint(spec, budget=asking.budget) if live else None
         self.host = self._address.host
-        self.fingerprint = _fingerprint(spec, self._address)
+        self.fingerprint = fingerprint_endpoint(spec, self._address)
 
     def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
         """Each ask's reply with the ask's number.
@@ -241,9 +241,3 @@ def describe_awaited(awaited: Awaited) -> Iterator[str]:
 
 def _questions(n: int) -> str:
     return f"{n:,} question{'' if n == 1 else 's'}"
-
-
-def _fingerprint(spec: EndpointSpec, address: Address) -> str:
-    """`Endpoint.fingerprint`, without the key that an `Endpoint` needs."""
-    decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
-    return content_hash(spec.model, address.base_url, *decoding, spec.structured)

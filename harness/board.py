@@ -66,34 +66,30 @@ class Board:
         """What closed the board early."""
         return self._failure
 
-    def arrivals(self, model: str) -> Iterator[Response]:
-        """The model's responses in the order in which they come in.
+    def arrivals(self, *models: str) -> Iterator[tuple[Response, ...] | None]:
+        """All these models' responses to one item, item by item as they are complete.
+
+        None says that nothing has come since, so that who reads can do something else meanwhile.
 
         Raises:
             BoardClosedError: the board was closed before the last one came.
         """
-        arrived = self._order[model]
-        seen = 0
-        while seen < self._n_items:
+        waiting: list[str] = []  # items that the last model has answered, and another has not
+        seen = told = 0
+        while told < self._n_items:
             with self._changed:
-                while len(arrived) == seen and not self._closed:
-                    self._changed.wait()
                 if self._closed:
                     raise BoardClosedError
-            yield self._responses[model][arrived[seen]]
-            seen += 1
-
-    def response(self, model: str, sample_id: str) -> Response:
-        """The model's response to one item, waited for.
-
-        Raises:
-            BoardClosedError: the board was closed before it came.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or sample_id in self._responses[model])
-            if sample_id not in self._responses[model]:
-                raise BoardClosedError
-            return self._responses[model][sample_id]
+                waiting += self._order[models[-1]][seen:]
+                seen = len(self._order[models[-1]])
+                complete = [i for i in waiting if all(i in self._responses[m] for m in models)]
+            if not complete:
+                yield None
+                continue
+            waiting = [i for i in waiting if i not in set(complete)]
+            told += len(complete)
+            for item in complete:
+                yield tuple(self._responses[model][item] for model in models)
 
     @contextmanager
     def closed_on_error(self, threads: Collection["BoardThread[Any]"]) -> Iterator[None]:

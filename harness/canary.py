@@ -33,7 +33,7 @@ class StoredJudge:
         """The judge's own."""
         return self._judge.card
 
-    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
         """All outcomes, in order."""
         asked = list(requests)
         stage = Stage(self._stage, len(asked))

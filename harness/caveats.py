@@ -8,6 +8,7 @@ from harness.prepare import Prepared
 from harness.types import (
     Caveat,
     Comparison,
+    Exposure,
     HygieneCount,
     HygieneFlag,
     Interval,
@@ -33,14 +34,27 @@ def find_caveats(
     models: Mapping[str, Prepared],
     comparisons: Iterable[Comparison],
     hygiene: Iterable[HygieneCount],
+    exposures: Iterable[Exposure],
 ) -> Iterator[Caveat]:
     """All caveats of a run, the gravest first."""
+    yield from _seen_in_training(exposures)
     yield from _teachers_who_grade(plan, models)
     yield from _relatives_who_grade(plan, models)
     yield from _narrowed(plan)
     yield from _dirty_answers(hygiene)
     for comparison in comparisons:
         yield from _of_comparison(comparison)
+
+
+def _seen_in_training(exposures: Iterable[Exposure]) -> Iterator[Caveat]:
+    for e in exposures:
+        if e.contaminated:
+            yield Caveat(
+                code="contaminated",
+                text=f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' "
+                f"was trained on, {e.exact} of them word for word (--allow-contamination). Its scores "
+                "there tell what was remembered.",
+            )
 
 
 def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:

@@ -4,8 +4,10 @@ Exit codes: 0 gate passed (or no gate), 1 gate failed, 2 wrong usage or input, 3
 verdict yet, 4 infrastructure, 130 interrupted. Never 0 when something was left undone.
 """
 
+import atexit
 import errno
 import json
+import os
 import signal
 import sys
 import traceback
@@ -85,6 +87,14 @@ RemotePhi = Annotated[
         help="Data marked phi may go to endpoints on other machines.",
     ),
 ]
+Contaminated = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contamination",
+        envvar="HARNESS_ALLOW_CONTAMINATION",
+        help="Go on where items stand in the training data; the report says so.",
+    ),
+]
 MaxCost = Annotated[
     float | None,
     typer.Option(
@@ -121,6 +131,7 @@ def run(
     max_cost: MaxCost = None,
     batch: Batch = None,
     allow_remote_phi: RemotePhi = False,
+    allow_contamination: Contaminated = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
@@ -139,6 +150,7 @@ def run(
         judge=judge,
         allow_remote_phi=allow_remote_phi,
         by_batch=batch is not None,
+        allow_contamination=allow_contamination,
     )
     try:
         with show_progress() as progress:
@@ -488,8 +500,11 @@ def collect(
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with _explained_errors():
-        sys.exit(app(standalone_mode=False))
+    try:
+        with _explained_errors():
+            sys.exit(app(standalone_mode=False))
+    except SystemExit as ending:
+        _leave(ending.code)
 
 
 def exit_code(result: "RunResult") -> int:
@@ -601,6 +616,18 @@ def _explained_errors() -> Iterator[None]:
 def _end(message: str, code: int) -> NoReturn:
     typer.echo(f"harness: {message}", err=True)
     sys.exit(code)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End the process here and now, with everything said and cleaned up.
+
+    Python's own way out would unwind judges' threads in the middle of compiled code, which aborts
+    the process now and then, and takes a second to take torch and scipy apart.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _end_with_traceback() -> NoReturn:

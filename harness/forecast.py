@@ -277,7 +277,8 @@ def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequ
         for sample in task.samples:
             board.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
     rounds = range(repeats_of(task.metrics[metric]))
-    yield from repeat_requests(make_requests(task, metric, board), rounds)
+    requests = repeat_requests(make_requests(task, metric, board), rounds)
+    yield from (request for request in requests if request is not None)
 
 
 def _remote_line(

@@ -13,12 +13,13 @@ from harness.suite import EndpointSpec, Source
 from harness.types import PreferenceRequest, Record
 from trainers.at_hand import at_hand
 from trainers.estimate import (
+    HUB_OBSTACLES,
     Memory,
     Shape,
     count_parameters,
     estimate_memory,
     find_shape,
-    learnt_rows,
+    learnt_pairs,
     lora_parameters,
     optimiser_steps,
 )
@@ -40,7 +41,7 @@ from trainers.recipe import (
     load_recipe,
 )
 
-ONLINE = ("grpo", "rloo")
+UNITS = {"sft": "rows", "kto": "answers", "grpo": "prompts", "rloo": "prompts"}
 
 
 class TrainingForecast(Record):
@@ -118,13 +119,7 @@ def describe_training(
         yield f"  {stage.recipe}: {stage.method} from {stage.start}"
         if stage.rows is not None and stage.steps is not None:
             most = "at most " if stage.at_most else ""
-            what = (
-                "rows"
-                if stage.method == "sft"
-                else "prompts"
-                if stage.method in ONLINE
-                else "pairs"
-            )
+            what = UNITS.get(stage.method, "pairs")
             yield f"    {most}{stage.rows:,} {what}, {stage.steps:,} optimiser steps on one GPU"
         if stage.trained is not None and stage.parameters is not None:
             share = stage.trained / (stage.parameters + stage.trained)
@@ -149,7 +144,7 @@ def _parts(memory: Memory) -> str:
 
 
 def _in_gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 class _Result(NamedTuple):
@@ -162,6 +157,7 @@ class _Result(NamedTuple):
     shape: Shape | None = None
     lora: Lora | None = None
     rows: int | None = None
+    per_prompt: int = 1
 
 
 class _Walk:
@@ -201,6 +197,8 @@ class _Walk:
         known = start.shape is not None and lora is not None
         memory = estimate_memory(recipe, start.shape, lora) if start.shape and lora else None
         notes = []
+        if start.name in HUB_OBSTACLES:
+            notes.append(f"cannot be trained as it is: {HUB_OBSTACLES[start.name]}")
         if rows is None:
             notes.append("its rows are not here, so neither they nor its steps can be counted")
         if not known:
@@ -239,8 +237,8 @@ class _Walk:
             if recipe.best_of is not None:
                 counts.append(self.visit(recipe.best_of, root).rows)
         elif isinstance(recipe, PreferenceRecipe):
-            n = self.visit(recipe.pairs, root).rows
-            counts.append(None if n is None else learnt_rows(n, recipe.holdout))
+            made = self.visit(recipe.pairs, root)
+            counts.append(_learnt(recipe, made.rows, made.per_prompt))
         elif isinstance(recipe, OnlineRecipe):
             counts.append(_count(recipe.data, root))
             if recipe.reward.recipe is not None:
@@ -269,7 +267,8 @@ class _Walk:
         if isinstance(recipe, JudgedPairsRecipe) and prompts is not None:
             self._judge(recipe, root)
         pairs = recipe.draws if isinstance(recipe, JudgedPairsRecipe) else 1
-        return _Result(recipe.recipe, rows=None if prompts is None else pairs * prompts)
+        rows = None if prompts is None else pairs * prompts
+        return _Result(recipe.recipe, rows=rows, per_prompt=pairs)
 
     def _judge(self, recipe: JudgedPairsRecipe, root: Path) -> None:
         """Keep what an endpoint would be asked, as it is with answers of the full length."""
@@ -292,6 +291,13 @@ def _own_adapter(recipe: AdapterRecipe) -> Lora | None:
     if isinstance(recipe, SftRecipe | PreferenceRecipe | OnlineRecipe):
         return recipe.lora
     return None
+
+
+def _learnt(recipe: PreferenceRecipe, pairs: int | None, per_prompt: int) -> int | None:
+    if pairs is None:
+        return None
+    learnt = learnt_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
+    return 2 * learnt if recipe.method == "kto" else learnt  # there each answer is a row
 
 
 def _count(source: Source, root: Path) -> int | None:

@@ -41,6 +41,3 @@ class FreshRows:
         self._store.put(self._kind, self._waiting)
         self._waiting = {}
         self._committed = time.monotonic()
-
-
-FreshOutcomes = FreshRows

@@ -203,7 +203,7 @@ def _ask_endpoint(
 def _with_decoding(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
     """The endpoint as this suite asks it; top_k is unknown to OpenAI's own and not sent there."""
     decoding = {
-        "temperature": generation.temperature,
+        "temperature": None if spec.temperature is None else generation.temperature,
         "top_p": generation.top_p,
         "top_k": generation.top_k if spec.base_url else None,
         "seed": generation.seed,

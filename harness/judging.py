@@ -104,10 +104,13 @@ def judge_responses(
 
 
 def repeat_requests(
-    requests: Iterable[JudgeRequest], rounds: Iterable[int]
-) -> Iterator[JudgeRequest]:
-    """Each request once for every round."""
+    requests: Iterable[JudgeRequest | None], rounds: Iterable[int]
+) -> Iterator[JudgeRequest | None]:
+    """Each request once for every round; None, that there is nothing yet, once."""
     for request in requests:
+        if request is None:
+            yield None
+            continue
         for number in rounds:
             yield request.model_copy(update={"round": number}) if number else request
 
@@ -124,12 +127,16 @@ def verdicts_per_item(metric: Metric, n_models: int) -> int:
 
 
 def collect_outcomes(
-    requests: Iterable[JudgeRequest], judge: Judge, store: Store, progress: Progress, stage: Stage
+    requests: Iterable[JudgeRequest | None],
+    judge: Judge,
+    store: Store,
+    progress: Progress,
+    stage: Stage,
 ) -> list[tuple[JudgeRequest, Outcome]]:
     """Every request with its outcome, in order; what the judge says is stored as it comes."""
     card = judge.card
     if card.replayed:
-        asked = list(requests)
+        asked = [request for request in requests if request is not None]
         outcomes = dict(judge.judge(asked))
         return [(request, outcomes[i]) for i, request in enumerate(asked)]
     keyed: list[tuple[str, JudgeRequest]] = []
@@ -139,9 +146,12 @@ def collect_outcomes(
 
     closed: list[BoardClosedError] = []
 
-    def unanswered() -> Iterator[JudgeRequest]:
+    def unanswered() -> Iterator[JudgeRequest | None]:
         try:
             for request in requests:
+                if request is None:
+                    yield None
+                    continue
                 key = outcome_key(request, card)
                 keyed.append((key, request))
                 if key in known:
@@ -170,15 +180,18 @@ def collect_outcomes(
     return [(request, found[key]) for key, request in keyed]
 
 
-def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest]:
-    """What the judge is asked, as soon as the answers are there."""
+def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest | None]:
+    """What the judge is asked, as soon as the answers are there; None while none has come."""
     metric = task.metrics[metric_name]
     samples = {sample.id: sample for sample in task.samples}
     baseline, *candidates = board.models
     if isinstance(metric, PairwiseMetric):
         for candidate in candidates:
-            for second in board.arrivals(candidate):
-                first = board.response(baseline, second.sample_id)
+            for answers in board.arrivals(baseline, candidate):
+                if answers is None:
+                    yield None
+                    continue
+                first, second = answers
                 if first.text is not None and second.text is not None:
                     sides = (baseline, first.text), (candidate, second.text)
                     yield from preference_requests(
@@ -186,7 +199,11 @@ def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeR
                     )
         return
     for model in board.models:
-        for response in board.arrivals(model):
+        for arrived in board.arrivals(model):
+            if arrived is None:
+                yield None
+                continue
+            (response,) = arrived
             if response.text is not None:
                 yield GradeRequest(
                     sample=samples[response.sample_id],

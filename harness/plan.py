@@ -45,6 +45,7 @@ class Request(NamedTuple):
     judge: str | None = None
     allow_remote_phi: bool = False
     by_batch: bool = False
+    allow_contamination: bool = False
 
 
 def load_request(
@@ -57,6 +58,7 @@ def load_request(
     judge: str | None = None,
     allow_remote_phi: bool = False,
     by_batch: bool = False,
+    allow_contamination: bool = False,
 ) -> Request:
     """The files behind a command line, read and checked against each other.
 
@@ -78,6 +80,7 @@ def load_request(
         judge,
         allow_remote_phi,
         by_batch,
+        allow_contamination,
     )
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)

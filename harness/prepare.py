@@ -47,6 +47,12 @@ from trainers.checkpoint import (
     load_manifest,
     verify_checkpoint,
 )
+from trainers.contamination import (
+    TrainingText,
+    texts_of_examples,
+    texts_of_pairs,
+    texts_of_samples,
+)
 from trainers.examples import data_hash, load_examples, load_samples
 from trainers.online import Question, Reward, online_hash, train_online
 from trainers.pairs import (
@@ -111,7 +117,8 @@ class Workshop(NamedTuple):
 class Prepared(NamedTuple):
     """A model ready to answer; `teachers` are the judges that chose or rewarded what it learnt.
 
-    `base` is the name of the model that it is, or that its training started from.
+    `base` is the name of the model that it is, or that its training started from, and `learnt`
+    what it was trained on since then.
     """
 
     model: Model
@@ -119,15 +126,17 @@ class Prepared(NamedTuple):
     card: CheckpointCard | None
     teachers: tuple[JudgeCard, ...]
     base: str
+    learnt: tuple[TrainingText, ...] = ()
 
 
 class Made(NamedTuple):
-    """A checkpoint in the workspace (or the parent it starts from), its base and its teachers."""
+    """A checkpoint in the workspace (or the parent it starts from), and what it came of."""
 
     directory: str
     fingerprint: str
     base: str = ""
     teachers: tuple[JudgeCard, ...] = ()
+    learnt: tuple[TrainingText, ...] = ()
 
 
 class MadePairs(NamedTuple):
@@ -177,7 +186,7 @@ def make_checkpoint(
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
                 train_base(recipe, root, target, progress)
-            return _made(target)
+            return _made(target, learnt=tuple(texts_of_samples(texts)))
         case SftRecipe():
             parent = make_parent(recipe.parent, root, workshop)
             rows, teachers = load_examples(recipe.data, root), parent.teachers
@@ -189,7 +198,8 @@ def make_checkpoint(
             if out is not None or not _is_there(target):
                 require_model(parent.directory, recipe.parent.revision)
                 train_sft(recipe, parent.directory, target, rows=rows, progress=progress)
-            return _made(target, parent.base, teachers)
+            learnt = (*parent.learnt, *texts_of_examples(rows))
+            return _made(target, parent.base, teachers, learnt)
         case OnlineRecipe():
             parent = make_parent(recipe.parent, root, workshop)
             samples, system = load_samples(recipe.data, root), read_prompt(recipe.system, root)
@@ -206,7 +216,8 @@ def make_checkpoint(
                     reward=reward,
                     progress=progress,
                 )
-            return _made(target, parent.base, (*parent.teachers, *teachers))
+            learnt = (*parent.learnt, *texts_of_samples(samples))
+            return _made(target, parent.base, (*parent.teachers, *teachers), learnt)
         case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
             parent = make_parent(recipe.parent, root, workshop)
             pairs_recipe, pairs_root = load_pairs_recipe(recipe.pairs, root)
@@ -216,7 +227,8 @@ def make_checkpoint(
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
                 train_on_pairs(recipe, parent.directory, target, pairs=pairs, progress=progress)
-            return _made(target, parent.base, (*parent.teachers, *made.teachers))
+            learnt = (*parent.learnt, *texts_of_pairs(pairs))
+            return _made(target, parent.base, (*parent.teachers, *made.teachers), learnt)
 
 
 def make_parent(parent: Parent, root: Path, workshop: Workshop) -> Made:
@@ -376,6 +388,8 @@ def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs
     samples = load_samples(recipe.data, root)
     system = read_prompt(recipe.generation.system, root)
     judge = workshop.judge(recipe.prefer.judge) if isinstance(recipe, JudgedPairsRecipe) else None
+    if judge is not None:
+        _refuse_remote_phi(recipe.data, judge)
     teachers = () if judge is None else (judge.card,)
     path = pairs_path(recipe, parent, samples, system, teachers, workshop)
     if not path.is_file():
@@ -507,7 +521,8 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
     else:
         made = _existing(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision)
-    return Prepared(model, made.fingerprint, _card(made.directory, name), made.teachers, made.base)
+    own = _card(made.directory, name)
+    return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.learnt)
 
 
 def _existing(parent: Parent, root: Path) -> Made:
@@ -551,8 +566,13 @@ def _is_there(target: Path) -> bool:
     return target.is_dir() and bool(verify_checkpoint(target).fingerprint)
 
 
-def _made(target: Path, base: str = "", teachers: tuple[JudgeCard, ...] = ()) -> Made:
-    return Made(str(target), load_manifest(target).fingerprint, base, teachers)
+def _made(
+    target: Path,
+    base: str = "",
+    teachers: tuple[JudgeCard, ...] = (),
+    learnt: tuple[TrainingText, ...] = (),
+) -> Made:
+    return Made(str(target), load_manifest(target).fingerprint, base, teachers, learnt)
 
 
 # --- single commands -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from harness.progress import Progress
 from harness.types import Record
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.dry import MadeSmall, SmallStage, make_small
-from trainers.estimate import Shape, count_parameters, lora_parameters
+from trainers.estimate import HUB_OBSTACLES, Shape, count_parameters, lora_parameters
 from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
 
 
@@ -30,12 +30,16 @@ class RehearsedStage(Record):
 
 
 class Rehearsal(Record):
-    """What ran, parents first; `replaced` is what this machine could not do, `data` what was learnt."""
+    """What ran, parents first; `replaced` is what this machine could not do, `data` what was learnt.
+
+    `obstacle` is what is known to stop the real run.
+    """
 
     stages: tuple[RehearsedStage, ...]
     replaced: tuple[str, ...]
     data: tuple[str, ...]
     size: str
+    obstacle: str | None = None
 
 
 def rehearse(recipe: str, profile: str, *, progress: Progress) -> Rehearsal:
@@ -60,6 +64,7 @@ def rehearse(recipe: str, profile: str, *, progress: Progress) -> Rehearsal:
         stages=tuple(_stages(small, made)),
         replaced=tuple(small.replaced),
         data=tuple(small.data),
+        obstacle=HUB_OBSTACLES.get(small.start),
         size=f"{_sizes(small.small)}, random, in place of {_sizes(small.original)}",
     )
 
@@ -82,6 +87,8 @@ def describe_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
             f"  at full size {stage.trained_full_size:,} of {stage.parameters_full_size:,} "
             f"({share:.2%})"
         )
+    if rehearsal.obstacle is not None:
+        yield f"The real run needs another base: {rehearsal.obstacle}."
     yield "Nothing was kept."
 
 

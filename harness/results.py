@@ -30,6 +30,7 @@ from harness.spend import spend_line
 from harness.types import (
     Comparison,
     Example,
+    Exposure,
     HygieneCount,
     HygieneFlag,
     LengthEffect,
@@ -70,7 +71,11 @@ class Stopwatch:
 
 
 def conclude(
-    plan: Plan, models: Mapping[str, Prepared], measured: Sequence[Measured], watch: Stopwatch
+    plan: Plan,
+    models: Mapping[str, Prepared],
+    measured: Sequence[Measured],
+    exposures: Sequence[Exposure],
+    watch: Stopwatch,
 ) -> RunResult:
     """Comparisons, the gate's decision, and what a reader needs in order to trust them.
 
@@ -119,7 +124,8 @@ def conclude(
         opinions=tuple(line for found in doubts for line in found.opinions),
         repeatability=tuple(line for found in doubts for line in found.repeatability),
         spend=tuple(count_spend(plan, measured)),
-        caveats=tuple(find_caveats(plan, models, comparisons, hygiene)),
+        exposures=tuple(exposures),
+        caveats=tuple(find_caveats(plan, models, comparisons, hygiene, exposures)),
         environment=environment(),
     )
 

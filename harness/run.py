@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.asking import Asking
 from harness.board import Board, BoardThread
+from harness.contamination import find_exposures, refuse_contamination
 from harness.endpoint import Budget
 from harness.generate import generate_responses
 from harness.judging import judge_responses, judges_of, seat_panels
@@ -61,8 +62,11 @@ def run_suite(
     make_writable(out)
     with store, asking.settled():
         models = prepare_models(request, Workshop(store, find_judge, progress, asking))
+        exposures = find_exposures(plan.tasks, models)
+        if not request.allow_contamination:
+            refuse_contamination(exposures)
         measured = [measure_task(task, models, panels, store, progress) for task in plan.tasks]
-    result = conclude(plan, models, measured, watch)
+    result = conclude(plan, models, measured, exposures, watch)
     folder = out / plan.suite / result.run_id
     write_reports(result, folder)
     return FinishedRun(result, folder)

@@ -191,7 +191,7 @@ def _hub_rows(source: Source) -> bytes:
     from datasets import load_dataset
 
     try:
-        rows = load_dataset(source.hub, split=source.split, revision=source.revision)
+        rows = load_dataset(source.hub, source.subset, split=source.split, revision=source.revision)
     except (OSError, ValueError) as error:
         raise InfrastructureError(
             f"hub:{source.hub}: could not be loaded ({type(error).__name__}: {error}). "

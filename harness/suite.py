@@ -42,8 +42,9 @@ class Source(Spec):
     """A table of rows: a local path, a URL pinned by sha256, or a hub data set at a revision.
 
     `local` is where a pinned source lies below `HARNESS_DATA_DIR` for those who have it already.
-    `format` is told by the file's ending unless stated. `fields` says which column holds what;
-    `where` keeps only the rows with these values.
+    A hub data set has a `split`, and may have a `subset`. `format` is told by the file's ending
+    unless stated. `fields` says which column holds what; `where` keeps only the rows with these
+    values.
     `phi` marks protected health information: it goes to no other machine unless that is allowed.
     """
 
@@ -51,6 +52,7 @@ class Source(Spec):
     url: str | None = None
     sha256: Sha256 | None = None
     hub: str | None = None
+    subset: str | None = None
     revision: str | None = None
     split: str = "train"
     local: str | None = None

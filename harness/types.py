@@ -524,6 +524,25 @@ class CheckpointCard(Record):
     curves: tuple[Curve, ...]
 
 
+class Exposure(Record):
+    """How much of a task's items stands in what one model was trained on, as far as recipes tell.
+
+    Counts are of items: `exact` ones are training questions word for word, `contaminated` ones are
+    exact or mostly there, `touched` ones share at least one n-gram; of `unchecked` ones only exact
+    matches can be found. `worst` names the gravest with their training rows.
+    """
+
+    task: str
+    model: str
+    n_rows: int
+    n_items: int
+    exact: int
+    contaminated: int
+    touched: int
+    unchecked: int
+    worst: tuple[str, ...]
+
+
 class Caveat(Record):
     """Something the reader of a verdict should know before trusting it."""
 
@@ -559,5 +578,6 @@ class RunResult(Record):
     opinions: tuple[JudgeOpinion, ...] = ()
     repeatability: tuple[Repeatability, ...] = ()
     spend: tuple[SpendLine, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]

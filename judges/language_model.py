@@ -7,7 +7,6 @@ more where nothing readable came back, and keeps the replies word for word.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from copy import copy
-from itertools import chain, count
 from typing import Literal, NamedTuple, Protocol
 
 from harness.endpoint import Ask, Reply
@@ -95,15 +94,12 @@ class LanguageModelJudge:
             model=self._model,
         )
 
-    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
         """Outcomes as replies come; where nothing readable came, once asked again."""
         shown = map(_redact, requests) if self._redacted else requests
         talk = _Talk(shown, self._structured, self._hardened)
-        asks = talk.asks()
-        first = next(asks, None)
-        if first is not None:  # with nothing to ask, no connection is opened
-            for number, reply in self._answerer.ask_all(chain([first], asks)):
-                yield from talk.hear(number, reply)
+        for number, reply in self._answerer.ask_all(talk.asks()):
+            yield from talk.hear(number, reply)
         yield from talk.unasked
 
     def plainly(self) -> "LanguageModelJudge":
@@ -114,8 +110,10 @@ class LanguageModelJudge:
         return plain
 
 
-def _redact(request: JudgeRequest) -> JudgeRequest:
+def _redact(request: JudgeRequest | None) -> JudgeRequest | None:
     """The request without the identifiers that were found in it."""
+    if request is None:
+        return None
     shown: dict[str, object] = {"sample": redact_sample(request.sample)}
     if isinstance(request, GradeRequest):
         shown["answer"] = redact(request.answer)
@@ -137,23 +135,28 @@ class _Talk:
     """Who was asked what, and what is still to be asked. `unasked` are no language model's."""
 
     def __init__(
-        self, requests: Iterable[JudgeRequest], structured: Structured, hardened: bool
+        self, requests: Iterable[JudgeRequest | None], structured: Structured, hardened: bool
     ) -> None:
         self.unasked: list[tuple[int, Outcome]] = []
         self._new = self._turns(requests)
+        self._all_seen = False
         self._again: deque[_Turn] = deque()
         self._asked: dict[int, _Turn] = {}
         self._structured = structured
         self._hardened = hardened
 
     def asks(self) -> Iterator[Ask | None]:
-        """Asks in the order of their numbers; None while a reply may still be asked again."""
-        for number in count():
-            while (turn := self._next_turn()) is None:
-                if not self._asked:
+        """Asks in the order of their numbers; None while there may be more to ask."""
+        number = 0
+        while True:
+            turn = self._again.popleft() if self._again else next(self._new, None)
+            if turn is None:
+                if self._all_seen and not self._asked and not self._again:
                     return
                 yield None
+                continue
             self._asked[number] = turn
+            number += 1
             prompt = turn.prompt if turn.before is None else ask_again(turn.prompt)
             yield Ask(prompt.messages, _response_format(prompt.schema, self._structured))
 
@@ -168,17 +171,20 @@ class _Talk:
         else:
             yield turn.place, outcome
 
-    def _next_turn(self) -> _Turn | None:
-        return self._again.popleft() if self._again else next(self._new, None)
-
-    def _turns(self, requests: Iterable[JudgeRequest]) -> Iterator[_Turn]:
-        for place, request in enumerate(requests):
+    def _turns(self, requests: Iterable[JudgeRequest | None]) -> Iterator[_Turn | None]:
+        place = 0
+        for request in requests:
+            if request is None:
+                yield None
+                continue
             if is_asked(request):
                 build = build_prompt if self._hardened else build_plain_prompt
                 yield _Turn(place, request.metric, build(request))
             else:
                 why = unscored(Unscored.UNSUPPORTED, f"'{request.metric.kind}' metrics")
                 self.unasked.append((place, why))
+            place += 1
+        self._all_seen = True
 
 
 def _response_format(schema: Schema, structured: Structured) -> dict[str, object] | None:

@@ -43,9 +43,9 @@ class RougeJudge:
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         )
 
-    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
         """One outcome for each request, in order."""
-        for i, request in enumerate(requests):
+        for i, request in enumerate(r for r in requests if r is not None):
             match request:
                 case GradeRequest(metric=RougeMetric() as metric):
                     yield i, _overlap(metric, request.sample.reference, request.answer)

@@ -16,6 +16,7 @@ from harness.types import (
     CheckpointCard,
     Comparison,
     Example,
+    Exposure,
     HygieneCount,
     HygieneFlag,
     Plan,
@@ -161,8 +162,31 @@ def training_section(result: RunResult) -> Section | None:
         name="training",
         title="How the models were trained",
         charts=tuple(c for card in result.checkpoints for c in _curve_charts(card)),
-        tables=tuple(_checkpoint_table(card) for card in result.checkpoints),
+        tables=(
+            *_exposure_table(result.exposures),
+            *(_checkpoint_table(card) for card in result.checkpoints),
+        ),
     )
+
+
+def _exposure_table(exposures: Sequence[Exposure]) -> Iterator[Table]:
+    if not exposures:
+        return
+    rows = [
+        (
+            e.task,
+            e.model,
+            f"{e.n_rows:,}",
+            _share(e.exact, e.n_items),
+            _share(e.contaminated, e.n_items),
+            _share(e.touched, e.n_items),
+            f"{e.n_items:,}",
+        )
+        for e in exposures
+    ]
+    head = ("Items", "Model", "Rows learnt from", "Word for word", "Mostly", "In part", "n")
+    title = "Do the items stand in the training data?"
+    yield Table(title, head, "llrrrrr", tuple(rows), folded=not any(e.touched for e in exposures))
 
 
 def _curve_charts(card: CheckpointCard) -> Iterator[CurveChart]:

@@ -120,6 +120,13 @@ def texts_of_pairs(pairs: Iterable[PreferencePair]) -> Iterator[TrainingText]:
         yield _text(pair.sample_id, pair.prompt, pair.chosen, pair.rejected)
 
 
+def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
+    """What is read as text or asked in training; references count as answers."""
+    for sample in samples:
+        answers = (sample.reference,) if sample.reference else ()
+        yield TrainingText(sample.id, (sample.input,), answers)
+
+
 def ngram_length(samples: Sequence[Sample]) -> int:
     """How many words an n-gram has for these items."""
     lengths = sorted(len(normal_words(sample.input)) for sample in samples)

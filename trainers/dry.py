@@ -1,10 +1,10 @@
 """A recipe made small: the same settings on a random model of a few thousand weights.
 
-    made_small/
-        base/           a random Llama or Mistral, with the original's layout of heads
-        rows.jsonl      at most a few rows, made up where the data are not at hand
-        pairs.jsonl     the same as preference pairs
-        sft.yaml, …     the recipe and its parents, in two steps each, changed in what is told
+    base/            a random Llama or Mistral, with the original's layout of heads
+    0.yaml           the first parent, in two steps, changed in nothing but what is told
+    0.rows.jsonl     its first rows, or made-up ones where its data are not at hand
+    1.yaml           the recipe
+    1.pairs.yaml     its preference pairs, given in 1.pairs.jsonl
 
 What is trained from this folder goes the way of every recipe.
 """
@@ -55,11 +55,15 @@ class SmallStage(NamedTuple):
 
 
 class MadeSmall(NamedTuple):
-    """The folder's recipes, parents first; what was replaced, and what the rows are."""
+    """The folder's recipes, parents first; what was replaced, and what the rows are.
+
+    `start` names the model that the first recipe starts from.
+    """
 
     stages: list[SmallStage]
     replaced: list[str]
     data: list[str]
+    start: str
     original: Shape
     small: Shape
 
@@ -86,34 +90,25 @@ def make_small(
         )
     replaced: list[str] = []
     data: list[str] = []
-    wanted = max(_rows_needed(link.recipe) for link in chain)
-    examples: list[Example] = []
+    texts: list[str] = []
     stages = []
+    wanted = max(_rows_needed(link.recipe) for link in chain)
     for number, link in enumerate(chain):
         parent = Parent(recipe=f"{number - 1}.yaml") if number else Parent(checkpoint="base")
         small = _small_recipe(link, parent, steps, replaced, cuda=cuda)
         if isinstance(link.recipe, SftRecipe):
             rows = _rows(link, wanted, data)
-            _write_lines(folder / f"{number}.rows.jsonl", [_row(example) for example in rows])
-            small |= {"data": [_source(f"{number}.rows.jsonl")], "best_of": None}
-            examples += rows
-        elif isinstance(link.recipe, PreferenceRecipe):
+            small |= _write_rows(folder, f"{number}.rows", rows)
+            texts += [_text(row.prompt, row.completion) for row in rows]
+        else:
             pairs = _pairs(link, wanted, data)
-            _write_lines(
-                folder / f"{number}.pairs.jsonl", [pair.model_dump(mode="json") for pair in pairs]
-            )
-            given = {"recipe": "pairs", "method": "given_pairs"}
-            source = {"data": {"path": f"{number}.pairs.jsonl"}}
-            _write_yaml(folder / f"{number}.pairs.yaml", given | source)
-            small |= {"pairs": f"{number}.pairs.yaml"}
-            examples += [
-                Example(id=p.sample_id, prompt=p.prompt, completion=p.chosen) for p in pairs
-            ]
+            small |= _write_pairs(folder, f"{number}.pairs", pairs)
+            texts += [_text(pair.prompt, pair.chosen) for pair in pairs]
         _write_yaml(folder / f"{number}.yaml", small)
         stages.append(SmallStage(f"{number}.yaml", link.recipe))
-    texts = [_text(example) for example in examples]
     shape = _write_base(folder / "base", original, texts, full_size=full_size)
-    return MadeSmall(stages, _unique(replaced), _unique(data), original, shape)
+    start = str(first.parent.checkpoint)
+    return MadeSmall(stages, _unique(replaced), data, start, original, shape)
 
 
 # --- the chain of recipes --------------------------------------------------------------------
@@ -241,6 +236,21 @@ def _made_up(number: int) -> Example:
     )
 
 
+def _write_rows(folder: Path, name: str, rows: Sequence[Example]) -> dict[str, Any]:
+    """Write the rows; what the recipe says of them."""
+    _write_lines(folder / f"{name}.jsonl", [_row(example) for example in rows])
+    fields = {column: column for column in ("id", "system", "history", "input", "reference")}
+    return {"data": [{"path": f"{name}.jsonl", "fields": fields}], "best_of": None}
+
+
+def _write_pairs(folder: Path, name: str, pairs: Sequence[PreferencePair]) -> dict[str, Any]:
+    """Write the pairs with their own recipe; what the training recipe says of them."""
+    _write_lines(folder / f"{name}.jsonl", [pair.model_dump(mode="json") for pair in pairs])
+    given = {"recipe": "pairs", "method": "given_pairs", "data": {"path": f"{name}.jsonl"}}
+    _write_yaml(folder / f"{name}.yaml", given)
+    return {"pairs": f"{name}.yaml"}
+
+
 def _row(example: Example) -> dict[str, Any]:
     system = [message.content for message in example.prompt if message.role == "system"]
     turns = [message for message in example.prompt if message.role != "system"]
@@ -253,13 +263,8 @@ def _row(example: Example) -> dict[str, Any]:
     }
 
 
-def _source(path: str) -> dict[str, Any]:
-    names = ("system", "history", "input", "reference")
-    return {"path": path, "fields": {name: name for name in names}}
-
-
-def _text(example: Example) -> str:
-    return "\n".join([*(message.content for message in example.prompt), example.completion])
+def _text(prompt: Sequence[Message], answer: str) -> str:
+    return "\n".join([*(message.content for message in prompt), answer])
 
 
 # --- the model -------------------------------------------------------------------------------

@@ -67,6 +67,18 @@ HUB_SHAPES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
 }
 
+# What is known to stop a run on them, whatever the recipe says.
+HUB_OBSTACLES = {
+    "meta-llama/Meta-Llama-3-8B": (
+        "its tokenizer has no chat template, so name a directory that holds the model with a "
+        "chat_template.jinja whose turns end in the model's own end of text"
+    ),
+    "BioMistral/BioMistral-7B": (
+        "its weights at the pinned commit are a pickle, which is never loaded, so name a directory "
+        "that holds the model saved as safetensors"
+    ),
+}
+
 
 class Memory(Record):
     """An estimate in bytes of what one GPU holds while it trains, and while it merges at the end."""
@@ -127,9 +139,10 @@ def optimiser_steps(rows: int, options: Options) -> int:
     return math.ceil(per_epoch * _number("num_train_epochs", options))
 
 
-def learnt_rows(rows: int, holdout: float) -> int:
-    """Rows that are left to learn from when a share of them is held out."""
-    return rows - round(holdout * rows)
+def learnt_pairs(pairs: int, holdout: float, *, per_prompt: int = 1) -> int:
+    """Pairs that are left to learn from when those of a share of the prompts are held out."""
+    prompts = pairs // per_prompt
+    return (prompts - round(holdout * prompts)) * per_prompt
 
 
 def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory | None:
@@ -247,6 +260,8 @@ def _number(name: str, options: Options) -> float:
 def _read_shape(directory: Path) -> Shape:
     try:
         config = json.loads((directory / "config.json").read_bytes())
+        if not isinstance(config, dict):
+            raise ValueError("no object")
         return _shape_of(config)
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(f"{directory}: its config.json cannot be read: {error!r}.") from None

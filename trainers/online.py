@@ -103,7 +103,7 @@ class Online(NamedTuple):
             for place, question in enumerate(self.questions)
         ]
         kind = GRPOTrainer if self.recipe.method == "grpo" else RLOOTrainer
-        return kind(
+        return _by_epoch(kind)(
             model=policy.model,
             args=config,
             reward_funcs=self._score,
@@ -164,6 +164,22 @@ class Online(NamedTuple):
         """The first chats."""
         first = self.questions[:N_PROBES]
         return [encode_chat(trainer.processing_class, question.prompt) for question in first]
+
+
+def _by_epoch(kind: Any) -> Any:
+    """TRL's trainer, with the order of the prompts drawn anew from each epoch's number.
+
+    TRL draws it from one generator, which a resumed run would begin again with the first epoch's.
+    """
+
+    class ByEpoch(kind):  # type: ignore[misc]  # TRL has no types
+        def _get_train_sampler(self, dataset: Any = None) -> Any:
+            sampler = super()._get_train_sampler(dataset)
+            if sampler.shuffle:
+                sampler.set_epoch = lambda n: sampler.generator.manual_seed(sampler.seed + n)
+            return sampler
+
+    return ByEpoch
 
 
 def check_start(log: Log, config: Any) -> None:

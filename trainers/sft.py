@@ -60,6 +60,11 @@ class Sft(NamedTuple):
         from trl import SFTTrainer
 
         recipe = self.recipe
+        if not self.rows:
+            raise HarnessError(
+                f"{recipe.recipe}: there are no rows to learn from. Where they are the best of several "
+                "answers, see their statistics for why all prompts were dropped."
+            )
         model, tokenizer = load_base(
             self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )

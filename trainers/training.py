@@ -131,7 +131,7 @@ def train_adapter(
             parent=origin,
             data_hash=data_hash,
             facts=run.facts | {"seconds": f"{time.monotonic() - started:.0f}"},
-            metrics=_last_loss(log) | metrics | merged,
+            metrics=_mean_loss(log) | metrics | merged,
             curves=collect_curves(log),
             adapter_base=base,
         )
@@ -236,5 +236,11 @@ def _last_step(steps: Path) -> str | None:
     return str(kept[max(kept)]) if kept else None
 
 
-def _last_loss(log: Log) -> dict[str, float]:
-    return {"train_loss": log[-1]["train_loss"]} if "train_loss" in log[-1] else {}
+def _mean_loss(log: Log) -> dict[str, float]:
+    """The mean over the logged steps, those before a kill included; the trainer's own forgets them."""
+    entries = [entry for entry in log if "loss" in entry]
+    before = [0.0, *(entry["step"] for entry in entries)]
+    total = sum(
+        entry["loss"] * (entry["step"] - last) for entry, last in zip(entries, before, strict=False)
+    )
+    return {"train_loss": total / before[-1]} if entries else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.endpoint.addresses import find_key, read_address
+from harness.endpoint.addresses import Address, find_key, read_address
 from harness.endpoint.batch import ask_all
 from harness.endpoint.budget import Budget, Spend
 from harness.endpoint.calls import Caller
@@ -10,6 +10,12 @@ from harness.endpoint.replies import Reply
 from harness.endpoint.wire import Ask, Wire
 from harness.provenance import content_hash
 from harness.suite import EndpointSpec
+
+
+def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
+    """Changes with whatever decides the answers; needs no key."""
+    decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
+    return content_hash(spec.model, address.base_url, *decoding, spec.structured)
 
 
 class Endpoint:
@@ -33,10 +39,7 @@ class Endpoint:
         self._caller = Caller(spec, self._address, self._key, budget)
         self.host = self._address.host
         self.loopback = self._address.loopback
-        decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
-        self.fingerprint = content_hash(
-            spec.model, self._address.base_url, *decoding, spec.structured
-        )
+        self.fingerprint = fingerprint_endpoint(spec, self._address)
 
     def __repr__(self) -> str:
         return f"Endpoint({self._spec.model!r} at {self.host})"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.types import Comparison, PairwiseDetail
+from harness.types import Comparison, Exposure, PairwiseDetail
 from reports import make_view, render_html, render_markdown
 from reports.findings import comparison_section
 from reports.foreign import shorten, visible
@@ -141,3 +141,24 @@ def test_an_even_split_is_drawn_without_dividing_by_zero() -> None:
     )  # fmt: skip
     comparison = result.comparisons[5].model_copy(update={"pairwise": nothing})
     assert render_html(result.model_copy(update={"comparisons": (comparison,)}))
+
+
+def test_items_that_stand_in_the_training_data_are_shown_with_the_checkpoints() -> None:
+    exposure = Exposure(
+        task="health_questions",
+        model="dpo",
+        n_rows=880,
+        n_items=200,
+        exact=1,
+        contaminated=2,
+        touched=10,
+        unchecked=0,
+        worst=("item 'q1' in row 'r1'",),
+    )
+    result = passing_run().model_copy(update={"exposures": (exposure,)})
+    section = next(s for s in make_view(result).sections if s.name == "training")
+    (table,) = [t for t in section.tables if t.title == "Do the items stand in the training data?"]
+    assert table.rows == (
+        ("health_questions", "dpo", "880", "1 (0.5 %)", "2 (1.0 %)", "10 (5.0 %)", "200"),
+    )
+    assert not table.folded

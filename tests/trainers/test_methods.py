@@ -18,6 +18,7 @@ from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from tests.trainers.test_training_runs import KilledError, stop
 from tests.trainers.tiny import make_tiny_model
 from trainers import dpo, kto, online, reference_free, reward
+from trainers.adapter import adapter_hash, lora_config, upcast_adapter
 from trainers.checkpoint import (
     CheckpointManifest,
     Training,
@@ -75,9 +76,10 @@ ONLINE = OnlineRecipe(
         "per_device_train_batch_size": 16,
         "num_generations": 8,
         "max_completion_length": 12,
-        "learning_rate": 0.01,
+        "learning_rate": 0.03,
+        "lr_scheduler_type": "constant",
         "logging_steps": 1,
-        "beta": 0.01,
+        "beta": 0.001,
     },
 )
 QUESTIONS = [Question(id=row.id, prompt=row.prompt) for row in ROWS]
@@ -109,6 +111,15 @@ def train(
 
 def rewarded(recipe: OnlineRecipe, parent: Path, out: Path, reward: Reward) -> CheckpointManifest:
     return train_online(recipe, parent, out, questions=QUESTIONS, reward=reward, progress=quiet)
+
+
+def sampled_reward(folder: Path) -> float:
+    """The mean reward of sixteen answers to each question."""
+    model, asked = LocalModel.load(folder), [q for q in QUESTIONS for _ in range(16)]
+    sampling = Generation(max_new_tokens=12, temperature=1.0)
+    answers = model.answer([q.prompt for q in asked], sampling, seeds=list(range(len(asked))))
+    rewards = letters(asked, [answer.text or "" for answer in answers])
+    return sum(reward or 0.0 for reward in rewards) / len(rewards)
 
 
 def curve(made: CheckpointManifest, name: str) -> tuple[float, ...]:
@@ -188,7 +199,6 @@ def test_a_weighted_sum_of_losses_is_known_unless_one_of_them_is_not() -> None:
         ("apo_zero", {}),
         ("sppo_hard", {}),
         ("exo_pair", {"label_smoothing": 0.1}),
-        ("discopop", {}),
         (["sigmoid", "sft"], {}),
     ],
 )
@@ -372,7 +382,7 @@ def test_rewarded_answers_become_likelier(parent: Path, tmp_path: Path, method: 
     recipe = ONLINE.model_copy(update={"method": method})
     made = rewarded(recipe, parent, tmp_path / method, LETTERS)
     assert curve(made, "kl")[0] == pytest.approx(0, abs=1e-4)
-    assert made.metrics["reward_last"] > made.metrics["reward_first"]
+    assert sampled_reward(tmp_path / method) > sampled_reward(parent) + 0.05
     assert made.facts["reward"] == "a count of letters"
     assert made.facts["reference"] == "the parent checkpoint"
     assert not (tmp_path / method / "adapter" / "ref").exists()
@@ -470,12 +480,12 @@ def test_a_resumed_run_on_pairs_ends_with_the_same_weights(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["grpo", "rloo"])
+@pytest.mark.parametrize(("method", "step"), [("grpo", 3), ("rloo", 3), ("grpo", 6)])
 def test_a_resumed_run_on_rewards_ends_with_the_same_weights(
-    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, step: int
 ) -> None:
     monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
-    options = ONLINE.trainer | {"max_steps": 6}  # four steps read all prompts once
+    options = ONLINE.trainer | {"max_steps": 8}  # four steps read all prompts once
     recipe = ONLINE.model_copy(update={"method": method, "trainer": options})
     whole = rewarded(recipe, parent, tmp_path / "whole", LETTERS)
     with pytest.raises(KilledError):
@@ -485,9 +495,9 @@ def test_a_resumed_run_on_rewards_ends_with_the_same_weights(
             tmp_path / "killed",
             questions=QUESTIONS,
             reward=LETTERS,
-            progress=stop(4),
+            progress=stop(step + 1),
         )
-    assert list(tmp_path.glob(".killed.*.steps/checkpoint-3"))
+    assert list(tmp_path.glob(f".killed.*.steps/checkpoint-{step}"))
     resumed = rewarded(recipe, parent, tmp_path / "killed", LETTERS)
     assert resumed.fingerprint == whole.fingerprint
     assert resumed.metrics == whole.metrics
@@ -579,3 +589,33 @@ def test_a_parent_without_a_manifest_takes_a_new_adapter(parent: Path, tmp_path:
 def test_another_reward_is_another_checkpoint() -> None:
     other = LETTERS._replace(fingerprint="letters-2")
     assert online.online_hash(QUESTIONS, LETTERS) != online.online_hash(QUESTIONS, other)
+
+
+@pytest.mark.slow
+def test_an_adapter_on_four_bits_trains_in_full_precision(parent: Path, tmp_path: Path) -> None:
+    """On a CPU, which recipes are refused: what TRL and bitsandbytes do there is the same."""
+    from datasets import Dataset
+    from transformers import BitsAndBytesConfig
+    from trl import SFTConfig, SFTTrainer
+
+    bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    model, tokenizer = load_weights(parent.parent / "base", quantization_config=bits)
+    for module in model.modules():  # on some CPUs its kernels would cut the gradient
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    options = {"max_steps": 2, "learning_rate": 0.01, "per_device_train_batch_size": 4}
+    trainer = SFTTrainer(
+        model=model,
+        args=make_config(SFTConfig, options, recipe="test", seed=1, folder=tmp_path),
+        train_dataset=Dataset.from_list([{"text": row.completion} for row in ROWS]),
+        processing_class=tokenizer,
+        peft_config=lora_config(LORA),
+    )
+    trained = [p for p in trainer.model.parameters() if p.requires_grad]
+    assert {p.dtype for p in trained} == {torch.bfloat16}  # in which small steps are lost
+    upcast_adapter(trainer.model)
+    assert {p.dtype for p in trained} == {torch.float32}
+    before = adapter_hash(trainer.model)
+    trainer.train()
+    log = trainer.state.log_history
+    check_gradients(log, adapter_before=before, adapter_after=adapter_hash(trainer.model))
