@@ -1,7 +1,20 @@
-"""alignment-harness: is this checkpoint better, and is it safe to ship?"""
+"""alignment-harness: is this checkpoint better, and is it safe to ship?
+
+harness.load_run("runs/medical_rubric/5f0c1a2b3c4d").to_pandas()
+"""
+
+from importlib import import_module
+from typing import Any
 
 from harness.bundle import link_bundle
 
 __version__ = "0.1.0"
 
 link_bundle()
+
+
+def __getattr__(name: str) -> Any:
+    """`load_run`, which brings numpy and more: found only when it is asked for."""
+    if name == "load_run":
+        return import_module("harness.runs").load_run
+    raise AttributeError(f"module 'harness' has no attribute '{name}'")

@@ -20,6 +20,7 @@ from harness.prepare import Prepared, Workshop, prepare_models
 from harness.progress import Progress
 from harness.results import Measured, Stopwatch, conclude
 from harness.score import score_judgements
+from harness.scores_file import write_scores
 from harness.store import Store, make_writable
 from harness.types import RunResult, Task
 from judges.protocol import Judge
@@ -69,6 +70,7 @@ def run_suite(
     result = conclude(plan, models, measured, exposures, watch)
     folder = out / plan.suite / result.run_id
     write_reports(result, folder)
+    write_scores((column for part in measured for column in part.columns), folder)
     return FinishedRun(result, folder)
 
 

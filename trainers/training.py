@@ -111,7 +111,7 @@ def train_adapter(
             adapter_after=adapter_hash(trainer.model),
             may_rest=may_rest(trainer.args),
         )
-        metrics = method.measure(trainer)
+        metrics = method.measure(trainer) or _mean_loss(log)
         if "ref" in trainer.model.peft_config:  # needed no longer, and no part of the result
             trainer.model.delete_adapter("ref")
         merged = save_merged(
@@ -131,7 +131,7 @@ def train_adapter(
             parent=origin,
             data_hash=data_hash,
             facts=run.facts | {"seconds": f"{time.monotonic() - started:.0f}"},
-            metrics=_mean_loss(log) | metrics | merged,
+            metrics=metrics | merged,
             curves=collect_curves(log),
             adapter_base=base,
         )
@@ -237,7 +237,10 @@ def _last_step(steps: Path) -> str | None:
 
 
 def _mean_loss(log: Log) -> dict[str, float]:
-    """The mean over the logged steps, those before a kill included; the trainer's own forgets them."""
+    """The mean over the run, steps before a kill included; the trainer's own mean forgets them.
+
+    Between logged steps a kill still loses what came since the last one.
+    """
     entries = [entry for entry in log if "loss" in entry]
     before = [0.0, *(entry["step"] for entry in entries)]
     total = sum(

@@ -23,6 +23,9 @@ class ThresholdSize(NamedTuple):
     successes_needed: int
 
 
+FARTHEST = 1e6  # noncentrality; scipy gives NaN far beyond it, where the power is 1
+
+
 def t_test_power(
     effect_size: float, n: float, *, alpha: float = 0.05, alternative: Sides = "two-sided"
 ) -> float:
@@ -40,7 +43,7 @@ def t_test_power(
     check_fraction(alpha, name="alpha")
     if n <= 1:
         raise ValueError(f"n must be above 1, but it is {n}.")
-    df, shift = n - 1, abs(effect_size) * math.sqrt(n)
+    df, shift = n - 1, min(abs(effect_size) * math.sqrt(n), FARTHEST)
     if alternative == "one-sided":
         return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
     critical = stats.t.isf(alpha / 2, df)

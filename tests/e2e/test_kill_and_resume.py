@@ -73,18 +73,18 @@ def undisturbed(world: Path) -> str:
 
 
 def test_a_run_killed_ten_times_ends_as_an_undisturbed_one(world: Path, undisturbed: str) -> None:
-    total = _count(world / "whole")
+    total = count_rows(world / "whole")
     moments = sorted(random.Random(7).sample(range(1, total), N_KILLS))
     kept = 0
     for moment in moments:
         _kill_at(world, moment)
         _watch_for_repeats(world / "killed")
-        assert _count(world / "killed") >= max(kept, moment)  # nothing committed was lost
-        kept = _count(world / "killed")
+        assert count_rows(world / "killed") >= max(kept, moment)  # nothing committed was lost
+        kept = count_rows(world / "killed")
     done = harness(*RUN, "--store", "killed", "--out", "killed-runs", cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     assert _results(world / "killed-runs") == undisturbed
-    assert _count(world / "killed") == total
+    assert count_rows(world / "killed") == total
     assert _repeats(world / "killed") == 0  # nothing committed was done twice
 
 
@@ -95,13 +95,13 @@ def _kill_at(world: Path, moment: int) -> None:
         command, cwd=world, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 120
-        while _count(world / "killed") < moment and process.poll() is None:
+        while count_rows(world / "killed") < moment and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
 
 
-def _count(store: Path) -> int:
+def count_rows(store: Path) -> int:
     return _scalar(store, "SELECT count(*) FROM rows")
 
 

@@ -80,3 +80,8 @@ def test_impossible_plans_are_refused():
         sample_size_proportion_threshold(0.95, 0.9)
     with pytest.raises(ValueError, match="discordant"):
         sample_size_paired_binary(0.2, 0.1)
+
+
+def test_differences_that_hardly_vary_need_two_items_and_no_endless_search() -> None:
+    assert t_test_power(1e16, 120) == pytest.approx(1.0)
+    assert sample_size(1e-16, 0.7, alternative="one-sided") == 2

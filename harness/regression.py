@@ -1,0 +1,195 @@
+"""Regression checks in CI: a run held to a blessed one, with margins stated when it was blessed.
+
+A check passes when every column is shown to be no worse than the baseline by its margin, one-sided
+at alpha: "not significantly worse" is not enough. It fails where a column is shown to be worse by
+more than its margin, and is inconclusive otherwise.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from harness.compare import PairedScores, pair_scores
+from harness.errors import HarnessError, did_you_mean
+from harness.gate import decide_gate
+from harness.runs import (
+    Run,
+    differences_of,
+    find_flips,
+    identity_of,
+    join_scores,
+    own_scores,
+)
+from harness.score import GradeColumn
+from harness.suite import Claim, Gate
+from harness.types import Check, Record
+
+MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
+
+# What of a suite is held, where its gate does not say: what sums up, and no part of it twice.
+_SUMMARIES = (".composite", ".rouge1_f1", ".rougeL_f1")
+
+
+class BlessedColumn(Record):
+    """The baseline's scores on one column, in the order of its items; None is a missing one."""
+
+    kind: str
+    low: float
+    high: float
+    margin: float = Field(gt=0.0)
+    sample_ids: tuple[str, ...]
+    clusters: tuple[str, ...] | None
+    scores: tuple[float | None, ...]
+
+
+class Baseline(Record):
+    """What a committed baseline file holds: scores, margins, and what they were measured with."""
+
+    schema_version: int = 1
+    model: str
+    fingerprint: str
+    run_id: str
+    alpha: float
+    identity: dict[str, str]
+    columns: dict[str, BlessedColumn]
+
+
+def bless_run(
+    run: Run, *, margins: Mapping[str, float] | None = None, alpha: float = 0.05
+) -> Baseline:
+    """The run's candidate as the baseline of later checks.
+
+    Without margins the columns of the suite's claims are held, or what sums the suite up, at 5 %
+    of their range.
+
+    Raises:
+        HarnessError: a margin for a column that was not measured, or one that spans its range.
+    """
+    own = {c.metric: found for c in run.columns if (found := own_scores(c, run)) is not None}
+    stated = dict(margins or {})
+    for metric in stated:
+        if metric not in own:
+            raise HarnessError(f"'{metric}' is not measured. {did_you_mean(metric, own)}")
+    held = stated or dict.fromkeys(_held(run, own))
+    plan = run.result.plan
+    return Baseline(
+        model=run.candidate,
+        fingerprint=run.result.fingerprints[run.candidate],
+        run_id=run.result.run_id,
+        alpha=alpha,
+        identity=identity_of(plan),
+        columns={metric: _blessed(own[metric], margin) for metric, margin in held.items()},
+    )
+
+
+def check_run(run: Run, baseline: Baseline) -> Check:
+    """The run's candidate against the baseline, column by column.
+
+    Raises:
+        HarnessError: the run did not measure the same, or lacks a column: never a pass.
+    """
+    for field, before, now in differences_of(baseline.identity, identity_of(run.result.plan)):
+        raise HarnessError(
+            f"the run differs from the baseline in {field}: {before} there, {now} here. Run the same "
+            "suite and profile, or bless a new baseline."
+        )
+    own = {c.metric: found for c in run.columns if (found := own_scores(c, run)) is not None}
+    labels = f"{baseline.model} (baseline)", run.candidate
+    pairs: dict[str, PairedScores] = {}
+    for metric, blessed in baseline.columns.items():
+        if metric not in own:
+            raise HarnessError(f"the run has no '{metric}', which the baseline holds it to.")
+        joined = join_scores(_column(metric, blessed), own[metric], labels)
+        pairs[metric] = pair_scores(joined, labels[0])[0]
+    claims = tuple(
+        Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
+        for metric, blessed in baseline.columns.items()
+    )
+    return Check(
+        model=run.candidate,
+        baseline=baseline.model,
+        decision=decide_gate(Gate(alpha=baseline.alpha, claims=claims), pairs),
+        flips=tuple(find_flips(pair) for pair in pairs.values()),
+    )
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """A file to commit: one line for each column, so that a diff can be read.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    data = baseline.model_dump(mode="json")
+    columns = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(column, ensure_ascii=False)}"
+        for name, column in data.pop("columns").items()
+    )
+    head = json.dumps(data, ensure_ascii=False, indent=1).removesuffix("\n}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{head},\n "columns": {{\n{columns}\n }}\n}}\n', encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def read_baseline(path: Path) -> Baseline:
+    """A baseline file.
+
+    Raises:
+        HarnessError: there is none, or it is damaged: never a pass.
+    """
+    try:
+        baseline = Baseline.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: no such file. `harness bless RUN` writes one.") from None
+    except (OSError, ValidationError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise HarnessError(f"{path}: is no baseline that can be read: {why}.") from None
+    if not baseline.columns:
+        raise HarnessError(f"{path}: holds the run to nothing.")
+    return baseline
+
+
+def _held(run: Run, own: Mapping[str, GradeColumn]) -> list[str]:
+    gate = run.result.plan.gate
+    claimed = [claim.metric for claim in gate.claims] if gate else []
+    whole = [name for name in own if "." not in name or name.endswith(_SUMMARIES)]
+    return [name for name in dict.fromkeys(claimed or whole) if name in own]
+
+
+def _blessed(column: GradeColumn, margin: float | None) -> BlessedColumn:
+    span = column.high - column.low
+    margin = MARGIN_SHARE * span if margin is None else margin
+    if not 0 < margin < span:
+        raise HarnessError(
+            f"{column.metric}: the margin {margin:g} must lie between 0 and its range, {span:g}."
+        )
+    (scores,) = column.scores.values()
+    return BlessedColumn(
+        kind=column.kind,
+        low=column.low,
+        high=column.high,
+        margin=margin,
+        sample_ids=column.sample_ids,
+        clusters=None if column.clusters is None else tuple(column.clusters.tolist()),
+        scores=tuple(None if np.isnan(score) else float(score) for score in scores),
+    )
+
+
+def _column(metric: str, blessed: BlessedColumn) -> GradeColumn:
+    scores = np.array([np.nan if s is None else s for s in blessed.scores], dtype=np.float64)
+    clusters = blessed.clusters
+    return GradeColumn(
+        metric=metric,
+        kind="share" if blessed.kind == "share" else "points",
+        low=blessed.low,
+        high=blessed.high,
+        sample_ids=blessed.sample_ids,
+        clusters=None if clusters is None else np.array(clusters, dtype=np.str_),
+        scores={"baseline": scores},
+        reasons={"baseline": ["unscored" if np.isnan(s) else None for s in scores]},
+        generation_failed={"baseline": 0},
+    )

@@ -1,0 +1,239 @@
+"""Finished runs, read back: compared with each other, or held to one that was blessed.
+
+    harness compare runs/a runs/b        the candidates of two runs, item by item
+    harness bless runs/a                 a baseline file for CI
+    harness check runs/b --baseline baseline.json
+
+Only like is compared with like: the same items, prompts, decoding, metrics and judges. Whatever
+differs is named, and nothing is compared.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.compare import PairedScores, compare_scores, pair_scores
+from harness.errors import HarnessError
+from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scores_file import read_scores, read_table
+from harness.types import Flip, Flips, Plan, RunComparison, RunResult
+from reports.results_json import load_result
+
+N_FLIPS = 10  # items named each way
+
+
+class Run(NamedTuple):
+    """A finished run: its result, its scores by column, and its folder."""
+
+    result: RunResult
+    columns: list[ScoreColumn]
+    folder: Path
+
+    @property
+    def candidate(self) -> str:
+        """The model that the run decided on."""
+        return self.result.plan.candidate
+
+    def to_pandas(self) -> Any:
+        """Every score as a row of a data frame; needs pandas."""
+        return read_table(self.folder).to_pandas()
+
+
+def load_run(folder: str | Path) -> Run:
+    """The run in `folder`, as `harness run` left it.
+
+    Raises:
+        HarnessError: a file is missing, damaged or of another version.
+    """
+    path = Path(folder)
+    return Run(load_result(path), read_scores(path), path)
+
+
+def compare_runs(old: Run, new: Run) -> RunComparison:
+    """The candidates of two runs on the same items.
+
+    Raises:
+        HarnessError: the runs did not measure the same; names what differs.
+    """
+    refuse_unlike(old.result.plan, new.result.plan)
+    labels = _labels(old, new)
+    columns = {column.metric: own_scores(column, old) for column in old.columns}
+    pairs: list[tuple[GradeColumn, PairedScores]] = []
+    skipped: list[str] = []
+    for column in new.columns:
+        before, after = columns.get(column.metric), own_scores(column, new)
+        if before is None or after is None:
+            continue  # another candidate's win rate
+        if isinstance(column, PreferenceColumn) and _opponent(old) != _opponent(new):
+            skipped.append(f"{column.metric}: the two win rates are against different baselines")
+            continue
+        joined = join_scores(before, after, labels)
+        pairs.append((joined, pair_scores(joined, labels[0])[0]))
+    return RunComparison(
+        old=labels[0],
+        new=labels[1],
+        comparisons=tuple(
+            compare_scores(column, pair, {}) for column, pair in pairs if _any_scored(pair)
+        ),
+        flips=tuple(find_flips(pair) for _, pair in pairs if _any_scored(pair)),
+        skipped=tuple(skipped),
+    )
+
+
+def refuse_unlike(old: Plan, new: Plan) -> None:
+    """Let nothing pass that did not measure the same.
+
+    Raises:
+        HarnessError: says in what the plans differ.
+    """
+    for field, before, after in _differences(old, new):
+        raise HarnessError(
+            f"the runs differ in {field}: {before} before, {after} now. Only like is compared with "
+            "like: run the same suite and profile on both models."
+        )
+
+
+def own_scores(column: ScoreColumn, run: Run) -> GradeColumn | None:
+    """The column with the scores of the run's candidate alone; None where it has none."""
+    name = run.candidate
+    if isinstance(column, GradeColumn):
+        return _only(column, name, column.scores[name], column.reasons[name])
+    if column.candidate != name:
+        return None
+    wins = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
+    return GradeColumn(
+        metric=column.metric,
+        kind="points",
+        low=0.0,
+        high=1.0,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        scores={name: wins},
+        reasons={name: column.reasons},
+        generation_failed={name: column.generation_failed},
+    )
+
+
+def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> GradeColumn:
+    """Two models' columns on the same items as one, the old one first.
+
+    Raises:
+        HarnessError: the items are not the same.
+    """
+    if old.sample_ids != new.sample_ids:
+        raise HarnessError(f"{old.metric}: the two runs hold different items.")
+    (before,), (after,) = old.scores.values(), new.scores.values()
+    (why_before,), (why_after,) = old.reasons.values(), new.reasons.values()
+    (failed_before,), (failed_after,) = (
+        old.generation_failed.values(),
+        new.generation_failed.values(),
+    )
+    return GradeColumn(
+        metric=old.metric,
+        kind=old.kind,
+        low=old.low,
+        high=old.high,
+        sample_ids=old.sample_ids,
+        clusters=old.clusters,
+        scores=dict(zip(labels, (before, after), strict=True)),
+        reasons=dict(zip(labels, (why_before, why_after), strict=True)),
+        generation_failed=dict(zip(labels, (failed_before, failed_after), strict=True)),
+    )
+
+
+def find_flips(pair: PairedScores) -> Flips:
+    """The items that moved most, each way."""
+    d = np.where(np.isnan(pair.d), 0.0, pair.d)
+    order = np.argsort(-np.abs(d), kind="stable")
+
+    def named(chosen: Sequence[int]) -> tuple[Flip, ...]:
+        return tuple(
+            Flip(
+                sample_id=pair.sample_ids[i],
+                before=float(pair.baseline_scores[i]),
+                after=float(pair.candidate_scores[i]),
+            )
+            for i in chosen[:N_FLIPS]
+        )
+
+    return Flips(
+        metric=pair.metric,
+        n_better=int((d > 0).sum()),
+        n_worse=int((d < 0).sum()),
+        better=named([int(i) for i in order if d[i] > 0]),
+        worse=named([int(i) for i in order if d[i] < 0]),
+    )
+
+
+def identity_of(plan: Plan) -> dict[str, str]:
+    """Everything that two runs must share to be compared, by field."""
+    return dict(_identity(plan))
+
+
+# --- likeness --------------------------------------------------------------------------------
+
+
+def _differences(old: Plan, new: Plan) -> Iterator[tuple[str, str, str]]:
+    before, after = identity_of(old), identity_of(new)
+    yield from differences_of(before, after)
+
+
+def differences_of(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """The fields in which two identities differ, with both values."""
+    for field in dict.fromkeys((*before, *after)):
+        values = before.get(field, "absent"), after.get(field, "absent")
+        if values[0] != values[1]:
+            yield field, *values
+
+
+def _identity(plan: Plan) -> Iterator[tuple[str, str]]:
+    for task in plan.tasks:
+        yield f"items of {task.name}", task.items_hash[:16]
+        yield f"decoding of {task.name}", task.generation.model_dump_json()
+        yield f"system prompt of {task.name}", repr(task.system)
+        for name, metric in task.metrics.items():
+            spec = metric.model_dump_json(exclude={"data", "generation", "judge"})
+            yield f"metric {name}", spec
+            card = plan.judges[name]
+            yield f"judge of {name}", f"{card.name} ({card.fingerprint[:12]})"
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def _only(
+    column: GradeColumn, name: str, scores: "np.ndarray", reasons: list[str | None]
+) -> GradeColumn:
+    return GradeColumn(
+        metric=column.metric,
+        kind=column.kind,
+        low=column.low,
+        high=column.high,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        scores={name: scores},
+        reasons={name: reasons},
+        generation_failed={name: column.generation_failed[name]},
+    )
+
+
+def _labels(old: Run, new: Run) -> tuple[str, str]:
+    """The candidates' names, told apart by their runs where they are the same."""
+    if old.candidate != new.candidate:
+        return old.candidate, new.candidate
+    return (
+        f"{old.candidate} ({old.result.run_id[:7]})",
+        f"{new.candidate} ({new.result.run_id[:7]})",
+    )
+
+
+def _opponent(run: Run) -> str:
+    return run.result.fingerprints[run.result.plan.baseline]
+
+
+def _any_scored(pair: PairedScores) -> bool:
+    return pair.missing < pair.d.size

@@ -1,0 +1,53 @@
+"""Runs held to each other: only like with like."""
+
+import numpy as np
+import pytest
+
+from harness.errors import HarnessError
+from harness.runs import compare_runs
+from tests.harness.scored import N, grades, make_run, wins
+
+
+def test_the_candidates_of_two_runs_are_compared_item_by_item() -> None:
+    found = compare_runs(make_run(grades()), make_run(grades(1.0), run_id="b" * 12))
+    (safety,) = found.comparisons
+    assert safety.difference.estimate == pytest.approx(1.0)
+    assert (found.old, found.new) == ("dpo (aaaaaaa)", "dpo (bbbbbbb)")
+
+
+def test_items_that_moved_are_listed_both_ways() -> None:
+    old, new = grades(), grades()
+    new.scores["dpo"][5] = 10.0
+    new.scores["dpo"][9] = 1.0
+    (flips,) = compare_runs(make_run(old), make_run(new, run_id="b" * 12)).flips
+    assert ([f.sample_id for f in flips.better], flips.n_better) == (["q5"], 1)
+    assert ([f.sample_id for f in flips.worse], flips.n_worse) == (["q9"], 1)
+
+
+def test_an_item_without_a_score_moved_nowhere() -> None:
+    new = grades()
+    new.scores["dpo"][5] = np.nan
+    new.reasons["dpo"][5] = "refused: no"
+    found = compare_runs(make_run(grades()), make_run(new, run_id="b" * 12))
+    assert (found.comparisons[0].n, found.comparisons[0].n_missing) == (N - 1, 1)
+    assert (found.flips[0].n_better, found.flips[0].n_worse) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [({"judge": "other"}, "judge of rubric"), ({"items": "others"}, "items of questions")],
+)
+def test_unlike_runs_are_refused_with_what_differs(changed: dict[str, str], field: str) -> None:
+    with pytest.raises(HarnessError, match=f"the runs differ in {field}"):
+        compare_runs(make_run(grades()), make_run(grades(), **changed))
+
+
+def test_win_rates_against_different_baselines_are_not_compared() -> None:
+    found = compare_runs(make_run(wins()), make_run(wins(), run_id="b" * 12, baseline="other"))
+    assert found.comparisons == ()
+    assert found.skipped == ("win_rate: the two win rates are against different baselines",)
+
+
+def test_win_rates_against_the_same_baseline_are_compared() -> None:
+    found = compare_runs(make_run(wins(0.5)), make_run(wins(0.75), run_id="b" * 12))
+    assert found.comparisons[0].difference.estimate == pytest.approx(0.25)
