@@ -52,6 +52,12 @@ class Format(StrEnum):
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, with its results.json.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A checkpoint's folder, a promoted name, a model of the profile, or a recipe."
+    ),
+]
 Models = Annotated[
     str,
     typer.Option(
@@ -449,6 +455,87 @@ def check(
 
 
 @app.command()
+def chat(
+    model: ModelArgument,
+    profile: ProfileName = "tiny",
+    system: Annotated[
+        str | None, typer.Option(help="A file with a system prompt.", metavar="PROMPT.md")
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 answers as suites ask.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Where an answer is cut off.")] = 512,
+    seed: Annotated[int, typer.Option(help="Decides what is sampled.")] = 1,
+    store: StoreFolder = STORE,
+) -> None:
+    """Talk with a model in the terminal, or through a pipe with a question a line."""
+    from harness.chat import talk
+    from harness.named_model import find_model
+
+    found = find_model(model, profile, store)
+    try:
+        complete = talk(
+            found,
+            system=system,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+        )
+    except KeyboardInterrupt:  # nothing is kept that one could go on from
+        typer.echo(err=True)
+        _leave(INTERRUPTED)
+    if not complete and not sys.stdin.isatty():
+        raise typer.Exit(INFRASTRUCTURE)
+
+
+@app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="A folder with a LoRA adapter.")],
+    into: Annotated[
+        str,
+        typer.Option(help="Its base in full precision: a folder or a hub model.", metavar="BASE"),
+    ],
+    out: Annotated[Path, typer.Option(help="A folder for the checkpoint.")],
+    revision: Annotated[str | None, typer.Option(help="The hub model's revision.")] = None,
+    allow_other_base: Annotated[
+        bool,
+        typer.Option("--allow-other-base", help="Also into a base that the adapter does not name."),
+    ] = False,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Make one checkpoint of an adapter and its base, and check that the two answer alike."""
+    from trainers.checkpoint import card
+    from trainers.merge import merge_adapter
+
+    made = merge_adapter(adapter, into, out, revision=revision, allow_other_base=allow_other_base)
+    summary = {"fingerprint": made.fingerprint} | card(made, out.name).facts
+    _tell_made(str(out), summary, output)
+
+
+@app.command()
+def export(
+    checkpoint: ModelArgument,
+    out: Annotated[Path, typer.Option(help="A folder for the model and its card.")],
+    run: Annotated[
+        Path | None, typer.Option(help="The folder of a run that evaluated it.", metavar="RUN")
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(help="Also to this repository of the hub; needs HF_TOKEN.", metavar="REPO"),
+    ] = None,
+    profile: ProfileName = "tiny",
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Write a checkpoint for others: its model and a model card, with a run's results."""
+    from harness.export import export_checkpoint
+    from harness.named_model import find_checkpoint
+
+    found = find_checkpoint(checkpoint, profile, store)
+    exported = export_checkpoint(Path(found.source), out, run=run, push=push, note=found.note)
+    pushed = {"pushed to": exported.url} if exported.url else {}
+    _tell_made(str(exported.folder), {"fingerprint": exported.fingerprint} | pushed, output)
+
+
+@app.command()
 def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
     """Render a run's reports again from its results.json."""
     from reports.results_json import load_result
@@ -484,6 +571,27 @@ def schema(
     from harness.schemas import json_schema
 
     _print_json(json_schema(of))
+
+
+@app.command()
+def selftest(
+    simulations: Annotated[
+        int, typer.Option(envvar="HARNESS_SIMULATIONS", min=100, help="Of each method and world.")
+    ] = 500,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Simulate how often the harness's own gates and tests are wrong; exits 1 if too often."""
+    from harness.progress import show_progress
+    from harness.selftest import describe_selftest, run_selftest
+
+    with show_progress() as progress:
+        found = run_selftest(simulations, progress=progress.advance)
+    if output is Format.json:
+        _print_json({"holds": found.holds} | found.model_dump(mode="json"))
+    else:
+        for line in describe_selftest(found):
+            typer.echo(line)
+    raise typer.Exit(0 if found.holds else 1)
 
 
 @app.command()

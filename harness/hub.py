@@ -1,11 +1,12 @@
-"""Whether a hub model can be had, told at once: the hub's own client tries for a minute."""
+"""The hub: whether it can be had, told at once (its own client tries for a minute), and pushing to it."""
 
+import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from harness.errors import InfrastructureError
+from harness.errors import HarnessError, InfrastructureError
 
 TIMEOUT_S = 5.0
 
@@ -18,22 +19,83 @@ def require_model(source: str, revision: str | None) -> None:
     Raises:
         InfrastructureError: neither; says what to do.
     """
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
     if Path(source).is_dir():
         return
     if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
         return
-    why = "the hub is switched off (HF_HUB_OFFLINE)"
-    if not constants.HF_HUB_OFFLINE:
-        problem = None if getproxies() else _connection_problem(constants.ENDPOINT)
-        if problem is None:
-            return
-        why = f"{constants.ENDPOINT} cannot be reached ({problem})"
+    why = _why_not()
+    if why is None:
+        return
     raise InfrastructureError(
         f"{source}: is no directory here and not in the hub's cache, and {why}. Connect to the "
         "internet once, fetch it with `hf download` into the cache, or name a checkpoint directory."
     )
+
+
+def require_repository(repo: str) -> None:
+    """Return if there is a name, a token and a hub to push to.
+
+    Raises:
+        HarnessError: no name of a repository, or no token in the environment.
+        InfrastructureError: the hub cannot be reached.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise HarnessError(f"--push {repo}: {error}") from None
+    _token()
+    why = _why_not()
+    if why is not None:
+        raise InfrastructureError(
+            f"--push {repo}: {why}. Nothing was exported; leave --push out to export without it."
+        )
+
+
+def push_folder(folder: Path, repo: str) -> str:
+    """The page of the model repository that the folder was uploaded to; a new one is private.
+
+    Raises:
+        HarnessError: no token in the environment.
+        InfrastructureError: the hub cannot be reached, or refuses.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=_token())
+    try:
+        url = api.create_repo(repo, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Export a checkpoint")
+    except (httpx.HTTPError, OSError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise InfrastructureError(
+            f"{folder}: was exported, but not pushed to {repo}: {first_line}"
+        ) from None
+    return str(url)
+
+
+def _token() -> str:
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not token:
+        raise HarnessError(
+            "--push needs a token that may write, in the environment variable HF_TOKEN. "
+            "No other place is looked at."
+        )
+    return token
+
+
+def _why_not() -> str | None:
+    """Why the hub cannot be asked; None if it seems that it can."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "the hub is switched off (HF_HUB_OFFLINE)"
+    problem = None if getproxies() else _connection_problem(constants.ENDPOINT)
+    return None if problem is None else f"{constants.ENDPOINT} cannot be reached ({problem})"
 
 
 def _connection_problem(url: str) -> str | None:

@@ -9,7 +9,7 @@ reason.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -107,6 +107,20 @@ class LocalModel:
             answers.update(zip(batch, found, strict=True))
         return [answers[i] if i in answers else self._too_long(rows[i]) for i in range(len(rows))]
 
+    def stream(
+        self, prompt: Prompt, generation: Generation, *, seed: int, say: Callable[[str], None]
+    ) -> Answer:
+        """The answer that `answer` gives to this prompt alone, said piece by piece as it comes."""
+        row = _Row(encode_chat(self.tokenizer, prompt), seed)
+        if len(row.ids) >= self.context:
+            return self._too_long(row)
+        try:
+            return self._generate_batch([row], generation, _streamer(self.tokenizer, say))[0]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return Answer(None, "failed", reason="out of memory")
+
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         return [encode_chat(self.tokenizer, prompt) for prompt in prompts]
 
@@ -133,7 +147,9 @@ class LocalModel:
         half = len(rows) // 2
         return self._generate(rows[:half], generation) + self._generate(rows[half:], generation)
 
-    def _generate_batch(self, rows: "Sequence[_Row]", generation: Generation) -> list[Answer]:
+    def _generate_batch(
+        self, rows: "Sequence[_Row]", generation: Generation, streamer: Any = None
+    ) -> list[Answer]:
         import torch
         from transformers import LogitsProcessorList
 
@@ -151,6 +167,7 @@ class LocalModel:
                     min(generation.max_new_tokens, self.context - width)
                 ),
                 logits_processor=LogitsProcessorList([health, *noise]),
+                streamer=streamer,
             )
         broken = health.broken.tolist()
         return [
@@ -277,6 +294,18 @@ class _Row(NamedTuple):
 
 
 _BROKEN = Answer(None, "failed", reason="the model gave NaN or infinite logits")
+
+
+def _streamer(tokenizer: Any, say: Callable[[str], None]) -> Any:
+    """Hands on new text in whole words."""
+    from transformers import TextStreamer
+
+    class Streamer(TextStreamer):  # type: ignore[misc]  # transformers has no types
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+            say(text)
+
+    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    return Streamer(tokenizer, skip_prompt=True, **options)
 
 
 class _LogitsHealth:

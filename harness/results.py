@@ -49,10 +49,11 @@ Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sampl
 
 
 class Measured(NamedTuple):
-    """One task's answers by model, baseline first, what each judge said, and the scores."""
+    """One task's answers by model, baseline first, with their flags; what each judge said; scores."""
 
     task: Task
     responses: dict[str, Responses]
+    flags: Flags
     ballots: dict[str, list[Ballot]]
     columns: list[ScoreColumn]
 
@@ -82,14 +83,13 @@ def conclude(
     Raises:
         InfrastructureError: a metric has not a single score to compare.
     """
-    flags = [flag_answers(part) for part in measured]
     comparisons: list[Comparison] = []
     length_effects: list[LengthEffect] = []
     decided: dict[str, PairedScores] = {}
-    for part, part_flags in zip(measured, flags, strict=True):
+    for part in measured:
         for column in part.columns:
             for pair in _paired(column, plan):
-                flagged = _flagged_items(part_flags, pair)
+                flagged = _flagged_items(part.flags, pair)
                 comparisons.append(compare_scores(column, pair, flagged))
                 if pair.kind == "preference" or pair.metric.endswith(".composite"):
                     length_effects.append(find_length_effect(pair, part.responses))
@@ -101,7 +101,7 @@ def conclude(
         for part in measured
         for metric, ballots in part.ballots.items()
     ]
-    hygiene = [count for part, f in zip(measured, flags, strict=True) for count in _count(part, f)]
+    hygiene = [count for part in measured for count in _count(part)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
     return RunResult(
         run_id=content_hash(plan.hash, fingerprints)[:12],
@@ -116,7 +116,7 @@ def conclude(
         scores=tuple(_summaries(columns)),
         coverage=tuple(cover for column in columns for cover in cover_column(column)),
         hygiene=tuple(hygiene),
-        examples=tuple(_examples(measured, flags, decided, plan)),
+        examples=tuple(_examples(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
         length_effects=tuple(length_effects),
         tallies=tuple(line for found in doubts for line in found.tallies),
@@ -139,13 +139,11 @@ def too_many_unscored(result: RunResult) -> bool:
     return max(shares, default=0.0) > result.plan.gate.max_unscored
 
 
-def flag_answers(part: Measured) -> Flags:
+def flag_answers(task: Task, responses: Mapping[str, Responses]) -> Flags:
     """The hygiene flags of every answer."""
     return {
-        model: {
-            sample_id: _flags_of(response, part.task) for sample_id, response in responses.items()
-        }
-        for model, responses in part.responses.items()
+        model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
+        for model, answers in responses.items()
     }
 
 
@@ -206,9 +204,9 @@ def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]
 # --- hygiene and examples --------------------------------------------------------------------
 
 
-def _count(part: Measured, flags: Flags) -> Iterator[HygieneCount]:
+def _count(part: Measured) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
-        counts = Counter(flag for found in flags[model].values() for flag in found)
+        counts = Counter(flag for found in part.flags[model].values() for flag in found)
         words = [len((response.text or "").split()) for response in responses.values()]
         yield HygieneCount(
             task=part.task.name,
@@ -221,15 +219,14 @@ def _count(part: Measured, flags: Flags) -> Iterator[HygieneCount]:
 
 def _examples(
     measured: Sequence[Measured],
-    flags: Sequence[Flags],
     decided: Mapping[str, PairedScores],
     plan: Plan,
 ) -> Iterator[Example]:
     """The items whose score moved most, half of them up and half down."""
-    for part, part_flags in zip(measured, flags, strict=True):
+    for part in measured:
         metric = _telling_metric(part, decided)
         if metric is not None:
-            yield from _examples_of(part, part_flags, decided[metric], plan)
+            yield from _examples_of(part, decided[metric], plan)
 
 
 def _telling_metric(part: Measured, decided: Mapping[str, PairedScores]) -> str | None:
@@ -239,7 +236,7 @@ def _telling_metric(part: Measured, decided: Mapping[str, PairedScores]) -> str 
     return next(iter([*composites, *reversed(names)]), None)
 
 
-def _examples_of(part: Measured, flags: Flags, pair: PairedScores, plan: Plan) -> Iterator[Example]:
+def _examples_of(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Example]:
     samples = {sample.id: sample for sample in part.task.samples}
     scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
     half = N_EXAMPLES // 2
@@ -254,5 +251,5 @@ def _examples_of(part: Measured, flags: Flags, pair: PairedScores, plan: Plan) -
             candidate=part.responses[plan.candidate][sample.id].text,
             moved=float(pair.d[i]),
             metric=pair.metric,
-            flags={m: flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
+            flags={m: part.flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
         )

@@ -3,8 +3,9 @@
 suite → plan → responses → judgements → scores → comparisons → gate decision → report
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,13 +19,15 @@ from harness.jury import Ballot, Panel, combine_ballots
 from harness.plan import Request, make_plan
 from harness.prepare import Prepared, Workshop, prepare_models
 from harness.progress import Progress
-from harness.results import Measured, Stopwatch, conclude
+from harness.results import Measured, Stopwatch, conclude, flag_answers
 from harness.score import score_judgements
-from harness.scores_file import write_scores
+from harness.scores_file import load_arrow, write_scores
 from harness.store import Store, make_writable
 from harness.types import RunResult, Task
 from judges.protocol import Judge
 from reports.write import write_reports
+
+UNDER_WAY_S = 3.0  # after which judges have imported what they need themselves
 
 
 class FinishedRun(NamedTuple):
@@ -97,10 +100,13 @@ def measure_task(
             for response in generate_responses(task, prepared.model, store, progress, board):
                 board.post(response)
             board.check()
+        responses = board.all_responses()
+        # Work that needs no verdict is done while judges wait for their endpoints.
+        import_the_rest(early.values())
+        flags = flag_answers(task, responses)
         ballots: dict[str, list[Ballot]] = {metric: [] for metric in task.metrics}
         for seat in seats:
             ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
-    responses = board.all_responses()
     columns = [
         column
         for metric, cast in ballots.items()
@@ -108,7 +114,15 @@ def measure_task(
             task, metric, combine_ballots(cast, panels[metric].votes_needed), responses
         )
     ]
-    return Measured(task, responses, ballots, columns)
+    return Measured(task, responses, flags, ballots, columns)
+
+
+def import_the_rest(judges: Collection[BoardThread[list[Ballot]]]) -> None:
+    """Import what follows judging, once judges are under way: a second of the run."""
+    if judges:
+        next(iter(judges)).join(UNDER_WAY_S)
+        import_module("scipy.stats")
+        load_arrow()
 
 
 def is_remote(seat: tuple[str, Judge]) -> bool:

@@ -26,6 +26,13 @@ SCORES_FILE = "scores.parquet"
 _KEYS = ("metric", "model", "against", "order", "sample_id", "cluster", "score", "reason")
 
 
+def load_arrow() -> None:
+    """Import what writing takes; pyarrow brings pandas in at its first array."""
+    import pyarrow.parquet
+
+    pyarrow.array([], pyarrow.string())
+
+
 def write_scores(columns: Iterable[ScoreColumn], folder: Path) -> Path:
     """Write the file, whole or not at all.
 

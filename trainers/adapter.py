@@ -154,13 +154,41 @@ def save_merged(
     Raises:
         HarnessError: the saved adapter is not the trained one, or the merged model differs.
     """
-    from peft import PeftModel
-
     model.save_pretrained(folder / "adapter", selected_adapters=["default"])
     (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty form by PEFT
+    return merge_saved(
+        folder,
+        tokenizer,
+        base=base,
+        revision=revision,
+        probes=probes,
+        head=head,
+        trained=adapter_hash(model),
+    )
+
+
+def merge_saved(
+    folder: Path,
+    tokenizer: Any,
+    *,
+    base: str | Path,
+    revision: str | None,
+    probes: Sequence[Sequence[int]],
+    head: Head = "language_model",
+    trained: str | None = None,
+) -> dict[str, float]:
+    """Merge what lies in `folder/adapter` into its base in full precision, and save that in `folder`.
+
+    The rest is as for `save_merged`; `trained` is the hash that the adapter must have, if known.
+
+    Raises:
+        HarnessError: the adapter is another one, or the merged model differs from it.
+    """
+    from peft import PeftModel
+
     full, _ = _load(base, revision, head)
     tuned = PeftModel.from_pretrained(full, folder / "adapter").eval()
-    if adapter_hash(tuned) != adapter_hash(model):
+    if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
     expected = [_logits(tuned, probe) for probe in probes]
     tuned.merge_and_unload().save_pretrained(folder)

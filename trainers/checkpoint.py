@@ -22,6 +22,7 @@ from harness.models import PICKLE_SUFFIXES, fingerprint_model
 from harness.provenance import content_hash, file_hash
 from harness.types import CheckpointCard, Curve, Record
 from trainers.recipe import AdapterRecipe, PretrainRecipe
+from trainers.trl_options import OF_TRACKING
 
 MANIFEST = "checkpoint.json"
 MARK = "COMPLETE"
@@ -71,6 +72,8 @@ def checkpoint_key(
     if recipe.method != "pretrain":  # there the data also say how they are read
         named_only.add("data")
     options = recipe.model_dump(mode="json", exclude=named_only)
+    for name in OF_TRACKING:
+        options.get("trainer", {}).pop(name, None)
     return content_hash(options, parent_fingerprint, data_hash, versions(), TRAINERS_VERSION)
 
 
@@ -105,9 +108,14 @@ def seal(folder: Path, training: Training) -> CheckpointManifest:
         files=files,
         fingerprint=fingerprint_model(folder),
     )
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: CheckpointManifest) -> None:
+    """Write the manifest, and then the completion mark."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / MARK).write_text(file_hash(folder / MANIFEST) + "\n", encoding="utf-8")
-    return manifest
 
 
 def verify_checkpoint(directory: Path) -> CheckpointManifest:

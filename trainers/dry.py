@@ -35,6 +35,7 @@ from trainers.recipe import (
     SftRecipe,
     load_recipe,
 )
+from trainers.trl_options import OF_TRACKING
 
 STEPS = 2
 HEAD_SIZE = 16
@@ -141,7 +142,7 @@ def _small_recipe(
     options = {
         name: value
         for name, value in recipe.trainer.items()
-        if name not in (*_OF_TOKENIZER, *_OF_LENGTH)
+        if name not in (*_OF_TOKENIZER, *_OF_LENGTH, *OF_TRACKING)
     }
     for name in _OF_TOKENIZER:
         if name in recipe.trainer:

@@ -33,6 +33,7 @@ from trainers.trl_options import (
     collect_curves,
     make_config,
     may_rest,
+    place_logs,
     quiet_libraries,
     quiet_trainer,
 )
@@ -102,7 +103,9 @@ def train_adapter(
     key = checkpoint_key(recipe, origin.fingerprint, data_hash)
     steps = out.with_name(f".{out.name}.{key[:12]}.steps")
     with checkpoint_folder(out) as folder:
-        run = _run_in_memory(recipe, method, steps, progress)
+        # Beside the checkpoint, since the steps are removed at the end.
+        logs = out.with_name(f"{out.name}.logs")
+        run = _run_in_memory(recipe, method, steps, logs, progress)
         log, trainer = run.trainer.state.log_history, run.trainer
         method.check_log(log, trainer.args)
         check_gradients(
@@ -148,7 +151,9 @@ class _Run(NamedTuple):
     facts: dict[str, str]
 
 
-def _run_in_memory(recipe: AdapterRecipe, method: Method, steps: Path, progress: Report) -> _Run:
+def _run_in_memory(
+    recipe: AdapterRecipe, method: Method, steps: Path, logs: Path, progress: Report
+) -> _Run:
     """Train; where memory ends, again with half the batch and twice the accumulation."""
     import torch
 
@@ -158,7 +163,7 @@ def _run_in_memory(recipe: AdapterRecipe, method: Method, steps: Path, progress:
             method.config_type(), options, recipe=recipe.recipe, seed=recipe.seed, folder=steps
         )
         try:
-            run = _run(recipe, method, config, progress)
+            run = _run(recipe, method, config, logs, progress)
         except torch.OutOfMemoryError:
             if config.per_device_train_batch_size == 1:
                 raise HarnessError(
@@ -184,7 +189,7 @@ def halved_batch(config: Any) -> dict[str, int]:
     }
 
 
-def _run(recipe: AdapterRecipe, method: Method, config: Any, progress: Report) -> _Run:
+def _run(recipe: AdapterRecipe, method: Method, config: Any, logs: Path, progress: Report) -> _Run:
     try:
         trainer = method.make_trainer(config)
     except (ValueError, NotImplementedError) as error:  # how TRL refuses what does not fit together
@@ -192,6 +197,7 @@ def _run(recipe: AdapterRecipe, method: Method, config: Any, progress: Report) -
     facts = method.check_data(trainer) | trainable_share(trainer.model)
     quiet_trainer(trainer, recipe.method, progress)
     upcast_adapter(trainer.model)
+    place_logs(trainer, logs)
     _keep_steps(trainer)
     before = adapter_hash(trainer.model)
     trainer.train(resume_from_checkpoint=_last_step(Path(config.output_dir)))

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from harness.errors import HarnessError, did_you_mean
 from harness.types import Curve
 
 Log = list[dict[str, float]]
+
+# Who may be told of each step, and the packages that can tell them.
+TRACKERS = {
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
+    "trackio": ("trackio",),
+}
+OF_TRACKING = ("report_to", "run_name", "project")  # options that do not change what is learnt
 
 CURVES = (
     "loss",
@@ -60,7 +70,6 @@ def make_config(
         "seed": seed,
         "save_strategy": "no",  # steps are kept by the clock, to resume from
         "save_total_limit": 1,
-        "report_to": "none",
         "disable_tqdm": True,
         "logging_first_step": True,  # the first step is checked
     }
@@ -71,12 +80,47 @@ def make_config(
         if name not in known:
             hint = did_you_mean(name, known - ours.keys())
             raise HarnessError(f"{recipe}: trainer.{name}: unknown to {kind.__name__}. {hint}")
+    told = check_trackers(options.get("report_to"), recipe)
+    ours |= {"report_to": told or "none"}
+    if told:
+        options = {"run_name": recipe} | dict(options)
     # TRL's defaults are for a GPU and are refused without one.
     cpu = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}
     try:
         return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | ours)
     except (TypeError, ValueError) as error:
         raise HarnessError(f"{recipe}: trainer: {error}") from None
+
+
+def check_trackers(report_to: object, recipe: str) -> list[str]:
+    """The trackers that a recipe's `report_to` names, one or a list; none unless it names some.
+
+    Raises:
+        HarnessError: an unknown tracker, or one whose package is not installed.
+    """
+    if report_to is None or report_to == "none":
+        return []
+    names = [str(name) for name in (report_to if isinstance(report_to, list) else [report_to])]
+    for name in names:
+        if name not in TRACKERS:
+            hint = did_you_mean(name, TRACKERS)
+            raise HarnessError(f"{recipe}: trainer.report_to: '{name}' is unknown. {hint}")
+        if not any(find_spec(package) for package in TRACKERS[name]):
+            package = TRACKERS[name][0]
+            raise HarnessError(
+                f"{recipe}: trainer.report_to: {name} needs the package {package}, which is not "
+                f"installed. `pip install {package}`, or remove the line."
+            )
+    return names
+
+
+def place_logs(trainer: Any, folder: Path) -> None:
+    """TensorBoard's files go to `folder`, unless TENSORBOARD_LOGGING_DIR names another."""
+    from transformers.integrations import TensorBoardCallback
+
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+            callback.logging_dir = str(folder)
 
 
 def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], None]) -> None:

@@ -1,0 +1,422 @@
+"""A dialogue with a checkpoint, in a terminal or through a pipe.
+
+    harness chat tiny_assistant
+    harness chat runs/sft --system prompts/medical_assistant.md < questions.txt
+
+In a terminal, answers come word by word, and Ctrl-C stops one. Through a pipe every line is a
+question; answers go to standard output with an empty line after each, and all else to standard
+error.
+"""
+
+import re
+import signal
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from harness.endpoint import Ask, Endpoint
+from harness.models import Answer, LocalModel, Prompt, encode_chat
+from harness.named_model import NamedModel
+from harness.redaction import redact
+from harness.samples import read_prompt
+from harness.suite import EndpointSpec, Generation
+from harness.types import Message
+from trainers.checkpoint import MANIFEST, load_manifest
+
+if TYPE_CHECKING:
+    pass
+
+Say = Callable[[str], None]
+
+# Where the context is small, an answer gets a part of it that leaves room for the dialogue.
+ROOM_SHARE = 4
+
+COMMANDS = "/reset starts over, /quit or Ctrl-D leaves, Ctrl-C stops an answer."
+
+
+# --- the dialogue ----------------------------------------------------------------------------
+
+
+class Dialogue:
+    """The turns so far, after an optional system prompt."""
+
+    def __init__(self, system: str | None = None) -> None:
+        self._system = [Message(role="system", content=system)] if system else []
+        self._turns: list[Message] = []
+
+    @property
+    def chat(self) -> Prompt:
+        """Everything that the model sees."""
+        return (*self._system, *self._turns)
+
+    def ask(self, question: str) -> None:
+        """Add a question."""
+        self._turns.append(Message(role="user", content=question))
+
+    def answer(self, text: str) -> None:
+        """Add the answer to the last question."""
+        self._turns.append(Message(role="assistant", content=text))
+
+    def take_back(self) -> None:
+        """Remove the last question, which was not answered."""
+        self._turns.pop()
+
+    def shorten(self, fits: Callable[[Prompt], bool]) -> int:
+        """Forget the oldest questions with their answers until the chat fits; how many were.
+
+        The last question always stays.
+        """
+        forgotten = 0
+        while len(self._turns) > 1 and not fits(self.chat):
+            del self._turns[:2]
+            forgotten += 1
+        return forgotten
+
+    def reset(self) -> None:
+        """Start over."""
+        self._turns.clear()
+
+
+# --- who answers -----------------------------------------------------------------------------
+
+
+class Speaker(Protocol):
+    """A model that is talked to; `facts` say what it is."""
+
+    name: str
+    facts: tuple[str, ...]
+
+    def fits(self, chat: Prompt) -> bool:
+        """Whether the chat leaves room for an answer."""
+
+    def speak(self, chat: Prompt, say: Say) -> Answer:
+        """The answer to the chat; its text is said as it comes."""
+
+
+class LocalSpeaker:
+    """A checkpoint on this machine."""
+
+    def __init__(self, name: str, model: LocalModel, generation: Generation, facts: Iterable[str]):
+        self.name = name
+        self._model = model
+        self._generation = generation
+        self.facts = (*facts, f"context {model.context:,}", _decoding(generation))
+        self._asked = 0
+
+    def fits(self, chat: Prompt) -> bool:
+        """A full answer fits, or one of a quarter of the context where that is less."""
+        context = self._model.context
+        room = min(self._generation.max_new_tokens, context // ROOM_SHARE)
+        return len(encode_chat(self._model.tokenizer, chat)) + room <= context
+
+    def speak(self, chat: Prompt, say: Say) -> Answer:
+        """As the harness generates; where it samples, each answer of a dialogue by its own seed."""
+        self._asked += 1
+        seed = self._generation.seed + self._asked
+        return self._model.stream(chat, self._generation, seed=seed, say=say)
+
+
+class EndpointSpeaker:
+    """A model over the network, whose answers come whole."""
+
+    def __init__(self, name: str, spec: EndpointSpec, generation: Generation) -> None:
+        heat = None if spec.temperature is None else generation.temperature
+        asked = {
+            "temperature": heat,
+            "max_tokens": generation.max_new_tokens,
+            "structured": "text",
+        }
+        self.name = name
+        self._endpoint = Endpoint(spec.model_copy(update=asked))
+        self._redact = spec.redact
+        where = f"what you write is sent to {spec.host}" + (", redacted" if spec.redact else "")
+        self.facts: tuple[str, ...] = (spec.model, where)
+
+    def fits(self, chat: Prompt) -> bool:
+        """Only the endpoint knows."""
+        return True
+
+    def speak(self, chat: Prompt, say: Say) -> Answer:
+        """The whole answer at once; a refusal is an answer too."""
+        if self._redact:
+            chat = tuple(m.model_copy(update={"content": redact(m.content)}) for m in chat)
+        ((_, reply),) = self._endpoint.ask_all([Ask(chat)])
+        text = reply.refusal if reply.problem == "refusal" else reply.text
+        if text is None or reply.problem not in {None, "refusal", "length", "empty"}:
+            return Answer(None, "failed", reason=f"{reply.problem}: {reply.detail or 'no text'}")
+        say(text)
+        return Answer(text, "length" if reply.problem == "length" else "stop", reply.output_tokens)
+
+
+def load_speaker(model: NamedModel, generation: Generation) -> Speaker:
+    """The model, loaded.
+
+    Raises:
+        HarnessError: it cannot be loaded, has no chat template, or its endpoint has no key.
+    """
+    if model.endpoint is not None:
+        return EndpointSpeaker(model.name, model.endpoint, generation)
+    local = LocalModel.load(model.source, revision=model.revision)
+    return LocalSpeaker(model.name, local, generation, _facts_of(model, local))
+
+
+def _facts_of(model: NamedModel, local: LocalModel) -> Iterator[str]:
+    folder = Path(model.source)
+    if (folder / MANIFEST).is_file():
+        manifest = load_manifest(folder)
+        yield f"{manifest.recipe}, trained by {manifest.method}"
+    yield f"{local.model.num_parameters():,} parameters"
+
+
+def _decoding(generation: Generation) -> str:
+    return f"temperature {generation.temperature:g}" if generation.temperature else "greedy"
+
+
+# --- talking ---------------------------------------------------------------------------------
+
+
+class Screen(Protocol):
+    """Where questions come from and answers go to."""
+
+    def read(self) -> str | None:
+        """The next line; None at the end."""
+
+    def begin(self, name: str) -> None:
+        """An answer begins."""
+
+    def say(self, text: str) -> None:
+        """A piece of it."""
+
+    def end(self) -> None:
+        """It is over."""
+
+    def note(self, text: str) -> None:
+        """Something that the model did not say."""
+
+
+def talk(
+    model: NamedModel,
+    *,
+    system: str | None,
+    temperature: float,
+    max_new_tokens: int,
+    seed: int,
+) -> bool:
+    """Load the model and talk with it to the end; whether every question was answered.
+
+    `system` is the file of a system prompt.
+
+    Raises:
+        HarnessError: the model cannot be loaded, or its chat template refuses the dialogue.
+        KeyboardInterrupt: the user wants to leave.
+    """
+    prompt = read_prompt(system, Path())
+    generation = Generation(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    screen: Terminal | Pipe = Terminal() if interactive else Pipe()
+    with screen.waiting(f"loading {model.name}"):
+        speaker = load_speaker(model, generation)
+    screen.introduce(speaker, model.note)
+    return converse(speaker, Dialogue(prompt), screen, stoppable=interactive)
+
+
+def converse(speaker: Speaker, dialogue: Dialogue, screen: Screen, *, stoppable: bool) -> bool:
+    """Answer line by line until the lines end; whether every question was answered.
+
+    Where it is `stoppable`, the first Ctrl-C during an answer ends that answer only.
+    """
+    complete = True
+    while (line := screen.read()) is not None:
+        match line.strip():
+            case "":
+                continue
+            case "/quit":
+                break
+            case "/reset":
+                dialogue.reset()
+                screen.note("A new dialogue.")
+            case word if re.fullmatch(r"/\w+", word):
+                screen.note(f"{word} is unknown. {COMMANDS}")
+            case question:
+                complete &= _exchange(question, speaker, dialogue, screen, stoppable)
+    return complete
+
+
+def _exchange(
+    question: str, speaker: Speaker, dialogue: Dialogue, screen: Screen, stoppable: bool
+) -> bool:
+    dialogue.ask(question)
+    if forgotten := dialogue.shorten(speaker.fits):
+        turns = "question was" if forgotten == 1 else f"{forgotten} questions were"
+        screen.note(f"The oldest {turns} left out: the dialogue outgrew the model's context.")
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        screen.say(text)
+
+    screen.begin(speaker.name)
+    try:
+        with _answer_can_be_stopped(stoppable):
+            answer = speaker.speak(dialogue.chat, say)
+    except _AnswerStopped:
+        answer = Answer("".join(said), "stop")
+        screen.say(" …")
+    screen.end()
+    if not answer.text:
+        screen.note(f"No answer: {answer.reason or 'the model ended its turn at once'}.")
+        dialogue.take_back()
+        return answer.text is not None
+    if answer.finish == "length":
+        screen.note(f"Cut off after {answer.n_tokens} tokens.")
+    dialogue.answer(answer.text)
+    return True
+
+
+class _AnswerStopped(KeyboardInterrupt):
+    """Ctrl-C during an answer; no library catches it by mistake."""
+
+
+@contextmanager
+def _answer_can_be_stopped(stoppable: bool) -> Iterator[None]:
+    """The first Ctrl-C stops the answer; a second one does what it always does."""
+    if not stoppable:
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        raise _AnswerStopped
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# --- terminal and pipe -----------------------------------------------------------------------
+
+
+class Pipe:
+    """Questions from standard input, a line each; answers to standard output, the rest to error."""
+
+    def read(self) -> str | None:
+        """The next line; None at the end."""
+        return sys.stdin.readline() or None
+
+    def begin(self, name: str) -> None:
+        """Nothing: answers stand alone."""
+
+    def say(self, text: str) -> None:
+        """The text as it is, but for what would steer a terminal."""
+        print(plain(text), end="", flush=True)  # noqa: T201
+
+    def end(self) -> None:
+        """An empty line between answers."""
+        print("\n", flush=True)  # noqa: T201
+
+    def note(self, text: str) -> None:
+        """A line on standard error."""
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Nothing to see."""
+        yield
+
+    def introduce(self, speaker: Speaker, note: str) -> None:
+        """Who answers, and what must be known of it."""
+        self.note(f"{speaker.name}: {', '.join(speaker.facts)}")
+        if note:
+            self.note(note)
+
+
+class Terminal:
+    """A person who reads and writes."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console: Console = Console(highlight=False)
+        self._prompt = "you > "
+        self._column = 0
+        with suppress(ImportError):  # line editing and history, where the system has them
+            import readline  # noqa: F401
+
+            if self._console.color_system:  # \1 and \2 tell it what takes no room
+                self._prompt = "\1\33[1;36m\2you >\1\33[0m\2 "
+
+    def read(self) -> str | None:
+        """What the person writes; None for Ctrl-D."""
+        self._console.print()
+        try:
+            return input(self._prompt)
+        except EOFError:
+            self._console.print()
+            return None
+
+    def begin(self, name: str) -> None:
+        """A line with the model's name."""
+        self._console.print(f"\n[bold green]{name}[/]")
+        self._column = 0
+
+    def say(self, text: str) -> None:
+        """The text, broken between words."""
+        out, self._column = wrap(plain(text), self._column, self._console.width)
+        print(out, end="", flush=True)  # noqa: T201
+
+    def end(self) -> None:
+        """The end of the line."""
+        if self._column:
+            self._console.print()
+        self._column = 0
+
+    def note(self, text: str) -> None:
+        """A line in grey."""
+        self._console.print(text, style="dim", markup=False)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """A sign that something is being done."""
+        with self._console.status(what):
+            yield
+
+    def introduce(self, speaker: Speaker, note: str) -> None:
+        """Who answers, what must be known of it, and the commands."""
+        from rich.text import Text
+
+        facts = " · ".join(speaker.facts)
+        self._console.print(Text.assemble((speaker.name, "bold green"), f"  {facts}"))
+        if note:
+            self._console.print(Text.assemble(("! ", "yellow"), note))
+        self.note(COMMANDS)
+
+
+def plain(text: str) -> str:
+    """The text without the control characters by which it could steer a terminal."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+def wrap(text: str, column: int, width: int) -> tuple[str, int]:
+    """The text with line breaks between words, begun at `column`, and the column it ends at."""
+    from rich.cells import cell_len
+
+    out: list[str] = []
+    for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+        if part == "\n":
+            out.append(part)
+            column = 0
+            continue
+        if column + cell_len(part) > width and column:
+            out.append("\n")
+            column = 0
+            if part.isspace():
+                continue
+        out.append(part)
+        column += cell_len(part)
+    return "".join(out), column

@@ -1,0 +1,77 @@
+"""A checkpoint for others: its model, its card, and what a run found of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.hub import push_folder, require_repository
+from harness.registry import Ancestor
+from harness.types import RunResult
+from reports.model_card import name_in_run, render_model_card
+from reports.results_json import load_result
+from trainers.checkpoint import CheckpointManifest, Origin, card, load_manifest
+from trainers.export import copy_checkpoint, make_portable, without_paths
+from trainers.lineage import trace_manifests
+
+
+class Exported(NamedTuple):
+    """Where the model lies now, its fingerprint, and the page it was pushed to."""
+
+    folder: Path
+    fingerprint: str
+    url: str | None = None
+
+
+def export_checkpoint(
+    checkpoint: Path, out: Path, *, run: Path | None, push: str | None, note: str = ""
+) -> Exported:
+    """The checkpoint's model in `out` with a model card, pushed to the hub if a repository is named.
+
+    `run` is the folder of a run that evaluated it, `note` what must be said of it whatever came out.
+
+    Raises:
+        HarnessError: a damaged checkpoint, a run that did not evaluate it, or no token.
+        InfrastructureError: the hub cannot be reached, or refused what was sent.
+    """
+    result = load_result(run) if run is not None else None
+    if result is not None:  # before gigabytes are copied
+        name_in_run(load_manifest(checkpoint).fingerprint, result)
+    if push is not None:
+        require_repository(push)
+    lineage = [make_portable(manifest) for manifest in trace_manifests(checkpoint)]
+    manifest = copy_checkpoint(checkpoint, out)
+    text = _model_card(out.resolve().name, lineage, result, note)
+    (out / "README.md").write_text(text, encoding="utf-8")
+    url = push_folder(out, push) if push is not None else None
+    return Exported(out, manifest.fingerprint, url)
+
+
+def _model_card(
+    name: str, lineage: Sequence[CheckpointManifest], result: RunResult | None, note: str
+) -> str:
+    manifest, root = lineage[0], lineage[-1].parent
+    text = render_model_card(
+        card(manifest, name),
+        [_ancestor(each) for each in lineage],
+        root=_describe(root) if root else "nothing but text",
+        base_model=root.source if root and root.revision else None,
+        versions=manifest.versions,
+        result=result,
+        note=note,
+    )
+    return without_paths(text)
+
+
+def _ancestor(manifest: CheckpointManifest) -> Ancestor:
+    return Ancestor(
+        recipe=manifest.recipe,
+        method=manifest.method,
+        fingerprint=manifest.fingerprint,
+        data_hash=manifest.data_hash,
+        source="",
+    )
+
+
+def _describe(root: Origin) -> str:
+    at = f" at revision {root.revision}" if root.revision else ""
+    return f"{root.source}{at}, fingerprint {root.fingerprint[:12]}"

@@ -1,0 +1,71 @@
+"""A checkpoint as others get it: the merged model alone, and nothing that tells of this machine.
+
+    model.safetensors  config.json  tokenizer.json ...   as they were evaluated, byte for byte
+    checkpoint.json  COMPLETE                            what made it, with names instead of paths
+
+What describes the model may be added and edited; the manifest covers what decides its answers.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.models import fingerprint_model, model_files
+from trainers.checkpoint import (
+    MANIFEST,
+    CheckpointManifest,
+    Origin,
+    checkpoint_folder,
+    load_manifest,
+    verify_checkpoint,
+    write_manifest,
+)
+
+# A path from the root on; not the end of a URL, of a fraction or of "and/or".
+_PATH = re.compile(r"(?<![\w.:/~-])(?:~|[A-Za-z]:)?/(?:[^\s/:'\",;()]+/)*([^\s/:'\",;()]+)/?")
+
+
+def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
+    """The checkpoint's model in `out`, whole and with the fingerprint it was evaluated under.
+
+    Raises:
+        HarnessError: a damaged checkpoint, `out` holds something else, or a file of the model
+            names a folder of this machine.
+    """
+    manifest = verify_checkpoint(checkpoint)
+    if out.resolve() == checkpoint.resolve():
+        raise HarnessError(f"{out}: is the checkpoint itself; name another folder.")
+    with checkpoint_folder(out) as folder:
+        names = [path.name for path in model_files(checkpoint)]
+        for name in names:
+            shutil.copyfile(checkpoint / name, folder / name)
+        if fingerprint_model(folder) != manifest.fingerprint:
+            raise HarnessError(f"{checkpoint}: changed while it was copied.")
+        portable = make_portable(manifest)
+        files = {name: sha256 for name, sha256 in manifest.files.items() if name in names}
+        write_manifest(folder, portable.model_copy(update={"files": files}))
+    return portable
+
+
+def make_portable(manifest: CheckpointManifest) -> CheckpointManifest:
+    """The manifest with names instead of paths, and without the adapter, which stays behind."""
+    parent = manifest.parent and _portable_origin(manifest.parent)
+    facts = {key: without_paths(value) for key, value in manifest.facts.items()}
+    return manifest.model_copy(update={"parent": parent, "facts": facts, "adapter_base": None})
+
+
+def without_paths(text: str) -> str:
+    """The text with the last part of each absolute path in its place."""
+    return _PATH.sub(r"\1", text)
+
+
+def _portable_origin(origin: Origin) -> Origin:
+    """A hub model keeps its name; a folder is called what was trained in it, or by its own name."""
+    if origin.revision is not None:
+        return origin
+    folder = Path(origin.source)
+    known = (folder / MANIFEST).is_file()
+    return origin.model_copy(
+        update={"source": load_manifest(folder).recipe if known else folder.name}
+    )

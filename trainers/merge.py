@@ -1,0 +1,210 @@
+"""A LoRA adapter that was trained anywhere, made one with its base: a sealed checkpoint.
+
+The base is loaded as it lies there, in full precision. Merging into 4 bits would give another model
+than the one that was trained.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.hub import require_model
+from harness.models import encode_chat, fingerprint_model, make_prompt, quiet_torch
+from harness.provenance import content_hash, file_hash
+from trainers.adapter import Head, merge_saved
+from trainers.checkpoint import (
+    MANIFEST,
+    CheckpointManifest,
+    Origin,
+    Training,
+    checkpoint_folder,
+    load_manifest,
+    seal,
+    versions,
+)
+from trainers.trl_options import quiet_libraries
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
+
+# What adapter and merged model are compared on, where no training rows are at hand.
+PROBES = (
+    "My son coughs every night. Could this be asthma?",
+    "Which side effects of ibuprofen should I know about, and when should I see a doctor?",
+    "Summarise in one sentence: the patient has had a headache and a stiff neck for two days.",
+    "List three things that help against lower back pain.",
+)
+
+
+def merge_adapter(
+    adapter: Path,
+    base: str,
+    out: Path,
+    *,
+    revision: str | None = None,
+    allow_other_base: bool = False,
+) -> CheckpointManifest:
+    """A checkpoint in `out`: the adapter merged into `base`, a folder or a hub model at a `revision`.
+
+    An adapter in a checkpoint of the harness hands on what is known of its training.
+
+    Raises:
+        HarnessError: no LoRA adapter in safetensors, a quantised base, one that the adapter was not
+            trained on unless that is allowed, or a merged model that differs from its adapter.
+    """
+    config = _read_config(adapter)
+    head = _check_config(adapter, config)
+    quiet_torch()
+    quiet_libraries()
+    _refuse_quantised(base, revision)
+    fingerprint = fingerprint_model(base, revision=revision)
+    known = _training_of(adapter, fingerprint)
+    if known is None and not allow_other_base:
+        _check_base(adapter, config, base, fingerprint)
+    tokenizer = _tokenizer(adapter, base, revision)
+    with checkpoint_folder(out) as folder:
+        (folder / "adapter").mkdir()
+        for name in (CONFIG, WEIGHTS):
+            shutil.copyfile(adapter / name, folder / "adapter" / name)
+        try:
+            measured = merge_saved(
+                folder,
+                tokenizer,
+                base=base,
+                revision=revision,
+                probes=[_encode(tokenizer, text) for text in PROBES],
+                head=head,
+            )
+        except (RuntimeError, ValueError) as error:  # how PEFT refuses what does not fit together
+            first_line = str(error).strip().partition("\n")[0]
+            raise HarnessError(f"{adapter}: does not fit on {base}: {first_line}") from None
+        origin = Origin(source=_absolute(base), revision=revision, fingerprint=fingerprint)
+        training = known or _unknown_training(adapter, config, origin, out)
+        training = training.model_copy(
+            update={"adapter_base": origin, "metrics": training.metrics | measured}
+        )
+        return seal(folder, training)
+
+
+# --- the adapter -----------------------------------------------------------------------------
+
+
+def _read_config(adapter: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((adapter / CONFIG).read_bytes())
+    except FileNotFoundError:
+        raise HarnessError(f"{adapter}: is no adapter ({CONFIG} is missing).") from None
+    except ValueError as error:
+        raise HarnessError(f"{adapter / CONFIG}: is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise HarnessError(f"{adapter / CONFIG}: is no object of options.")
+    return config
+
+
+def _check_config(adapter: Path, config: dict[str, Any]) -> Head:
+    if config.get("peft_type") != "LORA":
+        raise HarnessError(
+            f"{adapter}: is an adapter of type {config.get('peft_type')}; only LORA can be merged here."
+        )
+    if not (adapter / WEIGHTS).is_file():
+        raise HarnessError(
+            f"{adapter}: has no {WEIGHTS}. Weights in pickle files may run code and are not loaded."
+        )
+    task = config.get("task_type") or "CAUSAL_LM"
+    if task not in HEADS:
+        raise HarnessError(f"{adapter}: is for {task}; known: {', '.join(HEADS)}.")
+    return HEADS[task]
+
+
+def _training_of(adapter: Path, base: str) -> Training | None:
+    """What is known where the adapter lies in a checkpoint of ours and the base is its own."""
+    if not (adapter.parent / MANIFEST).is_file():
+        return None
+    manifest = load_manifest(adapter.parent)
+    inside = manifest.files.get(f"{adapter.name}/{WEIGHTS}") == file_hash(adapter / WEIGHTS)
+    if not inside or manifest.adapter_base is None or manifest.adapter_base.fingerprint != base:
+        return None
+    return Training(**{name: getattr(manifest, name) for name in Training.model_fields})
+
+
+def _unknown_training(adapter: Path, config: dict[str, Any], origin: Origin, out: Path) -> Training:
+    sha256 = file_hash(adapter / WEIGHTS)
+    return Training(
+        recipe=out.name,
+        method="merge",
+        seed=0,
+        key=content_hash(sha256, origin.fingerprint, versions()),
+        parent=origin,
+        data_hash=content_hash(),
+        facts={
+            "training": "unknown: the adapter was trained elsewhere",
+            "adapter": f"LoRA, r {config.get('r')}, alpha {config.get('lora_alpha')}",
+            "adapter sha256": sha256,
+        },
+        metrics={},
+        curves=(),
+    )
+
+
+# --- the base --------------------------------------------------------------------------------
+
+
+def _refuse_quantised(base: str, revision: str | None) -> None:
+    from transformers import AutoConfig
+
+    if (Path(base) / CONFIG).is_file():
+        raise HarnessError(f"{base}: is an adapter, not a model; name what it lies on.")
+    if not Path(base).is_dir() and revision is None:
+        raise HarnessError(
+            f"{base}: is no directory here. If it is a hub model, give its --revision, so that it "
+            "cannot change unseen."
+        )
+    require_model(base, revision)
+    try:
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise HarnessError(f"{base}: has no readable config.json: {first_line}") from None
+    if getattr(config, "quantization_config", None) is not None:
+        raise HarnessError(
+            f"{base}: is quantised. Merging would round the adapter away; name the same model in full "
+            "precision."
+        )
+
+
+def _check_base(adapter: Path, config: dict[str, Any], base: str, fingerprint: str) -> None:
+    """The adapter names what it was trained on: a folder or a hub model."""
+    stated = config.get("base_model_name_or_path") or "nothing"
+    if (adapter.parent / MANIFEST).is_file():
+        under = load_manifest(adapter.parent).adapter_base
+        if under is not None and under.fingerprint != fingerprint:
+            stated = f"{under.source} ({under.fingerprint[:12]})"
+    if _absolute(stated) != _absolute(base):
+        raise HarnessError(
+            f"{adapter}: was trained on {stated}, not on {base}. On another model its weights mean "
+            "nothing. If the two are the same, say --allow-other-base."
+        )
+
+
+def _tokenizer(adapter: Path, base: str, revision: str | None) -> Any:
+    """The adapter's own, with the chat template it learnt, or else the base's."""
+    from transformers import AutoTokenizer
+
+    for place in (adapter, adapter.parent):
+        if (place / "tokenizer_config.json").is_file():
+            return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    if tokenizer.chat_template:
+        return encode_chat(tokenizer, make_prompt(None, text))
+    ids: list[int] = tokenizer(text)["input_ids"]
+    return ids
+
+
+def _absolute(base: str) -> str:
+    return str(Path(base).resolve()) if Path(base).is_dir() else base
