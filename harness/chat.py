@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.endpoint import Ask, Endpoint
+from harness.hub import require_model
 from harness.models import Answer, LocalModel, Prompt, encode_chat
 from harness.named_model import NamedModel
 from harness.redaction import redact
@@ -156,9 +157,11 @@ def load_speaker(model: NamedModel, generation: Generation) -> Speaker:
 
     Raises:
         HarnessError: it cannot be loaded, has no chat template, or its endpoint has no key.
+        InfrastructureError: a hub model that is not here and cannot be had.
     """
     if model.endpoint is not None:
         return EndpointSpeaker(model.name, model.endpoint, generation)
+    require_model(model.source, model.revision)
     local = LocalModel.load(model.source, revision=model.revision)
     return LocalSpeaker(model.name, local, generation, _facts_of(model, local))
 

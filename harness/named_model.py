@@ -71,7 +71,7 @@ def _find(name: str, profile: str, store: Path) -> NamedModel:
 
 def _find_folder(name: str, store: Path) -> Path | None:
     """A folder that is named as such, was promoted to the name, or lies in the store under it."""
-    if Path(name).is_dir():
+    if any((Path(name) / file).is_file() for file in ("config.json", "adapter_config.json")):
         return Path(name)
     if name in Registry(store).names():
         checkpoint = Path(Registry(store).find(name).checkpoint)
@@ -98,6 +98,8 @@ def _of_profile(name: str, profile: Profile, root: Path, store: Path) -> NamedMo
 
 
 def _of_recipe(name: str, profile: Profile, store: Path) -> Path:
+    if Path(name).is_dir():
+        raise HarnessError(f"{name}: this folder holds no model (there is no config.json).")
     made = _checkpoints(store)
     recipe = _recipe_name(name)
     if recipe is None:

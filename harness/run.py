@@ -121,7 +121,7 @@ def import_the_rest(judges: Collection[BoardThread[list[Ballot]]]) -> None:
     """Import what follows judging, once judges are under way: a second of the run."""
     if judges:
         next(iter(judges)).join(UNDER_WAY_S)
-        import_module("scipy.stats")
+        import_module("scipy.special")
         load_arrow()
 
 

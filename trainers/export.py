@@ -34,7 +34,8 @@ def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
             names a folder of this machine.
     """
     manifest = verify_checkpoint(checkpoint)
-    if out.resolve() == checkpoint.resolve():
+    out = out.resolve()
+    if out == checkpoint.resolve():
         raise HarnessError(f"{out}: is the checkpoint itself; name another folder.")
     with checkpoint_folder(out) as folder:
         names = [path.name for path in model_files(checkpoint)]

@@ -55,6 +55,7 @@ def merge_adapter(
         HarnessError: no LoRA adapter in safetensors, a quantised base, one that the adapter was not
             trained on unless that is allowed, or a merged model that differs from its adapter.
     """
+    out = out.resolve()
     config = _read_config(adapter)
     head = _check_config(adapter, config)
     quiet_torch()

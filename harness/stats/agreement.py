@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
+from harness.stats.distributions import normal_quantile, t_quantile
 from harness.stats.moments import ROUNDING, mean_moments
 from harness.stats.paired import mean_difference
 from harness.stats.proportions import wilson_interval
@@ -97,9 +98,7 @@ def cohen_kappa(
             `categories` (a missing one included: leave such items out and count them),
             there are fewer than two categories, or confidence is not in (0, 1).
     """
-    from scipy import stats
-
-    z = float(stats.norm.ppf((1 + check_fraction(confidence, name="confidence")) / 2))
+    z = normal_quantile((1 - check_fraction(confidence, name="confidence")) / 2)
     agreement = _agreement_weights(_check_categories(categories), weights)
     first = _positions(a, categories, name="a")
     second = _positions(b, categories, name="b")
@@ -210,8 +209,6 @@ def krippendorff_alpha(
 def _gwet(
     ratings: ArrayLike, categories: Sequence[float], *, weights: Weights, confidence: float
 ) -> Agreement:
-    from scipy import stats
-
     check_fraction(confidence, name="confidence")
     q = _check_categories(categories)
     agreement = _agreement_weights(q, weights)
@@ -236,7 +233,7 @@ def _gwet(
     indirect = 2 * (1 - estimate) * (factor * shares @ (1 - common) - by_chance)
     influence = (direct - indirect) / (1 - by_chance)
     se = _unless_rounding(float(influence.std(ddof=1)) / math.sqrt(n))
-    t = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    t = t_quantile((1 - confidence) / 2, n - 1)
     return Agreement(estimate, se, *_within_one(estimate, t * se), n_items=n_paired)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
+from harness.stats.distributions import t_quantile
 from harness.stats.moments import ROUNDING
 from harness.stats.shapes import Interval, Vector, as_vector, check_fraction, cluster_sizes
 
@@ -289,7 +290,5 @@ def _label_index(outcomes: Vector, clusters: ArrayLike | None) -> NDArray[np.int
 
 
 def _t_interval(estimate: float, se: float, df: int, confidence: float) -> Interval:
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * se
+    half = t_quantile((1 - confidence) / 2, df) * se
     return Interval(estimate - half, estimate + half)

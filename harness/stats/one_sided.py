@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
+from harness.stats.distributions import t_quantile, t_tail
 from harness.stats.moments import mean_moments
 from harness.stats.shapes import as_vector, check_fraction
 
@@ -53,15 +54,13 @@ def mean_above_test(
     Raises:
         ValueError: If `d` is empty or not finite, or `clusters` is not one label an item.
     """
-    from scipy import stats
-
     moments = mean_moments(d, clusters=clusters)
     if moments.degenerate:
         return BoundaryTest(1.0, 1.0, 1.0, float("nan"), moments.df, degenerate=True)
     t = (moments.estimate - boundary) / moments.se
     a = moments.skewness / math.sqrt(moments.n_clusters)
     hall = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
-    p_t, p_hall = (float(stats.t.sf(value, moments.df)) for value in (t, hall))
+    p_t, p_hall = (t_tail(value, moments.df) for value in (t, hall))
     return BoundaryTest(max(p_t, p_hall), p_t, p_hall, t, moments.df, degenerate=False)
 
 
@@ -82,13 +81,11 @@ def one_sided_lower_bound(
     Raises:
         ValueError: As `mean_above_test`, or if alpha is not in (0, 1).
     """
-    from scipy import stats
-
     check_fraction(alpha, name="alpha")
     moments = mean_moments(d, clusters=clusters)
     if moments.degenerate:
         return -math.inf
-    quantile = float(stats.t.isf(alpha, moments.df))
+    quantile = t_quantile(alpha, moments.df)
     a = moments.skewness / math.sqrt(moments.n_clusters)
     return moments.estimate - max(quantile, _t_at_hall(quantile, a)) * moments.se
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.betting import betting_interval
+from harness.stats.distributions import t_quantile
 from harness.stats.moments import MeanMoments, mean_moments
 from harness.stats.shapes import Interval, Vector, as_vector, check_fraction
 
@@ -89,9 +90,7 @@ def mean_difference(
 
 
 def _t_interval(moments: MeanMoments, confidence: float) -> Interval:
-    from scipy import stats
-
-    half = float(stats.t.ppf((1 + confidence) / 2, moments.df)) * moments.se
+    half = t_quantile((1 - confidence) / 2, moments.df) * moments.se
     return Interval(moments.estimate - half, moments.estimate + half)
 
 

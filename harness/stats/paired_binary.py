@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.bisection import bisect_flip
+from harness.stats.distributions import binomial_at_most, normal_quantile, normal_tail
 from harness.stats.proportions import wilson_interval
 from harness.stats.shapes import Interval, as_vector, check_fraction
 
@@ -63,10 +64,8 @@ def mcnemar_exact(b: int, c: int) -> float:
     Raises:
         ValueError: If b or c is negative.
     """
-    from scipy import stats
-
     _check_discordant(b, c)
-    return min(1.0, 2 * float(stats.binom.cdf(min(b, c), b + c, 0.5)))
+    return min(1.0, 2 * binomial_at_most(min(b, c), b + c, 0.5))
 
 
 def mcnemar_midp(b: int, c: int) -> float:
@@ -78,12 +77,11 @@ def mcnemar_midp(b: int, c: int) -> float:
     Raises:
         ValueError: If b or c is negative.
     """
-    from scipy import stats
-
     _check_discordant(b, c)
     if b + c == 0:
         return 1.0
-    observed = float(stats.binom.pmf(min(b, c), b + c, 0.5))
+    fewer, n = min(b, c), b + c
+    observed = binomial_at_most(fewer, n, 0.5) - binomial_at_most(fewer - 1, n, 0.5)
     return mcnemar_exact(b, c) - (observed / 2 if b == c else observed)
 
 
@@ -116,10 +114,8 @@ def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interva
     Raises:
         ValueError: If there are no items, or confidence is not in (0, 1).
     """
-    from scipy import stats
-
     _check_items(counts)
-    z = float(stats.norm.ppf((1 + check_fraction(confidence, name="confidence")) / 2))
+    z = normal_quantile((1 - check_fraction(confidence, name="confidence")) / 2)
     b, c, n = counts.candidate_only, counts.baseline_only, counts.n
     return Interval(_tango_lower(b, c, n, z), -_tango_lower(c, b, n, z))
 
@@ -133,8 +129,6 @@ def tango_test(counts: PairedCounts, boundary: float) -> float:
     Raises:
         ValueError: If there are no items, or boundary is not in (-1, 1).
     """
-    from scipy import stats
-
     _check_items(counts)
     if not -1 < boundary < 1:
         raise ValueError(f"boundary must lie between -1 and 1, but it is {boundary}.")
@@ -142,7 +136,7 @@ def tango_test(counts: PairedCounts, boundary: float) -> float:
     excess, variance = b - c - n * boundary, _tango_variance(b, c, n, boundary)
     if variance <= 0:  # boundary 0 without a discordant pair: nothing speaks either way
         return 1.0
-    return float(stats.norm.sf(excess / math.sqrt(variance)))
+    return normal_tail(excess / math.sqrt(variance))
 
 
 def _tango_lower(b: int, c: int, n: int, z: float) -> float:

@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from harness.stats.bisection import bisect_flip
+from harness.stats.distributions import noncentral_t_tail, normal_quantile, t_quantile
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.shapes import check_fraction
 
@@ -38,18 +40,16 @@ def t_test_power(
     Raises:
         ValueError: If n is not above 1, or alpha is not in (0, 1).
     """
-    from scipy import stats
-
     check_fraction(alpha, name="alpha")
     if n <= 1:
         raise ValueError(f"n must be above 1, but it is {n}.")
     df, shift = n - 1, min(abs(effect_size) * math.sqrt(n), FARTHEST)
     if alternative == "one-sided":
-        return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
-    critical = stats.t.isf(alpha / 2, df)
+        return noncentral_t_tail(t_quantile(alpha, df), df, shift)
+    critical = t_quantile(alpha / 2, df)
     # The far tail is written as a mirrored upper tail, because nct.cdf(-critical, df, shift) can
     # be NaN in scipy 1.17.
-    return float(stats.nct.sf(critical, df, shift) + stats.nct.sf(critical, df, -shift))
+    return noncentral_t_tail(critical, df, shift) + noncentral_t_tail(critical, df, -shift)
 
 
 def minimum_detectable_effect(
@@ -72,17 +72,15 @@ def minimum_detectable_effect(
     Raises:
         ValueError: If sd is not positive, n is not above 1, or not 0 < alpha < power < 1.
     """
-    from scipy import optimize
-
     _check_plan(sd, alpha, power)
 
-    def shortfall(effect_size: float) -> float:
-        return t_test_power(effect_size, n, alpha=alpha, alternative=alternative) - power
+    def is_found(effect_size: float) -> bool:
+        return t_test_power(effect_size, n, alpha=alpha, alternative=alternative) >= power
 
     largest = 1.0
-    while shortfall(largest) < 0:
+    while not is_found(largest):
         largest *= 2
-    return sd * float(optimize.brentq(shortfall, 0, largest))
+    return sd * bisect_flip(is_found, low=0.0, high=largest)
 
 
 def sample_size(
@@ -148,15 +146,13 @@ def sample_size_paired_binary(
     Raises:
         ValueError: If not 0 < |difference| <= discordant <= 1 or not 0 < alpha < power < 1.
     """
-    from scipy import stats
-
     _check_plan(1.0, alpha, power)
     if not 0 < abs(difference) <= discordant <= 1:
         raise ValueError(
             f"0 < |difference| <= discordant <= 1 is needed; {difference=}, {discordant=}."
         )
-    z_alpha = float(stats.norm.isf(alpha if alternative == "one-sided" else alpha / 2))
-    z_beta = float(stats.norm.isf(1 - power))
+    z_alpha = normal_quantile(alpha if alternative == "one-sided" else alpha / 2)
+    z_beta = normal_quantile(1 - power)
     spread = math.sqrt(discordant - difference**2)
     return math.ceil(((z_alpha * math.sqrt(discordant) + z_beta * spread) / difference) ** 2)
 

@@ -3,6 +3,12 @@
 import math
 from typing import NamedTuple
 
+from harness.stats.distributions import (
+    beta_quantile,
+    binomial_at_least,
+    binomial_at_most,
+    normal_quantile,
+)
 from harness.stats.shapes import Interval, check_fraction
 
 
@@ -26,10 +32,8 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or confidence is not in (0, 1).
     """
-    from scipy import stats
-
     _check_counts(k, n)
-    z = float(stats.norm.ppf((1 + check_fraction(confidence, name="confidence")) / 2))
+    z = normal_quantile((1 - check_fraction(confidence, name="confidence")) / 2)
     p, q = k / n, (n - k) / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(p * q / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -42,12 +46,10 @@ def clopper_pearson_interval(k: int, n: int, *, confidence: float = 0.95) -> Int
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or confidence is not in (0, 1).
     """
-    from scipy import stats
-
     _check_counts(k, n)
     tail = (1 - check_fraction(confidence, name="confidence")) / 2
-    low = 0.0 if k == 0 else float(stats.beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(stats.beta.isf(tail, k + 1, n - k))
+    low = 0.0 if k == 0 else beta_quantile(1 - tail, k, n - k + 1)
+    high = 1.0 if k == n else beta_quantile(tail, k + 1, n - k)
     return Interval(low, high)
 
 
@@ -57,13 +59,9 @@ def exact_threshold_test(k: int, n: int, *, p0: float) -> ThresholdTest:
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or p0 is not in (0, 1).
     """
-    from scipy import stats
-
     _check_counts(k, n)
     check_fraction(p0, name="p0")
-    return ThresholdTest(
-        p_above=float(stats.binom.sf(k - 1, n, p0)), p_below=float(stats.binom.cdf(k, n, p0))
-    )
+    return ThresholdTest(p_above=binomial_at_least(k, n, p0), p_below=binomial_at_most(k, n, p0))
 
 
 def minimum_n_for_threshold(p0: float, alpha: float = 0.05) -> int:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from harness.stats.distributions import normal_quantile, normal_tail
 from harness.stats.shapes import Alternative, Vector, as_vector, check_fraction
 from harness.stats.signflip import exact_signflip_p, subset_sum_chances
 
@@ -130,18 +131,16 @@ def _midranks(values: Vector) -> Vector:
 
 
 def _normal_p(signed: Vector, alternative: Alternative) -> float:
-    from scipy import stats
-
     if not signed.any():
         return 1.0
     z = float(signed.sum() / np.sqrt((signed**2).sum()))
     match alternative:
         case "greater":
-            return float(stats.norm.sf(z))
+            return normal_tail(z)
         case "less":
-            return float(stats.norm.cdf(z))
+            return normal_tail(-z)
         case "two-sided":
-            return 2 * float(stats.norm.sf(abs(z)))
+            return 2 * normal_tail(abs(z))
 
 
 def _signed_rank_quantile(n: int, tail: float) -> int:
@@ -149,7 +148,5 @@ def _signed_rank_quantile(n: int, tail: float) -> int:
     if n <= LARGEST_EXACT_N:
         cumulative = subset_sum_chances(np.arange(1, n + 1)).cumsum()
         return int(np.searchsorted(cumulative, tail))
-    from scipy import stats
-
     spread = np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
-    return int(np.ceil(n * (n + 1) / 4 + float(stats.norm.ppf(tail)) * spread))
+    return int(np.ceil(n * (n + 1) / 4 - normal_quantile(tail) * spread))

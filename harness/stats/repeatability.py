@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from harness.stats.agreement import percent_agreement
 from harness.stats.bootstrap import Matrix
+from harness.stats.distributions import f_quantile
 from harness.stats.moments import ROUNDING
 from harness.stats.shapes import check_fraction
 
@@ -86,8 +87,6 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
         ValueError: If `values` is not a matrix of at least two repeats, has fewer than two items
             with a score, or holds an infinity, or confidence is not in (0, 1).
     """
-    from scipy import stats
-
     tail = (1 - check_fraction(confidence, name="confidence")) / 2
     matrix = _as_repeats(values)
     scored = matrix[~np.isnan(matrix).all(axis=1)]
@@ -104,8 +103,8 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
     if table.within == 0:
         return Icc(estimate, math.nan, math.nan, n_items)
     ratio = table.between / table.within
-    lower = ratio / float(stats.f.isf(tail, table.df_between, table.df_within))
-    upper = ratio * float(stats.f.isf(tail, table.df_within, table.df_between))
+    lower = ratio / f_quantile(tail, table.df_between, table.df_within)
+    upper = ratio * f_quantile(tail, table.df_within, table.df_between)
     low, high = ((f - 1) / (f + k - 1) for f in (lower, upper))
     return Icc(estimate, low, high, n_items)
 

@@ -131,7 +131,7 @@ def test_a_checkpoint_of_the_profile_brings_its_note(world: Path) -> None:
     [
         ("bse", "Did you mean 'base'?"),
         ("dpo", "`harness train tiny/dpo.yaml` makes one"),
-        (".", "holds no weights"),
+        (".", "holds no model"),
     ],
 )
 def test_a_model_that_is_not_there_exits_2_with_a_remedy(
@@ -145,7 +145,7 @@ def test_a_model_that_is_not_there_exits_2_with_a_remedy(
 
 def test_a_model_behind_an_endpoint_is_talked_with_and_told_where_it_is(tmp_path: Path) -> None:
     with LoopbackServer(lambda body: f"{len(body['messages'])} messages") as server:
-        write(tmp_path / "there.yaml", ENDPOINT.format(url=server.url))
+        write(tmp_path / "there.yaml", ENDPOINT.format(url=server.base_url))
         done = chat(tmp_path, "far", "--profile", "there.yaml", lines="Why?\nAnd how?\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "1 messages\n\n3 messages\n\n"
