@@ -65,7 +65,7 @@ def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[
             if own:
                 yield Caveat(
                     code="teacher_grades",
-                    text=f"'{teacher.name}' chose the training pairs of '{name}' and also judges "
+                    text=f"'{teacher.name}' chose or rewarded what '{name}' learnt, and also judges "
                     f"{', '.join(own)} here. A gain there may be what the judge likes, "
                     "not what is better.",
                 )
@@ -74,8 +74,8 @@ def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[
                     yield Caveat(
                         code="teacher_family_grades",
                         text=f"'{card.name}' judges {', '.join(metrics)} and is of the same family "
-                        f"({family}) as '{teacher.name}', which chose the training pairs of "
-                        f"'{name}'.",
+                        f"({family}) as '{teacher.name}', which chose or rewarded what "
+                        f"'{name}' learnt.",
                     )
 
 

@@ -20,7 +20,7 @@ from harness.endpoint import Budget
 from harness.errors import HarnessError, did_you_mean
 from harness.judging import judges_of
 from harness.plan import Request, make_plan
-from harness.prepare import Made, Workshop, answering_recipe, make_checkpoint
+from harness.prepare import answering_recipe, make_checkpoint
 from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.registry import Ancestor, Look, Promotion, Registry, alpha_of_look, now
@@ -29,6 +29,7 @@ from harness.store import Store
 from harness.strict_yaml import load_spec
 from harness.suite import Gate, ModelSpec, Name, Spec, load_profile, load_suite
 from harness.types import Record, RunResult, Verdict
+from harness.workshop import Made, Workshop
 from trainers.checkpoint import MANIFEST, load_manifest, versions
 from trainers.recipe import load_recipe
 

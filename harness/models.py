@@ -7,6 +7,7 @@ Gumbel noise is a sample of their softmax, and each row draws its noise from its
 reason.
 """
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -198,6 +199,16 @@ class LocalModel:
 # --- loading ---------------------------------------------------------------------------------
 
 
+def _refuse_classifier(directory: Path) -> None:
+    """A reward model is a classifier; transformers would give it a random head and let it talk."""
+    config = directory / "config.json"
+    if not config.is_file():
+        return
+    kinds = json.loads(config.read_bytes()).get("architectures") or []
+    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        raise HarnessError(f"{directory}: is a reward model, which scores answers and gives none.")
+
+
 def load_weights(
     source: str | Path, *, revision: str | None = None, **options: Any
 ) -> tuple[Any, Any]:
@@ -213,6 +224,7 @@ def load_weights(
 
     if Path(source).is_dir():
         _refuse_pickle(Path(source))
+        _refuse_classifier(Path(source))
     elif revision is None:
         raise HarnessError(
             f"{source}: is no directory here. If it is a hub model, give its 'revision', "

@@ -17,13 +17,14 @@ from harness.generate import generate_responses
 from harness.judging import judge_responses, judges_of, seat_panels
 from harness.jury import Ballot, Panel, combine_ballots
 from harness.plan import Request, make_plan
-from harness.prepare import Prepared, Workshop, prepare_models
+from harness.prepare import Prepared, prepare_models
 from harness.progress import Progress
 from harness.results import Measured, Stopwatch, conclude, flag_answers
 from harness.score import score_judgements
 from harness.scores_file import load_arrow, write_scores
 from harness.store import Store, make_writable
 from harness.types import RunResult, Task
+from harness.workshop import Workshop
 from judges.protocol import Judge
 from reports.write import write_reports
 

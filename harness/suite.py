@@ -52,7 +52,7 @@ class Source(Spec):
     url: str | None = None
     sha256: Sha256 | None = None
     hub: str | None = None
-    subset: str | None = None
+    subset: str | None = Field(default=None, exclude_if=lambda name: name is None)
     revision: str | None = None
     split: str = "train"
     local: str | None = None

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, InfrastructureError
-from harness.models import Answer, LocalModel, Prompt, fingerprint_model, make_prompt
+from harness.models import (
+    Answer,
+    LocalModel,
+    Prompt,
+    fingerprint_model,
+    load_weights,
+    make_prompt,
+)
 from harness.suite import Generation
 from tests.trainers.tiny import make_tiny_model
 
@@ -166,3 +173,9 @@ def _prompt_of(model: LocalModel, n_tokens: int) -> Prompt:
 
 def _after_stop(model: LocalModel, ids: list[int]) -> int:
     return len(ids) - 1 - ids.index(model.tokenizer.eos_token_id)
+
+
+def test_a_reward_model_is_not_let_talk(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
+    with pytest.raises(HarnessError, match="is a reward model"):
+        load_weights(tmp_path)

@@ -1,4 +1,5 @@
-"""Recipes that learn from judges' grades and from rounds of themselves, made from YAML."""
+"""Recipes that learn from harness.workshop import Workshop
+from judges' grades and from rounds of themselves, made from YAML."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,6 @@ from harness.errors import HarnessError
 from harness.grading import grade_answers
 from harness.models import make_prompt
 from harness.prepare import (
-    Workshop,
     build_pairs,
     load_best_of_recipe,
     make_best_of,
@@ -29,6 +29,7 @@ from harness.types import (
     Response,
     Sample,
 )
+from harness.workshop import Workshop
 from tests.harness.files import write, write_rows
 from tests.trainers.tiny import make_tiny_model
 from trainers.best_of import GradedAnswer, GradedDraws, choose_best, load_best_of, write_best_of
