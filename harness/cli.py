@@ -459,11 +459,19 @@ def chat(
     model: ModelArgument,
     profile: ProfileName = "tiny",
     system: Annotated[
-        str | None, typer.Option(help="A file with a system prompt.", metavar="PROMPT.md")
+        str | None,
+        typer.Option(
+            envvar="HARNESS_SYSTEM", help="A file with a system prompt.", metavar="PROMPT.md"
+        ),
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 answers as suites ask.")] = 0.0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Where an answer is cut off.")] = 512,
-    seed: Annotated[int, typer.Option(help="Decides what is sampled.")] = 1,
+    temperature: Annotated[
+        float, typer.Option(envvar="HARNESS_TEMPERATURE", min=0.0, help="0 answers as suites ask.")
+    ] = 0.0,
+    max_new_tokens: Annotated[
+        int,
+        typer.Option(envvar="HARNESS_MAX_NEW_TOKENS", min=1, help="Where an answer is cut off."),
+    ] = 512,
+    seed: Annotated[int, typer.Option(envvar="HARNESS_SEED", help="Decides what is sampled.")] = 1,
     store: StoreFolder = STORE,
 ) -> None:
     """Talk with a model in the terminal, or through a pipe with a question a line."""
@@ -491,13 +499,25 @@ def merge(
     adapter: Annotated[Path, typer.Argument(help="A folder with a LoRA adapter.")],
     into: Annotated[
         str,
-        typer.Option(help="Its base in full precision: a folder or a hub model.", metavar="BASE"),
+        typer.Option(
+            envvar="HARNESS_INTO",
+            help="Its base in full precision: a folder or a hub model.",
+            metavar="BASE",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="A folder for the checkpoint.")],
-    revision: Annotated[str | None, typer.Option(help="The hub model's revision.")] = None,
+    out: Annotated[
+        Path, typer.Option(envvar="HARNESS_CHECKPOINT", help="A folder for the checkpoint.")
+    ],
+    revision: Annotated[
+        str | None, typer.Option(envvar="HARNESS_REVISION", help="The hub model's revision.")
+    ] = None,
     allow_other_base: Annotated[
         bool,
-        typer.Option("--allow-other-base", help="Also into a base that the adapter does not name."),
+        typer.Option(
+            "--allow-other-base",
+            envvar="HARNESS_ALLOW_OTHER_BASE",
+            help="Also into a base that the adapter does not name.",
+        ),
     ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
@@ -513,13 +533,22 @@ def merge(
 @app.command()
 def export(
     checkpoint: ModelArgument,
-    out: Annotated[Path, typer.Option(help="A folder for the model and its card.")],
+    out: Annotated[
+        Path, typer.Option(envvar="HARNESS_EXPORT", help="A folder for the model and its card.")
+    ],
     run: Annotated[
-        Path | None, typer.Option(help="The folder of a run that evaluated it.", metavar="RUN")
+        Path | None,
+        typer.Option(
+            envvar="HARNESS_RUN", help="The folder of a run that evaluated it.", metavar="RUN"
+        ),
     ] = None,
     push: Annotated[
         str | None,
-        typer.Option(help="Also to this repository of the hub; needs HF_TOKEN.", metavar="REPO"),
+        typer.Option(
+            envvar="HARNESS_PUSH",
+            help="Also to this repository of the hub; needs HF_TOKEN.",
+            metavar="REPO",
+        ),
     ] = None,
     profile: ProfileName = "tiny",
     store: StoreFolder = STORE,

@@ -223,8 +223,8 @@ def load_weights(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if Path(source).is_dir():
-        _refuse_pickle(Path(source))
         _refuse_classifier(Path(source))
+        _refuse_pickle(Path(source))
     elif revision is None:
         raise HarnessError(
             f"{source}: is no directory here. If it is a hub model, give its 'revision', "
