@@ -465,7 +465,7 @@ def chat(
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option(envvar="HARNESS_TEMPERATURE", min=0.0, help="0 answers as suites ask.")
+        float, typer.Option(envvar="HARNESS_TEMPERATURE", min=0.0, help="0 is greedy decoding.")
     ] = 0.0,
     max_new_tokens: Annotated[
         int,

@@ -13,7 +13,7 @@ from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from reports.foreign import visible, visible_record
 from reports.markdown import escape, fence
 from reports.view import make_view
-from reports.wording import columns_by_name, count, listing, number, span
+from reports.wording import columns_by_name, count, listing, number, quoted, span
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -170,7 +170,8 @@ def _evaluation(card: CheckpointCard, result: RunResult) -> Iterator[str]:
         f"the others: {escape(listing([m.name for m in plan.models if m.name != name]))}."
     )
     yield "\n".join(f"- {line}" for line in (*_judges(plan), *_asked(plan)))
-    yield from (f"System prompt:\n\n{fence(system)}" for system in _systems(plan))
+    for system, tasks in _systems(plan).items():
+        yield f"The system prompt for {escape(quoted(tasks))}:\n\n{fence(system)}"
     if view.claims:
         yield _grid(
             ("Verdict", "Claim", "Why", "Numbers"),
@@ -202,8 +203,13 @@ def _asked(plan: Plan) -> Iterator[str]:
         )
 
 
-def _systems(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(task.system for task in plan.tasks if task.system))
+def _systems(plan: Plan) -> dict[str, list[str]]:
+    """The tasks by system prompt."""
+    found: dict[str, list[str]] = {}
+    for task in plan.tasks:
+        if task.system:
+            found.setdefault(task.system, []).append(task.name)
+    return found
 
 
 def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
