@@ -40,7 +40,7 @@ def test_a_run_ends_in_a_verdict_and_all_reports(world: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "PASS" in done.stdout
     assert {path.name for path in report_folder(world).iterdir()} == {
-        "report.html", "report.md", "results.json", "junit.xml", "plan.json",
+        "report.html", "report.md", "results.json", "junit.xml", "plan.json", "scores.parquet",
     }  # fmt: skip
 
 
