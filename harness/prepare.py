@@ -51,9 +51,7 @@ from trainers.contamination import (
 )
 from trainers.examples import data_hash, load_examples, load_samples
 from trainers.online import Question, Reward, online_hash, train_online
-from trainers.pairs import (
-    load_given_pairs,
-)
+from trainers.pairs import PairStatistics, describe_pairs, load_given_pairs
 from trainers.recipe import (
     BestOfRecipe,
     DpoRecipe,
@@ -162,7 +160,8 @@ def make_checkpoint(
             if out is not None or not _is_there(target):
                 train_on_pairs(recipe, parent.directory, target, pairs=pairs, progress=progress)
             learnt = (*parent.learnt, *texts_of_pairs(pairs))
-            return _made(target, parent.base, (*parent.teachers, *made.teachers), learnt)
+            teachers = (*parent.teachers, *made.teachers)
+            return _made(target, parent.base, teachers, learnt, made.pairs.statistics)
 
 
 def make_parent(parent: Parent, root: Path, workshop: Workshop) -> Made:
@@ -299,6 +298,8 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
         made = _existing(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision)
     own = _card(made.directory, name)
+    if own is not None and made.pairs is not None:
+        own = own.model_copy(update={"facts": own.facts | describe_pairs(made.pairs)})
     return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.learnt)
 
 
@@ -348,8 +349,9 @@ def _made(
     base: str = "",
     teachers: tuple[JudgeCard, ...] = (),
     learnt: tuple[TrainingText, ...] = (),
+    pairs: PairStatistics | None = None,
 ) -> Made:
-    return Made(str(target), load_manifest(target).fingerprint, base, teachers, learnt)
+    return Made(str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs)
 
 
 # --- single commands -------------------------------------------------------------------------
@@ -397,9 +399,7 @@ def build_pairs(recipe: str, profile: str, *, workspace: Path, progress: Progres
             return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
         loaded, root = load_pairs_recipe(recipe, Path())
         made = make_pairs(loaded, root, workshop)
-    statistics = made.pairs.statistics
-    facts = {"built": str(statistics.built), "kept": str(statistics.kept)}
-    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(statistics.dropped.items())}
+    facts = describe_pairs(made.pairs.statistics)
     unjudged = "whoever made the file" if isinstance(loaded, GivenPairsRecipe) else "gold answers"
     facts |= {"chosen by": ", ".join(teacher.name for teacher in made.teachers) or unjudged}
     return Summary(made.place, facts)

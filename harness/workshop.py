@@ -10,6 +10,7 @@ from harness.store import Store
 from harness.types import JudgeCard
 from judges.protocol import Judge
 from trainers.contamination import TrainingText
+from trainers.pairs import PairStatistics
 
 
 class Workshop(NamedTuple):
@@ -44,3 +45,4 @@ class Made(NamedTuple):
     base: str = ""
     teachers: tuple[JudgeCard, ...] = ()
     learnt: tuple[TrainingText, ...] = ()
+    pairs: PairStatistics | None = None

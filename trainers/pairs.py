@@ -46,6 +46,16 @@ class PairStatistics(Record):
     mean_words_rejected: float | None
 
 
+def describe_pairs(statistics: PairStatistics) -> dict[str, str]:
+    """The statistics in words, by name: pairs that differ mainly in length teach length."""
+    facts = {"pairs built": str(statistics.built), "pairs kept": str(statistics.kept)}
+    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(statistics.dropped.items())}
+    chosen, rejected = statistics.mean_words_chosen, statistics.mean_words_rejected
+    if chosen is not None and rejected is not None:
+        facts["mean words, chosen and rejected"] = f"{chosen:.1f} and {rejected:.1f}"
+    return facts
+
+
 class Pairs(NamedTuple):
     """The pairs to learn from, and what was dropped."""
 
