@@ -6,6 +6,7 @@ verdict yet, 4 infrastructure, 130 interrupted. Never 0 when something was left 
 
 import atexit
 import errno
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,7 @@ NO_VERDICT = 3
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
 INFRASTRUCTURE = 4
 INTERRUPTED = 130
+GARBAGE_AFTER = 50_000  # new objects; Python's 700 costs a run a second of looking for cycles
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -712,6 +714,7 @@ def collect(
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(GARBAGE_AFTER)
     try:
         with _explained_errors():
             sys.exit(app(standalone_mode=False))
