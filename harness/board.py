@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from harness.interrupts import notice_interrupt
 from harness.types import Response
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ class Board:
         try:
             yield
         except BaseException as error:
+            notice_interrupt()
             self.fail(error)
             for thread in threads:
                 thread.join(GRACE_S)

@@ -9,7 +9,6 @@ import errno
 import gc
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import typer
 import typer.exceptions
 
 from harness.errors import HarnessError
+from harness.interrupts import end_on_signals, notice_interrupt
 
 if TYPE_CHECKING:
     from harness.asking import Awaited
@@ -713,7 +713,7 @@ def collect(
 
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_signals()
     gc.set_threshold(GARBAGE_AFTER)
     try:
         with _explained_errors():
@@ -828,9 +828,11 @@ def _explained_errors() -> Iterator[None]:
         error.show()  # type: ignore[attr-defined]  # the vendored click's, which has no types
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        notice_interrupt()
         _end(_STOPPED, INTERRUPTED)
     except SystemExit as ending:  # typer's own way to end after Ctrl-C says nothing
         if ending.code == INTERRUPTED:
+            notice_interrupt()
             _end(_STOPPED, INTERRUPTED)
         raise
     except OSError as error:
@@ -861,7 +863,3 @@ def _leave(code: str | int | None) -> NoReturn:
 def _end_with_traceback() -> NoReturn:
     traceback.print_exc()
     _end("this should not happen; please report it with the lines above.", INFRASTRUCTURE)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
