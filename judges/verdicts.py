@@ -18,7 +18,7 @@ from harness.suite import EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
 from judges.quoting import make_visible
 
-VERDICT_VERSION = 1  # raise it when a reply could be read differently than before
+VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
 MAX_CHARS = 65_536  # a verdict is a few hundred
 MAX_DIGITS = 9
 
@@ -152,7 +152,7 @@ def _after_thought(text: str) -> str:
     if text.startswith(("{", "```")):
         return text
     spoken = text.rpartition("</think>")[2]
-    if "<think>" in spoken:
+    if "<think>" in spoken.partition("{")[0]:  # a verdict may speak of one
         _refuse("the thought has no end")
     return spoken.strip()
 

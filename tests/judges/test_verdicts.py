@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from harness.suite import EvasionMetric
 from harness.types import Outcome
 from judges.verdicts import Unscored, kind_of, read_labelled_verdict, read_verdict
 from tests.judges.answerers import grades, is_unscored
@@ -263,3 +264,13 @@ OUTPUTS = {"Output (a)": "first", "Output (b)": "second"}
 )
 def test_the_last_declared_label_counts(text: str, choice: str | None):
     assert read_labelled_verdict(text, OUTPUTS) == choice
+
+
+def test_a_verdict_may_speak_of_thoughts():
+    text = 'On balance: ```json\n{"reason": "It begins with <think>.", "label": "evasive"}\n```'
+    assert read_verdict(text, EvasionMetric(kind="evasion")).label == "evasive"
+
+
+def test_a_thought_without_an_end_is_no_verdict_whatever_it_drafts():
+    text = '<think> Perhaps {"reason": "Short.", "label": "answers"}'
+    assert read_verdict(text, EvasionMetric(kind="evasion")).values is None
