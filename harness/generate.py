@@ -16,6 +16,7 @@ from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.redaction import redact_task
 from harness.samples import Row, Table, load_rows, text_of
+from harness.spend import Meter
 from harness.store import Store
 from harness.suite import EndpointSpec, Generation, RecordedAnswers
 from harness.types import Exchange, Response, Sample, Task
@@ -188,6 +189,7 @@ def _ask_endpoint(
         if key in found:
             yield _named(found[key], sample, model)
     done, fresh = len(found), FreshRows(store, "response")
+    meter = Meter(model.spec.price_per_million)
     wanted = takewhile(lambda _: not stop.closed, missing)
     asks = (Ask(_prompt(task.samples[i], task)) for i in wanted)
     for number, reply in endpoint.ask_all(asks) if missing else ():
@@ -196,7 +198,8 @@ def _ask_endpoint(
         if response.text is not None:
             fresh.add(keys[i], response)
         done += 1
-        progress.advance(f"{model.name} answers {task.name}", done, len(keys))
+        meter.add(response.exchange)
+        progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
 
 

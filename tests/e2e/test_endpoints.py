@@ -197,3 +197,14 @@ def test_an_interrupted_run_keeps_what_was_answered(world: Path, ending: signal.
         assert done.returncode in {0, 1, 3}, done.stderr
         asked_twice = server.counts.total() - N_ITEMS * 8
         assert asked_twice <= in_flight + 96, (asked, asked_twice)
+
+
+def test_what_was_spent_so_far_stands_in_the_progress(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        done = run(world, server)
+    last = {
+        line.partition(":")[0]: line for line in done.stderr.splitlines() if f"{N_ITEMS}/" in line
+    }
+    assert last["new answers items"].endswith(" USD")
+    assert not last["old answers items"].endswith(" USD")  # no price was given
+    assert "USD" in last["judge win_rate"] or "USD" in done.stderr.partition("judge win_rate")[2]
