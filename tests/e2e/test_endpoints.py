@@ -202,9 +202,7 @@ def test_an_interrupted_run_keeps_what_was_answered(world: Path, ending: signal.
 def test_what_was_spent_so_far_stands_in_the_progress(world: Path) -> None:
     with LoopbackServer(answer) as server:
         done = run(world, server)
-    last = {
-        line.partition(":")[0]: line for line in done.stderr.splitlines() if f"{N_ITEMS}/" in line
-    }
+    last = {line.partition(":")[0]: line for line in done.stderr.splitlines()}
     assert last["new answers items"].endswith(" USD")
+    assert last["judge win_rate"].endswith(" USD")
     assert not last["old answers items"].endswith(" USD")  # no price was given
-    assert "USD" in last["judge win_rate"] or "USD" in done.stderr.partition("judge win_rate")[2]
