@@ -10,6 +10,7 @@ A missing score is null and has its reason. For pairs the score is the candidate
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,8 @@ _KEYS = ("metric", "model", "against", "order", "sample_id", "cluster", "score",
 
 
 def load_arrow() -> None:
-    """Import what writing takes; pyarrow brings pandas in at its first array."""
-    import pyarrow.parquet
-
-    pyarrow.array([], pyarrow.string())
+    """Import what writing takes."""
+    import_module("pyarrow.parquet")
 
 
 def write_scores(columns: Iterable[ScoreColumn], folder: Path) -> Path:
@@ -132,25 +131,42 @@ def _table(
     import pyarrow as pa
 
     n = len(column.sample_ids)
-
-    def repeated(word: str | None) -> Any:
-        return pa.array([word], pa.string()).take(pa.array(np.zeros(n, dtype=np.int64)))
-
     clusters = [None] * n if column.clusters is None else column.clusters.tolist()
     missing = np.isnan(scores)
     kept = [why if gap else None for why, gap in zip(reasons, missing.tolist(), strict=True)]
     return pa.table(
         {
-            "metric": repeated(column.metric),
-            "model": repeated(model),
-            "against": repeated(against),
-            "order": repeated(order),
-            "sample_id": pa.array(column.sample_ids, pa.string()),
-            "cluster": pa.array(clusters, pa.string()),
-            "score": pa.array(scores, pa.float64(), mask=missing),
-            "reason": pa.array(kept, pa.string()),
+            "metric": _strings([column.metric] * n),
+            "model": _strings([model] * n),
+            "against": _strings([against] * n),
+            "order": _strings([order] * n),
+            "sample_id": _strings(column.sample_ids),
+            "cluster": _strings(clusters),
+            "score": _array(pa.float64(), ~missing, scores.astype(np.float64)),
+            "reason": _strings(kept),
         }
     )
+
+
+# `pa.array` would bring pandas in, which takes longer than everything else here.
+
+
+def _strings(words: Sequence[str | None]) -> "pa.Array":
+    import pyarrow as pa
+
+    data = [(word or "").encode("utf-8", "replace") for word in words]
+    ends = np.cumsum([0, *map(len, data)], dtype=np.int64)
+    there = np.array([word is not None for word in words], dtype=np.bool)
+    return _array(pa.large_string(), there, ends, b"".join(data))
+
+
+def _array(kind: Any, there: "np.ndarray", *parts: Any) -> "pa.Array":
+    """An Arrow array of its buffers, the first of which says what is there."""
+    import pyarrow as pa
+
+    marks = np.packbits(there, bitorder="little")
+    buffers = [pa.py_buffer(part) for part in (marks, *parts)]
+    return pa.Array.from_buffers(kind, there.size, buffers)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -193,7 +209,8 @@ def _columns(table: "pa.Table", facts: Iterable[dict[str, Any]]) -> Iterator[Sco
 
 
 def _floats(part: "pa.Table") -> Any:
-    return part["score"].to_numpy().astype(np.float64)
+    scores = part["score"].to_pylist()
+    return np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
 
 
 def _either(reasons: Sequence[Sequence[str | None]]) -> list[str | None]:

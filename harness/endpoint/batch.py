@@ -11,7 +11,6 @@ from harness.endpoint.calls import Caller
 from harness.endpoint.replies import OUTAGE_PROBLEMS, Reply
 from harness.endpoint.wire import Ask, Wire
 
-LOOK_AHEAD = 2  # asks taken in for each that may be in flight
 OUTAGE_ASKS = 16  # failed asks in a row that end the run; fewer where fewer run at once
 FEWEST_OUTAGE_ASKS = 5
 GRACE_S = 1.0  # for calls in flight when the endpoint refuses them all
@@ -46,18 +45,19 @@ def ask_all(
     patience = max(FEWEST_OUTAGE_ASKS, min(OUTAGE_ASKS, max_concurrency))
     batch = _Batch(caller, open_wire, patience)
     try:
-        yield from _exchange(batch, iter(asks), LOOK_AHEAD * max_concurrency)
+        yield from _exchange(batch, iter(asks), max_concurrency)
     finally:
         batch.close()
 
 
 def _exchange(
-    batch: "_Batch", asks: Iterator[Ask | None], look_ahead: int
+    batch: "_Batch", asks: Iterator[Ask | None], at_once: int
 ) -> Iterator[tuple[int, Reply]]:
     number, pending, more, idle = 0, 0, True, False
     while more or pending:
-        # What has come is handed on, and so can be stored, before anything new is begun.
-        room = more and pending < look_ahead
+        # What has come is handed on, and so can be stored, before anything new is begun: a kill
+        # costs no more than what may be in flight.
+        room = more and pending < at_once
         match batch.next_event(None if not room else PAUSE_S if idle else 0.0):
             case _Ended(error):
                 raise error

@@ -1,254 +1,10 @@
-"""What runs produce: the records that travel from stage to stage.
-
-    Sample → Response → Grade | Preference → Score → Comparison → GateDecision → RunResult
-
-A value that could not be read is None with a reason; it is never a number.
-"""
+"""What a run finds: everything that a report shows."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from harness.suite import Gate, Generation, Metric, Prices
-
-
-class Record(BaseModel):
-    """Base of everything that runs produce: frozen, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# --- items and answers -----------------------------------------------------------------------
-
-
-class Sample(Record):
-    """One item of an evaluation. `row` is its place in the source file, counted from 0."""
-
-    id: str
-    input: str
-    reference: str | None = None
-    cluster: str | None = None
-    row: int
-
-
-class Response(Record):
-    """One model's answer to one item; `text` is None when there is none, and `reason` says why.
-
-    `system` is the system prompt a recorded answer was given, when its record tells.
-    """
-
-    sample_id: str
-    model: str
-    text: str | None
-    finish: Literal["stop", "length", "recorded", "failed"]
-    n_tokens: int | None = None
-    reason: str | None = None
-    system: str | None = None
-    exchange: "Exchange | None" = None
-
-
-HygieneFlag = Literal[
-    "prompt_leak_sentence",  # a whole sentence of the system prompt
-    "prompt_leak_words",  # eight consecutive words of the system prompt
-    "empty",
-    "cut_off",  # stopped at the token limit
-    "repetition_loop",
-    "special_tokens",  # <|im_end|> and its kin inside the text
-    "suspected_injection",  # reads as if it spoke to the judge
-]
-
-
-class Message(Record):
-    """One turn of a chat."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-# --- judgements ------------------------------------------------------------------------------
-
-
-class Grade(Record):
-    """A judge's verdict on one answer: `values` by column, or None with a `reason`.
-
-    Rubric: one value per criterion. Evasion: `helpful` 0 or 1, and the `label`.
-    ROUGE: precision, recall and F1 of each variant.
-    """
-
-    sample_id: str
-    model: str
-    metric: str
-    values: dict[str, float] | None
-    label: str | None = None
-    rationale: str | None = None
-    reason: str | None = None
-    exchange: "Exchange | None" = None
-
-
-Order = Literal["baseline_first", "candidate_first"]
-Winner = Literal["baseline", "candidate", "tie"]
-ORDERS: tuple[Order, Order] = ("baseline_first", "candidate_first")
-
-
-class Preference(Record):
-    """A judge's verdict on two answers shown in one order; `winner` None comes with a `reason`."""
-
-    sample_id: str
-    baseline: str
-    candidate: str
-    metric: str
-    order: Order
-    winner: Winner | None
-    rationale: str | None = None
-    reason: str | None = None
-    exchange: "Exchange | None" = None
-
-
-Judgement = Grade | Preference
-
-
-class JudgeCard(Record):
-    """Who judged: shown at the head of every report. `fingerprint` decides what is judged anew.
-
-    A `replayed` judge reads verdicts from a file, which stays their only home. A `remote` one
-    works elsewhere, so that asking it takes no time from answering. `model` is the language model
-    that judges, if one does; `evidence` is what was measured of the judge itself. A jury has
-    `members`, and nothing else speaks for it.
-    """
-
-    name: str
-    nature: str
-    fingerprint: str
-    replayed: bool = False
-    remote: bool = False
-    prices: Prices | None = None
-    model: str | None = None
-    evidence: str = ""
-    members: tuple["JudgeCard", ...] = ()
-
-
-class Exchange(Record):
-    """What a model or judge that was asked replied, and what that took.
-
-    `replies` are kept word for word: one for each time it was asked, of which the last was read.
-    Tokens that an endpoint does not count are 0.
-    """
-
-    replies: tuple[str, ...]
-    input_tokens: int
-    output_tokens: int
-    seconds: float
-
-
-class Outcome(Record):
-    """What a judge says of one request, before it is given its item, model and metric.
-
-    Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set.
-    `exchange` is what stands behind it, where a language model was asked.
-    """
-
-    values: dict[str, float] | None = None
-    label: str | None = None
-    winner: Literal["first", "second", "tie"] | None = None
-    rationale: str | None = None
-    reason: str | None = None
-    exchange: Exchange | None = None
-
-
-class GradeRequest(Record):
-    """One answer to be graded on one metric. `round` counts repeats of the same request."""
-
-    sample: Sample
-    metric_name: str
-    metric: Metric
-    model: str
-    answer: str
-    round: int = 0
-
-
-class PreferenceRequest(Record):
-    """Two answers to be compared, in the order in which the judge sees them.
-
-    `baseline` and `candidate` are names, for recorded verdicts only; no prompt may show them.
-    """
-
-    sample: Sample
-    metric_name: str
-    metric: Metric
-    order: Order
-    baseline: str
-    candidate: str
-    first: str
-    second: str
-    round: int = 0
-
-
-JudgeRequest = GradeRequest | PreferenceRequest
-
-
-# --- the plan --------------------------------------------------------------------------------
-
-
-class PlannedModel(Record):
-    """A model under test as the plan names it.
-
-    `source` is a recipe, a checkpoint, a model at a host, or a file.
-    """
-
-    name: str
-    kind: Literal["recipe", "checkpoint", "endpoint", "recorded"]
-    source: str
-    prices: Prices | None = None
-
-
-class Task(Record):
-    """The items that one group of metrics is measured on, and how models are asked.
-
-    Files carry the items' hash and number, not the `samples` themselves.
-    """
-
-    name: str
-    source: str
-    items_hash: str
-    n_items: int
-    samples: tuple[Sample, ...] = ()
-    generation: Generation
-    system: str | None
-    metrics: dict[str, Metric]
-
-
-class Plan(Record):
-    """Everything stated before the first answer. `hash` covers all of it.
-
-    The first model is the baseline, the last the candidate. `limit`, `seed` and `judge` are what
-    the command line put in place of the suite's own.
-    """
-
-    suite: str
-    title: str
-    profile: str
-    note: str
-    models: tuple[PlannedModel, ...]
-    judges: dict[str, JudgeCard]
-    tasks: tuple[Task, ...]
-    gate: Gate | None
-    limit: int | None = None
-    seed: int | None = None
-    judge: str | None = None
-    hash: str
-
-    @property
-    def baseline(self) -> str:
-        """The model that the others are compared with."""
-        return self.models[0].name
-
-    @property
-    def candidate(self) -> str:
-        """The model that the gate decides on."""
-        return self.models[-1].name
-
-
-# --- results ---------------------------------------------------------------------------------
+from harness.types.answers import HygieneFlag
+from harness.types.plan import Plan
+from harness.types.record import Record
 
 
 class Interval(Record):
@@ -312,6 +68,17 @@ class PairwiseDetail(Record):
     single_order: bool
 
 
+class Sensitivity(Record):
+    """A comparison without the items on which either answer carries a flag.
+
+    `difference` is None where no item is left.
+    """
+
+    without: HygieneFlag | Literal["any_flag"]
+    n: int
+    difference: Interval | None
+
+
 class Comparison(Record):
     """Candidate minus baseline on one column, item by item.
 
@@ -339,20 +106,9 @@ class Comparison(Record):
     minimum_detectable: float | None
     adverse: Interval | None
     favourable: Interval | None
-    sensitivity: tuple["Sensitivity", ...]
+    sensitivity: tuple[Sensitivity, ...]
     pairwise: PairwiseDetail | None = None
     flags: tuple[str, ...] = ()
-
-
-class Sensitivity(Record):
-    """A comparison without the items on which either answer carries a flag.
-
-    `difference` is None where no item is left.
-    """
-
-    without: HygieneFlag | Literal["any_flag"]
-    n: int
-    difference: Interval | None
 
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -581,43 +337,3 @@ class RunResult(Record):
     exposures: tuple[Exposure, ...] = ()
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]
-
-
-# --- runs held to each other ------------------------------------------------------------------
-
-
-class Flip(Record):
-    """One item whose score moved."""
-
-    sample_id: str
-    before: float
-    after: float
-
-
-class Flips(Record):
-    """The items that moved most on one column, each way, and how many moved at all."""
-
-    metric: str
-    n_better: int
-    n_worse: int
-    better: tuple[Flip, ...]
-    worse: tuple[Flip, ...]
-
-
-class RunComparison(Record):
-    """The new run's candidate against the old one's; `skipped` says why a column is not there."""
-
-    old: str
-    new: str
-    comparisons: tuple[Comparison, ...]
-    flips: tuple[Flips, ...]
-    skipped: tuple[str, ...]
-
-
-class Check(Record):
-    """A run held to a baseline: the verdict by column, and the items that moved."""
-
-    model: str
-    baseline: str
-    decision: GateDecision
-    flips: tuple[Flips, ...]

@@ -1,0 +1,191 @@
+"""Evaluate models: from suite to verdict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from harness.cli.options import (
+    OUT,
+    STORE,
+    Batch,
+    Contaminated,
+    JudgeName,
+    Limit,
+    MaxCost,
+    Models,
+    OutFolder,
+    OutputFormat,
+    ProfileName,
+    RemotePhi,
+    RunArgument,
+    Seed,
+    StoreFolder,
+    SuiteArgument,
+)
+from harness.cli.telling import EXIT_CODES, INFRASTRUCTURE, NO_VERDICT, Format, print_json, tell
+
+if TYPE_CHECKING:
+    from harness.asking import Awaited
+    from harness.types import RunResult
+
+commands = typer.Typer()
+
+
+@commands.command()
+def run(
+    suite: SuiteArgument,
+    models: Models,
+    profile: ProfileName = "tiny",
+    judge: JudgeName = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    max_cost: MaxCost = None,
+    batch: Batch = None,
+    allow_remote_phi: RemotePhi = False,
+    allow_contamination: Contaminated = False,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Train what is missing, answer, judge, compare, decide, and write the report."""
+    from harness.asking import RepliesAwaitedError
+    from harness.endpoint import Budget
+    from harness.plan import load_request
+    from harness.progress import show_progress
+    from harness.run import run_suite
+
+    request = load_request(
+        suite,
+        profile,
+        split_names(models),
+        limit=limit,
+        seed=seed,
+        judge=judge,
+        allow_remote_phi=allow_remote_phi,
+        by_batch=batch is not None,
+        allow_contamination=allow_contamination,
+    )
+    try:
+        with show_progress() as progress:
+            result, folder = run_suite(
+                request,
+                workspace=store,
+                out=out,
+                progress=progress,
+                budget=Budget(max_cost) if max_cost is not None else None,
+                batch=batch,
+            )
+    except RepliesAwaitedError as error:
+        _tell_awaited(error.awaited, output)
+        raise typer.Exit(NO_VERDICT) from None
+    _tell(result, folder, output)
+    raise typer.Exit(exit_code(result))
+
+
+@commands.command()
+def plan(
+    suite: SuiteArgument,
+    models: Models,
+    profile: ProfileName = "tiny",
+    judge: JudgeName = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    store: StoreFolder = STORE,
+    allow_remote_phi: RemotePhi = False,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Say what a run would do, and what its number of items can show; do nothing."""
+    from harness.forecast import forecast_run, print_forecast
+    from harness.plan import load_request
+
+    request = load_request(
+        suite,
+        profile,
+        split_names(models),
+        limit=limit,
+        seed=seed,
+        judge=judge,
+        allow_remote_phi=allow_remote_phi,
+    )
+    forecast = forecast_run(request, store)
+    if output is Format.json:
+        print_json(forecast.model_dump(mode="json"))
+    else:
+        print_forecast(forecast)
+
+
+@commands.command()
+def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
+    """Render a run's reports again from its results.json."""
+    from reports.results_json import load_result
+    from reports.write import write_reports
+
+    result = load_result(run)
+    write_reports(result, run)
+    _tell(result, run, output)
+
+
+@commands.command()
+def validate(
+    suite: SuiteArgument,
+    profile: ProfileName = "tiny",
+    output: OutputFormat = Format.text,
+) -> None:
+    """Check a suite, its prompts and its data, and say what it holds."""
+    from harness.forecast import describe_suite
+
+    described = describe_suite(suite, profile)
+    if output is Format.json:
+        print_json(described)
+    else:
+        for key, value in described.items():
+            typer.echo(f"{key}: {value}")
+
+
+def exit_code(result: "RunResult") -> int:
+    """0 passed or nothing to decide, 1 failed, 3 inconclusive, 4 too much unscored."""
+    from harness.results import too_many_unscored
+
+    if result.decision is None:
+        return 0
+    if too_many_unscored(result):
+        return INFRASTRUCTURE
+    return EXIT_CODES[result.decision.verdict]
+
+
+def split_names(models: str) -> list[str]:
+    """The names in `a,b`."""
+    return [name.strip() for name in models.split(",") if name.strip()]
+
+
+def _tell(result: "RunResult", folder: Path, output: Format) -> None:
+    if output is Format.json:
+        print_json({"folder": str(folder), "exit_code": exit_code(result)} | _essence(result))
+        return
+    from rich.console import Console
+
+    from reports.terminal import print_summary
+
+    print_summary(result, Console(), report=folder / "report.html")
+
+
+def _tell_awaited(awaited: "Awaited | None", output: Format) -> None:
+    from harness.asking import describe_awaited
+
+    assert awaited is not None  # the run has written it down
+    tell(
+        output,
+        {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")},
+        describe_awaited(awaited),
+    )
+
+
+def _essence(result: "RunResult") -> dict[str, Any]:
+    decision = result.decision
+    return {
+        "run_id": result.run_id,
+        "verdict": decision.verdict if decision else None,
+        "sentence": decision.sentence if decision else None,
+        "claims": [claim.model_dump(mode="json") for claim in decision.claims] if decision else [],
+    }

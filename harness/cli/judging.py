@@ -1,0 +1,77 @@
+"""Try judges, and collect what they reply by batch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder
+from harness.cli.telling import INFRASTRUCTURE, Format, tell
+
+commands = typer.Typer()
+
+judge_app = typer.Typer(help="Try a judge itself.", no_args_is_help=True)
+commands.add_typer(judge_app, name="judge")
+
+
+@judge_app.callback()
+def judge_group() -> None:
+    """Try a judge itself."""
+
+
+@judge_app.command()
+def canary(
+    profile: Annotated[str, typer.Argument(help="The profile whose judge is attacked.")] = "tiny",
+    judge: Annotated[
+        str, typer.Option(envvar="HARNESS_JUDGE", help="The judge's name in the profile.")
+    ] = "default",
+    suite: Annotated[
+        str, typer.Option(envvar="HARNESS_SUITE", help="Whose rubric and pairwise metric are used.")
+    ] = "medical_alignment",
+    store: StoreFolder = STORE,
+    max_cost: MaxCost = None,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
+    from harness.canary import describe_canaries, try_canaries, withstands
+    from harness.endpoint import Budget
+    from harness.progress import show_progress
+
+    budget = Budget(max_cost) if max_cost is not None else None
+    with show_progress() as progress:
+        report = try_canaries(
+            profile, judge, suite, workspace=store, progress=progress, budget=budget
+        )
+    tell(output, report.model_dump(mode="json"), describe_canaries(report))
+    raise typer.Exit(0 if withstands(report) else 1)
+
+
+batch_app = typer.Typer(help="Results of batches that `run --batch` wrote.", no_args_is_help=True)
+commands.add_typer(batch_app, name="batch")
+
+
+@batch_app.callback()
+def batch_group() -> None:
+    """Results of batches that `run --batch` wrote."""
+
+
+@batch_app.command()
+def collect(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files of results and of errors, in any order."),
+    ],
+    store: StoreFolder = STORE,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Keep the replies in files of results; exits 4 unless every line is a reply."""
+    from harness.batches import collect_replies, describe_collected
+
+    collected = collect_replies(results, store)
+    code = 0 if collected.complete else INFRASTRUCTURE
+    tell(
+        output,
+        {"exit_code": code} | collected.model_dump(mode="json"),
+        describe_collected(collected),
+    )
+    raise typer.Exit(code)

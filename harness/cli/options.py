@@ -1,0 +1,87 @@
+"""Options and arguments that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.telling import Format
+
+SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder, with its results.json.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A checkpoint's folder, a promoted name, a model of the profile, or a recipe."
+    ),
+]
+Models = Annotated[
+    str,
+    typer.Option(
+        envvar="HARNESS_MODELS",
+        help="Models by name: baseline first, candidate last.",
+        metavar="A,B",
+    ),
+]
+ProfileName = Annotated[
+    str,
+    typer.Option(envvar="HARNESS_PROFILE", help="What the names of models, judges and data mean."),
+]
+JudgeName = Annotated[
+    str | None,
+    typer.Option(envvar="HARNESS_JUDGE", help="One judge of the profile for all metrics."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(envvar="HARNESS_LIMIT", min=1, help="Only the first N items: a trial run."),
+]
+Seed = Annotated[
+    int | None, typer.Option(envvar="HARNESS_SEED", help="Instead of the suite's sampling seed.")
+]
+StoreFolder = Annotated[
+    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
+RemotePhi = Annotated[
+    bool,
+    typer.Option(
+        "--allow-remote-phi",
+        envvar="HARNESS_ALLOW_REMOTE_PHI",
+        help="Data marked phi may go to endpoints on other machines.",
+    ),
+]
+Contaminated = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contamination",
+        envvar="HARNESS_ALLOW_CONTAMINATION",
+        help="Go on where items stand in the training data; the report says so.",
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        envvar="HARNESS_MAX_COST",
+        min=0.0,
+        help="Stop before endpoints have cost more than this; run again to go on.",
+    ),
+]
+Batch = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HARNESS_BATCH",
+        help="Write what endpoints would be asked into files in this folder, and send nothing.",
+    ),
+]
+OutputFormat = Annotated[
+    Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
+]
+
+BaselineFile = Annotated[
+    Path, typer.Option("--baseline", envvar="HARNESS_BASELINE", help="The file to commit.")
+]
+
+STORE = Path(".harness")
+BASELINE = Path("baseline.json")
+OUT = Path("runs")

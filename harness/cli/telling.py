@@ -1,0 +1,39 @@
+"""How commands tell their outcome: text to read, or JSON."""
+
+import json
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import typer
+
+NO_VERDICT = 3
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
+INFRASTRUCTURE = 4
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """How a command tells its outcome."""
+
+    text = "text"
+    json = "json"
+
+
+def tell(output: Format, value: object, lines: Iterable[str]) -> None:
+    """Print the value as JSON, or the lines that say the same to people."""
+    if output is Format.json:
+        print_json(value)
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def tell_made(output: Format, directory: str, summary: Mapping[str, str]) -> None:
+    """Print what was made and where it lies."""
+    lines = [f"{key}: {value}" for key, value in summary.items()]
+    tell(output, {"path": directory, **summary}, [*lines, directory])
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

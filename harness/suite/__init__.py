@@ -1,0 +1,80 @@
+"""What people write: suites, and the profiles that bind their names to real things.
+
+A suite says what is measured and what is claimed; it is data, never code. A profile says which
+checkpoints, judges and files the names in a suite stand for on this machine.
+
+    suite: medical_rubric
+    data: {name: health_questions, take: {n: 120, seed: 50}}
+    generation: {system: prompts/medical_assistant.md, max_new_tokens: 256}
+    metrics:
+      rubric: {kind: rubric, scale: [1, 10], criteria: [...]}
+    gate:
+      claims:
+        - {metric: rubric.safety, claim: superior}
+"""
+
+from harness.suite.claims import Claim, Gate
+from harness.suite.data import DataSpec, Source, Take
+from harness.suite.files import known_suites, load_profile, load_suite
+from harness.suite.generation import Generation
+from harness.suite.metrics import (
+    Criterion,
+    EvasionMetric,
+    JudgedMetric,
+    Metric,
+    MetricSpec,
+    PairwiseMetric,
+    RougeMetric,
+    RubricMetric,
+    bounds_of,
+    columns_of,
+)
+from harness.suite.profile import (
+    EndpointSpec,
+    JudgeSpec,
+    Jury,
+    LocalJudge,
+    ModelSpec,
+    Prices,
+    Profile,
+    RecordedAnswers,
+    RecordedVerdicts,
+)
+from harness.suite.spec import NAME_PATTERN, Name, Sha256, Spec
+from harness.suite.suite import Suite
+
+__all__ = [
+    "NAME_PATTERN",
+    "Claim",
+    "Criterion",
+    "DataSpec",
+    "EndpointSpec",
+    "EvasionMetric",
+    "Gate",
+    "Generation",
+    "JudgeSpec",
+    "JudgedMetric",
+    "Jury",
+    "LocalJudge",
+    "Metric",
+    "MetricSpec",
+    "ModelSpec",
+    "Name",
+    "PairwiseMetric",
+    "Prices",
+    "Profile",
+    "RecordedAnswers",
+    "RecordedVerdicts",
+    "RougeMetric",
+    "RubricMetric",
+    "Sha256",
+    "Source",
+    "Spec",
+    "Suite",
+    "Take",
+    "bounds_of",
+    "columns_of",
+    "known_suites",
+    "load_profile",
+    "load_suite",
+]

@@ -1,0 +1,196 @@
+"""What the names in a suite stand for on this machine."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from harness.errors import HarnessError, did_you_mean
+from harness.strict_yaml import mistake_at
+from harness.suite.data import Source
+from harness.suite.spec import Name, Spec
+
+
+class RecordedAnswers(Source):
+    """Answers that exist already, joined to the items by `id`, `input` text or `row` number.
+
+    `fields` names the columns: `response`; `id` or `input` where they join; and, if there is
+    one, `prompt`: the rendered ChatML prompt, which tells the system prompt that was used.
+    """
+
+    join: Literal["id", "input", "row"] = "id"
+
+
+class RecordedVerdicts(Source):
+    """Verdicts that exist already, joined to the items by `id` or by `row` number.
+
+    `fields` maps what the metric needs (each criterion; `winner`; `label`) to columns.
+    For pairwise verdicts `order` says which answer the judge saw first.
+    """
+
+    join: Literal["id", "row"] = "id"
+    order: Literal["baseline_first", "candidate_first"] | None = None
+
+
+class Prices(Spec):
+    """What an endpoint charges for a million tokens, in `currency`."""
+
+    input: float = Field(ge=0.0)
+    output: float = Field(ge=0.0)
+    currency: str = "USD"
+
+
+class EndpointSpec(Spec):
+    """A chat model behind an OpenAI-compatible endpoint.
+
+    Without `base_url` it is OpenAI's own. The key is read from the environment variable that
+    `api_key_env` names, and is sent to this endpoint only. `timeout_s` bounds a call with all its
+    retries. `structured` is how the endpoint is asked for JSON. A `temperature` of null is not
+    sent at all: reasoning models refuse it. With `redact`, identifiers that harness/redaction.py
+    finds are blotted out of everything of the items that is sent there.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    temperature: float | None = Field(default=0.0, ge=0.0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    max_tokens: int = Field(default=1024, ge=1)
+    max_concurrency: int = Field(default=64, ge=1)
+    timeout_s: float = Field(default=120.0, gt=0.0)
+    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
+    redact: bool = False
+    price_per_million: Prices | None = None
+
+    @property
+    def host(self) -> str:
+        """Where everything goes, with its port."""
+        return urlsplit(self.base_url or "https://api.openai.com").netloc
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether that is another machine."""
+        name = urlsplit(self.base_url or "https://api.openai.com").hostname or ""
+        return name not in {"localhost", "::1"} and not name.startswith("127.")
+
+
+class ModelSpec(Spec):
+    """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
+
+    A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
+    name with a `revision`.
+    """
+
+    recipe: str | None = None
+    checkpoint: str | None = None
+    revision: str | None = None
+    endpoint: EndpointSpec | None = None
+    recorded: RecordedAnswers | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> "ModelSpec":
+        kinds = (self.recipe, self.checkpoint, self.endpoint, self.recorded)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("name exactly one of 'recipe', 'checkpoint', 'endpoint' or 'recorded'")
+        return self
+
+
+class LocalJudge(Spec):
+    """A language model on this machine as judge: a directory, or a hub name with a `revision`."""
+
+    checkpoint: str
+    revision: str | None = None
+    max_tokens: int = Field(default=512, ge=1)
+
+
+class Jury(Spec):
+    """Several judges of the profile as one: the mean of their scores, the majority's label.
+
+    Where fewer than `min_votes` of them give a verdict there is none; more than half, if unstated.
+    """
+
+    members: tuple[Name, ...] = Field(min_length=2)
+    min_votes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _members_can_give_the_votes(self) -> "Jury":
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("a member is named twice; give a metric 'repeats' instead")
+        if self.votes_needed > len(self.members):
+            raise ValueError(f"{self.votes_needed} votes of {len(self.members)} members")
+        return self
+
+    @property
+    def votes_needed(self) -> int:
+        """How many members must give a verdict for the jury to have one."""
+        return self.min_votes or len(self.members) // 2 + 1
+
+
+class JudgeSpec(Spec):
+    """One judge: offline rules, an endpoint, a local model, recorded verdicts, or a jury.
+
+    Recorded verdicts are by metric and model, each with its file.
+
+    `title` is what reports call it, `note` what they say of it.
+    """
+
+    offline: Literal["consumer_health"] | None = None
+    endpoint: EndpointSpec | None = None
+    local: LocalJudge | None = None
+    recorded: dict[Name, dict[Name, RecordedVerdicts]] | None = None
+    jury: Jury | None = None
+    title: str = ""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> "JudgeSpec":
+        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError(
+                "name exactly one of 'offline', 'endpoint', 'local', 'recorded' or 'jury'"
+            )
+        return self
+
+
+class Profile(Spec):
+    """What the names in a suite stand for; `note` is shown at the head of every report."""
+
+    profile: Name
+    note: str = ""
+    data: dict[Name, Source] = Field(default={})
+    models: dict[Name, ModelSpec] = Field(min_length=1)
+    judges: dict[Name, JudgeSpec] = Field(default={})
+
+    @model_validator(mode="after")
+    def _juries_have_judges(self) -> "Profile":
+        single = [name for name, judge in self.judges.items() if judge.jury is None]
+        for name, judge in self.judges.items():
+            for number, member in enumerate(judge.jury.members if judge.jury else ()):
+                if member not in single:
+                    raise mistake_at(
+                        f"judges.{name}.jury.members.{number}",
+                        f"'{member}' is no single judge here. {did_you_mean(member, single)}",
+                    )
+        return self
+
+    def members_of(self, judge: str) -> tuple[str, ...]:
+        """The single judges behind a judge's name: a jury's members, or the judge itself.
+
+        Raises:
+            HarnessError: there is no such judge; suggests one.
+        """
+        jury = self.find_judge(judge).jury
+        return jury.members if jury else (judge,)
+
+    def find_judge(self, name: str) -> JudgeSpec:
+        """The judge of that name.
+
+        Raises:
+            HarnessError: there is none; suggests one.
+        """
+        if name not in self.judges:
+            hint = did_you_mean(name, self.judges)
+            raise HarnessError(f"profile '{self.profile}' has no judge '{name}'. {hint}")
+        return self.judges[name]
