@@ -53,8 +53,9 @@ class Endpoint:
         """Each ask's reply with the ask's number, as replies come.
 
         Asks are taken one by one, in the caller's thread, and never more than may run at once
-        before their replies are handed on; so they may depend on earlier replies. None among them says that there is nothing to ask just now: say so rather than wait, since
-        replies are handed on between two asks. Closing the iterator cancels what is in flight.
+        before their replies are handed on; so they may depend on earlier replies. None among
+        them says that there is nothing to ask just now: say so rather than wait, since replies
+        are handed on between two asks. Closing the iterator cancels what is in flight.
 
         Raises:
             EndpointRefusedError: key, model or quota are refused, or nothing has worked for a
