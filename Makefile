@@ -2,7 +2,7 @@ VENV   := .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-all check fix setup bench docs wheel shape clean
+.PHONY: demo test test-all check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
@@ -27,7 +27,11 @@ setup: $(VENV)/ready-dev           ## everything for development
 
 bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_scale
 	$(BIN)/python -m tests.bench_endpoint
+
+schema: $(VENV)/ready-dev          ## publish the schema of results.json, unless it would break readers
+	$(BIN)/python -m tests.results_schema
 
 wheel: $(VENV)/ready-dev           ## build the wheel and check that it installs one name
 	rm -rf dist && $(BIN)/python -m build --wheel && $(BIN)/check-wheel-contents dist/*.whl

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from harness.evidence import SMALL_SAMPLE
 from harness.families import shared_family
-from harness.gate import SMALL_SAMPLE
+from harness.feasibility import count_units, find_obstacles
 from harness.prepare import Prepared
 from harness.types import (
+    Amendment,
     Caveat,
     Comparison,
     Exposure,
@@ -14,8 +16,13 @@ from harness.types import (
     Interval,
     JudgeCard,
     Plan,
+    SensitivityTable,
+    SliceComparison,
+    Stopping,
 )
+from reports.pairs import pair_warnings
 
+SURE = 0.05  # adjusted p-value up to which a slice is told as worse
 FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
 
 _FLAG_WORDS: dict[HygieneFlag, str] = {
@@ -31,19 +38,78 @@ _FLAG_WORDS: dict[HygieneFlag, str] = {
 
 def find_caveats(
     plan: Plan,
+    amendments: Iterable[Amendment],
     models: Mapping[str, Prepared],
     comparisons: Iterable[Comparison],
     hygiene: Iterable[HygieneCount],
     exposures: Iterable[Exposure],
 ) -> Iterator[Caveat]:
     """All caveats of a run, the gravest first."""
+    yield from _stated_anew(amendments)
     yield from _seen_in_training(exposures)
     yield from _teachers_who_grade(plan, models)
     yield from _relatives_who_grade(plan, models)
+    yield from _lone_annotators(plan)
     yield from _narrowed(plan)
+    yield from _pairs_teach_beside(models)
     yield from _dirty_answers(hygiene)
     for comparison in comparisons:
         yield from _of_comparison(comparison)
+
+
+def warn_of_looks(stopping: Stopping | None) -> Iterator[Caveat]:
+    """What a reader of the other figures must know of a run that ended before its last item."""
+    if stopping is not None and stopping.early:
+        yield Caveat(
+            code="stopped_early",
+            text=f"Judging ended at look {stopping.look} of {stopping.looks}. An estimate at which "
+            "one stops tends to lie farther from no difference than the truth, and the 95 % "
+            "intervals of the comparisons do not allow for the looks; the repeated intervals do.",
+        )
+
+
+def warn_of_counting(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
+    """Claims that would be refuted, though they pass, or the other way round."""
+    opposite = {"pass": "fail", "fail": "pass"}
+    for table in tables:
+        decided, *others = table.rows
+        other = opposite.get(decided.verdict or "")
+        turned = [row for row in others if other and row.verdict == other]
+        if turned:
+            n = len(turned)
+            how = f"{n} other ways of counting" if n > 1 else "another way of counting"
+            yield Caveat(
+                code="counting_matters",
+                text=f"{table.claim}: {how} would make this verdict its opposite "
+                f"({turned[0].verdict} instead of {decided.verdict}).",
+            )
+
+
+def warn_of_slices(slices: Iterable[SliceComparison]) -> Iterator[Caveat]:
+    """Slices on which the candidate is shown to be worse, after correction for their number."""
+    for line in slices:
+        if line.difference is None or line.p_adjusted is None or line.p_adjusted > SURE:
+            continue
+        if line.difference.estimate < line.null:
+            sign = "" if line.null else "+"  # a win rate is its own difference
+            p = f"p = {line.p_adjusted:.2g}" if line.p_adjusted >= 0.0001 else "p < 0.0001"
+            yield Caveat(
+                code="worse_on_a_slice",
+                text=f"{line.metric}: '{line.candidate}' is worse where {line.slice} is "
+                f"{line.value} ({line.difference.estimate:{sign}.3g} on {line.n} items, {p} over "
+                f"{line.n_tests} slice tests).",
+            )
+
+
+def _stated_anew(amendments: Iterable[Amendment]) -> Iterator[Caveat]:
+    for earlier in amendments:
+        named = ", ".join(change.field for change in earlier.changes)
+        yield Caveat(
+            code="plan_changed",
+            text=f"A plan for the same items was frozen on {earlier.registered[:10]} "
+            f"({', '.join(earlier.models)}) and has been changed since: {named}. "
+            "A claim that was chosen after a look at the results is a hypothesis, not a test.",
+        )
 
 
 def _seen_in_training(exposures: Iterable[Exposure]) -> Iterator[Caveat]:
@@ -101,6 +167,16 @@ def _metrics_by_judge(plan: Plan) -> dict[JudgeCard, list[str]]:
     return found
 
 
+def _lone_annotators(plan: Plan) -> Iterator[Caveat]:
+    for metric, card in plan.judges.items():
+        if card.people and len(card.members) == 1:
+            yield Caveat(
+                code="one_annotator",
+                text=f"{metric} was judged by one person. Its interval speaks for this person on other "
+                "items, and not for other people.",
+            )
+
+
 def _narrowed(plan: Plan) -> Iterator[Caveat]:
     if plan.limit is not None:
         yield Caveat(
@@ -108,12 +184,25 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
             text=f"Only the first {plan.limit} items of each data set were used (--limit). "
             "This is a trial run, not the planned evaluation.",
         )
+    for obstacle in find_obstacles(plan.gate, plan.tasks) if plan.gate else ():
+        yield Caveat(code="out_of_reach", text=f"So few items cannot decide a claim: {obstacle}")
     for task in plan.tasks:
-        if task.n_items < SMALL_SAMPLE:
+        n, unit = count_units(task)
+        if n < SMALL_SAMPLE:
             yield Caveat(
                 code="small_sample",
-                text=f"'{task.name}' has {task.n_items} items. Below {SMALL_SAMPLE} a pass also "
+                text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE} a pass also "
                 "needs a bound that holds at every sample size.",
+            )
+
+
+def _pairs_teach_beside(models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    for name, prepared in models.items():
+        if prepared.card is not None and prepared.card.pairs is not None:
+            pairs = prepared.card.pairs
+            whose = f"the {pairs.kept:,} pairs that '{name}' learnt from"
+            yield from (
+                Caveat(code="pairs_teach_beside", text=text) for text in pair_warnings(pairs, whose)
             )
 
 

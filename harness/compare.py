@@ -1,15 +1,16 @@
 """Comparisons: candidate against baseline, item by item, one per column."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.score import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.paired_scores import Clusters, PairedScores
+from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import (
     MeanDifference,
+    TwoWayMean,
     Vector,
     count_pairs,
     design_effect,
@@ -20,6 +21,7 @@ from harness.stats import (
     minimum_detectable_effect,
     signflip_test,
     tango_interval,
+    two_way_mean,
     wilcoxon_test,
 )
 from harness.types import (
@@ -36,36 +38,6 @@ UNEVEN = 0.05  # p-value below which judgements go missing more often for one of
 
 Mask = NDArray[np.bool]
 Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
-
-
-@dataclass(frozen=True)
-class PairedScores:
-    """What one comparison is computed from; vectors are in the order of the items.
-
-    `d` is the candidate's score less the baseline's (for preferences: the win score less 0.5),
-    NaN where it is missing; `least` and `greatest` bound it there. `candidate_scores` and their
-    bounds serve claims about the candidate alone.
-    """
-
-    metric: str
-    kind: Literal["points", "share", "preference"]
-    baseline: str
-    candidate: str
-    sample_ids: tuple[str, ...]
-    clusters: Clusters
-    d: Vector
-    least: Vector
-    greatest: Vector
-    bounds: tuple[float, float]
-    baseline_scores: Vector
-    candidate_scores: Vector
-    score_bounds: tuple[float, float]
-    null: float
-
-    @property
-    def missing(self) -> int:
-        """Items without a difference."""
-        return int(np.isnan(self.d).sum())
 
 
 def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
@@ -97,7 +69,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         se=found.se if np.isfinite(found.se) else None,
         baseline_mean=float(pair.baseline_scores[observed].mean()),
         candidate_mean=float(pair.candidate_scores[observed].mean()),
-        test=_main_test(pair, observed),
+        test=main_test(pair, observed),
         secondary=_secondary_tests(pair, d),
         effect_size=found.d_z if np.isfinite(found.d_z) else None,
         dominance=found.dominance,
@@ -131,6 +103,8 @@ def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedSc
         candidate_scores=new,
         score_bounds=(column.low, column.high),
         null=0.0,
+        votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
+        own_votes=None if column.votes is None else column.votes[candidate],
     )
 
 
@@ -152,6 +126,7 @@ def _pair_preferences(column: PreferenceColumn) -> PairedScores:
         candidate_scores=wins,
         score_bounds=(0.0, 1.0),
         null=0.5,
+        votes=None if column.votes is None else column.votes - 0.5,
     )
 
 
@@ -166,11 +141,22 @@ def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
     """The difference on the chosen items with its 95 % interval, on the metric's own scale."""
     found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
     low, high = found.ci_low, found.ci_high
-    if pair.kind == "share" and pair.clusters is None:
+    people = _several_people(pair, chosen)
+    if people is not None:
+        low, high = people.interval()
+    elif pair.kind == "share" and pair.clusters is None:
         counts = count_pairs(pair.baseline_scores[chosen], pair.candidate_scores[chosen])
         low, high = tango_interval(counts)
     low, high = max(low, pair.bounds[0]), min(high, pair.bounds[1])
     return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
+
+
+def _several_people(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
+    """The mean with annotators as a source of uncertainty; None for one, or where nothing varies."""
+    if pair.votes is None or not chosen.any():
+        return None
+    found = two_way_mean(pair.votes[chosen], clusters=_at(pair.clusters, chosen))
+    return found if found.n_annotators > 1 and found.se > 0 else None
 
 
 def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
@@ -201,8 +187,13 @@ def _carries(flags: Collection[HygieneFlag] | None, kind: str) -> bool:
     return bool(flags) if kind == "any_flag" else kind in (flags or ())
 
 
-def _main_test(pair: PairedScores, observed: Mask) -> TestResult:
+def main_test(pair: PairedScores, observed: Mask) -> TestResult:
+    """The two-sided test of no difference, on the items observed."""
     clusters = _at(pair.clusters, observed)
+    people = _several_people(pair, observed)
+    if people is not None:
+        p_value = 2 * min(people.p_above(0.0), people.p_below(0.0), 0.5)
+        return TestResult(name="two-way cluster-robust t, items and annotators", p_value=p_value)
     if pair.kind == "share" and clusters is None:
         counts = count_pairs(pair.baseline_scores[observed], pair.candidate_scores[observed])
         p_value = mcnemar_midp(counts.candidate_only, counts.baseline_only)
@@ -234,10 +225,12 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
     scores = np.array([column.by_order[order] for order in column.orders])
     judged = ~np.isnan(scores).any(axis=0)
     means = scores[:, judged].mean(axis=0)
-    single = len(column.orders) == 1
-    shown_first = _first_shown_scores(column)
+    single = len(column.orders) == 1 and column.votes is None
+    first_share = column.first_share
+    if first_share is None:
+        first_share = float(_first_shown_scores(column).mean())
     effect = position_p = consistency = None
-    if not single:
+    if len(column.orders) > 1:
         ahead, behind = column.by_order["candidate_first"], column.by_order["baseline_first"]
         u = (ahead - behind)[judged]
         found = mean_difference(u, clusters=_at(column.clusters, judged), bounds=(-1.0, 1.0))
@@ -248,7 +241,7 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
         wins=int((means > 0.5).sum()),
         ties=int((means == 0.5).sum()),
         losses=int((means < 0.5).sum()),
-        first_share=float(shown_first.mean()),
+        first_share=first_share,
         position_effect=effect,
         position_p=position_p,
         consistency=consistency,

@@ -6,6 +6,16 @@ from pathlib import Path
 from harness.asking import Asking
 from harness.board import Board
 from harness.errors import InfrastructureError
+from harness.feasibility import find_obstacles
+from harness.forecast_claims import (
+    ClaimForecast,
+    RuleForecast,
+    describe_claims,
+    describe_rules,
+    forecast_claims,
+    forecast_rules,
+)
+from harness.forecast_looks import LooksForecast, describe_looks, forecast_looks
 from harness.forecast_training import (
     SamplingForecast,
     TrainingForecast,
@@ -24,12 +34,9 @@ from harness.jury import Panel
 from harness.models import Prompt, make_prompt
 from harness.plan import Request, judge_names, load_request, make_plan
 from harness.spend import price
-from harness.stats import minimum_detectable_effect
 from harness.store import Store
 from harness.suite import (
     EndpointSpec,
-    Gate,
-    bounds_of,
     columns_of,
     load_profile,
     load_suite,
@@ -37,20 +44,6 @@ from harness.suite import (
 from harness.types import JudgeRequest, Plan, Record, Response, Task
 from judges.prompts import build_prompt
 from trainers.at_hand import at_hand
-
-# Standard deviations of paired differences when nothing is known yet, as a share of the range.
-# Rubric: 2.07 points of 9 on ceiling-heavy judge scores; win scores: 0.40; shares: one item in
-# ten changes. docs/how-it-works.md says where these come from.
-ASSUMED_SPREAD = {"rubric": 2.07 / 9, "pairwise": 0.40, "evasion": 0.1**0.5, "rouge": 0.15}
-
-
-class ClaimForecast(Record):
-    """What the items can show about one claim: the smallest effect found with 80 % power."""
-
-    claim: str
-    n_items: int
-    assumed_sd: float
-    detectable: float
 
 
 class TaskForecast(Record):
@@ -86,7 +79,7 @@ class Forecast(Record):
     """A plan with the work it stands for; nothing has been done.
 
     Where the items cannot be reached there is no plan yet: `missing` says so, and only what does
-    not hang on them is told.
+    not hang on them is told. `obstacles` are claims that a run with --limit could not decide.
     """
 
     suite: str
@@ -96,9 +89,12 @@ class Forecast(Record):
     judges: dict[str, str]
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
+    rules: tuple[RuleForecast, ...] = ()
+    obstacles: tuple[str, ...] = ()
     training: tuple[TrainingForecast, ...]
     sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
+    early: LooksForecast | None = None
     missing: str | None = None
     stored_answers: int
     stored_verdicts: int
@@ -126,6 +122,8 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         )
         for pairs in training.to_judge
     ]
+    n_models = len(request.models)
+    tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     return Forecast(
         suite=request.suite.suite,
         profile=request.profile.profile,
@@ -134,13 +132,14 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         if plan
         else request.models,
         judges={name: f"{p.card.name}: {p.card.nature}" for name, p in panels.items()},
-        tasks=tuple(_forecast_task(task, panels, len(request.models)) for task in plan.tasks)
-        if plan
-        else (),
-        claims=tuple(_forecast_claims(plan.gate, plan)) if plan and plan.gate else (),
+        tasks=tasks,
+        claims=tuple(forecast_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        obstacles=tuple(find_obstacles(plan.gate, plan.tasks)) if plan and plan.gate else (),
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
         remote=(*judging, *(_forecast_remote(plan, request) if plan else ())),
+        early=forecast_looks(plan, sum(task.judgements for task in tasks)) if plan else None,
         missing=missing,
         stored_answers=answers,
         stored_verdicts=verdicts,
@@ -166,20 +165,16 @@ def print_forecast(forecast: Forecast) -> None:
         for task in forecast.tasks:
             work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
         console.print(work)
+    for told in describe_looks(forecast.early) if forecast.early else ():
+        console.print(told)
     for told in describe_training(forecast.training, forecast.sampling):
         console.print(told)
-    if forecast.claims:
-        power = Table(
-            "claim", "items", "assumed sd", "detectable (80 % power)", title="What can be shown"
-        )
-        for claim in forecast.claims:
-            power.add_row(
-                claim.claim,
-                str(claim.n_items),
-                f"{claim.assumed_sd:.3g}",
-                f"{claim.detectable:.3g}",
-            )
-        console.print(power)
+    for told in describe_claims(forecast.claims):
+        console.print(told)
+    for told in describe_rules(forecast.rules):
+        console.print(told)
+    for obstacle in forecast.obstacles:
+        console.print(f"This trial cannot pass: {obstacle}")
     if forecast.remote:
         sent = Table(
             "asked",
@@ -220,7 +215,9 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
         "suite": f"{loaded.suite}, valid",
         "title": loaded.title,
         "measures": ", ".join(columns),
-        "claims": "; ".join(map(str, loaded.gate.claims)) if loaded.gate else "none",
+        "claims": "; ".join(map(str, (*loaded.gate.claims, *loaded.gate.critical)))
+        if loaded.gate
+        else "none",
         "items": ", ".join(f"{task.name} {task.n_items}" for task in tasks),
         "profile": f"{bound.profile}, models {', '.join(names)}",
     }
@@ -234,7 +231,8 @@ def _plan_if_at_hand(
     if absent is not None:
         return None, absent
     try:
-        return make_plan(request, {name: panel.card for name, panel in panels.items()}), None
+        cards = {name: panel.card for name, panel in panels.items()}
+        return make_plan(request, cards, {name: p.covers for name, p in panels.items()}), None
     except InfrastructureError as error:
         return None, str(error)
 
@@ -308,30 +306,11 @@ def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> Ta
     return TaskForecast(
         name=task.name,
         source=task.source,
-        n_items=task.n_items,
+        n_items=task.n_items // task.answers,
         items_hash=task.items_hash,
         answers=n_models * task.n_items,
         judgements=per_item * task.n_items,
     )
-
-
-def _forecast_claims(gate: Gate, plan: Plan) -> list[ClaimForecast]:
-    metrics = {name: (metric, task) for task in plan.tasks for name, metric in task.metrics.items()}
-    found = []
-    for claim in gate.claims:
-        metric, task = metrics[claim.metric.partition(".")[0]]
-        low, high = bounds_of(metric)
-        sd = ASSUMED_SPREAD[metric.kind] * (high - low)
-        if task.n_items > 1:
-            effect = minimum_detectable_effect(
-                sd, task.n_items, alpha=gate.alpha, alternative="one-sided"
-            )
-            found.append(
-                ClaimForecast(
-                    claim=str(claim), n_items=task.n_items, assumed_sd=sd, detectable=effect
-                )
-            )
-    return found
 
 
 def _stored(workspace: Path) -> tuple[int, int]:

@@ -1,6 +1,7 @@
-"""What would be trained for a run, stage by stage, told without a GPU, the hub or a key.
+"""What would be trained for a run, stage by stage, told without a GPU or a key.
 
-A stage whose rows or whose model's sizes are not at hand says so and is counted as far as it goes.
+Data that a recipe has converted are fetched and converted if they can be; no model is. A stage whose
+rows or whose model's sizes are not at hand says so and is counted as far as it goes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,14 @@ from harness.judging import preference_requests
 from harness.plan import Request
 from harness.suite import EndpointSpec, Source
 from harness.types import PreferenceRequest, Record
-from trainers.at_hand import at_hand
+from trainers.at_hand import why_absent
+from trainers.converted import plain_source
 from trainers.estimate import (
-    HUB_OBSTACLES,
     Memory,
     Shape,
     count_parameters,
     estimate_memory,
+    find_obstacle,
     find_shape,
     learnt_pairs,
     lora_parameters,
@@ -38,6 +40,7 @@ from trainers.recipe import (
     Recipe,
     SampledRecipe,
     SftRecipe,
+    TrainingSource,
     load_recipe,
 )
 
@@ -147,6 +150,19 @@ def _in_gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
+class _Count(NamedTuple):
+    """Rows, or how many there are at most; `absent` says why they cannot be read now."""
+
+    n: int | None = None
+    absent: str | None = None
+
+    @property
+    def unknown(self) -> str:
+        return (
+            ", so neither they nor what hangs on them can be counted" if self.n is None else " yet"
+        )
+
+
 class _Result(NamedTuple):
     """What a recipe gives to what comes after it.
 
@@ -156,7 +172,7 @@ class _Result(NamedTuple):
     name: str
     shape: Shape | None = None
     lora: Lora | None = None
-    rows: int | None = None
+    rows: _Count = _Count()
     per_prompt: int = 1
 
 
@@ -180,9 +196,7 @@ class _Walk:
             case PretrainRecipe():
                 return _Result(recipe.recipe)
             case GivenPairsRecipe():
-                here = at_hand(recipe.data, root)
-                n = len(load_given_pairs(recipe.data, root).pairs) if here else None
-                return _Result(recipe.recipe, rows=n)
+                return _Result(recipe.recipe, rows=_count_pairs(recipe, root))
             case JudgedPairsRecipe() | GoldPairsRecipe() | BestOfRecipe():
                 return self._sample(recipe, root)
             case _:
@@ -197,10 +211,11 @@ class _Walk:
         known = start.shape is not None and lora is not None
         memory = estimate_memory(recipe, start.shape, lora) if start.shape and lora else None
         notes = []
-        if start.name in HUB_OBSTACLES:
-            notes.append(f"cannot be trained as it is: {HUB_OBSTACLES[start.name]}")
-        if rows is None:
-            notes.append("its rows are not here, so neither they nor its steps can be counted")
+        obstacle = find_obstacle(start.name, recipe)
+        if obstacle is not None:
+            notes.append(f"cannot be trained as it is: {obstacle}")
+        if rows.absent is not None:
+            notes.append(f"its rows are not here{rows.unknown}: {rows.absent}")
         if not known:
             notes.append(f"the sizes of {start.name} are not known here")
         elif memory is None:
@@ -210,9 +225,11 @@ class _Walk:
                 recipe=recipe.recipe,
                 method=recipe.method,
                 start=start.name,
-                rows=rows,
-                at_most=not isinstance(recipe, SftRecipe) or recipe.best_of is not None,
-                steps=None if rows is None else optimiser_steps(rows, recipe.trainer),
+                rows=rows.n,
+                at_most=not isinstance(recipe, SftRecipe)
+                or recipe.best_of is not None
+                or rows.absent is not None,
+                steps=None if rows.n is None else optimiser_steps(rows.n, recipe.trainer),
                 trained=lora_parameters(start.shape, lora) if start.shape and lora else None,
                 parameters=count_parameters(start.shape) if start.shape else None,
                 memory=memory,
@@ -228,31 +245,34 @@ class _Walk:
         assert parent.checkpoint is not None
         return _Result(parent.checkpoint, find_shape(parent, root))
 
-    def _rows(self, recipe: AdapterRecipe, root: Path) -> int | None:
-        """Rows or pairs to learn from; None where some of them are not here."""
-        counts: list[int | None] = []
+    def _rows(self, recipe: AdapterRecipe, root: Path) -> "_Count":
+        """Rows or pairs to learn from."""
+        counts: list[_Count] = []
         if isinstance(recipe, SftRecipe):
-            here = all(at_hand(source, root) for source in recipe.data)
-            counts.append(len(load_examples(recipe.data, root)) if here else None)
+            counts += [_count_examples(source, root) for source in recipe.data]
             if recipe.best_of is not None:
                 counts.append(self.visit(recipe.best_of, root).rows)
         elif isinstance(recipe, PreferenceRecipe):
             made = self.visit(recipe.pairs, root)
-            counts.append(_learnt(recipe, made.rows, made.per_prompt))
+            counts.append(made.rows._replace(n=_learnt(recipe, made.rows.n, made.per_prompt)))
         elif isinstance(recipe, OnlineRecipe):
             counts.append(_count(recipe.data, root))
             if recipe.reward.recipe is not None:
                 self.visit(recipe.reward.recipe, root)
-        known = [n for n in counts if n is not None]
-        return sum(known) if len(known) == len(counts) else None
+        known = [count.n for count in counts if count.n is not None]
+        absent = "; ".join(dict.fromkeys(count.absent for count in counts if count.absent))
+        return _Count(sum(known) if len(known) == len(counts) else None, absent or None)
 
     # --- sampling ----------------------------------------------------------------------------
 
     def _sample(self, recipe: SampledRecipe, root: Path) -> _Result:
         if recipe.parent.recipe is not None:
             self.visit(recipe.parent.recipe, root)
-        prompts = _count(recipe.data, root)
+        counted = _count(recipe.data, root)
+        prompts = counted.n
         answers, verdicts, judge = _per_prompt(recipe)
+        if judge is not None:
+            verdicts *= len(self._request.profile.members_of(judge))
         self.plan.sampling.append(
             SamplingForecast(
                 recipe=recipe.recipe,
@@ -261,20 +281,19 @@ class _Walk:
                 answers=None if prompts is None else answers * prompts,
                 verdicts=None if prompts is None else verdicts * prompts,
                 judge=judge,
-                notes=() if prompts is not None else ("its prompts are not here",),
+                notes=()
+                if counted.absent is None
+                else (f"its prompts are not here{counted.unknown}: {counted.absent}",),
             )
         )
-        if isinstance(recipe, JudgedPairsRecipe) and prompts is not None:
+        if isinstance(recipe, JudgedPairsRecipe) and counted.absent is None:
             self._judge(recipe, root)
         pairs = recipe.draws if isinstance(recipe, JudgedPairsRecipe) else 1
         rows = None if prompts is None else pairs * prompts
-        return _Result(recipe.recipe, rows=rows, per_prompt=pairs)
+        return _Result(recipe.recipe, rows=_Count(rows, counted.absent), per_prompt=pairs)
 
     def _judge(self, recipe: JudgedPairsRecipe, root: Path) -> None:
-        """Keep what an endpoint would be asked, as it is with answers of the full length."""
-        endpoint = self._request.profile.find_judge(recipe.prefer.judge).endpoint
-        if endpoint is None:
-            return
+        """Keep what endpoints would be asked, as it is with answers of the full length."""
         answer = "word" * recipe.generation.max_new_tokens
         sides = ("first", answer), ("second", answer)
         requests = [
@@ -282,9 +301,12 @@ class _Walk:
             for sample in load_samples(recipe.data, root)
             for request in preference_requests(sample, "pairs", recipe.prefer, *sides)
         ]
-        self.plan.to_judge.append(
-            PairsToJudge(recipe.recipe, recipe.prefer.judge, endpoint, requests * recipe.draws)
-        )
+        requests *= recipe.draws * recipe.prefer.repeats
+        profile = self._request.profile
+        for judge in profile.members_of(recipe.prefer.judge):
+            endpoint = profile.find_judge(judge).endpoint
+            if endpoint is not None:
+                self.plan.to_judge.append(PairsToJudge(recipe.recipe, judge, endpoint, requests))
 
 
 def _own_adapter(recipe: AdapterRecipe) -> Lora | None:
@@ -300,16 +322,36 @@ def _learnt(recipe: PreferenceRecipe, pairs: int | None, per_prompt: int) -> int
     return 2 * learnt if recipe.method == "kto" else learnt  # there each answer is a row
 
 
-def _count(source: Source, root: Path) -> int | None:
-    return len(load_samples(source, root)) if at_hand(source, root) else None
+def _count(source: Source, root: Path) -> _Count:
+    absent = why_absent(source, root)
+    return _Count(len(load_samples(source, root))) if absent is None else _bound(source, absent)
+
+
+def _count_examples(source: TrainingSource, root: Path) -> _Count:
+    absent = why_absent(source, root)
+    return _Count(len(load_examples([source], root))) if absent is None else _bound(source, absent)
+
+
+def _count_pairs(recipe: GivenPairsRecipe, root: Path) -> _Count:
+    absent = why_absent(recipe.data, root)
+    if absent is not None:
+        return _bound(recipe.data, absent)
+    plain = plain_source(recipe.data, root)
+    return _Count(len(load_given_pairs(plain, root, recipe.filters).pairs))
+
+
+def _bound(source: Source, absent: str) -> _Count:
+    """A conversion that takes a subset says how large it is at most."""
+    return _Count(source.convert.take if source.convert else None, absent)
 
 
 def _per_prompt(recipe: SampledRecipe) -> tuple[int, int, str | None]:
-    """Answers and verdicts for each prompt, and who gives the verdicts."""
+    """Answers and one judge's verdicts for each prompt, and who gives the verdicts."""
     match recipe:
         case JudgedPairsRecipe():
-            return 2 * recipe.draws, 2 * recipe.draws, recipe.prefer.judge
+            asked = 2 * recipe.draws * recipe.prefer.repeats
+            return 2 * recipe.draws, asked, recipe.prefer.judge
         case BestOfRecipe():
-            return recipe.n, recipe.n, recipe.grade.judge
+            return recipe.n, recipe.n * recipe.grade.repeats, recipe.grade.judge
         case GoldPairsRecipe():
             return 1, 0, None

@@ -1,6 +1,6 @@
 """Answers: from a local checkpoint, in batches that never change, or from a recorded file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -39,10 +39,16 @@ class CheckpointModel:
     """A model on this machine, loaded when the first answer is missing."""
 
     def __init__(
-        self, name: str, source: str | Path, fingerprint: str, revision: str | None = None
+        self,
+        name: str,
+        source: str | Path,
+        fingerprint: str,
+        revision: str | None = None,
+        seed: int | None = None,
     ):
         self.name = name
         self.fingerprint = fingerprint
+        self.seed = seed
         self._source = source
         self._revision = revision
 
@@ -58,6 +64,7 @@ class EndpointModel(NamedTuple):
     name: str
     spec: EndpointSpec
     terms: Terms
+    seed: int | None = None
 
 
 Model = RecordedModel | CheckpointModel | EndpointModel
@@ -82,6 +89,7 @@ def generate_responses(
 ) -> Iterator[Response]:
     """The model's response to every sample, as it comes; asked only where the store has none.
 
+    A model with a seed of its own is decoded with that, whatever the suite says.
     When `stop` closes, what was asked is still answered and kept, and the iterator ends early.
 
     Raises:
@@ -91,9 +99,32 @@ def generate_responses(
         case RecordedModel():
             yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _ask_model(task, model, store, progress, stop or NoStop())
+            yield from _ask_model(
+                _seeded(task, model.seed), model, store, progress, stop or NoStop()
+            )
         case EndpointModel():
-            yield from _ask_endpoint(task, model, store, progress, stop or NoStop())
+            yield from _ask_endpoint(
+                _seeded(task, model.seed), model, store, progress, stop or NoStop()
+            )
+
+
+def _seeded(task: Task, seed: int | None) -> Task:
+    if seed is None:
+        return task
+    generation = task.generation.model_copy(update={"seed": seed})
+    return task.model_copy(update={"generation": generation})
+
+
+def check_recorded_answers(tasks: Iterable[Task], models: Iterable[Model]) -> None:
+    """Read all recorded answers, so that a missing one is found before others are paid for.
+
+    Raises:
+        HarnessError: as `generate_responses`.
+    """
+    recorded = [model for model in models if isinstance(model, RecordedModel)]
+    for task in tasks:
+        for model in recorded:
+            read_responses(task, model)
 
 
 # --- asking ----------------------------------------------------------------------------------
@@ -191,7 +222,7 @@ def _ask_endpoint(
     done, fresh = len(found), FreshRows(store, "response")
     meter = Meter(model.spec.price_per_million)
     wanted = takewhile(lambda _: not stop.closed, missing)
-    asks = (Ask(_prompt(task.samples[i], task)) for i in wanted)
+    asks = (_ask(task.samples[i], task) for i in wanted)
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)
@@ -201,6 +232,12 @@ def _ask_endpoint(
         meter.add(response.exchange)
         progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
+
+
+def _ask(sample: Sample, task: Task) -> Ask:
+    """The same question again needs another seed, or it may bring the same answer."""
+    seed = task.generation.seed + sample.draw if sample.draw else None
+    return Ask(_prompt(sample, task), seed=seed)
 
 
 def _with_decoding(spec: EndpointSpec, generation: Generation) -> EndpointSpec:

@@ -2,9 +2,12 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import Request, build_opener, getproxies
 
 from harness.errors import HarnessError, InfrastructureError
 
@@ -13,8 +16,6 @@ TIMEOUT_S = 5.0
 
 def require_model(source: str, revision: str | None) -> None:
     """Return if the model is a directory, lies in the hub's cache, or the hub can be reached.
-
-    Behind a proxy nothing is tried: the hub's client knows the way, and will tell.
 
     Raises:
         InfrastructureError: neither; says what to do.
@@ -25,7 +26,7 @@ def require_model(source: str, revision: str | None) -> None:
         return
     if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
         return
-    why = _why_not()
+    why = hub_problem()
     if why is None:
         return
     raise InfrastructureError(
@@ -49,7 +50,7 @@ def require_repository(repo: str) -> None:
     except HFValidationError as error:
         raise HarnessError(f"--push {repo}: {error}") from None
     _token()
-    why = _why_not()
+    why = hub_problem()
     if why is not None:
         raise InfrastructureError(
             f"--push {repo}: {why}. Nothing was exported; leave --push out to export without it."
@@ -78,6 +79,31 @@ def push_folder(folder: Path, repo: str) -> str:
     return str(url)
 
 
+def hub_problem() -> str | None:
+    """Why the hub cannot be asked; None if it seems that it can."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "the hub is switched off (HF_HUB_OFFLINE)"
+    find_problem = _proxied_problem if getproxies() else _connection_problem
+    problem = find_problem(constants.ENDPOINT)
+    return None if problem is None else f"{constants.ENDPOINT} cannot be reached ({problem})"
+
+
+@contextmanager
+def hub_switched_off() -> Iterator[None]:
+    """Its clients look into their caches only, and say at once what is not there."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE = before
+
+
 def _token() -> str:
     token = os.environ.get("HF_TOKEN", "").strip()
     if not token:
@@ -88,14 +114,17 @@ def _token() -> str:
     return token
 
 
-def _why_not() -> str | None:
-    """Why the hub cannot be asked; None if it seems that it can."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return "the hub is switched off (HF_HUB_OFFLINE)"
-    problem = None if getproxies() else _connection_problem(constants.ENDPOINT)
-    return None if problem is None else f"{constants.ENDPOINT} cannot be reached ({problem})"
+def _proxied_problem(url: str) -> str | None:
+    """Why nothing comes through the proxy; None if anybody there answers."""
+    try:
+        head = Request(url, method="HEAD")  # noqa: S310 - the hub that the user has named
+        build_opener().open(head, timeout=TIMEOUT_S).close()
+    except HTTPError:
+        return None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        return f"through a proxy: {getattr(reason, 'strerror', None) or reason}"
+    return None
 
 
 def _connection_problem(url: str) -> str | None:

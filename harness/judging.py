@@ -8,13 +8,15 @@ from harness.asking import Terms
 from harness.board import Board, BoardClosedError
 from harness.errors import HarnessError
 from harness.fresh import FreshRows, is_final
-from harness.jury import Ballot, Panel, make_panel
-from harness.plan import Request, judge_name
+from harness.hub import require_model
+from harness.jury import Ballot, Panel, make_panel, make_people_panel
+from harness.people import NOT_ASKED, load_people
+from harness.plan import Request, judge_name, judge_names
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash
 from harness.spend import Meter
 from harness.store import Store
-from harness.suite import Metric, PairwiseMetric, Profile, RougeMetric
+from harness.suite import Metric, PairwiseMetric, Profile, RougeMetric, pairs_of
 from harness.types import (
     ORDERS,
     Grade,
@@ -49,6 +51,10 @@ def judges_of(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[
         if spec.jury is not None:
             members = ", ".join(spec.jury.members)
             raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
+        if spec.people is not None:
+            raise HarnessError(
+                f"judge '{name}' is people: what they said is read, and they cannot be asked here."
+            )
         return make_judge(name, spec, root, terms=terms)
 
     return find_judge
@@ -67,9 +73,43 @@ def _seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], 
     name = judge_name(metric_name, request)
     if name is None:
         return make_panel("", [rouge_judge()], None, repeats=1)
-    spec = request.profile.find_judge(name)
-    judges = [find_judge(member) for member in request.profile.members_of(name)]
     repeats = repeats_of(request.suite.metrics[metric_name])
+    spec, root = request.profile.find_judge(name), request.profile_root
+    if spec.people is not None:
+        return make_people_panel(spec.title or name, load_people(spec.people, root), repeats)
+    panel = seat_judge(name, request.profile, find_judge, repeats=repeats)
+    if spec.calibrated_by is None:
+        return panel
+    people = load_people(spec.calibrated_by, root)
+    named = f"{people.source} ({people.fingerprint[:12]})"
+    return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
+
+
+def require_judges(request: Request) -> None:
+    """Return if every language model on this machine that is to judge lies here or can be fetched.
+
+    They are loaded when there is something to judge, which is too late to find out.
+
+    Raises:
+        InfrastructureError: one is a hub model that cannot be had; says what to do.
+    """
+    names = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
+    for name in sorted(names):
+        spec = request.profile.find_judge(name).local
+        if spec is not None and not (request.profile_root / spec.checkpoint).is_dir():
+            require_model(spec.checkpoint, spec.revision)
+
+
+def seat_judge(
+    name: str, profile: Profile, find_judge: Callable[[str], Judge], *, repeats: int
+) -> Panel:
+    """The judge or the jury of that name in the profile, each member asked `repeats` times.
+
+    Raises:
+        HarnessError: as `judges_of`, or a panel that could not judge.
+    """
+    spec = profile.find_judge(name)
+    judges = [find_judge(member) for member in profile.members_of(name)]
     return make_panel(spec.title or name, judges, spec.jury, repeats)
 
 
@@ -98,7 +138,15 @@ def judge_responses(
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage)
     return [
-        Ballot(judge.card, n, [to_judgement(r, outcome) for r, outcome in judged if r.round == n])
+        Ballot(
+            judge.card,
+            n,
+            [
+                to_judgement(r, outcome)
+                for r, outcome in judged
+                if r.round == n and outcome.reason != NOT_ASKED
+            ],
+        )
         for n in rounds
     ]
 
@@ -122,7 +170,10 @@ def repeats_of(metric: Metric) -> int:
 
 def verdicts_per_item(metric: Metric, n_models: int) -> int:
     """How many verdicts one judge gives on one item, over models, orders and rounds."""
-    shown = len(ORDERS) * (n_models - 1) if isinstance(metric, PairwiseMetric) else n_models
+    if isinstance(metric, PairwiseMetric):
+        shown = len(ORDERS) * len(pairs_of(metric, range(n_models)))
+    else:
+        shown = n_models
     return shown * repeats_of(metric)
 
 
@@ -184,9 +235,8 @@ def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeR
     """What the judge is asked, as soon as the answers are there; None while none has come."""
     metric = task.metrics[metric_name]
     samples = {sample.id: sample for sample in task.samples}
-    baseline, *candidates = board.models
     if isinstance(metric, PairwiseMetric):
-        for candidate in candidates:
+        for baseline, candidate in pairs_of(metric, board.models):
             for answers in board.arrivals(baseline, candidate):
                 if answers is None:
                     yield None
@@ -240,7 +290,9 @@ def preference_requests(
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     """Everything the verdict could depend on, and nothing it must not (such as model names)."""
     metric = request.metric
-    asked = metric.model_dump(mode="json", exclude={"data", "generation", "judge", "repeats"})
+    asked = metric.model_dump(
+        mode="json", exclude={"data", "generation", "judge", "repeats", "pairs"}
+    )
     if isinstance(request, GradeRequest):
         answers = [request.answer]
     else:

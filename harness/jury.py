@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from harness.errors import HarnessError
+from harness.people import AnnotatorJudge, People, people_card
 from harness.provenance import content_hash
 from harness.suite import Jury
 from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winner
@@ -22,13 +23,15 @@ from judges.verdicts import Unscored, kind_of, unscored
 class Panel(NamedTuple):
     """Who judges a metric: one judge or a jury, each asked `repeats` times.
 
-    There is a verdict where `votes_needed` of the judges give one.
+    There is a verdict where `votes_needed` of the judges give one. Of people, `covers` are the
+    items whose verdicts make the metric.
     """
 
     card: JudgeCard
     judges: tuple[Judge, ...]
     repeats: int = 1
     votes_needed: int = 1
+    covers: tuple[str, ...] | None = None
 
 
 class Ballot(NamedTuple):
@@ -62,6 +65,20 @@ def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: 
     if jury is None:
         return Panel(cards[0], tuple(judges), repeats)
     return Panel(_jury_card(title, cards, jury), tuple(judges), repeats, jury.votes_needed)
+
+
+def make_people_panel(title: str, people: People, repeats: int) -> Panel:
+    """A panel of everybody whose labels count.
+
+    Raises:
+        HarnessError: nobody's do, or they are to be asked again.
+    """
+    if repeats > 1:
+        raise HarnessError(f"judge '{title}': people are asked once; state no 'repeats' for them.")
+    judges = tuple(AnnotatorJudge(name, people) for name in people.annotators)
+    if not judges:
+        raise HarnessError(f"judge '{title}': nobody's votes count in {people.source}.")
+    return Panel(people_card(title, people), judges, covers=people.covered)
 
 
 def _jury_card(title: str, cards: tuple[JudgeCard, ...], jury: Jury) -> JudgeCard:
@@ -103,7 +120,7 @@ def subject_of(judgement: Judgement) -> tuple[str, ...]:
     """What a judgement is about: an answer, or a pair of answers in one order."""
     if isinstance(judgement, Grade):
         return judgement.sample_id, judgement.model
-    return judgement.sample_id, judgement.candidate, judgement.order
+    return judgement.sample_id, judgement.baseline, judgement.candidate, judgement.order
 
 
 def _combine(said: Sequence[tuple[str, list[Judgement]]], votes_needed: int) -> list[Judgement]:

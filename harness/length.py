@@ -4,23 +4,30 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.compare import PairedScores
 from harness.generate import Responses
+from harness.paired_scores import PairedScores
 from harness.stats import length_adjusted_difference, length_controlled_win_rate
 from harness.types import Interval, LengthEffect
 
 
-def find_length_effect(pair: PairedScores, responses: Mapping[str, Responses]) -> LengthEffect:
+def find_length_effect(
+    pair: PairedScores, responses: Mapping[str, Responses], *, confidence: float = 0.95
+) -> LengthEffect:
     """The comparison adjusted to answers of equal length, in characters."""
     observed = ~np.isnan(pair.d)
     clusters = None if pair.clusters is None else pair.clusters[observed]
     lengths = _lengths(pair, responses[pair.candidate]) - _lengths(pair, responses[pair.baseline])
     if pair.kind == "preference":
         found = length_controlled_win_rate(
-            pair.candidate_scores[observed], lengths[observed], clusters=clusters
+            pair.candidate_scores[observed],
+            lengths[observed],
+            clusters=clusters,
+            confidence=confidence,
         )
     else:
-        found = length_adjusted_difference(pair.d[observed], lengths[observed], clusters=clusters)
+        found = length_adjusted_difference(
+            pair.d[observed], lengths[observed], clusters=clusters, confidence=confidence
+        )
     adjusted = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
     return LengthEffect(
         metric=pair.metric,

@@ -18,7 +18,6 @@ from pydantic import Field, model_validator
 from harness.bundle import bundle_root
 from harness.endpoint import Budget
 from harness.errors import HarnessError, did_you_mean
-from harness.judging import judges_of
 from harness.plan import Request, make_plan
 from harness.prepare import answering_recipe, make_checkpoint
 from harness.progress import Progress
@@ -29,7 +28,7 @@ from harness.store import Store
 from harness.strict_yaml import load_spec
 from harness.suite import Gate, ModelSpec, Name, Spec, load_profile, load_suite
 from harness.types import Record, RunResult, Verdict
-from harness.workshop import Made, Workshop
+from harness.workshop import Made, open_workshop
 from trainers.checkpoint import MANIFEST, load_manifest, versions
 from trainers.recipe import load_recipe
 
@@ -125,16 +124,21 @@ def run_loop(
     out: Path,
     progress: Progress,
     budget: Budget | None = None,
+    batch: Path | None = None,
 ) -> LoopResult:
     """Train, gate, and promote what is certified.
 
+    `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
+    questions are written there.
+
     Raises:
+        RepliesAwaitedError: the loop cannot go on before replies have come by batch.
         HarnessError: a mistake in the loop, a suite or a recipe, or certified items that a stage
             was gated on.
         InfrastructureError: the world failed; what was done is kept.
     """
     loop, root = load_loop(path_or_name)
-    run = _LoopRun(loop, root, workspace, out, progress, budget)
+    run = _LoopRun(loop, root, workspace, out, progress, budget, batch)
     run.check()
     current, done = run.start(), []
     for stage in loop.stages:
@@ -177,6 +181,7 @@ class _LoopRun:
         out: Path,
         progress: Progress,
         budget: Budget | None,
+        batch: Path | None,
     ) -> None:
         self._loop = loop
         self._root = root
@@ -185,6 +190,7 @@ class _LoopRun:
         self._out = out
         self._progress = progress
         self._budget = budget
+        self._batch = batch
         self._registry = Registry(workspace)
         self._made: list[Made] = []
 
@@ -288,9 +294,14 @@ class _LoopRun:
     def _train(self, recipe_name: str) -> _Model:
         recipe, recipe_root = load_recipe(recipe_name, beside=self._root)
         path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
-        with Store(self._workspace) as store:
-            find_judge = judges_of(self._profile, self._profile_root, terms=self._budget)
-            workshop = Workshop(store, find_judge, self._progress, self._budget)
+        with open_workshop(
+            self._profile,
+            self._profile_root,
+            workspace=self._workspace,
+            progress=self._progress,
+            budget=self._budget,
+            batch=self._batch,
+        ) as workshop:
             trained = answering_recipe(recipe, recipe_name)
             made = make_checkpoint(trained, recipe_root, workshop)
         self._made.append(made)
@@ -328,13 +339,21 @@ class _LoopRun:
             out=self._out,
             progress=self._progress,
             budget=self._budget,
+            batch=self._batch,
         )
 
     def _request(self, suite: str, models: Sequence[_Model]) -> Request:
         loaded, suite_root = load_suite(_beside(self._root, suite))
         specs = {model.name: model.spec for model in models}
         profile = self._profile.model_copy(update={"models": self._profile.models | specs})
-        return Request(loaded, suite_root, profile, self._profile_root, tuple(specs))
+        return Request(
+            loaded,
+            suite_root,
+            profile,
+            self._profile_root,
+            tuple(specs),
+            by_batch=self._batch is not None,
+        )
 
     def _gate_of(self, suite: str) -> Gate:
         gate = load_suite(_beside(self._root, suite))[0].gate

@@ -84,10 +84,7 @@ class LocalModel:
         """
         model, tokenizer = load_weights(source, revision=revision)
         if not tokenizer.chat_template:
-            raise HarnessError(
-                f"{source}: has no chat template, so it is not known how to ask it. "
-                "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
-            )
+            raise _no_template(source)
         return cls(model, tokenizer, fingerprint_model(source, revision=revision))
 
     def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -220,16 +217,10 @@ def load_weights(
     """
     quiet_torch()
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if Path(source).is_dir():
-        _refuse_classifier(Path(source))
-        _refuse_pickle(Path(source))
-    elif revision is None:
-        raise HarnessError(
-            f"{source}: is no directory here. If it is a hub model, give its 'revision', "
-            "so that it cannot change unseen."
-        )
+    _refuse_unloadable(source, revision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"dtype": "auto", "device_map": device, **options}
     try:
@@ -239,7 +230,7 @@ def load_weights(
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _load_error(source, revision, error) from None
     # Otherwise transformers fills gaps of a decoding config from what the checkpoint ships.
     model.generation_config = type(model.generation_config)(
@@ -248,18 +239,65 @@ def load_weights(
     return model, tokenizer
 
 
+def require_checkpoint(source: str | Path, *, revision: str | None = None) -> None:
+    """Return if the model could be asked, as far as can be told without loading or fetching it.
+
+    Raises:
+        HarnessError: a directory without safetensors or chat template, or a hub name without a
+            revision.
+    """
+    _refuse_unloadable(source, revision)
+    directory = Path(source)
+    if directory.is_dir() and not _has_template(directory):
+        raise _no_template(source)
+
+
+def _refuse_unloadable(source: str | Path, revision: str | None) -> None:
+    if Path(source).is_dir():
+        _refuse_classifier(Path(source))
+        _refuse_pickle(Path(source))
+    elif revision is None:
+        raise HarnessError(
+            f"{source}: is no directory here. If it is a hub model, give its 'revision', "
+            "so that it cannot change unseen."
+        )
+
+
+def _has_template(directory: Path) -> bool:
+    if (directory / "chat_template.jinja").is_file():
+        return True
+    if any(directory.glob("additional_chat_templates/*.jinja")):
+        return True
+    config = directory / "tokenizer_config.json"
+    return config.is_file() and bool(json.loads(config.read_bytes()).get("chat_template"))
+
+
+def _no_template(source: str | Path) -> HarnessError:
+    return HarnessError(
+        f"{source}: has no chat template, so it is not known how to ask it. "
+        "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
+    )
+
+
 def _refuse_pickle(directory: Path) -> None:
     if any(directory.glob("*.safetensors")):
         return
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
     why = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
-    raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.")
+    how = " docs/recipes.md says how to save it as one." if pickles else ""
+    raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.{how}")
 
 
 def _load_error(source: str | Path, revision: str | None, error: Exception) -> HarnessError:
     first_line = str(error).strip().partition("\n")[0]
     if Path(source).is_dir():
         return HarnessError(f"{source}: cannot be loaded as a language model: {first_line}")
+    if "cannot be loaded with `safetensors`" in first_line:  # it looked, and there are none
+        return HarnessError(
+            f"{source}: has no weights as safetensors at revision {revision}. A pickle may run code and "
+            "is never loaded: save the model as safetensors once, as docs/recipes.md says, and name that "
+            "directory."
+        )
     return InfrastructureError(
         f"{source}: is no directory here, and the hub model of that name at revision "
         f"{revision} could not be loaded: {first_line} "

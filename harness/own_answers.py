@@ -16,13 +16,23 @@ from harness.generate import (
 )
 from harness.grading import grade_answers
 from harness.hygiene import hygiene_flags
-from harness.judging import collect_outcomes, preference_requests
+from harness.judging import collect_outcomes, preference_requests, repeat_requests, to_judgement
+from harness.jury import Ballot, Panel, combine_ballots
 from harness.models import make_prompt
 from harness.progress import Stage
 from harness.provenance import content_hash
+from harness.reliability import preference_agreement
 from harness.samples import read_prompt
 from harness.suite import RubricMetric, Source
-from harness.types import JudgeCard, Response, Sample, Task
+from harness.types import (
+    JudgeCard,
+    Preference,
+    PreferenceRequest,
+    Response,
+    Sample,
+    Task,
+    Winner,
+)
 from harness.workshop import Made, Workshop
 from judges.protocol import Judge
 from trainers.best_of import (
@@ -51,6 +61,8 @@ from trainers.recipe import (
     SampledPairsRecipe,
     SampledRecipe,
 )
+
+PAIRS_VERSION = 2  # raise it when the same verdicts give other pairs or statistics
 
 
 class MadePairs(NamedTuple):
@@ -99,33 +111,40 @@ def draw_pairs(
     """The recipe's pairs, built unless they are there."""
     samples = load_samples(recipe.data, root)
     system = read_prompt(recipe.generation.system, root)
-    judge = workshop.judge(recipe.prefer.judge) if isinstance(recipe, JudgedPairsRecipe) else None
-    if judge is not None:
-        refuse_remote_phi(recipe.data, judge)
-    teachers = () if judge is None else (judge.card,)
-    path = pairs_path(recipe, parent, samples, system, teachers, workshop)
+    if isinstance(recipe, JudgedPairsRecipe):
+        return _draw_judged(recipe, samples, system, parent, workshop)
+    path = workshop.pairs / _file_name(recipe, parent, samples, system, (), PAIRS_VERSION)
     if not path.is_file():
-        draws = 2 * recipe.draws if isinstance(recipe, JudgedPairsRecipe) else 1
-        drawn = [_draw(recipe, samples, system, parent, draw, workshop) for draw in range(draws)]
-        if isinstance(recipe, JudgedPairsRecipe):
-            assert judge is not None
-            judged = _judge_draws(recipe, samples, system, drawn, judge, workshop)
-            write_pairs(path, pairs_from_preferences(judged))
-        else:
-            write_pairs(path, pairs_from_gold(_gold_answers(samples, system, drawn[0])))
-    return MadePairs(str(path), load_pairs(path), teachers)
+        own = _draw(recipe, samples, system, parent, 0, workshop)
+        write_pairs(path, pairs_from_gold(_gold_answers(samples, system, own), recipe.filters))
+    return MadePairs(str(path), load_pairs(path), ())
 
 
-def pairs_path(
-    recipe: SampledPairsRecipe,
-    parent: Made,
+def _draw_judged(
+    recipe: JudgedPairsRecipe,
     samples: tuple[Sample, ...],
     system: str | None,
-    teachers: tuple[JudgeCard, ...],
+    parent: Made,
     workshop: Workshop,
-) -> Path:
-    """Where pairs made of exactly this are kept."""
-    return workshop.pairs / _file_name(recipe, parent, samples, system, teachers)
+) -> MadePairs:
+    """Draws two by two, judged; what was judged before is taken from the store."""
+    panel = workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)
+    for judge in panel.judges:
+        refuse_remote_phi(recipe.data, judge)
+    name = _file_name(recipe, parent, samples, system, (panel.card,), PAIRS_VERSION)
+    path = workshop.pairs / name
+    if not path.is_file():
+        draws = range(2 * recipe.draws)
+        drawn = [_draw(recipe, samples, system, parent, draw, workshop) for draw in draws]
+        duels = list(_make_duels(samples, drawn))
+        ballots = _judge_duels(recipe, duels, panel, workshop)
+        made = pairs_from_preferences(
+            _judged_answers(duels, ballots, panel, system), recipe.filters
+        )
+        agreement = preference_agreement("preference", ballots)
+        statistics = made.statistics.model_copy(update={"agreement": agreement})
+        write_pairs(path, Pairs(made.pairs, statistics))
+    return MadePairs(str(path), load_pairs(path), panel.card.members or (panel.card,))
 
 
 def _file_name(
@@ -134,11 +153,11 @@ def _file_name(
     samples: tuple[Sample, ...],
     system: str | None,
     teachers: tuple[JudgeCard, ...],
+    *version: int,
 ) -> str:
     asked = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data"})
-    key = content_hash(
-        asked, parent.fingerprint, list(samples), system, [t.fingerprint for t in teachers]
-    )
+    judged = [t.fingerprint for t in teachers]
+    key = content_hash(asked, parent.fingerprint, list(samples), system, judged, *version)
     return f"{recipe.recipe}-{key[:12]}.jsonl"
 
 
@@ -167,41 +186,78 @@ def _draw(
     return {response.sample_id: response for response in responses}
 
 
-def _judge_draws(
-    recipe: JudgedPairsRecipe,
-    samples: tuple[Sample, ...],
-    system: str | None,
-    drawn: list[dict[str, Response]],
-    judge: Judge,
-    workshop: Workshop,
-) -> Iterator[JudgedAnswers]:
-    """Draws two by two, each pair judged in both orders; what cannot differ is not asked."""
-    duels = [(s, a[s.id], b[s.id]) for a, b in zip(drawn[::2], drawn[1::2], strict=True) for s in samples]  # fmt: skip
-    requests = [
-        request
-        for sample, first, second in duels
-        if not_judgeable(first.text, second.text) is None
-        for request in preference_requests(
-            sample,
-            "pairs",
-            recipe.prefer,
-            ("first", first.text or ""),
-            ("second", second.text or ""),
-        )
-    ]
-    stage = Stage(f"judge {recipe.recipe}", len(requests))
-    judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
+class _Duel(NamedTuple):
+    """Two answers to one prompt, each with the name of its draw."""
+
+    sample: Sample
+    first_name: str
+    first: Response
+    second_name: str
+    second: Response
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """No two duels of a recipe share it."""
+        return self.sample.id, self.second_name
+
+
+def _make_duels(
+    samples: tuple[Sample, ...], drawn: Sequence[dict[str, Response]]
+) -> Iterator[_Duel]:
+    for n in range(0, len(drawn), 2):
+        first, second = drawn[n], drawn[n + 1]
+        for sample in samples:
+            sides = (f"draw {n + 1}", first[sample.id], f"draw {n + 2}", second[sample.id])
+            yield _Duel(sample, *sides)
+
+
+def _judge_duels(
+    recipe: JudgedPairsRecipe, duels: Sequence[_Duel], panel: Panel, workshop: Workshop
+) -> list[Ballot]:
+    """Every judge on every duel in both orders and all rounds; what cannot differ is not asked."""
+    once = [request for duel in duels for request in _requests(duel, recipe)]
+    requests = list(repeat_requests(once, range(panel.repeats)))
+    ballots = []
+    for judge in panel.judges:
+        by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
+        stage = Stage(f"judge {recipe.recipe}{by}", len(requests))
+        judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
+        for number in range(panel.repeats):
+            said = [to_judgement(r, outcome) for r, outcome in judged if r.round == number]
+            ballots.append(Ballot(judge.card, number, said))
     if isinstance(workshop.terms, Asking):
         workshop.terms.check_complete()
-    outcomes = (outcome for _, outcome in judged)
-    for sample, first, second in duels:
-        asked = not_judgeable(first.text, second.text) is None
+    return ballots
+
+
+def _requests(duel: _Duel, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
+    if not_judgeable(duel.first.text, duel.second.text) is None:
+        sides = (duel.first_name, duel.first.text or ""), (duel.second_name, duel.second.text or "")
+        yield from preference_requests(duel.sample, "pairs", recipe.prefer, *sides)
+
+
+def _judged_answers(
+    duels: Sequence[_Duel], ballots: Sequence[Ballot], panel: Panel, system: str | None
+) -> Iterator[JudgedAnswers]:
+    """Each duel with what the panel said of it in each order, and every vote behind that."""
+    said = {
+        (judgement.sample_id, judgement.candidate, judgement.order): judgement
+        for judgement in combine_ballots(ballots, panel.votes_needed)
+        if isinstance(judgement, Preference)
+    }
+    votes: dict[tuple[str, str], list[Winner]] = {}
+    for judgement in (judgement for ballot in ballots for judgement in ballot.judgements):
+        if isinstance(judgement, Preference) and judgement.winner is not None:
+            key = judgement.sample_id, judgement.candidate
+            votes.setdefault(key, []).append(judgement.winner)
+    for duel in duels:
         yield JudgedAnswers(
-            prompt=make_prompt(system, sample.input),
-            first=SampledAnswer(first, hygiene_flags(first, system)),
-            second=SampledAnswer(second, hygiene_flags(second, system)),
-            forward=next(outcomes) if asked else None,
-            backward=next(outcomes) if asked else None,
+            prompt=make_prompt(system, duel.sample.input),
+            first=SampledAnswer(duel.first, hygiene_flags(duel.first, system)),
+            second=SampledAnswer(duel.second, hygiene_flags(duel.second, system)),
+            forward=said.get((*duel.key, "baseline_first")),
+            backward=said.get((*duel.key, "candidate_first")),
+            votes=tuple(votes.get(duel.key, ())),
         )
 
 

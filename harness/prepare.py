@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.asking import Asking
+from harness.endpoint import Budget
 from harness.errors import HarnessError
 from harness.generate import (
     CheckpointModel,
@@ -17,7 +19,6 @@ from harness.generate import (
     recorded_fingerprint,
 )
 from harness.hub import require_model
-from harness.judging import judges_of
 from harness.models import fingerprint_model, make_prompt
 from harness.own_answers import (
     MadeBestOf,
@@ -31,10 +32,11 @@ from harness.plan import Request
 from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.samples import read_prompt
-from harness.store import Store
 from harness.suite import ModelSpec, load_profile
-from harness.types import CheckpointCard, JudgeCard, Sample
-from harness.workshop import Made, Workshop
+from harness.types import CheckpointCard, JudgeCard, PairStatistics, Sample
+from harness.watching import make_watch
+from harness.workshop import Made, Workshop, open_workshop
+from reports.pairs import describe_pairs
 from trainers.checkpoint import (
     MANIFEST,
     MARK,
@@ -49,13 +51,17 @@ from trainers.contamination import (
     texts_of_pairs,
     texts_of_samples,
 )
+from trainers.converted import conversion_facts, plain_source
 from trainers.examples import data_hash, load_examples, load_samples
 from trainers.online import Question, Reward, online_hash, train_online
-from trainers.pairs import PairStatistics, describe_pairs, load_given_pairs
+from trainers.pairs import load_given_pairs
+from trainers.processes import Launch, check_launch
 from trainers.recipe import (
+    AdapterRecipe,
     BestOfRecipe,
     DpoRecipe,
     GivenPairsRecipe,
+    JudgedPairsRecipe,
     KtoRecipe,
     OnlineRecipe,
     OrpoRecipe,
@@ -70,6 +76,7 @@ from trainers.recipe import (
     load_recipe,
     parent_directory,
 )
+from trainers.training import Setting
 
 
 class Prepared(NamedTuple):
@@ -129,7 +136,15 @@ def make_checkpoint(
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
                 require_model(parent.directory, recipe.parent.revision)
-                train_sft(recipe, parent.directory, target, rows=rows, progress=progress)
+                train_sft(
+                    recipe,
+                    parent.directory,
+                    target,
+                    rows=rows,
+                    progress=progress,
+                    launch=workshop.launch,
+                    setting=_setting(recipe, root, workshop, conversion_facts(recipe.data, root)),
+                )
             learnt = (*parent.learnt, *texts_of_examples(rows))
             return _made(target, parent.base, teachers, learnt)
         case OnlineRecipe():
@@ -140,6 +155,9 @@ def make_checkpoint(
             key = checkpoint_key(recipe, parent.fingerprint, online_hash(questions, reward))
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
+                _refuse_awaited_rewards(recipe, workshop)
+                if workshop.launch is not None:
+                    check_launch(recipe, workshop.launch)
                 train_online(
                     recipe,
                     parent.directory,
@@ -147,21 +165,40 @@ def make_checkpoint(
                     questions=questions,
                     reward=reward,
                     progress=progress,
+                    setting=_setting(recipe, root, workshop, conversion_facts([recipe.data], root)),
                 )
             learnt = (*parent.learnt, *texts_of_samples(samples))
             return _made(target, parent.base, (*parent.teachers, *teachers), learnt)
         case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
-            parent = make_parent(recipe.parent, root, workshop)
+            # Pairs before the parent: who judges them is known before anything is trained.
             pairs_recipe, pairs_root = load_pairs_recipe(recipe.pairs, root)
             made = make_pairs(pairs_recipe, pairs_root, workshop)
+            parent = make_parent(recipe.parent, root, workshop)
             pairs = made.pairs.pairs
             key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
             target = out or _target(recipe, key, workshop)
             if out is not None or not _is_there(target):
-                train_on_pairs(recipe, parent.directory, target, pairs=pairs, progress=progress)
+                train_on_pairs(
+                    recipe,
+                    parent.directory,
+                    target,
+                    pairs=pairs,
+                    progress=progress,
+                    launch=workshop.launch,
+                    setting=_setting(
+                        recipe, root, workshop, conversion_facts([pairs_recipe.data], pairs_root)
+                    ),
+                )
             learnt = (*parent.learnt, *texts_of_pairs(pairs))
             teachers = (*parent.teachers, *made.teachers)
             return _made(target, parent.base, teachers, learnt, made.pairs.statistics)
+
+
+def _setting(
+    recipe: AdapterRecipe, root: Path, workshop: Workshop, facts: dict[str, str]
+) -> Setting:
+    """What is told of the data, who watches, and where reference log-probabilities are kept."""
+    return Setting(facts, make_watch(recipe, root, workshop), workshop.references)
 
 
 def make_parent(parent: Parent, root: Path, workshop: Workshop) -> Made:
@@ -219,6 +256,17 @@ def make_reward(
     return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
 
 
+def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: Workshop) -> None:
+    """Every step needs its rewards at once; by batch each would wait for a file of its own."""
+    rubric, terms = recipe.reward.rubric, workshop.terms
+    by_batch = isinstance(terms, Asking) and terms.folder is not None
+    if by_batch and rubric is not None and workshop.judge(rubric.judge).card.remote:
+        raise HarnessError(
+            f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "
+            "cannot wait for batch files. Train it without --batch."
+        )
+
+
 def _reward_of_model(
     name: str, root: Path, workshop: Workshop
 ) -> tuple[Reward, tuple[JudgeCard, ...]]:
@@ -274,7 +322,10 @@ def load_pairs_recipe(path_or_name: str, beside: Path) -> tuple[PairsRecipe, Pat
 def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs:
     """The recipe's pairs, built unless they are there; given ones stay in their own file."""
     if isinstance(recipe, GivenPairsRecipe):
-        return MadePairs(recipe.data.label, load_given_pairs(recipe.data, root), ())
+        given = load_given_pairs(plain_source(recipe.data, root), root, recipe.filters)
+        return MadePairs(recipe.data.label, given, ())
+    if isinstance(recipe, JudgedPairsRecipe):
+        workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)  # or its error, before any work
     return draw_pairs(recipe, root, make_parent(recipe.parent, root, workshop), workshop)
 
 
@@ -286,7 +337,7 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
         recorded = RecordedModel(name, spec.recorded, root)
         return Prepared(recorded, recorded_fingerprint(recorded), None, (), name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, workshop.terms)
+        asked = EndpointModel(name, spec.endpoint, workshop.terms, spec.seed)
         redacted = ["redacted"] if spec.endpoint.redact else []
         fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
         return Prepared(asked, fingerprint, None, (), spec.endpoint.model)
@@ -296,10 +347,10 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
         made = make_checkpoint(trained, recipe_root, workshop)
     else:
         made = _existing(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
-    model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision)
+    model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision, spec.seed)
     own = _card(made.directory, name)
     if own is not None and made.pairs is not None:
-        own = own.model_copy(update={"facts": own.facts | describe_pairs(made.pairs)})
+        own = own.model_copy(update={"pairs": made.pairs})
     return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.learnt)
 
 
@@ -365,36 +416,65 @@ class Summary(NamedTuple):
 
 
 def train_recipe(
-    recipe: str, profile: str, *, workspace: Path, out: Path | None, progress: Progress
+    recipe: str,
+    profile: str,
+    *,
+    workspace: Path,
+    out: Path | None,
+    progress: Progress,
+    budget: Budget | None = None,
+    batch: Path | None = None,
+    launch: Launch | None = None,
 ) -> Summary:
     """The checkpoint of one recipe; the profile's judges choose its pairs.
 
+    `budget` and `batch` are those of `harness.workshop.open_workshop`. With `launch` it and its
+    parents are trained in several processes; all else is done in this one.
+
     Raises:
-        HarnessError: a mistake in the recipe, or one that makes pairs.
+        HarnessError: a mistake in the recipe, one that makes pairs, or one that cannot be launched.
+        RepliesAwaitedError: verdicts are to come by batch first.
     """
     loaded, root = load_recipe(recipe)
     if isinstance(loaded, PairsRecipe | BestOfRecipe):
         what = "preference pairs" if isinstance(loaded, PairsRecipe) else "rows to learn from"
         raise HarnessError(f"{recipe}: makes {what}; use `harness pairs {recipe}`.")
-    bound, profile_root = load_profile(profile)
-    with Store(workspace) as store:
-        workshop = Workshop(store, judges_of(bound, profile_root), progress)
-        made = make_checkpoint(loaded, root, workshop, out=out)
+    if launch is not None:
+        if isinstance(loaded, PretrainRecipe):
+            raise HarnessError(
+                f"{recipe}: is pre-trained by one process. Train it without --launch."
+            )
+        check_launch(loaded, launch)
+    with open_workshop(
+        *load_profile(profile), workspace=workspace, progress=progress, budget=budget, batch=batch
+    ) as workshop:
+        made = make_checkpoint(loaded, root, workshop._replace(launch=launch), out=out)
     manifest = load_manifest(Path(made.directory))
     described = card(manifest, loaded.recipe)
     return Summary(made.directory, {"fingerprint": made.fingerprint} | described.facts)
 
 
-def build_pairs(recipe: str, profile: str, *, workspace: Path, progress: Progress) -> Summary:
+def build_pairs(
+    recipe: str,
+    profile: str,
+    *,
+    workspace: Path,
+    progress: Progress,
+    budget: Budget | None = None,
+    batch: Path | None = None,
+) -> Summary:
     """The pairs or the best answers of one recipe, with what was kept and dropped.
+
+    `budget` and `batch` are those of `harness.workshop.open_workshop`.
 
     Raises:
         HarnessError: a mistake in the recipe, or one that trains.
+        RepliesAwaitedError: verdicts are to come by batch first.
     """
     found, _ = load_recipe(recipe)
-    bound, profile_root = load_profile(profile)
-    with Store(workspace) as store:
-        workshop = Workshop(store, judges_of(bound, profile_root), progress)
+    with open_workshop(
+        *load_profile(profile), workspace=workspace, progress=progress, budget=budget, batch=batch
+    ) as workshop:
         if isinstance(found, BestOfRecipe):
             return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
         loaded, root = load_pairs_recipe(recipe, Path())

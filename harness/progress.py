@@ -28,6 +28,22 @@ class Progress(Protocol):
         """`stage` has done so many of so many steps; `note` says what that took so far."""
 
 
+class LookProgress:
+    """Another display, told of stages in one of several looks at the items."""
+
+    def __init__(self, progress: Progress, look: int, looks: int) -> None:
+        self._progress = progress
+        self._named = f", look {look} of {looks}"
+
+    def say(self, line: str) -> None:
+        """The line as it is."""
+        self._progress.say(line)
+
+    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """The stage under the name of its look."""
+        self._progress.advance(stage + self._named, done, total, note)
+
+
 class QuietProgress:
     """Says nothing; for tests and libraries."""
 

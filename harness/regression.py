@@ -8,18 +8,19 @@ more than its margin, and is inconclusive otherwise.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from harness.compare import PairedScores, pair_scores
+from harness.compare import pair_scores
 from harness.errors import HarnessError, did_you_mean
 from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
+from harness.plan_identity import differences_of, identity_of
 from harness.runs import (
     Run,
-    differences_of,
     find_flips,
-    identity_of,
     join_scores,
     own_scores,
 )
@@ -27,6 +28,7 @@ from harness.score import GradeColumn
 from harness.suite import Claim, Gate
 from harness.types import Check, Record
 
+ROUNDING = 1e-9
 MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
 
 # What of a suite is held, where its gate does not say: what sums up, and no part of it twice.
@@ -44,11 +46,23 @@ class BlessedColumn(Record):
     clusters: tuple[str, ...] | None
     scores: tuple[float | None, ...]
 
+    @model_validator(mode="after")
+    def _is_whole(self) -> "BlessedColumn":
+        n = len(self.sample_ids)
+        if len(self.scores) != n or (self.clusters is not None and len(self.clusters) != n):
+            raise ValueError(f"it names {n} items, and has scores or clusters of another number")
+        low, high = self.low - ROUNDING, self.high + ROUNDING
+        if not all(s is None or low <= s <= high for s in self.scores):
+            raise ValueError(f"a score is no number from {self.low:g} to {self.high:g}")
+        if not self.margin < self.high - self.low:
+            raise ValueError(f"the margin {self.margin:g} excuses everything")
+        return self
+
 
 class Baseline(Record):
     """What a committed baseline file holds: scores, margins, and what they were measured with."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     model: str
     fingerprint: str
     run_id: str

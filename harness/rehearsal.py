@@ -13,7 +13,8 @@ from harness.progress import Progress
 from harness.types import Record
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.dry import MadeSmall, SmallStage, make_small
-from trainers.estimate import HUB_OBSTACLES, Shape, count_parameters, lora_parameters
+from trainers.estimate import Shape, count_parameters, find_obstacle, lora_parameters
+from trainers.processes import Launch
 from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
 
 
@@ -42,7 +43,9 @@ class Rehearsal(Record):
     obstacle: str | None = None
 
 
-def rehearse(recipe: str, profile: str, *, progress: Progress) -> Rehearsal:
+def rehearse(
+    recipe: str, profile: str, *, progress: Progress, launch: Launch | None = None
+) -> Rehearsal:
     """Train the recipe and its parents for two steps each at a small size; keep nothing.
 
     Raises:
@@ -58,13 +61,20 @@ def rehearse(recipe: str, profile: str, *, progress: Progress) -> Rehearsal:
         folder = Path(name)
         small = make_small(recipe, folder, cuda=torch.cuda.is_available())
         last = folder / small.stages[-1].file
-        train_recipe(str(last), profile, workspace=folder / "store", out=None, progress=progress)
+        train_recipe(
+            str(last),
+            profile,
+            workspace=folder / "store",
+            out=None,
+            progress=progress,
+            launch=launch,
+        )
         made = {m.recipe: m for m in _manifests(folder / "store" / "checkpoints")}
     return Rehearsal(
         stages=tuple(_stages(small, made)),
         replaced=tuple(small.replaced),
         data=tuple(small.data),
-        obstacle=HUB_OBSTACLES.get(small.start),
+        obstacle=find_obstacle(small.start, small.stages[0].recipe),
         size=f"{_sizes(small.small)}, random, in place of {_sizes(small.original)}",
     )
 
@@ -88,7 +98,7 @@ def describe_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
             f"({share:.2%})"
         )
     if rehearsal.obstacle is not None:
-        yield f"The real run needs another base: {rehearsal.obstacle}."
+        yield f"The real run cannot start from this base: {rehearsal.obstacle}."
     yield "Nothing was kept."
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.compare import find_interval, pair_scores
 from harness.generate import Responses
 from harness.jury import Ballot, combine_rounds, rounds_by_judge, subject_of
+from harness.people_scores import score_people
 from harness.score import WIN, score_judgements
 from harness.stats import (
     Agreement,
@@ -35,6 +36,7 @@ from harness.types import (
     Judgement,
     JudgeOpinion,
     JudgeTally,
+    Preference,
     Repeatability,
     Task,
 )
@@ -60,7 +62,7 @@ def examine_judges(
     if isinstance(metric, RougeMetric):
         return JudgeFindings([], [], [], [])
     judges = rounds_by_judge(ballots)
-    scales = _scales(metric_name, metric)
+    scales = scales_of(metric_name, metric)
     return JudgeFindings(
         tallies=[t for card, own in judges.items() for t in _tally(metric_name, card, own)],
         agreements=[_agreement(scale, judges) for scale in scales] if len(judges) > 1 else [],
@@ -73,6 +75,13 @@ def examine_judges(
             if (found := _repeatability(scale, card, own)) is not None
         ],
     )
+
+
+def preference_agreement(column: str, ballots: Sequence[Ballot]) -> JudgeAgreement | None:
+    """How far several judges preferred the same answers; None for one judge, or no verdicts."""
+    judges = rounds_by_judge(ballots)
+    asked = any(ballot.judgements for ballot in ballots)
+    return _agreement(_preferences(column), judges) if asked and len(judges) > 1 else None
 
 
 def _tally(metric: str, card: JudgeCard, rounds: Iterable[Ballot]) -> Iterator[JudgeTally]:
@@ -101,7 +110,7 @@ def _tally(metric: str, card: JudgeCard, rounds: Iterable[Ballot]) -> Iterator[J
 # --- ratings ---------------------------------------------------------------------------------
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """A column, the key of its value in a verdict, and every value it can have."""
 
     column: str
@@ -110,25 +119,36 @@ class _Scale(NamedTuple):
     ordinal: bool
 
 
-def _scales(name: str, metric: Metric) -> list[_Scale]:
+def scales_of(name: str, metric: Metric) -> list[Scale]:
     """What verdicts on a metric consist of; a composite is none of the judge's own words."""
     match metric:
         case RubricMetric(scale=(low, high)):
             points = tuple(float(point) for point in range(low, high + 1))
             names = [criterion.name for criterion in metric.criteria]
-            return [_Scale(f"{name}.{criterion}", criterion, points, True) for criterion in names]
+            return [Scale(f"{name}.{criterion}", criterion, points, True) for criterion in names]
         case EvasionMetric():
-            return [_Scale(name, "helpful", (0.0, 1.0), False)]
+            return [Scale(name, "helpful", (0.0, 1.0), False)]
         case PairwiseMetric():
-            return [_Scale(name, "winner", tuple(sorted(WIN.values())), False)]
+            return [_preferences(name)]
         case RougeMetric():
             return []
 
 
-def _ratings(scale: _Scale, ballots: Iterable[Ballot]) -> Ratings:
-    """The ballots' values by subject, in the order of the first ballot's subjects."""
-    rated = [{subject_of(j): _value(j, scale.key) for j in b.judgements} for b in ballots]
-    return np.array([[each[subject] for subject in rated[0]] for each in rated], dtype=np.float64)
+def _preferences(column: str) -> Scale:
+    return Scale(column, "winner", tuple(sorted(WIN.values())), False)
+
+
+def _ratings(scale: Scale, ballots: Iterable[Ballot]) -> Ratings:
+    """The ballots' values by subject, in the order in which subjects first come."""
+    rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in ballots]
+    subjects = dict.fromkeys(subject for each in rated for subject in each)
+    return np.array([[each.get(s, np.nan) for s in subjects] for each in rated], dtype=np.float64)
+
+
+def _rated(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:
+    """What was rated; people see a pair once, each in an order of their own."""
+    subject = subject_of(judgement)
+    return subject[:-1] if judge.people and isinstance(judgement, Preference) else subject
 
 
 def _value(judgement: Judgement, key: str) -> float:
@@ -138,7 +158,7 @@ def _value(judgement: Judgement, key: str) -> float:
 
 
 def _repeatability(
-    scale: _Scale, card: JudgeCard, rounds: Sequence[Ballot]
+    scale: Scale, card: JudgeCard, rounds: Sequence[Ballot]
 ) -> Repeatability | None:
     """None where nothing was judged twice."""
     ratings = _ratings(scale, rounds).T
@@ -157,33 +177,38 @@ def _repeatability(
     )
 
 
-def _agreement(scale: _Scale, judges: Mapping[JudgeCard, Sequence[Ballot]]) -> JudgeAgreement:
+def _agreement(scale: Scale, judges: Mapping[JudgeCard, Sequence[Ballot]]) -> JudgeAgreement:
     """Of the judges' first rounds, so that nobody is steadied by repeats."""
     ratings = _ratings(scale, [rounds[0] for rounds in judges.values()])
+    return agree_on(scale, tuple(card.name for card in judges), ratings)
+
+
+def agree_on(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> JudgeAgreement:
+    """How far raters gave the same subjects the same ratings; raters x subjects, NaN is a gap."""
     percent = percent_agreement(ratings)
     gwet = gwet_ac2 if scale.ordinal else gwet_ac1
     return JudgeAgreement(
         column=scale.column,
-        judges=tuple(card.name for card in judges),
+        judges=raters,
         n=percent.n_items,
-        percent=_coefficient(percent),
-        alpha=_coefficient(
+        percent=as_interval(percent),
+        alpha=as_interval(
             krippendorff_alpha(ratings, level="ordinal" if scale.ordinal else "nominal")
         ),
-        ac1=_coefficient(gwet(ratings, categories=scale.values)),
+        ac1=as_interval(gwet(ratings, categories=scale.values)),
         kappa=_kappa(ratings, scale) if len(ratings) == 2 else None,
     )
 
 
-def _kappa(ratings: Ratings, scale: _Scale) -> Interval | None:
+def _kappa(ratings: Ratings, scale: Scale) -> Interval | None:
     first, second = ratings[:, ~np.isnan(ratings).any(axis=0)]
     if first.size == 0:
         return None
     weights: Literal["quadratic", "none"] = "quadratic" if scale.ordinal else "none"
-    return _coefficient(cohen_kappa(first, second, categories=scale.values, weights=weights))
+    return as_interval(cohen_kappa(first, second, categories=scale.values, weights=weights))
 
 
-def _coefficient(found: Agreement) -> Interval | None:
+def as_interval(found: Agreement) -> Interval | None:
     return _interval(found.estimate, found.ci_low, found.ci_high)
 
 
@@ -206,7 +231,12 @@ def _opinions(
     """What each member would have found alone; none where it scored nothing."""
     baseline = next(iter(responses))
     for card, rounds in judges.items():
-        for column in score_judgements(task, metric, combine_rounds(rounds), responses):
+        scored = (
+            score_people(task, metric, rounds, responses)
+            if card.people
+            else score_judgements(task, metric, combine_rounds(rounds), responses)
+        )
+        for column in scored:
             for pair in pair_scores(column, baseline):
                 observed = ~np.isnan(pair.d)
                 if observed.any():

@@ -4,20 +4,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 
 import harness
-from harness.caveats import find_caveats
-from harness.compare import PairedScores, compare_scores, pair_scores
+from harness.caveats import find_caveats, warn_of_counting, warn_of_looks, warn_of_slices
+from harness.compare import compare_scores, pair_scores
 from harness.errors import InfrastructureError
+from harness.exploratory import adjust_exploratory
 from harness.gate import decide_gate
 from harness.generate import Responses
 from harness.hygiene import hygiene_flags
-from harness.jury import Ballot, rounds_by_judge
+from harness.jury import rounds_by_judge
 from harness.length import find_length_effect
+from harness.measured import Flags, Measured
+from harness.paired_scores import PairedScores
 from harness.prepare import Prepared
+from harness.preregistration import Preregistration
 from harness.provenance import content_hash, environment
 from harness.reliability import examine_judges
 from harness.score import (
@@ -26,11 +30,15 @@ from harness.score import (
     cover_column,
     summarise_column,
 )
+from harness.sensitivity import find_sensitivities
+from harness.slices import compare_slices
 from harness.spend import spend_line
+from harness.strengths import rank_models
 from harness.types import (
     Comparison,
     Example,
     Exposure,
+    GateDecision,
     HygieneCount,
     HygieneFlag,
     LengthEffect,
@@ -38,24 +46,20 @@ from harness.types import (
     Plan,
     Response,
     RunResult,
+    Sample,
+    SensitivityTable,
+    SliceComparison,
     SpendLine,
+    Stopping,
+    StrengthTable,
     Task,
 )
 from judges.injection import suspect_injection
 
 N_EXAMPLES = 12
+N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
 
-Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sample id
-
-
-class Measured(NamedTuple):
-    """One task's answers by model, baseline first, with their flags; what each judge said; scores."""
-
-    task: Task
-    responses: dict[str, Responses]
-    flags: Flags
-    ballots: dict[str, list[Ballot]]
-    columns: list[ScoreColumn]
+_Compared = tuple[Measured, ScoreColumn, PairedScores]
 
 
 class Stopwatch:
@@ -73,12 +77,19 @@ class Stopwatch:
 
 def conclude(
     plan: Plan,
+    stated: Preregistration,
     models: Mapping[str, Prepared],
     measured: Sequence[Measured],
     exposures: Sequence[Exposure],
     watch: Stopwatch,
+    *,
+    decision: GateDecision | None = None,
+    stopping: Stopping | None = None,
 ) -> RunResult:
     """Comparisons, the gate's decision, and what a reader needs in order to trust them.
+
+    Where the items were judged in looks, these have led to the `decision` and to how they ended,
+    `stopping`; otherwise the gate decides here.
 
     Raises:
         InfrastructureError: a metric has not a single score to compare.
@@ -86,6 +97,7 @@ def conclude(
     comparisons: list[Comparison] = []
     length_effects: list[LengthEffect] = []
     decided: dict[str, PairedScores] = {}
+    compared: list[_Compared] = []
     for part in measured:
         for column in part.columns:
             for pair in _paired(column, plan):
@@ -93,8 +105,9 @@ def conclude(
                 comparisons.append(compare_scores(column, pair, flagged))
                 if pair.kind == "preference" or pair.metric.endswith(".composite"):
                     length_effects.append(find_length_effect(pair, part.responses))
-                if pair.candidate == plan.candidate:
+                if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate):
                     decided[pair.metric] = pair
+                compared.append((part, column, pair))
     columns = [column for part in measured for column in part.columns]
     doubts = [
         examine_judges(part.task, metric, ballots, part.responses)
@@ -103,6 +116,10 @@ def conclude(
     ]
     hygiene = [count for part in measured for count in _count(part)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
+    if plan.gate is not None and stopping is None:
+        decision = decide_gate(plan.gate, decided)
+    slices = _slices(measured, decided, plan)
+    sensitivities = tuple(_sensitivities(compared, decided, plan, decision, stopping))
     return RunResult(
         run_id=content_hash(plan.hash, fingerprints)[:12],
         harness_version=harness.__version__,
@@ -111,31 +128,58 @@ def conclude(
         seconds=round(watch.seconds, 1),
         plan=plan,
         fingerprints=fingerprints,
-        decision=decide_gate(plan.gate, decided) if plan.gate else None,
-        comparisons=tuple(comparisons),
+        decision=decision,
+        comparisons=adjust_exploratory(comparisons, plan),
         scores=tuple(_summaries(columns)),
         coverage=tuple(cover for column in columns for cover in cover_column(column)),
         hygiene=tuple(hygiene),
         examples=tuple(_examples(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
         length_effects=tuple(length_effects),
+        sensitivities=sensitivities,
+        slices=slices,
+        strengths=tuple(_strengths(compared, plan)),
+        critical_examples=tuple(_critical_examples(decision, measured, decided, plan)),
         tallies=tuple(line for found in doubts for line in found.tallies),
         agreements=tuple(line for found in doubts for line in found.agreements),
         opinions=tuple(line for found in doubts for line in found.opinions),
         repeatability=tuple(line for found in doubts for line in found.repeatability),
         spend=tuple(count_spend(plan, measured)),
         exposures=tuple(exposures),
-        caveats=tuple(find_caveats(plan, models, comparisons, hygiene, exposures)),
+        registered=stated.registered,
+        amendments=stated.amendments,
+        stopping=stopping,
+        caveats=(
+            *warn_of_looks(stopping),
+            *find_caveats(plan, stated.amendments, models, comparisons, hygiene, exposures),
+            *warn_of_counting(sensitivities),
+            *warn_of_slices(slices),
+        ),
         environment=environment(),
     )
+
+
+def gate_pairs(plan: Plan, measured: Sequence[Measured]) -> dict[str, PairedScores]:
+    """The candidate's scores against the baseline's by column: what the gate decides on."""
+    return {
+        pair.metric: pair
+        for part in measured
+        for column in part.columns
+        for pair in pair_scores(column, plan.baseline)
+        if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate)
+    }
 
 
 def too_many_unscored(result: RunResult) -> bool:
     """Whether the gate could not decide because too much is missing (exit code 4)."""
     if result.plan.gate is None:
         return False
-    claimed = {claim.metric for claim in result.plan.gate.claims}
-    shares = [c.n_missing / (c.n + c.n_missing) for c in result.comparisons if c.metric in claimed]
+    plan, claimed = result.plan, {claim.metric for claim in result.plan.gate.claims}
+    shares = [
+        c.n_missing / (c.n + c.n_missing)
+        for c in result.comparisons
+        if c.metric in claimed and (c.baseline, c.candidate) == (plan.baseline, plan.candidate)
+    ]
     return max(shares, default=0.0) > result.plan.gate.max_unscored
 
 
@@ -176,6 +220,48 @@ def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFla
     """The flags that either answer to an item carries, by sample id."""
     models = (flags[pair.baseline], flags[pair.candidate])
     return {sample_id: {f for model in models for f in model[sample_id]} for sample_id in models[0]}
+
+
+def _sensitivities(
+    compared: Sequence[_Compared],
+    decided: Mapping[str, PairedScores],
+    plan: Plan,
+    decision: GateDecision | None,
+    stopping: Stopping | None,
+) -> Iterator[SensitivityTable]:
+    looks = {looks.task: looks.alphas for looks in plan.looks}
+    for part, column, pair in compared:
+        gate = plan.gate
+        if gate is not None and stopping is not None:
+            alpha = looks[part.task.name][stopping.look - 1]
+            gate = gate.model_copy(update={"alpha": alpha})
+        metric = part.task.metrics[pair.metric.partition(".")[0]]
+        flagged = _flagged_items(part.flags, pair)
+        yield from find_sensitivities(
+            column, pair, metric, flagged, part.responses, gate, decided, decision
+        )
+
+
+def _slices(
+    measured: Sequence[Measured], decided: Mapping[str, PairedScores], plan: Plan
+) -> tuple[SliceComparison, ...]:
+    parts = []
+    for part in measured:
+        names = [column.metric for column in part.columns if column.metric in decided]
+        parts.append((part.task.samples, [decided[name] for name in dict.fromkeys(names)]))
+    return compare_slices(parts, plan.gate)
+
+
+def _strengths(compared: Sequence[_Compared], plan: Plan) -> Iterator[StrengthTable]:
+    models = [model.name for model in plan.models]
+    by_metric: dict[str, list[PairedScores]] = {}
+    for _, _, pair in compared:
+        if pair.kind == "preference":
+            by_metric.setdefault(pair.metric, []).append(pair)
+    for pairs in by_metric.values():
+        table = rank_models(models, pairs)
+        if table is not None:
+            yield table
 
 
 def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
@@ -243,13 +329,36 @@ def _examples_of(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Exa
     chosen = [*scored[:half], *scored[half:][-half:]]
     for i in sorted(chosen, key=lambda i: -abs(pair.d[i])):
         sample = samples[pair.sample_ids[i]]
-        yield Example(
-            sample_id=sample.id,
-            input=sample.input,
-            reference=sample.reference,
-            baseline=part.responses[plan.baseline][sample.id].text,
-            candidate=part.responses[plan.candidate][sample.id].text,
-            moved=float(pair.d[i]),
-            metric=pair.metric,
-            flags={m: part.flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
-        )
+        yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
+
+
+def _example(part: Measured, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
+    return Example(
+        sample_id=sample.id,
+        input=sample.input,
+        reference=sample.reference,
+        baseline=part.responses[plan.baseline][sample.id].text,
+        candidate=part.responses[plan.candidate][sample.id].text,
+        moved=moved,
+        metric=metric,
+        flags={m: part.flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
+    )
+
+
+def _critical_examples(
+    decision: GateDecision | None,
+    measured: Sequence[Measured],
+    decided: Mapping[str, PairedScores],
+    plan: Plan,
+) -> Iterator[Example]:
+    """The answers behind the rules on critical ones, the worst first; an item once a metric."""
+    told: set[tuple[str, str]] = set()
+    for rule in decision.critical if decision else ():
+        part = next(m for m in measured if any(c.metric == rule.metric for c in m.columns))
+        samples = {sample.id: sample for sample in part.task.samples}
+        for item in rule.items[:N_CRITICAL_SHOWN]:
+            if (rule.metric, item.sample_id) not in told:
+                told.add((rule.metric, item.sample_id))
+                old = item.baseline_score
+                moved = 0.0 if old is None else item.score - old
+                yield _example(part, samples[item.sample_id], rule.metric, moved, plan)

@@ -9,24 +9,29 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.answers_file import write_answers
 from harness.asking import Asking
 from harness.board import Board, BoardThread
 from harness.contamination import find_exposures, refuse_contamination
 from harness.endpoint import Budget
-from harness.generate import generate_responses
-from harness.judging import judge_responses, judges_of, seat_panels
-from harness.jury import Ballot, Panel, combine_ballots
+from harness.generate import check_recorded_answers, generate_responses
+from harness.items import write_run_reports
+from harness.judgements_file import write_judgements
+from harness.judging import judge_responses, judges_of, require_judges, seat_panels
+from harness.jury import Ballot, Panel
+from harness.licence import apply_licence
+from harness.measured import Measured, score_task
 from harness.plan import Request, make_plan
 from harness.prepare import Prepared, prepare_models
+from harness.preregistration import preregister_plan
 from harness.progress import Progress
-from harness.results import Measured, Stopwatch, conclude, flag_answers
-from harness.score import score_judgements
+from harness.results import Stopwatch, conclude, flag_answers
 from harness.scores_file import load_arrow, write_scores
+from harness.stopping import Stopped, measure_in_looks
 from harness.store import Store, make_writable
-from harness.types import RunResult, Task
+from harness.types import Plan, RunResult, Task
 from harness.workshop import Workshop
 from judges.protocol import Judge
-from reports.write import write_reports
 
 UNDER_WAY_S = 3.0  # after which judges have imported what they need themselves
 
@@ -63,19 +68,60 @@ def run_suite(
     asking = Asking(store, budget=budget, folder=batch)
     find_judge = judges_of(request.profile, request.profile_root, terms=asking)
     panels = seat_panels(request, find_judge)
-    plan = make_plan(request, {metric: panel.card for metric, panel in panels.items()})
+    require_judges(request)
+    plan = make_plan(
+        request,
+        {metric: panel.card for metric, panel in panels.items()},
+        {metric: panel.covers for metric, panel in panels.items()},
+    )
     make_writable(out)
     with store, asking.settled():
-        models = prepare_models(request, Workshop(store, find_judge, progress, asking))
+        stated = preregister_plan(plan, workspace)
+        workshop = Workshop(
+            store,
+            find_judge,
+            progress,
+            asking,
+            request.profile,
+            profile_root=request.profile_root,
+        )
+        models = prepare_models(request, workshop)
         exposures = find_exposures(plan.tasks, models)
         if not request.allow_contamination:
             refuse_contamination(exposures)
-        measured = [measure_task(task, models, panels, store, progress) for task in plan.tasks]
-    result = conclude(plan, models, measured, exposures, watch)
+        found = measure_tasks(plan, models, panels, asking, progress)
+    measured = found.measured
+    result = conclude(
+        plan, stated, models, measured, exposures, watch,
+        decision=found.decision, stopping=found.stopping,
+    )  # fmt: skip
+    result = apply_licence(result, request, measured)
     folder = out / plan.suite / result.run_id
-    write_reports(result, folder)
     write_scores((column for part in measured for column in part.columns), folder)
+    write_answers(((part.task, part.responses) for part in measured), folder)
+    cast = (ballot for part in measured for ballots in part.ballots.values() for ballot in ballots)
+    write_judgements(cast, folder)
+    write_run_reports(result, folder)
     return FinishedRun(result, folder)
+
+
+def measure_tasks(
+    plan: Plan,
+    models: Mapping[str, Prepared],
+    panels: Mapping[str, Panel],
+    asking: Asking,
+    progress: Progress,
+) -> Stopped:
+    """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
+
+    def measure(task: Task, shown: Progress) -> Measured:
+        return measure_task(task, models, panels, asking.store, shown)
+
+    if not plan.looks:
+        return Stopped([measure(task, progress) for task in plan.tasks])
+    # The last look may be far, and the first ones cost money.
+    check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
+    return measure_in_looks(plan, panels, measure, progress, asking.check_complete)
 
 
 def measure_task(
@@ -108,14 +154,7 @@ def measure_task(
         ballots: dict[str, list[Ballot]] = {metric: [] for metric in task.metrics}
         for seat in seats:
             ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
-    columns = [
-        column
-        for metric, cast in ballots.items()
-        for column in score_judgements(
-            task, metric, combine_ballots(cast, panels[metric].votes_needed), responses
-        )
-    ]
-    return Measured(task, responses, flags, ballots, columns)
+    return score_task(task, responses, flags, ballots, panels)
 
 
 def import_the_rest(judges: Collection[BoardThread[list[Ballot]]]) -> None:

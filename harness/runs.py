@@ -8,17 +8,21 @@ Only like is compared with like: the same items, prompts, decoding, metrics and 
 differs is named, and nothing is compared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.compare import PairedScores, compare_scores, pair_scores
+from harness.compare import compare_scores, pair_scores
 from harness.errors import HarnessError
+from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
+from harness.plan_identity import differences_of, identity_of
 from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
-from harness.scores_file import read_scores, read_table
-from harness.types import Flip, Flips, Plan, RunComparison, RunResult
+from harness.scores_file import read_scores
+from harness.tables import TableName, read_run_table
+from harness.types import Flip, Flips, GateDecision, Plan, RunComparison, RunResult
 from reports.results_json import load_result
 
 N_FLIPS = 10  # items named each way
@@ -36,9 +40,32 @@ class Run(NamedTuple):
         """The model that the run decided on."""
         return self.result.plan.candidate
 
-    def to_pandas(self) -> Any:
-        """Every score as a row of a data frame; needs pandas."""
-        return read_table(self.folder).to_pandas()
+    def to_pandas(self, table: TableName = "scores") -> Any:
+        """Every score, judgement or answer as a row of a data frame; needs pandas.
+
+        Raises:
+            HarnessError: the run's folder lacks that table, or it is damaged.
+        """
+        return read_run_table(self.folder, table).to_pandas()
+
+    def decide(self) -> GateDecision | None:
+        """What the gate's claims come to, worked out again from the stored scores; None without one.
+
+        Its rules on critical answers are part of it.
+
+        Raises:
+            HarnessError: the gate was looked at early, and its verdict hangs on those looks.
+        """
+        plan = self.result.plan
+        if plan.looks:
+            raise HarnessError("this gate was decided at its looks: see results.json.")
+        pairs = {
+            pair.metric: pair
+            for column in self.columns
+            for pair in pair_scores(column, plan.baseline)
+            if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate)
+        }
+        return decide_gate(plan.gate, pairs) if plan.gate else None
 
 
 def load_run(folder: str | Path) -> Run:
@@ -59,13 +86,13 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
     """
     refuse_unlike(old.result.plan, new.result.plan)
     labels = _labels(old, new)
-    columns = {column.metric: own_scores(column, old) for column in old.columns}
+    columns = {c.metric: own for c in old.columns if (own := own_scores(c, old)) is not None}
     pairs: list[tuple[GradeColumn, PairedScores]] = []
     skipped: list[str] = []
     for column in new.columns:
         before, after = columns.get(column.metric), own_scores(column, new)
         if before is None or after is None:
-            continue  # another candidate's win rate
+            continue  # another pair's win rate
         if isinstance(column, PreferenceColumn) and _opponent(old) != _opponent(new):
             skipped.append(f"{column.metric}: the two win rates are against different baselines")
             continue
@@ -88,7 +115,7 @@ def refuse_unlike(old: Plan, new: Plan) -> None:
     Raises:
         HarnessError: says in what the plans differ.
     """
-    for field, before, after in _differences(old, new):
+    for field, before, after in differences_of(identity_of(old), identity_of(new)):
         raise HarnessError(
             f"the runs differ in {field}: {before} before, {after} now. Only like is compared with "
             "like: run the same suite and profile on both models."
@@ -96,11 +123,14 @@ def refuse_unlike(old: Plan, new: Plan) -> None:
 
 
 def own_scores(column: ScoreColumn, run: Run) -> GradeColumn | None:
-    """The column with the scores of the run's candidate alone; None where it has none."""
+    """The column with the scores of the run's candidate alone; None where it has none.
+
+    Its win rate is the one against the run's baseline.
+    """
     name = run.candidate
     if isinstance(column, GradeColumn):
         return _only(column, name, column.scores[name], column.reasons[name])
-    if column.candidate != name:
+    if (column.baseline, column.candidate) != (run.result.plan.baseline, name):
         return None
     wins = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
     return GradeColumn(
@@ -167,41 +197,6 @@ def find_flips(pair: PairedScores) -> Flips:
     )
 
 
-def identity_of(plan: Plan) -> dict[str, str]:
-    """Everything that two runs must share to be compared, by field."""
-    return dict(_identity(plan))
-
-
-# --- likeness --------------------------------------------------------------------------------
-
-
-def _differences(old: Plan, new: Plan) -> Iterator[tuple[str, str, str]]:
-    before, after = identity_of(old), identity_of(new)
-    yield from differences_of(before, after)
-
-
-def differences_of(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> Iterator[tuple[str, str, str]]:
-    """The fields in which two identities differ, with both values."""
-    for field in dict.fromkeys((*before, *after)):
-        values = before.get(field, "absent"), after.get(field, "absent")
-        if values[0] != values[1]:
-            yield field, *values
-
-
-def _identity(plan: Plan) -> Iterator[tuple[str, str]]:
-    for task in plan.tasks:
-        yield f"items of {task.name}", task.items_hash[:16]
-        yield f"decoding of {task.name}", task.generation.model_dump_json()
-        yield f"system prompt of {task.name}", repr(task.system)
-        for name, metric in task.metrics.items():
-            spec = metric.model_dump_json(exclude={"data", "generation", "judge"})
-            yield f"metric {name}", spec
-            card = plan.judges[name]
-            yield f"judge of {name}", f"{card.name} ({card.fingerprint[:12]})"
-
-
 # --- parts -----------------------------------------------------------------------------------
 
 
@@ -222,9 +217,18 @@ def _only(
 
 
 def _labels(old: Run, new: Run) -> tuple[str, str]:
-    """The candidates' names, told apart by their runs where they are the same."""
+    """The candidates' names, told apart by their runs where they are the same.
+
+    Raises:
+        HarnessError: it is one run twice.
+    """
     if old.candidate != new.candidate:
         return old.candidate, new.candidate
+    if old.result.run_id == new.result.run_id:
+        raise HarnessError(
+            f"both are run {old.result.run_id}: the same models on the same plan, with nothing to "
+            "compare."
+        )
     return (
         f"{old.candidate} ({old.result.run_id[:7]})",
         f"{new.candidate} ({new.result.run_id[:7]})",

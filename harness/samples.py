@@ -10,12 +10,14 @@ import json
 import os
 import random
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.bundle import bundle_root
 from harness.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.hub import hub_problem, hub_switched_off
 from harness.suite import Source, Take
 from harness.types import Sample
 
@@ -63,17 +65,22 @@ def load_rows(source: Source, root: Path) -> Table:
     return Table([row for _, row in kept], [line for line, _ in kept], origin, digest)
 
 
-def make_samples(table: Table, fields: dict[str, str], take: Take | None) -> tuple[Sample, ...]:
+def make_samples(
+    table: Table, fields: dict[str, str], take: Take | None, slices: Sequence[str] = ()
+) -> tuple[Sample, ...]:
     """Samples in file order, or the seeded subset `take`, in file order too.
 
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question.
+    `slices` are columns whose values are kept as they are.
 
     Raises:
         HarnessError: missing columns, empty inputs, duplicate ids, fewer rows than `take.n`.
     """
     _check_fields(table, fields)
-    samples = [_sample(row, i, table, fields) for i, row in enumerate(table.rows)]
+    for column in slices:
+        table.column(column, "slices")
+    samples = [_sample(row, i, table, fields, slices) for i, row in enumerate(table.rows)]
     _refuse_duplicates(samples, table)
     if take is None:
         return tuple(samples)
@@ -83,6 +90,34 @@ def make_samples(table: Table, fields: dict[str, str], take: Take | None) -> tup
         )
     chosen = set(random.Random(take.seed).sample(range(len(samples)), take.n))
     return tuple(sample for i, sample in enumerate(samples) if i in chosen)
+
+
+def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...]:
+    """Each sample `answers` times, as a cluster of its own unless samples have clusters already.
+
+    Tests flip, and standard errors sum, whole clusters: that is to average an item's answers before
+    any test. The copies are named `q1#2`, `q1#3`.
+
+    Raises:
+        HarnessError: a sample is named like another's copy.
+    """
+    if answers == 1:
+        return tuple(samples)
+    clustered = all(sample.cluster is not None for sample in samples)
+    names = {sample.id for sample in samples}
+    repeated = []
+    for sample in samples:
+        cluster = sample.cluster if clustered else sample.id
+        for draw in range(answers):
+            name = f"{sample.id}#{draw + 1}" if draw else sample.id
+            if draw and name in names:
+                raise HarnessError(
+                    f"the items have ids '{sample.id}' and '{name}', and with 'answers: {answers}' "
+                    "the second would be another answer to the first. Rename one."
+                )
+            update = {"id": name, "cluster": cluster, "draw": draw}
+            repeated.append(sample.model_copy(update=update))
+    return tuple(repeated)
 
 
 def read_prompt(path: str | None, root: Path) -> str | None:
@@ -112,7 +147,7 @@ def text_of(value: object) -> str:
 def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
     """The content, how to call it in messages, and the file name that tells its format."""
     if source.path is not None:
-        path = _local_path(source.path, root)
+        path = local_file(source.path, root)
         content = _read_bytes(path)
         if source.sha256 is not None:
             content = _verified(content, source.sha256, source.path)
@@ -122,7 +157,12 @@ def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
     return _hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
 
 
-def _local_path(path: str, root: Path) -> Path:
+def local_file(path: str, root: Path) -> Path:
+    """The file below `root`, or among the suites.
+
+    Raises:
+        HarnessError: there is none.
+    """
     for candidate in (root / path, bundle_root() / "suites" / path):
         if candidate.is_file():
             return candidate
@@ -188,14 +228,23 @@ def _verified(content: bytes, sha256: str, origin: str) -> bytes:
 
 def _hub_rows(source: Source) -> bytes:
     """A hub data set as JSON Lines, so that one parser and one hash serve every origin."""
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    disable_progress_bars()
+    unreachable = hub_problem()  # its own client would try for half a minute
     try:
-        rows = load_dataset(source.hub, source.subset, split=source.split, revision=source.revision)
+        with hub_switched_off() if unreachable else nullcontext():
+            rows = load_dataset(
+                source.hub, source.subset, split=source.split, revision=source.revision
+            )
     except (OSError, ValueError) as error:
+        why = f"is not in the hub's cache, and {unreachable}"
+        if unreachable is None:
+            first_line = str(error).strip().partition("\n")[0]
+            why = f"could not be loaded ({type(error).__name__}: {first_line})"
         raise InfrastructureError(
-            f"hub:{source.hub}: could not be loaded ({type(error).__name__}: {error}). "
-            "Connect to the internet once, or give the profile a local 'path' instead."
+            f"hub:{source.hub}@{source.revision}: {why}. Connect to the internet once, or name a "
+            "local 'path' instead."
         ) from None
     return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows).encode()
 
@@ -316,7 +365,9 @@ def _check_fields(table: Table, fields: dict[str, str]) -> None:
         raise HarnessError(f"{table.origin}: 'fields' must say which column is the 'input'.")
 
 
-def _sample(row: Row, number: int, table: Table, fields: dict[str, str]) -> Sample:
+def _sample(
+    row: Row, number: int, table: Table, fields: dict[str, str], slices: Sequence[str]
+) -> Sample:
     def cell(field: str) -> str | None:
         column = fields.get(field)
         if column is None:
@@ -338,6 +389,7 @@ def _sample(row: Row, number: int, table: Table, fields: dict[str, str]) -> Samp
         reference=cell("reference"),
         cluster=cell("cluster"),
         row=number,
+        slices={column: _printable(text_of(row.get(column))).strip() for column in slices},
     )
 
 

@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.generate import Responses
-from harness.stats import Vector, mean_difference, wilson_interval
-from harness.suite import EvasionMetric, PairwiseMetric, RubricMetric, bounds_of, columns_of
+from harness.paired_scores import Clusters
+from harness.stats import Vector, Votes, design_effect, mean_difference, wilson_interval
+from harness.suite import (
+    EvasionMetric,
+    PairwiseMetric,
+    RubricMetric,
+    bounds_of,
+    columns_of,
+    pairs_of,
+)
 from harness.types import (
     ORDERS,
     Coverage,
@@ -31,15 +38,14 @@ from judges.verdicts import kind_of
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
 HISTOGRAM_BINS = 10
 
-Clusters = NDArray[np.str_] | None
-
 
 @dataclass(frozen=True)
 class GradeColumn:
     """One column of a metric that grades answers one by one.
 
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
-    A `share` holds 0 and 1 only.
+    A `share` holds 0 and 1 only. Where people judged, `votes` are by model, items x annotators, and
+    a score is their mean.
     """
 
     metric: str
@@ -51,11 +57,16 @@ class GradeColumn:
     scores: dict[str, Vector]
     reasons: dict[str, list[str | None]]
     generation_failed: dict[str, int]
+    votes: dict[str, Votes] | None = None
 
 
 @dataclass(frozen=True)
 class PreferenceColumn:
-    """Win scores of one candidate against the baseline: 1 win, 0.5 tie, 0 loss, NaN unscored."""
+    """Win scores of one candidate against the baseline: 1 win, 0.5 tie, 0 loss, NaN unscored.
+
+    Where people judged, each in an order of their own, `votes` are items x annotators, their mean
+    stands in the first order, and `first_share` is how often what was shown first won.
+    """
 
     metric: str
     baseline: str
@@ -65,6 +76,8 @@ class PreferenceColumn:
     by_order: dict[Order, Vector]
     reasons: list[str | None]
     generation_failed: int
+    votes: Votes | None = None
+    first_share: float | None = None
 
     @property
     def orders(self) -> tuple[Order, ...]:
@@ -85,10 +98,9 @@ def score_judgements(
     metric = task.metrics[metric_name]
     if isinstance(metric, PairwiseMetric):
         preferences = [j for j in judgements if isinstance(j, Preference)]
-        baseline, *candidates = responses
         return [
             _preference_column(task, metric_name, preferences, responses, baseline, candidate)
-            for candidate in candidates
+            for baseline, candidate in pairs_of(metric, list(responses))
         ]
     grades = {(j.model, j.sample_id): j for j in judgements if isinstance(j, Grade)}
     columns = [
@@ -105,14 +117,16 @@ def summarise_column(column: GradeColumn) -> list[ModelScore]:
     """Each model's mean with its 95 % interval, its distribution and its share at the ceiling."""
     summaries = []
     for model, values in column.scores.items():
-        seen = values[~np.isnan(values)]
+        scored = ~np.isnan(values)
+        seen = values[scored]
+        clusters = None if column.clusters is None else column.clusters[scored]
         if seen.size:
             summaries.append(
                 ModelScore(
                     metric=column.metric,
                     model=model,
                     n=int(seen.size),
-                    mean=_mean_interval(seen, column),
+                    mean=_mean_interval(seen, column, clusters),
                     histogram=_histogram(seen, column),
                     ceiling_share=float((seen >= column.high - 1e-9).mean()),
                 )
@@ -286,12 +300,15 @@ def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -
     )
 
 
-def _mean_interval(values: Vector, column: GradeColumn) -> Interval:
+def _mean_interval(values: Vector, column: GradeColumn, clusters: Clusters) -> Interval:
     estimate = float(values.mean())
     if column.kind == "share":
-        low, high = wilson_interval(float(values.sum()), values.size)
+        deff = 1.0 if clusters is None else design_effect(values, clusters=clusters)
+        # A single cluster tells nothing of the others, and counts as one item.
+        deff = deff if np.isfinite(deff) else float(values.size)
+        low, high = wilson_interval(float(values.sum()) / deff, values.size / deff)
     else:
-        found = mean_difference(values, bounds=(column.low, column.high))
+        found = mean_difference(values, clusters=clusters, bounds=(column.low, column.high))
         low, high = max(found.ci_low, column.low), min(found.ci_high, column.high)
     return Interval(estimate=estimate, low=low, high=high)
 

@@ -16,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.errors import HarnessError, InfrastructureError
+from harness.arrow import (
+    float_array,
+    read_floats,
+    read_parquet,
+    repeated_string,
+    string_array,
+    write_parquet,
+)
+from harness.errors import HarnessError
 from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.stats import Votes
 from harness.types import ORDERS
 
 if TYPE_CHECKING:
@@ -39,22 +48,12 @@ def write_scores(columns: Iterable[ScoreColumn], folder: Path) -> Path:
         InfrastructureError: it cannot be written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     known = list(columns)
-    path = folder / SCORES_FILE
-    partial = path.with_name(f".{SCORES_FILE}.partial")
     tables = [table for column in known for table in _tables(column)]
     facts = json.dumps([_facts(column) for column in known])
     table = pa.concat_tables(tables).replace_schema_metadata({"columns": facts})
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, partial, compression="zstd")
-        partial.chmod(0o600)  # reasons may quote a judge, who may quote a patient
-        partial.replace(path)
-    except OSError as error:
-        raise InfrastructureError(f"{path}: could not be written: {error}.") from None
-    return path
+    return write_parquet(table, folder / SCORES_FILE)
 
 
 def read_scores(folder: Path) -> list[ScoreColumn]:
@@ -74,18 +73,7 @@ def read_table(folder: Path) -> "pa.Table":
 
 
 def _read_table(path: Path) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise HarnessError(
-            f"{path}: no such file. Run `harness run` again with the same suite and models: the "
-            "store keeps all answers and verdicts."
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise HarnessError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
+    table = read_parquet(path)
     if tuple(table.column_names) != _KEYS or b"columns" not in (table.schema.metadata or {}):
         raise HarnessError(f"{path}: not the scores of a run.")
     return table
@@ -102,10 +90,24 @@ def _facts(column: ScoreColumn) -> dict[str, Any]:
         "generation_failed": column.generation_failed,
     }
     if isinstance(column, PreferenceColumn):
-        return shared | {"baseline": column.baseline, "candidate": column.candidate}
+        shared |= {"baseline": column.baseline, "candidate": column.candidate}
+        if column.votes is not None:
+            shared |= {"votes": _listed(column.votes), "first_share": column.first_share}
+        return shared
+    if column.votes is not None:
+        shared["votes"] = {model: _listed(votes) for model, votes in column.votes.items()}
     return shared | {
         "kind": column.kind, "low": column.low, "high": column.high, "models": list(column.scores)
     }  # fmt: skip
+
+
+def _listed(votes: Votes) -> list[list[float | None]]:
+    return [[None if np.isnan(vote) else vote for vote in row] for row in votes.tolist()]
+
+
+def _votes(listed: list[list[float | None]]) -> Votes:
+    rows = [[np.nan if vote is None else vote for vote in row] for row in listed]
+    return np.array(rows, dtype=np.float64)
 
 
 def _tables(column: ScoreColumn) -> Iterator["pa.Table"]:
@@ -131,42 +133,22 @@ def _table(
     import pyarrow as pa
 
     n = len(column.sample_ids)
-    clusters = [None] * n if column.clusters is None else column.clusters.tolist()
     missing = np.isnan(scores)
     kept = [why if gap else None for why, gap in zip(reasons, missing.tolist(), strict=True)]
     return pa.table(
         {
-            "metric": _strings([column.metric] * n),
-            "model": _strings([model] * n),
-            "against": _strings([against] * n),
-            "order": _strings([order] * n),
-            "sample_id": _strings(column.sample_ids),
-            "cluster": _strings(clusters),
-            "score": _array(pa.float64(), ~missing, scores.astype(np.float64)),
-            "reason": _strings(kept),
+            "metric": repeated_string(column.metric, n),
+            "model": repeated_string(model, n),
+            "against": repeated_string(against, n),
+            "order": repeated_string(order, n),
+            "sample_id": string_array(column.sample_ids),
+            "cluster": repeated_string(None, n)
+            if column.clusters is None
+            else string_array(column.clusters.tolist()),
+            "score": float_array(scores),
+            "reason": string_array(kept) if missing.any() else repeated_string(None, n),
         }
     )
-
-
-# `pa.array` would bring pandas in, which takes longer than everything else here.
-
-
-def _strings(words: Sequence[str | None]) -> "pa.Array":
-    import pyarrow as pa
-
-    data = [(word or "").encode("utf-8", "replace") for word in words]
-    ends = np.cumsum([0, *map(len, data)], dtype=np.int64)
-    there = np.array([word is not None for word in words], dtype=np.bool)
-    return _array(pa.large_string(), there, ends, b"".join(data))
-
-
-def _array(kind: Any, there: "np.ndarray", *parts: Any) -> "pa.Array":
-    """An Arrow array of its buffers, the first of which says what is there."""
-    import pyarrow as pa
-
-    marks = np.packbits(there, bitorder="little")
-    buffers = [pa.py_buffer(part) for part in (marks, *parts)]
-    return pa.Array.from_buffers(kind, there.size, buffers)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -175,26 +157,31 @@ def _array(kind: Any, there: "np.ndarray", *parts: Any) -> "pa.Array":
 def _columns(table: "pa.Table", facts: Iterable[dict[str, Any]]) -> Iterator[ScoreColumn]:
     """Each column of the parts that `_tables` made of it, in the same order."""
     start = 0
+    items = _Items()
     for fact in facts:
         names = ORDERS if "candidate" in fact else fact["models"]
         n = fact["n_items"]
         parts = {name: table.slice(start + i * n, n) for i, name in enumerate(names)}
         start += len(parts) * n
         first = parts[names[0]]
-        clusters = first["cluster"].to_pylist()
+        clusters = first["cluster"]
         shared = {
             "metric": fact["metric"],
-            "sample_ids": tuple(first["sample_id"].to_pylist()),
-            "clusters": None if None in clusters else np.array(clusters, dtype=np.str_),
+            "sample_ids": items.ids_in(first),
+            "clusters": None
+            if clusters.null_count
+            else np.array(clusters.to_pylist(), dtype=np.str_),
             "generation_failed": fact["generation_failed"],
         }
-        scores = {name: _floats(part) for name, part in parts.items()}
+        scores = {name: read_floats(part["score"]) for name, part in parts.items()}
         if "candidate" in fact:
             yield PreferenceColumn(
                 baseline=fact["baseline"],
                 candidate=fact["candidate"],
                 by_order=scores,
-                reasons=_either([part["reason"].to_pylist() for part in parts.values()]),
+                reasons=_either([_reasons(part) for part in parts.values()]),
+                votes=_votes(fact["votes"]) if "votes" in fact else None,
+                first_share=fact.get("first_share"),
                 **shared,
             )
         else:
@@ -203,14 +190,34 @@ def _columns(table: "pa.Table", facts: Iterable[dict[str, Any]]) -> Iterator[Sco
                 low=fact["low"],
                 high=fact["high"],
                 scores=scores,
-                reasons={name: part["reason"].to_pylist() for name, part in parts.items()},
+                reasons={name: _reasons(part) for name, part in parts.items()},
+                votes={m: _votes(listed) for m, listed in fact["votes"].items()}
+                if "votes" in fact
+                else None,
                 **shared,
             )
 
 
-def _floats(part: "pa.Table") -> Any:
-    scores = part["score"].to_pylist()
-    return np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
+class _Items:
+    """The ids that the last column had: columns of one task share a million of them."""
+
+    def __init__(self) -> None:
+        self._column: pa.ChunkedArray | None = None
+        self._ids: tuple[str, ...] = ()
+
+    def ids_in(self, part: "pa.Table") -> tuple[str, ...]:
+        column = part["sample_id"]
+        if self._column is None or not column.equals(self._column):
+            self._column, self._ids = column, tuple(column.to_pylist())
+        return self._ids
+
+
+def _reasons(part: "pa.Table") -> list[str | None]:
+    column = part["reason"]
+    if column.null_count == len(column):
+        return [None] * len(column)
+    reasons: list[str | None] = column.to_pylist()
+    return reasons
 
 
 def _either(reasons: Sequence[Sequence[str | None]]) -> list[str | None]:

@@ -7,40 +7,48 @@ has no teeth.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.compare import PairedScores, find_interval
+from harness.compare import find_interval
 from harness.gate import decide_gate
-from harness.stats import mcnemar_midp, signflip_test, wilcoxon_test
+from harness.paired_scores import PairedScores
+from harness.selftest_claims import claim_trials
+from harness.selftest_looks import look_trials
+from harness.selftest_worlds import (
+    ALPHA,
+    SHIFT,
+    Kind,
+    Trial,
+    World,
+    even_wins,
+    pair_of,
+    skewed,
+    symmetric,
+)
+from harness.stats import (
+    mcnemar_midp,
+    signflip_test,
+    wilcoxon_test,
+)
 from harness.suite import Claim, Gate
 from harness.types import Record
 
-ALPHA = 0.05
-SIZES = (30, 100, 500)
 STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound methods exceed it
 LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before what chance may take away
-
-# Differences as judges give them on a scale from 1 to 10: 38 % ties, most changes small.
-# The skewed ones have a few disasters among many small gains; both have mean 0 after centring.
-VALUES = np.arange(-8.0, 6.0)
-SKEWED = np.array(
-    [0.022, 0.02, 0.016, 0.012, 0.01, 0.02, 0.03, 0.08, 0.38, 0.25, 0.12, 0.03, 0.008, 0.002]
-)
-SHIFT = 0.5  # the true gain behind the figures for power, in points
-
-Vector = NDArray[np.float64]
-Kind = Literal["error", "coverage", "power", "control"]
 
 
 class Cell(Record):
     """One method in one world: its rate over the simulations, and the limit it must keep.
 
     Of an `error` the rate must lie at or below the limit, of a `coverage` or a `control` (which
-    must be caught erring) at or above it; `power` has no limit. `se` is the Monte Carlo error.
+    must be caught erring) at or above it; `power` and the mean share `saved` have no limit. `se` is
+    the Monte Carlo error.
     """
 
     method: str
@@ -71,39 +79,56 @@ class SelfTest(Record):
         return all(cell.holds for cell in self.cells)
 
 
-class _Trial(NamedTuple):
-    """A method in a world: draws a sample of n items, and says whether the event happened."""
-
-    method: str
-    world: str
-    kind: Kind
-    limit: float | None
-    happens: Callable[[np.random.Generator, int], bool]
-    sizes: tuple[int, ...] = SIZES
-
-
 def run_selftest(
-    simulations: int, *, seed: int = 1, progress: Callable[[str, int, int], None]
+    simulations: int,
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None],
 ) -> SelfTest:
-    """Every method in every world."""
+    """Every method in every world; `jobs` processes share the work and change no figure."""
+    total = len(_plans(simulations))
+    simulate = partial(_simulate, simulations=simulations, seed=seed)
     cells: list[Cell] = []
-    plans = [(trial, n) for trial in _trials(simulations) for n in trial.sizes]
-    for number, (trial, n) in enumerate(plans, start=1):
-        rng = np.random.default_rng((seed, number))
-        rate = sum(trial.happens(rng, n) for _ in range(simulations)) / simulations
-        cells.append(
-            Cell(
-                method=trial.method,
-                world=trial.world,
-                n=n,
-                kind=trial.kind,
-                rate=rate,
-                se=math.sqrt(rate * (1 - rate) / simulations),
-                limit=trial.limit,
-            )
-        )
-        progress("selftest", number, len(plans))
+    with _workers(min(jobs, total)) as spread:
+        for cell in spread(simulate, range(total)):
+            cells.append(cell)
+            progress("selftest", len(cells), total)
     return SelfTest(simulations=simulations, cells=tuple(cells))
+
+
+def _simulate(number: int, simulations: int, seed: int) -> Cell:
+    """The cell of that number, drawn from a stream of its own."""
+    trial, n = _plans(simulations)[number]
+    rng = np.random.default_rng((seed, number + 1))
+    outcomes = np.array([trial.happens(rng, n) for _ in range(simulations)], dtype=np.float64)
+    return Cell(
+        method=trial.method,
+        world=trial.world,
+        n=n,
+        kind=trial.kind,
+        rate=float(outcomes.mean()),
+        se=float(outcomes.std()) / math.sqrt(simulations),
+        limit=trial.limit,
+    )
+
+
+def _plans(simulations: int) -> list[tuple["Trial", int]]:
+    return [(trial, n) for trial in _trials(simulations) for n in trial.sizes]
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Callable[..., Iterable[Cell]]]:
+    """A `map` over that many processes, in order; they end with the block, whatever ends it."""
+    if jobs == 1:
+        yield map
+        return
+    with get_context("spawn").Pool(jobs, initializer=_leave_signals_to_parent) as pool:
+        yield pool.imap
+
+
+def _leave_signals_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def describe_selftest(found: SelfTest) -> Iterator[str]:
@@ -128,35 +153,15 @@ def describe_selftest(found: SelfTest) -> Iterator[str]:
 
 
 _WHAT: dict[Kind, str] = {
-    "error": "wrong passes",
+    "error": "wrong verdicts",
     "coverage": "interval covers",
-    "power": "right passes",
+    "power": "right verdicts",
     "control": "wrong rejections",
+    "saved": "verdicts saved",
 }
 
-# --- worlds ----------------------------------------------------------------------------------
 
-
-def skewed(rng: np.random.Generator, n: int) -> Vector:
-    """Differences of mean 0 with rare disasters."""
-    return rng.choice(VALUES, p=SKEWED, size=n) - float(VALUES @ SKEWED)
-
-
-def symmetric(rng: np.random.Generator, n: int) -> Vector:
-    """The same sizes of differences, as often up as down."""
-    d = np.abs(rng.choice(VALUES, p=SKEWED, size=n)) * rng.choice([-1.0, 1.0], size=n)
-    return np.asarray(d, dtype=np.float64)
-
-
-def even_wins(rng: np.random.Generator, n: int) -> Vector:
-    """Win scores less one half, over two orders, of models that are equal: 0 is a tie."""
-    return rng.choice([-0.5, -0.25, 0.0, 0.25, 0.5], p=[0.3, 0.1, 0.2, 0.1, 0.3], size=n)
-
-
-World = Callable[[np.random.Generator, int], Vector]
-
-
-def _trials(simulations: int) -> Iterator[_Trial]:
+def _trials(simulations: int) -> Iterator[Trial]:
     by_chance = STANDARD_ERRORS * math.sqrt(ALPHA * (1 - ALPHA) / simulations)
     limit, covered = ALPHA + by_chance, LEAST_COVERAGE - by_chance
     worlds: tuple[tuple[str, World], ...] = (("symmetric", symmetric), ("skewed", skewed))
@@ -165,20 +170,22 @@ def _trials(simulations: int) -> Iterator[_Trial]:
         margin = Claim(metric="m", claim="non_inferior", margin=0.5)
         yield _gate(name, world, margin, -0.5, "error", limit)
         yield _gate(name, world, Claim(metric="m", claim="superior"), SHIFT, "power", None)
-        yield _Trial(
+        yield Trial(
             "95 % interval of a difference", name, "coverage", covered, _covers(world), (100, 500)
         )
     yield _gate("equal models", even_wins, Claim(metric="m", claim="superior"), 0.0, "error", limit)
-    yield _Trial("share at least 0.9", "share is 0.9", "error", limit, _share_passes)
-    yield _Trial("exact sign-flip test", "symmetric", "error", limit, _signflip_rejects)
-    yield _Trial("McNemar mid-p", "equal shares", "error", limit, _mcnemar_rejects)
-    yield _Trial(
+    yield Trial("share at least 0.9", "share is 0.9", "error", limit, _share_passes)
+    yield Trial("exact sign-flip test", "symmetric", "error", limit, _signflip_rejects)
+    yield Trial("McNemar mid-p", "equal shares", "error", limit, _mcnemar_rejects)
+    yield Trial(
         "binomial test over both orders", "equal models", "control", 0.07, _binomial_rejects, (100,)
     )
-    yield _Trial(
+    yield Trial(
         "t test, peeking every 25 items", "symmetric", "control", 0.15, _peeking_rejects, (500,)
     )
-    yield _Trial("Wilcoxon for a mean", "skewed, mean 0", "control", 0.5, _wilcoxon_rejects, (500,))
+    yield Trial("Wilcoxon for a mean", "skewed, mean 0", "control", 0.5, _wilcoxon_rejects, (500,))
+    yield from look_trials(limit)
+    yield from claim_trials(limit, covered)
 
 
 # --- methods ---------------------------------------------------------------------------------
@@ -186,40 +193,20 @@ def _trials(simulations: int) -> Iterator[_Trial]:
 
 def _gate(
     world_name: str, world: World, claim: Claim, shift: float, kind: Kind, limit: float | None
-) -> _Trial:
+) -> Trial:
     gate = Gate(alpha=ALPHA, claims=(claim,))
     bounds = (-0.5, 0.5) if world is even_wins else (-9.0, 9.0)
 
     def passes(rng: np.random.Generator, n: int) -> bool:
-        pair = _pair(world(rng, n) + shift, bounds)
+        pair = pair_of(world(rng, n) + shift, bounds)
         return decide_gate(gate, {"m": pair}).verdict == "pass"
 
-    return _Trial(f"gate: {claim}".replace("m ", "", 1), world_name, kind, limit, passes)
-
-
-def _pair(d: Vector, bounds: tuple[float, float]) -> PairedScores:
-    zeros = np.zeros_like(d)
-    return PairedScores(
-        metric="m",
-        kind="points",
-        baseline="baseline",
-        candidate="candidate",
-        sample_ids=tuple(map(str, range(d.size))),
-        clusters=None,
-        d=d,
-        least=d,
-        greatest=d,
-        bounds=bounds,
-        baseline_scores=zeros,
-        candidate_scores=d,
-        score_bounds=bounds,
-        null=0.0,
-    )
+    return Trial(f"gate: {claim}".replace("m ", "", 1), world_name, kind, limit, passes)
 
 
 def _covers(world: World) -> Callable[[np.random.Generator, int], bool]:
     def covers(rng: np.random.Generator, n: int) -> bool:
-        pair = _pair(world(rng, n), (-9.0, 9.0))
+        pair = pair_of(world(rng, n), (-9.0, 9.0))
         found = find_interval(pair, np.ones(n, dtype=np.bool))
         return found.low <= 0 <= found.high
 

@@ -5,7 +5,8 @@ strictly as any other.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from harness.endpoint import Ask, Problem, Reply
@@ -19,16 +20,31 @@ MAX_NEW_TOKENS = 1024
 
 
 class LocalAnswerer:
-    """A loaded checkpoint behind the `Answerer` protocol of `judges/language_model.py`."""
+    """A checkpoint behind the `Answerer` protocol of `judges/language_model.py`.
 
-    def __init__(self, model: LocalModel, *, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
-        self._model = model
+    `load` is called when there is something to ask, and once: a plan needs no weights, nor does a
+    run whose verdicts are all in the store.
+    """
+
+    def __init__(
+        self,
+        model_fingerprint: str,
+        load: Callable[[], LocalModel],
+        *,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+    ) -> None:
+        self._model_fingerprint = model_fingerprint
+        self._load = load
         self._generation = Generation(max_new_tokens=max_new_tokens, temperature=0.0)
 
     @property
     def fingerprint(self) -> str:
         """The checkpoint's, and how it is decoded."""
-        return content_hash(self._model.fingerprint, self._generation)
+        return content_hash(self._model_fingerprint, self._generation)
+
+    @cached_property
+    def _model(self) -> LocalModel:
+        return self._load()
 
     def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
         """Each ask's reply with the ask's number, batch by batch."""
@@ -45,6 +61,8 @@ class LocalAnswerer:
 
     def _answer(self, chats: "list[_Chat]") -> Iterator[tuple[int, Reply]]:
         """Longest prompts first, so that a lack of memory shows early."""
+        if not chats:
+            return
         lengths = self._model.prompt_lengths([chat.prompt for chat in chats])
         order = sorted(zip(lengths, chats, strict=True), reverse=True)
         for start in range(0, len(order), BATCH_SIZE):

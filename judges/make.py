@@ -1,9 +1,10 @@
 """From what a profile says of a judge to the judge itself."""
 
+from functools import partial
 from pathlib import Path
 
 from harness.asking import Terms, connect
-from harness.models import LocalModel
+from harness.models import LocalModel, fingerprint_model, require_checkpoint
 from harness.suite import EndpointSpec, JudgeSpec, LocalJudge
 from judges.language_model import LanguageModelJudge
 from judges.local import LocalAnswerer
@@ -50,9 +51,12 @@ def _endpoint_judge(title: str, spec: EndpointSpec, terms: Terms) -> Judge:
 def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
     directory = root / spec.checkpoint
     source = str(directory) if directory.is_dir() else spec.checkpoint
+    require_checkpoint(source, revision=spec.revision)
     return LanguageModelJudge(
         LocalAnswerer(
-            LocalModel.load(source, revision=spec.revision), max_new_tokens=spec.max_tokens
+            fingerprint_model(source, revision=spec.revision),
+            partial(LocalModel.load, source, revision=spec.revision),
+            max_new_tokens=spec.max_tokens,
         ),
         name=title or Path(spec.checkpoint).name,
         nature=f"language model {spec.checkpoint} on this machine, greedy",

@@ -1,7 +1,7 @@
 """The sections behind the findings: oddities, examples, training, cost, the plan."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.suite import (
     EvasionMetric,
@@ -13,6 +13,7 @@ from harness.suite import (
     RubricMetric,
 )
 from harness.types import (
+    Amendment,
     CheckpointCard,
     Comparison,
     Example,
@@ -23,6 +24,7 @@ from harness.types import (
     RunResult,
 )
 from reports.foreign import one_line, shorten
+from reports.pairs import pair_tables
 from reports.parts import CurveChart, Exhibit, Passage, Section, Table
 from reports.trust import judge_cards
 from reports.wording import (
@@ -122,17 +124,22 @@ def example_section(result: RunResult) -> Section | None:
         name="examples",
         title="What the models said",
         lead="The items that moved most between the two models, in both directions.",
-        exhibits=tuple(_exhibit(example, result.plan) for example in result.examples),
+        exhibits=tuple(_moved(example, result.plan) for example in result.examples),
     )
 
 
-def _exhibit(example: Example, plan: Plan) -> Exhibit:
+def _moved(example: Example, plan: Plan) -> Exhibit:
+    column = columns_by_name(plan)[example.metric]
+    return make_exhibit(example, plan, f"{example.metric} {signed(example.moved, column.digits)}")
+
+
+def make_exhibit(example: Example, plan: Plan, title: str) -> Exhibit:
+    """One item side by side under a title."""
     question = [Passage("Question", _capped(example.input))]
     if example.reference is not None:
         question.append(Passage("Reference", _capped(example.reference)))
-    column = columns_by_name(plan)[example.metric]
     return Exhibit(
-        title=f"{example.metric} {signed(example.moved, column.digits)}",
+        title=title,
         subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
         question=tuple(question),
         answers=(
@@ -164,6 +171,7 @@ def training_section(result: RunResult) -> Section | None:
         charts=tuple(c for card in result.checkpoints for c in _curve_charts(card)),
         tables=(
             *_exposure_table(result.exposures),
+            *pair_tables(result.checkpoints),
             *(_checkpoint_table(card) for card in result.checkpoints),
         ),
     )
@@ -245,7 +253,7 @@ def plan_section(result: RunResult) -> Section:
     return Section(
         name="plan",
         title="What was planned",
-        lead=f"Stated before the first answer, and hashed: {plan.hash}",
+        lead=_when_stated(result),
         tables=(
             _models_table(result),
             _judges_table(plan),
@@ -253,6 +261,7 @@ def plan_section(result: RunResult) -> Section:
             _metrics_table(plan),
             *_claims_table(plan.gate),
             *_criteria_table(plan),
+            *_amendments_tables(result.amendments),
         ),
         notes=(gate_rule(plan.gate),) if plan.gate else (),
         passages=tuple(
@@ -261,6 +270,22 @@ def plan_section(result: RunResult) -> Section:
             if task.system
         ),
     )
+
+
+def _when_stated(result: RunResult) -> str:
+    when = f" on {result.registered[:16].replace('T', ' ')} UTC" if result.registered else ""
+    return f"Stated before the first answer{when}, and hashed: {result.plan.hash}"
+
+
+def _amendments_tables(amendments: Iterable[Amendment]) -> Iterator[Table]:
+    for earlier in amendments:
+        rows = [(change.field, change.before, change.now) for change in earlier.changes]
+        yield Table(
+            f"Changed since {earlier.registered[:10]} ({', '.join(earlier.models)})",
+            ("What", "Before", "Now"),
+            "lll",
+            tuple(rows),
+        )
 
 
 def _models_table(result: RunResult) -> Table:
@@ -322,7 +347,8 @@ def _describe(metric: Metric) -> str:
 
 def _claims_table(gate: Gate | None) -> Iterator[Table]:
     if gate:
-        yield Table("Claims", ("Claim",), "l", tuple((str(claim),) for claim in gate.claims))
+        stated = tuple((str(claim),) for claim in (*gate.claims, *gate.critical))
+        yield Table("Claims", ("Claim",), "l", stated)
 
 
 def _criteria_table(plan: Plan) -> Iterator[Table]:

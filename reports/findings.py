@@ -13,7 +13,9 @@ from reports.parts import (
     Section,
     Series,
     Table,
+    without_empty_columns,
 )
+from reports.strengths import strength_notes, strength_tables
 from reports.wording import (
     Column,
     columns_by_name,
@@ -37,6 +39,7 @@ _METRIC_HEAD = (
     "Difference",
     "95 % CI",
     "p",
+    "p, exploratory",
     "Effect size",
     "Detectable",
     "n",
@@ -83,7 +86,8 @@ def _metric_table(
     rows = [
         _metric_row(c, columns[c.metric]) for c in comparisons if (c.baseline, c.candidate) == pair
     ]
-    return Table(f"{candidate} against {baseline}", _METRIC_HEAD, "lrrrrrrrrl", tuple(rows))
+    title = f"{candidate} against {baseline}"
+    return without_empty_columns(Table(title, _METRIC_HEAD, "lrrrrrrrrrl", tuple(rows)))
 
 
 def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
@@ -96,6 +100,7 @@ def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
         column.difference(comparison.difference.estimate),
         span(comparison.difference, digits),
         p_value(comparison.test.p_value),
+        p_value(comparison.p_exploratory),
         optional(comparison.effect_size, 2),
         optional(comparison.minimum_detectable, digits),
         f"{comparison.n:,}" + (f" in {count(clusters, 'cluster')}" if clusters else ""),
@@ -118,6 +123,11 @@ def _second_opinions(comparisons: Iterable[Comparison]) -> Iterator[Table]:
 def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(c.pairwise for c in comparisons):
         yield "For a win rate the difference is the win rate itself: 0.5 is even, ties count half."
+    if any(c.p_exploratory is not None for c in comparisons):
+        yield (
+            "Exploratory are the comparisons that no claim is about. Their p-values are adjusted "
+            "together with Benjamini and Hochberg's method, and none of them decides anything."
+        )
     if comparisons:
         yield (
             "Effect size is the mean difference in standard deviations of the differences. "
@@ -167,6 +177,11 @@ def _marks(column: Column, null: float, gate: Gate | None) -> Iterator[Mark]:
                 yield Mark(null + claim.margin, f"must exceed {null + claim.margin:g}")
             case "non_inferior" if claim.margin:
                 yield Mark(null - claim.margin, f"must stay above {number(null - claim.margin, 2)}")
+            case "equivalent" if claim.margin:
+                yield Mark(null - claim.margin, f"must stay above {number(null - claim.margin, 2)}")
+                yield Mark(null + claim.margin, f"must stay below {number(null + claim.margin, 2)}")
+            case "regression_alarm" if claim.margin:
+                yield Mark(null - claim.margin, f"alarm below {number(null - claim.margin, 2)}")
             case "at_least" if column.is_win_rate and claim.value is not None:
                 yield Mark(claim.value, f"must reach {claim.value:g}")
 
@@ -245,7 +260,11 @@ def preference_section(result: RunResult) -> Section | None:
         name="preference",
         title="Which answer is preferred?",
         charts=tuple(_preference_bar(c, detail) for c, detail in pairs),
-        notes=tuple(_preference_words(c, detail) for c, detail in pairs),
+        tables=tuple(strength_tables(result)),
+        notes=(
+            *(_preference_words(c, detail) for c, detail in pairs),
+            *strength_notes(result),
+        ),
     )
 
 

@@ -14,32 +14,41 @@ from harness.types import RunResult
 from reports.charts import draw
 from reports.parts import Chart, View
 from reports.view import make_view
+from reports.wording import signed
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(result: RunResult) -> str:
-    """The whole report as one HTML document."""
-    return view_to_html(make_view(result))
+def render_html(result: RunResult, *, n_items: int = 0) -> str:
+    """The whole report as one HTML document; it links to the pages of `n_items` items, if any."""
+    return view_to_html(make_view(result), n_items=n_items)
 
 
-def view_to_html(view: View) -> str:
+def view_to_html(view: View, *, n_items: int = 0) -> str:
     """The HTML document for a view that is computed already."""
+    return render_page("report.html", view=view, n_items=n_items)
+
+
+def render_page(template: str, **content: object) -> str:
+    """One of the templates, with the style sheet and the policy that every page has."""
     from markupsafe import Markup
 
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return _template().render(
-        view=view,
-        style=Markup(style),  # noqa: S704 - our own file
-        policy=_policy(style),
-    )
+    style = _style()
+    safe = Markup(style)  # noqa: S704 - our own file
+    page = _templates().get_template(template)
+    return page.render(style=safe, policy=_policy(style), **content)
 
 
 @cache
-def _template() -> "Template":
+def _style() -> str:
+    return (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+
+
+@cache
+def _templates() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -54,10 +63,11 @@ def _template() -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["svg"] = svg
-    return environment.get_template("report.html")
+    environment.globals.update(svg=svg, signed=signed)
+    return environment
 
 
+@cache
 def _policy(style: str) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (

@@ -1,7 +1,8 @@
 """junit.xml: the verdict for a CI server, one test case for the gate and one for each claim.
 
 Whatever is not a pass is a failure, an inconclusive claim too: a build must not turn green on
-it. Where one claim is enough and one held, the others are skipped.
+it. Skipped is what the verdict does not hang on: claims besides the one that is enough, claims
+that are not tested, silent alarms of a gate that passes.
 
     <testcase classname="medical_rubric" name="rubric.safety superior"><failure type="fail" …/>
 """
@@ -10,7 +11,7 @@ import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from harness.types import RunResult
+from harness.types import Check, RunResult
 from reports.parts import ClaimLine, View
 from reports.view import make_view
 
@@ -26,13 +27,39 @@ def render_junit(result: RunResult) -> bytes:
                         ("plan", plan.hash), ("run", result.run_id)):  # fmt: skip
         SubElement(facts, "property", {"name": name, "value": _legal(value)})
     _gate_case(suite, view)
-    one_is_enough = plan.gate is not None and plan.gate.require == "any"
     for claim in view.claims:
-        _claim_case(suite, claim, excused=one_is_enough and view.verdict.value == "pass")
+        _claim_case(suite, claim, excused=view.verdict.value == "pass")
+    return _finished(suite)
+
+
+def render_check_junit(check: Check) -> bytes:
+    """A regression check as JUnit: one test case for each column that is held."""
+    suite = Element("testsuite", {"name": "regression check"})
+    facts = SubElement(suite, "properties")
+    for name, value in (("verdict", check.decision.verdict), ("model", check.model),
+                        ("baseline", check.baseline)):  # fmt: skip
+        SubElement(facts, "property", {"name": name, "value": _legal(value)})
+    for claim in check.decision.claims:
+        case = _case(suite, claim.claim)
+        if claim.verdict != "pass":
+            _fail(case, claim.verdict, claim.why, f"estimate {claim.estimate:+.3f}, n {claim.n:,}")
+    if check.decision.verdict != "pass" and suite.find("testcase/failure") is None:
+        _fail(_case(suite, "check"), check.decision.verdict, check.decision.sentence, "")
+    return _finished(suite)
+
+
+def render_unchecked_junit(problem: str) -> bytes:
+    """A regression check that could not be made: an error, so that no build turns green on it."""
+    suite = Element("testsuite", {"name": "regression check"})
+    SubElement(_case(suite, "check"), "error", {"type": "not made", "message": _legal(problem)})
+    return _finished(suite)
+
+
+def _finished(suite: Element) -> bytes:
+    """The file, with what its cases come to."""
     suite.set("tests", str(len(suite.findall("testcase"))))
-    suite.set("failures", str(len(suite.findall("testcase/failure"))))
-    suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
-    suite.set("errors", "0")
+    for counted, cases in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
+        suite.set(counted, str(len(suite.findall(f"testcase/{cases}"))))
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
@@ -51,8 +78,9 @@ def _claim_case(suite: Element, claim: ClaimLine, *, excused: bool) -> None:
     case = _case(suite, claim.claim)
     if claim.verdict.value == "pass":
         return
-    if excused:
-        SubElement(case, "skipped", {"message": "another claim held, and one is enough"})
+    if excused or claim.verdict.value == "not_tested":
+        why = f"the gate passes without it: {claim.why}" if excused else claim.why
+        SubElement(case, "skipped", {"message": _legal(why)})
     else:
         _fail(case, claim.verdict.value, claim.why, "\n".join(claim.numbers))
 

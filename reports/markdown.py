@@ -7,7 +7,7 @@ is escaped, so that nothing becomes a link, an image, a mention or HTML.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from harness.types import RunResult
 from reports.foreign import one_line
@@ -26,10 +26,13 @@ def render_markdown(result: RunResult) -> str:
 
 def view_to_markdown(view: View) -> str:
     """The Markdown document for a view that is computed already."""
-    blocks = [*_first_screen(view)]
-    for section in view.sections:
-        blocks += _section(section)
+    blocks = [*_first_screen(view), *sections_to_markdown(view.sections)]
     return "\n\n".join([*blocks, f"_{escape(view.footer)}_"]) + "\n"
+
+
+def sections_to_markdown(sections: Iterable[Section]) -> list[str]:
+    """The blocks of these sections, to be joined by empty lines."""
+    return [block for section in sections for block in _section(section)]
 
 
 def escape(text: str) -> str:

@@ -11,9 +11,11 @@ from harness.errors import HarnessError
 from harness.registry import Ancestor
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from reports.foreign import visible, visible_record
+from reports.looks import items_judged
 from reports.markdown import escape, fence
+from reports.pairs import describe_pairs
 from reports.view import make_view
-from reports.wording import columns_by_name, count, listing, number, quoted, span
+from reports.wording import columns_by_name, listing, number, quoted, span
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -66,7 +68,7 @@ def render_model_card(
         "## Limits",
         "\n".join(f"- {line}" for line in _limits(result, note)),
         "## Training",
-        _fact_table(card.facts | {"fingerprint": card.fingerprint}),
+        _fact_table(_facts(card)),
         "## Lineage",
         "\n".join(f"- {line}" for line in (*map(_ancestor, lineage), escape(f"from {root}"))),
         "Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
@@ -100,6 +102,8 @@ def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResu
 
     name, plan = name_in_run(card.fingerprint, result), result.plan
     tasks = {metric: task for task in plan.tasks for metric in task.metrics}
+    counted = zip(plan.tasks, items_judged(result), strict=True)
+    judged = {metric: n for task, n in counted for metric in task.metrics}
     measured = [(s.metric, s.mean, s.n, "") for s in result.scores if s.model == name]
     measured += [
         (c.metric, c.difference, c.n, f" against {c.baseline}")
@@ -120,7 +124,7 @@ def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResu
             task_type="text-generation",
             task_name=visible(f"{plan.suite}: {metric}"),
             dataset_type=tasks[metric].name,
-            dataset_name=visible(f"{tasks[metric].name} ({count(tasks[metric].n_items, 'item')})"),
+            dataset_name=visible(f"{tasks[metric].name} ({judged[metric]} items)"),
             dataset_revision=tasks[metric].items_hash,
             metric_type=column,
             metric_name=f"{column}{against}",
@@ -169,7 +173,7 @@ def _evaluation(card: CheckpointCard, result: RunResult) -> Iterator[str]:
         f"Suite {escape(plan.suite)}, run {result.run_id}. This model is called '{escape(name)}' there; "
         f"the others: {escape(listing([m.name for m in plan.models if m.name != name]))}."
     )
-    yield "\n".join(f"- {line}" for line in (*_judges(plan), *_asked(plan)))
+    yield "\n".join(f"- {line}" for line in (*_judges(plan), *_asked(result)))
     for system, tasks in _systems(plan).items():
         yield f"The system prompt for {escape(quoted(tasks))}:\n\n{fence(system)}"
     if view.claims:
@@ -192,13 +196,13 @@ def _judges(plan: Plan) -> Iterator[str]:
         yield escape(f"{', '.join(metrics)} judged by {judge.name}: {judge.nature}.{evidence}")
 
 
-def _asked(plan: Plan) -> Iterator[str]:
-    for task in plan.tasks:
+def _asked(result: RunResult) -> Iterator[str]:
+    for task, judged in zip(result.plan.tasks, items_judged(result), strict=True):
         decoding = task.generation
         heat = f"temperature {decoding.temperature:g}" if decoding.temperature else "greedy"
         prompt = "the system prompt below" if task.system else "no system prompt"
         yield escape(
-            f"'{task.name}' ({count(task.n_items, 'item')}) asked with {prompt}, {heat}, at most "
+            f"'{task.name}' ({judged} items) asked with {prompt}, {heat}, at most "
             f"{decoding.max_new_tokens:,} tokens"
         )
 
@@ -246,6 +250,11 @@ def _ancestor(ancestor: Ancestor) -> str:
         f"{ancestor.recipe}: {ancestor.method}, fingerprint {ancestor.fingerprint[:12]}, "
         f"data {ancestor.data_hash[:12]}"
     )
+
+
+def _facts(card: CheckpointCard) -> dict[str, str]:
+    pairs = describe_pairs(card.pairs) if card.pairs is not None else {}
+    return card.facts | pairs | {"fingerprint": card.fingerprint}
 
 
 def _fact_table(facts: dict[str, str]) -> str:

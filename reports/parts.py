@@ -7,7 +7,7 @@ from reports.wording import ABSENT
 
 N_ROWS_SHOWN = 20  # of a table that can grow; a longer one is folded
 
-VerdictWord = Literal["pass", "fail", "inconclusive", "none"]
+VerdictWord = Literal["pass", "fail", "inconclusive", "not_tested", "none"]
 
 
 @dataclass(frozen=True)
@@ -193,5 +193,6 @@ LABELS: dict[VerdictWord, VerdictLabel] = {
     "pass": VerdictLabel("pass", "PASS", "✓"),
     "fail": VerdictLabel("fail", "FAIL", "✗"),
     "inconclusive": VerdictLabel("inconclusive", "INCONCLUSIVE", "?"),
+    "not_tested": VerdictLabel("not_tested", "NOT TESTED", "-"),
     "none": VerdictLabel("none", "NO GATE", "○"),
 }

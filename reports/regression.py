@@ -7,6 +7,7 @@ from reports.markdown import escape
 from reports.wording import number, p_value
 
 SHOWN = 3  # items named each way
+COMMENT_MARK = "<!-- alignment-harness: regression check -->"  # by which a bot finds its comment
 
 
 def describe_comparison(found: RunComparison) -> Iterator[str]:
@@ -32,7 +33,7 @@ def describe_check(check: Check) -> Iterator[str]:
 
 def render_check(check: Check) -> str:
     """The check in Markdown, for a pull request's comment or a CI server's summary."""
-    symbols = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
+    symbols = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not_tested": "⚪"}
     decision = check.decision
     rows = [
         f"| {symbols[c.verdict]} | {escape(c.metric)} | {c.estimate:+.3f} | {_bound(c)} | "
@@ -54,6 +55,16 @@ def render_check(check: Check) -> str:
             "",
         ]
     )
+
+
+def render_unchecked(problem: str) -> str:
+    """The same for a check that could not be made: it says so, and is no pass."""
+    return f"## ❌ Regression check: not made\n\n{escape(problem)}\n"
+
+
+def render_comment(markdown: str) -> str:
+    """The text as a pull request's comment, with the mark by which it is found and replaced."""
+    return f"{COMMENT_MARK}\n{markdown}"
 
 
 def _claim_words(claim: ClaimResult) -> str:

@@ -15,6 +15,7 @@ from harness.errors import HarnessError
 from harness.types import Plan, RunResult
 
 RESULTS_FILE = "results.json"
+SCHEMA_VERSION: int = RunResult.model_fields["schema_version"].default
 _TASKS_WITHOUT_ITEMS = {"__all__": {"samples"}}
 
 
@@ -41,6 +42,7 @@ def load_result(folder: Path) -> RunResult:
     path = folder / RESULTS_FILE
     try:
         data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        _refuse_other_version(data, path)
         return RunResult.model_validate(data, strict=False)
     except FileNotFoundError:
         raise HarnessError(
@@ -49,21 +51,34 @@ def load_result(folder: Path) -> RunResult:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
+        unknown = all(each["type"] == "extra_forbidden" for each in error.errors())
         raise HarnessError(
-            f"{path}: not a result that this version can read ({where}: {first['msg']}). {_REMEDY}"
+            f"{path}: not a result that this version can read ({where}: {first['msg']}). "
+            f"{_LATER if unknown else _REMEDY}"
         ) from None
     except ValueError as error:
         raise HarnessError(f"{path}: damaged ({error}). {_REMEDY}") from None
 
 
 def results_schema() -> dict[str, object]:
-    """The JSON Schema of results.json."""
+    """The JSON Schema of results.json; each version's is published in docs/schema/."""
     schema = RunResult.model_json_schema(mode="serialization")
     task = schema["$defs"]["Task"]
     del task["properties"]["samples"], schema["$defs"]["Sample"]
     return schema
 
 
+def _refuse_other_version(data: object, path: Path) -> None:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        newer = version > SCHEMA_VERSION
+        remedy = _LATER if newer else _REMEDY
+        raise HarnessError(
+            f"{path}: has schema version {version}, and this harness reads {SCHEMA_VERSION}. {remedy}"
+        )
+
+
+_LATER = "A later alignment-harness wrote it: update this one."
 _REMEDY = "Run `harness run` again with the same suite and models: the store keeps all answers."
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
 
 _ALERTS_SHOWN = 2
-_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "none": "dim"}
+_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not_tested": "dim",
+           "none": "dim"}  # fmt: skip
 
 
 def print_summary(result: RunResult, console: "Console", *, report: Path | None = None) -> None:

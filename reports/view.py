@@ -14,13 +14,17 @@ from reports.background import (
     spend_section,
     training_section,
 )
+from reports.critical import critical_line, critical_section
 from reports.findings import (
     comparison_section,
     distribution_section,
     preference_section,
 )
 from reports.foreign import visible_record
+from reports.looks import items_judged, looks_line, looks_section
 from reports.parts import LABELS, ClaimLine, Fact, View
+from reports.sensitivity import sensitivity_section
+from reports.slices import slice_section
 from reports.trust import judge_section
 from reports.wording import (
     columns_by_name,
@@ -30,6 +34,7 @@ from reports.wording import (
     items_of,
     number,
     p_value,
+    span,
     told_apart,
 )
 
@@ -42,6 +47,10 @@ def make_view(result: RunResult) -> View:
     decision, plan = result.decision, result.plan
     sections = (
         comparison_section(result),
+        looks_section(result),
+        critical_section(result),
+        slice_section(result),
+        sensitivity_section(result),
         distribution_section(result),
         preference_section(result),
         judge_section(result),
@@ -57,9 +66,14 @@ def make_view(result: RunResult) -> View:
         provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
         verdict=LABELS[decision.verdict if decision else "none"],
         sentence=decision.sentence if decision else _NO_GATE,
-        summary=tuple(_summary(plan)),
-        facts=tuple(_facts(plan)),
-        claims=tuple(_claim_line(claim, plan) for claim in decision.claims) if decision else (),
+        summary=tuple(_summary(result)),
+        facts=tuple(_facts(result)),
+        claims=(
+            *(_claim_line(claim, plan) for claim in decision.claims),
+            *(critical_line(found) for found in decision.critical),
+        )
+        if decision
+        else (),
         claims_note=gate_rule(plan.gate) if plan.gate else "",
         caveats=_caveats(result),
         sections=tuple(section for section in sections if section),
@@ -74,10 +88,13 @@ _NO_GATE = (
 )
 
 
-def _summary(plan: Plan) -> Iterator[str]:
+def _summary(result: RunResult) -> Iterator[str]:
     """Who was compared, on how many items, and who judged: the least that a reader must know."""
-    n_items = " + ".join(f"{task.n_items:,}" for task in plan.tasks)
+    plan = result.plan
+    n_items = " + ".join(items_judged(result))
     yield f"{plan.candidate} against {plan.baseline} · {n_items} items"
+    if result.stopping is not None:
+        yield looks_line(result.stopping)
     cards = dict.fromkeys(plan.judges.values())
     for card in cards:
         judged = [metric for metric, its_card in plan.judges.items() if its_card == card]
@@ -85,14 +102,15 @@ def _summary(plan: Plan) -> Iterator[str]:
         yield f"Judged{of} by {card.name}: {card.nature}"
 
 
-def _facts(plan: Plan) -> Iterator[Fact]:
+def _facts(result: RunResult) -> Iterator[Fact]:
+    plan = result.plan
     baseline, *others, candidate = plan.models
     yield Fact("Candidate", candidate.name, _origin(candidate))
     yield Fact("Baseline", baseline.name, _origin(baseline))
     for model in others:
         yield Fact("Also compared", model.name, _origin(model))
-    for task in plan.tasks:
-        yield Fact("Items", items_of(task), f"from {_brief_source(task.source)}")
+    for task, judged in zip(plan.tasks, items_judged(result), strict=True):
+        yield Fact("Items", items_of(task, judged), f"from {_brief_source(task.source)}")
 
 
 def _origin(model: PlannedModel) -> str:
@@ -116,18 +134,33 @@ def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
     digits = told_apart(claim.estimate, claim.boundary, column.digits)
     if claim.bound is not None:
         digits = told_apart(claim.bound, claim.boundary, digits)
-    parts = [f"estimate {number(claim.estimate, digits)}"]
-    if claim.bound is not None:
-        parts.append(f"bound {number(claim.bound, digits)}")
-    parts.append(f"must clear {number(claim.boundary, digits)}")
+    if claim.bound_high is not None and claim.ceiling is not None:
+        digits = told_apart(claim.bound_high, claim.ceiling, digits)
+    parts = [f"estimate {number(claim.estimate, digits)}", *_bounds(claim, digits)]
     if claim.p_value is not None:
-        parts.append(f"p {p_value(claim.p_value)}")
+        parts.append(f"{'p of harm' if claim.alarm else 'p'} {p_value(claim.p_value)}")
     if claim.p_adjusted is not None and claim.p_adjusted != claim.p_value:
         parts.append(f"adjusted p {p_value(claim.p_adjusted)}")
+    if claim.simultaneous is not None:
+        parts.append(f"simultaneous interval {span(claim.simultaneous, digits)}")
     parts.append(f"n {claim.n:,}")
     if claim.n_needed is not None:
         parts.append(f"about {count(claim.n_needed, 'item')} would settle it")
     return ClaimLine(LABELS[claim.verdict], claim.claim, claim.why, tuple(parts))
+
+
+def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:
+    """What was found, and what it had to clear."""
+    low = None if claim.bound is None else number(claim.bound, digits)
+    boundary = number(claim.boundary, digits)
+    if claim.ceiling is not None:
+        if low is not None and claim.bound_high is not None:
+            yield f"bounds {low} to {number(claim.bound_high, digits)}"
+        yield f"must lie within {boundary} to {number(claim.ceiling, digits)}"
+        return
+    if low is not None:
+        yield f"bound {low}"
+    yield f"raised below {boundary}" if claim.alarm else f"must clear {boundary}"
 
 
 def _caveats(result: RunResult) -> tuple[str, ...]:

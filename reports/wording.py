@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.suite import Gate, Metric, PairwiseMetric, bounds_of, columns_of
-from harness.types import Comparison, Interval, LengthEffect, Plan, Task
+from harness.types import Comparison, Interval, LengthEffect, Plan, SensitivityTable, Task
 
 ABSENT = "—"
 MINUS = "\N{MINUS SIGN}"
@@ -95,7 +95,7 @@ def side_of(interval: Interval, null: float) -> Side:
     return -1 if interval.high < null else 0
 
 
-def models_compared(plan: Plan, found: Comparison | LengthEffect) -> str:
+def models_compared(plan: Plan, found: Comparison | LengthEffect | SensitivityTable) -> str:
     """Who was compared; a dash where there are only two models, so that nobody need read it."""
     return f"{found.candidate} against {found.baseline}" if len(plan.models) > 2 else ABSENT
 
@@ -176,19 +176,34 @@ def estimate_with_span(interval: Interval | None, column: Column) -> str:
     return f"{column.difference(interval.estimate)} ({span(interval, column.digits)})"
 
 
-def items_of(task: Task) -> str:
-    """How many items a task has, and for which metrics."""
-    return f"{count(task.n_items, 'item')} for {', '.join(task.metrics)}"
+def items_of(task: Task, judged: str = "") -> str:
+    """How many items a task has, or `judged` of them, and for which metrics."""
+    items = f"{judged} items" if judged else count(task.n_items // task.answers, "item")
+    if task.answers > 1:
+        items += f", asked {task.answers} times each,"
+    return f"{items} for {', '.join(task.metrics)}"
 
 
 def gate_rule(gate: Gate) -> str:
     """How the verdicts on the claims become one."""
-    rule = (
-        "All claims must hold."
-        if gate.require == "all"
-        else "One claim is enough; p-values are adjusted with Holm's method."
-    )
-    return (
-        f"{rule} Each is tested one-sided at alpha {gate.alpha:g}. "
-        f"At most {percent(gate.max_unscored)} of the judgements may be missing."
-    )
+    told = [_FAMILIES[gate.require].format(confidence=percent(1 - gate.alpha))]
+    told.append(f"Each is tested one-sided at alpha {gate.alpha:g}.")
+    if any(claim.claim == "equivalent" for claim in gate.claims):
+        told.append("An equivalence takes two such tests, one for each margin.")
+    if any(claim.is_alarm for claim in gate.claims):
+        told.append("A regression alarm that is raised fails the gate; a silent one shows nothing.")
+    if gate.stop_early:
+        told.append(
+            f"Items are judged in {gate.looks} looks (O'Brien and Fleming's boundaries, which keep "
+            "alpha over all of them), and no further than the verdict needs."
+        )
+    told.append(f"At most {percent(gate.max_unscored)} of the judgements may be missing.")
+    return " ".join(told)
+
+
+_FAMILIES = {
+    "all": "All claims must hold.",
+    "any": "One claim is enough; p-values are adjusted with Holm's method, and the simultaneous "
+    "intervals hold all at once with {confidence} confidence.",
+    "ordered": "The first claim decides; each later one is tested only if all before it hold.",
+}

@@ -12,24 +12,30 @@ from reports.markdown import render_markdown
 from reports.results_json import RESULTS_FILE, dump_plan, dump_result
 
 
-def write_reports(result: RunResult, folder: Path) -> Path:
+def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     """Write all reports, each whole or not at all; returns the path of report.html.
 
-    results.json comes first: the others can be rendered from it again.
+    results.json comes first: the others can be rendered from it again. With `n_items` the report
+    links to the pages of so many items, which lie beside it.
 
     Raises:
         InfrastructureError: a file could not be written.
     """
     html = folder / "report.html"
-    _write(folder / RESULTS_FILE, dump_result(result))
-    _write(folder / "plan.json", dump_plan(result.plan))
-    _write(folder / "junit.xml", render_junit(result))
-    _write(folder / "report.md", render_markdown(result).encode())
-    _write(html, render_html(result).encode())
+    write_file(folder / RESULTS_FILE, dump_result(result))
+    write_file(folder / "plan.json", dump_plan(result.plan))
+    write_file(folder / "junit.xml", render_junit(result))
+    write_file(folder / "report.md", render_markdown(result).encode())
+    write_file(html, render_html(result, n_items=n_items).encode())
     return html
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file of a report, whole or not at all.
+
+    Raises:
+        InfrastructureError: it could not be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)

@@ -1,12 +1,14 @@
 """LoRA adapters: what they are put on, and how they become one with it again."""
 
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import HarnessError
 from harness.models import load_weights, quiet_torch
+from trainers.processes import sharding
 from trainers.recipe import Lora, Quantisation
 
 # Mean KL divergence between an adapter and its merged model. Merging into full precision gives
@@ -38,8 +40,26 @@ def load_base(
         raise HarnessError(
             f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
         )
-    options = {} if quantisation is None else {"quantization_config": _four_bits(quantisation)}
-    return _load(source, revision, head, **options)
+    options: dict[str, Any] = {}
+    if quantisation is not None:
+        options["quantization_config"] = _four_bits(quantisation)
+    if sharding():
+        options["device_map"] = None  # whoever shards the model also places it
+    model, tokenizer = _load(source, revision, head, **options)
+    if quantisation is not None:
+        keep_gradients_on_cpu(model)
+    return model, tokenizer
+
+
+def keep_gradients_on_cpu(model: Any) -> None:
+    """Let no evaluation pass end training in 4 bits.
+
+    On a CPU with AVX512-BF16 the first forward pass in evaluation mode repacks the weights of
+    bitsandbytes for kernels without a gradient; every later step would train nothing.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _four_bits(quantisation: Quantisation) -> Any:
@@ -51,11 +71,14 @@ def _four_bits(quantisation: Quantisation) -> Any:
             "The recipe asks for 'quantisation', which needs an NVIDIA GPU, and this machine has none. "
             "Remove the block to train in full precision, or run the recipe on a machine with a GPU."
         )
+    compute = getattr(torch, quantisation.compute)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type=quantisation.kind,
         bnb_4bit_use_double_quant=quantisation.double,
-        bnb_4bit_compute_dtype=getattr(torch, quantisation.compute),
+        bnb_4bit_compute_dtype=compute,
+        # Bytes cannot be sharded; the same bits under a floating type can.
+        bnb_4bit_quant_storage=compute if sharding() else torch.uint8,
     )
 
 
@@ -116,55 +139,70 @@ def lora_config(lora: Lora, head: Head = "language_model") -> Any:
     )
 
 
+def remember_adapter(model: Any) -> None:
+    """Keep a trained adapter's weights as they are, for `upcast_adapter` to put back."""
+    model.as_loaded = {
+        name: parameter.detach().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
 def upcast_adapter(model: Any) -> None:
     """Put every adapter weight in float32, the frozen reference's too.
 
     TRL casts the adapters of a quantised model to bfloat16, in which most steps of a small
-    learning rate are rounded away.
+    learning rate are rounded away. One that goes on training was rounded with that, but not its
+    copy that is the reference; so it gets the weights that were remembered.
     """
+    remembered = model.__dict__.pop("as_loaded", {})
     for name, parameter in model.named_parameters():
         if "lora_" in name:
-            parameter.data = parameter.data.float()
+            parameter.data = remembered.get(name, parameter.data).float()
 
 
 def adapter_hash(model: Any) -> str:
-    """A hash of the weights that are trained."""
+    """A hash of the weights that are trained; of a sharded model every process must ask for it."""
+    return weights_hash(trained_weights(model))
+
+
+def weights_hash(weights: Mapping[str, Any]) -> str:
+    """A hash of the weights in their order, in float32."""
     digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        if ("lora_" in name or "modules_to_save" in name) and ".default." in name:
-            digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    for weight in weights.values():
+        digest.update(weight.float().numpy().tobytes())
     return digest.hexdigest()
 
 
-def save_merged(
-    model: Any,
-    tokenizer: Any,
-    folder: Path,
-    *,
-    base: str | Path,
-    revision: str | None,
-    probes: Sequence[Sequence[int]],
-    head: Head = "language_model",
-) -> dict[str, float]:
-    """Save the adapter, merge it into its base in full precision, and save that.
+def trained_weights(model: Any) -> dict[str, Any]:
+    """The weights that are trained, by name, whole and on the CPU.
 
-    The saved model is loaded again and compared with the adapter on the `probes` (token ids);
-    the mean KL divergence is returned, or the largest difference of a reward.
-
-    Raises:
-        HarnessError: the saved adapter is not the trained one, or the merged model differs.
+    Where they are sharded over processes, every process must ask for them.
     """
-    model.save_pretrained(folder / "adapter", selected_adapters=["default"])
+    return {
+        name.replace("_checkpoint_wrapped_module.", ""): _whole(parameter).cpu()
+        for name, parameter in model.named_parameters()
+        if ("lora_" in name or "modules_to_save" in name) and "default" in name.split(".")
+    }
+
+
+def _whole(parameter: Any) -> Any:
+    """All of a parameter of which FSDP 2 or ZeRO 3 may have left a part here."""
+    if hasattr(parameter, "full_tensor"):
+        return parameter.detach().full_tensor()
+    if hasattr(parameter, "ds_id"):
+        from deepspeed.zero import GatheredParameters
+
+        with GatheredParameters([parameter]):
+            return parameter.detach().clone()
+    return parameter.detach()
+
+
+def save_adapter(model: Any, weights: Mapping[str, Any], folder: Path) -> None:
+    """Save the trained adapter, whose weights these are, in `folder/adapter`; no frozen reference."""
+    whole = dict(weights) if sharding() else None  # what is not sharded PEFT finds itself
+    model.save_pretrained(folder / "adapter", selected_adapters=["default"], state_dict=whole)
     (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty form by PEFT
-    return merge_saved(
-        folder,
-        tokenizer,
-        base=base,
-        revision=revision,
-        probes=probes,
-        head=head,
-        trained=adapter_hash(model),
-    )
 
 
 def merge_saved(
@@ -179,22 +217,25 @@ def merge_saved(
 ) -> dict[str, float]:
     """Merge what lies in `folder/adapter` into its base in full precision, and save that in `folder`.
 
-    The rest is as for `save_merged`; `trained` is the hash that the adapter must have, if known.
+    The saved model is loaded again and compared with the adapter on the `probes` (token ids);
+    the mean KL divergence is returned, or the largest difference of a reward. `trained` is the hash
+    that the adapter must have, if known.
 
     Raises:
         HarnessError: the adapter is another one, or the merged model differs from it.
     """
     from peft import PeftModel
 
-    full, _ = _load(base, revision, head)
-    tuned = PeftModel.from_pretrained(full, folder / "adapter").eval()
+    tuned = PeftModel.from_pretrained(_load(base, revision, head)[0], folder / "adapter").eval()
     if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
     expected = [_logits(tuned, probe) for probe in probes]
     tuned.merge_and_unload().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    merged, _ = _load(folder, None, head)
-    found = [_logits(merged.eval(), probe) for probe in probes]
+    del tuned
+    free_memory()  # the weights are held once: what was merged goes before it is read back
+    merged = _load(folder, None, head)[0].eval()
+    found = [_logits(merged, probe) for probe in probes]
     if head == "reward":
         name, difference, allowed = "merge_difference", _reward_gap(expected, found), REWARD_TOLERANCE  # fmt: skip
     else:
@@ -207,11 +248,20 @@ def merge_saved(
     return {name: difference}
 
 
+def free_memory() -> None:
+    """Give back what nothing refers to any more; models refer to themselves in circles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def _logits(model: Any, ids: Sequence[int]) -> Any:
     import torch
 
     with torch.inference_mode():
-        return model(torch.tensor([list(ids)], device=model.device)).logits[0].float()
+        return model(torch.tensor([list(ids)], device=model.device)).logits[0].float().cpu()
 
 
 def _mean_kl(expected: Sequence[Any], found: Sequence[Any]) -> float:

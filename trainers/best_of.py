@@ -4,17 +4,14 @@ As in RAFT (https://arxiv.org/abs/2304.06767). An answer with a hygiene flag is 
 however much the judge liked it, and one that the judge could not grade has no grade to win with.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import ValidationError
-
-from harness.errors import HarnessError
-from harness.types import HygieneFlag, Message, Record, Response
+from harness.types import HygieneFlag, KeptStatistics, Message, Response
 from trainers.examples import Example
+from trainers.kept_rows import load_kept, write_kept
 
 
 class GradedAnswer(NamedTuple):
@@ -37,14 +34,13 @@ class GradedDraws(NamedTuple):
 Drop = Literal["unscored", "flagged"]
 
 
-class BestOfStatistics(Record):
+class BestOfStatistics(KeptStatistics):
     """What became of the prompts (`prompts` is `kept` plus all that were `dropped`) and answers.
 
     Grades are from 0, the low end of the scale, to 1.
     """
 
     prompts: int
-    kept: int
     dropped: dict[Drop, int]
     answers: int
     flagged: int
@@ -91,14 +87,9 @@ def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
     return BestOf(rows, statistics)
 
 
-# --- on disk ---------------------------------------------------------------------------------
-
-
 def write_best_of(path: Path, best: BestOf) -> None:
     """Write the rows as JSON Lines, and then their statistics beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, "".join(row.model_dump_json() + "\n" for row in best.rows))
-    _write(_statistics_path(path), best.statistics.model_dump_json(indent=2) + "\n")
+    write_kept(path, best.rows, best.statistics)
 
 
 def load_best_of(path: Path) -> BestOf:
@@ -107,27 +98,4 @@ def load_best_of(path: Path) -> BestOf:
     Raises:
         HarnessError: missing, unreadable or incomplete.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
-        statistics = BestOfStatistics.model_validate_json(_statistics_path(path).read_bytes())
-        rows = [Example.model_validate_json(line) for line in lines if line]
-    except OSError as error:
-        raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
-    except ValidationError as error:
-        raise HarnessError(f"{path}: holds no rows: {error.errors()[0]['msg']}.") from None
-    if len(rows) != statistics.kept:
-        raise HarnessError(
-            f"{path}: holds {len(rows)} rows, but its statistics count {statistics.kept}. Remove both "
-            "files to have them made again."
-        )
-    return BestOf(rows, statistics)
-
-
-def _statistics_path(path: Path) -> Path:
-    return path.with_suffix(".statistics.json")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    return BestOf(*load_kept(path, Example, BestOfStatistics))

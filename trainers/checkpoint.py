@@ -67,8 +67,8 @@ def checkpoint_key(
     recipe: AdapterRecipe | PretrainRecipe, parent_fingerprint: str | None, data_hash: str
 ) -> str:
     """Equal for runs that would give the same checkpoint."""
-    # Their content is in the two hashes.
-    named_only = {"recipe", "parent", "pairs", "best_of", "reward"}
+    # Their content is in the two hashes; watching changes nothing.
+    named_only = {"recipe", "parent", "pairs", "best_of", "reward", "watch"}
     if recipe.method != "pretrain":  # there the data also say how they are read
         named_only.add("data")
     options = recipe.model_dump(mode="json", exclude=named_only)

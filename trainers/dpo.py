@@ -6,9 +6,11 @@ the sigmoid loss. Both are checked.
 """
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
+from trainers.adapter import upcast_adapter
 from trainers.pair_rows import (
     SplitPairs,
     check_tokens,
@@ -17,20 +19,30 @@ from trainers.pair_rows import (
     pair_dataset,
 )
 from trainers.policy import Start, load_policy
+from trainers.processes import alone
 from trainers.recipe import DpoRecipe
+from trainers.reference import give_reference
 from trainers.training import N_PROBES
 from trainers.trl_options import Log
 
 START_TOLERANCE = 1e-3
-MEASURED = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies")
+# Where reference and policy went through the model in different batches. In bfloat16 an answer's
+# log-probability then differs by some tenths of a nat, of which beta leaves a hundredth or two.
+APART_TOLERANCE = 5e-2
+MEASURED = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies", "eval_kl")
 
 
 class Dpo(NamedTuple):
-    """Learns to prefer the chosen answers of the pairs."""
+    """Learns to prefer the chosen answers of the pairs.
+
+    In `references` the reference's log-probabilities are kept, unless the recipe sets TRL's
+    `precompute_ref_log_probs` to false; without it they are computed in each step.
+    """
 
     recipe: DpoRecipe
     start: Start
     pairs: SplitPairs
+    references: Path | None = None
 
     def config_type(self) -> Any:
         """TRL's, of its stable namespace."""
@@ -43,7 +55,8 @@ class Dpo(NamedTuple):
         from trl import DPOTrainer
 
         policy = load_policy(self.recipe, self.start)
-        trainer = DPOTrainer(
+        config.precompute_ref_log_probs = False  # below, once adapters and reference are settled
+        trainer = _with_divergence(DPOTrainer)(
             model=policy.model,
             args=config,
             train_dataset=pair_dataset(self.pairs.learn),
@@ -55,7 +68,34 @@ class Dpo(NamedTuple):
         # it the reference is the model with no adapter: the base, or the parent under a new one.
         if self.recipe.reference == "base":
             trainer.model.delete_adapter("ref")
+        if self.references is not None and self._keeps_reference:
+            upcast_adapter(trainer.model)
+            given = give_reference(trainer, self.recipe, self.start, self.references)
+            if given.computed:
+                self._check_first_pairs(trainer)
         return trainer
+
+    @property
+    def _keeps_reference(self) -> bool:
+        """Several processes would each compute a part, and could not be told from one."""
+        wanted = self.recipe.trainer.get("precompute_ref_log_probs", True)
+        return self.references is not None and wanted is not False and alone()
+
+    def _check_first_pairs(self, trainer: Any) -> None:
+        """Look at two pairs with reference and policy in one batch, where rounding is the same."""
+        import torch
+
+        rows = [trainer.train_dataset[i] for i in range(min(2, len(trainer.train_dataset)))]
+        inputs = trainer._prepare_inputs(trainer.data_collator(rows))
+        trainer.precompute_ref_logps = False
+        with torch.no_grad(), trainer.compute_loss_context_manager():
+            loss = trainer.compute_loss(trainer.model, inputs)
+        trainer.precompute_ref_logps = True
+        mode = "train" if trainer.model.training else "eval"
+        seen = {name: values[-1] for name, values in trainer._metrics[mode].items()}
+        trainer._metrics[mode].clear()
+        trainer._total_train_tokens = 0
+        self._check_start({"loss": float(loss)} | seen, trainer.args, START_TOLERANCE)
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Pairs, and how many of them were cut or dropped."""
@@ -73,10 +113,15 @@ class Dpo(NamedTuple):
 
     def check_log(self, log: Log, config: Any) -> None:
         """The first step stands at the reference, or away from it where that is the base."""
+        self._check_start(
+            log[0], config, APART_TOLERANCE if self._keeps_reference else START_TOLERANCE
+        )
+
+    def _check_start(self, first: dict[str, float], config: Any, tolerance: float) -> None:
         if self.recipe.reference == "base":
-            check_start_off_reference(log)
+            check_start_off_reference([first])
         else:
-            check_start(log, config)
+            check_start([first], config, tolerance)
 
     def measure(self, trainer: Any) -> dict[str, float]:
         """Loss, margin and accuracy on the held-out pairs."""
@@ -88,15 +133,38 @@ class Dpo(NamedTuple):
         return [p + c for p, c in zip(first["prompt_ids"], first["chosen_ids"], strict=True)]
 
 
-def check_start(log: Log, config: Any) -> None:
+def _with_divergence(kind: Any) -> Any:
+    """TRL's trainer, which also logs how far the policy has gone from its reference, as `kl`.
+
+    It is the mean over both answers of log reference - log policy, in nats per answer: the simplest
+    estimate of the divergence of the policy from the reference where the reference gave both answers,
+    as for pairs of the parent's own (k1 in http://joschu.net/blog/kl-approx.html, with the samples
+    of the reference). Of answers from elsewhere it tells how much likelihood they have lost, and it
+    may be negative.
+    """
+
+    class WithDivergence(kind):  # type: ignore[misc]  # TRL has no types
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            metrics = self._metrics["train" if self.model.training else "eval"]
+            rewards = [metrics.get(f"rewards/{side}") or [] for side in ("chosen", "rejected")]
+            if self.beta:
+                metrics["kl"] = [-(c + r) / (2 * self.beta) for c, r in zip(*rewards, strict=True)]
+            if not metrics["kl"]:
+                del metrics["kl"]
+            super().log(logs, start_time)
+
+    return WithDivergence
+
+
+def check_start(log: Log, config: Any, tolerance: float = START_TOLERANCE) -> None:
     """Refuse a run whose reference was not its starting policy.
 
     Raises:
         HarnessError: a first margin other than 0, or a first loss other than it must then be.
     """
     margin, loss, expected = log[0]["rewards/margins"], log[0]["loss"], first_loss(config)
-    wrong = expected is not None and abs(loss - expected) > START_TOLERANCE * max(1.0, expected)
-    if abs(margin) > START_TOLERANCE or wrong:
+    wrong = expected is not None and abs(loss - expected) > tolerance * max(1.0, expected)
+    if abs(margin) > tolerance or wrong:
         known = "" if expected is None else f" and {expected:.4f}"
         raise HarnessError(
             f"DPO started with margin {margin:.4f} and loss {loss:.4f}; where the reference is the "

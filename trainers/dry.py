@@ -19,8 +19,10 @@ import yaml
 
 from harness.errors import HarnessError
 from harness.models import make_prompt
+from harness.suite import Source
 from harness.types import Message
-from trainers.at_hand import at_hand
+from trainers.at_hand import why_absent
+from trainers.converted import plain_source
 from trainers.estimate import SEQUENCES, Shape, find_shape
 from trainers.examples import Example, load_examples, load_samples
 from trainers.pairs import PreferencePair, load_given_pairs
@@ -74,7 +76,7 @@ def make_small(
 ) -> MadeSmall:
     """The recipe and its parents in `folder`, small enough to train two steps in seconds.
 
-    Nothing is fetched. Without `cuda` what needs a GPU is replaced. At `full_size` the model is
+    No model is fetched. Without `cuda` what needs a GPU is replaced. At `full_size` the model is
     random and in bfloat16, but as large as the original, for measurements on a GPU.
 
     Raises:
@@ -97,6 +99,7 @@ def make_small(
     for number, link in enumerate(chain):
         parent = Parent(recipe=f"{number - 1}.yaml") if number else Parent(checkpoint="base")
         small = _small_recipe(link, parent, steps, replaced, cuda=cuda)
+        small |= _write_template(folder / f"{number}.jinja", link.recipe, replaced)
         if isinstance(link.recipe, SftRecipe):
             rows = _rows(link, wanted, data)
             small |= _write_rows(folder, f"{number}.rows", rows)
@@ -139,6 +142,7 @@ def _small_recipe(
     recipe = link.recipe
     written = recipe.model_dump(mode="json", exclude_none=True)
     written["parent"] = parent.model_dump(exclude_none=True)
+    written.pop("watch", None)  # its items may be anywhere
     options = {
         name: value
         for name, value in recipe.trainer.items()
@@ -158,6 +162,19 @@ def _small_recipe(
         replaced.append(f"{optimiser}: adamw_torch, for want of an NVIDIA GPU")
     written["trainer"] = options | {"max_steps": steps, "logging_steps": 1}
     return written
+
+
+def _write_template(
+    file: Path, recipe: AdapterRecipe, replaced: list[str]
+) -> dict[str, str | None]:
+    """Write the recipe's chat template, if the small tokenizer can; what the recipe says of it."""
+    if recipe.chat_template is None:
+        return {}
+    if "<|" in recipe.chat_template:
+        replaced.append("chat_template: it names tokens that the small tokenizer has not")
+        return {"chat_template": None}
+    file.write_text(recipe.chat_template, encoding="utf-8")
+    return {"chat_template": file.name}
 
 
 def _in_words(quantisation: Quantisation) -> str:
@@ -187,11 +204,11 @@ def _rows(link: _Link, wanted: int, told: list[str]) -> list[Example]:
     """The recipe's first rows, made-up ones where they are not at hand."""
     recipe = link.recipe
     assert isinstance(recipe, SftRecipe)
-    here = [source for source in recipe.data if at_hand(source, link.root)]
-    if not here or len(here) < len(recipe.data):
-        told.append(f"{link.recipe.recipe}: {wanted} made-up rows, its data are not at hand")
+    absent = _absent(recipe.data, link.root)
+    if absent is not None or not recipe.data:
+        told.append(f"{recipe.recipe}: {wanted} made-up rows, {absent or 'the best of none yet'}")
         return [_made_up(number) for number in range(wanted)]
-    rows = load_examples(here, link.root)[:wanted]
+    rows = load_examples(recipe.data, link.root)[:wanted]
     told.append(f"{link.recipe.recipe}: the first {len(rows)} of its rows")
     return rows
 
@@ -200,20 +217,23 @@ def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
     """The first given pairs; otherwise the first prompts with made-up answers, or all made up."""
     assert isinstance(link.recipe, PreferenceRecipe)
     recipe, root = load_recipe(link.recipe.pairs, beside=link.root)
-    if isinstance(recipe, GivenPairsRecipe) and at_hand(recipe.data, root):
-        pairs = load_given_pairs(recipe.data, root).pairs[:wanted]
+    absent = "they are still to be sampled"
+    if isinstance(recipe, GivenPairsRecipe | SampledPairsRecipe):
+        absent = _absent([recipe.data], root) or ""
+    if isinstance(recipe, GivenPairsRecipe) and not absent:
+        pairs = load_given_pairs(plain_source(recipe.data, root), root).pairs[:wanted]
         told.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
         return pairs
     made_up = [_made_up(number) for number in range(wanted)]
     prompts = [example.prompt for example in made_up]
-    if isinstance(recipe, SampledPairsRecipe) and at_hand(recipe.data, root):
+    if isinstance(recipe, SampledPairsRecipe) and not absent:
         samples = load_samples(recipe.data, root)[:wanted]
         prompts = [make_prompt(None, sample.input) for sample in samples]
         told.append(
             f"{link.recipe.recipe}: made-up answers to the first {len(prompts)} of its prompts"
         )
     else:
-        told.append(f"{link.recipe.recipe}: {wanted} made-up pairs, its data are not at hand")
+        told.append(f"{link.recipe.recipe}: {wanted} made-up pairs, {absent}")
     return [
         PreferencePair(
             sample_id=f"small-{number}",
@@ -224,6 +244,12 @@ def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
         )
         for number, (prompt, example) in enumerate(zip(prompts, made_up, strict=False))
     ]
+
+
+def _absent(sources: Sequence[Source], root: Path) -> str | None:
+    """Why some of the rows cannot be read now; None if all can."""
+    why = [problem for source in sources if (problem := why_absent(source, root)) is not None]
+    return "; ".join(dict.fromkeys(why)) or None
 
 
 def _made_up(number: int) -> Example:

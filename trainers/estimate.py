@@ -67,17 +67,9 @@ HUB_SHAPES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
 }
 
-# What is known to stop a run on them, whatever the recipe says.
-HUB_OBSTACLES = {
-    "meta-llama/Meta-Llama-3-8B": (
-        "its tokenizer has no chat template, so name a directory that holds the model with a "
-        "chat_template.jinja whose turns end in the model's own end of text"
-    ),
-    "BioMistral/BioMistral-7B": (
-        "its weights at the pinned commit are a pickle, which is never loaded, so name a directory "
-        "that holds the model saved as safetensors"
-    ),
-}
+# Hub models that cannot be trained as their pinned commits have them.
+NO_TEMPLATE = {"meta-llama/Meta-Llama-3-8B"}
+PICKLES = {"BioMistral/BioMistral-7B"}
 
 
 class Memory(Record):
@@ -97,8 +89,11 @@ class Memory(Record):
 
     @property
     def merging(self) -> int:
-        """All that is there at once when the adapter is merged and the result is checked."""
-        return self.weights + self.adapter + self.optimiser + self.merge
+        """All that is there at once when the adapter is merged and the result is checked.
+
+        What trained is gone by then.
+        """
+        return self.merge
 
 
 def find_shape(parent: Parent, root: Path) -> Shape | None:
@@ -109,6 +104,18 @@ def find_shape(parent: Parent, root: Path) -> Shape | None:
     """
     source = parent_directory(parent, root)
     return _read_shape(Path(source)) if Path(source).is_dir() else HUB_SHAPES.get(source)
+
+
+def find_obstacle(source: str, recipe: AdapterRecipe | None) -> str | None:
+    """What is known to stop a training run on a hub model, told before anything is fetched."""
+    if source in PICKLES:
+        return (
+            "its weights at the pinned commit are a pickle, which may run code and is never loaded. "
+            "docs/recipes.md says how to save it as safetensors, once; name that directory"
+        )
+    if source in NO_TEMPLATE and (recipe is None or recipe.chat_template is None):
+        return "its tokenizer has no chat template; give the recipe a 'chat_template'"
+    return None
 
 
 def count_parameters(shape: Shape) -> int:
@@ -161,7 +168,7 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
                      key widths q and k, and the MLP's m), which one layer always needs; each
                      target's input again in float32, twice with dropout; and the logits twice
                      in float32, for themselves and their gradient
-        merge        2 (P + E) twice: the base in full precision, and the merged model read back
+        merge        2 (P + E) + 4 T: the base in full precision with its adapter, and after it the merged model, read back
 
     It assumes that every row has max_length tokens and that attention keeps no matrix of scores
     (sdpa). Not in it: the CUDA context (about half a GB), fragmentation, and buffers of kernels.
@@ -178,7 +185,7 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
         gradients=4 * trained,
         optimiser=states * trained,
         activations=_activation_bytes(shape, lora, recipe.trainer, sequences),
-        merge=2 * _weight_bytes(shape, None),
+        merge=_weight_bytes(shape, None) + 4 * trained,
     )
 
 

@@ -14,6 +14,7 @@ from harness.provenance import content_hash
 from harness.samples import load_rows, make_samples, read_prompt, text_of
 from harness.suite import Source
 from harness.types import Message, Record, Sample
+from trainers.converted import plain_source
 from trainers.recipe import TrainingSource
 
 CHAT_FIELDS = ("system", "history")
@@ -39,8 +40,8 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
 
 
 def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
-    """The rows of one source."""
-    return make_samples(load_rows(source, root), source.fields, None)
+    """The rows of one source; a conversion that it names is made first."""
+    return make_samples(load_rows(plain_source(source, root), root), source.fields, None)
 
 
 def data_hash(rows: Sequence[Record]) -> str:
@@ -50,7 +51,7 @@ def data_hash(rows: Sequence[Record]) -> str:
 
 def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
     file_system = read_prompt(source.system, root)
-    table = load_rows(source, root)
+    table = load_rows(plain_source(source, root), root)
     fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
     of_chat = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
     for field, column in of_chat.items():

@@ -18,7 +18,7 @@ from trainers.checkpoint import CheckpointManifest
 from trainers.examples import data_hash
 from trainers.policy import Start, find_start, load_policy
 from trainers.recipe import OnlineRecipe
-from trainers.training import N_PROBES, Report, train_adapter
+from trainers.training import N_PROBES, Report, Setting, train_adapter
 from trainers.trl_options import Log
 
 KL_TOLERANCE = 1e-3  # nats per token; in bfloat16 two computations of the same differ by 1e-4
@@ -55,6 +55,7 @@ def train_online(
     questions: Sequence[Question],
     reward: Reward,
     progress: Report,
+    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on its own rewarded answers.
 
@@ -71,6 +72,7 @@ def train_online(
         base=start.base,
         data_hash=online_hash(questions, reward),
         progress=progress,
+        setting=setting,
     )
 
 

@@ -3,12 +3,11 @@
     {"sample_id": "asthma-01", "source": "judged", "prompt": [{"role": "system", ...}, ...],
      "chosen": "That sounds worrying ...", "rejected": "An inhaler is ..."}
 
-A verdict that could not be read, a tie, and a judge who changes his mind with the order of the
-answers never become a label. Nor does an answer that leaks its prompt or is cut off become one
-to imitate, however much the judge liked it.
+A verdict that could not be read, a tie, judges who disagree, and a judge who changes his mind with
+the order of the answers never become a label. Nor does an answer that leaks its prompt or is cut
+off become one to imitate, however much the judge liked it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,9 +16,24 @@ from typing import Literal, NamedTuple
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.hygiene import leaks_sentence, leaks_words
 from harness.samples import load_rows
 from harness.suite import Source
-from harness.types import HygieneFlag, Message, Outcome, Record, Response
+from harness.types import (
+    HygieneFlag,
+    Interval,
+    Message,
+    PairDrop,
+    PairSide,
+    PairStatistics,
+    Preference,
+    Record,
+    Response,
+    Winner,
+)
+from trainers.kept_rows import load_kept, write_kept
+from trainers.recipe import JudgedPairFilters, PairFilters
+from trainers.wording import normal_words
 
 
 class PreferencePair(Record):
@@ -30,30 +44,6 @@ class PreferencePair(Record):
     chosen: str
     rejected: str
     source: Literal["judged", "gold", "given"]
-
-
-# Why no pair was made. A hygiene flag is that of the answer that would have been chosen.
-Drop = Literal["tied", "inconsistent", "unscored", "identical"] | HygieneFlag
-
-
-class PairStatistics(Record):
-    """What became of the candidates: `built` is `kept` plus all that were `dropped`."""
-
-    built: int
-    kept: int
-    dropped: dict[Drop, int]
-    mean_words_chosen: float | None
-    mean_words_rejected: float | None
-
-
-def describe_pairs(statistics: PairStatistics) -> dict[str, str]:
-    """The statistics in words, by name: pairs that differ mainly in length teach length."""
-    facts = {"pairs built": str(statistics.built), "pairs kept": str(statistics.kept)}
-    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(statistics.dropped.items())}
-    chosen, rejected = statistics.mean_words_chosen, statistics.mean_words_rejected
-    if chosen is not None and rejected is not None:
-        facts["mean words, chosen and rejected"] = f"{chosen:.1f} and {rejected:.1f}"
-    return facts
 
 
 class Pairs(NamedTuple):
@@ -71,16 +61,19 @@ class SampledAnswer(NamedTuple):
 
 
 class JudgedAnswers(NamedTuple):
-    """Two sampled answers to one prompt, with a judge's verdict in each order of showing.
+    """Two sampled answers to one prompt, and what was said of them.
 
-    `forward` saw `first` first, `backward` saw `second` first; None where nothing was judged.
+    In all verdicts `first` is the baseline. `forward` saw it first, `backward` saw it second; None
+    where nothing was judged. `votes` are the readable verdicts behind both, those of every judge,
+    order and round.
     """
 
     prompt: tuple[Message, ...]
     first: SampledAnswer
     second: SampledAnswer
-    forward: Outcome | None
-    backward: Outcome | None
+    forward: Preference | None
+    backward: Preference | None
+    votes: tuple[Winner, ...] = ()
 
 
 class GoldAnswer(NamedTuple):
@@ -91,25 +84,28 @@ class GoldAnswer(NamedTuple):
     own: Response
 
 
-def pairs_from_preferences(judged: Iterable[JudgedAnswers]) -> Pairs:
-    """Pairs on which the judge named the same winner in both orders."""
-    return _collect([_judged_pair(answers) for answers in judged])
+def pairs_from_preferences(
+    judged: Iterable[JudgedAnswers], filters: JudgedPairFilters | None = None
+) -> Pairs:
+    """Pairs on which the judges named the same winner in both orders."""
+    filters = filters or JudgedPairFilters()
+    return _collect([_judged_pair(answers, filters.min_margin) for answers in judged], filters)
 
 
-def pairs_from_gold(answers: Iterable[GoldAnswer]) -> Pairs:
+def pairs_from_gold(answers: Iterable[GoldAnswer], filters: PairFilters | None = None) -> Pairs:
     """Pairs of the reference, chosen, and the model's own answer, rejected.
 
     An own answer that is cut off or leaks its prompt stays: the pair teaches against it.
     """
-    return _collect([_gold_pair(answer) for answer in answers])
+    return _collect([_gold_pair(answer) for answer in answers], filters)
 
 
-def pairs_from_given(pairs: Iterable[PreferencePair]) -> Pairs:
+def pairs_from_given(pairs: Iterable[PreferencePair], filters: PairFilters | None = None) -> Pairs:
     """Pairs that others made; those that could teach nothing are dropped."""
-    return _collect([not_judgeable(pair.chosen, pair.rejected) or pair for pair in pairs])
+    return _collect([_given_pair(pair) for pair in pairs], filters)
 
 
-def not_judgeable(first: str | None, second: str | None) -> Drop | None:
+def not_judgeable(first: str | None, second: str | None) -> PairDrop | None:
     """Why two answers cannot make a pair whatever a judge says, so that none need be asked."""
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
@@ -120,19 +116,25 @@ def not_judgeable(first: str | None, second: str | None) -> Drop | None:
 # --- one candidate ---------------------------------------------------------------------------
 
 
-def _judged_pair(answers: JudgedAnswers) -> PreferencePair | Drop:
+class _Dropped(NamedTuple):
+    """Why a candidate is no pair; `detail` is why it went unscored."""
+
+    reason: PairDrop
+    detail: str = ""
+
+
+def _judged_pair(answers: JudgedAnswers, min_margin: float) -> PreferencePair | _Dropped:
     first, second = answers.first, answers.second
     if reason := not_judgeable(first.response.text, second.response.text):
-        return reason
-    winner = _agreed_winner(answers.forward, answers.backward)
-    if winner == "first":
-        chosen, rejected = first, second
-    elif winner == "second":
-        chosen, rejected = second, first
-    else:
+        return _Dropped(reason)
+    winner = _agreed_winner(answers)
+    if isinstance(winner, _Dropped):
         return winner
+    chosen, rejected = (first, second) if winner == "baseline" else (second, first)
     if chosen.flags:
-        return chosen.flags[0]
+        return _Dropped(chosen.flags[0])
+    if _margin(winner, answers.votes) < min_margin:
+        return _Dropped("low_margin")
     return PreferencePair(
         sample_id=chosen.response.sample_id,
         prompt=answers.prompt,
@@ -142,20 +144,32 @@ def _judged_pair(answers: JudgedAnswers) -> PreferencePair | Drop:
     )
 
 
-def _agreed_winner(
-    forward: Outcome | None, backward: Outcome | None
-) -> Literal["first", "second", "tied", "inconsistent", "unscored"]:
-    if forward is None or backward is None or forward.winner is None or backward.winner is None:
-        return "unscored"
-    swapped = {"first": "second", "second": "first", "tie": "tie"}[backward.winner]
-    if forward.winner != swapped:
-        return "inconsistent"
-    return "tied" if forward.winner == "tie" else forward.winner
+def _agreed_winner(answers: JudgedAnswers) -> Literal["baseline", "candidate"] | _Dropped:
+    for verdict in (answers.forward, answers.backward):
+        if verdict is None:
+            return _Dropped("unscored", "not asked")
+        if verdict.winner is None:  # the kind of the reason; the rest is about one reply
+            return _Dropped("unscored", (verdict.reason or "").partition(":")[0])
+    assert answers.forward is not None
+    assert answers.backward is not None
+    winner = answers.forward.winner
+    if winner != answers.backward.winner:
+        return _Dropped("inconsistent")
+    if winner == "baseline" or winner == "candidate":
+        return winner
+    ties = answers.votes.count("tie")
+    return _Dropped("tied" if 2 * ties >= len(answers.votes) else "split")
 
 
-def _gold_pair(answer: GoldAnswer) -> PreferencePair | Drop:
+def _margin(winner: Winner, votes: Sequence[Winner]) -> float:
+    """The share of the verdicts for the winner less the share for the other; 1 if unanimous."""
+    against = sum(vote not in (winner, "tie") for vote in votes)
+    return (votes.count(winner) - against) / len(votes) if votes else 1.0
+
+
+def _gold_pair(answer: GoldAnswer) -> PreferencePair | _Dropped:
     if reason := not_judgeable(answer.gold, answer.own.text):
-        return reason
+        return _Dropped(reason)
     return PreferencePair(
         sample_id=answer.own.sample_id,
         prompt=answer.prompt,
@@ -165,21 +179,82 @@ def _gold_pair(answer: GoldAnswer) -> PreferencePair | Drop:
     )
 
 
-def _collect(found: Sequence[PreferencePair | Drop]) -> Pairs:
-    pairs = [pair for pair in found if isinstance(pair, PreferencePair)]
-    dropped = Counter(reason for reason in found if not isinstance(reason, PreferencePair))
+def _given_pair(pair: PreferencePair) -> PreferencePair | _Dropped:
+    reason = not_judgeable(pair.chosen, pair.rejected)
+    return _Dropped(reason) if reason else pair
+
+
+# --- filters and statistics ------------------------------------------------------------------
+
+
+class _Measured(NamedTuple):
+    """A pair with the number of words in each answer."""
+
+    pair: PreferencePair
+    chosen: int
+    rejected: int
+
+
+def _collect(
+    found: Sequence[PreferencePair | _Dropped], filters: PairFilters | None = None
+) -> Pairs:
+    dropped = [candidate for candidate in found if isinstance(candidate, _Dropped)]
+    kept = []
+    for candidate in found:
+        if isinstance(candidate, _Dropped):
+            continue
+        words = (len(normal_words(text)) for text in (candidate.chosen, candidate.rejected))
+        measured = _Measured(candidate, *words)
+        reason = _length_problem(measured, filters or PairFilters())
+        if reason is None:
+            kept.append(measured)
+        else:
+            dropped.append(_Dropped(reason))
     statistics = PairStatistics(
         built=len(found),
-        kept=len(pairs),
-        dropped=dict(dropped),
-        mean_words_chosen=_mean_words([pair.chosen for pair in pairs]),
-        mean_words_rejected=_mean_words([pair.rejected for pair in pairs]),
+        kept=len(kept),
+        dropped=dict(Counter(drop.reason for drop in dropped)),
+        unscored_reasons=dict(Counter(drop.detail for drop in dropped if drop.detail)),
+        chosen=_side([(m.pair.prompt, m.pair.chosen, m.chosen) for m in kept]),
+        rejected=_side([(m.pair.prompt, m.pair.rejected, m.rejected) for m in kept]),
+        chosen_longer=_chosen_longer(kept),
     )
-    return Pairs(pairs, statistics)
+    return Pairs([measured.pair for measured in kept], statistics)
 
 
-def _mean_words(texts: Sequence[str]) -> float | None:
-    return sum(len(text.split()) for text in texts) / len(texts) if texts else None
+def _length_problem(measured: _Measured, filters: PairFilters) -> PairDrop | None:
+    shorter, longer = sorted((measured.chosen, measured.rejected))
+    if shorter < filters.min_words:
+        return "too_short"
+    if filters.max_words is not None and longer > filters.max_words:
+        return "too_long"
+    ratio = filters.max_length_ratio
+    return "length_ratio" if ratio is not None and longer > ratio * shorter else None
+
+
+def _side(answers: Sequence[tuple[tuple[Message, ...], str, int]]) -> PairSide:
+    """One side of the pairs, of each its prompt, the answer, and the answer's words."""
+    return PairSide(
+        mean_words=sum(words for *_, words in answers) / len(answers) if answers else None,
+        leaks=sum(_leaks(prompt, text) for prompt, text, _ in answers),
+        empty=sum(not text.strip() for _, text, _ in answers),
+    )
+
+
+def _leaks(prompt: Sequence[Message], answer: str) -> bool:
+    systems = [message.content for message in prompt if message.role == "system"]
+    return any(leaks_words(answer, text) or leaks_sentence(answer, text) for text in systems)
+
+
+def _chosen_longer(kept: Sequence[_Measured]) -> Interval | None:
+    from harness.stats import wilson_interval
+
+    unequal = [measured for measured in kept if measured.chosen != measured.rejected]
+    if not unequal:
+        return None
+    longer = sum(measured.chosen > measured.rejected for measured in unequal)
+    low, high = wilson_interval(longer, len(unequal))
+    return Interval(estimate=longer / len(unequal), low=low, high=high)
 
 
 # --- on disk ---------------------------------------------------------------------------------
@@ -187,9 +262,7 @@ def _mean_words(texts: Sequence[str]) -> float | None:
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write the pairs as JSON Lines, and then their statistics beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, "".join(pair.model_dump_json() + "\n" for pair in pairs.pairs))
-    _write(_statistics_path(path), pairs.statistics.model_dump_json(indent=2) + "\n")
+    write_kept(path, pairs.pairs, pairs.statistics)
 
 
 def load_pairs(path: Path) -> Pairs:
@@ -198,24 +271,10 @@ def load_pairs(path: Path) -> Pairs:
     Raises:
         HarnessError: missing, unreadable or incomplete.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
-        statistics = PairStatistics.model_validate_json(_statistics_path(path).read_bytes())
-        pairs = [PreferencePair.model_validate_json(line) for line in lines if line]
-    except OSError as error:
-        raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
-    except ValidationError as error:
-        raise HarnessError(
-            f"{path}: holds no preference pairs: {error.errors()[0]['msg']}."
-        ) from None
-    if len(pairs) != statistics.kept:
-        raise HarnessError(
-            f"{path}: holds {len(pairs)} pairs, but its statistics count {statistics.kept}. Build them again."
-        )
-    return Pairs(pairs, statistics)
+    return Pairs(*load_kept(path, PreferencePair, PairStatistics))
 
 
-def load_given_pairs(source: Source, root: Path) -> Pairs:
+def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = None) -> Pairs:
     """The pairs of a source that others made, such as one written by `harness convert`.
 
     Raises:
@@ -233,14 +292,4 @@ def load_given_pairs(source: Source, root: Path) -> Pairs:
                 f"{table.origin}:{line}: is no preference pair: {place}: {problem['msg']}. "
                 "`harness convert --to preference` makes them of other formats."
             ) from None
-    return pairs_from_given(pairs)
-
-
-def _statistics_path(path: Path) -> Path:
-    return path.with_suffix(".statistics.json")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    return pairs_from_given(pairs, filters)

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
 from harness.models import fingerprint_model
-from trainers.adapter import load_base, lora_config
+from trainers.adapter import load_base, lora_config, remember_adapter
+from trainers.chat_template import give_template
 from trainers.checkpoint import MANIFEST, MARK, CheckpointManifest, Origin, verify_checkpoint
 from trainers.recipe import OnlineRecipe, PreferenceRecipe
 
@@ -64,7 +65,9 @@ def load_policy(recipe: PolicyRecipe, start: Start) -> Policy:
     tokenizer = AutoTokenizer.from_pretrained(  # the parent's, with the chat template it learnt
         parent.source, revision=parent.revision, trust_remote_code=False
     )
-    n_rows = model.get_input_embeddings().weight.shape[0]
+    give_template(tokenizer, recipe.chat_template, parent.source)
+    embeddings = model.get_input_embeddings().weight
+    n_rows = getattr(embeddings, "ds_shape", embeddings.shape)[0]  # ZeRO 3 keeps the whole's apart
     if len(tokenizer) > n_rows:
         raise HarnessError(
             f"{base.source}: has embeddings for {n_rows} tokens, and the tokenizer of "
@@ -73,7 +76,10 @@ def load_policy(recipe: PolicyRecipe, start: Start) -> Policy:
     if recipe.lora is not None:
         return Policy(model, tokenizer, lora_config(recipe.lora))
     adapter = Path(parent.source) / "adapter"
-    return Policy(PeftModel.from_pretrained(model, adapter, is_trainable=True), tokenizer, None)
+    tuned = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    if recipe.quantisation is not None:
+        remember_adapter(tuned)
+    return Policy(tuned, tokenizer, None)
 
 
 def _under_adapter(parent: Path, manifest: CheckpointManifest) -> Origin:

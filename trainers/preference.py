@@ -10,6 +10,7 @@ from trainers.kto import Kto
 from trainers.pair_rows import SplitPairs, split_pairs
 from trainers.pairs import PreferencePair
 from trainers.policy import Start, find_start
+from trainers.processes import Launch
 from trainers.recipe import (
     DpoRecipe,
     KtoRecipe,
@@ -20,7 +21,7 @@ from trainers.recipe import (
 )
 from trainers.reference_free import Orpo, Simpo
 from trainers.reward import RewardModel
-from trainers.training import Method, Report, train_adapter
+from trainers.training import Method, Report, Setting, train_adapter
 
 
 def train_on_pairs(
@@ -30,30 +31,39 @@ def train_on_pairs(
     *,
     pairs: Sequence[PreferencePair],
     progress: Report,
+    launch: Launch | None = None,
+    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the pairs.
+
+    With `launch`, in several processes.
 
     Raises:
         HarnessError: options that TRL refuses, too few pairs, a run that did not start where its
             method begins, or one that learnt nothing.
     """
     start = find_start(recipe, parent)
+    split = split_pairs(pairs, recipe.holdout, recipe.seed)
     return train_adapter(
         recipe,
-        _method(recipe, start, split_pairs(pairs, recipe.holdout, recipe.seed)),
+        _method(recipe, start, split, setting.references),
         out,
         origin=start.parent,
         base=start.base,
         data_hash=data_hash(pairs),
         progress=progress,
         head="reward" if isinstance(recipe, RewardRecipe) else "language_model",
+        launch=launch,
+        setting=setting,
     )
 
 
-def _method(recipe: PairTrainedRecipe, start: Start, pairs: SplitPairs) -> Method:
+def _method(
+    recipe: PairTrainedRecipe, start: Start, pairs: SplitPairs, references: Path | None
+) -> Method:
     match recipe:
         case DpoRecipe():
-            return Dpo(recipe, start, pairs)
+            return Dpo(recipe, start, pairs, references)
         case KtoRecipe():
             return Kto(recipe, start, pairs)
         case OrpoRecipe():

@@ -22,6 +22,7 @@ from harness.bundle import bundle_root
 from harness.errors import HarnessError, did_you_mean
 from harness.strict_yaml import load_spec, mistake_at
 from harness.suite import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
+from trainers.chat_template import read_template
 
 
 class TrainingSource(Source):
@@ -109,13 +110,31 @@ class PretrainRecipe(Spec):
     learning_rate: float = Field(gt=0.0)
 
 
+class Watched(Spec):
+    """The suite that the model is scored on while it trains: `n` items, `every` so many steps.
+
+    Its judges must be on this machine. The scores are curves in the report and choose nothing.
+    """
+
+    suite: str
+    every: int = Field(ge=1)
+    n: int = Field(default=16, ge=1)
+
+
 class AdapterRecipe(Spec):
-    """What every recipe says that trains an adapter on a parent, whatever its method."""
+    """What every recipe says that trains an adapter on a parent, whatever its method.
+
+    `chat_template` is a file beside the recipe or the name of one of ours; once the recipe is
+    loaded, it is the template's text. Without it the parent's own is used.
+    """
 
     recipe: Name
     method: str
     seed: int = 1
     parent: Parent
+    # Left out where they say nothing, so that the keys of older checkpoints stay theirs.
+    chat_template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    watch: Watched | None = Field(default=None, exclude_if=lambda watch: watch is None)
     quantisation: Quantisation | None = None
     trainer: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -218,6 +237,12 @@ class RewardRecipe(PreferenceRecipe):
     method: Literal["reward"]
     lora: Lora
 
+    @model_validator(mode="after")
+    def _it_answers_nothing(self) -> "RewardRecipe":
+        if self.watch is not None:
+            raise mistake_at("watch", "a reward model answers nothing that a suite could score")
+        return self
+
 
 class RewardSource(Spec):
     """What rewards a sampled answer: a reward model's recipe, or a judge who grades on a rubric.
@@ -250,10 +275,38 @@ class OnlineRecipe(AdapterRecipe):
     lora: Lora | None = None
 
 
+class PairFilters(Spec):
+    """Which pairs are left out for the length of their answers, in words.
+
+    `min_words` and `max_words` bind both answers; `max_length_ratio` is how many times as long as
+    the shorter one the longer may be. A character of a script without spaces is a word.
+    """
+
+    min_words: int = Field(default=0, ge=0)
+    max_words: int | None = Field(default=None, ge=1)
+    max_length_ratio: float | None = Field(default=None, ge=1.0)
+
+    @model_validator(mode="after")
+    def _some_length_is_allowed(self) -> "PairFilters":
+        if self.max_words is not None and self.max_words < self.min_words:
+            raise mistake_at("max_words", f"is below min_words {self.min_words}: no pair is left")
+        return self
+
+
+class JudgedPairFilters(PairFilters):
+    """Also those on which judges, orders and rounds were of too many minds.
+
+    The margin of a pair is the share of all verdicts for the chosen answer less the share for the
+    rejected one; ties are for neither. A single judge asked once has the margin 1 on every pair.
+    """
+
+    min_margin: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
 class JudgedPairsRecipe(Spec):
     """Pairs of two sampled answers of the parent; a judge who sees both orders picks the better.
 
-    `draws` pairs of answers are sampled for each prompt.
+    `draws` pairs of answers are sampled for each prompt. The judge may be a jury.
     """
 
     recipe: Name
@@ -263,6 +316,7 @@ class JudgedPairsRecipe(Spec):
     generation: Generation
     draws: int = Field(default=1, ge=1)
     prefer: PairwiseMetric
+    filters: JudgedPairFilters = JudgedPairFilters()
 
 
 class GoldPairsRecipe(Spec):
@@ -273,6 +327,7 @@ class GoldPairsRecipe(Spec):
     parent: Parent
     data: Source
     generation: Generation
+    filters: PairFilters = PairFilters()
 
 
 class GivenPairsRecipe(Spec):
@@ -281,6 +336,7 @@ class GivenPairsRecipe(Spec):
     recipe: Name
     method: Literal["given_pairs"]
     data: Source
+    filters: PairFilters = PairFilters()
 
     @model_validator(mode="after")
     def _columns_are_fixed(self) -> "GivenPairsRecipe":
@@ -333,7 +389,7 @@ def load_recipe(path_or_name: str, *, beside: Path | None = None) -> tuple[Recip
     name = given if given.suffix in {".yaml", ".yml"} else given.with_name(f"{given.name}.yaml")
     for folder in (beside or Path(), Path(), _shelf()):
         if (folder / name).is_file():
-            return load_spec(folder / name, _AnyRecipe).root, (folder / name).parent
+            return _with_template(folder / name), (folder / name).parent
     raise HarnessError(
         f"{path_or_name}: no such recipe. {did_you_mean(str(name), known_recipes())}"
     )
@@ -350,6 +406,18 @@ def parent_directory(parent: Parent, root: Path) -> str:
     assert parent.checkpoint is not None
     directory = root / parent.checkpoint
     return str(directory.resolve()) if directory.is_dir() else parent.checkpoint
+
+
+def _with_template(path: Path) -> Recipe:
+    """The recipe with the text of its chat template, which is what decides its checkpoint."""
+    recipe = load_spec(path, _AnyRecipe).root
+    if not isinstance(recipe, AdapterRecipe) or recipe.chat_template is None:
+        return recipe
+    try:
+        template = read_template(recipe.chat_template, path.parent)
+    except HarnessError as error:
+        raise HarnessError(f"{path}: {error}") from None
+    return recipe.model_copy(update={"chat_template": template})
 
 
 def _shelf() -> Path:

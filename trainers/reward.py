@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from harness.errors import HarnessError
 from harness.types import Message
 from trainers.adapter import load_base, load_reward_weights, lora_config
+from trainers.chat_template import give_template
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_rows import (
     SplitPairs,
@@ -53,6 +54,7 @@ class RewardModel(NamedTuple):
             quantisation=self.recipe.quantisation,
             head="reward",
         )
+        give_template(tokenizer, self.recipe.chat_template, base.source)
         return RewardTrainer(
             model=model,
             args=config,

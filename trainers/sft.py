@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from harness.errors import HarnessError
 from harness.models import fingerprint_model
 from trainers.adapter import load_base, lora_config
+from trainers.chat_template import give_template
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.examples import Example, data_hash
+from trainers.processes import Launch
 from trainers.recipe import SftRecipe
-from trainers.training import N_PROBES, Report, train_adapter
+from trainers.training import N_PROBES, Report, Setting, train_adapter
 from trainers.trl_options import Log
 
 
@@ -21,8 +23,12 @@ def train_sft(
     *,
     rows: Sequence[Example],
     progress: Report,
+    launch: Launch | None = None,
+    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the rows' completions alone.
+
+    With `launch`, in several processes.
 
     Raises:
         HarnessError: options that TRL refuses, rows that teach nothing, or a run that learnt nothing.
@@ -38,6 +44,8 @@ def train_sft(
         base=origin,
         data_hash=data_hash(rows),
         progress=progress,
+        launch=launch,
+        setting=setting,
     )
 
 
@@ -68,6 +76,7 @@ class Sft(NamedTuple):
         model, tokenizer = load_base(
             self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )
+        give_template(tokenizer, recipe.chat_template, self.parent)
         n_embeddings = model.get_input_embeddings().weight.shape[0]
         trainer = SFTTrainer(
             model=model,

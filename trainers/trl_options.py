@@ -23,6 +23,8 @@ TRACKERS = {
 }
 OF_TRACKING = ("report_to", "run_name", "project")  # options that do not change what is learnt
 
+WATCHED = "watch/"  # what the names of a watched suite's scores begin with
+
 CURVES = (
     "loss",
     "mean_token_accuracy",
@@ -47,8 +49,11 @@ CURVES = (
     "learning_rate",
     "grad_norm",
     "eval_loss",
+    "eval_rewards/chosen",
+    "eval_rewards/rejected",
     "eval_rewards/margins",
     "eval_rewards/accuracies",
+    "eval_kl",
     "eval_accuracy",
     "eval_reward",
 )
@@ -148,8 +153,9 @@ def quiet_libraries() -> None:
 
 
 def collect_curves(log: Log) -> tuple[Curve, ...]:
-    """The training curves in a trainer's log history."""
-    return tuple(curve for name in CURVES if (curve := _curve(name, log)).steps)
+    """The training curves in a trainer's log history, and the scores of a suite that was watched."""
+    watched = {name: None for entry in log for name in entry if name.startswith(WATCHED)}
+    return tuple(curve for name in (*CURVES, *watched) if (curve := _curve(name, log)).steps)
 
 
 def check_gradients(

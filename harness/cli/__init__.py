@@ -10,7 +10,17 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import checkpoints, evaluation, judging, machine, regression, training
+from harness.cli import (
+    calibrating,
+    checkpoints,
+    evaluation,
+    exchange,
+    judging,
+    machine,
+    people,
+    regression,
+    training,
+)
 from harness.cli.endings import explained_errors, leave
 from harness.interrupts import end_on_signals
 
@@ -24,7 +34,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (evaluation, training, regression, checkpoints, judging, machine):
+for group in (
+    evaluation,
+    training,
+    regression,
+    exchange,
+    checkpoints,
+    judging,
+    people,
+    calibrating,
+    machine,
+):
     app.add_typer(group.commands)
 
 

@@ -23,10 +23,15 @@ from harness.cli.options import (
     StoreFolder,
     SuiteArgument,
 )
-from harness.cli.telling import EXIT_CODES, INFRASTRUCTURE, NO_VERDICT, Format, print_json, tell
+from harness.cli.telling import (
+    EXIT_CODES,
+    INFRASTRUCTURE,
+    Format,
+    print_json,
+    replies_awaited,
+)
 
 if TYPE_CHECKING:
-    from harness.asking import Awaited
     from harness.types import RunResult
 
 commands = typer.Typer()
@@ -49,7 +54,6 @@ def run(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
-    from harness.asking import RepliesAwaitedError
     from harness.endpoint import Budget
     from harness.plan import load_request
     from harness.progress import show_progress
@@ -66,19 +70,15 @@ def run(
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
     )
-    try:
-        with show_progress() as progress:
-            result, folder = run_suite(
-                request,
-                workspace=store,
-                out=out,
-                progress=progress,
-                budget=Budget(max_cost) if max_cost is not None else None,
-                batch=batch,
-            )
-    except RepliesAwaitedError as error:
-        _tell_awaited(error.awaited, output)
-        raise typer.Exit(NO_VERDICT) from None
+    with replies_awaited(output), show_progress() as progress:
+        result, folder = run_suite(
+            request,
+            workspace=store,
+            out=out,
+            progress=progress,
+            budget=Budget(max_cost) if max_cost is not None else None,
+            batch=batch,
+        )
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))
 
@@ -118,11 +118,11 @@ def plan(
 @commands.command()
 def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
     """Render a run's reports again from its results.json."""
+    from harness.items import write_run_reports
     from reports.results_json import load_result
-    from reports.write import write_reports
 
     result = load_result(run)
-    write_reports(result, run)
+    write_run_reports(result, run)
     _tell(result, run, output)
 
 
@@ -170,17 +170,6 @@ def _tell(result: "RunResult", folder: Path, output: Format) -> None:
     print_summary(result, Console(), report=folder / "report.html")
 
 
-def _tell_awaited(awaited: "Awaited | None", output: Format) -> None:
-    from harness.asking import describe_awaited
-
-    assert awaited is not None  # the run has written it down
-    tell(
-        output,
-        {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")},
-        describe_awaited(awaited),
-    )
-
-
 def _essence(result: "RunResult") -> dict[str, Any]:
     decision = result.decision
     return {
@@ -188,4 +177,5 @@ def _essence(result: "RunResult") -> dict[str, Any]:
         "verdict": decision.verdict if decision else None,
         "sentence": decision.sentence if decision else None,
         "claims": [claim.model_dump(mode="json") for claim in decision.claims] if decision else [],
+        "stopping": result.stopping.model_dump(mode="json") if result.stopping else None,
     }

@@ -46,13 +46,13 @@ def canary(
     raise typer.Exit(0 if withstands(report) else 1)
 
 
-batch_app = typer.Typer(help="Results of batches that `run --batch` wrote.", no_args_is_help=True)
+batch_app = typer.Typer(help="Results of batches that `--batch` wrote.", no_args_is_help=True)
 commands.add_typer(batch_app, name="batch")
 
 
 @batch_app.callback()
 def batch_group() -> None:
-    """Results of batches that `run --batch` wrote."""
+    """Results of batches that `--batch` wrote."""
 
 
 @batch_app.command()

@@ -1,6 +1,7 @@
 """About the harness itself and the machine it runs on."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,19 +23,42 @@ def schema(
 
 @commands.command()
 def selftest(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run's folder: resplit its scores at random instead (A/A)."),
+    ] = None,
     simulations: Annotated[
         int, typer.Option(envvar="HARNESS_SIMULATIONS", min=100, help="Of each method and world.")
     ] = 500,
+    resplits: Annotated[
+        int, typer.Option(envvar="HARNESS_RESPLITS", min=20, help="Of a run's scores.")
+    ] = 200,
+    jobs: Annotated[
+        int, typer.Option(envvar="HARNESS_JOBS", min=1, help="Processes that share the work.")
+    ] = 1,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Simulate how often the harness's own gates and tests are wrong; exits 1 if too often."""
+    """Try how often the harness's own gates and tests are wrong; exits 1 if too often."""
     from harness.progress import show_progress
     from harness.selftest import describe_selftest, run_selftest
 
+    if run is not None:
+        _resplit(run, resplits, output)
     with show_progress() as progress:
-        found = run_selftest(simulations, progress=progress.advance)
+        found = run_selftest(simulations, jobs=jobs, progress=progress.advance)
     tell(output, {"holds": found.holds} | found.model_dump(mode="json"), describe_selftest(found))
     raise typer.Exit(0 if found.holds else 1)
+
+
+def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
+    from harness.resplit import describe_resplits, resplit_run
+    from harness.runs import load_run
+
+    found = resplit_run(load_run(run), n_splits=n_splits)
+    holds = all(each.holds for each in found)
+    columns = [each.model_dump(mode="json") for each in found]
+    tell(output, {"holds": holds, "columns": columns}, describe_resplits(found))
+    raise typer.Exit(0 if holds else 1)
 
 
 @commands.command()

@@ -1,7 +1,7 @@
 """Hold runs to each other, and to a blessed baseline."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -58,20 +58,90 @@ def check(
             help="Add the outcome in Markdown to this file, such as $GITHUB_STEP_SUMMARY.",
         ),
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(envvar="HARNESS_JUNIT", help="Write the outcome as JUnit XML.")
+    ] = None,
+    comment: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HARNESS_COMMENT",
+            help="Write the outcome as a pull request's comment, with a mark to find it by.",
+        ),
+    ] = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Check a run against the blessed baseline: 0 no worse, 1 worse, 3 cannot tell."""
     from harness.regression import check_run, read_baseline
     from harness.runs import load_run
-    from reports.regression import describe_check, render_check
+    from reports.junit import render_check_junit, render_unchecked_junit
+    from reports.regression import describe_check, render_check, render_unchecked
 
-    found = check_run(load_run(run), read_baseline(baseline))
-    if summary is not None:
-        with summary.open("a", encoding="utf-8") as file:
-            file.write(render_check(found))
+    files = _CheckFiles(summary, junit, comment)
+    try:
+        found = check_run(load_run(run), read_baseline(baseline))
+    except HarnessError as error:  # a file of an earlier check must not stand for this one
+        files.write(render_unchecked(str(error)), render_unchecked_junit(str(error)))
+        raise
+    files.write(render_check(found), render_check_junit(found))
     code = EXIT_CODES[found.decision.verdict]
     tell(output, {"exit_code": code} | found.model_dump(mode="json"), describe_check(found))
     raise typer.Exit(code)
+
+
+@commands.command()
+def monitor(
+    scores: Annotated[
+        Path, typer.Argument(help="A growing file of scores (jsonl, csv), oldest first.")
+    ],
+    column: Annotated[
+        str, typer.Option(envvar="HARNESS_COLUMN", help="The column that holds the scores.")
+    ] = "score",
+    at_least: Annotated[
+        float, typer.Option(envvar="HARNESS_AT_LEAST", help="What the mean is promised to be.")
+    ] = 0.5,
+    low: Annotated[
+        float, typer.Option(envvar="HARNESS_LOW", help="The least score there can be.")
+    ] = 0.0,
+    high: Annotated[
+        float, typer.Option(envvar="HARNESS_HIGH", help="The greatest score there can be.")
+    ] = 1.0,
+    alpha: Annotated[float, typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5)] = 0.05,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Watch scores as they come in, as often as you like: 0 no alarm, 1 the promise is broken."""
+    from harness.monitor import describe_watch, read_stream, watch_scores
+
+    if not low < at_least < high:
+        raise HarnessError(f"--at-least {at_least:g} must lie between {low:g} and {high:g}.")
+    if alpha == 0:
+        raise HarnessError("--alpha must be above 0.")
+    stream = read_stream(scores, column, bounds=(low, high))
+    found = watch_scores(stream, at_least, bounds=(low, high), alpha=alpha)
+    code = int(found.alarm)
+    tell(output, {"exit_code": code} | found.model_dump(mode="json"), describe_watch(found))
+    raise typer.Exit(code)
+
+
+class _CheckFiles(NamedTuple):
+    """Where a check's outcome is written to, beside the terminal."""
+
+    summary: Path | None
+    junit: Path | None
+    comment: Path | None
+
+    def write(self, markdown: str, junit: bytes) -> None:
+        from reports.regression import render_comment
+
+        try:
+            if self.summary is not None:
+                with self.summary.open("a", encoding="utf-8") as file:
+                    file.write(markdown)
+            if self.junit is not None:
+                self.junit.write_bytes(junit)
+            if self.comment is not None:
+                self.comment.write_text(render_comment(markdown), encoding="utf-8")
+        except OSError as error:
+            raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
 
 
 def _read_margins(stated: list[str]) -> dict[str, float]:

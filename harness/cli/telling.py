@@ -1,7 +1,8 @@
 """How commands tell their outcome: text to read, or JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 
 import typer
@@ -32,6 +33,22 @@ def tell_made(output: Format, directory: str, summary: Mapping[str, str]) -> Non
     """Print what was made and where it lies."""
     lines = [f"{key}: {value}" for key, value in summary.items()]
     tell(output, {"path": directory, **summary}, [*lines, directory])
+
+
+@contextmanager
+def replies_awaited(output: Format) -> Iterator[None]:
+    """Work that may end because replies are to come by batch: says which, and exits 3."""
+    from harness.asking import RepliesAwaitedError, describe_awaited
+
+    try:
+        yield
+        return
+    except RepliesAwaitedError as error:
+        awaited = error.awaited
+    assert awaited is not None  # the work has written it down
+    value = {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")}
+    tell(output, value, describe_awaited(awaited))
+    raise typer.Exit(NO_VERDICT)
 
 
 def print_json(value: object) -> None:

@@ -1,13 +1,14 @@
 """Make checkpoints, and the data they learn from."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.cli.options import (
     OUT,
     STORE,
+    Batch,
     MaxCost,
     OutFolder,
     OutputFormat,
@@ -15,7 +16,10 @@ from harness.cli.options import (
     RecipeArgument,
     StoreFolder,
 )
-from harness.cli.telling import EXIT_CODES, Format, tell, tell_made
+from harness.cli.telling import EXIT_CODES, Format, replies_awaited, tell, tell_made
+
+if TYPE_CHECKING:
+    from trainers.processes import Launch
 
 commands = typer.Typer()
 
@@ -102,17 +106,40 @@ def train(
             help="Two steps of it and its parents, at a small size; nothing is kept.",
         ),
     ] = False,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_LAUNCH",
+            metavar="FILE",
+            help="Train in several processes: an accelerate configuration, or multi_gpu, fsdp2, "
+            "deepspeed_zero2, deepspeed_zero3, two_cpu.",
+        ),
+    ] = None,
+    max_cost: MaxCost = None,
+    batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
+    from harness.endpoint import Budget
     from harness.prepare import train_recipe
     from harness.progress import show_progress
+    from trainers.processes import load_launch
 
+    launched = load_launch(launch) if launch is not None else None
     if dry_train:
-        _rehearse(recipe, profile, output)
+        _rehearse(recipe, profile, launched, output)
         return
-    with show_progress() as progress:
-        made = train_recipe(recipe, profile, workspace=store, out=out, progress=progress)
+    with replies_awaited(output), show_progress() as progress:
+        made = train_recipe(
+            recipe,
+            profile,
+            workspace=store,
+            out=out,
+            progress=progress,
+            launch=launched,
+            budget=Budget(max_cost) if max_cost is not None else None,
+            batch=batch,
+        )
     tell_made(output, made.directory, made.summary)
 
 
@@ -121,14 +148,24 @@ def pairs(
     recipe: RecipeArgument,
     profile: ProfileName = "tiny",
     store: StoreFolder = STORE,
+    max_cost: MaxCost = None,
+    batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
+    from harness.endpoint import Budget
     from harness.prepare import build_pairs
     from harness.progress import show_progress
 
-    with show_progress() as progress:
-        made = build_pairs(recipe, profile, workspace=store, progress=progress)
+    with replies_awaited(output), show_progress() as progress:
+        made = build_pairs(
+            recipe,
+            profile,
+            workspace=store,
+            progress=progress,
+            budget=Budget(max_cost) if max_cost is not None else None,
+            batch=batch,
+        )
     tell_made(output, made.directory, made.summary)
 
 
@@ -138,6 +175,7 @@ def loop(
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
     max_cost: MaxCost = None,
+    batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
@@ -145,13 +183,14 @@ def loop(
     from harness.loop import describe_loop, run_loop
     from harness.progress import show_progress
 
-    with show_progress() as progress:
+    with replies_awaited(output), show_progress() as progress:
         done = run_loop(
             file,
             workspace=store,
             out=out,
             progress=progress,
             budget=Budget(max_cost) if max_cost is not None else None,
+            batch=batch,
         )
     code = EXIT_CODES[done.verdict]
     tell(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
@@ -180,10 +219,10 @@ def models(
     tell(output, [promotion.model_dump(mode="json") for promotion in found], lines)
 
 
-def _rehearse(recipe: str, profile: str, output: Format) -> None:
+def _rehearse(recipe: str, profile: str, launch: "Launch | None", output: Format) -> None:
     from harness.progress import show_progress
     from harness.rehearsal import describe_rehearsal, rehearse
 
     with show_progress() as progress:
-        rehearsal = rehearse(recipe, profile, progress=progress)
+        rehearsal = rehearse(recipe, profile, progress=progress, launch=launch)
     tell(output, rehearsal.model_dump(mode="json"), describe_rehearsal(rehearsal))

@@ -33,11 +33,12 @@ _OPENAI_HEADERS = {b"openai-organization", b"openai-project"}
 
 
 class Ask(NamedTuple):
-    """One question: a chat, the JSON schema asked for, and a limit other than the endpoint's."""
+    """One question: a chat, the JSON schema asked for, a limit and a seed other than the endpoint's."""
 
     messages: tuple[Message, ...]
     response_format: dict[str, object] | None = None
     max_tokens: int | None = None
+    seed: int | None = None
 
 
 class Raw(NamedTuple):
@@ -123,7 +124,7 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
         "temperature": spec.temperature,
         "top_p": spec.top_p,
         "top_k": spec.top_k,
-        "seed": spec.seed,
+        "seed": spec.seed if ask.seed is None else ask.seed,
     }
     body |= {name: value for name, value in options.items() if value is not None}
     if ask.response_format is not None:

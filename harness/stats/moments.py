@@ -77,5 +77,6 @@ def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
 
 
 def _skewness(residuals: Vector) -> float:
-    spread = float((residuals**2).mean())
-    return float((residuals**3).mean() / spread**1.5) if spread > 0 else 0.0
+    squares = residuals * residuals  # numpy's ** 3 is ten times as slow
+    spread = float(squares.mean())
+    return float((squares * residuals).mean() / spread**1.5) if spread > 0 else 0.0

@@ -6,7 +6,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.stats.bisection import bisect_flip
-from harness.stats.distributions import noncentral_t_tail, normal_quantile, t_quantile
+from harness.stats.distributions import (
+    binomial_at_least,
+    noncentral_t_tail,
+    normal_quantile,
+    t_quantile,
+)
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.shapes import check_fraction
 
@@ -181,6 +186,30 @@ def sample_size_proportion_threshold(
         if enough.size:
             return ThresholdSize(int(n[enough[0]]), int(needed[enough[0]]))
         first *= 2
+
+
+def minimum_detectable_proportion(
+    p0: float, n: int, *, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """The smallest true proportion that passes the exact gate p > `p0` with chance `power`.
+
+    Returns:
+        It; None where so few items pass the gate for no proportion.
+
+    Raises:
+        ValueError: If n is below 1, p0 is not in (0, 1), or not 0 < alpha < power < 1.
+    """
+    _check_plan(1.0, alpha, power)
+    if n < 1:
+        raise ValueError(f"n must be at least 1, but it is {n}.")
+    if n < minimum_n_for_threshold(p0, alpha):
+        return None
+    low, needed = 0, n  # successes that do not pass, and that do
+    while needed - low > 1:
+        middle = (low + needed) // 2
+        passes = binomial_at_least(middle, n, p0) <= alpha
+        low, needed = (low, middle) if passes else (middle, needed)
+    return bisect_flip(lambda p: binomial_at_least(needed, n, p) >= power, low=p0, high=1.0)
 
 
 def _check_plan(sd: float, alpha: float, power: float) -> None:

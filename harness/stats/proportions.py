@@ -40,8 +40,11 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
     return Interval(0.0 if k == 0 else centre - half, 1.0 if k == n else centre + half)
 
 
-def clopper_pearson_interval(k: int, n: int, *, confidence: float = 0.95) -> Interval:
+def clopper_pearson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval:
     """Exact interval: covers at least as often as it says (Clopper & Pearson 1934).
+
+    Without a success its upper end is 1 - tail^(1/n), of which 3/n is the rule of thumb. k and n
+    need not be whole: for clustered items divide both by the design effect.
 
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or confidence is not in (0, 1).

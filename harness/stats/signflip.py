@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.shapes import Alternative, Vector, as_vector, cluster_sums
+from harness.stats.tilted import tail_chance, window_of
 
 LARGEST_DENOMINATOR = 64
 """Means over repeats, orders and criteria are whole numbers over some denominator up to this."""
 
 LARGEST_SUPPORT = 2_000_000
-"""Sum of the whole-number differences up to which the exact distribution is kept in memory."""
+"""Sums kept in memory at once for an exact distribution: all there are, or those in a window."""
+
+MOST_STEPS = 100_000_000
+"""Additions up to which the exact distribution goes through every sum: about 0.1 s."""
 
 DRAWS_AT_ONCE = 2_000_000
 """Random signs held in memory at once."""
@@ -80,14 +84,20 @@ def exact_signflip_p(d: NDArray[np.int64], *, alternative: Alternative) -> float
     """Exact p-value for whole-number differences, from the null distribution of their sum.
 
     The sum is twice the sum of those |d_i| whose sign came out positive, less the total; so the
-    distribution of that subset sum is enough. It takes n * sum|d| steps and 8 * sum|d| bytes.
+    distribution of that subset sum is enough. It takes n * sum|d| steps and 8 * sum|d| bytes, or,
+    where that is too much, one Fourier transform (`tilted`) as long as a few times sqrt(sum d^2).
     """
-    chances = subset_sum_chances(np.abs(d))
-    total = chances.size - 1
-    positive = int(d[d > 0].sum())
+    sizes = np.abs(d[d != 0])
+    total, positive = int(sizes.sum()), int(d[d > 0].sum())
+    if sizes.size * total <= MOST_STEPS:
+        chances = subset_sum_chances(sizes)
 
-    def chance_of_at_least(least: int) -> float:
-        return min(1.0, float(chances[least:].sum()))
+        def chance_of_at_least(least: int) -> float:
+            return min(1.0, float(chances[least:].sum()))
+    else:
+
+        def chance_of_at_least(least: int) -> float:
+            return min(1.0, tail_chance(sizes, least))
 
     match alternative:
         case "greater":
@@ -116,10 +126,9 @@ def _as_whole_numbers(d: Vector) -> NDArray[np.int64] | None:
     for denominator in range(1, LARGEST_DENOMINATOR + 1):
         scaled = d * denominator
         whole = np.rint(scaled)
-        if np.abs(whole).sum() > LARGEST_SUPPORT:
-            return None
         if np.abs(scaled - whole).max() <= slack:
-            return whole.astype(np.int64)
+            found = whole.astype(np.int64)
+            return found if window_of(np.abs(found)) <= LARGEST_SUPPORT else None
     return None
 
 

@@ -13,8 +13,9 @@ checkpoints, judges and files the names in a suite stand for on this machine.
         - {metric: rubric.safety, claim: superior}
 """
 
-from harness.suite.claims import Claim, Gate
-from harness.suite.data import DataSpec, Source, Take
+from harness.suite.claims import Claim, Gate, JudgeLicence
+from harness.suite.critical import CriticalRule
+from harness.suite.data import Conversion, ConvertOptions, DataSpec, Source, Take
 from harness.suite.files import known_suites, load_profile, load_suite
 from harness.suite.generation import Generation
 from harness.suite.metrics import (
@@ -28,6 +29,7 @@ from harness.suite.metrics import (
     RubricMetric,
     bounds_of,
     columns_of,
+    pairs_of,
 )
 from harness.suite.profile import (
     EndpointSpec,
@@ -35,6 +37,7 @@ from harness.suite.profile import (
     Jury,
     LocalJudge,
     ModelSpec,
+    PeopleSpec,
     Prices,
     Profile,
     RecordedAnswers,
@@ -46,12 +49,16 @@ from harness.suite.suite import Suite
 __all__ = [
     "NAME_PATTERN",
     "Claim",
+    "Conversion",
+    "ConvertOptions",
     "Criterion",
+    "CriticalRule",
     "DataSpec",
     "EndpointSpec",
     "EvasionMetric",
     "Gate",
     "Generation",
+    "JudgeLicence",
     "JudgeSpec",
     "JudgedMetric",
     "Jury",
@@ -61,6 +68,7 @@ __all__ = [
     "ModelSpec",
     "Name",
     "PairwiseMetric",
+    "PeopleSpec",
     "Prices",
     "Profile",
     "RecordedAnswers",
@@ -77,4 +85,5 @@ __all__ = [
     "known_suites",
     "load_profile",
     "load_suite",
+    "pairs_of",
 ]

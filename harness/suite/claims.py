@@ -4,19 +4,25 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from harness.suite.critical import CriticalRule
 from harness.suite.spec import Spec
+
+LOOKS = 5  # at a run that may stop early, unless the gate says otherwise
 
 
 class Claim(Spec):
     """One pre-stated claim about the candidate.
 
-    superior      its mean exceeds the baseline's by more than `margin` (default 0)
-    non_inferior  its mean is not below the baseline's by `margin` or more
-    at_least      its own mean is at least `value`
+    superior          its mean exceeds the baseline's by more than `margin` (default 0)
+    non_inferior      its mean is not below the baseline's by `margin` or more
+    equivalent        its mean differs from the baseline's by less than `margin`, either way
+    at_least          its own mean is at least `value`
+    regression_alarm  its mean is not shown to be below the baseline's by more than `margin`
+                      (default 0). Raised, it fails the gate; silent, it supports no pass.
     """
 
     metric: str
-    claim: Literal["superior", "non_inferior", "at_least"]
+    claim: Literal["superior", "non_inferior", "equivalent", "at_least", "regression_alarm"]
     margin: float | None = Field(default=None, ge=0.0)
     value: float | None = None
 
@@ -30,12 +36,21 @@ class Claim(Spec):
             raise ValueError(
                 "'non_inferior' needs a 'margin' above 0: how much worse is still acceptable"
             )
+        if self.claim == "equivalent" and not self.margin:
+            raise ValueError(
+                "'equivalent' needs a 'margin' above 0: how far apart still counts as the same"
+            )
         if self.claim != "at_least" and self.value is not None:
             raise ValueError(f"'{self.claim}' takes a 'margin', not a 'value'")
         return self
 
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it only guards: it can stop a candidate, and lets none through."""
+        return self.claim == "regression_alarm"
+
     def __str__(self) -> str:
-        """The claim in words: `rubric.safety non_inferior (margin 0.25)`."""
+        """The claim in words: `rubric.safety non-inferior (margin 0.25)`."""
         match self.claim:
             case "at_least":
                 return f"{self.metric} at least {self.value:g}"
@@ -44,16 +59,80 @@ class Claim(Spec):
             case "superior":
                 margin = f" by {self.margin:g}" if self.margin else ""
                 return f"{self.metric} superior{margin}"
+            case "equivalent":
+                return f"{self.metric} equivalent (within ±{self.margin:g})"
+            case "regression_alarm":
+                beyond = f" (beyond {self.margin:g})" if self.margin else ""
+                return f"{self.metric} regression alarm{beyond}"
+
+
+class JudgeLicence(Spec):
+    """How far a judge must be shown to agree with people before it decides anything.
+
+    `metric` is Cohen's kappa, Gwet's AC1 (for scores both with quadratic weights), or the share of
+    equal verdicts; the lower end of its 95 % interval must be `at_least` that.
+    """
+
+    metric: Literal["kappa", "ac1", "percent"]
+    at_least: float = Field(gt=0.0, le=1.0)
 
 
 class Gate(Spec):
-    """The claims under which a candidate ships, each tested one-sided at `alpha`.
+    """The claims under which a candidate ships, each tested at `alpha`.
 
-    `require: all` is an intersection-union test and needs no correction; `any` is corrected
-    with Holm's method. `max_unscored` is the largest share of judgements that may be missing.
+    all      every claim must hold: an intersection-union test, which needs no correction
+    any      one claim is enough: corrected with Holm's method
+    ordered  the first claim decides; each later one is tested only if all before it hold
+             (a fixed sequence, which needs no correction)
+
+    Regression alarms stand outside the family, whatever `require` says. `max_unscored` is the
+    largest share of judgements that may be missing. Rules on `critical` answers stand beside the
+    claims: each must be shown to hold, at `alpha`, before anything passes.
+
+    With `stop_early` items are judged in a random order of seed `order_seed`, in so many `looks`,
+    and no further than the verdict needs; over all looks together each claim is tested at `alpha`.
+
+    With a `judge_licence` the gate is inconclusive unless every judge that a claim rests on is
+    shown to agree with people that far; the profile names their labels (`calibrated_by`).
     """
 
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
-    require: Literal["all", "any"] = "all"
+    require: Literal["all", "any", "ordered"] = "all"
     max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
     claims: tuple[Claim, ...] = Field(min_length=1)
+    critical: tuple[CriticalRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
+    # Gates that judge everything are the same gates as before these could be stated.
+    stop_early: bool = Field(default=False, exclude_if=lambda early: not early)
+    looks: int = Field(default=LOOKS, ge=2, le=20, exclude_if=lambda looks: looks == LOOKS)
+    order_seed: int = Field(default=1, ge=0, exclude_if=lambda seed: seed == 1)
+    judge_licence: JudgeLicence | None = Field(default=None, exclude_if=lambda asked: asked is None)
+
+    @model_validator(mode="after")
+    def _something_is_claimed(self) -> "Gate":
+        if self.require != "all" and not self.family:
+            raise ValueError(
+                f"'require: {self.require}' needs a claim that is no regression alarm: "
+                "a silent alarm shows nothing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _may_stop_early(self) -> "Gate":
+        if self.stop_early and self.require != "all":
+            raise ValueError(
+                f"'stop_early' goes with 'require: all' only: under '{self.require}' claims share "
+                "one error rate, which looks at some of them would overspend"
+            )
+        if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
+            raise ValueError("'looks' and 'order_seed' say nothing without 'stop_early: true'")
+        return self
+
+    @property
+    def family(self) -> tuple[Claim, ...]:
+        """The claims that can let a candidate through."""
+        return tuple(claim for claim in self.claims if not claim.is_alarm)
+
+    @property
+    def level(self) -> float:
+        """The error rate at which each claim's bounds are taken: Bonferroni's under `any`."""
+        return self.alpha / len(self.family) if self.require == "any" else self.alpha

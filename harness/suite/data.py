@@ -1,4 +1,4 @@
-"""Where data comes from."""
+"""Where data comes from, and what may be made of it."""
 
 from typing import Literal
 
@@ -6,9 +6,51 @@ from pydantic import Field, model_validator
 
 from harness.suite.spec import Name, Sha256, Spec
 
+Kind = Literal["sft", "preference"]
+Dedupe = Literal["row", "question", "normalised", "none"]
+Side = Literal["train", "eval"]
+
+
+class ConvertOptions(Spec):
+    """How to convert. `fields` name the columns of a plain table; words are counted in answers.
+
+    `dedupe` keeps the first of equal rows, of rows with the same question, or of those whose
+    questions are the same but for case, punctuation, spacing and Unicode form.
+    `without` is a file of ids to leave out; `split` the share of questions for evaluation.
+    """
+
+    to: Kind
+    source_format: str | None = None
+    fields: dict[str, str] = Field(default={})
+    system: str | None = None
+    without: str | None = None
+    min_words: int | None = Field(default=None, ge=0)
+    max_words: int | None = Field(default=None, ge=1)
+    dedupe: Dedupe = "row"
+    take: int | None = Field(default=None, ge=1)
+    split: float | None = Field(default=None, gt=0.0, lt=1.0)
+    seed: int = 1
+    strict: bool = False
+
+
+class Conversion(ConvertOptions):
+    """What `harness convert` makes of `source`, a data file or a YAML file that names a source.
+
+    It is made on first use and kept. With a `split`, `side` says which of the two parts is meant.
+    """
+
+    source: str
+    side: Side | None = None
+
+    @model_validator(mode="after")
+    def _a_split_has_sides(self) -> "Conversion":
+        if (self.split is None) != (self.side is None):
+            raise ValueError("'split' and 'side' (train or eval) go together")
+        return self
+
 
 class Source(Spec):
-    """A table of rows: a local path, a URL pinned by sha256, or a hub data set at a revision.
+    """A table of rows: a path, a URL pinned by sha256, a hub data set, or what a conversion makes.
 
     `local` is where a pinned source lies below `HARNESS_DATA_DIR` for those who have it already.
     A hub data set has a `split`, and may have a `subset`. `format` is told by the file's ending
@@ -24,6 +66,7 @@ class Source(Spec):
     subset: str | None = Field(default=None, exclude_if=lambda name: name is None)
     revision: str | None = None
     split: str = "train"
+    convert: Conversion | None = Field(default=None, exclude_if=lambda made: made is None)
     local: str | None = None
     format: Literal["csv", "json", "jsonl", "xlsx"] | None = None
     fields: dict[str, str] = Field(default={})
@@ -32,9 +75,10 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _exactly_one_origin(self) -> "Source":
-        if sum(origin is not None for origin in (self.path, self.url, self.hub)) != 1:
+        origins = (self.path, self.url, self.hub, self.convert)
+        if sum(origin is not None for origin in origins) != 1:
             raise ValueError(
-                "name exactly one of 'path', 'url' (with sha256) or 'hub' (with revision)"
+                "name exactly one of 'path', 'url' (with sha256), 'hub' (with revision) or 'convert'"
             )
         if self.url is not None and self.sha256 is None:
             raise ValueError(
@@ -47,6 +91,9 @@ class Source(Spec):
     @property
     def label(self) -> str:
         """A short name that still pins the content: a path, or a file or data set at a version."""
+        if self.convert is not None:
+            side = f", {self.convert.side}" if self.convert.side else ""
+            return f"{self.convert.source} (converted{side})"
         if self.url is not None and self.sha256 is not None:
             return f"{self.url.rsplit('/', 1)[-1]} (sha256 {self.sha256[:12]})"
         return self.path or f"hub:{self.hub}@{self.revision}"
@@ -60,11 +107,18 @@ class Take(Spec):
 
 
 class DataSpec(Spec):
-    """The items of a suite: a data set that the profile binds by `name`, or one `source`."""
+    """The items of a suite: a data set that the profile binds by `name`, or one `source`.
+
+    `slices` are columns of the data; the report compares the models on the items of each value
+    that stands in them, so that a gain on the whole cannot hide a loss on a part.
+    Each item is asked `answers` times; the item stays the unit of every test.
+    """
 
     name: Name | None = None
     source: Source | None = None
     take: Take | None = None
+    slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
+    answers: int = Field(default=1, ge=1, le=20, exclude_if=lambda n: n == 1)
 
     @model_validator(mode="after")
     def _name_or_source(self) -> "DataSpec":

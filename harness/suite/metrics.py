@@ -1,12 +1,16 @@
 """What is measured, and the columns of scores that come of it."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from harness.suite.data import DataSpec
 from harness.suite.generation import Generation
 from harness.suite.spec import Name, Spec
+
+Model = TypeVar("Model")
 
 
 class MetricSpec(Spec):
@@ -61,10 +65,17 @@ class RubricMetric(JudgedMetric):
 
 
 class PairwiseMetric(JudgedMetric):
-    """A judge prefers one of two answers, asked in both orders; the score is a win rate."""
+    """A judge prefers one of two answers, asked in both orders; the score is a win rate.
+
+    Every later model is compared with the baseline; with `pairs: all` every model with every
+    other, so that three or more can be ranked.
+    """
 
     kind: Literal["pairwise"]
     asks: str
+    pairs: Literal["baseline", "all"] = Field(
+        default="baseline", exclude_if=lambda pairs: pairs == "baseline"
+    )
 
 
 class EvasionMetric(JudgedMetric):
@@ -101,6 +112,14 @@ def columns_of(name: str, metric: Metric) -> tuple[str, ...]:
             return tuple(f"{name}.{v}_{part}" for v in metric.variants for part in parts)
         case PairwiseMetric() | EvasionMetric():
             return (name,)
+
+
+def pairs_of(metric: PairwiseMetric, models: Sequence[Model]) -> list[tuple[Model, Model]]:
+    """Which models are compared, the one that serves as baseline first in each pair."""
+    if metric.pairs == "all":
+        return list(combinations(models, 2))
+    baseline, *candidates = models
+    return [(baseline, candidate) for candidate in candidates]
 
 
 def bounds_of(metric: Metric) -> tuple[float, float]:

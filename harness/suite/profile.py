@@ -80,7 +80,8 @@ class ModelSpec(Spec):
     """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
 
     A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
-    name with a `revision`.
+    name with a `revision`. A `seed` of its own stands in place of the suite's decoding seed, so
+    that one model can be compared with itself.
     """
 
     recipe: str | None = None
@@ -88,12 +89,15 @@ class ModelSpec(Spec):
     revision: str | None = None
     endpoint: EndpointSpec | None = None
     recorded: RecordedAnswers | None = None
+    seed: int | None = None
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "ModelSpec":
         kinds = (self.recipe, self.checkpoint, self.endpoint, self.recorded)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("name exactly one of 'recipe', 'checkpoint', 'endpoint' or 'recorded'")
+        if self.recorded is not None and self.seed is not None:
+            raise ValueError("recorded answers take no 'seed'")
         return self
 
 
@@ -128,12 +132,33 @@ class Jury(Spec):
         return self.min_votes or len(self.members) // 2 + 1
 
 
+class PeopleSpec(Spec):
+    """People's labels: a `study` of `harness annotate`, or a file of `labels`.
+
+    Of a file, `drawn: random` states that its items were drawn at random from the suite's; without
+    it they correct nothing.
+    """
+
+    study: str | None = None
+    labels: str | None = None
+    drawn: Literal["random"] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> "PeopleSpec":
+        if (self.study is None) == (self.labels is None):
+            raise ValueError("name exactly one of 'study' (a folder) or 'labels' (a file)")
+        if self.study is not None and self.drawn is not None:
+            raise ValueError("a 'study' says itself how its items were drawn; leave 'drawn' out")
+        return self
+
+
 class JudgeSpec(Spec):
-    """One judge: offline rules, an endpoint, a local model, recorded verdicts, or a jury.
+    """One judge: offline rules, an endpoint, a local model, recorded verdicts, people, or a jury.
 
     Recorded verdicts are by metric and model, each with its file.
 
-    `title` is what reports call it, `note` what they say of it.
+    `title` is what reports call it, `note` what they say of it. `calibrated_by` names the people's
+    labels that it is held to where a gate asks for a `judge_licence`.
     """
 
     offline: Literal["consumer_health"] | None = None
@@ -141,16 +166,20 @@ class JudgeSpec(Spec):
     local: LocalJudge | None = None
     recorded: dict[Name, dict[Name, RecordedVerdicts]] | None = None
     jury: Jury | None = None
+    people: PeopleSpec | None = None
+    calibrated_by: PeopleSpec | None = None
     title: str = ""
     note: str = ""
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "JudgeSpec":
-        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury)
+        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury, self.people)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError(
-                "name exactly one of 'offline', 'endpoint', 'local', 'recorded' or 'jury'"
+                "name exactly one of 'offline', 'endpoint', 'local', 'recorded', 'jury' or 'people'"
             )
+        if self.people is not None and self.calibrated_by is not None:
+            raise ValueError("people are what judges are calibrated by; leave 'calibrated_by' out")
         return self
 
 
@@ -165,7 +194,11 @@ class Profile(Spec):
 
     @model_validator(mode="after")
     def _juries_have_judges(self) -> "Profile":
-        single = [name for name, judge in self.judges.items() if judge.jury is None]
+        single = [
+            name
+            for name, judge in self.judges.items()
+            if judge.jury is None and judge.people is None
+        ]
         for name, judge in self.judges.items():
             for number, member in enumerate(judge.jury.members if judge.jury else ()):
                 if member not in single:

@@ -5,9 +5,10 @@ from pydantic import Field, model_validator
 from harness.errors import did_you_mean
 from harness.strict_yaml import mistake_at
 from harness.suite.claims import Claim, Gate
+from harness.suite.critical import CriticalRule
 from harness.suite.data import DataSpec
 from harness.suite.generation import Generation
-from harness.suite.metrics import Metric, bounds_of, columns_of
+from harness.suite.metrics import Metric, PairwiseMetric, bounds_of, columns_of
 from harness.suite.spec import Name, Spec
 
 
@@ -29,17 +30,50 @@ class Suite(Spec):
                 raise mistake_at(f"gate.claims.{number}.metric", problem)
         return self
 
+    @model_validator(mode="after")
+    def _critical_rules_name_scores(self) -> "Suite":
+        for number, rule in enumerate(self.gate.critical if self.gate else ()):
+            problem = self._problem_of_rule(rule)
+            if problem:
+                raise mistake_at(f"gate.critical.{number}", problem)
+        return self
+
+    def _problem_of_rule(self, rule: CriticalRule) -> str | None:
+        """Why no answer, or every answer, would be critical; None if the rule is sound."""
+        known = {
+            column: metric
+            for name, metric in self.metrics.items()
+            if not isinstance(metric, PairwiseMetric)
+            for column in columns_of(name, metric)
+        }
+        if rule.metric not in known:
+            hint = did_you_mean(rule.metric, known)
+            return f"'{rule.metric}' is no score that an answer gets by itself. {hint}"
+        low, high = bounds_of(known[rule.metric])
+        if not low <= rule.at_most < high:
+            return (
+                f"at most {rule.at_most:g} tells nothing apart: its values lie in "
+                f"[{low:g}, {high:g}]"
+            )
+        return None
+
     def _problem_of(self, claim: Claim) -> str | None:
         """Why a claim names nothing measured, or could never be decided; None if it is sound."""
         known = [c for name, metric in self.metrics.items() for c in columns_of(name, metric)]
         if claim.metric not in known:
             return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, known)}"
         low, high = bounds_of(self.metrics[claim.metric.partition(".")[0]])
-        if claim.value is not None and not low < claim.value <= high:
-            return f"at least {claim.value:g} is impossible: its values lie in [{low:g}, {high:g}]"
-        if claim.margin is not None and claim.margin >= high - low:
+        if claim.value is not None and not low < claim.value < high:
             return (
-                f"the margin {claim.margin:g} spans the whole range [{low:g}, {high:g}]; "
+                f"at least {claim.value:g} cannot be shown with any number of items: its values lie "
+                f"in [{low:g}, {high:g}]; ask for a value between them"
+            )
+        paired = isinstance(self.metrics[claim.metric.partition(".")[0]], PairwiseMetric)
+        reach = (high - low) / 2 if paired else high - low
+        if claim.margin is not None and claim.margin >= reach:
+            around = " around 0.5" if paired else ""
+            return (
+                f"the margin {claim.margin:g}{around} spans the whole range [{low:g}, {high:g}]; "
                 "choose one that an answer could exceed"
             )
         return None

@@ -5,7 +5,10 @@
 A value that could not be read is None with a reason; it is never a number.
 """
 
+from harness.types.agreement import JudgeAgreement
 from harness.types.answers import Exchange, HygieneFlag, Message, Response, Sample
+from harness.types.critical import CriticalItem, CriticalResult
+from harness.types.estimates import ClaimVerdict, Interval, Verdict
 from harness.types.judgements import (
     ORDERS,
     Grade,
@@ -19,7 +22,20 @@ from harness.types.judgements import (
     PreferenceRequest,
     Winner,
 )
-from harness.types.plan import Plan, PlannedModel, Task
+from harness.types.pairs import KeptStatistics, PairDrop, PairSide, PairStatistics
+from harness.types.people import (
+    AnnotatorLine,
+    Bias,
+    Calibrated,
+    Calibration,
+    Estimate,
+    JudgeAgainstPeople,
+    LicenceResult,
+    OrderAgreement,
+    PeopleFindings,
+    PeopleMean,
+)
+from harness.types.plan import Amendment, Plan, PlanChange, PlannedModel, Task
 from harness.types.record import Record
 from harness.types.regression import Check, Flip, Flips, RunComparison
 from harness.types.results import (
@@ -33,8 +49,6 @@ from harness.types.results import (
     Exposure,
     GateDecision,
     HygieneCount,
-    Interval,
-    JudgeAgreement,
     JudgeOpinion,
     JudgeTally,
     LengthEffect,
@@ -45,18 +59,51 @@ from harness.types.results import (
     Sensitivity,
     SpendLine,
     TestResult,
-    Verdict,
+)
+from harness.types.sensitivity import Counting, SensitivityRow, SensitivityTable, Tipping
+from harness.types.slices import SliceComparison
+from harness.types.stopping import (
+    ClaimAtLook,
+    Saving,
+    Stopping,
+    StopReason,
+    TaskLooks,
+    TaskStop,
+)
+from harness.types.strengths import Cycle, DirectPair, Strength, StrengthTable
+from harness.types.votes import (
+    Choice,
+    ScoredCriterion,
+    Study,
+    StudyItem,
+    Undo,
+    Vote,
+    VoteVerdict,
 )
 
 __all__ = [
     "ORDERS",
+    "Amendment",
+    "AnnotatorLine",
+    "Bias",
+    "Calibrated",
+    "Calibration",
     "Caveat",
     "Check",
     "CheckpointCard",
+    "Choice",
+    "ClaimAtLook",
     "ClaimResult",
+    "ClaimVerdict",
     "Comparison",
+    "Counting",
     "Coverage",
+    "CriticalItem",
+    "CriticalResult",
     "Curve",
+    "Cycle",
+    "DirectPair",
+    "Estimate",
     "Example",
     "Exchange",
     "Exposure",
@@ -68,19 +115,29 @@ __all__ = [
     "HygieneCount",
     "HygieneFlag",
     "Interval",
+    "JudgeAgainstPeople",
     "JudgeAgreement",
     "JudgeCard",
     "JudgeOpinion",
     "JudgeRequest",
     "JudgeTally",
     "Judgement",
+    "KeptStatistics",
     "LengthEffect",
+    "LicenceResult",
     "Message",
     "ModelScore",
     "Order",
+    "OrderAgreement",
     "Outcome",
+    "PairDrop",
+    "PairSide",
+    "PairStatistics",
     "PairwiseDetail",
+    "PeopleFindings",
+    "PeopleMean",
     "Plan",
+    "PlanChange",
     "PlannedModel",
     "Preference",
     "PreferenceRequest",
@@ -90,10 +147,27 @@ __all__ = [
     "RunComparison",
     "RunResult",
     "Sample",
+    "Saving",
+    "ScoredCriterion",
     "Sensitivity",
+    "SensitivityRow",
+    "SensitivityTable",
+    "SliceComparison",
     "SpendLine",
+    "StopReason",
+    "Stopping",
+    "Strength",
+    "StrengthTable",
+    "Study",
+    "StudyItem",
     "Task",
+    "TaskLooks",
+    "TaskStop",
     "TestResult",
+    "Tipping",
+    "Undo",
     "Verdict",
+    "Vote",
+    "VoteVerdict",
     "Winner",
 ]

@@ -2,17 +2,25 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from harness.types.record import Record
 
 
 class Sample(Record):
-    """One item of an evaluation. `row` is its place in the source file, counted from 0."""
+    """One item of an evaluation. `row` is its place in the source file, counted from 0.
+
+    `slices` are its values in the columns that the suite slices by. Where an item is asked several
+    times, each time is a sample: `draw` counts them from 0, and they share a cluster.
+    """
 
     id: str
     input: str
     reference: str | None = None
     cluster: str | None = None
     row: int
+    draw: int = Field(default=0, exclude_if=lambda n: n == 0)
+    slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
 
 
 class Exchange(Record):

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from harness.suite import Metric, Prices
 from harness.types.answers import Exchange, Sample
 from harness.types.record import Record
@@ -52,7 +54,8 @@ class JudgeCard(Record):
     A `replayed` judge reads verdicts from a file, which stays their only home. A `remote` one
     works elsewhere, so that asking it takes no time from answering. `model` is the language model
     that judges, if one does; `evidence` is what was measured of the judge itself. A jury has
-    `members`, and nothing else speaks for it.
+    `members`, and nothing else speaks for it; of `people` these are the annotators.
+    `calibrated_by` names the people's labels that the judge is held to.
     """
 
     name: str
@@ -64,6 +67,8 @@ class JudgeCard(Record):
     model: str | None = None
     evidence: str = ""
     members: tuple["JudgeCard", ...] = ()
+    people: bool = Field(default=False, exclude_if=lambda people: not people)
+    calibrated_by: str = Field(default="", exclude_if=lambda named: not named)
 
 
 class Outcome(Record):

@@ -2,17 +2,20 @@
 
 from typing import Literal
 
+from pydantic import Field
+
+from harness.types.agreement import JudgeAgreement
 from harness.types.answers import HygieneFlag
-from harness.types.plan import Plan
+from harness.types.critical import CriticalResult
+from harness.types.estimates import ClaimVerdict, Interval, Verdict
+from harness.types.pairs import PairStatistics
+from harness.types.people import LicenceResult
+from harness.types.plan import Amendment, Plan
 from harness.types.record import Record
-
-
-class Interval(Record):
-    """An estimate with its confidence interval; NaN never occurs, None means not estimable."""
-
-    estimate: float
-    low: float
-    high: float
+from harness.types.sensitivity import SensitivityTable
+from harness.types.slices import SliceComparison
+from harness.types.stopping import Stopping
+from harness.types.strengths import StrengthTable
 
 
 class Coverage(Record):
@@ -100,6 +103,7 @@ class Comparison(Record):
     baseline_mean: float
     candidate_mean: float
     test: TestResult
+    p_exploratory: float | None = None
     secondary: tuple[TestResult, ...]
     effect_size: float | None
     dominance: float
@@ -111,23 +115,29 @@ class Comparison(Record):
     flags: tuple[str, ...] = ()
 
 
-Verdict = Literal["pass", "fail", "inconclusive"]
-
-
 class ClaimResult(Record):
     """The verdict on one claim: `boundary` is what the estimate is tested against.
 
-    `bound` is the one-sided confidence bound at the gate's alpha, adverse to the candidate;
-    `n_needed` the number of items that would settle an inconclusive claim with 80 % power.
+    `bound` is the one-sided confidence bound that the verdict is read from, at the gate's alpha
+    (at alpha over the number of claims, where one of them is enough). An equivalence must also
+    keep `bound_high` below `ceiling`. `p_value` is that of the claim, of a regression alarm
+    (`alarm`) that of harm. `simultaneous` is given where one claim is enough: those intervals of
+    all claims hold at once with 1 - alpha. `n_needed` is the number of items that would settle an
+    inconclusive claim with 80 % power. In an ordered family a claim behind one that does not hold
+    is `not_tested`, and has no bound.
     """
 
     claim: str
     metric: str
-    verdict: Verdict
+    alarm: bool = False
+    verdict: ClaimVerdict
     why: str
     estimate: float
     boundary: float
+    ceiling: float | None = None
     bound: float | None
+    bound_high: float | None = None
+    simultaneous: Interval | None = None
     p_value: float | None
     p_adjusted: float | None
     n: int
@@ -135,11 +145,17 @@ class ClaimResult(Record):
 
 
 class GateDecision(Record):
-    """The verdict over the whole list of claims, in a sentence and by claim."""
+    """The verdict over the whole list of claims, in a sentence and by claim.
+
+    `critical` are the rules on critical answers, which can only take a pass away; `licences` say
+    whether the judges may decide, where the gate asks.
+    """
 
     verdict: Verdict
     sentence: str
     claims: tuple[ClaimResult, ...]
+    critical: tuple[CriticalResult, ...] = ()
+    licences: tuple[LicenceResult, ...] = Field(default=(), exclude_if=lambda found: not found)
 
 
 class HygieneCount(Record):
@@ -199,24 +215,6 @@ class JudgeTally(Record):
     reasons: dict[str, int]
 
 
-class JudgeAgreement(Record):
-    """How far the members of a jury gave the same items the same verdicts.
-
-    `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
-    is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
-    for scores, nominal for labels), `ac1` Gwet's (with quadratic weights for scores, where it is
-    also called AC2), `kappa` Cohen's (likewise), for two judges only. None means not estimable.
-    """
-
-    column: str
-    judges: tuple[str, ...]
-    n: int
-    percent: Interval | None
-    alpha: Interval | None
-    ac1: Interval | None
-    kappa: Interval | None
-
-
 class JudgeOpinion(Record):
     """What one member of a jury finds by itself: its own comparison on one column."""
 
@@ -269,7 +267,7 @@ class Curve(Record):
 
 
 class CheckpointCard(Record):
-    """What the report says of a trained checkpoint."""
+    """What the report says of a trained checkpoint; `pairs` are those that it learnt from, if any."""
 
     model: str
     recipe: str
@@ -278,6 +276,7 @@ class CheckpointCard(Record):
     fingerprint: str
     facts: dict[str, str]
     curves: tuple[Curve, ...]
+    pairs: PairStatistics | None = None
 
 
 class Exposure(Record):
@@ -310,7 +309,8 @@ class RunResult(Record):
     """Everything a report shows: the typed content of `results.json`.
 
     `started`, `finished` and `seconds` are the only fields that differ between two runs of the
-    same plan on the same answers.
+    same plan on the same answers in one workspace. `registered` is when the plan was first frozen
+    there, before anything was answered; `amendments` are earlier plans on the same items.
     """
 
     schema_version: Literal[1] = 1
@@ -329,11 +329,18 @@ class RunResult(Record):
     examples: tuple[Example, ...]
     checkpoints: tuple[CheckpointCard, ...]
     length_effects: tuple[LengthEffect, ...] = ()
+    sensitivities: tuple[SensitivityTable, ...] = ()
+    slices: tuple[SliceComparison, ...] = ()
+    strengths: tuple[StrengthTable, ...] = ()
+    critical_examples: tuple[Example, ...] = ()
     tallies: tuple[JudgeTally, ...] = ()
     agreements: tuple[JudgeAgreement, ...] = ()
     opinions: tuple[JudgeOpinion, ...] = ()
     repeatability: tuple[Repeatability, ...] = ()
     spend: tuple[SpendLine, ...] = ()
     exposures: tuple[Exposure, ...] = ()
+    registered: str = ""
+    amendments: tuple[Amendment, ...] = ()
+    stopping: Stopping | None = None
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]

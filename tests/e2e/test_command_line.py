@@ -32,7 +32,7 @@ def report_folder(world: Path) -> Path:
 
 
 def without_times(path: Path) -> str:
-    return re.sub(r'"(started|finished|seconds)": [^\n]*', "", path.read_text())
+    return re.sub(r'"(registered|started|finished|seconds)": [^\n]*', "", path.read_text())
 
 
 def test_a_run_ends_in_a_verdict_and_all_reports(world: Path) -> None:
@@ -41,6 +41,7 @@ def test_a_run_ends_in_a_verdict_and_all_reports(world: Path) -> None:
     assert "PASS" in done.stdout
     assert {path.name for path in report_folder(world).iterdir()} == {
         "report.html", "report.md", "results.json", "junit.xml", "plan.json", "scores.parquet",
+        "answers.parquet", "judgements.parquet", "items",
     }  # fmt: skip
 
 
@@ -128,15 +129,24 @@ def test_an_item_without_a_recorded_answer_is_refused(world: Path) -> None:
     assert "has no answer of 'dpo' to item 'q119'" in done.stderr
 
 
-def test_a_report_is_rendered_again_from_results_json_alone(world: Path) -> None:
+def test_a_report_is_rendered_again_from_results_json_and_the_tables(world: Path) -> None:
     run(world)
     folder = report_folder(world)
     before = (folder / "report.html").read_bytes()
-    for name in ("report.html", "report.md", "junit.xml", "plan.json"):
+    for name in ("report.html", "report.md", "junit.xml", "plan.json", "items/index.html"):
         (folder / name).unlink()
     done = harness("report", str(folder), cwd=world)
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").read_bytes() == before
+    assert (folder / "items" / "index.html").is_file()
+
+
+def test_a_report_without_tables_links_to_no_items(world: Path) -> None:
+    run(world)
+    folder = report_folder(world)
+    (folder / "answers.parquet").unlink()
+    assert harness("report", str(folder), cwd=world).returncode == 0
+    assert "items/index.html" not in (folder / "report.html").read_text()
 
 
 def test_a_damaged_results_file_is_refused(world: Path) -> None:

@@ -206,3 +206,19 @@ def test_what_was_spent_so_far_stands_in_the_progress(world: Path) -> None:
     assert last["new answers items"].endswith(" USD")
     assert last["judge win_rate"].endswith(" USD")
     assert not last["old answers items"].endswith(" USD")  # no price was given
+
+
+def test_a_model_with_a_seed_of_its_own_is_compared_with_itself(world: Path) -> None:
+    profile = PROFILE.replace("  new: {{endpoint: {{model: new-model", "  old_again: {{seed: 2, endpoint: {{model: old-model")  # fmt: skip
+    seeds: set[tuple[str, int]] = set()
+
+    def noted(body: dict[str, Any]) -> str:
+        seeds.add((body["model"], body.get("seed", 0)))
+        return answer(body)
+
+    with LoopbackServer(noted) as server:
+        write(world / "there.yaml", profile.format(url=server.base_url))
+        models = ["old,old_again" if word == "old,new" else word for word in command()]
+        done = harness(*models, cwd=world)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    assert {seed for model, seed in seeds if model == "old-model"} == {1, 2}

@@ -27,6 +27,13 @@ def test_the_wheel_installs_one_name(wheel: Path) -> None:
     assert {name for name in names if not name.endswith(".dist-info")} == {"harness"}
 
 
+def test_launch_configurations_come_along(wheel: Path) -> None:
+    here = {path.name for path in (bundle_root() / "trainers" / "launch").glob("*.yaml")}
+    folder = "harness/_bundle/trainers/launch/"
+    inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith(folder)}
+    assert inside == {folder + name for name in here}
+
+
 def test_suites_work_by_name_far_from_a_checkout(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)

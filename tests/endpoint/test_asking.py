@@ -238,3 +238,9 @@ def test_an_interrupt_ends_a_run_within_seconds() -> None:
             out, err = process.communicate(timeout=20)
             assert time.monotonic() - start < 5
     assert (process.returncode, out, err) == (130, "stopped after True\n", "")
+
+
+def test_connections_that_do_not_close_in_time_end_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.endpoint.batch.CLOSE_S", 0.0)
+    with LoopbackServer(upper) as server:
+        assert texts_of(make_endpoint(server), 2) == ["QUESTION 0", "QUESTION 1"]

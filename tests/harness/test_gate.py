@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from harness.compare import PairedScores, compare_scores, pair_scores
-from harness.gate import decide_gate, weigh_claim
+from harness.compare import compare_scores, pair_scores
+from harness.evidence import weigh_claim
+from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
 from harness.score import GradeColumn
 from harness.suite import Claim, Gate
 from harness.types import HygieneFlag

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.compare import PairedScores
 from harness.errors import HarnessError
 from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
 from harness.registry import (
     Ancestor,
     Look,

@@ -1,5 +1,7 @@
 """Runs held to each other: only like with like."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,21 @@ def test_win_rates_against_different_baselines_are_not_compared() -> None:
 def test_win_rates_against_the_same_baseline_are_compared() -> None:
     found = compare_runs(make_run(wins(0.5)), make_run(wins(0.75), run_id="b" * 12))
     assert found.comparisons[0].difference.estimate == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(1.0, "pass"), (-1.0, "fail")])
+def test_a_gate_is_decided_again_from_the_stored_scores(shift: float, verdict: str) -> None:
+    decision = make_run(grades(shift)).decide()
+    assert decision is not None
+    assert decision.verdict == verdict
+
+
+def test_the_win_rate_against_the_baseline_is_compared_where_every_pair_was_judged() -> None:
+    other = replace(wins(0.1), baseline="between")
+    found = compare_runs(make_run(wins(0.5), other), make_run(wins(0.75), other, run_id="b" * 12))
+    assert [c.difference.estimate for c in found.comparisons] == [pytest.approx(0.25)]
+
+
+def test_a_run_is_not_compared_with_itself() -> None:
+    with pytest.raises(HarnessError, match="nothing to compare"):
+        compare_runs(make_run(grades()), make_run(grades()))

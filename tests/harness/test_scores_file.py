@@ -1,5 +1,7 @@
 """Scores on the disk: what is read is what was scored."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,3 +79,21 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_answered_with_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="Run `harness run` again"):
         read_scores(tmp_path)
+
+
+def test_reading_scores_brings_no_pandas_in(tmp_path: Path) -> None:
+    write_scores([grades(), wins()], tmp_path)
+    code = f"""
+import sys
+from pathlib import Path
+from harness.scores_file import read_scores
+read_scores(Path({str(tmp_path)!r}))
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_columns_of_the_same_items_share_their_ids(tmp_path: Path) -> None:
+    write_scores([grades(), wins()], tmp_path)
+    first, second = read_scores(tmp_path)
+    assert first.sample_ids is second.sample_ids

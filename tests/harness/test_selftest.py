@@ -1,5 +1,7 @@
 """The harness's own error rates, by simulation; the slow set takes more simulations."""
 
+import os
+
 import pytest
 
 from harness.selftest import Cell, SelfTest, describe_selftest, run_selftest
@@ -10,15 +12,19 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_every_method_errs_no_more_than_it_says_and_every_wrong_way_is_caught() -> None:
-    found = run_selftest(2000, progress=quiet)
+    found = run_selftest(20_000, jobs=os.cpu_count() or 1, progress=quiet)
     assert found.holds, "\n".join(describe_selftest(found))
 
 
 def test_the_same_seed_gives_the_same_rates() -> None:
     first, second = (run_selftest(3, progress=quiet) for _ in range(2))
     assert first == second
+
+
+def test_two_processes_change_no_figure() -> None:
+    assert run_selftest(2, jobs=2, progress=quiet) == run_selftest(2, progress=quiet)
 
 
 def cell(**changes: object) -> Cell:

@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import pytest
 
 from harness.endpoint import Ask
+from harness.errors import HarnessError
 from harness.models import LocalModel, make_prompt
+from harness.suite import JudgeSpec
 from judges.language_model import LanguageModelJudge
 from judges.local import BATCH_SIZE, LocalAnswerer
+from judges.make import make_judge
 from tests.judges.answerers import is_unscored
 from tests.judges.builders import BAD, GOOD, evasion, grade, outcomes
 from tests.trainers.tiny import make_tiny_model
@@ -14,21 +19,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
     return LocalModel.load(make_tiny_model(tmp_path_factory.mktemp("model"), context=256))
 
 
+def answerer(model: LocalModel, **options: int) -> LocalAnswerer:
+    return LocalAnswerer(model.fingerprint, lambda: model, **options)
+
+
 def asks(n: int) -> list[Ask]:
     return [Ask(make_prompt("Say when to see a doctor.", "cough " * (1 + i % 5))) for i in range(n)]
 
 
 def test_every_chat_gets_its_own_reply(model: LocalModel):
-    answerer = LocalAnswerer(model, max_new_tokens=6)
-    together = dict(answerer.ask_all(asks(2 * BATCH_SIZE + 3)))
-    alone = [next(answerer.ask_all([ask]))[1].text for ask in asks(5)]
+    answers = answerer(model, max_new_tokens=6)
+    together = dict(answers.ask_all(asks(2 * BATCH_SIZE + 3)))
+    alone = [next(answers.ask_all([ask]))[1].text for ask in asks(5)]
     assert sorted(together) == list(range(2 * BATCH_SIZE + 3))
     assert [together[i].text for i in range(5)] == alone
 
 
 def test_replies_tell_tokens_and_ending(model: LocalModel):
     ask = asks(1)[0]
-    ((_, given),) = LocalAnswerer(model, max_new_tokens=6).ask_all([ask])
+    ((_, given),) = answerer(model, max_new_tokens=6).ask_all([ask])
     assert given.input_tokens == model.prompt_lengths([ask.messages])[0]
     assert given.output_tokens is not None
     assert given.output_tokens <= 6
@@ -45,25 +54,54 @@ def test_what_waits_for_replies_gets_them(model: LocalModel):
             yield None
         yield asks(1)[0]
 
-    for number, _ in LocalAnswerer(model, max_new_tokens=2).ask_all(one_after_the_other()):
+    for number, _ in answerer(model, max_new_tokens=2).ask_all(one_after_the_other()):
         replies.append(number)
     assert replies == [0, 1]
 
 
 def test_a_chat_beyond_the_context_is_a_problem_and_not_an_answer(model: LocalModel):
-    ((_, given),) = LocalAnswerer(model).ask_all([Ask(make_prompt(None, "asthma " * 500))])
+    ((_, given),) = answerer(model).ask_all([Ask(make_prompt(None, "asthma " * 500))])
     assert (given.text, given.problem) == (None, "context_length")
 
 
 def test_fingerprint_covers_model_and_decoding(model: LocalModel):
-    first, second = LocalAnswerer(model), LocalAnswerer(model, max_new_tokens=5)
-    assert first.fingerprint == LocalAnswerer(model).fingerprint
+    first, second = answerer(model), answerer(model, max_new_tokens=5)
+    assert first.fingerprint == answerer(model).fingerprint
     assert first.fingerprint != second.fingerprint
 
 
 def test_a_model_too_small_for_the_prompt_scores_nothing(model: LocalModel):
     judge = LanguageModelJudge(
-        LocalAnswerer(model), name="tiny", nature="a tiny local model", model="tiny"
+        answerer(model), name="tiny", nature="a tiny local model", model="tiny"
     )
     given = outcomes(judge, [grade(GOOD), grade(BAD, evasion())])
     assert all(is_unscored(outcome, "too long") for outcome in given)
+
+
+def test_a_judge_is_known_before_its_weights_are_loaded(tmp_path: Path):
+    folder = make_tiny_model(tmp_path / "judge")
+    spec = JudgeSpec.model_validate({"local": {"checkpoint": "judge", "max_tokens": 6}})
+    weights = folder / "model.safetensors"
+    card = make_judge("default", spec, tmp_path).card
+    assert card == make_judge("default", spec, tmp_path).card
+    weights.write_bytes(b"no weights")  # which only loading would find out
+    changed = make_judge("default", spec, tmp_path)
+    assert changed.card.fingerprint != card.fingerprint
+    assert outcomes(changed, []) == []
+    with pytest.raises(HarnessError, match="cannot be loaded"):
+        outcomes(changed, [grade(GOOD)])
+
+
+def test_what_is_missing_is_said_before_anything_is_asked(tmp_path: Path):
+    folder = make_tiny_model(tmp_path / "judge")
+    spec = JudgeSpec.model_validate({"local": {"checkpoint": "judge"}})
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(HarnessError, match="has no chat template"):
+        make_judge("default", spec, tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(HarnessError, match="holds no weights"):
+        make_judge("default", spec, tmp_path)
+    with pytest.raises(HarnessError, match="give its 'revision'"):
+        make_judge(
+            "default", JudgeSpec.model_validate({"local": {"checkpoint": "who/what"}}), tmp_path
+        )

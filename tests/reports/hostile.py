@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from harness.suite import Criterion, Gate, Spec
 from harness.types import RunResult
+from tests.reports.doubts import doubted
 from tests.reports.results import jury_run
 
 HTML_PAYLOADS = (
@@ -111,7 +112,10 @@ UNICODE_PAYLOADS = (
 PAYLOADS = (*HTML_PAYLOADS, *MARKDOWN_PAYLOADS, *TERMINAL_PAYLOADS, *UNICODE_PAYLOADS)
 
 # Fields that are names or literals by type, and mappings whose keys are.
-_FIXED = {"metric", "column", "flags", "kind", "verdict", "variants", "finish", "without"}
+_FIXED = {
+    *("metric", "column", "flags", "kind", "verdict", "variants", "finish", "without", "pairs"),
+    *("counting", "scale", "at_worst", "flips"),
+}
 _FIXED_KEYS = {"metrics", "judges", "histogram", "counts"}
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
@@ -119,7 +123,12 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 
 def hostile_run(payload: str) -> RunResult:
     """A jury's run with the payload behind every text that is not a validated name."""
-    return _with_payload(jury_run(), payload)
+    return _with_payload(clean_run(), payload)
+
+
+def clean_run() -> RunResult:
+    """The same run without a payload."""
+    return doubted(jury_run())
 
 
 def _with_payload(record: RecordT, payload: str) -> RecordT:

@@ -16,6 +16,7 @@ from harness.suite import (
 from harness.types import (
     Caveat,
     CheckpointCard,
+    ClaimAtLook,
     ClaimResult,
     Comparison,
     Coverage,
@@ -36,9 +37,13 @@ from harness.types import (
     Repeatability,
     RunResult,
     Sample,
+    Saving,
     Sensitivity,
     SpendLine,
+    Stopping,
     Task,
+    TaskLooks,
+    TaskStop,
     TestResult,
     Verdict,
 )
@@ -250,6 +255,38 @@ def empty_run() -> RunResult:
     )
 
 
+def stopped_run() -> RunResult:
+    """Judged in looks, and ended at the second: one claim crossed at the first."""
+    run = passing_run()
+    first, second, *_ = run.decision.claims if run.decision else ()
+    sizes, z = (24, 48, 72, 96, 120), (3.915, 2.768, 2.260, 1.958, 1.751)
+    planned = TaskLooks(
+        task="items", order_seed=7, sizes=sizes, z=z, alphas=(4.5e-5, 0.0028, 0.0119, 0.0251, 0.04)
+    )
+    claims = tuple(
+        ClaimAtLook(
+            claim=claim.claim, metric=claim.metric, alarm=False, verdict="pass", look=look,
+            n=sizes[look - 1], boundary=claim.boundary, chance_of_pass=None, chance_of_fail=None,
+            repeated=Interval(estimate=claim.estimate, low=claim.estimate - 0.3,
+                              high=claim.estimate + 0.3),
+        )
+        for claim, look in ((first, 1), (second, 2))
+    )  # fmt: skip
+    stopping = Stopping(
+        look=2,
+        looks=5,
+        alpha=0.05,
+        reason="pass",
+        tasks=tuple(TaskStop(task=task.name, n_items=48, n_most=120) for task in run.plan.tasks),
+        claims=claims,
+        verdicts_skipped=288,
+        answers_skipped=144,
+        savings=(Saving(currency="USD", cost=0.4321),),
+    )
+    plan = run.plan.model_copy(update={"looks": (planned,) * len(run.plan.tasks)})
+    return run.model_copy(update={"plan": plan, "stopping": stopping})
+
+
 ALL_RUNS = {
     run.__name__: run
     for run in (
@@ -260,6 +297,7 @@ ALL_RUNS = {
         run_without_gate,
         recorded_run,
         jury_run,
+        stopped_run,
         empty_run,
     )
 }

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reports import write_reports
+from reports.items import write_item_pages
 from tests.reports.hostile import PAYLOADS, hostile_run
 from tests.reports.results import failing_run, jury_run
+from tests.reports.test_item_pages import item
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -69,3 +71,31 @@ def test_hostile_texts_do_nothing_in_a_browser(browser: "Browser", tmp_path: Pat
     page.wait_for_timeout(200)
     assert seen == [url]
     assert page.locator("script, iframe, img, object, form, base").count() == 0
+
+
+def test_hostile_item_pages_do_nothing_in_a_browser_and_fit_a_phone(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    hostile = "\n".join(PAYLOADS)
+    write_item_pages([item(f"q{hostile}", text=hostile), item()], tmp_path, title=hostile)
+    for name in ("index.html", "1.html"):
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        seen = _watch(page)
+        url = (tmp_path / "items" / name).as_uri()
+        page.goto(url)
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        page.wait_for_timeout(200)
+        assert seen == [url]
+        assert page.locator("script, iframe, img, object, form, base").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_an_item_is_reached_from_the_report_without_a_script(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    n_items = write_item_pages([item()], tmp_path, title="a run")
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(write_reports(failing_run(), tmp_path, n_items=n_items).as_uri())
+    page.get_by_text("All 1 items, one by one").click()
+    page.get_by_text("q1").click()
+    assert page.url.endswith("items/1.html#i1")

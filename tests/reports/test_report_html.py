@@ -10,11 +10,10 @@ import pytest
 
 from harness.types import RunResult
 from reports import render_html
-from tests.reports.hostile import PAYLOADS, hostile_run
+from tests.reports.hostile import PAYLOADS, clean_run, hostile_run
 from tests.reports.results import (
     ALL_RUNS,
     inconclusive_run,
-    jury_run,
     passing_run,
     run_without_gate,
 )
@@ -52,7 +51,7 @@ def _skeleton(html: str) -> list[tuple[str, tuple[str, ...]]]:
     return [(tag, tuple(attributes)) for tag, attributes in _read(html).tags]
 
 
-CLEAN = _skeleton(render_html(jury_run()))
+CLEAN = _skeleton(render_html(clean_run()))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

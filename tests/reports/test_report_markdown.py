@@ -7,8 +7,7 @@ from markdown_it import MarkdownIt
 
 from reports import render_markdown
 from reports.markdown import escape, fence
-from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import jury_run
+from tests.reports.hostile import PAYLOADS, clean_run, hostile_run
 
 PARSER = MarkdownIt("commonmark").enable("table")
 
@@ -21,7 +20,7 @@ def _kinds(markdown: str) -> list[str]:
     return [token.type for token in (*tokens, *inline) if token.type not in plain]
 
 
-CLEAN = _kinds(render_markdown(jury_run()))
+CLEAN = _kinds(render_markdown(clean_run()))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -5,6 +5,7 @@ import pytest
 from harness.stats import (
     exact_threshold_test,
     minimum_detectable_effect,
+    minimum_detectable_proportion,
     sample_size,
     sample_size_paired_binary,
     sample_size_proportion_threshold,
@@ -85,3 +86,16 @@ def test_impossible_plans_are_refused():
 def test_differences_that_hardly_vary_need_two_items_and_no_endless_search() -> None:
     assert t_test_power(1e16, 120) == pytest.approx(1.0)
     assert sample_size(1e-16, 0.7, alternative="one-sided") == 2
+
+
+@pytest.mark.parametrize(("p0", "p1", "n"), [(0.90, 0.95, 179), (0.95, 0.98, 234)])
+def test_the_detectable_proportion_undoes_the_sample_size(p0, p1, n):
+    assert p0 < minimum_detectable_proportion(p0, n) <= p1
+    assert minimum_detectable_proportion(p0, n - 1) > p1
+
+
+def test_where_no_proportion_passes_none_is_detectable():
+    assert minimum_detectable_proportion(0.9, 28) is None
+    assert minimum_detectable_proportion(0.9, 29) == pytest.approx(0.8 ** (1 / 29))
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        minimum_detectable_proportion(0.9, 0)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,3 +81,12 @@ def test_adjustment_only_raises_p_values(p_values):
     adjusted = holm(p_values)
     assert (adjusted >= np.array(p_values)).all()
     assert (adjusted <= 1).all()
+
+
+@settings(derandomize=True, deadline=None, max_examples=10)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=7))
+def test_exact_p_values_are_uniform_when_there_is_nothing_to_find(sizes):
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=len(sizes))))
+    p_values = np.array([signflip_test(each * sizes).p_value for each in signs])
+    for p in set(p_values):
+        assert np.mean(p_values <= p + 1e-12) == pytest.approx(p)

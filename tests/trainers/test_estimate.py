@@ -17,6 +17,7 @@ from trainers.estimate import (
     Shape,
     count_parameters,
     estimate_memory,
+    find_obstacle,
     find_shape,
     learnt_pairs,
     lora_parameters,
@@ -158,11 +159,21 @@ def test_checkpointing_takes_less_memory():
     assert with_it.activations < without.activations / 3
 
 
-def test_merging_holds_the_base_twice_beside_what_was_trained():
+def test_merging_holds_the_base_once_with_its_adapter():
     memory = estimate_memory(dpo(QUERY_AND_VALUE, NF4), LLAMA_3_8B, QUERY_AND_VALUE)
     assert memory is not None
-    assert memory.merge == 4 * 8_030_261_248
-    assert memory.merging > memory.training
+    assert memory.merging == 2 * 8_030_261_248 + 4 * 6_815_744
+
+
+def test_a_base_without_a_chat_template_stands_in_the_way_unless_the_recipe_has_one():
+    recipe = dpo(QUERY_AND_VALUE)
+    llama = "meta-llama/Meta-Llama-3-8B"
+    assert "no chat template" in (find_obstacle(llama, recipe) or "")
+    assert find_obstacle(llama, recipe.model_copy(update={"chat_template": "..."})) is None
+
+
+def test_pickled_weights_stand_in_the_way():
+    assert "pickle" in (find_obstacle("BioMistral/BioMistral-7B", None) or "")
 
 
 def test_no_memory_is_told_for_a_method_that_samples_while_it_trains():

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from harness.errors import HarnessError
 from harness.forecast import forecast_run
@@ -122,6 +123,7 @@ def test_a_quantised_dpo_recipe_tells_what_it_replaced(tmp_path: Path, monkeypat
     if torch.cuda.is_available():
         pytest.skip("nothing is replaced on a GPU")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     done = try_out("medical_llama3/dpo.yaml")
     sft, dpo = done.stages
     assert dpo.losses[0] == pytest.approx(math.log(2), abs=1e-3)
@@ -129,8 +131,8 @@ def test_a_quantised_dpo_recipe_tells_what_it_replaced(tmp_path: Path, monkeypat
     text = "\n".join(describe_rehearsal(done))
     assert "replaced: 4-bit nf4, double quantisation: float32" in text
     assert "replaced: paged_adamw_8bit: adamw_torch" in text
-    assert "made-up rows" in text
-    assert "needs another base: its tokenizer has no chat template" in text
+    assert "made-up rows, hub:Malikeh1375/" in text
+    assert "cannot start from this base" not in text  # the recipe brings a chat template
     assert not list(tmp_path.iterdir())
 
 
@@ -213,8 +215,13 @@ def test_a_plan_counts_what_training_takes(tmp_path: Path):
 
 def test_a_plan_needs_no_key_and_prices_the_pairs(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
     profile = copy_study("medical_llama3", tmp_path)
-    write_rows(tmp_path / "recipes" / "data" / "prompts.jsonl", 3)
+    write_rows(tmp_path / "recipes" / "prompts.jsonl", 3)
+    pairs_file = tmp_path / "recipes" / "pairs_judged.yaml"
+    (given,) = [line for line in pairs_file.read_text().splitlines() if "convert:" in line]
+    pairs_file.write_text(pairs_file.read_text().replace(given, "  path: prompts.jsonl"))
     write_rows(tmp_path / "items.jsonl", 120)
     request = load_request("medical_rubric", str(profile), ["sft", "dpo"])
     forecast = forecast_run(request, tmp_path / "store")
@@ -225,10 +232,15 @@ def test_a_plan_needs_no_key_and_prices_the_pairs(tmp_path: Path, monkeypatch):
     assert chosen.cost is not None
     assert chosen.cost > 0
     sft, dpo = forecast.training
-    assert (sft.rows, sft.steps) == (None, None)
-    assert "no chat template" in sft.notes[0]
-    assert "rows are not here" in sft.notes[1]
+    assert (sft.rows, sft.steps, sft.at_most) == (4750, 1188, True)
+    assert "its rows are not here yet: hub:Malikeh1375/" in sft.notes[0]
     assert (dpo.rows, dpo.steps) == (3, 1)
+
+
+def test_a_plan_tells_that_pickled_weights_cannot_be_trained_on(tmp_path: Path):
+    request = load_request("medical_rubric", "biomistral", ["sft", "dpo"])
+    forecast = forecast_run(request, tmp_path)
+    assert "are a pickle" in forecast.training[0].notes[0]
 
 
 def test_a_plan_goes_on_where_the_items_are_not_there(tmp_path: Path):

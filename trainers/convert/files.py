@@ -53,10 +53,10 @@ class Loaded(NamedTuple):
     phi: bool
 
 
-def convert_file(given: str, out: Path, options: Options) -> Summary:
+def convert_file(given: str, out: Path, options: Options, *, root: Path | None = None) -> Summary:
     """Convert a file, a folder of XML or a YAML source, and write `out` with its summary beside it.
 
-    `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
+    The options' own files start from `root`. `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
     pairs for DPO. With `options.split` it names two files, `.train.jsonl` and `.eval.jsonl`.
 
     Raises:
@@ -69,8 +69,10 @@ def convert_file(given: str, out: Path, options: Options) -> Summary:
         raise HarnessError(f"{out}: is what is read; give --out another name.")
     loaded = _load(given)
     format = _format(loaded, options)
-    system = read_prompt(options.system, Path())
-    read = _filtered(read_drafts(loaded.rows, format), options)
+    root = root or Path()
+    system = read_prompt(options.system, root)
+    withheld = None if options.without is None else _load_ids(root / options.without)
+    read = _filtered(read_drafts(loaded.rows, format), options, withheld)
     _check(read, loaded, options)
     drafts = [with_system_prompt(draft, system) for draft in read.kept]
     split = _split(drafts, options)
@@ -161,9 +163,9 @@ def _format(loaded: Loaded, options: Options) -> Format:
     return detect_format(columns, to=options.to, origin=loaded.origin)
 
 
-def _filtered(drafts: Drafts, options: Options) -> Drafts:
-    if options.without is not None:
-        drafts = withhold(drafts, _load_ids(Path(options.without)))
+def _filtered(drafts: Drafts, options: Options, withheld: set[str] | None) -> Drafts:
+    if withheld is not None:
+        drafts = withhold(drafts, withheld)
     if any(draft.liked is not None for draft in drafts.kept):
         drafts = pair_up(drafts) if options.to == "preference" else only_liked(drafts)
     drafts = keep_lengths(drafts, min_words=options.min_words, max_words=options.max_words)

@@ -1,37 +1,14 @@
 """What a conversion was asked for, and what became of every row."""
 
-from typing import Literal
-
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.suite import ConvertOptions as Options
+from harness.suite.data import Dedupe, Kind
 from harness.types import Record
 from trainers.convert.drafts import Dropped, Reason
 
-Kind = Literal["sft", "preference"]
-Dedupe = Literal["row", "question", "normalised", "none"]
-
-
-class Options(Record):
-    """How to convert. `fields` name the columns of a plain table; words are counted in answers.
-
-    `dedupe` keeps the first of equal rows, of rows with the same question, or of those whose
-    questions are the same but for case, punctuation, spacing and Unicode form.
-    `without` is a file of ids to leave out; `split` the share of questions for evaluation.
-    """
-
-    to: Kind
-    source_format: str | None = None
-    fields: dict[str, str] = Field(default={})
-    system: str | None = None
-    without: str | None = None
-    min_words: int | None = Field(default=None, ge=0)
-    max_words: int | None = Field(default=None, ge=1)
-    dedupe: Dedupe = "row"
-    take: int | None = Field(default=None, ge=1)
-    split: float | None = Field(default=None, gt=0.0, lt=1.0)
-    seed: int = 1
-    strict: bool = False
+__all__ = ["Dedupe", "Kind", "Options", "SplitFacts", "Summary", "make_options"]
 
 
 def make_options(*, fields: str, **given: object) -> Options:

@@ -1,0 +1,211 @@
+"""One file that works from disk, and the votes that it saved read back.
+
+The page holds texts and opaque tickets. What stood on which side is only in the study's folder, so
+that the file can travel to a hospital without a network, and its votes back:
+
+    {"format": "blind study votes", "version": 1, "study": "6c1e…", "annotator": "reader 1", "votes": [
+      {"ticket": "03fb…", "choice": "left", "scores": {"left": {}, "right": {}}, "comment": "",
+       "at": "2026-11-02T10:15:00.000Z", "seconds": 31.4}]}
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from harness.annotate.ballots import (
+    UnreadableError,
+    hands_of,
+    read_ballot,
+    read_name,
+    resolve_ballot,
+)
+from harness.annotate.pages import CHOICES, Asked, Voter, asset, render
+from harness.annotate.pairs import Pair, show_pair
+from harness.annotate.placements import keyed_hash, place_items
+from harness.annotate.study import OpenStudy
+from harness.errors import HarnessError, InfrastructureError
+from harness.types import Study, Vote
+from harness.types.record import Record
+from harness.votes import VoteLog
+from reports.foreign import visible
+
+MAX_FILE = 64 * 1024 * 1024  # bytes
+
+
+class SavedVote(Record):
+    """One vote as the offline page writes it."""
+
+    ticket: str
+    choice: str
+    scores: dict[Literal["left", "right"], dict[str, int]]
+    comment: str
+    at: str
+    seconds: float
+
+
+class SavedVotes(Record):
+    """The file that the offline page saves."""
+
+    format: Literal["blind study votes"]
+    version: Literal[1]
+    study: str
+    annotator: str
+    votes: tuple[SavedVote, ...]
+
+
+class Collected(NamedTuple):
+    """What became of votes that were read from a file."""
+
+    added: int
+    known: int
+    older: int
+
+
+def write_offline(opened: OpenStudy, annotator: str, path: Path) -> None:
+    """Write the page for one annotator.
+
+    Raises:
+        InfrastructureError: the file cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(render_offline(opened, annotator).encode())
+    except OSError as error:
+        raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None
+
+
+def render_offline(opened: OpenStudy, annotator: str) -> str:
+    """The page as one HTML document, with the script and style that its policy allows by hash."""
+    from markupsafe import Markup
+
+    study = opened.study
+    pairs = [show_pair(p, study, opened.items) for p in place_items(study, annotator)]
+    script, style = asset("keys.js") + asset("offline.js"), asset("annotate.css")
+    return render(
+        "offline.html",
+        voter=Voter(annotator, 0, len(pairs), form_token=""),
+        asked=Asked(visible(study.asks), study.criteria),
+        pair=Pair("", "", "" if study.show_reference else None, "", ""),
+        before=None,
+        choices=CHOICES,
+        data={
+            "study": _study_id(study),
+            "sheet": keyed_hash(study, "sheet", annotator.casefold())[:20],
+            "annotator": annotator,
+            "break_every": study.break_every,
+            "pairs": [pair._asdict() for pair in pairs],
+        },
+        script=Markup(script),  # noqa: S704 - our own files
+        style=Markup(style),  # noqa: S704
+        policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
+    )
+
+
+def collect_votes(opened: OpenStudy, path: Path) -> Collected:
+    """Read what the offline page saved; all of it is kept, or nothing.
+
+    Reading a file twice adds nothing. Where an annotator has voted on a pair since, that stays.
+
+    Raises:
+        HarnessError: the file is damaged, or belongs to another study.
+    """
+    saved = _read(path)
+    if saved.study != _study_id(opened.study):
+        raise HarnessError(f"{path}: holds votes on another study.")
+    try:
+        annotator = read_name(saved.annotator)
+        votes = list(_resolved(saved, annotator, opened))
+    except UnreadableError as error:
+        raise HarnessError(f"{path}: {error}") from None
+    return add_votes(opened, votes)
+
+
+def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
+    """Keep votes that were cast elsewhere, unless they are known or something newer stands."""
+    with VoteLog(opened.folder) as log:
+        standing = {(v.annotator.casefold(), v.item): v for v in log.votes()}
+        names = {vote.annotator.casefold(): vote.annotator for vote in standing.values()}
+        added, known, older = [], 0, 0
+        for vote in votes:
+            vote = vote.model_copy(
+                update={"annotator": names.get(vote.annotator.casefold(), vote.annotator)}
+            )
+            before = standing.get((vote.annotator.casefold(), vote.item))
+            if before is not None and hands_of(before) == hands_of(vote):
+                known += 1
+            elif before is not None and before.voted_at > vote.voted_at:
+                older += 1
+            else:
+                added.append(vote)
+        if added:
+            log.append(*added)
+    return Collected(len(added), known, older)
+
+
+def utc_time(said: str) -> str:
+    """A moment in ISO 8601 as this project writes it: UTC, to the second.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise UnreadableError("A time cannot be read.") from None
+    return (
+        (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        .astimezone(UTC)
+        .isoformat(timespec="seconds")
+    )
+
+
+def _read(path: Path) -> SavedVotes:
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise HarnessError(f"{path}: larger than {MAX_FILE:,} bytes; not saved votes.")
+        return SavedVotes.model_validate(json.loads(path.read_bytes()), strict=False)
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise HarnessError(
+            f"{path}: not votes that the offline page saved ({where}: {error.errors()[0]['msg']})."
+        ) from None
+    except (ValueError, RecursionError):
+        raise HarnessError(f"{path}: damaged, or not votes that the offline page saved.") from None
+
+
+def _resolved(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterable[Vote]:
+    sheet = {placement.ticket: placement for placement in place_items(opened.study, annotator)}
+    for said in saved.votes:
+        if said.ticket not in sheet:
+            raise UnreadableError(f"Vote '{visible(said.ticket)}' is on no pair of {annotator}'s.")
+        fields = {"choice": said.choice, "comment": said.comment}
+        for hand, scores in said.scores.items():
+            fields |= {f"{hand}.{name}": str(score) for name, score in scores.items()}
+        yield resolve_ballot(
+            read_ballot(fields, opened.study.criteria),
+            sheet[said.ticket],
+            opened,
+            annotator,
+            voted_at=utc_time(said.at),
+            seconds=max(0.0, round(said.seconds, 1)),
+            source="offline",
+        )
+
+
+def _study_id(study: Study) -> str:
+    return keyed_hash(study, "study")[:20]
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

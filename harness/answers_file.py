@@ -1,0 +1,79 @@
+"""answers.parquet: every answer of a run beside its question, for people to read and compare.
+
+    task            sample_id   model  input            reference  text        reason
+    medical_rubric  asthma-02   sft    Can I run with…  Yes, …     You may …
+    medical_rubric  asthma-02   dpo    Can I run with…  Yes, …                 failed: timeout
+
+A model that gave no answer has null as its text, and a reason.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.arrow import read_parquet, string_array, write_parquet
+from harness.errors import HarnessError
+from harness.generate import Responses
+from harness.types import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ANSWERS_FILE = "answers.parquet"
+_KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
+
+
+class AnsweredItem(NamedTuple):
+    """One item with what each model answered; None where it gave no answer."""
+
+    sample_id: str
+    input: str
+    reference: str | None
+    answers: dict[str, str | None]
+
+
+AnsweredItems = dict[str, AnsweredItem]  # by sample id, in the task's order
+
+
+def write_answers(measured: Iterable[tuple[Task, Mapping[str, Responses]]], folder: Path) -> Path:
+    """Write the file, whole or not at all, readable by its owner alone.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+    """
+    return write_parquet(_table(measured), folder / ANSWERS_FILE)
+
+
+def read_answers(folder: Path, task: str) -> AnsweredItems:
+    """The task's items with their answers, in the task's order.
+
+    Raises:
+        HarnessError: there is no such file, or it is damaged.
+    """
+    path = folder / ANSWERS_FILE
+    table = read_parquet(path)
+    if tuple(table.column_names) != _KEYS:
+        raise HarnessError(f"{path}: not the answers of a run.")
+    items: AnsweredItems = {}
+    for row in table.to_pylist():
+        if row["task"] == task:
+            blank = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
+            items.setdefault(row["sample_id"], blank).answers[row["model"]] = row["text"]
+    return items
+
+
+def _table(measured: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":
+    import pyarrow as pa
+
+    rows = [
+        (task.name, sample.id, model, sample.input, sample.reference, answer.text, answer.reason)
+        for task, responses in measured
+        for sample in task.samples
+        for model, answers in responses.items()
+        for answer in [answers[sample.id]]
+    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_KEYS)
+    return pa.table(
+        [string_array(column) for column in columns],
+        names=list(_KEYS),
+    )

@@ -1,0 +1,51 @@
+"""Hold a run's judge to people."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import OutputFormat, RunArgument
+from harness.cli.telling import Format, tell
+
+commands = typer.Typer()
+
+
+@commands.command()
+def calibrate(
+    run: RunArgument,
+    study: Annotated[
+        str | None, typer.Option(help="The study whose votes are used, where a run has several.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels given elsewhere: item, annotator, winner or model with scores.",
+        ),
+    ] = None,
+    drawn: Annotated[
+        bool, typer.Option("--random", help="The items of --labels were drawn at random.")
+    ] = False,
+    half_width: Annotated[
+        float,
+        typer.Option(
+            min=0.0005, max=0.5, help="Say how many more labels bring the interval to ± this."
+        ),
+    ] = 0.05,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Hold a run's judge to people's votes, and correct its figures by them."""
+    from harness.calibration import calibrate_run, find_people
+    from harness.people_findings import describe_people
+    from harness.runs import load_run
+    from reports.calibration import describe_calibration, write_calibration
+
+    people = find_people(run, study=study, labels=labels, drawn_at_random=drawn)
+    found = calibrate_run(load_run(run), people, half_width=half_width)
+    page = write_calibration(found, run)
+    tell(
+        output,
+        found.model_dump(mode="json"),
+        [*describe_people(found.people), *describe_calibration(found), str(page)],
+    )

@@ -1,0 +1,74 @@
+"""Bring records of other tools in, and give a run's tables and logs out."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import OutputFormat, RunArgument
+from harness.cli.telling import Format, tell
+
+commands = typer.Typer()
+
+
+class Target(StrEnum):
+    """What a run is written out as."""
+
+    csv = "csv"
+    inspect = "inspect"
+
+
+@commands.command(name="import")
+def import_(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL=]FILE...",
+            help="lm-eval samples, AlpacaEval outputs and annotations, Inspect logs.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the study.")],
+    output: OutputFormat = Format.text,
+) -> None:
+    """Make a study of what other tools recorded: items, answers, verdicts, suite and profile."""
+    from harness.importing import describe_import, import_records
+
+    found = import_records(files, out)
+    value = found._asdict() | {"folder": str(found.folder), "command": found.command}
+    tell(output, value, describe_import(found))
+
+
+@commands.command()
+def extract(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option("--out", help="The folder that files are written to.")],
+    to: Annotated[
+        Target, typer.Option("--to", help="CSV tables, or logs that Inspect reads.")
+    ] = Target.csv,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Write a run's answers, judgements and scores out for spreadsheets or for Inspect."""
+    if to is Target.csv:
+        from harness.csv_files import write_csv_files
+
+        files = write_csv_files(run, out)
+        lines = [f"{file.path}: {file.n_rows:,} rows" for file in files]
+        n_guarded = sum(file.n_guarded for file in files)
+        if n_guarded:
+            lines.append(
+                f"{n_guarded:,} texts begin like a formula and got an apostrophe in front; "
+                "the Parquet tables have them as they were."
+            )
+        told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_guarded} for f in files]
+        tell(output, told, lines)
+        return
+    from harness.inspect_export import write_inspect_logs
+    from harness.runs import load_run
+
+    logs = write_inspect_logs(load_run(run), out)
+    tell(
+        output,
+        [{"path": str(log.path), "samples": log.n_samples} for log in logs],
+        [f"{log.path}: {log.n_samples:,} samples" for log in logs],
+    )

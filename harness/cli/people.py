@@ -1,0 +1,326 @@
+"""People: blind comparison in the browser."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import OutputFormat, RunArgument
+from harness.cli.telling import Format, tell
+
+if TYPE_CHECKING:
+    from harness.annotate.serve import Address
+    from harness.annotate.study import OpenStudy
+
+commands = typer.Typer()
+
+Annotators = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="HARNESS_ANNOTATOR",
+        help="Who votes; name several by repeating it. Each gets a link.",
+    ),
+]
+StudyName = Annotated[
+    str, typer.Option(envvar="HARNESS_STUDY", help="The study's name, where a run has several.")
+]
+Pairs = Annotated[
+    int | None,
+    typer.Option("--n", envvar="HARNESS_N", min=1, help="How many pairs to draw; 100."),
+]
+DrawSeed = Annotated[
+    int | None, typer.Option(envvar="HARNESS_SEED", help="What they are drawn with; 1.")
+]
+Attention = Annotated[
+    int | None,
+    typer.Option(
+        envvar="HARNESS_ATTENTION",
+        min=0,
+        help="Items with a known right answer; 5 in 100, at least 4.",
+    ),
+]
+AttentionAtLeast = Annotated[
+    float | None,
+    typer.Option(
+        envvar="HARNESS_ATTENTION_AT_LEAST",
+        min=0.0,
+        max=1.0,
+        help="The share of them to answer as expected; 0.75.",
+    ),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option(envvar="HARNESS_REPEATS", min=0, help="Pairs shown twice; 10 in 100."),
+]
+BreakEvery = Annotated[
+    int | None,
+    typer.Option(
+        envvar="HARNESS_BREAK_EVERY", min=0, help="A pause after so many pairs; 25, 0 for none."
+    ),
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option(envvar="HARNESS_METRIC", help="The pairwise metric whose question is asked."),
+]
+WithRubric = Annotated[
+    bool | None,
+    typer.Option(
+        "--rubric", envvar="HARNESS_RUBRIC", help="Also offer scores on the suite's rubric."
+    ),
+]
+WithReference = Annotated[
+    bool | None,
+    typer.Option(
+        "--reference", envvar="HARNESS_REFERENCE", help="Show the reference answer to open."
+    ),
+]
+OfflineFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HARNESS_OFFLINE",
+        metavar="FILE.html",
+        help="Write a page that works from disk, for one annotator.",
+    ),
+]
+SavedFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        envvar="HARNESS_COLLECT",
+        metavar="FILE",
+        help="Read the votes back that such a page saved.",
+    ),
+]
+ToLabelStudio = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HARNESS_TO_LABEL_STUDIO",
+        metavar="FILE",
+        help="Write the pairs for it, .json or .csv.",
+    ),
+]
+FromLabelStudio = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="HARNESS_FROM_LABEL_STUDIO",
+        metavar="FILE",
+        help="Read its export, .json or .csv.",
+    ),
+]
+SoFar = Annotated[
+    bool, typer.Option("--so-far", envvar="HARNESS_SO_FAR", help="Only say how far it is.")
+]
+Port = Annotated[
+    int, typer.Option(envvar="HARNESS_PORT", min=0, max=65535, help="0 takes a free one.")
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HARNESS_HOST", help="The address to listen on; this machine alone, if unstated."
+    ),
+]
+Expose = Annotated[
+    bool,
+    typer.Option("--expose", envvar="HARNESS_EXPOSE", help="Let other machines in, with the link."),
+]
+OpenBrowser = Annotated[
+    bool,
+    typer.Option("--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page."),
+]
+
+
+@commands.command()
+def annotate(
+    run: RunArgument,
+    annotator: Annotators = None,
+    study: StudyName = "study",
+    n: Pairs = None,
+    seed: DrawSeed = None,
+    attention: Attention = None,
+    attention_at_least: AttentionAtLeast = None,
+    repeats: Repeats = None,
+    break_every: BreakEvery = None,
+    metric: MetricName = None,
+    rubric: WithRubric = None,
+    reference: WithReference = None,
+    offline: OfflineFile = None,
+    collect: SavedFiles = None,
+    to_label_studio: ToLabelStudio = None,
+    from_label_studio: FromLabelStudio = None,
+    so_far: SoFar = False,
+    port: Port = 0,
+    host: Host = None,
+    expose: Expose = False,
+    browser: OpenBrowser = True,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Let people compare answers blind, on a page that is served here."""
+    from harness.annotate.serve import bind_address
+    from harness.annotate.study import StudyOptions, open_study, reopen_study
+
+    names = _read_names(annotator or [])
+    if collect or from_label_studio is not None or so_far:
+        opened = reopen_study(run, study)
+        for path in collect or ():
+            _collect(opened, path)
+        if from_label_studio is not None:
+            _import(opened, from_label_studio, names)
+        _summarise(opened, output)
+        return
+    # A study that is begun cannot be changed, so everything else that can fail comes first.
+    _check_files(offline, to_label_studio, names)
+    serving = offline is None and to_label_studio is None
+    address = bind_address(host, port, expose=expose) if serving else None
+    opened = open_study(
+        run,
+        StudyOptions(
+            name=study,
+            n=n,
+            seed=seed,
+            attention=attention,
+            repeats=repeats,
+            attention_at_least=attention_at_least,
+            break_every=break_every,
+            metric=metric,
+            rubric=rubric,
+            show_reference=reference,
+        ),
+    )
+    if offline is not None:
+        _write_offline(opened, offline, names)
+    elif to_label_studio is not None:
+        _export(opened, to_label_studio, names)
+    elif address is not None:
+        _serve(opened, names, address, expose=expose, browser=browser)
+        _summarise(opened, output)
+
+
+def _serve(
+    opened: "OpenStudy",
+    names: list[str],
+    address: "Address",
+    *,
+    expose: bool,
+    browser: bool,
+) -> None:
+    from harness.annotate.booth import Booth
+    from harness.annotate.serve import make_links, opened_page, serve_booth
+    from harness.votes import VoteLog
+
+    with VoteLog(opened.folder) as log:
+        booth = Booth(opened, log)
+        names = [booth.known_as(name) for name in names]
+        links = make_links(opened.study, address, names)
+        _say_study(opened)
+        for name, link in links.items():
+            _say([f"{name or 'Open'}: {link}"])
+        if expose:
+            _say(
+                [
+                    "Other machines may open these links; where this machine's name is not known, "
+                    "put its address in. What they show travels unencrypted."
+                ]
+            )
+        _say(["Every choice is saved at once. Ctrl-C ends the server."])
+        page = next(iter(links.values()))
+        with opened_page(page, opened.folder) if browser and not expose else nullcontext():
+            serve_booth(booth, address, names, log_error=lambda line: _say([line]))
+
+
+def _check_files(offline: Path | None, to_label_studio: Path | None, names: list[str]) -> None:
+    from harness.annotate.label_studio import file_kind
+    from harness.errors import HarnessError
+
+    if offline is not None and len(names) != 1:
+        raise HarnessError(
+            "--offline: say who will vote, with one --annotator; each annotator gets a file of "
+            "their own, because each sees other sides."
+        )
+    if to_label_studio is not None:
+        file_kind(to_label_studio)
+        _one_at_most(names)
+
+
+def _write_offline(opened: "OpenStudy", path: Path, names: list[str]) -> None:
+    from harness.annotate.offline import write_offline
+
+    write_offline(opened, names[0], path)
+    _say_study(opened)
+    _say([f"{path}: for {names[0]}. Read the saved votes back with --collect."])
+
+
+def _collect(opened: "OpenStudy", path: Path) -> None:
+    from harness.annotate.offline import collect_votes
+
+    found = collect_votes(opened, path)
+    _say([f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date"])
+
+
+def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
+    from harness.annotate.label_studio import write_label_studio
+
+    config = write_label_studio(opened, path, _one_at_most(names))
+    _say_study(opened)
+    _say([f"{path}: the pairs. {config}: the labelling configuration."])
+
+
+def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
+    from harness.annotate.label_studio import read_label_studio
+
+    found = read_label_studio(opened, path, _one_at_most(names))
+    votes = found.votes
+    _say(
+        [
+            f"{path}: {votes.added} votes added, {votes.known} known, {votes.older} out of date, "
+            f"{found.without_choice} without a choice"
+        ]
+    )
+
+
+def _one_at_most(names: list[str]) -> str | None:
+    from harness.errors import HarnessError
+
+    if len(names) > 1:
+        raise HarnessError("one file is one sheet: name one --annotator, or none for all of them.")
+    return names[0] if names else None
+
+
+def _say_study(opened: "OpenStudy") -> None:
+    from harness.annotate.pairs import count_named
+    from harness.annotate.study import describe_study
+
+    _say(describe_study(opened.study))
+    if named := count_named(opened.study, opened.items):
+        _say([f"not blind: in {named} of the pairs an answer names one of the models"])
+
+
+def _say(lines: list[str]) -> None:
+    from reports.foreign import visible
+
+    for line in lines:
+        typer.echo(visible(line), err=True)
+
+
+def _summarise(opened: "OpenStudy", output: Format) -> None:
+    from harness.annotate.summary import describe_votes, summarise_votes
+    from harness.votes import load_votes
+    from reports.foreign import visible
+
+    found = summarise_votes(load_votes(opened.folder))
+    value = {
+        "study": str(opened.folder),
+        **found._asdict(),
+        "annotators": [each._asdict() for each in found.annotators],
+        "win_rate": found.win_rate,
+    }
+    tell(output, value, map(visible, describe_votes(opened.study, found)))
+
+
+def _read_names(annotators: list[str]) -> list[str]:
+    from harness.annotate.ballots import UnreadableError, read_name
+    from harness.errors import HarnessError
+
+    try:
+        return list(dict.fromkeys(read_name(name) for name in annotators))
+    except UnreadableError as error:
+        raise HarnessError(f"--annotator: {error}") from None

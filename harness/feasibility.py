@@ -1,0 +1,135 @@
+"""Which claims so few items could not decide, whatever the models answered.
+
+A claim is weighed on the best scores that there could be, an alarm on the worst. What does not
+come through on those is a mistake in the suite, to be told before anything is paid for.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+
+from harness.evidence import SMALL_SAMPLE, weigh_claim
+from harness.paired_scores import PairedScores
+from harness.stats import Vector, minimum_n_for_threshold
+from harness.suite import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of
+from harness.types import Task
+
+Kind = Literal["points", "share", "preference"]
+
+MOST_UNITS = 2**20  # beyond this a claim on shares is as good as impossible
+
+
+def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
+    """A sentence for each claim (or rule) that these items cannot decide, with how many could."""
+    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
+    for claim in gate.claims:
+        metric, task = metrics[claim.metric.partition(".")[0]]
+        units, unit = count_units(task)
+        least = least_units(claim, gate, metric, clustered=unit == "clusters")
+        if units < least:
+            needs = (
+                f"cannot be raised by fewer than {least:,} {unit}, even if every answer is at its worst"
+                if claim.is_alarm
+                else f"needs at least {least:,} {unit} even if every answer is at its best"
+            )
+            yield (
+                f"'{claim}' at alpha {gate.alpha:g} {needs}; '{task.name}' has {units:,}. "
+                f"Use more {_or_else(claim)}."
+            )
+    for rule in gate.critical:
+        _, task = metrics[rule.metric.partition(".")[0]]
+        units, unit = count_units(task)
+        least = minimum_n_for_threshold(1 - rule.allowed_share, gate.alpha)
+        if units < least:
+            yield (
+                f"'{rule}' at alpha {gate.alpha:g} needs at least {least:,} {unit} even if not one "
+                f"answer is critical; '{task.name}' has {units:,}. Use more items or allow a larger "
+                "share."
+            )
+
+
+def count_units(task: Task) -> tuple[int, str]:
+    """How many independent units the items of a task are, and what these are."""
+    labels = {sample.cluster for sample in task.samples}
+    clustered = bool(labels) and None not in labels
+    return (len(labels), "clusters") if clustered else (task.n_items, "items")
+
+
+def least_units(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:
+    """The fewest items (or clusters) with which the claim could be decided."""
+    share = isinstance(metric, EvasionMetric) and not clustered
+    if share and claim.value is not None:
+        return minimum_n_for_threshold(claim.value, gate.alpha)
+    # With a hundred items a mean that hardly varies clears any boundary within its range.
+    most = MOST_UNITS if share else SMALL_SAMPLE
+    low, high = 0, 1
+    while high < most and not _is_decided(claim, gate, metric, high, share=share):
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        decided = _is_decided(claim, gate, metric, middle, share=share)
+        low, high = (low, middle) if decided else (middle, high)
+    return high
+
+
+def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
+    evidence = weigh_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
+    if claim.is_alarm:
+        return evidence.refuted
+    return evidence.p_value <= gate.alpha and evidence.confirmed
+
+
+def _or_else(claim: Claim) -> str:
+    match claim.claim:
+        case "at_least":
+            return "items or a lower value"
+        case "non_inferior" | "equivalent":
+            return "items or a wider margin"
+        case "superior" | "regression_alarm":
+            return "items or a smaller margin" if claim.margin else "items"
+
+
+# --- the best that there could be ------------------------------------------------------------
+
+
+def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> PairedScores:
+    """Scores of `n` items that speak for the claim (against an alarm) as loudly as any could."""
+    low, high = bounds_of(metric)
+    old, new = np.full(n, float(low)), np.full(n, float(high))
+    if claim.is_alarm:
+        old, new = new, old
+    if claim.claim == "equivalent":
+        old = new
+    if isinstance(metric, PairwiseMetric):
+        wins = (1 + new - old) / 2
+        return _pair("preference", wins - 0.5, 1 - wins, wins, bounds=(-0.5, 0.5), limits=(0, 1))
+    kind: Kind = "share" if share else "points"
+    return _pair(kind, new - old, old, new, bounds=(low - high, high - low), limits=(low, high))
+
+
+def _pair(
+    kind: Kind,
+    d: Vector,
+    old: Vector,
+    new: Vector,
+    *,
+    bounds: tuple[float, float],
+    limits: tuple[float, float],
+) -> PairedScores:
+    return PairedScores(
+        metric="",
+        kind=kind,
+        baseline="",
+        candidate="",
+        sample_ids=("",) * d.size,
+        clusters=None,
+        d=d,
+        least=d,
+        greatest=d,
+        bounds=bounds,
+        baseline_scores=old,
+        candidate_scores=new,
+        score_bounds=limits,
+        null=0.5 if kind == "preference" else 0.0,
+    )

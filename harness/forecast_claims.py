@@ -1,0 +1,193 @@
+"""What a number of items can show about each claim, before anything is asked.
+
+Nothing is known yet, so the spread of the scores and the truth behind them are assumed, and said.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from harness.critical import most_allowed
+from harness.evidence import MOST_ITEMS, POWER, SMALL_SAMPLE
+from harness.feasibility import count_units, least_units
+from harness.stats import (
+    minimum_detectable_effect,
+    minimum_detectable_proportion,
+    sample_size,
+    sample_size_proportion_threshold,
+)
+from harness.suite import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of
+from harness.types import Record, Task
+
+# Standard deviations of paired differences when nothing is known yet, as a share of the range.
+# Rubric: 2.07 points of 9 on ceiling-heavy judge scores; win scores: 0.40; shares: one item in
+# ten changes. docs/how-it-works.md says where these come from.
+ASSUMED_SPREAD = {"rubric": 2.07 / 9, "pairwise": 0.40, "evasion": 0.1**0.5, "rouge": 0.15}
+
+SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
+
+
+class ClaimForecast(Record):
+    """What the items can show about one claim, each time with 80 % power.
+
+    `detectable` is the smallest distance of the truth from the boundary that `n_units` items (or
+    clusters, taken as if all items of one were alike) show. `n_needed` is how many would settle
+    the claim if the truth were `assumed_truth`, and None beyond a million. With fewer than `least`
+    the claim could not be decided whatever the models answered. A share held to a threshold is
+    tested exactly, and needs no assumed spread.
+    """
+
+    claim: str
+    n_items: int
+    n_units: int
+    unit: str
+    assumed_sd: float | None
+    detectable: float | None
+    assumed_truth: float
+    n_needed: int | None
+    least: int
+
+
+class RuleForecast(Record):
+    """What a rule on critical answers takes: with more than `most` of them it is not shown to hold.
+
+    `most` is None where so few items cannot show it at all.
+    """
+
+    rule: str
+    n_items: int
+    most: int | None
+
+
+class _Test(NamedTuple):
+    """A claim as a test: at which boundary, level and power, on which scale."""
+
+    boundary: float
+    truth: float
+    sd: float
+    alpha: float
+    power: float
+    exact: bool
+    by_score: bool  # Tango's test, which is calibrated at every size
+
+
+def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast]:
+    """A forecast for each claim of the gate."""
+    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
+    for claim in gate.claims:
+        metric, task = metrics[claim.metric.partition(".")[0]]
+        n, unit = count_units(task)
+        test = _test(claim, metric, gate, clustered=unit == "clusters")
+        yield ClaimForecast(
+            claim=str(claim),
+            n_items=task.n_items,
+            n_units=n,
+            unit=unit,
+            assumed_sd=None if test.exact else test.sd,
+            detectable=_detectable(test, n),
+            assumed_truth=test.truth,
+            n_needed=_needed(test),
+            least=least_units(claim, gate, metric, clustered=unit == "clusters"),
+        )
+
+
+def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
+    """A forecast for each rule on critical answers."""
+    by_metric = {name: task for task in tasks for name in task.metrics}
+    for rule in gate.critical:
+        task = by_metric[rule.metric.partition(".")[0]]
+        units, _ = count_units(task)
+        yield RuleForecast(
+            rule=str(rule),
+            n_items=task.n_items,
+            most=most_allowed(rule, task.n_items, units, gate.alpha),
+        )
+
+
+def describe_rules(rules: Iterable[RuleForecast]) -> Iterator[str]:
+    """The rules for people, a line each."""
+    for each in rules:
+        if each.most is not None:
+            yield f"  {each.rule}: shown with at most {each.most:,} of {each.n_items:,}"
+
+
+def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
+    """The forecasts for people, two lines a claim."""
+    if claims:
+        yield "What can be shown with 80 % power, if scores spread as assumed:"
+    for c in claims:
+        found = "nothing" if c.detectable is None else f"{c.detectable:.3g} from the boundary"
+        needed = "over a million" if c.n_needed is None else f"{c.n_needed:,}"
+        spread = "" if c.assumed_sd is None else f" (sd {c.assumed_sd:.3g})"
+        yield f"  {c.claim}"
+        yield (
+            f"    {c.n_units:,} {c.unit} show {found}{spread}; if the truth is "
+            f"{c.assumed_truth:.3g}, {needed} are needed"
+        )
+    if any(c.n_units < SMALL_SAMPLE for c in claims):
+        yield (
+            f"  Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every "
+            "sample size, and shows less than said here."
+        )
+
+
+def _test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> _Test:
+    low, high = bounds_of(metric)
+    sd = ASSUMED_SPREAD[metric.kind] * (high - low)
+    share = isinstance(metric, EvasionMetric) and not clustered
+    exact = share and claim.value is not None
+    null = 0.5 if isinstance(metric, PairwiseMetric) else 0.0
+    boundary, truth = _assumed(claim, null, SMALL_EFFECT * sd, high)
+    if exact:
+        truth = (boundary + high) / 2
+    return _Test(
+        boundary=boundary,
+        truth=truth,
+        sd=sd,
+        alpha=gate.alpha if claim.is_alarm else gate.level,
+        # Of an equivalence both tests must reject: each may miss half of what the claim may.
+        power=(1 + POWER) / 2 if claim.claim == "equivalent" else POWER,
+        exact=exact,
+        by_score=share,
+    )
+
+
+def _assumed(claim: Claim, null: float, small: float, high: float) -> tuple[float, float]:
+    """The boundary, and a truth beyond it: no difference where that is one, or a small one."""
+    margin = claim.margin or 0.0
+    match claim.claim:
+        case "superior":
+            return null + margin, null + margin + small
+        case "non_inferior" | "equivalent":
+            return null - margin, null
+        case "regression_alarm":
+            return null - margin, null - margin - small
+        case "at_least":
+            assert claim.value is not None
+            return claim.value, min(claim.value + small, high)
+
+
+def _detectable(test: _Test, n: int) -> float | None:
+    if n < 2:
+        return None
+    if test.exact:
+        found = minimum_detectable_proportion(test.boundary, n, alpha=test.alpha, power=test.power)
+        return None if found is None else found - test.boundary
+    return minimum_detectable_effect(
+        test.sd, n, alpha=test.alpha, power=test.power, alternative="one-sided"
+    )
+
+
+def _needed(test: _Test) -> int | None:
+    """Below a hundred items a mean needs a stricter bound, so fewer are never enough."""
+    if test.exact:
+        size = sample_size_proportion_threshold(
+            test.boundary, test.truth, alpha=test.alpha, power=test.power
+        )
+        return size.n if size.n <= MOST_ITEMS else None
+    effect = test.truth - test.boundary
+    needed = sample_size(
+        test.sd, effect, alpha=test.alpha, power=test.power, alternative="one-sided"
+    )
+    if needed > MOST_ITEMS:
+        return None
+    return needed if test.by_score else max(needed, SMALL_SAMPLE)

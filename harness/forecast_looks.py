@@ -1,0 +1,70 @@
+"""How far judging in looks may be expected to go, for `harness plan`.
+
+Computed for one claim by the same recursion as the boundaries; a gate of several claims ends with
+the slowest of those that hold, or with the first that fails.
+"""
+
+from collections.abc import Iterator
+
+from harness.evidence import POWER
+from harness.stats import futile_below, normal_quantile, survival
+from harness.stopping import LEAST_CHANCE
+from harness.types import Plan, Record, TaskLooks
+
+
+class StopCase(Record):
+    """The mean share of the items judged, and so of the judges' verdicts, if `truth` is so."""
+
+    truth: str
+    share_judged: float
+    judgements: int
+
+
+class LooksForecast(Record):
+    """When items are looked at, and how many may be expected to be judged."""
+
+    tasks: tuple[TaskLooks, ...]
+    cases: tuple[StopCase, ...]
+
+
+def forecast_looks(plan: Plan, judgements: int) -> LooksForecast | None:
+    """The looks of a plan that may stop early; `judgements` are those on all items."""
+    if not plan.looks:
+        return None
+    return LooksForecast(tasks=plan.looks, cases=tuple(_cases(plan.looks[0], judgements)))
+
+
+def describe_looks(forecast: LooksForecast) -> Iterator[str]:
+    """The forecast in lines."""
+    for looks in forecast.tasks:
+        sizes = ", ".join(f"{size:,}" for size in looks.sizes)
+        yield f"May stop early: looks at {sizes} items of {looks.task}, in random order (seed {looks.order_seed})."
+    yield "Judgements to be expected for a single claim (several take longer):"
+    for case in forecast.cases:
+        yield f"  {case.judgements:,} ({case.share_judged:.0%}) if the candidate is {case.truth}"
+
+
+def mean_share_judged(looks: TaskLooks, drift: float) -> float:
+    """The mean share of items judged for one claim, whose z has mean `drift` on all items."""
+    fractions = [size / looks.sizes[-1] for size in looks.sizes]
+    last, bands = looks.z[-1], []
+    for number, (z, fraction) in enumerate(zip(looks.z, fractions, strict=True), start=1):
+        least = (
+            futile_below(fraction, last, power=LEAST_CHANCE) if 1 < number < len(fractions) else 0
+        )
+        bands.append([(-z, -least), (least, z)] if least > 0 else [(-z, z)])
+    reached = (1.0, *survival(fractions, bands, drift=drift)[:-1])
+    steps = [b - a for a, b in zip([0.0, *fractions], fractions, strict=False)]
+    return sum(chance * step for chance, step in zip(reached, steps, strict=True))
+
+
+def _cases(looks: TaskLooks, judgements: int) -> Iterator[StopCase]:
+    detectable = looks.z[-1] + normal_quantile(1 - POWER)
+    truths = {
+        "exactly at the claim's boundary": 0.0,
+        "beyond it by what is found with 80 % power": detectable,
+        "beyond it by twice that": 2 * detectable,
+    }
+    for truth, drift in truths.items():
+        share = mean_share_judged(looks, drift)
+        yield StopCase(truth=truth, share_judged=share, judgements=round(share * judgements))

@@ -1,0 +1,175 @@
+"""Logs of Inspect: one .json file, or an .eval archive with a header and a file for each sample.
+
+    {"eval": {"task": "health", "model": "openai/gpt-4o", …},
+     "samples": [{"id": 1, "epoch": 1, "input": "…", "target": "…", "output": {"choices": […]},
+                  "scores": {"match": {"value": "C", "explanation": "…"}}}]}
+
+Words of scores mean what Inspect's value_to_float takes them for: C 1, P 0.5, I and N 0.
+"""
+
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.importing.records import (
+    Object,
+    RecordedItem,
+    RecordedScores,
+    Records,
+    as_number,
+    make_name,
+)
+
+MOST_BYTES = 4_000_000_000  # unpacked; a log beyond it would not fit into memory either
+ZSTD = 93  # its number among zip's ways to pack (APPNOTE 6.3.9, 4.4.5)
+_WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_TRUTHS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+
+
+def is_inspect_log(data: object) -> bool:
+    """Whether this is a log of Inspect."""
+    return isinstance(data, dict) and isinstance(data.get("eval"), dict) and "version" in data
+
+
+def read_eval_archive(path: Path) -> Object:
+    """An .eval archive as the log that a .json file would hold.
+
+    Raises:
+        HarnessError: it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
+                raise HarnessError(f"{path}: holds more than {MOST_BYTES / 1e9:.0f} GB.")
+            log: Object = json.loads(_read_member(archive, "header.json"))
+            samples = [n for n in names if n.startswith("samples/") and n.endswith(".json")]
+            return log | {"samples": [json.loads(_read_member(archive, name)) for name in samples]}
+    except (
+        OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile, NotImplementedError,
+        RecursionError,
+    ) as error:  # fmt: skip
+        raise HarnessError(
+            f"{path}: is no Inspect log that can be read ({error}). "
+            "`inspect log convert --to json` makes one that can."
+        ) from None
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the archive; today's are packed with zstd, which Python's zipfile cannot read."""
+    info = archive.getinfo(name)
+    if info.compress_type != ZSTD:
+        return archive.read(info)
+    from pyarrow import Codec
+
+    assert archive.fp is not None
+    archive.fp.seek(info.header_offset)
+    name_length, extra_length = struct.unpack("<26xHH", archive.fp.read(30))
+    archive.fp.seek(name_length + extra_length, 1)
+    packed = archive.fp.read(info.compress_size)
+    content = Codec("zstd").decompress(packed, decompressed_size=info.file_size, asbytes=True)
+    if zlib.crc32(content) != info.CRC:
+        raise zipfile.BadZipFile(f"bad checksum of {name}")
+    return bytes(content)
+
+
+def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
+    """One model's answers and scores on one task.
+
+    Raises:
+        HarnessError: the log names no samples.
+    """
+    samples = log.get("samples")
+    if not isinstance(samples, list) or not samples:
+        raise HarnessError(f"{source}: holds no samples; write the log with them.")
+    records = Records(source)
+    if log.get("status", "success") != "success":
+        records.notes.append(f"{source}: its status is '{log['status']}', not success.")
+    name = model or make_name(str(log["eval"].get("model", "model")))
+    answers = records.answers.setdefault(name, {})
+    for sample in sorted(samples, key=lambda each: int(each.get("epoch", 1))):
+        key = str(sample.get("id", "")).strip()
+        question = _question(sample)
+        if not key or not question.strip():
+            records.left_out["no id or no input"] += 1
+        elif key in answers:
+            records.left_out["a further epoch of the same item"] += 1
+        else:
+            records.items[key] = RecordedItem(
+                question, _text(sample.get("target")) or None, question
+            )
+            answers[key] = _answer(sample)
+            if answers[key] is None:
+                records.left_out["no answer: counts as a failed one"] += 1
+            _add_scores(sample, key, name, records)
+    return records
+
+
+def _add_scores(sample: Object, key: str, model: str, records: Records) -> None:
+    values: dict[str, float] = {}
+    words = []
+    for name, score in (sample.get("scores") or {}).items():
+        value = score.get("value") if isinstance(score, dict) else score
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for part, found in parts:
+            number = score_of(found)
+            if number is None:
+                records.left_out[f"'{name}' is no number: unscored"] += 1
+            else:
+                values[f"{name}_{part}" if part else name] = number
+        if isinstance(score, dict) and isinstance(score.get("explanation"), str):
+            words.append(score["explanation"])
+    records.scores.setdefault(model, {})[key] = RecordedScores(values, "\n".join(words) or None)
+
+
+def score_of(value: object) -> float | None:
+    """A score as a number, as Inspect itself reads it; None where it is none."""
+    if not isinstance(value, str):
+        return as_number(value)
+    if value in _WORDS:
+        return _WORDS[value]
+    if value.lower() in _TRUTHS:
+        return _TRUTHS[value.lower()]
+    try:
+        return as_number(float(value))
+    except ValueError:
+        return None
+
+
+def _question(sample: Object) -> str:
+    """What was asked; long texts stand among the sample's attachments."""
+    asked = sample.get("input", "")
+    if isinstance(asked, list):
+        turns = [m for m in asked if isinstance(m, dict) and m.get("role") == "user"]
+        asked = "\n\n".join(_text(turn.get("content"), sample) for turn in turns)
+    return _text(asked, sample)
+
+
+def _answer(sample: Object) -> str | None:
+    """The text of the output; None where the sample ended with an error or without one."""
+    output = sample.get("output") or {}
+    choices = output.get("choices") if isinstance(output, dict) else None
+    if not choices:
+        return None
+    return _text(choices[0].get("message", {}).get("content"), sample)
+
+
+def _text(content: Any, sample: Object | None = None) -> str:
+    """Plain content, or the text parts of a list; reasoning and tool calls are no part of it."""
+    if isinstance(content, list):
+        return "\n".join(filter(None, (_part(each, sample) for each in content)))
+    text = content if isinstance(content, str) else ""
+    if sample is not None and text.startswith("attachment://"):
+        kept = (sample.get("attachments") or {}).get(text.removeprefix("attachment://"))
+        return kept if isinstance(kept, str) else text
+    return text
+
+
+def _part(part: object, sample: Object | None) -> str:
+    if isinstance(part, dict):
+        return _text(part.get("text"), sample) if part.get("type") == "text" else ""
+    return _text(part, sample)

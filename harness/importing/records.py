@@ -1,0 +1,108 @@
+"""What every format is read into: items, answers, scores and preferences, and what was left out."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from harness.errors import HarnessError
+
+Winner = Literal["baseline", "candidate", "tie"]
+Object = dict[str, Any]
+
+
+class RecordedItem(NamedTuple):
+    """One item; `identity` must be the same wherever the id is."""
+
+    input: str
+    reference: str | None
+    identity: str
+
+
+class RecordedScores(NamedTuple):
+    """What was scored of one answer, by score's name, with the words that came along."""
+
+    values: dict[str, float]
+    words: str | None = None
+
+
+class RecordedPreference(NamedTuple):
+    """Which of two answers to an item was preferred; None where that cannot be read."""
+
+    winner: Winner | None
+    words: str | None = None
+
+
+@dataclass
+class Records:
+    """One file's records. `left_out` counts what could not be used, by reason."""
+
+    source: str
+    items: dict[str, RecordedItem] = field(default_factory=dict)
+    answers: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    scores: dict[str, dict[str, RecordedScores]] = field(default_factory=dict)
+    preferences: dict[tuple[str, str], dict[str, RecordedPreference]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_json(path: Path) -> object:
+    """The file's JSON, or the list of its lines' where it is JSON Lines.
+
+    Raises:
+        HarnessError: no such file, or it is neither.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise HarnessError(f"{path}: is not text in UTF-8.") from None
+    if path.suffix == ".jsonl":
+        return _read_lines(text, path)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise HarnessError(f"{path}: is nested too deep.") from None
+    except ValueError:
+        return _read_lines(text, path)
+
+
+def _read_lines(text: str, path: Path) -> list[object]:
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError):
+                raise HarnessError(f"{path}:{number}: is not valid JSON.") from None
+    return rows
+
+
+def objects_of(data: object) -> list[Object]:
+    """The objects of a list; nothing where it is no list of objects."""
+    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
+        return data
+    return []
+
+
+def have_all(rows: Iterable[Object], keys: set[str]) -> bool:
+    """Whether there are rows, and each has these keys."""
+    found = list(rows)
+    return bool(found) and all(keys <= row.keys() for row in found)
+
+
+def make_name(text: str) -> str:
+    """The text as a name that suites and profiles allow: `openai/gpt-4o` is `openai_gpt-4o`."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64] or "unnamed"
+
+
+def as_number(value: object) -> float | None:
+    """A finite number, or None; true and false are 1 and 0."""
+    if isinstance(value, bool | int | float):
+        number = float(value)
+        return number if abs(number) < float("inf") else None
+    return None

@@ -1,0 +1,335 @@
+"""A study made of other tools' records: the items that all models share, with a suite and a profile.
+
+    study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…"}
+    study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
+    study/scores/gpt-4.jsonl     {"id": "doc-0", "exact_match": 1.0, "words": "…"}
+    study/preferences/gpt-4.jsonl  {"id": "doc-0", "winner": "candidate", "words": "…"}
+    study/suite.yaml, study/profile.yaml
+
+Models are compared on the same items only: an item that a model did not answer is left out for all.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from harness.errors import HarnessError
+from harness.importing.alpaca_eval import (
+    is_annotations,
+    is_outputs,
+    read_annotations,
+    read_outputs,
+)
+from harness.importing.inspect_logs import is_inspect_log, read_eval_archive, read_inspect_log
+from harness.importing.lm_eval import is_lm_eval, read_lm_eval
+from harness.importing.records import (
+    RecordedItem,
+    Records,
+    make_name,
+    objects_of,
+    read_json,
+)
+
+PREFERENCE = "win_rate"
+NOT_SHARED = "not answered by every model"
+KNOWN = (
+    "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, "
+    "Inspect's logs (.json, .eval)"
+)
+
+
+class Imported(NamedTuple):
+    """What an import came to: models baseline first, metrics, items, and what was left out."""
+
+    folder: Path
+    models: tuple[str, ...]
+    metrics: tuple[str, ...]
+    n_items: int
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+    has_verdicts: bool
+
+    @property
+    def command(self) -> str:
+        """What re-analyses the study."""
+        where = f"{self.folder / 'suite.yaml'} --profile {self.folder / 'profile.yaml'}"
+        return f"harness run {where} --models {','.join(self.models)}"
+
+
+def import_records(files: Sequence[str], out: Path) -> Imported:
+    """Read files, each as `FILE` or `MODEL=FILE`, and write a study of them into a new folder.
+
+    Raises:
+        HarnessError: a file of no known format, records that do not belong together, fewer than
+            two models, no item that all of them answered, or a folder that is in use.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise HarnessError(f"{out}: is in use. Name a new folder.")
+    whole = _merge([_read(file) for file in files])
+    models = _models(whole)
+    if len(models) < 2:
+        raise HarnessError(
+            f"all records are of '{''.join(models)}', and two models are compared. Name files of two "
+            "models; `MODEL=FILE` says whose a file is."
+        )
+    shared = _shared(whole, models)
+    metrics = {name: _scale(name, whole, shared) for name in _score_names(whole, models)}
+    if not metrics and not whole.preferences:
+        whole.notes.append(
+            "No verdicts came along: name a judge in profile.yaml before the suite is run."
+        )
+    try:
+        _write(out, whole, models, shared, metrics)
+    except OSError as error:
+        raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
+    asked = [PREFERENCE] if whole.preferences or not metrics else []
+    return Imported(
+        folder=out,
+        models=models,
+        metrics=(*metrics, *asked),
+        n_items=len(shared),
+        left_out=dict(sorted(whole.left_out.items())),
+        notes=tuple(dict.fromkeys(whole.notes)),
+        has_verdicts=bool(metrics or whole.preferences),
+    )
+
+
+def describe_import(found: Imported) -> Iterator[str]:
+    """The import for people: what there is, what could not be used, and what to do with it."""
+    yield f"{found.n_items:,} items, models {', '.join(found.models)}: {', '.join(found.metrics)}"
+    for reason, n in found.left_out.items():
+        yield f"  {n:,}: {reason}"
+    yield from found.notes
+    yield found.command
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def _read(argument: str) -> Records:
+    name, path = _split(argument)
+    if path.suffix == ".eval":
+        return read_inspect_log(read_eval_archive(path), name, str(path))
+    data = read_json(path)
+    if isinstance(data, dict) and is_inspect_log(data):
+        return read_inspect_log(data, name, str(path))
+    rows = objects_of(data)
+    if is_annotations(rows):
+        return read_annotations(rows, str(path))
+    if is_outputs(rows):
+        return read_outputs(rows, name, str(path))
+    if is_lm_eval(rows):
+        # lm-eval names the model's folder org__model, and the model nowhere in the file.
+        own = make_name(path.resolve().parent.name.rpartition("__")[2])
+        return read_lm_eval(rows, name or own, str(path))
+    raise HarnessError(f"{path}: is none of {KNOWN}.")
+
+
+def _split(argument: str) -> tuple[str | None, Path]:
+    name, equals, path = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return None, Path(argument)
+    if make_name(name) != name:
+        raise HarnessError(f"'{name}': write a model's name with letters, digits, _ and -.")
+    return name, Path(path)
+
+
+def _merge(parts: Sequence[Records]) -> Records:
+    """All records as one.
+
+    Raises:
+        HarnessError: an id means two questions, or a model gave two answers to one.
+    """
+    whole = Records(", ".join(part.source for part in parts))
+    for part in parts:
+        for key, item in part.items.items():
+            if whole.items.setdefault(key, item).identity != item.identity:
+                raise HarnessError(
+                    f"{part.source}: item '{key}' is another question there than in the files "
+                    "before it. Import only files of the same task."
+                )
+        for model, answers in part.answers.items():
+            known = whole.answers.setdefault(model, {})
+            for key, text in answers.items():
+                if known.setdefault(key, text) != text:
+                    raise HarnessError(
+                        f"{part.source}: '{model}' gives another answer to item '{key}' there. "
+                        "Name the models of different files apart, as MODEL=FILE."
+                    )
+        for model, scores in part.scores.items():
+            whole.scores.setdefault(model, {}).update(scores)
+        for pair, judged in part.preferences.items():
+            whole.preferences.setdefault(pair, {}).update(judged)
+        whole.left_out += part.left_out
+        whole.notes += part.notes
+    return whole
+
+
+def _models(whole: Records) -> tuple[str, ...]:
+    """Baselines of preferences first, then as the files came."""
+    firsts = dict.fromkeys(baseline for baseline, _ in whole.preferences)
+    return tuple(dict.fromkeys([*firsts, *whole.answers]))
+
+
+def _shared(whole: Records, models: Sequence[str]) -> dict[str, RecordedItem]:
+    shared = {
+        key: item
+        for key, item in whole.items.items()
+        if all(key in whole.answers[model] for model in models)
+    }
+    if not shared:
+        raise HarnessError(
+            f"there is no item that all of {', '.join(models)} answered. Import files of the same task."
+        )
+    whole.left_out += Counter({NOT_SHARED: len(whole.items) - len(shared)})
+    return shared
+
+
+def _score_names(whole: Records, models: Iterable[str]) -> list[str]:
+    """The scores that every model has; what only some have is no comparison."""
+    each = [
+        {name for scores in whole.scores.get(model, {}).values() for name in scores.values}
+        for model in models
+    ]
+    shared = set.intersection(*each) if each else set()
+    for name in sorted(set().union(*each) - shared):
+        whole.left_out[f"'{name}' is not scored for every model"] += 1
+    return sorted(shared)
+
+
+def _scale(name: str, whole: Records, shared: Mapping[str, RecordedItem]) -> tuple[int, int]:
+    """The scale that a score seems to have: 0 to 1, 0 to 100, or the span of its values."""
+    values = [
+        scores[key].values[name]
+        for scores in whole.scores.values()
+        for key in shared
+        if key in scores and name in scores[key].values
+    ]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low >= 0 and high <= 1:
+        return 0, 1
+    if low >= 0 and 10 < high <= 100:
+        return 0, 100
+    whole.notes.append(
+        f"'{name}' runs from {low:g} to {high:g}: say in suite.yaml what its scale is."
+    )
+    return math.floor(low), max(math.ceil(high), math.floor(low) + 1)
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def _write(
+    out: Path,
+    whole: Records,
+    models: Sequence[str],
+    shared: Mapping[str, RecordedItem],
+    metrics: Mapping[str, tuple[int, int]],
+) -> None:
+    rows = ({"id": k, "input": i.input, "reference": i.reference} for k, i in shared.items())
+    _write_rows(out / "items.jsonl", rows)
+    for model in models:
+        answers = whole.answers[model]
+        answered = ({"id": key, "response": answers[key]} for key in shared)
+        _write_rows(out / "answers" / f"{model}.jsonl", answered)
+        if metrics:
+            scored = (_score_row(key, whole.scores[model].get(key), metrics) for key in shared)
+            _write_rows(out / "scores" / f"{model}.jsonl", scored)
+    for (_, candidate), judged in whole.preferences.items():
+        preferred = (
+            {"id": key, "winner": judged[key].winner, "words": judged[key].words}
+            for key in shared
+            if key in judged
+        )
+        _write_rows(out / "preferences" / f"{candidate}.jsonl", preferred)
+    _write_yaml(out / "suite.yaml", _suite(out, shared, whole, metrics))
+    _write_yaml(out / "profile.yaml", _profile(out, whole, models, metrics))
+
+
+def _score_row(key: str, scores: Any, metrics: Iterable[str]) -> dict[str, object]:
+    values = scores.values if scores else {}
+    words = scores.words if scores else None
+    return {"id": key} | {make_name(name): values.get(name) for name in metrics} | {"words": words}
+
+
+def _suite(
+    out: Path,
+    shared: Mapping[str, RecordedItem],
+    whole: Records,
+    metrics: Mapping[str, tuple[int, int]],
+) -> dict[str, Any]:
+    fields = {"id": "id", "input": "input"}
+    if all(item.reference is not None for item in shared.values()):
+        fields["reference"] = "reference"
+    specs: dict[str, Any] = {
+        make_name(name): {
+            "kind": "rubric",
+            "scale": list(scale),
+            "criteria": [{"name": "score", "asks": f"{name}, as it was recorded"}],
+        }
+        for name, scale in metrics.items()
+    }
+    if whole.preferences or not metrics:
+        asks = "Which answer is better?"
+        specs[PREFERENCE] = {"kind": "pairwise", "asks": asks}
+    return {
+        "suite": make_name(out.name),
+        "title": "Imported records",
+        "data": {"source": {"path": "items.jsonl", "fields": fields}},
+        "metrics": specs,
+    }
+
+
+def _profile(
+    out: Path, whole: Records, models: Sequence[str], metrics: Iterable[str]
+) -> dict[str, Any]:
+    recorded: dict[str, Any] = {
+        make_name(name): {
+            model: {
+                "path": f"scores/{model}.jsonl",
+                "fields": {"id": "id", "score": make_name(name), "rationale": "words"},
+            }
+            for model in models
+        }
+        for name in metrics
+    }
+    if whole.preferences:
+        recorded[PREFERENCE] = {
+            candidate: {
+                "path": f"preferences/{candidate}.jsonl",
+                "order": "baseline_first",
+                "fields": {"id": "id", "winner": "winner", "rationale": "words"},
+            }
+            for _, candidate in whole.preferences
+        }
+    answers = {
+        model: {
+            "recorded": {
+                "path": f"answers/{model}.jsonl",
+                "fields": {"id": "id", "response": "response"},
+            }
+        }
+        for model in models
+    }
+    note = " ".join(["Imported; nothing is generated or judged anew.", *whole.notes])
+    profile: dict[str, Any] = {"profile": make_name(out.name), "note": note, "models": answers}
+    if recorded:
+        profile["judges"] = {"default": {"title": "as recorded", "recorded": recorded}}
+    return profile
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(
+        yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100), encoding="utf-8"
+    )

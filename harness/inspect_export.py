@@ -1,0 +1,197 @@
+"""Logs that Inspect reads (https://inspect.aisi.org.uk): one for each task and model of a run.
+
+    {"version": 2, "status": "success", "eval": {"task": "health_questions", "model": "dpo", …},
+     "samples": [{"id": "asthma-02", "epoch": 1, "input": "May I run?", "target": "Yes, …",
+                  "output": {…}, "scores": {"rubric.safety": {"value": 8.0, "explanation": "…"}}}]}
+
+A score that is missing is left out, and its reason stands in the sample's metadata: Inspect would
+take any value for a score.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.answers_file import AnsweredItem, read_answers
+from harness.errors import InfrastructureError
+from harness.items import UNREAD, Opinions, metric_of, read_opinions
+from harness.provenance import content_hash
+from harness.runs import Run
+from harness.score import GradeColumn, ScoreColumn
+from harness.types import Task
+from reports.items import Said
+
+LOG_VERSION = 2
+
+
+class InspectLog(NamedTuple):
+    """A log that was written, and how many samples it has."""
+
+    path: Path
+    n_samples: int
+
+
+class _Column(NamedTuple):
+    """One model's scores on one column, by sample id, with the reasons of those that are missing."""
+
+    name: str
+    metric: str
+    scores: dict[str, float]
+    reasons: dict[str, str]
+
+
+def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
+    """One JSON log for each task and model, readable by their owner alone.
+
+    Raises:
+        HarnessError: the run lacks a table, or it is damaged.
+        InfrastructureError: a file cannot be written.
+    """
+    said = read_opinions(run.folder)
+    written = []
+    for task in run.result.plan.tasks:
+        items = list(read_answers(run.folder, task.name).values())
+        for model in run.result.plan.models:
+            path = out / f"{task.name}_{model.name}.json"
+            log = make_log(run, task, model.name, items, said)
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                    json.dump(log, file, indent=1, ensure_ascii=False, allow_nan=False)
+            except OSError as error:
+                raise InfrastructureError(f"{path}: cannot be written: {error.strerror}.") from None
+            written.append(InspectLog(path, len(items)))
+    return written
+
+
+def make_log(
+    run: Run, task: Task, model: str, items: Sequence[AnsweredItem], said: Mapping[str, Opinions]
+) -> dict[str, Any]:
+    """An Inspect log of one model's answers to a task."""
+    result = run.result
+    own = [c for c in run.columns if metric_of(c.metric) in task.metrics]
+    columns = [found for column in own if (found := _column_of(column, model)) is not None]
+    identity = content_hash(result.run_id, task.name, model)[:22]
+    return {
+        "version": LOG_VERSION,
+        "status": "success",
+        "eval": {
+            "eval_id": identity,
+            "run_id": result.run_id,
+            "created": result.started,
+            "task": task.name,
+            "task_id": identity,
+            "dataset": {
+                "name": task.source,
+                "samples": len(items),
+                "sample_ids": [item.sample_id for item in items],
+            },
+            "model": model,
+            "model_generate_config": _decoding(task),
+            "config": {},
+            "packages": {"alignment-harness": result.harness_version},
+            "metadata": {
+                "suite": result.plan.suite,
+                "plan": result.plan.hash,
+                "fingerprint": result.fingerprints.get(model, ""),
+            },
+        },
+        "plan": {"name": "plan", "steps": [], "config": {}},
+        "results": {
+            "total_samples": len(items),
+            "completed_samples": len(items),
+            "scores": [_summary(column) for column in columns],
+        },
+        "stats": {
+            "started_at": result.started,
+            "completed_at": result.finished,
+            "model_usage": {},
+        },
+        "samples": [
+            _sample(item, model, columns, {name: said[name] for name in task.metrics}, task.system)
+            for item in items
+        ],
+    }
+
+
+def _decoding(task: Task) -> dict[str, Any]:
+    asked = task.generation
+    return {"temperature": asked.temperature, "max_tokens": asked.max_new_tokens}
+
+
+def _column_of(column: ScoreColumn, model: str) -> _Column | None:
+    if isinstance(column, GradeColumn):
+        scores, reasons, name = column.scores[model], column.reasons[model], column.metric
+    elif column.candidate == model:
+        scores = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
+        reasons, name = column.reasons, f"{column.metric} against {column.baseline}"
+    else:
+        return None
+    listed = list(zip(column.sample_ids, scores.tolist(), reasons, strict=True))
+    return _Column(
+        name,
+        metric_of(column.metric),
+        {key: score for key, score, _ in listed if not np.isnan(score)},
+        {key: why or "not judged" for key, score, why in listed if np.isnan(score)},
+    )
+
+
+def _summary(column: _Column) -> dict[str, Any]:
+    scores = list(column.scores.values())
+    mean = {"mean": {"name": "mean", "value": float(np.mean(scores))}} if scores else {}
+    return {
+        "name": column.name,
+        "scorer": column.name,
+        "scored_samples": len(scores),
+        "unscored_samples": len(column.reasons),
+        "metrics": mean,
+    }
+
+
+def _sample(
+    item: AnsweredItem,
+    model: str,
+    columns: Sequence[_Column],
+    said: Mapping[str, Opinions],
+    system: str | None,
+) -> dict[str, Any]:
+    key, text = item.sample_id, item.answers.get(model)
+    told = [{"role": "system", "content": system}] if system else []
+    answer = {"role": "assistant", "content": text or "", "source": "generate", "model": model}
+    unscored = {c.name: c.reasons[key] for c in columns if key in c.reasons}
+    return {
+        "id": key,
+        "epoch": 1,
+        "input": item.input,
+        "target": item.reference or "",
+        "messages": [*told, {"role": "user", "content": item.input}, answer],
+        "output": {
+            "model": model,
+            "choices": [{"message": answer, "stop_reason": "stop"}] if text is not None else [],
+            "error": None if text is not None else "the model gave no answer",
+        },
+        "scores": {
+            column.name: {
+                "value": column.scores[key],
+                "explanation": _explain(said[column.metric].get(key, ()), model),
+            }
+            for column in columns
+            if key in column.scores
+        },
+        "metadata": {"unscored": unscored} if unscored else {},
+    }
+
+
+def _explain(said: Sequence[Said], model: str) -> str | None:
+    """What the judges wrote with their verdicts on this model's answer."""
+    own = [
+        each
+        for each in said
+        if each.about.split(" against ")[0] == model and each.words and each.verdict != UNREAD
+    ]
+    return "\n".join(f"{each.judge}: {each.words}" for each in own) or None

@@ -1,0 +1,94 @@
+"""judgements.parquet: everything that every judge said in a run, one row for each verdict asked for.
+
+    metric    sample_id  model  against  order           judge  round  winner     value.safety  label
+    rubric    asthma-02  dpo                             large  0                 8.0
+    win_rate  asthma-02  dpo    sft      baseline_first  large  0      candidate
+
+`value.<key>` are the numbers of a grade, one column for each key there is. A verdict that could not
+be read has nulls, and its reason. Tokens and seconds are those of asking, all attempts together.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.arrow import float_array, int_array, read_parquet, string_array, write_parquet
+from harness.errors import HarnessError
+from harness.jury import Ballot
+from harness.types import Grade, Judgement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JUDGEMENTS_FILE = "judgements.parquet"
+VALUE = "value."
+
+_TEXTS = (
+    "metric", "sample_id", "model", "against", "order", "judge", "winner", "label", "reason",
+    "rationale",
+)  # fmt: skip
+_COUNTS = ("round", "input_tokens", "output_tokens")
+
+
+def write_judgements(ballots: Iterable[Ballot], folder: Path) -> Path:
+    """Write the file, whole or not at all.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+    """
+    import pyarrow as pa
+
+    rows = [row for ballot in ballots for row in _rows(ballot)]
+    columns = {name: string_array([row[name] for row in rows]) for name in _TEXTS}
+    columns |= {name: int_array([row[name] for row in rows]) for name in _COUNTS}
+    columns["seconds"] = _numbers([row["seconds"] for row in rows])
+    for key in dict.fromkeys(key for row in rows for key in row["values"]):
+        columns[VALUE + key] = _numbers([row["values"].get(key) for row in rows])
+    return write_parquet(pa.table(columns), folder / JUDGEMENTS_FILE)
+
+
+def read_judgements(folder: Path) -> "pa.Table":
+    """The rows as an Arrow table.
+
+    Raises:
+        HarnessError: there is no such file, or it is damaged.
+    """
+    path = folder / JUDGEMENTS_FILE
+    table = read_parquet(path)
+    if not {*_TEXTS, *_COUNTS, "seconds"} <= set(table.column_names):
+        raise HarnessError(f"{path}: not the judgements of a run.")
+    return table
+
+
+def _rows(ballot: Ballot) -> Iterator[dict[str, Any]]:
+    for judgement in ballot.judgements:
+        asked = judgement.exchange
+        yield {
+            "metric": judgement.metric,
+            "sample_id": judgement.sample_id,
+            "judge": ballot.judge.name,
+            "round": ballot.round,
+            "reason": judgement.reason,
+            "rationale": judgement.rationale,
+            "input_tokens": asked.input_tokens if asked else None,
+            "output_tokens": asked.output_tokens if asked else None,
+            "seconds": asked.seconds if asked else None,
+        } | _verdict(judgement)
+
+
+def _verdict(judgement: Judgement) -> dict[str, Any]:
+    if isinstance(judgement, Grade):
+        return {
+            "model": judgement.model, "against": None, "order": None, "winner": None,
+            "label": judgement.label, "values": judgement.values or {},
+        }  # fmt: skip
+    return {
+        "model": judgement.candidate, "against": judgement.baseline, "order": judgement.order,
+        "winner": judgement.winner, "label": None, "values": {},
+    }  # fmt: skip
+
+
+def _numbers(values: Sequence[float | None]) -> "pa.Array":
+    return float_array(np.array([np.nan if v is None else v for v in values], dtype=np.float64))

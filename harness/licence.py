@@ -1,0 +1,190 @@
+"""A judge's licence: it decides at a gate only where it is shown to say what people say.
+
+    gate:
+      judge_licence: {metric: kappa, at_least: 0.6}
+
+The suite states how far a judge must agree with people, the profile whose labels it is held to
+(`calibrated_by`). What counts is the lower end of the 95 % interval: that a judge agrees must be
+shown, as any claim must. Without it the gate is inconclusive, whatever the scores say.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from harness.calibration import hold_columns, labels_speak_for_all
+from harness.generate import Responses
+from harness.measured import Measured
+from harness.people import People, load_people
+from harness.plan import Request, judge_name
+from harness.suite import Gate, JudgeLicence, RubricMetric, columns_of
+from harness.types import (
+    Caveat,
+    GateDecision,
+    Interval,
+    JudgeAgainstPeople,
+    LicenceResult,
+    Plan,
+    RunResult,
+)
+
+_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
+
+
+def apply_licence(result: RunResult, request: Request, measured: Sequence[Measured]) -> RunResult:
+    """The result as it stands after the licence that the gate asks for, if it asks for one.
+
+    Raises:
+        HarnessError: the labels that the profile names cannot be read.
+    """
+    gate, decision = result.plan.gate, result.decision
+    if gate is None or gate.judge_licence is None or decision is None:
+        return result
+    found = tuple(_check(result.plan, gate, gate.judge_licence, request, measured))
+    if not found:
+        return result
+    missing = [each for each in found if not each.held]
+    caveats = [Caveat(code="judge_not_licensed", text=_told(missing))] if missing else []
+    return result.model_copy(
+        update={
+            "decision": decide_licences(decision, found),
+            "caveats": (*caveats, *result.caveats),
+        }
+    )
+
+
+def decide_licences(decision: GateDecision, found: tuple[LicenceResult, ...]) -> GateDecision:
+    """The decision, taken back where a judge that it rests on has no licence."""
+    missing = [each for each in found if not each.held]
+    if not missing:
+        return decision.model_copy(update={"licences": found})
+    return decision.model_copy(
+        update={
+            "verdict": "inconclusive",
+            "sentence": f"{_told(missing)} Without that: {decision.sentence}",
+            "licences": found,
+        }
+    )
+
+
+def _told(missing: Iterable[LicenceResult]) -> str:
+    whys = dict.fromkeys(f"{each.column}: {each.why}" for each in missing)
+    return f"The judge is not licensed to decide. {'; '.join(whys)}."
+
+
+# --- evidence --------------------------------------------------------------------------------
+
+
+def _check(
+    plan: Plan,
+    gate: Gate,
+    licence: JudgeLicence,
+    request: Request,
+    measured: Sequence[Measured],
+) -> Iterator[LicenceResult]:
+    """One result for each claimed column that a judge decides; people need no licence."""
+    held: dict[str, Mapping[str, JudgeAgainstPeople] | str] = {}
+    for column in dict.fromkeys(claim.metric for claim in gate.claims):
+        metric = column.partition(".")[0]
+        name = judge_name(metric, request)
+        if name is None or plan.judges[metric].people:
+            continue
+        if name not in held:
+            held[name] = _evidence(name, plan, request, measured)
+        evidence, judge = held[name], plan.judges[metric].name
+        if isinstance(evidence, str):
+            yield _without(column, judge, licence, evidence)
+            continue
+        spec = request.suite.metrics[metric]
+        parts = [column]
+        if isinstance(spec, RubricMetric) and column.endswith(".composite"):
+            parts = [c for c in columns_of(metric, spec) if c != column]
+        yield _weakest(column, judge, licence, [evidence.get(part) for part in parts])
+
+
+def _evidence(
+    name: str, plan: Plan, request: Request, measured: Sequence[Measured]
+) -> Mapping[str, JudgeAgainstPeople] | str:
+    """What people say of one judge by column, or why that is not known."""
+    spec = request.profile.find_judge(name).calibrated_by
+    if spec is None:
+        return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
+    people = load_people(spec, request.profile_root)
+    for part in measured:
+        people = _on_these_answers(people, part.responses)
+    if not people.labels:
+        return f"{people.source}: people judged other answers than these, or none"
+    columns = [column for part in measured for column in part.columns]
+    if not labels_speak_for_all(people, columns):
+        return f"{people.source}: the labelled items are not stated to be a random sample"
+    return {held.column: held for held in hold_columns(plan, columns, people)}
+
+
+def _on_these_answers(people: People, responses: Mapping[str, Responses]) -> People:
+    """The labels that were given on the very answers of this run."""
+    if people.answers is None:
+        return people
+    seen = people.answers
+
+    def same(sample_id: str) -> bool:
+        texts = seen.get(sample_id, {})
+        return all(
+            sample_id not in responses[model] or responses[model][sample_id].text == text
+            for model, text in texts.items()
+            if model in responses
+        ) and any(model in responses for model in texts)
+
+    kept = tuple(label for label in people.labels if same(label.sample_id))
+    return people._replace(labels=kept)
+
+
+def _weakest(
+    column: str,
+    judge: str,
+    licence: JudgeLicence,
+    parts: Sequence[JudgeAgainstPeople | None],
+) -> LicenceResult:
+    """A composite is as good as its weakest criterion."""
+    found: list[tuple[Interval, int]] = []
+    for part in parts:
+        measure = None if part is None else _measure(part, licence)
+        if part is None or measure is None:
+            return _without(column, judge, licence, "people have labelled too little of it")
+        found.append((measure, part.n))
+    weakest, n = min(found, key=lambda each: each[0].low)
+    enough = weakest.low >= licence.at_least
+    return LicenceResult(
+        column=column,
+        judge=judge,
+        measure=licence.metric,
+        estimate=weakest.estimate,
+        low=weakest.low,
+        n=n,
+        at_least=licence.at_least,
+        held=enough,
+        why=f"{_MEASURES[licence.metric]} of '{judge}' with people is {weakest.estimate:.2f} on {n} "
+        f"labels, at least {weakest.low:.2f} with 95 % confidence; {licence.at_least:g} "
+        f"{'was' if enough else 'is'} asked for",
+    )
+
+
+def _measure(held: JudgeAgainstPeople, licence: JudgeLicence) -> Interval | None:
+    match licence.metric:
+        case "kappa":
+            return held.kappa
+        case "ac1":
+            return held.ac1
+        case "percent":
+            return held.percent
+
+
+def _without(column: str, judge: str, licence: JudgeLicence, why: str) -> LicenceResult:
+    return LicenceResult(
+        column=column,
+        judge=judge,
+        measure=licence.metric,
+        estimate=None,
+        low=None,
+        n=0,
+        at_least=licence.at_least,
+        held=False,
+        why=why,
+    )

@@ -1,0 +1,375 @@
+"""People as judges: the votes of a study, or labels in a file, read once for every use.
+
+    study    runs/medical_rubric/4be81c02d4c1/people/study      made by `harness annotate`
+    labels   a table with one row for each item, annotator and, for scores, model:
+
+        item       annotator  winner      model  safety  helpful
+        asthma-02  Ada        candidate
+        asthma-02  Ben        tie
+        asthma-02  Ada                    dpo    8       1
+
+`winner` is baseline, candidate, tie, both_unsafe (a tie) or cannot_judge (no label). Without an
+`annotator` column all labels are one annotator's.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.answers_file import AnsweredItems, read_answers
+from harness.errors import HarnessError, did_you_mean
+from harness.provenance import content_hash
+from harness.samples import Row, Table, load_rows, text_of
+from harness.suite import PeopleSpec, Source
+from harness.types import (
+    GradeRequest,
+    JudgeCard,
+    JudgeRequest,
+    Order,
+    Outcome,
+    PreferenceRequest,
+    Study,
+    Vote,
+    Winner,
+)
+from harness.votes import load_study, load_votes
+
+NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
+OTHER_ANSWERS = "people judged other answers than these"
+PEOPLE = "people"
+
+_WINNERS: dict[str, Winner | None] = {
+    "baseline": "baseline",
+    "candidate": "candidate",
+    "tie": "tie",
+    "both_unsafe": "tie",
+    "cannot_judge": None,
+}
+_TRUTH = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
+
+
+class Label(NamedTuple):
+    """What one annotator said of one item: who won, or scores by model and then by name.
+
+    `order` is the one the answers were shown in, None where that is not known.
+    """
+
+    sample_id: str
+    annotator: str
+    winner: Winner | None = None
+    asked_winner: bool = False
+    scores: Mapping[str, Mapping[str, float]] = {}
+    order: Order | None = None
+
+
+class Turnout(NamedTuple):
+    """What one annotator did beside labelling; `counted` says whether the rule was kept."""
+
+    name: str
+    counted: bool
+    n_votes: int = 0
+    n_attention: int = 0
+    n_attentive: int = 0
+
+
+class People(NamedTuple):
+    """Everybody's labels that count, with how the items were chosen.
+
+    `again` holds each repeated item's two winners by annotator. `population` are the items that
+    the drawn ones stand for, None where that is not known; `covered` the items on which people's
+    verdicts make a metric; `answers` the texts that people saw, None where that is not known;
+    `scales` the least and largest score of a criterion, where they were stated.
+    """
+
+    source: str
+    labels: tuple[Label, ...]
+    turnout: tuple[Turnout, ...]
+    again: tuple[tuple[str, Winner | None, Winner | None], ...]
+    drawn: tuple[str, ...]
+    population: tuple[str, ...] | None
+    covered: tuple[str, ...]
+    random: bool
+    sampling: str
+    rule: str
+    answers: Mapping[str, Mapping[str, str | None]] | None
+    fingerprint: str
+    metric: str | None = None
+    rubric: str | None = None
+    scales: Mapping[str, tuple[int, int]] = {}
+
+    @property
+    def annotators(self) -> tuple[str, ...]:
+        """Those whose labels count, in the order of their first."""
+        return tuple(dict.fromkeys(label.annotator for label in self.labels))
+
+
+def load_people(spec: PeopleSpec, root: Path) -> People:
+    """The people that a profile names; relative paths start from `root`.
+
+    Raises:
+        HarnessError: there is no study or file, or it cannot be read.
+    """
+    if spec.study is not None:
+        return load_study_people(root / spec.study)
+    assert spec.labels is not None
+    return load_labels(root / spec.labels, drawn_at_random=spec.drawn == "random")
+
+
+# --- a study ---------------------------------------------------------------------------------
+
+
+def load_study_people(folder: Path) -> People:
+    """The votes of a study that count under the rule which it stated beforehand.
+
+    Raises:
+        HarnessError: there is no study, a line of it is damaged, or its run's answers are missing.
+    """
+    study, votes = load_study(folder), load_votes(folder)
+    answers = read_answers(folder.parent.parent, study.task)
+    turnout = tuple(_turnout(study, votes))
+    counted = {each.name for each in turnout if each.counted}
+    real = [v for v in votes if v.kind == "real" and v.annotator in counted]
+    drawn = tuple(item.sample_id for item in study.items if item.kind == "real")
+    population = tuple(i for i, item in answers.items() if _differ(item.answers, study))
+    return People(
+        source=f"study '{study.name}' of run {study.run_id}",
+        labels=tuple(_label(vote) for vote in real),
+        turnout=turnout,
+        again=tuple(_again(votes, real)),
+        drawn=drawn,
+        population=population,
+        covered=_covered(study, drawn, population, answers),
+        random=True,
+        sampling=f"{study.n} drawn at random (seed {study.seed}) from {study.n_comparable} items "
+        f"with two different answers, of {study.n_items} in all",
+        rule=f"at least {study.attention_at_least:.0%} of the attention items answered as expected",
+        answers={
+            i: {m: item.answers[m] for m in (study.baseline, study.candidate)}
+            for i, item in answers.items()
+        },
+        fingerprint=content_hash(
+            study.model_dump(mode="json", exclude={"secret"}),
+            [vote.model_dump(mode="json", exclude={"comment"}) for vote in votes],
+        ),
+        metric=study.metric,
+        rubric=study.rubric,
+        scales={each.name: (each.low, each.high) for each in study.criteria},
+    )
+
+
+def _turnout(study: Study, votes: Iterable[Vote]) -> Iterator[Turnout]:
+    by_name: dict[str, list[Vote]] = {}
+    for vote in votes:
+        by_name.setdefault(vote.annotator, []).append(vote)
+    for name, own in by_name.items():
+        attention = [vote.attentive for vote in own if vote.attentive is not None]
+        passed = sum(attention) >= study.attention_at_least * len(attention)
+        n_votes = sum(vote.kind == "real" for vote in own)
+        yield Turnout(name, passed, n_votes, len(attention), sum(attention))
+
+
+def _label(vote: Vote) -> Label:
+    models = {"baseline": vote.baseline, "candidate": vote.candidate}
+    scores = {
+        models[side]: {name: float(score) for name, score in given.items()}
+        for side, given in vote.scores.items()
+        if side in models
+    }
+    order: Order = "baseline_first" if vote.left == "baseline" else "candidate_first"
+    return Label(vote.sample_id, vote.annotator, vote.winner, True, scores, order)
+
+
+def _again(
+    votes: Iterable[Vote], real: Iterable[Vote]
+) -> Iterator[tuple[str, Winner | None, Winner | None]]:
+    first = {(vote.annotator, vote.sample_id): vote.winner for vote in real}
+    for vote in votes:
+        key = vote.annotator, vote.sample_id
+        if vote.kind == "repeat" and key in first:
+            yield vote.annotator, first[key], vote.winner
+
+
+def _differ(answers: Mapping[str, str | None], study: Study) -> bool:
+    old, new = answers[study.baseline], answers[study.candidate]
+    return old is not None and new is not None and old.split() != new.split()
+
+
+def _covered(
+    study: Study, drawn: tuple[str, ...], population: tuple[str, ...], answers: AnsweredItems
+) -> tuple[str, ...]:
+    """The drawn items, and the same share of those on which nobody needs to be asked.
+
+    Where the answers are alike, or one is missing, the verdict is known; leaving such items out
+    would make a win rate that of other items than the suite's.
+    """
+    rest = sorted(set(answers) - set(population))
+    share = len(drawn) / len(population) if population else 0.0
+    known = random.Random(study.seed).sample(rest, round(share * len(rest)))
+    kept = {*drawn, *known}
+    return tuple(i for i in answers if i in kept)
+
+
+# --- a file ----------------------------------------------------------------------------------
+
+
+def load_labels(path: Path, *, drawn_at_random: bool = False) -> People:
+    """Labels that were given elsewhere.
+
+    Raises:
+        HarnessError: the file is missing, or a row of it is no label.
+    """
+    table = load_rows(Source(path=str(path)), Path())
+    columns = tuple(table.rows[0])
+    if "item" not in columns:
+        raise HarnessError(
+            f"{path}: has no column 'item'. {did_you_mean('item', columns)} Its columns are to be "
+            "item, annotator (if there are several), and winner, or model with scores."
+        )
+    labels = tuple(_read_labels(table, columns))
+    names = dict.fromkeys(label.annotator for label in labels)
+    items = tuple(dict.fromkeys(label.sample_id for label in labels))
+    how = (
+        "drawn at random, as stated" if drawn_at_random else "it is not stated how they were chosen"
+    )
+    return People(
+        source=f"labels in {path.name}",
+        labels=labels,
+        turnout=tuple(Turnout(name, counted=True) for name in names),
+        again=(),
+        drawn=items,
+        population=None,
+        covered=items,
+        random=drawn_at_random,
+        sampling=f"{len(items)} labelled items; {how}",
+        rule="none stated",
+        answers=None,
+        fingerprint=content_hash(table.sha256, drawn_at_random),
+    )
+
+
+def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
+    found: dict[tuple[str, str], Label] = {}
+    scored = [c for c in columns if c not in {"item", "annotator", "winner", "model", "comment"}]
+    if "winner" not in columns and ("model" not in columns or not scored):
+        raise HarnessError(
+            f"{table.origin}: has neither a column 'winner' nor a column 'model' with scores."
+        )
+    for line, row in zip(table.lines, table.rows, strict=True):
+        where = f"{table.origin}:{line}"
+        key = text_of(row.get("item")), text_of(row.get("annotator")) or PEOPLE
+        label = found.get(key, Label(*key))
+        word = text_of(row.get("winner")).casefold()
+        if word:
+            if word not in _WINNERS:
+                raise HarnessError(f"{where}: '{word}' is no winner. Known: {', '.join(_WINNERS)}.")
+            if label.asked_winner:
+                raise HarnessError(f"{where}: {key[1]} has judged item '{key[0]}' before.")
+            label = label._replace(winner=_WINNERS[word], asked_winner=True)
+        model = text_of(row.get("model"))
+        if model:
+            if model in label.scores:
+                raise HarnessError(
+                    f"{where}: {key[1]} has scored {model} on item '{key[0]}' before."
+                )
+            given = dict(_scores(row, scored, where))
+            label = label._replace(scores={**label.scores, model: given})
+        found[key] = label
+    yield from found.values()
+
+
+def _scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[str, float]]:
+    for name in names:
+        cell = text_of(row.get(name)).casefold()
+        if not cell:
+            continue
+        try:
+            yield name, _TRUTH[cell] if cell in _TRUTH else float(cell)
+        except ValueError:
+            raise HarnessError(f"{where}: {name} '{cell}' is no number.") from None
+
+
+# --- as judges -------------------------------------------------------------------------------
+
+
+class AnnotatorJudge:
+    """One annotator's labels behind the `Judge` protocol."""
+
+    def __init__(self, name: str, people: People) -> None:
+        self._people = people
+        self._said = {label.sample_id: label for label in people.labels if label.annotator == name}
+        self._card = JudgeCard(
+            name=name,
+            nature=f"a person, in {people.source}",
+            fingerprint=hashlib.sha256(f"{people.fingerprint} {name}".encode()).hexdigest(),
+            replayed=True,
+            people=True,
+        )
+
+    @property
+    def card(self) -> JudgeCard:
+        """Names the annotator; everybody's labels are part of its fingerprint."""
+        return self._card
+
+    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+        """One outcome for each request; `NOT_ASKED` where this annotator was not shown it."""
+        for i, request in enumerate(r for r in requests if r is not None):
+            match request:
+                case PreferenceRequest():
+                    yield i, self._preference(request)
+                case GradeRequest():
+                    yield i, self._grade(request)
+
+    def _preference(self, request: PreferenceRequest) -> Outcome:
+        label = self._said.get(request.sample.id)
+        order = (label.order if label else None) or "baseline_first"
+        if request.order != order:
+            return Outcome(reason=NOT_ASKED)
+        if request.first.split() == request.second.split():
+            return Outcome(winner="tie")
+        swapped = order == "candidate_first"
+        old, new = (request.second, request.first) if swapped else (request.first, request.second)
+        texts = {request.baseline: old, request.candidate: new}
+        if not self._is_what_they_saw(request.sample.id, texts):
+            return Outcome(reason=OTHER_ANSWERS)
+        if label is None or not label.asked_winner:
+            return Outcome(reason=NOT_ASKED)
+        if label.winner is None:
+            return Outcome(reason="cannot judge")
+        if label.winner == "tie":
+            return Outcome(winner="tie")
+        return Outcome(winner="first" if (label.winner == "candidate") == swapped else "second")
+
+    def _grade(self, request: GradeRequest) -> Outcome:
+        label = self._said.get(request.sample.id)
+        given = label.scores.get(request.model) if label else None
+        if not given:
+            return Outcome(reason=NOT_ASKED)
+        if not self._is_what_they_saw(request.sample.id, {request.model: request.answer}):
+            return Outcome(reason=OTHER_ANSWERS)
+        return Outcome(values=dict(given))
+
+    def _is_what_they_saw(self, sample_id: str, texts: Mapping[str, str]) -> bool:
+        if self._people.answers is None:
+            return True
+        seen = self._people.answers.get(sample_id, {})
+        return all(seen.get(model) == text for model, text in texts.items())
+
+
+def people_card(title: str, people: People) -> JudgeCard:
+    """All annotators as one judge: their names are its members."""
+    n = len(people.annotators)
+    out = [each.name for each in people.turnout if not each.counted]
+    excluded = f"; excluded by the rule for annotators: {', '.join(out)}" if out else ""
+    return JudgeCard(
+        name=title,
+        nature=f"{n} {'person' if n == 1 else 'people'}, {people.source}: {people.sampling}{excluded}",
+        fingerprint=people.fingerprint,
+        replayed=True,
+        people=True,
+        members=tuple(AnnotatorJudge(name, people).card for name in people.annotators),
+    )
+
+
+PeopleOf = Callable[[str], People | None]  # the people behind a judge's name in the profile

@@ -1,0 +1,49 @@
+"""What a plan states, by field: for telling whether two plans measure, or claim, the same."""
+
+from collections.abc import Iterator, Mapping
+
+from harness.suite import Gate
+from harness.types import Plan
+
+
+def identity_of(plan: Plan) -> dict[str, str]:
+    """Everything that two runs must share to be compared, by field."""
+    return dict(_measured(plan))
+
+
+def statement_of(plan: Plan) -> dict[str, str]:
+    """Everything that decides a verdict but the models: what is measured, and what is claimed."""
+    claimed = _claimed(plan.gate) if plan.gate else ()
+    return {**identity_of(plan), **dict(claimed)}
+
+
+def differences_of(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """The fields in which two identities differ, with both values."""
+    for field in dict.fromkeys((*before, *after)):
+        values = before.get(field, "absent"), after.get(field, "absent")
+        if values[0] != values[1]:
+            yield field, *values
+
+
+def _measured(plan: Plan) -> Iterator[tuple[str, str]]:
+    for task in plan.tasks:
+        yield f"items of {task.name}", task.items_hash[:16]
+        yield f"decoding of {task.name}", task.generation.model_dump_json()
+        yield f"system prompt of {task.name}", repr(task.system)
+        for name, metric in task.metrics.items():
+            spec = metric.model_dump_json(exclude={"data", "generation", "judge"})
+            yield f"metric {name}", spec
+            card = plan.judges[name]
+            yield f"judge of {name}", f"{card.name} ({card.fingerprint[:12]})"
+
+
+def _claimed(gate: Gate) -> Iterator[tuple[str, str]]:
+    for metric in dict.fromkeys(claim.metric for claim in gate.claims):
+        claims = [str(claim) for claim in gate.claims if claim.metric == metric]
+        yield f"claims on {metric}", "; ".join(claims)
+    if gate.critical:
+        yield "rules on critical answers", "; ".join(map(str, gate.critical))
+    for field, value in gate.model_dump(mode="json", exclude={"claims", "critical"}).items():
+        yield f"gate's {field}", str(value)

@@ -1,0 +1,106 @@
+"""Plans frozen before the first answer, so that a report can say what was stated when.
+
+Every run leaves its plan in the workspace before anything is answered. A later run of the same
+suite on the same items that states something else says so in its report, with what changed:
+claims that were chosen after a look at the results decide nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from harness.errors import InfrastructureError
+from harness.plan_identity import differences_of, statement_of
+from harness.types import Amendment, Plan, PlanChange, Record
+
+
+class Preregistration(NamedTuple):
+    """When a plan was frozen (ISO 8601, UTC), and the earlier plans that said something else."""
+
+    registered: str
+    amendments: tuple[Amendment, ...]
+
+
+class Registration(Record):
+    """What a plan stated, and when it was first frozen in this workspace."""
+
+    registered: str
+    plan_hash: str
+    suite: str
+    models: tuple[str, ...]
+    items: dict[str, str]
+    stated: dict[str, str]
+
+
+def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
+    """Freeze the plan before anything is answered, and hold it to those that were frozen before.
+
+    Raises:
+        InfrastructureError: a frozen copy in the workspace is damaged.
+    """
+    registration = _register(plan, workspace)
+    return Preregistration(registration.registered, _find_amendments(registration, workspace))
+
+
+def _register(plan: Plan, workspace: Path) -> Registration:
+    """The plan's frozen copy: of several times the first counts."""
+    path = _folder(workspace) / f"{plan.hash}.json"
+    if path.is_file():
+        return _read(path)
+    registration = Registration(
+        registered=datetime.now(UTC).isoformat(timespec="microseconds"),
+        plan_hash=plan.hash,
+        suite=plan.suite,
+        models=tuple(model.name for model in plan.models),
+        items={task.name: task.items_hash for task in plan.tasks},
+        stated=statement_of(plan),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(registration.model_dump_json(indent=1), encoding="utf-8")
+    unfinished.replace(path)
+    return registration
+
+
+def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amendment, ...]:
+    """Earlier plans of the same suite on the same items that stated something else, oldest first.
+
+    Plans that changed in the same way are told once, with their first time.
+    """
+    found: dict[tuple[PlanChange, ...], Amendment] = {}
+    for earlier in sorted(_others(registration, workspace), key=lambda each: each.registered):
+        changes = tuple(
+            PlanChange(field=field, before=before, now=now)
+            for field, before, now in differences_of(earlier.stated, registration.stated)
+        )
+        if changes and changes not in found:
+            found[changes] = Amendment(
+                registered=earlier.registered, models=earlier.models, changes=changes
+            )
+    return tuple(found.values())
+
+
+def _others(registration: Registration, workspace: Path) -> Iterator[Registration]:
+    for path in _folder(workspace).glob("*.json"):
+        other = _read(path)
+        same_items = set(other.items.values()) & set(registration.items.values())
+        earlier = other.registered < registration.registered
+        if other.suite == registration.suite and same_items and earlier:
+            yield other
+
+
+def _folder(workspace: Path) -> Path:
+    return workspace / "plans"
+
+
+def _read(path: Path) -> Registration:
+    try:
+        return Registration.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        raise InfrastructureError(
+            f"{path}: this plan's frozen copy is damaged. What was stated before cannot be told; "
+            "restore it, or start in a new workspace with --store."
+        ) from None

@@ -1,0 +1,107 @@
+"""A/A on a run's own scores: what its gate would say if there were nothing to find.
+
+For each item a coin decides which of the two models is called the candidate. Whatever the scores
+look like (ties, ceilings, disasters, clusters), the two are then equal, and a claim of superiority
+that passes is wrong. Nothing is asked again.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.compare import pair_scores
+from harness.errors import HarnessError
+from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
+from harness.runs import Run
+from harness.suite import Claim, Gate
+from harness.types import Record
+
+ALPHA = 0.05  # where the run has no gate
+STANDARD_ERRORS = 2.6  # what chance may add to alpha: 0.5 % of sound gates exceed it
+
+
+class Resplit(Record):
+    """How often one column's claim of superiority passed among `n_splits` worlds without a truth."""
+
+    column: str
+    n: int
+    n_splits: int
+    passes: int
+    limit: float
+
+    @property
+    def rate(self) -> float:
+        """The share of wrong passes."""
+        return self.passes / self.n_splits
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rate is what alpha and chance allow."""
+        return self.rate <= self.limit
+
+
+def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Resplit, ...]:
+    """Every column of the candidate against the baseline, resplit at random.
+
+    Raises:
+        HarnessError: the run has nothing to compare.
+    """
+    plan = run.result.plan
+    alpha = plan.gate.alpha if plan.gate else ALPHA
+    pairs = [
+        pair
+        for column in run.columns
+        for pair in pair_scores(column, plan.baseline)
+        if pair.candidate == plan.candidate and pair.missing < pair.d.size
+    ]
+    if not pairs:
+        raise HarnessError(f"{run.folder}: no scores of both models to resplit.")
+    limit = alpha + STANDARD_ERRORS * math.sqrt(alpha * (1 - alpha) / n_splits)
+    return tuple(_resplit(pair, alpha, limit, n_splits, seed) for pair in pairs)
+
+
+def describe_resplits(found: Sequence[Resplit]) -> Iterator[str]:
+    """The columns as lines of a Markdown table, and a last line with the outcome."""
+    yield "| column | n | splits | wrong passes | limit | |"
+    yield "|---|---:|---:|---:|---:|---|"
+    for each in found:
+        yield (
+            f"| {each.column} | {each.n} | {each.n_splits} | {each.rate:.3f} | at most "
+            f"{each.limit:.3f} | {'ok' if each.holds else 'FAILS'} |"
+        )
+    broken = sum(not each.holds for each in found)
+    yield ""
+    yield f"{broken} of {len(found)} limits broken" if broken else "all limits kept"
+
+
+def _resplit(pair: PairedScores, alpha: float, limit: float, n_splits: int, seed: int) -> Resplit:
+    gate = Gate(alpha=alpha, claims=(Claim(metric=pair.metric, claim="superior"),))
+    rng = np.random.default_rng(seed)
+    passes = 0
+    for _ in range(n_splits):
+        swapped = swap_models(pair, _coins(pair, rng))
+        passes += decide_gate(gate, {pair.metric: swapped}).verdict == "pass"
+    return Resplit(column=pair.metric, n=pair.d.size, n_splits=n_splits, passes=passes, limit=limit)
+
+
+def _coins(pair: PairedScores, rng: np.random.Generator) -> "np.ndarray":
+    """One throw for each item, or for each cluster, whose items are not independent."""
+    if pair.clusters is None:
+        return rng.random(pair.d.size) < 0.5
+    names, places = np.unique(pair.clusters, return_inverse=True)
+    return (rng.random(names.size) < 0.5)[places]
+
+
+def swap_models(pair: PairedScores, swapped: "np.ndarray") -> PairedScores:
+    """The same scores with baseline and candidate exchanged on the items that are marked."""
+    return replace(
+        pair,
+        d=np.where(swapped, -pair.d, pair.d),
+        least=np.where(swapped, -pair.greatest, pair.least),
+        greatest=np.where(swapped, -pair.least, pair.greatest),
+        baseline_scores=np.where(swapped, pair.candidate_scores, pair.baseline_scores),
+        candidate_scores=np.where(swapped, pair.baseline_scores, pair.candidate_scores),
+    )

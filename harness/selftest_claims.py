@@ -1,0 +1,163 @@
+"""Cells of `harness selftest` for equivalences, regression alarms, and families of claims."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.gate import decide_gate
+from harness.paired_scores import PairedScores
+from harness.selftest_worlds import (
+    ALPHA,
+    SHIFT,
+    SIZES,
+    Kind,
+    Trial,
+    World,
+    pair_of,
+    skewed,
+    symmetric,
+)
+from harness.stats import Vector
+from harness.suite import Claim, Gate
+from harness.types import GateDecision
+
+MARGIN = 0.5  # of the equivalences and alarms, in points
+FAMILY = 4  # claims of a family, on columns whose differences correlate 0.5
+UNCORRECTED = 0.09  # the least that testing a family without correction must be caught erring
+
+COLUMNS = tuple(f"c{i}" for i in range(FAMILY))
+SUPERIOR = tuple(Claim(metric=name, claim="superior") for name in COLUMNS)
+LARGE = SIZES[1:]
+
+
+def claim_trials(limit: float, covered: float) -> Iterator[Trial]:
+    """The trials; errors may reach `limit`, and joint coverage must reach `covered`."""
+    yield from _equivalence_trials(limit)
+    yield from _alarm_trials(limit)
+    yield from _family_trials(limit, covered)
+
+
+def _equivalence_trials(limit: float) -> Iterator[Trial]:
+    same = Claim(metric="m", claim="equivalent", margin=MARGIN)
+    yield _claim(same, "symmetric", symmetric, MARGIN, "pass", "error", limit, LARGE)
+    yield _claim(same, "skewed", skewed, MARGIN, "pass", "error", limit, SIZES)
+    yield _claim(same, "skewed", skewed, -MARGIN, "pass", "error", limit, LARGE)
+    yield _claim(same, "skewed", skewed, MARGIN, "fail", "error", limit, LARGE)
+    yield _claim(same, "skewed", skewed, -MARGIN, "fail", "error", limit, LARGE)
+    yield _claim(same, "skewed", skewed, 0.0, "pass", "power", None, LARGE)
+    yield _share_claim(limit)
+
+
+def _alarm_trials(limit: float) -> Iterator[Trial]:
+    alarm = Claim(metric="m", claim="regression_alarm")
+    yield _claim(alarm, "symmetric", symmetric, 0.0, "fail", "error", limit, LARGE)
+    yield _claim(alarm, "skewed", skewed, 0.0, "fail", "error", limit, SIZES)
+    yield _claim(alarm, "skewed", skewed, -SHIFT, "fail", "power", None, LARGE)
+
+
+def _family_trials(limit: float, covered: float) -> Iterator[Trial]:
+    """Where every claim's test stands by itself: what is tried here is the correction."""
+    equal, one_better = f"skewed, {FAMILY} equal", f"skewed, 1 better of {FAMILY}"
+    yield Trial("any claim, Holm", equal, "error", limit, _any_passes, LARGE)
+    yield Trial("any claim, Holm", one_better, "error", limit, _false_one_passes, LARGE)
+    yield Trial("claims in order", one_better, "error", limit, _later_claim_passes, LARGE)
+    yield Trial("simultaneous intervals", equal, "coverage", covered, _all_covered, LARGE)
+    yield Trial(
+        "any claim, uncorrected", equal, "control", UNCORRECTED, _uncorrected_passes, (500,)
+    )
+
+
+# --- single claims ---------------------------------------------------------------------------
+
+
+def _claim(
+    claim: Claim,
+    name: str,
+    world: World,
+    shift: float,
+    verdict: str,
+    kind: Kind,
+    limit: float | None,
+    sizes: tuple[int, ...],
+) -> Trial:
+    """How often the claim gets that verdict: a wrong one, or the right one of a `power`."""
+    gate = Gate(alpha=ALPHA, claims=(claim,))
+
+    def happens(rng: np.random.Generator, n: int) -> bool:
+        pair = pair_of(world(rng, n) + shift)
+        return decide_gate(gate, {"m": pair}).claims[0].verdict == verdict
+
+    words = {"pass": "", "fail": " raised" if claim.is_alarm else " refuted"}
+    method = f"gate: {claim}{words[verdict]}".replace("m ", "", 1)
+    truth = f"{name}, true {shift:+g}" if shift else f"{name}, true 0"
+    return Trial(method, truth, kind, limit, happens, sizes)
+
+
+def _share_claim(limit: float) -> Trial:
+    """Shares that differ by exactly the margin: half of the discordant items would be even."""
+    margin, discordant = 0.05, 0.15
+    gate = Gate(claims=(Claim(metric="m", claim="equivalent", margin=margin),))
+    chances = [(discordant + margin) / 2, (discordant - margin) / 2, 1 - discordant]
+
+    def passes(rng: np.random.Generator, n: int) -> bool:
+        d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
+        pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+        return decide_gate(gate, {"m": pair}).verdict == "pass"
+
+    name = f"gate: shares equivalent (within ±{margin:g})"
+    return Trial(name, f"true +{margin:g}", "error", limit, passes, LARGE)
+
+
+def _shares(old: Vector, new: Vector) -> PairedScores:
+    pair = pair_of(new - old, (-1.0, 1.0))
+    return replace(
+        pair, kind="share", baseline_scores=old, candidate_scores=new, score_bounds=(0, 1)
+    )
+
+
+# --- families --------------------------------------------------------------------------------
+
+
+EQUAL = (0.0,) * FAMILY
+FIRST_BETTER = (SHIFT, *EQUAL[1:])
+
+
+def _decide(
+    rng: np.random.Generator, n: int, *, gains: tuple[float, ...], require: str
+) -> GateDecision:
+    """A family of claims of superiority, on columns with these true gains."""
+    shared, pairs = skewed(rng, n), {}
+    for name, gain in zip(COLUMNS, gains, strict=True):
+        # An item's difference is the shared one with chance r, or the column's own: correlation
+        # between two columns r^2.
+        mixed = np.where(rng.random(n) < np.sqrt(0.5), shared, skewed(rng, n))
+        pairs[name] = pair_of(mixed + gain)
+    gate = Gate.model_validate({"alpha": ALPHA, "require": require, "claims": SUPERIOR})
+    return decide_gate(gate, pairs)
+
+
+def _any_passes(rng: np.random.Generator, n: int) -> bool:
+    decision = _decide(rng, n, gains=EQUAL, require="any")
+    return any(claim.verdict == "pass" for claim in decision.claims)
+
+
+def _false_one_passes(rng: np.random.Generator, n: int) -> bool:
+    decision = _decide(rng, n, gains=FIRST_BETTER, require="any")
+    return any(claim.verdict == "pass" for claim in decision.claims[1:])
+
+
+def _later_claim_passes(rng: np.random.Generator, n: int) -> bool:
+    decision = _decide(rng, n, gains=FIRST_BETTER, require="ordered")
+    return any(claim.verdict == "pass" for claim in decision.claims[1:])
+
+
+def _all_covered(rng: np.random.Generator, n: int) -> bool:
+    decision = _decide(rng, n, gains=EQUAL, require="any")
+    intervals = [claim.simultaneous for claim in decision.claims if claim.simultaneous]
+    return all(interval.low <= 0 <= interval.high for interval in intervals)
+
+
+def _uncorrected_passes(rng: np.random.Generator, n: int) -> bool:
+    decision = _decide(rng, n, gains=EQUAL, require="all")
+    return any(claim.verdict == "pass" for claim in decision.claims)

@@ -1,0 +1,350 @@
+"""Would the verdict be another if something were counted another way?
+
+For each claim, and for each comparison that no claim is about: with missing judgements left out,
+at their worst and at their best; without flagged answers; with pairs on which the order decided
+as ties, or left out; at equal length; and which missing judgements would turn the verdict. Every
+verdict here is that of the gate itself on other numbers. None of it decides.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare import Flagged, find_interval
+from harness.gate import decide_gate
+from harness.generate import Responses
+from harness.length import find_length_effect
+from harness.paired_scores import PairedScores, fill_gaps, take_items
+from harness.score import PreferenceColumn, ScoreColumn
+from harness.stats import mean_difference, wilson_interval
+from harness.suite import Claim, Gate, Metric, PairwiseMetric, RubricMetric
+from harness.types import (
+    ClaimResult,
+    ClaimVerdict,
+    Counting,
+    GateDecision,
+    HygieneFlag,
+    Interval,
+    LengthEffect,
+    SensitivityRow,
+    SensitivityTable,
+    Tipping,
+)
+
+GRID = 33  # imputed values looked at where a verdict may turn there and back
+HALVINGS = 20
+
+Mask = NDArray[np.bool]
+Judge = Callable[[PairedScores], ClaimResult]  # the claim's result with other scores in their place
+
+
+def find_sensitivities(
+    column: ScoreColumn,
+    pair: PairedScores,
+    metric: Metric,
+    flagged: Flagged,
+    responses: Mapping[str, Responses],
+    gate: Gate | None,
+    decided: Mapping[str, PairedScores],
+    decision: GateDecision | None = None,
+) -> Iterator[SensitivityTable]:
+    """A table for each claim about this comparison, or one without a claim.
+
+    `decided` are the comparisons that the gate decides on, this one among them if it is one. What
+    has been decided in looks, some of them earlier, is the `decision`; `gate` has the alpha of the
+    last look then.
+    """
+    so_far = {each.claim: each.verdict for each in decision.claims} if decision else {}
+    about = [c for c in gate.claims if c.metric == pair.metric] if gate else []
+    if decided.get(pair.metric) is not pair:
+        about = []
+    stated: list[Claim | None] = [*about] or [None]
+    for claim in stated:
+        judge = None if claim is None or gate is None else _judge_of(claim, gate, decided)
+        rows = [
+            *_as_stated(_rows(column, pair, claim, flagged, judge), so_far.get(str(claim))),
+            *_at_equal_length(pair, metric, claim, responses, gate, judge),
+        ]
+        if claim is not None or len(rows) > 1:
+            yield SensitivityTable(
+                metric=pair.metric,
+                baseline=pair.baseline,
+                candidate=pair.candidate,
+                claim=None if claim is None else str(claim),
+                rows=tuple(rows),
+                tipping=None
+                if claim is None or judge is None
+                else find_tipping(claim, pair, judge),
+            )
+
+
+def _judge_of(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> Judge:
+    """What the gate would say of one claim. Only where all must hold is it judged by itself."""
+    alone = gate.require == "all" or claim.is_alarm
+    stated = (claim,) if alone else gate.claims
+    asked = gate.model_copy(
+        update={"claims": stated, "critical": (), "require": "all" if alone else gate.require}
+    )
+    place = stated.index(claim)
+
+    def judge(pair: PairedScores) -> ClaimResult:
+        return decide_gate(asked, {**decided, pair.metric: pair}).claims[place]
+
+    return judge
+
+
+# --- ways of counting ------------------------------------------------------------------------
+
+
+def _rows(
+    column: ScoreColumn,
+    pair: PairedScores,
+    claim: Claim | None,
+    flagged: Flagged,
+    judge: Judge | None,
+) -> Iterator[SensitivityRow]:
+    def row(
+        counting: Counting,
+        altered: PairedScores,
+        without: str | None = None,
+    ) -> SensitivityRow:
+        return _row(counting, altered, claim, judge, without)
+
+    yield row("as_decided", pair)
+    gaps = _gaps(pair, claim)
+    if gaps.any():
+        yield row("complete_cases", take_items(pair, ~gaps))
+        yield row("missing_at_worst", fill_gaps(pair, adverse=True))
+        yield row("missing_at_best", fill_gaps(pair, adverse=False))
+    for kind in _kinds(flagged):
+        dirty = {item for item, flags in flagged.items() if _carries(flags, kind)}
+        clean = np.array([item not in dirty for item in pair.sample_ids])
+        yield row("without_flagged", take_items(pair, clean), kind)
+    if isinstance(column, PreferenceColumn) and len(column.orders) > 1:
+        yield from _by_consistency(column, pair, row)
+
+
+def _as_stated(
+    rows: Iterator[SensitivityRow], verdict: ClaimVerdict | None
+) -> Iterator[SensitivityRow]:
+    """The first row with the verdict that was given, where there is one."""
+    first = next(rows)
+    yield first if verdict is None else first.model_copy(update={"verdict": verdict})
+    yield from rows
+
+
+def _by_consistency(
+    column: PreferenceColumn,
+    pair: PairedScores,
+    row: Callable[[Counting, PairedScores], SensitivityRow],
+) -> Iterator[SensitivityRow]:
+    """An inconsistent pair is one with another winner in the other order."""
+    one, other = (column.by_order[order] for order in column.orders)
+    judged = ~np.isnan(one) & ~np.isnan(other)
+    inconsistent = judged & (one != other)
+    if inconsistent.any():
+        tied = np.where(inconsistent, 0.5, pair.candidate_scores)
+        as_ties = replace(pair, d=tied - 0.5, candidate_scores=tied, baseline_scores=1 - tied)
+        yield row("inconsistent_as_ties", as_ties)
+        yield row("consistent_only", take_items(pair, judged & ~inconsistent))
+
+
+def _row(
+    counting: Counting,
+    pair: PairedScores,
+    claim: Claim | None,
+    judge: Judge | None,
+    without: str | None,
+) -> SensitivityRow:
+    known = ~_gaps(pair, claim)
+    if not known.any():
+        return SensitivityRow.model_validate(
+            {
+                "counting": counting,
+                "without": without,
+                "n": known.size,
+                "estimate": None,
+                "problem": "no scored item is left",
+            }
+        )
+    return SensitivityRow.model_validate(
+        {
+            "counting": counting,
+            "without": without,
+            "n": known.size,
+            "estimate": _estimate(pair, claim),
+            "verdict": None if judge is None else judge(pair).verdict,
+        }
+    )
+
+
+def _kinds(flagged: Flagged) -> list[str]:
+    """Each kind of flag there is, behind "any_flag" where there is more than one."""
+    kinds: list[str] = [
+        f for f in get_args(HygieneFlag) if any(f in has for has in flagged.values())
+    ]
+    return ["any_flag", *kinds] if len(kinds) > 1 else kinds
+
+
+def _carries(flags: Collection[HygieneFlag], kind: str) -> bool:
+    return bool(flags) if kind == "any_flag" else kind in flags
+
+
+# --- what a claim is about -------------------------------------------------------------------
+
+
+def _is_own(pair: PairedScores, claim: Claim | None) -> bool:
+    """Whether the claim is about the candidate's own mean rather than a difference."""
+    return claim is not None and claim.claim == "at_least" and pair.kind != "preference"
+
+
+def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
+    return np.isnan(pair.candidate_scores if _is_own(pair, claim) else pair.d)
+
+
+def _estimate(pair: PairedScores, claim: Claim | None) -> Interval:
+    """With its 95 % interval; with gaps, from that of the worst to that of the best of them."""
+    if not _gaps(pair, claim).any():
+        return _interval(pair, claim)
+    worst = _interval(fill_gaps(pair, adverse=True), claim)
+    best = _interval(fill_gaps(pair, adverse=False), claim)
+    return Interval(estimate=worst.estimate, low=worst.low, high=best.high)
+
+
+def _interval(pair: PairedScores, claim: Claim | None) -> Interval:
+    if not _is_own(pair, claim):
+        return find_interval(pair, np.ones(pair.d.size, dtype=np.bool))
+    scores, (least, greatest) = pair.candidate_scores, pair.score_bounds
+    if pair.kind == "share" and pair.clusters is None:
+        low, high = wilson_interval(float(scores.sum()), scores.size)
+    else:
+        found = mean_difference(scores, clusters=pair.clusters, bounds=pair.score_bounds)
+        low, high = max(found.ci_low, least), min(found.ci_high, greatest)
+    return Interval(estimate=float(scores.mean()), low=low, high=high)
+
+
+# --- equal length ----------------------------------------------------------------------------
+
+
+def _at_equal_length(
+    pair: PairedScores,
+    metric: Metric,
+    claim: Claim | None,
+    responses: Mapping[str, Responses],
+    gate: Gate | None,
+    judge: Judge | None,
+) -> Iterator[SensitivityRow]:
+    """Of preferences and rubric scores, where items have both; a mean of one model has no other."""
+    if not isinstance(metric, PairwiseMetric | RubricMetric) or _is_own(pair, claim):
+        return
+    found = find_length_effect(pair, responses)
+    verdict: ClaimVerdict | None = None
+    if gate and claim and judge and found.adjusted:
+        level = gate.alpha if claim.is_alarm else gate.level
+        at_level = find_length_effect(pair, responses, confidence=1 - 2 * level)
+        verdict = _verdict_within(at_level, judge(pair))
+    yield SensitivityRow(
+        counting="equal_length",
+        n=pair.d.size - pair.missing,
+        estimate=found.adjusted,
+        verdict=verdict,
+        problem=found.unidentified,
+    )
+
+
+def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict | None:
+    """From the interval whose ends are one-sided bounds at the claim's level."""
+    if found.adjusted is None:
+        return None
+    low, high = found.adjusted.low, found.adjusted.high
+    if low > decided.boundary and (decided.ceiling is None or high < decided.ceiling):
+        return "pass"
+    if high < decided.boundary or (decided.ceiling is not None and low > decided.ceiling):
+        return "fail"
+    return "inconclusive"
+
+
+# --- tipping point ---------------------------------------------------------------------------
+
+
+def find_tipping(claim: Claim, pair: PairedScores, judge: Judge) -> Tipping | None:
+    """Which value, put in for every missing judgement, would turn the verdict; None without gaps.
+
+    A value beyond what an item could have had counts as the nearest that it could. Yes-or-no
+    judgements have no value in between: of them, more and more are taken at their best.
+    """
+    gaps = _gaps(pair, claim)
+    if not gaps.any():
+        return None
+    stepwise = pair.kind == "share" and pair.clusters is None
+    own = _is_own(pair, claim)
+    if stepwise:
+        scale, low, high, shift = "share_at_best", 0.0, 1.0, 0.0
+    elif own:
+        scale, (low, high), shift = "score", pair.score_bounds, 0.0
+    else:
+        scale = "win_rate" if pair.kind == "preference" else "difference"
+        low, high = float(pair.least[gaps].min()), float(pair.greatest[gaps].max())
+        shift = pair.null
+
+    def verdict_at(value: float) -> ClaimVerdict:
+        filled = _best_up_to(pair, gaps, value) if stepwise else _imputed(pair, value, own=own)
+        return judge(filled).verdict
+
+    n = int(gaps.sum())
+    # Better values make better verdicts, but for an equivalence, which holds in the middle.
+    points = GRID if claim.claim == "equivalent" else 2
+    grid = np.linspace(low, high, points).tolist()
+    flips = [flip for ends in pairwise(grid) for flip in _flips_between(verdict_at, *ends)]
+    return Tipping.model_validate(
+        {
+            "n_missing": n,
+            "scale": scale,
+            "at_worst": verdict_at(low),
+            "flips": tuple(
+                (round(value * n) / n if stepwise else value + shift, verdict)
+                for value, verdict in flips
+            ),
+        }
+    )
+
+
+def _flips_between(
+    verdict_at: Callable[[float], ClaimVerdict], low: float, high: float
+) -> Iterator[tuple[float, ClaimVerdict]]:
+    """Where the verdict turns between two values, with what it turns to."""
+    now, last = verdict_at(low), verdict_at(high)
+    while now != last:
+        before, after = low, high
+        for _ in range(HALVINGS):
+            middle = (before + after) / 2
+            before, after = (middle, after) if verdict_at(middle) == now else (before, middle)
+        low, now = after, verdict_at(after)
+        yield low, now
+
+
+def _imputed(pair: PairedScores, value: float, *, own: bool) -> PairedScores:
+    if own:
+        scores = pair.candidate_scores
+        return replace(pair, candidate_scores=np.where(np.isnan(scores), value, scores))
+    d = np.where(np.isnan(pair.d), np.clip(value, pair.least, pair.greatest), pair.d)
+    return replace(pair, d=d)
+
+
+def _best_up_to(pair: PairedScores, gaps: Mask, share: float) -> PairedScores:
+    """That share of the gaps at their best, the rest at their worst, whatever the items' order."""
+    worst, best = fill_gaps(pair, adverse=True), fill_gaps(pair, adverse=False)
+    missing = np.flatnonzero(gaps)
+    ranked = missing[np.lexsort((pair.greatest[missing], pair.least[missing]))]
+    chosen = np.zeros(gaps.size, dtype=np.bool)
+    chosen[ranked[: round(share * ranked.size)]] = True
+    return replace(
+        pair,
+        d=np.where(chosen, best.d, worst.d),
+        baseline_scores=np.where(chosen, best.baseline_scores, worst.baseline_scores),
+        candidate_scores=np.where(chosen, best.candidate_scores, worst.candidate_scores),
+    )

@@ -1,0 +1,98 @@
+"""Slices: the same comparison on parts of the items, so that a whole cannot hide a part.
+
+Looking at many parts finds a bad one by chance alone. So every slice test of a run stands in one
+family, whose p-values are corrected (Benjamini-Hochberg) and whose size is told; a slice of too
+few items is shown without a test; and nothing here decides.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from harness.compare import find_interval, main_test
+from harness.paired_scores import PairedScores, take_items
+from harness.stats import benjamini_hochberg
+from harness.suite import Gate
+from harness.types import Sample, SliceComparison
+
+FEWEST = 30  # scored items of a slice, or clusters of them, below which it is not tested
+NO_VALUE = "(none)"
+
+
+def compare_slices(
+    parts: Sequence[tuple[Sequence[Sample], Sequence[PairedScores]]], gate: Gate | None
+) -> tuple[SliceComparison, ...]:
+    """Every slice of every gated column, or of every column where there is no gate.
+
+    `parts` are the samples of a task with its comparisons, candidate against baseline. The worst
+    tested slice of each column is marked; p-values are corrected over all of them.
+    """
+    gated = {claim.metric for claim in gate.claims} if gate else None
+    found = [
+        line
+        for samples, pairs in parts
+        for pair in pairs
+        if gated is None or pair.metric in gated
+        for line in _slices_of(pair, {sample.id: sample.slices for sample in samples})
+    ]
+    return tuple(_mark_worst(_adjust(found)))
+
+
+def _slices_of(
+    pair: PairedScores, values: Mapping[str, Mapping[str, str]]
+) -> Iterator[SliceComparison]:
+    columns = dict.fromkeys(column for item in pair.sample_ids for column in values[item])
+    for column in columns:
+        of_items = np.array([values[item].get(column) or NO_VALUE for item in pair.sample_ids])
+        for value in np.unique(of_items).tolist():
+            yield _compare(take_items(pair, of_items == value), column, value)
+
+
+def _compare(pair: PairedScores, column: str, value: str) -> SliceComparison:
+    scored = ~np.isnan(pair.d)
+    clusters = None if pair.clusters is None else pair.clusters[scored]
+    units = int(scored.sum()) if clusters is None else np.unique(clusters).size
+    tested = units >= FEWEST
+    return SliceComparison(
+        metric=pair.metric,
+        baseline=pair.baseline,
+        candidate=pair.candidate,
+        slice=column,
+        value=value,
+        n=int(scored.sum()),
+        n_missing=pair.missing,
+        null=pair.null,
+        difference=find_interval(pair, scored) if scored.any() else None,
+        p_value=main_test(pair, scored).p_value if tested else None,
+    )
+
+
+def _adjust(found: Sequence[SliceComparison]) -> list[SliceComparison]:
+    p_values = [line.p_value for line in found if line.p_value is not None]
+    adjusted = iter(benjamini_hochberg(np.array(p_values)).tolist() if p_values else ())
+    return [
+        line.model_copy(
+            update={
+                "n_tests": len(p_values),
+                "p_adjusted": None if line.p_value is None else next(adjusted),
+            }
+        )
+        for line in found
+    ]
+
+
+def _mark_worst(found: Sequence[SliceComparison]) -> Iterator[SliceComparison]:
+    worst: dict[str, SliceComparison] = {}
+    for line in found:
+        if line.p_value is None or line.difference is None:
+            continue
+        lowest = worst.get(line.metric)
+        if lowest is None or _estimate(line) < _estimate(lowest):
+            worst[line.metric] = line
+    for line in found:
+        yield line.model_copy(update={"worst": line is worst.get(line.metric)})
+
+
+def _estimate(line: SliceComparison) -> float:
+    assert line.difference is not None
+    return line.difference.estimate

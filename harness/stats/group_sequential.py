@@ -1,0 +1,151 @@
+"""Group-sequential tests: looking at the data a few times without erring more often.
+
+After a share t_k of the items, 0 < t_1 < … < t_K = 1, a z statistic is held against a critical
+value of its own. With B_k = Z_k sqrt(t_k) the looks have independent increments, B_k - B_{k-1}
+normal with mean `drift` (t_k - t_{k-1}) and variance t_k - t_{k-1}, so that the chance to survive
+all of them is a nested integral (Armitage, McPherson & Rowe 1969, JRSS A 132:235; Jennison &
+Turnbull 2000, "Group Sequential Methods", chapter 19). It is done by Gauss-Legendre quadrature.
+
+O'Brien & Fleming (1979, Biometrics 35:549) ask for z_k >= C / sqrt(t_k): hardly anything passes at
+the first looks, and the last asks for little more than a single test would.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.stats.bisection import bisect_flip
+from harness.stats.distributions import normal_quantile, normal_tail
+from harness.stats.power import Sides
+from harness.stats.shapes import Vector, check_fraction
+
+FARTHEST = 7.0  # standard deviations; beyond them is less than 1e-11
+PANEL_SD = 2.0  # of the smaller increment beside a look: what ten nodes integrate to 1e-9
+LEAST_STEP = 0.001  # between two looks, as a share of the items: closer ones take too many nodes
+HALVINGS = 32  # of the search, which then is as exact as the integrals
+
+Band = tuple[float, float]
+
+
+def obrien_fleming(
+    fractions: Sequence[float], *, alpha: float = 0.05, sides: Sides = "one-sided"
+) -> tuple[float, ...]:
+    """The critical value of z at each look, such that all looks together reject with chance alpha.
+
+    Args:
+        fractions: Share of the items seen at each look, rising to 1.
+        alpha: Chance that a true null hypothesis is rejected at any look.
+        sides: Whether z is held against the critical value, or |z|.
+
+    Returns:
+        C / sqrt(t_k) for each look. Five even looks, two-sided at .05: 4.562, 3.226, 2.634,
+        2.281, 2.040, as published.
+
+    Raises:
+        ValueError: If the fractions do not rise to 1, or alpha is not in (0, 1).
+    """
+    _check_fractions(fractions)
+    check_fraction(alpha, name="alpha")
+
+    def errs_too_seldom(c: float) -> bool:
+        critical = [c / math.sqrt(t) for t in fractions]
+        bands = [[(-z if sides == "two-sided" else -math.inf, z)] for z in critical]
+        return 1 - survival(fractions, bands)[-1] <= alpha
+
+    c = bisect_flip(errs_too_seldom, low=0.0, high=FARTHEST, halvings=HALVINGS)
+    return tuple(c / math.sqrt(t) for t in fractions)
+
+
+def nominal_levels(critical: Sequence[float]) -> tuple[float, ...]:
+    """The one-sided level of each look's own test, 1 - Phi(z_k).
+
+    Holding any test's p-value against it is the significance-level approach (Jennison & Turnbull
+    2000, section 3.3), which carries the boundary over to t tests, skew-corrected and exact ones.
+    """
+    return tuple(normal_tail(z) for z in critical)
+
+
+def survival(
+    fractions: Sequence[float], bands: Sequence[Sequence[Band]], *, drift: float = 0.0
+) -> tuple[float, ...]:
+    """The chance that z has lain within the look's bands at every look so far.
+
+    Args:
+        fractions: Share of the items seen at each look, rising to 1.
+        bands: At each look the ranges of z, apart from each other, with which it goes on.
+        drift: Mean of z at the last look.
+
+    Raises:
+        ValueError: If the fractions do not rise to 1, or a look has no bands stated.
+    """
+    _check_fractions(fractions)
+    if len(bands) != len(fractions):
+        raise ValueError(f"{len(fractions)} looks need as many lists of bands, not {len(bands)}.")
+    places, density = np.zeros(1), np.ones(1)  # B, and its density times the quadrature's weights
+    chances = []
+    steps = np.diff([0.0, *fractions])
+    for t, step, following, allowed in zip(fractions, steps, [*steps[1:], 1.0], bands, strict=True):
+        middle, reach = drift * t, FARTHEST * math.sqrt(t)
+        spans = [_clip(band, math.sqrt(t), middle - reach, middle + reach) for band in allowed]
+        panel = PANEL_SD * math.sqrt(min(step, following))
+        fresh, weights = _nodes([span for span in spans if span[0] < span[1]], panel)
+        away = (fresh[:, None] - places[None, :] - drift * step) / math.sqrt(step)
+        density = weights * (np.exp(-(away**2) / 2) @ density) / math.sqrt(2 * math.pi * step)
+        places = fresh
+        chances.append(float(density.sum()))
+    return tuple(chances)
+
+
+def conditional_power(z: float, fraction: float, critical: float) -> float:
+    """The chance that z ends beyond `critical`, if the trend so far is the truth.
+
+    With the drift estimated as z / sqrt(t), it is P(Z > (critical - z / sqrt(t)) / sqrt(1 - t))
+    (Lan & Wittes 1988, Biometrics 44:579).
+
+    Args:
+        z: The statistic after a share `fraction` of the items.
+        fraction: In (0, 1).
+        critical: What z is held against at the last look.
+
+    Raises:
+        ValueError: If fraction is not in (0, 1).
+    """
+    check_fraction(fraction, name="fraction")
+    return normal_tail((critical - z / math.sqrt(fraction)) / math.sqrt(1 - fraction))
+
+
+def futile_below(fraction: float, critical: float, *, power: float) -> float:
+    """The z below which the conditional power is less than `power`.
+
+    Raises:
+        ValueError: If fraction or power is not in (0, 1).
+    """
+    check_fraction(fraction, name="fraction")
+    check_fraction(power, name="power")
+    return math.sqrt(fraction) * (critical - normal_quantile(power) * math.sqrt(1 - fraction))
+
+
+def _check_fractions(fractions: Sequence[float]) -> None:
+    steps = np.diff([0.0, *fractions])
+    if not fractions or fractions[-1] != 1 or steps.min() < LEAST_STEP * (1 - 1e-9):
+        raise ValueError(
+            f"fractions must rise to 1, by {LEAST_STEP} or more each, but they are {tuple(fractions)}."
+        )
+
+
+def _clip(band: Band, scale: float, lowest: float, highest: float) -> Band:
+    """A band of z as one of B."""
+    return max(band[0] * scale, lowest), min(band[1] * scale, highest)
+
+
+def _nodes(spans: Sequence[Band], panel: float) -> tuple[Vector, Vector]:
+    """Nodes and weights of Gauss-Legendre quadrature, ten in each panel."""
+    x, w = np.polynomial.legendre.leggauss(10)
+    places, weights = [np.zeros(0)], [np.zeros(0)]
+    for low, high in spans:
+        edges = np.linspace(low, high, 1 + math.ceil((high - low) / panel))
+        width = edges[1] - edges[0]
+        places.append((edges[:-1, None] + width * (x + 1) / 2).ravel())
+        weights.append(np.tile(width * w / 2, edges.size - 1))
+    return np.concatenate(places), np.concatenate(weights)

@@ -1,0 +1,324 @@
+"""Judging in looks, no further than the verdict needs: a group-sequential gate.
+
+At each look every claim is weighed by the gate's own tests on the items so far, at that look's
+share of alpha (O'Brien & Fleming's, `harness/looks.py`). A claim that crosses is decided there, and
+later items do not undo it: its own test would have stopped. "All claims must hold" stays an
+intersection-union test. The gate passes wrongly only if a claim that is false crosses at some look,
+and that claim's test does so with chance alpha at most, whatever becomes of the others.
+
+Judging ends as soon as the verdict is certain: every claim has passed, one has failed, or neither
+has a chance of a tenth left. The last is no part of the test (the boundaries do not count on it),
+so it can only make passes rarer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.critical import check_rule
+from harness.evidence import weigh_claim
+from harness.gate import claim_results, decide_claims
+from harness.judging import verdicts_per_item
+from harness.jury import Panel
+from harness.looks import part_of_look, seen_at_look
+from harness.measured import Measured, join_measured
+from harness.paired_scores import PairedScores, take_items
+from harness.progress import LookProgress, Progress
+from harness.results import count_spend, gate_pairs
+from harness.stats import conditional_power, normal_quantile
+from harness.suite import Claim, CriticalRule, Gate, RougeMetric
+from harness.types import (
+    ClaimAtLook,
+    ClaimResult,
+    CriticalResult,
+    GateDecision,
+    Interval,
+    Plan,
+    Saving,
+    Stopping,
+    StopReason,
+    Task,
+    TaskLooks,
+    TaskStop,
+)
+
+LEAST_CHANCE = 0.1  # of a pass or a fail, below which it is not worth going on for
+
+Pairs = Mapping[str, PairedScores]
+Measure = Callable[[Task, Progress], Measured]
+
+
+class Weighed(NamedTuple):
+    """A claim at a look: its result, and where it stands between the boundaries."""
+
+    result: ClaimResult
+    standing: ClaimAtLook
+
+    @property
+    def decided(self) -> bool:
+        """Whether it has crossed, at this look or before."""
+        return self.result.verdict != "inconclusive"
+
+
+class AtLook(NamedTuple):
+    """The gate at one look; `reason` is why judging may end there, None where it must go on."""
+
+    claims: tuple[Weighed, ...]
+    rules: tuple[CriticalResult, ...]
+    decision: GateDecision
+    reason: StopReason | None
+
+
+class Stopped(NamedTuple):
+    """What was measured until judging ended, the verdict on it, and how it ended.
+
+    Without looks there is only what was measured.
+    """
+
+    measured: list[Measured]
+    decision: GateDecision | None = None
+    stopping: Stopping | None = None
+
+
+def measure_in_looks(
+    plan: Plan,
+    panels: Mapping[str, Panel],
+    measure: Measure,
+    progress: Progress,
+    check_complete: Callable[[], None],
+) -> Stopped:
+    """Everything measured, look by look, until the verdict is certain.
+
+    `measure` answers and judges the items of a task; `check_complete` raises where a look cannot
+    be decided yet, because replies are to come by batch.
+    """
+    assert plan.gate is not None
+    parts: list[list[Measured]] = [[] for _ in plan.tasks]
+    found: AtLook | None = None
+    for number in range(1, plan.gate.looks + 1):
+        shown = LookProgress(progress, number, plan.gate.looks)
+        for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True):
+            done.append(measure(part_of_look(task, looks, number), shown))
+        check_complete()
+        measured = [
+            join_measured(seen_at_look(task, looks, number), done, panels)
+            for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True)
+        ]
+        pairs = gate_pairs(plan, measured)
+        found = weigh_look(plan.gate, looks_by_metric(plan), number, pairs, found)
+        if found.reason is not None:
+            found = _with_items_needed(plan, found, pairs)
+            return _stop(plan, panels, measured, found, number)
+    raise AssertionError("the last look decides")
+
+
+def looks_by_metric(plan: Plan) -> dict[str, TaskLooks]:
+    """The looks at each metric of the suite."""
+    return {
+        metric: looks
+        for task, looks in zip(plan.tasks, plan.looks, strict=True)
+        for metric in task.metrics
+    }
+
+
+def weigh_look(
+    gate: Gate, looks: Mapping[str, TaskLooks], number: int, pairs: Pairs, before: AtLook | None
+) -> AtLook:
+    """The gate at look `number`, counted from 1; `before` is what the look before has found.
+
+    `looks` are by metric, `pairs` by column and hold all items up to this look.
+    """
+    claims = tuple(
+        earlier
+        if earlier is not None and earlier.decided
+        else _weigh(claim, gate, looks[_metric(claim)], number, pairs)
+        for claim, earlier in zip(
+            gate.claims, before.claims if before else [None] * len(gate.claims), strict=True
+        )
+    )
+    rules = tuple(
+        earlier
+        if earlier is not None and earlier.verdict != "inconclusive"
+        else check_rule(rule, pairs[rule.metric], looks[_metric(rule)].alphas[number - 1])
+        for rule, earlier in zip(
+            gate.critical, before.rules if before else [None] * len(gate.critical), strict=True
+        )
+    )
+    decision = decide_claims(gate, tuple(each.result for each in claims), rules, pairs)
+    reason = _reason(gate, claims, rules, decision, number)
+    return AtLook(claims, rules, decision, reason)
+
+
+def replay_looks(gate: Gate, looks: TaskLooks, pair: PairedScores) -> tuple[AtLook, int]:
+    """Where looks would have ended on scores that are all there, and after how many items.
+
+    `pair` holds the scores in the order of the looks; the gate's claims are all about its column.
+    """
+    found: AtLook | None = None
+    for number, n in enumerate(looks.sizes, start=1):
+        seen = {pair.metric: take_items(pair, np.arange(pair.d.size) < n)}
+        found = weigh_look(gate, {pair.metric.partition(".")[0]: looks}, number, seen, found)
+        if found.reason is not None:
+            return found, n
+    raise AssertionError("the last look decides")
+
+
+# --- one claim -------------------------------------------------------------------------------
+
+
+def _metric(stated: Claim | CriticalRule) -> str:
+    return stated.metric.partition(".")[0]
+
+
+def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs) -> Weighed:
+    """The claim by itself, at this look's share of alpha."""
+    pair, alpha = pairs[claim.metric], looks.alphas[number - 1]
+    alone = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
+    evidence = weigh_claim(claim, pair, alpha)
+    results = claim_results(alone, pairs, [evidence])
+    verdict = decide_claims(alone, results, (), pairs).verdict
+    chances: tuple[float | None, float | None] = None, None
+    if verdict == "inconclusive" and number < len(looks.sizes):
+        fraction = looks.sizes[number - 1] / looks.sizes[-1]
+        chances = _chances(claim, evidence.p_value, fraction, looks.z[-1])
+    standing = ClaimAtLook(
+        claim=str(claim),
+        metric=claim.metric,
+        alarm=claim.is_alarm,
+        verdict=verdict,
+        look=number,
+        n=evidence.n,
+        repeated=Interval(estimate=evidence.estimate, low=evidence.low, high=evidence.high),
+        boundary=evidence.boundary,
+        chance_of_pass=chances[0],
+        chance_of_fail=chances[1],
+    )
+    return Weighed(results[0].model_copy(update={"verdict": verdict}), standing)
+
+
+def _chances(
+    claim: Claim, p_value: float, fraction: float, critical: float
+) -> tuple[float | None, float | None]:
+    """Conditional power of a pass and of a fail, by the z of the p-value; None without one."""
+    if not 0 < p_value < 1:
+        return None, None
+    z = normal_quantile(p_value)
+    toward, away = (conditional_power(side, fraction, critical) for side in (z, -z))
+    return (away, toward) if claim.is_alarm else (toward, away)
+
+
+# --- when to stop ----------------------------------------------------------------------------
+
+
+def _reason(
+    gate: Gate,
+    claims: Sequence[Weighed],
+    rules: Sequence[CriticalResult],
+    decision: GateDecision,
+    number: int,
+) -> StopReason | None:
+    if number == gate.looks:
+        return "complete"
+    if decision.verdict == "fail":
+        return "fail"
+    undecided = [each.standing for each in claims if not each.decided]
+    chances_of_fail = [_or_certain(each.chance_of_fail) for each in undecided]
+    if sum(chances_of_fail) >= LEAST_CHANCE:
+        return None
+    if decision.verdict == "pass":  # what is undecided are alarms, and hardly to be raised
+        return "pass"
+    open_rules = any(rule.verdict == "inconclusive" for rule in rules)
+    guards = any(not each.standing.alarm for each in claims)
+    needed = [each for each in undecided if not (each.alarm and guards)]
+    chances_of_pass = [_or_certain(each.chance_of_pass) for each in needed]
+    if number > 1 and not open_rules and min(chances_of_pass, default=1.0) < LEAST_CHANCE:
+        return "futile"
+    return None
+
+
+def _or_certain(chance: float | None) -> float:
+    """Where nothing can be forecast, everything may happen."""
+    return 1.0 if chance is None else chance
+
+
+# --- how it ended ----------------------------------------------------------------------------
+
+
+def _stop(
+    plan: Plan, panels: Mapping[str, Panel], measured: list[Measured], found: AtLook, number: int
+) -> Stopped:
+    assert plan.gate is not None
+    assert found.reason is not None
+    both = list(zip(plan.tasks, measured, strict=True))
+    stops = tuple(
+        TaskStop(
+            task=task.name,
+            n_items=part.task.n_items // task.answers,
+            n_most=task.n_items // task.answers,
+        )
+        for task, part in both
+    )
+    left = [task.n_items - part.task.n_items for task, part in both]  # asked several times, each
+    asked = [model for model in plan.models if model.kind != "recorded"]
+    stopping = Stopping(
+        look=number,
+        looks=plan.gate.looks,
+        alpha=plan.gate.alpha,
+        reason=found.reason,
+        tasks=stops,
+        claims=tuple(each.standing for each in found.claims),
+        verdicts_skipped=sum(
+            n * _verdicts_per_item(part, panels) for n, part in zip(left, measured, strict=True)
+        ),
+        answers_skipped=len(asked) * sum(left),
+        savings=tuple(_savings(plan, measured, left)),
+    )
+    told = f"{found.decision.sentence} {_how_it_ended(stopping)}"
+    return Stopped(measured, found.decision.model_copy(update={"sentence": told}), stopping)
+
+
+def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
+    """What is undecided, with how many items would do at what the last look leaves of alpha."""
+    assert plan.gate is not None
+    looks, claims = looks_by_metric(plan), list[Weighed]()
+    for claim, each in zip(plan.gate.claims, found.claims, strict=True):
+        if not each.decided:
+            alpha = looks[_metric(claim)].alphas[-1]
+            needed = weigh_claim(claim, pairs[claim.metric], alpha).n_needed
+            each = each._replace(result=each.result.model_copy(update={"n_needed": needed}))
+        claims.append(each)
+    results = tuple(each.result for each in claims)
+    decision = found.decision.model_copy(update={"claims": results})
+    return found._replace(claims=tuple(claims), decision=decision)
+
+
+def _verdicts_per_item(part: Measured, panels: Mapping[str, Panel]) -> int:
+    return sum(
+        len(panels[name].judges) * verdicts_per_item(metric, len(part.responses))
+        for name, metric in part.task.metrics.items()
+        if not isinstance(metric, RougeMetric)
+    )
+
+
+def _savings(plan: Plan, measured: Sequence[Measured], left: Sequence[int]) -> Iterator[Saving]:
+    """By currency; every call that was skipped would have cost what those before it did."""
+    saved: dict[str, float] = {}
+    for part, n in zip(measured, left, strict=True):
+        for line in count_spend(plan, [part]):
+            if line.cost is not None and line.currency is not None:
+                each = line.cost / part.task.n_items
+                saved[line.currency] = saved.get(line.currency, 0.0) + each * n
+    for currency, cost in saved.items():
+        if cost > 0:
+            yield Saving(currency=currency, cost=cost)
+
+
+def _how_it_ended(stopping: Stopping) -> str:
+    if not stopping.early:
+        return f"Judged to the end, in {stopping.looks} looks."
+    counted = " + ".join(f"{stop.n_items:,} of {stop.n_most:,}" for stop in stopping.tasks)
+    ended = f"Judging ended at look {stopping.look} of {stopping.looks}, after {counted} items"
+    if stopping.reason == "futile":
+        return f"{ended}: at the trend so far, neither a pass nor a fail had a chance of 10 %."
+    return f"{ended}."

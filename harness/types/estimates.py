@@ -1,0 +1,16 @@
+"""What every finding is told in: an interval, and one of three verdicts."""
+
+from typing import Literal
+
+from harness.types.record import Record
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+ClaimVerdict = Literal["pass", "fail", "inconclusive", "not_tested"]
+
+
+class Interval(Record):
+    """An estimate with its confidence interval; NaN never occurs, None means not estimable."""
+
+    estimate: float
+    low: float
+    high: float

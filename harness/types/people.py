@@ -1,0 +1,177 @@
+"""What people's votes come to, and what they say of a judge."""
+
+from harness.types.agreement import JudgeAgreement
+from harness.types.estimates import Interval
+from harness.types.record import Record
+
+
+class AnnotatorLine(Record):
+    """What one annotator did. Whoever is not `counted` failed the rule that was stated beforehand.
+
+    `n_votes` are on real pairs (or answers), of which `n_undecided` could not be judged;
+    `n_attentive` of `n_attention` items with a known answer were answered as expected;
+    `n_same` of `n_repeats` pairs were judged alike when shown again. `mean` is the annotator's own
+    win rate with a 95 % interval over items.
+    """
+
+    name: str
+    counted: bool
+    n_votes: int
+    n_undecided: int
+    n_attention: int = 0
+    n_attentive: int = 0
+    n_repeats: int = 0
+    n_same: int = 0
+    mean: Interval | None = None
+
+
+class PeopleMean(Record):
+    """People's mean on one column: a win rate, or a difference of scores.
+
+    `mean` has items and annotators as sources of uncertainty (two-way cluster-robust, t with `df`
+    degrees of freedom), `of_items` the items alone: it speaks for these annotators only. With one
+    annotator both are the same. `p_value` is two-sided, of no difference (`null`).
+    """
+
+    column: str
+    null: float
+    mean: Interval
+    of_items: Interval
+    df: int
+    p_value: float
+    n_items: int
+    n_annotators: int
+    n_votes: int
+
+
+class PeopleFindings(Record):
+    """A human study, or a file of people's labels, counted.
+
+    `sampling` says how the items were chosen and `random` whether that was at random. `n_drawn` of
+    `n_population` items were to be labelled; `rule` is what annotators had to keep to. Wins, ties
+    and losses are votes, the candidate's. `agreements` are between annotators, `same_again` is how
+    often an annotator judged a pair alike when it was shown again.
+    """
+
+    source: str
+    sampling: str
+    random: bool
+    n_drawn: int
+    n_population: int | None
+    rule: str
+    annotators: tuple[AnnotatorLine, ...]
+    wins: int
+    ties: int
+    losses: int
+    undecided: int
+    means: tuple[PeopleMean, ...]
+    agreements: tuple[JudgeAgreement, ...]
+    same_again: Interval | None
+    n_again: int
+
+
+class Bias(Record):
+    """One way in which a judge may lean: how often judge and people do it, and the difference."""
+
+    what: str
+    n: int
+    judge: float
+    people: float
+    difference: Interval | None
+
+
+class OrderAgreement(Record):
+    """How often the judge said what people said when it saw the answers in one order."""
+
+    order: str
+    n: int
+    percent: Interval | None
+
+
+class Estimate(Record):
+    """One way to estimate what people would say of all items, with a 95 % interval.
+
+    `weight` is how much of the judge a corrected estimate uses, from 0 (labels alone) to 1.
+    """
+
+    method: str
+    n: int
+    interval: Interval
+    weight: float | None = None
+
+
+class Calibrated(Record):
+    """What people would say of all items on one column: by judge, by labels, and corrected.
+
+    `of` is a model, or the difference of two; `more_labels` are those that would bring the
+    corrected interval to `half_width`, None where the items there are do not allow it.
+    """
+
+    column: str
+    of: str
+    null: float | None
+    estimates: tuple[Estimate, ...]
+    half_width: float
+    n_labels_needed: int | None
+    more_labels: int | None
+
+
+class JudgeAgainstPeople(Record):
+    """One judge held to people on one column.
+
+    `n` items (or answers) have a verdict of both; `unscored` of the labelled ones the judge left
+    open. `percent`, `kappa` (quadratic weights for scores) and `ac1` (likewise) are of the judge
+    with the people's common verdict; `single` is how often one annotator says what the judge says,
+    which is like `between.percent`, how often two annotators agree: the ceiling. `confusion` has
+    people's verdicts in rows and the judge's in columns, in the order of `categories`. `slope` is
+    that of the judge's scores on people's: below 1 the judge compresses.
+    """
+
+    column: str
+    judge: str
+    n: int
+    unscored: int
+    percent: Interval | None
+    kappa: Interval | None
+    ac1: Interval | None
+    single: Interval | None
+    between: JudgeAgreement | None
+    categories: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    biases: tuple[Bias, ...]
+    orders: tuple[OrderAgreement, ...]
+    slope: Interval | None
+
+
+class Calibration(Record):
+    """Judges held to people: what `harness calibrate` finds.
+
+    `refused` says why nothing is corrected, where the labels are no random sample.
+    """
+
+    run_id: str
+    suite: str
+    baseline: str
+    candidate: str
+    people: PeopleFindings
+    judges: tuple[JudgeAgainstPeople, ...]
+    corrected: tuple[Calibrated, ...]
+    refused: str | None
+    notes: tuple[str, ...]
+
+
+class LicenceResult(Record):
+    """Whether a judge may decide on one column: its agreement with people, and what was asked for.
+
+    `low` is the lower end of the 95 % interval; None where there is no evidence.
+    """
+
+    column: str
+    judge: str
+    measure: str
+    estimate: float | None
+    low: float | None
+    n: int
+    at_least: float
+    held: bool
+    why: str

@@ -1,0 +1,71 @@
+"""The section that looks at parts of the items, so that no whole hides a part."""
+
+from collections.abc import Iterator, Sequence
+
+from harness.types import RunResult, SliceComparison
+from reports.parts import N_ROWS_SHOWN, Section, Table, without_empty_columns
+from reports.wording import ABSENT, Column, columns_by_name, count, listing, p_value, span
+
+_HEAD = ("Metric", "Slice", "Items", "Missing", "Difference", "95 % CI", "p", "Adjusted p")
+
+
+def slice_section(result: RunResult) -> Section | None:
+    """The worst slice of each column, and all of them; None where nothing is sliced."""
+    if not result.slices:
+        return None
+    columns, plan = columns_by_name(result.plan), result.plan
+    worst = [line for line in result.slices if line.worst]
+    everything = Table(
+        "All slices",
+        _HEAD,
+        "llrrrrrr",
+        _rows(result.slices, columns),
+        folded=len(result.slices) > N_ROWS_SHOWN or bool(worst),
+        note="A slice with fewer than 30 scored items (or clusters) is shown without a test.",
+    )
+    return Section(
+        name="slices",
+        title="Is it better everywhere?",
+        lead=f"{plan.candidate} minus {plan.baseline} on the items of each "
+        f"{listing(list(dict.fromkeys(line.slice for line in result.slices)))}.",
+        tables=(*_worst_table(worst, columns), without_empty_columns(everything)),
+        notes=tuple(_notes(result.slices)),
+    )
+
+
+def _worst_table(worst: Sequence[SliceComparison], columns: dict[str, Column]) -> Iterator[Table]:
+    if worst:
+        rows = _rows(worst, columns)
+        yield without_empty_columns(Table("The worst slice of each score", _HEAD, "llrrrrrr", rows))
+
+
+def _rows(
+    lines: Sequence[SliceComparison], columns: dict[str, Column]
+) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            line.metric,
+            f"{line.slice}: {line.value}",
+            f"{line.n:,}",
+            f"{line.n_missing:,}" if line.n_missing else ABSENT,
+            columns[line.metric].difference(line.difference.estimate)
+            if line.difference
+            else ABSENT,
+            span(line.difference, columns[line.metric].digits) if line.difference else ABSENT,
+            p_value(line.p_value),
+            p_value(line.p_adjusted),
+        )
+        for line in lines
+    )
+
+
+def _notes(lines: Sequence[SliceComparison]) -> Iterator[str]:
+    n_tests = lines[0].n_tests
+    if not n_tests:
+        yield "No slice has enough scored items for a test."
+        return
+    yield (
+        f"Exploratory: all {count(n_tests, 'slice test')} of this run count as one family, and "
+        "p-values are adjusted over it (Benjamini-Hochberg). Intervals are not adjusted. The worst "
+        "of several slices looks worse than it is; to be sure of it, claim it on new items."
+    )

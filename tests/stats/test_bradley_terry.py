@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.stats import bradley_terry, expected_win_rate, find_cycles
+
+repeatable = settings(derandomize=True, deadline=None, max_examples=30)
+
+# American League 1987, wins of the row team over the column team in 13 games each (Agresti,
+# Categorical Data Analysis, table 10.10), and what R's BradleyTerry2 gives for it, Baltimore being 0.
+TEAMS = ("Baltimore", "Boston", "Cleveland", "Detroit", "Milwaukee", "New York", "Toronto")
+WINS = {
+    ("Milwaukee", "Detroit"): 7, ("Milwaukee", "Toronto"): 9, ("Milwaukee", "New York"): 7,
+    ("Milwaukee", "Boston"): 7, ("Milwaukee", "Cleveland"): 9, ("Milwaukee", "Baltimore"): 11,
+    ("Detroit", "Toronto"): 7, ("Detroit", "New York"): 5, ("Detroit", "Boston"): 11,
+    ("Detroit", "Cleveland"): 9, ("Detroit", "Baltimore"): 9, ("Toronto", "New York"): 7,
+    ("Toronto", "Boston"): 7, ("Toronto", "Cleveland"): 8, ("Toronto", "Baltimore"): 12,
+    ("New York", "Boston"): 6, ("New York", "Cleveland"): 7, ("New York", "Baltimore"): 10,
+    ("Boston", "Cleveland"): 7, ("Boston", "Baltimore"): 12, ("Cleveland", "Baltimore"): 6,
+}  # fmt: skip
+STRENGTHS = (0.0, 1.1077, 0.6839, 1.4364, 1.5814, 1.2476, 1.2945)
+
+
+def games() -> tuple[list[int], list[int], list[float]]:
+    rows = [
+        (TEAMS.index(loser), TEAMS.index(winner), float(game < wins))
+        for (winner, loser), wins in WINS.items()
+        for game in range(13)
+    ]
+    first, second, scores = zip(*rows, strict=True)
+    return list(first), list(second), list(scores)
+
+
+def test_the_american_league_comes_out_as_in_print():
+    first, second, scores = games()
+    found = bradley_terry(first, second, scores, items=np.arange(len(scores)), n_models=7)
+    assert found.log_strength == pytest.approx(STRENGTHS, abs=5e-5)
+
+
+def simulated(n: int, seed: int, strengths=(0.0, 0.4, 0.9)):
+    """Every pair on every item, with an item effect that all its pairs share."""
+    rng = np.random.default_rng(seed)
+    taste = rng.normal(0, 1.0, (n, len(strengths)))
+    rows = [
+        (i, j, rng.random() < expected_win_rate(strengths[j] + taste[item, j], strengths[i] + taste[item, i]), item)
+        for item in range(n)
+        for i in range(len(strengths))
+        for j in range(i + 1, len(strengths))
+    ]  # fmt: skip
+    first, second, scores, items = (list(column) for column in zip(*rows, strict=True))
+    return first, second, np.array(scores, dtype=float), items
+
+
+def test_two_models_have_the_log_odds_of_their_win_rate():
+    scores = np.array([1, 1, 0.5, 0, 1, 0.5, 1, 0], dtype=float)
+    ones = np.ones(8, dtype=int)
+    found = bradley_terry(0 * ones, ones, scores, items=np.arange(8), n_models=2)
+    rate = scores.mean()
+    assert found.log_strength[1] == pytest.approx(np.log(rate / (1 - rate)))
+
+
+def test_a_star_of_comparisons_says_what_the_direct_win_rates_say():
+    first, second = [0] * 12, [1, 2] * 6
+    scores = np.array([1, 0, 1, 1, 0, 0, 1, 1, 0.5, 1, 1, 0.5])
+    found = bradley_terry(first, second, scores, items=np.arange(12) // 2, n_models=3)
+    for model in (1, 2):
+        direct = scores[np.array(second) == model].mean()
+        assert expected_win_rate(found.log_strength[model]) == pytest.approx(direct)
+
+
+def test_copied_judgements_of_the_same_items_do_not_narrow_the_interval():
+    first, second, scores, items = simulated(60, 1)
+    once = bradley_terry(first, second, scores, items=items, n_models=3)
+    thrice = bradley_terry(first * 3, second * 3, np.tile(scores, 3), items=items * 3, n_models=3)
+    assert thrice.se == pytest.approx(once.se)
+
+
+def test_intervals_cover_though_pairs_share_their_items():
+    hits = []
+    for seed in range(300):
+        first, second, scores, items = simulated(120, seed, strengths=(0.0, 0.0, 0.0))
+        found = bradley_terry(first, second, scores, items=items, n_models=3)
+        hits.append((found.low[1:] <= 0) & (found.high[1:] >= 0))
+    assert np.mean(hits) > 0.92
+
+
+@repeatable
+@given(st.permutations(range(90)), st.integers(0, 5))
+def test_neither_the_order_of_pairs_nor_which_side_is_named_first_matters(order, seed):
+    first, second, scores, items = (np.array(column) for column in simulated(30, seed))
+    here = bradley_terry(first, second, scores, items=items, n_models=3)
+    shuffled = bradley_terry(
+        second[order], first[order], 1 - scores[order], items=items[order], n_models=3
+    )
+    assert shuffled.log_strength == pytest.approx(here.log_strength)
+    assert shuffled.se == pytest.approx(here.se)
+
+
+@repeatable
+@given(st.integers(0, 20))
+def test_swapping_winners_and_losers_flips_the_signs(seed):
+    first, second, scores, items = simulated(30, seed)
+    here = bradley_terry(first, second, scores, items=items, n_models=3)
+    there = bradley_terry(first, second, 1 - scores, items=items, n_models=3)
+    assert there.log_strength == pytest.approx(-here.log_strength)
+    assert there.low == pytest.approx(-here.high)
+
+
+def test_a_model_that_never_lost_has_no_finite_strength():
+    found = bradley_terry(
+        [0, 0, 1, 1], [1, 2, 2, 0], [1, 1, 1, 0.5], items=[1, 2, 3, 4], n_models=3
+    )
+    assert found.unidentified == "one group of models never lost to the rest"
+    assert np.isnan(found.log_strength).all()
+
+
+def test_models_that_never_met_cannot_be_ranked():
+    found = bradley_terry([0, 0, 2, 2], [1, 1, 3, 3], [1, 0, 1, 0], items=[1, 2, 3, 4], n_models=4)
+    assert found.unidentified == "some models were never compared, not even through others"
+
+
+def test_a_cycle_is_found_in_either_direction():
+    nan = np.nan
+    rates = np.array([[nan, 0.4, 0.6], [0.6, nan, 0.4], [0.4, 0.6, nan]])  # [i, j]: j against i
+    assert find_cycles(rates) == [(0, 1, 2)]
+    assert find_cycles(rates.T) == [(0, 2, 1)]
+    rates[0, 2], rates[2, 0] = 0.4, 0.6
+    assert find_cycles(rates) == []

@@ -1,0 +1,167 @@
+"""Sources that name a conversion, as plain files: made on first use, kept by content.
+
+    data:
+      - convert: {source: data/sources/pubmedqa.yaml, to: sft, split: 0.5, side: train}
+        fields: {id: id, input: input, reference: reference}
+
+The rows lie in the cache (HARNESS_CACHE_DIR), in a folder whose name holds the hash of the source,
+the options and the converter, with the summary that accounts for every row.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from harness.bundle import bundle_root
+from harness.errors import HarnessError
+from harness.provenance import content_hash, file_hash
+from harness.samples import cache_dir, local_file, read_prompt
+from harness.strict_yaml import load_spec
+from harness.suite import Conversion, ConvertOptions, Source
+from trainers.convert import Summary, convert_file
+
+CONVERTER_VERSION = 1  # raise it when the same source and options give other rows
+ROWS = "rows.jsonl"
+SUMMARY = "rows.summary.json"
+SEAL = "sha256.json"  # of every other file of the folder; written last
+
+AnySource = TypeVar("AnySource", bound=Source)
+
+
+def plain_source(source: AnySource, root: Path) -> AnySource:
+    """The source as a file of rows; one that names no conversion is returned as it is.
+
+    Raises:
+        HarnessError: no such source, or one that cannot be converted.
+        InfrastructureError: its data could not be fetched.
+    """
+    if source.convert is None:
+        return source
+    folder = _make(source.convert, root)
+    name = ROWS if source.convert.side is None else f"rows.{source.convert.side}.jsonl"
+    phi = source.phi or inner_source(source.convert, root).source.phi
+    return source.model_copy(update={"convert": None, "path": str(folder / name), "phi": phi})
+
+
+def is_made(conversion: Conversion, root: Path) -> bool:
+    """Whether it was made before; nothing is fetched."""
+    return _is_whole(_folder(conversion, root))
+
+
+def read_summary(conversion: Conversion, root: Path) -> Summary:
+    """The account of every row; the conversion is made if need be."""
+    return Summary.model_validate_json((_make(conversion, root) / SUMMARY).read_bytes())
+
+
+def conversion_facts(sources: Iterable[Source], root: Path) -> dict[str, str]:
+    """What became of the rows of each source that names a conversion, for a checkpoint's card."""
+    return {
+        f"rows of {Path(source.convert.source).name}": _in_words(source.convert, root)
+        for source in sources
+        if source.convert is not None
+    }
+
+
+class InnerSource(NamedTuple):
+    """What is converted: `given` as `harness convert` takes it, and what that names."""
+
+    given: Path
+    source: Source
+    root: Path
+
+
+def inner_source(conversion: Conversion, root: Path) -> InnerSource:
+    """What is converted; it lies below `root` or among the suites.
+
+    Raises:
+        HarnessError: no such file or folder, or one that does not say where its data come from.
+    """
+    for given in (root / conversion.source, bundle_root() / "suites" / conversion.source):
+        if given.suffix in {".yaml", ".yml"} and given.is_file():
+            source = load_spec(given, Source)
+            if source.convert is not None:
+                raise HarnessError(f"{given}: is converted itself; name what it is made of.")
+            return InnerSource(given, source, given.parent)
+        if given.exists():
+            return InnerSource(given, Source(path=given.name), given.parent)
+    raise HarnessError(f"{root / conversion.source}: no such source to convert.")
+
+
+# --- making ----------------------------------------------------------------------------------
+
+
+def _make(conversion: Conversion, root: Path) -> Path:
+    """The folder that holds the rows and their summary."""
+    folder = _folder(conversion, root)
+    if _is_whole(folder):
+        return folder
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        given = inner_source(conversion, root).given
+        convert_file(str(given), partial / ROWS, _options(conversion), root=root)
+        seal = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
+        (partial / SEAL).write_text(json.dumps(seal), encoding="utf-8")
+        if not _is_whole(folder):  # another process may have been faster
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _options(conversion: Conversion) -> ConvertOptions:
+    return ConvertOptions(**conversion.model_dump(exclude={"source", "side"}))
+
+
+def _folder(conversion: Conversion, root: Path) -> Path:
+    options = _options(conversion).model_dump(mode="json")
+    options["system"] = read_prompt(conversion.system, root)
+    if conversion.without is not None:
+        options["without"] = _hash_of(root / conversion.without)
+    inner = inner_source(conversion, root)
+    key = content_hash(_pin(inner), options, CONVERTER_VERSION)
+    return cache_dir() / "converted" / f"{inner.given.stem}-{key[:16]}"
+
+
+def _pin(inner: InnerSource) -> dict[str, object]:
+    """What decides the source's rows, read from its pin where it has one."""
+    source = inner.source
+    pinned = source.model_dump(mode="json", exclude={"path", "local", "phi"})
+    if source.path is not None:
+        pinned["sha256"] = _hash_of(local_file(source.path, inner.root))
+        pinned["format"] = source.format or Path(source.path).suffix
+    return pinned
+
+
+def _hash_of(path: Path) -> str:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return content_hash([[f.relative_to(path).as_posix(), file_hash(f)] for f in files])
+    try:
+        return file_hash(path)
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file that was written is there and unchanged."""
+    try:
+        seal = json.loads((folder / SEAL).read_bytes())
+        return all(file_hash(folder / name) == sha256 for name, sha256 in seal.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _in_words(conversion: Conversion, root: Path) -> str:
+    summary = read_summary(conversion, root)
+    name = ROWS if conversion.side is None else f"rows.{conversion.side}.jsonl"
+    side = (
+        f" ({conversion.side} side of {sum(summary.records.values()):,})" if conversion.side else ""
+    )
+    dropped = ", ".join(f"{reason} {n:,}" for reason, n in summary.dropped.items()) or "none"
+    return f"{summary.rows:,} in, {summary.records[name]:,} out{side}; dropped: {dropped}"

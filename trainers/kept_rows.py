@@ -1,0 +1,61 @@
+"""Rows that were made and kept, as JSON Lines, with statistics of what was dropped beside them.
+
+    pairs.jsonl              one row a line
+    pairs.statistics.json    what became of all candidates
+
+Preference pairs are kept so, and the best of several answers.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.types import KeptStatistics, Record
+
+RowT = TypeVar("RowT", bound=Record)
+StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
+
+
+def write_kept(path: Path, rows: Sequence[Record], statistics: KeptStatistics) -> None:
+    """Write the rows, and then their statistics beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, "".join(row.model_dump_json() + "\n" for row in rows))
+    _write(_statistics_path(path), statistics.model_dump_json(indent=2) + "\n")
+
+
+def load_kept(
+    path: Path, row: type[RowT], statistics: type[StatisticsT]
+) -> tuple[list[RowT], StatisticsT]:
+    """The rows of a file, and the statistics beside it.
+
+    Raises:
+        HarnessError: missing, unreadable or incomplete.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
+        told = statistics.model_validate_json(_statistics_path(path).read_bytes())
+        rows = [row.model_validate_json(line) for line in lines if line]
+    except OSError as error:
+        raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.errors()[0]['msg']}.") from None
+    if len(rows) != told.kept:
+        raise HarnessError(
+            f"{path}: holds {len(rows)} rows, but its statistics count {told.kept}. Remove both "
+            "files to have them made again."
+        )
+    return rows, told
+
+
+def _statistics_path(path: Path) -> Path:
+    return path.with_suffix(".statistics.json")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
