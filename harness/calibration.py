@@ -164,9 +164,11 @@ def _held_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) ->
         if not isinstance(metric, RougeMetric) and not plan.judges[name].people
     }
     for column in columns:
-        if column.metric not in scales:
-            continue
-        judge = plan.judges[column.metric.partition(".")[0]].name
+        metric = column.metric.partition(".")[0]
+        asked = people.metric if isinstance(column, PreferenceColumn) else people.rubric
+        if column.metric not in scales or asked not in (None, metric):
+            continue  # computed, said by people, or not what these were asked
+        judge = plan.judges[metric].name
         if isinstance(column, PreferenceColumn):
             if (column.baseline, column.candidate) == (plan.baseline, plan.candidate):
                 held = _held_preferences(column, scales[column.metric], judge, people)
@@ -271,8 +273,8 @@ def _hold(
         n=int(both.sum()),
         unscored=int((~scored).sum()),
         percent=held.percent,
-        kappa=held.kappa,
-        ac1=held.ac1,
+        kappa=held.kappa or _of_perfect(held.percent, _chance_of_kappa(common[both])),
+        ac1=held.ac1 or _of_perfect(held.percent, _chance_of_ac1(common[both], column.scale)),
         single=_single(judged, column.labels, scored) if several else None,
         between=agree_on(column.scale, names, column.labels.T) if several else None,
         categories=tuple(_category(value, column.kind) for value in column.scale.values),
@@ -281,6 +283,27 @@ def _hold(
         orders=tuple(_orders(column, common)),
         slope=_slope(column),
     )
+
+
+def _of_perfect(percent: Interval | None, chance: float) -> Interval | None:
+    """A coefficient of verdicts that are all equal, which has no standard error.
+
+    Its lower end is what the lower end of the share of equal verdicts (Wilson's) comes to beyond
+    the same chance; None where one verdict is all there is, so that chance is everything.
+    """
+    if percent is None or percent.estimate < 1 or chance >= 1:
+        return None
+    return Interval(estimate=1.0, low=(percent.low - chance) / (1 - chance), high=1.0)
+
+
+def _chance_of_kappa(labels: Vector) -> float:
+    shares = np.unique(labels, return_counts=True)[1] / max(labels.size, 1)
+    return float((shares**2).sum())
+
+
+def _chance_of_ac1(labels: Vector, scale: Scale) -> float:
+    shares = np.unique(labels, return_counts=True)[1] / max(labels.size, 1)
+    return float((shares * (1 - shares)).sum()) / (len(scale.values) - 1)
 
 
 def common_labels(labels: Ratings, kind: Kind) -> Vector:

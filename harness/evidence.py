@@ -163,7 +163,7 @@ def _items_needed(
     measured: "_Measured", boundary: float, ceiling: float | None, alpha: float
 ) -> int | None:
     """Items that would show the estimate's side of the boundary with 80 % power."""
-    if isinstance(measured, _ByPeople) and measured.several:
+    if isinstance(measured, _ByPeople):
         return None  # more items alone do not tell how other annotators would judge
     d = measured.adverse
     sd = float(d.std(ddof=1)) if d.size > 1 else 0.0
@@ -215,7 +215,7 @@ def _measure(claim: Claim, pair: PairedScores) -> _Measured:
         limits = pair.bounds
         filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)
     votes = pair.own_votes if own else pair.votes
-    if votes is not None:
+    if votes is not None and votes.shape[1] > 1:
         items = _Mean(filled.adverse, filled.favourable, pair.clusters, limits)
         return _ByPeople(
             items, fill_votes(votes, filled.adverse), fill_votes(votes, filled.favourable)
@@ -286,11 +286,6 @@ class _ByPeople:
     @property
     def calibrated(self) -> bool:
         return self.items.calibrated
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one annotator."""
-        return self._mean(self.at_worst).n_annotators > 1
 
     def bounds(self, alpha: float) -> Bounds:
         low, high = self.items.bounds(alpha)

@@ -18,8 +18,8 @@ from pydantic import Field, model_validator
 from harness.bundle import bundle_root
 from harness.endpoint import Budget
 from harness.errors import HarnessError, did_you_mean
+from harness.making import answering_recipe, make_checkpoint
 from harness.plan import Request, make_plan
-from harness.prepare import answering_recipe, make_checkpoint
 from harness.progress import Progress
 from harness.provenance import content_hash
 from harness.registry import Ancestor, Look, Promotion, Registry, alpha_of_look, now

@@ -34,7 +34,7 @@ from harness.types import (
     Vote,
     Winner,
 )
-from harness.votes import load_study, load_votes
+from harness.votes import find_studies, load_study, load_votes
 
 NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
 OTHER_ANSWERS = "people judged other answers than these"
@@ -112,7 +112,13 @@ def load_people(spec: PeopleSpec, root: Path) -> People:
         HarnessError: there is no study or file, or it cannot be read.
     """
     if spec.study is not None:
-        return load_study_people(root / spec.study)
+        folders = find_studies(root / spec.study)
+        if len(folders) > 1:
+            names = ", ".join(folder.name for folder in folders)
+            raise HarnessError(
+                f"{spec.study}: has several studies; name the folder of one, below people: {names}."
+            )
+        return load_study_people(folders[0])
     assert spec.labels is not None
     return load_labels(root / spec.labels, drawn_at_random=spec.drawn == "random")
 
@@ -327,7 +333,7 @@ class AnnotatorJudge:
         if request.order != order:
             return Outcome(reason=NOT_ASKED)
         if request.first.split() == request.second.split():
-            return Outcome(winner="tie")
+            return Outcome(reason=NOT_ASKED)  # a tie, when it is scored
         swapped = order == "candidate_first"
         old, new = (request.second, request.first) if swapped else (request.first, request.second)
         texts = {request.baseline: old, request.candidate: new}

@@ -13,7 +13,13 @@ from harness.people import Label, People
 from harness.reliability import Scale, agree_on, as_interval
 from harness.score import WIN
 from harness.stats import Interval as Span
-from harness.stats import Votes, mean_difference, percent_agreement, two_way_mean
+from harness.stats import (
+    Votes,
+    mean_difference,
+    percent_agreement,
+    signflip_test,
+    two_way_mean,
+)
 from harness.types import AnnotatorLine, Interval, JudgeAgreement, PeopleFindings, PeopleMean
 
 WINS = "win_rate"  # what people's preferences are called where no metric asked for them
@@ -141,6 +147,8 @@ def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | 
     if not found.se > 0:  # nothing varies, which is no proof that nothing could
         both = of_items
     p = 2 * min(found.p_above(null), found.p_below(null), 0.5)
+    if not found.se > 0:
+        p = signflip_test(_item_means(votes) - null).p_value
     return PeopleMean(
         column=column,
         null=null,

@@ -18,13 +18,18 @@ def score_people(
     """The columns of one metric with each annotator's scores, one ballot an annotator."""
     by_annotator = [score_judgements(task, metric, b.judgements, responses) for b in ballots]
     first_shown = _first_share(ballots)
-    return [_join(same, first_shown) for same in zip(*by_annotator, strict=True)]
+    return [_join(same, first_shown, responses) for same in zip(*by_annotator, strict=True)]
 
 
-def _join(columns: Sequence[ScoreColumn], first_share: float | None) -> ScoreColumn:
+def _join(
+    columns: Sequence[ScoreColumn],
+    first_share: float | None,
+    responses: Mapping[str, Responses],
+) -> ScoreColumn:
     first = columns[0]
     if isinstance(first, PreferenceColumn):
         votes = np.array([_wins(c) for c in columns if isinstance(c, PreferenceColumn)]).T
+        votes[_alike(first, responses)] = 0.5  # nobody needs to be asked
         mean = _mean(votes)
         nowhere = np.full_like(mean, np.nan)
         return replace(
@@ -45,6 +50,13 @@ def _join(columns: Sequence[ScoreColumn], first_share: float | None) -> ScoreCol
         reasons={m: _reasons(means[m], [c.reasons[m] for c in grades]) for m in means},
         votes=by_model,
     )
+
+
+def _alike(column: PreferenceColumn, responses: Mapping[str, Responses]) -> list[bool]:
+    """Where the two models gave the same answer."""
+    old, new = responses[column.baseline], responses[column.candidate]
+    pairs = [(old[i].text, new[i].text) for i in column.sample_ids]
+    return [a is not None and b is not None and a.split() == b.split() for a, b in pairs]
 
 
 def _wins(column: PreferenceColumn) -> Vector:

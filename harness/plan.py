@@ -89,6 +89,7 @@ def load_request(
         if name is not None:
             loaded_profile.find_judge(name)
             _refuse_unrecorded_pairs(metric_name, request)
+            _refuse_third_models(metric_name, name, request)
     return request
 
 
@@ -185,6 +186,16 @@ def _refuse_unrecorded_pairs(metric_name: str, request: Request) -> None:
                 f"judge '{judge}' has recorded verdicts, which are about the baseline and one "
                 "candidate. Leave 'pairs' out, or use a judge that can be asked."
             )
+
+
+def _refuse_third_models(metric_name: str, judge: str, request: Request) -> None:
+    """A study is of two models, and has nothing on any other."""
+    people = request.profile.judges[judge].people
+    if people is not None and people.study is not None and len(request.models) > 2:
+        raise HarnessError(
+            f"metric '{metric_name}': judge '{judge}' is a study, in which people compared two models; "
+            "name these two in --models."
+        )
 
 
 def _planned(name: str, spec: ModelSpec) -> PlannedModel:

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.prepare import train_recipe
 from harness.progress import Progress
+from harness.recipe_commands import train_recipe
 from harness.types import Record
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.dry import MadeSmall, SmallStage, make_small

@@ -20,6 +20,7 @@ from harness.gate import decide_gate
 from harness.paired_scores import PairedScores
 from harness.selftest_claims import claim_trials
 from harness.selftest_looks import look_trials
+from harness.selftest_people import people_trials
 from harness.selftest_worlds import (
     ALPHA,
     SHIFT,
@@ -186,6 +187,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield Trial("Wilcoxon for a mean", "skewed, mean 0", "control", 0.5, _wilcoxon_rejects, (500,))
     yield from look_trials(limit)
     yield from claim_trials(limit, covered)
+    yield from people_trials(limit, covered)
 
 
 # --- methods ---------------------------------------------------------------------------------

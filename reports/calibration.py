@@ -220,16 +220,15 @@ def _agreement_table(judges: Iterable[JudgeAgainstPeople]) -> Table:
             with_span(held.ac1, 2),
             share_with_span(held.single),
             ABSENT if held.between is None else share_with_span(held.between.percent),
-            ABSENT if held.between is None else with_span(held.between.ac1, 2),
         )
         for held in judges
     )
     head = ("Column", "Judge", "n", "No verdict", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2",
-            "Judge and one annotator", "Two annotators", "Two annotators, AC1/AC2")  # fmt: skip
+            "Judge and one annotator", "Two annotators")  # fmt: skip
     table = Table(
         "Agreement with 95 % intervals",
         head,
-        "llrrrrrrrr",
+        "llrrrrrrr",
         rows,
         note="Same verdict, kappa and AC1 are with the annotators' common verdict. Kappa and AC1 "
         "leave out what chance would give; kappa is low where one verdict is common, however "

@@ -15,22 +15,32 @@ commands = typer.Typer()
 def calibrate(
     run: RunArgument,
     study: Annotated[
-        str | None, typer.Option(help="The study whose votes are used, where a run has several.")
+        str | None,
+        typer.Option(
+            envvar="HARNESS_STUDY", help="The study whose votes are used, where a run has several."
+        ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
+            envvar="HARNESS_LABELS",
             metavar="FILE",
             help="Labels given elsewhere: item, annotator, winner or model with scores.",
         ),
     ] = None,
     drawn: Annotated[
-        bool, typer.Option("--random", help="The items of --labels were drawn at random.")
+        bool,
+        typer.Option(
+            "--random", envvar="HARNESS_RANDOM", help="The items of --labels were drawn at random."
+        ),
     ] = False,
     half_width: Annotated[
         float,
         typer.Option(
-            min=0.0005, max=0.5, help="Say how many more labels bring the interval to ± this."
+            envvar="HARNESS_HALF_WIDTH",
+            min=0.0005,
+            max=0.5,
+            help="Say how many more labels bring the interval to ± this.",
         ),
     ] = 0.05,
     output: OutputFormat = Format.text,

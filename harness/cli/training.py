@@ -121,8 +121,8 @@ def train(
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
     from harness.endpoint import Budget
-    from harness.prepare import train_recipe
     from harness.progress import show_progress
+    from harness.recipe_commands import train_recipe
     from trainers.processes import load_launch
 
     launched = load_launch(launch) if launch is not None else None
@@ -154,8 +154,8 @@ def pairs(
 ) -> None:
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
     from harness.endpoint import Budget
-    from harness.prepare import build_pairs
     from harness.progress import show_progress
+    from harness.recipe_commands import build_pairs
 
     with replies_awaited(output), show_progress() as progress:
         made = build_pairs(

@@ -99,6 +99,7 @@ def corrected_share(
     judge_yes_elsewhere: int,
     n_elsewhere: int,
     confidence: float = 0.95,
+    draws: int = DRAWS,
     seed: int = 1,
 ) -> Corrected:
     """The share of items to which people would say yes (double sampling, Tenenbein 1970, JASA 65:1350).
@@ -106,8 +107,8 @@ def corrected_share(
         theta = p PPV + (1 - p) FOR
 
     p is the judge's share of yes over all items; PPV and FOR are people's shares of yes where the
-    judge said yes and no. The interval draws the three from Beta distributions with Jeffreys'
-    priors.
+    judge said yes and no. The interval takes `draws` of the three from Beta distributions with
+    Jeffreys' priors.
 
     Raises:
         ValueError: no labels, negative counts, or more yes than items.
@@ -127,15 +128,15 @@ def corrected_share(
     ppv = labelled.both / yes if yes else 0.5
     omitted = labelled.people_only / no if no else 0.5
     rng = np.random.default_rng(seed)
-    ps = rng.beta(all_yes + 0.5, all_no + 0.5, DRAWS)
-    ppvs = rng.beta(labelled.both + 0.5, labelled.judge_only + 0.5, DRAWS)
-    omissions = rng.beta(labelled.people_only + 0.5, labelled.neither + 0.5, DRAWS)
-    draws = ps * ppvs + (1 - ps) * omissions
+    ps = rng.beta(all_yes + 0.5, all_no + 0.5, draws)
+    ppvs = rng.beta(labelled.both + 0.5, labelled.judge_only + 0.5, draws)
+    omissions = rng.beta(labelled.people_only + 0.5, labelled.neither + 0.5, draws)
+    shares = ps * ppvs + (1 - ps) * omissions
     tail = (1 - confidence) / 2
-    low, high = (float(end) for end in np.quantile(draws, [tail, 1 - tail]))
+    low, high = (float(end) for end in np.quantile(shares, [tail, 1 - tail]))
     return Corrected(
         estimate=p * ppv + (1 - p) * omitted,
-        se=float(draws.std()),
+        se=float(shares.std()),
         interval=Interval(low, high),
         weight=1.0,
     )

@@ -104,7 +104,7 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
     n, by_item = len(matrix), cast.sum(axis=1)
     weights = cast / (n * by_item[:, None])
     filled = np.where(cast, matrix, 0.0)
-    estimate = float((weights * filled).sum())
+    estimate = float((filled.sum(axis=1) / by_item).mean())
     u = weights * (filled - estimate) * cast
     if np.abs(u).max() <= ROUNDING * np.abs(weights * filled).sum():
         u = np.zeros_like(u)

@@ -24,7 +24,9 @@ N_LABELS = 60
 
 
 def judges() -> list[Recorded]:
-    """Those with prompt Vanilla, on 100 items or so each; and one that left verdicts out."""
+    """Those with prompt Vanilla, on 46 to 134 items each; none without the data."""
+    if "HARNESS_DATA_DIR" not in os.environ:
+        return []
     return [judge for judge in llmbar() if judge.prompt == "Vanilla"]
 
 

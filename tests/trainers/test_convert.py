@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.prepare import build_pairs
 from harness.progress import QuietProgress
+from harness.recipe_commands import build_pairs
 from harness.suite import Source
 from tests.e2e.commands import harness
 from tests.harness.files import write, write_rows

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.prepare import train_recipe
 from harness.progress import QuietProgress
+from harness.recipe_commands import train_recipe
 from tests.harness.files import write, write_rows
 from tests.trainers.tiny import make_tiny_model
 from trainers.convert import convert_file, make_options

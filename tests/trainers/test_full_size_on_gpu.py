@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.prepare import train_recipe
+from harness.recipe_commands import train_recipe
 from trainers.dry import make_small
 from trainers.estimate import SEQUENCES
 from trainers.recipe import AdapterRecipe

@@ -10,9 +10,9 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.forecast_training import forecast_training
+from harness.making import make_checkpoint, make_pairs
 from harness.own_answers import MadePairs
 from harness.plan import load_request
-from harness.prepare import make_checkpoint, make_pairs
 from harness.progress import QuietProgress
 from harness.store import Store
 from harness.suite import Profile

@@ -9,15 +9,11 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.grading import grade_answers
+from harness.making import load_best_of_recipe, make_best_of, make_checkpoint
 from harness.models import make_prompt
-from harness.prepare import (
-    build_pairs,
-    load_best_of_recipe,
-    make_best_of,
-    make_checkpoint,
-    prepare_models,
-)
+from harness.prepare import prepare_models
 from harness.progress import QuietProgress
+from harness.recipe_commands import build_pairs
 from harness.store import Store
 from harness.suite import ModelSpec, Profile, RubricMetric
 from harness.types import (

@@ -1,0 +1,142 @@
+"""Cells of `harness selftest` for people's votes, and for judges corrected by them.
+
+Annotators of known accuracy judge pairs of which it is known who is better. Each leans a little
+towards one of the models, as people do; the judge leans more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from harness.gate import decide_gate
+from harness.selftest_worlds import ALPHA, Trial, pair_of
+from harness.stats import (
+    Labelled,
+    Vector,
+    Votes,
+    corrected_mean,
+    corrected_share,
+    mean_difference,
+    two_way_mean,
+    wilson_interval,
+)
+from harness.suite import Claim, Gate
+
+ANNOTATORS = 5
+ITEMS = 500  # judged by the judge, of which some are labelled
+ACCURACY = 0.8  # of people: how often they choose the better answer
+LEANING = 0.1  # spread of annotators' leanings towards the candidate
+JUDGE_ACCURACY, JUDGE_LEANING = 0.75, 0.15
+BETTER = 0.6  # of the items, on which the candidate's answer is the better one
+HELPFUL, SENSITIVITY, SPECIFICITY = 0.9, 0.9, 0.85
+DRAWS = 4_000
+
+TRUE_WINS = BETTER * ACCURACY + (1 - BETTER) * (1 - ACCURACY)
+_AT_100 = (100,)
+
+
+def people_trials(limit: float, covered: float) -> Iterator[Trial]:
+    """The trials; errors may reach `limit`, intervals must cover `covered`."""
+    who = f"{ANNOTATORS} annotators, {ACCURACY:.0%} accurate"
+    yield Trial(
+        "two-way interval of people's win rate", who, "coverage", covered, _two_way_covers, _AT_100
+    )
+    yield Trial(
+        "interval over items alone", f"{who}, leaning", "control", 0.15, _items_miss, _AT_100
+    )
+    yield Trial("gate, judge people: superior", "equal models", "error", limit, _passes, _AT_100)
+    judged = f"judge leans +{JUDGE_LEANING:g}, {ITEMS} items"
+    yield Trial("PPI++ win rate, n labels", judged, "coverage", covered, _ppi_covers, (50, 100))
+    yield Trial("judge's own win rate, no labels", judged, "control", 0.5, _judge_misses, _AT_100)
+    shares = f"share {HELPFUL:g}, judge {SENSITIVITY:g} and {SPECIFICITY:g}"
+    yield Trial("double sampling, n labels", shares, "coverage", covered, _double_covers, _AT_100)
+    yield Trial("judge's own share, no labels", shares, "control", 0.5, _share_misses, _AT_100)
+
+
+# --- annotators ------------------------------------------------------------------------------
+
+
+def votes_of(rng: np.random.Generator, n: int, better: float = BETTER) -> Votes:
+    """Votes of 1 or 0 of annotators who each lean their own way, on a random set of items."""
+    is_better = rng.random(n) < better
+    chance = np.where(is_better, ACCURACY, 1 - ACCURACY)[:, None]
+    leaning = rng.normal(0.0, LEANING, ANNOTATORS)[None, :]
+    # Few leanings reach 0 or 1, so that what is cut off there moves the truth by 0.0002.
+    votes = rng.random((n, ANNOTATORS)) < np.clip(chance + leaning, 0.0, 1.0)
+    return votes.astype(np.float64)
+
+
+def _two_way_covers(rng: np.random.Generator, n: int) -> bool:
+    low, high = two_way_mean(votes_of(rng, n)).interval()
+    return low <= TRUE_WINS <= high
+
+
+def _items_miss(rng: np.random.Generator, n: int) -> bool:
+    low, high = two_way_mean(votes_of(rng, n)).interval_of_items()
+    return not low <= TRUE_WINS <= high
+
+
+def _passes(rng: np.random.Generator, n: int) -> bool:
+    votes = votes_of(rng, n, better=0.5) - 0.5
+    pair = replace(pair_of(votes.mean(axis=1), (-0.5, 0.5)), votes=votes)
+    gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),))
+    return decide_gate(gate, {"m": pair}).verdict == "pass"
+
+
+# --- a judge and labels ----------------------------------------------------------------------
+
+
+def judged_wins(rng: np.random.Generator) -> tuple[Vector, Vector]:
+    """What people and the judge say of all items, of which the first may be labelled."""
+    is_better = rng.random(ITEMS) < BETTER
+    chance = np.where(is_better, ACCURACY, 1 - ACCURACY)
+    people = (rng.random(ITEMS) < chance).astype(np.float64)
+    said = np.where(is_better, JUDGE_ACCURACY, 1 - JUDGE_ACCURACY) + JUDGE_LEANING
+    judge = (rng.random(ITEMS) < said).astype(np.float64)
+    return people, judge
+
+
+def _ppi_covers(rng: np.random.Generator, n: int) -> bool:
+    people, judge = judged_wins(rng)
+    low, high = corrected_mean(people[:n], judge[:n], judge[n:]).interval
+    return low <= TRUE_WINS <= high
+
+
+def _judge_misses(rng: np.random.Generator, n: int) -> bool:
+    found = mean_difference(judged_wins(rng)[1])
+    return not found.ci_low <= TRUE_WINS <= found.ci_high
+
+
+def judged_shares(rng: np.random.Generator) -> tuple[Vector, Vector]:
+    """Whether answers are helpful, and whether the judge calls them so."""
+    helpful = rng.random(ITEMS) < HELPFUL
+    says = rng.random(ITEMS) < np.where(helpful, SENSITIVITY, 1 - SPECIFICITY)
+    return helpful.astype(np.float64), says.astype(np.float64)
+
+
+def count_labelled(people: Vector, judge: Vector) -> Labelled:
+    """The four counts of the labelled items."""
+    return Labelled(
+        both=int((people * judge).sum()),
+        judge_only=int(((1 - people) * judge).sum()),
+        people_only=int((people * (1 - judge)).sum()),
+        neither=int(((1 - people) * (1 - judge)).sum()),
+    )
+
+
+def _double_covers(rng: np.random.Generator, n: int) -> bool:
+    people, judge = judged_shares(rng)
+    low, high = corrected_share(
+        count_labelled(people[:n], judge[:n]),
+        judge_yes_elsewhere=int(judge[n:].sum()),
+        n_elsewhere=ITEMS - n,
+        draws=DRAWS,
+    ).interval
+    return low <= HELPFUL <= high
+
+
+def _share_misses(rng: np.random.Generator, n: int) -> bool:
+    judge = judged_shares(rng)[1]
+    low, high = wilson_interval(float(judge.sum()), ITEMS)
+    return not low <= HELPFUL <= high
