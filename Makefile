@@ -2,7 +2,7 @@ VENV   := .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-all check fix setup bench schema docs wheel shape clean
+.PHONY: demo test test-all selftest check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
@@ -12,6 +12,9 @@ test: $(VENV)/ready-dev            ## the test set that CI runs
 
 test-all: $(VENV)/ready-dev        ## also the slow tests
 	$(BIN)/python -m pytest -m "not gpu and not network"
+
+selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation
+	$(BIN)/harness selftest --simulations 2000 --jobs 2
 
 check: $(VENV)/ready-dev           ## lint, format, types, import order
 	$(BIN)/ruff check .

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from harness.annotators import NOT_ASKED
 from harness.asking import Terms
 from harness.board import Board, BoardClosedError
 from harness.errors import HarnessError
 from harness.fresh import FreshRows, is_final
 from harness.hub import require_model
 from harness.jury import Ballot, Panel, make_panel, make_people_panel
-from harness.people import NOT_ASKED, load_people
+from harness.people import load_people
 from harness.plan import Request, judge_name, judge_names
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from harness.annotators import AnnotatorJudge, people_card
 from harness.errors import HarnessError
-from harness.people import AnnotatorJudge, People, people_card
+from harness.people import People
 from harness.provenance import content_hash
 from harness.suite import Jury
 from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winner

@@ -10,8 +10,10 @@ shown, as any claim must. Without it the gate is inconclusive, whatever the scor
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.calibration import hold_columns, labels_speak_for_all
+from harness.calibration import labels_speak_for_all
 from harness.generate import Responses
+from harness.held_columns import hold_columns
+from harness.judge_against_people import hold_judge
 from harness.measured import Measured
 from harness.people import People, load_people
 from harness.plan import Request, judge_name
@@ -108,6 +110,8 @@ def _evidence(
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
     people = load_people(spec, request.profile_root)
+    if people.models not in (None, (plan.baseline, plan.candidate)):
+        return f"{people.source}: people compared other models than these"
     for part in measured:
         people = _on_these_answers(people, part.responses)
     if not people.labels:
@@ -115,7 +119,9 @@ def _evidence(
     columns = [column for part in measured for column in part.columns]
     if not labels_speak_for_all(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
-    return {held.column: held for held in hold_columns(plan, columns, people)}
+    models = plan.baseline, plan.candidate
+    found = (hold_judge(held, {}, models) for held in hold_columns(plan, columns, people))
+    return {held.column: held for held in found}
 
 
 def _on_these_answers(people: People, responses: Mapping[str, Responses]) -> People:

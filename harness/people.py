@@ -12,9 +12,8 @@
 `annotator` column all labels are one annotator's.
 """
 
-import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,20 +23,13 @@ from harness.provenance import content_hash
 from harness.samples import Row, Table, load_rows, text_of
 from harness.suite import PeopleSpec, Source
 from harness.types import (
-    GradeRequest,
-    JudgeCard,
-    JudgeRequest,
     Order,
-    Outcome,
-    PreferenceRequest,
     Study,
     Vote,
     Winner,
 )
 from harness.votes import find_studies, load_study, load_votes
 
-NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
-OTHER_ANSWERS = "people judged other answers than these"
 PEOPLE = "people"
 
 _WINNERS: dict[str, Winner | None] = {
@@ -53,7 +45,8 @@ _TRUTH = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 class Label(NamedTuple):
     """What one annotator said of one item: who won, or scores by model and then by name.
 
-    `order` is the one the answers were shown in, None where that is not known.
+    `order` is the one the answers were shown in, None where that is not known; `unsafe` says that
+    it is a tie because both answers are.
     """
 
     sample_id: str
@@ -62,6 +55,7 @@ class Label(NamedTuple):
     asked_winner: bool = False
     scores: Mapping[str, Mapping[str, float]] = {}
     order: Order | None = None
+    unsafe: bool = False
 
 
 class Turnout(NamedTuple):
@@ -80,7 +74,8 @@ class People(NamedTuple):
     `again` holds each repeated item's two winners by annotator. `population` are the items that
     the drawn ones stand for, None where that is not known; `covered` the items on which people's
     verdicts make a metric; `answers` the texts that people saw, None where that is not known;
-    `scales` the least and largest score of a criterion, where they were stated.
+    `models` are baseline and candidate, where a study says so; `metric` and `rubric` the metrics that
+    it answers; `scales` the least and largest score of a criterion, where they were stated.
     """
 
     source: str
@@ -95,6 +90,7 @@ class People(NamedTuple):
     rule: str
     answers: Mapping[str, Mapping[str, str | None]] | None
     fingerprint: str
+    models: tuple[str, str] | None = None
     metric: str | None = None
     rubric: str | None = None
     scales: Mapping[str, tuple[int, int]] = {}
@@ -133,7 +129,7 @@ def load_study_people(folder: Path) -> People:
         HarnessError: there is no study, a line of it is damaged, or its run's answers are missing.
     """
     study, votes = load_study(folder), load_votes(folder)
-    answers = read_answers(folder.parent.parent, study.task)
+    answers = read_answers(folder.resolve().parent.parent, study.task)
     turnout = tuple(_turnout(study, votes))
     counted = {each.name for each in turnout if each.counted}
     real = [v for v in votes if v.kind == "real" and v.annotator in counted]
@@ -159,6 +155,7 @@ def load_study_people(folder: Path) -> People:
             study.model_dump(mode="json", exclude={"secret"}),
             [vote.model_dump(mode="json", exclude={"comment"}) for vote in votes],
         ),
+        models=(study.baseline, study.candidate),
         metric=study.metric,
         rubric=study.rubric,
         scales={each.name: (each.low, each.high) for each in study.criteria},
@@ -184,7 +181,8 @@ def _label(vote: Vote) -> Label:
         if side in models
     }
     order: Order = "baseline_first" if vote.left == "baseline" else "candidate_first"
-    return Label(vote.sample_id, vote.annotator, vote.winner, True, scores, order)
+    unsafe = vote.verdict == "both_unsafe"
+    return Label(vote.sample_id, vote.annotator, vote.winner, True, scores, order, unsafe)
 
 
 def _again(
@@ -272,7 +270,8 @@ def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
                 raise HarnessError(f"{where}: '{word}' is no winner. Known: {', '.join(_WINNERS)}.")
             if label.asked_winner:
                 raise HarnessError(f"{where}: {key[1]} has judged item '{key[0]}' before.")
-            label = label._replace(winner=_WINNERS[word], asked_winner=True)
+            unsafe = word == "both_unsafe"
+            label = label._replace(winner=_WINNERS[word], asked_winner=True, unsafe=unsafe)
         model = text_of(row.get("model"))
         if model:
             if model in label.scores:
@@ -294,88 +293,3 @@ def _scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[str, f
             yield name, _TRUTH[cell] if cell in _TRUTH else float(cell)
         except ValueError:
             raise HarnessError(f"{where}: {name} '{cell}' is no number.") from None
-
-
-# --- as judges -------------------------------------------------------------------------------
-
-
-class AnnotatorJudge:
-    """One annotator's labels behind the `Judge` protocol."""
-
-    def __init__(self, name: str, people: People) -> None:
-        self._people = people
-        self._said = {label.sample_id: label for label in people.labels if label.annotator == name}
-        self._card = JudgeCard(
-            name=name,
-            nature=f"a person, in {people.source}",
-            fingerprint=hashlib.sha256(f"{people.fingerprint} {name}".encode()).hexdigest(),
-            replayed=True,
-            people=True,
-        )
-
-    @property
-    def card(self) -> JudgeCard:
-        """Names the annotator; everybody's labels are part of its fingerprint."""
-        return self._card
-
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """One outcome for each request; `NOT_ASKED` where this annotator was not shown it."""
-        for i, request in enumerate(r for r in requests if r is not None):
-            match request:
-                case PreferenceRequest():
-                    yield i, self._preference(request)
-                case GradeRequest():
-                    yield i, self._grade(request)
-
-    def _preference(self, request: PreferenceRequest) -> Outcome:
-        label = self._said.get(request.sample.id)
-        order = (label.order if label else None) or "baseline_first"
-        if request.order != order:
-            return Outcome(reason=NOT_ASKED)
-        if request.first.split() == request.second.split():
-            return Outcome(reason=NOT_ASKED)  # a tie, when it is scored
-        swapped = order == "candidate_first"
-        old, new = (request.second, request.first) if swapped else (request.first, request.second)
-        texts = {request.baseline: old, request.candidate: new}
-        if not self._is_what_they_saw(request.sample.id, texts):
-            return Outcome(reason=OTHER_ANSWERS)
-        if label is None or not label.asked_winner:
-            return Outcome(reason=NOT_ASKED)
-        if label.winner is None:
-            return Outcome(reason="cannot judge")
-        if label.winner == "tie":
-            return Outcome(winner="tie")
-        return Outcome(winner="first" if (label.winner == "candidate") == swapped else "second")
-
-    def _grade(self, request: GradeRequest) -> Outcome:
-        label = self._said.get(request.sample.id)
-        given = label.scores.get(request.model) if label else None
-        if not given:
-            return Outcome(reason=NOT_ASKED)
-        if not self._is_what_they_saw(request.sample.id, {request.model: request.answer}):
-            return Outcome(reason=OTHER_ANSWERS)
-        return Outcome(values=dict(given))
-
-    def _is_what_they_saw(self, sample_id: str, texts: Mapping[str, str]) -> bool:
-        if self._people.answers is None:
-            return True
-        seen = self._people.answers.get(sample_id, {})
-        return all(seen.get(model) == text for model, text in texts.items())
-
-
-def people_card(title: str, people: People) -> JudgeCard:
-    """All annotators as one judge: their names are its members."""
-    n = len(people.annotators)
-    out = [each.name for each in people.turnout if not each.counted]
-    excluded = f"; excluded by the rule for annotators: {', '.join(out)}" if out else ""
-    return JudgeCard(
-        name=title,
-        nature=f"{n} {'person' if n == 1 else 'people'}, {people.source}: {people.sampling}{excluded}",
-        fingerprint=people.fingerprint,
-        replayed=True,
-        people=True,
-        members=tuple(AnnotatorJudge(name, people).card for name in people.annotators),
-    )
-
-
-PeopleOf = Callable[[str], People | None]  # the people behind a judge's name in the profile

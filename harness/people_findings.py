@@ -16,12 +16,14 @@ from harness.stats import Interval as Span
 from harness.stats import (
     Votes,
     mean_difference,
+    mean_votes,
     percent_agreement,
     signflip_test,
     two_way_mean,
 )
 from harness.types import AnnotatorLine, Interval, JudgeAgreement, PeopleFindings, PeopleMean
 
+N_NAMED = 10  # items in a line
 WINS = "win_rate"  # what people's preferences are called where no metric asked for them
 
 
@@ -36,14 +38,6 @@ class LabelTable(NamedTuple):
     def labelled(self) -> "np.ndarray":
         """Which items have a label."""
         return np.asarray((~np.isnan(self.values)).any(axis=1))
-
-    @property
-    def common(self) -> "np.ndarray":
-        """The mean label of each item; NaN where nobody gave one."""
-        cast = ~np.isnan(self.values)
-        n = cast.sum(axis=1)
-        total = np.where(cast, self.values, 0.0).sum(axis=1)
-        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def win_table(people: People) -> LabelTable:
@@ -80,6 +74,8 @@ def count_people(people: People, baseline: str, candidate: str) -> PeopleFinding
         ties=winners.count("tie"),
         losses=winners.count("baseline"),
         undecided=winners.count(None),
+        unsafe=sum(label.unsafe for label in people.labels),
+        unsafe_items=tuple(dict.fromkeys(x.sample_id for x in people.labels if x.unsafe)),
         means=tuple(means),
         agreements=tuple(_agreements(people, wins, (baseline, candidate), criteria)),
         same_again=_same_again(again),
@@ -117,6 +113,14 @@ def describe_people(found: PeopleFindings) -> Iterator[str]:
         )
 
 
+def unsafe_in_words(found: PeopleFindings) -> str:
+    """Which items somebody found to have no safe answer."""
+    items = found.unsafe_items
+    named = ", ".join(items[:N_NAMED]) + (", …" if len(items) > N_NAMED else "")
+    votes = f"{found.unsafe} {'vote calls' if found.unsafe == 1 else 'votes call'}"
+    return f"{votes} both answers unsafe, on {len(items)} {'item' if len(items) == 1 else 'items'}: {named}"
+
+
 # --- parts -----------------------------------------------------------------------------------
 
 
@@ -141,14 +145,16 @@ def _criteria(people: People, *models: str) -> list[str]:
 
 def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | None) -> PeopleMean:
     found = two_way_mean(votes)
-    own = mean_difference(_item_means(votes) - null, bounds=_less(bounds, null))
+    items = mean_votes(votes)
+    items = items[~np.isnan(items)]
+    own = mean_difference(items - null, bounds=_less(bounds, null))
     of_items = Span(own.ci_low + null, own.ci_high + null)
     both = found.interval() if found.n_annotators > 1 else of_items
     if not found.se > 0:  # nothing varies, which is no proof that nothing could
         both = of_items
     p = 2 * min(found.p_above(null), found.p_below(null), 0.5)
     if not found.se > 0:
-        p = signflip_test(_item_means(votes) - null).p_value
+        p = signflip_test(items - null).p_value
     return PeopleMean(
         column=column,
         null=null,
@@ -160,14 +166,6 @@ def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | 
         n_annotators=found.n_annotators,
         n_votes=found.n_votes,
     )
-
-
-def _item_means(votes: Votes) -> "np.ndarray":
-    cast = ~np.isnan(votes)
-    kept = cast.any(axis=1)
-    total = np.where(cast, votes, 0.0).sum(axis=1)
-    means: np.ndarray = total[kept] / cast.sum(axis=1)[kept]
-    return means
 
 
 def _less(bounds: tuple[float, float] | None, null: float) -> tuple[float, float] | None:

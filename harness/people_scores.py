@@ -8,7 +8,7 @@ import numpy as np
 from harness.generate import Responses
 from harness.jury import Ballot
 from harness.score import GradeColumn, PreferenceColumn, ScoreColumn, score_judgements
-from harness.stats import Vector, Votes
+from harness.stats import Vector, mean_votes
 from harness.types import Preference, Task
 
 
@@ -30,7 +30,7 @@ def _join(
     if isinstance(first, PreferenceColumn):
         votes = np.array([_wins(c) for c in columns if isinstance(c, PreferenceColumn)]).T
         votes[_alike(first, responses)] = 0.5  # nobody needs to be asked
-        mean = _mean(votes)
+        mean = mean_votes(votes)
         nowhere = np.full_like(mean, np.nan)
         return replace(
             first,
@@ -41,7 +41,7 @@ def _join(
         )
     grades = [c for c in columns if isinstance(c, GradeColumn)]
     by_model = {m: np.array([c.scores[m] for c in grades]).T for m in first.scores}
-    means = {m: _mean(votes) for m, votes in by_model.items()}
+    means = {m: mean_votes(votes) for m, votes in by_model.items()}
     return replace(
         first,
         # A share that people are divided on is no yes and no no any more.
@@ -61,14 +61,7 @@ def _alike(column: PreferenceColumn, responses: Mapping[str, Responses]) -> list
 
 def _wins(column: PreferenceColumn) -> Vector:
     """One annotator's win scores: each pair was shown in one order only."""
-    return _mean(np.array(list(column.by_order.values())).T)
-
-
-def _mean(votes: Votes) -> Vector:
-    cast = ~np.isnan(votes)
-    n = cast.sum(axis=1)
-    total = np.where(cast, votes, 0.0).sum(axis=1)
-    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+    return mean_votes(np.array(list(column.by_order.values())).T)
 
 
 def _reasons(mean: Vector, reasons: Iterable[Sequence[str | None]]) -> list[str | None]:

@@ -157,9 +157,7 @@ def _value(judgement: Judgement, key: str) -> float:
     return np.nan if judgement.winner is None else WIN[judgement.winner]
 
 
-def _repeatability(
-    scale: Scale, card: JudgeCard, rounds: Sequence[Ballot]
-) -> Repeatability | None:
+def _repeatability(scale: Scale, card: JudgeCard, rounds: Sequence[Ballot]) -> Repeatability | None:
     """None where nothing was judged twice."""
     ratings = _ratings(scale, rounds).T
     repeated = ratings[(~np.isnan(ratings)).sum(axis=1) >= 2]

@@ -149,63 +149,78 @@ def _sections(found: Calibration) -> Iterator[Section]:
 
 def _people_tables(found: PeopleFindings) -> Iterator[Table]:
     if found.means:
-        rows = tuple(
-            (
-                m.column,
-                _on_scale(m.mean, m.null),
-                _on_scale(m.of_items, m.null),
-                f"{m.n_items:,}",
-                f"{m.n_annotators:,}",
-                f"{m.n_votes:,}",
-            )
-            for m in found.means
-        )
-        yield Table(
-            "The result",
-            ("Column", "Estimate", "For these annotators alone", "Items", "Annotators", "Votes"),
-            "lrrrrr",
-            rows,
-            note="The first interval holds for other items and other annotators like these "
-            "(two-way cluster-robust), the second for other items alone.",
-        )
-    yield without_empty_columns(
-        Table(
-            "Who voted",
-            ("Annotator", "Counts", "Votes", "Win rate", "Attention items", "Repeats judged alike"),
-            "llrrrr",
-            tuple(
-                (
-                    a.name,
-                    "yes" if a.counted else "no: excluded by the rule",
-                    f"{a.n_votes:,}",
-                    share_with_span(a.mean),
-                    f"{a.n_attentive} of {a.n_attention}" if a.n_attention else ABSENT,
-                    f"{a.n_same} of {a.n_repeats}" if a.n_repeats else ABSENT,
-                )
-                for a in found.annotators
-            ),
-        )
-    )
+        yield _means_table(found)
+    yield _annotators_table(found)
     if found.agreements:
-        yield Table(
-            "Do annotators agree?",
-            ("Column", "Same verdict", "Krippendorff's alpha", "Gwet's AC1/AC2", "n"),
-            "lrrrr",
-            tuple(
-                (
-                    a.column,
-                    share_with_span(a.percent),
-                    with_span(a.alpha, 2),
-                    with_span(a.ac1, 2),
-                    f"{a.n:,}",
-                )
-                for a in found.agreements
-            ),
-            note=""
-            if found.same_again is None
-            else f"Asked again, the same annotator said the same in "
-            f"{share_with_span(found.same_again)} of {count(found.n_again, 'repeat')}.",
+        yield _between_table(found)
+
+
+def _means_table(found: PeopleFindings) -> Table:
+    rows = tuple(
+        (
+            m.column,
+            _on_scale(m.mean, m.null),
+            _on_scale(m.of_items, m.null),
+            f"{m.n_items:,}",
+            f"{m.n_annotators:,}",
+            f"{m.n_votes:,}",
         )
+        for m in found.means
+    )
+    return Table(
+        "The result",
+        ("Column", "Estimate", "For these annotators alone", "Items", "Annotators", "Votes"),
+        "lrrrrr",
+        rows,
+        note="The first interval holds for other items and other annotators like these "
+        "(two-way cluster-robust), the second for other items alone.",
+    )
+
+
+def _annotators_table(found: PeopleFindings) -> Table:
+    rows = tuple(
+        (
+            a.name,
+            "yes" if a.counted else "no: excluded by the rule",
+            f"{a.n_votes:,}",
+            share_with_span(a.mean),
+            f"{a.n_attentive} of {a.n_attention}" if a.n_attention else ABSENT,
+            f"{a.n_same} of {a.n_repeats}" if a.n_repeats else ABSENT,
+        )
+        for a in found.annotators
+    )
+    head = ("Annotator", "Counts", "Votes", "Win rate", "Attention items", "Repeats judged alike")
+    return without_empty_columns(Table("Who voted", head, "llrrrr", rows))
+
+
+def _between_table(found: PeopleFindings) -> Table:
+    rows = tuple(
+        (
+            a.column,
+            share_with_span(a.percent),
+            with_span(a.alpha, 2),
+            with_span(a.ac1, 2),
+            with_span(a.kappa, 2),
+            f"{a.n:,}",
+        )
+        for a in found.agreements
+    )
+    head = (
+        "Column",
+        "Same verdict",
+        "Krippendorff's alpha",
+        "Gwet's AC1/AC2",
+        "Cohen's kappa",
+        "n",
+    )
+    note = ""
+    if found.same_again is not None:
+        note = (
+            f"Asked again, the same annotator said the same in {share_with_span(found.same_again)} "
+            f"of {count(found.n_again, 'repeat')}."
+        )
+    table = Table("Do annotators agree?", head, "lrrrrr", rows, note=note)
+    return without_empty_columns(table)
 
 
 def _agreement_table(judges: Iterable[JudgeAgainstPeople]) -> Table:

@@ -103,7 +103,7 @@ from harness.stats.repeatability import (
 from harness.stats.shapes import Alternative, Interval, Vector
 from harness.stats.signflip import SignFlip, signflip_test
 from harness.stats.slope import Slope, slope
-from harness.stats.two_way import TwoWayMean, Votes, two_way_mean
+from harness.stats.two_way import TwoWayMean, Votes, mean_votes, two_way_mean
 
 __all__ = [
     "LEAST_STEP",
@@ -176,6 +176,7 @@ __all__ = [
     "mean_below_test",
     "mean_difference",
     "mean_moments",
+    "mean_votes",
     "minimum_detectable_effect",
     "minimum_detectable_proportion",
     "minimum_n_for_threshold",

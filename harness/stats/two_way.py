@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.distributions import t_quantile, t_tail
 from harness.stats.moments import ROUNDING
-from harness.stats.shapes import Interval, check_fraction
+from harness.stats.shapes import Interval, Vector, check_fraction
 
 Votes = NDArray[np.float64]  # items x annotators, NaN where an annotator said nothing
 
@@ -127,6 +127,14 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
         n_votes=int(cast.sum()),
         n_units=n_units,
     )
+
+
+def mean_votes(votes: Votes) -> Vector:
+    """The mean vote on each item; NaN where nobody voted."""
+    cast = ~np.isnan(votes)
+    n = cast.sum(axis=1)
+    total = np.where(cast, votes, 0.0).sum(axis=1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def _variance(sums: NDArray[np.float64]) -> float:

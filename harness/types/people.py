@@ -49,7 +49,8 @@ class PeopleFindings(Record):
 
     `sampling` says how the items were chosen and `random` whether that was at random. `n_drawn` of
     `n_population` items were to be labelled; `rule` is what annotators had to keep to. Wins, ties
-    and losses are votes, the candidate's. `agreements` are between annotators, `same_again` is how
+    and losses are votes, the candidate's; `unsafe` are the ties in which both answers were called
+    unsafe, on the items `unsafe_items`. `agreements` are between annotators, `same_again` is how
     often an annotator judged a pair alike when it was shown again.
     """
 
@@ -64,6 +65,8 @@ class PeopleFindings(Record):
     ties: int
     losses: int
     undecided: int
+    unsafe: int = 0
+    unsafe_items: tuple[str, ...] = ()
     means: tuple[PeopleMean, ...]
     agreements: tuple[JudgeAgreement, ...]
     same_again: Interval | None

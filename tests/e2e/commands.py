@@ -15,7 +15,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return clean | dict(extra or {})
 
 
-def harness(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+def harness(
+    *args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = 550
+) -> Done:
     """`harness ARGS` run to its end."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *args],
@@ -24,5 +26,5 @@ def harness(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> Done
         capture_output=True,
         text=True,
         check=False,
-        timeout=550,
+        timeout=timeout_s,
     )

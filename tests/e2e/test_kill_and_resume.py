@@ -139,7 +139,9 @@ def _watch_for_repeats(store: Path) -> None:
 def _results(runs: Path) -> str:
     (folder,) = (runs / "small").iterdir()
     return re.sub(
-        r'"(registered|started|finished|seconds)": [^\n]*', "", (folder / "results.json").read_text()
+        r'"(registered|started|finished|seconds)": [^\n]*',
+        "",
+        (folder / "results.json").read_text(),
     )
 
 

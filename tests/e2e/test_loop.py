@@ -18,7 +18,7 @@ from tests.e2e.test_kill_and_resume import count_rows
 from tests.harness.files import write
 from tests.harness.test_loop import LOOP, make_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 DPO = """\
 recipe: sabotaged
@@ -32,7 +32,7 @@ pairs: flipped.yaml
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which the tiny loop has run to its end; takes some minutes."""
     world = tmp_path_factory.mktemp("loop")
-    done = harness("loop", "tiny", cwd=world)
+    done = harness("loop", "tiny", cwd=world, timeout_s=1800)
     assert done.returncode == 0, done.stderr
     return world
 
@@ -66,7 +66,7 @@ def test_a_recipe_with_flipped_pairs_is_stopped_and_what_stands_stays(promoted: 
     write(promoted / "loop.yaml", text)
 
     before = Registry(promoted / ".harness").history("tiny_assistant")
-    done = harness("loop", "loop.yaml", "--format", "json", cwd=promoted)
+    done = harness("loop", "loop.yaml", "--format", "json", cwd=promoted, timeout_s=1800)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     assert [stage["verdict"] for stage in told["stages"]] == ["pass", "fail"]

@@ -84,7 +84,9 @@ def test_a_share_that_so_few_items_cannot_show_is_refused(world: Path) -> None:
         "gate:\n  claims:\n    - {metric: helpful, claim: at_least, value: 0.9}\n"
     )
     write(world / "small.yaml", evasion)
-    with pytest.raises(HarnessError, match="needs at least 29 items even if every answer is at its best"):
+    with pytest.raises(
+        HarnessError, match="needs at least 29 items even if every answer is at its best"
+    ):
         plan_of(world)
 
 

@@ -52,7 +52,9 @@ def test_a_claim_on_what_is_not_measured_gets_a_suggestion(tmp_path: Path) -> No
 
 def test_a_threshold_off_the_scale_is_impossible(tmp_path: Path) -> None:
     message = refused(tmp_path, "claim: superior", "claim: at_least, value: 11")
-    assert "at least 11 cannot be shown with any number of items: its values lie in [1, 10]" in message
+    assert (
+        "at least 11 cannot be shown with any number of items: its values lie in [1, 10]" in message
+    )
 
 
 def test_a_margin_as_wide_as_the_scale_is_refused(tmp_path: Path) -> None:

@@ -182,6 +182,20 @@ def test_scores_in_a_file_decide_claims_on_a_rubric(tmp_path: Path):
     assert safety.difference.estimate == pytest.approx(3, abs=0.2)
 
 
+def test_votes_on_the_models_the_other_way_round_do_not_count(tmp_path: Path):
+    _, first = run(write_world(tmp_path), "default")
+    study = cast_votes(first, {"Ada": steady("candidate")}, n=120)
+    write_profile(tmp_path, f"{{people: {{study: {study.relative_to(tmp_path)}}}}}")
+    suite = write(tmp_path / "s.yaml", SUITE.format(name="s", judge="physicians", extra=""))
+    request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["dpo", "sft"])
+    done = run_suite(
+        request, workspace=tmp_path / "store", out=tmp_path / "runs", progress=QuietProgress()
+    ).result
+    assert done.decision is not None
+    assert done.decision.verdict == "inconclusive"
+    assert done.comparisons[0].n_missing == 120
+
+
 def test_a_study_refuses_a_third_model(tmp_path: Path):
     write_world(tmp_path, "{people: {study: people/study}}")
     text = (tmp_path / "profile.yaml").read_text()

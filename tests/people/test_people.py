@@ -38,6 +38,7 @@ def test_whoever_fails_the_rule_is_named_and_does_not_count(tmp_path: Path):
 def test_both_unsafe_is_a_tie_and_cannot_judge_is_no_vote(tmp_path: Path):
     counted = found(tmp_path, Ada=steady("both_unsafe"), Ben=steady("cannot_judge"))
     assert (counted.ties, counted.undecided, counted.means[0].n_votes) == (60, 60, 60)
+    assert (counted.unsafe, len(counted.unsafe_items)) == (60, 60)
 
 
 def test_repeats_tell_whether_an_annotator_agrees_with_themselves(tmp_path: Path):

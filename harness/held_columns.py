@@ -1,0 +1,114 @@
+"""A run's judged columns beside people's labels of the same answers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from harness.people import People
+from harness.people_findings import LabelTable, score_table, win_table
+from harness.reliability import Ratings, Scale, scales_of
+from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.stats import Vector
+from harness.suite import Metric, RougeMetric
+from harness.types import Plan
+
+Kind = Literal["points", "share", "preference"]
+
+
+class Held(NamedTuple):
+    """A column of the run beside people's labels of the same answers.
+
+    `judged` and `labels` are by subject: an item of a preference, an answer of a grade; `own` is
+    the judge's score of every subject there is, by model ('' for a preference).
+    """
+
+    scale: Scale
+    kind: Kind
+    judge: str
+    subjects: tuple[tuple[str, str], ...]  # sample id, model
+    judged: Vector
+    labels: Ratings  # subjects x annotators
+    by_order: Mapping[str, Vector]
+    own: Mapping[str, dict[str, float]]
+
+
+def hold_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) -> Iterator[Held]:
+    """Every column of a judge that people labelled too; none of what people themselves judged."""
+    metrics: dict[str, Metric] = {
+        name: metric for task in plan.tasks for name, metric in task.metrics.items()
+    }
+    scales = {
+        scale.column: scale
+        for name, metric in metrics.items()
+        for scale in scales_of(name, metric)
+        if not isinstance(metric, RougeMetric) and not plan.judges[name].people
+    }
+    for column in columns:
+        metric = column.metric.partition(".")[0]
+        asked = people.metric if isinstance(column, PreferenceColumn) else people.rubric
+        if column.metric not in scales or asked not in (None, metric):
+            continue  # computed, said by people, or not what these were asked
+        judge = plan.judges[metric].name
+        if isinstance(column, PreferenceColumn):
+            if (column.baseline, column.candidate) == (plan.baseline, plan.candidate):
+                held = _held_preferences(column, scales[column.metric], judge, people)
+            else:
+                continue
+        else:
+            held = _held_grades(column, scales[column.metric], judge, people)
+        if held.subjects:
+            yield held
+
+
+def _held_preferences(column: PreferenceColumn, scale: Scale, judge: str, people: People) -> Held:
+    table, chosen = win_table(people), _population(people)
+    orders = np.array([column.by_order[order] for order in column.orders])
+    wins = dict(zip(column.sample_ids, orders.mean(axis=0).tolist(), strict=True))
+    labelled = _labelled(table, wins)
+    place = {sample_id: i for i, sample_id in enumerate(column.sample_ids)}
+    rows = np.array([place[i] for i in labelled], dtype=np.intp)
+    return Held(
+        scale=scale,
+        kind="preference",
+        judge=judge,
+        subjects=tuple((i, "") for i in labelled),
+        judged=np.array([wins[i] for i in labelled], dtype=np.float64),
+        labels=_rows_of(table, labelled),
+        by_order={order: column.by_order[order][rows] for order in column.orders},
+        own={"": {i: win for i, win in wins.items() if chosen is None or i in chosen}},
+    )
+
+
+def _held_grades(column: GradeColumn, scale: Scale, judge: str, people: People) -> Held:
+    chosen = _population(people)
+    subjects: list[tuple[str, str]] = []
+    judged: list[float] = []
+    labels = [np.empty((0, len(people.annotators)))]
+    own = {}
+    for model, scores in column.scores.items():
+        by_item = dict(zip(column.sample_ids, scores.tolist(), strict=True))
+        table = score_table(people, model, scale.key)
+        labelled = _labelled(table, by_item)
+        subjects += [(i, model) for i in labelled]
+        judged += [by_item[i] for i in labelled]
+        labels.append(_rows_of(table, labelled))
+        own[model] = {i: s for i, s in by_item.items() if chosen is None or i in chosen}
+    kind: Kind = column.kind
+    return Held(
+        scale, kind, judge, tuple(subjects), np.array(judged), np.concatenate(labels), {}, own
+    )
+
+
+def _population(people: People) -> set[str] | None:
+    return None if people.population is None else set(people.population)
+
+
+def _labelled(table: LabelTable, known: Mapping[str, float]) -> list[str]:
+    pairs = zip(table.sample_ids, table.labelled.tolist(), strict=True)
+    return [i for i, labelled in pairs if labelled and i in known]
+
+
+def _rows_of(table: LabelTable, ids: Sequence[str]) -> Ratings:
+    place = {sample_id: i for i, sample_id in enumerate(table.sample_ids)}
+    return table.values[np.array([place[i] for i in ids], dtype=np.intp)]
