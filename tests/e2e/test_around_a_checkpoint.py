@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -167,8 +167,16 @@ class Screen:
         os.write(self.terminal, keys.encode())
 
     def wait_for(self, text: str) -> None:
+        self._wait_until(lambda: text in self.seen)
+
+    def wait_for_more(self) -> None:
+        """Until something is shown beyond what has been seen."""
+        known = len(self.seen)
+        self._wait_until(lambda: len(self.seen) > known)
+
+    def _wait_until(self, come: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 120
-        while text not in self.seen:
+        while not come():
             assert time.monotonic() < deadline, self.seen
             if select.select([self.terminal], [], [], 0.1)[0]:
                 self.seen += os.read(self.terminal, 65536).decode(errors="replace")
@@ -218,7 +226,7 @@ def test_ctrl_c_stops_an_answer_and_a_second_one_leaves(tmp_path: Path) -> None:
         screen.wait_for("you > ")
         screen.type("Why?\n")
         screen.wait_for("\nmodel\r\n")
-        time.sleep(0.5)  # words have come
+        screen.wait_for_more()
         screen.type("\x03")
         screen.wait_for("you > ")
         assert "…" in screen.seen
