@@ -1,6 +1,7 @@
 "use strict";
 // A page that stays when the network does not: forms are sent without leaving it.
 
+const PATIENCE_MS = 8000;
 let sending = false;
 
 function show(page, address) {
@@ -22,7 +23,8 @@ async function send(form, button) {
   button?.classList.add("chosen");
   try {
     const body = new URLSearchParams(new FormData(form, button));
-    const reply = await fetch(form.getAttribute("action"), { method: "POST", body });
+    const signal = AbortSignal.timeout(PATIENCE_MS); // a network that swallows packets never says no
+    const reply = await fetch(form.getAttribute("action"), { method: "POST", body, signal });
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     if (reply.ok) show(page, reply.url);
     else say(page.querySelector("#reason")?.textContent ?? "Not saved. Please try again.", true);
