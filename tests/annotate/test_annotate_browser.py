@@ -51,6 +51,9 @@ def watch(page: "Page") -> list[str]:
     return seen
 
 
+SETTLED_MS = 400  # the page takes no key for a pair that has just appeared
+
+
 def begin(page: "Page", link: str, name: str = "Ada") -> None:
     page.goto(link)
     page.keyboard.type(name)  # the field has the focus
@@ -62,7 +65,7 @@ def press(page: "Page", key: str, n_done: int) -> None:
     """Press a key of choice, and wait until so many pairs are done."""
     from playwright.sync_api import expect
 
-    page.wait_for_timeout(400)  # the page takes no key for a pair that has just appeared
+    page.wait_for_timeout(SETTLED_MS)
     page.keyboard.press(key)
     expect(page.locator("progress")).to_have_js_property("value", n_done)
 
@@ -257,6 +260,7 @@ def test_a_lost_connection_loses_no_choice(context: "BrowserContext", tmp_path: 
         page.keyboard.press("n")
         page.keyboard.type("a long note")
         page.keyboard.press("Escape")
+    page.wait_for_timeout(SETTLED_MS)
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("#status.wrong")
     assert "no connection" in (page.locator("#status").text_content() or "")
