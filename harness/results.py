@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -35,7 +35,6 @@ from harness.slices import compare_slices
 from harness.spend import spend_line
 from harness.strengths import rank_models
 from harness.types import (
-    Comparison,
     Example,
     Exposure,
     GateDecision,
@@ -94,20 +93,17 @@ def conclude(
     Raises:
         InfrastructureError: a metric has not a single score to compare.
     """
-    comparisons: list[Comparison] = []
-    length_effects: list[LengthEffect] = []
-    decided: dict[str, PairedScores] = {}
-    compared: list[_Compared] = []
-    for part in measured:
-        for column in part.columns:
-            for pair in _paired(column, plan):
-                flagged = _flagged_items(part.flags, pair)
-                comparisons.append(compare_scores(column, pair, flagged))
-                if pair.kind == "preference" or pair.metric.endswith(".composite"):
-                    length_effects.append(find_length_effect(pair, part.responses))
-                if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate):
-                    decided[pair.metric] = pair
-                compared.append((part, column, pair))
+    compared = [
+        (part, column, pair)
+        for part in measured
+        for column in part.columns
+        for pair in _paired(column, plan)
+    ]
+    comparisons = [
+        compare_scores(column, pair, _flagged_items(part.flags, pair))
+        for part, column, pair in compared
+    ]
+    decided = _pairs_of_gate(plan, (pair for _, _, pair in compared))
     columns = [column for part in measured for column in part.columns]
     doubts = [
         examine_judges(part.task, metric, ballots, part.responses)
@@ -135,7 +131,7 @@ def conclude(
         hygiene=tuple(hygiene),
         examples=tuple(_examples(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
-        length_effects=tuple(length_effects),
+        length_effects=tuple(_length_effects(compared)),
         sensitivities=sensitivities,
         slices=slices,
         strengths=tuple(_strengths(compared, plan)),
@@ -161,13 +157,24 @@ def conclude(
 
 def gate_pairs(plan: Plan, measured: Sequence[Measured]) -> dict[str, PairedScores]:
     """The candidate's scores against the baseline's by column: what the gate decides on."""
-    return {
-        pair.metric: pair
+    pairs = (
+        pair
         for part in measured
         for column in part.columns
         for pair in pair_scores(column, plan.baseline)
-        if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate)
-    }
+    )
+    return _pairs_of_gate(plan, pairs)
+
+
+def _pairs_of_gate(plan: Plan, pairs: Iterable[PairedScores]) -> dict[str, PairedScores]:
+    gated = (plan.baseline, plan.candidate)
+    return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == gated}
+
+
+def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
+    for part, _, pair in compared:
+        if pair.kind == "preference" or pair.metric.endswith(".composite"):
+            yield find_length_effect(pair, part.responses)
 
 
 def too_many_unscored(result: RunResult) -> bool:

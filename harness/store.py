@@ -6,9 +6,7 @@ A killed process loses nothing that was committed, and the lock it held is freed
 """
 
 import hashlib
-import json
 import os
-import platform
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from harness.errors import HarnessError, InfrastructureError, StoreLockedError
+from harness.errors import HarnessError, InfrastructureError
+from harness.lock import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 Kind = Literal["response", "outcome", "reply", "batch"]
@@ -43,7 +41,7 @@ class Store:
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
         self.path = workspace / "store.sqlite"
-        self._lock = FileLock(workspace / "lock")
+        self._lock = FolderLock(workspace, advice="Wait for it, or give another --store.")
         self._turn = threading.RLock()
 
     def __enter__(self) -> "Store":
@@ -55,7 +53,7 @@ class Store:
             InfrastructureError: the file is damaged.
         """
         make_writable(self.workspace)
-        self._take_lock()
+        self._lock.take()
         try:
             # Answering and judging write from threads of their own, one at a time.
             self._connection = sqlite3.connect(
@@ -153,17 +151,6 @@ class Store:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
             self._connection.execute(f"PRAGMA max_page_count={int(float(limit) * 1e6 / page)}")
 
-    def _take_lock(self) -> None:
-        owner = self.workspace / "lock.owner"
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            who = _read_owner(owner)
-            raise StoreLockedError(
-                f"{self.workspace}: in use by {who}. Wait for it, or give another --store."
-            ) from None
-        owner.write_text(json.dumps({"pid": os.getpid(), "host": platform.node()}))
-
 
 def make_writable(folder: Path) -> None:
     """Create `folder` and prove that it can be written, before any work is done.
@@ -178,14 +165,6 @@ def make_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise HarnessError(f"{folder}: cannot be written: {error.strerror}.") from None
-
-
-def _read_owner(path: Path) -> str:
-    try:
-        owner = json.loads(path.read_text())
-        return f"process {owner['pid']} on {owner['host']}"
-    except (OSError, ValueError, KeyError):
-        return "another process"
 
 
 def _checksum(kind: str, key: str, body: str) -> str:

@@ -15,15 +15,14 @@ files are the whole study: they can be copied, and read without this program.
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from harness.errors import HarnessError, InfrastructureError, StoreLockedError
+from harness.errors import HarnessError, InfrastructureError
+from harness.lock import FolderLock
 from harness.types import Study, Undo, Vote
 
 PEOPLE = "people"  # in the folder of a run
@@ -111,7 +110,7 @@ class VoteLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / VOTES_FILE
-        self._lock = FileLock(folder / "lock")
+        self._lock = FolderLock(folder, advice="Close the page's server there first.")
 
     def __enter__(self) -> "VoteLog":
         """Take the lock, cut off a line that a crash left without its end, and open the file.
@@ -182,15 +181,8 @@ class VoteLog:
             os.ftruncate(self._file, content.rfind(b"\n") + 1)
 
     def _take_lock(self) -> None:
-        owner = self.folder / "lock.owner"
         try:
-            self._lock.acquire(timeout=0)
-            owner.write_text(f"process {os.getpid()} on {platform.node()}")
-        except Timeout:
-            who = owner.read_text() if owner.is_file() else "another process"
-            raise StoreLockedError(
-                f"{self.folder}: in use by {who}. Close the page's server there first."
-            ) from None
+            self._lock.take()
         except OSError as error:
             raise HarnessError(f"{self.folder}: cannot be written: {error.strerror}.") from None
 

@@ -1,0 +1,50 @@
+"""A folder in the hands of one process at a time; the lock dies with whoever holds it."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import StoreLockedError
+
+
+class FolderLock:
+    """One process's hold on a folder. Beside the lock lies who has it, for the message to others."""
+
+    def __init__(self, folder: Path, *, advice: str) -> None:
+        self._folder = folder
+        self._owner = folder / "lock.owner"
+        self._advice = advice
+        self._lock = FileLock(folder / "lock")
+
+    def take(self) -> None:
+        """Take it, now or not at all.
+
+        Raises:
+            StoreLockedError: another process has it; says which, and the advice.
+            OSError: the folder cannot be written.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreLockedError(
+                f"{self._folder}: in use by {self._read_owner()}. {self._advice}"
+            ) from None
+        try:
+            self._owner.write_text(json.dumps({"pid": os.getpid(), "host": platform.node()}))
+        except OSError:
+            self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.release()
+
+    def _read_owner(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_text())
+            return f"process {owner['pid']} on {owner['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
