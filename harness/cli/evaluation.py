@@ -22,6 +22,7 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
+    make_budget,
 )
 from harness.cli.telling import (
     EXIT_CODES,
@@ -54,7 +55,6 @@ def run(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
-    from harness.endpoint import Budget
     from harness.plan import load_request
     from harness.progress import show_progress
     from harness.run import run_suite
@@ -76,7 +76,7 @@ def run(
             workspace=store,
             out=out,
             progress=progress,
-            budget=Budget(max_cost) if max_cost is not None else None,
+            budget=make_budget(max_cost),
             batch=batch,
         )
     _tell(result, folder, output)

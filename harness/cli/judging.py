@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder
+from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_budget
 from harness.cli.telling import INFRASTRUCTURE, Format, tell
 
 commands = typer.Typer()
@@ -34,10 +34,9 @@ def canary(
 ) -> None:
     """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
     from harness.canary import describe_canaries, try_canaries, withstands
-    from harness.endpoint import Budget
     from harness.progress import show_progress
 
-    budget = Budget(max_cost) if max_cost is not None else None
+    budget = make_budget(max_cost)
     with show_progress() as progress:
         report = try_canaries(
             profile, judge, suite, workspace=store, progress=progress, budget=budget

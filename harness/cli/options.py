@@ -1,11 +1,14 @@
 """Options and arguments that commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.telling import Format
+
+if TYPE_CHECKING:
+    from harness.endpoint import Budget
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
@@ -85,3 +88,10 @@ BaselineFile = Annotated[
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
 OUT = Path("runs")
+
+
+def make_budget(max_cost: float | None) -> "Budget | None":
+    """The limit that `--max-cost` sets, if it sets one."""
+    from harness.endpoint import Budget
+
+    return None if max_cost is None else Budget(max_cost)

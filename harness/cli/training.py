@@ -15,6 +15,7 @@ from harness.cli.options import (
     ProfileName,
     RecipeArgument,
     StoreFolder,
+    make_budget,
 )
 from harness.cli.telling import EXIT_CODES, Format, replies_awaited, tell, tell_made
 
@@ -120,7 +121,6 @@ def train(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
-    from harness.endpoint import Budget
     from harness.progress import show_progress
     from harness.recipe_commands import train_recipe
     from trainers.processes import load_launch
@@ -137,7 +137,7 @@ def train(
             out=out,
             progress=progress,
             launch=launched,
-            budget=Budget(max_cost) if max_cost is not None else None,
+            budget=make_budget(max_cost),
             batch=batch,
         )
     tell_made(output, made.directory, made.summary)
@@ -153,7 +153,6 @@ def pairs(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
-    from harness.endpoint import Budget
     from harness.progress import show_progress
     from harness.recipe_commands import build_pairs
 
@@ -163,7 +162,7 @@ def pairs(
             profile,
             workspace=store,
             progress=progress,
-            budget=Budget(max_cost) if max_cost is not None else None,
+            budget=make_budget(max_cost),
             batch=batch,
         )
     tell_made(output, made.directory, made.summary)
@@ -179,7 +178,6 @@ def loop(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
-    from harness.endpoint import Budget
     from harness.loop import describe_loop, run_loop
     from harness.progress import show_progress
 
@@ -189,7 +187,7 @@ def loop(
             workspace=store,
             out=out,
             progress=progress,
-            budget=Budget(max_cost) if max_cost is not None else None,
+            budget=make_budget(max_cost),
             batch=batch,
         )
     code = EXIT_CODES[done.verdict]

@@ -56,7 +56,8 @@ SETTLED_MS = 400  # the page takes no key for a pair that has just appeared
 
 def begin(page: "Page", link: str, name: str = "Ada") -> None:
     page.goto(link)
-    page.keyboard.type(name)  # the field has the focus
+    page.locator("input[name=name]:focus").wait_for()  # it comes with the first frame
+    page.keyboard.type(name)
     page.keyboard.press("Enter")
     page.wait_for_url("**/pair")
 
@@ -184,6 +185,7 @@ def test_tab_and_enter_are_enough_without_a_script(browser: "Browser", tmp_path:
         page = context.new_page()
         begin(page, server.link())
         for number in range(5):
+            page.locator("h1:focus").wait_for()
             while page.locator("button:focus[name=choice]").count() == 0:
                 page.keyboard.press("Tab")
             for _ in range(number):
@@ -191,8 +193,9 @@ def test_tab_and_enter_are_enough_without_a_script(browser: "Browser", tmp_path:
             with page.expect_navigation():
                 page.keyboard.press("Enter")
             if "/break" in page.url:
+                page.locator("a.button:focus").wait_for()
                 with page.expect_navigation():
-                    page.keyboard.press("Enter")  # the way on has the focus
+                    page.keyboard.press("Enter")
         assert page.locator("h1").text_content() == "That was the last pair"
     order = ["left", "tie", "both_unsafe", "cannot_judge", "right"]
     assert choices_of(run) == order
