@@ -49,6 +49,7 @@ from trainers.trl_options import (
     quiet_libraries,
     quiet_trainer,
 )
+from trainers.vocabulary_head import project_at_once
 from trainers.watch import Watch, watch_training
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -198,6 +199,7 @@ def train_adapter(
     return manifest
 
 
+@project_at_once()
 def train_here(
     recipe: AdapterRecipe,
     method: Method,
