@@ -43,6 +43,7 @@ from trainers.recipe import (
     TrainingSource,
     load_recipe,
 )
+from trainers.sft import split_rows
 
 UNITS = {"sft": "rows", "kto": "answers", "grpo": "prompts", "rloo": "prompts"}
 
@@ -250,6 +251,9 @@ class _Walk:
         counts: list[_Count] = []
         if isinstance(recipe, SftRecipe):
             counts += [_count_examples(source, root) for source in recipe.data]
+            if recipe.holdout and not any(count.absent for count in counts):
+                rows = load_examples(recipe.data, root)
+                counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).learn))]
             if recipe.best_of is not None:
                 counts.append(self.visit(recipe.best_of, root).rows)
         elif isinstance(recipe, PreferenceRecipe):

@@ -30,6 +30,7 @@ from harness.suite import Gate, ModelSpec, Name, Spec, load_profile, load_suite
 from harness.types import Record, RunResult, Verdict
 from harness.workshop import Made, open_workshop
 from trainers.checkpoint import MANIFEST, load_manifest, versions
+from trainers.processes import Launch
 from trainers.recipe import load_recipe
 
 # --- what people write -----------------------------------------------------------------------
@@ -123,12 +124,13 @@ def run_loop(
     workspace: Path,
     out: Path,
     progress: Progress,
+    launch: Launch | None = None,
     budget: Budget | None = None,
     batch: Path | None = None,
 ) -> LoopResult:
     """Train, gate, and promote what is certified.
 
-    `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
+    With `launch` adapters are trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
     questions are written there.
 
     Raises:
@@ -138,7 +140,7 @@ def run_loop(
         InfrastructureError: the world failed; what was done is kept.
     """
     loop, root = load_loop(path_or_name)
-    run = _LoopRun(loop, root, workspace, out, progress, budget, batch)
+    run = _LoopRun(loop, root, workspace, out, progress, launch, budget, batch)
     run.check()
     current, done = run.start(), []
     for stage in loop.stages:
@@ -180,6 +182,7 @@ class _LoopRun:
         workspace: Path,
         out: Path,
         progress: Progress,
+        launch: Launch | None,
         budget: Budget | None,
         batch: Path | None,
     ) -> None:
@@ -189,6 +192,7 @@ class _LoopRun:
         self._workspace = workspace
         self._out = out
         self._progress = progress
+        self._launch = launch
         self._budget = budget
         self._batch = batch
         self._registry = Registry(workspace)
@@ -303,7 +307,8 @@ class _LoopRun:
             batch=self._batch,
         ) as workshop:
             trained = answering_recipe(recipe, recipe_name)
-            made = make_checkpoint(trained, recipe_root, workshop)
+            launched = workshop._replace(launch=self._launch)
+            made = make_checkpoint(trained, recipe_root, launched)
         self._made.append(made)
         return _Model(recipe.recipe, ModelSpec(recipe=str(path)), made)
 

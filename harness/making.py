@@ -63,6 +63,7 @@ from trainers.recipe import (
     parent_directory,
 )
 from trainers.training import Setting
+from trainers.unpickled import unpickle
 
 
 def make_checkpoint(
@@ -313,12 +314,19 @@ def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs
 
 
 def existing_model(parent: Parent, root: Path) -> Made:
-    """A checkpoint or a hub model that is there; one of ours is verified.
+    """A checkpoint or a hub model that is there; one of ours is verified, a pickle is converted.
 
     Raises:
         HarnessError: it is damaged, a reward model, or a hub model without a revision.
     """
     source = parent_directory(parent, root)
+    if not Path(source).is_dir() and parent.revision is None:
+        raise HarnessError(
+            f"{source}: is no directory here. For a hub model also give its 'revision', "
+            "so that it cannot change unseen."
+        )
+    if parent.unpickle:
+        source = str(unpickle(source, parent.revision))
     made = Made(source, _fingerprint(source, parent.revision), Path(source).name)
     directory = Path(source)
     if (directory / MANIFEST).is_file() and load_manifest(directory).method == "reward":
@@ -331,11 +339,6 @@ def _fingerprint(source: str, revision: str | None) -> str:
     directory = Path(source)
     if (directory / MANIFEST).is_file() or (directory / MARK).is_file():
         return verify_checkpoint(directory).fingerprint
-    if not directory.is_dir() and revision is None:
-        raise HarnessError(
-            f"{source}: is no directory here. For a hub model also give its 'revision', "
-            "so that it cannot change unseen."
-        )
     return fingerprint_model(source, revision=revision)
 
 

@@ -284,7 +284,7 @@ def _refuse_pickle(directory: Path) -> None:
         return
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
     why = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
-    how = " docs/recipes.md says how to save it as one." if pickles else ""
+    how = " A recipe's parent may say 'unpickle: true' (docs/recipes.md)." if pickles else ""
     raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.{how}")
 
 
@@ -295,8 +295,8 @@ def _load_error(source: str | Path, revision: str | None, error: Exception) -> H
     if "cannot be loaded with `safetensors`" in first_line:  # it looked, and there are none
         return HarnessError(
             f"{source}: has no weights as safetensors at revision {revision}. A pickle may run code and "
-            "is never loaded: save the model as safetensors once, as docs/recipes.md says, and name that "
-            "directory."
+            "is not loaded; a recipe's parent may say 'unpickle: true', which reads its tensors alone "
+            "(docs/recipes.md)."
         )
     return InfrastructureError(
         f"{source}: is no directory here, and the hub model of that name at revision "

@@ -32,6 +32,7 @@ from harness.store import Store, make_writable
 from harness.types import Plan, RunResult, Task
 from harness.workshop import Workshop
 from judges.protocol import Judge
+from trainers.processes import Launch
 
 UNDER_WAY_S = 3.0  # after which judges have imported what they need themselves
 
@@ -49,14 +50,15 @@ def run_suite(
     workspace: Path,
     out: Path,
     progress: Progress,
+    launch: Launch | None = None,
     budget: Budget | None = None,
     batch: Path | None = None,
 ) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
-    Whatever was done before, by this or by a killed run, is taken from the workspace; `budget`
-    bounds what endpoints may cost. With a folder as `batch` endpoints are not asked: the questions
-    are written there.
+    Whatever was done before, by this or by a killed run, is taken from the workspace. With `launch`
+    adapters are trained in several processes; `budget` bounds what endpoints may cost. With a folder
+    as `batch` endpoints are not asked: the questions are written there.
 
     Raises:
         HarnessError: the input is wrong, found before any work where that is possible.
@@ -83,6 +85,7 @@ def run_suite(
             progress,
             asking,
             request.profile,
+            launch,
             profile_root=request.profile_root,
         )
         models = prepare_models(request, workshop)

@@ -47,8 +47,7 @@ class Workshop(NamedTuple):
     """What preparing models takes: a store, judges by name, a display, and the terms of asking.
 
     `profile` tells which names are juries; without it each is a single judge. Its paths start from
-    `profile_root`. With `launch`,
-    adapters are trained in several processes.
+    `profile_root`. With `launch` adapters are trained in several processes.
     """
 
     store: Store

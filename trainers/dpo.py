@@ -15,7 +15,6 @@ from trainers.pair_rows import (
     SplitPairs,
     check_tokens,
     count_pairs,
-    held_out_metrics,
     pair_dataset,
 )
 from trainers.policy import Start, load_policy
@@ -23,7 +22,7 @@ from trainers.processes import alone
 from trainers.recipe import DpoRecipe
 from trainers.reference import give_reference
 from trainers.training import N_PROBES
-from trainers.trl_options import Log
+from trainers.trl_options import Log, held_out_metrics
 
 START_TOLERANCE = 1e-3
 # Where reference and policy went through the model in different batches. In bfloat16 an answer's

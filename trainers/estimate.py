@@ -108,10 +108,10 @@ def find_shape(parent: Parent, root: Path) -> Shape | None:
 
 def find_obstacle(source: str, recipe: AdapterRecipe | None) -> str | None:
     """What is known to stop a training run on a hub model, told before anything is fetched."""
-    if source in PICKLES:
+    if source in PICKLES and (recipe is None or not recipe.parent.unpickle):
         return (
-            "its weights at the pinned commit are a pickle, which may run code and is never loaded. "
-            "docs/recipes.md says how to save it as safetensors, once; name that directory"
+            "its weights at the pinned commit are a pickle, which may run code and is not loaded; "
+            "'unpickle: true' beside its revision reads the tensors alone"
         )
     if source in NO_TEMPLATE and (recipe is None or recipe.chat_template is None):
         return "its tokenizer has no chat template; give the recipe a 'chat_template'"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_rows import SplitPairs, check_tokens, held_out_metrics, pair_dataset
+from trainers.pair_rows import SplitPairs, check_tokens, pair_dataset
 from trainers.policy import Start, load_policy
 from trainers.recipe import KtoRecipe
 from trainers.training import N_PROBES
-from trainers.trl_options import Log
+from trainers.trl_options import Log, held_out_metrics
 
 MEASURED = ("eval_loss", "eval_rewards/margins", "eval_kl")
 

@@ -80,9 +80,3 @@ def count_pairs(longest: Sequence[int], pairs: SplitPairs, config: Any) -> dict[
         "dropped": str(len(pairs.learn) - len(longest)),
         "held-out pairs": str(len(pairs.held_out)),
     }
-
-
-def held_out_metrics(trainer: Any, names: Sequence[str]) -> dict[str, float]:
-    """What the trainer measures on the held-out pairs, if there are any."""
-    found = {} if trainer.eval_dataset is None else trainer.evaluate()
-    return {name: found[name] for name in names if name in found}

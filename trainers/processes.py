@@ -119,10 +119,6 @@ def check_launch(recipe: AdapterRecipe, launch: Launch) -> None:
             f"{name}: watch: cannot be launched in several processes, none of which has the whole model "
             "to itself. Remove it, or train without --launch."
         )
-    if recipe.watch is not None:
-        raise HarnessError(
-            f"{name}: watch: is asked, and kept, by one process. Remove it, or train without --launch."
-        )
     for option in _OF_LAUNCH:
         if option in recipe.trainer:
             raise HarnessError(f"{name}: trainer.{option}: is said by --launch; remove it.")

@@ -42,17 +42,20 @@ class Parent(Spec):
     """The model that training starts from: another recipe's checkpoint, or one that exists.
 
     A `checkpoint` is a directory, counted from the recipe's own folder, or a hub name with its
-    `revision`.
+    `revision`. With `unpickle` its weights are a pickle, of which tensors alone are read.
     """
 
     recipe: str | None = None
     checkpoint: str | None = None
     revision: str | None = None
+    unpickle: bool = False
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "Parent":
         if (self.recipe is None) == (self.checkpoint is None):
             raise ValueError("name exactly one of 'recipe' or 'checkpoint'")
+        if self.unpickle and self.checkpoint is None:
+            raise ValueError("'unpickle' is for a 'checkpoint'; a recipe's has no pickle")
         return self
 
 
@@ -142,12 +145,14 @@ class AdapterRecipe(Spec):
 class SftRecipe(AdapterRecipe):
     """Supervised fine-tuning on the answers alone, through TRL's SFTTrainer.
 
-    Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both.
+    Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `holdout`
+    is the share of their questions that is kept for evaluation.
     """
 
     method: Literal["sft"]
     data: tuple[TrainingSource, ...] = ()
     best_of: str | None = None
+    holdout: float = Field(default=0.0, ge=0.0, lt=1.0, exclude_if=lambda share: share == 0)
     lora: Lora
 
     @model_validator(mode="after")

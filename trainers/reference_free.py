@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from harness.errors import HarnessError
 from harness.models import encode_chat
 from trainers.dpo import MEASURED, START_TOLERANCE
-from trainers.pair_rows import SplitPairs, count_pairs, held_out_metrics
+from trainers.pair_rows import SplitPairs, count_pairs
 from trainers.pairs import PreferencePair
 from trainers.policy import Policy, Start, load_policy
 from trainers.recipe import OrpoRecipe, SimpoRecipe
 from trainers.training import N_PROBES
-from trainers.trl_options import Log
+from trainers.trl_options import Log, held_out_metrics
 
 FACTS = {"reference": "none", "namespace": "trl.experimental"}
 

@@ -18,13 +18,12 @@ from trainers.pair_rows import (
     SplitPairs,
     check_tokens,
     count_pairs,
-    held_out_metrics,
     pair_dataset,
 )
 from trainers.policy import Start
 from trainers.recipe import RewardRecipe
 from trainers.training import N_PROBES
-from trainers.trl_options import Log
+from trainers.trl_options import Log, held_out_metrics
 
 MEASURED = ("eval_loss", "eval_accuracy", "eval_margin")
 BATCH_SIZE = 16

@@ -12,8 +12,9 @@ from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.examples import Example, data_hash
 from trainers.processes import Launch
 from trainers.recipe import SftRecipe
+from trainers.split import split_by_question
 from trainers.training import N_PROBES, Report, Setting, train_adapter
-from trainers.trl_options import Log
+from trainers.trl_options import Log, held_out_metrics
 
 
 def train_sft(
@@ -28,7 +29,7 @@ def train_sft(
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the rows' completions alone.
 
-    With `launch`, in several processes.
+    The recipe's share of questions is held out and evaluated on. With `launch`, in several processes.
 
     Raises:
         HarnessError: options that TRL refuses, rows that teach nothing, or a run that learnt nothing.
@@ -38,7 +39,7 @@ def train_sft(
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
     return train_adapter(
         recipe,
-        Sft(recipe, parent, rows),
+        Sft(recipe, parent, *split_rows(rows, recipe.holdout, recipe.seed)),
         out,
         origin=origin,
         base=origin,
@@ -55,6 +56,7 @@ class Sft(NamedTuple):
     recipe: SftRecipe
     parent: str | Path
     rows: Sequence[Example]
+    held_out: Sequence[Example] = ()
 
     def config_type(self) -> Any:
         """TRL's, of its stable namespace."""
@@ -77,11 +79,13 @@ class Sft(NamedTuple):
             self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )
         give_template(tokenizer, recipe.chat_template, self.parent)
+        held = [_columns(row) for row in self.held_out]
         n_embeddings = model.get_input_embeddings().weight.shape[0]
         trainer = SFTTrainer(
             model=model,
             args=config,
             train_dataset=Dataset.from_list([_columns(row) for row in self.rows]),
+            eval_dataset=Dataset.from_list(held) if held else None,
             processing_class=tokenizer,
             peft_config=lora_config(recipe.lora),
         )
@@ -95,18 +99,36 @@ class Sft(NamedTuple):
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Rows, and how many of them were cut or dropped."""
-        return check_rows(trainer.train_dataset, self.rows, trainer.processing_class, trainer.args)
+        facts = check_rows(trainer.train_dataset, self.rows, trainer.processing_class, trainer.args)
+        return facts | ({"held-out rows": str(len(self.held_out))} if self.held_out else {})
 
     def check_log(self, log: Log, config: Any) -> None:
         """A first loss can be anything."""
 
     def measure(self, trainer: Any) -> dict[str, float]:
-        """Nothing is held out: the suites measure."""
-        return {}
+        """The loss on the held-out rows, if there are any; what it is worth the suites measure."""
+        return held_out_metrics(trainer, ["eval_loss"])
 
     def probes(self, trainer: Any) -> list[list[int]]:
         """The first chats."""
         return [list(ids) for ids in trainer.train_dataset["input_ids"][:N_PROBES]]
+
+
+class SplitRows(NamedTuple):
+    """Rows to learn from, and rows that are kept for evaluation."""
+
+    learn: Sequence[Example]
+    held_out: Sequence[Example]
+
+
+def split_rows(rows: Sequence[Example], holdout: float, seed: int) -> SplitRows:
+    """About `holdout` of the questions are kept; near-duplicates of one another stay together."""
+    if not holdout:
+        return SplitRows(rows, [])
+    questions = [row.prompt[-1].content for row in rows]
+    sides = split_by_question(questions, eval_share=holdout, seed=seed).sides
+    learn = [row for row, side in zip(rows, sides, strict=True) if side == "train"]
+    return SplitRows(learn, [row for row, side in zip(rows, sides, strict=True) if side == "eval"])
 
 
 def _columns(row: Example) -> dict[str, list[dict[str, str]]]:

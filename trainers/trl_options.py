@@ -158,6 +158,20 @@ def collect_curves(log: Log) -> tuple[Curve, ...]:
     return tuple(curve for name in (*CURVES, *watched) if (curve := _curve(name, log)).steps)
 
 
+def held_out_metrics(trainer: Any, names: Sequence[str]) -> dict[str, float]:
+    """What the trainer measures on its held-out rows at the end, if there are any."""
+    if trainer.eval_dataset is None:
+        return {}
+    state = trainer.state
+    at_end = [
+        entry
+        for entry in state.log_history
+        if "eval_loss" in entry and entry["step"] == state.global_step
+    ]
+    found = at_end[-1] if at_end else trainer.evaluate()
+    return {name: float(found[name]) for name in names if name in found}
+
+
 def check_gradients(
     log: Log, *, adapter_before: str, adapter_after: str, may_rest: bool = False
 ) -> None:

@@ -11,6 +11,7 @@ from harness.cli.options import (
     Batch,
     Contaminated,
     JudgeName,
+    LaunchFile,
     Limit,
     MaxCost,
     Models,
@@ -22,6 +23,7 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
+    find_launch,
     make_budget,
 )
 from harness.cli.telling import (
@@ -48,6 +50,7 @@ def run(
     seed: Seed = None,
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
     allow_remote_phi: RemotePhi = False,
@@ -76,6 +79,7 @@ def run(
             workspace=store,
             out=out,
             progress=progress,
+            launch=find_launch(launch),
             budget=make_budget(max_cost),
             batch=batch,
         )

@@ -9,6 +9,7 @@ from harness.cli.telling import Format
 
 if TYPE_CHECKING:
     from harness.endpoint import Budget
+    from trainers.processes import Launch
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
@@ -77,6 +78,16 @@ Batch = Annotated[
         help="Write what endpoints would be asked into files in this folder, and send nothing.",
     ),
 ]
+LaunchFile = Annotated[
+    str | None,
+    typer.Option(
+        "--launch",
+        envvar="HARNESS_LAUNCH",
+        metavar="FILE",
+        help="Train in several processes: an accelerate configuration, or multi_gpu, fsdp2, "
+        "deepspeed_zero2, deepspeed_zero3, two_cpu.",
+    ),
+]
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
 ]
@@ -88,6 +99,17 @@ BaselineFile = Annotated[
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
 OUT = Path("runs")
+
+
+def find_launch(file: str | None) -> "Launch | None":
+    """What `--launch` names, if it names anything.
+
+    Raises:
+        HarnessError: no such file, or one that cannot launch a recipe.
+    """
+    from trainers.processes import load_launch
+
+    return None if file is None else load_launch(file)
 
 
 def make_budget(max_cost: float | None) -> "Budget | None":

@@ -9,12 +9,14 @@ from harness.cli.options import (
     OUT,
     STORE,
     Batch,
+    LaunchFile,
     MaxCost,
     OutFolder,
     OutputFormat,
     ProfileName,
     RecipeArgument,
     StoreFolder,
+    find_launch,
     make_budget,
 )
 from harness.cli.telling import EXIT_CODES, Format, replies_awaited, tell, tell_made
@@ -107,15 +109,7 @@ def train(
             help="Two steps of it and its parents, at a small size; nothing is kept.",
         ),
     ] = False,
-    launch: Annotated[
-        str | None,
-        typer.Option(
-            envvar="HARNESS_LAUNCH",
-            metavar="FILE",
-            help="Train in several processes: an accelerate configuration, or multi_gpu, fsdp2, "
-            "deepspeed_zero2, deepspeed_zero3, two_cpu.",
-        ),
-    ] = None,
+    launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
     output: OutputFormat = Format.text,
@@ -123,9 +117,8 @@ def train(
     """Make one checkpoint, with the parents and pairs it needs."""
     from harness.progress import show_progress
     from harness.recipe_commands import train_recipe
-    from trainers.processes import load_launch
 
-    launched = load_launch(launch) if launch is not None else None
+    launched = find_launch(launch)
     if dry_train:
         _rehearse(recipe, profile, launched, output)
         return
@@ -173,6 +166,7 @@ def loop(
     file: Annotated[str, typer.Argument(help="A loop file, or the name of one of ours.")],
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
+    launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
     output: OutputFormat = Format.text,
@@ -187,6 +181,7 @@ def loop(
             workspace=store,
             out=out,
             progress=progress,
+            launch=find_launch(launch),
             budget=make_budget(max_cost),
             batch=batch,
         )

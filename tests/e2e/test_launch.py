@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.commands import environment, harness
+from tests.harness.files import write
+from tests.harness.test_loop import LOOP, PROFILE, make_world
+from trainers.checkpoint import load_manifest
 
 MARK = "TEST_LAUNCH_MARK"  # in the environment of every process that belongs to a test
 
@@ -91,3 +94,19 @@ def test_what_cannot_be_launched_is_said_before_any_work(
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert not (tmp_path / ".harness").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["run", "loop"])
+def test_what_a_run_or_a_loop_trains_is_launched_too(tmp_path: Path, command: str) -> None:
+    world = make_world(tmp_path)
+    write(world / "world.yaml", PROFILE + "  sft: {recipe: short.yaml}\n")
+    write(world / "loop.yaml", LOOP.replace("RECIPES", "short.yaml").replace("LOSERS", "keep"))
+    what = {
+        "run": ("develop.yaml", "--profile", "world.yaml", "--models", "base,sft"),
+        "loop": ("loop.yaml",),
+    }[command]
+    done = harness(command, *what, "--launch", "two_cpu", cwd=world)
+    assert done.returncode == 0, done.stderr
+    (made,) = (world / ".harness" / "checkpoints").glob("short-*")
+    assert load_manifest(made).facts["processes"].startswith("2, with 2 rows")

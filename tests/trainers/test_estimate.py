@@ -172,8 +172,12 @@ def test_a_base_without_a_chat_template_stands_in_the_way_unless_the_recipe_has_
     assert find_obstacle(llama, recipe.model_copy(update={"chat_template": "..."})) is None
 
 
-def test_pickled_weights_stand_in_the_way():
-    assert "pickle" in (find_obstacle("BioMistral/BioMistral-7B", None) or "")
+def test_pickled_weights_stand_in_the_way_unless_the_recipe_has_them_unpickled():
+    recipe, name = dpo(QUERY_AND_VALUE), "BioMistral/BioMistral-7B"
+    assert "pickle" in (find_obstacle(name, None) or "")
+    assert "pickle" in (find_obstacle(name, recipe) or "")
+    parent = Parent(checkpoint=name, revision="9a11e1f", unpickle=True)
+    assert find_obstacle(name, recipe.model_copy(update={"parent": parent})) is None
 
 
 def test_no_memory_is_told_for_a_method_that_samples_while_it_trains():

@@ -16,7 +16,7 @@ from trainers.pair_rows import split_pairs
 from trainers.pairs import PreferencePair
 from trainers.preference import train_on_pairs as train_dpo
 from trainers.recipe import DpoRecipe, Lora, Parent, Quantisation, SftRecipe
-from trainers.sft import train_sft
+from trainers.sft import split_rows, train_sft
 from trainers.trl_options import check_gradients
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -203,3 +203,31 @@ def test_training_that_taught_nothing_is_refused(
 ):
     with pytest.raises(HarnessError, match=message):
         check_gradients(log, adapter_before="a", adapter_after=after)
+
+
+def test_held_out_questions_are_evaluated_on_and_not_learnt(tmp_path: Path) -> None:
+    kept = SFT.model_copy(
+        update={
+            "holdout": 0.4,
+            "trainer": SFT.trainer | {"eval_strategy": "steps", "eval_steps": 1},
+        }
+    )
+    base = make_tiny_model(tmp_path / "base")
+    made = train_sft(kept, base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    learn, held_out = split_rows(ROWS, 0.4, kept.seed)
+    assert (made.facts["rows"], made.facts["held-out rows"]) == (
+        str(len(learn)),
+        str(len(held_out)),
+    )
+    assert 0 < len(held_out) < len(ROWS)
+    (curve,) = [curve for curve in made.curves if curve.name == "eval_loss"]
+    assert curve.steps == (1, 2, 3)
+    assert made.metrics["eval_loss"] == pytest.approx(curve.values[-1], rel=1e-4)
+
+
+def test_copies_of_a_question_are_held_out_together() -> None:
+    rows = [row.model_copy(update={"id": f"{row.id}-{n}"}) for row in ROWS for n in range(3)]
+    learn, held_out = split_rows(rows, 0.4, 1)
+    assert {row.prompt for row in learn} & {row.prompt for row in held_out} == set()
+    assert len(learn) + len(held_out) == len(rows)
+    assert len(held_out) % 3 == 0 < len(held_out)
