@@ -191,9 +191,9 @@ def _whole(parameter: Any) -> Any:
     if hasattr(parameter, "full_tensor"):
         return parameter.detach().full_tensor()
     if hasattr(parameter, "ds_id"):
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters([parameter]):
+        with deepspeed.zero.GatheredParameters([parameter]):
             return parameter.detach().clone()
     return parameter.detach()
 

@@ -10,13 +10,14 @@ from safetensors.torch import load_file
 
 from harness.errors import HarnessError, InfrastructureError
 from tests.trainers.failing import Faulty, LittleMemory
+from tests.trainers.test_methods import KTO, ORPO, REWARD, SIMPO
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.examples import data_hash
 from trainers.preference import train_on_pairs
 from trainers.processes import Launch, load_launch
-from trainers.recipe import Lora
+from trainers.recipe import Lora, PairTrainedRecipe
 from trainers.sft import Sft, train_sft
 from trainers.training import train_adapter
 
@@ -126,6 +127,31 @@ def test_two_processes_prefer_what_one_prefers(both: Both, two: Launch, tmp_path
     assert loss[0] == pytest.approx(math.log(2), abs=1e-3)
     for name in ("eval_loss", "eval_rewards/margins"):
         assert launched.metrics[name] == pytest.approx(one.metrics[name], abs=1e-3)
+
+
+def in_one_and_two(recipe: PairTrainedRecipe, both: Both, two: Launch, folder: Path) -> None:
+    """Train where what one process accumulates, two take at a time; the rows fill every step."""
+    batch = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "max_steps": 3}
+    changed = recipe.model_copy(update={"holdout": 0.0, "trainer": recipe.trainer | batch})
+    for name, launch in (("one", None), ("two", two)):
+        train_on_pairs(changed, both.one, folder / name, pairs=PAIRS, progress=quiet, launch=launch)
+
+
+@pytest.mark.parametrize("recipe", [ORPO, SIMPO, REWARD], ids=lambda recipe: recipe.method)
+def test_other_methods_on_pairs_learn_the_same_in_two_processes(
+    both: Both, two: Launch, tmp_path: Path, recipe: PairTrainedRecipe
+):
+    in_one_and_two(recipe, both, two, tmp_path)
+    assert verify_checkpoint(tmp_path / "two").facts["launched"] == "2xdata_parallel"
+    assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-3
+
+
+def test_kto_starts_at_its_reference_in_two_processes(both: Both, two: Launch, tmp_path: Path):
+    in_one_and_two(KTO, both, two, tmp_path)
+    made = verify_checkpoint(tmp_path / "two")
+    loss = next(curve.values for curve in made.curves if curve.name == "loss")
+    assert loss[0] == pytest.approx(0.5, abs=1e-3)
+    assert made.facts["processes"] == "2, with 2 rows at a time in each"
 
 
 @pytest.mark.usefixtures("save_every_step")
