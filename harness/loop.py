@@ -303,12 +303,12 @@ class _LoopRun:
             self._profile_root,
             workspace=self._workspace,
             progress=self._progress,
+            launch=self._launch,
             budget=self._budget,
             batch=self._batch,
         ) as workshop:
             trained = answering_recipe(recipe, recipe_name)
-            launched = workshop._replace(launch=self._launch)
-            made = make_checkpoint(trained, recipe_root, launched)
+            made = make_checkpoint(trained, recipe_root, workshop)
         self._made.append(made)
         return _Model(recipe.recipe, ModelSpec(recipe=str(path)), made)
 

@@ -71,9 +71,14 @@ def train_recipe(
             )
         check_launch(loaded, launch)
     with open_workshop(
-        *load_profile(profile), workspace=workspace, progress=progress, budget=budget, batch=batch
+        *load_profile(profile),
+        workspace=workspace,
+        progress=progress,
+        launch=launch,
+        budget=budget,
+        batch=batch,
     ) as workshop:
-        made = make_checkpoint(loaded, root, workshop._replace(launch=launch), out=out)
+        made = make_checkpoint(loaded, root, workshop, out=out)
     manifest = load_manifest(Path(made.directory))
     described = card(manifest, loaded.recipe)
     return Summary(made.directory, {"fingerprint": made.fingerprint} | described.facts)

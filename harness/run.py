@@ -80,13 +80,7 @@ def run_suite(
     with store, asking.settled():
         stated = preregister_plan(plan, workspace)
         workshop = Workshop(
-            store,
-            find_judge,
-            progress,
-            asking,
-            request.profile,
-            launch,
-            profile_root=request.profile_root,
+            store, find_judge, progress, asking, request.profile, launch, request.profile_root
         )
         models = prepare_models(request, workshop)
         exposures = find_exposures(plan.tasks, models)

@@ -25,12 +25,13 @@ def open_workshop(
     *,
     workspace: Path,
     progress: Progress,
+    launch: Launch | None = None,
     budget: Budget | None = None,
     batch: Path | None = None,
 ) -> "Iterator[Workshop]":
     """A workshop with the profile's judges and an open store; `root` is the profile's folder.
 
-    `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
+    With `launch` adapters are trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
     questions are written there.
 
     Raises:
@@ -40,7 +41,7 @@ def open_workshop(
     asking = Asking(store, budget=budget, folder=batch)
     find_judge = judges_of(profile, root, terms=asking)
     with store, asking.settled():
-        yield Workshop(store, find_judge, progress, asking, profile, profile_root=root)
+        yield Workshop(store, find_judge, progress, asking, profile, launch, root)
 
 
 class Workshop(NamedTuple):
