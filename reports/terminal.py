@@ -19,11 +19,11 @@ _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not_tested
 
 def print_summary(result: RunResult, console: "Console", *, report: Path | None = None) -> None:
     """Print the first screen of the report; `report` is where the whole of it lies."""
-    for part in _parts(make_view(result), report):
+    for part in _parts(make_view(result), report, console):
         console.print(part)
 
 
-def _parts(view: View, report: Path | None) -> Iterator["RenderableType"]:
+def _parts(view: View, report: Path | None, console: "Console") -> Iterator["RenderableType"]:
     """Every foreign string goes through Text, which knows no markup."""
     from rich.text import Text
 
@@ -35,7 +35,7 @@ def _parts(view: View, report: Path | None) -> Iterator["RenderableType"]:
         yield _claims(view.claims)
     for section in view.sections:
         if section.name == "comparison":
-            yield from (_metrics(table) for table in section.tables if not table.folded)
+            yield from (_metrics(t, console) for t in section.tables if not t.folded)
     for caveat in view.caveats:
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
     yield from _judge_alerts(view)
@@ -72,10 +72,25 @@ def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
     return grid
 
 
-_METRICS_SHOWN = ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "p", "n")
+# From the whole of it to what a narrow terminal can hold without breaking a number.
+_METRICS_SHOWN = (
+    ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "p", "n"),
+    ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "n"),
+    ("Metric", "Difference", "95 % CI", "n"),
+    ("Metric", "Difference", "95 % CI"),
+)
 
 
-def _metrics(table: Table) -> "RenderableType":
+def _metrics(table: Table, console: "Console") -> "RenderableType":
+    """As many of the columns as fit."""
+    grids = [_grid(table, names) for names in _METRICS_SHOWN]
+    unbounded = console.options.update(width=10_000)
+    widths = [console.measure(grid, options=unbounded).maximum for grid in grids]
+    fitting = (grid for grid, width in zip(grids, widths, strict=True) if width <= console.width)
+    return next(fitting, grids[-1])
+
+
+def _grid(table: Table, names: tuple[str, ...]) -> "RenderableType":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
@@ -88,10 +103,10 @@ def _metrics(table: Table) -> "RenderableType":
         padding=(0, 1, 0, 0),
         collapse_padding=True,
     )
-    shown = [table.head.index(name) for name in _METRICS_SHOWN]
+    shown = [table.head.index(name) for name in names]
     for i in shown:
         justify: JustifyMethod = "right" if table.align[i] == "r" else "left"
-        grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i == shown[0])
+        grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i != shown[0])
     for row in table.rows:
         grid.add_row(*(Text(one_line(row[i])) for i in shown))
     return grid

@@ -43,3 +43,25 @@ def test_the_summary_names_verdict_claims_judge_and_report() -> None:
 def test_every_kind_of_run_has_a_summary(run: str) -> None:
     console = Console(file=io.StringIO(), width=80)
     print_summary(ALL_RUNS[run](), console)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_no_number_of_a_metric_is_broken_in_a_narrow_terminal(width: int) -> None:
+    printed = _printed(width=width)
+    for interval in re.findall(r"\S+ to \S+", _printed(width=200)):
+        assert interval in printed
+
+
+def test_a_wide_terminal_shows_every_column() -> None:
+    (head,) = [line for line in _printed(width=140).splitlines() if "95 % CI" in line]
+    assert head.split() == [
+        "Metric",
+        "Baseline",
+        "Candidate",
+        "Difference",
+        "95",
+        "%",
+        "CI",
+        "p",
+        "n",
+    ]
