@@ -13,7 +13,7 @@ from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import verify_checkpoint
 
 PASSES = "{metric: rouge.rouge1_f1, claim: non_inferior, margin: 0.99}"
-FAILS = "{metric: rouge.rouge1_f1, claim: at_least, value: 0.99}"
+FAILS = "{metric: rouge.rouge1_f1, claim: superior, margin: 0.5}"
 PROFILE = """\
 profile: world
 models:
@@ -54,7 +54,7 @@ def make_world(folder: Path, *, develop: str = PASSES, certify: str = PASSES) ->
             {"id": f"{part}-{i}", "part": part, "question": f"Why a {part} cough {i}?",
              "answer": "See your doctor soon."}
             for part in ("train", "develop", "certify")
-            for i in range(8)
+            for i in range(16)
         ],
     )  # fmt: skip
     write(folder / "world.yaml", PROFILE)
@@ -133,7 +133,7 @@ def test_certifying_on_items_of_a_stages_gate_is_refused_before_training(tmp_pat
     world = make_world(tmp_path)
     text = (world / "certify.yaml").read_text().replace("part: certify", "part: develop")
     write(world / "certify.yaml", text)
-    with pytest.raises(HarnessError, match=r"8 of its items are also in develop\.yaml"):
+    with pytest.raises(HarnessError, match=r"16 of its items are also in develop\.yaml"):
         loop(world)
     assert not (world / "store" / "checkpoints").exists()
 
