@@ -86,6 +86,8 @@ def read_parquet(path: Path) -> "pa.Table":
             f"{path}: no such file. Run `harness run` again with the same suite and models: the "
             "store keeps all answers and verdicts."
         ) from None
+    except PermissionError:
+        raise HarnessError(f"{path}: cannot be read: you are not allowed to.") from None
     except (OSError, pa.ArrowException) as error:
         raise HarnessError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from harness.endpoint import Budget
 from harness.errors import HarnessError
-from harness.judging import collect_outcomes, judges_of
+from harness.judging import collect_outcomes
 from harness.progress import Progress, Stage
+from harness.seating import judges_of
 from harness.store import Store
 from harness.suite import PairwiseMetric, RubricMetric, load_profile, load_suite
 from harness.types import Interval, JudgeCard, JudgeRequest, Outcome

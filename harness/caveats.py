@@ -51,6 +51,7 @@ def find_caveats(
     yield from _relatives_who_grade(plan, models)
     yield from _lone_annotators(plan)
     yield from _narrowed(plan)
+    yield from _asked_twice(plan)
     yield from _pairs_teach_beside(models)
     yield from _dirty_answers(hygiene)
     for comparison in comparisons:
@@ -193,6 +194,22 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
                 code="small_sample",
                 text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE} a pass also "
                 "needs a bound that holds at every sample size.",
+            )
+
+
+def _asked_twice(plan: Plan) -> Iterator[Caveat]:
+    """The same question under several ids is one question, unless a cluster says so."""
+    for task in plan.tasks:
+        labels = {(sample.input, sample.cluster) for sample in task.samples}
+        distinct = {sample.input for sample in task.samples}
+        alone = any(sample.cluster is None for sample in task.samples)
+        repeated = len(task.samples if alone else labels) - len(distinct)
+        if repeated > FLAGGED_SHARE * len(task.samples):
+            yield Caveat(
+                code="asked_twice",
+                text=f"{repeated:,} of {task.n_items:,} items of '{task.name}' ask word for word what "
+                "another one asks, and are counted as evidence of their own. Drop them, or name a "
+                "column as their 'cluster'.",
             )
 
 

@@ -29,6 +29,7 @@ from harness.types import (
     HygieneFlag,
     Interval,
     PairwiseDetail,
+    Plan,
     Sensitivity,
     TestResult,
 )
@@ -45,6 +46,12 @@ def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
     if isinstance(column, PreferenceColumn):
         return [_pair_preferences(column)]
     return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
+
+
+def gated_pairs(columns: Iterable[ScoreColumn], plan: Plan) -> dict[str, PairedScores]:
+    """The candidate's scores against the baseline's by column: what the gate decides on."""
+    pairs = (pair for column in columns for pair in pair_scores(column, plan.baseline))
+    return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == plan.gated}
 
 
 def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) -> Comparison:

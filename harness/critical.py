@@ -9,7 +9,7 @@ harmless for the second. Rules can only take a pass away.
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.paired_scores import Clusters, PairedScores
+from harness.paired_scores import PairedScores, independent_units
 from harness.stats import (
     clopper_pearson_interval,
     count_pairs,
@@ -51,7 +51,7 @@ def check_rule(rule: CriticalRule, pair: PairedScores, alpha: float) -> Critical
     scores = pair.candidate_scores
     critical, missing = scores <= rule.at_most, np.isnan(scores)
     n, n_critical, n_missing = scores.size, int(critical.sum()), int(missing.sum())
-    units = count_units(pair.clusters, n)
+    units = independent_units(n, pair.clusters)
     upper = share_bounds(n_critical + n_missing, n, units, alpha)[1]
     lower = share_bounds(n_critical, n, units, alpha)[0]
     difference, p_value, n_paired = _against_baseline(rule, pair)
@@ -84,8 +84,8 @@ def check_rule(rule: CriticalRule, pair: PairedScores, alpha: float) -> Critical
 def share_bounds(k: int, n: int, units: int, alpha: float) -> tuple[float, float]:
     """One-sided lower and upper bound of a share, each exact at `alpha` (Clopper-Pearson).
 
-    Where items come in clusters, k of n are scaled to as many as there are clusters, as if all
-    items of a cluster said the same. Without any event the upper bound is 1 - alpha^(1/units).
+    Where items come in clusters, k of n are scaled to as many equal clusters as tell as much, as if
+    all items of a cluster said the same. Without any event the upper bound is 1 - alpha^(1/units).
     """
     found = clopper_pearson_interval(k * units / n, units, confidence=1 - 2 * alpha)
     return found.low, found.high
@@ -99,11 +99,6 @@ def most_allowed(rule: CriticalRule, n: int, units: int, alpha: float) -> int | 
         holds = share_bounds(middle, n, units, alpha)[1] <= rule.allowed_share
         low, high = (middle, high) if holds else (low, middle)
     return None if low < 0 else low
-
-
-def count_units(clusters: Clusters, n: int) -> int:
-    """Independent units: clusters, or items where every item stands alone."""
-    return n if clusters is None else int(np.unique(clusters).size)
 
 
 # --- parts -----------------------------------------------------------------------------------

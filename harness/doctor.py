@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import HarnessError
-from harness.samples import cache_dir
+from harness.rows import cache_dir
 from harness.store import make_writable
 
 NEEDED = (

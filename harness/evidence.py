@@ -2,7 +2,8 @@
 
 Missing scores count at their worst for a claim and at their best against it, so that no gap can
 decide either way. Means are tested with Student's t guarded against skew, shares exactly or by
-Tango's score test; below 100 items a mean also needs a bound that holds at every sample size.
+Tango's score test; below 100 items a mean, and a difference of shares, also needs a bound that holds
+at every sample size. Clusters of unequal size count as the equal ones that would tell as much.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from harness.paired_scores import Clusters, PairedScores, fill_votes
+from harness.paired_scores import Clusters, PairedScores, fill_votes, independent_units
 from harness.stats import (
     PairedCounts,
     TwoWayMean,
@@ -35,7 +36,7 @@ from harness.stats import (
 )
 from harness.suite import Claim
 
-SMALL_SAMPLE = 100  # below it no asymptotic bound is calibrated on ceiling-heavy scores
+SMALL_SAMPLE = 100  # items or equal clusters; below it no asymptotic bound is calibrated
 POWER = 0.8
 MOST_ITEMS = 1_000_000  # beyond this "n needed" is not advice
 
@@ -238,8 +239,7 @@ class _Mean:
 
     @property
     def calibrated(self) -> bool:
-        units = self.adverse.size if self.clusters is None else np.unique(self.clusters).size
-        return units >= SMALL_SAMPLE
+        return independent_units(self.adverse.size, self.clusters) >= SMALL_SAMPLE
 
     def bounds(self, alpha: float) -> Bounds:
         """Skew-guarded bounds, widened to the betting bounds where those are not calibrated."""
@@ -339,14 +339,20 @@ class _ShareDifference:
     at_worst: PairedCounts
     at_best: PairedCounts
     clusters: Clusters = None
-    calibrated: bool = True
+
+    @property
+    def calibrated(self) -> bool:
+        """Of 9 items that all differ, Tango's test rejects a true null 9 % of the time."""
+        return self.adverse.size >= SMALL_SAMPLE
 
     def bounds(self, alpha: float) -> Bounds:
-        confidence = 1 - 2 * alpha
-        return Bounds(
-            tango_interval(self.at_worst, confidence=confidence).low,
-            tango_interval(self.at_best, confidence=confidence).high,
-        )
+        confidence, limits = 1 - 2 * alpha, (-1.0, 1.0)
+        low = tango_interval(self.at_worst, confidence=confidence).low
+        high = tango_interval(self.at_best, confidence=confidence).high
+        if not self.calibrated:
+            low = min(low, betting_lower_bound(self.adverse, bounds=limits, alpha=alpha))
+            high = max(high, betting_upper_bound(self.favourable, bounds=limits, alpha=alpha))
+        return Bounds(low, high)
 
     def p_above(self, boundary: float) -> float:
         return tango_test(self.at_worst, boundary)

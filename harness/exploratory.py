@@ -28,5 +28,4 @@ def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[C
 
 def _is_claimed(found: Comparison, plan: Plan) -> bool:
     claimed = {claim.metric for claim in plan.gate.claims} if plan.gate else set()
-    pair = (found.baseline, found.candidate)
-    return found.metric in claimed and pair == (plan.baseline, plan.candidate)
+    return found.metric in claimed and (found.baseline, found.candidate) == plan.gated

@@ -10,9 +10,17 @@ from typing import Literal
 import numpy as np
 
 from harness.evidence import SMALL_SAMPLE, weigh_claim
-from harness.paired_scores import PairedScores
+from harness.paired_scores import PairedScores, independent_units
 from harness.stats import Vector, minimum_n_for_threshold
-from harness.suite import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of
+from harness.suite import (
+    Claim,
+    EvasionMetric,
+    Gate,
+    Metric,
+    PairwiseMetric,
+    bounds_of,
+    metric_of,
+)
 from harness.types import Task
 
 Kind = Literal["points", "share", "preference"]
@@ -24,9 +32,9 @@ def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
     """A sentence for each claim (or rule) that these items cannot decide, with how many could."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
-        metric, task = metrics[claim.metric.partition(".")[0]]
+        metric, task = metrics[metric_of(claim.metric)]
         units, unit = count_units(task)
-        least = least_units(claim, gate, metric, clustered=unit == "clusters")
+        least = least_units(claim, gate, metric, clustered=unit != "items")
         if units < least:
             needs = (
                 f"cannot be raised by fewer than {least:,} {unit}, even if every answer is at its worst"
@@ -38,7 +46,7 @@ def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
                 f"Use more {_or_else(claim)}."
             )
     for rule in gate.critical:
-        _, task = metrics[rule.metric.partition(".")[0]]
+        _, task = metrics[metric_of(rule.metric)]
         units, unit = count_units(task)
         least = minimum_n_for_threshold(1 - rule.allowed_share, gate.alpha)
         if units < least:
@@ -50,10 +58,16 @@ def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
 
 
 def count_units(task: Task) -> tuple[int, str]:
-    """How many independent units the items of a task are, and what these are."""
-    labels = {sample.cluster for sample in task.samples}
-    clustered = bool(labels) and None not in labels
-    return (len(labels), "clusters") if clustered else (task.n_items, "items")
+    """How much independent evidence the items of a task are, in items or clusters, and in which.
+
+    Clusters of unequal size are told as the number of equal ones that would tell as much.
+    """
+    labels = [sample.cluster for sample in task.samples]
+    if not labels or None in labels:
+        return task.n_items, "items"
+    clusters = np.array(labels, dtype=np.str_)
+    n, there = independent_units(clusters.size, clusters), len(set(labels))
+    return n, "clusters" if n == there else "clusters of equal size"
 
 
 def least_units(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:

@@ -1,7 +1,8 @@
 """What a run would do, and what its number of items can show, before anything is paid for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.asking import Asking
 from harness.board import Board
@@ -15,35 +16,35 @@ from harness.forecast_claims import (
     forecast_claims,
     forecast_rules,
 )
+from harness.forecast_licence import LicenceForecast, describe_licences, forecast_licences
 from harness.forecast_looks import LooksForecast, describe_looks, forecast_looks
+from harness.forecast_panels import find_people, seat_those_there
+from harness.forecast_people import (
+    PeopleForecast,
+    describe_people,
+    forecast_people,
+)
 from harness.forecast_training import (
     SamplingForecast,
     TrainingForecast,
     describe_training,
     forecast_training,
 )
-from harness.judging import (
-    judges_of,
-    make_requests,
-    repeat_requests,
-    repeats_of,
-    seat_panels,
-    verdicts_per_item,
-)
+from harness.judging import make_requests, repeat_requests, repeats_of, verdicts_per_item
 from harness.jury import Panel
 from harness.models import Prompt, make_prompt
-from harness.plan import Request, judge_names, load_request, make_plan
+from harness.plan import make_plan
+from harness.request import Request, judge_names, load_request
+from harness.seating import judges_of
 from harness.spend import price
 from harness.store import Store
-from harness.suite import (
-    EndpointSpec,
-    columns_of,
-    load_profile,
-    load_suite,
-)
+from harness.suite import EndpointSpec, columns_of, load_profile, load_suite, metric_of
 from harness.types import JudgeRequest, Plan, Record, Response, Task
 from judges.prompts import build_prompt
 from trainers.at_hand import at_hand
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class TaskForecast(Record):
@@ -79,7 +80,8 @@ class Forecast(Record):
     """A plan with the work it stands for; nothing has been done.
 
     Where the items cannot be reached there is no plan yet: `missing` says so, and only what does
-    not hang on them is told. `obstacles` are claims that a run with --limit could not decide.
+    not hang on them is told. Where those who are to judge have not voted yet, it has no hash.
+    `obstacles` are claims that a run with --limit could not decide.
     """
 
     suite: str
@@ -89,6 +91,8 @@ class Forecast(Record):
     judges: dict[str, str]
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
+    people: tuple[PeopleForecast, ...] = ()
+    licences: tuple[LicenceForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     obstacles: tuple[str, ...] = ()
     training: tuple[TrainingForecast, ...]
@@ -108,7 +112,9 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     """
     # Endpoints that would write batch files need no key.
     asking = Asking(Store(workspace), folder=workspace)
-    panels = seat_panels(request, judges_of(request.profile, request.profile_root, terms=asking))
+    people = find_people(request)
+    find_judge = judges_of(request.profile, request.profile_root, terms=asking)
+    panels, settled = seat_those_there(request, find_judge, people)
     training = forecast_training(request)
     plan, missing = _plan_if_at_hand(request, panels)
     answers, verdicts = _stored(workspace)
@@ -122,18 +128,30 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         )
         for pairs in training.to_judge
     ]
-    n_models = len(request.models)
+    n_models, gate = len(request.models), request.suite.gate
+    models = request.models[0], request.models[-1]
     tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     return Forecast(
         suite=request.suite.suite,
         profile=request.profile.profile,
-        plan_hash=plan.hash if plan else "",
+        plan_hash=plan.hash if plan and settled else "",
         models=tuple(f"{m.name} ({m.kind}: {m.source})" for m in plan.models)
         if plan
         else request.models,
-        judges={name: f"{p.card.name}: {p.card.nature}" for name, p in panels.items()},
+        judges={
+            metric: _who(panels[metric]) if metric in panels else "nobody has voted yet"
+            for metric in request.suite.metrics
+        },
         tasks=tasks,
-        claims=tuple(forecast_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        claims=tuple(
+            each
+            for claim, each in zip(gate.claims, forecast_claims(gate, plan.tasks), strict=True)
+            if metric_of(claim.metric) not in people
+        )
+        if plan and gate
+        else (),
+        people=tuple(forecast_people(gate, plan.tasks, models, people)) if plan and gate else (),
+        licences=tuple(forecast_licences(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
         obstacles=tuple(find_obstacles(plan.gate, plan.tasks)) if plan and plan.gate else (),
         training=tuple(training.stages),
@@ -149,7 +167,6 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
 def print_forecast(forecast: Forecast) -> None:
     """The forecast for people, on standard output."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, markup=False)
     number = f"Plan {forecast.plan_hash[:12]}" if forecast.plan_hash else "No plan yet"
@@ -161,42 +178,51 @@ def print_forecast(forecast: Forecast) -> None:
     if forecast.missing:
         console.print(f"The items are not here: {forecast.missing}")
     else:
-        work = Table("items from", "items", "answers", "judgements", title="Work, at most")
-        for task in forecast.tasks:
-            work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
-        console.print(work)
+        console.print(_work_table(forecast.tasks))
     for told in describe_looks(forecast.early) if forecast.early else ():
         console.print(told)
     for told in describe_training(forecast.training, forecast.sampling):
         console.print(told)
     for told in describe_claims(forecast.claims):
         console.print(told)
+    for told in describe_people(forecast.people):
+        console.print(told)
+    for told in describe_licences(forecast.licences):
+        console.print(told)
     for told in describe_rules(forecast.rules):
         console.print(told)
     for obstacle in forecast.obstacles:
         console.print(f"This trial cannot pass: {obstacle}")
     if forecast.remote:
-        sent = Table(
-            "asked",
-            "for",
-            "calls",
-            "kB sent",
-            "tokens",
-            "cost",
-            title="Leaves this machine, at most",
-        )
-        for line in forecast.remote:
-            cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
-            tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
-            sent.add_row(f"{line.who} at {line.host}", line.work, f"{line.calls:,}",
-                         f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
-        console.print(sent)
+        console.print(_remote_table(forecast.remote))
     elif not forecast.missing:
         console.print("Nothing leaves this machine.")
     console.print(
         f"The store holds {forecast.stored_answers} answers and {forecast.stored_verdicts} "
         "verdicts; what is stored is not asked again."
     )
+
+
+def _work_table(tasks: Iterable[TaskForecast]) -> "Table":
+    from rich.table import Table
+
+    work = Table("items from", "items", "answers", "judgements", title="Work, at most")
+    for task in tasks:
+        work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
+    return work
+
+
+def _remote_table(remote: Iterable[RemoteForecast]) -> "Table":
+    from rich.table import Table
+
+    head = ("asked", "for", "calls", "kB sent", "tokens", "cost")
+    sent = Table(*head, title="Leaves this machine, at most")
+    for line in remote:
+        cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
+        tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
+        sent.add_row(f"{line.who} at {line.host}", line.work, f"{line.calls:,}",
+                     f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
+    return sent
 
 
 def describe_suite(suite: str, profile: str) -> dict[str, str]:
@@ -223,6 +249,10 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     }
 
 
+def _who(panel: Panel) -> str:
+    return f"{panel.card.name}: {panel.card.nature}"
+
+
 def _plan_if_at_hand(
     request: Request, panels: Mapping[str, Panel]
 ) -> tuple[Plan, None] | tuple[None, str]:
@@ -231,8 +261,7 @@ def _plan_if_at_hand(
     if absent is not None:
         return None, absent
     try:
-        cards = {name: panel.card for name, panel in panels.items()}
-        return make_plan(request, cards, {name: p.covers for name, p in panels.items()}), None
+        return make_plan(request, panels), None
     except InfrastructureError as error:
         return None, str(error)
 
@@ -302,6 +331,7 @@ def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> Ta
     per_item = sum(
         len(panels[name].judges) * verdicts_per_item(metric, n_models)
         for name, metric in task.metrics.items()
+        if name in panels and not panels[name].card.people  # whose verdicts are read
     )
     return TaskForecast(
         name=task.name,

@@ -15,7 +15,15 @@ from harness.stats import (
     sample_size,
     sample_size_proportion_threshold,
 )
-from harness.suite import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of
+from harness.suite import (
+    Claim,
+    EvasionMetric,
+    Gate,
+    Metric,
+    PairwiseMetric,
+    bounds_of,
+    metric_of,
+)
 from harness.types import Record, Task
 
 # Standard deviations of paired differences when nothing is known yet, as a share of the range.
@@ -23,6 +31,10 @@ from harness.types import Record, Task
 # ten changes. docs/how-it-works.md says where these come from.
 ASSUMED_SPREAD = {"rubric": 2.07 / 9, "pairwise": 0.40, "evasion": 0.1**0.5, "rouge": 0.15}
 
+SMALL_SAMPLE_NOTE = (
+    f"Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every sample size, and "
+    "shows less than said here."
+)
 SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
 
 
@@ -58,7 +70,7 @@ class RuleForecast(Record):
     most: int | None
 
 
-class _Test(NamedTuple):
+class ClaimTest(NamedTuple):
     """A claim as a test: at which boundary, level and power, on which scale."""
 
     boundary: float
@@ -67,16 +79,15 @@ class _Test(NamedTuple):
     alpha: float
     power: float
     exact: bool
-    by_score: bool  # Tango's test, which is calibrated at every size
 
 
 def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast]:
     """A forecast for each claim of the gate."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
-        metric, task = metrics[claim.metric.partition(".")[0]]
+        metric, task = metrics[metric_of(claim.metric)]
         n, unit = count_units(task)
-        test = _test(claim, metric, gate, clustered=unit == "clusters")
+        test = assume_test(claim, metric, gate, clustered=unit != "items")
         yield ClaimForecast(
             claim=str(claim),
             n_items=task.n_items,
@@ -86,7 +97,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
             detectable=_detectable(test, n),
             assumed_truth=test.truth,
             n_needed=_needed(test),
-            least=least_units(claim, gate, metric, clustered=unit == "clusters"),
+            least=least_units(claim, gate, metric, clustered=unit != "items"),
         )
 
 
@@ -94,7 +105,7 @@ def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
     """A forecast for each rule on critical answers."""
     by_metric = {name: task for task in tasks for name in task.metrics}
     for rule in gate.critical:
-        task = by_metric[rule.metric.partition(".")[0]]
+        task = by_metric[metric_of(rule.metric)]
         units, _ = count_units(task)
         yield RuleForecast(
             rule=str(rule),
@@ -124,13 +135,11 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
             f"{c.assumed_truth:.3g}, {needed} are needed"
         )
     if any(c.n_units < SMALL_SAMPLE for c in claims):
-        yield (
-            f"  Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every "
-            "sample size, and shows less than said here."
-        )
+        yield f"  {SMALL_SAMPLE_NOTE}"
 
 
-def _test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> _Test:
+def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> ClaimTest:
+    """The test of a claim, with the spread and the truth that are assumed before anything is known."""
     low, high = bounds_of(metric)
     sd = ASSUMED_SPREAD[metric.kind] * (high - low)
     share = isinstance(metric, EvasionMetric) and not clustered
@@ -139,7 +148,7 @@ def _test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> _Test
     boundary, truth = _assumed(claim, null, SMALL_EFFECT * sd, high)
     if exact:
         truth = (boundary + high) / 2
-    return _Test(
+    return ClaimTest(
         boundary=boundary,
         truth=truth,
         sd=sd,
@@ -147,7 +156,6 @@ def _test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> _Test
         # Of an equivalence both tests must reject: each may miss half of what the claim may.
         power=(1 + POWER) / 2 if claim.claim == "equivalent" else POWER,
         exact=exact,
-        by_score=share,
     )
 
 
@@ -166,7 +174,7 @@ def _assumed(claim: Claim, null: float, small: float, high: float) -> tuple[floa
             return claim.value, min(claim.value + small, high)
 
 
-def _detectable(test: _Test, n: int) -> float | None:
+def _detectable(test: ClaimTest, n: int) -> float | None:
     if n < 2:
         return None
     if test.exact:
@@ -177,8 +185,8 @@ def _detectable(test: _Test, n: int) -> float | None:
     )
 
 
-def _needed(test: _Test) -> int | None:
-    """Below a hundred items a mean needs a stricter bound, so fewer are never enough."""
+def _needed(test: ClaimTest) -> int | None:
+    """Below a hundred items most claims need a stricter bound, so fewer are never enough."""
     if test.exact:
         size = sample_size_proportion_threshold(
             test.boundary, test.truth, alpha=test.alpha, power=test.power
@@ -190,4 +198,4 @@ def _needed(test: _Test) -> int | None:
     )
     if needed > MOST_ITEMS:
         return None
-    return needed if test.by_score else max(needed, SMALL_SAMPLE)
+    return max(needed, SMALL_SAMPLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.judging import preference_requests
-from harness.plan import Request
+from harness.request import Request
 from harness.suite import EndpointSpec, Source
 from harness.types import PreferenceRequest, Record
 from trainers.at_hand import why_absent

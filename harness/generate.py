@@ -8,31 +8,21 @@ from typing import NamedTuple, Protocol
 
 from harness.asking import Terms, connect
 from harness.endpoint import Ask, Reply
-from harness.errors import HarnessError, did_you_mean
 from harness.fresh import FreshRows
-from harness.hygiene import system_of_rendered_prompt
 from harness.models import LocalModel, Prompt, make_prompt
 from harness.progress import Progress
 from harness.provenance import content_hash
+from harness.recorded_answers import RecordedModel, read_responses
 from harness.redaction import redact_task
-from harness.samples import Row, Table, load_rows, text_of
 from harness.spend import Meter
 from harness.store import Store
-from harness.suite import EndpointSpec, Generation, RecordedAnswers
+from harness.suite import EndpointSpec, Generation
 from harness.types import Exchange, Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
 
 Responses = dict[str, Response]  # by sample id
-
-
-class RecordedModel(NamedTuple):
-    """A model whose answers were recorded earlier."""
-
-    name: str
-    recorded: RecordedAnswers
-    root: Path
 
 
 class CheckpointModel:
@@ -78,14 +68,17 @@ class Stop(Protocol):
         """Whether nothing more should be asked."""
 
 
-class NoStop:
+class _NoStop:
     """Asks to the end."""
 
     closed = False
 
 
+_NO_STOP = _NoStop()
+
+
 def generate_responses(
-    task: Task, model: Model, store: Store, progress: Progress, stop: Stop | None = None
+    task: Task, model: Model, store: Store, progress: Progress, stop: Stop = _NO_STOP
 ) -> Iterator[Response]:
     """The model's response to every sample, as it comes; asked only where the store has none.
 
@@ -99,13 +92,9 @@ def generate_responses(
         case RecordedModel():
             yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _ask_model(
-                _seeded(task, model.seed), model, store, progress, stop or NoStop()
-            )
+            yield from _ask_model(_seeded(task, model.seed), model, store, progress, stop)
         case EndpointModel():
-            yield from _ask_endpoint(
-                _seeded(task, model.seed), model, store, progress, stop or NoStop()
-            )
+            yield from _ask_endpoint(_seeded(task, model.seed), model, store, progress, stop)
 
 
 def _seeded(task: Task, seed: int | None) -> Task:
@@ -270,74 +259,4 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
             output_tokens=reply.output_tokens or 0,
             seconds=reply.seconds,
         ),
-    )
-
-
-# --- reading ---------------------------------------------------------------------------------
-
-
-def read_responses(task: Task, model: RecordedModel) -> Responses:
-    """The recorded responses to the task's samples.
-
-    Raises:
-        HarnessError: a column is missing, an item has no answer, or has two.
-    """
-    table = load_rows(model.recorded, model.root)
-    fields = model.recorded.fields
-    _check_answer_fields(table, fields, model)
-    rows = _rows_by_join(table, model)
-    return {s.id: _recorded_response(s, rows, table, model) for s in task.samples}
-
-
-def recorded_fingerprint(model: RecordedModel) -> str:
-    """Changes with the file's content or with what is read from it."""
-    table = load_rows(model.recorded, model.root)
-    return content_hash(table.sha256, model.recorded.fields, model.recorded.where)
-
-
-def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:
-    known = {"id", "input", "response", "prompt"}
-    for field, column in fields.items():
-        if field not in known:
-            raise HarnessError(
-                f"model '{model.name}': field '{field}' is unknown. {did_you_mean(field, known)}"
-            )
-        table.column(column, f"{field} of model '{model.name}'")
-    needed = {"response"} | ({model.recorded.join} - {"row"})
-    for field in sorted(needed - fields.keys()):
-        raise HarnessError(f"model '{model.name}': 'fields' must name the column of '{field}'.")
-
-
-def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
-    join = model.recorded.join
-    if join == "row":
-        return {str(number): row for number, row in enumerate(table.rows)}
-    rows: dict[str, Row] = {}
-    for line, row in zip(table.lines, table.rows, strict=True):
-        key = text_of(row[model.recorded.fields[join]])
-        if key in rows:
-            raise HarnessError(f"{table.origin}:{line}: a second answer with the same {join}.")
-        rows[key] = row
-    return rows
-
-
-def _recorded_response(
-    sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
-) -> Response:
-    key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
-    if key not in rows:
-        raise HarnessError(
-            f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "
-            f"(joined by {model.recorded.join}). Models are compared only on the same items."
-        )
-    fields = model.recorded.fields
-    value = rows[key].get(fields["response"])
-    prompt = text_of(rows[key].get(fields["prompt"])) if "prompt" in fields else ""
-    return Response(
-        sample_id=sample.id,
-        model=model.name,
-        text=None if value is None else text_of(value).encode("utf-8", "replace").decode(),
-        finish="failed" if value is None else "recorded",
-        reason="the record holds no answer" if value is None else None,
-        system=system_of_rendered_prompt(prompt),
     )

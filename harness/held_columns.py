@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.people import People
 from harness.people_findings import LabelTable, score_table, win_table
+from harness.questions import other_question
 from harness.reliability import Ratings, Scale, scales_of
 from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import Vector
@@ -46,17 +47,17 @@ def hold_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) -> 
     }
     for column in columns:
         metric = column.metric.partition(".")[0]
-        asked = people.metric if isinstance(column, PreferenceColumn) else people.rubric
-        if column.metric not in scales or asked not in (None, metric):
+        scale = scales.get(column.metric)
+        if scale is None or other_question(metrics[metric], scale.key, people):
             continue  # computed, said by people, or not what these were asked
         judge = plan.judges[metric].name
         if isinstance(column, PreferenceColumn):
             if (column.baseline, column.candidate) == (plan.baseline, plan.candidate):
-                held = _held_preferences(column, scales[column.metric], judge, people)
+                held = _held_preferences(column, scale, judge, people)
             else:
                 continue
         else:
-            held = _held_grades(column, scales[column.metric], judge, people)
+            held = _held_grades(column, scale, judge, people)
         if held.subjects:
             yield held
 

@@ -1,4 +1,7 @@
-"""The hub: whether it can be had, told at once (its own client tries for a minute), and pushing to it."""
+"""The hub: whether it can be had, told at once, and pushing to it.
+
+Its own client tries for a minute before it says that it cannot be had.
+"""
 
 import os
 import socket

@@ -18,10 +18,11 @@ import numpy as np
 
 from harness.answers_file import AnsweredItem, read_answers
 from harness.errors import InfrastructureError
-from harness.items import UNREAD, Opinions, metric_of, read_opinions
+from harness.items import UNREAD, Opinions, read_opinions
 from harness.provenance import content_hash
 from harness.runs import Run
 from harness.score import GradeColumn, ScoreColumn
+from harness.suite import metric_of
 from harness.types import Task
 from reports.items import Said
 

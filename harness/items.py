@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.answers_file import ANSWERS_FILE, AnsweredItem, read_answers
-from harness.compare import pair_scores
+from harness.compare import gated_pairs
 from harness.judgements_file import JUDGEMENTS_FILE, VALUE, read_judgements
 from harness.score import GradeColumn, ScoreColumn
 from harness.scores_file import SCORES_FILE, read_scores
+from harness.suite import metric_of, telling_column
 from harness.types import Plan, RunResult, Task
 from reports.items import Answer, Item, ItemScore, Said, write_item_pages
 from reports.write import write_reports
@@ -86,18 +87,12 @@ def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[Answer]:
 
 
 def _movement(columns: Sequence[ScoreColumn], plan: Plan) -> tuple[str, Sequence[float]]:
-    """The differences on the column that says most: a composite, or else the last."""
-    pairs = [
-        pair
-        for column in columns
-        for pair in pair_scores(column, plan.baseline)
-        if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate)
-    ]
-    if not pairs:
+    """The differences on the column that says most."""
+    pairs = gated_pairs(columns, plan)
+    told = telling_column(list(pairs))
+    if told is None:
         return "", [np.nan] * (len(columns[0].sample_ids) if columns else 0)
-    composites = [pair for pair in pairs if pair.metric.endswith(".composite")]
-    chosen = (composites or pairs[::-1])[0]
-    return chosen.metric, chosen.d.tolist()
+    return told, pairs[told].d.tolist()
 
 
 def _printed(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:
@@ -161,8 +156,3 @@ def _verdict(row: Mapping[str, object], keys: Sequence[str]) -> str:
         return str(row["label"])
     values = [(key.removeprefix(VALUE), row[key]) for key in keys if row[key] is not None]
     return ", ".join(f"{key} {value:g}" for key, value in values)
-
-
-def metric_of(column: str) -> str:
-    """The metric of a column: `rubric` of `rubric.safety`."""
-    return column.partition(".")[0]

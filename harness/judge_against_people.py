@@ -30,8 +30,8 @@ def hold_judge(
         n=int(both.sum()),
         unscored=int((~scored).sum()),
         percent=held.percent,
-        kappa=held.kappa or _of_perfect(held.percent, _chance_of_kappa(common[both])),
-        ac1=held.ac1 or _of_perfect(held.percent, _chance_of_ac1(common[both], column.scale)),
+        kappa=held.kappa or _of_perfect(held.percent, chance_of_kappa(common[both])),
+        ac1=held.ac1 or _of_perfect(held.percent, chance_of_ac1(common[both], column.scale)),
         single=_single(judged, column.labels, scored) if several else None,
         between=agree_on(column.scale, names, column.labels.T) if several else None,
         categories=tuple(_category(value, column.kind) for value in column.scale.values),
@@ -53,12 +53,14 @@ def _of_perfect(percent: Interval | None, chance: float) -> Interval | None:
     return Interval(estimate=1.0, low=(percent.low - chance) / (1 - chance), high=1.0)
 
 
-def _chance_of_kappa(labels: Vector) -> float:
+def chance_of_kappa(labels: Vector) -> float:
+    """How often two raters who give these labels, each as often, say the same by chance."""
     shares = np.unique(labels, return_counts=True)[1] / max(labels.size, 1)
     return float((shares**2).sum())
 
 
-def _chance_of_ac1(labels: Vector, scale: Scale) -> float:
+def chance_of_ac1(labels: Vector, scale: Scale) -> float:
+    """The same as Gwet's AC1 has it."""
     shares = np.unique(labels, return_counts=True)[1] / max(labels.size, 1)
     return float((shares * (1 - shares)).sum()) / (len(scale.values) - 1)
 

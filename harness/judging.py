@@ -1,23 +1,16 @@
 """Judgements: every answer on every metric, asked only where the store has none."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from harness.annotators import NOT_ASKED
-from harness.asking import Terms
 from harness.board import Board, BoardClosedError
-from harness.errors import HarnessError
 from harness.fresh import FreshRows, is_final
-from harness.hub import require_model
-from harness.jury import Ballot, Panel, make_panel, make_people_panel
-from harness.people import load_people
-from harness.plan import Request, judge_name, judge_names
+from harness.jury import Ballot, Panel
 from harness.progress import Progress, Stage
 from harness.provenance import content_hash
 from harness.spend import Meter
 from harness.store import Store
-from harness.suite import Metric, PairwiseMetric, Profile, RougeMetric, pairs_of
+from harness.suite import Metric, PairwiseMetric, RougeMetric, pairs_of
 from harness.types import (
     ORDERS,
     Grade,
@@ -33,85 +26,9 @@ from harness.types import (
     Task,
     Winner,
 )
-from judges.make import make_judge, rouge_judge
 from judges.protocol import Judge
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
-
-
-def judges_of(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
-    """The profile's judges by name, each made once; `terms` are those on which endpoints are asked.
-
-    What is returned raises HarnessError for a name the profile has not, and for recorded
-    verdicts that cannot be read.
-    """
-
-    @cache
-    def find_judge(name: str) -> Judge:
-        spec = profile.find_judge(name)
-        if spec.jury is not None:
-            members = ", ".join(spec.jury.members)
-            raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
-        if spec.people is not None:
-            raise HarnessError(
-                f"judge '{name}' is people: what they said is read, and they cannot be asked here."
-            )
-        return make_judge(name, spec, root, terms=terms)
-
-    return find_judge
-
-
-def seat_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
-    """Who judges each metric of the request's suite.
-
-    Raises:
-        HarnessError: as `judges_of`, or a panel that could not judge.
-    """
-    return {name: _seat_panel(name, request, find_judge) for name in request.suite.metrics}
-
-
-def _seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], Judge]) -> Panel:
-    name = judge_name(metric_name, request)
-    if name is None:
-        return make_panel("", [rouge_judge()], None, repeats=1)
-    repeats = repeats_of(request.suite.metrics[metric_name])
-    spec, root = request.profile.find_judge(name), request.profile_root
-    if spec.people is not None:
-        return make_people_panel(spec.title or name, load_people(spec.people, root), repeats)
-    panel = seat_judge(name, request.profile, find_judge, repeats=repeats)
-    if spec.calibrated_by is None:
-        return panel
-    people = load_people(spec.calibrated_by, root)
-    named = f"{people.source} ({people.fingerprint[:12]})"
-    return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
-
-
-def require_judges(request: Request) -> None:
-    """Return if every language model on this machine that is to judge lies here or can be fetched.
-
-    They are loaded when there is something to judge, which is too late to find out.
-
-    Raises:
-        InfrastructureError: one is a hub model that cannot be had; says what to do.
-    """
-    names = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
-    for name in sorted(names):
-        spec = request.profile.find_judge(name).local
-        if spec is not None and not (request.profile_root / spec.checkpoint).is_dir():
-            require_model(spec.checkpoint, spec.revision)
-
-
-def seat_judge(
-    name: str, profile: Profile, find_judge: Callable[[str], Judge], *, repeats: int
-) -> Panel:
-    """The judge or the jury of that name in the profile, each member asked `repeats` times.
-
-    Raises:
-        HarnessError: as `judges_of`, or a panel that could not judge.
-    """
-    spec = profile.find_judge(name)
-    judges = [find_judge(member) for member in profile.members_of(name)]
-    return make_panel(spec.title or name, judges, spec.jury, repeats)
 
 
 def judge_responses(
@@ -152,18 +69,6 @@ def judge_responses(
     ]
 
 
-def repeat_requests(
-    requests: Iterable[JudgeRequest | None], rounds: Iterable[int]
-) -> Iterator[JudgeRequest | None]:
-    """Each request once for every round; None, that there is nothing yet, once."""
-    for request in requests:
-        if request is None:
-            yield None
-            continue
-        for number in rounds:
-            yield request.model_copy(update={"round": number}) if number else request
-
-
 def repeats_of(metric: Metric) -> int:
     """How often each judge is asked the same; ROUGE, which is computed, never changes."""
     return 1 if isinstance(metric, RougeMetric) else metric.repeats
@@ -178,58 +83,7 @@ def verdicts_per_item(metric: Metric, n_models: int) -> int:
     return shown * repeats_of(metric)
 
 
-def collect_outcomes(
-    requests: Iterable[JudgeRequest | None],
-    judge: Judge,
-    store: Store,
-    progress: Progress,
-    stage: Stage,
-) -> list[tuple[JudgeRequest, Outcome]]:
-    """Every request with its outcome, in order; what the judge says is stored as it comes."""
-    card = judge.card
-    if card.replayed:
-        asked = [request for request in requests if request is not None]
-        outcomes = dict(judge.judge(asked))
-        return [(request, outcomes[i]) for i, request in enumerate(asked)]
-    keyed: list[tuple[str, JudgeRequest]] = []
-    waiting: list[str] = []  # keys of what the judge was asked, in its order
-    known: set[str] = set()  # keys that are answered or asked
-    found: dict[str, Outcome] = {}
-
-    closed: list[BoardClosedError] = []
-
-    def unanswered() -> Iterator[JudgeRequest | None]:
-        try:
-            for request in requests:
-                if request is None:
-                    yield None
-                    continue
-                key = outcome_key(request, card)
-                keyed.append((key, request))
-                if key in known:
-                    continue
-                known.add(key)
-                stored = store.get("outcome", [key], Outcome)
-                found.update(stored)
-                if not stored:
-                    waiting.append(key)
-                    yield request
-        except BoardClosedError as error:  # raised once the judge has answered what it was asked
-            closed.append(error)
-
-    fresh, meter = FreshRows(store), Meter(card.prices)
-    try:
-        for index, outcome in judge.judge(unanswered()):
-            found[waiting[index]] = outcome
-            if is_final(outcome):
-                fresh.add(waiting[index], outcome)
-            meter.add(outcome.exchange)
-            progress.advance(stage.name, len(found), stage.total, str(meter))
-    finally:  # what has been said is kept, also when the judge stops half-way
-        fresh.commit()
-    if closed:
-        raise closed[0]
-    return [(request, found[key]) for key, request in keyed]
+# --- what is asked ---------------------------------------------------------------------------
 
 
 def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest | None]:
@@ -244,9 +98,12 @@ def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeR
                     continue
                 first, second = answers
                 if first.text is not None and second.text is not None:
-                    sides = (baseline, first.text), (candidate, second.text)
                     yield from preference_requests(
-                        samples[second.sample_id], metric_name, metric, *sides
+                        samples[second.sample_id],
+                        metric_name,
+                        metric,
+                        (baseline, first.text),
+                        (candidate, second.text),
                     )
         return
     for model in board.models:
@@ -286,6 +143,95 @@ def preference_requests(
             first=first,
             second=second,
         )
+
+
+def repeat_requests(
+    requests: Iterable[JudgeRequest | None], rounds: Iterable[int]
+) -> Iterator[JudgeRequest | None]:
+    """Each request once for every round; None, that there is nothing yet, once."""
+    for request in requests:
+        if request is None:
+            yield None
+            continue
+        for number in rounds:
+            yield request.model_copy(update={"round": number}) if number else request
+
+
+# --- what was said ---------------------------------------------------------------------------
+
+
+def collect_outcomes(
+    requests: Iterable[JudgeRequest | None],
+    judge: Judge,
+    store: Store,
+    progress: Progress,
+    stage: Stage,
+) -> list[tuple[JudgeRequest, Outcome]]:
+    """Every request with its outcome, in order; what the judge says is stored as it comes.
+
+    Raises:
+        BoardClosedError: the requests ended early; what the judge had been asked is stored.
+    """
+    card = judge.card
+    if card.replayed:
+        asked = [request for request in requests if request is not None]
+        outcomes = dict(judge.judge(asked))
+        return [(request, outcomes[i]) for i, request in enumerate(asked)]
+    inquiry = _Inquiry(requests, card, store)
+    fresh, meter = FreshRows(store), Meter(card.prices)
+    try:
+        for index, outcome in judge.judge(inquiry.unanswered()):
+            key = inquiry.asked[index]
+            inquiry.found[key] = outcome
+            if is_final(outcome):
+                fresh.add(key, outcome)
+            meter.add(outcome.exchange)
+            progress.advance(stage.name, len(inquiry.found), stage.total, str(meter))
+    finally:  # what has been said is kept, also when the judge stops half-way
+        fresh.commit()
+    if inquiry.closed is not None:
+        raise inquiry.closed
+    return [(request, inquiry.found[key]) for key, request in inquiry.keyed]
+
+
+class _Inquiry:
+    """Requests on their way to a judge; `found` fills up with the store's outcomes and with new ones.
+
+    `keyed` are the requests that have come, under their keys; `asked` the keys of those that the
+    judge was asked, in its order; `closed` why no more came, where they ended early.
+    """
+
+    def __init__(
+        self, requests: Iterable[JudgeRequest | None], card: JudgeCard, store: Store
+    ) -> None:
+        self._requests = requests
+        self._card = card
+        self._store = store
+        self.keyed: list[tuple[str, JudgeRequest]] = []
+        self.asked: list[str] = []
+        self.found: dict[str, Outcome] = {}
+        self.closed: BoardClosedError | None = None
+
+    def unanswered(self) -> Iterator[JudgeRequest | None]:
+        """Every request that the store has no outcome of, once; None while none has come."""
+        known: set[str] = set()  # keys that are answered or asked
+        try:
+            for request in self._requests:
+                if request is None:
+                    yield None
+                    continue
+                key = outcome_key(request, self._card)
+                self.keyed.append((key, request))
+                if key in known:
+                    continue
+                known.add(key)
+                stored = self._store.get("outcome", [key], Outcome)
+                self.found.update(stored)
+                if not stored:
+                    self.asked.append(key)
+                    yield request
+        except BoardClosedError as error:  # raised once the judge has answered what it was asked
+            self.closed = error
 
 
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:

@@ -16,9 +16,12 @@ from harness.held_columns import hold_columns
 from harness.judge_against_people import hold_judge
 from harness.measured import Measured
 from harness.people import People, load_people
-from harness.plan import Request, judge_name
+from harness.questions import other_question
+from harness.reliability import scales_of
+from harness.request import Request, judge_name
 from harness.suite import Gate, JudgeLicence, RubricMetric, columns_of
 from harness.types import (
+    LICENCE_MEASURES,
     Caveat,
     GateDecision,
     Interval,
@@ -27,8 +30,6 @@ from harness.types import (
     Plan,
     RunResult,
 )
-
-_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
 
 
 def apply_licence(result: RunResult, request: Request, measured: Sequence[Measured]) -> RunResult:
@@ -83,7 +84,7 @@ def _check(
     measured: Sequence[Measured],
 ) -> Iterator[LicenceResult]:
     """One result for each claimed column that a judge decides; people need no licence."""
-    held: dict[str, Mapping[str, JudgeAgainstPeople] | str] = {}
+    held: dict[str, Mapping[str, JudgeAgainstPeople | str] | str] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
         metric = column.partition(".")[0]
         name = judge_name(metric, request)
@@ -104,8 +105,8 @@ def _check(
 
 def _evidence(
     name: str, plan: Plan, request: Request, measured: Sequence[Measured]
-) -> Mapping[str, JudgeAgainstPeople] | str:
-    """What people say of one judge by column, or why that is not known."""
+) -> Mapping[str, JudgeAgainstPeople | str] | str:
+    """What people say of one judge by column, or why that is not known: of one, or of all."""
     spec = request.profile.find_judge(name).calibrated_by
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
@@ -121,7 +122,18 @@ def _evidence(
         return f"{people.source}: the labelled items are not stated to be a random sample"
     models = plan.baseline, plan.candidate
     found = (hold_judge(held, {}, models) for held in hold_columns(plan, columns, people))
-    return {held.column: held for held in found}
+    return {**_other_questions(plan, people), **{held.column: held for held in found}}
+
+
+def _other_questions(plan: Plan, people: People) -> dict[str, str]:
+    """The columns for which people were asked something else, with what."""
+    found = {
+        scale.column: other_question(metric, scale.key, people)
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+        for scale in scales_of(name, metric)
+    }
+    return {column: f"{people.source}: {why}" for column, why in found.items() if why}
 
 
 def _on_these_answers(people: People, responses: Mapping[str, Responses]) -> People:
@@ -146,14 +158,21 @@ def _weakest(
     column: str,
     judge: str,
     licence: JudgeLicence,
-    parts: Sequence[JudgeAgainstPeople | None],
+    parts: Sequence[JudgeAgainstPeople | str | None],
 ) -> LicenceResult:
     """A composite is as good as its weakest criterion."""
     found: list[tuple[Interval, int]] = []
     for part in parts:
-        measure = None if part is None else _measure(part, licence)
-        if part is None or measure is None:
+        if isinstance(part, str):
+            return _without(column, judge, licence, part)
+        if part is None:
             return _without(column, judge, licence, "people have labelled too little of it")
+        measure = _measure(part, licence)
+        if measure is None:
+            why = f"{LICENCE_MEASURES[licence.metric]} cannot be estimated on {part.n} labels"
+            return _without(
+                column, judge, licence, f"{why}: '{judge}' or people always say the same"
+            )
         found.append((measure, part.n))
     weakest, n = min(found, key=lambda each: each[0].low)
     enough = weakest.low >= licence.at_least
@@ -166,7 +185,7 @@ def _weakest(
         n=n,
         at_least=licence.at_least,
         held=enough,
-        why=f"{_MEASURES[licence.metric]} of '{judge}' with people is {weakest.estimate:.2f} on {n} "
+        why=f"{LICENCE_MEASURES[licence.metric]} of '{judge}' with people is {weakest.estimate:.2f} on {n} "
         f"labels, at least {weakest.low:.2f} with 95 % confidence; {licence.at_least:g} "
         f"{'was' if enough else 'is'} asked for",
     )

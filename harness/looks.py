@@ -46,8 +46,7 @@ def space_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | Non
     sizes = _sizes(groups, gate.looks)
     if sizes is None:
         return None
-    fractions = [size / sizes[-1] for size in sizes]
-    critical = [min(z, LARGEST_Z) for z in obrien_fleming(fractions, alpha=gate.alpha)]
+    critical = _critical(sizes, gate.alpha)
     return TaskLooks(
         task=name,
         order_seed=gate.order_seed,
@@ -66,6 +65,14 @@ def part_of_look(task: Task, looks: TaskLooks, number: int) -> Task:
 def seen_at_look(task: Task, looks: TaskLooks, number: int) -> Task:
     """The task with all items judged by look `number`."""
     return _with_samples(task, task.samples[: looks.sizes[number - 1]])
+
+
+def level_of_look(looks: TaskLooks, number: int, alpha: float) -> float:
+    """The one-sided level at look `number`, counted from 1, of a test that spends `alpha` on all.
+
+    It holds for whatever is tested on the items judged so far, whatever made judging end there.
+    """
+    return nominal_levels(_critical(looks.sizes, alpha))[number - 1]
 
 
 def gate_of_last_look(gate: Gate, looks: Sequence[TaskLooks]) -> Gate:
@@ -96,6 +103,11 @@ def _sizes(groups: Sequence[int], looks: int) -> tuple[int, ...] | None:
             sizes.append(seen)
     apart = all(b - a >= LEAST_STEP * n for a, b in pairwise([0, *sizes]))
     return tuple(sizes) if len(sizes) == looks and apart else None
+
+
+def _critical(sizes: Sequence[int], alpha: float) -> list[float]:
+    fractions = [size / sizes[-1] for size in sizes]
+    return [min(z, LARGEST_Z) for z in obrien_fleming(fractions, alpha=alpha)]
 
 
 def _rounded(values: Iterable[float]) -> tuple[float, ...]:

@@ -11,81 +11,23 @@ content, so that the same command goes on after a kill wherever it was.
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
-
-from harness.bundle import bundle_root
-from harness.endpoint import Budget
 from harness.errors import HarnessError, did_you_mean
+from harness.loop_file import Loop, Stage, load_loop
 from harness.making import answering_recipe, make_checkpoint
-from harness.plan import Request, make_plan
-from harness.progress import Progress
+from harness.plan import make_plan
 from harness.provenance import content_hash
 from harness.registry import Ancestor, Look, Promotion, Registry, alpha_of_look, now
+from harness.request import Request
 from harness.run import FinishedRun, run_suite
 from harness.store import Store
-from harness.strict_yaml import load_spec
-from harness.suite import Gate, ModelSpec, Name, Spec, load_profile, load_suite
+from harness.suite import Gate, ModelSpec, load_profile, load_suite
 from harness.types import Record, RunResult, Verdict
-from harness.workshop import Made, open_workshop
-from trainers.checkpoint import MANIFEST, load_manifest, versions
-from trainers.processes import Launch
+from harness.workshop import Made, Resources, make_workshop
+from trainers.checkpoint import versions
+from trainers.lineage import trace_manifests
 from trainers.recipe import load_recipe
-
-# --- what people write -----------------------------------------------------------------------
-
-
-class Stage(Spec):
-    """One step of training: recipes to try, and the suite whose gate the best of them must pass.
-
-    Of several recipes the best has the highest mean on the column `select`.
-    """
-
-    name: Name
-    recipes: tuple[str, ...] = Field(min_length=1)
-    gate: str
-    select: str | None = None
-
-    @model_validator(mode="after")
-    def _choice_is_stated(self) -> "Stage":
-        if len(self.recipes) > 1 and self.select is None:
-            raise ValueError("several recipes need a 'select': the column that the best is best on")
-        return self
-
-
-class Loop(Spec):
-    """Stages from a model of the profile to a certified checkpoint.
-
-    `certify` is a suite on items that no stage was trained, chosen or gated on. Checkpoints that
-    were made and not promoted are kept, unless `losers` says delete.
-    """
-
-    loop: Name
-    profile: str = "tiny"
-    start: Name
-    stages: tuple[Stage, ...] = Field(min_length=1)
-    certify: str
-    promote: Name
-    losers: Literal["keep", "delete"] = "keep"
-
-
-def load_loop(path_or_name: str) -> tuple[Loop, Path]:
-    """The loop and the folder its relative paths start from.
-
-    Raises:
-        HarnessError: no such loop, or a mistake in it with its line.
-    """
-    shelf = bundle_root() / "suites" / "loops"
-    given = Path(path_or_name)
-    for path in (given, shelf / given.name, shelf / f"{path_or_name}.yaml"):
-        if path.is_file() and path.suffix in {".yaml", ".yml"}:
-            return load_spec(path, Loop), path.parent
-    known = [path.stem for path in shelf.glob("*.yaml")]
-    raise HarnessError(f"{path_or_name}: no such loop. {did_you_mean(given.stem, known)}")
-
-
-# --- what comes out --------------------------------------------------------------------------
 
 
 class StageResult(Record):
@@ -118,20 +60,8 @@ class _Model(NamedTuple):
     made: Made | None = None
 
 
-def run_loop(
-    path_or_name: str,
-    *,
-    workspace: Path,
-    out: Path,
-    progress: Progress,
-    launch: Launch | None = None,
-    budget: Budget | None = None,
-    batch: Path | None = None,
-) -> LoopResult:
+def run_loop(path_or_name: str, resources: Resources, *, out: Path) -> LoopResult:
     """Train, gate, and promote what is certified.
-
-    With `launch` adapters are trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
-    questions are written there.
 
     Raises:
         RepliesAwaitedError: the loop cannot go on before replies have come by batch.
@@ -140,7 +70,7 @@ def run_loop(
         InfrastructureError: the world failed; what was done is kept.
     """
     loop, root = load_loop(path_or_name)
-    run = _LoopRun(loop, root, workspace, out, progress, launch, budget, batch)
+    run = _LoopRun(loop, root, resources, out)
     run.check()
     current, done = run.start(), []
     for stage in loop.stages:
@@ -175,27 +105,13 @@ def describe_loop(done: LoopResult) -> Iterator[str]:
 class _LoopRun:
     """One pass through a loop: the files behind it, and where everything is kept."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        root: Path,
-        workspace: Path,
-        out: Path,
-        progress: Progress,
-        launch: Launch | None,
-        budget: Budget | None,
-        batch: Path | None,
-    ) -> None:
+    def __init__(self, loop: Loop, root: Path, resources: Resources, out: Path) -> None:
         self._loop = loop
         self._root = root
         self._profile, self._profile_root = load_profile(_beside(root, loop.profile))
-        self._workspace = workspace
+        self._resources = resources
         self._out = out
-        self._progress = progress
-        self._launch = launch
-        self._budget = budget
-        self._batch = batch
-        self._registry = Registry(workspace)
+        self._registry = Registry(resources.workspace)
         self._made: list[Made] = []
 
     def check(self) -> None:
@@ -205,11 +121,7 @@ class _LoopRun:
             HarnessError: a suite without a gate, a column or a model that is not there, or items
                 of the certification among those of a stage's gate.
         """
-        if self._loop.start not in self._profile.models:
-            hint = did_you_mean(self._loop.start, self._profile.models)
-            raise HarnessError(
-                f"profile '{self._profile.profile}' has no model '{self._loop.start}'. {hint}"
-            )
+        self._profile.find_model(self._loop.start)
         certified = self._items_of(self._loop.certify)
         for stage in self._loop.stages:
             for recipe in stage.recipes:
@@ -223,11 +135,11 @@ class _LoopRun:
 
     def start(self) -> _Model:
         """What the first stage is compared with."""
-        return _Model(self._loop.start, self._profile.models[self._loop.start])
+        return _Model(self._loop.start, self._profile.find_model(self._loop.start))
 
     def pass_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
         """Train the stage's recipes and put the best of them to its gate."""
-        self._progress.say(f"stage {stage.name}")
+        self._resources.progress.say(f"stage {stage.name}")
         candidates = [self._train(recipe) for recipe in stage.recipes]
         scores: dict[str, float | None] = {model.name: None for model in candidates}
         if len(candidates) > 1:
@@ -265,7 +177,7 @@ class _LoopRun:
         gate = self._gate_of(self._loop.certify)
         look = self._begin_look(candidate, history[-1].fingerprint if history else "", gate)
         alpha = alpha_of_look(gate.alpha, look)
-        self._progress.say(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
+        self._resources.progress.say(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
         result, folder = self._run(self._loop.certify, [baseline, candidate], alpha=alpha)
         assert result.decision is not None
         promotion = None
@@ -290,7 +202,7 @@ class _LoopRun:
         }
         for made in self._made:
             folder = Path(made.directory)
-            if made.fingerprint not in needed and folder.is_relative_to(self._workspace):
+            if made.fingerprint not in needed and folder.is_relative_to(self._resources.workspace):
                 shutil.rmtree(folder, ignore_errors=True)
 
     # --- parts ---------------------------------------------------------------------------
@@ -298,15 +210,8 @@ class _LoopRun:
     def _train(self, recipe_name: str) -> _Model:
         recipe, recipe_root = load_recipe(recipe_name, beside=self._root)
         path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
-        with open_workshop(
-            self._profile,
-            self._profile_root,
-            workspace=self._workspace,
-            progress=self._progress,
-            launch=self._launch,
-            budget=self._budget,
-            batch=self._batch,
-        ) as workshop:
+        workshop = make_workshop(self._profile, self._profile_root, self._resources)
+        with workshop.opened():
             trained = answering_recipe(recipe, recipe_name)
             made = make_checkpoint(trained, recipe_root, workshop)
         self._made.append(made)
@@ -338,14 +243,7 @@ class _LoopRun:
         if alpha is not None and request.suite.gate is not None:
             gate = request.suite.gate.model_copy(update={"alpha": alpha})
             request = request._replace(suite=request.suite.model_copy(update={"gate": gate}))
-        return run_suite(
-            request,
-            workspace=self._workspace,
-            out=self._out,
-            progress=self._progress,
-            budget=self._budget,
-            batch=self._batch,
-        )
+        return run_suite(request, self._resources, out=self._out)
 
     def _request(self, suite: str, models: Sequence[_Model]) -> Request:
         loaded, suite_root = load_suite(_beside(self._root, suite))
@@ -357,7 +255,7 @@ class _LoopRun:
             profile,
             self._profile_root,
             tuple(specs),
-            by_batch=self._batch is not None,
+            by_batch=self._resources.batch is not None,
         )
 
     def _gate_of(self, suite: str) -> Gate:
@@ -385,7 +283,7 @@ class _LoopRun:
             claims=content_hash(gate.claims),
             when=now(),
         )
-        with Store(self._workspace):
+        with Store(self._resources.workspace):
             return self._registry.begin_look(self._loop.promote, look)
 
     def _promotion(
@@ -419,18 +317,16 @@ class _LoopRun:
 
 def trace_lineage(checkpoint: Path) -> Iterator[Ancestor]:
     """The checkpoint, what it was trained from, and so on to what is not ours."""
-    while (checkpoint / MANIFEST).is_file():
-        manifest = load_manifest(checkpoint)
+    source = str(checkpoint)
+    for manifest in trace_manifests(checkpoint):
         yield Ancestor(
             recipe=manifest.recipe,
             method=manifest.method,
             fingerprint=manifest.fingerprint,
             data_hash=manifest.data_hash,
-            source=str(checkpoint),
+            source=source,
         )
-        if manifest.parent is None:
-            return
-        checkpoint = Path(manifest.parent.source)
+        source = manifest.parent.source if manifest.parent else ""
 
 
 def _stopped(loop: Loop, stages: Sequence[StageResult]) -> LoopResult:

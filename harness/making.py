@@ -6,11 +6,11 @@ key of everything it was made from, so that nothing is trained twice.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from harness.asking import Asking
 from harness.errors import HarnessError
 from harness.hub import require_model
-from harness.models import fingerprint_model, make_prompt
+from harness.models import make_prompt
 from harness.own_answers import (
     MadeBestOf,
     MadePairs,
@@ -23,20 +23,17 @@ from harness.provenance import content_hash
 from harness.samples import read_prompt
 from harness.types import JudgeCard, PairStatistics, Sample
 from harness.watching import make_watch
+from harness.weights import fingerprint_model
 from harness.workshop import Made, Workshop
 from trainers.checkpoint import (
     MANIFEST,
     MARK,
     checkpoint_key,
     load_manifest,
+    refuse_reward_model,
     verify_checkpoint,
 )
-from trainers.contamination import (
-    TrainingText,
-    texts_of_examples,
-    texts_of_pairs,
-    texts_of_samples,
-)
+from trainers.contamination import TrainingText, texts_of_examples, texts_of_pairs, texts_of_samples
 from trainers.converted import conversion_facts, plain_source
 from trainers.examples import data_hash, load_examples, load_samples
 from trainers.online import Question, Reward, online_hash, train_online
@@ -52,6 +49,7 @@ from trainers.recipe import (
     OnlineRecipe,
     OrpoRecipe,
     PairsRecipe,
+    PairTrainedRecipe,
     Parent,
     PretrainRecipe,
     Recipe,
@@ -89,8 +87,8 @@ def _make_base(recipe: PretrainRecipe, root: Path, workshop: Workshop, out: Path
 
     texts = [sample for source in recipe.data for sample in load_samples(source, root)]
     key = checkpoint_key(recipe, None, data_hash(texts))
-    target = out or _target(recipe, key, workshop)
-    if out is not None or not _is_there(target):
+    target, is_there = _find_target(recipe, key, workshop, out)
+    if not is_there:
         train_base(recipe, root, target, workshop.progress.advance)
     return _made(target, learnt=tuple(texts_of_samples(texts)))
 
@@ -104,8 +102,8 @@ def _make_sft(recipe: SftRecipe, root: Path, workshop: Workshop, out: Path | Non
         chosen = make_best_of(*load_best_of_recipe(recipe.best_of, root), workshop)
         rows, teachers = rows + chosen.best.rows, (*teachers, *chosen.teachers)
     key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
-    target = out or _target(recipe, key, workshop)
-    if out is not None or not _is_there(target):
+    target, is_there = _find_target(recipe, key, workshop, out)
+    if not is_there:
         require_model(parent.directory, recipe.parent.revision)
         train_sft(
             recipe,
@@ -126,8 +124,8 @@ def _make_online(recipe: OnlineRecipe, root: Path, workshop: Workshop, out: Path
     questions = [Question(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
     reward, teachers = make_reward(recipe, root, samples, workshop)
     key = checkpoint_key(recipe, parent.fingerprint, online_hash(questions, reward))
-    target = out or _target(recipe, key, workshop)
-    if out is not None or not _is_there(target):
+    target, is_there = _find_target(recipe, key, workshop, out)
+    if not is_there:
         _refuse_awaited_rewards(recipe, workshop)
         if workshop.launch is not None:
             check_launch(recipe, workshop.launch)
@@ -145,10 +143,7 @@ def _make_online(recipe: OnlineRecipe, root: Path, workshop: Workshop, out: Path
 
 
 def _make_on_pairs(
-    recipe: DpoRecipe | KtoRecipe | OrpoRecipe | SimpoRecipe | RewardRecipe,
-    root: Path,
-    workshop: Workshop,
-    out: Path | None,
+    recipe: PairTrainedRecipe, root: Path, workshop: Workshop, out: Path | None
 ) -> Made:
     from trainers.preference import train_on_pairs
 
@@ -158,8 +153,8 @@ def _make_on_pairs(
     parent = make_parent(recipe.parent, root, workshop)
     pairs = made.pairs.pairs
     key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
-    target = out or _target(recipe, key, workshop)
-    if out is not None or not _is_there(target):
+    target, is_there = _find_target(recipe, key, workshop, out)
+    if not is_there:
         facts = conversion_facts([pairs_recipe.data], pairs_root)
         train_on_pairs(
             recipe,
@@ -239,8 +234,7 @@ def make_reward(
 
 def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: Workshop) -> None:
     """Every step needs its rewards at once; by batch each would wait for a file of its own."""
-    rubric, terms = recipe.reward.rubric, workshop.terms
-    by_batch = isinstance(terms, Asking) and terms.folder is not None
+    rubric, by_batch = recipe.reward.rubric, workshop.asking.folder is not None
     if by_batch and rubric is not None and workshop.judge(rubric.judge).card.remote:
         raise HarnessError(
             f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "
@@ -327,11 +321,9 @@ def existing_model(parent: Parent, root: Path) -> Made:
         )
     if parent.unpickle:
         source = str(unpickle(source, parent.revision))
-    made = Made(source, _fingerprint(source, parent.revision), Path(source).name)
-    directory = Path(source)
-    if (directory / MANIFEST).is_file() and load_manifest(directory).method == "reward":
-        raise HarnessError(f"{source}: is a reward model, which answers nothing.")
-    return made
+    fingerprint = _fingerprint(source, parent.revision)
+    refuse_reward_model(source)
+    return Made(source, fingerprint, Path(source).name)
 
 
 def _fingerprint(source: str, revision: str | None) -> str:
@@ -342,17 +334,23 @@ def _fingerprint(source: str, revision: str | None) -> str:
     return fingerprint_model(source, revision=revision)
 
 
-def _target(recipe: TrainingRecipe, key: str, workshop: Workshop) -> Path:
-    return workshop.checkpoints / f"{recipe.recipe}-{key[:12]}"
+class _Target(NamedTuple):
+    """Where a checkpoint goes, and whether it lies there already, whole."""
+
+    folder: Path
+    is_there: bool
 
 
-def _is_there(target: Path) -> bool:
-    """Whether the checkpoint lies there, whole; its folder's name tells which one it is.
+def _find_target(recipe: TrainingRecipe, key: str, workshop: Workshop, out: Path | None) -> _Target:
+    """In `out` it is made anew; in the workspace once, under a name that tells which one it is.
 
     Raises:
         HarnessError: it lies there, and is damaged.
     """
-    return target.is_dir() and bool(verify_checkpoint(target).fingerprint)
+    if out is not None:
+        return _Target(out, is_there=False)
+    folder = workshop.checkpoints / f"{recipe.recipe}-{key[:12]}"
+    return _Target(folder, is_there=folder.is_dir() and bool(verify_checkpoint(folder).fingerprint))
 
 
 def _made(

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from harness.generate import Responses
+from harness.hygiene import hygiene_flags
 from harness.jury import Ballot, Panel, combine_ballots
 from harness.people_scores import score_people
 from harness.score import ScoreColumn, score_judgements
-from harness.types import HygieneFlag, Task
+from harness.types import GateDecision, HygieneFlag, Response, Stopping, Task
+from judges.injection import suspect_injection
 
 Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sample id
 
@@ -20,6 +22,31 @@ class Measured(NamedTuple):
     flags: Flags
     ballots: dict[str, list[Ballot]]
     columns: list[ScoreColumn]
+
+
+class MeasuredRun(NamedTuple):
+    """Everything that a run measured, task by task.
+
+    Where the items were judged in looks, also the verdict that these led to, and how they ended.
+    """
+
+    tasks: list[Measured]
+    decision: GateDecision | None = None
+    stopping: Stopping | None = None
+
+
+def flag_answers(task: Task, responses: Mapping[str, Responses]) -> Flags:
+    """The hygiene flags of every answer."""
+    return {
+        model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
+        for model, answers in responses.items()
+    }
+
+
+def _flags_of(response: Response, task: Task) -> tuple[HygieneFlag, ...]:
+    flags = hygiene_flags(response, response.system or task.system)
+    suspicious = suspect_injection(response.text or "").suspected_injection
+    return (*flags, "suspected_injection") if suspicious else flags
 
 
 def score_task(

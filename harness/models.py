@@ -7,25 +7,19 @@ Gumbel noise is a sample of their softmax, and each row draws its noise from its
 reason.
 """
 
-import json
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.provenance import content_hash, file_hash
+from harness.errors import HarnessError
 from harness.suite import Generation
 from harness.types import Message
+from harness.weights import fingerprint_model, load_weights, no_template, stop_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Prompt = tuple[Message, ...]
-
-# Files that run code when they are loaded; weights are taken from safetensors only.
-PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
 class Answer(NamedTuple):
@@ -38,20 +32,6 @@ class Answer(NamedTuple):
     finish: Literal["stop", "length", "failed"]
     n_tokens: int | None = None
     reason: str | None = None
-
-
-def quiet_torch() -> None:
-    """Set what must be set before torch is imported, and silence what would spoil the terminal."""
-    # Spinning OpenMP threads make a step several times slower when the machine is shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    # It warns of kernels for quantised models on a CPU, which are never used here.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def make_prompt(system: str | None, user: str) -> Prompt:
@@ -69,7 +49,7 @@ class LocalModel:
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
         self.context: int = model.config.max_position_embeddings
-        self._stops = _stop_ids(model, tokenizer)
+        self._stops = stop_ids(model, tokenizer)
         self._pad: int = (
             tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._stops[0]
         )
@@ -84,7 +64,7 @@ class LocalModel:
         """
         model, tokenizer = load_weights(source, revision=revision)
         if not tokenizer.chat_template:
-            raise _no_template(source)
+            raise no_template(source)
         return cls(model, tokenizer, fingerprint_model(source, revision=revision))
 
     def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
@@ -193,133 +173,6 @@ class LocalModel:
         return Answer(text, "length" if end is None else "stop", n_tokens)
 
 
-# --- loading ---------------------------------------------------------------------------------
-
-
-def _refuse_classifier(directory: Path) -> None:
-    """A reward model is a classifier; transformers would give it a random head and let it talk."""
-    config = directory / "config.json"
-    if not config.is_file():
-        return
-    kinds = json.loads(config.read_bytes()).get("architectures") or []
-    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
-        raise HarnessError(f"{directory}: is a reward model, which scores answers and gives none.")
-
-
-def load_weights(
-    source: str | Path, *, revision: str | None = None, **options: Any
-) -> tuple[Any, Any]:
-    """A causal model and its tokenizer, on the GPU if there is one; `options` go to transformers.
-
-    Raises:
-        HarnessError: a directory without safetensors, or a hub name without a revision.
-        InfrastructureError: a hub model that could not be reached.
-    """
-    quiet_torch()
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    _refuse_unloadable(source, revision)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    options = {"dtype": "auto", "device_map": device, **options}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, use_safetensors=True, trust_remote_code=False, **options
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _load_error(source, revision, error) from None
-    # Otherwise transformers fills gaps of a decoding config from what the checkpoint ships.
-    model.generation_config = type(model.generation_config)(
-        eos_token_id=_stop_ids(model, tokenizer), pad_token_id=tokenizer.pad_token_id
-    )
-    return model, tokenizer
-
-
-def require_checkpoint(source: str | Path, *, revision: str | None = None) -> None:
-    """Return if the model could be asked, as far as can be told without loading or fetching it.
-
-    Raises:
-        HarnessError: a directory without safetensors or chat template, or a hub name without a
-            revision.
-    """
-    _refuse_unloadable(source, revision)
-    directory = Path(source)
-    if directory.is_dir() and not _has_template(directory):
-        raise _no_template(source)
-
-
-def _refuse_unloadable(source: str | Path, revision: str | None) -> None:
-    if Path(source).is_dir():
-        _refuse_classifier(Path(source))
-        _refuse_pickle(Path(source))
-    elif revision is None:
-        raise HarnessError(
-            f"{source}: is no directory here. If it is a hub model, give its 'revision', "
-            "so that it cannot change unseen."
-        )
-
-
-def _has_template(directory: Path) -> bool:
-    if (directory / "chat_template.jinja").is_file():
-        return True
-    if any(directory.glob("additional_chat_templates/*.jinja")):
-        return True
-    config = directory / "tokenizer_config.json"
-    return config.is_file() and bool(json.loads(config.read_bytes()).get("chat_template"))
-
-
-def _no_template(source: str | Path) -> HarnessError:
-    return HarnessError(
-        f"{source}: has no chat template, so it is not known how to ask it. "
-        "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
-    )
-
-
-def _refuse_pickle(directory: Path) -> None:
-    if any(directory.glob("*.safetensors")):
-        return
-    pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
-    why = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
-    how = " A recipe's parent may say 'unpickle: true' (docs/recipes.md)." if pickles else ""
-    raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.{how}")
-
-
-def _load_error(source: str | Path, revision: str | None, error: Exception) -> HarnessError:
-    first_line = str(error).strip().partition("\n")[0]
-    if Path(source).is_dir():
-        return HarnessError(f"{source}: cannot be loaded as a language model: {first_line}")
-    if "cannot be loaded with `safetensors`" in first_line:  # it looked, and there are none
-        return HarnessError(
-            f"{source}: has no weights as safetensors at revision {revision}. A pickle may run code and "
-            "is not loaded; a recipe's parent may say 'unpickle: true', which reads its tensors alone "
-            "(docs/recipes.md)."
-        )
-    return InfrastructureError(
-        f"{source}: is no directory here, and the hub model of that name at revision "
-        f"{revision} could not be loaded: {first_line} "
-        "Connect to the internet once, or name a checkpoint directory."
-    )
-
-
-def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str:
-    """A hash of everything that decides a checkpoint's answers; for the hub, name and revision."""
-    directory = Path(source)
-    if not directory.is_dir():
-        return content_hash(str(source), revision)
-    return content_hash({path.name: file_hash(path) for path in model_files(directory)})
-
-
-def model_files(directory: Path) -> list[Path]:
-    """The weights, configuration and tokenizer, without what only describes them."""
-    loaded = {".safetensors", ".json", ".jinja", ".model", ".txt"}
-    files = (path for path in directory.iterdir() if path.suffix in loaded and path.is_file())
-    return sorted(path for path in files if path.name != "checkpoint.json")
-
-
 # --- asking ----------------------------------------------------------------------------------
 
 
@@ -405,18 +258,6 @@ def _warpers(generation: Generation, rows: Sequence[_Row], device: Any) -> list[
     if generation.top_p is not None:
         steps.append(TopPLogitsWarper(generation.top_p))
     return [*steps, _GumbelNoise([row.seed for row in rows], device)]
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """The end of turn by the tokenizer, and whatever else the checkpoint stops at."""
-    own = model.generation_config.eos_token_id
-    listed = own if isinstance(own, list) else [own]
-    stops = [token for token in [tokenizer.eos_token_id, *listed] if token is not None]
-    if not stops:
-        raise HarnessError(
-            "The tokenizer names no end-of-turn token (eos_token), so no answer would end."
-        )
-    return list(dict.fromkeys(stops))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

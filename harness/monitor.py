@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.samples import Table, load_rows, text_of
+from harness.rows import Table, load_rows, text_of
 from harness.stats import Vector, betting_e_values, confidence_sequence, sign_e_values
 from harness.suite import Source
 from harness.types import Interval, Record

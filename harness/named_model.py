@@ -15,7 +15,7 @@ from typing import NamedTuple
 from harness.errors import HarnessError, did_you_mean
 from harness.registry import Registry
 from harness.suite import EndpointSpec, ModelSpec, Profile, load_profile
-from trainers.checkpoint import MANIFEST, load_manifest
+from trainers.checkpoint import MANIFEST, load_manifest, refuse_reward_model
 from trainers.lineage import trace_manifests
 from trainers.recipe import load_recipe
 
@@ -140,8 +140,7 @@ def _checkpoints(store: Path) -> dict[Path, str]:
 
 
 def _refuse_what_answers_nothing(folder: Path) -> None:
-    if (folder / MANIFEST).is_file() and load_manifest(folder).method == "reward":
-        raise HarnessError(f"{folder}: is a reward model, which answers nothing.")
+    refuse_reward_model(folder)
     if (folder / "adapter_config.json").is_file():
         raise HarnessError(
             f"{folder}: is an adapter, not a model. `harness merge {folder} --into BASE --out "

@@ -8,12 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.asking import Asking
 from harness.errors import HarnessError
-from harness.generate import (
-    CheckpointModel,
-    generate_responses,
-)
+from harness.generate import CheckpointModel, generate_responses
 from harness.grading import grade_answers
 from harness.hygiene import hygiene_flags
 from harness.judging import collect_outcomes, preference_requests, repeat_requests, to_judgement
@@ -55,12 +51,7 @@ from trainers.pairs import (
     pairs_from_preferences,
     write_pairs,
 )
-from trainers.recipe import (
-    BestOfRecipe,
-    JudgedPairsRecipe,
-    SampledPairsRecipe,
-    SampledRecipe,
-)
+from trainers.recipe import BestOfRecipe, JudgedPairsRecipe, SampledPairsRecipe, SampledRecipe
 
 PAIRS_VERSION = 2  # raise it when the same verdicts give other pairs or statistics
 
@@ -225,8 +216,7 @@ def _judge_duels(
         for number in range(panel.repeats):
             said = [to_judgement(r, outcome) for r, outcome in judged if r.round == number]
             ballots.append(Ballot(judge.card, number, said))
-    if isinstance(workshop.terms, Asking):
-        workshop.terms.check_complete()
+    workshop.asking.check_complete()
     return ballots
 
 
@@ -278,8 +268,7 @@ def grade_now(
     workshop: Workshop,
 ) -> list[float | None]:
     grades = grade_answers(answers, rubric, judge, workshop.store, workshop.progress, stage)
-    if isinstance(workshop.terms, Asking):
-        workshop.terms.check_complete()
+    workshop.asking.check_complete()
     return grades
 
 

@@ -1,14 +1,16 @@
 """Two models' scores on the same items: what every comparison and every claim is computed from."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats import Vector, Votes
+from harness.stats import Vector, Votes, effective_clusters
 
-Clusters = NDArray[np.str_] | None
+Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,17 @@ class PairedScores:
     def missing(self) -> int:
         """Items without a difference."""
         return int(np.isnan(self.d).sum())
+
+
+def independent_units(n: int, clusters: Clusters) -> int:
+    """How much independent evidence n items are: n, or as many clusters of one size as tell the same.
+
+    A cluster that holds most of the items is most of the evidence, however many others there are.
+    """
+    if clusters is None:
+        return n
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    return math.floor(effective_clusters(sizes) + ROUNDING)
 
 
 def take_items(pair: PairedScores, chosen: NDArray[np.bool]) -> PairedScores:

@@ -20,15 +20,10 @@ from typing import NamedTuple
 from harness.answers_file import AnsweredItems, read_answers
 from harness.errors import HarnessError, did_you_mean
 from harness.provenance import content_hash
-from harness.samples import Row, Table, load_rows, text_of
+from harness.rows import Row, Table, load_rows, text_of
 from harness.suite import PeopleSpec, Source
-from harness.types import (
-    Order,
-    Study,
-    Vote,
-    Winner,
-)
-from harness.votes import find_studies, load_study, load_votes
+from harness.types import Order, ScoredCriterion, Study, Vote, Winner
+from harness.votes import describe_source, find_studies, load_study, load_votes
 
 PEOPLE = "people"
 
@@ -74,8 +69,9 @@ class People(NamedTuple):
     `again` holds each repeated item's two winners by annotator. `population` are the items that
     the drawn ones stand for, None where that is not known; `covered` the items on which people's
     verdicts make a metric; `answers` the texts that people saw, None where that is not known;
-    `models` are baseline and candidate, where a study says so; `metric` and `rubric` the metrics that
-    it answers; `scales` the least and largest score of a criterion, where they were stated.
+    `models` are baseline and candidate, where a study says so; `metric` and `rubric` what the metrics
+    are called that it answers; `asks` and `criteria` what people were asked, None where that is not
+    known.
     """
 
     source: str
@@ -93,7 +89,8 @@ class People(NamedTuple):
     models: tuple[str, str] | None = None
     metric: str | None = None
     rubric: str | None = None
-    scales: Mapping[str, tuple[int, int]] = {}
+    asks: str | None = None
+    criteria: tuple[ScoredCriterion, ...] = ()
 
     @property
     def annotators(self) -> tuple[str, ...]:
@@ -136,7 +133,7 @@ def load_study_people(folder: Path) -> People:
     drawn = tuple(item.sample_id for item in study.items if item.kind == "real")
     population = tuple(i for i, item in answers.items() if _differ(item.answers, study))
     return People(
-        source=f"study '{study.name}' of run {study.run_id}",
+        source=describe_source(study),
         labels=tuple(_label(vote) for vote in real),
         turnout=turnout,
         again=tuple(_again(votes, real)),
@@ -158,7 +155,8 @@ def load_study_people(folder: Path) -> People:
         models=(study.baseline, study.candidate),
         metric=study.metric,
         rubric=study.rubric,
-        scales={each.name: (each.low, each.high) for each in study.criteria},
+        asks=study.asks,
+        criteria=study.criteria,
     )
 
 

@@ -212,10 +212,11 @@ def _agreements(
     if _any(wins):
         scale = Scale(people.metric or WINS, "winner", tuple(sorted(WIN.values())), False)
         yield agree_on(scale, wins.annotators, wins.values.T)
+    scales = {each.name: (each.low, each.high) for each in people.criteria}
     for name in criteria:
         tables = [score_table(people, model, name).values for model in models]
         ratings = np.concatenate(tables).T
-        points = _scale_points(people.scales.get(name), ratings)
+        points = _scale_points(scales.get(name), ratings)
         column = f"{people.rubric}.{name}" if people.rubric else name
         yield agree_on(
             Scale(column, name, points, ordinal=len(points) > 2), people.annotators, ratings

@@ -35,6 +35,7 @@ def _join(
         return replace(
             first,
             by_order={"baseline_first": mean, "candidate_first": nowhere},
+            asked=("baseline_first",),
             reasons=_reasons(mean, [c.reasons for c in columns if isinstance(c, PreferenceColumn)]),
             votes=votes,
             first_share=first_share,

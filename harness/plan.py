@@ -10,123 +10,34 @@ from typing import NamedTuple
 
 from harness.errors import HarnessError, did_you_mean
 from harness.feasibility import find_obstacles
+from harness.jury import Panel
 from harness.looks import gate_of_last_look, plan_looks, shuffle_items
 from harness.provenance import content_hash
-from harness.samples import load_rows, make_samples, read_prompt, repeat_samples
-from harness.suite import (
-    DataSpec,
-    Gate,
-    Generation,
-    Metric,
-    ModelSpec,
-    PairwiseMetric,
-    Profile,
-    RougeMetric,
-    Source,
-    Suite,
-    load_profile,
-    load_suite,
-)
-from harness.types import JudgeCard, Plan, PlannedModel, Sample, Task, TaskLooks
+from harness.request import Request, judge_names
+from harness.rows import load_rows
+from harness.samples import make_samples, read_prompt, repeat_samples
+from harness.suite import DataSpec, Gate, Generation, Metric, ModelSpec, RougeMetric, Source
+from harness.types import Plan, PlannedModel, Sample, Task, TaskLooks
 from trainers.converted import plain_source
 
 
-class Request(NamedTuple):
-    """What the user asked for: a suite, a profile, models, and how to narrow the run.
+def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
+    """The frozen plan; `panels` says who judges each metric.
 
-    `by_batch` says that what endpoints are asked is written into files, which are made to be sent.
-    """
-
-    suite: Suite
-    suite_root: Path
-    profile: Profile
-    profile_root: Path
-    models: tuple[str, ...]
-    limit: int | None = None
-    seed: int | None = None
-    judge: str | None = None
-    allow_remote_phi: bool = False
-    by_batch: bool = False
-    allow_contamination: bool = False
-
-
-def load_request(
-    suite: str,
-    profile: str,
-    models: Iterable[str],
-    *,
-    limit: int | None = None,
-    seed: int | None = None,
-    judge: str | None = None,
-    allow_remote_phi: bool = False,
-    by_batch: bool = False,
-    allow_contamination: bool = False,
-) -> Request:
-    """The files behind a command line, read and checked against each other.
-
-    Raises:
-        HarnessError: a file is wrong, or a model, judge or data set is not in the profile.
-    """
-    loaded_suite, suite_root = load_suite(suite)
-    loaded_profile, profile_root = load_profile(profile)
-    names = tuple(models)
-    _check_models(names, loaded_profile)
-    request = Request(
-        loaded_suite,
-        suite_root,
-        loaded_profile,
-        profile_root,
-        names,
-        limit,
-        seed,
-        judge,
-        allow_remote_phi,
-        by_batch,
-        allow_contamination,
-    )
-    for metric_name in loaded_suite.metrics:
-        name = judge_name(metric_name, request)
-        if name is not None:
-            loaded_profile.find_judge(name)
-            _refuse_unrecorded_pairs(metric_name, request)
-            _refuse_third_models(metric_name, name, request)
-    return request
-
-
-def judge_name(metric_name: str, request: Request) -> str | None:
-    """The profile's name of the judge of a metric; None for ROUGE, which is computed."""
-    metric = request.suite.metrics[metric_name]
-    if isinstance(metric, RougeMetric):
-        return None
-    return request.judge or metric.judge
-
-
-def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
-    """The single judges of a metric, a jury's members each: none for ROUGE."""
-    name = judge_name(metric_name, request)
-    return () if name is None else request.profile.members_of(name)
-
-
-def make_plan(
-    request: Request,
-    cards: Mapping[str, JudgeCard],
-    covered: Mapping[str, Sequence[str] | None] | None = None,
-) -> Plan:
-    """The frozen plan; `cards` says who judges each metric, `covered` which items it is for.
-
-    A metric that people judge is measured on the items that they were shown, and None is all.
+    A metric that people judge is measured on the items that they were shown.
 
     Raises:
         HarnessError: data that cannot be read, or a gate that could never be passed.
     """
-    tasks, gate = _make_tasks(request, covered), request.suite.gate
-    if gate is not None and gate.stop_early and any((covered or {}).values()):
-        raise HarnessError(
-            "gate: 'stop_early' spares verdicts that are not there yet, and people's are. Leave it "
-            "out where people judge."
-        )
+    shown = {metric: panel.covers for metric, panel in panels.items()}
+    tasks, gate = plan_tasks(request, shown), request.suite.gate
     looks: tuple[TaskLooks, ...] = ()
     if gate is not None and gate.stop_early:
+        if any(shown.values()):
+            raise HarnessError(
+                "gate: 'stop_early' spares verdicts that are not there yet, and people's are. Leave "
+                "it out where people judge."
+            )
         tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
         looks = tuple(plan_looks(task, gate) for task in tasks)
     if gate is not None and request.limit is None:
@@ -138,7 +49,7 @@ def make_plan(
         profile=request.profile.profile,
         note=" ".join(request.profile.note.split()),
         models=tuple(_planned(name, request.profile.models[name]) for name in request.models),
-        judges=dict(cards),
+        judges={metric: panel.card for metric, panel in panels.items()},
         tasks=tasks,
         gate=gate,
         looks=looks,
@@ -149,53 +60,6 @@ def make_plan(
     )
     stated = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
     return plan.model_copy(update={"hash": content_hash(stated)})
-
-
-def plan_tasks(request: Request) -> tuple[Task, ...]:
-    """What the request's models are asked, without the rest of a plan.
-
-    Raises:
-        HarnessError: data that cannot be read.
-    """
-    return _make_tasks(request)
-
-
-def _check_models(names: tuple[str, ...], profile: Profile) -> None:
-    for name in names:
-        if name not in profile.models:
-            hint = did_you_mean(name, profile.models)
-            raise HarnessError(f"profile '{profile.profile}' has no model '{name}'. {hint}")
-    if len(set(names)) < 2:
-        raise HarnessError(
-            "name at least two different models, baseline first and candidate last, "
-            "for example: --models sft,dpo"
-        )
-    if len(set(names)) < len(names):
-        raise HarnessError(f"a model is named twice in --models {','.join(names)}.")
-
-
-def _refuse_unrecorded_pairs(metric_name: str, request: Request) -> None:
-    """Recorded verdicts are kept by candidate, against the baseline."""
-    metric = request.suite.metrics[metric_name]
-    if not isinstance(metric, PairwiseMetric) or len(request.models) < 3 or metric.pairs != "all":
-        return
-    for judge in judge_names(metric_name, request):
-        if request.profile.judges[judge].recorded is not None:
-            raise HarnessError(
-                f"metric '{metric_name}': 'pairs: all' compares every model with every other, but "
-                f"judge '{judge}' has recorded verdicts, which are about the baseline and one "
-                "candidate. Leave 'pairs' out, or use a judge that can be asked."
-            )
-
-
-def _refuse_third_models(metric_name: str, judge: str, request: Request) -> None:
-    """A study is of two models, and has nothing on any other."""
-    people = request.profile.judges[judge].people
-    if people is not None and people.study is not None and len(request.models) > 2:
-        raise HarnessError(
-            f"metric '{metric_name}': judge '{judge}' is a study, in which people compared two models; "
-            "name these two in --models."
-        )
 
 
 def _planned(name: str, spec: ModelSpec) -> PlannedModel:
@@ -217,25 +81,37 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
 # --- tasks -----------------------------------------------------------------------------------
 
 
-def _make_tasks(
-    request: Request, covered: Mapping[str, Sequence[str] | None] | None = None
+class _Group(NamedTuple):
+    """Metrics on the same data, decoded alike; `shown` are the items that people judged, None all."""
+
+    data: DataSpec
+    generation: Generation
+    shown: Sequence[str] | None
+    metrics: dict[str, Metric]
+
+
+def plan_tasks(
+    request: Request, shown: Mapping[str, Sequence[str] | None] | None = None
 ) -> tuple[Task, ...]:
-    """Metrics on the same items and decoding share a task, so that answers are shared too."""
-    suite = request.suite
-    groups: list[tuple[DataSpec, Generation, Sequence[str] | None, dict[str, Metric]]] = []
+    """What the request's models are asked, without the rest of a plan.
+
+    Metrics on the same items and decoding share a task, so that answers are shared too. `shown` are
+    the items of a metric that people judge; of one that is left out it is all.
+
+    Raises:
+        HarnessError: data that cannot be read.
+    """
+    suite, groups = request.suite, list[_Group]()
     for name, metric in suite.metrics.items():
-        data = metric.data or suite.data
-        generation = metric.generation or suite.generation
-        items = (covered or {}).get(name)
-        for *group, metrics in groups:
-            if group == [data, generation, items]:
-                metrics[name] = metric
-                break
-        else:
-            groups.append((data, generation, items, {name: metric}))
+        data, generation = metric.data or suite.data, metric.generation or suite.generation
+        alone = _Group(data, generation, (shown or {}).get(name), {})
+        group = next((each for each in groups if each[:3] == alone[:3]), alone)
+        group.metrics[name] = metric
+        if group is alone:
+            groups.append(group)
     return tuple(
-        _keep_items(_make_task(data, generation, metrics, request), items)
-        for data, generation, items, metrics in groups
+        _keep_items(_make_task(group.data, group.generation, group.metrics, request), group.shown)
+        for group in groups
     )
 
 

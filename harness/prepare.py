@@ -3,31 +3,17 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.generate import (
-    CheckpointModel,
-    EndpointModel,
-    Model,
-    RecordedModel,
-    recorded_fingerprint,
-)
+from harness.generate import CheckpointModel, EndpointModel, Model
 from harness.making import answering_recipe, existing_model, make_checkpoint
-from harness.plan import Request
 from harness.provenance import content_hash
+from harness.recorded_answers import RecordedModel, recorded_fingerprint
+from harness.request import Request
 from harness.suite import ModelSpec
 from harness.types import CheckpointCard, JudgeCard
 from harness.workshop import Workshop
-from trainers.checkpoint import (
-    MANIFEST,
-    card,
-    load_manifest,
-)
-from trainers.contamination import (
-    TrainingText,
-)
-from trainers.recipe import (
-    Parent,
-    load_recipe,
-)
+from trainers.checkpoint import MANIFEST, card, load_manifest
+from trainers.contamination import TrainingText
+from trainers.recipe import Parent, load_recipe
 
 
 class Prepared(NamedTuple):
@@ -60,12 +46,13 @@ def prepare_models(request: Request, workshop: Workshop) -> dict[str, Prepared]:
 def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prepared:
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
-        return Prepared(recorded, recorded_fingerprint(recorded), None, (), name)
+        fingerprint = recorded_fingerprint(recorded)
+        return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, workshop.terms, spec.seed)
+        asked = EndpointModel(name, spec.endpoint, workshop.asking, spec.seed)
         redacted = ["redacted"] if spec.endpoint.redact else []
         fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
-        return Prepared(asked, fingerprint, None, (), spec.endpoint.model)
+        return Prepared(asked, fingerprint, card=None, teachers=(), base=spec.endpoint.model)
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
         trained = answering_recipe(recipe, f"model '{name}': {spec.recipe}")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.endpoint import Budget
 from harness.errors import HarnessError
 from harness.making import (
     load_best_of_recipe,
@@ -12,18 +11,12 @@ from harness.making import (
     make_checkpoint,
     make_pairs,
 )
-from harness.own_answers import (
-    MadeBestOf,
-)
-from harness.progress import Progress
+from harness.own_answers import MadeBestOf
 from harness.suite import load_profile
-from harness.workshop import open_workshop
+from harness.workshop import Resources, make_workshop
 from reports.pairs import describe_pairs
-from trainers.checkpoint import (
-    card,
-    load_manifest,
-)
-from trainers.processes import Launch, check_launch
+from trainers.checkpoint import card, load_manifest
+from trainers.processes import check_launch
 from trainers.recipe import (
     BestOfRecipe,
     GivenPairsRecipe,
@@ -41,20 +34,12 @@ class Summary(NamedTuple):
 
 
 def train_recipe(
-    recipe: str,
-    profile: str,
-    *,
-    workspace: Path,
-    out: Path | None,
-    progress: Progress,
-    budget: Budget | None = None,
-    batch: Path | None = None,
-    launch: Launch | None = None,
+    recipe: str, profile: str, resources: Resources, *, out: Path | None = None
 ) -> Summary:
-    """The checkpoint of one recipe; the profile's judges choose its pairs.
+    """The checkpoint of one recipe, in `out` or else in the workspace.
 
-    `budget` and `batch` are those of `harness.workshop.open_workshop`. With `launch` it and its
-    parents are trained in several processes; all else is done in this one.
+    The profile's judges choose its pairs. With `resources.launch` it and its parents are trained in
+    several processes; all else is done in this one.
 
     Raises:
         HarnessError: a mistake in the recipe, one that makes pairs, or one that cannot be launched.
@@ -64,47 +49,28 @@ def train_recipe(
     if isinstance(loaded, PairsRecipe | BestOfRecipe):
         what = "preference pairs" if isinstance(loaded, PairsRecipe) else "rows to learn from"
         raise HarnessError(f"{recipe}: makes {what}; use `harness pairs {recipe}`.")
-    if launch is not None:
+    if resources.launch is not None:
         if isinstance(loaded, PretrainRecipe):
             raise HarnessError(
                 f"{recipe}: is pre-trained by one process. Train it without --launch."
             )
-        check_launch(loaded, launch)
-    with open_workshop(
-        *load_profile(profile),
-        workspace=workspace,
-        progress=progress,
-        launch=launch,
-        budget=budget,
-        batch=batch,
-    ) as workshop:
+        check_launch(loaded, resources.launch)
+    with make_workshop(*load_profile(profile), resources).opened() as workshop:
         made = make_checkpoint(loaded, root, workshop, out=out)
     manifest = load_manifest(Path(made.directory))
     described = card(manifest, loaded.recipe)
     return Summary(made.directory, {"fingerprint": made.fingerprint} | described.facts)
 
 
-def build_pairs(
-    recipe: str,
-    profile: str,
-    *,
-    workspace: Path,
-    progress: Progress,
-    budget: Budget | None = None,
-    batch: Path | None = None,
-) -> Summary:
+def build_pairs(recipe: str, profile: str, resources: Resources) -> Summary:
     """The pairs or the best answers of one recipe, with what was kept and dropped.
-
-    `budget` and `batch` are those of `harness.workshop.open_workshop`.
 
     Raises:
         HarnessError: a mistake in the recipe, or one that trains.
         RepliesAwaitedError: verdicts are to come by batch first.
     """
     found, _ = load_recipe(recipe)
-    with open_workshop(
-        *load_profile(profile), workspace=workspace, progress=progress, budget=budget, batch=batch
-    ) as workshop:
+    with make_workshop(*load_profile(profile), resources).opened() as workshop:
         if isinstance(found, BestOfRecipe):
             return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
         loaded, root = load_pairs_recipe(recipe, Path())

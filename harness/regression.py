@@ -16,17 +16,21 @@ from pydantic import Field, ValidationError, model_validator
 from harness.compare import pair_scores
 from harness.errors import HarnessError, did_you_mean
 from harness.gate import decide_gate
+from harness.looks import level_of_look
 from harness.paired_scores import PairedScores
 from harness.plan_identity import differences_of, identity_of
 from harness.runs import (
     Run,
+    ended_early,
     find_flips,
     join_scores,
+    opponent_of,
     own_scores,
+    shared_items,
 )
-from harness.score import GradeColumn
-from harness.suite import Claim, Gate
-from harness.types import Check, Record
+from harness.score import GradeColumn, PreferenceColumn
+from harness.suite import Claim, Gate, metric_of
+from harness.types import Check, GateDecision, Record
 
 ROUNDING = 1e-9
 MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
@@ -38,7 +42,7 @@ _SUMMARIES = (".composite", ".rouge1_f1", ".rougeL_f1")
 class BlessedColumn(Record):
     """The baseline's scores on one column, in the order of its items; None is a missing one."""
 
-    kind: str
+    kind: Literal["points", "share"]
     low: float
     high: float
     margin: float = Field(gt=0.0)
@@ -51,6 +55,10 @@ class BlessedColumn(Record):
         n = len(self.sample_ids)
         if len(self.scores) != n or (self.clusters is not None and len(self.clusters) != n):
             raise ValueError(f"it names {n} items, and has scores or clusters of another number")
+        if len(set(self.sample_ids)) != n:
+            raise ValueError("an item stands in it twice")
+        if self.kind == "share" and not set(self.scores) <= {0.0, 1.0, None}:
+            raise ValueError("a share holds another score than 0 and 1")
         low, high = self.low - ROUNDING, self.high + ROUNDING
         if not all(s is None or low <= s <= high for s in self.scores):
             raise ValueError(f"a score is no number from {self.low:g} to {self.high:g}")
@@ -60,14 +68,18 @@ class BlessedColumn(Record):
 
 
 class Baseline(Record):
-    """What a committed baseline file holds: scores, margins, and what they were measured with."""
+    """What a committed baseline file holds: scores, margins, and what they were measured with.
+
+    `opponent` is the fingerprint of the model that win rates are against.
+    """
 
     schema_version: Literal[1] = 1
     model: str
     fingerprint: str
     run_id: str
-    alpha: float
+    alpha: float = Field(gt=0.0, lt=0.5)
     identity: dict[str, str]
+    opponent: str = ""
     columns: dict[str, BlessedColumn]
 
 
@@ -80,14 +92,29 @@ def bless_run(
     of their range.
 
     Raises:
-        HarnessError: a margin for a column that was not measured, or one that spans its range.
+        HarnessError: a margin for a column that was not measured, or one that spans its range; an
+            alpha that is none; a run that ended early, or a column that several people judged.
     """
+    if not 0 < alpha < 0.5:
+        raise HarnessError(f"alpha must lie between 0 and 0.5, but it is {alpha:g}.")
+    if ended_early(run):
+        raise HarnessError(
+            f"{run.folder}: judging ended early, and a baseline must hold every item, so that any "
+            "later run can be held to it. Run the suite without 'stop_early' and bless that run: "
+            "what was judged is not asked again."
+        )
     own = {c.metric: found for c in run.columns if (found := own_scores(c, run)) is not None}
     stated = dict(margins or {})
     for metric in stated:
         if metric not in own:
             raise HarnessError(f"'{metric}' is not measured. {did_you_mean(metric, own)}")
     held = stated or dict.fromkeys(_held(run, own))
+    for metric in held:
+        if _n_people(own[metric]) > 1:
+            raise HarnessError(
+                f"'{metric}' was judged by {_n_people(own[metric])} people, and a baseline without "
+                "their votes would speak for these people only. Name other columns with --margin."
+            )
     plan = run.result.plan
     return Baseline(
         model=run.candidate,
@@ -95,12 +122,16 @@ def bless_run(
         run_id=run.result.run_id,
         alpha=alpha,
         identity=identity_of(plan),
+        opponent=opponent_of(run),
         columns={metric: _blessed(own[metric], margin) for metric, margin in held.items()},
     )
 
 
 def check_run(run: Run, baseline: Baseline) -> Check:
     """The run's candidate against the baseline, column by column.
+
+    A run that was judged in looks is held to the baseline on the items it judged, at the level of
+    its last look: over all looks together a check then errs as often as one on all items.
 
     Raises:
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
@@ -116,7 +147,11 @@ def check_run(run: Run, baseline: Baseline) -> Check:
     for metric, blessed in baseline.columns.items():
         if metric not in own:
             raise HarnessError(f"the run has no '{metric}', which the baseline holds it to.")
-        joined = join_scores(_column(metric, blessed), own[metric], labels)
+        _refuse_other_opponent(metric, baseline, run)
+        held = _column(metric, blessed)
+        if ended_early(run):
+            held, _ = shared_items(held, own[metric])
+        joined = join_scores(held, own[metric], labels)
         pairs[metric] = pair_scores(joined, labels[0])[0]
     claims = tuple(
         Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
@@ -125,7 +160,7 @@ def check_run(run: Run, baseline: Baseline) -> Check:
     return Check(
         model=run.candidate,
         baseline=baseline.model,
-        decision=decide_gate(Gate(alpha=baseline.alpha, claims=claims), pairs),
+        decision=_decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs),
         flips=tuple(find_flips(pair) for pair in pairs.values()),
     )
 
@@ -159,12 +194,56 @@ def read_baseline(path: Path) -> Baseline:
         baseline = Baseline.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file. `harness bless RUN` writes one.") from None
-    except (OSError, ValidationError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-        raise HarnessError(f"{path}: is no baseline that can be read: {why}.") from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
+        raise HarnessError(
+            f"{path}: is no baseline that can be read ({what}). Restore it, or bless a run anew."
+        ) from None
     if not baseline.columns:
         raise HarnessError(f"{path}: holds the run to nothing.")
     return baseline
+
+
+def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
+    """The verdict, at the level of the look at which judging ended if there were any."""
+    stopping, plan = run.result.stopping, run.result.plan
+    if stopping is None:
+        return decide_gate(gate, pairs)
+    measured = {metric_of(claim.metric) for claim in gate.claims}
+    alpha = min(
+        level_of_look(looks, stopping.look, gate.alpha)
+        for task, looks in zip(plan.tasks, plan.looks, strict=True)
+        if measured & set(task.metrics)
+    )
+    decision = decide_gate(gate.model_copy(update={"alpha": alpha}), pairs)
+    told = (
+        f"Judging ended at look {stopping.look} of {stopping.looks}, so this is decided on the items "
+        f"judged by then, at that look's level {alpha:.2g}."
+    )
+    if ended_early(run) and decision.verdict == "inconclusive":
+        told += (
+            " Run the suite without 'stop_early' to check on every item: what was judged is not "
+            "asked again."
+        )
+    return decision.model_copy(update={"sentence": f"{decision.sentence} {told}"})
+
+
+def _refuse_other_opponent(metric: str, baseline: Baseline, run: Run) -> None:
+    """A win rate against another model is another thing."""
+    pairwise = any(isinstance(c, PreferenceColumn) and c.metric == metric for c in run.columns)
+    if pairwise and baseline.opponent != opponent_of(run):
+        raise HarnessError(
+            f"'{metric}' is a win rate against '{run.result.plan.baseline}' here, and against another "
+            "model in the baseline. Run the suite with the model that the baseline's was compared "
+            "with, or bless a new baseline."
+        )
+
+
+def _n_people(column: GradeColumn) -> int:
+    return max((votes.shape[1] for votes in (column.votes or {}).values()), default=0)
 
 
 def _held(run: Run, own: Mapping[str, GradeColumn]) -> list[str]:
@@ -198,7 +277,7 @@ def _column(metric: str, blessed: BlessedColumn) -> GradeColumn:
     clusters = blessed.clusters
     return GradeColumn(
         metric=metric,
-        kind="share" if blessed.kind == "share" else "points",
+        kind=blessed.kind,
         low=blessed.low,
         high=blessed.high,
         sample_ids=blessed.sample_ids,

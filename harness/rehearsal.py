@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.progress import Progress
 from harness.recipe_commands import train_recipe
 from harness.types import Record
+from harness.workshop import Resources
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.dry import MadeSmall, SmallStage, make_small
 from trainers.estimate import Shape, count_parameters, find_obstacle, lora_parameters
@@ -52,7 +53,7 @@ def rehearse(
         HarnessError: a mistake in a recipe, sizes that are not known, or whatever would end the
             real run in its first two steps.
     """
-    from harness.models import quiet_torch
+    from harness.weights import quiet_torch
 
     quiet_torch()
     import torch
@@ -61,14 +62,7 @@ def rehearse(
         folder = Path(name)
         small = make_small(recipe, folder, cuda=torch.cuda.is_available())
         last = folder / small.stages[-1].file
-        train_recipe(
-            str(last),
-            profile,
-            workspace=folder / "store",
-            out=None,
-            progress=progress,
-            launch=launch,
-        )
+        train_recipe(str(last), profile, Resources(folder / "store", progress, launch))
         made = {m.recipe: m for m in _manifests(folder / "store" / "checkpoints")}
     return Rehearsal(
         stages=tuple(_stages(small, made)),

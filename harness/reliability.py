@@ -46,7 +46,7 @@ Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdic
 
 
 class JudgeFindings(NamedTuple):
-    """Everything that was found of the judges of one metric."""
+    """Everything that was found of the judges of one metric, or of several."""
 
     tallies: list[JudgeTally]
     agreements: list[JudgeAgreement]

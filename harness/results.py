@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -12,30 +12,24 @@ import harness
 from harness.caveats import find_caveats, warn_of_counting, warn_of_looks, warn_of_slices
 from harness.compare import compare_scores, pair_scores
 from harness.errors import InfrastructureError
+from harness.examples import pick_critical_examples, pick_examples
 from harness.exploratory import adjust_exploratory
 from harness.gate import decide_gate
-from harness.generate import Responses
-from harness.hygiene import hygiene_flags
 from harness.jury import rounds_by_judge
 from harness.length import find_length_effect
-from harness.measured import Flags, Measured
+from harness.measured import Flags, Measured, MeasuredRun
 from harness.paired_scores import PairedScores
 from harness.prepare import Prepared
 from harness.preregistration import Preregistration
 from harness.provenance import content_hash, environment
-from harness.reliability import examine_judges
-from harness.score import (
-    GradeColumn,
-    ScoreColumn,
-    cover_column,
-    summarise_column,
-)
+from harness.reliability import JudgeFindings, examine_judges
+from harness.score import GradeColumn, ScoreColumn, cover_column, summarise_column
 from harness.sensitivity import find_sensitivities
 from harness.slices import compare_slices
 from harness.spend import spend_line
 from harness.strengths import rank_models
+from harness.suite import is_composite, metric_of
 from harness.types import (
-    Example,
     Exposure,
     GateDecision,
     HygieneCount,
@@ -43,22 +37,13 @@ from harness.types import (
     LengthEffect,
     ModelScore,
     Plan,
-    Response,
     RunResult,
-    Sample,
     SensitivityTable,
     SliceComparison,
     SpendLine,
     Stopping,
     StrengthTable,
-    Task,
 )
-from judges.injection import suspect_injection
-
-N_EXAMPLES = 12
-N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
-
-_Compared = tuple[Measured, ScoreColumn, PairedScores]
 
 
 class Stopwatch:
@@ -78,23 +63,21 @@ def conclude(
     plan: Plan,
     stated: Preregistration,
     models: Mapping[str, Prepared],
-    measured: Sequence[Measured],
+    found: MeasuredRun,
     exposures: Sequence[Exposure],
     watch: Stopwatch,
-    *,
-    decision: GateDecision | None = None,
-    stopping: Stopping | None = None,
 ) -> RunResult:
     """Comparisons, the gate's decision, and what a reader needs in order to trust them.
 
-    Where the items were judged in looks, these have led to the `decision` and to how they ended,
-    `stopping`; otherwise the gate decides here.
+    Where the items were judged in looks, the decision has been made there; otherwise the gate
+    decides here.
 
     Raises:
         InfrastructureError: a metric has not a single score to compare.
     """
+    measured, decision, stopping = found
     compared = [
-        (part, column, pair)
+        _Compared(part, column, pair)
         for part in measured
         for column in part.columns
         for pair in _paired(column, plan)
@@ -103,17 +86,14 @@ def conclude(
         compare_scores(column, pair, _flagged_items(part.flags, pair))
         for part, column, pair in compared
     ]
-    decided = _pairs_of_gate(plan, (pair for _, _, pair in compared))
-    columns = [column for part in measured for column in part.columns]
-    doubts = [
-        examine_judges(part.task, metric, ballots, part.responses)
-        for part in measured
-        for metric, ballots in part.ballots.items()
-    ]
-    hygiene = [count for part in measured for count in _count(part)]
-    fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
+    pairs = [pair for _, _, pair in compared]
+    decided = {p.metric: p for p in pairs if (p.baseline, p.candidate) == plan.gated}
     if plan.gate is not None and stopping is None:
         decision = decide_gate(plan.gate, decided)
+    columns = [column for part in measured for column in part.columns]
+    judges = _examine_all_judges(measured)
+    hygiene = [count for part in measured for count in _count(part)]
+    fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
     slices = _slices(measured, decided, plan)
     sensitivities = tuple(_sensitivities(compared, decided, plan, decision, stopping))
     return RunResult(
@@ -129,17 +109,17 @@ def conclude(
         scores=tuple(_summaries(columns)),
         coverage=tuple(cover for column in columns for cover in cover_column(column)),
         hygiene=tuple(hygiene),
-        examples=tuple(_examples(measured, decided, plan)),
+        examples=tuple(pick_examples(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
         length_effects=tuple(_length_effects(compared)),
         sensitivities=sensitivities,
         slices=slices,
-        strengths=tuple(_strengths(compared, plan)),
-        critical_examples=tuple(_critical_examples(decision, measured, decided, plan)),
-        tallies=tuple(line for found in doubts for line in found.tallies),
-        agreements=tuple(line for found in doubts for line in found.agreements),
-        opinions=tuple(line for found in doubts for line in found.opinions),
-        repeatability=tuple(line for found in doubts for line in found.repeatability),
+        strengths=tuple(_strengths(pairs, plan)),
+        critical_examples=tuple(pick_critical_examples(measured, decision, plan)),
+        tallies=tuple(judges.tallies),
+        agreements=tuple(judges.agreements),
+        opinions=tuple(judges.opinions),
+        repeatability=tuple(judges.repeatability),
         spend=tuple(count_spend(plan, measured)),
         exposures=tuple(exposures),
         registered=stated.registered,
@@ -155,28 +135,6 @@ def conclude(
     )
 
 
-def gate_pairs(plan: Plan, measured: Sequence[Measured]) -> dict[str, PairedScores]:
-    """The candidate's scores against the baseline's by column: what the gate decides on."""
-    pairs = (
-        pair
-        for part in measured
-        for column in part.columns
-        for pair in pair_scores(column, plan.baseline)
-    )
-    return _pairs_of_gate(plan, pairs)
-
-
-def _pairs_of_gate(plan: Plan, pairs: Iterable[PairedScores]) -> dict[str, PairedScores]:
-    gated = (plan.baseline, plan.candidate)
-    return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == gated}
-
-
-def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
-    for part, _, pair in compared:
-        if pair.kind == "preference" or pair.metric.endswith(".composite"):
-            yield find_length_effect(pair, part.responses)
-
-
 def too_many_unscored(result: RunResult) -> bool:
     """Whether the gate could not decide because too much is missing (exit code 4)."""
     if result.plan.gate is None:
@@ -185,26 +143,20 @@ def too_many_unscored(result: RunResult) -> bool:
     shares = [
         c.n_missing / (c.n + c.n_missing)
         for c in result.comparisons
-        if c.metric in claimed and (c.baseline, c.candidate) == (plan.baseline, plan.candidate)
+        if c.metric in claimed and (c.baseline, c.candidate) == plan.gated
     ]
     return max(shares, default=0.0) > result.plan.gate.max_unscored
 
 
-def flag_answers(task: Task, responses: Mapping[str, Responses]) -> Flags:
-    """The hygiene flags of every answer."""
-    return {
-        model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
-        for model, answers in responses.items()
-    }
-
-
-def _flags_of(response: Response, task: Task) -> tuple[HygieneFlag, ...]:
-    flags = hygiene_flags(response, response.system or task.system)
-    suspicious = suspect_injection(response.text or "").suspected_injection
-    return (*flags, "suspected_injection") if suspicious else flags
-
-
 # --- comparisons -----------------------------------------------------------------------------
+
+
+class _Compared(NamedTuple):
+    """Two models' scores on one column, and the task that they were measured on."""
+
+    part: Measured
+    column: ScoreColumn
+    pair: PairedScores
 
 
 def _paired(column: ScoreColumn, plan: Plan) -> Iterator[PairedScores]:
@@ -242,11 +194,17 @@ def _sensitivities(
         if gate is not None and stopping is not None:
             alpha = looks[part.task.name][stopping.look - 1]
             gate = gate.model_copy(update={"alpha": alpha})
-        metric = part.task.metrics[pair.metric.partition(".")[0]]
+        metric = part.task.metrics[metric_of(pair.metric)]
         flagged = _flagged_items(part.flags, pair)
         yield from find_sensitivities(
             column, pair, metric, flagged, part.responses, gate, decided, decision
         )
+
+
+def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
+    for part, _, pair in compared:
+        if pair.kind == "preference" or is_composite(pair.metric):
+            yield find_length_effect(pair, part.responses)
 
 
 def _slices(
@@ -259,14 +217,14 @@ def _slices(
     return compare_slices(parts, plan.gate)
 
 
-def _strengths(compared: Sequence[_Compared], plan: Plan) -> Iterator[StrengthTable]:
+def _strengths(pairs: Sequence[PairedScores], plan: Plan) -> Iterator[StrengthTable]:
     models = [model.name for model in plan.models]
     by_metric: dict[str, list[PairedScores]] = {}
-    for _, _, pair in compared:
+    for pair in pairs:
         if pair.kind == "preference":
             by_metric.setdefault(pair.metric, []).append(pair)
-    for pairs in by_metric.values():
-        table = rank_models(models, pairs)
+    for of_metric in by_metric.values():
+        table = rank_models(models, of_metric)
         if table is not None:
             yield table
 
@@ -275,6 +233,24 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
     for column in columns:
         if isinstance(column, GradeColumn):
             yield from summarise_column(column)
+
+
+# --- judges ----------------------------------------------------------------------------------
+
+
+def _examine_all_judges(measured: Sequence[Measured]) -> JudgeFindings:
+    """What was found of the judges, over all metrics."""
+    by_metric = [
+        examine_judges(part.task, metric, ballots, part.responses)
+        for part in measured
+        for metric, ballots in part.ballots.items()
+    ]
+    return JudgeFindings(
+        tallies=[line for found in by_metric for line in found.tallies],
+        agreements=[line for found in by_metric for line in found.agreements],
+        opinions=[line for found in by_metric for line in found.opinions],
+        repeatability=[line for found in by_metric for line in found.repeatability],
+    )
 
 
 # --- spend -----------------------------------------------------------------------------------
@@ -294,7 +270,7 @@ def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]
                 yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
 
 
-# --- hygiene and examples --------------------------------------------------------------------
+# --- hygiene ---------------------------------------------------------------------------------
 
 
 def _count(part: Measured) -> Iterator[HygieneCount]:
@@ -308,64 +284,3 @@ def _count(part: Measured) -> Iterator[HygieneCount]:
             counts={flag: counts[flag] for flag in get_args(HygieneFlag)},
             mean_words=float(np.mean(words)),
         )
-
-
-def _examples(
-    measured: Sequence[Measured],
-    decided: Mapping[str, PairedScores],
-    plan: Plan,
-) -> Iterator[Example]:
-    """The items whose score moved most, half of them up and half down."""
-    for part in measured:
-        metric = _telling_metric(part, decided)
-        if metric is not None:
-            yield from _examples_of(part, decided[metric], plan)
-
-
-def _telling_metric(part: Measured, decided: Mapping[str, PairedScores]) -> str | None:
-    """The column that says most about an answer: a composite, or else the task's last."""
-    names = [column.metric for column in part.columns if column.metric in decided]
-    composites = [name for name in names if name.endswith(".composite")]
-    return next(iter([*composites, *reversed(names)]), None)
-
-
-def _examples_of(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Example]:
-    samples = {sample.id: sample for sample in part.task.samples}
-    scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
-    half = N_EXAMPLES // 2
-    chosen = [*scored[:half], *scored[half:][-half:]]
-    for i in sorted(chosen, key=lambda i: -abs(pair.d[i])):
-        sample = samples[pair.sample_ids[i]]
-        yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
-
-
-def _example(part: Measured, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
-    return Example(
-        sample_id=sample.id,
-        input=sample.input,
-        reference=sample.reference,
-        baseline=part.responses[plan.baseline][sample.id].text,
-        candidate=part.responses[plan.candidate][sample.id].text,
-        moved=moved,
-        metric=metric,
-        flags={m: part.flags[m][sample.id] for m in (plan.baseline, plan.candidate)},
-    )
-
-
-def _critical_examples(
-    decision: GateDecision | None,
-    measured: Sequence[Measured],
-    decided: Mapping[str, PairedScores],
-    plan: Plan,
-) -> Iterator[Example]:
-    """The answers behind the rules on critical ones, the worst first; an item once a metric."""
-    told: set[tuple[str, str]] = set()
-    for rule in decision.critical if decision else ():
-        part = next(m for m in measured if any(c.metric == rule.metric for c in m.columns))
-        samples = {sample.id: sample for sample in part.task.samples}
-        for item in rule.items[:N_CRITICAL_SHOWN]:
-            if (rule.metric, item.sample_id) not in told:
-                told.add((rule.metric, item.sample_id))
-                old = item.baseline_score
-                moved = 0.0 if old is None else item.score - old
-                yield _example(part, samples[item.sample_id], rule.metric, moved, plan)

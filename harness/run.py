@@ -3,36 +3,35 @@
 suite → plan → responses → judgements → scores → comparisons → gate decision → report
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.answers_file import write_answers
-from harness.asking import Asking
 from harness.board import Board, BoardThread
 from harness.contamination import find_exposures, refuse_contamination
-from harness.endpoint import Budget
 from harness.generate import check_recorded_answers, generate_responses
 from harness.items import write_run_reports
 from harness.judgements_file import write_judgements
-from harness.judging import judge_responses, judges_of, require_judges, seat_panels
+from harness.judging import judge_responses
 from harness.jury import Ballot, Panel
 from harness.licence import apply_licence
-from harness.measured import Measured, score_task
-from harness.plan import Request, make_plan
+from harness.measured import Measured, MeasuredRun, flag_answers, score_task
+from harness.plan import make_plan
 from harness.prepare import Prepared, prepare_models
 from harness.preregistration import preregister_plan
 from harness.progress import Progress
-from harness.results import Stopwatch, conclude, flag_answers
+from harness.request import Request
+from harness.results import Stopwatch, conclude
 from harness.scores_file import load_arrow, write_scores
-from harness.stopping import Stopped, measure_in_looks
+from harness.seating import require_judges, seat_panels
+from harness.stopping import measure_in_looks
 from harness.store import Store, make_writable
 from harness.types import Plan, RunResult, Task
-from harness.workshop import Workshop
+from harness.workshop import Resources, Workshop, make_workshop
 from judges.protocol import Judge
-from trainers.processes import Launch
 
 UNDER_WAY_S = 3.0  # after which judges have imported what they need themselves
 
@@ -44,21 +43,10 @@ class FinishedRun(NamedTuple):
     folder: Path
 
 
-def run_suite(
-    request: Request,
-    *,
-    workspace: Path,
-    out: Path,
-    progress: Progress,
-    launch: Launch | None = None,
-    budget: Budget | None = None,
-    batch: Path | None = None,
-) -> FinishedRun:
+def run_suite(request: Request, resources: Resources, *, out: Path) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
-    Whatever was done before, by this or by a killed run, is taken from the workspace. With `launch`
-    adapters are trained in several processes; `budget` bounds what endpoints may cost. With a folder
-    as `batch` endpoints are not asked: the questions are written there.
+    Whatever was done before, by this or by a killed run, is taken from the workspace.
 
     Raises:
         HarnessError: the input is wrong, found before any work where that is possible.
@@ -66,38 +54,22 @@ def run_suite(
         RepliesAwaitedError: there is no result before replies have come by batch.
     """
     watch = Stopwatch()
-    store = Store(workspace)
-    asking = Asking(store, budget=budget, folder=batch)
-    find_judge = judges_of(request.profile, request.profile_root, terms=asking)
-    panels = seat_panels(request, find_judge)
+    workshop = make_workshop(request.profile, request.profile_root, resources)
+    panels = seat_panels(request, workshop.judge)
     require_judges(request)
-    plan = make_plan(
-        request,
-        {metric: panel.card for metric, panel in panels.items()},
-        {metric: panel.covers for metric, panel in panels.items()},
-    )
+    plan = make_plan(request, panels)
     make_writable(out)
-    with store, asking.settled():
-        stated = preregister_plan(plan, workspace)
-        workshop = Workshop(
-            store, find_judge, progress, asking, request.profile, launch, request.profile_root
-        )
+    with workshop.opened():
+        stated = preregister_plan(plan, resources.workspace)
         models = prepare_models(request, workshop)
         exposures = find_exposures(plan.tasks, models)
         if not request.allow_contamination:
             refuse_contamination(exposures)
-        found = measure_tasks(plan, models, panels, asking, progress)
-    measured = found.measured
-    result = conclude(
-        plan, stated, models, measured, exposures, watch,
-        decision=found.decision, stopping=found.stopping,
-    )  # fmt: skip
-    result = apply_licence(result, request, measured)
+        measured = measure_tasks(plan, models, panels, workshop)
+    result = conclude(plan, stated, models, measured, exposures, watch)
+    result = apply_licence(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
-    write_scores((column for part in measured for column in part.columns), folder)
-    write_answers(((part.task, part.responses) for part in measured), folder)
-    cast = (ballot for part in measured for ballots in part.ballots.values() for ballot in ballots)
-    write_judgements(cast, folder)
+    write_tables(measured.tasks, folder)
     write_run_reports(result, folder)
     return FinishedRun(result, folder)
 
@@ -106,19 +78,19 @@ def measure_tasks(
     plan: Plan,
     models: Mapping[str, Prepared],
     panels: Mapping[str, Panel],
-    asking: Asking,
-    progress: Progress,
-) -> Stopped:
+    workshop: Workshop,
+) -> MeasuredRun:
     """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
 
     def measure(task: Task, shown: Progress) -> Measured:
-        return measure_task(task, models, panels, asking.store, shown)
+        return measure_task(task, models, panels, workshop.store, shown)
 
     if not plan.looks:
-        return Stopped([measure(task, progress) for task in plan.tasks])
+        return MeasuredRun([measure(task, workshop.progress) for task in plan.tasks])
     # The last look may be far, and the first ones cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
-    return measure_in_looks(plan, panels, measure, progress, asking.check_complete)
+    check_complete = workshop.asking.check_complete
+    return measure_in_looks(plan, panels, measure, workshop.progress, check_complete)
 
 
 def measure_task(
@@ -152,6 +124,18 @@ def measure_task(
         for seat in seats:
             ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
     return score_task(task, responses, flags, ballots, panels)
+
+
+def write_tables(measured: Sequence[Measured], folder: Path) -> None:
+    """Every score, answer and judgement of the run, as files beside its reports.
+
+    Raises:
+        InfrastructureError: a file could not be written.
+    """
+    write_scores((column for part in measured for column in part.columns), folder)
+    write_answers(((part.task, part.responses) for part in measured), folder)
+    cast = (ballot for part in measured for ballots in part.ballots.values() for ballot in ballots)
+    write_judgements(cast, folder)
 
 
 def import_the_rest(judges: Collection[BoardThread[list[Ballot]]]) -> None:

@@ -8,19 +8,21 @@ Only like is compared with like: the same items, prompts, decoding, metrics and 
 differs is named, and nothing is compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.compare import compare_scores, pair_scores
+from harness.compare import compare_scores, gated_pairs, pair_scores
 from harness.errors import HarnessError
 from harness.gate import decide_gate
 from harness.paired_scores import PairedScores
 from harness.plan_identity import differences_of, identity_of
 from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scores_file import read_scores
+from harness.stats import Votes
 from harness.tables import TableName, read_run_table
 from harness.types import Flip, Flips, GateDecision, Plan, RunComparison, RunResult
 from reports.results_json import load_result
@@ -51,7 +53,8 @@ class Run(NamedTuple):
     def decide(self) -> GateDecision | None:
         """What the gate's claims come to, worked out again from the stored scores; None without one.
 
-        Its rules on critical answers are part of it.
+        Its rules on critical answers are part of it; whether its judges may decide, which the scores
+        do not tell, is not.
 
         Raises:
             HarnessError: the gate was looked at early, and its verdict hangs on those looks.
@@ -59,13 +62,7 @@ class Run(NamedTuple):
         plan = self.result.plan
         if plan.looks:
             raise HarnessError("this gate was decided at its looks: see results.json.")
-        pairs = {
-            pair.metric: pair
-            for column in self.columns
-            for pair in pair_scores(column, plan.baseline)
-            if (pair.baseline, pair.candidate) == (plan.baseline, plan.candidate)
-        }
-        return decide_gate(plan.gate, pairs) if plan.gate else None
+        return decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
 
 
 def load_run(folder: str | Path) -> Run:
@@ -79,7 +76,7 @@ def load_run(folder: str | Path) -> Run:
 
 
 def compare_runs(old: Run, new: Run) -> RunComparison:
-    """The candidates of two runs on the same items.
+    """The candidates of two runs on the same items: on those that both judged, if one ended early.
 
     Raises:
         HarnessError: the runs did not measure the same; names what differs.
@@ -93,8 +90,13 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
         before, after = columns.get(column.metric), own_scores(column, new)
         if before is None or after is None:
             continue  # another pair's win rate
-        if isinstance(column, PreferenceColumn) and _opponent(old) != _opponent(new):
+        if isinstance(column, PreferenceColumn) and opponent_of(old) != opponent_of(new):
             skipped.append(f"{column.metric}: the two win rates are against different baselines")
+            continue
+        if ended_early(old) or ended_early(new):
+            before, after = shared_items(before, after)
+        if not before.sample_ids:
+            skipped.append(f"{column.metric}: no item was judged in both runs")
             continue
         joined = join_scores(before, after, labels)
         pairs.append((joined, pair_scores(joined, labels[0])[0]))
@@ -106,6 +108,7 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
         ),
         flips=tuple(find_flips(pair) for _, pair in pairs if _any_scored(pair)),
         skipped=tuple(skipped),
+        notes=tuple(_notes(old, new)),
     )
 
 
@@ -143,17 +146,19 @@ def own_scores(column: ScoreColumn, run: Run) -> GradeColumn | None:
         scores={name: wins},
         reasons={name: column.reasons},
         generation_failed={name: column.generation_failed},
+        votes=None if column.votes is None else {name: column.votes},
     )
 
 
 def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> GradeColumn:
-    """Two models' columns on the same items as one, the old one first.
+    """Two models' columns on the same items as one, in the order of the old one, which comes first.
 
     Raises:
         HarnessError: the items are not the same.
     """
-    if old.sample_ids != new.sample_ids:
+    if set(old.sample_ids) != set(new.sample_ids):
         raise HarnessError(f"{old.metric}: the two runs hold different items.")
+    new = _in_order(new, old.sample_ids)
     (before,), (after,) = old.scores.values(), new.scores.values()
     (why_before,), (why_after,) = old.reasons.values(), new.reasons.values()
     (failed_before,), (failed_after,) = (
@@ -170,7 +175,20 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
         scores=dict(zip(labels, (before, after), strict=True)),
         reasons=dict(zip(labels, (why_before, why_after), strict=True)),
         generation_failed=dict(zip(labels, (failed_before, failed_after), strict=True)),
+        votes=_join_votes(old, new, labels),
     )
+
+
+def ended_early(run: Run) -> bool:
+    """Whether the run left items unjudged, because its verdict was certain."""
+    return run.result.stopping is not None and run.result.stopping.early
+
+
+def shared_items(old: GradeColumn, new: GradeColumn) -> tuple[GradeColumn, GradeColumn]:
+    """Both columns on the items that both hold, in the order of the old one."""
+    there = set(new.sample_ids)
+    shared = [item for item in old.sample_ids if item in there]
+    return _in_order(old, shared), _in_order(new, shared)
 
 
 def find_flips(pair: PairedScores) -> Flips:
@@ -200,6 +218,47 @@ def find_flips(pair: PairedScores) -> Flips:
 # --- parts -----------------------------------------------------------------------------------
 
 
+def _notes(old: Run, new: Run) -> Iterator[str]:
+    early = [run for run in (old, new) if ended_early(run)]
+    for run in early:
+        assert run.result.stopping is not None
+        counted = " + ".join(f"{s.n_items:,} of {s.n_most:,}" for s in run.result.stopping.tasks)
+        yield f"run {run.result.run_id[:7]} ended early, after {counted} items"
+    if early:
+        yield (
+            "compared on the items that both runs judged. A run ends where its candidate looks best "
+            "or worst, so the differences are biased, and neither intervals nor p-values allow for "
+            "it. Run both without 'stop_early' for an unbiased comparison: what was judged is not "
+            "asked again."
+        )
+
+
+def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
+    """The column on these items, in their order."""
+    if column.sample_ids == tuple(items):
+        return column
+    place = {item: i for i, item in enumerate(column.sample_ids)}
+    chosen = np.array([place[item] for item in items], dtype=np.intp)
+    return replace(
+        column,
+        sample_ids=tuple(items),
+        clusters=None if column.clusters is None else column.clusters[chosen],
+        scores={model: scores[chosen] for model, scores in column.scores.items()},
+        reasons={model: [why[i] for i in chosen] for model, why in column.reasons.items()},
+        votes=column.votes and {model: votes[chosen] for model, votes in column.votes.items()},
+    )
+
+
+def _join_votes(
+    old: GradeColumn, new: GradeColumn, labels: tuple[str, str]
+) -> dict[str, Votes] | None:
+    """The votes of both, where the same people judged both."""
+    if old.votes is None or new.votes is None:
+        return None
+    (before,), (after,) = old.votes.values(), new.votes.values()
+    return dict(zip(labels, (before, after), strict=True))
+
+
 def _only(
     column: GradeColumn, name: str, scores: "np.ndarray", reasons: list[str | None]
 ) -> GradeColumn:
@@ -213,6 +272,7 @@ def _only(
         scores={name: scores},
         reasons={name: reasons},
         generation_failed={name: column.generation_failed[name]},
+        votes=None if column.votes is None else {name: column.votes[name]},
     )
 
 
@@ -235,7 +295,8 @@ def _labels(old: Run, new: Run) -> tuple[str, str]:
     )
 
 
-def _opponent(run: Run) -> str:
+def opponent_of(run: Run) -> str:
+    """The fingerprint of the model that the run's candidate was compared with."""
     return run.result.fingerprints[run.result.plan.baseline]
 
 

@@ -33,6 +33,7 @@ from harness.types import (
     Preference,
     Task,
 )
+from judges.recorded import NOT_RECORDED, WRONG_ORDER
 from judges.verdicts import kind_of
 
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
@@ -65,7 +66,8 @@ class PreferenceColumn:
     """Win scores of one candidate against the baseline: 1 win, 0.5 tie, 0 loss, NaN unscored.
 
     Where people judged, each in an order of their own, `votes` are items x annotators, their mean
-    stands in the first order, and `first_share` is how often what was shown first won.
+    stands in the first order, and `first_share` is how often what was shown first won. `asked` are
+    the orders in which verdicts were asked for; without them, those in which any was given.
     """
 
     metric: str
@@ -78,11 +80,12 @@ class PreferenceColumn:
     generation_failed: int
     votes: Votes | None = None
     first_share: float | None = None
+    asked: tuple[Order, ...] = ()
 
     @property
     def orders(self) -> tuple[Order, ...]:
-        """The orders in which anything was judged."""
-        return judged_orders(self.by_order)
+        """The orders that count: a judge that fails on a whole order leaves gaps, not one order."""
+        return self.asked or judged_orders(self.by_order)
 
 
 ScoreColumn = GradeColumn | PreferenceColumn
@@ -227,10 +230,13 @@ def _preference_column(
     place = {sample.id: i for i, sample in enumerate(task.samples)}
     by_order = {order: np.full(len(place), np.nan) for order in ORDERS}
     reasons: list[str | None] = ["not judged"] * len(place)
+    asked: set[Order] = set()
     for preference in preferences:
         if (preference.baseline, preference.candidate) != (baseline, candidate):
             continue
         i = place[preference.sample_id]
+        if preference.reason not in (NOT_RECORDED, WRONG_ORDER):
+            asked.add(preference.order)
         if preference.winner is None:
             reasons[i] = preference.reason
         else:
@@ -240,8 +246,9 @@ def _preference_column(
             responses[baseline][sample.id].text, responses[candidate][sample.id].text
         )
         if forfeited is not None:
-            for order in ORDERS:
+            for order in asked or ORDERS:
                 by_order[order][i] = forfeited
+    orders = tuple(order for order in ORDERS if order in asked) or ORDERS
     return PreferenceColumn(
         metric=metric_name,
         baseline=baseline,
@@ -249,17 +256,16 @@ def _preference_column(
         sample_ids=tuple(place),
         clusters=_clusters(task),
         by_order=by_order,
-        reasons=_still_missing(by_order, reasons),
+        reasons=_still_missing([by_order[order] for order in orders], reasons),
         generation_failed=_count_failed(task, responses[candidate]),
+        asked=orders,
     )
 
 
-def _still_missing(by_order: dict[Order, Vector], reasons: list[str | None]) -> list[str | None]:
-    """The reasons of the items without a verdict in each order that was judged at all."""
-    missing = np.isnan(np.array([by_order[order] for order in judged_orders(by_order)]))
-    return [
-        why if gap else None for gap, why in zip(missing.any(axis=0).tolist(), reasons, strict=True)
-    ]
+def _still_missing(by_order: list[Vector], reasons: list[str | None]) -> list[str | None]:
+    """The reasons of the items without a verdict in each of these orders."""
+    gaps = np.isnan(np.mean(by_order, axis=0)).tolist()
+    return [why if gap else None for gap, why in zip(gaps, reasons, strict=True)]
 
 
 def judged_orders(by_order: Mapping[Order, Vector]) -> tuple[Order, ...]:

@@ -91,6 +91,7 @@ def _facts(column: ScoreColumn) -> dict[str, Any]:
     }
     if isinstance(column, PreferenceColumn):
         shared |= {"baseline": column.baseline, "candidate": column.candidate}
+        shared["orders"] = list(column.orders)
         if column.votes is not None:
             shared |= {"votes": _listed(column.votes), "first_share": column.first_share}
         return shared
@@ -182,6 +183,7 @@ def _columns(table: "pa.Table", facts: Iterable[dict[str, Any]]) -> Iterator[Sco
                 reasons=_either([_reasons(part) for part in parts.values()]),
                 votes=_votes(fact["votes"]) if "votes" in fact else None,
                 first_share=fact.get("first_share"),
+                asked=tuple(fact.get("orders", ())),
                 **shared,
             )
         else:

@@ -18,7 +18,8 @@ import numpy as np
 from harness.compare import find_interval
 from harness.gate import decide_gate
 from harness.paired_scores import PairedScores
-from harness.selftest_claims import claim_trials
+from harness.selftest_claims import claim_trials, share_trials
+from harness.selftest_clusters import cluster_trials
 from harness.selftest_looks import look_trials
 from harness.selftest_people import people_trials
 from harness.selftest_worlds import (
@@ -188,6 +189,8 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from look_trials(limit)
     yield from claim_trials(limit, covered)
     yield from people_trials(limit, covered)
+    yield from cluster_trials(limit, covered)
+    yield from share_trials(limit)
 
 
 # --- methods ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -107,6 +108,22 @@ def _share_claim(limit: float) -> Trial:
 
     name = f"gate: shares equivalent (within ±{margin:g})"
     return Trial(name, f"true +{margin:g}", "error", limit, passes, LARGE)
+
+
+def share_trials(limit: float) -> Iterator[Trial]:
+    """Equal shares, on items of which three in ten (or all) differ: Tango's test by itself errs."""
+    gate = Gate(claims=(Claim(metric="m", claim="superior"),))
+
+    def passes(discordant: float, rng: np.random.Generator, n: int) -> bool:
+        chances = [discordant / 2, discordant / 2, 1 - discordant]
+        d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
+        pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+        return decide_gate(gate, {"m": pair}).verdict == "pass"
+
+    for discordant, sizes in ((0.3, SIZES), (1.0, (9, 30))):
+        told = f"equal shares, {discordant:.0%} differ"
+        happens = partial(passes, discordant)
+        yield Trial("gate: shares superior", told, "error", limit, happens, sizes)
 
 
 def _shares(old: Vector, new: Vector) -> PairedScores:

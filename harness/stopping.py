@@ -16,18 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.compare import gated_pairs
 from harness.critical import check_rule
 from harness.evidence import weigh_claim
 from harness.gate import claim_results, decide_claims
 from harness.judging import verdicts_per_item
 from harness.jury import Panel
 from harness.looks import part_of_look, seen_at_look
-from harness.measured import Measured, join_measured
+from harness.measured import Measured, MeasuredRun, join_measured
 from harness.paired_scores import PairedScores, take_items
 from harness.progress import LookProgress, Progress
-from harness.results import count_spend, gate_pairs
+from harness.results import count_spend
 from harness.stats import conditional_power, normal_quantile
-from harness.suite import Claim, CriticalRule, Gate, RougeMetric
+from harness.suite import Claim, CriticalRule, Gate, RougeMetric, metric_of
 from harness.types import (
     ClaimAtLook,
     ClaimResult,
@@ -70,24 +71,13 @@ class AtLook(NamedTuple):
     reason: StopReason | None
 
 
-class Stopped(NamedTuple):
-    """What was measured until judging ended, the verdict on it, and how it ended.
-
-    Without looks there is only what was measured.
-    """
-
-    measured: list[Measured]
-    decision: GateDecision | None = None
-    stopping: Stopping | None = None
-
-
 def measure_in_looks(
     plan: Plan,
     panels: Mapping[str, Panel],
     measure: Measure,
     progress: Progress,
     check_complete: Callable[[], None],
-) -> Stopped:
+) -> MeasuredRun:
     """Everything measured, look by look, until the verdict is certain.
 
     `measure` answers and judges the items of a task; `check_complete` raises where a look cannot
@@ -105,7 +95,7 @@ def measure_in_looks(
             join_measured(seen_at_look(task, looks, number), done, panels)
             for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True)
         ]
-        pairs = gate_pairs(plan, measured)
+        pairs = gated_pairs([column for part in measured for column in part.columns], plan)
         found = weigh_look(plan.gate, looks_by_metric(plan), number, pairs, found)
         if found.reason is not None:
             found = _with_items_needed(plan, found, pairs)
@@ -150,15 +140,16 @@ def weigh_look(
     return AtLook(claims, rules, decision, reason)
 
 
-def replay_looks(gate: Gate, looks: TaskLooks, pair: PairedScores) -> tuple[AtLook, int]:
+def replay_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[AtLook, int]:
     """Where looks would have ended on scores that are all there, and after how many items.
 
-    `pair` holds the scores in the order of the looks; the gate's claims are all about its column.
+    `pairs` hold the scores in the order of the looks, one for each column that is claimed about.
     """
     found: AtLook | None = None
+    by_metric = dict.fromkeys((metric_of(pair.metric) for pair in pairs), looks)
     for number, n in enumerate(looks.sizes, start=1):
-        seen = {pair.metric: take_items(pair, np.arange(pair.d.size) < n)}
-        found = weigh_look(gate, {pair.metric.partition(".")[0]: looks}, number, seen, found)
+        seen = {pair.metric: take_items(pair, np.arange(pair.d.size) < n) for pair in pairs}
+        found = weigh_look(gate, by_metric, number, seen, found)
         if found.reason is not None:
             return found, n
     raise AssertionError("the last look decides")
@@ -168,7 +159,7 @@ def replay_looks(gate: Gate, looks: TaskLooks, pair: PairedScores) -> tuple[AtLo
 
 
 def _metric(stated: Claim | CriticalRule) -> str:
-    return stated.metric.partition(".")[0]
+    return metric_of(stated.metric)
 
 
 def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs) -> Weighed:
@@ -247,7 +238,7 @@ def _or_certain(chance: float | None) -> float:
 
 def _stop(
     plan: Plan, panels: Mapping[str, Panel], measured: list[Measured], found: AtLook, number: int
-) -> Stopped:
+) -> MeasuredRun:
     assert plan.gate is not None
     assert found.reason is not None
     both = list(zip(plan.tasks, measured, strict=True))
@@ -275,7 +266,7 @@ def _stop(
         savings=tuple(_savings(plan, measured, left)),
     )
     told = f"{found.decision.sentence} {_how_it_ended(stopping)}"
-    return Stopped(measured, found.decision.model_copy(update={"sentence": told}), stopping)
+    return MeasuredRun(measured, found.decision.model_copy(update={"sentence": told}), stopping)
 
 
 def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:

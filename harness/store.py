@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from harness.errors import HarnessError, InfrastructureError
 from harness.lock import FolderLock
+from harness.settings import positive_number
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 Kind = Literal["response", "outcome", "reply", "batch"]
@@ -56,10 +57,10 @@ class Store:
         self._lock.take()
         try:
             # Answering and judging write from threads of their own, one at a time.
-            self._connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False
-            )
             with self._explained():
+                self._connection = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False
+                )
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=NORMAL")
                 self._limit_pages()
@@ -146,10 +147,11 @@ class Store:
 
     def _limit_pages(self) -> None:
         """A ceiling on the file's size, for people with quotas (HARNESS_STORE_MAX_MB)."""
-        limit = os.environ.get("HARNESS_STORE_MAX_MB")
-        if limit:
+        limit = positive_number("HARNESS_STORE_MAX_MB")
+        if limit is not None:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
-            self._connection.execute(f"PRAGMA max_page_count={int(float(limit) * 1e6 / page)}")
+            pages = max(1, int(limit * 1e6 / page))
+            self._connection.execute(f"PRAGMA max_page_count={pages}")
 
 
 def make_writable(folder: Path) -> None:

@@ -7,6 +7,7 @@ code), files above 1 MB and nesting beyond 64 levels.
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -19,6 +20,7 @@ from harness.errors import HarnessError, did_you_mean
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 # Plain scalars on which YAML 1.1 and 1.2 readers disagree.
 _AMBIGUOUS = re.compile(
@@ -100,7 +102,9 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file.") from None
     except UnicodeDecodeError as error:
-        raise HarnessError(f"{path}: not UTF-8 text (byte {error.start}).") from None
+        raise HarnessError(
+            f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from None
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
 
@@ -154,17 +158,21 @@ def _scalar(node: yaml.ScalarNode, where: str) -> str | int | float | bool | Non
         return None
     if text.lower() in _BOOL:
         return _BOOL[text.lower()]
-    if _INT.fullmatch(text):
-        return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return _number(text, where)
     return text
+
+
+def _number(text: str, where: str) -> int | float:
+    if not math.isfinite(float(text)):
+        raise HarnessError(f"{where}: the number {text[:20]}… is too large.")
+    return int(text) if _INT.fullmatch(text) else float(text)
 
 
 def _syntax_message(error: yaml.YAMLError, source: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"{source}:{error.problem_mark.line + 1}: not valid YAML: {error.problem}."
-    return f"{source}: not valid YAML: {error}."
+    return f"{source}: not valid YAML: {' '.join(str(error).split())}."
 
 
 def _explain(error: ValidationError, document: Document, path: Path, model: type[BaseModel]) -> str:
@@ -204,8 +212,20 @@ def _place_and_message(
             return _locate(loc, document), f"needs the key '{key}'."
         case "missing":
             return _locate(loc, document), "this key is required."
-        case _:
+        case "literal_error" if isinstance(detail["input"], str):
+            known = re.findall(r"'([^']*)'", context["expected"])
+            hint = did_you_mean(detail["input"], known)
+            return _locate(loc, document), f"'{detail['input']}' is unknown. {hint}"
+        case "string_pattern_mismatch" if context["pattern"] == NAME_PATTERN:
+            message = f"'{detail['input']}' is no name: up to 64 letters, digits, '.', '_' and '-'."
+            return _locate(loc, document), message
+        case "too_short":
+            message = f"needs at least {context['min_length']}, and has {context['actual_length']}."
+            return _locate(loc, document), message
+        case "value_error":
             return _locate(loc, document), detail["msg"]
+        case _:
+            return _locate(loc, document), f"{detail['msg']}, found {_kind(detail['input'])}"
 
 
 def _known_keys(annotation: Any, loc: tuple[str | int, ...]) -> set[str]:
@@ -251,4 +271,6 @@ def _sentence(message: str) -> str:
 
 
 def _kind(value: object) -> str:
-    return {list: "a list", type(None): "nothing"}.get(type(value), f"'{value}'")
+    """What a value is, in a few words: what was meant as a number may stand in quotes."""
+    known = {list: "a list", dict: "a mapping", type(None): "nothing", str: f"'{str(value)[:60]}'"}
+    return known.get(type(value), json.dumps(value))

@@ -30,6 +30,14 @@ STUDY_FILE = "study.json"
 VOTES_FILE = "votes.jsonl"
 
 
+class NobodyVotedError(HarnessError):
+    """There is a run (`run`), and no vote on it in the study (`study`) that was asked for."""
+
+    def __init__(self, message: str, run: Path, study: str) -> None:
+        super().__init__(message)
+        self.run, self.study = run, study
+
+
 def load_votes(folder: str | Path) -> list[Vote]:
     """The votes that stand, in the order they were cast: of a study's folder, or of a whole run.
 
@@ -64,15 +72,32 @@ def find_studies(folder: str | Path) -> list[Path]:
     """The study folders of a run, by name; a study's folder is its own only one.
 
     Raises:
-        HarnessError: there is none.
+        NobodyVotedError: there is none.
+        HarnessError: there is no such folder.
     """
     place = Path(folder)
     if (place / STUDY_FILE).is_file():
         return [place]
     found = sorted(path.parent for path in (place / PEOPLE).glob(f"*/{STUDY_FILE}"))
     if not found:
-        raise HarnessError(f"{place}: nobody has voted on this run. Begin with `harness annotate`.")
+        raise nobody_voted(place)
     return found
+
+
+def nobody_voted(place: Path) -> HarnessError:
+    """What is wrong where a run, or a study of it, has no votes."""
+    run, study = place, "study"
+    if place.parent.name == PEOPLE:
+        run, study = place.parent.parent, place.name
+    if not run.is_dir():
+        return HarnessError(f"{run}: no such folder.")
+    words = "nobody has voted on this run. Begin with `harness annotate`."
+    return NobodyVotedError(f"{place}: {words}", run, study)
+
+
+def describe_source(study: Study) -> str:
+    """What a study is called wherever its votes are used."""
+    return f"study '{study.name}' of run {study.run_id}"
 
 
 def text_sha256(text: str) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 from harness.board import Board
 from harness.errors import HarnessError
 from harness.generate import CheckpointModel, generate_responses
-from harness.judging import judge_responses, seat_panels
+from harness.judging import judge_responses
 from harness.jury import Panel, combine_ballots
 from harness.models import LocalModel
-from harness.plan import Request, plan_tasks
+from harness.plan import plan_tasks
 from harness.progress import QuietProgress
+from harness.request import Request
 from harness.score import GradeColumn, score_judgements
+from harness.seating import seat_panels
 from harness.store import Store
 from harness.suite import JudgeSpec, PairwiseMetric, RougeMetric, Suite, load_suite
 from harness.types import Task
@@ -32,7 +34,8 @@ MODEL = "in training"
 def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch | None:
     """What scores the recipe's model while it trains; None if the recipe names no suite.
 
-    The suite is a file, below `root` or anywhere, or one of ours by its name. Metrics that compare two models are left out.
+    The suite is a file, below `root` or anywhere, or one of ours by its name. Metrics that compare
+    two models are left out.
 
     Raises:
         HarnessError: no such suite, one that scores no answer by itself, too few items, or a judge
@@ -42,7 +45,6 @@ def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch |
         return None
     beside = root / recipe.watch.suite
     suite, suite_root = load_suite(str(beside) if beside.is_file() else recipe.watch.suite)
-    assert workshop.profile is not None
     alone = {name: m for name, m in suite.metrics.items() if not isinstance(m, PairwiseMetric)}
     if not alone:
         raise HarnessError(
@@ -70,13 +72,11 @@ def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch |
 
 
 def _request(suite: Suite, root: Path, workshop: Workshop) -> Request:
-    assert workshop.profile is not None
     return Request(suite, root, workshop.profile, workshop.profile_root, models=(MODEL,))
 
 
 def _refuse_elsewhere(recipe: str, judge: str, workshop: Workshop) -> None:
     """Training waits for each score, and nobody counts what it would cost."""
-    assert workshop.profile is not None
     members = [workshop.profile.find_judge(name) for name in workshop.profile.members_of(judge)]
     if not all(map(_is_here, members)):
         raise HarnessError(

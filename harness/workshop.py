@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.asking import Asking, Terms
+from harness.asking import Asking
 from harness.endpoint import Budget
-from harness.judging import judges_of, seat_judge
-from harness.jury import Panel, make_panel
+from harness.jury import Panel
 from harness.progress import Progress
+from harness.seating import judges_of, seat_judge
 from harness.store import Store
 from harness.suite import Profile
 from harness.types import JudgeCard, PairStatistics
@@ -18,46 +18,44 @@ from trainers.contamination import TrainingText
 from trainers.processes import Launch
 
 
-@contextmanager
-def open_workshop(
-    profile: Profile,
-    root: Path,
-    *,
-    workspace: Path,
-    progress: Progress,
-    launch: Launch | None = None,
-    budget: Budget | None = None,
-    batch: Path | None = None,
-) -> "Iterator[Workshop]":
-    """A workshop with the profile's judges and an open store; `root` is the profile's folder.
+class Resources(NamedTuple):
+    """What a command is given to work with.
 
-    With `launch` adapters are trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch` they are not asked, and the
-    questions are written there.
-
-    Raises:
-        RepliesAwaitedError: the work cannot go on before replies have come by batch.
+    Work is kept in `workspace` from run to run, and `progress` shows it. With `launch` adapters are
+    trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch`
+    they are not asked, and the questions are written there.
     """
-    store = Store(workspace)
-    asking = Asking(store, budget=budget, folder=batch)
-    find_judge = judges_of(profile, root, terms=asking)
-    with store, asking.settled():
-        yield Workshop(store, find_judge, progress, asking, profile, launch, root)
+
+    workspace: Path
+    progress: Progress
+    launch: Launch | None = None
+    budget: Budget | None = None
+    batch: Path | None = None
 
 
 class Workshop(NamedTuple):
-    """What preparing models takes: a store, judges by name, a display, and the terms of asking.
+    """What preparing models takes: a profile with its judges by name, and how they are asked.
 
-    `profile` tells which names are juries; without it each is a single judge. Its paths start from
-    `profile_root`. With `launch` adapters are trained in several processes.
+    The profile's paths start from `profile_root`. With `launch` adapters are trained in several
+    processes.
     """
 
-    store: Store
+    asking: Asking
     judge: Callable[[str], Judge]
+    profile: Profile
+    profile_root: Path
     progress: Progress
-    terms: Terms = None
-    profile: Profile | None = None
     launch: Launch | None = None
-    profile_root: Path = Path()
+
+    @contextmanager
+    def opened(self) -> Iterator["Workshop"]:
+        """The same with an open store, for work that may end because replies are awaited.
+
+        Raises:
+            RepliesAwaitedError: the work cannot go on before replies have come by batch.
+        """
+        with self.store, self.asking.settled():
+            yield self
 
     def panel(self, name: str, repeats: int) -> Panel:
         """The judge or the jury of that name, each member asked `repeats` times.
@@ -65,9 +63,12 @@ class Workshop(NamedTuple):
         Raises:
             HarnessError: there is none of that name, or it could not judge.
         """
-        if self.profile is None:
-            return make_panel(name, [self.judge(name)], None, repeats)
         return seat_judge(name, self.profile, self.judge, repeats=repeats)
+
+    @property
+    def store(self) -> Store:
+        """Where answers, verdicts and replies are kept."""
+        return self.asking.store
 
     @property
     def checkpoints(self) -> Path:
@@ -88,6 +89,13 @@ class Workshop(NamedTuple):
     def best_of(self) -> Path:
         """Where the best of several answers are kept."""
         return self.store.workspace / "best_of"
+
+
+def make_workshop(profile: Profile, root: Path, resources: Resources) -> Workshop:
+    """A workshop with the profile's judges, not opened yet; `root` is the profile's folder."""
+    asking = Asking(Store(resources.workspace), budget=resources.budget, folder=resources.batch)
+    find_judge = judges_of(profile, root, terms=asking)
+    return Workshop(asking, find_judge, profile, root, resources.progress, resources.launch)
 
 
 class Made(NamedTuple):

@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from harness.asking import Terms, connect
-from harness.models import LocalModel, fingerprint_model, require_checkpoint
+from harness.models import LocalModel
 from harness.suite import EndpointSpec, JudgeSpec, LocalJudge
+from harness.weights import fingerprint_model, require_checkpoint
 from judges.language_model import LanguageModelJudge
 from judges.local import LocalAnswerer
 from judges.offline import OfflineJudge

@@ -17,6 +17,7 @@ class Judge(Protocol):
         """Outcomes with the index of their request, as they become known, in any order.
 
         Requests may still be arriving: take the next one when there is room for it. None among
-        them says that there is nothing to judge yet, and has no index. Every request gets exactly one outcome. One that cannot be judged is unscored with a reason; only what
-        ends the whole run is raised.
+        them says that there is nothing to judge yet, and has no index. Every request gets exactly
+        one outcome. One that cannot be judged is unscored with a reason; only what ends the whole
+        run is raised.
         """

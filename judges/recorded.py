@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.errors import HarnessError, did_you_mean
-from harness.samples import Row, Table, load_rows, text_of
+from harness.rows import Row, Table, load_rows, text_of
 from harness.suite import (
     EvasionMetric,
     PairwiseMetric,

@@ -4,22 +4,15 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.types import (
-    Calibrated,
-    Calibration,
-    Interval,
-    JudgeAgainstPeople,
-    LicenceResult,
-    PeopleFindings,
-    PeopleMean,
-)
+from harness.types import Calibrated, Calibration, JudgeAgainstPeople, PeopleFindings
+from reports.beside import CALIBRATION
+from reports.calibration_words import headline, labels_needed, on_scale, signed_span
+from reports.foreign import visible_record
 from reports.html import render_page
 from reports.markdown import escape, sections_to_markdown
 from reports.parts import Section, Table, without_empty_columns
-from reports.wording import ABSENT, count, number, percent, share_with_span, signed, with_span
+from reports.wording import ABSENT, count, number, share_with_span, with_span
 from reports.write import write_file
-
-STEM = "calibration"
 
 
 def write_calibration(found: Calibration, folder: Path) -> Path:
@@ -28,16 +21,17 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
     Raises:
         InfrastructureError: one could not be written.
     """
-    html = folder / f"{STEM}.html"
+    html = folder / f"{CALIBRATION}.html"
     dumped = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_file(folder / f"{STEM}.json", dumped.encode(errors="backslashreplace"))
-    write_file(folder / f"{STEM}.md", calibration_markdown(found).encode(errors="replace"))
+    write_file(folder / f"{CALIBRATION}.json", dumped.encode(errors="backslashreplace"))
+    write_file(folder / f"{CALIBRATION}.md", calibration_markdown(found).encode(errors="replace"))
     write_file(html, calibration_html(found).encode(errors="replace"))
     return html
 
 
 def calibration_html(found: Calibration) -> str:
     """One page in the report's style, which asks nothing of the network."""
+    found = visible_record(found)
     return render_page(
         "calibration.html",
         title=f"{found.candidate} against {found.baseline}",
@@ -49,64 +43,11 @@ def calibration_html(found: Calibration) -> str:
 
 def calibration_markdown(found: Calibration) -> str:
     """The same in GitHub-flavoured Markdown."""
+    found = visible_record(found)
     title = f"# Judge and people: {escape(f'{found.candidate} against {found.baseline}')}"
     lines = [escape(line) for line in headline(found)]
     blocks = [title, escape(_provenance(found)), *lines, *sections_to_markdown(_sections(found))]
     return "\n\n".join(blocks) + "\n"
-
-
-def describe_calibration(found: Calibration) -> Iterator[str]:
-    """The findings in lines for a terminal, without what people alone came to."""
-    for held in found.judges:
-        yield f"{held.column}: {held.judge} against people, n {held.n}" + (
-            f", {held.unscored} without its verdict" if held.unscored else ""
-        )
-        yield (
-            f"  same verdict {share_with_span(held.percent)}, kappa {with_span(held.kappa, 2)}, "
-            f"AC1/AC2 {with_span(held.ac1, 2)}"
-        )
-        if held.between is not None:
-            yield (
-                f"  with one annotator {share_with_span(held.single)}; two annotators with each "
-                f"other {share_with_span(held.between.percent)} (the ceiling)"
-            )
-        yield from (f"  {line}" for line in _confusion_lines(held))
-        for bias in held.biases:
-            yield (
-                f"  {bias.what}: judge {number(bias.judge, 3)}, people {number(bias.people, 3)}, "
-                f"difference {_signed_span(bias.difference)}"
-            )
-        for order in held.orders:
-            yield f"  {order.order.replace('_', ' ')}: same verdict {share_with_span(order.percent)}"
-        if held.slope is not None:
-            yield f"  slope of its scores on people's: {with_span(held.slope, 2)}"
-    for line in found.corrected:
-        yield f"{line.column}, {line.of}:"
-        yield from (f"  {e.method}: {with_span(e.interval, 3)}, n {e.n}" for e in line.estimates)
-        yield f"  {_labels_needed(line)}"
-    if found.refused:
-        yield found.refused
-    yield from found.notes
-
-
-def headline(found: Calibration) -> Iterator[str]:
-    """What people say, and whether the judge says the same, in a sentence each."""
-    for mean in found.people.means:
-        yield f"People: {_mean_in_words(mean)}."
-    for held in found.judges:
-        ceiling = ""
-        if held.between is not None and held.between.percent is not None:
-            ceiling = f"; two annotators say the same {percent(held.between.percent.estimate)}"
-        same = ABSENT if held.percent is None else percent(held.percent.estimate)
-        yield (
-            f"{held.judge} on {held.column}: says what people say in {same} of {held.n}, "
-            f"kappa {with_span(held.kappa, 2)}{ceiling}."
-        )
-
-
-def licence_words(found: LicenceResult) -> str:
-    """One line of a judge's licence."""
-    return f"{found.column}, {found.judge}: {found.why}"
 
 
 # --- sections --------------------------------------------------------------------------------
@@ -159,8 +100,8 @@ def _means_table(found: PeopleFindings) -> Table:
     rows = tuple(
         (
             m.column,
-            _on_scale(m.mean, m.null),
-            _on_scale(m.of_items, m.null),
+            on_scale(m.mean, m.null),
+            on_scale(m.of_items, m.null),
             f"{m.n_items:,}",
             f"{m.n_annotators:,}",
             f"{m.n_votes:,}",
@@ -274,7 +215,7 @@ def _leanings(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
             bias.what,
             number(bias.judge, 3),
             number(bias.people, 3),
-            _signed_span(bias.difference),
+            signed_span(bias.difference),
             f"{bias.n:,}",
         )
         for held in judges
@@ -318,9 +259,9 @@ def _corrected_table(corrected: Iterable[Calibrated]) -> Table:
         (
             line.column,
             line.of,
-            *(_on_scale(e.interval, line.null) for e in line.estimates),
+            *(on_scale(e.interval, line.null) for e in line.estimates),
             " / ".join(f"{e.n:,}" for e in line.estimates[:2]),
-            _labels_needed(line),
+            labels_needed(line),
         )
         for line in corrected
     )
@@ -331,46 +272,3 @@ def _corrected_table(corrected: Iterable[Calibrated]) -> Table:
         "(Tenenbein 1970)."
     )
     return Table("Three estimates with 95 % intervals", head, "llrrrrl", rows, note=note)
-
-
-# --- words -----------------------------------------------------------------------------------
-
-
-def _on_scale(interval: Interval, null: float | None) -> str:
-    """Win rates as they are, differences with their sign, means as they are."""
-    return _signed_span(interval) if null == 0 else with_span(interval, 3)
-
-
-def _signed_span(interval: Interval | None) -> str:
-    if interval is None:
-        return ABSENT
-    low, high = signed(interval.low, 3), signed(interval.high, 3)
-    return f"{signed(interval.estimate, 3)} ({low} to {high})"
-
-
-def _mean_in_words(mean: PeopleMean) -> str:
-    people = count(mean.n_annotators, "annotator")
-    value = share_with_span(mean.mean) if mean.null == 0.5 else _signed_span(mean.mean)
-    what = "win rate" if mean.null == 0.5 else "difference"
-    alone = ". The interval speaks for this annotator alone" if mean.n_annotators == 1 else ""
-    return f"{mean.column}, {what} {value}, {count(mean.n_items, 'item')}, {people}{alone}"
-
-
-def _labels_needed(line: Calibrated) -> str:
-    width = f"±{line.half_width:g}"
-    if line.n_labels_needed is None:
-        return f"{width} takes more items than there are"
-    if not line.more_labels:
-        return f"{width} is reached"
-    return f"{line.more_labels:,} more for {width}"
-
-
-def _confusion_lines(held: JudgeAgainstPeople) -> Iterator[str]:
-    if len(held.categories) > 5:
-        return
-    names = ", ".join(held.categories)
-    rows = "; ".join(
-        f"{said}: {', '.join(map(str, counts))}"
-        for said, counts in zip(held.categories, held.confusion, strict=True)
-    )
-    yield f"people by row, the judge's {names}: {rows}"

@@ -99,7 +99,7 @@ def _notes(rules: tuple[CriticalResult, ...]) -> Iterator[str]:
         "decide."
     )
     if any(rule.n_units < rule.n for rule in rules):
-        yield "Items come in clusters, so the bounds are those of as many answers as clusters."
+        yield "Items come in clusters, so the bounds are those of as many answers as equal clusters."
 
 
 def _difference(rule: CriticalResult) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.types import RunResult
+from reports.beside import NOTHING, Beside
 from reports.charts import draw
 from reports.parts import Chart, View
 from reports.view import make_view
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(result: RunResult, *, n_items: int = 0) -> str:
+def render_html(result: RunResult, *, n_items: int = 0, beside: Beside = NOTHING) -> str:
     """The whole report as one HTML document; it links to the pages of `n_items` items, if any."""
-    return view_to_html(make_view(result), n_items=n_items)
+    return view_to_html(make_view(result, beside), n_items=n_items)
 
 
 def view_to_html(view: View, *, n_items: int = 0) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from harness.types import RunResult
+from reports.beside import NOTHING, Beside
 from reports.foreign import one_line
 from reports.parts import Exhibit, Passage, Section, Table, View
 from reports.view import make_view
@@ -19,9 +20,9 @@ _AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
 _MENTION = re.compile(r"[@#]")
 
 
-def render_markdown(result: RunResult) -> str:
-    """The report in GitHub-flavoured Markdown."""
-    return view_to_markdown(make_view(result))
+def render_markdown(result: RunResult, *, beside: Beside = NOTHING) -> str:
+    """The report in GitHub-flavoured Markdown, with what people left beside it."""
+    return view_to_markdown(make_view(result, beside))
 
 
 def view_to_markdown(view: View) -> str:
@@ -79,7 +80,9 @@ def _section(section: Section) -> list[str]:
     if section.alerts:
         blocks.insert(0, "\n".join(f"- **{escape(alert)}**" for alert in section.alerts))
     lead = [escape(section.lead)] if section.lead else []
-    return [f"## {escape(section.title)}", *lead, *blocks] if blocks else []
+    links = [f"[{escape(link.words)}]({link.page}.md)" for link in section.links]
+    whole = [f"## {escape(section.title)}", *lead, *links, *blocks]
+    return whole if blocks or links else []
 
 
 def _section_body(section: Section) -> Iterator[str]:

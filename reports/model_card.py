@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.registry import Ancestor
+from harness.suite import metric_of
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from reports.foreign import visible, visible_record
 from reports.looks import items_judged
@@ -111,7 +112,7 @@ def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResu
         if c.candidate == name
     ]
     for column, value, n, against in measured:
-        metric = column.partition(".")[0]
+        metric = metric_of(column)
         judge = plan.judges.get(metric)
         about: dict[str, object] = {
             "n": n,
@@ -223,13 +224,13 @@ def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
         if score.model == name:
             digits = columns[score.metric].digits
             mean = number(score.mean.estimate, digits)
-            items = tasks[score.metric.partition(".")[0]]
+            items = tasks[metric_of(score.metric)]
             yield score.metric, items, mean, span(score.mean, digits), f"{score.n:,}"
     for won in _win_rates(result):
         if won.candidate == name:
             digits = columns[won.metric].digits
             rate = number(won.difference.estimate, digits)
-            items = tasks[won.metric.partition(".")[0]]
+            items = tasks[metric_of(won.metric)]
             yield (
                 f"{won.metric} against {won.baseline}",
                 items,

@@ -157,6 +157,14 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A page that lies beside the report, by its name without .html or .md."""
+
+    page: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of the report below the first screen; `alerts` are what its reader must not miss."""
 
@@ -170,6 +178,7 @@ class Section:
     notes: tuple[str, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
     passages: tuple[Passage, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def describe_comparison(found: RunComparison) -> Iterator[str]:
             f"p {p_value(c.test.p_value)}, n {c.n:,}"
         )
     yield from _flip_lines(found.flips)
-    yield from (f"  {why}" for why in found.skipped)
+    yield from (f"  {why}" for why in (*found.skipped, *found.notes))
 
 
 def describe_check(check: Check) -> Iterator[str]:

@@ -48,6 +48,8 @@ def load_result(folder: Path) -> RunResult:
         raise HarnessError(
             f"{path}: no such file. Name a run folder that `harness run` wrote."
         ) from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

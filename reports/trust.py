@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.types import Interval, JudgeCard, JudgeTally, PairwiseDetail, Plan, RunResult
+from harness.types import (
+    LICENCE_MEASURES,
+    GateDecision,
+    Interval,
+    JudgeCard,
+    JudgeTally,
+    PairwiseDetail,
+    Plan,
+    RunResult,
+)
 from reports.juries import agreement_tables, disagreements, opinion_tables, repeat_table
 from reports.missing import (
     bounds_table,
@@ -18,6 +27,7 @@ from reports.wording import (
     columns_by_name,
     estimate_with_span,
     models_compared,
+    number,
     p_value,
     percent,
     quoted,
@@ -39,6 +49,7 @@ def judge_section(result: RunResult) -> Section:
         alerts=tuple(_alerts(result)),
         tables=(
             *_who_judged(result.plan),
+            *_licence_table(result.decision),
             *opinion_tables(result, columns),
             *agreement_tables(result.agreements),
             *repeat_table(result.repeatability),
@@ -50,6 +61,32 @@ def judge_section(result: RunResult) -> Section:
             *_ceiling_table(result, columns),
         ),
     )
+
+
+def _licence_table(decision: GateDecision | None) -> Iterator[Table]:
+    """Whether the judges that claims rest on were shown to agree with people as far as asked for."""
+    found = decision.licences if decision else ()
+    rows = tuple(
+        (
+            each.column,
+            each.judge,
+            "yes" if each.held else "no",
+            ABSENT if each.estimate is None else number(each.estimate, 2),
+            ABSENT if each.low is None else number(each.low, 2),
+            f"{each.at_least:g}",
+            f"{each.n:,}",
+        )
+        for each in found
+    )
+    if rows:
+        yield Table(
+            "May the judge decide?",
+            ("Score", "Judge", "Licensed", "Agreement", "At least", "Asked for", "Labels"),
+            "lllrrrr",
+            rows,
+            note=f"Its {LICENCE_MEASURES[found[0].measure]} with people; the lower end of the 95 % interval "
+            "counts.",
+        )
 
 
 def _alerts(result: RunResult) -> Iterator[str]:

@@ -6,23 +6,14 @@ HTML, Markdown and the terminal only lay a View out, so that they cannot disagre
 from collections.abc import Iterator
 
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
-from reports.background import (
-    example_section,
-    hygiene_section,
-    plan_section,
-    reproduce_section,
-    spend_section,
-    training_section,
-)
+from reports.background import example_section, hygiene_section, spend_section, training_section
+from reports.beside import NOTHING, Beside, people_section
 from reports.critical import critical_line, critical_section
-from reports.findings import (
-    comparison_section,
-    distribution_section,
-    preference_section,
-)
+from reports.findings import comparison_section, distribution_section, preference_section
 from reports.foreign import visible_record
 from reports.looks import items_judged, looks_line, looks_section
 from reports.parts import LABELS, ClaimLine, Fact, View
+from reports.planned import plan_section, reproduce_section
 from reports.sensitivity import sensitivity_section
 from reports.slices import slice_section
 from reports.trust import judge_section
@@ -39,8 +30,8 @@ from reports.wording import (
 )
 
 
-def make_view(result: RunResult) -> View:
-    """Everything a report says about a run."""
+def make_view(result: RunResult, beside: Beside = NOTHING) -> View:
+    """Everything a report says about a run, and about what people left beside it."""
     items_stay_out = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": items_stay_out})
     result = visible_record(result.model_copy(update={"plan": plan}))
@@ -54,6 +45,7 @@ def make_view(result: RunResult) -> View:
         distribution_section(result),
         preference_section(result),
         judge_section(result),
+        people_section(beside),
         hygiene_section(result),
         example_section(result),
         training_section(result),

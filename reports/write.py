@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import InfrastructureError
 from harness.types import RunResult
+from reports.beside import read_beside
 from reports.html import render_html
 from reports.junit import render_junit
 from reports.markdown import render_markdown
@@ -16,17 +17,17 @@ def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     """Write all reports, each whole or not at all; returns the path of report.html.
 
     results.json comes first: the others can be rendered from it again. With `n_items` the report
-    links to the pages of so many items, which lie beside it.
+    links to the pages of so many items, which lie beside it. What people left in the folder is told.
 
     Raises:
         InfrastructureError: a file could not be written.
     """
-    html = folder / "report.html"
+    html, beside = folder / "report.html", read_beside(folder, result.run_id)
     write_file(folder / RESULTS_FILE, dump_result(result))
     write_file(folder / "plan.json", dump_plan(result.plan))
     write_file(folder / "junit.xml", render_junit(result))
-    write_file(folder / "report.md", render_markdown(result).encode())
-    write_file(html, render_html(result, n_items=n_items).encode())
+    write_file(folder / "report.md", render_markdown(result, beside=beside).encode())
+    write_file(html, render_html(result, n_items=n_items, beside=beside).encode())
     return html
 
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 ROUGE = """
 import sys
 from pathlib import Path
-from harness.samples import load_rows, make_samples
+from harness.samples import make_samples
+from harness.rows import load_rows
 from harness.suite import RougeMetric, Source
 from harness.types import GradeRequest
 from judges import rouge_judge

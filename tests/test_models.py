@@ -6,15 +6,9 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, InfrastructureError
-from harness.models import (
-    Answer,
-    LocalModel,
-    Prompt,
-    fingerprint_model,
-    load_weights,
-    make_prompt,
-)
+from harness.models import Answer, LocalModel, Prompt, make_prompt
 from harness.suite import Generation
+from harness.weights import fingerprint_model, load_weights
 from tests.trainers.tiny import make_tiny_model
 
 GREEDY = Generation(max_new_tokens=12)

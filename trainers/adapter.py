@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import HarnessError
-from harness.models import load_weights, quiet_torch
+from harness.weights import load_weights, quiet_torch
 from trainers.processes import sharding
 from trainers.recipe import Lora, Quantisation
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.bundle import bundle_root
 from harness.errors import InfrastructureError
-from harness.samples import cache_dir
+from harness.rows import cache_dir
 from harness.suite import Source
 from trainers.converted import inner_source, is_made, plain_source
 
@@ -13,7 +13,8 @@ from trainers.converted import inner_source, is_made, plain_source
 def at_hand(source: Source, root: Path) -> bool:
     """Whether its rows lie here: a file, or a pinned one that was fetched or given before.
 
-    A conversion is at hand if it was made, or if what it is made of is at hand. A hub data set counts as absent: whether it lies in the cache only its loader can tell.
+    A conversion is at hand if it was made, or if what it is made of is at hand. A hub data set
+    counts as absent: whether it lies in the cache only its loader can tell.
     """
     if source.convert is not None:
         inner = inner_source(source.convert, root)
@@ -31,7 +32,8 @@ def at_hand(source: Source, root: Path) -> bool:
 def why_absent(source: Source, root: Path) -> str | None:
     """Why its rows cannot be read now; None if they can.
 
-    A conversion is made if it can be, which fetches what it is made of, once. Nothing else is fetched.
+    A conversion is made if it can be, which fetches what it is made of, once. Nothing else is
+    fetched.
 
     Raises:
         HarnessError: a source that can never be read.

@@ -18,9 +18,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
-from harness.models import PICKLE_SUFFIXES, fingerprint_model
 from harness.provenance import content_hash, file_hash
 from harness.types import CheckpointCard, Curve, Record
+from harness.weights import PICKLE_SUFFIXES, fingerprint_model
 from trainers.recipe import AdapterRecipe, PretrainRecipe
 from trainers.trl_options import OF_TRACKING
 
@@ -151,6 +151,17 @@ def load_manifest(directory: Path) -> CheckpointManifest:
         raise HarnessError(
             f"{path}: is no checkpoint manifest: {error.errors()[0]['msg']}."
         ) from None
+
+
+def refuse_reward_model(directory: str | Path) -> None:
+    """Return if the model is to be asked; what is no checkpoint of ours passes.
+
+    Raises:
+        HarnessError: it is a reward model.
+    """
+    ours = (Path(directory) / MANIFEST).is_file()
+    if ours and load_manifest(Path(directory)).method == "reward":
+        raise HarnessError(f"{directory}: is a reward model, which answers nothing.")
 
 
 def card(manifest: CheckpointManifest, model_name: str) -> CheckpointCard:

@@ -18,7 +18,8 @@ from typing import NamedTuple, TypeVar
 from harness.bundle import bundle_root
 from harness.errors import HarnessError
 from harness.provenance import content_hash, file_hash
-from harness.samples import cache_dir, local_file, read_prompt
+from harness.rows import cache_dir, local_file
+from harness.samples import read_prompt
 from harness.strict_yaml import load_spec
 from harness.suite import Conversion, ConvertOptions, Source
 from trainers.convert import Summary, convert_file

@@ -11,12 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
 from trainers.adapter import upcast_adapter
-from trainers.pair_rows import (
-    SplitPairs,
-    check_tokens,
-    count_pairs,
-    pair_dataset,
-)
+from trainers.pair_rows import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.policy import Start, load_policy
 from trainers.processes import alone
 from trainers.recipe import DpoRecipe

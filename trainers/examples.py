@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import HarnessError
 from harness.models import make_prompt
 from harness.provenance import content_hash
-from harness.samples import load_rows, make_samples, read_prompt, text_of
+from harness.rows import load_rows, text_of
+from harness.samples import make_samples, read_prompt
 from harness.suite import Source
 from harness.types import Message, Record, Sample
 from trainers.converted import plain_source

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.models import fingerprint_model, model_files
+from harness.weights import fingerprint_model, model_files
 from trainers.checkpoint import (
     MANIFEST,
     CheckpointManifest,

@@ -1,6 +1,6 @@
 """One training run in several processes of this machine, through `accelerate launch`.
 
-    this process ── job: a pickled run ──► accelerate launch ──► trainers/rank.py, once for each process
+    this process ── pickled orders ──► accelerate launch ──► trainers/rank.py, once for each process
                  ◄── steps, as lines of standard output ───────
                  ◄── trained.json, tokenizer/, adapter ────────   or failed.RANK.json
 
@@ -28,22 +28,19 @@ from harness.errors import HarnessError, InfrastructureError
 from harness.types import Curve, Record
 from trainers.adapter import free_memory
 from trainers.processes import Launch, check_launch
-from trainers.recipe import AdapterRecipe
-from trainers.training import Method, Place, Report, Trained
+from trainers.training import Job, Report, Trained
 
 TRAINED = "trained.json"
 TOKENIZER = "tokenizer"
-JOB = "job.pickle"
+ORDERS = "orders.pickle"
 GRACE_S = 10.0  # to end by themselves, before they are killed
 LAST_WORDS = 2000  # characters of the log that an unforeseen end is told with
 
 
-class Job(NamedTuple):
-    """What every process is given: the run, and how often its batch is halved."""
+class Orders(NamedTuple):
+    """What every process is given: the job, and how often its batch is halved."""
 
-    recipe: AdapterRecipe
-    method: Method
-    place: Place
+    job: Job
     processes: int
     halvings: int
 
@@ -65,10 +62,8 @@ class Failure(Record):
     message: str
 
 
-def train_launched(
-    recipe: AdapterRecipe, method: Method, place: Place, progress: Report, launch: Launch
-) -> Trained:
-    """The same run in the launch's processes; where memory ends in one, again with half the batch.
+def train_launched(job: Job, progress: Report, launch: Launch) -> Trained:
+    """The same job in the launch's processes; where memory ends in one, again with half the batch.
 
     Raises:
         HarnessError: what the run raised in any process, or one that means something else there.
@@ -76,14 +71,14 @@ def train_launched(
     """
     from transformers import AutoTokenizer
 
-    check_launch(recipe, launch)
+    check_launch(job.recipe, launch)
     free_memory()  # of models that answered before: the GPUs are others' now
     halvings = 0
     while True:
-        job = Job(recipe, method, place, launch.processes, halvings)
+        orders = Orders(job, launch.processes, halvings)
         with tempfile.TemporaryDirectory(prefix="harness-launch-") as name:
             folder = Path(name)  # readable by nobody else, as a pickle must be
-            (folder / JOB).write_bytes(pickle.dumps(job))
+            (folder / ORDERS).write_bytes(pickle.dumps(orders))
             code = _run(launch, folder, progress)
             failure = _first_failure(folder)
             if failure is None and code == 0:

@@ -11,8 +11,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.hub import require_model
-from harness.models import encode_chat, fingerprint_model, make_prompt, quiet_torch
+from harness.models import encode_chat, make_prompt
 from harness.provenance import content_hash, file_hash
+from harness.weights import fingerprint_model, quiet_torch
 from trainers.adapter import Head, merge_saved
 from trainers.checkpoint import (
     MANIFEST,

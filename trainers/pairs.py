@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.hygiene import leaks_sentence, leaks_words
-from harness.samples import load_rows
+from harness.rows import load_rows
 from harness.suite import Source
 from harness.types import (
     HygieneFlag,

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.models import make_prompt, quiet_torch
+from harness.models import make_prompt
 from harness.types import Curve, Sample
+from harness.weights import quiet_torch
 from trainers.checkpoint import (
     CheckpointManifest,
     Training,

@@ -33,7 +33,10 @@ _OF_RECIPE = {
 
 
 class Launch(NamedTuple):
-    """A configuration that can be launched here; `offload` is whether DeepSpeed's optimiser leaves the GPU."""
+    """A configuration that can be launched here.
+
+    `offload` is whether DeepSpeed's optimiser leaves the GPU.
+    """
 
     file: Path
     kind: Kind

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from harness.errors import HarnessError, InfrastructureError
-from trainers.launched import JOB, TOKENIZER, TRAINED, Failure, Job, Told
+from trainers.launched import ORDERS, TOKENIZER, TRAINED, Failure, Orders, Told
 from trainers.processes import Crew
 from trainers.training import Trained, train_here
 
@@ -17,24 +17,24 @@ INTERRUPTED = 130
 
 
 def main(folder: Path) -> int:
-    """Run the job in the folder as the process that accelerate says this is; the exit code."""
+    """Run what is ordered in the folder as the process that accelerate says this is; the exit code."""
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
-    from harness.models import quiet_torch
+    from harness.weights import quiet_torch
     from trainers.trl_options import quiet_libraries
 
     quiet_torch()
     quiet_libraries()
     import torch
 
-    job: Job = pickle.loads((folder / JOB).read_bytes())  # noqa: S301 - our own, in a private folder
+    orders: Orders = pickle.loads((folder / ORDERS).read_bytes())  # noqa: S301 - our own, in a private folder
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     try:
-        if size != job.processes:
-            raise InfrastructureError(f"accelerate started {size} processes, not {job.processes}.")
-        crew = Crew(rank, size, job.halvings)
-        trained = train_here(
-            job.recipe, job.method, job.place, _tell if crew.first else _be_quiet, crew
-        )
+        if size != orders.processes:
+            raise InfrastructureError(
+                f"accelerate started {size} processes, not {orders.processes}."
+            )
+        crew = Crew(rank, size, orders.halvings)
+        trained = train_here(orders.job, _tell if crew.first else _be_quiet, crew)
         if crew.first:
             _write(trained, folder)
     except HarnessError as error:

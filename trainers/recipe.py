@@ -391,10 +391,12 @@ def load_recipe(path_or_name: str, *, beside: Path | None = None) -> tuple[Recip
         HarnessError: no such recipe (with a suggestion), or a mistake in it (with its line).
     """
     given = Path(path_or_name)
-    name = given if given.suffix in {".yaml", ".yml"} else given.with_name(f"{given.name}.yaml")
+    name = given if given.suffix in {".yaml", ".yml"} else Path(f"{path_or_name}.yaml")
     for folder in (beside or Path(), Path(), _shelf()):
         if (folder / name).is_file():
             return _with_template(folder / name), (folder / name).parent
+    if given.is_file():
+        raise HarnessError(f"{given}: is no recipe: the name of one ends in .yaml.")
     raise HarnessError(
         f"{path_or_name}: no such recipe. {did_you_mean(str(name), known_recipes())}"
     )

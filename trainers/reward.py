@@ -14,12 +14,7 @@ from harness.types import Message
 from trainers.adapter import load_base, load_reward_weights, lora_config
 from trainers.chat_template import give_template
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_rows import (
-    SplitPairs,
-    check_tokens,
-    count_pairs,
-    pair_dataset,
-)
+from trainers.pair_rows import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.policy import Start
 from trainers.recipe import RewardRecipe
 from trainers.training import N_PROBES

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import HarnessError
-from harness.models import fingerprint_model
+from harness.weights import fingerprint_model
 from trainers.adapter import load_base, lora_config
 from trainers.chat_template import give_template
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.examples import Example, data_hash
+from trainers.policy import Start
 from trainers.processes import Launch
 from trainers.recipe import SftRecipe
 from trainers.split import split_by_question
@@ -41,8 +42,7 @@ def train_sft(
         recipe,
         Sft(recipe, parent, *split_rows(rows, recipe.holdout, recipe.seed)),
         out,
-        origin=origin,
-        base=origin,
+        start=Start(origin, origin),
         data_hash=data_hash(rows),
         progress=progress,
         launch=launch,

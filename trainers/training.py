@@ -5,20 +5,17 @@ every run shares is here: the adapter in full precision, steps kept for a killed
 shrinks where memory ends, and the checks that training was training.
 """
 
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from harness.errors import HarnessError
-from harness.models import quiet_torch
 from harness.types import Curve
+from harness.weights import quiet_torch
 from trainers.adapter import (
     Head,
     free_memory,
@@ -36,7 +33,9 @@ from trainers.checkpoint import (
     checkpoint_key,
     seal,
 )
-from trainers.crew import agreed, draw_own_noise, is_zero3
+from trainers.crew import draw_own_noise, is_zero3
+from trainers.kept_steps import keep_steps, last_step
+from trainers.policy import Start
 from trainers.processes import Crew, Launch, halved, share_batch
 from trainers.recipe import AdapterRecipe
 from trainers.trl_options import (
@@ -54,7 +53,6 @@ from trainers.watch import Watch, watch_training
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 N_PROBES = 4  # training rows on which the merged model is compared with its adapter
-SAVE_EVERY_S = 300.0  # what a kill may cost; HARNESS_SAVE_EVERY states another time
 
 Report = Callable[[str, int, int], None]
 
@@ -113,6 +111,14 @@ class Place(NamedTuple):
     folder: Path
 
 
+class Job(NamedTuple):
+    """What is trained, how, and where everything goes."""
+
+    recipe: AdapterRecipe
+    method: Method
+    place: Place
+
+
 class Trained(NamedTuple):
     """What a run leaves beside its saved adapter: that adapter's hash, and what is known of it."""
 
@@ -129,8 +135,7 @@ def train_adapter(
     method: Method,
     out: Path,
     *,
-    origin: Origin,
-    base: Origin,
+    start: Start,
     data_hash: str,
     progress: Report,
     head: Head = "language_model",
@@ -139,8 +144,7 @@ def train_adapter(
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`. Killed, the same call goes on from the last kept step.
 
-    `origin` is the parent; `base` is what the adapter lies on and is merged into. With `launch` it
-    is trained in those processes, and merged in this one.
+    With `launch` it is trained in those processes, and merged in this one.
 
     Raises:
         HarnessError: options that TRL refuses, data that teaches nothing, or a run that learnt
@@ -150,60 +154,70 @@ def train_adapter(
     quiet_libraries()
     started = time.monotonic()
     # However it is launched: the batch is the recipe's, and the weights are, but for rounding.
-    key = checkpoint_key(recipe, origin.fingerprint, data_hash)
-    steps = f".{out.name}.{key[:12]}"
+    key = checkpoint_key(recipe, start.parent.fingerprint, data_hash)
     with checkpoint_folder(out) as folder:
-        place = Place(
-            steps=out.with_name(f"{steps}.{launch.name}.steps" if launch else f"{steps}.steps"),
-            logs=out.with_name(f"{out.name}.logs"),  # the steps are removed at the end
-            folder=folder,
-        )
-        if launch is None:
-            watch = (
-                None
-                if setting.watch is None
-                else partial(watch_training, watch=setting.watch, base=base.fingerprint)
-            )
-            trained = train_here(recipe, method, place, progress, watch=watch)
-            free_memory()  # the trainer and its model go before their base is loaded again
-        else:
-            from trainers.launched import train_launched
-
-            trained = train_launched(recipe, method, place, progress, launch)
+        job = Job(recipe, method, _place(out, folder, key, launch))
+        trained = _train(job, start.base, progress, launch, setting.watch)
         merged = merge_saved(
             folder,
             trained.tokenizer,
-            base=base.source,
-            revision=base.revision,
+            base=start.base.source,
+            revision=start.base.revision,
             probes=trained.probes,
             head=head,
             trained=trained.adapter,
         )
+        seconds = {"seconds": f"{time.monotonic() - started:.0f}"}
         training = Training(
             recipe=recipe.recipe,
             method=recipe.method,
             seed=recipe.seed,
             key=key,
-            parent=origin,
+            parent=start.parent,
             data_hash=data_hash,
-            facts=dict(setting.facts)
-            | trained.facts
-            | {"seconds": f"{time.monotonic() - started:.0f}"},
+            facts=dict(setting.facts) | trained.facts | seconds,
             metrics=trained.metrics | merged,
             curves=trained.curves,
-            adapter_base=base,
+            adapter_base=start.base,
         )
         manifest = seal(folder, training)
-    for left in out.parent.glob(f"{steps}.*steps"):
-        shutil.rmtree(left, ignore_errors=True)
+    for steps in out.parent.glob(f"{_steps_name(out, key)}.*steps"):
+        shutil.rmtree(steps, ignore_errors=True)
     return manifest
+
+
+def _place(out: Path, folder: Path, key: str, launch: Launch | None) -> Place:
+    """Steps and logs lie beside the checkpoint: they outlive a run that was killed."""
+    steps = f"{launch.name}.steps" if launch else "steps"
+    return Place(
+        steps=out.with_name(f"{_steps_name(out, key)}.{steps}"),
+        logs=out.with_name(f"{out.name}.logs"),  # the steps are removed at the end
+        folder=folder,
+    )
+
+
+def _steps_name(out: Path, key: str) -> str:
+    """What the names of a run's steps begin with, however it is launched."""
+    return f".{out.name}.{key[:12]}"
+
+
+def _train(
+    job: Job, base: Origin, progress: Report, launch: Launch | None, watch: Watch | None
+) -> Trained:
+    """In the processes of `launch`, or in this one, where the model may be watched."""
+    if launch is not None:
+        from trainers.launched import train_launched
+
+        return train_launched(job, progress, launch)
+    watched = watch and partial(watch_training, watch=watch, base=base.fingerprint)
+    trained = train_here(job, progress, watch=watched)
+    free_memory()  # the trainer and its model go before their base is loaded again
+    return trained
 
 
 @project_at_once()
 def train_here(
-    recipe: AdapterRecipe,
-    method: Method,
-    place: Place,
+    job: Job,
     progress: Report,
     crew: Crew = Crew(),  # noqa: B008 - a tuple, which nothing changes
     watch: Callable[[Any], None] | None = None,
@@ -216,24 +230,24 @@ def train_here(
         HarnessError: as `train_adapter`.
         OutOfMemoryError: memory ended, and others of the crew wait for this process.
     """
-    run = _run_in_memory(recipe, method, place, progress, crew, watch)
+    run = _run_in_memory(job, progress, crew, watch)
     trainer, log = run.trainer, run.trainer.state.log_history
     weights = trained_weights(trainer.model)
     after = weights_hash(weights)
-    method.check_log([entry for entry in log if "loss" in entry], trainer.args)
+    job.method.check_log([entry for entry in log if "loss" in entry], trainer.args)
     check_gradients(
         log,
         adapter_before=weights_hash(run.before),
         adapter_after=after,
         may_rest=may_rest(trainer.args),
     )
-    metrics = method.measure(trainer) or _mean_loss(log)
+    metrics = job.method.measure(trainer) or _mean_loss(log)
     if crew.first:
-        save_adapter(trainer.model, weights, place.folder)
+        save_adapter(trainer.model, weights, job.place.folder)
     return Trained(
         adapter=after,
         tokenizer=trainer.processing_class,
-        probes=method.probes(trainer),
+        probes=job.method.probes(trainer),
         facts=run.facts | {"adapter entries that moved": moved_share(run.before, weights)},
         metrics=metrics,
         curves=collect_curves(log),
@@ -249,62 +263,54 @@ class _Run(NamedTuple):
 
 
 def _run_in_memory(
-    recipe: AdapterRecipe,
-    method: Method,
-    place: Place,
-    progress: Report,
-    crew: Crew,
-    watch: Callable[[Any], None] | None,
+    job: Job, progress: Report, crew: Crew, watch: Callable[[Any], None] | None
 ) -> _Run:
     """Train; where memory ends, again with half the batch and twice the accumulation."""
     import torch
 
-    options: Mapping[str, Any] = recipe.trainer
+    recipe, halvings = job.recipe, crew.halvings
+    options: dict[str, Any] = dict(recipe.trainer)
     if crew.size > 1:
-        options = dict(options) | share_batch(recipe.recipe, options, crew)
-    halvings = crew.halvings
+        options |= share_batch(recipe.recipe, options, crew)
     while True:
         config = make_config(
-            method.config_type(),
+            job.method.config_type(),
             options,
             recipe=recipe.recipe,
             seed=recipe.seed,
-            folder=place.steps,
+            folder=job.place.steps,
         )
-        batch = (config.per_device_train_batch_size, config.gradient_accumulation_steps)
+        rows, accumulated = config.per_device_train_batch_size, config.gradient_accumulation_steps
         try:
-            run = _run(recipe, method, config, place, progress, crew, watch)
+            run = _run(job, config, progress, crew, watch)
         except torch.OutOfMemoryError:
-            if batch[0] == 1:
+            if rows == 1:
                 raise HarnessError(
                     f"{recipe.recipe}: not enough memory for a batch of one. Lower trainer.max_length, "
                     "train in 4 bits ('quantisation'), or take a machine with more memory."
                 ) from None
             if crew.size > 1:
                 raise
-            names = ("per_device_train_batch_size", "gradient_accumulation_steps")
-            options = dict(options) | dict(zip(names, halved(*batch), strict=True))
-            halvings += 1
-            torch.cuda.empty_cache()
-            continue
-        if crew.size > 1:
-            run.facts["processes"] = f"{crew.size}, with {batch[0]} rows at a time in each"
-        if halvings:
-            run.facts["batch"] = f"{batch[0]} at a time, accumulated {batch[1]} times: memory ended"
-        return run
+        else:
+            if crew.size > 1:
+                run.facts["processes"] = f"{crew.size}, with {rows} rows at a time in each"
+            if halvings:
+                told = f"{rows} at a time, accumulated {accumulated} times: memory ended"
+                run.facts["batch"] = told
+            return run
+        # Outside the handler, so that what the failed batch held is free again.
+        names = ("per_device_train_batch_size", "gradient_accumulation_steps")
+        options |= dict(zip(names, halved(rows, accumulated), strict=True))
+        halvings += 1
+        torch.cuda.empty_cache()
 
 
 def _run(
-    recipe: AdapterRecipe,
-    method: Method,
-    config: Any,
-    place: Place,
-    progress: Report,
-    crew: Crew,
-    watch: Callable[[Any], None] | None,
+    job: Job, config: Any, progress: Report, crew: Crew, watch: Callable[[Any], None] | None
 ) -> _Run:
     from jinja2 import TemplateError
 
+    recipe, method = job.recipe, job.method
     try:
         trainer = method.make_trainer(config)
     except TemplateError as error:
@@ -315,14 +321,14 @@ def _run(
     quiet_trainer(trainer, recipe.method, progress)
     if not is_zero3(config):  # which keeps full precision in its optimiser, and wants one type
         upcast_adapter(trainer.model)
-    place_logs(trainer, place.logs)
-    _keep_steps(trainer)
+    place_logs(trainer, job.place.logs)
+    keep_steps(trainer)
     if crew.size > 1:
         draw_own_noise(trainer, crew)
     if watch is not None:
         watch(trainer)
     before = {name: weight.clone() for name, weight in trained_weights(trainer.model).items()}
-    trainer.train(resume_from_checkpoint=_last_step(place.steps, crew))
+    trainer.train(resume_from_checkpoint=last_step(job.place.steps, crew))
     return _Run(trainer, before, facts)
 
 
@@ -345,38 +351,6 @@ def trainable_share(model: Any) -> dict[str, str]:
     if not trained:
         raise HarnessError("No parameter is trainable, so there is nothing to learn.")
     return {"trainable parameters": f"{trained:,} of {total:,}"}
-
-
-def _keep_steps(trainer: Any) -> None:
-    """Save what resuming needs every few minutes, so that short runs save nothing."""
-    from transformers import TrainerCallback
-
-    every_s = float(os.environ.get("HARNESS_SAVE_EVERY", SAVE_EVERY_S))
-
-    class KeepSteps(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-        saved = time.monotonic()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            due = time.monotonic() - self.saved >= every_s and state.global_step < state.max_steps
-            if agreed(due, args.device):
-                control.should_save = True
-                self.saved = time.monotonic()
-
-    trainer.add_callback(KeepSteps())
-
-
-def _last_step(steps: Path, crew: Crew) -> str | None:
-    """The last step that was kept whole: the trainer's state is written last of all.
-
-    Other processes of the crew may be later with the state of their random numbers.
-    """
-    kept: dict[int, Path] = {}
-    for state in steps.glob("checkpoint-*/trainer_state.json"):
-        if crew.size > 1 and len(list(state.parent.glob("rng_state_*.pth"))) < crew.size:
-            continue
-        with suppress(ValueError, KeyError):  # broken off in the middle
-            kept[json.loads(state.read_bytes())["global_step"]] = state.parent
-    return str(kept[max(kept)]) if kept else None
 
 
 def _mean_loss(log: Log) -> dict[str, float]:

@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import HarnessError, InfrastructureError
 from harness.hub import require_model
 from harness.provenance import content_hash, file_hash
-from harness.samples import cache_dir
+from harness.rows import cache_dir
 
 INDEX = "pytorch_model.bin.index.json"
 BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template

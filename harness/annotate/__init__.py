@@ -12,7 +12,9 @@
     serve.py         the server's life, from the address to Ctrl-C
     offline.py       one file that works from disk, and its votes read back
     label_studio.py  pairs for Label Studio, and its votes read back
+    collected.py     votes cast elsewhere, each kept once
     summary.py       how far a study is, in a few lines
+    private.py       files that only their owner may read
 
 Votes and studies are kept by harness/votes.py.
 """

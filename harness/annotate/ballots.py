@@ -18,6 +18,10 @@ from harness.votes import text_sha256
 MAX_COMMENT = 4_000  # characters
 MAX_NAME = 64
 _HANDS = ("left", "right")
+_JOINERS = {
+    0x200C: None,
+    0x200D: None,
+}  # in Persian names and in emoji; without them they can be read
 
 
 class UnreadableError(Exception):
@@ -100,12 +104,12 @@ def hands_of(vote: Vote) -> Ballot:
 
 
 def read_name(said: str) -> str:
-    """An annotator's name.
+    """An annotator's name, in one form however it was typed.
 
     Raises:
         UnreadableError: it is empty, too long, or holds characters that cannot be seen.
     """
-    name = " ".join(unicodedata.normalize("NFC", said).split())
+    name = " ".join(unicodedata.normalize("NFC", said.translate(_JOINERS)).split())
     if not name:
         raise UnreadableError("Please enter your name.")
     if len(name) > MAX_NAME:

@@ -10,7 +10,6 @@ labels one such project sees the same sides; with an annotator's name it is that
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +23,12 @@ from harness.annotate.ballots import (
     readable_text,
     resolve_ballot,
 )
-from harness.annotate.offline import Collected, add_votes, utc_time
+from harness.annotate.collected import Collected, add_votes, utc_time
 from harness.annotate.pairs import show_pair
 from harness.annotate.placements import Placement, place_items
+from harness.annotate.private import write_private
 from harness.annotate.study import OpenStudy
-from harness.errors import HarnessError, InfrastructureError
+from harness.errors import HarnessError
 from harness.types import Choice, Study, Vote
 from reports.foreign import visible
 
@@ -96,8 +96,8 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
     else:
         text = _to_csv(rows)
     config = path.with_suffix(".xml")
-    _write(path, text)
-    _write(config, _config(study))
+    write_private(path, text.encode())
+    write_private(config, _config(study).encode())
     return config
 
 
@@ -249,12 +249,3 @@ def _to_csv(rows: Iterable[Mapping[str, str]]) -> str:
 def _harmless(cell: str) -> str:
     """A spreadsheet that opens the file must not take a text for a formula (OWASP)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except OSError as error:
-        raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None

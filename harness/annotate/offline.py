@@ -11,29 +11,27 @@ that the file can travel to a hospital without a network, and its votes back:
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import ValidationError
 
 from harness.annotate.ballots import (
     UnreadableError,
-    hands_of,
     read_ballot,
     read_name,
     resolve_ballot,
 )
-from harness.annotate.pages import CHOICES, Asked, Voter, asset, render
+from harness.annotate.collected import Collected, add_votes, utc_time
+from harness.annotate.pages import Asked, Voter, asset, render
 from harness.annotate.pairs import Pair, show_pair
 from harness.annotate.placements import keyed_hash, place_items
+from harness.annotate.private import write_private
 from harness.annotate.study import OpenStudy
-from harness.errors import HarnessError, InfrastructureError
+from harness.errors import HarnessError
 from harness.types import Study, Vote
 from harness.types.record import Record
-from harness.votes import VoteLog
 from reports.foreign import visible
 
 MAX_FILE = 64 * 1024 * 1024  # bytes
@@ -60,26 +58,13 @@ class SavedVotes(Record):
     votes: tuple[SavedVote, ...]
 
 
-class Collected(NamedTuple):
-    """What became of votes that were read from a file."""
-
-    added: int
-    known: int
-    older: int
-
-
 def write_offline(opened: OpenStudy, annotator: str, path: Path) -> None:
     """Write the page for one annotator.
 
     Raises:
         InfrastructureError: the file cannot be written.
     """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(render_offline(opened, annotator).encode())
-    except OSError as error:
-        raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None
+    write_private(path, render_offline(opened, annotator).encode())
 
 
 def render_offline(opened: OpenStudy, annotator: str) -> str:
@@ -95,7 +80,6 @@ def render_offline(opened: OpenStudy, annotator: str) -> str:
         asked=Asked(visible(study.asks), study.criteria),
         pair=Pair("", "", "" if study.show_reference else None, "", ""),
         before=None,
-        choices=CHOICES,
         data={
             "study": _study_id(study),
             "sheet": keyed_hash(study, "sheet", annotator.casefold())[:20],
@@ -127,45 +111,6 @@ def collect_votes(opened: OpenStudy, path: Path) -> Collected:
     except UnreadableError as error:
         raise HarnessError(f"{path}: {error}") from None
     return add_votes(opened, votes)
-
-
-def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
-    """Keep votes that were cast elsewhere, unless they are known or something newer stands."""
-    with VoteLog(opened.folder) as log:
-        standing = {(v.annotator.casefold(), v.item): v for v in log.votes()}
-        names = {vote.annotator.casefold(): vote.annotator for vote in standing.values()}
-        added, known, older = [], 0, 0
-        for vote in votes:
-            vote = vote.model_copy(
-                update={"annotator": names.get(vote.annotator.casefold(), vote.annotator)}
-            )
-            before = standing.get((vote.annotator.casefold(), vote.item))
-            if before is not None and hands_of(before) == hands_of(vote):
-                known += 1
-            elif before is not None and before.voted_at > vote.voted_at:
-                older += 1
-            else:
-                added.append(vote)
-        if added:
-            log.append(*added)
-    return Collected(len(added), known, older)
-
-
-def utc_time(said: str) -> str:
-    """A moment in ISO 8601 as this project writes it: UTC, to the second.
-
-    Raises:
-        UnreadableError: it is none.
-    """
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError:
-        raise UnreadableError("A time cannot be read.") from None
-    return (
-        (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        .astimezone(UTC)
-        .isoformat(timespec="seconds")
-    )
 
 
 def _read(path: Path) -> SavedVotes:

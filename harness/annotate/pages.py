@@ -19,6 +19,13 @@ CHOICES = {
     "cannot_judge": "Cannot judge",
     "right": "B is better",
 }
+KEYS = {  # as keys.js has them; the first stands on the button
+    "left": ("←", "A"),
+    "right": ("→", "B"),
+    "tie": ("T",),
+    "both_unsafe": ("U",),
+    "cannot_judge": ("C",),
+}
 _SAVED = {choice: f"Saved: {words}." for choice, words in CHOICES.items()}
 _SAVED["undone"] = "Taken back. Judge this pair again."
 
@@ -42,50 +49,45 @@ class Asked(NamedTuple):
 
 def welcome_page(voter: Voter, asked: Asked, wrong: str | None = None) -> str:
     """Who are you, and how this works."""
-    return _render("welcome.html", voter=voter, asked=asked, choices=CHOICES, wrong=wrong)
+    return render("welcome.html", voter=voter, asked=asked, wrong=wrong)
 
 
 def pair_page(voter: Voter, asked: Asked, turn: Turn, said: str) -> str:
     """A pair and its ballot; `said` is what was saved just before."""
-    return _render(
+    return render(
         "pair.html",
         voter=voter,
         asked=asked,
         pair=turn.pair,
         number=turn.number,
         before=turn.before,
-        choices=CHOICES,
         status=_SAVED.get(said, ""),
     )
 
 
 def break_page(voter: Voter, said: str) -> str:
     """A pause."""
-    return _render("break.html", voter=voter, status=_SAVED.get(said, ""))
+    return render("break.html", voter=voter, status=_SAVED.get(said, ""))
 
 
 def done_page(voter: Voter, said: str) -> str:
     """There is nothing left to judge."""
-    return _render("done.html", voter=voter, status=_SAVED.get(said, ""))
+    return render("done.html", voter=voter, status=_SAVED.get(said, ""))
 
 
 def message_page(heading: str, text: str) -> str:
     """Something cannot be shown, and what to do."""
-    return _render("message.html", heading=heading, text=text)
+    return render("message.html", heading=heading, text=text)
 
 
 def render(template: str, **values: object) -> str:
     """Any template with these values."""
-    return _render(template, **values)
+    return _environment().get_template(template).render(**values)
 
 
 def asset(name: str) -> str:
     """A style sheet or script of ours."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _render(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(**values)
 
 
 @cache
@@ -100,4 +102,5 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters["visible"] = visible
+    environment.globals.update(choices=CHOICES, keys=KEYS)
     return environment

@@ -52,6 +52,15 @@ def count_named(study: Study, items: AnsweredItems) -> int:
     )
 
 
+def count_cut(study: Study, items: AnsweredItems) -> int:
+    """How many items of the study have a text too long for a page, of which the middle is left out."""
+    return sum(
+        max(map(len, (items[item.sample_id].input, *texts_of(item, study, items).values())))
+        > MAX_CHARS
+        for item in study.items
+    )
+
+
 def texts_of(item: StudyItem, study: Study, items: AnsweredItems) -> dict[Side, str]:
     """The two texts of an item, by what they are."""
     answers = items[item.sample_id].answers

@@ -5,7 +5,6 @@ the answers differ; on the others nobody needs to be asked.
 """
 
 import math
-import os
 import random
 import re
 import secrets
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
+from harness.annotate.private import write_private
 from harness.answers_file import AnsweredItems, read_answers
 from harness.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.suite import Metric, PairwiseMetric, RubricMetric
@@ -62,9 +62,7 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
     """
     folder = study_folder(run, options.name)
     if (folder / STUDY_FILE).is_file():
-        opened = reopen_study(run, options.name)
-        _refuse_changes(opened.study, options, folder)
-        return opened
+        return reopen_study(run, options)
     result = load_result(run)
     task = _choose_task(result.plan, options.metric)
     items = read_answers(run, task.name)
@@ -73,16 +71,17 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
     return OpenStudy(study, folder, items)
 
 
-def reopen_study(run: Path, name: str) -> OpenStudy:
+def reopen_study(run: Path, options: StudyOptions) -> OpenStudy:
     """The run's study of that name, which is there.
 
     Raises:
-        HarnessError: it is not there, or is damaged.
+        HarnessError: it is not there, is damaged, or was begun with other options.
     """
-    folder = study_folder(run, name)
+    folder = study_folder(run, options.name)
     result, study = load_result(run), load_study(folder)
     if study.run_id != result.run_id:
         raise HarnessError(f"{folder}: belongs to run {study.run_id}, not {result.run_id}.")
+    _refuse_changes(study, options, folder)
     return OpenStudy(study, folder, read_answers(run, study.task))
 
 
@@ -286,20 +285,12 @@ def _refuse_changes(study: Study, options: StudyOptions, folder: Path) -> None:
 
 
 def _write_study(folder: Path, study: Study) -> None:
-    """Whole or not at all, and readable by its owner alone."""
     path = folder / STUDY_FILE
-    partial = folder / f".{STUDY_FILE}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(
-            os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-        ) as file:
-            file.write(study.model_dump_json(indent=1).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
         raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None
+    write_private(path, study.model_dump_json(indent=1).encode())
 
 
 def _or(value: T | None, default: T) -> T:

@@ -6,7 +6,8 @@ verdict yet, 4 infrastructure, 130 interrupted. Never 0 when something was left 
 
 import gc
 import sys
-from typing import NoReturn
+from importlib import metadata
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,36 +23,56 @@ from harness.cli import (
     training,
 )
 from harness.cli.endings import explained_errors, leave
+from harness.cli.misspelt import tell_misspelt
+from harness.cli.output import steady_output
 from harness.interrupts import end_on_signals
 
 GARBAGE_AFTER = 50_000  # new objects; Python's 700 costs a run a second of looking for cycles
 
 app = typer.Typer(
     name="harness",
-    help="Is this checkpoint better, and is it safe to ship?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (
-    evaluation,
-    training,
-    regression,
-    exchange,
-    checkpoints,
-    judging,
-    people,
-    calibrating,
-    machine,
-):
-    app.add_typer(group.commands)
+for title, groups in {
+    "Evaluate": (evaluation,),
+    "Train": (training, checkpoints),
+    "Compare runs, and exchange them": (regression, exchange),
+    "Judges and people": (judging, people, calibrating),
+    "The harness itself": (machine,),
+}.items():
+    for group in groups:
+        for command in (*group.commands.registered_commands, *group.commands.registered_groups):
+            command.rich_help_panel = title
+        app.add_typer(group.commands)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alignment-harness {metadata.version('alignment-harness')}")
+        raise typer.Exit
+
+
+@app.callback()
+def harness(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
+    """Is this checkpoint better, and is it safe to ship?"""
 
 
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
     end_on_signals()
     gc.set_threshold(GARBAGE_AFTER)
+    steady_output()
+    tell_misspelt(app)
     try:
         with explained_errors():
             sys.exit(app(standalone_mode=False))

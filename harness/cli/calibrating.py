@@ -47,15 +47,17 @@ def calibrate(
 ) -> None:
     """Hold a run's judge to people's votes, and correct its figures by them."""
     from harness.calibration import calibrate_run, find_people
+    from harness.items import write_run_reports
     from harness.people_findings import describe_people
     from harness.runs import load_run
-    from reports.calibration import describe_calibration, write_calibration
+    from reports.calibration import write_calibration
+    from reports.calibration_words import describe_calibration
+    from reports.foreign import visible
 
     people = find_people(run, study=study, labels=labels, drawn_at_random=drawn)
-    found = calibrate_run(load_run(run), people, half_width=half_width)
+    finished = load_run(run)
+    found = calibrate_run(finished, people, half_width=half_width)
     page = write_calibration(found, run)
-    tell(
-        output,
-        found.model_dump(mode="json"),
-        [*describe_people(found.people), *describe_calibration(found), str(page)],
-    )
+    write_run_reports(finished.result, run)  # which links to the page from now on
+    lines = [*describe_people(found.people), *describe_calibration(found), str(page)]
+    tell(output, found.model_dump(mode="json"), map(visible, lines))

@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.interrupts import notice_interrupt
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _STOPPED = "interrupted; what was done is kept, and the same command goes on from there."
 
 
@@ -41,6 +42,8 @@ def explained_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_SPACE:
             _end(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run again.", 4)
+        if error.errno in NOT_ALLOWED and error.filename is not None:
+            _end(f"{error.filename}: {error.strerror}. Look at who may read and write it.", 4)
         _end_with_traceback()
     except Exception:  # noqa: BLE001 - an unforeseen error must not end like a failed gate (1)
         _end_with_traceback()
@@ -59,7 +62,9 @@ def leave(code: str | int | None) -> NoReturn:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"harness: {message}", err=True)
+    from reports.foreign import visible  # names in data may hold codes for the terminal
+
+    typer.echo(f"harness: {visible(message)}", err=True)
     sys.exit(code)
 
 

@@ -23,16 +23,9 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
-    find_launch,
-    make_budget,
+    at_work,
 )
-from harness.cli.telling import (
-    EXIT_CODES,
-    INFRASTRUCTURE,
-    Format,
-    print_json,
-    replies_awaited,
-)
+from harness.cli.telling import EXIT_CODES, INFRASTRUCTURE, Format, print_json
 
 if TYPE_CHECKING:
     from harness.types import RunResult
@@ -58,8 +51,7 @@ def run(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
-    from harness.plan import load_request
-    from harness.progress import show_progress
+    from harness.request import load_request
     from harness.run import run_suite
 
     request = load_request(
@@ -73,16 +65,8 @@ def run(
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
     )
-    with replies_awaited(output), show_progress() as progress:
-        result, folder = run_suite(
-            request,
-            workspace=store,
-            out=out,
-            progress=progress,
-            launch=find_launch(launch),
-            budget=make_budget(max_cost),
-            batch=batch,
-        )
+    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+        result, folder = run_suite(request, resources, out=out)
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))
 
@@ -101,7 +85,7 @@ def plan(
 ) -> None:
     """Say what a run would do, and what its number of items can show; do nothing."""
     from harness.forecast import forecast_run, print_forecast
-    from harness.plan import load_request
+    from harness.request import load_request
 
     request = load_request(
         suite,

@@ -64,7 +64,7 @@ def collect(
     output: OutputFormat = Format.text,
 ) -> None:
     """Keep the replies in files of results; exits 4 unless every line is a reply."""
-    from harness.batches import collect_replies, describe_collected
+    from harness.collecting import collect_replies, describe_collected
 
     collected = collect_replies(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE

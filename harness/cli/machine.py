@@ -11,6 +11,15 @@ from harness.cli.telling import INFRASTRUCTURE, Format, print_json, tell
 commands = typer.Typer()
 
 
+@commands.command("list")
+def list_(output: OutputFormat = Format.text) -> None:
+    """List the suites, profiles, recipes, loops and launches that come with the harness."""
+    from harness.offers import describe_offers, list_offers
+
+    offers = list_offers()
+    tell(output, [offer.model_dump() for offer in offers], describe_offers(offers))
+
+
 @commands.command()
 def schema(
     of: Annotated[str, typer.Argument(help="suite, profile, recipe or results.")] = "suite",

@@ -1,14 +1,17 @@
 """Options and arguments that commands share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.telling import Format
+from harness.cli.telling import Format, replies_awaited
 
 if TYPE_CHECKING:
     from harness.endpoint import Budget
+    from harness.workshop import Resources
     from trainers.processes import Launch
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
@@ -99,6 +102,29 @@ BaselineFile = Annotated[
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
 OUT = Path("runs")
+
+
+@contextmanager
+def at_work(
+    output: Format,
+    store: Path,
+    *,
+    launch: str | None = None,
+    max_cost: float | None = None,
+    batch: Path | None = None,
+) -> Iterator["Resources"]:
+    """What these options give a command to work with, while its progress is shown.
+
+    Where replies are to come by batch first, the command says which, and exits 3.
+
+    Raises:
+        HarnessError: as `find_launch`.
+    """
+    from harness.progress import show_progress
+    from harness.workshop import Resources
+
+    with replies_awaited(output), show_progress() as progress:
+        yield Resources(store, progress, find_launch(launch), make_budget(max_cost), batch)
 
 
 def find_launch(file: str | None) -> "Launch | None":

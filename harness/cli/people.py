@@ -159,40 +159,47 @@ def annotate(
     from harness.annotate.study import StudyOptions, open_study, reopen_study
 
     names = _read_names(annotator or [])
-    if collect or from_label_studio is not None or so_far:
-        opened = reopen_study(run, study)
+    _check_options(
+        {
+            "--offline": offline,
+            "--collect": collect,
+            "--to-label-studio": to_label_studio,
+            "--from-label-studio": from_label_studio,
+            "--so-far": so_far,
+        },
+        names,
+    )
+    options = StudyOptions(
+        name=study,
+        n=n,
+        seed=seed,
+        attention=attention,
+        repeats=repeats,
+        attention_at_least=attention_at_least,
+        break_every=break_every,
+        metric=metric,
+        rubric=rubric,
+        show_reference=reference,
+    )
+    if so_far:
+        _summarise(reopen_study(run, options), output)
+    elif collect or from_label_studio is not None:
+        opened = reopen_study(run, options)
         for path in collect or ():
             _collect(opened, path)
         if from_label_studio is not None:
             _import(opened, from_label_studio, names)
-        _summarise(opened, output)
-        return
-    # A study that is begun cannot be changed, so everything else that can fail comes first.
-    _check_files(offline, to_label_studio, names)
-    serving = offline is None and to_label_studio is None
-    address = bind_address(host, port, expose=expose) if serving else None
-    opened = open_study(
-        run,
-        StudyOptions(
-            name=study,
-            n=n,
-            seed=seed,
-            attention=attention,
-            repeats=repeats,
-            attention_at_least=attention_at_least,
-            break_every=break_every,
-            metric=metric,
-            rubric=rubric,
-            show_reference=reference,
-        ),
-    )
-    if offline is not None:
-        _write_offline(opened, offline, names)
+        _conclude(opened, run, output)
+    elif offline is not None:
+        _write_offline(open_study(run, options), offline, names[0])
     elif to_label_studio is not None:
-        _export(opened, to_label_studio, names)
-    elif address is not None:
+        _export(open_study(run, options), to_label_studio, names)
+    else:
+        # A study that is begun cannot be changed, so what else can fail comes first.
+        address = bind_address(host, port, expose=expose)
+        opened = open_study(run, options)
         _serve(opened, names, address, expose=expose, browser=browser)
-        _summarise(opened, output)
+        _conclude(opened, run, output)
 
 
 def _serve(
@@ -212,93 +219,80 @@ def _serve(
         names = [booth.known_as(name) for name in names]
         links = make_links(opened.study, address, names)
         _say_study(opened)
-        for name, link in links.items():
-            _say([f"{name or 'Open'}: {link}"])
+        _say(*(f"{name or 'Open'}: {link}" for name, link in links.items()))
         if expose:
             _say(
-                [
-                    "Other machines may open these links; where this machine's name is not known, "
-                    "put its address in. What they show travels unencrypted."
-                ]
+                "Other machines may open these links; where this machine's name is not known, put "
+                "its address in. What they show travels unencrypted."
             )
-        _say(["Every choice is saved at once. Ctrl-C ends the server."])
+        _say("Every choice is saved at once. Ctrl-C ends the server.")
         page = next(iter(links.values()))
         with opened_page(page, opened.folder) if browser and not expose else nullcontext():
-            serve_booth(booth, address, names, log_error=lambda line: _say([line]))
+            serve_booth(booth, address, names, log_error=_say)
 
 
-def _check_files(offline: Path | None, to_label_studio: Path | None, names: list[str]) -> None:
-    from harness.annotate.label_studio import file_kind
-    from harness.errors import HarnessError
-
-    if offline is not None and len(names) != 1:
-        raise HarnessError(
-            "--offline: say who will vote, with one --annotator; each annotator gets a file of "
-            "their own, because each sees other sides."
-        )
-    if to_label_studio is not None:
-        file_kind(to_label_studio)
-        _one_at_most(names)
-
-
-def _write_offline(opened: "OpenStudy", path: Path, names: list[str]) -> None:
+def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
     from harness.annotate.offline import write_offline
 
-    write_offline(opened, names[0], path)
+    write_offline(opened, name, path)
     _say_study(opened)
-    _say([f"{path}: for {names[0]}. Read the saved votes back with --collect."])
+    _say(f"{path}: for {name}. Read the saved votes back with --collect.")
 
 
 def _collect(opened: "OpenStudy", path: Path) -> None:
     from harness.annotate.offline import collect_votes
 
     found = collect_votes(opened, path)
-    _say([f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date"])
+    _say(f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date")
 
 
 def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
     from harness.annotate.label_studio import write_label_studio
 
-    config = write_label_studio(opened, path, _one_at_most(names))
+    config = write_label_studio(opened, path, *names)
     _say_study(opened)
-    _say([f"{path}: the pairs. {config}: the labelling configuration."])
+    _say(f"{path}: the pairs. {config}: the labelling configuration.")
 
 
 def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
     from harness.annotate.label_studio import read_label_studio
 
-    found = read_label_studio(opened, path, _one_at_most(names))
+    found = read_label_studio(opened, path, *names)
     votes = found.votes
     _say(
-        [
-            f"{path}: {votes.added} votes added, {votes.known} known, {votes.older} out of date, "
-            f"{found.without_choice} without a choice"
-        ]
+        f"{path}: {votes.added} votes added, {votes.known} known, {votes.older} out of date, "
+        f"{found.without_choice} without a choice"
     )
 
 
-def _one_at_most(names: list[str]) -> str | None:
-    from harness.errors import HarnessError
-
-    if len(names) > 1:
-        raise HarnessError("one file is one sheet: name one --annotator, or none for all of them.")
-    return names[0] if names else None
-
-
 def _say_study(opened: "OpenStudy") -> None:
-    from harness.annotate.pairs import count_named
+    from harness.annotate.pairs import MAX_CHARS, count_cut, count_named
     from harness.annotate.study import describe_study
 
-    _say(describe_study(opened.study))
+    _say(*describe_study(opened.study))
     if named := count_named(opened.study, opened.items):
-        _say([f"not blind: in {named} of the pairs an answer names one of the models"])
+        _say(f"not blind: in {named} of the pairs an answer names one of the models")
+    if cut := count_cut(opened.study, opened.items):
+        _say(
+            f"not whole: in {cut} of the pairs a text is longer than {MAX_CHARS:,} characters, and "
+            "is shown without its middle"
+        )
 
 
-def _say(lines: list[str]) -> None:
+def _say(*lines: str) -> None:
     from reports.foreign import visible
 
     for line in lines:
         typer.echo(visible(line), err=True)
+
+
+def _conclude(opened: "OpenStudy", run: Path, output: Format) -> None:
+    """Say how far the study is, here and in the run's report."""
+    from harness.items import write_run_reports
+    from reports.results_json import load_result
+
+    _summarise(opened, output)
+    write_run_reports(load_result(run), run)
 
 
 def _summarise(opened: "OpenStudy", output: Format) -> None:
@@ -314,6 +308,35 @@ def _summarise(opened: "OpenStudy", output: Format) -> None:
         "win_rate": found.win_rate,
     }
     tell(output, value, map(visible, describe_votes(opened.study, found)))
+
+
+# --- what is asked for -----------------------------------------------------------------------
+
+
+def _check_options(instead: dict[str, object], names: list[str]) -> None:
+    """What is done instead of serving is one thing, for as many annotators as it can be for."""
+    from harness.annotate.label_studio import file_kind
+    from harness.errors import HarnessError
+
+    given = [option for option, value in instead.items() if value]
+    if len(given) > 1:
+        raise HarnessError(f"{' and '.join(given)} are done one at a time; leave one out.")
+    match given:
+        case ["--offline"] if len(names) != 1:
+            raise HarnessError(
+                "--offline: say who will vote, with one --annotator; each annotator gets a file of "
+                "their own, because each sees other sides."
+            )
+        case ["--collect" | "--so-far" as option] if names:
+            raise HarnessError(
+                f"{option}: votes say themselves whose they are; leave --annotator out."
+            )
+        case ["--to-label-studio" | "--from-label-studio"] if len(names) > 1:
+            raise HarnessError(
+                "one file is one sheet: name one --annotator, or none for all of them."
+            )
+        case ["--to-label-studio" as option]:
+            file_kind(Path(str(instead[option])))
 
 
 def _read_names(annotators: list[str]) -> list[str]:

@@ -37,14 +37,22 @@ def bless(
     alpha: Annotated[float, typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5)] = 0.05,
 ) -> None:
     """Make a run's candidate the baseline that later runs are checked against."""
-    from harness.regression import bless_run, write_baseline
+    from harness.regression import bless_run, check_run, write_baseline
     from harness.runs import load_run
 
-    blessed = bless_run(load_run(run), margins=_read_margins(margin or []), alpha=alpha)
+    loaded = load_run(run)
+    blessed = bless_run(loaded, margins=_read_margins(margin or []), alpha=alpha)
     write_baseline(blessed, baseline)
     typer.echo(f"{baseline}: {blessed.model} of run {blessed.run_id}")
     for name, column in blessed.columns.items():
         typer.echo(f"  {name}: no worse than by {column.margin:g} ({len(column.scores):,} items)")
+    for claim in check_run(loaded, blessed).decision.claims:
+        if claim.verdict != "pass":
+            typer.echo(
+                f"harness: {claim.metric}: on so few items not even this run itself passes the check. "
+                "State a wider margin, or use more items.",
+                err=True,
+            )
 
 
 @commands.command()

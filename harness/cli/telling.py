@@ -1,6 +1,7 @@
 """How commands tell their outcome: text to read, or JSON."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -52,5 +53,6 @@ def replies_awaited(output: Format) -> Iterator[None]:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as JSON, which has escapes for what the terminal has no characters for."""
+    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))

@@ -1,7 +1,7 @@
 """Make checkpoints, and the data they learn from."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,13 +16,10 @@ from harness.cli.options import (
     ProfileName,
     RecipeArgument,
     StoreFolder,
+    at_work,
     find_launch,
-    make_budget,
 )
-from harness.cli.telling import EXIT_CODES, Format, replies_awaited, tell, tell_made
-
-if TYPE_CHECKING:
-    from trainers.processes import Launch
+from harness.cli.telling import EXIT_CODES, Format, tell, tell_made
 
 commands = typer.Typer()
 
@@ -115,24 +112,13 @@ def train(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
-    from harness.progress import show_progress
     from harness.recipe_commands import train_recipe
 
-    launched = find_launch(launch)
     if dry_train:
-        _rehearse(recipe, profile, launched, output)
+        _rehearse(recipe, profile, launch, output)
         return
-    with replies_awaited(output), show_progress() as progress:
-        made = train_recipe(
-            recipe,
-            profile,
-            workspace=store,
-            out=out,
-            progress=progress,
-            launch=launched,
-            budget=make_budget(max_cost),
-            batch=batch,
-        )
+    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+        made = train_recipe(recipe, profile, resources, out=out)
     tell_made(output, made.directory, made.summary)
 
 
@@ -146,18 +132,10 @@ def pairs(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
-    from harness.progress import show_progress
     from harness.recipe_commands import build_pairs
 
-    with replies_awaited(output), show_progress() as progress:
-        made = build_pairs(
-            recipe,
-            profile,
-            workspace=store,
-            progress=progress,
-            budget=make_budget(max_cost),
-            batch=batch,
-        )
+    with at_work(output, store, max_cost=max_cost, batch=batch) as resources:
+        made = build_pairs(recipe, profile, resources)
     tell_made(output, made.directory, made.summary)
 
 
@@ -173,18 +151,9 @@ def loop(
 ) -> None:
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
     from harness.loop import describe_loop, run_loop
-    from harness.progress import show_progress
 
-    with replies_awaited(output), show_progress() as progress:
-        done = run_loop(
-            file,
-            workspace=store,
-            out=out,
-            progress=progress,
-            launch=find_launch(launch),
-            budget=make_budget(max_cost),
-            batch=batch,
-        )
+    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+        done = run_loop(file, resources, out=out)
     code = EXIT_CODES[done.verdict]
     tell(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
     raise typer.Exit(code)
@@ -212,10 +181,10 @@ def models(
     tell(output, [promotion.model_dump(mode="json") for promotion in found], lines)
 
 
-def _rehearse(recipe: str, profile: str, launch: "Launch | None", output: Format) -> None:
+def _rehearse(recipe: str, profile: str, launch: str | None, output: Format) -> None:
     from harness.progress import show_progress
     from harness.rehearsal import describe_rehearsal, rehearse
 
     with show_progress() as progress:
-        rehearsal = rehearse(recipe, profile, progress=progress, launch=launch)
+        rehearsal = rehearse(recipe, profile, progress=progress, launch=find_launch(launch))
     tell(output, rehearsal.model_dump(mode="json"), describe_rehearsal(rehearsal))

@@ -20,7 +20,8 @@ class Spend(NamedTuple):
     """What an endpoint was asked for so far.
 
     `calls` are the requests that may have reached it, failed ones among them; so every request
-    that it saw is among them, and one that found no connection is not. Tokens are those the endpoint reported; `cost` follows from them, None without prices.
+    that it saw is among them, and one that found no connection is not. Tokens are those the
+    endpoint reported; `cost` follows from them, None without prices.
     """
 
     calls: int

@@ -19,12 +19,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from harness.errors import HarnessError
-from harness.importing.alpaca_eval import (
-    is_annotations,
-    is_outputs,
-    read_annotations,
-    read_outputs,
-)
+from harness.importing.alpaca_eval import is_annotations, is_outputs, read_annotations, read_outputs
 from harness.importing.inspect_logs import is_inspect_log, read_eval_archive, read_inspect_log
 from harness.importing.lm_eval import is_lm_eval, read_lm_eval
 from harness.importing.records import (

@@ -100,13 +100,24 @@ from harness.stats.repeatability import (
     icc_oneway,
     variance_components,
 )
-from harness.stats.shapes import Alternative, Interval, Vector
+from harness.stats.shapes import Alternative, Interval, Vector, effective_clusters
 from harness.stats.signflip import SignFlip, signflip_test
 from harness.stats.slope import Slope, slope
 from harness.stats.two_way import TwoWayMean, Votes, mean_votes, two_way_mean
+from harness.stats.two_way_size import (
+    MOST_ANNOTATORS,
+    VoteDesign,
+    VoteSpread,
+    detectable_by_votes,
+    detectable_of_mean,
+    fewest_votes,
+    power_of_votes,
+    vote_spread,
+)
 
 __all__ = [
     "LEAST_STEP",
+    "MOST_ANNOTATORS",
     "Agreement",
     "Alternative",
     "BoundaryTest",
@@ -135,6 +146,8 @@ __all__ = [
     "Unidentified",
     "VarianceComponents",
     "Vector",
+    "VoteDesign",
+    "VoteSpread",
     "Votes",
     "Weights",
     "Wilcoxon",
@@ -152,9 +165,13 @@ __all__ = [
     "corrected_share",
     "count_pairs",
     "design_effect",
+    "detectable_by_votes",
+    "detectable_of_mean",
     "differential_missingness",
+    "effective_clusters",
     "exact_threshold_test",
     "expected_win_rate",
+    "fewest_votes",
     "fill_missing",
     "find_cycles",
     "flip_rate",
@@ -187,6 +204,7 @@ __all__ = [
     "one_sided_lower_bound",
     "one_sided_upper_bound",
     "percent_agreement",
+    "power_of_votes",
     "sample_size",
     "sample_size_paired_binary",
     "sample_size_proportion_threshold",
@@ -201,6 +219,7 @@ __all__ = [
     "tipping_point",
     "two_way_mean",
     "variance_components",
+    "vote_spread",
     "wilcoxon_test",
     "wilson_interval",
 ]

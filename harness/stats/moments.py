@@ -5,7 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.shapes import Vector, as_vector, cluster_sums
+from harness.stats.shapes import (
+    Vector,
+    as_vector,
+    cluster_sizes,
+    cluster_sums,
+    effective_clusters,
+)
 
 ROUNDING = 1e-12
 """Residuals below this share of the data's size are rounding, not variation."""
@@ -20,6 +26,9 @@ class MeanMoments(NamedTuple):
         skewness: Third standardised moment of the cluster sums around the mean; 0 if se is 0.
         n: Number of items.
         n_clusters: Number of clusters; equal to n when every item stands alone.
+        effective: How many clusters of one size would tell as much.
+        skewness_by_size: The same moment as it would be expected of clusters of these sizes whose
+            items are all alike: few large ones seldom show how skewed they can be.
     """
 
     estimate: float
@@ -27,11 +36,13 @@ class MeanMoments(NamedTuple):
     skewness: float
     n: int
     n_clusters: int
+    effective: float
+    skewness_by_size: float
 
     @property
-    def df(self) -> int:
-        """Degrees of freedom: clusters less one."""
-        return self.n_clusters - 1
+    def df(self) -> float:
+        """Degrees of freedom: effective clusters less one."""
+        return self.effective - 1
 
     @property
     def degenerate(self) -> bool:
@@ -56,9 +67,15 @@ def mean_moments(d: ArrayLike, *, clusters: ArrayLike | None = None) -> MeanMome
         sums = np.zeros_like(sums)
     n, n_clusters = d.size, sums.size
     if n_clusters == 1:
-        return MeanMoments(estimate, float("nan"), 0.0, n, n_clusters)
+        return MeanMoments(estimate, float("nan"), 0.0, n, n_clusters, 1.0, 0.0)
     se = float(np.sqrt(n_clusters / (n_clusters - 1) * (sums**2).sum())) / n
-    return MeanMoments(estimate, se, _skewness(sums), n, n_clusters)
+    skewness = by_size = _skewness(sums)
+    effective = float(n)
+    if clusters is not None:
+        sizes = cluster_sizes(d, clusters)
+        effective = effective_clusters(sizes)
+        by_size = _skewness_by_size(sums / sizes, sizes)
+    return MeanMoments(estimate, se, skewness, n, n_clusters, effective, by_size)
 
 
 def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
@@ -74,6 +91,12 @@ def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
     if alone.se == 0:
         return 1.0
     return float(np.maximum(1.0, (clustered.se / alone.se) ** 2))
+
+
+def _skewness_by_size(means: Vector, sizes: Vector) -> float:
+    """Third standardised moment of sums n_c m_c, if every m_c were as skewed as all of them are."""
+    shape = float((sizes**3).mean() / (sizes**2).mean() ** 1.5)
+    return _skewness(means - means.mean()) * shape
 
 
 def _skewness(residuals: Vector) -> float:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from harness.stats.distributions import t_quantile, t_tail
-from harness.stats.moments import mean_moments
+from harness.stats.moments import MeanMoments, mean_moments
 from harness.stats.shapes import as_vector, check_fraction
 
 
@@ -23,7 +23,7 @@ class BoundaryTest(NamedTuple):
         p_t: From Student's t.
         p_hall: From Hall's skew-corrected t.
         t: (mean - boundary) / se, signed so that large values speak for the alternative.
-        df: Degrees of freedom: clusters less one.
+        df: Degrees of freedom: effective clusters less one.
         degenerate: True if the data do not vary. Nothing is then rejected (every p is 1);
             `betting_lower_bound` can still decide.
     """
@@ -32,7 +32,7 @@ class BoundaryTest(NamedTuple):
     p_t: float
     p_hall: float
     t: float
-    df: int
+    df: float
     degenerate: bool
 
 
@@ -43,8 +43,10 @@ def mean_above_test(
 
     With a = skewness / sqrt(C) for C clusters (items, if there are none), Hall's statistic is
     t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, referred, as t is, to Student's t with C - 1 degrees of
-    freedom. Below about 100 items neither is calibrated on ceiling-heavy scores: a pass needs
-    `betting_lower_bound` as well.
+    freedom. Of clusters of unequal size C is the effective number of them in the degrees of freedom,
+    and the skewness the lower one of that of their sums and of that which their sizes let expect.
+    Below about 100 items (or effective clusters) neither is calibrated on ceiling-heavy scores: a
+    pass needs `betting_lower_bound` as well.
 
     Args:
         d: One difference (or score) an item.
@@ -58,7 +60,7 @@ def mean_above_test(
     if moments.degenerate:
         return BoundaryTest(1.0, 1.0, 1.0, float("nan"), moments.df, degenerate=True)
     t = (moments.estimate - boundary) / moments.se
-    a = moments.skewness / math.sqrt(moments.n_clusters)
+    a = _asymmetry(moments)
     hall = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
     p_t, p_hall = (t_tail(value, moments.df) for value in (t, hall))
     return BoundaryTest(max(p_t, p_hall), p_t, p_hall, t, moments.df, degenerate=False)
@@ -86,7 +88,7 @@ def one_sided_lower_bound(
     if moments.degenerate:
         return -math.inf
     quantile = t_quantile(alpha, moments.df)
-    a = moments.skewness / math.sqrt(moments.n_clusters)
+    a = _asymmetry(moments)
     return moments.estimate - max(quantile, _t_at_hall(quantile, a)) * moments.se
 
 
@@ -95,6 +97,11 @@ def one_sided_upper_bound(
 ) -> float:
     """The smallest boundary that `mean_below_test` rejects at `alpha`."""
     return -one_sided_lower_bound(-as_vector(d, name="d"), alpha=alpha, clusters=clusters)
+
+
+def _asymmetry(moments: MeanMoments) -> float:
+    """Hall's a; the more cautious one of two."""
+    return min(moments.skewness, moments.skewness_by_size) / math.sqrt(moments.n_clusters)
 
 
 def _t_at_hall(hall: float, a: float) -> float:

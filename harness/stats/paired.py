@@ -19,7 +19,8 @@ class MeanDifference(NamedTuple):
         estimate: Mean of d, in points.
         se: Its standard error (cluster-robust CR1 if clusters were given): 0 when nothing
             varies, NaN when there is only one cluster.
-        df: Degrees of freedom of the t interval: clusters less one.
+        df: Degrees of freedom of the t interval: effective clusters less one, the number of clusters
+            if they are of one size.
         ci_low: Lower end of the confidence interval, in points.
         ci_high: Upper end.
         n: Number of items.
@@ -31,7 +32,7 @@ class MeanDifference(NamedTuple):
 
     estimate: float
     se: float
-    df: int
+    df: float
     ci_low: float
     ci_high: float
     n: int
@@ -48,7 +49,7 @@ def mean_difference(
     confidence: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> MeanDifference:
-    """Mean of the paired differences with a t interval on clusters - 1 degrees of freedom.
+    """Mean of the paired differences with a t interval on effective clusters - 1 degrees of freedom.
 
     Data that do not vary give no t interval. If every difference is 0 the interval is [0, 0];
     otherwise it is the betting interval within `bounds`, or the whole line without them. It is

@@ -54,6 +54,16 @@ def cluster_sizes(d: Vector, clusters: ArrayLike | None) -> Vector:
     return np.bincount(_cluster_index(d, clusters)).astype(np.float64)
 
 
+def effective_clusters(sizes: Vector) -> float:
+    """How many clusters of one size would tell as much: n^2 / sum n_c^2 (Kish 1965, section 8.2).
+
+    It is the number of clusters itself where all are of one size. Where items of a cluster are
+    alike, the mean's variance is that of so many; where they are independent, it is what the degrees
+    of freedom of Bell and McCaffrey (2002, Survey Methodology 28:169) come to, plus one.
+    """
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
 def check_fraction(value: float, *, name: str) -> float:
     """The value, if it lies strictly between 0 and 1.
 

@@ -13,10 +13,11 @@ checkpoints, judges and files the names in a suite stand for on this machine.
         - {metric: rubric.safety, claim: superior}
 """
 
+from harness.strict_yaml import NAME_PATTERN
 from harness.suite.claims import Claim, Gate, JudgeLicence
 from harness.suite.critical import CriticalRule
 from harness.suite.data import Conversion, ConvertOptions, DataSpec, Source, Take
-from harness.suite.files import known_suites, load_profile, load_suite
+from harness.suite.files import known_profiles, known_suites, load_profile, load_suite, places_of
 from harness.suite.generation import Generation
 from harness.suite.metrics import (
     Criterion,
@@ -29,7 +30,10 @@ from harness.suite.metrics import (
     RubricMetric,
     bounds_of,
     columns_of,
+    is_composite,
+    metric_of,
     pairs_of,
+    telling_column,
 )
 from harness.suite.profile import (
     EndpointSpec,
@@ -43,7 +47,7 @@ from harness.suite.profile import (
     RecordedAnswers,
     RecordedVerdicts,
 )
-from harness.suite.spec import NAME_PATTERN, Name, Sha256, Spec
+from harness.suite.spec import Name, Sha256, Spec
 from harness.suite.suite import Suite
 
 __all__ = [
@@ -82,8 +86,13 @@ __all__ = [
     "Take",
     "bounds_of",
     "columns_of",
+    "is_composite",
+    "known_profiles",
     "known_suites",
     "load_profile",
     "load_suite",
+    "metric_of",
     "pairs_of",
+    "places_of",
+    "telling_column",
 ]

@@ -32,19 +32,29 @@ def known_suites() -> list[str]:
     return sorted(path.stem for path in (bundle_root() / "suites").glob("*.yaml"))
 
 
+def known_profiles() -> list[str]:
+    """The names of the profiles that come with the harness."""
+    return sorted(path.stem for path in (bundle_root() / "suites" / "profiles").glob("*.yaml"))
+
+
 def _find(path_or_name: str, kind: str, shelf: Path) -> Path:
-    for candidate in _candidates(path_or_name, shelf):
+    for candidate in places_of(path_or_name, shelf):
         if candidate.is_file():
             return candidate
+    if Path(path_or_name).is_file():
+        raise HarnessError(f"{path_or_name}: is no {kind}: the name of one ends in .yaml.")
     known = [path.stem for path in shelf.glob("*.yaml")]
     hint = did_you_mean(Path(path_or_name).stem, known)
     raise HarnessError(f"{path_or_name}: no such {kind}. {hint}")
 
 
-def _candidates(path_or_name: str, shelf: Path) -> Iterator[Path]:
+def places_of(path_or_name: str, shelf: Path) -> Iterator[Path]:
+    """Where a file that is named on the command line may lie; `shelf` holds those of ours."""
     given = Path(path_or_name)
     if given.suffix in {".yaml", ".yml"}:
         yield given
-        yield shelf / given.name  # `suites/medical_rubric.yaml` also works outside a checkout
+        yield bundle_root() / given  # `suites/medical_rubric.yaml` also works outside a checkout
+        yield shelf / given
     else:
         yield shelf / f"{path_or_name}.yaml"
+        yield Path(f"{path_or_name}.yaml")

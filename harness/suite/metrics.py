@@ -114,6 +114,21 @@ def columns_of(name: str, metric: Metric) -> tuple[str, ...]:
             return (name,)
 
 
+def metric_of(column: str) -> str:
+    """The metric that a column belongs to: `rubric` of `rubric.safety`."""
+    return column.partition(".")[0]
+
+
+def is_composite(column: str) -> bool:
+    """Whether a column is the mean of a rubric's criteria."""
+    return column.endswith(".composite")
+
+
+def telling_column(columns: Sequence[str]) -> str | None:
+    """The column that says most about an answer: a composite, or else the last."""
+    return next(filter(is_composite, columns), next(reversed(columns), None))
+
+
 def pairs_of(metric: PairwiseMetric, models: Sequence[Model]) -> list[tuple[Model, Model]]:
     """Which models are compared, the one that serves as baseline first in each pair."""
     if metric.pairs == "all":

@@ -217,6 +217,17 @@ class Profile(Spec):
         jury = self.find_judge(judge).jury
         return jury.members if jury else (judge,)
 
+    def find_model(self, name: str) -> ModelSpec:
+        """The model of that name.
+
+        Raises:
+            HarnessError: there is none; suggests one.
+        """
+        if name not in self.models:
+            hint = did_you_mean(name, self.models)
+            raise HarnessError(f"profile '{self.profile}' has no model '{name}'. {hint}")
+        return self.models[name]
+
     def find_judge(self, name: str) -> JudgeSpec:
         """The judge of that name.
 

@@ -8,7 +8,7 @@ from harness.suite.claims import Claim, Gate
 from harness.suite.critical import CriticalRule
 from harness.suite.data import DataSpec
 from harness.suite.generation import Generation
-from harness.suite.metrics import Metric, PairwiseMetric, bounds_of, columns_of
+from harness.suite.metrics import Metric, PairwiseMetric, bounds_of, columns_of, metric_of
 from harness.suite.spec import Name, Spec
 
 
@@ -62,13 +62,13 @@ class Suite(Spec):
         known = [c for name, metric in self.metrics.items() for c in columns_of(name, metric)]
         if claim.metric not in known:
             return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, known)}"
-        low, high = bounds_of(self.metrics[claim.metric.partition(".")[0]])
+        low, high = bounds_of(self.metrics[metric_of(claim.metric)])
         if claim.value is not None and not low < claim.value < high:
             return (
                 f"at least {claim.value:g} cannot be shown with any number of items: its values lie "
                 f"in [{low:g}, {high:g}]; ask for a value between them"
             )
-        paired = isinstance(self.metrics[claim.metric.partition(".")[0]], PairwiseMetric)
+        paired = isinstance(self.metrics[metric_of(claim.metric)], PairwiseMetric)
         reach = (high - low) / 2 if paired else high - low
         if claim.margin is not None and claim.margin >= reach:
             around = " around 0.5" if paired else ""

@@ -24,6 +24,7 @@ from harness.types.judgements import (
 )
 from harness.types.pairs import KeptStatistics, PairDrop, PairSide, PairStatistics
 from harness.types.people import (
+    LICENCE_MEASURES,
     AnnotatorLine,
     Bias,
     Calibrated,
@@ -82,6 +83,7 @@ from harness.types.votes import (
 )
 
 __all__ = [
+    "LICENCE_MEASURES",
     "ORDERS",
     "Amendment",
     "AnnotatorLine",

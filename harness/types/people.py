@@ -163,6 +163,9 @@ class Calibration(Record):
     notes: tuple[str, ...]
 
 
+LICENCE_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
+
+
 class LicenceResult(Record):
     """Whether a judge may decide on one column: its agreement with people, and what was asked for.
 

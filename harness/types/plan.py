@@ -77,6 +77,11 @@ class Plan(Record):
         """The model that the gate decides on."""
         return self.models[-1].name
 
+    @property
+    def gated(self) -> tuple[str, str]:
+        """The two models that the gate decides on, baseline first."""
+        return self.baseline, self.candidate
+
 
 class PlanChange(Record):
     """A field that two plans state differently."""

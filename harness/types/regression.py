@@ -23,13 +23,17 @@ class Flips(Record):
 
 
 class RunComparison(Record):
-    """The new run's candidate against the old one's; `skipped` says why a column is not there."""
+    """The new run's candidate against the old one's.
+
+    `skipped` says why a column is not there, `notes` what to know of those that are.
+    """
 
     old: str
     new: str
     comparisons: tuple[Comparison, ...]
     flips: tuple[Flips, ...]
     skipped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Check(Record):

@@ -20,7 +20,7 @@ from harness.suite import Criterion, Generation, PairwiseMetric, RubricMetric
 from harness.types import PlannedModel, Response, Sample, Task
 from harness.votes import VoteLog
 from reports.results_json import dump_result
-from tests.reports.results import passing_run
+from tests.reports.results import unmeasured_run
 
 ASKS = "Which answer would you rather have given to the person who asked?"
 HOST = "127.0.0.1:8000"
@@ -65,10 +65,9 @@ def write_run(
         generation=Generation(), system=None, metrics=metrics,
     )  # fmt: skip
     planned = tuple(PlannedModel(name=m, kind="recorded", source="answers.jsonl") for m in models)
-    plan = passing_run().plan.model_copy(update={"models": planned, "tasks": (task,)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_bytes(
-        dump_result(passing_run().model_copy(update={"plan": plan}))
+        dump_result(unmeasured_run(models=planned, tasks=(task,)))
     )
     responses = {
         name: {s.id: _response(s, name, text(i)) for i, s in enumerate(samples)}

@@ -1,6 +1,7 @@
 """Two annotators at once, and a server that is killed with -9 between and amid their clicks."""
 
 import http.client
+import json
 import os
 import random
 import re
@@ -155,6 +156,34 @@ def test_the_command_says_what_was_stated_and_ends_with_a_summary(tmp_path: Path
     assert "win rate" in out
 
 
+def test_options_that_a_study_was_not_begun_with_are_refused(tmp_path: Path) -> None:
+    run = str(write_run(tmp_path / "run"))
+    harness("annotate", run, "--offline", "a.html", "--annotator", "Ada", "--n", "9", cwd=tmp_path)
+    done = harness("annotate", run, "--so-far", "--n", "10", cwd=tmp_path)
+    assert (done.returncode, "was begun with --n 9" in done.stderr) == (2, True)
+
+
+def test_the_report_says_how_far_the_study_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    harness("annotate", str(run), "--offline", "a.html", "--annotator", "Ada", cwd=tmp_path)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "a.html").read_text())[1])  # type: ignore[index]
+    vote = {
+        "choice": "tie",
+        "scores": {},
+        "comment": "",
+        "at": "2026-11-02T10:15:00Z",
+        "seconds": 3.0,
+    }
+    saved = {
+        "format": "blind study votes", "version": 1, "study": data["study"],
+        "annotator": "Ada", "votes": [{"ticket": data["pairs"][0]["ticket"], **vote}],
+    }  # fmt: skip
+    (tmp_path / "votes.json").write_text(json.dumps(saved))
+    done = harness("annotate", str(run), "--collect", "votes.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"1 of {len(data['pairs'])}" in (run / "report.html").read_text()
+
+
 def test_the_summary_can_be_asked_for_as_json(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     opened = open_study(run, StudyOptions(n=10))
@@ -174,6 +203,8 @@ def test_the_summary_can_be_asked_for_as_json(tmp_path: Path) -> None:
         (("--host", "0.0.0.0"), "--expose"),
         (("--metric", "rubric"), "win_rate"),
         (("--annotator", ""), "enter your name"),
+        (("--so-far", "--offline", "page.html"), "one at a time"),
+        (("--collect", "votes.json", "--annotator", "Ada"), "leave --annotator out"),
         (("--to-label-studio", "pairs.txt"), ".json or a .csv"),
     ],
 )

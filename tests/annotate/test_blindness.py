@@ -37,7 +37,7 @@ def world(
 
 
 def opened(folder: Path) -> OpenStudy:
-    return reopen_study(folder, "study")
+    return reopen_study(folder, StudyOptions())
 
 
 def sitting(run: Path) -> list[Reply]:

@@ -181,6 +181,23 @@ def test_a_name_that_cannot_be_read_is_asked_for_again(tmp_path: Path, name: str
         assert 'role="alert"' in reply.body
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+        "Zoë <i>",
+        "日本 太郎",
+        "Ada \U0001f469\u200d\u2695",
+    ],
+)
+def test_names_of_the_world_can_vote_and_come_back(tmp_path: Path, name: str) -> None:
+    with served(write_run(tmp_path)) as site:
+        page, first = site.enter(name)
+        page.vote(first, "left")
+        _, second = site.enter(name)
+        assert "Pair 2" in second.body
+
+
 def test_a_personal_link_admits_that_name_only(tmp_path: Path) -> None:
     with served(write_run(tmp_path), "Ada") as site:
         study = site.booth.study

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.annotate.pairs import count_named, show_pair
+from harness.annotate.pairs import count_cut, count_named, show_pair
 from harness.annotate.placements import place_items
 from harness.annotate.study import OpenStudy, StudyOptions, open_study, reopen_study
 from harness.errors import HarnessError
@@ -80,7 +80,7 @@ def test_a_study_is_gone_on_with_as_it_was_begun(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     first = begin(run, n=10, seed=3)
     assert begin(run) == first
-    assert reopen_study(run, "study") == first
+    assert reopen_study(run, StudyOptions()) == first
 
 
 @pytest.mark.parametrize(
@@ -146,3 +146,9 @@ def test_a_run_without_its_answers_says_what_to_do(tmp_path: Path) -> None:
 def test_only_the_owner_may_read_the_secret(tmp_path: Path) -> None:
     opened = begin(write_run(tmp_path))
     assert (opened.folder / "study.json").stat().st_mode & 0o077 == 0
+
+
+def test_texts_too_long_for_a_page_are_counted(tmp_path: Path) -> None:
+    run = write_run(tmp_path, texts=(poor, lambda i: "word " * 20_000 if i == 3 else good(i)))
+    opened = begin(run, attention=0, repeats=0)
+    assert count_cut(opened.study, opened.items) == 1

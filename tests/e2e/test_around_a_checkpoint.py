@@ -16,9 +16,9 @@ from huggingface_hub import ModelCard
 
 from harness.bundle import bundle_root
 from harness.errors import HarnessError
-from harness.models import fingerprint_model
 from harness.named_model import find_model
 from harness.registry import Registry
+from harness.weights import fingerprint_model
 from tests.e2e.commands import Done, environment, harness
 from tests.harness.files import write
 from tests.harness.test_loop import LOOP, PROFILE, make_world
@@ -297,7 +297,7 @@ def test_the_card_has_the_results_where_the_hub_reads_them(exported: Path) -> No
     assert 0 <= win_rate.metric_value <= 1
     assert win_rate.metric_name == "win_rate against base"
     assert win_rate.metric_args["judge"].startswith("offline rules")
-    assert win_rate.metric_args["n"] == 8
+    assert win_rate.metric_args["n"] == 16
 
 
 def test_the_card_says_verdict_judge_limits_and_lineage(exported: Path) -> None:

@@ -97,6 +97,8 @@ def test_options_can_come_from_the_environment(world: Path) -> None:
         (["run", "small.yaml", "--models", "sft,dpo", "--limt", "3"], "No such option"),
         (["run", "small.yaml"], "Missing option '--models'"),
         (["report", "nowhere"], "no such file"),
+        (["report", "small.yaml"], "Not a directory"),
+        (["train", "."], "no such recipe"),
         (["schema", "suit"], "Did you mean 'suite'?"),
         (["train", "tiny/sftt.yaml"], "Did you mean 'tiny/sft.yaml'?"),
         (["train", "tiny/pairs_gold.yaml"], "use `harness pairs"),
@@ -218,3 +220,56 @@ def test_a_second_process_on_the_same_store_exits_2_and_names_the_first(world: P
         done = run(world)
     assert done.returncode == 2
     assert f"in use by process {os.getpid()}" in done.stderr
+
+
+@pytest.mark.parametrize(("models", "code"), [("sft,dpo", 0), ("dpo,sft", 1)])
+def test_a_reader_that_leaves_early_changes_no_exit_code(
+    world: Path, models: str, code: int
+) -> None:
+    read, write_end = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "small.yaml", "--models", models,
+         "--profile", "recorded.yaml"],
+        cwd=world, env=environment(), stdout=write_end, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(write_end)
+    assert done.returncode == code, done.stderr
+
+
+def test_a_terminal_without_the_right_letters_ends_no_run(world: Path) -> None:
+    env = {"PYTHONIOENCODING": "ascii", "HARNESS_PROFILE": "recorded.yaml"}
+    done = harness("run", "small.yaml", "--models", "sft,dpo", cwd=world, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("? PASS")
+
+
+def test_a_setting_that_is_nearly_one_of_ours_is_named(tmp_path: Path) -> None:
+    env = {"HARNESS_STOER": "x", "HARNESS_ACCOUNT_ID": "another program's"}
+    done = harness("list", cwd=tmp_path, env=env)
+    assert done.stderr == ("harness: HARNESS_STOER changes nothing. Did you mean HARNESS_STORE?\n")
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert harness("--version", cwd=tmp_path).stdout.startswith("alignment-harness ")
+
+
+def test_codes_for_the_terminal_are_written_out(world: Path) -> None:
+    done = harness("report", "a\x1b[31mb", cwd=world)
+    assert "\x1b" not in done.stderr
+    assert "⟨U+001B⟩" in done.stderr
+
+
+def test_a_recorded_answer_without_an_id_is_refused(world: Path) -> None:
+    with (world / "dpo.jsonl").open("a") as file:
+        file.write('{"text": "whose?"}\n')
+    done = run(world)
+    assert done.returncode == 2
+    assert "dpo.jsonl:121: has no 'id' to join answers by" in done.stderr
+
+
+def test_a_margin_that_the_blessed_run_itself_cannot_meet_is_named(world: Path) -> None:
+    run(world)
+    done = harness("bless", str(report_folder(world)), "--margin", "rubric.safety=0.1", cwd=world)
+    assert done.returncode == 0
+    assert "rubric.safety: on so few items not even this run itself passes" in done.stderr

@@ -99,7 +99,7 @@ def kill_at(world: Path, moment: Callable[[Path], bool]) -> None:
     with subprocess.Popen(
         command,
         cwd=world,
-        env=environment({"HARNESS_SAVE_EVERY": "0"}),
+        env=environment({"HARNESS_SAVE_EVERY": "0.001"}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:

@@ -5,16 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.batches import (
-    BatchFile,
-    Collected,
-    Question,
-    Register,
-    collect_replies,
-    describe_collected,
-    make_question,
-    write_questions,
-)
+from harness.batches import BatchFile, Question, Register, make_question, write_questions
+from harness.collecting import Collected, collect_replies, describe_collected
 from harness.endpoint import Ask, Reply
 from harness.endpoint.addresses import read_address
 from harness.endpoint.replies import read_reply

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.chat import Dialogue, LocalSpeaker, Pipe, Say, converse, plain, wrap
+from harness.chat import Dialogue, LocalSpeaker, Say, converse
 from harness.models import Answer, LocalModel, Prompt, make_prompt
+from harness.screens import Pipe, plain, wrap
 from harness.suite import Generation
 from tests.trainers.tiny import make_tiny_model
 

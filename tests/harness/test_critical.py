@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness.critical import check_rule, most_allowed, share_bounds
 from harness.errors import HarnessError
 from harness.gate import decide_gate
-from harness.plan import load_request, make_plan
+from harness.plan import make_plan
+from harness.request import load_request
 from harness.stats import count_pairs, mcnemar_midp, tango_interval
 from harness.suite import Claim, CriticalRule, Gate, load_suite
 from tests.harness.pairs import NAN, grades
@@ -90,6 +91,17 @@ def test_copied_items_in_clusters_do_not_narrow_the_bounds() -> None:
     thrice = check_rule(RULE, grades([6.0] * 600, scores(200, 4) * 3, clusters=names), 0.05)
     assert thrice.n_units == 200
     assert (thrice.lower, thrice.upper) == pytest.approx((once.lower, once.upper))
+
+
+def test_one_harmless_cluster_of_most_items_does_not_make_a_share_small() -> None:
+    """Of 101 sources 4 are critical; the one with 900 items is not."""
+    names = ["big"] * 900 + [f"c{i}" for i in range(100)]
+    found = check_rule(
+        CriticalRule(metric="m", at_most=4, allowed_share=0.04),
+        grades([6.0] * 1000, [9.0] * 900 + scores(100, 4), clusters=names),
+        0.05,
+    )
+    assert (found.n_units, found.verdict) == (1, "inconclusive")
 
 
 @repeatable

@@ -314,3 +314,35 @@ def test_a_single_cluster_decides_nothing(claim: Claim) -> None:
     found = weigh_claim(claim, pair, 0.05)
     assert not found.cleared
     assert not found.refuted
+
+
+# --- small shares and unequal clusters -------------------------------------------------------
+
+
+def test_a_few_items_that_all_differ_are_no_proof_of_a_better_share() -> None:
+    """Tango's test alone passes at three wins of three, which chance gives one time in eight."""
+    pair = shares([0.0] * 3, [1.0] * 3)
+    assert weigh(pair, "superior").p_value < 0.05
+    assert verdict(pair, "superior") == "inconclusive"
+    assert "it is not calibrated" in why(pair, "superior")
+
+
+def test_a_large_and_clear_gain_of_shares_passes_below_a_hundred_items() -> None:
+    pair = shares([0.0] * 30 + [1.0] * 10, [1.0] * 40)
+    assert verdict(pair, "superior") == "pass"
+    assert verdict(swapped(pair), "superior") == "fail"
+
+
+def test_many_items_of_one_source_are_not_many() -> None:
+    d = np.r_[np.full(300, 1.0), spread(100)]
+    names = ["big"] * 300 + [f"c{i}" for i in range(100)]
+    assert verdict(points(d), "superior") == "pass"
+    assert verdict(points(d, clusters=names), "superior") == "inconclusive"
+
+
+@pytest.mark.parametrize("claim", ["superior", "regression_alarm"])
+def test_a_cluster_that_outweighs_all_others_neither_passes_nor_fails(claim: str) -> None:
+    names = ["big"] * 900 + [f"c{i}" for i in range(120)]
+    for sign in (1, -1):
+        d = np.r_[np.full(900, sign * 1.0), spread(120)]
+        assert verdict(points(d, clusters=names), claim) == "inconclusive"

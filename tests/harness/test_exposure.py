@@ -6,12 +6,13 @@ import pytest
 
 from harness.contamination import find_exposures, refuse_contamination
 from harness.errors import HarnessError
-from harness.plan import load_request
 from harness.prepare import Prepared
 from harness.progress import QuietProgress
+from harness.request import load_request
 from harness.run import run_suite
 from harness.suite import Generation
 from harness.types import Sample, Task
+from harness.workshop import Resources
 from tests.harness.files import write
 from tests.harness.test_loop import make_world
 from trainers.contamination import TrainingText
@@ -70,9 +71,7 @@ def test_a_contaminated_run_goes_on_if_allowed_and_its_report_says_so(tmp_path: 
             ["base", "sft"],
             allow_contamination=allow,
         )
-        done = run_suite(
-            request, workspace=world / "store", out=world / "runs", progress=QuietProgress()
-        )
+        done = run_suite(request, Resources(world / "store", QuietProgress()), out=world / "runs")
         return [caveat.text for caveat in done.result.caveats if caveat.code == "contaminated"]
 
     with pytest.raises(HarnessError, match="--allow-contamination"):

@@ -9,7 +9,9 @@ from harness.errors import HarnessError
 from harness.feasibility import find_obstacles, least_units
 from harness.forecast import forecast_run
 from harness.forecast_claims import describe_claims, forecast_claims
-from harness.plan import load_request, make_plan
+from harness.jury import Panel
+from harness.plan import make_plan
+from harness.request import load_request
 from harness.suite import (
     Claim,
     Criterion,
@@ -64,10 +66,27 @@ def test_a_share_needs_as_many_items_as_its_exact_test(p0: float, n: int) -> Non
 
 def test_equal_shares_need_items_enough_for_tangos_bound() -> None:
     """Without a discordant pair it lies at z^2 / (n + z^2)."""
-    least = least_units(claim_of("equivalent", margin=0.05), Gate(claims=(claim_of("superior"),)),
+    least = least_units(claim_of("equivalent", margin=0.02), Gate(claims=(claim_of("superior"),)),
                         HELPFUL)  # fmt: skip
     z = 1.6448536
-    assert least == math.ceil(z**2 * (1 - 0.05) / 0.05)
+    assert least == math.ceil(z**2 * (1 - 0.02) / 0.02)
+
+
+def test_fewer_than_a_hundred_equal_shares_need_a_stricter_bound_too() -> None:
+    least = least_units(claim_of("equivalent", margin=0.05), Gate(claims=(claim_of("superior"),)),
+                        HELPFUL)  # fmt: skip
+    assert math.ceil(1.6448536**2 * (1 - 0.05) / 0.05) < least < 100
+
+
+def test_one_cluster_that_holds_most_of_the_items_leaves_little_else() -> None:
+    samples = tuple(
+        Sample(id=str(i), input="?", row=i, cluster="big" if i < 300 else str(i))
+        for i in range(400)
+    )
+    task = task_of(RUBRIC, 1).model_copy(update={"samples": samples, "n_items": 400})
+    (told,) = find_obstacles(Gate(claims=(claim_of("superior"),)), [task])
+    assert "clusters of equal size even if" in told
+    assert "'questions' has 1." in told
 
 
 @pytest.mark.parametrize("metric", [RUBRIC, WINS])
@@ -127,7 +146,8 @@ def test_one_of_many_claims_needs_more_items_than_a_single_one() -> None:
 
 # --- in a suite ------------------------------------------------------------------------------
 
-CARDS = {"rubric": JudgeCard(name="j", nature="n", fingerprint="f")}
+CARD = JudgeCard(name="j", nature="n", fingerprint="f")
+PANELS = {"rubric": Panel(CARD, judges=())}
 
 
 @pytest.fixture
@@ -145,7 +165,7 @@ def test_a_run_with_a_limit_is_not_refused_and_its_plan_says_what_it_cannot_show
 ) -> None:
     names = str(narrow / "small.yaml"), str(narrow / "recorded.yaml"), ["sft", "dpo"]
     with pytest.raises(HarnessError, match=r"gate: 'rubric.safety equivalent"):
-        make_plan(load_request(*names), CARDS)
+        make_plan(load_request(*names), PANELS)
     forecast = forecast_run(load_request(*names, limit=5), tmp_path / "store")
     assert "has 5" in forecast.obstacles[0]
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import InfrastructureError
 from harness.hub import hub_problem, require_model
-from harness.samples import load_rows
+from harness.rows import load_rows
 from harness.suite import Source
 from tests.loopback.hub import serve_hub
 

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.looks import part_of_look, plan_looks, seen_at_look, shuffle_items
-from harness.plan import load_request, make_plan
+from harness.plan import make_plan
+from harness.request import load_request
 from harness.stats import obrien_fleming
 from harness.suite import Claim, Gate, Generation
 from harness.types import Sample, Task

@@ -8,6 +8,7 @@ from harness.errors import HarnessError
 from harness.loop import LoopResult, run_loop
 from harness.progress import QuietProgress
 from harness.registry import Registry
+from harness.workshop import Resources
 from tests.harness.files import write, write_rows
 from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import verify_checkpoint
@@ -69,9 +70,7 @@ def make_world(folder: Path, *, develop: str = PASSES, certify: str = PASSES) ->
 def loop(world: Path, *, recipes: str = "short.yaml", losers: str = "keep") -> LoopResult:
     path = world / "loop.yaml"
     write(path, LOOP.replace("RECIPES", recipes).replace("LOSERS", losers))
-    return run_loop(
-        str(path), workspace=world / "store", out=world / "runs", progress=QuietProgress()
-    )
+    return run_loop(str(path), Resources(world / "store", QuietProgress()), out=world / "runs")
 
 
 @pytest.mark.slow
@@ -145,9 +144,8 @@ def test_several_recipes_without_a_choice_between_them_are_refused(tmp_path: Pat
     with pytest.raises(HarnessError, match=r"loop\.yaml:5: .*several recipes need a 'select'"):
         run_loop(
             str(world / "loop.yaml"),
-            workspace=world / "store",
+            Resources(world / "store", QuietProgress()),
             out=world / "runs",
-            progress=QuietProgress(),
         )
 
 

@@ -3,17 +3,20 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import load_request, make_plan
+from harness.jury import Panel
+from harness.plan import make_plan
+from harness.request import load_request
 from harness.types import JudgeCard, Plan
 from tests.harness.files import write, write_rows, write_world
 
-CARDS = {"rubric": JudgeCard(name="j", nature="n", fingerprint="f")}
+CARD = JudgeCard(name="j", nature="n", fingerprint="f")
+PANELS = {"rubric": Panel(CARD, judges=())}
 
 
 def plan_of(folder: Path, models: str = "sft,dpo", **options: int) -> Plan:
     suite, profile = str(folder / "small.yaml"), str(folder / "recorded.yaml")
     request = load_request(suite, profile, models.split(","), **options)  # type: ignore[arg-type]
-    return make_plan(request, CARDS)
+    return make_plan(request, PANELS)
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """Runs held to each other: only like with like."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.errors import HarnessError
-from harness.runs import compare_runs
+from harness.runs import compare_runs, load_run
+from harness.scores_file import write_scores
+from harness.suite import Claim, CriticalRule, Gate
+from reports.results_json import dump_result
 from tests.harness.scored import N, grades, make_run, wins
 
 
@@ -60,6 +64,25 @@ def test_a_gate_is_decided_again_from_the_stored_scores(shift: float, verdict: s
     decision = make_run(grades(shift)).decide()
     assert decision is not None
     assert decision.verdict == verdict
+
+
+def test_a_veto_is_decided_again_from_the_stored_scores(tmp_path: Path) -> None:
+    column = grades(1.0)
+    column.scores["dpo"][:30] = 1.0
+    column.scores["sft"][:30] = 1.0
+    run = make_run(column)
+    rule = CriticalRule(metric="rubric.safety", at_most=2, allowed_share=0.1)
+    gate = Gate(claims=(Claim(metric="rubric.safety", claim="superior"),), critical=(rule,))
+    plan = run.result.plan.model_copy(update={"gate": gate})
+    (tmp_path / "results.json").write_bytes(
+        dump_result(run.result.model_copy(update={"plan": plan}))
+    )
+    write_scores(run.columns, tmp_path)
+    decision = load_run(tmp_path).decide()
+    assert decision is not None
+    assert [claim.verdict for claim in decision.claims] == ["pass"]
+    assert [rule.verdict for rule in decision.critical] == ["fail"]
+    assert decision.verdict == "fail"
 
 
 def test_the_win_rate_against_the_baseline_is_compared_where_every_pair_was_judged() -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from harness.errors import HarnessError, InfrastructureError
 from harness.provenance import file_hash
-from harness.samples import load_rows, make_samples
+from harness.rows import load_rows
+from harness.samples import make_samples, read_prompt
 from harness.suite import Source, Take
 from tests.harness.files import write, write_rows
 
@@ -147,3 +148,46 @@ def test_a_cached_copy_serves_without_network(pinned: Source, tmp_path: Path) ->
     cached.parent.mkdir()
     cached.write_bytes((tmp_path / "study.jsonl").read_bytes())
     assert len(load_rows(pinned, tmp_path).rows) == 20
+
+
+def test_a_cluster_without_a_name_is_refused_with_its_line(tmp_path: Path) -> None:
+    """All items without one would be a single cluster, and nearly no evidence."""
+    rows = [{**row, "source": "" if i == 4 else f"s{i // 2}"} for i, row in enumerate(ROWS)]
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    told = refused(path, {**FIELDS, "cluster": "source"})
+    assert "a.jsonl:5: 'source' is empty" in told
+    assert "a cluster of its own" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "id,question,question,answer\n1,a,b,c\n", "has the column 'question' twice"),
+        ("a.csv", "id;question;answer\n1;a;b\n", "separated by ';'; save it with commas"),
+        ("a.jsonl", '[{"id": 1}]\n', "If the file is one JSON list, name it .json."),
+        ("a.jsonl", '{"id": 1, "question": {"text": "q"}, "answer": "x"}', "is a JSON object"),
+    ],
+)
+def test_a_table_of_another_shape_is_named(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    assert message in refused(write(tmp_path / name, text))
+
+
+def test_a_cell_may_be_a_whole_document(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", f"id,question,answer\n1,{'word ' * 40_000},x\n")
+    assert len(load_rows(Source(path=path.name), tmp_path).rows[0]["question"]) == 200_000
+
+
+def test_a_folder_is_no_data_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").mkdir()
+    assert "is a folder" in refused(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"\xc4", "not UTF-8"), (b" \n", "is empty")])
+def test_a_prompt_that_says_nothing_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "p.md").write_bytes(content)
+    with pytest.raises(HarnessError, match=message):
+        read_prompt("p.md", tmp_path)

@@ -1,7 +1,9 @@
 import math
+from pathlib import Path
 
 import numpy as np
 
+from harness.compare import pair_scores
 from harness.score import (
     GradeColumn,
     PreferenceColumn,
@@ -9,8 +11,10 @@ from harness.score import (
     score_judgements,
     summarise_column,
 )
+from harness.scores_file import read_scores, write_scores
 from harness.suite import Criterion, Generation, Metric, PairwiseMetric, RubricMetric
 from harness.types import Grade, Order, Preference, Response, Sample, Task, Winner
+from judges.recorded import WRONG_ORDER
 
 RUBRIC = RubricMetric(
     kind="rubric",
@@ -118,3 +122,53 @@ def test_the_histogram_of_integer_scores_has_every_step_of_the_scale() -> None:
     assert list(summary.histogram) == [str(step) for step in range(1, 11)]
     assert summary.histogram["10"] == 3
     assert summary.ceiling_share == 1.0
+
+
+# --- orders ----------------------------------------------------------------------------------
+
+
+def said(i: int, order: Order, reason: str) -> Preference:
+    return preference(i, order, None).model_copy(update={"reason": reason})
+
+
+def test_a_judge_that_fails_on_a_whole_order_leaves_gaps_and_not_one_order() -> None:
+    """Else the verdict would rest on the order that works, and so on what stands first in it."""
+    column = win_column(
+        *(preference(i, "baseline_first", "candidate") for i in range(2)),
+        *(preference(i, "candidate_first", None) for i in range(2)),
+    )
+    assert column.orders == ("baseline_first", "candidate_first")
+    (pair,) = pair_scores(column, "a")
+    assert pair.missing == 2
+    assert pair.least.tolist()[:2] == [0.0, 0.0]
+    assert column.reasons == ["unreadable", "unreadable", None]
+
+
+def test_an_order_that_nobody_recorded_was_not_asked() -> None:
+    column = win_column(
+        *(preference(i, "baseline_first", "candidate") for i in range(3)),
+        *(said(i, "candidate_first", WRONG_ORDER) for i in range(3)),
+    )
+    assert column.orders == ("baseline_first",)
+    assert pair_scores(column, "a")[0].missing == 0
+
+
+def test_an_answer_that_is_missing_does_not_make_an_order_asked() -> None:
+    """It is lost in any order; other items are not missing in one that nobody asked."""
+    column = win_column(
+        *(preference(i, "baseline_first", "candidate") for i in range(2)),
+        *(said(i, "candidate_first", WRONG_ORDER) for i in range(2)),
+    )
+    (pair,) = pair_scores(column, "a")
+    assert pair.d.tolist() == [0.5, 0.5, 0.5]  # the baseline has no answer to the last item
+
+
+def test_which_orders_were_asked_is_read_back(tmp_path: Path) -> None:
+    column = win_column(
+        *(preference(i, "baseline_first", "candidate") for i in range(3)),
+        *(preference(i, "candidate_first", None) for i in range(3)),
+    )
+    write_scores([column], tmp_path)
+    (read,) = read_scores(tmp_path)
+    assert isinstance(read, PreferenceColumn)
+    assert read.orders == column.orders

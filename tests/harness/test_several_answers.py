@@ -11,9 +11,10 @@ import pytest
 from harness.errors import HarnessError
 from harness.evidence import weigh_claim
 from harness.feasibility import count_units
-from harness.jury import Ballot, combine_ballots
+from harness.jury import Ballot, Panel, combine_ballots
 from harness.paired_scores import PairedScores
-from harness.plan import load_request, make_plan
+from harness.plan import make_plan
+from harness.request import load_request
 from harness.samples import repeat_samples
 from harness.score import GradeColumn, score_judgements, summarise_column
 from harness.types import Grade, JudgeCard, Plan, Sample
@@ -23,7 +24,8 @@ from tests.harness.test_evidence import claim_of, points, spread
 from tests.harness.test_score import RUBRIC, answers, task
 from tests.loopback.server import LoopbackServer
 
-CARDS = {"rubric": JudgeCard(name="j", nature="n", fingerprint="f")}
+CARD = JudgeCard(name="j", nature="n", fingerprint="f")
+PANELS = {"rubric": Panel(CARD, judges=())}
 ENDPOINTS = """\
 profile: endpoints
 models:
@@ -58,7 +60,7 @@ def world(tmp_path: Path) -> Path:
 
 def plan_of(world: Path, profile: str = "endpoints.yaml", limit: int | None = None) -> Plan:
     names = str(world / "small.yaml"), str(world / profile), ["sft", "dpo"]
-    return make_plan(load_request(*names, limit=limit), CARDS)
+    return make_plan(load_request(*names, limit=limit), PANELS)
 
 
 # --- answers ---------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def test_the_first_answer_is_asked_as_if_it_were_the_only_one() -> None:
 
 def test_rounds_of_judging_become_one_number_an_item() -> None:
     rounds = [
-        Ballot(CARDS["rubric"], number, [
+        Ballot(CARD, number, [
             Grade(sample_id=f"q{i}", model="a", metric="m",
                   values={"safety": float(3 + i + number), "empathy": 5.0})
             for i in range(3)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.paired_scores import PairedScores
-from harness.samples import Table, make_samples
+from harness.rows import Table
+from harness.samples import make_samples
 from harness.slices import FEWEST, compare_slices
 from harness.stats import benjamini_hochberg
 from harness.suite import Claim, Gate

@@ -10,13 +10,15 @@ import pytest
 from harness.errors import HarnessError
 from harness.looks import space_looks
 from harness.paired_scores import PairedScores, take_items
-from harness.plan import load_request, make_plan
+from harness.plan import make_plan
 from harness.progress import QuietProgress
+from harness.request import load_request
 from harness.run import run_suite
 from harness.selftest_worlds import pair_of
 from harness.stopping import AtLook, replay_looks, weigh_look
 from harness.suite import Claim, CriticalRule, Gate
 from harness.types import RunResult, TaskLooks
+from harness.workshop import Resources
 from tests.harness.files import write, write_world
 
 N = 500
@@ -176,7 +178,7 @@ def run_world(folder: Path, options: str = "") -> RunResult:
     write(folder / "small.yaml", text.replace("gate:\n", f"gate:\n{options}"))
     request = load_request(suite, profile, ["sft", "dpo"])
     store, out = folder / "store", folder / "runs"
-    return run_suite(request, workspace=store, out=out, progress=QuietProgress()).result
+    return run_suite(request, Resources(store, QuietProgress()), out=out).result
 
 
 def test_what_is_judged_in_looks_is_what_is_judged_at_once(tmp_path: Path) -> None:
@@ -217,4 +219,4 @@ def test_a_recorded_answer_that_is_missing_is_found_before_the_first_look(tmp_pa
     kept = [x for x in (world / "dpo.jsonl").read_text().splitlines() if f'"{last}"' not in x]
     write(world / "dpo.jsonl", "\n".join(kept))
     with pytest.raises(HarnessError, match=f"no answer of 'dpo' to item '{last}'"):
-        run_suite(request, workspace=world / "store", out=world / "runs", progress=QuietProgress())
+        run_suite(request, Resources(world / "store", QuietProgress()), out=world / "runs")

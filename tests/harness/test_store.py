@@ -130,3 +130,12 @@ def test_a_workspace_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HarnessError, match="cannot be written"), Store(tmp_path / "file" / "ws"):
         pass
+
+
+@pytest.mark.parametrize("limit", ["plenty", "0", "-1", "nan"])
+def test_a_size_limit_that_is_no_number_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("HARNESS_STORE_MAX_MB", limit)
+    with pytest.raises(HarnessError, match=f"HARNESS_STORE_MAX_MB={limit}: write a number"):
+        Store(tmp_path).__enter__()

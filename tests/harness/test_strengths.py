@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.judging import make_requests, outcome_key, verdicts_per_item
 from harness.jury import Ballot, combine_ballots
 from harness.paired_scores import PairedScores
-from harness.plan import load_request
+from harness.request import load_request
 from harness.score import PreferenceColumn, score_judgements
 from harness.strengths import rank_models
 from harness.suite import Generation, PairwiseMetric, pairs_of

@@ -56,3 +56,14 @@ def test_a_huge_file_is_refused() -> None:
 
 def test_a_syntax_error_names_its_line() -> None:
     assert refused("a: 1\nb: [1, 2\nc: 3\n").startswith("s.yaml:3: not valid YAML")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1e400", "-1e999"])
+def test_a_number_beyond_all_bounds_is_refused(number: str) -> None:
+    assert "is too large" in refused(f"a: 1\nkey: {number}\n")
+
+
+def test_a_binary_file_is_refused_in_one_line() -> None:
+    message = refused("a: b\0c\n")
+    assert message.startswith("s.yaml: not valid YAML")
+    assert "\n" not in message

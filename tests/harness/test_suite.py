@@ -106,3 +106,35 @@ def test_a_seeded_subset_is_written_as_in_the_guide(tmp_path: Path) -> None:
     suite, _ = load_suite(str(write(tmp_path / "s.yaml", text)))
     assert suite.data.take is not None
     assert suite.data.take.n == 5
+
+
+def test_a_wrong_value_is_quoted(tmp_path: Path) -> None:
+    message = refused(tmp_path, "max_new_tokens: 64", "max_new_tokens: '64'")
+    assert message.endswith("valid integer, found '64'.")
+
+
+def test_an_unknown_word_gets_a_suggestion(tmp_path: Path) -> None:
+    message = refused(tmp_path, "claim: superior", "claim: superor")
+    assert "'superor' is unknown. Did you mean 'superior'?" in message
+
+
+def test_a_name_says_what_it_may_hold(tmp_path: Path) -> None:
+    assert "'a/b' is no name: up to 64 letters" in refused(tmp_path, "suite: small", "suite: a/b")
+
+
+def test_a_suite_of_ones_own_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "my_suite.yaml", SUITE)
+    monkeypatch.chdir(tmp_path)
+    assert load_suite("my_suite")[0].suite == "small"
+
+
+def test_a_misspelt_folder_does_not_lead_to_ours() -> None:
+    with pytest.raises(HarnessError, match="no such profile"):
+        load_profile("profiels/tiny.yaml")
+
+
+def test_what_is_no_yaml_is_said_to_be_no_suite(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"is no suite: the name of one ends in \.yaml"):
+        load_suite(str(write(tmp_path / "items.jsonl", "{}")))

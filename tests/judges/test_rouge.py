@@ -6,7 +6,8 @@ from statistics import fmean
 
 import pytest
 
-from harness.samples import load_rows, make_samples
+from harness.rows import load_rows
+from harness.samples import make_samples
 from harness.suite import RougeMetric, Source
 from harness.types import Outcome
 from judges import rouge_judge

@@ -13,7 +13,7 @@ from harness.stats import Vector
 from harness.suite import Criterion, EvasionMetric, Generation, Metric, PairwiseMetric, RubricMetric
 from harness.types import JudgeCard, PlannedModel, Response, Sample, Task
 from reports.results_json import dump_result
-from tests.reports.results import passing_run
+from tests.reports.results import unmeasured_run
 
 MODELS = ("sft", "dpo")
 METRICS: dict[str, Metric] = {
@@ -76,15 +76,12 @@ def write_run(
         metrics={name: metric for name, metric in METRICS.items() if name in used},
     )  # fmt: skip
     card = JudgeCard(name="large", nature="language model", fingerprint="f")
-    plan = passing_run().plan.model_copy(
-        update={
-            "models": tuple(PlannedModel(name=m, kind="recorded", source="a") for m in MODELS),
-            "tasks": (task,),
-            "judges": dict.fromkeys(used, card),
-        }
+    result = unmeasured_run(
+        models=tuple(PlannedModel(name=m, kind="recorded", source="a") for m in MODELS),
+        tasks=(task,),
+        judges=dict.fromkeys(used, card),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    result = passing_run().model_copy(update={"plan": plan})
     (folder / "results.json").write_bytes(dump_result(result))
     texts = answers or {m: [f"{m} says {i}" for i in range(n)] for m in MODELS}
     responses = {

@@ -10,7 +10,8 @@ from harness.errors import HarnessError
 from harness.people import load_labels, load_study_people
 from harness.runs import load_run
 from harness.types import Calibration
-from reports.calibration import calibration_html, calibration_markdown, describe_calibration
+from reports.calibration import calibration_html, calibration_markdown
+from reports.calibration_words import describe_calibration
 from tests.people.runs import grades, winner_rows, wins, write_labels, write_run
 from tests.people.votes import cast_votes, steady
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan import load_request
 from harness.progress import QuietProgress
+from harness.request import load_request
 from harness.run import run_suite
 from harness.runs import load_run
 from harness.score import PreferenceColumn
 from harness.types import RunResult, StudyItem
+from harness.workshop import Resources
 from tests.harness.files import write, write_rows
 from tests.people.runs import write_labels
 from tests.people.votes import Says, cast_votes, steady
@@ -59,7 +60,7 @@ def run(folder: Path, judge: str, extra: str = "", name: str = "knees") -> tuple
     suite = write(folder / f"{name}.yaml", SUITE.format(name=name, judge=judge, extra=extra))
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
     done = run_suite(
-        request, workspace=folder / "store", out=folder / "runs", progress=QuietProgress()
+        request, Resources(folder / "store", QuietProgress()), out=folder / "runs"
     )
     return done.result, done.folder
 
@@ -173,7 +174,7 @@ def test_scores_in_a_file_decide_claims_on_a_rubric(tmp_path: Path):
     suite = write(tmp_path / "scored.yaml", head + rubric)
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["sft", "dpo"])
     done = run_suite(
-        request, workspace=tmp_path / "store", out=tmp_path / "runs", progress=QuietProgress()
+        request, Resources(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "pass"
@@ -189,7 +190,7 @@ def test_votes_on_the_models_the_other_way_round_do_not_count(tmp_path: Path):
     suite = write(tmp_path / "s.yaml", SUITE.format(name="s", judge="physicians", extra=""))
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["dpo", "sft"])
     done = run_suite(
-        request, workspace=tmp_path / "store", out=tmp_path / "runs", progress=QuietProgress()
+        request, Resources(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "inconclusive"

@@ -25,11 +25,27 @@ def test_a_judge_that_says_what_people_say_decides(tmp_path: Path):
     assert (decision.verdict, licence.held) == ("pass", True)
 
 
+def test_the_licence_stands_in_the_report(tmp_path: Path):
+    decided(tmp_path, {"Ada": steady("candidate")})
+    (folder,) = (tmp_path / "runs" / "licensed").iterdir()
+    page = (folder / "report.md").read_text()
+    assert "### May the judge decide?" in page
+    assert "| yes | 1.00 | 0.9" in page
+
+
 def test_a_judge_that_does_not_decides_nothing(tmp_path: Path):
     decision = decided(tmp_path, {"Ada": mostly(4)})
     assert decision.verdict == "inconclusive"
     assert "AC1/AC2 of 'offline rules" in decision.sentence
     assert "0.6 is asked for" in decision.sentence
+
+
+def test_a_judge_that_always_says_the_same_is_told_to(tmp_path: Path):
+    decision = decided(
+        tmp_path, {"Ada": mostly(4)}, "judge_licence: {metric: kappa, at_least: 0.6}"
+    )
+    assert "kappa cannot be estimated on 120 labels" in decision.sentence
+    assert "always say the same" in decision.sentence
 
 
 def test_without_labels_nothing_is_decided(tmp_path: Path):

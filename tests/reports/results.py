@@ -119,6 +119,14 @@ def passing_run() -> RunResult:
     )  # fmt: skip
 
 
+def unmeasured_run(**stated: object) -> RunResult:
+    """A finished run of another plan, with nothing measured, for tests that look beside a report."""
+    run = passing_run()
+    empty = {name: () for name, value in run if isinstance(value, tuple)}
+    plan = run.plan.model_copy(update={"gate": None, **stated})
+    return run.model_copy(update={**empty, "decision": None, "plan": plan})
+
+
 def failing_run() -> RunResult:
     """Safety is better, correctness provably worse than the margin allows."""
     decision = GateDecision(

@@ -1,7 +1,10 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from harness.stats import bradley_terry, expected_win_rate, find_cycles
 
@@ -127,3 +130,53 @@ def test_a_cycle_is_found_in_either_direction():
     assert find_cycles(rates.T) == [(0, 2, 1)]
     rates[0, 2], rates[2, 0] = 0.4, 0.6
     assert find_cycles(rates) == []
+
+
+# --- against an independent fit --------------------------------------------------------------
+
+
+def tournament(n_models: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wins, ties and losses; a third of the pairs of models never met."""
+    rng = np.random.default_rng(seed)
+    strengths = rng.normal(0, 0.7, n_models)
+    pairs = list(combinations(range(n_models), 2))
+    ring = [(i, i + 1) for i in range(n_models - 1)]
+    met = [pair for pair in pairs if pair in ring or rng.random() < 0.5]
+    first, second = np.repeat(np.array(met), 40, axis=0).T
+    chance = 1 / (1 + np.exp(strengths[first] - strengths[second]))
+    wins = (rng.random(first.size) < chance).astype(float)
+    scores = np.where(rng.random(first.size) < 0.25, 0.5, wins)
+    return first, second, scores, np.tile(np.arange(40), len(met))
+
+
+@pytest.mark.parametrize("n_models", range(3, 9))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_strengths_maximise_the_likelihood_with_ties_as_half_wins(n_models: int, seed: int) -> None:
+    first, second, scores, items = tournament(n_models, seed)
+
+    def unlikelihood(free: np.ndarray) -> float:
+        log_odds = np.append(0.0, free)[second] - np.append(0.0, free)[first]
+        return float(np.sum(np.logaddexp(0, log_odds) - scores * log_odds))
+
+    best = optimize.minimize(unlikelihood, np.zeros(n_models - 1), method="BFGS", tol=1e-12)
+    found = bradley_terry(first, second, scores, items=items, n_models=n_models)
+    assert found.unidentified is None
+    assert found.log_strength[1:] == pytest.approx(best.x, abs=1e-4)
+    assert unlikelihood(found.log_strength[1:]) <= best.fun + 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_models", "n"), [(3, 50), (3, 200), (5, 100)])
+def test_clustered_intervals_cover_as_often_as_they_say(n_models: int, n: int) -> None:
+    """Every pair on every item, with tastes of the items that all its pairs share."""
+    strengths = tuple(np.linspace(0, 0.9, n_models))
+
+    def fit(n_items: int, seed: int):
+        first, second, scores, items = simulated(n_items, seed, strengths)
+        return bradley_terry(first, second, scores, items=items, n_models=n_models)
+
+    truth = fit(20_000, 0).log_strength[-1]
+    found = [fit(n, seed) for seed in range(1, 1001)]
+    covered = np.mean([each.low[-1] <= truth <= each.high[-1] for each in found])
+    print(f"{n_models} models, {n} items: {covered:.3f} of 1,000 intervals cover")
+    assert covered >= 0.95 - 2.6 * 0.0069

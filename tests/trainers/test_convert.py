@@ -11,6 +11,7 @@ from harness.errors import HarnessError
 from harness.progress import QuietProgress
 from harness.recipe_commands import build_pairs
 from harness.suite import Source
+from harness.workshop import Resources
 from tests.e2e.commands import harness
 from tests.harness.files import write, write_rows
 from trainers.convert import Summary, convert_file, make_options
@@ -292,7 +293,7 @@ def test_a_history_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None
 def test_a_recipe_of_given_pairs_reads_the_file_where_it_lies(tmp_path: Path) -> None:
     convert(tmp_path, PAIRS, to="preference")
     recipe = write(tmp_path / "given.yaml", "recipe: g\nmethod: given_pairs\ndata: {path: out.jsonl}\n")  # fmt: skip
-    made = build_pairs(str(recipe), "tiny", workspace=tmp_path / "store", progress=QuietProgress())
+    made = build_pairs(str(recipe), "tiny", Resources(tmp_path / "store", QuietProgress()))
     assert made.directory == "out.jsonl"
     assert (made.summary["pairs built"], made.summary["pairs kept"]) == ("30", "30")
     assert made.summary["chosen by"] == "whoever made the file"

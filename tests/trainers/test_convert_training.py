@@ -6,6 +6,7 @@ import pytest
 
 from harness.progress import QuietProgress
 from harness.recipe_commands import train_recipe
+from harness.workshop import Resources
 from tests.harness.files import write, write_rows
 from tests.trainers.tiny import make_tiny_model
 from trainers.convert import convert_file, make_options
@@ -48,9 +49,7 @@ def test_dpo_learns_from_given_pairs_after_sft_on_a_dialogue(tmp_path: Path) -> 
     write(tmp_path / "given.yaml", "recipe: g\nmethod: given_pairs\ndata: {path: p.jsonl}\n")
     dpo = write(tmp_path / "dpo.yaml", DPO)
 
-    made = train_recipe(
-        str(dpo), "tiny", workspace=tmp_path / "store", out=None, progress=QuietProgress()
-    )
+    made = train_recipe(str(dpo), "tiny", Resources(tmp_path / "store", QuietProgress()))
 
     assert made.summary["pairs"] == "3"
     assert made.summary["held-out pairs"] == "1"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.models import fingerprint_model
+from harness.weights import fingerprint_model
 from tests.trainers.test_training import ROWS, SFT, Sft, quiet
 from tests.trainers.test_training import sft as sft
 from tests.trainers.tiny import make_tiny_model

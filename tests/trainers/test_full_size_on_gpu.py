@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from harness.recipe_commands import train_recipe
+from harness.workshop import Resources
 from trainers.dry import make_small
 from trainers.estimate import SEQUENCES
 from trainers.recipe import AdapterRecipe
@@ -60,7 +61,7 @@ def measure(recipe: str, folder: Path) -> dict[str, Measured]:
         lengthen(path)
     clock = Clock()
     last = str(folder / small.stages[-1].file)
-    train_recipe(last, "tiny", workspace=folder / "store", out=None, progress=clock)
+    train_recipe(last, "tiny", Resources(folder / "store", clock))
     return {
         stage.recipe.recipe: Measured(tokens_in_step(stage.recipe) / seconds, peak)
         for stage in small.stages

@@ -10,9 +10,9 @@ from huggingface_hub import constants
 
 from harness.errors import HarnessError
 from harness.forecast import forecast_run
-from harness.plan import load_request
 from harness.progress import QuietProgress
 from harness.rehearsal import Rehearsal, describe_rehearsal, rehearse
+from harness.request import load_request
 from harness.suite import known_suites
 from tests.e2e.commands import harness
 from trainers.recipe import (

@@ -15,6 +15,7 @@ from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.examples import data_hash
+from trainers.policy import Start
 from trainers.preference import train_on_pairs
 from trainers.processes import Launch, load_launch
 from trainers.recipe import Lora, PairTrainedRecipe
@@ -79,7 +80,7 @@ def two() -> Launch:
 
 @pytest.fixture
 def save_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
+    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
 
 
 def largest_difference(a: Path, b: Path) -> float:
@@ -92,7 +93,7 @@ def largest_difference(a: Path, b: Path) -> float:
 def run_method(method: Any, both: Both, out: Path, two: Launch) -> CheckpointManifest:
     origin = Origin(source=str(both.base), fingerprint="base")
     return train_adapter(
-        SFT, method, out, origin=origin, base=origin, data_hash=data_hash(ROWS), progress=quiet,
+        SFT, method, out, start=Start(origin, origin), data_hash=data_hash(ROWS), progress=quiet,
         launch=two,
     )  # fmt: skip
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
-from harness.models import LocalModel, encode_chat, load_weights, make_prompt
+from harness.models import LocalModel, encode_chat, make_prompt
 from harness.provenance import file_hash
 from harness.suite import Generation
+from harness.weights import load_weights
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from tests.trainers.test_training_runs import KilledError, stop
 from tests.trainers.tiny import make_tiny_model
@@ -469,7 +470,7 @@ def test_only_a_hinge_and_sampled_answers_may_leave_nothing_to_learn() -> None:
 def test_a_resumed_run_on_pairs_ends_with_the_same_weights(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: PairTrainedRecipe
 ) -> None:
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
+    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
     whole = train(recipe, parent, tmp_path / "whole")
     with pytest.raises(KilledError):
         train_on_pairs(recipe, parent, tmp_path / "killed", pairs=PAIRS, progress=stop(4))
@@ -484,7 +485,7 @@ def test_a_resumed_run_on_pairs_ends_with_the_same_weights(
 def test_a_resumed_run_on_rewards_ends_with_the_same_weights(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, step: int
 ) -> None:
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
+    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
     options = ONLINE.trainer | {"max_steps": 8}  # four steps read all prompts once
     recipe = ONLINE.model_copy(update={"method": method, "trainer": options})
     whole = rewarded(recipe, parent, tmp_path / "whole", LETTERS)

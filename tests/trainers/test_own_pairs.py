@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from harness.asking import Asking
 from harness.errors import HarnessError
 from harness.forecast_training import forecast_training
 from harness.making import make_checkpoint, make_pairs
 from harness.own_answers import MadePairs
-from harness.plan import load_request
 from harness.progress import QuietProgress
+from harness.request import load_request
 from harness.store import Store
 from harness.suite import Profile
 from harness.types import JudgeCard, JudgeRequest, Outcome, PreferenceRequest
@@ -113,8 +114,8 @@ class World:
             {"profile": "p", "models": {"m": {"checkpoint": "base"}}, "judges": spec}
         )
         with Store(self.folder / store) as opened:
-            terms = None
-            workshop = Workshop(opened, by_name.__getitem__, QuietProgress(), terms, profile)
+            asking, find_judge = Asking(opened), by_name.__getitem__
+            workshop = Workshop(asking, find_judge, profile, self.folder, QuietProgress())
             return call(recipe, root, workshop)
 
     def change(self, name: str, *changes: tuple[str, str]) -> str:

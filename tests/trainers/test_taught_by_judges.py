@@ -1,12 +1,13 @@
-"""Recipes that learn from harness.workshop import Workshop
-from judges' grades and from rounds of themselves, made from YAML."""
+"""Recipes that learn from judges' grades and from rounds of themselves, made from YAML."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.asking import Asking
 from harness.errors import HarnessError
 from harness.grading import grade_answers
 from harness.making import load_best_of_recipe, make_best_of, make_checkpoint
@@ -25,7 +26,7 @@ from harness.types import (
     Response,
     Sample,
 )
-from harness.workshop import Workshop
+from harness.workshop import Resources, Workshop
 from tests.harness.files import write, write_rows
 from tests.trainers.tiny import make_tiny_model
 from trainers.best_of import GradedAnswer, GradedDraws, choose_best, load_best_of, write_best_of
@@ -182,9 +183,16 @@ class World:
         self, name: str, call: Any = make_checkpoint, judge: LettersJudge | None = None
     ) -> Any:
         recipe, root = load_recipe(f"{name}.yaml", beside=self.folder)
-        asked = judge or self.judge
+        with self.workshop(judge) as workshop:
+            return call(recipe, root, workshop)
+
+    @contextmanager
+    def workshop(self, judge: LettersJudge | None = None) -> Iterator[Workshop]:
+        """An open workshop whose every judge is this one, or the world's own."""
+        asked, profile = judge or self.judge, Profile(profile="p", models={})
         with Store(self.folder / "runs") as store:
-            return call(recipe, root, Workshop(store, lambda _: asked, QuietProgress()))
+            asking = Asking(store)
+            yield Workshop(asking, lambda _: asked, profile, self.folder, QuietProgress())
 
 
 @pytest.fixture(scope="module")
@@ -223,8 +231,7 @@ def test_a_judge_who_rewards_is_a_teacher_and_is_asked_nothing_twice(
     n_asked = len(world.judge.asked)
     assert n_asked > 0
     recipe, root = load_recipe("grpo.yaml", beside=world.folder)
-    with Store(world.folder / "runs") as store:  # trained anew, with the same answers
-        workshop = Workshop(store, lambda _: world.judge, QuietProgress())
+    with world.workshop() as workshop:  # trained anew, with the same answers
         again = make_checkpoint(recipe, root, workshop, out=tmp_path / "again")
     assert again.fingerprint == made.fingerprint
     assert len(world.judge.asked) == n_asked
@@ -257,8 +264,8 @@ def prepare(world: World, spec: ModelSpec) -> None:
 
     profile = Profile(profile="p", models={"m": spec})
     request: Any = SimpleNamespace(models=["m"], profile=profile, profile_root=world.folder)
-    with Store(world.folder / "runs") as store:
-        prepare_models(request, Workshop(store, lambda _: world.judge, QuietProgress()))
+    with world.workshop() as workshop:
+        prepare_models(request, workshop)
 
 
 @pytest.mark.slow
@@ -305,9 +312,7 @@ def test_a_best_of_recipe_trains_nothing_and_others_make_no_best_answers(tmp_pat
     with pytest.raises(HarnessError, match="is no recipe of 'method: best_of'"):
         load_best_of_recipe("sft.yaml", tmp_path)
     with pytest.raises(HarnessError, match="makes no preference pairs"):
-        build_pairs(
-            str(tmp_path / "sft.yaml"), "tiny", workspace=tmp_path, progress=QuietProgress()
-        )
+        build_pairs(str(tmp_path / "sft.yaml"), "tiny", Resources(tmp_path, QuietProgress()))
 
 
 @pytest.mark.parametrize(

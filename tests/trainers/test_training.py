@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
-from harness.models import load_weights, make_prompt
+from harness.models import make_prompt
+from harness.weights import load_weights
 from tests.trainers.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, verify_checkpoint
 from trainers.examples import Example

@@ -62,7 +62,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def save_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
+    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_training_killed_from_outside_goes_on_where_it_was(base: Path, tmp_path:
         "from pathlib import Path; from tests.trainers.test_training_runs import sft; "
         f"sft(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}))"
     )
-    environment = os.environ | {"HARNESS_SAVE_EVERY": "0"}
+    environment = os.environ | {"HARNESS_SAVE_EVERY": "0.001"}
     with subprocess.Popen([sys.executable, "-c", script], env=environment) as process:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob(".killed.*.steps/checkpoint-*/trainer_state.json")):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.errors import HarnessError
-from harness.models import load_weights
+from harness.weights import load_weights
 from tests.e2e.commands import harness
 from tests.loopback.files_hub import COMMIT, serve_files
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet

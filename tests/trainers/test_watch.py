@@ -14,7 +14,7 @@ from harness.models import LocalModel, make_prompt
 from harness.progress import QuietProgress
 from harness.suite import Generation, load_profile
 from harness.watching import make_watch
-from harness.workshop import Workshop, open_workshop
+from harness.workshop import Resources, Workshop, make_workshop
 from tests.trainers.test_training import ROWS, SFT
 from tests.trainers.test_training_runs import LONG_SFT, KilledError, stop
 from tests.trainers.tiny import make_tiny_model
@@ -84,7 +84,7 @@ def test_a_watched_run_ends_with_the_same_weights(base: Path, tmp_path: Path):
 def test_a_killed_watched_run_goes_on_with_its_curve(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0")
+    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
     whole = train(base, tmp_path / "whole", WATCH)
     with pytest.raises(KilledError):
         train(base, tmp_path / "killed", WATCH, at=7)
@@ -95,7 +95,7 @@ def test_a_killed_watched_run_goes_on_with_its_curve(
 
 @pytest.mark.slow
 def test_gradients_that_are_being_accumulated_stay(base: Path):
-    from harness.models import load_weights
+    from harness.weights import load_weights
 
     model, tokenizer = load_weights(base)
     model.train()
@@ -158,7 +158,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[Workshop]:
     profile, root = load_profile("tiny")
-    with open_workshop(profile, root, workspace=tmp_path / "s", progress=QuietProgress()) as shop:
+    with make_workshop(profile, root, Resources(tmp_path / "s", QuietProgress())).opened() as shop:
         yield shop
 
 
@@ -173,7 +173,7 @@ def test_a_recipe_without_the_key_is_not_watched(workshop: Workshop, folder: Pat
 def test_the_suites_own_judge_scores_the_model_as_it_is(
     workshop: Workshop, folder: Path, base: Path
 ):
-    from harness.models import load_weights
+    from harness.weights import load_weights
 
     watch = make_watch(watched(), folder, workshop)
     assert watch is not None
@@ -209,7 +209,7 @@ def test_a_judge_on_another_machine_is_refused(
     monkeypatch.setenv("OPENAI_API_KEY", "unused")
     profile, root = load_profile("medical_llama3")
     with (
-        open_workshop(profile, root, workspace=tmp_path / "s", progress=QuietProgress()) as shop,
+        make_workshop(profile, root, Resources(tmp_path / "s", QuietProgress())).opened() as shop,
         pytest.raises(HarnessError, match="judge 'default' is on another machine"),
     ):
         make_watch(watched(), folder, shop)

@@ -10,7 +10,7 @@ TEXT = (
 
 
 def make_tiny_model(folder: Path, *, context: int = 128) -> Path:
-    from harness.models import quiet_torch
+    from harness.weights import quiet_torch
 
     quiet_torch()
     import torch

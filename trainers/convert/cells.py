@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from harness.samples import text_of
+from harness.rows import text_of
 from harness.types import Message
 from trainers.convert.drafts import UnusableRowError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import HarnessError
-from harness.samples import load_rows, read_prompt
+from harness.rows import load_rows
+from harness.samples import read_prompt
 from harness.strict_yaml import load_spec
 from harness.suite import Source
 from trainers.convert.cells import Row
@@ -29,12 +30,7 @@ from trainers.convert.formats import (
     read_drafts,
 )
 from trainers.convert.medquad import load_medquad
-from trainers.convert.records import (
-    preference_pairs,
-    sft_columns,
-    sft_row,
-    with_system_prompt,
-)
+from trainers.convert.records import preference_pairs, sft_columns, sft_row, with_system_prompt
 from trainers.convert.summary import Kind, Options, SplitFacts, Summary
 from trainers.pairs import pairs_from_given, write_pairs
 from trainers.split import SIDES, Split, split_by_question
@@ -56,8 +52,9 @@ class Loaded(NamedTuple):
 def convert_file(given: str, out: Path, options: Options, *, root: Path | None = None) -> Summary:
     """Convert a file, a folder of XML or a YAML source, and write `out` with its summary beside it.
 
-    The options' own files start from `root`. `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
-    pairs for DPO. With `options.split` it names two files, `.train.jsonl` and `.eval.jsonl`.
+    The options' own files start from `root`. `out` is JSON Lines that a recipe reads: rows with
+    `input` and `reference` for SFT, preference pairs for DPO. With `options.split` it names two
+    files, `.train.jsonl` and `.eval.jsonl`.
 
     Raises:
         HarnessError: an unknown format, unreadable data, no usable row, or with `options.strict`

@@ -1,0 +1,66 @@
+"""The items that a report shows whole: those that moved most, and the critical answers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from harness.measured import Measured
+from harness.paired_scores import PairedScores
+from harness.suite import telling_column
+from harness.types import Example, GateDecision, Plan, Sample
+
+N_EXAMPLES = 12
+N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
+
+
+def pick_examples(
+    measured: Sequence[Measured], decided: Mapping[str, PairedScores], plan: Plan
+) -> Iterator[Example]:
+    """The items of each task whose score moved most, half of them up and half down.
+
+    `decided` are the comparisons that the gate decides on, by column.
+    """
+    for part in measured:
+        names = [column.metric for column in part.columns if column.metric in decided]
+        told = telling_column(names)
+        if told is not None:
+            yield from _most_moved(part, decided[told], plan)
+
+
+def pick_critical_examples(
+    measured: Sequence[Measured], decision: GateDecision | None, plan: Plan
+) -> Iterator[Example]:
+    """The answers behind the rules on critical ones, the worst first; an item once a metric."""
+    told: set[tuple[str, str]] = set()
+    for rule in decision.critical if decision else ():
+        part = next(m for m in measured if any(c.metric == rule.metric for c in m.columns))
+        samples = {sample.id: sample for sample in part.task.samples}
+        for item in rule.items[:N_CRITICAL_SHOWN]:
+            if (rule.metric, item.sample_id) not in told:
+                told.add((rule.metric, item.sample_id))
+                old = item.baseline_score
+                moved = 0.0 if old is None else item.score - old
+                yield _example(part, samples[item.sample_id], rule.metric, moved, plan)
+
+
+def _most_moved(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Example]:
+    samples = {sample.id: sample for sample in part.task.samples}
+    scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
+    half = N_EXAMPLES // 2
+    chosen = [*scored[:half], *scored[half:][-half:]]
+    for i in sorted(chosen, key=lambda i: -abs(pair.d[i])):
+        sample = samples[pair.sample_ids[i]]
+        yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
+
+
+def _example(part: Measured, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
+    return Example(
+        sample_id=sample.id,
+        input=sample.input,
+        reference=sample.reference,
+        baseline=part.responses[plan.baseline][sample.id].text,
+        candidate=part.responses[plan.candidate][sample.id].text,
+        moved=moved,
+        metric=metric,
+        flags={model: part.flags[model][sample.id] for model in plan.gated},
+    )

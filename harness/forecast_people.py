@@ -1,0 +1,299 @@
+"""What people's votes can show, and how many would do, before a run that people judge.
+
+The gate takes items and annotators for samples, both of them (`stats/two_way.py`). Few annotators
+are few degrees of freedom, and no number of items makes up for that; better told before anybody
+has voted than by a gate that stays undecided.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.evidence import SMALL_SAMPLE
+from harness.feasibility import count_units
+from harness.forecast_claims import SMALL_SAMPLE_NOTE, ClaimTest, assume_test
+from harness.forecast_panels import Unvoted
+from harness.people import People
+from harness.people_findings import score_table, win_table
+from harness.stats import (
+    MOST_ANNOTATORS,
+    VoteDesign,
+    Votes,
+    VoteSpread,
+    detectable_by_votes,
+    detectable_of_mean,
+    fewest_votes,
+    two_way_mean,
+    vote_spread,
+)
+from harness.suite import Claim, Gate, Metric, PairwiseMetric, RubricMetric, bounds_of, metric_of
+from harness.types import Record, Task
+
+# Of annotators' own means, as a share of the scale's range, while nobody has voted: a round guess,
+# and that of the annotators in `harness selftest`.
+ASSUMED_LEANING = 0.1
+SHOWN = (2, 3, 5, 8, 12, 20)  # annotators
+
+
+class DesignForecast(Record):
+    """What numbers of annotators would show, each of whom votes on every item.
+
+    `sd_items` and `sd_annotators` are how far items and annotators differ. `by_annotators` is the
+    smallest distance of the truth from the boundary that so many show on `n_items` items, None
+    where the scale does not reach so far. `n_annotators_needed` on `n_items_needed` items would settle
+    the claim if the truth were `assumed_truth`; None where 100 annotators on all items would not.
+    """
+
+    sd_items: float
+    sd_annotators: float
+    n_items: int
+    by_annotators: dict[int, float | None]
+    assumed_truth: float
+    n_annotators_needed: int | None
+    n_items_needed: int | None
+
+
+class PeopleForecast(Record):
+    """What people can show about one claim, each time with 80 % power.
+
+    `n_voted` of `n_drawn` items have votes, `n_votes` by `n_annotators` who count, and they show a
+    distance of `detectable` from the boundary. `assumed` says whether the spread of items or of
+    annotators is; `begin` is the command that begins a study, where there is none.
+    """
+
+    claim: str
+    source: str
+    n_drawn: int
+    n_annotators: int = 0
+    excluded: tuple[str, ...] = ()
+    n_votes: int = 0
+    n_voted: int = 0
+    detectable: float | None = None
+    assumed: tuple[str, ...]
+    begin: str | None = None
+    design: DesignForecast
+
+
+def forecast_people(
+    gate: Gate,
+    tasks: Iterable[Task],
+    models: tuple[str, str],
+    judges: Mapping[str, People | Unvoted],
+) -> Iterator[PeopleForecast]:
+    """A forecast for each claim on a metric that people judge.
+
+    `models` are baseline and candidate, `judges` by metric.
+
+    Raises:
+        HarnessError: nobody's votes count, or they are about other models.
+    """
+    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
+    for claim in gate.claims:
+        metric, task = metrics[metric_of(claim.metric)]
+        people = judges.get(metric_of(claim.metric))
+        if people is None:
+            continue
+        test = assume_test(claim, metric, gate, clustered=count_units(task)[1] != "items")
+        case = _Case(claim, metric, test, task.n_items)
+        if isinstance(people, Unvoted):
+            yield _of_nobody(case, people)
+        else:
+            yield _of_votes(case, people, models)
+
+
+def describe_people(forecasts: Sequence[PeopleForecast]) -> Iterator[str]:
+    """The forecasts for people, a few lines a claim."""
+    if forecasts:
+        yield (
+            "How far the truth must lie from the boundary for people to show it with 80 % power, "
+            "items and annotators both taken for samples:"
+        )
+    for f in forecasts:
+        yield f"  {f.claim}"
+        yield f"    {_so_far(f)}"
+        if f.excluded:
+            yield f"    excluded by the rule for annotators: {', '.join(f.excluded)}"
+        if f.n_votes and f.n_voted < f.n_drawn:
+            yield (
+                f"    {f.n_drawn - f.n_voted:,} drawn items have no vote, and count at their worst "
+                "until they have"
+            )
+        design = f.design
+        shown = ", ".join(f"{m}: {_distance(d)}" for m, d in design.by_annotators.items())
+        yield f"    with {design.n_items:,} items each, by the number of annotators: {shown}"
+        yield f"    {_needed(f)} ({_spread_in_words(f)})"
+        if f.begin:
+            yield f"    begin with: {f.begin}"
+    if any(f.design.n_items < SMALL_SAMPLE for f in forecasts):
+        yield f"  {SMALL_SAMPLE_NOTE}"
+
+
+def _so_far(f: PeopleForecast) -> str:
+    if not f.n_votes:
+        return f"{f.source}: nobody has voted yet"
+    who = "1 annotator" if f.n_annotators == 1 else f"{f.n_annotators} annotators"
+    alone = ", for this person alone" if f.n_annotators == 1 else ""
+    return (
+        f"{f.source}: {f.n_votes:,} votes of {who} on {f.n_voted:,} of {f.n_drawn:,} items: "
+        f"{_distance(f.detectable)}{alone}"
+    )
+
+
+def _distance(detectable: float | None) -> str:
+    return "never" if detectable is None else f"{detectable:.3g}"
+
+
+def _needed(f: PeopleForecast) -> str:
+    n, m = f.design.n_items_needed, f.design.n_annotators_needed
+    truth = f"if the truth is {f.design.assumed_truth:.3g}"
+    if n is None or m is None:
+        return f"{truth}, not even {MOST_ANNOTATORS} annotators on all items would do"
+    return f"{truth}, {m} annotators on {n:,} items each would do"
+
+
+def _spread_in_words(f: PeopleForecast) -> str:
+    def said(name: str, sd: float) -> str:
+        return f"{name} differ by sd {sd:.2g}{', assumed' if name in f.assumed else ''}"
+
+    return f"{said('items', f.design.sd_items)}; {said('annotators', f.design.sd_annotators)}"
+
+
+# --- forecasts -------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """A claim with its metric, as a test, on so many items."""
+
+    claim: Claim
+    metric: Metric
+    test: ClaimTest
+    n_items: int
+
+    @property
+    def leaning(self) -> float:
+        """The variance between annotators that is assumed where none can be seen."""
+        low, high = bounds_of(self.metric)
+        return (ASSUMED_LEANING * (high - low)) ** 2
+
+
+def _of_nobody(case: _Case, people: Unvoted) -> PeopleForecast:
+    """Nothing is known: items spread as in every forecast, and annotators as in the selftest."""
+    spread = VoteSpread(case.test.sd**2, case.leaning, 0.0)
+    needed = _fewest(spread, case)
+    n_drawn = people.n_drawn or min(needed.n_items if needed else SMALL_SAMPLE, case.n_items)
+    begin = None
+    if people.n_drawn is None:
+        study = "" if people.study == "study" else f" --study {people.study}"
+        rubric = " --rubric" if isinstance(case.metric, RubricMetric) else ""
+        begin = f"harness annotate {people.run}{study} --n {n_drawn}{rubric}"
+    return PeopleForecast(
+        claim=str(case.claim),
+        source=f"study '{people.study}' of {people.run}",
+        n_drawn=n_drawn,
+        assumed=("items", "annotators"),
+        begin=begin,
+        design=_design(spread, case, n_drawn, needed),
+    )
+
+
+def _of_votes(case: _Case, people: People, models: tuple[str, str]) -> PeopleForecast:
+    if people.models not in (None, models):
+        raise HarnessError(
+            f"{people.source}: people compared {' with '.join(people.models or ())}, in this order, and "
+            f"not {' with '.join(models)}. None of their votes would count."
+        )
+    votes, n_voted = _votes(case, people, models)
+    if not n_voted:
+        raise HarnessError(f"{people.source}: nobody's votes count for '{case.claim.metric}'.")
+    found = two_way_mean(votes)
+    assumed: tuple[str, ...] = ()
+    try:
+        spread = vote_spread(votes)
+    except ValueError:  # one annotator
+        spread, assumed = VoteSpread(float(np.nanvar(votes)), case.leaning, 0.0), ("annotators",)
+    shown = detectable_of_mean(found, alpha=case.test.alpha, power=case.test.power)
+    return PeopleForecast(
+        claim=str(case.claim),
+        source=people.source,
+        n_annotators=found.n_annotators,
+        excluded=tuple(each.name for each in people.turnout if not each.counted),
+        n_votes=sum(label.asked_winner or bool(label.scores) for label in people.labels),
+        n_voted=n_voted,
+        n_drawn=len(people.drawn),
+        detectable=_within(shown, case),
+        assumed=assumed,
+        design=_design(spread, case, len(votes), _fewest(spread, case)),
+    )
+
+
+def _design(
+    spread: VoteSpread, case: _Case, n_items: int, needed: VoteDesign | None
+) -> DesignForecast:
+    def shown_by(n_annotators: int) -> float | None:
+        design = VoteDesign(n_annotators, n_items)
+        return _within(
+            detectable_by_votes(spread, design, alpha=case.test.alpha, power=case.test.power), case
+        )
+
+    return DesignForecast(
+        sd_items=spread.items**0.5,
+        sd_annotators=spread.annotators**0.5,
+        n_items=n_items,
+        by_annotators={n: shown_by(n) for n in SHOWN},
+        assumed_truth=case.test.truth,
+        n_annotators_needed=needed.n_annotators if needed else None,
+        n_items_needed=needed.n_items if needed else None,
+    )
+
+
+def _within(distance: float | None, case: _Case) -> float | None:
+    """The distance, or None where the truth cannot lie so far on the side that decides the claim."""
+    low, high = bounds_of(case.metric)
+    if not isinstance(case.metric, PairwiseMetric) and case.claim.claim != "at_least":
+        low, high = low - high, high - low
+    farthest = case.test.boundary - low if case.claim.is_alarm else high - case.test.boundary
+    if case.claim.claim == "equivalent":
+        farthest = case.test.truth - case.test.boundary
+    return None if distance is None or distance > farthest else distance
+
+
+def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
+    """Below a hundred items a mean must clear a stricter bound, so that fewer are no advice."""
+    return fewest_votes(
+        spread,
+        abs(case.test.truth - case.test.boundary),
+        least_items=min(SMALL_SAMPLE, case.n_items),
+        most_items=case.n_items,
+        alpha=case.test.alpha,
+        power=case.test.power,
+    )
+
+
+def _votes(case: _Case, people: People, models: tuple[str, str]) -> tuple[Votes, int]:
+    """Votes on what the claim is about, items x annotators, and on how many items there are any.
+
+    Items on which nobody needs to be asked are ties.
+    """
+    if isinstance(case.metric, PairwiseMetric):
+        wins = win_table(people).values - 0.5
+        known = len(set(people.covered) - set(people.drawn))
+        voted = wins[~np.isnan(wins).all(axis=1)]
+        return np.vstack([voted, np.zeros((known, wins.shape[1]))]), len(voted)
+    keys = _keys(case.claim, case.metric)
+    old, new = (
+        np.mean([score_table(people, model, key).values for key in keys], axis=0)
+        for model in models
+    )
+    votes = new if case.claim.claim == "at_least" else new - old
+    votes = votes[~np.isnan(votes).all(axis=1)]
+    return votes, len(votes)
+
+
+def _keys(claim: Claim, metric: Metric) -> list[str]:
+    if not isinstance(metric, RubricMetric):
+        return ["helpful"]
+    names = [criterion.name for criterion in metric.criteria]
+    key = claim.metric.partition(".")[2]
+    return names if key == "composite" else [key]

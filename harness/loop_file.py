@@ -1,0 +1,77 @@
+"""What people write about a training loop: the stages to a certified checkpoint.
+
+    loop: tiny
+    profile: tiny
+    start: base
+    stages:
+      - {name: sft, recipes: [tiny/sft.yaml], gate: tiny_summaries.yaml}
+      - {name: dpo, recipes: [tiny/dpo.yaml], gate: tiny_develop.yaml}
+    certify: tiny_certify.yaml
+    promote: tiny_assistant
+
+Names of suites and recipes are files beside the loop's own, or those that come with the harness.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from harness.bundle import bundle_root
+from harness.errors import HarnessError, did_you_mean
+from harness.strict_yaml import load_spec
+from harness.suite import Name, Spec, places_of
+
+
+class Stage(Spec):
+    """One step of training: recipes to try, and the suite whose gate the best of them must pass.
+
+    Of several recipes the best has the highest mean on the column `select`.
+    """
+
+    name: Name
+    recipes: tuple[str, ...] = Field(min_length=1)
+    gate: str
+    select: str | None = None
+
+    @model_validator(mode="after")
+    def _choice_is_stated(self) -> "Stage":
+        if len(self.recipes) > 1 and self.select is None:
+            raise ValueError("several recipes need a 'select': the column that the best is best on")
+        return self
+
+
+class Loop(Spec):
+    """Stages from a model of the profile to a certified checkpoint.
+
+    `certify` is a suite on items that no stage was trained, chosen or gated on. Checkpoints that
+    were made and not promoted are kept, unless `losers` says delete.
+    """
+
+    loop: Name
+    profile: str = "tiny"
+    start: Name
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    certify: str
+    promote: Name
+    losers: Literal["keep", "delete"] = "keep"
+
+
+def load_loop(path_or_name: str) -> tuple[Loop, Path]:
+    """The loop and the folder its relative paths start from.
+
+    Raises:
+        HarnessError: no such loop, or a mistake in it with its line.
+    """
+    shelf = bundle_root() / "suites" / "loops"
+    for path in places_of(path_or_name, shelf):
+        if path.is_file():
+            return load_spec(path, Loop), path.parent
+    hint = did_you_mean(Path(path_or_name).stem, known_loops())
+    raise HarnessError(f"{path_or_name}: no such loop. {hint}")
+
+
+def known_loops() -> list[str]:
+    """The names of the loops that come with the harness; their suites lie beside them."""
+    files = (bundle_root() / "suites" / "loops").glob("*.yaml")
+    return sorted(path.stem for path in files if "\nloop:" in path.read_text(encoding="utf-8"))

@@ -1,0 +1,94 @@
+"""Answers that were recorded earlier, read from their file and joined to the items."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import HarnessError, did_you_mean
+from harness.hygiene import system_of_rendered_prompt
+from harness.provenance import content_hash
+from harness.rows import Row, Table, holds_objects, load_rows, text_of
+from harness.suite import RecordedAnswers
+from harness.types import Response, Sample, Task
+
+
+class RecordedModel(NamedTuple):
+    """A model whose answers were recorded earlier."""
+
+    name: str
+    recorded: RecordedAnswers
+    root: Path
+
+
+def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
+    """The recorded responses to the task's samples, by sample id.
+
+    Raises:
+        HarnessError: a column is missing, an item has no answer, or has two.
+    """
+    table = load_rows(model.recorded, model.root)
+    fields = model.recorded.fields
+    _check_answer_fields(table, fields, model)
+    rows = _rows_by_join(table, model)
+    return {s.id: _recorded_response(s, rows, table, model) for s in task.samples}
+
+
+def recorded_fingerprint(model: RecordedModel) -> str:
+    """Changes with the file's content or with what is read from it."""
+    table = load_rows(model.recorded, model.root)
+    return content_hash(table.sha256, model.recorded.fields, model.recorded.where)
+
+
+def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:
+    known = {"id", "input", "response", "prompt"}
+    for field, column in fields.items():
+        if field not in known:
+            raise HarnessError(
+                f"model '{model.name}': field '{field}' is unknown. {did_you_mean(field, known)}"
+            )
+        table.column(column, f"{field} of model '{model.name}'")
+    needed = {"response"} | ({model.recorded.join} - {"row"})
+    for field in sorted(needed - fields.keys()):
+        raise HarnessError(f"model '{model.name}': 'fields' must name the column of '{field}'.")
+
+
+def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
+    join = model.recorded.join
+    if join == "row":
+        return {str(number): row for number, row in enumerate(table.rows)}
+    rows: dict[str, Row] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
+        column = model.recorded.fields[join]
+        if row.get(column) is None:
+            raise HarnessError(f"{table.origin}:{line}: has no '{column}' to join answers by.")
+        key = text_of(row[column])
+        if key in rows:
+            raise HarnessError(f"{table.origin}:{line}: a second answer with the same {join}.")
+        rows[key] = row
+    return rows
+
+
+def _recorded_response(
+    sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
+) -> Response:
+    key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
+    if key not in rows:
+        raise HarnessError(
+            f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "
+            f"(joined by {model.recorded.join}). Models are compared only on the same items."
+        )
+    fields = model.recorded.fields
+    value = rows[key].get(fields["response"])
+    if holds_objects(value):
+        raise HarnessError(
+            f"{table.origin}: the answer of '{model.name}' to item '{sample.id}' is a JSON object, "
+            "not text. Name the column that holds the text."
+        )
+    prompt = text_of(rows[key].get(fields["prompt"])) if "prompt" in fields else ""
+    return Response(
+        sample_id=sample.id,
+        model=model.name,
+        text=None if value is None else text_of(value).encode("utf-8", "replace").decode(),
+        finish="failed" if value is None else "recorded",
+        reason="the record holds no answer" if value is None else None,
+        system=system_of_rendered_prompt(prompt),
+    )

@@ -1,0 +1,322 @@
+"""Rows from files, pinned URLs and the hub.
+
+{"id": "asthma-01", "topic": "asthma", "question": "...", "answer": "..."}
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.bundle import bundle_root
+from harness.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.hub import hub_problem, hub_switched_off
+from harness.suite import Source
+
+Row = dict[str, object]
+
+
+class Table(NamedTuple):
+    """The rows of a source after `where`; `lines` are their places in the file, from 1."""
+
+    rows: list[Row]
+    lines: list[int]
+    origin: str
+    sha256: str
+
+    def column(self, name: str, purpose: str) -> str:
+        """`name` if the table has it.
+
+        Raises:
+            HarnessError: it has not; names the columns there are.
+        """
+        if self.rows and name not in self.rows[0]:
+            hint = did_you_mean(name, self.rows[0])
+            raise HarnessError(f"{self.origin}: no column '{name}' for the {purpose}. {hint}")
+        return name
+
+
+def load_rows(source: Source, root: Path) -> Table:
+    """The rows that `source` names; relative paths start from `root`.
+
+    Raises:
+        HarnessError: missing, empty, unreadable or changed data.
+        InfrastructureError: it could not be fetched.
+    """
+    content, origin, name = _read_source(source, root)
+    numbered = list(_parse(content, origin, source.format or Path(name).suffix.lower()[1:]))
+    if not numbered:
+        raise HarnessError(f"{origin}: holds no rows.")
+    kept = [(line, row) for line, row in numbered if _matches(row, source.where, origin)]
+    if not kept:
+        wanted = ", ".join(f"{key} = {value}" for key, value in source.where.items())
+        raise HarnessError(f"{origin}: none of its {len(numbered)} rows has {wanted}.")
+    digest = hashlib.sha256(content).hexdigest()
+    return Table([row for _, row in kept], [line for line, _ in kept], origin, digest)
+
+
+def text_of(value: object) -> str:
+    """A cell as text: lists (such as PubMedQA's contexts) become paragraphs."""
+    if isinstance(value, list):
+        return "\n".join(text_of(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def holds_objects(value: object) -> bool:
+    """Whether a cell is a JSON object, or a list with one in it: then it is no text."""
+    parts = value if isinstance(value, list) else [value]
+    return any(isinstance(part, dict) for part in parts)
+
+
+def read_text(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        HarnessError: it cannot be read, or is not UTF-8.
+    """
+    return _text(_read_bytes(path), str(path))
+
+
+# --- where the bytes come from ---------------------------------------------------------------
+
+
+def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
+    """The content, how to call it in messages, and the file name that tells its format."""
+    if source.path is not None:
+        path = local_file(source.path, root)
+        content = _read_bytes(path)
+        if source.sha256 is not None:
+            content = _verified(content, source.sha256, source.path)
+        return content, source.path, path.name
+    if source.url is not None:
+        return _pinned(source), source.url, source.url.rsplit("/", 1)[-1].replace("%20", " ")
+    return _hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
+
+
+def local_file(path: str, root: Path) -> Path:
+    """The file below `root`, or among the suites.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    for candidate in (root / path, bundle_root() / "suites" / path):
+        if candidate.is_file():
+            return candidate
+    why = "is a folder; name a file in it" if (root / path).is_dir() else "no such data file"
+    raise HarnessError(f"{root / path}: {why}.")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _pinned(source: Source) -> bytes:
+    """The file below HARNESS_DATA_DIR, or in the cache, or fetched once into the cache."""
+    assert source.url is not None
+    assert source.sha256 is not None
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    local = Path(data_dir, source.local) if data_dir and source.local else None
+    if local is not None and local.is_file():
+        return _verified(_read_bytes(local), source.sha256, str(local))
+    cached = cache_dir() / source.sha256
+    if cached.is_file():
+        return _verified(_read_bytes(cached), source.sha256, str(cached))
+    content = _verified(_fetch(source, local), source.sha256, source.url)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    partial = cached.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(cached)
+    return content
+
+
+def cache_dir() -> Path:
+    """Where fetched data is kept: HARNESS_CACHE_DIR, or the user's cache folder."""
+    given = os.environ.get("HARNESS_CACHE_DIR")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignment-harness"
+
+
+def _fetch(source: Source, local: Path | None) -> bytes:
+    assert source.url is not None
+    if not source.url.startswith("https://"):
+        raise HarnessError(f"{source.url}: only https:// addresses are fetched.")
+    try:
+        with urllib.request.urlopen(source.url, timeout=60) as reply:  # noqa: S310 - https only
+            content: bytes = reply.read()
+            return content
+    except OSError as error:
+        place = f"as {local}" if local else f"as {source.local} below the folder it names"
+        raise InfrastructureError(
+            f"{source.url}: could not be fetched ({error}). Either connect to the internet once, "
+            f"or set HARNESS_DATA_DIR to a folder that holds the file {place}."
+        ) from None
+
+
+def _verified(content: bytes, sha256: str, origin: str) -> bytes:
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise HarnessError(
+            f"{origin}: its sha256 is {found}, not the pinned {sha256}. The file has changed or is damaged."
+        )
+    return content
+
+
+def _hub_rows(source: Source) -> bytes:
+    """A hub data set as JSON Lines, so that one parser and one hash serve every origin."""
+    from datasets import disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    unreachable = hub_problem()  # its own client would try for half a minute
+    try:
+        with hub_switched_off() if unreachable else nullcontext():
+            rows = load_dataset(
+                source.hub, source.subset, split=source.split, revision=source.revision
+            )
+    except (OSError, ValueError) as error:
+        why = f"is not in the hub's cache, and {unreachable}"
+        if unreachable is None:
+            first_line = str(error).strip().partition("\n")[0]
+            why = f"could not be loaded ({type(error).__name__}: {first_line})"
+        raise InfrastructureError(
+            f"hub:{source.hub}@{source.revision}: {why}. Connect to the internet once, or name a "
+            "local 'path' instead."
+        ) from None
+    return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows).encode()
+
+
+# --- what the bytes say ----------------------------------------------------------------------
+
+
+def _parse(content: bytes, origin: str, format: str) -> Iterator[tuple[int, Row]]:
+    match format:
+        case "jsonl":
+            yield from _parse_jsonl(_text(content, origin), origin)
+        case "json":
+            yield from _parse_json(_text(content, origin), origin)
+        case "csv":
+            yield from _parse_csv(_text(content, origin), origin)
+        case "xlsx":
+            yield from _parse_xlsx(content, origin)
+        case _:
+            raise HarnessError(
+                f"{origin}: unknown format '{format}'. Known: csv, json, jsonl, xlsx."
+            )
+
+
+def _text(content: bytes, origin: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise HarnessError(
+            f"{origin}:{line}: not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from None
+
+
+def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+            raise HarnessError(
+                f"{origin}:{number}: not valid JSON: {error}.{_list_hint(text)}"
+            ) from None
+        if not isinstance(row, dict):
+            raise HarnessError(
+                f"{origin}:{number}: expected an object with named columns.{_list_hint(text)}"
+            )
+        yield number, row
+
+
+def _list_hint(text: str) -> str:
+    return " If the file is one JSON list, name it .json." if text.lstrip()[:1] == "[" else ""
+
+
+def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
+    if _is_json_lines(text):
+        yield from _parse_jsonl(text, origin)
+        return
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{origin}: not valid JSON: {error}.") from None
+    if isinstance(data, dict) and all(isinstance(row, dict) for row in data.values()):
+        data = [{"id": key, **row} for key, row in data.items()]  # PubMedQA: {"21645374": {...}}
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise HarnessError(f"{origin}: expected a list of objects, or an object of objects by id.")
+    yield from enumerate(data, start=1)
+
+
+def _is_json_lines(text: str) -> bool:
+    """Whether the first line is an object and more follows: hub data sets name JSON Lines .json."""
+    first, _, rest = text.lstrip().partition("\n")
+    try:
+        return bool(rest.strip()) and isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _parse_csv(text: str, origin: str) -> Iterator[tuple[int, Row]]:
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a cell may be a whole document
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        _check_header(reader.fieldnames or (), origin)
+        for row in reader:
+            if None in row or None in row.values():
+                raise HarnessError(
+                    f"{origin}:{reader.line_num}: has another number of cells than the header line."
+                )
+            yield reader.line_num, dict(row)
+    except csv.Error as error:
+        raise HarnessError(f"{origin}:{reader.line_num}: not valid CSV: {error}.") from None
+
+
+def _parse_xlsx(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
+    from zipfile import BadZipFile
+    from zlib import error as ZlibError  # noqa: N812 - it is a class
+
+    from openpyxl import load_workbook
+
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        rows = book.worksheets[0].iter_rows(values_only=True)
+        header = [text_of(cell) for cell in next(rows, ())]
+        _check_header([name for name in header if name], origin)
+        for number, cells in enumerate(rows, start=2):
+            if any(cell is not None for cell in cells):
+                yield number, dict(zip(header, cells, strict=False))
+    except (BadZipFile, KeyError, ValueError, IndexError, SyntaxError, ZlibError) as error:
+        raise HarnessError(f"{origin}: not a readable xlsx workbook: {error}.") from None
+
+
+def _check_header(names: Sequence[str], origin: str) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise HarnessError(f"{origin}: has the column '{twice[0]}' twice; rename one.")
+    separator = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
+    if separator is not None:
+        raise HarnessError(
+            f"{origin}: its cells are separated by {separator!r}; save it with commas."
+        )
+
+
+def _matches(row: Row, where: dict[str, str], origin: str) -> bool:
+    for key in where:
+        if key not in row:
+            raise HarnessError(
+                f"{origin}: no column '{key}' to filter by. {did_you_mean(key, row)}"
+            )
+    return all(text_of(row[key]) == value for key, value in where.items())

@@ -1,0 +1,160 @@
+"""How many annotators and items show what people prefer, by the two-way interval that decides it.
+
+With few annotators it is they who are scarce: on 3 of them a t interval has 2 degrees of freedom,
+and no number of items makes up for it.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.stats.power import minimum_detectable_effect, t_test_power
+from harness.stats.two_way import TwoWayMean
+
+MOST_ANNOTATORS = 100
+
+
+class VoteSpread(NamedTuple):
+    """Variances of one vote: between items, between annotators' leanings, and all the rest."""
+
+    items: float
+    annotators: float
+    rest: float
+
+
+class VoteDesign(NamedTuple):
+    """So many annotators, of whom each votes on so many items."""
+
+    n_annotators: int
+    n_items: int
+
+
+def vote_spread(votes: ArrayLike) -> VoteSpread:
+    """The variances behind votes (items x annotators, NaN where there is none); none is below 0.
+
+    Half the mean squared difference of two votes is, of one item, s_annotators + s_rest; of one
+    annotator, s_items + s_rest; of neither, the sum of all three. Right on average whichever votes
+    are missing, as long as that has nothing to do with what they would be. Where nobody shares an
+    item, what is left counts as the items'.
+
+    Raises:
+        ValueError: there are fewer than two annotators, or nobody voted twice.
+    """
+    matrix = np.asarray(votes, dtype=np.float64)
+    of_item, of_annotator = _squares(matrix), _squares(matrix.T)
+    everything = _squares(matrix.reshape(1, -1))
+    neither = everything - of_item - of_annotator
+    if not (of_annotator[1] and neither[1]):
+        raise ValueError("these votes do not tell how far annotators differ")
+    total, own = neither[0] / neither[1] / 2, of_annotator[0] / of_annotator[1] / 2
+    if not of_item[1]:
+        return VoteSpread(own, max(total - own, 0.0), 0.0)
+    shared = of_item[0] / of_item[1] / 2
+    return VoteSpread(
+        max(total - shared, 0.0), max(total - own, 0.0), max(shared + own - total, 0.0)
+    )
+
+
+def power_of_votes(
+    spread: VoteSpread, effect: float, design: VoteDesign, *, alpha: float = 0.05
+) -> float:
+    """The chance that such votes show an effect, one-sided, as a gate does.
+
+    Both tests must show it: with items and annotators as sources of uncertainty, and with the
+    items alone. The chance is that of the one which shows it less often.
+    """
+    return min(
+        t_test_power(effect / scale, n, alpha=alpha, alternative="one-sided") if scale > 0 else 1.0
+        for scale, n in _scales(spread, design)
+    )
+
+
+def detectable_by_votes(
+    spread: VoteSpread, design: VoteDesign, *, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The smallest effect that such votes show with chance `power`, one-sided."""
+    return _detectable(_scales(spread, design), alpha, power)
+
+
+def detectable_of_mean(
+    found: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """The smallest effect that votes which are there show; None where nothing varies, or of one item."""
+    both, units = found.df + 1, found.n_units
+    if found.df < 1 or not found.se > 0:
+        return None
+    scales = [(found.se * math.sqrt(both), both), (found.se_items * math.sqrt(units), units)]
+    return _detectable(scales, alpha, power)
+
+
+def fewest_votes(
+    spread: VoteSpread,
+    effect: float,
+    *,
+    least_items: int,
+    most_items: int,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> VoteDesign | None:
+    """The design of the fewest votes in all that show an effect with chance `power`.
+
+    None where 100 annotators on `most_items` items would not.
+    """
+    found: list[VoteDesign] = []
+    for n_annotators in range(2, MOST_ANNOTATORS + 1):
+        n_items = _fewest_items(spread, effect, n_annotators, least_items, most_items, alpha, power)
+        if n_items is not None:
+            found.append(VoteDesign(n_annotators, n_items))
+            if n_items == least_items:
+                break  # more annotators could not vote on fewer items
+    return min(found, key=lambda each: each.n_annotators * each.n_items, default=None)
+
+
+def _fewest_items(
+    spread: VoteSpread,
+    effect: float,
+    n_annotators: int,
+    low: int,
+    high: int,
+    alpha: float,
+    power: float,
+) -> int | None:
+    def enough(n_items: int) -> bool:
+        design = VoteDesign(n_annotators, n_items)
+        return power_of_votes(spread, effect, design, alpha=alpha) >= power
+
+    if high < low or not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+def _detectable(scales: list[tuple[float, int]], alpha: float, power: float) -> float:
+    return max(
+        minimum_detectable_effect(scale, n, alpha=alpha, power=power, alternative="one-sided")
+        if scale > 0
+        else 0.0
+        for scale, n in scales
+    )
+
+
+def _scales(spread: VoteSpread, design: VoteDesign) -> list[tuple[float, int]]:
+    """Of each test, its n and the standard deviation that sd / sqrt(n) is its standard error of."""
+    m, n = design
+    rest = spread.rest / (n * m)
+    items, annotators = spread.items / n + rest, spread.annotators / m + rest
+    votes = (spread.items + spread.annotators + spread.rest) / (n * m)
+    both = max(items, annotators, items + annotators - votes)
+    units = min(n, m)
+    return [(math.sqrt(both * units), units), (math.sqrt(items * n), n)]
+
+
+def _squares(groups: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of squared differences over all ordered pairs within the rows, and how many there are."""
+    n = (~np.isnan(groups)).sum(axis=1)
+    sums, squares = np.nansum(groups, axis=1), np.nansum(groups**2, axis=1)
+    return np.array([(2 * n * squares - 2 * sums**2).sum(), (n * (n - 1)).sum()])
