@@ -134,7 +134,7 @@ def _notes(
             "them in a random order of their own, so those there are still speak for all."
         )
     if found.unsafe:
-        yield f"{unsafe_in_words(found)}."
+        yield unsafe_in_words(found)
     out = [line.name for line in found.annotators if not line.counted]
     if out:
         yield f"excluded by the rule stated beforehand ({people.rule}): {', '.join(out)}."

@@ -51,6 +51,7 @@ def find_caveats(
     yield from _relatives_who_grade(plan, models)
     yield from _lone_annotators(plan)
     yield from _narrowed(plan)
+    yield from _protected(plan)
     yield from _asked_twice(plan)
     yield from _pairs_teach_beside(models)
     yield from _dirty_answers(hygiene)
@@ -194,6 +195,17 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
                 code="small_sample",
                 text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE} a pass also "
                 "needs a bound that holds at every sample size.",
+            )
+
+
+def _protected(plan: Plan) -> Iterator[Caveat]:
+    """Whoever passes the report on passes on what it quotes."""
+    for task in plan.tasks:
+        if task.phi:
+            yield Caveat(
+                code="protected",
+                text=f"'{task.name}' is marked phi (protected health information). This report, its item "
+                "pages and its tables quote it: keep them where such data may lie.",
             )
 
 

@@ -104,7 +104,7 @@ def weigh_claim(claim: Claim, pair: PairedScores, alpha: float) -> Evidence:
         refuted=refuted,
         confirmed=confirmed,
         n=pair.d.size,
-        n_needed=max(needed, SMALL_SAMPLE) if needed and not confirmed else needed,
+        n_needed=max(needed, _least_calibrated(pair)) if needed and not confirmed else needed,
     )
 
 
@@ -112,6 +112,12 @@ def find_bounds(claim: Claim, pair: PairedScores, alpha: float) -> Bounds:
     """The one-sided bounds of what a claim is about, each at `alpha`."""
     low, high = _measure(claim, pair).bounds(alpha)
     return Bounds(low + pair.null, high + pair.null)
+
+
+def _least_calibrated(pair: PairedScores) -> int:
+    """The fewest items, in clusters like these, on which a p-value can be trusted by itself."""
+    n = pair.d.size
+    return math.ceil(n * SMALL_SAMPLE / independent_units(n, pair.clusters))
 
 
 # --- claims ----------------------------------------------------------------------------------

@@ -16,11 +16,10 @@ from harness.feasibility import count_units
 from harness.forecast_claims import SMALL_SAMPLE_NOTE, ClaimTest, assume_test
 from harness.forecast_panels import Unvoted
 from harness.people import People
-from harness.people_findings import score_table, win_table
+from harness.people_findings import LabelTable, score_table, win_table
 from harness.stats import (
     MOST_ANNOTATORS,
     VoteDesign,
-    Votes,
     VoteSpread,
     detectable_by_votes,
     detectable_of_mean,
@@ -44,6 +43,7 @@ class DesignForecast(Record):
     smallest distance of the truth from the boundary that so many show on `n_items` items, None
     where the scale does not reach so far. `n_annotators_needed` on `n_items_needed` items would settle
     the claim if the truth were `assumed_truth`; None where 100 annotators on all items would not.
+    Items count here as if each stood alone, also where they come in clusters.
     """
 
     sd_items: float
@@ -96,7 +96,8 @@ def forecast_people(
         if people is None:
             continue
         test = assume_test(claim, metric, gate, clustered=count_units(task)[1] != "items")
-        case = _Case(claim, metric, test, task.n_items)
+        clusters = {s.id: s.cluster for s in task.samples if s.cluster is not None}
+        case = _Case(claim, metric, test, task.n_items, clusters)
         if isinstance(people, Unvoted):
             yield _of_nobody(case, people)
         else:
@@ -164,12 +165,13 @@ def _spread_in_words(f: PeopleForecast) -> str:
 
 
 class _Case(NamedTuple):
-    """A claim with its metric, as a test, on so many items."""
+    """A claim with its metric, as a test, on so many items; `clusters` of those that are in one."""
 
     claim: Claim
     metric: Metric
     test: ClaimTest
     n_items: int
+    clusters: Mapping[str, str]
 
     @property
     def leaning(self) -> float:
@@ -204,10 +206,12 @@ def _of_votes(case: _Case, people: People, models: tuple[str, str]) -> PeopleFor
             f"{people.source}: people compared {' with '.join(people.models or ())}, in this order, and "
             f"not {' with '.join(models)}. None of their votes would count."
         )
-    votes, n_voted = _votes(case, people, models)
+    table = _votes(case, people, models)
+    n_voted, votes = len(set(table.sample_ids) & set(people.drawn)), table.values
     if not n_voted:
         raise HarnessError(f"{people.source}: nobody's votes count for '{case.claim.metric}'.")
-    found = two_way_mean(votes)
+    clusters = [case.clusters.get(i, i) for i in table.sample_ids]
+    found = two_way_mean(votes, clusters=clusters)
     assumed: tuple[str, ...] = ()
     try:
         spread = vote_spread(votes)
@@ -271,24 +275,27 @@ def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
     )
 
 
-def _votes(case: _Case, people: People, models: tuple[str, str]) -> tuple[Votes, int]:
-    """Votes on what the claim is about, items x annotators, and on how many items there are any.
+def _votes(case: _Case, people: People, models: tuple[str, str]) -> LabelTable:
+    """Votes on what the claim is about, on the items that have any.
 
     Items on which nobody needs to be asked are ties.
     """
+    table = win_table(people)
     if isinstance(case.metric, PairwiseMetric):
-        wins = win_table(people).values - 0.5
-        known = len(set(people.covered) - set(people.drawn))
-        voted = wins[~np.isnan(wins).all(axis=1)]
-        return np.vstack([voted, np.zeros((known, wins.shape[1]))]), len(voted)
-    keys = _keys(case.claim, case.metric)
-    old, new = (
-        np.mean([score_table(people, model, key).values for key in keys], axis=0)
-        for model in models
-    )
-    votes = new if case.claim.claim == "at_least" else new - old
-    votes = votes[~np.isnan(votes).all(axis=1)]
-    return votes, len(votes)
+        known = tuple(i for i in people.covered if i not in set(people.drawn))
+        ties = np.zeros((len(known), len(table.annotators)))
+        votes = np.vstack([table.values - 0.5, ties])
+        table = LabelTable((*table.sample_ids, *known), table.annotators, votes)
+    else:
+        keys = _keys(case.claim, case.metric)
+        old, new = (
+            np.mean([score_table(people, model, key).values for key in keys], axis=0)
+            for model in models
+        )
+        table = table._replace(values=new if case.claim.claim == "at_least" else new - old)
+    voted = table.labelled
+    ids = tuple(i for i, has_votes in zip(table.sample_ids, voted, strict=True) if has_votes)
+    return LabelTable(ids, table.annotators, table.values[voted])
 
 
 def _keys(claim: Claim, metric: Metric) -> list[str]:

@@ -33,8 +33,8 @@ _WHY_ALARM = _WHY | {
     "inconclusive": "the alarm is silent: such harm is neither shown nor ruled out",
 }
 _UNCONFIRMED = (
-    f"the test alone would pass, but below {SMALL_SAMPLE} items it is not calibrated, and the "
-    "bound that holds at every sample size does not clear the boundary"
+    f"the test alone would pass, but below {SMALL_SAMPLE} items (or clusters of equal size) it is "
+    "not calibrated, and the bound that holds at every sample size does not clear the boundary"
 )
 _BY_HOLM = (
     "its p-value holds after Holm's correction, though the bound that holds for all claims at "

@@ -160,6 +160,7 @@ def _make_task(
         items_hash=hash_items(samples),
         n_items=len(samples),
         samples=samples,
+        phi=source.phi,
         answers=data.answers,
         slices=data.slices,
         generation=generation,

@@ -80,7 +80,7 @@ def conclude(
         _Compared(part, column, pair)
         for part in measured
         for column in part.columns
-        for pair in _paired(column, plan)
+        for pair in _paired(column, plan, part)
     ]
     comparisons = [
         compare_scores(column, pair, _flagged_items(part.flags, pair))
@@ -159,15 +159,31 @@ class _Compared(NamedTuple):
     pair: PairedScores
 
 
-def _paired(column: ScoreColumn, plan: Plan) -> Iterator[PairedScores]:
+def _paired(column: ScoreColumn, plan: Plan, part: Measured) -> Iterator[PairedScores]:
     """Every later model against the baseline."""
     for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
             raise InfrastructureError(
                 f"{pair.metric}: not one of {pair.d.size} items has a score for both "
                 f"'{pair.baseline}' and '{pair.candidate}' ({_common_reason(column)})."
+                f"{_unread_reply(metric_of(column.metric), part)}"
             )
         yield pair
+
+
+def _unread_reply(metric: str, part: Measured) -> str:
+    """What a judge said that could not be read, for whoever must find out why.
+
+    Nothing of protected items: messages end in logs, and a judge may repeat what it was shown.
+    """
+    if part.task.phi:
+        return ""
+    for ballot in part.ballots.get(metric, ()):
+        for judgement in ballot.judgements:
+            if judgement.reason and judgement.exchange and any(judgement.exchange.replies):
+                reply = " ".join(judgement.exchange.replies[-1].split())[:80]
+                return f" '{ballot.judge.name}' replied, for example: {reply}"
+    return ""
 
 
 def _common_reason(column: ScoreColumn) -> str:

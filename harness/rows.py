@@ -132,10 +132,15 @@ def _pinned(source: Source) -> bytes:
     if cached.is_file():
         return _verified(_read_bytes(cached), source.sha256, str(cached))
     content = _verified(_fetch(source, local), source.sha256, source.url)
-    cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(cached)
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(cached)
+    except OSError as error:
+        raise HarnessError(
+            f"{cached}: cannot be written: {error.strerror}. HARNESS_CACHE_DIR names another folder."
+        ) from None
     return content
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from harness.compare import find_interval
 from harness.gate import decide_gate
 from harness.paired_scores import PairedScores
-from harness.selftest_claims import claim_trials, share_trials
+from harness.selftest_claims import claim_trials, other_corrections, share_trials
 from harness.selftest_clusters import cluster_trials
 from harness.selftest_looks import look_trials
 from harness.selftest_people import people_trials
@@ -191,6 +191,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from people_trials(limit, covered)
     yield from cluster_trials(limit, covered)
     yield from share_trials(limit)
+    yield from other_corrections()
 
 
 # --- methods ---------------------------------------------------------------------------------

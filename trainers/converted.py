@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 from harness.provenance import content_hash, file_hash
 from harness.rows import cache_dir, local_file
 from harness.samples import read_prompt
+from harness.store import make_writable
 from harness.strict_yaml import load_spec
 from harness.suite import Conversion, ConvertOptions, Source
 from trainers.convert import Summary, convert_file
@@ -101,7 +102,7 @@ def _make(conversion: Conversion, root: Path) -> Path:
         return folder
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    make_writable(partial)
     try:
         given = inner_source(conversion, root).given
         convert_file(str(given), partial / ROWS, _options(conversion), root=root)

@@ -30,7 +30,8 @@ class Task(Record):
 
     Files carry the items' hash and number, not the `samples` themselves. `slices` are the columns
     by whose values the items are also compared apart. Where each item is asked several times,
-    `answers` says how often, and `n_items` counts every time.
+    `answers` says how often, and `n_items` counts every time. `phi` marks protected health
+    information.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Task(Record):
     items_hash: str
     n_items: int
     samples: tuple[Sample, ...] = ()
+    phi: bool = Field(default=False, exclude_if=lambda marked: not marked)
     answers: int = Field(default=1, exclude_if=lambda n: n == 1)
     slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     generation: Generation

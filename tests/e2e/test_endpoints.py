@@ -222,3 +222,20 @@ def test_a_model_with_a_seed_of_its_own_is_compared_with_itself(world: Path) -> 
         done = harness(*models, cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     assert {seed for model, seed in seeds if model == "old-model"} == {1, 2}
+
+
+def test_a_judge_that_nobody_can_read_is_quoted(world: Path) -> None:
+    with LoopbackServer(lambda _: "I would rather not say.") as server:
+        done = run(world, server)
+    assert done.returncode == 4
+    assert "replied, for example: I would rather not say." in done.stderr
+
+
+def test_a_judge_of_protected_items_is_not_quoted(world: Path) -> None:
+    (suite,) = [path for path in world.glob("*.yaml") if "path: items.jsonl," in path.read_text()]
+    write(suite, suite.read_text().replace("path: items.jsonl,", "path: items.jsonl, phi: true,"))
+    with LoopbackServer(lambda _: "I would rather not say.") as server:
+        done = run(world, server)
+    assert done.returncode == 4
+    assert "has a score for both" in done.stderr
+    assert "rather not say" not in done.stderr

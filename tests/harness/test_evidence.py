@@ -154,7 +154,9 @@ def test_below_a_hundred_items_equivalence_needs_the_sure_bounds_too() -> None:
     found = weigh(d, "equivalent", margin=0.3)
     assert found.p_value < 0.05
     assert not found.confirmed
-    assert "below 100 items it is not calibrated" in why(d, "equivalent", margin=0.3)
+    assert "below 100 items (or clusters of equal size) it is not calibrated" in why(
+        d, "equivalent", margin=0.3
+    )
 
 
 def test_win_rates_are_equivalent_around_one_half() -> None:
@@ -346,3 +348,13 @@ def test_a_cluster_that_outweighs_all_others_neither_passes_nor_fails(claim: str
     for sign in (1, -1):
         d = np.r_[np.full(900, sign * 1.0), spread(120)]
         assert verdict(points(d, clusters=names), claim) == "inconclusive"
+
+
+def test_what_clusters_would_need_is_more_than_there_are() -> None:
+    """Fifty sources of twenty items: the p-value alone would do, and cannot be trusted."""
+    found = weigh(
+        points(spread(1000, 0.2), clusters=[f"c{i // 20}" for i in range(1000)]), "superior"
+    )
+    assert found.p_value < 0.05
+    assert not found.confirmed
+    assert found.n_needed == 2000

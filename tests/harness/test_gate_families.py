@@ -87,7 +87,7 @@ def test_a_small_sample_that_cannot_confirm_its_p_value_gives_nothing_to_the_oth
     gate = Gate(require="any", claims=superior("small", "slight"))
     decision = decide_gate(gate, pairs)
     assert verdicts(decision) == ["inconclusive", "inconclusive"]
-    assert "below 100 items it is not calibrated" in decision.claims[0].why
+    assert "it is not calibrated" in decision.claims[0].why
 
 
 @repeatable

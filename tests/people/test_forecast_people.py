@@ -14,7 +14,7 @@ from harness.request import load_request
 from harness.stats import minimum_detectable_effect, two_way_mean, wilson_interval
 from harness.types import Study
 from harness.votes import load_study
-from tests.harness.files import write
+from tests.harness.files import write, write_rows
 from tests.people.runs import write_labels
 from tests.people.test_judge_people import SUITE, mostly, run, write_profile, write_world
 from tests.people.votes import Says, cast_votes
@@ -70,6 +70,23 @@ def test_more_annotators_show_more_and_two_show_next_to_nothing(tmp_path: Path):
     shown = list(found.design.by_annotators.values())
     assert shown[0] is None or shown[0] > 0.3
     assert [x for x in shown if x is not None] == sorted((x for x in shown if x), reverse=True)
+
+
+def test_items_of_one_source_are_one_item(tmp_path: Path):
+    cast_votes(begin(tmp_path), {"Ada": mostly(8)}, n=100)
+    (apart,) = plan(tmp_path, "physicians").people
+    rows = [{"id": f"q{i}", "question": f"Why {i}?", "source": f"s{i % 10}"} for i in range(160)]
+    write_rows(tmp_path / "items.jsonl", rows)
+    fields = "fields: {id: id, input: question, cluster: source}"
+    suite = SUITE.format(name="plan", judge="physicians", extra="").replace(
+        "fields: {id: id, input: question}", fields
+    )
+    request = load_request(
+        str(write(tmp_path / "s.yaml", suite)), str(tmp_path / "profile.yaml"), ["sft", "dpo"]
+    )
+    (together,) = forecast_run(request, tmp_path / "store").people
+    assert apart.detectable is not None
+    assert together.detectable is None or together.detectable > 1.5 * apart.detectable
 
 
 def test_people_are_no_work_and_their_claim_is_forecast_once(tmp_path: Path):

@@ -59,9 +59,7 @@ def write_profile(folder: Path, people: str, calibrated: str = "") -> None:
 def run(folder: Path, judge: str, extra: str = "", name: str = "knees") -> tuple[RunResult, Path]:
     suite = write(folder / f"{name}.yaml", SUITE.format(name=name, judge=judge, extra=extra))
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
-    done = run_suite(
-        request, Resources(folder / "store", QuietProgress()), out=folder / "runs"
-    )
+    done = run_suite(request, Resources(folder / "store", QuietProgress()), out=folder / "runs")
     return done.result, done.folder
 
 

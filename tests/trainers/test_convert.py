@@ -326,3 +326,13 @@ def test_the_command_tells_its_summary_and_ends_with_0_or_2(tmp_path: Path) -> N
     strict = harness(*asked, "--strict", cwd=tmp_path)
     assert strict.returncode == 2
     assert "in.jsonl:31: empty_answer" in strict.stderr
+
+
+@pytest.mark.parametrize("taken", ["rows.jsonl", "folder/rows.jsonl"])
+def test_a_place_that_cannot_be_written_is_refused_before_reading(
+    tmp_path: Path, taken: str
+) -> None:
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    (tmp_path / "rows.jsonl").mkdir()
+    with pytest.raises(HarnessError, match=r"is a folder|cannot be written"):
+        convert_file("nowhere.jsonl", tmp_path / taken, make_options(to="sft", fields=""))

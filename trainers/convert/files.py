@@ -10,6 +10,7 @@ from typing import NamedTuple
 from harness.errors import HarnessError
 from harness.rows import load_rows
 from harness.samples import read_prompt
+from harness.store import make_writable
 from harness.strict_yaml import load_spec
 from harness.suite import Source
 from trainers.convert.cells import Row
@@ -64,6 +65,9 @@ def convert_file(given: str, out: Path, options: Options, *, root: Path | None =
         raise HarnessError(f"{out}: JSON Lines are written; end the name with .jsonl.")
     if out.exists() and out.resolve() == Path(given).resolve():
         raise HarnessError(f"{out}: is what is read; give --out another name.")
+    if out.is_dir():
+        raise HarnessError(f"{out}: is a folder; give --out the name of a file.")
+    make_writable(out.parent)
     loaded = _load(given)
     format = _format(loaded, options)
     root = root or Path()
