@@ -77,4 +77,6 @@ def test_a_contaminated_run_goes_on_if_allowed_and_its_report_says_so(tmp_path: 
     with pytest.raises(HarnessError, match="--allow-contamination"):
         run(allow=False)
     (told,) = run(allow=True)
-    assert told.startswith("8 of 8 items of 'items' stand in what 'sft' was trained on, 8 of them")
+    assert told.startswith(
+        "16 of 16 items of 'items' stand in what 'sft' was trained on, 16 of them"
+    )

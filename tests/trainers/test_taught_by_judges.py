@@ -189,7 +189,8 @@ class World:
     @contextmanager
     def workshop(self, judge: LettersJudge | None = None) -> Iterator[Workshop]:
         """An open workshop whose every judge is this one, or the world's own."""
-        asked, profile = judge or self.judge, Profile(profile="p", models={})
+        asked = judge or self.judge
+        profile = Profile(profile="p", models={"base": ModelSpec(checkpoint="base")})
         with Store(self.folder / "runs") as store:
             asking = Asking(store)
             yield Workshop(asking, lambda _: asked, profile, self.folder, QuietProgress())
