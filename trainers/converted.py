@@ -8,9 +8,6 @@ The rows lie in the cache (HARNESS_CACHE_DIR), in a folder whose name holds the 
 the options and the converter, with the summary that accounts for every row.
 """
 
-import json
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,15 +17,14 @@ from harness.errors import HarnessError
 from harness.provenance import content_hash, file_hash
 from harness.rows import cache_dir, local_file
 from harness.samples import read_prompt
-from harness.store import make_writable
 from harness.strict_yaml import load_spec
 from harness.suite import Conversion, ConvertOptions, Source
 from trainers.convert import Summary, convert_file
+from trainers.sealed_folder import fill_once, is_whole
 
 CONVERTER_VERSION = 1  # raise it when the same source and options give other rows
 ROWS = "rows.jsonl"
 SUMMARY = "rows.summary.json"
-SEAL = "sha256.json"  # of every other file of the folder; written last
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -50,7 +46,7 @@ def plain_source(source: AnySource, root: Path) -> AnySource:
 
 def is_made(conversion: Conversion, root: Path) -> bool:
     """Whether it was made before; nothing is fetched."""
-    return _is_whole(_folder(conversion, root))
+    return is_whole(_folder(conversion, root))
 
 
 def read_summary(conversion: Conversion, root: Path) -> Summary:
@@ -97,23 +93,12 @@ def inner_source(conversion: Conversion, root: Path) -> InnerSource:
 
 def _make(conversion: Conversion, root: Path) -> Path:
     """The folder that holds the rows and their summary."""
-    folder = _folder(conversion, root)
-    if _is_whole(folder):
-        return folder
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    make_writable(partial)
-    try:
+
+    def convert(folder: Path) -> None:
         given = inner_source(conversion, root).given
-        convert_file(str(given), partial / ROWS, _options(conversion), root=root)
-        seal = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
-        (partial / SEAL).write_text(json.dumps(seal), encoding="utf-8")
-        if not _is_whole(folder):  # another process may have been faster
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+        convert_file(str(given), folder / ROWS, _options(conversion), root=root)
+
+    return fill_once(_folder(conversion, root), convert)
 
 
 def _options(conversion: Conversion) -> ConvertOptions:
@@ -148,15 +133,6 @@ def _hash_of(path: Path) -> str:
         return file_hash(path)
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether every file that was written is there and unchanged."""
-    try:
-        seal = json.loads((folder / SEAL).read_bytes())
-        return all(file_hash(folder / name) == sha256 for name, sha256 in seal.items())
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 def _in_words(conversion: Conversion, root: Path) -> str:

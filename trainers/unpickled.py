@@ -8,7 +8,6 @@ and saves what it finds in the cache (HARNESS_CACHE_DIR). Everything else loads 
 """
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from harness.errors import HarnessError, InfrastructureError
 from harness.hub import require_model
 from harness.provenance import content_hash, file_hash
 from harness.rows import cache_dir
+from trainers.sealed_folder import fill_once
 
 INDEX = "pytorch_model.bin.index.json"
 BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template
@@ -33,25 +33,17 @@ def unpickle(source: str, revision: str | None) -> Path:
         HarnessError: there is no such pickle, or it holds more than tensors.
         InfrastructureError: the hub cannot be had.
     """
-    if Path(source).is_dir():
-        folder = Path(source)
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+    given = Path(source)
+    if given.is_dir():
+        files = sorted(path for path in given.iterdir() if path.is_file())
         key = content_hash({path.name: file_hash(path) for path in files})
     else:
         key = content_hash(source, revision)
-    kept = cache_dir() / "unpickled" / f"{Path(source).name}-{key[:12]}"
-    if kept.is_dir():
-        return kept
-    folder = Path(source) if Path(source).is_dir() else _fetch(source, revision)
-    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
-    partial.mkdir(parents=True)
-    try:
-        _convert(folder, partial)
-        if not kept.is_dir():  # or another process was quicker
-            partial.rename(kept)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return kept
+
+    def convert(folder: Path) -> None:
+        _convert(given if given.is_dir() else _fetch(source, revision), folder)
+
+    return fill_once(cache_dir() / "unpickled" / f"{given.name}-{key[:12]}", convert)
 
 
 def _fetch(source: str, revision: str | None) -> Path:

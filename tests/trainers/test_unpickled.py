@@ -72,6 +72,16 @@ def test_it_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert unpickle(str(base), None) == first
 
 
+def test_a_damaged_copy_is_made_again(tmp_path: Path) -> None:
+    base = make_tiny_model(tmp_path / "base")
+    as_pickle(base)
+    copy = unpickle(str(base), None) / "model.safetensors"
+    sound = copy.read_bytes()
+    copy.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    assert unpickle(str(base), None) == copy.parent
+    assert copy.read_bytes() == sound
+
+
 class Hostile:
     """Makes a file when it is unpickled without care."""
 
