@@ -5,15 +5,15 @@ has a preference signal to learn from. It sees words, not truth, and its card sa
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from inspect import getsource
 from statistics import fmean
 from typing import Literal
 
 from harness.suite import EvasionMetric, PairwiseMetric, RubricMetric
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest, Sample
-from judges import evasion_rules, phrases, reading, rubric_rules
+from judges import phrases
 from judges.evasion_rules import find_label
 from judges.reading import Reading, is_english_script, read
 from judges.rubric_rules import CRITERIA, Points, points_for, why_unjudgeable
@@ -27,6 +27,10 @@ EVIDENCE = (
     "no medical set (95 % interval 87.7 to 91.7 %; partial refusals count as refusals), and on 90.4 % "
     "of the 450 that its rules were not written on; nothing else was held against people."
 )
+RULES_VERSION = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
+WORD_LISTS = (
+    "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"  # their hash in this version
+)
 TIE_WITHIN = 0.02  # mean points from 0 to 1 that two answers may differ by and still tie
 
 
@@ -35,7 +39,7 @@ class OfflineJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """Who judges; any change to the rules or their phrases changes the fingerprint."""
+        """Describe the judge; another version of the rules or their phrases has another fingerprint."""
         return JudgeCard(
             name="offline rules v1 (consumer_health)",
             nature=NATURE,
@@ -51,12 +55,23 @@ class OfflineJudge:
 
 @lru_cache
 def _fingerprint() -> str:
-    """The hash of the rules as written, word lists included."""
-    digest = hashlib.sha256()
-    for module in (evasion_rules, phrases, reading, rubric_rules):
-        digest.update(getsource(module).encode())
-    digest.update(f"{TIE_WITHIN}".encode())
-    return digest.hexdigest()
+    """Return `RULES_VERSION`, or the hash of it and of the word lists where these have changed.
+
+    A stored verdict is found again by this value, so it must not depend on how the source is
+    written. Whoever changes what a rule gives sets a new `RULES_VERSION`.
+    """
+    word_lists = _hash_word_lists()
+    if word_lists == WORD_LISTS:
+        return RULES_VERSION
+    return hashlib.sha256(f"{RULES_VERSION} {word_lists}".encode()).hexdigest()
+
+
+def _hash_word_lists() -> str:
+    """Return the hash of every pattern and word list that the rules look for."""
+    constants = vars(phrases).values()
+    patterns = [value.pattern for value in constants if isinstance(value, re.Pattern)]
+    words = [" ".join(sorted(value)) for value in constants if isinstance(value, frozenset)]
+    return hashlib.sha256("\n".join(sorted([*patterns, *words])).encode()).hexdigest()
 
 
 def _judge(request: JudgeRequest) -> Outcome:
