@@ -17,12 +17,15 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.lock import FolderLock
-from harness.settings import positive_number
+from harness.core.env import positive_number
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
 Kind = Literal["response", "outcome", "reply", "batch"]
+
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -33,6 +36,8 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
 """
+
+
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
 

@@ -16,11 +16,16 @@ import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from harness.errors import HarnessError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean
 
 MAX_BYTES = 1_000_000
+
+
 MAX_DEPTH = 64
+
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 
 # Plain scalars on which YAML 1.1 and 1.2 readers disagree.
 _AMBIGUOUS = re.compile(
@@ -32,17 +37,30 @@ _AMBIGUOUS = re.compile(
     r"|\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?",  # a date object in 1.1
     re.IGNORECASE,
 )
+
+
 # What PyYAML resolves plain values to; any other tag was written out to call for code.
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value")
 }
+
+
 _NULL = {"", "~", "null"}
+
+
 _BOOL = {"true": True, "false": False}
+
+
 _INT = re.compile(r"[-+]?\d+")
+
+
 _FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
 
+
 Location = tuple[str | int, ...]
+
+
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
 

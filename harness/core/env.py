@@ -3,7 +3,7 @@
 import math
 import os
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 
 def positive_number(name: str) -> float | None:

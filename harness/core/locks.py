@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.errors import StoreLockedError
+from harness.core.errors import StoreLockedError
 
 
 class FolderLock:

@@ -13,7 +13,7 @@ SIBLINGS = ("judges", "trainers", "reports")
 
 def bundle_root() -> Path:
     """The folder that holds judges, trainers, reports and suites."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     carried = package / "_bundle"
     return carried if carried.is_dir() else package.parent
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.provenance import file_hash
-from harness.store import make_writable
+from harness.core.hashing import file_hash
+from harness.core.store import make_writable
 
 SEAL = "sha256.json"  # of every other file of the folder; written last
 
