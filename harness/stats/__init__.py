@@ -15,7 +15,35 @@ from harness.stats.agreement import (
     krippendorff_alpha,
     percent_agreement,
 )
-from harness.stats.betting import betting_interval, betting_lower_bound, betting_upper_bound
+from harness.stats.agreement_repeats import (
+    FlipRate,
+    Icc,
+    VarianceComponents,
+    flip_rate,
+    icc_oneway,
+    variance_components,
+)
+from harness.stats.annotator_means import TwoWayMean, Votes, mean_votes, two_way_mean
+from harness.stats.annotator_power import (
+    MOST_ANNOTATORS,
+    VoteDesign,
+    VoteSpread,
+    detectable_by_votes,
+    detectable_of_mean,
+    fewest_votes,
+    labels_for_mean,
+    labels_for_share,
+    power_of_votes,
+    vote_spread,
+)
+from harness.stats.bounded_means import (
+    betting_e_values,
+    betting_interval,
+    betting_lower_bound,
+    betting_upper_bound,
+    confidence_sequence,
+    sign_e_values,
+)
 from harness.stats.bradley_terry import (
     NoStrengths,
     Strengths,
@@ -23,9 +51,7 @@ from harness.stats.bradley_terry import (
     expected_win_rate,
     find_cycles,
 )
-from harness.stats.corrected import Corrected, Labelled, corrected_mean, corrected_share
 from harness.stats.distributions import normal_quantile
-from harness.stats.e_process import betting_e_values, confidence_sequence, sign_e_values
 from harness.stats.group_sequential import (
     LEAST_STEP,
     conditional_power,
@@ -34,21 +60,30 @@ from harness.stats.group_sequential import (
     obrien_fleming,
     survival,
 )
-from harness.stats.label_count import labels_for_mean, labels_for_share
+from harness.stats.judge_correction import Corrected, Labelled, corrected_mean, corrected_share
 from harness.stats.length_control import (
     LengthControlled,
     Unidentified,
     length_adjusted_difference,
     length_controlled_win_rate,
 )
+from harness.stats.means import (
+    MeanDifference,
+    MeanMoments,
+    Slope,
+    design_effect,
+    mean_difference,
+    mean_moments,
+    slope,
+)
 from harness.stats.missing import (
     FilledDifferences,
+    Missingness,
+    differential_missingness,
     fill_missing,
     manski_interval,
     tipping_point,
 )
-from harness.stats.missingness import Missingness, differential_missingness
-from harness.stats.moments import MeanMoments, design_effect, mean_moments
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.one_sided import (
     BoundaryTest,
@@ -57,8 +92,7 @@ from harness.stats.one_sided import (
     one_sided_lower_bound,
     one_sided_upper_bound,
 )
-from harness.stats.paired import MeanDifference, mean_difference
-from harness.stats.paired_binary import (
+from harness.stats.paired_proportions import (
     PairedCounts,
     count_pairs,
     mcnemar_exact,
@@ -67,6 +101,7 @@ from harness.stats.paired_binary import (
     tango_interval,
     tango_test,
 )
+from harness.stats.permutation import SignFlip, signflip_test
 from harness.stats.power import (
     Sides,
     ThresholdSize,
@@ -84,35 +119,14 @@ from harness.stats.proportions import (
     minimum_n_for_threshold,
     wilson_interval,
 )
-from harness.stats.rank import (
+from harness.stats.vectors import Alternative, Interval, Vector, effective_clusters
+from harness.stats.wilcoxon import (
     HodgesLehmann,
     SignTest,
     Wilcoxon,
     hodges_lehmann,
     sign_test,
     wilcoxon_test,
-)
-from harness.stats.repeatability import (
-    FlipRate,
-    Icc,
-    VarianceComponents,
-    flip_rate,
-    icc_oneway,
-    variance_components,
-)
-from harness.stats.shapes import Alternative, Interval, Vector, effective_clusters
-from harness.stats.signflip import SignFlip, signflip_test
-from harness.stats.slope import Slope, slope
-from harness.stats.two_way import TwoWayMean, Votes, mean_votes, two_way_mean
-from harness.stats.two_way_size import (
-    MOST_ANNOTATORS,
-    VoteDesign,
-    VoteSpread,
-    detectable_by_votes,
-    detectable_of_mean,
-    fewest_votes,
-    power_of_votes,
-    vote_spread,
 )
 
 __all__ = [

@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
 from harness.stats.distributions import normal_quantile, t_quantile
-from harness.stats.moments import ROUNDING, mean_moments
-from harness.stats.paired import mean_difference
+from harness.stats.means import ROUNDING, mean_difference, mean_moments
 from harness.stats.proportions import wilson_interval
-from harness.stats.shapes import Interval, Vector, check_fraction
+from harness.stats.vectors import Interval, Vector, check_fraction
 
 Weights = Literal["none", "linear", "quadratic"]
+
+
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
 

@@ -7,15 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.moments import ROUNDING
-from harness.stats.shapes import Vector, check_fraction
+from harness.stats.means import ROUNDING
+from harness.stats.vectors import Vector, check_fraction
 
 Matrix = NDArray[np.float64]
 
+
 CELLS_AT_ONCE = 200_000
+
+
 """Numbers in one array at once; blocks that fit the processor's cache are twice as fast."""
 
+
 LARGEST_UNDEFINED_SHARE = 0.05
+
+
 """Share of resamples without an estimate up to which an interval is still given."""
 
 

@@ -12,12 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.distributions import t_quantile
-from harness.stats.shapes import Vector, as_vector, check_fraction
+from harness.stats.vectors import Vector, as_vector, check_fraction
 
 STEPS = 100
+
+
 TOLERANCE = 1e-10
+
+
 LARGEST_STEP = 2.0
+
+
 """How far a Newton step may move any strength."""
+
 
 NoStrengths = Literal[
     "fewer than three items",

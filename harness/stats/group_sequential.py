@@ -15,15 +15,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.stats.bisection import bisect_flip
 from harness.stats.distributions import normal_quantile, normal_tail
 from harness.stats.power import Sides
-from harness.stats.shapes import Vector, check_fraction
+from harness.stats.vectors import Vector, bisect_flip, check_fraction
 
 FARTHEST = 7.0  # standard deviations; beyond them is less than 1e-11
+
+
 PANEL_SD = 2.0  # of the smaller increment beside a look: what ten nodes integrate to 1e-9
+
+
 LEAST_STEP = 0.001  # between two looks, as a share of the items: closer ones take too many nodes
+
+
 HALVINGS = 32  # of the search, which then is as exact as the integrals
+
 
 Band = tuple[float, float]
 

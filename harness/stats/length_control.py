@@ -11,25 +11,39 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
 from harness.stats.distributions import t_quantile
-from harness.stats.moments import ROUNDING
-from harness.stats.shapes import Interval, Vector, as_vector, check_fraction, cluster_sizes
+from harness.stats.means import ROUNDING
+from harness.stats.vectors import Interval, Vector, as_vector, check_fraction, cluster_sizes
 
 SMALLEST_SIDE = 0.1
+
+
 """Share of items that must be longer, and shorter, for equal length not to be extrapolation."""
 
+
 SLOPE_SCALE = 10.0
+
+
 """Standard deviation of the normal prior on the slope, in log-odds.
 
 A resample in which length separates wins from losses has no finite slope without it. A slope of
 10 means that the longest answers win 22,000 to 1, so it hardly weighs on any other sample.
 """
 
+
 LARGEST_STEP = 1.0
+
+
 """How far a Newton step may move any log-odds; longer steps can overshoot for good."""
 
+
 STEPS = 200
+
+
 TOLERANCE = 1e-6
+
+
 """The step after which to stop; convergence is quadratic, so the error is its square."""
+
 
 Unidentified = Literal[
     "lengths do not differ",

@@ -7,7 +7,7 @@ that any one of several outcomes improved needs Holm; a dashboard to explore get
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.shapes import Vector, as_vector
+from harness.stats.vectors import Vector, as_vector
 
 
 def holm(p_values: ArrayLike) -> Vector:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from harness.stats.distributions import t_quantile, t_tail
-from harness.stats.moments import MeanMoments, mean_moments
-from harness.stats.shapes import as_vector, check_fraction
+from harness.stats.means import MeanMoments, mean_moments
+from harness.stats.vectors import as_vector, check_fraction
 
 
 class BoundaryTest(NamedTuple):

@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.stats.bisection import bisect_flip
 from harness.stats.distributions import (
     binomial_at_least,
     noncentral_t_tail,
@@ -13,7 +12,7 @@ from harness.stats.distributions import (
     t_quantile,
 )
 from harness.stats.proportions import minimum_n_for_threshold
-from harness.stats.shapes import check_fraction
+from harness.stats.vectors import bisect_flip, check_fraction
 
 Sides = Literal["two-sided", "one-sided"]
 

@@ -9,7 +9,7 @@ from harness.stats.distributions import (
     binomial_at_most,
     normal_quantile,
 )
-from harness.stats.shapes import Interval, check_fraction
+from harness.stats.vectors import Interval, check_fraction
 
 
 class ThresholdTest(NamedTuple):

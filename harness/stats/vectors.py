@@ -1,11 +1,14 @@
 """What passes between the functions of this room: vectors, cluster sums, intervals."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Vector = NDArray[np.float64]
+
+
 Alternative = Literal["two-sided", "greater", "less"]
 
 
@@ -82,3 +85,23 @@ def _cluster_index(d: Vector, clusters: ArrayLike) -> NDArray[np.intp]:
             f"clusters needs one label for each of the {d.size} items; its shape is {labels.shape}."
         )
     return np.unique(labels, return_inverse=True)[1]
+
+
+HALVINGS = 60
+
+
+def bisect_flip(
+    decide: Callable[[float], bool], *, low: float, high: float, halvings: int = HALVINGS
+) -> float:
+    """The smallest value in [low, high] at which `decide` no longer answers as it does at `low`.
+
+    `decide` may change its answer once. If it never does, the caller gets `high`.
+    """
+    at_low = decide(low)
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        if decide(middle) == at_low:
+            low = middle
+        else:
+            high = middle
+    return high

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from harness.stats.agreement import percent_agreement
 from harness.stats.bootstrap import Matrix
 from harness.stats.distributions import f_quantile
-from harness.stats.moments import ROUNDING
-from harness.stats.shapes import check_fraction
+from harness.stats.means import ROUNDING
+from harness.stats.vectors import check_fraction
 
 
 class Icc(NamedTuple):

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.distributions import t_quantile, t_tail
-from harness.stats.moments import ROUNDING
-from harness.stats.shapes import Interval, Vector, check_fraction
+from harness.stats.means import ROUNDING
+from harness.stats.vectors import Interval, Vector, check_fraction
 
 Votes = NDArray[np.float64]  # items x annotators, NaN where an annotator said nothing
 

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.stats.distributions import t_quantile
-from harness.stats.shapes import Interval, Vector, check_fraction
+from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
+
+
 FEWEST_LABELS = 2
 
 

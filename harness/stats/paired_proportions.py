@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.bisection import bisect_flip
 from harness.stats.distributions import binomial_at_most, normal_quantile, normal_tail
 from harness.stats.proportions import wilson_interval
-from harness.stats.shapes import Interval, as_vector, check_fraction
+from harness.stats.vectors import Interval, as_vector, bisect_flip, check_fraction
 
 
 class PairedCounts(NamedTuple):

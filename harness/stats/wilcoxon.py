@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.distributions import normal_quantile, normal_tail
-from harness.stats.shapes import Alternative, Vector, as_vector, check_fraction
-from harness.stats.signflip import exact_signflip_p, subset_sum_chances
+from harness.stats.permutation import exact_signflip_p, subset_sum_chances
+from harness.stats.vectors import Alternative, Vector, as_vector, check_fraction
 
 LARGEST_EXACT_N = 200
+
+
 """Items up to which the exact rank distributions are used unless another method is asked for."""
 
 
