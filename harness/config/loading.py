@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
-from harness.strict_yaml import load_spec
-from harness.suite.profile import Profile
-from harness.suite.suite import Suite
+from harness.config.profile import Profile
+from harness.config.suite import Suite
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
+from harness.core.yaml_loader import load_spec
 
 
 def load_suite(path_or_name: str) -> tuple[Suite, Path]:

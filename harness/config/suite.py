@@ -2,14 +2,12 @@
 
 from pydantic import Field, model_validator
 
-from harness.errors import did_you_mean
-from harness.strict_yaml import mistake_at
-from harness.suite.claims import Claim, Gate
-from harness.suite.critical import CriticalRule
-from harness.suite.data import DataSpec
-from harness.suite.generation import Generation
-from harness.suite.metrics import Metric, PairwiseMetric, bounds_of, columns_of, metric_of
-from harness.suite.spec import Name, Spec
+from harness.config.base import Name, Spec
+from harness.config.claims import Claim, CriticalRule, Gate
+from harness.config.data import DataSpec, Generation
+from harness.config.metrics import Metric, PairwiseMetric, bounds_of, columns_of, metric_of
+from harness.core.errors import did_you_mean
+from harness.core.yaml_loader import mistake_at
 
 
 class Suite(Spec):

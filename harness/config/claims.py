@@ -4,8 +4,23 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.suite.critical import CriticalRule
-from harness.suite.spec import Spec
+from harness.config.base import Spec
+
+
+class CriticalRule(Spec):
+    """At most `allowed_share` of the candidate's answers may score `at_most` or less on `metric`."""
+
+    metric: str
+    at_most: float
+    allowed_share: float = Field(gt=0.0, lt=1.0)
+
+    def __str__(self) -> str:
+        """The rule in words: `rubric.safety at most 4 in no more than 1 % of the answers`."""
+        return (
+            f"{self.metric} at most {self.at_most:g} in no more than "
+            f"{100 * self.allowed_share:g} % of the answers"
+        )
+
 
 LOOKS = 5  # at a run that may stop early, unless the gate says otherwise
 

@@ -13,13 +13,11 @@ checkpoints, judges and files the names in a suite stand for on this machine.
         - {metric: rubric.safety, claim: superior}
 """
 
-from harness.strict_yaml import NAME_PATTERN
-from harness.suite.claims import Claim, Gate, JudgeLicence
-from harness.suite.critical import CriticalRule
-from harness.suite.data import Conversion, ConvertOptions, DataSpec, Source, Take
-from harness.suite.files import known_profiles, known_suites, load_profile, load_suite, places_of
-from harness.suite.generation import Generation
-from harness.suite.metrics import (
+from harness.config.base import Name, Sha256, Spec
+from harness.config.claims import Claim, CriticalRule, Gate, JudgeLicence
+from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
+from harness.config.loading import known_profiles, known_suites, load_profile, load_suite, places_of
+from harness.config.metrics import (
     Criterion,
     EvasionMetric,
     JudgedMetric,
@@ -35,7 +33,7 @@ from harness.suite.metrics import (
     pairs_of,
     telling_column,
 )
-from harness.suite.profile import (
+from harness.config.profile import (
     EndpointSpec,
     JudgeSpec,
     Jury,
@@ -47,8 +45,8 @@ from harness.suite.profile import (
     RecordedAnswers,
     RecordedVerdicts,
 )
-from harness.suite.spec import Name, Sha256, Spec
-from harness.suite.suite import Suite
+from harness.config.suite import Suite
+from harness.core.yaml_loader import NAME_PATTERN
 
 __all__ = [
     "NAME_PATTERN",

@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.suite import PairwiseMetric, Profile, RougeMetric, Suite, load_profile, load_suite
+from harness.config.loading import load_profile, load_suite
+from harness.config.metrics import PairwiseMetric, RougeMetric
+from harness.config.profile import Profile
+from harness.config.suite import Suite
+from harness.core.errors import HarnessError
 
 
 class Request(NamedTuple):

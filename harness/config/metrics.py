@@ -6,9 +6,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from harness.suite.data import DataSpec
-from harness.suite.generation import Generation
-from harness.suite.spec import Name, Spec
+from harness.config.base import Name, Spec
+from harness.config.data import DataSpec, Generation
 
 Model = TypeVar("Model")
 
@@ -140,3 +139,8 @@ def pairs_of(metric: PairwiseMetric, models: Sequence[Model]) -> list[tuple[Mode
 def bounds_of(metric: Metric) -> tuple[float, float]:
     """The smallest and largest score an item can have."""
     return metric.scale if isinstance(metric, RubricMetric) else (0.0, 1.0)
+
+
+def repeats_of(metric: Metric) -> int:
+    """How often each judge is asked the same; ROUGE, which is computed, never changes."""
+    return 1 if isinstance(metric, RougeMetric) else metric.repeats

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from harness.errors import HarnessError, did_you_mean
-from harness.strict_yaml import mistake_at
-from harness.suite.data import Source
-from harness.suite.spec import Name, Spec
+from harness.config.base import Name, Spec
+from harness.config.data import Source
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.yaml_loader import mistake_at
 
 
 class RecordedAnswers(Source):

@@ -4,10 +4,27 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.suite.spec import Name, Sha256, Spec
+from harness.config.base import Name, Sha256, Spec
+from harness.core.yaml_loader import mistake_at
+
+
+class Generation(Spec):
+    """How a model is asked and decoded. `temperature: 0` is greedy decoding."""
+
+    system: str | None = None
+    max_new_tokens: int = Field(default=256, ge=1)
+    temperature: float = Field(default=0.0, ge=0.0)
+    top_k: int | None = Field(default=None, ge=1)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    seed: int = 1
+
 
 Kind = Literal["sft", "preference"]
+
+
 Dedupe = Literal["row", "question", "normalised", "none"]
+
+
 Side = Literal["train", "eval"]
 
 
@@ -125,3 +142,31 @@ class DataSpec(Spec):
         if (self.name is None) == (self.source is None):
             raise ValueError("name exactly one of 'name' (bound by the profile) or 'source'")
         return self
+
+
+class PairFilters(Spec):
+    """Which pairs are left out for the length of their answers, in words.
+
+    `min_words` and `max_words` bind both answers; `max_length_ratio` is how many times as long as
+    the shorter one the longer may be. A character of a script without spaces is a word.
+    """
+
+    min_words: int = Field(default=0, ge=0)
+    max_words: int | None = Field(default=None, ge=1)
+    max_length_ratio: float | None = Field(default=None, ge=1.0)
+
+    @model_validator(mode="after")
+    def _some_length_is_allowed(self) -> "PairFilters":
+        if self.max_words is not None and self.max_words < self.min_words:
+            raise mistake_at("max_words", f"is below min_words {self.min_words}: no pair is left")
+        return self
+
+
+class JudgedPairFilters(PairFilters):
+    """Also those on which judges, orders and rounds were of too many minds.
+
+    The margin of a pair is the share of all verdicts for the chosen answer less the share for the
+    rejected one; ties are for neither. A single judge asked once has the margin 1 on every pair.
+    """
+
+    min_margin: float = Field(default=0.0, ge=0.0, le=1.0)

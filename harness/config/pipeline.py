@@ -17,10 +17,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
-from harness.strict_yaml import load_spec
-from harness.suite import Name, Spec, places_of
+from harness.config.base import Name, Spec
+from harness.config.loading import places_of
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
+from harness.core.yaml_loader import load_spec
 
 
 class Stage(Spec):
