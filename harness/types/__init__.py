@@ -5,14 +5,45 @@
 A value that could not be read is None with a reason; it is never a number.
 """
 
-from harness.types.agreement import JudgeAgreement
-from harness.types.answers import Exchange, HygieneFlag, Message, Response, Sample
-from harness.types.critical import CriticalItem, CriticalResult
-from harness.types.estimates import ClaimVerdict, Interval, Verdict
+from harness.types.analysis import (
+    Counting,
+    CriticalItem,
+    CriticalResult,
+    Cycle,
+    DirectPair,
+    SensitivityRow,
+    SensitivityTable,
+    SliceComparison,
+    Strength,
+    StrengthTable,
+    Tipping,
+)
+from harness.types.base import ClaimVerdict, Interval, Record, Verdict
+from harness.types.human import (
+    LICENCE_MEASURES,
+    AnnotatorLine,
+    Bias,
+    Calibrated,
+    Calibration,
+    Choice,
+    Estimate,
+    JudgeAgainstPeople,
+    LicenceResult,
+    OrderAgreement,
+    PeopleFindings,
+    PeopleMean,
+    ScoredCriterion,
+    Study,
+    StudyItem,
+    Undo,
+    Vote,
+    VoteVerdict,
+)
 from harness.types.judgements import (
     ORDERS,
     Grade,
     GradeRequest,
+    JudgeAgreement,
     JudgeCard,
     Judgement,
     JudgeRequest,
@@ -22,22 +53,19 @@ from harness.types.judgements import (
     PreferenceRequest,
     Winner,
 )
-from harness.types.pairs import KeptStatistics, PairDrop, PairSide, PairStatistics
-from harness.types.people import (
-    LICENCE_MEASURES,
-    AnnotatorLine,
-    Bias,
-    Calibrated,
-    Calibration,
-    Estimate,
-    JudgeAgainstPeople,
-    LicenceResult,
-    OrderAgreement,
-    PeopleFindings,
-    PeopleMean,
+from harness.types.plan import (
+    Amendment,
+    ClaimAtLook,
+    Plan,
+    PlanChange,
+    PlannedModel,
+    Saving,
+    Stopping,
+    StopReason,
+    Task,
+    TaskLooks,
+    TaskStop,
 )
-from harness.types.plan import Amendment, Plan, PlanChange, PlannedModel, Task
-from harness.types.record import Record
 from harness.types.regression import Check, Flip, Flips, RunComparison
 from harness.types.results import (
     Caveat,
@@ -61,26 +89,8 @@ from harness.types.results import (
     SpendLine,
     TestResult,
 )
-from harness.types.sensitivity import Counting, SensitivityRow, SensitivityTable, Tipping
-from harness.types.slices import SliceComparison
-from harness.types.stopping import (
-    ClaimAtLook,
-    Saving,
-    Stopping,
-    StopReason,
-    TaskLooks,
-    TaskStop,
-)
-from harness.types.strengths import Cycle, DirectPair, Strength, StrengthTable
-from harness.types.votes import (
-    Choice,
-    ScoredCriterion,
-    Study,
-    StudyItem,
-    Undo,
-    Vote,
-    VoteVerdict,
-)
+from harness.types.samples import Exchange, HygieneFlag, Message, Response, Sample
+from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStatistics
 
 __all__ = [
     "LICENCE_MEASURES",

@@ -1,12 +1,13 @@
 """What judges are asked, and what they say."""
 
-from typing import Literal
+from enum import StrEnum
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from harness.suite import Metric, Prices
-from harness.types.answers import Exchange, Sample
-from harness.types.record import Record
+from harness.config import Metric, Prices
+from harness.types.base import Interval, Record
+from harness.types.samples import Exchange, Sample
 
 
 class Grade(Record):
@@ -27,7 +28,11 @@ class Grade(Record):
 
 
 Order = Literal["baseline_first", "candidate_first"]
+
+
 Winner = Literal["baseline", "candidate", "tie"]
+
+
 ORDERS: tuple[Order, Order] = ("baseline_first", "candidate_first")
 
 
@@ -115,3 +120,64 @@ class PreferenceRequest(Record):
 
 
 JudgeRequest = GradeRequest | PreferenceRequest
+
+
+class JudgeAgreement(Record):
+    """How far the members of a jury gave the same items the same verdicts.
+
+    `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
+    is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
+    for scores, nominal for labels), `ac1` Gwet's (with quadratic weights for scores, where it is
+    also called AC2), `kappa` Cohen's (likewise), for two judges only. None means not estimable.
+    """
+
+    column: str
+    judges: tuple[str, ...]
+    n: int
+    percent: Interval | None
+    alpha: Interval | None
+    ac1: Interval | None
+    kappa: Interval | None
+
+
+class Ballot(NamedTuple):
+    """Everything that one judge said on a metric in one round, counted from 0."""
+
+    judge: JudgeCard
+    round: int
+    judgements: list[Judgement]
+
+
+NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
+
+
+class Unscored(StrEnum):
+    """Why there is no verdict: the word that a reason begins with."""
+
+    UNREADABLE = "unreadable"  # no verdict of the shape asked for
+    ABSTAINED = "abstained"  # the judge says that it cannot tell
+    REFUSED = "refused"
+    EMPTY = "empty"
+    CUT_OFF = "cut off"  # at the token limit
+    FILTERED = "filtered"  # by the endpoint
+    TOO_LONG = "too long"  # for the judge's context, or its reply for us
+    NO_REPLY = "no reply"  # the endpoint or the model failed
+    UNSUPPORTED = "unsupported"  # not a question for a language model
+    TOO_FEW_VOTES = "too few votes"  # of a jury
+    SPLIT = "split"  # a jury's votes, evenly
+
+
+# What says something about the moment rather than the answer; a later run may ask again.
+PASSING = frozenset({Unscored.FILTERED, Unscored.NO_REPLY})
+
+
+def kind_of(reason: str) -> Unscored | None:
+    """The kind that a reason begins with; None for a reason that another judge gave."""
+    word = reason.partition(":")[0]
+    return Unscored(word) if word in set(Unscored) else None
+
+
+NOT_RECORDED = "not recorded"
+
+
+WRONG_ORDER = "not recorded in this order"

@@ -1,6 +1,6 @@
 """Runs held to each other."""
 
-from harness.types.record import Record
+from harness.types.base import Record
 from harness.types.results import Comparison, GateDecision
 
 

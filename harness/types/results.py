@@ -4,18 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.types.agreement import JudgeAgreement
-from harness.types.answers import HygieneFlag
-from harness.types.critical import CriticalResult
-from harness.types.estimates import ClaimVerdict, Interval, Verdict
-from harness.types.pairs import PairStatistics
-from harness.types.people import LicenceResult
-from harness.types.plan import Amendment, Plan
-from harness.types.record import Record
-from harness.types.sensitivity import SensitivityTable
-from harness.types.slices import SliceComparison
-from harness.types.stopping import Stopping
-from harness.types.strengths import StrengthTable
+from harness.types.analysis import CriticalResult, SensitivityTable, SliceComparison, StrengthTable
+from harness.types.base import ClaimVerdict, Interval, Record, Verdict
+from harness.types.human import LicenceResult
+from harness.types.judgements import JudgeAgreement
+from harness.types.plan import Amendment, Plan, Stopping
+from harness.types.samples import HygieneFlag
+from harness.types.training import PairStatistics
 
 
 class Coverage(Record):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.types.record import Record
+from harness.types.base import Record
 
 
 class Sample(Record):
@@ -68,3 +68,6 @@ class Message(Record):
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+Responses = dict[str, Response]  # by sample id

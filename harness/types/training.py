@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from harness.types.agreement import JudgeAgreement
-from harness.types.answers import HygieneFlag
-from harness.types.estimates import Interval
-from harness.types.record import Record
+from harness.types.base import Interval, Record
+from harness.types.judgements import JudgeAgreement
+from harness.types.samples import HygieneFlag, Message
 
 LENGTH_TELLS = 0.7  # of the pairs guessed right by length alone, from which they teach length
+
 
 # Why a pair is not learnt from. A hygiene flag is that of the answer that would have been chosen.
 PairDrop = (
@@ -74,3 +74,64 @@ class PairStatistics(KeptStatistics):
         if share.estimate <= 1 - LENGTH_TELLS and share.high < 0.5:
             return "shorter"
         return None
+
+
+class PreferencePair(Record):
+    """One prompt with the preferred and the other answer."""
+
+    sample_id: str
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    source: Literal["judged", "gold", "given"]
+
+
+class Example(Record):
+    """One chat to learn the last turn of."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+class Ancestor(Record):
+    """A checkpoint that another was trained from."""
+
+    recipe: str
+    method: str
+    fingerprint: str
+    data_hash: str
+    source: str
+
+
+class Promotion(Record):
+    """A checkpoint that was certified, and what that rests on.
+
+    `alpha` is the share of the stated error rate that this certification, the `look`th on these
+    items, was tested at. `lineage` goes from the checkpoint back to what training started from.
+    """
+
+    name: str
+    number: int
+    checkpoint: str
+    fingerprint: str
+    beaten: str
+    certified_by: str
+    alpha: float
+    look: int
+    run_id: str
+    report: str
+    sentence: str
+    lineage: tuple[Ancestor, ...]
+    versions: dict[str, str]
+    when: str
+
+
+class Look(Record):
+    """One certification: a candidate against a baseline on the items of one hash."""
+
+    items_hash: str
+    candidate: str
+    baseline: str
+    claims: str
+    when: str

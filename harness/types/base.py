@@ -2,9 +2,18 @@
 
 from typing import Literal
 
-from harness.types.record import Record
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of everything that runs produce: frozen, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+
+
 ClaimVerdict = Literal["pass", "fail", "inconclusive", "not_tested"]
 
 
