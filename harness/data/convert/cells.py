@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 
-from harness.rows import text_of
+from harness.data.convert.drafts import UnusableRowError
+from harness.data.tables import text_of
 from harness.types import Message
-from trainers.convert.drafts import UnusableRowError
 
 Row = Mapping[str, object]
+
+
 Chat = tuple[Message, ...]
+
 
 ROLES = {
     "system": "system",

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from harness.errors import HarnessError, did_you_mean
-from harness.types import Message
-from trainers.convert.cells import (
+from harness.config.data import Kind
+from harness.core.errors import HarnessError, did_you_mean
+from harness.data.convert.cells import (
     Chat,
     Row,
     answer_in,
@@ -19,8 +19,8 @@ from trainers.convert.cells import (
     user,
     with_system,
 )
-from trainers.convert.drafts import Draft, Drafts, Dropped, UnusableRowError
-from trainers.convert.summary import Kind
+from harness.data.convert.drafts import Draft, Drafts, Dropped, UnusableRowError
+from harness.types import Message
 
 
 class Reading(NamedTuple):
@@ -271,12 +271,19 @@ def _with_context(context: str, question: str) -> Message:
 
 
 _LABELS = {"true": True, "1": True, "false": False, "0": False}
+
+
 _SFT: frozenset[Kind] = frozenset({"sft"})
+
+
 _PREFERENCE: frozenset[Kind] = frozenset({"preference"})
+
+
 _EXAMPLE_FIELDS: dict[Kind, str] = {
     "sft": "input=COLUMN,reference=COLUMN",
     "preference": "input=COLUMN,chosen=COLUMN,rejected=COLUMN",
 }
+
 
 FORMATS = (
     Format("alpaca", _SFT, frozenset({"instruction", "output"}), _alpaca),

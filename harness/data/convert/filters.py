@@ -4,11 +4,11 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 
-from harness.errors import HarnessError
-from trainers.convert.cells import Chat
-from trainers.convert.drafts import Draft, Drafts, Dropped, Reason
-from trainers.convert.summary import Dedupe
-from trainers.wording import normal_text, normal_words
+from harness.config.data import Dedupe
+from harness.core.errors import HarnessError
+from harness.data.convert.cells import Chat
+from harness.data.convert.drafts import Draft, Drafts, Dropped, Reason
+from harness.data.text import normal_text, normal_words
 
 
 def withhold(drafts: Drafts, ids: Collection[str]) -> Drafts:

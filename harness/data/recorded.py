@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError, did_you_mean
-from harness.hygiene import system_of_rendered_prompt
-from harness.provenance import content_hash
-from harness.rows import Row, Table, holds_objects, load_rows, text_of
-from harness.suite import RecordedAnswers
+from harness.config import RecordedAnswers
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.hashing import content_hash
+from harness.data.hygiene import system_of_rendered_prompt
+from harness.data.tables import Row, Table, holds_objects, load_rows, text_of
 from harness.types import Response, Sample, Task
 
 

@@ -11,19 +11,26 @@ and tells nothing of any of them; GPT-3 likewise ignores what more than ten docu
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
-from harness.types import Message, Record, Sample
-from trainers.examples import Example
-from trainers.pairs import PreferencePair
-from trainers.wording import NGram, ngrams, normal_text, normal_words
+from harness.core.errors import HarnessError
+from harness.data.text import NGram, ngrams, normal_text, normal_words
+from harness.types import Exposure, Message, Record, Sample, Task
+from harness.types.training import Example, PreferencePair
 
 N_SMALLEST, N_LARGEST = 8, 13
+
+
 CONTAMINATED = 0.7
+
+
 TEMPLATE = 10
 
+
 Part = Literal["question", "reference"]
+
+
 _Place = tuple[int, Part]
 
 
@@ -217,4 +224,60 @@ def _summary(
         touched=len(touched),
         unchecked=sum(o.question_share is None and o.reference_share is None for o in overlaps),
         worst=tuple(touched[:n_worst]),
+    )
+
+
+N_NAMED = 3  # items that a message names
+
+
+def find_exposures(tasks: Iterable[Task], models: Mapping[str, Any]) -> list[Exposure]:
+    """Every set of items against what each trained model learnt from, as far as recipes tell.
+
+    What a base model read before, or a model behind an endpoint, nobody here knows.
+    """
+    return [
+        _exposure(task, name, find_contamination(prepared.learnt, task.samples))
+        for task in tasks
+        for name, prepared in models.items()
+        if prepared.learnt
+    ]
+
+
+def refuse_contamination(exposures: Sequence[Exposure]) -> None:
+    """Stop before scores that would tell what was remembered.
+
+    Raises:
+        HarnessError: items stand in a model's training data; names some of them.
+    """
+    found = [exposure for exposure in exposures if exposure.contaminated]
+    if found:
+        raise HarnessError(
+            " ".join(_told(found))
+            + " A score on such items tells what was remembered. Take them out of the training data "
+            "(`harness convert --split` keeps questions apart), or say --allow-contamination; the "
+            "report will say so."
+        )
+
+
+def _told(exposures: Iterable[Exposure]) -> Iterator[str]:
+    for e in exposures:
+        yield (
+            f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' was "
+            f"trained on, {e.exact} of them word for word ({', '.join(e.worst[:N_NAMED])})."
+        )
+
+
+def _exposure(task: Task, model: str, found: Contamination) -> Exposure:
+    return Exposure(
+        task=task.name,
+        model=model,
+        n_rows=found.n_training_rows,
+        n_items=found.n_items,
+        exact=found.exact,
+        contaminated=found.contaminated,
+        touched=found.touched,
+        unchecked=found.unchecked,
+        worst=tuple(
+            f"item '{overlap.sample_id}' in row '{overlap.row}'" for overlap in found.worst
+        ),
     )

@@ -8,23 +8,29 @@ The rows lie in the cache (HARNESS_CACHE_DIR), in a folder whose name holds the 
 the options and the converter, with the summary that accounts for every row.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError
-from harness.provenance import content_hash, file_hash
-from harness.rows import cache_dir, local_file
-from harness.samples import read_prompt
-from harness.strict_yaml import load_spec
-from harness.suite import Conversion, ConvertOptions, Source
-from trainers.convert import Summary, convert_file
-from trainers.sealed_folder import fill_once, is_whole
+from harness.config import Conversion, ConvertOptions, Source
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.folder_cache import fill_once, is_whole
+from harness.core.hashing import content_hash, file_hash
+from harness.core.paths import bundle_root
+from harness.core.yaml_loader import load_spec
+from harness.data.convert import Summary, convert_file
+from harness.data.samples import read_prompt
+from harness.data.tables import cache_dir, local_file
 
 CONVERTER_VERSION = 1  # raise it when the same source and options give other rows
+
+
 ROWS = "rows.jsonl"
+
+
 SUMMARY = "rows.summary.json"
+
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -143,3 +149,40 @@ def _in_words(conversion: Conversion, root: Path) -> str:
     )
     dropped = ", ".join(f"{reason} {n:,}" for reason, n in summary.dropped.items()) or "none"
     return f"{summary.rows:,} in, {summary.records[name]:,} out{side}; dropped: {dropped}"
+
+
+def at_hand(source: Source, root: Path) -> bool:
+    """Whether its rows lie here: a file, or a pinned one that was fetched or given before.
+
+    A conversion is at hand if it was made, or if what it is made of is at hand. A hub data set
+    counts as absent: whether it lies in the cache only its loader can tell.
+    """
+    if source.convert is not None:
+        inner = inner_source(source.convert, root)
+        return is_made(source.convert, root) or at_hand(inner.source, inner.root)
+    if source.path is not None:
+        return any((folder / source.path).exists() for folder in (root, bundle_root() / "suites"))
+    if source.url is None:
+        return False
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    given = Path(data_dir, source.local) if data_dir and source.local else None
+    assert source.sha256 is not None
+    return (given is not None and given.is_file()) or (cache_dir() / source.sha256).is_file()
+
+
+def why_absent(source: Source, root: Path) -> str | None:
+    """Why its rows cannot be read now; None if they can.
+
+    A conversion is made if it can be, which fetches what it is made of, once. Nothing else is
+    fetched.
+
+    Raises:
+        HarnessError: a source that can never be read.
+    """
+    if source.convert is None:
+        return None if at_hand(source, root) else f"{source.label} is not here"
+    try:
+        plain_source(source, root)
+    except InfrastructureError as error:
+        return str(error)
+    return None

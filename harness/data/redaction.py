@@ -28,6 +28,7 @@ from harness.types import Sample, Task
 
 REDACTION_VERSION = 1  # raise it when a text would be redacted otherwise
 
+
 Kind = Literal["e-mail", "phone", "record number", "date", "url"]
 
 
@@ -106,34 +107,51 @@ def _plain(character: str) -> str:
 
 
 _UNSEEN_CATEGORIES = {"Cc", "Cf", "Mn", "Me"}
+
+
 _UNSEEN_LETTERS = "\u115f\u1160\u3164\uffa0"
+
 
 # --- what is looked for ----------------------------------------------------------------------
 
 _SPACES = r"[ \t\r\n]{0,3}"
+
+
 _NOT_IN_WORD = r"(?<![a-z\d])(?<![a-z]-)"  # not the 19 of COVID-19
+
 
 # A number with a unit is a dose or a count. Units of one letter could begin the next sentence.
 _UNIT = (
     r"(?:[munµ]g|mcg|kg|[mdcµ]l|m?mol|[cm]m|mmhg|k?cal|meq|m?iu|units?|%|bpm|(?:year|month|week|day"
     r"|hour|minute|time|tablet|capsule|pill|dose|drop|puff|cell|patient|people|person|mile|percent)s?)"
 )
+
+
 _NO_UNIT = rf"(?! ?{_UNIT}(?![a-z]))"
+
 
 # --- web and e-mail addresses
 
 _EMAIL = r"(?<![\w.+%'-])[\w.+%'-]++@[\w-]++(?:\.[\w-]++)++"
 
+
 _TAIL = r"[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]"
+
+
 _DOMAIN = r"(?<![\w.@-])(?:[\w-]++\.){1,8}(?:com|org|net|edu|gov|info|io|uk)(?![\w@-])"
+
+
 _URL = (
     rf"(?<![a-z\d+.-])[a-z][a-z\d+.-]{{1,15}}://{_TAIL}|(?<![a-z\d])www\.{_TAIL}"
     rf"|{_DOMAIN}(?::\d{{1,5}})?(?:[/?#]{_TAIL}|/)?"
 )
 
+
 # --- record numbers
 
 _NUMBER_WORD = r"(?:numbers?|num|no|nr|identifier|identification|id|code|#)"
+
+
 _RECORD = (
     r"(?<![a-z])(?:mrns?|m\.r\.n|ssns?|social security|chi number|medical record(?= ?[:#])"
     r"|(?:medical record|patient|pat|pt|hospital|hosp|chart|case|record|insurance|policy|member"
@@ -141,20 +159,35 @@ _RECORD = (
     r"|medicaid|beneficiary|accession|specimen|licen[cs]e|passport|national insurance|ni|nhs)"
     rf"(?:'s)?[ .-]{{0,2}}{_NUMBER_WORD})(?![a-z])"
 )
+
+
 _RECORD_FILLER = (
     rf"(?:{_SPACES}(?:{_NUMBER_WORD}(?![a-z])|(?:is|was|of)(?![a-z])|[:=.()#-])){{0,4}}{_SPACES}"
 )
+
+
 _FOUR_DIGITS = r"(?=[a-z]{0,5}[-/ ]?(?:\d[-/. a-z]{0,3}){3}\d)"
+
+
 _RECORD_VALUE = (
     rf"{_FOUR_DIGITS}[a-z]{{0,5}}[-/ ]?\d(?:[-/.]?[a-z\d]| \d{{2,}}+{_NO_UNIT}(?![/.]\d))*+"
 )
+
+
 _SSN = r"(?<!\d)(?<!\d[.,/-])(?:\d{3}-\d\d-\d{4}|\d{3} \d\d \d{4})(?!\d)(?![./-]\d)"
+
+
 _NATIONAL_INSURANCE = r"(?-i:(?<![A-Z])[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D](?![A-Za-z]))"
+
 
 # --- dates
 
 _YEAR = r"(?:1[89]|20)\d\d"
+
+
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])"
+
+
 _MONTH = r"(?:1[0-2]|0?[1-9])"
 
 
@@ -173,16 +206,29 @@ _MONTH_IN_DIGITS = (
     rf"|(?<!\d)(?<!\d-){_YEAR}-(?:0[1-9]|1[0-2])(?!\d)(?!-\d)"
 )
 
+
 # "May" and "March" in small letters are words, unless a year or an ordinal stands with them.
 _SURE = (
     r"(?:(?:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|(?-i:MAR(?:CH)?|MAY|Mar(?:ch)?|May))(?![a-z])\.?)"
 )
+
+
 _ANY = rf"(?:{_SURE}|(?:mar(?:ch)?|may)(?![a-z])\.?)"
+
+
 _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)"
+
+
 _DAYS = rf"(?:{_ORDINAL}|{_DAY})(?: ?- ?(?:{_ORDINAL}|{_DAY}))?"  # 3-5 May
+
+
 _GAP = r"[ \t\r\n]{0,2}[.,/-]?[ \t\r\n]{0,2}"
+
+
 _THEN_YEAR = rf"(?:{_GAP}(?:of )?(?:{_YEAR}|'\d\d)(?!\d))"
+
+
 _WRITTEN = (
     rf"(?<!\d){_DAYS}{_GAP}(?:of )?{_ANY}{_THEN_YEAR}"
     rf"|{_NOT_IN_WORD}{_DAYS}[ /-]{{0,2}}(?:of )?{_SURE}"
@@ -192,23 +238,37 @@ _WRITTEN = (
     rf"|(?<![a-z]){_SURE}[ ./-]{{0,2}}{_DAYS}(?!\d)(?![.,/-]\d){_NO_UNIT}"
     rf"|(?<![a-z]){_ANY}{_THEN_YEAR}"
 )
+
+
 _DATE = "|".join([*map(_in_digits, ("/", "-", "[.]")), _MONTH_IN_DIGITS, _WRITTEN])
+
 
 _BORN = (
     r"(?<![a-z])(?:d\.?o\.?b\.?|date of birth|birth ?dates?|birthday|born)(?![a-z])"
     rf"(?:{_SPACES}(?:(?:is|was|on)(?![a-z])|[:=-])){{0,2}}{_SPACES}"
 )
+
+
 _BORN_VALUE = (
     rf"(?:{_YEAR}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])|\d\d? \d\d? {_YEAR}"
     rf"|{_DAY}/{_MONTH}|{_MONTH}/{_DAY})(?!\d)(?!/\d){_NO_UNIT}"
 )
 
+
 # --- phone numbers
 
 _SIGN = r"[-. ()/]{0,2}"
+
+
 _BETWEEN = r"[-. ]{1,3}"
+
+
 _DRUG_CODE = r"\d{4,5}-\d{3,4}-\d\d?(?!\d)"  # 0555-0952-02, a medicine's in the US
+
+
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
+
+
 _PHONE = (
     rf"(?<![a-z\d])\+\(?[1-9](?:{_SIGN}\d){{7,14}}{_EXTENSION}(?!\d)"
     r"|(?<![a-z\d])(?<!\d[.,-])(?:"
@@ -217,12 +277,17 @@ _PHONE = (
     rf"|(?!{_DRUG_CODE})\(?00?[1-9](?:{_SIGN}\d){{8,12}}"
     r")(?!\d)(?![.,-]\d)"
 )
+
+
 _CALL = (
     r"(?<![a-z])(?:(?:tele)?phones?|tel|fax|mobile|pager|whatsapp|ph|call(?: (?:me|us|her|him))?"
     r"|cell(?: ?phone)?(?= ?[:#]| (?:is|no|number)))(?![a-z])"
     rf"(?:{_SPACES}(?:{_NUMBER_WORD}(?![a-z])|(?:is|was|on|at)(?![a-z])|[:.=(#])){{0,4}}{_SPACES}"
 )
+
+
 _CALL_VALUE = rf"\(?\d(?:{_SIGN}\d){{5,14}}(?!\d)(?![.,-]\d){_NO_UNIT}"
+
 
 # What goes before the value stays in the text: it tells the reader what was there. Of patterns
 # that fit at one place the first counts.
@@ -236,7 +301,13 @@ _PATTERNS: tuple[tuple[Kind, str, str], ...] = (
     ("phone", "", _PHONE),
     ("phone", _CALL, _CALL_VALUE),
 )
+
+
 _KINDS: dict[str, Kind] = {f"p{n}": kind for n, (kind, _, _) in enumerate(_PATTERNS)}
+
+
 _ANY_PATTERN = "|".join(f"{b}(?P<p{n}>{v})" for n, (_, b, v) in enumerate(_PATTERNS))
+
+
 # Nothing starts with a letter inside a word: half the time is saved by saying so once.
 _FINDER = re.compile(rf"(?:(?<![a-z])|(?=[\d+(]))(?:{_ANY_PATTERN})", re.IGNORECASE)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from harness.errors import HarnessError
-from harness.provenance import content_hash, file_hash
-from trainers.convert.cells import Row
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash, file_hash
+from harness.data.convert.cells import Row
 
 
 class QaPairs(NamedTuple):

@@ -4,10 +4,10 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
-from harness.rows import Row, Table, holds_objects, read_text, text_of
-from harness.suite import Take
+from harness.config import Take
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
+from harness.data.tables import Row, Table, holds_objects, read_text, text_of
 from harness.types import Sample
 
 SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")

@@ -16,14 +16,23 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from trainers.wording import NGram, ngrams, normal_text
+from harness.data.text import NGram, ngrams, normal_text
 
 Side = Literal["train", "eval"]
+
+
 SIDES: tuple[Side, Side] = ("train", "eval")
 
+
 N = 8
+
+
 NEAR = 0.5  # shared share of the union of both questions' n-grams (Jaccard)
+
+
 INDEXED = 16  # n-grams by which a question is found; near-duplicates share several of them
+
+
 NEIGHBOURS = 5  # questions compared with each other because of one n-gram: keeps the time linear
 
 

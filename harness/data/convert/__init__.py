@@ -14,7 +14,8 @@ Every row that is read is kept, or dropped with a reason and its place in the fi
     summary.py    what became of every row
 """
 
-from trainers.convert.files import convert_file, describe_conversion
-from trainers.convert.summary import Options, Summary, make_options
+from harness.config.data import ConvertOptions as Options
+from harness.data.convert.converter import convert_file, describe_conversion
+from harness.data.convert.summary import Summary, make_options
 
 __all__ = ["Options", "Summary", "convert_file", "describe_conversion", "make_options"]

@@ -15,10 +15,13 @@ from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
-from harness.hygiene import leaks_sentence, leaks_words
-from harness.rows import load_rows
-from harness.suite import Source
+from harness.config import Source
+from harness.config.data import JudgedPairFilters, PairFilters
+from harness.core.errors import HarnessError
+from harness.data.hygiene import leaks_sentence, leaks_words
+from harness.data.jsonl import load_kept, write_kept
+from harness.data.tables import load_rows
+from harness.data.text import normal_words
 from harness.types import (
     HygieneFlag,
     Interval,
@@ -27,23 +30,10 @@ from harness.types import (
     PairSide,
     PairStatistics,
     Preference,
-    Record,
     Response,
     Winner,
 )
-from trainers.kept_rows import load_kept, write_kept
-from trainers.recipe import JudgedPairFilters, PairFilters
-from trainers.wording import normal_words
-
-
-class PreferencePair(Record):
-    """One prompt with the preferred and the other answer."""
-
-    sample_id: str
-    prompt: tuple[Message, ...]
-    chosen: str
-    rejected: str
-    source: Literal["judged", "gold", "given"]
+from harness.types.training import PreferencePair
 
 
 class Pairs(NamedTuple):

@@ -13,10 +13,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.types import KeptStatistics, Record
 
 RowT = TypeVar("RowT", bound=Record)
+
+
 StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
 
 

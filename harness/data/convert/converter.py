@@ -7,15 +7,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.rows import load_rows
-from harness.samples import read_prompt
-from harness.store import make_writable
-from harness.strict_yaml import load_spec
-from harness.suite import Source
-from trainers.convert.cells import Row
-from trainers.convert.drafts import ASKED_FOR, Draft, Drafts, Dropped
-from trainers.convert.filters import (
+from harness.config import Source
+from harness.config.data import ConvertOptions as Options
+from harness.config.data import Kind
+from harness.core.errors import HarnessError
+from harness.core.store import make_writable
+from harness.core.yaml_loader import load_spec
+from harness.data.convert.cells import Row
+from harness.data.convert.drafts import (
+    ASKED_FOR,
+    Draft,
+    Drafts,
+    Dropped,
+    preference_pairs,
+    sft_columns,
+    sft_row,
+    with_system_prompt,
+)
+from harness.data.convert.filters import (
     drop_duplicates,
     keep_lengths,
     only_liked,
@@ -23,19 +32,20 @@ from trainers.convert.filters import (
     take_subset,
     withhold,
 )
-from trainers.convert.formats import (
+from harness.data.convert.formats import (
     Format,
     detect_format,
     find_format,
     format_of_fields,
     read_drafts,
 )
-from trainers.convert.medquad import load_medquad
-from trainers.convert.records import preference_pairs, sft_columns, sft_row, with_system_prompt
-from trainers.convert.summary import Kind, Options, SplitFacts, Summary
-from trainers.pairs import pairs_from_given, write_pairs
-from trainers.split import SIDES, Split, split_by_question
-from trainers.wording import normal_words
+from harness.data.convert.formats_medquad import load_medquad
+from harness.data.convert.summary import SplitFacts, Summary
+from harness.data.preference_pairs import pairs_from_given, write_pairs
+from harness.data.samples import read_prompt
+from harness.data.split import SIDES, Split, split_by_question
+from harness.data.tables import load_rows
+from harness.data.text import normal_words
 
 N_SHOWN = 5  # rows that a message names for each reason; the summary's file names all
 

@@ -2,11 +2,11 @@
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
-from harness.suite import ConvertOptions as Options
-from harness.suite.data import Dedupe, Kind
+from harness.config import ConvertOptions as Options
+from harness.config.data import Dedupe, Kind
+from harness.core.errors import HarnessError
+from harness.data.convert.drafts import Dropped, Reason
 from harness.types import Record
-from trainers.convert.drafts import Dropped, Reason
 
 __all__ = ["Dedupe", "Kind", "Options", "SplitFacts", "Summary", "make_options"]
 

@@ -15,10 +15,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, InfrastructureError, did_you_mean
-from harness.hub import hub_problem, hub_switched_off
-from harness.suite import Source
+from harness.config import Source
+from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.core.hub import hub_problem, hub_switched_off
+from harness.core.paths import bundle_root
 
 Row = dict[str, object]
 

@@ -1,0 +1,160 @@
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.config import DataSpec, Generation, Metric, RougeMetric, Source
+from harness.config.request import Request, judge_names
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.hashing import content_hash
+from harness.data.conversions import plain_source
+from harness.data.samples import make_samples, read_prompt, repeat_samples
+from harness.data.tables import load_rows
+from harness.types import Sample, Task
+
+# --- tasks -----------------------------------------------------------------------------------
+
+
+class _Group(NamedTuple):
+    """Metrics on the same data, decoded alike; `shown` are the items that people judged, None all."""
+
+    data: DataSpec
+    generation: Generation
+    shown: Sequence[str] | None
+    metrics: dict[str, Metric]
+
+
+def plan_tasks(
+    request: Request, shown: Mapping[str, Sequence[str] | None] | None = None
+) -> tuple[Task, ...]:
+    """What the request's models are asked, without the rest of a plan.
+
+    Metrics on the same items and decoding share a task, so that answers are shared too. `shown` are
+    the items of a metric that people judge; of one that is left out it is all.
+
+    Raises:
+        HarnessError: data that cannot be read.
+    """
+    suite, groups = request.suite, list[_Group]()
+    for name, metric in suite.metrics.items():
+        data, generation = metric.data or suite.data, metric.generation or suite.generation
+        alone = _Group(data, generation, (shown or {}).get(name), {})
+        group = next((each for each in groups if each[:3] == alone[:3]), alone)
+        group.metrics[name] = metric
+        if group is alone:
+            groups.append(group)
+    return tuple(
+        _keep_items(_make_task(group.data, group.generation, group.metrics, request), group.shown)
+        for group in groups
+    )
+
+
+def _keep_items(task: Task, items: Sequence[str] | None) -> Task:
+    """The task on these items alone, under a name that tells it from the whole one."""
+    if items is None:
+        return task
+    samples = tuple(sample for sample in task.samples if sample.id in set(items))
+    if not samples:
+        named = ", ".join(task.metrics)
+        raise HarnessError(
+            f"{named}: people have judged none of the items of '{task.name}'. Draw a study from a "
+            "run of this suite, without --limit."
+        )
+    return task.model_copy(
+        update={
+            "name": f"{task.name} shown to people",
+            "items_hash": hash_items(samples),
+            "n_items": len(samples),
+            "samples": samples,
+        }
+    )
+
+
+def _make_task(
+    data: DataSpec, generation: Generation, metrics: dict[str, Metric], request: Request
+) -> Task:
+    named, root = _bind(data, request)
+    source = plain_source(named, root)
+    if source.phi and not request.allow_remote_phi:
+        _refuse_remote_phi(source, metrics, request)
+    table = load_rows(source, root)
+    samples = make_samples(table, source.fields, data.take, data.slices)
+    if any(isinstance(metric, RougeMetric) for metric in metrics.values()):
+        _require_references(samples, table.origin)
+    if request.limit is not None:
+        samples = samples[: request.limit]
+    if data.answers > 1:
+        _refuse_equal_answers(data, generation, request)
+        samples = repeat_samples(samples, data.answers)
+    if request.seed is not None:
+        generation = generation.model_copy(update={"seed": request.seed})
+    return Task(
+        name=data.name or "items",
+        source=named.label,
+        items_hash=hash_items(samples),
+        n_items=len(samples),
+        samples=samples,
+        phi=source.phi,
+        answers=data.answers,
+        slices=data.slices,
+        generation=generation,
+        system=read_prompt(generation.system, request.suite_root),
+        metrics=metrics,
+    )
+
+
+def hash_items(samples: Iterable[Sample]) -> str:
+    """What tells two sets of items apart: their texts, in order."""
+    return content_hash([s.model_dump(exclude={"row", "slices"}) for s in samples])
+
+
+def _refuse_equal_answers(data: DataSpec, generation: Generation, request: Request) -> None:
+    """Several answers to an item tell more than one only if they can differ."""
+    stated = f"'answers: {data.answers}'"
+    if generation.temperature == 0:
+        raise HarnessError(
+            f"{stated} asks for the same answer again: 'temperature: 0' is greedy. Set a "
+            "temperature above 0, or leave 'answers' out."
+        )
+    for name in request.models:
+        if request.profile.models[name].recorded is not None:
+            raise HarnessError(
+                f"{stated}: model '{name}' has recorded answers, one for each item. Leave 'answers' "
+                "out; where items were asked more than once, give every time an id of its own, and "
+                "name the item's column as their 'cluster'."
+            )
+
+
+def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
+    if data.source is not None:
+        return data.source, request.suite_root
+    assert data.name is not None
+    profile = request.profile
+    if data.name not in profile.data:
+        hint = did_you_mean(data.name, profile.data)
+        raise HarnessError(f"profile '{profile.profile}' has no data set '{data.name}'. {hint}")
+    return profile.data[data.name], request.profile_root
+
+
+def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request) -> None:
+    """Protected health information stays on this machine unless somebody says otherwise."""
+    profile = request.profile
+    judges = {name for metric in metrics for name in judge_names(metric, request)}
+    endpoints = [profile.models[name].endpoint for name in request.models]
+    endpoints += [profile.judges[name].endpoint for name in judges]
+    sent = [spec for spec in endpoints if spec and (spec.elsewhere or request.by_batch)]
+    remote = sorted({spec.host for spec in sent})
+    if remote:
+        raise HarnessError(
+            f"{source.label}: is marked phi (protected health information), and this run would send "
+            f"it to {', '.join(remote)}. Use models and judges on this machine, or say "
+            "--allow-remote-phi if you may."
+        )
+
+
+def _require_references(samples: Iterable[Sample], origin: str) -> None:
+    without = [sample.id for sample in samples if not (sample.reference or "").strip()]
+    if without:
+        raise HarnessError(
+            f"{origin}: ROUGE needs a reference, but item '{without[0]}' "
+            f"(and {len(without) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
+        )
