@@ -1,15 +1,17 @@
 """Two models' scores on the same items: what every comparison and every claim is computed from."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import Vector, Votes, effective_clusters
+from harness.types import Plan
 
-Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
 ROUNDING = 1e-9
 
 
@@ -95,3 +97,71 @@ def fill_votes(votes: Votes, filling: Vector) -> Votes:
     """The votes, where nobody voted on an item with its filling from everybody."""
     nobody = np.asarray(np.isnan(votes).all(axis=1))
     return np.where(nobody[:, None], filling[:, None], votes)
+
+
+Mask = NDArray[np.bool]
+
+
+def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
+    """The differences of one column, for every candidate that it has scores of."""
+    if isinstance(column, PreferenceColumn):
+        return [_pair_preferences(column)]
+    return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
+
+
+def gated_pairs(columns: Iterable[ScoreColumn], plan: Plan) -> dict[str, PairedScores]:
+    """The candidate's scores against the baseline's by column: what the gate decides on."""
+    pairs = (pair for column in columns for pair in pair_scores(column, plan.baseline))
+    return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == plan.gated}
+
+
+# --- pairing ---------------------------------------------------------------------------------
+
+
+def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedScores:
+    old, new = column.scores[baseline], column.scores[candidate]
+    return PairedScores(
+        metric=column.metric,
+        kind=column.kind,
+        baseline=baseline,
+        candidate=candidate,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        d=new - old,
+        least=np.where(np.isnan(new), column.low, new) - np.where(np.isnan(old), column.high, old),
+        greatest=np.where(np.isnan(new), column.high, new)
+        - np.where(np.isnan(old), column.low, old),
+        bounds=(column.low - column.high, column.high - column.low),
+        baseline_scores=old,
+        candidate_scores=new,
+        score_bounds=(column.low, column.high),
+        null=0.0,
+        votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
+        own_votes=None if column.votes is None else column.votes[candidate],
+    )
+
+
+def _pair_preferences(column: PreferenceColumn) -> PairedScores:
+    orders = np.array([column.by_order[order] for order in column.orders])
+    wins = orders.mean(axis=0)
+    return PairedScores(
+        metric=column.metric,
+        kind="preference",
+        baseline=column.baseline,
+        candidate=column.candidate,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        d=wins - 0.5,
+        least=np.where(np.isnan(orders), 0.0, orders).mean(axis=0) - 0.5,
+        greatest=np.where(np.isnan(orders), 1.0, orders).mean(axis=0) - 0.5,
+        bounds=(-0.5, 0.5),
+        baseline_scores=1 - wins,
+        candidate_scores=wins,
+        score_bounds=(0.0, 1.0),
+        null=0.5,
+        votes=None if column.votes is None else column.votes - 0.5,
+    )
+
+
+def _at(clusters: Clusters, chosen: Mask) -> Clusters:
+    return None if clusters is None else clusters[chosen]

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.generate import Responses
-from harness.jury import Ballot
-from harness.score import GradeColumn, PreferenceColumn, ScoreColumn, score_judgements
+from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, score_judgements
 from harness.stats import Vector, mean_votes
 from harness.types import Preference, Task
+from harness.types.judgements import Ballot
+from harness.types.samples import Responses
 
 
 def score_people(

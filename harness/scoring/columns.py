@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.generate import Responses
-from harness.paired_scores import Clusters
-from harness.stats import Vector, Votes, design_effect, mean_difference, wilson_interval
-from harness.suite import (
+from harness.config import (
     EvasionMetric,
     PairwiseMetric,
     RubricMetric,
@@ -22,6 +20,7 @@ from harness.suite import (
     columns_of,
     pairs_of,
 )
+from harness.stats import Vector, Votes, design_effect, mean_difference, wilson_interval
 from harness.types import (
     ORDERS,
     Coverage,
@@ -33,10 +32,15 @@ from harness.types import (
     Preference,
     Task,
 )
-from judges.recorded import NOT_RECORDED, WRONG_ORDER
-from judges.verdicts import kind_of
+from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, kind_of
+from harness.types.samples import Responses
+
+Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
+
 
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
+
+
 HISTOGRAM_BINS = 10
 
 
