@@ -12,7 +12,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from harness.paired_scores import Clusters, PairedScores, fill_votes, independent_units
+from harness.config import Claim
+from harness.scoring.columns import Clusters
+from harness.scoring.paired import PairedScores, fill_votes, independent_units
 from harness.stats import (
     PairedCounts,
     TwoWayMean,
@@ -34,10 +36,13 @@ from harness.stats import (
     tango_test,
     two_way_mean,
 )
-from harness.suite import Claim
 
 SMALL_SAMPLE = 100  # items or equal clusters; below it no asymptotic bound is calibrated
+
+
 POWER = 0.8
+
+
 MOST_ITEMS = 1_000_000  # beyond this "n needed" is not advice
 
 

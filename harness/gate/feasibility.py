@@ -9,21 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from harness.evidence import SMALL_SAMPLE, weigh_claim
-from harness.paired_scores import PairedScores, independent_units
+from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
+from harness.gate.claim_tests import SMALL_SAMPLE, weigh_claim
+from harness.scoring.paired import PairedScores, independent_units
 from harness.stats import Vector, minimum_n_for_threshold
-from harness.suite import (
-    Claim,
-    EvasionMetric,
-    Gate,
-    Metric,
-    PairwiseMetric,
-    bounds_of,
-    metric_of,
-)
 from harness.types import Task
 
 Kind = Literal["points", "share", "preference"]
+
 
 MOST_UNITS = 2**20  # beyond this a claim on shares is as good as impossible
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.critical import apply_veto, check_rule
-from harness.evidence import SMALL_SAMPLE, Evidence, find_bounds, weigh_claim
-from harness.paired_scores import PairedScores
+from harness.config import Claim, Gate
+from harness.gate.claim_tests import SMALL_SAMPLE, Evidence, find_bounds, weigh_claim
+from harness.gate.critical import apply_veto, check_rule
+from harness.scoring.paired import PairedScores
 from harness.stats import holm
-from harness.suite import Claim, Gate
 from harness.types import ClaimResult, ClaimVerdict, CriticalResult, GateDecision, Interval, Verdict
 
 _WHY: dict[ClaimVerdict, str] = {
@@ -22,20 +22,28 @@ _WHY: dict[ClaimVerdict, str] = {
     "inconclusive": "the boundary lies between the two bounds",
     "not_tested": "a claim before it does not hold, so this one is not tested",
 }
+
+
 _WHY_EQUIVALENT = _WHY | {
     "pass": "both bounds lie within the margins",
     "fail": "both bounds lie beyond one of the margins, even at half the error",
     "inconclusive": "the bounds do not lie on one side of the margins",
 }
+
+
 _WHY_ALARM = _WHY | {
     "pass": "the alarm is cleared: the lower bound lies above the boundary",
     "fail": "the alarm is raised: the upper bound lies below the boundary, so harm is shown",
     "inconclusive": "the alarm is silent: such harm is neither shown nor ruled out",
 }
+
+
 _UNCONFIRMED = (
     f"the test alone would pass, but below {SMALL_SAMPLE} items (or clusters of equal size) it is "
     "not calibrated, and the bound that holds at every sample size does not clear the boundary"
 )
+
+
 _BY_HOLM = (
     "its p-value holds after Holm's correction, though the bound that holds for all claims at "
     "once does not clear the boundary"

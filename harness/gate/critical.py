@@ -9,7 +9,8 @@ harmless for the second. Rules can only take a pass away.
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.paired_scores import PairedScores, independent_units
+from harness.config import CriticalRule
+from harness.scoring.paired import PairedScores, independent_units
 from harness.stats import (
     clopper_pearson_interval,
     count_pairs,
@@ -18,7 +19,6 @@ from harness.stats import (
     signflip_test,
     tango_interval,
 )
-from harness.suite import CriticalRule
 from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, Verdict
 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet

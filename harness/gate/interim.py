@@ -9,12 +9,14 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from harness.errors import HarnessError
+from harness.config import Gate
+from harness.core.errors import HarnessError
 from harness.stats import LEAST_STEP, nominal_levels, obrien_fleming
-from harness.suite import Gate
 from harness.types import Sample, Task, TaskLooks
 
 FIGURES = 9  # of what is stated in a plan, so that every machine states the same
+
+
 LARGEST_Z = 6.0  # asking for more, as many looks would, saves less than 1e-9 of alpha a look
 
 
@@ -112,3 +114,6 @@ def _critical(sizes: Sequence[int], alpha: float) -> list[float]:
 
 def _rounded(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(f"{value:.{FIGURES}g}") for value in values)
+
+
+LEAST_CHANCE = 0.1  # of a pass or a fail, below which it is not worth going on for
