@@ -14,14 +14,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import Flagged, find_interval
-from harness.gate import decide_gate
-from harness.generate import Responses
-from harness.length import find_length_effect
-from harness.paired_scores import PairedScores, fill_gaps, take_items
-from harness.score import PreferenceColumn, ScoreColumn
+from harness.analysis.comparisons import Flagged, find_interval
+from harness.analysis.length import find_length_effect
+from harness.config import Claim, Gate, Metric, PairwiseMetric, RubricMetric
+from harness.gate.decision import decide_gate
+from harness.scoring.columns import PreferenceColumn, ScoreColumn
+from harness.scoring.paired import PairedScores, fill_gaps, take_items
 from harness.stats import mean_difference, wilson_interval
-from harness.suite import Claim, Gate, Metric, PairwiseMetric, RubricMetric
 from harness.types import (
     ClaimResult,
     ClaimVerdict,
@@ -34,11 +33,17 @@ from harness.types import (
     SensitivityTable,
     Tipping,
 )
+from harness.types.samples import Responses
 
 GRID = 33  # imputed values looked at where a verdict may turn there and back
+
+
 HALVINGS = 20
 
+
 Mask = NDArray[np.bool]
+
+
 Judge = Callable[[PairedScores], ClaimResult]  # the claim's result with other scores in their place
 
 

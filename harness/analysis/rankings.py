@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import find_interval
-from harness.paired_scores import PairedScores
+from harness.analysis.comparisons import find_interval
+from harness.scoring.paired import PairedScores
 from harness.stats import Strengths, bradley_terry, expected_win_rate, find_cycles
 from harness.types import Cycle, DirectPair, Interval, Strength, StrengthTable
 

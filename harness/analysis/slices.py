@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.compare import find_interval, main_test
-from harness.paired_scores import PairedScores, take_items
+from harness.analysis.comparisons import find_interval, main_test
+from harness.config import Gate
+from harness.scoring.paired import PairedScores, take_items
 from harness.stats import benjamini_hochberg
-from harness.suite import Gate
 from harness.types import Sample, SliceComparison
 
 FEWEST = 30  # scored items of a slice, or clusters of them, below which it is not tested
+
+
 NO_VALUE = "(none)"
 
 

@@ -1,17 +1,17 @@
 """Comparisons: candidate against baseline, item by item, one per column."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.paired_scores import Clusters, PairedScores
-from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.paired import Mask, PairedScores, _at
 from harness.stats import (
     MeanDifference,
     TwoWayMean,
     Vector,
+    benjamini_hochberg,
     count_pairs,
     design_effect,
     differential_missingness,
@@ -35,23 +35,12 @@ from harness.types import (
 )
 
 CEILING_SHARE = 0.6
+
+
 UNEVEN = 0.05  # p-value below which judgements go missing more often for one of the models
 
-Mask = NDArray[np.bool]
+
 Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
-
-
-def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
-    """The differences of one column, for every candidate that it has scores of."""
-    if isinstance(column, PreferenceColumn):
-        return [_pair_preferences(column)]
-    return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
-
-
-def gated_pairs(columns: Iterable[ScoreColumn], plan: Plan) -> dict[str, PairedScores]:
-    """The candidate's scores against the baseline's by column: what the gate decides on."""
-    pairs = (pair for column in columns for pair in pair_scores(column, plan.baseline))
-    return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == plan.gated}
 
 
 def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) -> Comparison:
@@ -87,58 +76,6 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         pairwise=_detail(column) if isinstance(column, PreferenceColumn) else None,
         flags=tuple(_flags(pair, column, found)),
     )
-
-
-# --- pairing ---------------------------------------------------------------------------------
-
-
-def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedScores:
-    old, new = column.scores[baseline], column.scores[candidate]
-    return PairedScores(
-        metric=column.metric,
-        kind=column.kind,
-        baseline=baseline,
-        candidate=candidate,
-        sample_ids=column.sample_ids,
-        clusters=column.clusters,
-        d=new - old,
-        least=np.where(np.isnan(new), column.low, new) - np.where(np.isnan(old), column.high, old),
-        greatest=np.where(np.isnan(new), column.high, new)
-        - np.where(np.isnan(old), column.low, old),
-        bounds=(column.low - column.high, column.high - column.low),
-        baseline_scores=old,
-        candidate_scores=new,
-        score_bounds=(column.low, column.high),
-        null=0.0,
-        votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
-        own_votes=None if column.votes is None else column.votes[candidate],
-    )
-
-
-def _pair_preferences(column: PreferenceColumn) -> PairedScores:
-    orders = np.array([column.by_order[order] for order in column.orders])
-    wins = orders.mean(axis=0)
-    return PairedScores(
-        metric=column.metric,
-        kind="preference",
-        baseline=column.baseline,
-        candidate=column.candidate,
-        sample_ids=column.sample_ids,
-        clusters=column.clusters,
-        d=wins - 0.5,
-        least=np.where(np.isnan(orders), 0.0, orders).mean(axis=0) - 0.5,
-        greatest=np.where(np.isnan(orders), 1.0, orders).mean(axis=0) - 0.5,
-        bounds=(-0.5, 0.5),
-        baseline_scores=1 - wins,
-        candidate_scores=wins,
-        score_bounds=(0.0, 1.0),
-        null=0.5,
-        votes=None if column.votes is None else column.votes - 0.5,
-    )
-
-
-def _at(clusters: Clusters, chosen: Mask) -> Clusters:
-    return None if clusters is None else clusters[chosen]
 
 
 # --- parts of a comparison -------------------------------------------------------------------
@@ -278,3 +215,26 @@ def _flags(pair: PairedScores, column: ScoreColumn, found: MeanDifference) -> It
             values = column.scores[model]
             if float((values[~np.isnan(values)] >= top).mean()) > CEILING_SHARE:
                 yield f"saturated:{model}"
+
+
+def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[Comparison, ...]:
+    """The comparisons, each outside the gate with its p-value as Benjamini and Hochberg adjust it.
+
+    The family is every pair of models on every column that no claim is about, so what looks like
+    a finding among many is a chance one in at most alpha of the cases, on average.
+    """
+    outside = [found for found in comparisons if not _is_claimed(found, plan)]
+    if not outside:
+        return tuple(comparisons)
+    adjusted = iter(benjamini_hochberg(np.array([found.test.p_value for found in outside])))
+    return tuple(
+        found
+        if _is_claimed(found, plan)
+        else found.model_copy(update={"p_exploratory": float(next(adjusted))})
+        for found in comparisons
+    )
+
+
+def _is_claimed(found: Comparison, plan: Plan) -> bool:
+    claimed = {claim.metric for claim in plan.gate.claims} if plan.gate else set()
+    return found.metric in claimed and (found.baseline, found.candidate) == plan.gated

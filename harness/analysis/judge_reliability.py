@@ -12,11 +12,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import find_interval, pair_scores
-from harness.generate import Responses
-from harness.jury import Ballot, combine_rounds, rounds_by_judge, subject_of
-from harness.people_scores import score_people
-from harness.score import WIN, score_judgements
+from harness.analysis.comparisons import find_interval
+from harness.config import EvasionMetric, Metric, PairwiseMetric, RougeMetric, RubricMetric
+from harness.scoring.columns import WIN, score_judgements
+from harness.scoring.human import score_people
+from harness.scoring.paired import pair_scores
+from harness.scoring.reduce import combine_rounds, rounds_by_judge, subject_of
 from harness.stats import (
     Agreement,
     cohen_kappa,
@@ -27,7 +28,6 @@ from harness.stats import (
     krippendorff_alpha,
     percent_agreement,
 )
-from harness.suite import EvasionMetric, Metric, PairwiseMetric, RougeMetric, RubricMetric
 from harness.types import (
     Grade,
     Interval,
@@ -40,7 +40,8 @@ from harness.types import (
     Repeatability,
     Task,
 )
-from judges.verdicts import Unscored, kind_of
+from harness.types.judgements import Ballot, Unscored, kind_of
+from harness.types.samples import Responses
 
 Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdict
 

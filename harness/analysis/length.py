@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.generate import Responses
-from harness.paired_scores import PairedScores
+from harness.scoring.paired import PairedScores
 from harness.stats import length_adjusted_difference, length_controlled_win_rate
 from harness.types import Interval, LengthEffect
+from harness.types.samples import Responses
 
 
 def find_length_effect(
