@@ -11,11 +11,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.types import Plan, RunResult
 
 RESULTS_FILE = "results.json"
+
+
 SCHEMA_VERSION: int = RunResult.model_fields["schema_version"].default
+
+
 _TASKS_WITHOUT_ITEMS = {"__all__": {"samples"}}
 
 
@@ -81,6 +85,8 @@ def _refuse_other_version(data: object, path: Path) -> None:
 
 
 _LATER = "A later alignment-harness wrote it: update this one."
+
+
 _REMEDY = "Run `harness run` again with the same suite and models: the store keeps all answers."
 
 

@@ -11,15 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.arrow import read_parquet, string_array, write_parquet
-from harness.errors import HarnessError
-from harness.generate import Responses
+from harness.artifacts.parquet import read_parquet, string_array, write_parquet
+from harness.core.errors import HarnessError
 from harness.types import Task
+from harness.types.samples import Responses
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ANSWERS_FILE = "answers.parquet"
+
+
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 
 

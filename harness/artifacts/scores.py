@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.arrow import (
+from harness.artifacts.parquet import (
     float_array,
     read_floats,
     read_parquet,
@@ -24,8 +24,8 @@ from harness.arrow import (
     string_array,
     write_parquet,
 )
-from harness.errors import HarnessError
-from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.core.errors import HarnessError
+from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import Votes
 from harness.types import ORDERS
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCORES_FILE = "scores.parquet"
+
+
 _KEYS = ("metric", "model", "against", "order", "sample_id", "cluster", "score", "reason")
 
 

@@ -14,21 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.arrow import float_array, int_array, read_parquet, string_array, write_parquet
-from harness.errors import HarnessError
-from harness.jury import Ballot
+from harness.artifacts.parquet import (
+    float_array,
+    int_array,
+    read_parquet,
+    string_array,
+    write_parquet,
+)
+from harness.core.errors import HarnessError
 from harness.types import Grade, Judgement
+from harness.types.judgements import Ballot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 JUDGEMENTS_FILE = "judgements.parquet"
+
+
 VALUE = "value."
+
 
 _TEXTS = (
     "metric", "sample_id", "model", "against", "order", "judge", "winner", "label", "reason",
     "rationale",
 )  # fmt: skip
+
+
 _COUNTS = ("round", "input_tokens", "output_tokens")
 
 

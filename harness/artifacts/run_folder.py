@@ -1,0 +1,80 @@
+"""A run's tables: scores, judgements and answers, for analysts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from harness.artifacts.answers import ANSWERS_FILE
+from harness.artifacts.judgements import read_judgements
+from harness.artifacts.parquet import read_parquet
+from harness.artifacts.results_json import load_result
+from harness.artifacts.scores import read_scores, read_table
+from harness.core.errors import HarnessError
+from harness.gate.decision import decide_gate
+from harness.scoring.columns import ScoreColumn
+from harness.scoring.paired import gated_pairs
+from harness.types import GateDecision, RunResult
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TableName = Literal["scores", "judgements", "answers"]
+
+
+def read_run_table(folder: Path, name: TableName) -> "pa.Table":
+    """One table of the run in `folder`.
+
+    Raises:
+        HarnessError: the folder lacks it, or it is damaged.
+    """
+    match name:
+        case "scores":
+            return read_table(folder)
+        case "judgements":
+            return read_judgements(folder)
+        case "answers":
+            return read_parquet(folder / ANSWERS_FILE)
+
+
+class Run(NamedTuple):
+    """A finished run: its result, its scores by column, and its folder."""
+
+    result: RunResult
+    columns: list[ScoreColumn]
+    folder: Path
+
+    @property
+    def candidate(self) -> str:
+        """The model that the run decided on."""
+        return self.result.plan.candidate
+
+    def to_pandas(self, table: TableName = "scores") -> Any:
+        """Every score, judgement or answer as a row of a data frame; needs pandas.
+
+        Raises:
+            HarnessError: the run's folder lacks that table, or it is damaged.
+        """
+        return read_run_table(self.folder, table).to_pandas()
+
+    def decide(self) -> GateDecision | None:
+        """What the gate's claims come to, worked out again from the stored scores; None without one.
+
+        Its rules on critical answers are part of it; whether its judges may decide, which the scores
+        do not tell, is not.
+
+        Raises:
+            HarnessError: the gate was looked at early, and its verdict hangs on those looks.
+        """
+        plan = self.result.plan
+        if plan.looks:
+            raise HarnessError("this gate was decided at its looks: see results.json.")
+        return decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
+
+
+def load_run(folder: str | Path) -> Run:
+    """The run in `folder`, as `harness run` left it.
+
+    Raises:
+        HarnessError: a file is missing, damaged or of another version.
+    """
+    path = Path(folder)
+    return Run(load_result(path), read_scores(path), path)
