@@ -7,7 +7,7 @@ pays nothing, shows the same.
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from harness.suite import Prices
+from harness.config import Prices
 from harness.types import Exchange, SpendLine
 
 

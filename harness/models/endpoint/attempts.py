@@ -7,19 +7,24 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from harness.endpoint.addresses import Address
-from harness.endpoint.blot import make_blot
-from harness.endpoint.budget import Budget, Spend, price
-from harness.endpoint.limits import Ticket
-from harness.endpoint.replies import Reading, Reply, read_reply
-from harness.endpoint.throttle import Throttle
-from harness.endpoint.wire import Ask, LostError, Raw, TooLargeError, Wire, make_body
-from harness.errors import InfrastructureError
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.core.errors import InfrastructureError
+from harness.models.endpoint.addresses import Address
+from harness.models.endpoint.budget import Budget, Spend, price
+from harness.models.endpoint.rate_limit import Throttle, Ticket
+from harness.models.endpoint.replies import Reading, Reply, read_reply
+from harness.models.endpoint.secrets import make_blot
+from harness.models.endpoint.transport import Ask, LostError, Raw, TooLargeError, Wire, make_body
 
 MAX_FAILURES = 8  # attempts that may fail otherwise than by 429, which only the deadline ends
+
+
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0
+
+
 MAX_RETRY_AFTER_S = 60.0
+
+
 # One hung attempt must leave time for another, and a slow answer time to come.
 ATTEMPT_SHARE = 0.5
 

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.hub import require_model
-from harness.provenance import content_hash, file_hash
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.hashing import content_hash, file_hash
+from harness.core.hub import require_model
 
 # Files that run code when they are loaded; weights are taken from safetensors only.
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})

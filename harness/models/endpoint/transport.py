@@ -9,26 +9,30 @@ IndexError. So bytes go in and bytes come out, and replies.py reads them.
 import gc
 import json
 import os
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
+import httpx2
 from pydantic import SecretStr
 
-from harness.endpoint.addresses import Address
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.models.endpoint.addresses import Address
 from harness.types import Message
 
 if TYPE_CHECKING:
-    import httpx2
     from langchain_openai import ChatOpenAI
 
 MAX_BODY_BYTES = 4_000_000  # far above any answer to a rubric; a fault otherwise
 
+
 # What leaves this machine besides the texts. The library would add versions of Python and the
 # system, and headers that stand in OPENAI_CUSTOM_HEADERS, an organisation's name among them.
 _HEADERS = {b"host", b"content-length", b"content-type", b"connection", b"user-agent", b"accept"}
+
+
 _OPENAI_HEADERS = {b"openai-organization", b"openai-project"}
 
 
@@ -89,7 +93,7 @@ class Wire:
         import httpx2
         import openai
 
-        from harness.endpoint.lanes import BodyTooLargeError, UnreadableBodyError
+        from harness.models.endpoint.transport import BodyTooLargeError, UnreadableBodyError
 
         try:
             response = await self._client.post(
@@ -159,7 +163,7 @@ _NO_SYNC_CLIENT = object()
 def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient":
     import httpx2
 
-    from harness.endpoint.lanes import Lanes
+    from harness.models.endpoint.transport import Lanes
 
     kept = _HEADERS | (_OPENAI_HEADERS if address.openai else set())
     own = [(b"Accept-Encoding", b"identity")]
@@ -198,3 +202,74 @@ def _why(error: BaseException) -> str:
     }
     kind = type(error).__name__
     return names.get(kind, kind)
+
+
+class BodyTooLargeError(Exception):
+    """The answer's body passed the limit and was not read to its end."""
+
+
+class UnreadableBodyError(Exception):
+    """The answer's body is compressed, though none of it was asked for."""
+
+
+class Lanes(httpx2.AsyncBaseTransport):
+    """Sends requests and reads their whole answers, up to `max_bytes` each."""
+
+    def __init__(
+        self, *, max_bytes: int, verify: ssl.SSLContext | bool, proxy: str | None = None
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._verify = verify
+        self._proxy = proxy
+        self._lanes: list[httpx2.AsyncHTTPTransport] = []
+        self._idle: list[httpx2.AsyncHTTPTransport] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer with its body read.
+
+        Raises:
+            BodyTooLargeError: it is longer than allowed.
+            UnreadableBodyError: it is compressed.
+            httpx2.RequestError: there is no whole answer.
+        """
+        lane = self._idle.pop() if self._idle else self._open()
+        try:
+            response = await lane.handle_async_request(request)
+            try:
+                body = await self._read(response)
+            finally:
+                await response.aclose()
+        finally:
+            self._idle.append(lane)
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=httpx2.ByteStream(body),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for lane in self._lanes:
+            await lane.aclose()
+
+    def _open(self) -> httpx2.AsyncHTTPTransport:
+        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
+        lane = httpx2.AsyncHTTPTransport(
+            verify=self._verify, limits=limits, proxy=self._proxy, trust_env=False
+        )
+        self._lanes.append(lane)
+        return lane
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            # A small compressed body can unfold to gigabytes.
+            raise UnreadableBodyError
+        assert isinstance(response.stream, AsyncIterable)
+        pieces, length = [], 0
+        async for piece in response.stream:
+            pieces.append(piece)
+            length += len(piece)
+            if length > self._max_bytes:
+                raise BodyTooLargeError
+        return b"".join(pieces)

@@ -14,16 +14,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.batches import Register, shown
-from harness.endpoint import Reply
-from harness.endpoint.replies import Reading, plain, read_reply
-from harness.errors import HarnessError
-from harness.store import Store
+from harness.core.errors import HarnessError
+from harness.core.store import Store
+from harness.models.batch_files import Register, shown
+from harness.models.endpoint import Reply
+from harness.models.endpoint.replies import Reading, plain, read_reply
 from harness.types import Record
 
 CHUNK = 500  # result lines to a commit
+
+
 SHOWN = 5  # bad lines that are named
+
+
 MALFORMED = "malformed"
+
+
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
 

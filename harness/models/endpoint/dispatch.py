@@ -6,16 +6,24 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from harness.endpoint.background import background_loop, run_in_background
-from harness.endpoint.budget import BudgetSpentError
-from harness.endpoint.calls import Caller
-from harness.endpoint.replies import OUTAGE_PROBLEMS, Reply
-from harness.endpoint.wire import Ask, Wire
+from harness.models.endpoint.attempts import Caller
+from harness.models.endpoint.budget import BudgetSpentError
+from harness.models.endpoint.event_loop import background_loop, run_in_background
+from harness.models.endpoint.replies import OUTAGE_PROBLEMS, Reply
+from harness.models.endpoint.transport import Ask, Wire
 
 OUTAGE_ASKS = 16  # failed asks in a row that end the run; fewer where fewer run at once
+
+
 FEWEST_OUTAGE_ASKS = 5
+
+
 GRACE_S = 1.0  # for calls in flight when the endpoint refuses them all
+
+
 CLOSE_S = 5.0
+
+
 PAUSE_S = 0.02  # after asks had nothing to ask for the moment
 
 

@@ -8,26 +8,49 @@ that is to blame for a 429. Only 429s shrink anything: an endpoint that breaks i
 This is the arithmetic, without a clock; throttle.py lets calls wait for it.
 """
 
+import asyncio
 import math
+import time
 from collections import deque
 from typing import Literal, NamedTuple
 
 FIRST_WINDOW = 16  # no fewer than batch.py's OUTAGE_ASKS: a closed door is told at the first try
+
+
 PROBE_CUT = 0.92  # after a 429 that follows a long good stretch: the limit is near
+
+
 SEARCH_CUT = 0.85  # of what gets through, after any other
+
+
 FEWEST = 10  # accepted calls that a rate is told from
+
+
 GOOD_STRETCH = 50  # accepted calls that make a stretch good
+
+
 # Accepted calls until a rate is back where it was cut. Until a 429 is seen, a round trip's calls
 # go out too fast; a climb of many round trips keeps them rare.
 CLIMB, CLIMB_ROUND_TRIPS = 150, 8
+
+
 # Some endpoints refuse a few calls however slowly they come, and slowing down for them would end
 # in a standstill. Below a limit 429s stop; such noise goes on, a few calls apart, through cut after
 # cut. Once so many cuts were mild, only twice the noise's share cuts again.
 MILD_CUTS, MILD_SHARE = 5, 1 / 8
+
+
 LONG_STRETCH = 100  # accepted calls without a 429 that speak against noise; less than a climb
+
+
 NOISE_ANSWERS = 200  # the last answers that its share is taken of
+
+
 CATCH_UP_S = 0.025  # timers are late on a busy machine; starts missed so recently are made up for
+
+
 BLIND_PAUSE_S = 1.0  # when nothing gets through and no Retry-After says for how long
+
 
 Hold = Literal["pause", "window", "rate"]
 
@@ -220,3 +243,57 @@ class _Recent:
         n = sum(time > start for time in self._times)
         began = max(start, self._times[0]) if n else start
         return n, n / max(0.1, now - began)
+
+
+class Throttle:
+    """The queue of calls that want to start; lives in one event loop."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        self.limits = Limits(max_concurrency)
+        self._queue: deque[asyncio.Future[Ticket]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def admit(self, *, again: bool = False) -> Ticket:
+        """Return when the call may start; one that comes `again` goes to the head of the queue."""
+        place: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        if again:
+            self._queue.appendleft(place)
+        else:
+            self._queue.append(place)
+        self._let_in()
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave()  # it was let in, and will not come
+            raise
+
+    def leave(self) -> None:
+        """A call has ended; the next may come."""
+        self.limits.end()
+        self._let_in()
+
+    def accept(self, ticket: Ticket) -> None:
+        """The endpoint answered this call."""
+        self.limits.accept(ticket, time.monotonic())
+
+    def refuse(self, ticket: Ticket, retry_after_s: float | None) -> None:
+        """The endpoint refused this call with 429."""
+        self.limits.refuse(ticket, time.monotonic(), retry_after_s)
+
+    def _let_in(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        while self._queue:
+            if self._queue[0].done():  # cancelled while it waited
+                self._queue.popleft()
+                continue
+            now = time.monotonic()
+            wait_s = self.limits.wait_s(now)
+            if wait_s > 0:
+                if math.isfinite(wait_s):
+                    self._timer = asyncio.get_running_loop().call_later(wait_s, self._let_in)
+                return
+            self._queue.popleft().set_result(self.limits.start(now))
+        self.limits.held_by = None  # nobody waits: the asks are the limit

@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+
 _lock = threading.Lock()
+
+
 _running: tuple[int, asyncio.AbstractEventLoop] | None = None
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from harness.errors import HarnessError
-from harness.suite import Generation
+from harness.config import Generation
+from harness.core.errors import HarnessError
+from harness.models.weights import fingerprint_model, load_weights, no_template, stop_ids
 from harness.types import Message
-from harness.weights import fingerprint_model, load_weights, no_template, stop_ids
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,8 @@ limit holds exactly and yet nearly all of it is used.
 import asyncio
 from typing import NamedTuple
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.suite import Prices
+from harness.config import Prices
+from harness.core.errors import HarnessError, InfrastructureError
 
 
 class BudgetSpentError(InfrastructureError):

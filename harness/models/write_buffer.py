@@ -2,17 +2,13 @@
 
 import time
 
-from harness.store import Kind, Store
+from harness.core.store import Kind, Store
 from harness.types import Outcome, Response
-from judges.verdicts import PASSING, kind_of
 
 COMMIT_EVERY = 64
+
+
 COMMIT_AFTER_S = 0.01
-
-
-def is_final(outcome: Outcome) -> bool:
-    """Whether asking again would be paying twice; a reply that never came was not paid for."""
-    return outcome.reason is None or kind_of(outcome.reason) not in PASSING
 
 
 class FreshRows:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.endpoint.addresses import Address, find_key, read_address
-from harness.endpoint.batch import ask_all
-from harness.endpoint.budget import Budget, Spend
-from harness.endpoint.calls import Caller
-from harness.endpoint.replies import Reply
-from harness.endpoint.wire import Ask, Wire
-from harness.provenance import content_hash
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.core.hashing import content_hash
+from harness.models.endpoint.addresses import Address, find_key, read_address
+from harness.models.endpoint.attempts import Caller
+from harness.models.endpoint.budget import Budget, Spend
+from harness.models.endpoint.dispatch import ask_all
+from harness.models.endpoint.replies import Reply
+from harness.models.endpoint.transport import Ask, Wire
 
 
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:

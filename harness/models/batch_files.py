@@ -17,19 +17,24 @@ from typing import BinaryIO, NamedTuple
 
 from pydantic import Field
 
-from harness.endpoint import Ask, Reply
-from harness.endpoint.addresses import Address
-from harness.endpoint.budget import price
-from harness.endpoint.wire import make_body
-from harness.provenance import content_hash
-from harness.store import Store
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.core.hashing import content_hash
+from harness.core.store import Store
+from harness.models.endpoint import Ask, Reply
+from harness.models.endpoint.addresses import Address
+from harness.models.endpoint.budget import price
+from harness.models.endpoint.transport import make_body
 from harness.types import Record
 
 MAX_QUESTIONS = 50_000  # in one file; OpenAI takes no more, and no more than 200 MB
+
+
 MAX_BYTES = 190_000_000
 
+
 _URL = "/v1/chat/completions"
+
+
 # Valid within JSON, but some readers of lines break at them.
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 

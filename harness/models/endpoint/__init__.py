@@ -20,11 +20,11 @@ ask ends the run: a refused key or model, an outage, a spent budget.
     background.py the process's one event loop
 """
 
-from harness.endpoint.budget import Budget, BudgetSpentError, Spend
-from harness.endpoint.calls import EndpointRefusedError
-from harness.endpoint.client import Endpoint
-from harness.endpoint.replies import Problem, Reply
-from harness.endpoint.wire import Ask
+from harness.models.endpoint.attempts import EndpointRefusedError
+from harness.models.endpoint.budget import Budget, BudgetSpentError, Spend
+from harness.models.endpoint.client import Endpoint
+from harness.models.endpoint.replies import Problem, Reply
+from harness.models.endpoint.transport import Ask
 
 __all__ = [
     "Ask",

@@ -28,6 +28,7 @@ Problem = Literal[
     "empty",
 ]
 
+
 # Repeated for every ask, these mean that the endpoint is out, not that the asks are bad.
 OUTAGE_PROBLEMS: frozenset[Problem] = frozenset(
     {"timeout", "unreachable", "rate_limited", "server_error", "garbage", "bad_request"}
@@ -153,8 +154,14 @@ def _garbage(detail: str) -> Reading:
 
 # A key, a plan, a model or a URL is wrong: every ask would be told the same.
 _STOP_STATUS = {401, 402, 403, 404, 405}
+
+
 _STOP_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+
 _RETRY_STATUS = {408, 409, 425}
+
+
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|maximum context|prompt is too long|too many tokens", re.I
 )

@@ -14,15 +14,16 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
-from harness.batches import Question, Register, make_question, shown, write_questions
-from harness.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
-from harness.endpoint.addresses import read_address
-from harness.endpoint.client import fingerprint_endpoint
-from harness.store import Store, make_writable
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.core.store import Store, make_writable
+from harness.models.batch_files import Question, Register, make_question, shown, write_questions
+from harness.models.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
+from harness.models.endpoint.addresses import read_address
+from harness.models.endpoint.client import fingerprint_endpoint
 from harness.types import Record
 
 PAUSE_S = 0.02  # while there is nothing to ask
+
 
 # Nothing final follows from it: it is neither stored nor scored.
 _AWAITED = Reply(

@@ -6,23 +6,23 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.asking import Terms, connect
-from harness.endpoint import Ask, Reply
-from harness.fresh import FreshRows
-from harness.models import LocalModel, Prompt, make_prompt
-from harness.progress import Progress
-from harness.provenance import content_hash
-from harness.recorded_answers import RecordedModel, read_responses
-from harness.redaction import redact_task
-from harness.spend import Meter
-from harness.store import Store
-from harness.suite import EndpointSpec, Generation
+from harness.config import EndpointSpec, Generation
+from harness.core.hashing import content_hash
+from harness.core.progress import Progress
+from harness.core.store import Store
+from harness.data.recorded import RecordedModel, read_responses
+from harness.data.redaction import redact_task
+from harness.models.cost import Meter
+from harness.models.endpoint import Ask, Reply
+from harness.models.local import LocalModel, Prompt, make_prompt
+from harness.models.session import Terms, connect
+from harness.models.write_buffer import FreshRows
 from harness.types import Exchange, Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
-BATCH_SIZE = 32
 
-Responses = dict[str, Response]  # by sample id
+
+BATCH_SIZE = 32
 
 
 class CheckpointModel:

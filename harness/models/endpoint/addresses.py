@@ -13,14 +13,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from harness.errors import HarnessError
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
+from harness.core.errors import HarnessError
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+
 OPENAI_KEY = "OPENAI_API_KEY"
+
 
 # Alibaba, Oracle, Azure's host agent, AWS over IPv6: not link-local, but the same thing.
 _METADATA = {"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"}
+
+
 _METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
 
 
