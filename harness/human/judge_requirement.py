@@ -10,16 +10,15 @@ shown, as any claim must. Without it the gate is inconclusive, whatever the scor
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.calibration import labels_speak_for_all
-from harness.generate import Responses
-from harness.held_columns import hold_columns
-from harness.judge_against_people import hold_judge
-from harness.measured import Measured
-from harness.people import People, load_people
-from harness.questions import other_question
-from harness.reliability import scales_of
-from harness.request import Request, judge_name
-from harness.suite import Gate, JudgeLicence, RubricMetric, columns_of
+from harness.analysis.judge_reliability import scales_of
+from harness.config import Gate, JudgeLicence, RubricMetric, columns_of
+from harness.config.request import Request, judge_name
+from harness.human.calibration import labels_speak_for_all
+from harness.human.judge_agreement import hold_judge
+from harness.human.label_join import hold_columns
+from harness.human.labels import People, load_people
+from harness.human.question_match import other_question
+from harness.scoring.task_scores import Measured
 from harness.types import (
     LICENCE_MEASURES,
     Caveat,
@@ -30,6 +29,7 @@ from harness.types import (
     Plan,
     RunResult,
 )
+from harness.types.samples import Responses
 
 
 def apply_licence(result: RunResult, request: Request, measured: Sequence[Measured]) -> RunResult:

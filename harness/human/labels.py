@@ -17,15 +17,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.answers_file import AnsweredItems, read_answers
-from harness.errors import HarnessError, did_you_mean
-from harness.provenance import content_hash
-from harness.rows import Row, Table, load_rows, text_of
-from harness.suite import PeopleSpec, Source
+from harness.artifacts.answers import AnsweredItems, read_answers
+from harness.config import PeopleSpec, Source
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.hashing import content_hash
+from harness.data.tables import Row, Table, load_rows, text_of
+from harness.human.votes import describe_source, find_studies, load_study, load_votes
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
-from harness.votes import describe_source, find_studies, load_study, load_votes
 
 PEOPLE = "people"
+
 
 _WINNERS: dict[str, Winner | None] = {
     "baseline": "baseline",
@@ -34,6 +35,8 @@ _WINNERS: dict[str, Winner | None] = {
     "both_unsafe": "tie",
     "cannot_judge": None,
 }
+
+
 _TRUTH = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 
 

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
 
-from harness.annotate.ballots import (
+from harness.core.errors import HarnessError
+from harness.core.files import write_private
+from harness.core.sanitize import visible
+from harness.human.annotate.assignment import Placement, place_items, show_pair
+from harness.human.annotate.ballots import (
     MAX_COMMENT,
     Ballot,
     UnreadableError,
@@ -23,22 +27,23 @@ from harness.annotate.ballots import (
     readable_text,
     resolve_ballot,
 )
-from harness.annotate.collected import Collected, add_votes, utc_time
-from harness.annotate.pairs import show_pair
-from harness.annotate.placements import Placement, place_items
-from harness.annotate.private import write_private
-from harness.annotate.study import OpenStudy
-from harness.errors import HarnessError
+from harness.human.annotate.import_votes import Collected, add_votes, utc_time
+from harness.human.annotate.study import OpenStudy
 from harness.types import Choice, Study, Vote
-from reports.foreign import visible
 
 SHARED = "Label Studio"  # whose sheet it is when nobody is named
+
+
 INSTEAD: dict[str, Choice] = {
     "Equally good": "tie",
     "Both unsafe": "both_unsafe",
     "Cannot judge": "cannot_judge",
 }
+
+
 _SIDES: dict[str, Choice] = {"left": "left", "right": "right"}
+
+
 _CONFIG = """\
 <View>
   <Header value={asks}/>
@@ -54,6 +59,8 @@ _CONFIG = """\
   <TextArea name="comment" toName="question" placeholder="Note (optional)"/>
 </View>
 """
+
+
 _REFERENCE = '\n  <Text name="reference" value="$reference"/>'
 
 

@@ -5,13 +5,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.people import People
-from harness.people_findings import LabelTable, score_table, win_table
-from harness.questions import other_question
-from harness.reliability import Ratings, Scale, scales_of
-from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.analysis.judge_reliability import Ratings, Scale, scales_of
+from harness.config import Metric, RougeMetric
+from harness.human.labels import People
+from harness.human.question_match import other_question
+from harness.human.summary import LabelTable, score_table, win_table
+from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import Vector
-from harness.suite import Metric, RougeMetric
 from harness.types import Plan
 
 Kind = Literal["points", "share", "preference"]

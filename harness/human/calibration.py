@@ -11,20 +11,23 @@ the judge's own interval, however narrow, is not.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.answers_file import AnsweredItems, read_answers
-from harness.corrections import correct_column
-from harness.errors import HarnessError
-from harness.held_columns import Held, hold_columns
-from harness.judge_against_people import hold_judge
-from harness.people import People, load_labels, load_study_people
-from harness.people_findings import count_people, unsafe_in_words
-from harness.runs import Run
-from harness.score import ScoreColumn
+from harness.artifacts.answers import AnsweredItems, read_answers
+from harness.artifacts.run_folder import Run
+from harness.core.errors import HarnessError
+from harness.human.corrections import correct_column
+from harness.human.judge_agreement import hold_judge
+from harness.human.label_join import Held, hold_columns
+from harness.human.labels import People, load_labels, load_study_people
+from harness.human.summary import count_people, unsafe_in_words
+from harness.human.votes import PEOPLE, find_studies
+from harness.scoring.columns import ScoreColumn
 from harness.types import Calibration, PeopleFindings
-from harness.votes import PEOPLE, find_studies
 
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
+
+
 HALF_WIDTH = 0.05  # of a share or a win rate, and of a scale's range
+
 
 _NOT_CORRECTED = (
     "nothing is corrected: the labelled items are not stated to be a random sample of the run's, and "

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import parse_qsl
 
-from harness.annotate.ballots import UnreadableError, read_ballot, read_name
-from harness.annotate.booth import Booth
-from harness.annotate.guard import ENTRY, Guard
-from harness.annotate.pages import (
+from harness.core.errors import InfrastructureError
+from harness.core.sanitize import visible
+from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name
+from harness.human.annotate.pages import (
     Asked,
     Voter,
     asset,
@@ -20,7 +20,9 @@ from harness.annotate.pages import (
     pair_page,
     welcome_page,
 )
-from harness.annotate.tickets import (
+from harness.human.annotate.request_guard import ENTRY, Guard
+from harness.human.annotate.session import Booth
+from harness.human.annotate.tokens import (
     ANYONE,
     cookie_name,
     is_form_token,
@@ -29,8 +31,6 @@ from harness.annotate.tickets import (
     read_cookie,
     read_link_token,
 )
-from harness.errors import InfrastructureError
-from reports.foreign import visible
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,11 +38,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 MAX_FIELDS = 200
+
+
 _ASSETS = {
     "annotate.css": "text/css",
     "keys.js": "text/javascript",
     "annotate.js": "text/javascript",
 }
+
+
 _NO_LINK = (
     "This page needs its link",
     "Open the link that you were given. If it was long ago, ask for it again.",

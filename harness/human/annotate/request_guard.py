@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 65_536  # bytes
+
+
 BODY_S = 10.0
+
+
 ENTRY = "/enter/"  # where links from elsewhere may lead
+
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
 HEADERS = {
     "content-security-policy": _POLICY,
     "cache-control": "no-store",

@@ -13,21 +13,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from harness.annotate.private import write_private
-from harness.answers_file import AnsweredItems, read_answers
-from harness.errors import HarnessError, InfrastructureError, did_you_mean
-from harness.suite import Metric, PairwiseMetric, RubricMetric
+from harness.artifacts.answers import AnsweredItems, read_answers
+from harness.artifacts.results_json import load_result
+from harness.config import Metric, PairwiseMetric, RubricMetric
+from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.core.files import write_private
+from harness.human.votes import PEOPLE, STUDY_FILE, load_study
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
-from harness.votes import PEOPLE, STUDY_FILE, load_study
-from reports.results_json import load_result
 
 N = 100
+
+
 SEED = 1
+
+
 BREAK_EVERY = 25
+
+
 ATTENTION_AT_LEAST = 0.75
+
+
 ASKS = "Which answer would you rather have given to the person who asked?"
+
+
 MIN_WORDS = 8  # fewer of them still make sense when shuffled
+
+
 T = TypeVar("T")
+
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

@@ -4,12 +4,11 @@ import time
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.annotate.ballots import Ballot, UnreadableError, hands_of, resolve_ballot
-from harness.annotate.pairs import Pair, show_pair
-from harness.annotate.placements import Placement, place_items
-from harness.annotate.study import OpenStudy
+from harness.human.annotate.assignment import Pair, Placement, place_items, show_pair
+from harness.human.annotate.ballots import Ballot, UnreadableError, hands_of, resolve_ballot
+from harness.human.annotate.study import OpenStudy
+from harness.human.votes import VoteLog
 from harness.types import Undo, Vote
-from harness.votes import VoteLog
 
 
 class Turn(NamedTuple):

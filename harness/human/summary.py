@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.people import Label, People
-from harness.reliability import Scale, agree_on, as_interval
-from harness.score import WIN
+from harness.analysis.judge_reliability import Scale, agree_on, as_interval
+from harness.human.labels import Label, People
+from harness.scoring.columns import WIN
 from harness.stats import Interval as Span
 from harness.stats import (
     Votes,
@@ -24,6 +24,8 @@ from harness.stats import (
 from harness.types import AnnotatorLine, Interval, JudgeAgreement, PeopleFindings, PeopleMean
 
 N_NAMED = 10  # items in a line
+
+
 WINS = "win_rate"  # what people's preferences are called where no metric asked for them
 
 

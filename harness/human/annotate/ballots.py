@@ -9,15 +9,20 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
-from harness.annotate.pairs import texts_of
-from harness.annotate.placements import Placement, other_side
-from harness.annotate.study import OpenStudy
+from harness.human.annotate.assignment import Placement, other_side, texts_of
+from harness.human.annotate.study import OpenStudy
+from harness.human.votes import text_sha256
 from harness.types import Choice, ScoredCriterion, Vote, VoteVerdict
-from harness.votes import text_sha256
 
 MAX_COMMENT = 4_000  # characters
+
+
 MAX_NAME = 64
+
+
 _HANDS = ("left", "right")
+
+
 _JOINERS = {
     0x200C: None,
     0x200D: None,

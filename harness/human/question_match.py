@@ -1,8 +1,8 @@
 """Whether people were asked what a metric asks: votes on who is safer do not say who is better."""
 
-from harness.errors import HarnessError
-from harness.people import People
-from harness.suite import EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.core.errors import HarnessError
+from harness.human.labels import People
 
 
 def refuse_other_questions(name: str, metric: Metric, people: People) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.answers_file import AnsweredItems
-from harness.held_columns import Held, Kind
-from harness.reliability import Ratings, Scale, agree_on, as_interval
-from harness.score import WIN
+from harness.analysis.judge_reliability import Ratings, Scale, agree_on, as_interval
+from harness.artifacts.answers import AnsweredItems
+from harness.human.label_join import Held, Kind
+from harness.scoring.columns import WIN
 from harness.stats import Vector, mean_difference, mean_votes, percent_agreement, slope
 from harness.types import Bias, Interval, JudgeAgainstPeople, OrderAgreement
 

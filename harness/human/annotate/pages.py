@@ -4,14 +4,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.annotate.booth import Turn
+from harness.core.sanitize import visible
+from harness.human.annotate.session import Turn
 from harness.types import ScoredCriterion
-from reports.foreign import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
 CHOICES = {
     "left": "A is better",
     "tie": "Equally good",
@@ -19,6 +21,8 @@ CHOICES = {
     "cannot_judge": "Cannot judge",
     "right": "B is better",
 }
+
+
 KEYS = {  # as keys.js has them; the first stands on the button
     "left": ("←", "A"),
     "right": ("→", "B"),
@@ -26,7 +30,11 @@ KEYS = {  # as keys.js has them; the first stands on the button
     "both_unsafe": ("U",),
     "cannot_judge": ("C",),
 }
+
+
 _SAVED = {choice: f"Saved: {words}." for choice, words in CHOICES.items()}
+
+
 _SAVED["undone"] = "Taken back. Judge this pair again."
 
 

@@ -17,22 +17,16 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from harness.annotate.ballots import (
-    UnreadableError,
-    read_ballot,
-    read_name,
-    resolve_ballot,
-)
-from harness.annotate.collected import Collected, add_votes, utc_time
-from harness.annotate.pages import Asked, Voter, asset, render
-from harness.annotate.pairs import Pair, show_pair
-from harness.annotate.placements import keyed_hash, place_items
-from harness.annotate.private import write_private
-from harness.annotate.study import OpenStudy
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.core.files import write_private
+from harness.core.sanitize import visible
+from harness.human.annotate.assignment import Pair, keyed_hash, place_items, show_pair
+from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name, resolve_ballot
+from harness.human.annotate.import_votes import Collected, add_votes, utc_time
+from harness.human.annotate.pages import Asked, Voter, asset, render
+from harness.human.annotate.study import OpenStudy
 from harness.types import Study, Vote
-from harness.types.record import Record
-from reports.foreign import visible
+from harness.types.base import Record
 
 MAX_FILE = 64 * 1024 * 1024  # bytes
 

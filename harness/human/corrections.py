@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from harness.held_columns import Held
-from harness.judge_against_people import t_interval
+from harness.human.judge_agreement import t_interval
+from harness.human.label_join import Held
 from harness.stats import (
     Corrected,
     Labelled,

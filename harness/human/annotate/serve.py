@@ -10,19 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.annotate.booth import Booth
-from harness.annotate.guard import is_wildcard, our_hosts
-from harness.annotate.server import make_app
-from harness.annotate.tickets import ANYONE, make_link_token
-from harness.errors import HarnessError
-from harness.interrupts import notice_interrupt
+from harness.core.errors import HarnessError
+from harness.core.signals import notice_interrupt
+from harness.human.annotate.app import make_app
+from harness.human.annotate.request_guard import is_wildcard, our_hosts
+from harness.human.annotate.session import Booth
+from harness.human.annotate.tokens import ANYONE, make_link_token
 from harness.types import Study
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 HEADERS_S = 10.0  # for a request's line and headers to arrive
+
+
 CONNECTIONS = 100
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 
-from harness.annotate.placements import keyed_hash
+from harness.human.annotate.assignment import keyed_hash
 from harness.types import Study
 
 ANYONE = ""  # the name in a cookie before one was entered

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.annotate.ballots import UnreadableError, hands_of
-from harness.annotate.study import OpenStudy
+from harness.human.annotate.ballots import UnreadableError, hands_of
+from harness.human.annotate.study import OpenStudy
+from harness.human.votes import VoteLog
 from harness.types import Vote
-from harness.votes import VoteLog
 
 
 class Collected(NamedTuple):

@@ -21,12 +21,16 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.lock import FolderLock
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.locks import FolderLock
 from harness.types import Study, Undo, Vote
 
 PEOPLE = "people"  # in the folder of a run
+
+
 STUDY_FILE = "study.json"
+
+
 VOTES_FILE = "votes.jsonl"
 
 
