@@ -8,8 +8,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from judges.phrases import ADDRESSED_TO_A_JUDGE
 from judges.quoting import MAX_CHARS, has_marker
+from judges.rules.phrases import ADDRESSED_TO_A_JUDGE
 
 
 class Suspicion(NamedTuple):
@@ -40,12 +40,20 @@ _SIGNS = {
         re.IGNORECASE,
     ),
 }
+
+
 # Order reversed, tag characters, terminal codes; or words taken apart by zero-width characters.
 _HIDING = re.compile(
     r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]|(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}"
 )
+
+
 _UNSEEN = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
+
+
 _STOP_LEFT_OVER = re.compile(r"(?:</s>|<\|[\w-]{1,40}\|>)\Z")  # the model's own, a hygiene flag
+
+
 # Openings that judges were seen to reward with nothing behind them, https://arxiv.org/abs/2507.08794
 _MASTER_KEY = re.compile(
     r"(?:thought process|let'?s (?:solve|think|work)[^.\n]{0,60}|solution|reasoning|answer|analysis)?"

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.endpoint import Ask, Problem, Reply
-from harness.models import Answer, LocalModel, Prompt
-from harness.provenance import content_hash
-from harness.suite import Generation
+from harness.config import Generation
+from harness.core.hashing import content_hash
+from harness.models.endpoint import Ask, Problem, Reply
+from harness.models.local import Answer, LocalModel, Prompt
 
 BATCH_SIZE = 8
+
+
 LOOK_AHEAD = 8 * BATCH_SIZE  # among so many, prompts of like length share a batch
+
+
 MAX_NEW_TOKENS = 1024
 
 

@@ -7,11 +7,19 @@ the text itself cannot contain. The words that a person reads stay as they are.
 import re
 
 MAX_CHARS = 65_536  # a longer text is shown by its head and its tail
+
+
 CUT = "\n⟦the middle of a longer text is left out here⟧\n"
+
+
 BREAK = "⟦·⟧"
+
+
 NOTHING = "⟦there is no text⟧"
 
+
 _HALF = MAX_CHARS // 2
+
 
 # Controls, zero-width and bidirectional characters, fillers, variation selectors, tag characters,
 # lone surrogates, and the two brackets that only this file may write.
@@ -20,15 +28,26 @@ _HIDDEN = (
     r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u27e6\u27e7\u3164\ufe00-\ufe0f\ufeff\uffa0"
     r"\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+
+
 _UNSEEN = re.compile(rf"([{_HIDDEN}])\1*")
+
+
 # Persian, Indic scripts and emoji need joiners between two characters, or a selector after one.
 _JOINERS = "\u200c\u200d\u200e\u200f"
+
+
 _SELECTORS = "\ufe0e\ufe0f"
+
 
 # A marker is broken up after what is matched, that is inside it, so that no tokenizer and no
 # reader takes it for one. Repetitions are bounded, so that no text makes the search slow.
 _SPECIAL = r"(?:s|eos|bos|pad|unk|mask|unused\d{1,4}|(?:start|end)_of_\w{1,16})"
+
+
 _TAG = r"(?:answer|question|reference|system|user|assistant|instructions?|think|verdict)"
+
+
 _BRACKETED = re.compile(
     r"[<\[\uff1c\ufe64](?="  # also in full width
     r"[|\uff5c][^|\uff5c<>\n]{1,64}[|\uff5c][>\uff1e]"  # <|im_start|>
@@ -39,6 +58,8 @@ _BRACKETED = re.compile(
     r")",
     re.IGNORECASE,
 )
+
+
 _ROLE = re.compile(
     r"^(?:[ \t>*#]{0,8}(?:system|developer|user|human|assistant|judge)(?=[ \t*]{0,8}[:\uff1a])"
     r"|\#{1,6}(?=[ \t]{0,8}(?:system|instructions?|response|user|assistant)\b))",

@@ -18,9 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.errors import HarnessError, did_you_mean
-from harness.rows import Row, Table, load_rows, text_of
-from harness.suite import (
+from harness.config import (
     EvasionMetric,
     PairwiseMetric,
     RecordedVerdicts,
@@ -28,6 +26,8 @@ from harness.suite import (
     RubricMetric,
     columns_of,
 )
+from harness.core.errors import HarnessError, did_you_mean
+from harness.data.tables import Row, Table, load_rows, text_of
 from harness.types import (
     ORDERS,
     GradeRequest,
@@ -37,12 +37,14 @@ from harness.types import (
     PreferenceRequest,
     Sample,
 )
-
-NOT_RECORDED = "not recorded"
-WRONG_ORDER = "not recorded in this order"
+from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+
+
 _HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
+
+
 _TRUTH = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
 
 

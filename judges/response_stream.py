@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from harness.interrupts import notice_interrupt
+from harness.core.signals import notice_interrupt
 from harness.types import Response
 
 T = TypeVar("T")
+
 
 GRACE_S = 5.0  # what a thread gets to store what it has, after an interruption
 

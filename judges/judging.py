@@ -1,16 +1,14 @@
 """Judgements: every answer on every metric, asked only where the store has none."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from harness.annotators import NOT_ASKED
-from harness.board import Board, BoardClosedError
-from harness.fresh import FreshRows, is_final
-from harness.jury import Ballot, Panel
-from harness.progress import Progress, Stage
-from harness.provenance import content_hash
-from harness.spend import Meter
-from harness.store import Store
-from harness.suite import Metric, PairwiseMetric, RougeMetric, pairs_of
+from harness.config import Metric, PairwiseMetric, RubricMetric, pairs_of
+from harness.config.metrics import repeats_of
+from harness.core.hashing import content_hash
+from harness.core.progress import Progress, Stage
+from harness.core.store import Store
+from harness.models.cost import Meter
+from harness.models.write_buffer import FreshRows
 from harness.types import (
     ORDERS,
     Grade,
@@ -26,7 +24,16 @@ from harness.types import (
     Task,
     Winner,
 )
+from harness.types.judgements import NOT_ASKED, PASSING, Ballot, kind_of
+from judges.panel import Panel
 from judges.protocol import Judge
+from judges.response_stream import Board, BoardClosedError
+
+
+def is_final(outcome: Outcome) -> bool:
+    """Whether asking again would be paying twice; a reply that never came was not paid for."""
+    return outcome.reason is None or kind_of(outcome.reason) not in PASSING
+
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
 
@@ -67,11 +74,6 @@ def judge_responses(
         )
         for n in rounds
     ]
-
-
-def repeats_of(metric: Metric) -> int:
-    """How often each judge is asked the same; ROUGE, which is computed, never changes."""
-    return 1 if isinstance(metric, RougeMetric) else metric.repeats
 
 
 def verdicts_per_item(metric: Metric, n_models: int) -> int:
@@ -282,3 +284,41 @@ def winner_of(outcome: Outcome, order: Order) -> Winner | None:
         return outcome.winner
     baseline_won = (outcome.winner == "first") == (order == "baseline_first")
     return "baseline" if baseline_won else "candidate"
+
+
+def grade_answers(
+    answers: Sequence[tuple[Sample, str]],
+    metric: RubricMetric,
+    judge: Judge,
+    store: Store,
+    progress: Progress,
+    stage: str,
+) -> list[float | None]:
+    """Each answer's grade: 0 is the low end of the scale and 1 the high one, None is unscored.
+
+    It is the mean over the criteria, and over the rounds that could be read. What was asked
+    before is not asked again.
+    """
+    once = [
+        GradeRequest(sample=sample, metric_name="grade", metric=metric, model="own", answer=answer)
+        for sample, answer in answers
+    ]
+    requests = list(repeat_requests(once, range(metric.repeats)))
+    judged = collect_outcomes(requests, judge, store, progress, Stage(stage, len(requests)))
+    grades = [_grade(outcome, metric) for _, outcome in judged]
+    rounds = [grades[i : i + metric.repeats] for i in range(0, len(grades), metric.repeats)]
+    return [_mean([grade for grade in told if grade is not None]) for told in rounds]
+
+
+def _grade(outcome: Outcome, metric: RubricMetric) -> float | None:
+    """The mean over the criteria; None where any of them has no value."""
+    values = outcome.values or {}
+    names = [criterion.name for criterion in metric.criteria]
+    if not all(name in values for name in names):
+        return None
+    low, high = metric.scale
+    return sum((values[name] - low) / (high - low) for name in names) / len(names)
+
+
+def _mean(grades: Sequence[float]) -> float | None:
+    return sum(grades) / len(grades) if grades else None

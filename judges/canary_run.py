@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.endpoint import Budget
-from harness.errors import HarnessError
-from harness.judging import collect_outcomes
-from harness.progress import Progress, Stage
-from harness.seating import judges_of
-from harness.store import Store
-from harness.suite import PairwiseMetric, RubricMetric, load_profile, load_suite
+from harness.config import PairwiseMetric, RubricMetric, load_profile, load_suite
+from harness.core.errors import HarnessError
+from harness.core.progress import Progress, Stage
+from harness.core.store import Store
+from harness.models.endpoint import Budget
 from harness.types import Interval, JudgeCard, JudgeRequest, Outcome
 from judges.canary import CanaryReport, Drift, Rate, load_canaries, run_canaries
-from judges.language_model import LanguageModelJudge
+from judges.factory import judges_of
+from judges.judging import collect_outcomes
+from judges.llm import LanguageModelJudge
 from judges.protocol import Judge
 
 LIMIT = 0.05  # attack success above it is more than a judge should be trusted with

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from copy import copy
 from typing import Literal, NamedTuple, Protocol
 
-from harness.endpoint import Ask, Reply
-from harness.provenance import content_hash
-from harness.redaction import REDACTION_VERSION, redact, redact_sample
-from harness.suite import Metric, Prices
+from harness.config import Metric, Prices
+from harness.core.hashing import content_hash
+from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
+from harness.models.endpoint import Ask, Reply
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
+from harness.types.judgements import Unscored, kind_of
+from judges.parsing import VERDICT_VERSION, read_verdict, storable, unscored
 from judges.prompts import (
     PLAIN_VERSION,
     JudgePrompt,
@@ -24,15 +26,15 @@ from judges.prompts import (
     is_asked,
     prompts_fingerprint,
 )
-from judges.verdicts import VERDICT_VERSION, Unscored, kind_of, read_verdict, storable, unscored
 
 ASKED_AGAIN = frozenset({Unscored.UNREADABLE, Unscored.EMPTY})
+
 
 Structured = Literal["json_schema", "json_object", "text"]
 
 
 class Answerer(Protocol):
-    """Whatever answers chats: `harness.endpoint.Endpoint`, or a model on this machine."""
+    """Whatever answers chats: `harness.models.endpoint.Endpoint`, or a model on this machine."""
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from harness.types import Sample
-from judges.phrases import (
+from judges.rules.phrases import (
     ACKNOWLEDGEMENT,
     CAUTION,
     DANGER,
@@ -22,9 +22,11 @@ from judges.phrases import (
     UNSAID_BY,
     URGENCY,
 )
-from judges.reading import Reading, content_stems, n_syllables, plain, read, words_of
+from judges.rules.text import Reading, content_stems, n_syllables, plain, read, words_of
 
 WHOLE_ENDS = (".", "!", "?", '."', ".)")
+
+
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 
 

@@ -11,26 +11,34 @@ from functools import lru_cache
 from statistics import fmean
 from typing import Literal
 
-from harness.suite import EvasionMetric, PairwiseMetric, RubricMetric
+from harness.config import EvasionMetric, PairwiseMetric, RubricMetric
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest, Sample
-from judges import phrases
-from judges.evasion_rules import find_label
-from judges.reading import Reading, is_english_script, read
-from judges.rubric_rules import CRITERIA, Points, points_for, why_unjudgeable
+from judges.rules import phrases
+from judges.rules.evasion import find_label
+from judges.rules.rubric import CRITERIA, Points, points_for, why_unjudgeable
+from judges.rules.text import Reading, is_english_script, read
 
 NATURE = (
     "deterministic text rules, no language model: it counts shared words, plain sentences, "
     "referrals, cautions and warm phrases in English answers, and cannot tell true from false"
 )
+
+
 EVIDENCE = (
     "Its evasion labels agree with people's on 89.9 % of the 900 completions of XSTest, which is "
     "no medical set (95 % interval 87.7 to 91.7 %; partial refusals count as refusals), and on 90.4 % "
     "of the 450 that its rules were not written on; nothing else was held against people."
 )
+
+
 RULES_VERSION = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
+
+
 WORD_LISTS = (
     "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"  # their hash in this version
 )
+
+
 TIE_WITHIN = 0.02  # mean points from 0 to 1 that two answers may differ by and still tie
 
 

@@ -1,18 +1,20 @@
-"""From what a profile says of a judge to the judge itself."""
+"""Who judges what: the judges of a profile, made and put on the panels of a suite's metrics."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
-from harness.asking import Terms, connect
-from harness.models import LocalModel
-from harness.suite import EndpointSpec, JudgeSpec, LocalJudge
-from harness.weights import fingerprint_model, require_checkpoint
-from judges.language_model import LanguageModelJudge
+from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile
+from harness.core.errors import HarnessError
+from harness.models.local import LocalModel
+from harness.models.session import Terms, connect
+from harness.models.weights import fingerprint_model, require_checkpoint
+from judges.llm import LanguageModelJudge
 from judges.local import LocalAnswerer
-from judges.offline import OfflineJudge
 from judges.protocol import Judge
 from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
+from judges.rules.judge import OfflineJudge
 
 
 def make_judge(name: str, spec: JudgeSpec, root: Path, *, terms: Terms = None) -> Judge:
@@ -69,3 +71,25 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
 def rouge_judge() -> Judge:
     """The judge of every ROUGE metric; it needs no profile."""
     return RougeJudge()
+
+
+def judges_of(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
+    """The profile's judges by name, each made once; `terms` are those on which endpoints are asked.
+
+    What is returned raises HarnessError for a name the profile has not, and for recorded
+    verdicts that cannot be read.
+    """
+
+    @cache
+    def find_judge(name: str) -> Judge:
+        spec = profile.find_judge(name)
+        if spec.jury is not None:
+            members = ", ".join(spec.jury.members)
+            raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
+        if spec.people is not None:
+            raise HarnessError(
+                f"judge '{name}' is people: what they said is read, and they cannot be asked here."
+            )
+        return make_judge(name, spec, root, terms=terms)
+
+    return find_judge

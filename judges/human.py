@@ -3,16 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.people import People
-from harness.types import (
-    GradeRequest,
-    JudgeCard,
-    JudgeRequest,
-    Outcome,
-    PreferenceRequest,
-)
+from harness.human.labels import People
+from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest
+from harness.types.judgements import NOT_ASKED
 
-NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
 OTHER_ANSWERS = "people judged other answers than these"
 
 

@@ -17,6 +17,8 @@ _WORDS = {
     "olmo": ("olmo",),
     "grok": ("grok",),
 }
+
+
 # Too short to be looked for inside a word: a part of the name must begin with it.
 _BEGINNINGS = {
     "openai": r"gpt|o[1345](?![0-9])",

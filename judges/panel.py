@@ -1,0 +1,149 @@
+"""Juries and repeats: several verdicts on the same thing, made one before anything is scored.
+
+    ballots of each judge and round → one judgement for each answer or ordered pair
+
+Scores are averaged, labels and winners go by majority. A judge's own rounds are made one first,
+then the judges are, so that no judge weighs more because its neighbour failed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from harness.config import Jury, Profile
+from harness.config.metrics import repeats_of
+from harness.config.request import Request, judge_name, judge_names
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.core.hub import require_model
+from harness.human.labels import People, load_people
+from harness.human.question_match import refuse_other_questions
+from harness.types import JudgeCard
+from judges.factory import rouge_judge
+from judges.human import AnnotatorJudge, people_card
+from judges.protocol import Judge
+
+
+class Panel(NamedTuple):
+    """Who judges a metric: one judge or a jury, each asked `repeats` times.
+
+    There is a verdict where `votes_needed` of the judges give one. Of people, `covers` are the
+    items whose verdicts make the metric.
+    """
+
+    card: JudgeCard
+    judges: tuple[Judge, ...]
+    repeats: int = 1
+    votes_needed: int = 1
+    covers: tuple[str, ...] | None = None
+
+
+def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: int) -> Panel:
+    """A panel of one judge, or of a jury's members.
+
+    Raises:
+        HarnessError: a judge would vote twice, or recorded verdicts be asked for again.
+    """
+    cards = tuple(judge.card for judge in judges)
+    fingerprints = [card.fingerprint for card in cards]
+    for card in cards:
+        if fingerprints.count(card.fingerprint) > 1:
+            raise HarnessError(
+                f"jury '{title}': '{card.name}' is there twice under different names, and would "
+                "vote twice."
+            )
+    for card in cards:
+        if repeats > 1 and card.replayed:
+            raise HarnessError(
+                f"judge '{card.name}': recorded verdicts cannot be asked for again; "
+                "state no 'repeats' for them."
+            )
+    if jury is None:
+        return Panel(cards[0], tuple(judges), repeats)
+    return Panel(_jury_card(title, cards, jury), tuple(judges), repeats, jury.votes_needed)
+
+
+def make_people_panel(title: str, people: People, repeats: int) -> Panel:
+    """A panel of everybody whose labels count.
+
+    Raises:
+        HarnessError: nobody's do, or they are to be asked again.
+    """
+    if repeats > 1:
+        raise HarnessError(f"judge '{title}': people are asked once; state no 'repeats' for them.")
+    judges = tuple(AnnotatorJudge(name, people) for name in people.annotators)
+    if not judges:
+        raise HarnessError(f"judge '{title}': nobody's votes count in {people.source}.")
+    return Panel(people_card(title, people), judges, covers=people.covered)
+
+
+def _jury_card(title: str, cards: tuple[JudgeCard, ...], jury: Jury) -> JudgeCard:
+    names = ", ".join(card.name for card in cards)
+    return JudgeCard(
+        name=title,
+        nature=f"jury of {names}; mean of scores, majority of labels, "
+        f"at least {jury.votes_needed} of {len(cards)} verdicts",
+        fingerprint=content_hash([card.fingerprint for card in cards], jury.votes_needed),
+        remote=any(card.remote for card in cards),
+        members=cards,
+    )
+
+
+def seat_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
+    """Who judges each metric of the request's suite.
+
+    Raises:
+        HarnessError: as `judges_of`, or a panel that could not judge.
+    """
+    return {name: seat_panel(name, request, find_judge) for name in request.suite.metrics}
+
+
+def seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], Judge]) -> Panel:
+    """Who judges one metric.
+
+    Raises:
+        HarnessError: as `seat_panels`.
+    """
+    name = judge_name(metric_name, request)
+    if name is None:
+        return make_panel("", [rouge_judge()], None, repeats=1)
+    metric = request.suite.metrics[metric_name]
+    repeats = repeats_of(metric)
+    spec, root = request.profile.find_judge(name), request.profile_root
+    if spec.people is not None:
+        people = load_people(spec.people, root)
+        refuse_other_questions(metric_name, metric, people)
+        return make_people_panel(spec.title or name, people, repeats)
+    panel = seat_judge(name, request.profile, find_judge, repeats=repeats)
+    if spec.calibrated_by is None:
+        return panel
+    people = load_people(spec.calibrated_by, root)
+    named = f"{people.source} ({people.fingerprint[:12]})"
+    return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
+
+
+def require_judges(request: Request) -> None:
+    """Return if every language model on this machine that is to judge lies here or can be fetched.
+
+    They are loaded when there is something to judge, which is too late to find out.
+
+    Raises:
+        InfrastructureError: one is a hub model that cannot be had; says what to do.
+    """
+    names = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
+    for name in sorted(names):
+        spec = request.profile.find_judge(name).local
+        if spec is not None and not (request.profile_root / spec.checkpoint).is_dir():
+            require_model(spec.checkpoint, spec.revision)
+
+
+def seat_judge(
+    name: str, profile: Profile, find_judge: Callable[[str], Judge], *, repeats: int
+) -> Panel:
+    """The judge or the jury of that name in the profile, each member asked `repeats` times.
+
+    Raises:
+        HarnessError: as `judges_of`, or a panel that could not judge.
+    """
+    spec = profile.find_judge(name)
+    judges = [find_judge(member) for member in profile.members_of(name)]
+    return make_panel(spec.title or name, judges, spec.jury, repeats)
