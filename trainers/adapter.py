@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.errors import HarnessError
-from harness.weights import load_weights, quiet_torch
-from trainers.processes import sharding
+from harness.core.errors import HarnessError
+from harness.models.weights import load_weights, quiet_torch
+from trainers.distributed.config import sharding
 from trainers.recipe import Lora, Quantisation
 
 # Mean KL divergence between an adapter and its merged model. Merging into full precision gives
 # 1e-4 in bfloat16 and less than 1e-6 in float32; merging into 4 bits gives 1e-2.
 MERGE_TOLERANCE = 1e-3
 
+
 # Largest difference of a reward between an adapter and its merged model, as a share of 1 plus the
 # reward. In bfloat16, which keeps 8 bits, a few roundings make 1e-2; in float32 it is 1e-5.
 REWARD_TOLERANCE = 3e-2
+
 
 Head = Literal["language_model", "reward"]
 

@@ -7,9 +7,9 @@ is saved with the checkpoint, so that generation, chat and export know of nothin
 from pathlib import Path
 from typing import Any
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
-from harness.models import encode_chat, make_prompt
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
+from harness.models.local import encode_chat, make_prompt
 
 # Tokens to pad with where a tokenizer has none, or pads with its end of turn. All are in the
 # vocabulary of some family already; a new one would have no embedding.

@@ -17,18 +17,23 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError
-from harness.provenance import content_hash, file_hash
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash, file_hash
+from harness.models.weights import PICKLE_SUFFIXES, fingerprint_model
 from harness.types import CheckpointCard, Curve, Record
-from harness.weights import PICKLE_SUFFIXES, fingerprint_model
 from trainers.recipe import AdapterRecipe, PretrainRecipe
-from trainers.trl_options import OF_TRACKING
+from trainers.trl_config import OF_TRACKING
 
 MANIFEST = "checkpoint.json"
+
+
 MARK = "COMPLETE"
+
 
 # Raise it when a change of this room gives other weights for the same recipe.
 TRAINERS_VERSION = 3
+
+
 PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers")
 
 
@@ -194,3 +199,21 @@ def _verify_file(path: Path, sha256: str) -> None:
 def _files(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path.name not in {MANIFEST, MARK})
+
+
+def trace_manifests(checkpoint: Path) -> Iterator[CheckpointManifest]:
+    """The checkpoint's manifest and those of its ancestors, as far as they still lie here unchanged.
+
+    Raises:
+        HarnessError: the folder is no checkpoint, or a manifest is damaged.
+    """
+    manifest = load_manifest(checkpoint)
+    yield manifest
+    while manifest.parent is not None:
+        place = Path(manifest.parent.source)
+        if not (place / MANIFEST).is_file():
+            return
+        fingerprint, manifest = manifest.parent.fingerprint, load_manifest(place)
+        if manifest.fingerprint != fingerprint:  # another checkpoint has taken its place
+            return
+        yield manifest

@@ -9,20 +9,24 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from trainers.adapter import upcast_adapter
-from trainers.pair_rows import SplitPairs, check_tokens, count_pairs, pair_dataset
-from trainers.policy import Start, load_policy
-from trainers.processes import alone
+from trainers.distributed.config import alone
+from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.recipe import DpoRecipe
-from trainers.reference import give_reference
+from trainers.reference_cache import give_reference
+from trainers.starting_model import Start, load_policy
 from trainers.training import N_PROBES
-from trainers.trl_options import Log, held_out_metrics
+from trainers.trl_config import Log, held_out_metrics
 
 START_TOLERANCE = 1e-3
+
+
 # Where reference and policy went through the model in different batches. In bfloat16 an answer's
 # log-probability then differs by some tenths of a nat, of which beta leaves a hundredth or two.
 APART_TOLERANCE = 5e-2
+
+
 MEASURED = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies", "eval_kl")
 
 

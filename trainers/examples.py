@@ -8,25 +8,18 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import HarnessError
-from harness.models import make_prompt
-from harness.provenance import content_hash
-from harness.rows import load_rows, text_of
-from harness.samples import make_samples, read_prompt
-from harness.suite import Source
+from harness.config import Source
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.data.conversions import plain_source
+from harness.data.samples import make_samples, read_prompt
+from harness.data.tables import load_rows, text_of
+from harness.models.local import make_prompt
 from harness.types import Message, Record, Sample
-from trainers.converted import plain_source
+from harness.types.training import Example
 from trainers.recipe import TrainingSource
 
 CHAT_FIELDS = ("system", "history")
-
-
-class Example(Record):
-    """One chat to learn the last turn of."""
-
-    id: str
-    prompt: tuple[Message, ...]
-    completion: str
 
 
 def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:

@@ -10,8 +10,8 @@ import re
 import shutil
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.weights import fingerprint_model, model_files
+from harness.core.errors import HarnessError
+from harness.models.weights import fingerprint_model, model_files
 from trainers.checkpoint import (
     MANIFEST,
     CheckpointManifest,

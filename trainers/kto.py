@@ -7,13 +7,13 @@ not. The reference is the parent, so the first rewards are 0 and the first loss 
 import random
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_rows import SplitPairs, check_tokens, pair_dataset
-from trainers.policy import Start, load_policy
+from trainers.pair_dataset import SplitPairs, check_tokens, pair_dataset
 from trainers.recipe import KtoRecipe
+from trainers.starting_model import Start, load_policy
 from trainers.training import N_PROBES
-from trainers.trl_options import Log, held_out_metrics
+from trainers.trl_config import Log, held_out_metrics
 
 MEASURED = ("eval_loss", "eval_rewards/margins", "eval_kl")
 

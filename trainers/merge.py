@@ -9,11 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
-from harness.hub import require_model
-from harness.models import encode_chat, make_prompt
-from harness.provenance import content_hash, file_hash
-from harness.weights import fingerprint_model, quiet_torch
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash, file_hash
+from harness.core.hub import require_model
+from harness.models.local import encode_chat, make_prompt
+from harness.models.weights import fingerprint_model, quiet_torch
 from trainers.adapter import Head, merge_saved
 from trainers.checkpoint import (
     MANIFEST,
@@ -25,11 +25,16 @@ from trainers.checkpoint import (
     seal,
     versions,
 )
-from trainers.trl_options import quiet_libraries
+from trainers.trl_config import quiet_libraries
 
 CONFIG = "adapter_config.json"
+
+
 WEIGHTS = "adapter_model.safetensors"
+
+
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
+
 
 # What adapter and merged model are compared on, where no training rows are at hand.
 PROBES = (

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.types.training import PreferencePair
 from trainers.checkpoint import CheckpointManifest
+from trainers.distributed.config import Launch
 from trainers.dpo import Dpo
 from trainers.examples import data_hash
 from trainers.kto import Kto
-from trainers.pair_rows import SplitPairs, split_pairs
-from trainers.pairs import PreferencePair
-from trainers.policy import Start, find_start
-from trainers.processes import Launch
+from trainers.method import Method, Report, Setting
+from trainers.orpo_simpo import Orpo, Simpo
+from trainers.pair_dataset import SplitPairs, split_pairs
 from trainers.recipe import (
     DpoRecipe,
     KtoRecipe,
@@ -19,9 +20,9 @@ from trainers.recipe import (
     RewardRecipe,
     SimpoRecipe,
 )
-from trainers.reference_free import Orpo, Simpo
 from trainers.reward import RewardModel
-from trainers.training import Method, Report, Setting, train_adapter
+from trainers.starting_model import Start, find_start
+from trainers.training import train_adapter
 
 
 def train_on_pairs(

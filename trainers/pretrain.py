@@ -10,13 +10,13 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.models import make_prompt
+from harness.models.local import make_prompt
+from harness.models.weights import quiet_torch
 from harness.types import Curve, Sample
-from harness.weights import quiet_torch
 from trainers.checkpoint import (
     CheckpointManifest,
     Training,
@@ -26,12 +26,59 @@ from trainers.checkpoint import (
 )
 from trainers.examples import data_hash, load_samples
 from trainers.recipe import PretrainRecipe, TinyModel
-from trainers.tokenizer import END_OF_TEXT, train_tokenizer
+
+PAD, END_OF_TEXT, TURN, END_OF_TURN = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+
+
+# The generation marks tell TRL which tokens the assistant says, the end of its turn included.
+CHAT_TEMPLATE = """\
+{%- for message in messages %}
+{{- '<|im_start|>' + message.role + '\\n' }}
+{%- if message.role == 'assistant' %}
+{%- generation %}{{- message.content + '<|im_end|>' }}{%- endgeneration %}
+{%- else %}
+{{- message.content + '<|im_end|>' }}
+{%- endif %}
+{{- '\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
+
+
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int, context: int) -> Any:
+    """A tokenizer of `vocab_size` tokens learnt from the texts."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, END_OF_TEXT, TURN, END_OF_TURN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token=END_OF_TURN,
+        pad_token=PAD,
+        additional_special_tokens=[TURN, END_OF_TEXT],
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=context,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
 
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
+
+
 CURVE_POINTS = 50
 
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
 
 Reading = Sequence[tuple[str, tuple[Sample, ...]]]  # how a source is read, and its rows
 

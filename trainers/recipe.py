@@ -18,10 +18,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, RootModel, model_validator
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
-from harness.strict_yaml import load_spec, mistake_at
-from harness.suite import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
+from harness.config import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
+from harness.config.data import JudgedPairFilters, PairFilters
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
+from harness.core.yaml_loader import load_spec, mistake_at
 from trainers.chat_template import read_template
 
 
@@ -280,34 +281,6 @@ class OnlineRecipe(AdapterRecipe):
     lora: Lora | None = None
 
 
-class PairFilters(Spec):
-    """Which pairs are left out for the length of their answers, in words.
-
-    `min_words` and `max_words` bind both answers; `max_length_ratio` is how many times as long as
-    the shorter one the longer may be. A character of a script without spaces is a word.
-    """
-
-    min_words: int = Field(default=0, ge=0)
-    max_words: int | None = Field(default=None, ge=1)
-    max_length_ratio: float | None = Field(default=None, ge=1.0)
-
-    @model_validator(mode="after")
-    def _some_length_is_allowed(self) -> "PairFilters":
-        if self.max_words is not None and self.max_words < self.min_words:
-            raise mistake_at("max_words", f"is below min_words {self.min_words}: no pair is left")
-        return self
-
-
-class JudgedPairFilters(PairFilters):
-    """Also those on which judges, orders and rounds were of too many minds.
-
-    The margin of a pair is the share of all verdicts for the chosen answer less the share for the
-    rejected one; ties are for neither. A single judge asked once has the margin 1 on every pair.
-    """
-
-    min_margin: float = Field(default=0.0, ge=0.0, le=1.0)
-
-
 class JudgedPairsRecipe(Spec):
     """Pairs of two sampled answers of the parent; a judge who sees both orders picks the better.
 
@@ -370,10 +343,20 @@ class BestOfRecipe(Spec):
 
 
 PairTrainedRecipe = DpoRecipe | KtoRecipe | OrpoRecipe | SimpoRecipe | RewardRecipe
+
+
 TrainingRecipe = PretrainRecipe | SftRecipe | PairTrainedRecipe | OnlineRecipe
+
+
 SampledPairsRecipe = JudgedPairsRecipe | GoldPairsRecipe
+
+
 PairsRecipe = SampledPairsRecipe | GivenPairsRecipe
+
+
 SampledRecipe = SampledPairsRecipe | BestOfRecipe
+
+
 Recipe = TrainingRecipe | PairsRecipe | BestOfRecipe
 
 

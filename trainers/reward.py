@@ -9,18 +9,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.types import Message
 from trainers.adapter import load_base, load_reward_weights, lora_config
 from trainers.chat_template import give_template
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_rows import SplitPairs, check_tokens, count_pairs, pair_dataset
-from trainers.policy import Start
+from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.recipe import RewardRecipe
+from trainers.starting_model import Start
 from trainers.training import N_PROBES
-from trainers.trl_options import Log, held_out_metrics
+from trainers.trl_config import Log, held_out_metrics
 
 MEASURED = ("eval_loss", "eval_accuracy", "eval_margin")
+
+
 BATCH_SIZE = 16
 
 

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from harness.weights import fingerprint_model
+from harness.core.errors import HarnessError
+from harness.data.split import split_by_question
+from harness.models.weights import fingerprint_model
+from harness.types.training import Example
 from trainers.adapter import load_base, lora_config
 from trainers.chat_template import give_template
 from trainers.checkpoint import CheckpointManifest, Origin
-from trainers.examples import Example, data_hash
-from trainers.policy import Start
-from trainers.processes import Launch
+from trainers.distributed.config import Launch
+from trainers.examples import data_hash
+from trainers.method import Report, Setting
 from trainers.recipe import SftRecipe
-from trainers.split import split_by_question
-from trainers.training import N_PROBES, Report, Setting, train_adapter
-from trainers.trl_options import Log, held_out_metrics
+from trainers.starting_model import Start
+from trainers.training import N_PROBES, train_adapter
+from trainers.trl_config import Log, held_out_metrics
 
 
 def train_sft(

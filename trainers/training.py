@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from harness.types import Curve
-from harness.weights import quiet_torch
+from harness.core.errors import HarnessError
+from harness.models.weights import quiet_torch
 from trainers.adapter import (
     Head,
     free_memory,
@@ -33,12 +31,15 @@ from trainers.checkpoint import (
     checkpoint_key,
     seal,
 )
-from trainers.crew import draw_own_noise, is_zero3
-from trainers.kept_steps import keep_steps, last_step
-from trainers.policy import Start
-from trainers.processes import Crew, Launch, halved, share_batch
+from trainers.cpu_logprobs import project_at_once
+from trainers.distributed.config import Crew, Launch, halved, share_batch
+from trainers.distributed.sync import draw_own_noise, is_zero3
+from trainers.eval_callback import Watch, watch_training
+from trainers.method import Job, Method, Place, Report, Setting, Trained
 from trainers.recipe import AdapterRecipe
-from trainers.trl_options import (
+from trainers.resume import keep_steps, last_step
+from trainers.starting_model import Start
+from trainers.trl_config import (
     Log,
     check_gradients,
     collect_curves,
@@ -48,86 +49,8 @@ from trainers.trl_options import (
     quiet_libraries,
     quiet_trainer,
 )
-from trainers.vocabulary_head import project_at_once
-from trainers.watch import Watch, watch_training
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
 N_PROBES = 4  # training rows on which the merged model is compared with its adapter
-
-Report = Callable[[str, int, int], None]
-
-
-class Method(Protocol):
-    """One way to train an adapter, with its data."""
-
-    def config_type(self) -> Any:
-        """TRL's configuration class."""
-
-    def make_trainer(self, config: Any) -> Any:
-        """TRL's trainer, ready to go.
-
-        Raises:
-            HarnessError: data or a parent that cannot be trained on.
-        """
-
-    def check_data(self, trainer: Any) -> dict[str, str]:
-        """Facts on the data, such as the rows that were cut.
-
-        Raises:
-            HarnessError: data that would teach something else than was meant.
-        """
-
-    def check_log(self, log: Log, config: Any) -> None:
-        """Refuse a run that did not begin where its method begins.
-
-        Raises:
-            HarnessError: it did not.
-        """
-
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """What the trained model reaches on held-out data."""
-
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """Token ids of a few training rows."""
-
-
-class Setting(NamedTuple):
-    """What a run is given beside its recipe and its data; none of it changes what is learnt.
-
-    `facts` are told of the data; `references` is where log-probabilities of references are kept,
-    which changes weights by rounding only.
-    """
-
-    facts: Mapping[str, str] = NOTHING
-    watch: Watch | None = None
-    references: Path | None = None
-
-
-class Place(NamedTuple):
-    """Where a run puts things: steps to resume from, logs, and its adapter, in `folder`."""
-
-    steps: Path
-    logs: Path
-    folder: Path
-
-
-class Job(NamedTuple):
-    """What is trained, how, and where everything goes."""
-
-    recipe: AdapterRecipe
-    method: Method
-    place: Place
-
-
-class Trained(NamedTuple):
-    """What a run leaves beside its saved adapter: that adapter's hash, and what is known of it."""
-
-    adapter: str
-    tokenizer: Any
-    probes: list[list[int]]
-    facts: dict[str, str]
-    metrics: dict[str, float]
-    curves: tuple[Curve, ...]
 
 
 def train_adapter(
@@ -206,7 +129,7 @@ def _train(
 ) -> Trained:
     """In the processes of `launch`, or in this one, where the model may be watched."""
     if launch is not None:
-        from trainers.launched import train_launched
+        from trainers.distributed.launch import train_launched
 
         return train_launched(job, progress, launch)
     watched = watch and partial(watch_training, watch=watch, base=base.fingerprint)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from harness.provenance import content_hash
+from harness.core.hashing import content_hash
 from trainers.adapter import adapter_hash
-from trainers.trl_options import WATCHED
+from trainers.trl_config import WATCHED
 
 # The model, its tokenizer, and a fingerprint of the weights as they are now.
 Score = Callable[[Any, Any, str], Mapping[str, float]]

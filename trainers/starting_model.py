@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from harness.weights import fingerprint_model
+from harness.core.errors import HarnessError
+from harness.models.weights import fingerprint_model
 from trainers.adapter import load_base, lora_config, remember_adapter
 from trainers.chat_template import give_template
 from trainers.checkpoint import MANIFEST, MARK, CheckpointManifest, Origin, verify_checkpoint

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from harness.data.jsonl import load_kept, write_kept
 from harness.types import HygieneFlag, KeptStatistics, Message, Response
-from trainers.examples import Example
-from trainers.kept_rows import load_kept, write_kept
+from harness.types.training import Example
 
 
 class GradedAnswer(NamedTuple):

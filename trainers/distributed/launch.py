@@ -23,17 +23,25 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 import harness
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.paths import bundle_root
 from harness.types import Curve, Record
 from trainers.adapter import free_memory
-from trainers.processes import Launch, check_launch
-from trainers.training import Job, Report, Trained
+from trainers.distributed.config import Launch, check_launch
+from trainers.method import Job, Report, Trained
 
 TRAINED = "trained.json"
+
+
 TOKENIZER = "tokenizer"
+
+
 ORDERS = "orders.pickle"
+
+
 GRACE_S = 10.0  # to end by themselves, before they are killed
+
+
 LAST_WORDS = 2000  # characters of the log that an unforeseen end is told with
 
 
@@ -119,7 +127,7 @@ def _started(launch: Launch, folder: Path, log: int) -> "Iterator[subprocess.Pop
     command += ["--config_file", str(launch.file), "--num_processes", str(launch.processes)]
     command += ["--main_process_port", "0"]  # any that is free
     command += ["--num_cpu_threads_per_process", str(threads)]
-    command += ["--module", "trainers.rank", str(folder)]
+    command += ["--module", "trainers.distributed.worker", str(folder)]
     process = subprocess.Popen(  # noqa: S603 - our own words, no shell
         command,
         env=_environment(launch),

@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from trainers.pairs import PreferencePair
+from harness.core.errors import HarnessError
+from harness.types.training import PreferencePair
 
 
 class SplitPairs(NamedTuple):

@@ -14,13 +14,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, InfrastructureError
-from harness.hub import require_model
-from harness.provenance import content_hash, file_hash
-from harness.rows import cache_dir
-from trainers.sealed_folder import fill_once
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.folder_cache import fill_once
+from harness.core.hashing import content_hash, file_hash
+from harness.core.hub import require_model
+from harness.data.tables import cache_dir
 
 INDEX = "pytorch_model.bin.index.json"
+
+
 BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template
 
 

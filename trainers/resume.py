@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.settings import positive_number
-from trainers.crew import agreed
-from trainers.processes import Crew
+from harness.core.env import positive_number
+from trainers.distributed.config import Crew
+from trainers.distributed.sync import agreed
 
 SAVE_EVERY_S = 300.0  # what a kill may cost; HARNESS_SAVE_EVERY states another time
 

@@ -8,15 +8,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from harness.models import encode_chat
+from harness.core.errors import HarnessError
+from harness.models.local import encode_chat
+from harness.types.training import PreferencePair
 from trainers.dpo import MEASURED, START_TOLERANCE
-from trainers.pair_rows import SplitPairs, count_pairs
-from trainers.pairs import PreferencePair
-from trainers.policy import Policy, Start, load_policy
+from trainers.pair_dataset import SplitPairs, count_pairs
 from trainers.recipe import OrpoRecipe, SimpoRecipe
+from trainers.starting_model import Policy, Start, load_policy
 from trainers.training import N_PROBES
-from trainers.trl_options import Log, held_out_metrics
+from trainers.trl_config import Log, held_out_metrics
 
 FACTS = {"reference": "none", "namespace": "trl.experimental"}
 

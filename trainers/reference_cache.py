@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from harness.provenance import content_hash
+from harness.core.hashing import content_hash
 from harness.types import Record
 from trainers.checkpoint import versions
-from trainers.policy import Start
 from trainers.recipe import DpoRecipe
+from trainers.starting_model import Start
 
 REFERENCE_VERSION = 1  # raise it when the same key gives other numbers
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trainers.processes import Crew
+from trainers.distributed.config import Crew
 
 
 def agreed(flag: bool, device: Any) -> bool:

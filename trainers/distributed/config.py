@@ -15,16 +15,20 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.paths import bundle_root
 from trainers.recipe import AdapterRecipe, OnlineRecipe
 
 Kind = Literal["data_parallel", "fsdp", "deepspeed"]
 
+
 KINDS: dict[str, Kind] = {"MULTI_GPU": "data_parallel", "FSDP": "fsdp", "DEEPSPEED": "deepspeed"}
+
 
 # The recipe's own, or what this launch says itself.
 _OF_LAUNCH = ("fsdp", "fsdp_config", "deepspeed", "use_cpu")
+
+
 _OF_RECIPE = {
     "gradient_accumulation_steps": "trainer.gradient_accumulation_steps",
     "gradient_clipping": "trainer.max_grad_norm",

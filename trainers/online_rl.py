@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.errors import HarnessError
-from harness.models import encode_chat
-from harness.provenance import content_hash
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.models.local import encode_chat
 from harness.types import Message, Record
 from trainers.checkpoint import CheckpointManifest
 from trainers.examples import data_hash
-from trainers.policy import Start, find_start, load_policy
+from trainers.method import Report, Setting
 from trainers.recipe import OnlineRecipe
-from trainers.training import N_PROBES, Report, Setting, train_adapter
-from trainers.trl_options import Log
+from trainers.starting_model import Start, find_start, load_policy
+from trainers.training import N_PROBES, train_adapter
+from trainers.trl_config import Log
 
 KL_TOLERANCE = 1e-3  # nats per token; in bfloat16 two computations of the same differ by 1e-4
 

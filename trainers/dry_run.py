@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from harness.errors import HarnessError
-from harness.models import make_prompt
-from harness.suite import Source
+from harness.config import Source
+from harness.core.errors import HarnessError
+from harness.data.conversions import plain_source, why_absent
+from harness.data.preference_pairs import load_given_pairs
+from harness.models.local import make_prompt
 from harness.types import Message
-from trainers.at_hand import why_absent
-from trainers.converted import plain_source
-from trainers.estimate import SEQUENCES, Shape, find_shape
-from trainers.examples import Example, load_examples, load_samples
-from trainers.pairs import PreferencePair, load_given_pairs
+from harness.types.training import Example, PreferencePair
+from trainers.examples import load_examples, load_samples
+from trainers.memory import SEQUENCES, Shape, find_shape
 from trainers.recipe import (
     AdapterRecipe,
     GivenPairsRecipe,
@@ -37,16 +37,27 @@ from trainers.recipe import (
     SftRecipe,
     load_recipe,
 )
-from trainers.trl_options import OF_TRACKING
+from trainers.trl_config import OF_TRACKING
 
 STEPS = 2
+
+
 HEAD_SIZE = 16
+
+
 N_LAYERS = 2
+
+
 VOCABULARY = 2048
+
+
 CONTEXT = 4096  # rotary positions cost nothing
+
 
 # Options that belong to the tokenizer or the length of the run, which a dry run brings itself.
 _OF_TOKENIZER = ("chat_template_path", "eos_token", "pad_token")
+
+
 _OF_LENGTH = ("num_train_epochs",)
 
 
@@ -301,7 +312,7 @@ def _write_base(folder: Path, original: Shape, texts: Sequence[str], *, full_siz
     """A random model with its tokenizer; returns its sizes."""
     import torch
 
-    from trainers.tokenizer import train_tokenizer
+    from trainers.pretrain import train_tokenizer
 
     tokenizer = train_tokenizer(texts, vocab_size=VOCABULARY, context=CONTEXT)
     tokens = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}

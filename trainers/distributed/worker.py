@@ -8,10 +8,11 @@ import threading
 import traceback
 from pathlib import Path
 
-from harness.errors import HarnessError, InfrastructureError
-from trainers.launched import ORDERS, TOKENIZER, TRAINED, Failure, Orders, Told
-from trainers.processes import Crew
-from trainers.training import Trained, train_here
+from harness.core.errors import HarnessError, InfrastructureError
+from trainers.distributed.config import Crew
+from trainers.distributed.launch import ORDERS, TOKENIZER, TRAINED, Failure, Orders, Told
+from trainers.method import Trained
+from trainers.training import train_here
 
 INTERRUPTED = 130
 
@@ -19,8 +20,8 @@ INTERRUPTED = 130
 def main(folder: Path) -> int:
     """Run what is ordered in the folder as the process that accelerate says this is; the exit code."""
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
-    from harness.weights import quiet_torch
-    from trainers.trl_options import quiet_libraries
+    from harness.models.weights import quiet_torch
+    from trainers.trl_config import quiet_libraries
 
     quiet_torch()
     quiet_libraries()

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean
 from harness.types import Curve
 
 Log = list[dict[str, float]]
+
 
 # Who may be told of each step, and the packages that can tell them.
 TRACKERS = {
@@ -21,9 +22,13 @@ TRACKERS = {
     "mlflow": ("mlflow",),
     "trackio": ("trackio",),
 }
+
+
 OF_TRACKING = ("report_to", "run_name", "project")  # options that do not change what is learnt
 
+
 WATCHED = "watch/"  # what the names of a watched suite's scores begin with
+
 
 CURVES = (
     "loss",

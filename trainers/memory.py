@@ -14,11 +14,12 @@ from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.types import Record
 from trainers.recipe import AdapterRecipe, DpoRecipe, Lora, Parent, Quantisation, parent_directory
 
 Options = Mapping[str, JsonValue]
+
 
 # What TRL does where a recipe says nothing (SFTConfig and DPOConfig agree on these).
 TRL_DEFAULTS: Options = {
@@ -31,8 +32,10 @@ TRL_DEFAULTS: Options = {
     "optim": "adamw_torch_fused",
 }
 
+
 # Answers that go through the model for each row of a batch.
 SEQUENCES = {"sft": 1, "kto": 1, "dpo": 2, "orpo": 2, "simpo": 2, "reward": 2}
+
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -56,8 +59,13 @@ class Shape(NamedTuple):
 
 
 LLAMA_3_8B = Shape("llama", 128256, 4096, 14336, 32, 32, 8, 128, 8192, 500_000.0, 1e-5, tied=False)
+
+
 MISTRAL_7B = Shape("mistral", 32000, 4096, 14336, 32, 32, 8, 128, 32768, 10_000.0, 1e-5, tied=False)
+
+
 SMOLLM2_135M = Shape("llama", 49152, 576, 1536, 30, 9, 3, 64, 8192, 100_000.0, 1e-5, tied=True)
+
 
 # From the models' published config.json, so that they need not be fetched to be planned for.
 HUB_SHAPES = {
@@ -67,8 +75,11 @@ HUB_SHAPES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
 }
 
+
 # Hub models that cannot be trained as their pinned commits have them.
 NO_TEMPLATE = {"meta-llama/Meta-Llama-3-8B"}
+
+
 PICKLES = {"BioMistral/BioMistral-7B"}
 
 
