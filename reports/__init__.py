@@ -4,10 +4,10 @@ RunResult → make_view → View → report.html, report.md, junit.xml, the term
           → dump_result → results.json → load_result → the same again
 """
 
+from harness.artifacts.results_json import dump_plan, dump_result, load_result, results_schema
 from reports.html import render_html
 from reports.junit import render_junit
 from reports.markdown import render_markdown
-from reports.results_json import dump_plan, dump_result, load_result, results_schema
 from reports.terminal import print_summary
 from reports.view import make_view
 from reports.write import write_reports

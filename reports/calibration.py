@@ -4,15 +4,15 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness.core.files import write_file
+from harness.core.sanitize import visible_record
 from harness.types import Calibrated, Calibration, JudgeAgainstPeople, PeopleFindings
-from reports.beside import CALIBRATION
-from reports.calibration_words import headline, labels_needed, on_scale, signed_span
-from reports.foreign import visible_record
+from reports.calibration_text import headline, labels_needed, on_scale, signed_span
+from reports.components import Section, Table, without_empty_columns
+from reports.formatting import ABSENT, count, number, share_with_span, with_span
 from reports.html import render_page
+from reports.human_inputs import CALIBRATION
 from reports.markdown import escape, sections_to_markdown
-from reports.parts import Section, Table, without_empty_columns
-from reports.wording import ABSENT, count, number, share_with_span, with_span
-from reports.write import write_file
 
 
 def write_calibration(found: Calibration, folder: Path) -> Path:

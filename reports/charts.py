@@ -10,7 +10,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from reports.parts import (
+from reports.components import (
     Chart,
     CurveChart,
     ForestPanel,
@@ -20,7 +20,7 @@ from reports.parts import (
     PreferenceBar,
     Series,
 )
-from reports.wording import count, number
+from reports.formatting import count, number
 
 N_CURVE_BUCKETS = 150
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.types import RunResult
-from reports.beside import NOTHING, Beside
 from reports.charts import draw
-from reports.parts import Chart, View
+from reports.components import Chart, View
+from reports.formatting import signed
+from reports.human_inputs import NOTHING, Beside
 from reports.view import make_view
-from reports.wording import signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment

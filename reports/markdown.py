@@ -9,14 +9,18 @@ is escaped, so that nothing becomes a link, an image, a mention or HTML.
 import re
 from collections.abc import Iterable, Iterator
 
+from harness.core.sanitize import one_line
 from harness.types import RunResult
-from reports.beside import NOTHING, Beside
-from reports.foreign import one_line
-from reports.parts import Exhibit, Passage, Section, Table, View
+from reports.components import Exhibit, Passage, Section, Table, View
+from reports.human_inputs import NOTHING, Beside
 from reports.view import make_view
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>!|~&$]")
+
+
 _AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
+
+
 _MENTION = re.compile(r"[@#]")
 
 

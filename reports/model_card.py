@@ -7,21 +7,22 @@ it and by whom, and what that does not show.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError
-from harness.registry import Ancestor
-from harness.suite import metric_of
+from harness.config import metric_of
+from harness.core.errors import HarnessError
+from harness.core.sanitize import visible, visible_record
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
-from reports.foreign import visible, visible_record
-from reports.looks import items_judged
+from harness.types.training import Ancestor
+from reports.formatting import columns_by_name, listing, number, quoted, span
 from reports.markdown import escape, fence
-from reports.pairs import describe_pairs
+from reports.sections.interim import items_judged
+from reports.sections.preference_pairs import describe_pairs
 from reports.view import make_view
-from reports.wording import columns_by_name, listing, number, quoted, span
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 TAG = "alignment-harness"
+
 
 LIMITS = (
     "The numbers above say how these judges scored these items. They are no evidence that the model "
@@ -145,6 +146,7 @@ _NOT_EVALUATED = (
     "## Evaluation\n\nNo evaluation was exported with this model. Nothing is known here of how well it "
     "answers."
 )
+
 
 _USE = """\
 ## Use

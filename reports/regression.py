@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from harness.types import Check, ClaimResult, Flips, RunComparison
+from reports.formatting import number, p_value
 from reports.markdown import escape
-from reports.wording import number, p_value
 
 SHOWN = 3  # items named each way
+
+
 COMMENT_MARK = "<!-- alignment-harness: regression check -->"  # by which a bot finds its comment
 
 

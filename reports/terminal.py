@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.sanitize import one_line, visible
 from harness.types import RunResult
-from reports.foreign import one_line, visible
-from reports.parts import ClaimLine, Table, VerdictLabel, View
+from reports.components import ClaimLine, Table, VerdictLabel, View
 from reports.view import make_view
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
 
 _ALERTS_SHOWN = 2
+
+
 _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not_tested": "dim",
            "none": "dim"}  # fmt: skip
 

@@ -5,19 +5,10 @@ HTML, Markdown and the terminal only lay a View out, so that they cannot disagre
 
 from collections.abc import Iterator
 
+from harness.core.sanitize import visible_record
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
-from reports.background import example_section, hygiene_section, spend_section, training_section
-from reports.beside import NOTHING, Beside, people_section
-from reports.critical import critical_line, critical_section
-from reports.findings import comparison_section, distribution_section, preference_section
-from reports.foreign import visible_record
-from reports.looks import items_judged, looks_line, looks_section
-from reports.parts import LABELS, ClaimLine, Fact, View
-from reports.planned import plan_section, reproduce_section
-from reports.sensitivity import sensitivity_section
-from reports.slices import slice_section
-from reports.trust import judge_section
-from reports.wording import (
+from reports.components import LABELS, ClaimLine, Fact, View
+from reports.formatting import (
     columns_by_name,
     count,
     duration,
@@ -28,6 +19,25 @@ from reports.wording import (
     span,
     told_apart,
 )
+from reports.human_inputs import NOTHING, Beside
+from reports.sections.appendix import (
+    example_section,
+    hygiene_section,
+    spend_section,
+    training_section,
+)
+from reports.sections.comparisons import (
+    comparison_section,
+    distribution_section,
+    preference_section,
+)
+from reports.sections.critical import critical_line, critical_section
+from reports.sections.human import people_section
+from reports.sections.interim import items_judged, looks_line, looks_section
+from reports.sections.judge_reliability import judge_section
+from reports.sections.plan import plan_section, reproduce_section
+from reports.sections.sensitivity import sensitivity_section
+from reports.sections.slices import slice_section
 
 
 def make_view(result: RunResult, beside: Beside = NOTHING) -> View:

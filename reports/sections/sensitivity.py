@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.suite import Gate
+from harness.config import Gate
 from harness.types import (
     ClaimVerdict,
     Counting,
@@ -11,9 +11,8 @@ from harness.types import (
     SensitivityTable,
     Tipping,
 )
-from reports.background import FLAG_WORDS
-from reports.parts import LABELS, Section, Table, without_empty_columns
-from reports.wording import (
+from reports.components import LABELS, Section, Table, without_empty_columns
+from reports.formatting import (
     ABSENT,
     Column,
     columns_by_name,
@@ -22,6 +21,7 @@ from reports.wording import (
     models_compared,
     number,
 )
+from reports.sections.appendix import FLAG_WORDS
 
 _COUNTED: dict[Counting, str] = {
     "as_decided": "as decided",

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.suite import Gate, Metric, PairwiseMetric, bounds_of, columns_of
+from harness.config import Gate, Metric, PairwiseMetric, bounds_of, columns_of
 from harness.types import Comparison, Interval, LengthEffect, Plan, SensitivityTable, Task
 
 ABSENT = "—"
+
+
 MINUS = "\N{MINUS SIGN}"
+
 
 Side = Literal[1, 0, -1]  # above no difference, not clear of it, below it
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from harness.core.sanitize import one_line, shorten
 from harness.types import (
     CheckpointCard,
     Comparison,
@@ -12,19 +13,12 @@ from harness.types import (
     Plan,
     RunResult,
 )
-from reports.foreign import one_line, shorten
-from reports.pairs import pair_tables
-from reports.parts import CurveChart, Exhibit, Passage, Section, Table
-from reports.wording import (
-    Column,
-    columns_by_name,
-    estimate_with_span,
-    number,
-    percent,
-    signed,
-)
+from reports.components import CurveChart, Exhibit, Passage, Section, Table
+from reports.formatting import Column, columns_by_name, estimate_with_span, number, percent, signed
+from reports.sections.preference_pairs import pair_tables
 
 N_ANSWER_CHARS = 8_000
+
 
 # --- what is odd -----------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from harness.types import CheckpointCard, Interval, JudgeAgreement, PairDrop, PairStatistics
-from reports.parts import Table, without_empty_columns
-from reports.wording import (
+from reports.components import Table, without_empty_columns
+from reports.formatting import (
     ABSENT,
     listing,
     optional,

@@ -14,22 +14,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import InfrastructureError
-from reports.foreign import one_line, shorten, visible
+from harness.core.errors import InfrastructureError
+from harness.core.sanitize import one_line, shorten, visible
+from reports.formatting import ABSENT, signed
 from reports.html import render_page
-from reports.wording import ABSENT, signed
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
 
 ITEMS_FOLDER = "items"
+
+
 INDEX = "index.html"
+
+
 BY_NAME = "by-name.html"
+
+
 PER_PAGE = 50
+
+
 MOST_ITEMS = 20_000  # of a run; the others are in answers.parquet and judgements.parquet
 
+
 N_TEXT_CHARS = 8_000
+
+
 N_WORDS_CHARS = 2_000
+
+
 N_NAME_CHARS = 90
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from harness.types import RunResult, StrengthTable
-from reports.parts import Table
-from reports.wording import ABSENT, listing, percent, share_with_span, with_span
+from reports.components import Table
+from reports.formatting import ABSENT, listing, percent, share_with_span, with_span
 
 
 def strength_tables(result: RunResult) -> Iterator[Table]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.types import Calibrated, Calibration, Interval, JudgeAgainstPeople, PeopleMean
-from reports.wording import ABSENT, count, number, percent, share_with_span, signed, with_span
+from reports.formatting import ABSENT, count, number, percent, share_with_span, signed, with_span
 
 
 def describe_calibration(found: Calibration) -> Iterator[str]:

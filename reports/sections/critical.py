@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from harness.types import CriticalResult, RunResult
-from reports.background import make_exhibit
-from reports.parts import LABELS, ClaimLine, Section, Table, without_empty_columns
-from reports.wording import ABSENT, columns_by_name, count, number, p_value, signed
+from reports.components import LABELS, ClaimLine, Section, Table, without_empty_columns
+from reports.formatting import ABSENT, columns_by_name, count, number, p_value, signed
+from reports.sections.appendix import make_exhibit
 
 N_LISTED = 20  # items in the table; results.json holds more
 

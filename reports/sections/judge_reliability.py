@@ -12,16 +12,8 @@ from harness.types import (
     Plan,
     RunResult,
 )
-from reports.juries import agreement_tables, disagreements, opinion_tables, repeat_table
-from reports.missing import (
-    bounds_table,
-    coverage_table,
-    scores_in_words,
-    tally_table,
-    verdicts_in_words,
-)
-from reports.parts import Section, Table, without_empty_columns
-from reports.wording import (
+from reports.components import Section, Table, without_empty_columns
+from reports.formatting import (
     ABSENT,
     Column,
     columns_by_name,
@@ -34,6 +26,14 @@ from reports.wording import (
     side_of,
     signed,
     span,
+)
+from reports.sections.agreement import agreement_tables, disagreements, opinion_tables, repeat_table
+from reports.sections.missing import (
+    bounds_table,
+    coverage_table,
+    scores_in_words,
+    tally_table,
+    verdicts_in_words,
 )
 
 AT_THE_TOP = 0.5  # from here on the typical answer has no room left to be better

@@ -12,8 +12,8 @@ from harness.types import (
     Repeatability,
     RunResult,
 )
-from reports.parts import N_ROWS_SHOWN, Table, without_empty_columns
-from reports.wording import (
+from reports.components import N_ROWS_SHOWN, Table, without_empty_columns
+from reports.formatting import (
     ABSENT,
     Column,
     Side,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.suite import Gate
+from harness.config import Gate
 from harness.types import Comparison, ModelScore, PairwiseDetail, Plan, RunResult
-from reports.parts import (
+from reports.components import (
     ForestPanel,
     ForestRow,
     Histogram,
@@ -15,8 +15,7 @@ from reports.parts import (
     Table,
     without_empty_columns,
 )
-from reports.strengths import strength_notes, strength_tables
-from reports.wording import (
+from reports.formatting import (
     Column,
     columns_by_name,
     count,
@@ -27,8 +26,10 @@ from reports.wording import (
     signed,
     span,
 )
+from reports.sections.rankings import strength_notes, strength_tables
 
 N_BINS = 10  # as in ModelScore.histogram
+
 
 # --- comparisons -----------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.types import Comparison, Coverage, JudgeTally, RunResult
-from reports.parts import N_ROWS_SHOWN, Table, without_empty_columns
-from reports.wording import (
+from reports.components import N_ROWS_SHOWN, Table, without_empty_columns
+from reports.formatting import (
     ABSENT,
     Column,
     count,

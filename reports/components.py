@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reports.wording import ABSENT
+from reports.formatting import ABSENT
 
 N_ROWS_SHOWN = 20  # of a table that can grow; a longer one is folded
+
 
 VerdictWord = Literal["pass", "fail", "inconclusive", "not_tested", "none"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from harness.types import RunResult, SliceComparison
-from reports.parts import N_ROWS_SHOWN, Section, Table, without_empty_columns
-from reports.wording import ABSENT, Column, columns_by_name, count, listing, p_value, span
+from reports.components import N_ROWS_SHOWN, Section, Table, without_empty_columns
+from reports.formatting import ABSENT, Column, columns_by_name, count, listing, p_value, span
 
 _HEAD = ("Metric", "Slice", "Items", "Missing", "Difference", "95 % CI", "p", "Adjusted p")
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from harness.suite import (
+from harness.config import (
     EvasionMetric,
     Gate,
     Generation,
@@ -12,18 +12,10 @@ from harness.suite import (
     RougeMetric,
     RubricMetric,
 )
-from harness.types import (
-    Amendment,
-    Plan,
-    RunResult,
-)
-from reports.parts import Passage, Section, Table
-from reports.trust import judge_cards
-from reports.wording import (
-    ABSENT,
-    gate_rule,
-    items_of,
-)
+from harness.types import Amendment, Plan, RunResult
+from reports.components import Passage, Section, Table
+from reports.formatting import ABSENT, gate_rule, items_of
+from reports.sections.judge_reliability import judge_cards
 
 
 def plan_section(result: RunResult) -> Section:

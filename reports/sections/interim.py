@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from harness.types import ClaimAtLook, RunResult, Stopping, TaskLooks
-from reports.parts import LABELS, Section, Table, without_empty_columns
-from reports.wording import ABSENT, columns_by_name, count, number, percent, span, told_apart
+from reports.components import LABELS, Section, Table, without_empty_columns
+from reports.formatting import ABSENT, columns_by_name, count, number, percent, span, told_apart
 
 
 def looks_section(result: RunResult) -> Section | None:
