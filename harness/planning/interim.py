@@ -6,9 +6,9 @@ the slowest of those that hold, or with the first that fails.
 
 from collections.abc import Iterator
 
-from harness.evidence import POWER
+from harness.gate.claim_tests import POWER
+from harness.gate.interim import LEAST_CHANCE
 from harness.stats import futile_below, normal_quantile, survival
-from harness.stopping import LEAST_CHANCE
 from harness.types import Plan, Record, TaskLooks
 
 

@@ -11,17 +11,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.held_columns import Kind
-from harness.judge_against_people import chance_of_ac1, chance_of_kappa, common_labels
-from harness.people import People, load_people
-from harness.people_findings import score_table, win_table
-from harness.questions import other_question
-from harness.reliability import Ratings, Scale, agree_on, scales_of
-from harness.request import Request, judge_name
+from harness.analysis.judge_reliability import Ratings, Scale, agree_on, scales_of
+from harness.config import EvasionMetric, Gate, JudgeLicence, Metric, PairwiseMetric, metric_of
+from harness.config.request import Request, judge_name
+from harness.human.judge_agreement import chance_of_ac1, chance_of_kappa, common_labels
+from harness.human.label_join import Kind
+from harness.human.labels import People, load_people
+from harness.human.question_match import other_question
+from harness.human.summary import score_table, win_table
+from harness.human.votes import NobodyVotedError
 from harness.stats import Vector, normal_quantile
-from harness.suite import EvasionMetric, Gate, JudgeLicence, Metric, PairwiseMetric, metric_of
 from harness.types import LICENCE_MEASURES, Interval, JudgeAgreement, Record, Task
-from harness.votes import NobodyVotedError
 
 CLOSE = 0.1  # above the bound: how good a judge is assumed to be where nothing is known of it
 

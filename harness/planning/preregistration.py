@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from harness.errors import InfrastructureError
-from harness.plan_identity import differences_of, statement_of
+from harness.core.errors import InfrastructureError
+from harness.planning.plan_diff import differences_of, statement_of
 from harness.types import Amendment, Plan, PlanChange, Record
 
 

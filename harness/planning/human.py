@@ -5,18 +5,23 @@ are few degrees of freedom, and no number of items makes up for that; better tol
 has voted than by a gate that stays undecided.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.errors import HarnessError
-from harness.evidence import SMALL_SAMPLE
-from harness.feasibility import count_units
-from harness.forecast_claims import SMALL_SAMPLE_NOTE, ClaimTest, assume_test
-from harness.forecast_panels import Unvoted
-from harness.people import People
-from harness.people_findings import LabelTable, score_table, win_table
+from harness.config import Claim, Gate, Metric, PairwiseMetric, RubricMetric, bounds_of, metric_of
+from harness.config.metrics import repeats_of
+from harness.config.request import Request, judge_name
+from harness.core.errors import HarnessError
+from harness.gate.claim_tests import SMALL_SAMPLE
+from harness.gate.feasibility import count_units
+from harness.human.labels import People, load_people
+from harness.human.question_match import refuse_other_questions
+from harness.human.summary import LabelTable, score_table, win_table
+from harness.human.votes import NobodyVotedError, nobody_voted
+from harness.planning.claims import SMALL_SAMPLE_NOTE, ClaimTest, assume_test
 from harness.stats import (
     MOST_ANNOTATORS,
     VoteDesign,
@@ -27,12 +32,71 @@ from harness.stats import (
     two_way_mean,
     vote_spread,
 )
-from harness.suite import Claim, Gate, Metric, PairwiseMetric, RubricMetric, bounds_of, metric_of
 from harness.types import Record, Task
+from judges.panel import Panel, seat_judge, seat_panel
+from judges.protocol import Judge
+
+
+class Unvoted(NamedTuple):
+    """A study that nobody has voted on yet: it was begun with `n_drawn` pairs, or not at all."""
+
+    run: Path
+    study: str
+    n_drawn: int | None
+
+
+def find_people(request: Request) -> dict[str, People | Unvoted]:
+    """The people who judge, by metric.
+
+    Raises:
+        HarnessError: their labels cannot be read, or answer another question.
+    """
+    found = {metric: _people_of(metric, request) for metric in request.suite.metrics}
+    return {metric: people for metric, people in found.items() if people is not None}
+
+
+def seat_those_there(
+    request: Request, find_judge: Callable[[str], Judge], people: Mapping[str, People | Unvoted]
+) -> tuple[dict[str, Panel], bool]:
+    """The panels of metrics that can be judged already, and whether everything is as it will be."""
+    panels, settled = {}, True
+    for metric, spec in request.suite.metrics.items():
+        if isinstance(people.get(metric), Unvoted):
+            settled = False
+            continue
+        try:
+            panels[metric] = seat_panel(metric, request, find_judge)
+        except NobodyVotedError:  # on whom the judge is to be held to
+            name, settled = judge_name(metric, request) or "", False
+            repeats = repeats_of(spec)
+            panels[metric] = seat_judge(name, request.profile, find_judge, repeats=repeats)
+    return panels, settled
+
+
+def _people_of(metric: str, request: Request) -> People | Unvoted | None:
+    name = judge_name(metric, request)
+    spec = None if name is None else request.profile.find_judge(name).people
+    if spec is None:
+        return None
+    try:
+        people = load_people(spec, request.profile_root)
+    except NobodyVotedError as error:
+        return Unvoted(error.run, error.study, None)
+    refuse_other_questions(metric, request.suite.metrics[metric], people)
+    if people.annotators or any(each.n_votes for each in people.turnout):
+        return people
+    assert spec.study is not None  # a file of labels has rows
+    begun = nobody_voted(request.profile_root / spec.study)
+    if not isinstance(begun, NobodyVotedError):
+        raise begun
+    return Unvoted(begun.run, begun.study, len(people.drawn))
+
 
 # Of annotators' own means, as a share of the scale's range, while nobody has voted: a round guess,
 # and that of the annotators in `harness selftest`.
 ASSUMED_LEANING = 0.1
+
+
 SHOWN = (2, 3, 5, 8, 12, 20)  # annotators
 
 

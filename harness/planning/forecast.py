@@ -4,11 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.asking import Asking
-from harness.board import Board
-from harness.errors import InfrastructureError
-from harness.feasibility import find_obstacles
-from harness.forecast_claims import (
+from harness.config import EndpointSpec, columns_of, load_profile, load_suite, metric_of
+from harness.config.metrics import repeats_of
+from harness.config.request import Request, judge_names, load_request
+from harness.core.errors import InfrastructureError
+from harness.core.store import Store
+from harness.data.conversions import at_hand
+from harness.gate.feasibility import find_obstacles
+from harness.models.cost import price
+from harness.models.local import Prompt, make_prompt
+from harness.models.session import Asking
+from harness.planning.claims import (
     ClaimForecast,
     RuleForecast,
     describe_claims,
@@ -16,32 +22,28 @@ from harness.forecast_claims import (
     forecast_claims,
     forecast_rules,
 )
-from harness.forecast_licence import LicenceForecast, describe_licences, forecast_licences
-from harness.forecast_looks import LooksForecast, describe_looks, forecast_looks
-from harness.forecast_panels import find_people, seat_those_there
-from harness.forecast_people import (
+from harness.planning.human import (
     PeopleForecast,
     describe_people,
+    find_people,
     forecast_people,
+    seat_those_there,
 )
-from harness.forecast_training import (
+from harness.planning.interim import LooksForecast, describe_looks, forecast_looks
+from harness.planning.judge_requirement import LicenceForecast, describe_licences, forecast_licences
+from harness.planning.plan import make_plan
+from harness.planning.training import (
     SamplingForecast,
     TrainingForecast,
     describe_training,
     forecast_training,
 )
-from harness.judging import make_requests, repeat_requests, repeats_of, verdicts_per_item
-from harness.jury import Panel
-from harness.models import Prompt, make_prompt
-from harness.plan import make_plan
-from harness.request import Request, judge_names, load_request
-from harness.seating import judges_of
-from harness.spend import price
-from harness.store import Store
-from harness.suite import EndpointSpec, columns_of, load_profile, load_suite, metric_of
 from harness.types import JudgeRequest, Plan, Record, Response, Task
+from judges.factory import judges_of
+from judges.judging import make_requests, repeat_requests, verdicts_per_item
+from judges.panel import Panel
 from judges.prompts import build_prompt
-from trainers.at_hand import at_hand
+from judges.response_stream import Board
 
 if TYPE_CHECKING:
     from rich.table import Table

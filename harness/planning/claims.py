@@ -6,23 +6,15 @@ Nothing is known yet, so the spread of the scores and the truth behind them are 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.critical import most_allowed
-from harness.evidence import MOST_ITEMS, POWER, SMALL_SAMPLE
-from harness.feasibility import count_units, least_units
+from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
+from harness.gate.claim_tests import MOST_ITEMS, POWER, SMALL_SAMPLE
+from harness.gate.critical import most_allowed
+from harness.gate.feasibility import count_units, least_units
 from harness.stats import (
     minimum_detectable_effect,
     minimum_detectable_proportion,
     sample_size,
     sample_size_proportion_threshold,
-)
-from harness.suite import (
-    Claim,
-    EvasionMetric,
-    Gate,
-    Metric,
-    PairwiseMetric,
-    bounds_of,
-    metric_of,
 )
 from harness.types import Record, Task
 
@@ -31,10 +23,13 @@ from harness.types import Record, Task
 # ten changes. docs/how-it-works.md says where these come from.
 ASSUMED_SPREAD = {"rubric": 2.07 / 9, "pairwise": 0.40, "evasion": 0.1**0.5, "rouge": 0.15}
 
+
 SMALL_SAMPLE_NOTE = (
     f"Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every sample size, and "
     "shows less than said here."
 )
+
+
 SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.suite import Gate
+from harness.config import Gate
 from harness.types import Plan
 
 

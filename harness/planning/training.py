@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.judging import preference_requests
-from harness.request import Request
-from harness.suite import EndpointSpec, Source
+from harness.config import EndpointSpec, Source
+from harness.config.request import Request
+from harness.data.conversions import plain_source, why_absent
+from harness.data.preference_pairs import load_given_pairs
 from harness.types import PreferenceRequest, Record
-from trainers.at_hand import why_absent
-from trainers.converted import plain_source
-from trainers.estimate import (
+from judges.judging import preference_requests
+from trainers.examples import load_examples, load_samples
+from trainers.memory import (
     Memory,
     Shape,
     count_parameters,
@@ -25,8 +26,6 @@ from trainers.estimate import (
     lora_parameters,
     optimiser_steps,
 )
-from trainers.examples import load_examples, load_samples
-from trainers.pairs import load_given_pairs
 from trainers.recipe import (
     AdapterRecipe,
     BestOfRecipe,

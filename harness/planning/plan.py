@@ -1,0 +1,81 @@
+"""The plan: everything that is decided before the first answer, under one hash.
+
+It fixes the items, how models are asked, who judges, what is claimed and at which alpha.
+Nothing is generated, judged or trained here.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from harness.config import Gate, ModelSpec
+from harness.config.request import Request
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.data.tasks import plan_tasks
+from harness.gate.feasibility import find_obstacles
+from harness.gate.interim import gate_of_last_look, plan_looks, shuffle_items
+from harness.types import Plan, PlannedModel, Task, TaskLooks
+from judges.panel import Panel
+
+
+def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
+    """The frozen plan; `panels` says who judges each metric.
+
+    A metric that people judge is measured on the items that they were shown.
+
+    Raises:
+        HarnessError: data that cannot be read, or a gate that could never be passed.
+    """
+    shown = {metric: panel.covers for metric, panel in panels.items()}
+    tasks, gate = plan_tasks(request, shown), request.suite.gate
+    looks: tuple[TaskLooks, ...] = ()
+    if gate is not None and gate.stop_early:
+        if any(shown.values()):
+            raise HarnessError(
+                "gate: 'stop_early' spares verdicts that are not there yet, and people's are. Leave "
+                "it out where people judge."
+            )
+        tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
+        looks = tuple(plan_looks(task, gate) for task in tasks)
+    if gate is not None and request.limit is None:
+        at_the_end = gate_of_last_look(gate, looks) if looks else gate
+        _refuse_infeasible(at_the_end, tasks)
+    plan = Plan(
+        suite=request.suite.suite,
+        title=request.suite.title,
+        profile=request.profile.profile,
+        note=" ".join(request.profile.note.split()),
+        models=tuple(_planned(name, request.profile.models[name]) for name in request.models),
+        judges={metric: panel.card for metric, panel in panels.items()},
+        tasks=tasks,
+        gate=gate,
+        looks=looks,
+        limit=request.limit,
+        seed=request.seed,
+        judge=request.judge,
+        hash="",
+    )
+    stated = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
+    return plan.model_copy(update={"hash": content_hash(stated)})
+
+
+def _planned(name: str, spec: ModelSpec) -> PlannedModel:
+    if spec.recipe is not None:
+        return PlannedModel(name=name, kind="recipe", source=spec.recipe, seed=spec.seed)
+    if spec.checkpoint is not None:
+        source = spec.checkpoint + (f"@{spec.revision}" if spec.revision else "")
+        return PlannedModel(name=name, kind="checkpoint", source=source, seed=spec.seed)
+    if spec.endpoint is not None:
+        source = f"{spec.endpoint.model} at {spec.endpoint.host}"
+        prices = spec.endpoint.price_per_million
+        return PlannedModel(
+            name=name, kind="endpoint", source=source, prices=prices, seed=spec.seed
+        )
+    assert spec.recorded is not None
+    return PlannedModel(name=name, kind="recorded", source=spec.recorded.label)
+
+
+def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:
+    """A gate that no answers whatever could pass on these items is a mistake."""
+    obstacles = list(find_obstacles(gate, tasks))
+    if obstacles:
+        raise HarnessError("gate: " + "\n".join(obstacles))
