@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.progress import Progress
-from harness.recipe_commands import train_recipe
+from harness.core.progress import Progress
+from harness.training.commands import train_recipe
+from harness.training.context import Resources
 from harness.types import Record
-from harness.workshop import Resources
 from trainers.checkpoint import CheckpointManifest, load_manifest
-from trainers.dry import MadeSmall, SmallStage, make_small
-from trainers.estimate import Shape, count_parameters, find_obstacle, lora_parameters
-from trainers.processes import Launch
+from trainers.distributed.config import Launch
+from trainers.dry_run import MadeSmall, SmallStage, make_small
+from trainers.memory import Shape, count_parameters, find_obstacle, lora_parameters
 from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
 
 
@@ -53,7 +53,7 @@ def rehearse(
         HarnessError: a mistake in a recipe, sizes that are not known, or whatever would end the
             real run in its first two steps.
     """
-    from harness.weights import quiet_torch
+    from harness.models.weights import quiet_torch
 
     quiet_torch()
     import torch

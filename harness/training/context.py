@@ -5,17 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.asking import Asking
-from harness.endpoint import Budget
-from harness.jury import Panel
-from harness.progress import Progress
-from harness.seating import judges_of, seat_judge
-from harness.store import Store
-from harness.suite import Profile
+from harness.config import Profile
+from harness.core.progress import Progress
+from harness.core.store import Store
+from harness.data.contamination import TrainingText
+from harness.models.endpoint import Budget
+from harness.models.session import Asking
 from harness.types import JudgeCard, PairStatistics
+from judges.factory import judges_of
+from judges.panel import Panel, seat_judge
 from judges.protocol import Judge
-from trainers.contamination import TrainingText
-from trainers.processes import Launch
+from trainers.distributed.config import Launch
 
 
 class Resources(NamedTuple):

@@ -3,27 +3,21 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.making import (
+from harness.config import load_profile
+from harness.core.errors import HarnessError
+from harness.training.checkpoints import (
     load_best_of_recipe,
     load_pairs_recipe,
     make_best_of,
     make_checkpoint,
     make_pairs,
 )
-from harness.own_answers import MadeBestOf
-from harness.suite import load_profile
-from harness.workshop import Resources, make_workshop
-from reports.pairs import describe_pairs
+from harness.training.context import Resources, make_workshop
+from harness.training.sampling import MadeBestOf
+from reports.sections.preference_pairs import describe_pairs
 from trainers.checkpoint import card, load_manifest
-from trainers.processes import check_launch
-from trainers.recipe import (
-    BestOfRecipe,
-    GivenPairsRecipe,
-    PairsRecipe,
-    PretrainRecipe,
-    load_recipe,
-)
+from trainers.distributed.config import check_launch
+from trainers.recipe import BestOfRecipe, GivenPairsRecipe, PairsRecipe, PretrainRecipe, load_recipe
 
 
 class Summary(NamedTuple):

@@ -8,10 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.hub import require_model
-from harness.models import make_prompt
-from harness.own_answers import (
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.core.hub import require_model
+from harness.data.contamination import (
+    TrainingText,
+    texts_of_examples,
+    texts_of_pairs,
+    texts_of_samples,
+)
+from harness.data.conversions import conversion_facts, plain_source
+from harness.data.preference_pairs import load_given_pairs
+from harness.data.samples import read_prompt
+from harness.models.local import make_prompt
+from harness.models.weights import fingerprint_model
+from harness.training.context import Made, Workshop
+from harness.training.eval_during_training import make_watch
+from harness.training.sampling import (
     MadeBestOf,
     MadePairs,
     draw_best,
@@ -19,12 +32,7 @@ from harness.own_answers import (
     grade_now,
     refuse_remote_phi,
 )
-from harness.provenance import content_hash
-from harness.samples import read_prompt
 from harness.types import JudgeCard, PairStatistics, Sample
-from harness.watching import make_watch
-from harness.weights import fingerprint_model
-from harness.workshop import Made, Workshop
 from trainers.checkpoint import (
     MANIFEST,
     MARK,
@@ -33,12 +41,11 @@ from trainers.checkpoint import (
     refuse_reward_model,
     verify_checkpoint,
 )
-from trainers.contamination import TrainingText, texts_of_examples, texts_of_pairs, texts_of_samples
-from trainers.converted import conversion_facts, plain_source
+from trainers.distributed.config import check_launch
 from trainers.examples import data_hash, load_examples, load_samples
-from trainers.online import Question, Reward, online_hash, train_online
-from trainers.pairs import load_given_pairs
-from trainers.processes import check_launch
+from trainers.method import Setting
+from trainers.online_rl import Question, Reward, online_hash, train_online
+from trainers.pickle_import import unpickle
 from trainers.recipe import (
     AdapterRecipe,
     BestOfRecipe,
@@ -60,8 +67,6 @@ from trainers.recipe import (
     load_recipe,
     parent_directory,
 )
-from trainers.training import Setting
-from trainers.unpickled import unpickle
 
 
 def make_checkpoint(

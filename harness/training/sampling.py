@@ -8,39 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.generate import CheckpointModel, generate_responses
-from harness.grading import grade_answers
-from harness.hygiene import hygiene_flags
-from harness.judging import collect_outcomes, preference_requests, repeat_requests, to_judgement
-from harness.jury import Ballot, Panel, combine_ballots
-from harness.models import make_prompt
-from harness.progress import Stage
-from harness.provenance import content_hash
-from harness.reliability import preference_agreement
-from harness.samples import read_prompt
-from harness.suite import RubricMetric, Source
-from harness.types import (
-    JudgeCard,
-    Preference,
-    PreferenceRequest,
-    Response,
-    Sample,
-    Task,
-    Winner,
-)
-from harness.workshop import Made, Workshop
-from judges.protocol import Judge
-from trainers.best_of import (
-    BestOf,
-    GradedAnswer,
-    GradedDraws,
-    choose_best,
-    load_best_of,
-    write_best_of,
-)
-from trainers.examples import load_samples
-from trainers.pairs import (
+from harness.analysis.judge_reliability import preference_agreement
+from harness.config import RubricMetric, Source
+from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
+from harness.core.progress import Stage
+from harness.data.hygiene import hygiene_flags
+from harness.data.preference_pairs import (
     GoldAnswer,
     JudgedAnswers,
     Pairs,
@@ -51,7 +25,32 @@ from trainers.pairs import (
     pairs_from_preferences,
     write_pairs,
 )
+from harness.data.samples import read_prompt
+from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.local import make_prompt
+from harness.scoring.reduce import combine_ballots
+from harness.training.context import Made, Workshop
+from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
+from harness.types.judgements import Ballot
+from judges.judging import (
+    collect_outcomes,
+    grade_answers,
+    preference_requests,
+    repeat_requests,
+    to_judgement,
+)
+from judges.panel import Panel
+from judges.protocol import Judge
+from trainers.examples import load_samples
 from trainers.recipe import BestOfRecipe, JudgedPairsRecipe, SampledPairsRecipe, SampledRecipe
+from trainers.rejection_sampling import (
+    BestOf,
+    GradedAnswer,
+    GradedDraws,
+    choose_best,
+    load_best_of,
+    write_best_of,
+)
 
 PAIRS_VERSION = 2  # raise it when the same verdicts give other pairs or statistics
 

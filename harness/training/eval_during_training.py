@@ -10,23 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.board import Board
-from harness.errors import HarnessError
-from harness.generate import CheckpointModel, generate_responses
-from harness.judging import judge_responses
-from harness.jury import Panel, combine_ballots
-from harness.models import LocalModel
-from harness.plan import plan_tasks
-from harness.progress import QuietProgress
-from harness.request import Request
-from harness.score import GradeColumn, score_judgements
-from harness.seating import seat_panels
-from harness.store import Store
-from harness.suite import JudgeSpec, PairwiseMetric, RougeMetric, Suite, load_suite
+from harness.config import JudgeSpec, PairwiseMetric, RougeMetric, Suite, load_suite
+from harness.config.request import Request
+from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.core.store import Store
+from harness.data.tasks import plan_tasks
+from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.local import LocalModel
+from harness.scoring.columns import GradeColumn, score_judgements
+from harness.scoring.reduce import combine_ballots
+from harness.training.context import Workshop
 from harness.types import Task
-from harness.workshop import Workshop
+from judges.judging import judge_responses
+from judges.panel import Panel, seat_panels
+from judges.response_stream import Board
+from trainers.eval_callback import Watch
 from trainers.recipe import AdapterRecipe
-from trainers.watch import Watch
 
 MODEL = "in training"
 
