@@ -13,14 +13,13 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from harness.compare import pair_scores
-from harness.errors import HarnessError, did_you_mean
-from harness.gate import decide_gate
-from harness.looks import level_of_look
-from harness.paired_scores import PairedScores
-from harness.plan_identity import differences_of, identity_of
-from harness.runs import (
-    Run,
+from harness.artifacts.run_folder import Run
+from harness.config import Claim, Gate, metric_of
+from harness.core.errors import HarnessError, did_you_mean
+from harness.gate.decision import decide_gate
+from harness.gate.interim import level_of_look
+from harness.planning.plan_diff import differences_of, identity_of
+from harness.runs.compare_runs import (
     ended_early,
     find_flips,
     join_scores,
@@ -28,12 +27,15 @@ from harness.runs import (
     own_scores,
     shared_items,
 )
-from harness.score import GradeColumn, PreferenceColumn
-from harness.suite import Claim, Gate, metric_of
+from harness.scoring.columns import GradeColumn, PreferenceColumn
+from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Check, GateDecision, Record
 
 ROUNDING = 1e-9
+
+
 MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
+
 
 # What of a suite is held, where its gate does not say: what sums up, and no part of it twice.
 _SUMMARIES = (".composite", ".rouge1_f1", ".rougeL_f1")

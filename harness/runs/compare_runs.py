@@ -10,69 +10,19 @@ differs is named, and nothing is compared.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.compare import compare_scores, gated_pairs, pair_scores
-from harness.errors import HarnessError
-from harness.gate import decide_gate
-from harness.paired_scores import PairedScores
-from harness.plan_identity import differences_of, identity_of
-from harness.score import GradeColumn, PreferenceColumn, ScoreColumn
-from harness.scores_file import read_scores
+from harness.analysis.comparisons import compare_scores
+from harness.artifacts.run_folder import Run
+from harness.core.errors import HarnessError
+from harness.planning.plan_diff import differences_of, identity_of
+from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats import Votes
-from harness.tables import TableName, read_run_table
-from harness.types import Flip, Flips, GateDecision, Plan, RunComparison, RunResult
-from reports.results_json import load_result
+from harness.types import Flip, Flips, Plan, RunComparison
 
 N_FLIPS = 10  # items named each way
-
-
-class Run(NamedTuple):
-    """A finished run: its result, its scores by column, and its folder."""
-
-    result: RunResult
-    columns: list[ScoreColumn]
-    folder: Path
-
-    @property
-    def candidate(self) -> str:
-        """The model that the run decided on."""
-        return self.result.plan.candidate
-
-    def to_pandas(self, table: TableName = "scores") -> Any:
-        """Every score, judgement or answer as a row of a data frame; needs pandas.
-
-        Raises:
-            HarnessError: the run's folder lacks that table, or it is damaged.
-        """
-        return read_run_table(self.folder, table).to_pandas()
-
-    def decide(self) -> GateDecision | None:
-        """What the gate's claims come to, worked out again from the stored scores; None without one.
-
-        Its rules on critical answers are part of it; whether its judges may decide, which the scores
-        do not tell, is not.
-
-        Raises:
-            HarnessError: the gate was looked at early, and its verdict hangs on those looks.
-        """
-        plan = self.result.plan
-        if plan.looks:
-            raise HarnessError("this gate was decided at its looks: see results.json.")
-        return decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
-
-
-def load_run(folder: str | Path) -> Run:
-    """The run in `folder`, as `harness run` left it.
-
-    Raises:
-        HarnessError: a file is missing, damaged or of another version.
-    """
-    path = Path(folder)
-    return Run(load_result(path), read_scores(path), path)
 
 
 def compare_runs(old: Run, new: Run) -> RunComparison:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.measured import Measured
-from harness.paired_scores import PairedScores
-from harness.suite import telling_column
+from harness.config import telling_column
+from harness.scoring.paired import PairedScores
+from harness.scoring.task_scores import Measured
 from harness.types import Example, GateDecision, Plan, Sample
 
 N_EXAMPLES = 12
+
+
 N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
 
 

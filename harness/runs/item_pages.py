@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.answers_file import ANSWERS_FILE, AnsweredItem, read_answers
-from harness.compare import gated_pairs
-from harness.judgements_file import JUDGEMENTS_FILE, VALUE, read_judgements
-from harness.score import GradeColumn, ScoreColumn
-from harness.scores_file import SCORES_FILE, read_scores
-from harness.suite import metric_of, telling_column
+from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answers
+from harness.artifacts.judgements import JUDGEMENTS_FILE, VALUE, read_judgements
+from harness.artifacts.scores import SCORES_FILE, read_scores
+from harness.config import metric_of, telling_column
+from harness.scoring.columns import GradeColumn, ScoreColumn
+from harness.scoring.paired import gated_pairs
 from harness.types import Plan, RunResult, Task
-from reports.items import Answer, Item, ItemScore, Said, write_item_pages
+from reports.item_pages import Answer, Item, ItemScore, Said, write_item_pages
 from reports.write import write_reports
 
 UNREAD = "none"  # in place of a verdict that could not be read
+
+
 _NO_ANSWER = "gave no answer"
+
 
 Opinions = dict[str, list[Said]]  # by sample id
 

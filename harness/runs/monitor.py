@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import HarnessError
-from harness.rows import Table, load_rows, text_of
+from harness.config import Source
+from harness.core.errors import HarnessError
+from harness.data.tables import Table, load_rows, text_of
 from harness.stats import Vector, betting_e_values, confidence_sequence, sign_e_values
-from harness.suite import Source
 from harness.types import Interval, Record
 
 

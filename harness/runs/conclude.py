@@ -9,26 +9,25 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 import harness
-from harness.caveats import find_caveats, warn_of_counting, warn_of_looks, warn_of_slices
-from harness.compare import compare_scores, pair_scores
-from harness.errors import InfrastructureError
-from harness.examples import pick_critical_examples, pick_examples
-from harness.exploratory import adjust_exploratory
-from harness.gate import decide_gate
-from harness.jury import rounds_by_judge
-from harness.length import find_length_effect
-from harness.measured import Flags, Measured, MeasuredRun
-from harness.paired_scores import PairedScores
-from harness.prepare import Prepared
-from harness.preregistration import Preregistration
-from harness.provenance import content_hash, environment
-from harness.reliability import JudgeFindings, examine_judges
-from harness.score import GradeColumn, ScoreColumn, cover_column, summarise_column
-from harness.sensitivity import find_sensitivities
-from harness.slices import compare_slices
-from harness.spend import spend_line
-from harness.strengths import rank_models
-from harness.suite import is_composite, metric_of
+from harness.analysis.comparisons import adjust_exploratory, compare_scores
+from harness.analysis.judge_reliability import JudgeFindings, examine_judges
+from harness.analysis.length import find_length_effect
+from harness.analysis.rankings import rank_models
+from harness.analysis.sensitivity import find_sensitivities
+from harness.analysis.slices import compare_slices
+from harness.config import is_composite, metric_of
+from harness.core.errors import InfrastructureError
+from harness.core.hashing import content_hash, environment
+from harness.gate.decision import decide_gate
+from harness.models.cost import spend_line
+from harness.planning.preregistration import Preregistration
+from harness.runs.caveats import find_caveats, warn_of_counting, warn_of_looks, warn_of_slices
+from harness.runs.examples import pick_critical_examples, pick_examples
+from harness.runs.prepare import Prepared
+from harness.scoring.columns import GradeColumn, ScoreColumn, cover_column, summarise_column
+from harness.scoring.paired import PairedScores, pair_scores
+from harness.scoring.reduce import rounds_by_judge
+from harness.scoring.task_scores import Flags, Measured, MeasuredRun
 from harness.types import (
     Exposure,
     GateDecision,

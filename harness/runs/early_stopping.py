@@ -16,19 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.compare import gated_pairs
-from harness.critical import check_rule
-from harness.evidence import weigh_claim
-from harness.gate import claim_results, decide_claims
-from harness.judging import verdicts_per_item
-from harness.jury import Panel
-from harness.looks import part_of_look, seen_at_look
-from harness.measured import Measured, MeasuredRun, join_measured
-from harness.paired_scores import PairedScores, take_items
-from harness.progress import LookProgress, Progress
-from harness.results import count_spend
+from harness.config import Claim, CriticalRule, Gate, RougeMetric, metric_of
+from harness.core.progress import LookProgress, Progress
+from harness.gate.claim_tests import weigh_claim
+from harness.gate.critical import check_rule
+from harness.gate.decision import claim_results, decide_claims
+from harness.gate.interim import LEAST_CHANCE, part_of_look, seen_at_look
+from harness.runs.conclude import count_spend
+from harness.runs.measure import join_measured
+from harness.scoring.paired import PairedScores, gated_pairs, take_items
+from harness.scoring.task_scores import Measured, MeasuredRun
 from harness.stats import conditional_power, normal_quantile
-from harness.suite import Claim, CriticalRule, Gate, RougeMetric, metric_of
 from harness.types import (
     ClaimAtLook,
     ClaimResult,
@@ -43,10 +41,12 @@ from harness.types import (
     TaskLooks,
     TaskStop,
 )
-
-LEAST_CHANCE = 0.1  # of a pass or a fail, below which it is not worth going on for
+from judges.judging import verdicts_per_item
+from judges.panel import Panel
 
 Pairs = Mapping[str, PairedScores]
+
+
 Measure = Callable[[Task, Progress], Measured]
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.evidence import SMALL_SAMPLE
-from harness.families import shared_family
-from harness.feasibility import count_units, find_obstacles
-from harness.prepare import Prepared
+from harness.gate.claim_tests import SMALL_SAMPLE
+from harness.gate.feasibility import count_units, find_obstacles
+from harness.runs.prepare import Prepared
 from harness.types import (
     Amendment,
     Caveat,
@@ -20,10 +19,14 @@ from harness.types import (
     SliceComparison,
     Stopping,
 )
-from reports.pairs import pair_warnings
+from judges.families import shared_family
+from reports.sections.preference_pairs import pair_warnings
 
 SURE = 0.05  # adjusted p-value up to which a slice is told as worse
+
+
 FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
+
 
 _FLAG_WORDS: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "contain a whole sentence of the system prompt",

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.generate import CheckpointModel, EndpointModel, Model
-from harness.making import answering_recipe, existing_model, make_checkpoint
-from harness.provenance import content_hash
-from harness.recorded_answers import RecordedModel, recorded_fingerprint
-from harness.request import Request
-from harness.suite import ModelSpec
+from harness.config import ModelSpec
+from harness.config.request import Request
+from harness.core.hashing import content_hash
+from harness.data.contamination import TrainingText
+from harness.data.recorded import RecordedModel, recorded_fingerprint
+from harness.models.generate import CheckpointModel, EndpointModel, Model
+from harness.training.checkpoints import answering_recipe, existing_model, make_checkpoint
+from harness.training.context import Workshop
 from harness.types import CheckpointCard, JudgeCard
-from harness.workshop import Workshop
 from trainers.checkpoint import MANIFEST, card, load_manifest
-from trainers.contamination import TrainingText
 from trainers.recipe import Parent, load_recipe
 
 

@@ -1,0 +1,98 @@
+"""From suite to verdict: the whole way of a sample.
+
+suite → plan → responses → judgements → scores → comparisons → gate decision → report
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.artifacts.answers import write_answers
+from harness.artifacts.judgements import write_judgements
+from harness.artifacts.scores import write_scores
+from harness.config.request import Request
+from harness.core.progress import Progress
+from harness.core.store import make_writable
+from harness.data.contamination import find_exposures, refuse_contamination
+from harness.human.judge_requirement import apply_licence
+from harness.models.generate import check_recorded_answers
+from harness.planning.plan import make_plan
+from harness.planning.preregistration import preregister_plan
+from harness.runs.conclude import Stopwatch, conclude
+from harness.runs.early_stopping import measure_in_looks
+from harness.runs.item_pages import write_run_reports
+from harness.runs.measure import measure_task
+from harness.runs.prepare import Prepared, prepare_models
+from harness.scoring.task_scores import Measured, MeasuredRun
+from harness.training.context import Resources, Workshop, make_workshop
+from harness.types import Plan, RunResult, Task
+from judges.panel import Panel, require_judges, seat_panels
+
+
+class FinishedRun(NamedTuple):
+    """What came out, and the folder that holds its reports."""
+
+    result: RunResult
+    folder: Path
+
+
+def run_suite(request: Request, resources: Resources, *, out: Path) -> FinishedRun:
+    """Train what is missing, answer, judge, score, compare, decide and report.
+
+    Whatever was done before, by this or by a killed run, is taken from the workspace.
+
+    Raises:
+        HarnessError: the input is wrong, found before any work where that is possible.
+        InfrastructureError: the world failed; what was committed is kept.
+        RepliesAwaitedError: there is no result before replies have come by batch.
+    """
+    watch = Stopwatch()
+    workshop = make_workshop(request.profile, request.profile_root, resources)
+    panels = seat_panels(request, workshop.judge)
+    require_judges(request)
+    plan = make_plan(request, panels)
+    make_writable(out)
+    with workshop.opened():
+        stated = preregister_plan(plan, resources.workspace)
+        models = prepare_models(request, workshop)
+        exposures = find_exposures(plan.tasks, models)
+        if not request.allow_contamination:
+            refuse_contamination(exposures)
+        measured = measure_tasks(plan, models, panels, workshop)
+    result = conclude(plan, stated, models, measured, exposures, watch)
+    result = apply_licence(result, request, measured.tasks)
+    folder = out / plan.suite / result.run_id
+    write_tables(measured.tasks, folder)
+    write_run_reports(result, folder)
+    return FinishedRun(result, folder)
+
+
+def measure_tasks(
+    plan: Plan,
+    models: Mapping[str, Prepared],
+    panels: Mapping[str, Panel],
+    workshop: Workshop,
+) -> MeasuredRun:
+    """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
+
+    def measure(task: Task, shown: Progress) -> Measured:
+        return measure_task(task, models, panels, workshop.store, shown)
+
+    if not plan.looks:
+        return MeasuredRun([measure(task, workshop.progress) for task in plan.tasks])
+    # The last look may be far, and the first ones cost money.
+    check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
+    check_complete = workshop.asking.check_complete
+    return measure_in_looks(plan, panels, measure, workshop.progress, check_complete)
+
+
+def write_tables(measured: Sequence[Measured], folder: Path) -> None:
+    """Every score, answer and judgement of the run, as files beside its reports.
+
+    Raises:
+        InfrastructureError: a file could not be written.
+    """
+    write_scores((column for part in measured for column in part.columns), folder)
+    write_answers(((part.task, part.responses) for part in measured), folder)
+    cast = (ballot for part in measured for ballots in part.ballots.values() for ballot in ballots)
+    write_judgements(cast, folder)
