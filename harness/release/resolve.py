@@ -12,11 +12,10 @@ The first of these that there is counts.
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError, did_you_mean
-from harness.registry import Registry
-from harness.suite import EndpointSpec, ModelSpec, Profile, load_profile
-from trainers.checkpoint import MANIFEST, load_manifest, refuse_reward_model
-from trainers.lineage import trace_manifests
+from harness.config import EndpointSpec, ModelSpec, Profile, load_profile
+from harness.core.errors import HarnessError, did_you_mean
+from harness.release.registry import Registry
+from trainers.checkpoint import MANIFEST, load_manifest, refuse_reward_model, trace_manifests
 from trainers.recipe import load_recipe
 
 

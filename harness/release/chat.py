@@ -16,21 +16,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from harness.endpoint import Ask, Endpoint
-from harness.hub import require_model
-from harness.models import Answer, LocalModel, Prompt, encode_chat
-from harness.named_model import NamedModel
-from harness.redaction import redact
-from harness.samples import read_prompt
-from harness.screens import Pipe, Screen, Terminal
-from harness.suite import EndpointSpec, Generation
+from harness.config import EndpointSpec, Generation
+from harness.core.hub import require_model
+from harness.data.redaction import redact
+from harness.data.samples import read_prompt
+from harness.models.endpoint import Ask, Endpoint
+from harness.models.local import Answer, LocalModel, Prompt, encode_chat
+from harness.release.resolve import NamedModel
+from harness.release.terminal import Pipe, Screen, Terminal
 from harness.types import Message
 from trainers.checkpoint import MANIFEST, load_manifest
 
 Say = Callable[[str], None]
 
+
 # Where the context is small, an answer gets a part of it that leaves room for the dialogue.
 ROOM_SHARE = 4
+
 
 COMMANDS = "/reset starts over, /quit or Ctrl-D leaves, Ctrl-C stops an answer."
 

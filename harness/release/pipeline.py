@@ -13,20 +13,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError, did_you_mean
-from harness.loop_file import Loop, Stage, load_loop
-from harness.making import answering_recipe, make_checkpoint
-from harness.plan import make_plan
-from harness.provenance import content_hash
-from harness.registry import Ancestor, Look, Promotion, Registry, alpha_of_look, now
-from harness.request import Request
-from harness.run import FinishedRun, run_suite
-from harness.store import Store
-from harness.suite import Gate, ModelSpec, load_profile, load_suite
+from harness.config import Gate, ModelSpec, load_profile, load_suite
+from harness.config.pipeline import Loop, Stage, load_loop
+from harness.config.request import Request
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.hashing import content_hash
+from harness.core.store import Store
+from harness.planning.plan import make_plan
+from harness.release.registry import Registry, alpha_of_look, now
+from harness.runs.run import FinishedRun, run_suite
+from harness.training.checkpoints import answering_recipe, make_checkpoint
+from harness.training.context import Made, Resources, make_workshop
 from harness.types import Record, RunResult, Verdict
-from harness.workshop import Made, Resources, make_workshop
-from trainers.checkpoint import versions
-from trainers.lineage import trace_manifests
+from harness.types.training import Ancestor, Look, Promotion
+from trainers.checkpoint import trace_manifests, versions
 from trainers.recipe import load_recipe
 
 

@@ -16,53 +16,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean
 from harness.types import Record
+from harness.types.training import Look, Promotion
 
 RecordT = TypeVar("RecordT", bound=Record)
-
-
-class Ancestor(Record):
-    """A checkpoint that another was trained from."""
-
-    recipe: str
-    method: str
-    fingerprint: str
-    data_hash: str
-    source: str
-
-
-class Promotion(Record):
-    """A checkpoint that was certified, and what that rests on.
-
-    `alpha` is the share of the stated error rate that this certification, the `look`th on these
-    items, was tested at. `lineage` goes from the checkpoint back to what training started from.
-    """
-
-    name: str
-    number: int
-    checkpoint: str
-    fingerprint: str
-    beaten: str
-    certified_by: str
-    alpha: float
-    look: int
-    run_id: str
-    report: str
-    sentence: str
-    lineage: tuple[Ancestor, ...]
-    versions: dict[str, str]
-    when: str
-
-
-class Look(Record):
-    """One certification: a candidate against a baseline on the items of one hash."""
-
-    items_hash: str
-    candidate: str
-    baseline: str
-    claims: str
-    when: str
 
 
 class Registry:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.hub import push_folder, require_repository
-from harness.registry import Ancestor
+from harness.artifacts.results_json import load_result
+from harness.core.hub import push_folder, require_repository
 from harness.types import RunResult
+from harness.types.training import Ancestor
 from reports.model_card import name_in_run, render_model_card
-from reports.results_json import load_result
-from trainers.checkpoint import CheckpointManifest, Origin, card, load_manifest
+from trainers.checkpoint import CheckpointManifest, Origin, card, load_manifest, trace_manifests
 from trainers.export import copy_checkpoint, make_portable, without_paths
-from trainers.lineage import trace_manifests
 
 
 class Exported(NamedTuple):
