@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from harness.gate import decide_gate
-from harness.paired_scores import PairedScores
-from harness.selftest_worlds import (
+from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
+from harness.scoring.paired import PairedScores
+from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
     SIZES,
@@ -20,17 +21,29 @@ from harness.selftest_worlds import (
     symmetric,
 )
 from harness.stats import Vector
-from harness.suite import Claim, Gate
 from harness.types import GateDecision
 
 MARGIN = 0.5  # of the equivalences and alarms, in points
+
+
 FAMILY = 4  # claims of a family, on columns whose differences correlate 0.5
+
+
 FLIPS = 399  # of signs
+
+
 LOOSE = 0.08  # the least that max-T must be caught erring on skewed differences
+
+
 UNCORRECTED = 0.09  # the least that testing a family without correction must be caught erring
 
+
 COLUMNS = tuple(f"c{i}" for i in range(FAMILY))
+
+
 SUPERIOR = tuple(Claim(metric=name, claim="superior") for name in COLUMNS)
+
+
 LARGE = SIZES[1:]
 
 
@@ -147,6 +160,8 @@ def _shares(old: Vector, new: Vector) -> PairedScores:
 
 
 EQUAL = (0.0,) * FAMILY
+
+
 FIRST_BETTER = (SHIFT, *EQUAL[1:])
 
 

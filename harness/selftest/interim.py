@@ -5,8 +5,10 @@ from functools import cache, partial
 
 import numpy as np
 
-from harness.looks import space_looks
-from harness.selftest_worlds import (
+from harness.config import Claim, Gate
+from harness.gate.interim import space_looks
+from harness.runs.early_stopping import replay_looks
+from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
     Kind,
@@ -19,8 +21,6 @@ from harness.selftest_worlds import (
     symmetric,
 )
 from harness.stats import betting_e_values, sign_e_values
-from harness.stopping import replay_looks
-from harness.suite import Claim, Gate
 
 LARGE = (500,)
 

@@ -11,15 +11,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.compare import pair_scores
-from harness.errors import HarnessError
-from harness.gate import decide_gate
-from harness.paired_scores import PairedScores
-from harness.runs import Run
-from harness.suite import Claim, Gate
+from harness.artifacts.run_folder import Run
+from harness.config import Claim, Gate
+from harness.core.errors import HarnessError
+from harness.gate.decision import decide_gate
+from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Record
 
 ALPHA = 0.05  # where the run has no gate
+
+
 STANDARD_ERRORS = 2.6  # what chance may add to alpha: 0.5 % of sound gates exceed it
 
 

@@ -15,14 +15,15 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from harness.compare import find_interval
-from harness.gate import decide_gate
-from harness.paired_scores import PairedScores
-from harness.selftest_claims import claim_trials, other_corrections, share_trials
-from harness.selftest_clusters import cluster_trials
-from harness.selftest_looks import look_trials
-from harness.selftest_people import people_trials
-from harness.selftest_worlds import (
+from harness.analysis.comparisons import find_interval
+from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
+from harness.scoring.paired import PairedScores
+from harness.selftest.claims import claim_trials, other_corrections, share_trials
+from harness.selftest.clusters import cluster_trials
+from harness.selftest.human import people_trials
+from harness.selftest.interim import look_trials
+from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
     Kind,
@@ -33,15 +34,12 @@ from harness.selftest_worlds import (
     skewed,
     symmetric,
 )
-from harness.stats import (
-    mcnemar_midp,
-    signflip_test,
-    wilcoxon_test,
-)
-from harness.suite import Claim, Gate
+from harness.stats import mcnemar_midp, signflip_test, wilcoxon_test
 from harness.types import Record
 
 STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound methods exceed it
+
+
 LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before what chance may take away
 
 

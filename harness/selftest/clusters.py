@@ -11,40 +11,51 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import find_interval
-from harness.critical import check_rule
-from harness.gate import decide_gate
-from harness.looks import space_looks
-from harness.paired_scores import PairedScores
-from harness.selftest_worlds import (
-    ALPHA,
-    SHIFT,
-    Kind,
-    Trial,
-    World,
-    pair_of,
-    skewed,
-    symmetric,
-)
+from harness.analysis.comparisons import find_interval
+from harness.config import Claim, CriticalRule, Gate
+from harness.gate.critical import check_rule
+from harness.gate.decision import decide_gate
+from harness.gate.interim import space_looks
+from harness.runs.early_stopping import replay_looks
+from harness.scoring.paired import PairedScores
+from harness.selftest.simulation import ALPHA, SHIFT, Kind, Trial, World, pair_of, skewed, symmetric
 from harness.stats import Vector, mean_moments, signflip_test
 from harness.stats.distributions import t_tail
-from harness.stopping import replay_looks
-from harness.suite import Claim, CriticalRule, Gate
 from harness.types import TaskLooks
 
 ALIKE = np.sqrt(0.5)  # chance that an item's difference is its cluster's: correlation 0.5
+
+
 MEAN_SIZE = 4
+
+
 ALLOWED = 0.05  # of the answers may be critical, and are
+
+
 UNGUARDED = 0.075  # the least that a plain t test on skewed clusters must be caught erring
+
+
 UNCLUSTERED = 0.1  # the least that a test of items as if independent must
+
+
 FAMILY = ("first", "second")
 
+
 SUPERIOR = Claim(metric="m", claim="superior")
+
+
 NON_INFERIOR = Claim(metric="m", claim="non_inferior", margin=0.5)
+
+
 RULE = CriticalRule(metric="m", at_most=-8.5, allowed_share=ALLOWED)
+
+
 FEW, LARGE, MANY = (400,), (1000,), (400, 1000, 2000)
 
+
 Labels = NDArray[np.int64]
+
+
 Draw = Callable[[np.random.Generator, int], Labels]
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.gate import decide_gate
-from harness.selftest_worlds import ALPHA, Trial, pair_of
+from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
+from harness.selftest.simulation import ALPHA, Trial, pair_of
 from harness.stats import (
     Labelled,
     Vector,
@@ -21,18 +22,34 @@ from harness.stats import (
     two_way_mean,
     wilson_interval,
 )
-from harness.suite import Claim, Gate
 
 ANNOTATORS = 5
+
+
 ITEMS = 500  # judged by the judge, of which some are labelled
+
+
 ACCURACY = 0.8  # of people: how often they choose the better answer
+
+
 LEANING = 0.1  # spread of annotators' leanings towards the candidate
+
+
 JUDGE_ACCURACY, JUDGE_LEANING = 0.75, 0.15
+
+
 BETTER = 0.6  # of the items, on which the candidate's answer is the better one
+
+
 HELPFUL, SENSITIVITY, SPECIFICITY = 0.9, 0.9, 0.85
+
+
 DRAWS = 4_000
 
+
 TRUE_WINS = BETTER * ACCURACY + (1 - BETTER) * (1 - ACCURACY)
+
+
 _AT_100 = (100,)
 
 
