@@ -10,7 +10,7 @@ likelihood it is the choice that came out first. A file has a row for each item 
 
 from collections.abc import Sequence
 
-from harness.importing.records import (
+from harness.interop.importing.records import (
     Object,
     RecordedItem,
     RecordedScores,
@@ -20,6 +20,8 @@ from harness.importing.records import (
 )
 
 KEYS = {"doc_id", "arguments", "resps"}
+
+
 _FACTS = {
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
     "doc_hash", "prompt_hash", "target_hash",

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.answers_file import AnsweredItem, read_answers
-from harness.errors import InfrastructureError
-from harness.items import UNREAD, Opinions, read_opinions
-from harness.provenance import content_hash
-from harness.runs import Run
-from harness.score import GradeColumn, ScoreColumn
-from harness.suite import metric_of
+from harness.artifacts.answers import AnsweredItem, read_answers
+from harness.artifacts.run_folder import Run
+from harness.config import metric_of
+from harness.core.errors import InfrastructureError
+from harness.core.hashing import content_hash
+from harness.runs.item_pages import UNREAD, Opinions, read_opinions
+from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.types import Task
-from reports.items import Said
+from reports.item_pages import Said
 
 LOG_VERSION = 2
 

@@ -12,7 +12,7 @@ random by AlpacaEval, switched back before it is written down, and so not known.
 import hashlib
 from collections.abc import Sequence
 
-from harness.importing.records import (
+from harness.interop.importing.records import (
     Object,
     RecordedItem,
     RecordedPreference,
@@ -24,13 +24,19 @@ from harness.importing.records import (
 )
 
 OUTPUT_KEYS = {"instruction", "output", "generator"}
+
+
 ANNOTATION_KEYS = {
     "instruction", "output_1", "generator_1", "output_2", "generator_2", "preference",
 }  # fmt: skip
+
+
 UNKNOWN_ORDER = (
     "AlpacaEval showed the two outputs in random order and did not write it down: each pair was "
     "judged once, and what the report says of the order shown means nothing here."
 )
+
+
 ROUNDED = "Weighted preferences between 1 and 2 count as the win of the output they are closer to."
 
 

@@ -18,11 +18,20 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from harness.errors import HarnessError
-from harness.importing.alpaca_eval import is_annotations, is_outputs, read_annotations, read_outputs
-from harness.importing.inspect_logs import is_inspect_log, read_eval_archive, read_inspect_log
-from harness.importing.lm_eval import is_lm_eval, read_lm_eval
-from harness.importing.records import (
+from harness.core.errors import HarnessError
+from harness.interop.importing.alpaca_eval import (
+    is_annotations,
+    is_outputs,
+    read_annotations,
+    read_outputs,
+)
+from harness.interop.importing.inspect_logs import (
+    is_inspect_log,
+    read_eval_archive,
+    read_inspect_log,
+)
+from harness.interop.importing.lm_eval import is_lm_eval, read_lm_eval
+from harness.interop.importing.records import (
     RecordedItem,
     Records,
     make_name,
@@ -31,7 +40,11 @@ from harness.importing.records import (
 )
 
 PREFERENCE = "win_rate"
+
+
 NOT_SHARED = "not answered by every model"
+
+
 KNOWN = (
     "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, "
     "Inspect's logs (.json, .eval)"

@@ -14,8 +14,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
-from harness.importing.records import (
+from harness.core.errors import HarnessError
+from harness.interop.importing.records import (
     Object,
     RecordedItem,
     RecordedScores,
@@ -25,8 +25,14 @@ from harness.importing.records import (
 )
 
 MOST_BYTES = 4_000_000_000  # unpacked; a log beyond it would not fit into memory either
+
+
 ZSTD = 93  # its number among zip's ways to pack (APPNOTE 6.3.9, 4.4.5)
+
+
 _WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+
+
 _TRUTHS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 

@@ -7,6 +7,6 @@ inspect_logs.py   logs of Inspect, .json or .eval
 study.py          the items that all models share, as files with a suite and a profile
 """
 
-from harness.importing.study import Imported, describe_import, import_records
+from harness.interop.importing.study import Imported, describe_import, import_records
 
 __all__ = ["Imported", "describe_import", "import_records"]

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 Winner = Literal["baseline", "candidate", "tie"]
+
+
 Object = dict[str, Any]
 
 
