@@ -11,23 +11,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import (
-    calibrating,
-    checkpoints,
-    evaluation,
-    exchange,
-    judging,
-    machine,
-    people,
-    regression,
-    training,
-)
-from harness.cli.endings import explained_errors, leave
-from harness.cli.misspelt import tell_misspelt
-from harness.cli.output import steady_output
-from harness.interrupts import end_on_signals
+from harness.cli import annotate as people
+from harness.cli import calibrate as calibrating
+from harness.cli import checkpoints, regression
+from harness.cli import evaluate as evaluation
+from harness.cli import interop as exchange
+from harness.cli import judge as judging
+from harness.cli import system as machine
+from harness.cli import train as training
+from harness.cli.env_check import tell_misspelt
+from harness.cli.exit_codes import explained_errors, leave
+from harness.cli.streams import steady_output
+from harness.core.signals import end_on_signals
 
 GARBAGE_AFTER = 50_000  # new objects; Python's 700 costs a run a second of looking for cycles
+
 
 app = typer.Typer(
     name="harness",
@@ -36,6 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
 for title, groups in {
     "Evaluate": (evaluation,),
     "Train": (training, checkpoints),

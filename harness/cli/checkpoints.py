@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.endings import leave
+from harness.cli.exit_codes import leave
 from harness.cli.options import STORE, ModelArgument, OutputFormat, ProfileName, StoreFolder
-from harness.cli.telling import INFRASTRUCTURE, INTERRUPTED, Format, tell_made
+from harness.cli.output import INFRASTRUCTURE, INTERRUPTED, Format, tell_made
 
 commands = typer.Typer()
 
@@ -34,8 +34,8 @@ def chat(
     store: StoreFolder = STORE,
 ) -> None:
     """Talk with a model in the terminal, or through a pipe with a question a line."""
-    from harness.chat import talk
-    from harness.named_model import find_model
+    from harness.release.chat import talk
+    from harness.release.resolve import find_model
 
     found = find_model(model, profile, store)
     try:
@@ -114,8 +114,8 @@ def export(
     output: OutputFormat = Format.text,
 ) -> None:
     """Write a checkpoint for others: its model and a model card, with a run's results."""
-    from harness.export import export_checkpoint
-    from harness.named_model import find_checkpoint
+    from harness.release.export import export_checkpoint
+    from harness.release.resolve import find_checkpoint
 
     found = find_checkpoint(checkpoint, profile, store)
     exported = export_checkpoint(Path(found.source), out, run=run, push=push, note=found.note)

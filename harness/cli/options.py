@@ -7,22 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.telling import Format, replies_awaited
+from harness.cli.output import Format, replies_awaited
 
 if TYPE_CHECKING:
-    from harness.endpoint import Budget
-    from harness.workshop import Resources
-    from trainers.processes import Launch
+    from harness.models.endpoint import Budget
+    from harness.training.context import Resources
+    from trainers.distributed.config import Launch
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
+
+
 RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
+
+
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder, with its results.json.")]
+
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
         help="A checkpoint's folder, a promoted name, a model of the profile, or a recipe."
     ),
 ]
+
+
 Models = Annotated[
     str,
     typer.Option(
@@ -31,25 +39,39 @@ Models = Annotated[
         metavar="A,B",
     ),
 ]
+
+
 ProfileName = Annotated[
     str,
     typer.Option(envvar="HARNESS_PROFILE", help="What the names of models, judges and data mean."),
 ]
+
+
 JudgeName = Annotated[
     str | None,
     typer.Option(envvar="HARNESS_JUDGE", help="One judge of the profile for all metrics."),
 ]
+
+
 Limit = Annotated[
     int | None,
     typer.Option(envvar="HARNESS_LIMIT", min=1, help="Only the first N items: a trial run."),
 ]
+
+
 Seed = Annotated[
     int | None, typer.Option(envvar="HARNESS_SEED", help="Instead of the suite's sampling seed.")
 ]
+
+
 StoreFolder = Annotated[
     Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
 ]
+
+
 OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
+
+
 RemotePhi = Annotated[
     bool,
     typer.Option(
@@ -58,6 +80,8 @@ RemotePhi = Annotated[
         help="Data marked phi may go to endpoints on other machines.",
     ),
 ]
+
+
 Contaminated = Annotated[
     bool,
     typer.Option(
@@ -66,6 +90,8 @@ Contaminated = Annotated[
         help="Go on where items stand in the training data; the report says so.",
     ),
 ]
+
+
 MaxCost = Annotated[
     float | None,
     typer.Option(
@@ -74,6 +100,8 @@ MaxCost = Annotated[
         help="Stop before endpoints have cost more than this; run again to go on.",
     ),
 ]
+
+
 Batch = Annotated[
     Path | None,
     typer.Option(
@@ -81,6 +109,8 @@ Batch = Annotated[
         help="Write what endpoints would be asked into files in this folder, and send nothing.",
     ),
 ]
+
+
 LaunchFile = Annotated[
     str | None,
     typer.Option(
@@ -91,16 +121,24 @@ LaunchFile = Annotated[
         "deepspeed_zero2, deepspeed_zero3, two_cpu.",
     ),
 ]
+
+
 OutputFormat = Annotated[
     Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
 ]
+
 
 BaselineFile = Annotated[
     Path, typer.Option("--baseline", envvar="HARNESS_BASELINE", help="The file to commit.")
 ]
 
+
 STORE = Path(".harness")
+
+
 BASELINE = Path("baseline.json")
+
+
 OUT = Path("runs")
 
 
@@ -120,8 +158,8 @@ def at_work(
     Raises:
         HarnessError: as `find_launch`.
     """
-    from harness.progress import show_progress
-    from harness.workshop import Resources
+    from harness.core.progress import show_progress
+    from harness.training.context import Resources
 
     with replies_awaited(output), show_progress() as progress:
         yield Resources(store, progress, find_launch(launch), make_budget(max_cost), batch)
@@ -133,13 +171,13 @@ def find_launch(file: str | None) -> "Launch | None":
     Raises:
         HarnessError: no such file, or one that cannot launch a recipe.
     """
-    from trainers.processes import load_launch
+    from trainers.distributed.config import load_launch
 
     return None if file is None else load_launch(file)
 
 
 def make_budget(max_cost: float | None) -> "Budget | None":
     """The limit that `--max-cost` sets, if it sets one."""
-    from harness.endpoint import Budget
+    from harness.models.endpoint import Budget
 
     return None if max_cost is None else Budget(max_cost)

@@ -1,52 +1,64 @@
-"""Standard output and error that cannot change how a command ends.
+"""How commands tell their outcome: text to read, or JSON."""
 
-A reader that leaves early (`| head -1`), a terminal without ✓ and a closed descriptor are no
-reasons for another exit code: 1 would say that a gate failed.
-"""
-
-import io
-import os
+import json
 import sys
-from pathlib import Path
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+
+import typer
+
+NO_VERDICT = 3
 
 
-class SteadyStream(io.TextIOWrapper):
-    """Text for a reader who may have left: what comes then goes nowhere."""
-
-    def write(self, text: str, /) -> int:
-        """Write it, or let go of a reader that is gone."""
-        try:
-            return super().write(text)
-        except BrokenPipeError:
-            self._let_go()
-            return len(text)
-
-    def flush(self) -> None:
-        """Flush it, or let go of a reader that is gone."""
-        try:
-            super().flush()
-        except BrokenPipeError:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """What is still in the buffers may be written, and nobody reads it."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
 
 
-def steady_output() -> None:
-    """From now on standard output and error are steady."""
-    sys.stdout, sys.stderr = _steady(sys.stdout), _steady(sys.stderr)
+INFRASTRUCTURE = 4
 
 
-def _steady(stream: TextIO | None) -> TextIO:
-    if stream is None:  # it was closed before we began
-        return Path(os.devnull).open("w", encoding="utf-8")
-    if not isinstance(stream, io.TextIOWrapper):
-        return stream
-    encoding, by_line = stream.encoding, stream.line_buffering
-    return SteadyStream(
-        stream.detach(), encoding=encoding, errors="replace", line_buffering=by_line
-    )
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """How a command tells its outcome."""
+
+    text = "text"
+    json = "json"
+
+
+def tell(output: Format, value: object, lines: Iterable[str]) -> None:
+    """Print the value as JSON, or the lines that say the same to people."""
+    if output is Format.json:
+        print_json(value)
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+def tell_made(output: Format, directory: str, summary: Mapping[str, str]) -> None:
+    """Print what was made and where it lies."""
+    lines = [f"{key}: {value}" for key, value in summary.items()]
+    tell(output, {"path": directory, **summary}, [*lines, directory])
+
+
+@contextmanager
+def replies_awaited(output: Format) -> Iterator[None]:
+    """Work that may end because replies are to come by batch: says which, and exits 3."""
+    from harness.models.session import RepliesAwaitedError, describe_awaited
+
+    try:
+        yield
+        return
+    except RepliesAwaitedError as error:
+        awaited = error.awaited
+    assert awaited is not None  # the work has written it down
+    value = {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")}
+    tell(output, value, describe_awaited(awaited))
+    raise typer.Exit(NO_VERDICT)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, which has escapes for what the terminal has no characters for."""
+    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from harness.cli.options import BASELINE, BaselineFile, OutputFormat, RunArgument
-from harness.cli.telling import EXIT_CODES, Format, tell
-from harness.errors import HarnessError
+from harness.cli.output import EXIT_CODES, Format, tell
+from harness.core.errors import HarnessError
 
 commands = typer.Typer()
 
@@ -19,7 +19,8 @@ def compare(
     output: OutputFormat = Format.text,
 ) -> None:
     """Compare the candidates of two runs on the same items; refuses runs that differ otherwise."""
-    from harness.runs import compare_runs, load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.runs.compare_runs import compare_runs
     from reports.regression import describe_comparison
 
     found = compare_runs(load_run(old), load_run(new))
@@ -37,8 +38,8 @@ def bless(
     alpha: Annotated[float, typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5)] = 0.05,
 ) -> None:
     """Make a run's candidate the baseline that later runs are checked against."""
-    from harness.regression import bless_run, check_run, write_baseline
-    from harness.runs import load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.runs.regression import bless_run, check_run, write_baseline
 
     loaded = load_run(run)
     blessed = bless_run(loaded, margins=_read_margins(margin or []), alpha=alpha)
@@ -79,8 +80,8 @@ def check(
     output: OutputFormat = Format.text,
 ) -> None:
     """Check a run against the blessed baseline: 0 no worse, 1 worse, 3 cannot tell."""
-    from harness.regression import check_run, read_baseline
-    from harness.runs import load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.runs.regression import check_run, read_baseline
     from reports.junit import render_check_junit, render_unchecked_junit
     from reports.regression import describe_check, render_check, render_unchecked
 
@@ -117,7 +118,7 @@ def monitor(
     output: OutputFormat = Format.text,
 ) -> None:
     """Watch scores as they come in, as often as you like: 0 no alarm, 1 the promise is broken."""
-    from harness.monitor import describe_watch, read_stream, watch_scores
+    from harness.runs.monitor import describe_watch, read_stream, watch_scores
 
     if not low < at_least < high:
         raise HarnessError(f"--at-least {at_least:g} must lie between {low:g} and {high:g}.")

@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import typer
 import typer.exceptions
 
-from harness.cli.telling import INFRASTRUCTURE, INTERRUPTED
-from harness.errors import HarnessError
-from harness.interrupts import notice_interrupt
+from harness.cli.output import INFRASTRUCTURE, INTERRUPTED
+from harness.core.errors import HarnessError
+from harness.core.signals import notice_interrupt
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
 _STOPPED = "interrupted; what was done is kept, and the same command goes on from there."
 
 
@@ -62,7 +65,7 @@ def leave(code: str | int | None) -> NoReturn:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    from reports.foreign import visible  # names in data may hold codes for the terminal
+    from harness.core.sanitize import visible
 
     typer.echo(f"harness: {visible(message)}", err=True)
     sys.exit(code)

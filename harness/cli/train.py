@@ -19,7 +19,7 @@ from harness.cli.options import (
     at_work,
     find_launch,
 )
-from harness.cli.telling import EXIT_CODES, Format, tell, tell_made
+from harness.cli.output import EXIT_CODES, Format, tell, tell_made
 
 commands = typer.Typer()
 
@@ -67,7 +67,7 @@ def convert(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make a public data set into rows or preference pairs that recipes read; lose no row unseen."""
-    from trainers.convert import convert_file, describe_conversion, make_options
+    from harness.data.convert import convert_file, describe_conversion, make_options
 
     options = make_options(
         to=to,
@@ -112,7 +112,7 @@ def train(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint, with the parents and pairs it needs."""
-    from harness.recipe_commands import train_recipe
+    from harness.training.commands import train_recipe
 
     if dry_train:
         _rehearse(recipe, profile, launch, output)
@@ -132,7 +132,7 @@ def pairs(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
-    from harness.recipe_commands import build_pairs
+    from harness.training.commands import build_pairs
 
     with at_work(output, store, max_cost=max_cost, batch=batch) as resources:
         made = build_pairs(recipe, profile, resources)
@@ -150,7 +150,7 @@ def loop(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
-    from harness.loop import describe_loop, run_loop
+    from harness.release.pipeline import describe_loop, run_loop
 
     with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
         done = run_loop(file, resources, out=out)
@@ -168,7 +168,7 @@ def models(
     output: OutputFormat = Format.text,
 ) -> None:
     """List the checkpoints that were promoted, or tell one name's history."""
-    from harness.registry import Registry, describe_promotion, describe_promotions
+    from harness.release.registry import Registry, describe_promotion, describe_promotions
 
     registry = Registry(store)
     if name is None:
@@ -182,8 +182,8 @@ def models(
 
 
 def _rehearse(recipe: str, profile: str, launch: str | None, output: Format) -> None:
-    from harness.progress import show_progress
-    from harness.rehearsal import describe_rehearsal, rehearse
+    from harness.core.progress import show_progress
+    from harness.training.dry_run import describe_rehearsal, rehearse
 
     with show_progress() as progress:
         rehearsal = rehearse(recipe, profile, progress=progress, launch=find_launch(launch))

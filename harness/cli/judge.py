@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_budget
-from harness.cli.telling import INFRASTRUCTURE, Format, tell
+from harness.cli.output import INFRASTRUCTURE, Format, tell
 
 commands = typer.Typer()
 
+
 judge_app = typer.Typer(help="Try a judge itself.", no_args_is_help=True)
+
+
 commands.add_typer(judge_app, name="judge")
 
 
@@ -33,8 +36,8 @@ def canary(
     output: OutputFormat = Format.text,
 ) -> None:
     """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
-    from harness.canary import describe_canaries, try_canaries, withstands
-    from harness.progress import show_progress
+    from harness.core.progress import show_progress
+    from judges.canary_run import describe_canaries, try_canaries, withstands
 
     budget = make_budget(max_cost)
     with show_progress() as progress:
@@ -46,6 +49,8 @@ def canary(
 
 
 batch_app = typer.Typer(help="Results of batches that `--batch` wrote.", no_args_is_help=True)
+
+
 commands.add_typer(batch_app, name="batch")
 
 
@@ -64,7 +69,7 @@ def collect(
     output: OutputFormat = Format.text,
 ) -> None:
     """Keep the replies in files of results; exits 4 unless every line is a reply."""
-    from harness.collecting import collect_replies, describe_collected
+    from harness.models.batch_results import collect_replies, describe_collected
 
     collected = collect_replies(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE

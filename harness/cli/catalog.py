@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from harness.loop_file import known_loops, load_loop
-from harness.suite import Profile, known_profiles, known_suites, load_profile, load_suite
+from harness.config import Profile, known_profiles, known_suites, load_profile, load_suite
+from harness.config.pipeline import known_loops, load_loop
 from harness.types import Record
-from trainers.processes import known_launches
+from trainers.distributed.config import known_launches
 from trainers.recipe import Recipe, known_recipes, load_recipe
 
 _HOW = {

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.telling import Format, tell
+from harness.cli.output import Format, tell
 
 commands = typer.Typer()
 
@@ -46,13 +46,13 @@ def calibrate(
     output: OutputFormat = Format.text,
 ) -> None:
     """Hold a run's judge to people's votes, and correct its figures by them."""
-    from harness.calibration import calibrate_run, find_people
-    from harness.items import write_run_reports
-    from harness.people_findings import describe_people
-    from harness.runs import load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.core.sanitize import visible
+    from harness.human.calibration import calibrate_run, find_people
+    from harness.human.summary import describe_people
+    from harness.runs.item_pages import write_run_reports
     from reports.calibration import write_calibration
-    from reports.calibration_words import describe_calibration
-    from reports.foreign import visible
+    from reports.calibration_text import describe_calibration
 
     people = find_people(run, study=study, labels=labels, drawn_at_random=drawn)
     finished = load_run(run)

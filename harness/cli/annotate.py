@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.telling import Format, tell
+from harness.cli.output import Format, tell
 
 if TYPE_CHECKING:
-    from harness.annotate.serve import Address
-    from harness.annotate.study import OpenStudy
+    from harness.human.annotate.serve import Address
+    from harness.human.annotate.study import OpenStudy
 
 commands = typer.Typer()
+
 
 Annotators = Annotated[
     list[str] | None,
@@ -22,16 +23,24 @@ Annotators = Annotated[
         help="Who votes; name several by repeating it. Each gets a link.",
     ),
 ]
+
+
 StudyName = Annotated[
     str, typer.Option(envvar="HARNESS_STUDY", help="The study's name, where a run has several.")
 ]
+
+
 Pairs = Annotated[
     int | None,
     typer.Option("--n", envvar="HARNESS_N", min=1, help="How many pairs to draw; 100."),
 ]
+
+
 DrawSeed = Annotated[
     int | None, typer.Option(envvar="HARNESS_SEED", help="What they are drawn with; 1.")
 ]
+
+
 Attention = Annotated[
     int | None,
     typer.Option(
@@ -40,6 +49,8 @@ Attention = Annotated[
         help="Items with a known right answer; 5 in 100, at least 4.",
     ),
 ]
+
+
 AttentionAtLeast = Annotated[
     float | None,
     typer.Option(
@@ -49,32 +60,44 @@ AttentionAtLeast = Annotated[
         help="The share of them to answer as expected; 0.75.",
     ),
 ]
+
+
 Repeats = Annotated[
     int | None,
     typer.Option(envvar="HARNESS_REPEATS", min=0, help="Pairs shown twice; 10 in 100."),
 ]
+
+
 BreakEvery = Annotated[
     int | None,
     typer.Option(
         envvar="HARNESS_BREAK_EVERY", min=0, help="A pause after so many pairs; 25, 0 for none."
     ),
 ]
+
+
 MetricName = Annotated[
     str | None,
     typer.Option(envvar="HARNESS_METRIC", help="The pairwise metric whose question is asked."),
 ]
+
+
 WithRubric = Annotated[
     bool | None,
     typer.Option(
         "--rubric", envvar="HARNESS_RUBRIC", help="Also offer scores on the suite's rubric."
     ),
 ]
+
+
 WithReference = Annotated[
     bool | None,
     typer.Option(
         "--reference", envvar="HARNESS_REFERENCE", help="Show the reference answer to open."
     ),
 ]
+
+
 OfflineFile = Annotated[
     Path | None,
     typer.Option(
@@ -83,6 +106,8 @@ OfflineFile = Annotated[
         help="Write a page that works from disk, for one annotator.",
     ),
 ]
+
+
 SavedFiles = Annotated[
     list[Path] | None,
     typer.Option(
@@ -91,6 +116,8 @@ SavedFiles = Annotated[
         help="Read the votes back that such a page saved.",
     ),
 ]
+
+
 ToLabelStudio = Annotated[
     Path | None,
     typer.Option(
@@ -99,6 +126,8 @@ ToLabelStudio = Annotated[
         help="Write the pairs for it, .json or .csv.",
     ),
 ]
+
+
 FromLabelStudio = Annotated[
     Path | None,
     typer.Option(
@@ -107,22 +136,32 @@ FromLabelStudio = Annotated[
         help="Read its export, .json or .csv.",
     ),
 ]
+
+
 SoFar = Annotated[
     bool, typer.Option("--so-far", envvar="HARNESS_SO_FAR", help="Only say how far it is.")
 ]
+
+
 Port = Annotated[
     int, typer.Option(envvar="HARNESS_PORT", min=0, max=65535, help="0 takes a free one.")
 ]
+
+
 Host = Annotated[
     str | None,
     typer.Option(
         envvar="HARNESS_HOST", help="The address to listen on; this machine alone, if unstated."
     ),
 ]
+
+
 Expose = Annotated[
     bool,
     typer.Option("--expose", envvar="HARNESS_EXPOSE", help="Let other machines in, with the link."),
 ]
+
+
 OpenBrowser = Annotated[
     bool,
     typer.Option("--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page."),
@@ -155,8 +194,8 @@ def annotate(
     output: OutputFormat = Format.text,
 ) -> None:
     """Let people compare answers blind, on a page that is served here."""
-    from harness.annotate.serve import bind_address
-    from harness.annotate.study import StudyOptions, open_study, reopen_study
+    from harness.human.annotate.serve import bind_address
+    from harness.human.annotate.study import StudyOptions, open_study, reopen_study
 
     names = _read_names(annotator or [])
     _check_options(
@@ -210,9 +249,9 @@ def _serve(
     expose: bool,
     browser: bool,
 ) -> None:
-    from harness.annotate.booth import Booth
-    from harness.annotate.serve import make_links, opened_page, serve_booth
-    from harness.votes import VoteLog
+    from harness.human.annotate.serve import make_links, opened_page, serve_booth
+    from harness.human.annotate.session import Booth
+    from harness.human.votes import VoteLog
 
     with VoteLog(opened.folder) as log:
         booth = Booth(opened, log)
@@ -232,7 +271,7 @@ def _serve(
 
 
 def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
-    from harness.annotate.offline import write_offline
+    from harness.human.annotate.offline import write_offline
 
     write_offline(opened, name, path)
     _say_study(opened)
@@ -240,14 +279,14 @@ def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
 
 
 def _collect(opened: "OpenStudy", path: Path) -> None:
-    from harness.annotate.offline import collect_votes
+    from harness.human.annotate.offline import collect_votes
 
     found = collect_votes(opened, path)
     _say(f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date")
 
 
 def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
-    from harness.annotate.label_studio import write_label_studio
+    from harness.human.annotate.label_studio import write_label_studio
 
     config = write_label_studio(opened, path, *names)
     _say_study(opened)
@@ -255,7 +294,7 @@ def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
 
 def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
-    from harness.annotate.label_studio import read_label_studio
+    from harness.human.annotate.label_studio import read_label_studio
 
     found = read_label_studio(opened, path, *names)
     votes = found.votes
@@ -266,8 +305,8 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
 
 def _say_study(opened: "OpenStudy") -> None:
-    from harness.annotate.pairs import MAX_CHARS, count_cut, count_named
-    from harness.annotate.study import describe_study
+    from harness.human.annotate.assignment import MAX_CHARS, count_cut, count_named
+    from harness.human.annotate.study import describe_study
 
     _say(*describe_study(opened.study))
     if named := count_named(opened.study, opened.items):
@@ -280,7 +319,7 @@ def _say_study(opened: "OpenStudy") -> None:
 
 
 def _say(*lines: str) -> None:
-    from reports.foreign import visible
+    from harness.core.sanitize import visible
 
     for line in lines:
         typer.echo(visible(line), err=True)
@@ -288,17 +327,17 @@ def _say(*lines: str) -> None:
 
 def _conclude(opened: "OpenStudy", run: Path, output: Format) -> None:
     """Say how far the study is, here and in the run's report."""
-    from harness.items import write_run_reports
-    from reports.results_json import load_result
+    from harness.artifacts.results_json import load_result
+    from harness.runs.item_pages import write_run_reports
 
     _summarise(opened, output)
     write_run_reports(load_result(run), run)
 
 
 def _summarise(opened: "OpenStudy", output: Format) -> None:
-    from harness.annotate.summary import describe_votes, summarise_votes
-    from harness.votes import load_votes
-    from reports.foreign import visible
+    from harness.core.sanitize import visible
+    from harness.human.annotate.progress_summary import describe_votes, summarise_votes
+    from harness.human.votes import load_votes
 
     found = summarise_votes(load_votes(opened.folder))
     value = {
@@ -315,8 +354,8 @@ def _summarise(opened: "OpenStudy", output: Format) -> None:
 
 def _check_options(instead: dict[str, object], names: list[str]) -> None:
     """What is done instead of serving is one thing, for as many annotators as it can be for."""
-    from harness.annotate.label_studio import file_kind
-    from harness.errors import HarnessError
+    from harness.core.errors import HarnessError
+    from harness.human.annotate.label_studio import file_kind
 
     given = [option for option, value in instead.items() if value]
     if len(given) > 1:
@@ -340,8 +379,8 @@ def _check_options(instead: dict[str, object], names: list[str]) -> None:
 
 
 def _read_names(annotators: list[str]) -> list[str]:
-    from harness.annotate.ballots import UnreadableError, read_name
-    from harness.errors import HarnessError
+    from harness.core.errors import HarnessError
+    from harness.human.annotate.ballots import UnreadableError, read_name
 
     try:
         return list(dict.fromkeys(read_name(name) for name in annotators))

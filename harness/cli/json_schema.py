@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, TypeAdapter
 
-from harness.errors import HarnessError, did_you_mean
-from harness.suite import Profile, Suite
-from reports.results_json import results_schema
+from harness.artifacts.results_json import results_schema
+from harness.config import Profile, Suite
+from harness.core.errors import HarnessError, did_you_mean
 from trainers.recipe import Recipe
 
 KNOWN = ("suite", "profile", "recipe", "results")

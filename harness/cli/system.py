@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness.cli.options import STORE, OutputFormat, StoreFolder
-from harness.cli.telling import INFRASTRUCTURE, Format, print_json, tell
+from harness.cli.output import INFRASTRUCTURE, Format, print_json, tell
 
 commands = typer.Typer()
 
@@ -14,7 +14,7 @@ commands = typer.Typer()
 @commands.command("list")
 def list_(output: OutputFormat = Format.text) -> None:
     """List the suites, profiles, recipes, loops and launches that come with the harness."""
-    from harness.offers import describe_offers, list_offers
+    from harness.cli.catalog import describe_offers, list_offers
 
     offers = list_offers()
     tell(output, [offer.model_dump() for offer in offers], describe_offers(offers))
@@ -25,7 +25,7 @@ def schema(
     of: Annotated[str, typer.Argument(help="suite, profile, recipe or results.")] = "suite",
 ) -> None:
     """Print a JSON Schema, for editors and for readers of results.json."""
-    from harness.schemas import json_schema
+    from harness.cli.json_schema import json_schema
 
     print_json(json_schema(of))
 
@@ -48,8 +48,8 @@ def selftest(
     output: OutputFormat = Format.text,
 ) -> None:
     """Try how often the harness's own gates and tests are wrong; exits 1 if too often."""
-    from harness.progress import show_progress
-    from harness.selftest import describe_selftest, run_selftest
+    from harness.core.progress import show_progress
+    from harness.selftest.run import describe_selftest, run_selftest
 
     if run is not None:
         _resplit(run, resplits, output)
@@ -60,8 +60,8 @@ def selftest(
 
 
 def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
-    from harness.resplit import describe_resplits, resplit_run
-    from harness.runs import load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.selftest.resplit import describe_resplits, resplit_run
 
     found = resplit_run(load_run(run), n_splits=n_splits)
     holds = all(each.holds for each in found)
@@ -73,7 +73,7 @@ def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
 @commands.command()
 def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> None:
     """Check this machine: packages, accelerator, data folder, and whether the store can be written."""
-    from harness.doctor import examine
+    from harness.cli.doctor import examine
 
     findings = examine(store)
     if output is Format.json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.telling import Format, tell
+from harness.cli.output import Format, tell
 
 commands = typer.Typer()
 
@@ -32,7 +32,7 @@ def import_(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make a study of what other tools recorded: items, answers, verdicts, suite and profile."""
-    from harness.importing import describe_import, import_records
+    from harness.interop.importing import describe_import, import_records
 
     found = import_records(files, out)
     value = found._asdict() | {"folder": str(found.folder), "command": found.command}
@@ -50,7 +50,7 @@ def extract(
 ) -> None:
     """Write a run's answers, judgements and scores out for spreadsheets or for Inspect."""
     if to is Target.csv:
-        from harness.csv_files import write_csv_files
+        from harness.artifacts.csv_export import write_csv_files
 
         files = write_csv_files(run, out)
         lines = [f"{file.path}: {file.n_rows:,} rows" for file in files]
@@ -63,8 +63,8 @@ def extract(
         told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_guarded} for f in files]
         tell(output, told, lines)
         return
-    from harness.inspect_export import write_inspect_logs
-    from harness.runs import load_run
+    from harness.artifacts.run_folder import load_run
+    from harness.interop.inspect_export import write_inspect_logs
 
     logs = write_inspect_logs(load_run(run), out)
     tell(

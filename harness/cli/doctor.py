@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError
-from harness.rows import cache_dir
-from harness.store import make_writable
+from harness.core.errors import HarnessError
+from harness.core.store import make_writable
+from harness.data.tables import cache_dir
 
 NEEDED = (
     "torch",

@@ -25,7 +25,7 @@ from harness.cli.options import (
     SuiteArgument,
     at_work,
 )
-from harness.cli.telling import EXIT_CODES, INFRASTRUCTURE, Format, print_json
+from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json
 
 if TYPE_CHECKING:
     from harness.types import RunResult
@@ -51,8 +51,8 @@ def run(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge, compare, decide, and write the report."""
-    from harness.request import load_request
-    from harness.run import run_suite
+    from harness.config.request import load_request
+    from harness.runs.run import run_suite
 
     request = load_request(
         suite,
@@ -84,8 +84,8 @@ def plan(
     output: OutputFormat = Format.text,
 ) -> None:
     """Say what a run would do, and what its number of items can show; do nothing."""
-    from harness.forecast import forecast_run, print_forecast
-    from harness.request import load_request
+    from harness.config.request import load_request
+    from harness.planning.forecast import forecast_run, print_forecast
 
     request = load_request(
         suite,
@@ -106,8 +106,8 @@ def plan(
 @commands.command()
 def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
     """Render a run's reports again from its results.json."""
-    from harness.items import write_run_reports
-    from reports.results_json import load_result
+    from harness.artifacts.results_json import load_result
+    from harness.runs.item_pages import write_run_reports
 
     result = load_result(run)
     write_run_reports(result, run)
@@ -121,7 +121,7 @@ def validate(
     output: OutputFormat = Format.text,
 ) -> None:
     """Check a suite, its prompts and its data, and say what it holds."""
-    from harness.forecast import describe_suite
+    from harness.planning.forecast import describe_suite
 
     described = describe_suite(suite, profile)
     if output is Format.json:
@@ -133,7 +133,7 @@ def validate(
 
 def exit_code(result: "RunResult") -> int:
     """0 passed or nothing to decide, 1 failed, 3 inconclusive, 4 too much unscored."""
-    from harness.results import too_many_unscored
+    from harness.runs.conclude import too_many_unscored
 
     if result.decision is None:
         return 0

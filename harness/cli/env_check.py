@@ -7,6 +7,8 @@ from difflib import get_close_matches
 import typer
 
 PREFIX = "HARNESS_"
+
+
 NO_OPTIONS = ("DATA_DIR", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB")
 
 
