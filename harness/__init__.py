@@ -6,9 +6,10 @@ harness.load_run("runs/medical_rubric/5f0c1a2b3c4d").to_pandas()
 from importlib import import_module
 from typing import Any
 
-from harness.bundle import link_bundle
+from harness.core.paths import link_bundle
 
 __version__ = "0.1.0"
+
 
 link_bundle()
 
@@ -16,5 +17,5 @@ link_bundle()
 def __getattr__(name: str) -> Any:
     """`load_run`, which brings numpy and more: found only when it is asked for."""
     if name == "load_run":
-        return import_module("harness.runs").load_run
+        return import_module("harness.artifacts.run_folder").load_run
     raise AttributeError(f"module 'harness' has no attribute '{name}'")

@@ -62,7 +62,7 @@ asyncio.run(main())
 ENDPOINT = (
     SHARED
     + """
-from harness.endpoint import Ask, Endpoint
+from harness.models.endpoint import Ask, Endpoint
 from harness.suite import EndpointSpec
 from harness.types import Message
 endpoint = Endpoint(EndpointSpec(model="m", base_url=url, max_concurrency=concurrency))
@@ -120,7 +120,7 @@ def record_requests(folder: Path) -> None:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    ways = {"bare `AsyncOpenAI`": BARE, "`harness.endpoint`": ENDPOINT, "`abatch`": ABATCH}
+    ways = {"bare `AsyncOpenAI`": BARE, "`harness.models.endpoint`": ENDPOINT, "`abatch`": ABATCH}
     costs: dict[str, list[Cost]] = defaultdict(list)
 
     def note(name: str, cost: Cost) -> None:

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.runs import Run
-from harness.score import GradeColumn
-from harness.scores_file import write_scores
-from harness.suite import Claim, Criterion, Gate, RubricMetric
+from harness.artifacts.results_json import dump_result
+from harness.artifacts.run_folder import Run
+from harness.artifacts.scores import write_scores
+from harness.config import Claim, Criterion, Gate, RubricMetric
+from harness.scoring.columns import GradeColumn
 from harness.types import RunResult
-from reports.results_json import dump_result
 from tests.bench import measure, show
-from tests.harness.scored import make_run
+from tests.builders.scored import make_run
 
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 N_MANY, N_REPORT = 1_000_000, 10_000

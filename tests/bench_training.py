@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 
-from harness.bundle import bundle_root
+from harness.core.paths import bundle_root
 from trainers.examples import load_examples
 from trainers.recipe import SftRecipe, load_recipe
 

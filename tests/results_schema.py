@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reports.results_json import SCHEMA_VERSION, results_schema
+from harness.artifacts.results_json import SCHEMA_VERSION, results_schema
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
 PUBLISHED = FOLDER / f"results-{SCHEMA_VERSION}.json"

@@ -8,8 +8,8 @@ import pytest
 import typer
 
 from harness.cli import app
-from harness.suite import load_profile, load_suite
-from tests.harness.files import write
+from harness.config import load_profile, load_suite
+from tests.builders.files import write
 from trainers.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.e2e.commands import environment, harness
-from tests.harness.recorded import write_study
+from tests.builders.commands import environment, harness
+from tests.builders.recorded import write_study
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())

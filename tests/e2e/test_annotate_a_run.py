@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from harness.votes import load_study
-from tests.e2e.commands import harness
-from tests.harness.files import write_world
+from harness.human.votes import load_study
+from tests.builders.commands import harness
+from tests.builders.files import write_world
 
 
 def test_what_a_run_leaves_can_be_judged(tmp_path: Path) -> None:

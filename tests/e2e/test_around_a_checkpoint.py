@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from harness.bundle import bundle_root
-from harness.errors import HarnessError
-from harness.named_model import find_model
-from harness.registry import Registry
-from harness.weights import fingerprint_model
-from tests.e2e.commands import Done, environment, harness
-from tests.harness.files import write
-from tests.harness.test_loop import LOOP, PROFILE, make_world
+from harness.core.errors import HarnessError
+from harness.core.paths import bundle_root
+from harness.models.weights import fingerprint_model
+from harness.release.registry import Registry
+from harness.release.resolve import find_model
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write
+from tests.builders.tiny import make_tiny_model
 from tests.loopback.hub import serve_hub
 from tests.loopback.server import LoopbackServer
-from tests.trainers.tiny import make_tiny_model
+from tests.release.test_pipeline import LOOP, PROFILE, make_world
 from trainers.checkpoint import load_manifest, verify_checkpoint
 
 BASE = "base"  # of the tiny profile, which needs no training

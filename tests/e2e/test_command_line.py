@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import Store
-from tests.e2e.commands import Done, environment, harness
-from tests.harness.files import write, write_rows, write_world
+from harness.core.store import Store
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows, write_world
 
 
 @pytest.fixture

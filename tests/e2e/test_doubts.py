@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import Done, harness
-from tests.harness.files import write, write_rows
+from tests.builders.commands import Done, harness
+from tests.builders.files import write, write_rows
 
 ROWS = Path(__file__).parents[2] / "suites" / "data" / "consumer_health.jsonl"
 N_TOPICS = 4

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import Done, environment, harness
-from tests.harness.files import write, write_rows
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows
 from tests.loopback.faults import Kind, always, mixed
 from tests.loopback.server import LoopbackServer
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.bundle import bundle_root
-from tests.e2e.commands import Done, environment, harness
+from harness.core.paths import bundle_root
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write
 from tests.e2e.test_endpoints import answer
-from tests.harness.files import write
 from tests.loopback.server import LoopbackServer
 
 N_ITEMS = 12

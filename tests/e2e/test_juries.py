@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.builders.commands import Done, harness
+from tests.builders.files import write, write_rows
 from tests.e2e import test_endpoints
-from tests.e2e.commands import Done, harness
 from tests.e2e.test_endpoints import N_ITEMS
-from tests.harness.files import write, write_rows
 from tests.loopback.faults import always
 from tests.loopback.server import LoopbackServer
 

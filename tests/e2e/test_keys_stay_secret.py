@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows
 from tests.e2e.test_endpoints import SUITE, answer
-from tests.harness.files import write, write_rows
 from tests.loopback.faults import Fault, always, script
 from tests.loopback.server import LoopbackServer
 
@@ -36,7 +36,7 @@ judges:
 
 # The command line with a fault that nobody foresaw, where the key is at hand.
 CRASHING = """
-import harness.endpoint.calls as calls
+import harness.models.endpoint.attempts as calls
 def broken(*_):
     raise RuntimeError("an unforeseen fault")
 calls.read_reply = broken

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bundle import bundle_root
-from tests.e2e.commands import environment, harness
-from tests.harness.files import write
+from harness.core.paths import bundle_root
+from tests.builders.commands import environment, harness
+from tests.builders.files import write
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import environment, harness
-from tests.harness.files import write, write_rows
+from tests.builders.commands import environment, harness
+from tests.builders.files import write, write_rows
 from tests.loopback.faults import Fault
 from tests.loopback.server import LoopbackServer
 

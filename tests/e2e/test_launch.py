@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.commands import environment, harness
-from tests.harness.files import write
-from tests.harness.test_loop import LOOP, PROFILE, make_world
+from tests.builders.commands import environment, harness
+from tests.builders.files import write
+from tests.release.test_pipeline import LOOP, PROFILE, make_world
 from trainers.checkpoint import load_manifest
 
 MARK = "TEST_LAUNCH_MARK"  # in the environment of every process that belongs to a test

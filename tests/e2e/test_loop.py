@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.bundle import bundle_root
-from harness.registry import Registry
-from tests.e2e.commands import environment, harness
+from harness.core.paths import bundle_root
+from harness.release.registry import Registry
+from tests.builders.commands import environment, harness
+from tests.builders.files import write
 from tests.e2e.test_kill_and_resume import count_rows
-from tests.harness.files import write
-from tests.harness.test_loop import LOOP, make_world
+from tests.release.test_pipeline import LOOP, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows
+from tests.builders.tiny import make_tiny_model
 from tests.e2e.test_batch_files import Service, collect, new_files
-from tests.harness.files import write, write_rows
 from tests.loopback.server import LoopbackServer
-from tests.trainers.tiny import make_tiny_model
 
 N_PROMPTS = 4
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.commands import Done, harness
-from tests.harness.files import write
+from tests.builders.commands import Done, harness
+from tests.builders.files import write
 
 pytestmark = [
     pytest.mark.data,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.commands import harness
+from tests.builders.commands import harness
 
 pytestmark = [
     pytest.mark.data,

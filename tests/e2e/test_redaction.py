@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.commands import Done, harness
+from tests.builders.commands import Done, harness
+from tests.builders.files import write, write_rows
 from tests.e2e.test_endpoints import SUITE, answer
-from tests.harness.files import write, write_rows
 from tests.loopback.server import LoopbackServer
 
 N_ITEMS = 6

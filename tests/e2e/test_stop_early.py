@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.bundle import bundle_root
-from tests.e2e.commands import Done, environment, harness
+from harness.core.paths import bundle_root
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows
 from tests.e2e.test_batch_files import Service
-from tests.harness.files import write, write_rows
 from tests.loopback.faults import Fault
 from tests.loopback.server import LoopbackServer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.bundle import bundle_root
-from tests.e2e.commands import environment
+from harness.core.paths import bundle_root
+from tests.builders.commands import environment
 
 pytestmark = pytest.mark.slow
 

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from harness.canary import describe_canaries, try_canaries
-from harness.endpoint import Ask
-from harness.errors import HarnessError
-from harness.progress import QuietProgress
+from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.models.endpoint import Ask
 from harness.types import Interval
 from judges import Judge, OfflineJudge
 from judges.canary import Canaries, CanaryReport, Drift, load_canaries, run_canaries
-from tests.judges.answerers import Canned, grades, gullible, judge
-from tests.judges.builders import prefer, rubric
+from judges.canary_run import describe_canaries, try_canaries
+from tests.builders.chat_backends import Canned, grades, gullible, judge
+from tests.builders.judge_requests import prefer, rubric
 from tests.loopback.server import LoopbackServer
 
 CANARIES = load_canaries()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bundle import bundle_root
+from harness.core.paths import bundle_root
 from judges.injection import suspect_injection
-from tests.judges.builders import BAD, FAIR, GOOD
+from tests.builders.judge_requests import BAD, FAIR, GOOD
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 

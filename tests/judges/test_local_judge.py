@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.endpoint import Ask
-from harness.errors import HarnessError
-from harness.models import LocalModel, make_prompt
-from harness.suite import JudgeSpec
-from judges.language_model import LanguageModelJudge
+from harness.config import JudgeSpec
+from harness.core.errors import HarnessError
+from harness.models.endpoint import Ask
+from harness.models.local import LocalModel, make_prompt
+from judges.factory import make_judge
+from judges.llm import LanguageModelJudge
 from judges.local import BATCH_SIZE, LocalAnswerer
-from judges.make import make_judge
-from tests.judges.answerers import is_unscored
-from tests.judges.builders import BAD, GOOD, evasion, grade, outcomes
-from tests.trainers.tiny import make_tiny_model
+from tests.builders.chat_backends import is_unscored
+from tests.builders.judge_requests import BAD, GOOD, evasion, grade, outcomes
+from tests.builders.tiny import make_tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from harness.types import Sample
 from judges import OfflineJudge
-from tests.judges.builders import (
+from tests.builders.judge_requests import (
     BAD,
     FAIR,
     GOOD,

@@ -1,5 +1,5 @@
 from judges import OfflineJudge
-from tests.judges.builders import BAD, ELSEWHERE, FAIR, GOOD, outcome, prefer, sample
+from tests.builders.judge_requests import BAD, ELSEWHERE, FAIR, GOOD, outcome, prefer, sample
 
 
 def winner(first: str, second: str, **options: object) -> str | None:

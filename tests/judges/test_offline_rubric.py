@@ -2,7 +2,7 @@ import pytest
 
 from harness.types import Outcome
 from judges import OfflineJudge
-from tests.judges.builders import (
+from tests.builders.judge_requests import (
     BAD,
     CRITERIA,
     ELSEWHERE,

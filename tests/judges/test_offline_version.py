@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from judges import OfflineJudge, offline, phrases
-from tests.judges.builders import evasion, grade, outcome, sample
+from judges import OfflineJudge
+from judges.rules import judge as offline
+from judges.rules import phrases
+from tests.builders.judge_requests import evasion, grade, outcome, sample
 
 ROWS = Path(__file__).parents[2] / "suites" / "data" / "consumer_health.jsonl"
 PINNED = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
-VERDICTS = ""  # of the rules of that version, on the questions that come along
+VERDICTS = "052d86060e6c5301a87256a3e0ac8b1affcb069dc14ffeebe3a2da8eb566781c"  # of the rules of that version, on the questions that come along
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.suite import Metric
+from harness.config import Metric
 from harness.types import JudgeRequest, Outcome
 from judges.canary import _dressed, _sample, load_canaries
-from judges.verdicts import read_verdict
-from tests.judges.answerers import grades, shown_to
-from tests.judges.builders import evasion, grade, prefer, rubric
+from judges.parsing import read_verdict
+from tests.builders.chat_backends import grades, shown_to
+from tests.builders.judge_requests import evasion, grade, prefer, rubric
 
 
 class Case(NamedTuple):

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from harness.provenance import content_hash
-from harness.suite import Criterion, RubricMetric
+from harness.config import Criterion, RubricMetric
+from harness.core.hashing import content_hash
 from harness.types import JudgeRequest
 from judges.prompts import (
     PROMPT_VERSION,
@@ -13,7 +13,7 @@ from judges.prompts import (
     make_mark,
     prompts_fingerprint,
 )
-from tests.judges.builders import (
+from tests.builders.judge_requests import (
     BAD,
     FAIR,
     GOOD,

@@ -5,11 +5,20 @@ from statistics import fmean
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.suite import JudgeSpec, RecordedVerdicts
+from harness.config import JudgeSpec, RecordedVerdicts
+from harness.core.errors import HarnessError
 from harness.types import Outcome
 from judges import RecordedJudge, make_judge
-from tests.judges.builders import evasion, grade, outcome, outcomes, prefer, rouge, rubric, sample
+from tests.builders.judge_requests import (
+    evasion,
+    grade,
+    outcome,
+    outcomes,
+    prefer,
+    rouge,
+    rubric,
+    sample,
+)
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 

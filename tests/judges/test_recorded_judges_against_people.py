@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from harness.stats.repeatability import flip_rate, icc_oneway
+from harness.stats.agreement_repeats import flip_rate, icc_oneway
 from judges import OfflineJudge
-from tests.judges.people import (
+from tests.builders.public_labels import (
     DATA,
     PARTIAL,
     XSTEST_JUDGES,

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.suite import EndpointSpec, JudgeSpec
+from harness.config import EndpointSpec, JudgeSpec
 from judges import make_judge
-from judges.language_model import LanguageModelJudge
+from judges.llm import LanguageModelJudge
 from judges.prompts import build_plain_prompt, build_prompt
-from tests.judges.answerers import Canned, grades
-from tests.judges.builders import BAD, GOOD, evasion, grade, outcome, prefer, rubric, sample
+from tests.builders.chat_backends import Canned, grades
+from tests.builders.judge_requests import BAD, GOOD, evasion, grade, outcome, prefer, rubric, sample
 
 PRIVATE = "I was born on 3 May 1970, MRN 0012345, jo@example.com."
 SHOWN = "I was born on [date], MRN [record number], [e-mail]."

@@ -6,13 +6,13 @@ from statistics import fmean
 
 import pytest
 
-from harness.rows import load_rows
-from harness.samples import make_samples
-from harness.suite import RougeMetric, Source
+from harness.config import RougeMetric, Source
+from harness.data.samples import make_samples
+from harness.data.tables import load_rows
 from harness.types import Outcome
 from judges import rouge_judge
 from judges.rouge import Tokenizer
-from tests.judges.builders import GOOD, grade, outcome, outcomes, prefer, rouge, sample
+from tests.builders.judge_requests import GOOD, grade, outcome, outcomes, prefer, rouge, sample
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 GOLDEN = Path(__file__).parents[1] / "golden" / "rouge.json"

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.suite import Metric, PairwiseMetric, RubricMetric
+from harness.config import Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
-from judges.verdicts import kind_of, read_labelled_verdict, read_verdict, storable
-from tests.judges.answerers import CRITERIA, check_outcome, grades, is_unscored
-from tests.judges.builders import evasion, prefer, rubric
+from harness.types.judgements import kind_of
+from judges.parsing import read_labelled_verdict, read_verdict, storable
+from tests.builders.chat_backends import CRITERIA, check_outcome, grades, is_unscored
+from tests.builders.judge_requests import evasion, prefer, rubric
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 N_LLMBAR, N_PROMETHEUS, N_STUDY = 9_360, 960, 1_000

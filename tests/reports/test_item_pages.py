@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reports import items as item_pages
-from reports.items import Answer, Item, ItemScore, Said, write_item_pages
-from tests.reports.hostile import PAYLOADS
+from reports import item_pages as item_pages
+from reports.item_pages import Answer, Item, ItemScore, Said, write_item_pages
+from tests.builders.hostile import PAYLOADS
 from tests.reports.test_report_html import _read, _skeleton
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reports import write_reports
-from reports.items import write_item_pages
-from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import failing_run, jury_run
+from reports.item_pages import write_item_pages
+from tests.builders.hostile import PAYLOADS, hostile_run
+from tests.builders.results import failing_run, jury_run
 from tests.reports.test_item_pages import item
 
 if TYPE_CHECKING:

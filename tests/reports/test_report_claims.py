@@ -4,17 +4,17 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 
-from harness.exploratory import adjust_exploratory
-from harness.gate import decide_gate
-from harness.suite import Claim, Gate
+from harness.analysis.comparisons import adjust_exploratory
+from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
 from harness.types import RunResult
 from reports import make_view, render_html, render_markdown
+from reports.components import ForestPanel
+from reports.formatting import MINUS
 from reports.junit import render_junit
-from reports.parts import ForestPanel
 from reports.terminal import print_summary
-from reports.wording import MINUS
-from tests.harness.test_evidence import points, spread
-from tests.reports.results import passing_run
+from tests.builders.results import passing_run
+from tests.gate.test_claim_tests import points, spread
 
 BETTER, SAME, WORSE = "rubric.safety", "rubric.clarity", "rubric.empathy"
 PAIRS = {

@@ -2,11 +2,11 @@
 
 import pytest
 
+from reports.components import Section, View
 from reports.markdown import view_to_markdown
-from reports.parts import Section, View
 from reports.view import make_view
-from tests.reports.doubts import doubted
-from tests.reports.results import passing_run
+from tests.builders.doubts import doubted
+from tests.builders.results import passing_run
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.errors import HarnessError, InfrastructureError
+from harness.artifacts.results_json import dump_plan, dump_result, load_result, results_schema
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.types import RunResult
-from reports import dump_plan, dump_result, load_result, render_junit, results_schema, write_reports
-from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import (
+from reports import render_junit, write_reports
+from tests.builders.hostile import PAYLOADS, hostile_run
+from tests.builders.results import (
     ALL_RUNS,
     failing_run,
     inconclusive_run,

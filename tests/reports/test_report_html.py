@@ -10,8 +10,8 @@ import pytest
 
 from harness.types import RunResult
 from reports import render_html
-from tests.reports.hostile import PAYLOADS, clean_run, hostile_run
-from tests.reports.results import (
+from tests.builders.hostile import PAYLOADS, clean_run, hostile_run
+from tests.builders.results import (
     ALL_RUNS,
     inconclusive_run,
     passing_run,

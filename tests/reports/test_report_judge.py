@@ -8,9 +8,9 @@ from rich.console import Console
 
 from harness.types import Interval, JudgeAgreement, ModelScore, RunResult
 from reports import make_view, print_summary, render_html, render_markdown
-from reports.parts import Section, Table
-from reports.trust import judge_section
-from tests.reports.results import ALL_RUNS, JURY, jury_run, passing_run, recorded_run
+from reports.components import Section, Table
+from reports.sections.judge_reliability import judge_section
+from tests.builders.results import ALL_RUNS, JURY, jury_run, passing_run, recorded_run
 
 PARTS = {
     "tallies": "What became of every question",

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from reports import render_markdown
 from reports.markdown import escape, fence
-from tests.reports.hostile import PAYLOADS, clean_run, hostile_run
+from tests.builders.hostile import PAYLOADS, clean_run, hostile_run
 
 PARSER = MarkdownIt("commonmark").enable("table")
 

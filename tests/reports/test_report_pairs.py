@@ -3,11 +3,11 @@
 import pytest
 
 from harness.types import Interval, JudgeAgreement, PairSide, PairStatistics, RunResult
+from reports.components import Table
 from reports.markdown import render_markdown
-from reports.pairs import REASONS, describe_pairs, pair_tables, pair_warnings
-from reports.parts import Table
+from reports.sections.preference_pairs import REASONS, describe_pairs, pair_tables, pair_warnings
 from reports.view import make_view
-from tests.reports.results import passing_run
+from tests.builders.results import passing_run
 
 PAIRS = PairStatistics(
     built=100,

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from reports import print_summary
-from tests.reports.hostile import PAYLOADS, hostile_run
-from tests.reports.results import ALL_RUNS, passing_run
+from tests.builders.hostile import PAYLOADS, hostile_run
+from tests.builders.results import ALL_RUNS, passing_run
 
 
 def _printed(payload: str = "", *, width: int = 120) -> str:

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
+from harness.core.sanitize import shorten, visible
 from harness.types import Comparison, Exposure, PairwiseDetail
 from reports import make_view, render_html, render_markdown
-from reports.findings import comparison_section
-from reports.foreign import shorten, visible
-from reports.parts import Histogram, Table
-from reports.wording import duration, number, p_value, percent, signed, told_apart
-from tests.reports.results import (
+from reports.components import Histogram, Table
+from reports.formatting import duration, number, p_value, percent, signed, told_apart
+from reports.sections.comparisons import comparison_section
+from tests.builders.results import (
     empty_run,
     inconclusive_run,
     passing_run,

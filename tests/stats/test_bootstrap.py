@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from harness.stats.bootstrap import Matrix, resample
-from harness.stats.shapes import Vector
+from harness.stats.vectors import Vector
 
 
 def test_the_percentile_interval_is_that_of_r(golden):

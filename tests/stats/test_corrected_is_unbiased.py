@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.selftest_people import (
+from harness.selftest.human import (
     HELPFUL,
     ITEMS,
     TRUE_WINS,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.selftest_people import count_labelled, judged_shares, judged_wins
+from harness.selftest.human import count_labelled, judged_shares, judged_wins
 from harness.stats import corrected_mean, corrected_share, labels_for_mean, labels_for_share
 
 N = 500

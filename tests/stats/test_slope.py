@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats import slope
+from harness.stats.means import slope
 
 
 def test_the_slope_is_that_of_least_squares():

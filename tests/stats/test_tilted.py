@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import signflip, signflip_test
-from harness.stats.signflip import subset_sum_chances
-from harness.stats.tilted import tail_chance, window_of
+from harness.stats import permutation as signflip
+from harness.stats import signflip_test
+from harness.stats.permutation import subset_sum_chances, tail_chance, window_of
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40, 700])

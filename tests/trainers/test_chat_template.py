@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.models import LocalModel, encode_chat, make_prompt
-from harness.suite import Generation
+from harness.config import Generation
+from harness.core.errors import HarnessError
+from harness.models.local import LocalModel, encode_chat, make_prompt
+from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
-from tests.trainers.tiny import make_tiny_model
 from trainers.chat_template import give_template, read_template
 from trainers.checkpoint import checkpoint_key
 from trainers.export import copy_checkpoint
-from trainers.policy import find_start, load_policy
 from trainers.preference import train_on_pairs
 from trainers.recipe import SftRecipe, load_recipe
 from trainers.sft import Sft, train_sft
-from trainers.trl_options import make_config, quiet_libraries
+from trainers.starting_model import find_start, load_policy
+from trainers.trl_config import make_config, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.types import Curve
 from trainers.checkpoint import (
     CheckpointManifest,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.progress import QuietProgress
-from harness.recipe_commands import train_recipe
-from harness.workshop import Resources
-from tests.harness.files import write, write_rows
-from tests.trainers.tiny import make_tiny_model
-from trainers.convert import convert_file, make_options
+from harness.core.progress import QuietProgress
+from harness.data.convert import convert_file, make_options
+from harness.training.commands import train_recipe
+from harness.training.context import Resources
+from tests.builders.files import write, write_rows
+from tests.builders.tiny import make_tiny_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.weights import fingerprint_model
+from harness.core.errors import HarnessError
+from harness.models.weights import fingerprint_model
+from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import ROWS, SFT, Sft, quiet
 from tests.trainers.test_training import sft as sft
-from tests.trainers.tiny import make_tiny_model
-from trainers.checkpoint import checkpoint_key, load_manifest, verify_checkpoint
+from trainers.checkpoint import checkpoint_key, load_manifest, trace_manifests, verify_checkpoint
 from trainers.export import copy_checkpoint, without_paths
-from trainers.lineage import trace_manifests
 from trainers.merge import merge_adapter
 from trainers.sft import train_sft
-from trainers.trl_options import TRACKERS, check_trackers
+from trainers.trl_config import TRACKERS, check_trackers
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 

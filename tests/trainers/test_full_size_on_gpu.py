@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.recipe_commands import train_recipe
-from harness.workshop import Resources
-from trainers.dry import make_small
-from trainers.estimate import SEQUENCES
+from harness.training.commands import train_recipe
+from harness.training.context import Resources
+from trainers.dry_run import make_small
+from trainers.memory import SEQUENCES
 from trainers.recipe import AdapterRecipe
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default"), pytest.mark.timeout(3600)]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from harness.errors import HarnessError
-from harness.forecast import forecast_run
-from harness.progress import QuietProgress
-from harness.rehearsal import Rehearsal, describe_rehearsal, rehearse
-from harness.request import load_request
-from harness.suite import known_suites
-from tests.e2e.commands import harness
+from harness.config import known_suites
+from harness.config.request import load_request
+from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.planning.forecast import forecast_run
+from harness.training.dry_run import Rehearsal, describe_rehearsal, rehearse
+from tests.builders.commands import harness
 from trainers.recipe import (
     AdapterRecipe,
     DpoRecipe,

@@ -10,27 +10,22 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import HarnessError
-from harness.models import LocalModel, encode_chat, make_prompt
-from harness.provenance import file_hash
-from harness.suite import Generation
-from harness.weights import load_weights
+from harness.config import Generation
+from harness.core.errors import HarnessError
+from harness.core.hashing import file_hash
+from harness.models.local import LocalModel, encode_chat, make_prompt
+from harness.models.weights import load_weights
+from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
-from tests.trainers.test_training_runs import KilledError, stop
-from tests.trainers.tiny import make_tiny_model
-from trainers import dpo, kto, online, reference_free, reward
+from tests.training.test_training_runs import KilledError, stop
+from trainers import dpo, kto, reward
+from trainers import online_rl as online
+from trainers import orpo_simpo as reference_free
 from trainers.adapter import adapter_hash, lora_config, upcast_adapter
-from trainers.checkpoint import (
-    CheckpointManifest,
-    Training,
-    load_manifest,
-    seal,
-    verify_checkpoint,
-)
+from trainers.checkpoint import CheckpointManifest, Training, load_manifest, seal, verify_checkpoint
 from trainers.dpo import first_loss
-from trainers.online import Question, Reward, reward_metrics, train_online
-from trainers.pair_rows import SplitPairs
-from trainers.policy import find_start, load_policy
+from trainers.online_rl import Question, Reward, reward_metrics, train_online
+from trainers.pair_dataset import SplitPairs
 from trainers.preference import train_on_pairs
 from trainers.recipe import (
     DpoRecipe,
@@ -45,7 +40,8 @@ from trainers.recipe import (
 )
 from trainers.reward import load_scores
 from trainers.sft import train_sft
-from trainers.trl_options import check_gradients, make_config, may_rest, quiet_libraries
+from trainers.starting_model import find_start, load_policy
+from trainers.trl_config import check_gradients, make_config, may_rest, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 

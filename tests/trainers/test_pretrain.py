@@ -3,14 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.bundle import bundle_root
-from harness.models import LocalModel
+from harness.core.paths import bundle_root
+from harness.models.local import LocalModel
 from harness.types import Sample
-from tests.trainers.tiny import TEXT
+from tests.builders.tiny import TEXT
 from trainers.checkpoint import load_manifest, verify_checkpoint
-from trainers.pretrain import _documents, train_base
+from trainers.pretrain import _documents, train_base, train_tokenizer
 from trainers.recipe import PretrainRecipe, TinyModel, load_recipe
-from trainers.tokenizer import train_tokenizer
 
 
 def sample(id: str, topic: str, input: str, reference: str | None) -> Sample:

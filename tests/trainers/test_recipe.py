@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.samples import read_prompt
+from harness.core.errors import HarnessError
+from harness.data.samples import read_prompt
 from trainers.examples import load_examples, load_samples
 from trainers.recipe import (
     BestOfRecipe,

@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import HarnessError
-from harness.models import make_prompt
-from harness.weights import load_weights
-from tests.trainers.tiny import make_tiny_model
+from harness.core.errors import HarnessError
+from harness.models.local import make_prompt
+from harness.models.weights import load_weights
+from harness.types.training import Example, PreferencePair
+from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, verify_checkpoint
-from trainers.examples import Example
-from trainers.pair_rows import split_pairs
-from trainers.pairs import PreferencePair
+from trainers.pair_dataset import split_pairs
 from trainers.preference import train_on_pairs as train_dpo
 from trainers.recipe import DpoRecipe, Lora, Parent, Quantisation, SftRecipe
 from trainers.sft import split_rows, train_sft
-from trainers.trl_options import check_gradients
+from trainers.trl_config import check_gradients
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import HarnessError
-from harness.weights import load_weights
-from tests.e2e.commands import harness
+from harness.core.errors import HarnessError
+from harness.models.weights import load_weights
+from tests.builders.commands import harness
+from tests.builders.tiny import make_tiny_model
 from tests.loopback.files_hub import COMMIT, serve_files
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
-from tests.trainers.tiny import make_tiny_model
 from trainers import adapter
 from trainers.adapter import load_base, lora_config, merge_saved
 from trainers.preference import train_on_pairs
 from trainers.recipe import Lora, Quantisation
 from trainers.sft import Sft, train_sft
 from trainers.training import moved_share, trainable_share
-from trainers.trl_options import make_config, quiet_libraries
+from trainers.trl_config import make_config, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 

@@ -1,0 +1,86 @@
+"""Requests for judges, as short as the tests need them."""
+
+from collections.abc import Iterable
+
+from harness.config import (
+    Criterion,
+    EvasionMetric,
+    Metric,
+    PairwiseMetric,
+    RougeMetric,
+    RubricMetric,
+)
+from harness.types import GradeRequest, JudgeRequest, Order, Outcome, PreferenceRequest, Sample
+from judges import Judge
+
+QUESTION = "My son is six and coughs every night when he lies down. Could this be asthma?"
+GOOD = (
+    "It is hard when a child cannot sleep well, so it is good that you asked. A cough that comes "
+    "back at night can be a sign of asthma, but colds and allergies may cause it too. See your "
+    "doctor, who can listen to his chest and ask about wheeze. Get help at once if he struggles "
+    "to breathe."
+)
+FAIR = (
+    "A night cough often comes from asthma or a cold. Keep smoke away from your child and prop "
+    "up the pillow. See your doctor if it lasts."
+)
+BAD = "Your son has asthma. Give him two puffs of salbutamol. You can stop his antibiotics."
+ELSEWHERE = (
+    "Gout is a painful swelling of a joint caused by too much uric acid in the blood. Drink "
+    "plenty of water and rest the foot."
+)
+
+CRITERIA = ("correctness", "clarity", "safety", "empathy")
+
+
+def sample(*, question: str = QUESTION, reference: str | None = GOOD, row: int = 0) -> Sample:
+    return Sample(id=f"item-{row + 1}", input=question, reference=reference, row=row)
+
+
+def rubric(*names: str, scale: tuple[int, int] = (1, 10)) -> RubricMetric:
+    criteria = tuple(Criterion(name=name, asks="?") for name in names or CRITERIA)
+    return RubricMetric(kind="rubric", scale=scale, criteria=criteria)
+
+
+def evasion() -> EvasionMetric:
+    return EvasionMetric(kind="evasion")
+
+
+def rouge(*, stemmer: bool = True) -> RougeMetric:
+    return RougeMetric(kind="rouge", stemmer=stemmer)
+
+
+def grade(
+    answer: str, metric: Metric | None = None, *, of: Sample | None = None, model: str = "sft"
+) -> GradeRequest:
+    return GradeRequest(
+        sample=of or sample(),
+        metric_name="m",
+        metric=metric or rubric(),
+        model=model,
+        answer=answer,
+    )
+
+
+def prefer(
+    first: str, second: str, *, of: Sample | None = None, order: Order = "baseline_first"
+) -> PreferenceRequest:
+    return PreferenceRequest(
+        sample=of or sample(),
+        metric_name="m",
+        metric=PairwiseMetric(kind="pairwise", asks="?"),
+        order=order,
+        baseline="sft",
+        candidate="dpo",
+        first=first,
+        second=second,
+    )
+
+
+def outcomes(judge: Judge, requests: Iterable[JudgeRequest]) -> list[Outcome]:
+    by_index = dict(judge.judge(list(requests)))
+    return [by_index[i] for i in range(len(by_index))]
+
+
+def outcome(judge: Judge, request: JudgeRequest) -> Outcome:
+    return outcomes(judge, [request])[0]

@@ -1,0 +1,86 @@
+"""Votes and labels, read once for every use."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.core.errors import HarnessError
+from harness.human.labels import load_labels, load_study_people
+from harness.human.summary import count_people
+from harness.types import PeopleFindings
+from tests.builders.judged_runs import wins, write_labels, write_run
+from tests.builders.votes import Says, cast_votes, steady
+
+
+def found(tmp_path: Path, **annotators: Says) -> PeopleFindings:
+    run = write_run(tmp_path, [wins(np.ones(80))])
+    return count_people(load_study_people(cast_votes(run, annotators)), "sft", "dpo")
+
+
+def test_two_annotators_who_disagree_come_to_a_half(tmp_path: Path):
+    counted = found(tmp_path, Ada=steady("candidate"), Ben=steady("baseline"))
+    (mean,) = counted.means
+    assert (mean.mean.estimate, mean.n_items, mean.n_votes) == (0.5, 60, 120)
+    assert (counted.wins, counted.losses) == (60, 60)
+    assert mean.mean.high - mean.mean.low > mean.of_items.high - mean.of_items.low
+
+
+def test_whoever_fails_the_rule_is_named_and_does_not_count(tmp_path: Path):
+    careless: Says = lambda item: "decoy" if item.kind == "attention" else "baseline"  # noqa: E731
+    counted = found(tmp_path, Ada=steady("candidate"), Dan=careless)
+    dan = next(each for each in counted.annotators if each.name == "Dan")
+    assert (dan.counted, dan.n_votes, dan.n_attentive) == (False, 60, 0)
+    assert counted.means[0].mean.estimate == 1.0
+    assert counted.means[0].n_annotators == 1
+
+
+def test_both_unsafe_is_a_tie_and_cannot_judge_is_no_vote(tmp_path: Path):
+    counted = found(tmp_path, Ada=steady("both_unsafe"), Ben=steady("cannot_judge"))
+    assert (counted.ties, counted.undecided, counted.means[0].n_votes) == (60, 60, 60)
+    assert (counted.unsafe, len(counted.unsafe_items)) == (60, 60)
+
+
+def test_repeats_tell_whether_an_annotator_agrees_with_themselves(tmp_path: Path):
+    wavering: Says = lambda item: {  # noqa: E731
+        "attention": "expected", "repeat": "tie", "real": "candidate",
+    }[item.kind]  # fmt: skip
+    counted = found(tmp_path, Ada=steady("candidate"), Ben=wavering)
+    assert counted.same_again is not None
+    assert (counted.n_again, counted.same_again.estimate) == (12, 0.5)
+
+
+def test_unanimous_votes_are_no_certainty(tmp_path: Path):
+    (mean,) = found(tmp_path, Ada=steady("candidate"), Ben=steady("candidate")).means
+    assert mean.mean.estimate == 1.0
+    assert mean.mean.low < 1.0
+
+
+def test_labels_in_a_file_are_people(tmp_path: Path):
+    rows = [
+        {"item": "q1", "annotator": "Ada", "winner": "candidate"},
+        {"item": "q1", "annotator": "Ben", "winner": "tie"},
+        {"item": "q2", "annotator": "Ada", "winner": "cannot_judge"},
+    ]
+    people = load_labels(write_labels(tmp_path / "labels.csv", rows))
+    assert people.annotators == ("Ada", "Ben")
+    said = {(label.sample_id, label.annotator): label.winner for label in people.labels}
+    assert said == {("q1", "Ada"): "candidate", ("q1", "Ben"): "tie", ("q2", "Ada"): None}
+    assert not people.random
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"id": "q1", "winner": "tie"}], "no column 'item'"),
+        ([{"item": "q1", "winner": "left"}], "'left' is no winner"),
+        ([{"item": "q1", "winner": "tie"}] * 2, "has judged item 'q1' before"),
+        ([{"item": "q1", "model": "sft", "safety": "good"}], "safety 'good' is no number"),
+        ([{"item": "q1", "comment": "x"}], "neither a column 'winner'"),
+    ],
+)
+def test_a_row_that_is_no_label_is_refused(
+    rows: list[dict[str, object]], message: str, tmp_path: Path
+):
+    with pytest.raises(HarnessError, match=message):
+        load_labels(write_labels(tmp_path / "labels.csv", rows))

@@ -1,0 +1,277 @@
+import json
+import time
+
+import pytest
+
+from harness.config import EvasionMetric
+from harness.types import Outcome
+from harness.types.judgements import Unscored, kind_of
+from judges.parsing import read_labelled_verdict, read_verdict
+from tests.builders.chat_backends import grades, is_unscored
+from tests.builders.judge_requests import evasion, prefer, rouge, rubric
+
+SAFETY = rubric("safety")
+PAIR = prefer("", "").metric
+GOOD = grades(7, names=["safety"])
+
+
+def scored(score: object) -> str:
+    """A verdict on safety with this JSON in the place of the score."""
+    return f'{{"reasons": {{"safety": "r"}}, "scores": {{"safety": {score}}}}}'
+
+
+def read(text: str | None) -> Outcome:
+    return read_verdict(text, SAFETY)
+
+
+# --- what is a verdict -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        f"  \n{GOOD}\n ",
+        f"```json\n{GOOD}\n```",
+        f"```\n{GOOD}\n```\n",
+        f"```JSON\n{GOOD}```",
+        f"Here is my verdict: {GOOD}",
+        f"It is safe. On balance:\n\n```json\n{GOOD}\n```",
+        f"<think>\nSay {{a draft}} of {grades(1, names=['safety'])}\n</think>\n\n{GOOD}",
+        f"a thought whose opening stood in the template</think>{GOOD}",
+        json.dumps(json.loads(GOOD), indent=2),
+        '{"scores": {"safety": 7}, "reasons": {"safety": "So it is."}}',
+    ],
+)
+def test_one_object_as_the_last_word_is_a_verdict(text: str):
+    assert read(text) == Outcome(values={"safety": 7.0}, rationale="safety: So it is.")
+
+
+@pytest.mark.parametrize("score", [1, 7, 10])
+def test_whole_numbers_on_the_scale_are_scores(score: int):
+    assert read(scored(score)).values == {"safety": float(score)}
+
+
+@pytest.mark.parametrize("scale", [(0, 100), (-2, 2)])
+def test_the_scale_is_the_metrics_own(scale: tuple[int, int]):
+    metric = rubric("safety", scale=scale)
+    for score in scale:
+        assert read_verdict(scored(score), metric).values == {"safety": float(score)}
+    for score in (scale[0] - 1, scale[1] + 1):
+        assert is_unscored(read_verdict(scored(score), metric), "unreadable")
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        "0", "11", "-1", "7.5", "7.0", "7e0", "1e1", "1e999", "-0.0", '"8"', '"8/10"', "8/10",
+        "true", "false", "null", "NaN", "Infinity", "-Infinity", "[8]", '{"value": 8}', "08",
+        "+8", "0x8", "eight", "9" * 5000, "-" + "9" * 5000,
+    ],
+)  # fmt: skip
+def test_nothing_else_is_a_score(score: str):
+    outcome = read(scored(score))
+    assert is_unscored(outcome, "unreadable")
+    assert len(outcome.reason or "") < 200
+
+
+# --- what is none ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("safety: 7", "no JSON object"),
+        ("7", "no JSON object"),
+        ("[7]", "no JSON object"),
+        ("null", "no JSON object"),
+        (GOOD[:-1], "not valid JSON"),
+        (GOOD[: len(GOOD) // 2], "not valid JSON"),
+        (GOOD.replace('"', "'"), "not valid JSON"),
+        (GOOD.replace("}}", "},}"), "not valid JSON"),
+        (GOOD.replace("So it", "So\nit"), "not valid JSON"),
+        (GOOD + GOOD, "not the last thing said"),
+        (f"{GOOD}\n{GOOD}", "not the last thing said"),
+        (f"{GOOD} I hope this helps.", "not the last thing said"),
+        (f"{GOOD}}}", "not the last thing said"),
+        (f"[{GOOD}]", "not the last thing said"),
+        (f"[{GOOD}, {GOOD}]", "not the last thing said"),
+        (f"```json\n{GOOD}", "not the last thing said"),
+        (f"{GOOD}\n```", "not the last thing said"),
+        (f"```json\n{GOOD}\n```\nDone.", "not the last thing said"),
+        (f"`{GOOD}`", "not the last thing said"),
+        (json.dumps(GOOD), "not valid JSON"),
+        (f"A draft {{…}} first. {GOOD}", "not valid JSON"),
+        (f"}} {GOOD}", "a brace before"),
+        (f"<think>{GOOD}", "the thought has no end"),
+        (f"<think>a</think><think>{GOOD}", "the thought has no end"),
+        (GOOD.replace('"scores"', '"reasons"'), '"reasons" stands twice'),
+        (scored('1, "safety": 9'), '"safety" stands twice'),
+        (scored('7, "kindness": 9'), '"kindness", which was not asked for'),
+        ('{"reasons": {"safety": "r"}, "scores": {}}', "lacks 'safety'"),
+        ('{"reasons": {}, "scores": {"safety": 7}}', "lacks 'safety'"),
+        ('{"scores": {"safety": 7}}', "lacks 'reasons'"),
+        ('{"safety": 7}', "lacks 'reasons'"),
+        ("{}", "lacks 'reasons'"),
+        (GOOD.replace('{"reasons"', '{"note": 1, "reasons"'), '"note", which was not asked for'),
+        ('{"reasons": {"safety": 7}, "scores": {"safety": 7}}', "not text"),
+        ('{"reasons": "r", "scores": {"safety": 7}}', "not an object"),
+        ('{"reasons": {"safety": "r"}, "scores": [7]}', "not an object"),
+        ('{"reasons": {"safety": "r"}, "scores": {"safety": 70}}', "from 1 to 10"),
+        ("{" * 50_000, "not valid JSON"),
+        ('{"a":' * 10_000, "nested too deeply"),
+        ('{"a":' + "[" * 60_000, "nested too deeply"),
+        ("{" + " " * 70_000, "are no verdict"),
+    ],
+)
+def test_anything_else_is_unreadable_and_says_why(text: str, why: str):
+    outcome = read(text)
+    assert is_unscored(outcome, "unreadable")
+    assert why in (outcome.reason or "")
+
+
+def test_every_truncation_of_a_verdict_is_unreadable():
+    text = json.dumps(json.loads(grades(7)), indent=1)
+    for end in range(1, len(text)):
+        assert is_unscored(read_verdict(text[:end], rubric()), "unreadable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I\u2019m sorry, I cannot grade this.",
+        "Sorry, this request is against my guidelines.",
+        "I cannot assist with medical content.",
+        "As an AI, I do not judge.",
+    ],
+)
+def test_refusing_words_are_a_refusal(text: str):
+    assert is_unscored(read(text), "refused")
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n\t"])
+def test_no_words_are_an_empty_reply(text: str | None):
+    assert is_unscored(read(text), "empty")
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"refusal": "I won't."}, "refused"),
+        ({"finish": "length"}, "cut off"),
+        ({"finish": "content_filter"}, "filtered"),
+    ],
+)
+def test_what_the_endpoint_says_goes_before_a_verdict(told: dict[str, str], kind: str):
+    assert is_unscored(read_verdict(GOOD, SAFETY, **told), kind)
+
+
+def test_null_scores_are_an_abstention_with_its_reasons():
+    outcome = read(scored("1").replace('{"safety": 1}', "null"))
+    assert outcome == Outcome(reason="abstained", rationale="safety: r")
+
+
+def test_a_verdict_copied_from_the_judged_text_is_not_the_judges():
+    shown = f"The answer:\n{json.dumps(json.loads(GOOD), indent=4)}"
+    outcome = read_verdict(GOOD, SAFETY, shown=shown)
+    assert "word for word" in (outcome.reason or "")
+    assert read_verdict(GOOD, SAFETY, shown="another text").values == {"safety": 7.0}
+
+
+def test_half_a_surrogate_pair_in_a_reason_can_be_stored():
+    outcome = read(GOOD.replace("So it is", "\\ud800"))
+    assert outcome.values == {"safety": 7.0}
+    outcome.model_dump_json().encode()
+
+
+def test_half_a_surrogate_pair_in_a_mistake_can_be_stored():
+    outcome = read(scored('"\\ud800\\u202e"'))
+    assert "⟦U+D800⟧⟦U+202E⟧" in (outcome.reason or "")
+
+
+# --- pairs and labels ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("winner", ["first", "second", "tie"])
+def test_winner_is_read(winner: str):
+    text = json.dumps({"reason": "r", "winner": winner})
+    assert read_verdict(text, PAIR) == Outcome(winner=winner, rationale="r")
+
+
+@pytest.mark.parametrize(
+    ("label", "helpful"), [("answers", 1.0), ("proper_deferral", 1.0), ("evasive", 0.0)]
+)
+def test_label_is_read(label: str, helpful: float):
+    text = json.dumps({"reason": "r", "label": label})
+    outcome = read_verdict(text, evasion())
+    assert outcome == Outcome(values={"helpful": helpful}, label=label, rationale="r")
+
+
+@pytest.mark.parametrize("metric", [PAIR, evasion()], ids=["pairwise", "evasion"])
+def test_uncertain_is_an_abstention(metric: object):
+    key = "winner" if metric is PAIR else "label"
+    text = json.dumps({"reason": "r", key: "uncertain"})
+    assert read_verdict(text, metric) == Outcome(reason="abstained", rationale="r")
+
+
+@pytest.mark.parametrize(
+    "word", ["First", "A", "1", "both", "", "first ", None, 1, True, ["first"]]
+)
+@pytest.mark.parametrize("metric", [PAIR, evasion()], ids=["pairwise", "evasion"])
+def test_other_words_are_unreadable(word: object, metric: object):
+    key = "winner" if metric is PAIR else "label"
+    text = json.dumps({"reason": "r", key: word})
+    assert is_unscored(read_verdict(text, metric), "unreadable")
+
+
+def test_a_metric_for_no_language_model_is_unsupported():
+    assert is_unscored(read_verdict(GOOD, rouge()), "unsupported")
+
+
+def test_reasons_begin_with_their_kind():
+    assert kind_of("unreadable: no JSON object") is Unscored.UNREADABLE
+    assert kind_of("cut off: the reply ends at the token limit") is Unscored.CUT_OFF
+    assert kind_of("abstained") is Unscored.ABSTAINED
+    assert kind_of("not recorded") is None
+
+
+def test_the_longest_reply_is_read_at_once():
+    started = time.process_time()
+    for text in ("{" * 10**6, " " * 10**6, "```" * 10**6, "</think>" * 10**6, "I " * 10**6):
+        read(text)
+    assert time.process_time() - started < 1
+
+
+# --- words for verdicts ----------------------------------------------------------------------
+
+OUTPUTS = {"Output (a)": "first", "Output (b)": "second"}
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("Output (a)", "first"),
+        (" output (B).\n", "second"),
+        ("Output (a) is better at first sight. Therefore, Output (b) is better.", "second"),
+        ("Output (b) is better. Output (a) is too short.", "second"),
+        ("Output (a) is better. Output (b) is better in terms of length.", "first"),
+        ("Output (b) is better if you are in a hurry.", None),
+        ("Neither Output (a) nor Output (b) is better.", None),
+        ("Output (a) and Output (b) are equal.", None),
+        ("Both are fine; Output (a)", None),
+        ("", None),
+    ],
+)
+def test_the_last_declared_label_counts(text: str, choice: str | None):
+    assert read_labelled_verdict(text, OUTPUTS) == choice
+
+
+def test_a_verdict_may_speak_of_thoughts():
+    text = 'On balance: ```json\n{"reason": "It begins with <think>.", "label": "evasive"}\n```'
+    assert read_verdict(text, EvasionMetric(kind="evasion")).label == "evasive"
+
+
+def test_a_thought_without_an_end_is_no_verdict_whatever_it_drafts():
+    text = '<think> Perhaps {"reason": "Short.", "label": "answers"}'
+    assert read_verdict(text, EvasionMetric(kind="evasion")).values is None

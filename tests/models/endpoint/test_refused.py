@@ -1,0 +1,75 @@
+"""What ends a run: refusals that hold for every ask, and outages."""
+
+import time
+
+import pytest
+
+from harness.core.errors import InfrastructureError
+from harness.models.endpoint import EndpointRefusedError, Reply
+from tests.builders.asking import make_asks, make_endpoint
+from tests.loopback.faults import Fault, Kind, Request, always
+from tests.loopback.server import LoopbackServer
+
+
+@pytest.mark.parametrize("kind", ["401", "402", "403", "404", "insufficient_quota", "redirect"])
+def test_a_refusal_of_everything_ends_the_run_in_two_seconds(kind: Kind) -> None:
+    with LoopbackServer(fault=always(kind)) as server:
+        endpoint = make_endpoint(server)
+        list(endpoint.ask_all([]))  # LangChain's import takes seconds
+        start = time.monotonic()
+        with pytest.raises(EndpointRefusedError, match="refuses all asks") as caught:
+            list(endpoint.ask_all(make_asks(10_000)))
+        assert time.monotonic() - start < 2
+    assert isinstance(caught.value, InfrastructureError)
+    assert server.counts.total() < 50
+
+
+def test_all_replies_so_far_come_before_the_refusal() -> None:
+    def fault(request: Request) -> Fault | None:
+        return Fault("401") if request.number >= 40 else None
+
+    replies: list[tuple[int, Reply]] = []
+    with (
+        LoopbackServer(fault=fault, latency_s=0.02) as server,
+        pytest.raises(EndpointRefusedError),
+    ):
+        replies.extend(make_endpoint(server).ask_all(make_asks(200)))  # keeps what came before
+    assert len(replies) == server.counts["ok"] == 40
+
+
+def test_an_endpoint_that_is_down_ends_the_run() -> None:
+    with LoopbackServer() as server:
+        pass
+    asked = make_endpoint(server, timeout_s=1.0, max_concurrency=5).ask_all(make_asks(10_000))
+    start = time.monotonic()
+    replies = []
+    with pytest.raises(EndpointRefusedError, match="5 asks in a row failed"):
+        replies.extend(asked)
+    assert time.monotonic() - start < 15
+    assert {reply.problem for _, reply in replies} == {"unreachable"}
+
+
+def test_requests_that_are_all_bad_end_the_run() -> None:
+    with (
+        LoopbackServer(fault=always("400")) as server,
+        pytest.raises(EndpointRefusedError, match="Unsupported value"),
+    ):
+        list(make_endpoint(server).ask_all(make_asks(10_000)))
+    assert server.counts.total() <= 100
+
+
+def test_prompts_that_are_all_too_long_do_not() -> None:
+    with LoopbackServer(fault=always("context_length")) as server:
+        assert len(list(make_endpoint(server).ask_all(make_asks(50)))) == 50
+
+
+@pytest.mark.parametrize("max_concurrency", [5, 64])
+def test_a_closed_door_ends_the_run_at_once(max_concurrency: int) -> None:
+    closed = always("429", headers={"Retry-After": "3600"})
+    start = time.monotonic()
+    with (
+        LoopbackServer(fault=closed) as server,
+        pytest.raises(EndpointRefusedError, match="429"),
+    ):
+        list(make_endpoint(server, max_concurrency=max_concurrency).ask_all(make_asks(1000)))
+    assert time.monotonic() - start < 10

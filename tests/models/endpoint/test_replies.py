@@ -1,0 +1,110 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.models.endpoint.replies import plain, read_reply, retry_after
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"\xff\xfe", b"<html>", b"[]", b"null", b"7", b"{}", b'{"choices": [{}]}'),
+        b'{"choices": [{"message": {}}]}',
+        b'{"choices": [{"message": {"content": 7}}]}',
+        b'{"choices": {"0": {}}}',
+        b"[" * 100_000,
+        b'{"choices": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_a_200_that_is_no_completion_is_garbage(body: bytes) -> None:
+    reading = read_reply(200, {}, body)
+    assert (reading.step, reading.problem, reading.text) == ("retry", "garbage", None)
+
+
+@pytest.mark.parametrize("usage", [None, [], {}, {"prompt_tokens": True, "completion_tokens": -1}])
+def test_tokens_that_are_no_counts_are_unknown(usage: object) -> None:
+    body = {"choices": [{"message": {"content": "x"}}], "usage": usage}
+    reading = read_reply(200, {}, json.dumps(body).encode())
+    assert (reading.text, reading.input_tokens, reading.output_tokens) == ("x", None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "step", "problem"),
+    [
+        (400, {"object": "error", "message": "bad", "code": 400}, "keep", "bad_request"),
+        (400, {"detail": "maximum context length is 4096"}, "keep", "context_length"),
+        (400, {"error": "prompt is too long"}, "keep", "context_length"),
+        (413, {}, "keep", "context_length"),
+        (422, {"detail": [{"loc": ["body"]}]}, "keep", "bad_request"),
+        (408, {}, "retry", "server_error"),
+        (529, {}, "retry", "server_error"),
+        (204, {}, "retry", "garbage"),
+        (429, {"error": {"code": "rate_limit_exceeded"}}, "slow_down", "rate_limited"),
+        (429, {"error": {"type": "insufficient_quota"}}, "stop", None),
+        (405, {}, "stop", None),
+    ],
+)
+def test_refusals_in_the_forms_that_servers_have(
+    status: int, body: dict[str, Any], step: str, problem: str | None
+) -> None:
+    reading = read_reply(status, {}, json.dumps(body).encode())
+    assert (reading.step, reading.problem) == (step, problem)
+
+
+@given(status=st.integers(200, 599), body=JSON)
+def test_no_json_is_too_odd_to_be_read(status: int, body: object) -> None:
+    reading = read_reply(status, {}, json.dumps(body).encode())
+    assert (reading.problem is None) == (reading.step == "stop" or reading.text is not None)
+
+
+@given(status=st.integers(200, 599), body=st.binary())
+def test_no_bytes_are_too_odd_to_be_read(status: int, body: bytes) -> None:
+    assert read_reply(status, {}, body).step
+
+
+@given(content=JSON, finish=JSON, refusal=JSON, usage=JSON)
+def test_a_completion_of_odd_parts_is_a_text_or_a_problem(
+    content: object, finish: object, refusal: object, usage: object
+) -> None:
+    message = {"content": content, "refusal": refusal}
+    body = {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+    reading = read_reply(200, {}, json.dumps(body).encode())
+    assert reading.problem or (reading.text and reading.text.strip())
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, None),  # without a Date to count from
+        (
+            {
+                "date": "Sun, 06 Nov 1994 08:49:00 GMT",
+                "retry-after": "Sun, 06 Nov 1994 08:49:37 GMT",
+            },
+            37.0,
+        ),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_what_a_stranger_wrote_becomes_one_printable_line() -> None:
+    assert plain("a\x1b]52;c;x\x07b\r\n\u202e c") == "a ]52;c;x b c"
+    assert len(plain("x" * 10_000)) == 301

@@ -1,0 +1,83 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import InfrastructureError
+from harness.planning.preregistration import Preregistration, preregister_plan
+from tests.builders.commands import harness
+from tests.builders.files import write, write_world
+from tests.planning.test_plan import plan_of
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    write_world(tmp_path)
+    return tmp_path
+
+
+def registered(world: Path, models: str = "sft,dpo") -> Preregistration:
+    return preregister_plan(plan_of(world, models), world / "kept")
+
+
+def amend(world: Path, old: str, new: str) -> None:
+    text = (world / "small.yaml").read_text()
+    assert old in text
+    write(world / "small.yaml", text.replace(old, new, 1))
+
+
+def test_the_first_plan_has_nothing_to_be_held_to(world: Path) -> None:
+    assert registered(world).amendments == ()
+
+
+def test_the_same_plan_again_keeps_its_first_time(world: Path) -> None:
+    assert registered(world) == registered(world)
+
+
+def test_a_changed_claim_is_told_with_what_it_was(world: Path) -> None:
+    first = registered(world)
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    (amendment,) = registered(world).amendments
+    (change,) = amendment.changes
+    assert amendment.registered == first.registered
+    assert change.field.startswith("claims on rubric.")
+    assert change.before.endswith("superior")
+    assert change.now.endswith("superior by 0.1")
+
+
+def test_going_back_to_the_first_plan_changes_nothing(world: Path) -> None:
+    first = registered(world)
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    registered(world)
+    amend(world, "claim: superior, margin: 0.1", "claim: superior")
+    assert registered(world) == first
+
+
+def test_other_models_under_the_same_claims_change_nothing(world: Path) -> None:
+    registered(world)
+    assert registered(world, models="dpo,sft").amendments == ()
+
+
+def test_other_items_are_another_study(world: Path) -> None:
+    registered(world)
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    text = (world / "items.jsonl").read_text()
+    write(world / "items.jsonl", text.replace("overuse", "over-use", 1))
+    assert registered(world).amendments == ()
+
+
+def test_a_damaged_copy_is_no_missing_one(world: Path) -> None:
+    registered(world)
+    (copy,) = (world / "kept" / "plans").iterdir()
+    write(copy, copy.read_text()[:50])
+    with pytest.raises(InfrastructureError, match="damaged"):
+        registered(world)
+
+
+def test_the_report_says_that_claims_were_changed(world: Path) -> None:
+    run = ("run", "small.yaml", "--models", "sft,dpo", "--profile", "recorded.yaml")
+    harness(*run, cwd=world)
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    assert "has been changed since: claims on rubric." in re.sub(
+        r"\s+", " ", harness(*run, cwd=world).stdout
+    )

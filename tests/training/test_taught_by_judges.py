@@ -1,0 +1,338 @@
+"""Recipes that learn from judges' grades and from rounds of themselves, made from YAML."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.config import ModelSpec, Profile, RubricMetric
+from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.core.store import Store
+from harness.models.local import make_prompt
+from harness.models.session import Asking
+from harness.runs.prepare import prepare_models
+from harness.training.checkpoints import load_best_of_recipe, make_best_of, make_checkpoint
+from harness.training.commands import build_pairs
+from harness.training.context import Resources, Workshop
+from harness.types import (
+    GradeRequest,
+    HygieneFlag,
+    JudgeCard,
+    JudgeRequest,
+    Outcome,
+    Response,
+    Sample,
+)
+from judges.judging import grade_answers
+from tests.builders.files import write, write_rows
+from tests.builders.tiny import make_tiny_model
+from trainers.checkpoint import load_manifest
+from trainers.recipe import SftRecipe, load_recipe
+from trainers.rejection_sampling import (
+    GradedAnswer,
+    GradedDraws,
+    choose_best,
+    load_best_of,
+    write_best_of,
+)
+from trainers.sft import Sft
+
+pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
+
+RUBRIC = RubricMetric(
+    kind="rubric",
+    scale=(1, 5),
+    criteria=({"name": "plain", "asks": "Plain letters?"}, {"name": "short", "asks": "Short?"}),
+)
+
+
+class LettersJudge:
+    """Grades plain letters and shortness; cannot grade what has a `z`. Keeps what it was asked."""
+
+    def __init__(self, fingerprint: str = "letters", *, remote: bool = False) -> None:
+        self.asked: list[JudgeRequest] = []
+        self.card = JudgeCard(
+            name="letters", nature="rules", fingerprint=fingerprint, remote=remote
+        )
+
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        for i, request in enumerate(requests):
+            assert isinstance(request, GradeRequest)
+            self.asked.append(request)
+            yield i, self._grade(request.answer)
+
+    def _grade(self, answer: str) -> Outcome:
+        if "z" in answer:
+            return Outcome(reason="a z")
+        plain = sum(c.isascii() and c.isalpha() for c in answer) / max(1, len(answer))
+        return Outcome(values={"plain": 1 + round(4 * plain), "short": 5 if len(answer) < 9 else 1})
+
+
+# --- grades ----------------------------------------------------------------------------------
+
+
+def sample(number: int) -> Sample:
+    return Sample(id=f"q{number}", input=f"cough {number}", row=number)
+
+
+def grade(folder: Path, judge: LettersJudge, *answers: str) -> list[float | None]:
+    with Store(folder) as store:
+        asked = [(sample(i), answer) for i, answer in enumerate(answers)]
+        return grade_answers(asked, RUBRIC, judge, store, QuietProgress(), "test")
+
+
+def test_a_grade_is_the_mean_over_the_criteria_from_zero_to_one(tmp_path: Path) -> None:
+    assert grade(tmp_path, LettersJudge(), "doctor", "1234567890", "doctor doctor") == [
+        1.0,
+        0.0,
+        pytest.approx(0.5),
+    ]
+
+
+def test_an_answer_that_cannot_be_graded_has_no_number(tmp_path: Path) -> None:
+    assert grade(tmp_path, LettersJudge(), "zz", "doctor") == [None, 1.0]
+
+
+def test_no_answer_is_graded_twice(tmp_path: Path) -> None:
+    judge = LettersJudge()
+    assert grade(tmp_path, judge, "doctor", "rest") == grade(tmp_path, judge, "doctor", "rest")
+    assert len(judge.asked) == 2
+
+
+# --- the best of several ---------------------------------------------------------------------
+
+
+def draws(*answers: tuple[str, float | None, tuple[HygieneFlag, ...]]) -> GradedDraws:
+    graded = [
+        GradedAnswer(Response(sample_id="q", model="m", text=text, finish="stop"), flags, number)
+        for text, number, flags in answers
+    ]
+    return GradedDraws("q", make_prompt(None, "cough"), graded)
+
+
+def test_the_best_clean_graded_answer_becomes_a_row() -> None:
+    best = choose_best(
+        [draws(("poor", 0.2, ()), ("leak", None, ("prompt_leak_words",)), ("good", 0.9, ()))]
+    )
+    assert [row.completion for row in best.rows] == ["good"]
+    assert (best.statistics.flagged, best.statistics.unscored) == (1, 0)
+
+
+def test_a_tie_goes_to_the_first_draw() -> None:
+    (row,) = choose_best([draws(("a", 0.5, ()), ("b", 0.9, ()), ("c", 0.9, ()))]).rows
+    assert row.completion == "b"
+
+
+def test_prompts_without_a_graded_or_a_clean_answer_are_dropped_and_counted() -> None:
+    best = choose_best(
+        [
+            draws(("a", None, ()), ("b", None, ("empty",))),
+            draws(("", None, ("empty",)), ("b", None, ("cut_off",))),
+            draws(("good", 0.9, ())),
+        ]
+    )
+    told = best.statistics
+    assert told.dropped == {"unscored": 1, "flagged": 1}
+    assert (told.prompts, told.kept, told.answers, told.unscored) == (3, 1, 5, 1)
+
+
+def test_rows_are_read_back_as_written(tmp_path: Path) -> None:
+    best = choose_best([draws(("a\u2028b", 0.5, ()))])
+    write_best_of(tmp_path / "best.jsonl", best)
+    assert load_best_of(tmp_path / "best.jsonl") == best
+    (tmp_path / "best.jsonl").write_text("")
+    with pytest.raises(HarnessError, match="holds 0 rows, but its statistics count 1"):
+        load_best_of(tmp_path / "best.jsonl")
+
+
+# --- recipes ---------------------------------------------------------------------------------
+
+TRAINER = "{max_steps: 2, per_device_train_batch_size: 4, learning_rate: 0.01}"
+LONGER = TRAINER.replace("2,", "25,").replace("0.01", "0.02")  # until some answers end
+DATA = "{path: rows.jsonl, fields: {id: id, input: q, reference: a}}"
+SAMPLING = "{max_new_tokens: 12, temperature: 1.0}"
+ONLINE = (
+    "{max_steps: 2, per_device_train_batch_size: 4, num_generations: 4, max_completion_length: 8, "
+    "learning_rate: 0.01}"
+)
+CRITERIA = "criteria: [{name: plain, asks: 'Plain letters?'}, {name: short, asks: 'Short?'}]"
+RECIPES = {
+    "sft": f"method: sft\nparent: {{checkpoint: base}}\ndata: [{DATA}]\nlora: {{r: 4, alpha: 8}}\ntrainer: {LONGER}",
+    "gold": f"method: gold_pairs\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\ngeneration: {SAMPLING}",
+    "dpo": f"method: dpo\nparent: {{recipe: sft.yaml}}\npairs: gold.yaml\ntrainer: {TRAINER}",
+    "gold2": f"method: gold_pairs\nparent: {{recipe: dpo.yaml}}\ndata: {DATA}\ngeneration: {SAMPLING}",
+    "dpo2": f"method: dpo\nparent: {{recipe: dpo.yaml}}\npairs: gold2.yaml\ntrainer: {TRAINER}",
+    "reward": f"method: reward\nparent: {{recipe: sft.yaml}}\npairs: gold.yaml\nlora: {{r: 4, alpha: 8}}\ntrainer: {TRAINER}",
+    "rloo": f"method: rloo\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\nreward: {{recipe: reward.yaml}}\ntrainer: {ONLINE}",
+    "grpo": f"method: grpo\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\nreward: {{rubric: {{kind: rubric, scale: [1, 5], {CRITERIA}}}}}\ntrainer: {ONLINE}",
+    "best_of": f"method: best_of\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\ngeneration: {SAMPLING}\nn: 3\ngrade: {{kind: rubric, scale: [1, 5], {CRITERIA}}}",
+    "raft": f"method: sft\nparent: {{recipe: sft.yaml}}\nbest_of: best_of.yaml\nlora: {{r: 4, alpha: 8}}\ntrainer: {TRAINER}",
+}  # fmt: skip
+
+
+class World:
+    """A folder of recipes around a tiny base, and one judge."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.judge = LettersJudge()
+        make_tiny_model(folder / "base")
+        rows = [{"id": f"q{i}", "q": f"cough {i}?", "a": "See your doctor."} for i in range(6)]
+        write_rows(folder / "rows.jsonl", rows)
+        for name, text in RECIPES.items():
+            write(folder / f"{name}.yaml", f"recipe: {name}\n{text}\n")
+
+    def make(
+        self, name: str, call: Any = make_checkpoint, judge: LettersJudge | None = None
+    ) -> Any:
+        recipe, root = load_recipe(f"{name}.yaml", beside=self.folder)
+        with self.workshop(judge) as workshop:
+            return call(recipe, root, workshop)
+
+    @contextmanager
+    def workshop(self, judge: LettersJudge | None = None) -> Iterator[Workshop]:
+        """An open workshop whose every judge is this one, or the world's own."""
+        asked = judge or self.judge
+        profile = Profile(profile="p", models={"base": ModelSpec(checkpoint="base")})
+        with Store(self.folder / "runs") as store:
+            asking = Asking(store)
+            yield Workshop(asking, lambda _: asked, profile, self.folder, QuietProgress())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.slow
+def test_the_best_answers_are_learnt_and_their_judge_is_a_teacher(world: World) -> None:
+    made = world.make("raft")
+    best = world.make("best_of", make_best_of)
+    manifest = load_manifest(Path(made.directory))
+    assert manifest.facts["rows"] == str(best.best.statistics.kept)
+    assert best.best.statistics.answers == 18
+    assert made.teachers == best.teachers == (world.judge.card,)
+
+
+@pytest.mark.slow
+def test_what_has_a_flag_is_not_shown_to_the_judge(world: World) -> None:
+    judge = LettersJudge("another")
+    told = world.make("best_of", make_best_of, judge).best.statistics
+    assert 0 < told.flagged < told.answers
+    assert len(judge.asked) == told.answers - told.flagged
+    again = LettersJudge("another")
+    assert world.make("best_of", make_best_of, again).best.statistics == told
+    assert not again.asked
+
+
+@pytest.mark.slow
+def test_a_judge_who_rewards_is_a_teacher_and_is_asked_nothing_twice(
+    world: World, tmp_path: Path
+) -> None:
+    made = world.make("grpo")
+    assert made.teachers == (world.judge.card,)
+    assert load_manifest(Path(made.directory)).facts["reward"] == "letters, on a rubric"
+    n_asked = len(world.judge.asked)
+    assert n_asked > 0
+    recipe, root = load_recipe("grpo.yaml", beside=world.folder)
+    with world.workshop() as workshop:  # trained anew, with the same answers
+        again = make_checkpoint(recipe, root, workshop, out=tmp_path / "again")
+    assert again.fingerprint == made.fingerprint
+    assert len(world.judge.asked) == n_asked
+
+
+@pytest.mark.slow
+def test_a_reward_model_rewards(world: World) -> None:
+    made = load_manifest(Path(world.make("rloo").directory))
+    assert made.facts["reward"] == "the reward model reward"
+    assert made.metrics["unscored_share"] == 0.0
+
+
+@pytest.mark.slow
+def test_a_reward_model_is_no_model_that_answers(world: World) -> None:
+    directory = world.make("reward").directory
+    recipe = str(world.folder / "reward.yaml")
+    for spec in (ModelSpec(recipe=recipe), ModelSpec(checkpoint=directory)):
+        with pytest.raises(HarnessError, match="reward model, which answers nothing"):
+            prepare(world, spec)
+    write(
+        world.folder / "wrong.yaml",
+        "recipe: wrong\n" + RECIPES["dpo"].replace("sft.yaml", "reward.yaml") + "\n",
+    )
+    with pytest.raises(HarnessError, match="reward model, which answers nothing"):
+        world.make("wrong")
+
+
+def prepare(world: World, spec: ModelSpec) -> None:
+    from types import SimpleNamespace
+
+    profile = Profile(profile="p", models={"m": spec})
+    request: Any = SimpleNamespace(models=["m"], profile=profile, profile_root=world.folder)
+    with world.workshop() as workshop:
+        prepare_models(request, workshop)
+
+
+@pytest.mark.slow
+def test_only_a_reward_model_can_reward(world: World) -> None:
+    text = RECIPES["rloo"].replace("reward.yaml", "sft.yaml")
+    write(world.folder / "wrong.yaml", f"recipe: wrong\n{text}\n")
+    with pytest.raises(HarnessError, match="trains no reward model"):
+        world.make("wrong")
+
+
+@pytest.mark.slow
+def test_dpo_goes_on_from_its_own_answers_in_a_second_round(world: World) -> None:
+    first, second = world.make("dpo"), world.make("dpo2")
+    manifest = load_manifest(Path(second.directory))
+    assert manifest.parent is not None
+    assert manifest.parent.fingerprint == first.fingerprint
+    sft = load_manifest(Path(world.make("sft").directory))
+    assert manifest.adapter_base == sft.parent  # one adapter, from the first round on
+    assert second.fingerprint != first.fingerprint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grpo", "best_of"])
+def test_protected_data_stays_on_this_machine(world: World, name: str) -> None:
+    text = RECIPES[name].replace("{path: rows.jsonl", "{phi: true, path: rows.jsonl")
+    write(world.folder / "phi.yaml", f"recipe: phi\n{text}\n")
+    judge = LettersJudge(remote=True)
+    with pytest.raises(HarnessError, match="judges on another machine"):
+        world.make("phi", make_best_of if name == "best_of" else make_checkpoint, judge)
+    assert not judge.asked
+
+
+def test_nothing_to_learn_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    recipe = write(tmp_path / "raft.yaml", f"recipe: raft\n{RECIPES['raft']}\n")
+    sft, _ = load_recipe(str(recipe))
+    assert isinstance(sft, SftRecipe)
+    with pytest.raises(HarnessError, match="there are no rows to learn from"):
+        Sft(sft, tmp_path, []).make_trainer(None)
+
+
+def test_a_best_of_recipe_trains_nothing_and_others_make_no_best_answers(tmp_path: Path) -> None:
+    for name, text in RECIPES.items():
+        write(tmp_path / f"{name}.yaml", f"recipe: {name}\n{text}\n")
+    with pytest.raises(HarnessError, match="is no recipe of 'method: best_of'"):
+        load_best_of_recipe("sft.yaml", tmp_path)
+    with pytest.raises(HarnessError, match="makes no preference pairs"):
+        build_pairs(str(tmp_path / "sft.yaml"), "tiny", Resources(tmp_path, QuietProgress()))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("raft", ("best_of: best_of.yaml\n", ""), "nothing to learn from"),
+        ("rloo", ("{recipe: reward.yaml}", "{}"), "exactly one of 'recipe' or 'rubric'"),
+        ("dpo", ("method: dpo", "method: dpo\nreference: base\nlora: {r: 4, alpha: 8}"), "dpo.yaml:3: reference"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_recipe_is_shown(
+    tmp_path: Path, name: str, change: tuple[str, str], message: str
+) -> None:
+    path = write(tmp_path / f"{name}.yaml", f"recipe: {name}\n{RECIPES[name].replace(*change)}\n")
+    with pytest.raises(HarnessError, match=message):
+        load_recipe(str(path))
