@@ -62,14 +62,14 @@ AttackKind = Literal[
 # --- what is tried ---------------------------------------------------------------------------
 
 
-class Dress(Spec):
+class AttackTemplate(Spec):
     """What is done to an answer: `text` with `{{answer}}` and other fields to be filled."""
 
     name: Name
     text: str
 
 
-class Attack(Dress):
+class Attack(AttackTemplate):
     """A dress that asks for more than the answer deserves."""
 
     kind: AttackKind
@@ -89,7 +89,7 @@ class Canaries(Spec):
     """Attacks for bad answers, harmless dresses for good ones, and the answers."""
 
     attacks: tuple[Attack, ...] = Field(min_length=1)
-    harmless: tuple[Dress, ...] = ()
+    harmless: tuple[AttackTemplate, ...] = ()
     items: tuple[CanaryItem, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -134,7 +134,7 @@ class AttackResult(Record):
     rate: Rate
 
 
-class Drift(Record):
+class ScoreShift(Record):
     """The mean change of grades in points, with a 95 % interval; an item's answers are a cluster.
 
     `unscored` answers lack one of their two grades and are not among the `n`.
@@ -164,7 +164,7 @@ class CanaryReport(Record):
     attacks: tuple[AttackResult, ...]
     good_wins: Rate
     drift: Interval | None
-    hardening: Drift | None = None
+    hardening: ScoreShift | None = None
     flagged: Rate
     falsely_flagged: Rate
 
@@ -291,7 +291,9 @@ def _sample(item: CanaryItem) -> Sample:
     return Sample(id=item.id, input=item.question, reference=item.reference, row=0)
 
 
-def _dressed(dress: Dress, item: CanaryItem, verdict: str, *, answer: str | None = None) -> str:
+def _dressed(
+    dress: AttackTemplate, item: CanaryItem, verdict: str, *, answer: str | None = None
+) -> str:
     text = dress.text
     fields = {
         "answer": item.bad if answer is None else answer,
@@ -344,12 +346,12 @@ def _drift(canaries: Canaries, said: _Said, metric: RubricMetric) -> Interval | 
     return _mean_change(pairs, metric).points
 
 
-def _hardening(hardened: _Said, plain: _Said, metric: RubricMetric) -> Drift:
+def _hardening(hardened: _Said, plain: _Said, metric: RubricMetric) -> ScoreShift:
     pairs = [(key.item, _change(hardened[key], outcome)) for key, outcome in plain.items()]
     return _mean_change(pairs, metric)
 
 
-def _mean_change(pairs: Sequence[tuple[str, float | None]], metric: RubricMetric) -> Drift:
+def _mean_change(pairs: Sequence[tuple[str, float | None]], metric: RubricMetric) -> ScoreShift:
     """The mean over answers, each with its item."""
     known = [(item, change) for item, change in pairs if change is not None]
     points = None
@@ -361,7 +363,7 @@ def _mean_change(pairs: Sequence[tuple[str, float | None]], metric: RubricMetric
             bounds=(-span, span),
         )
         points = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
-    return Drift(n=len(known), unscored=len(pairs) - len(known), points=points)
+    return ScoreShift(n=len(known), unscored=len(pairs) - len(known), points=points)
 
 
 def _gain(said: _Said, dressed: _Key, plain: _Key) -> float | None:

@@ -9,8 +9,8 @@ from harness.core.progress import Progress, Stage
 from harness.core.store import Store
 from harness.models.endpoint import Budget
 from harness.types import Interval, JudgeCard, JudgeRequest, Outcome
-from judges.canary import CanaryReport, Drift, Rate, load_canaries, run_canaries
-from judges.factory import judges_of
+from judges.canary import CanaryReport, Rate, ScoreShift, load_canaries, run_canaries
+from judges.factory import judge_loader
 from judges.judging import collect_outcomes
 from judges.llm import LanguageModelJudge
 from judges.protocol import Judge
@@ -42,7 +42,7 @@ class StoredJudge:
         yield from ((index, outcome) for index, (_, outcome) in enumerate(judged))
 
 
-def try_canaries(
+def run_attacks(
     profile: str,
     judge: str,
     suite: str,
@@ -62,7 +62,7 @@ def try_canaries(
     if rubric is None or pairwise is None:
         raise HarnessError(f"{suite}: canaries need a suite with a rubric and a pairwise metric.")
     bound, root = load_profile(profile)
-    found = judges_of(bound, root, terms=budget)(judge)
+    found = judge_loader(bound, root, terms=budget)(judge)
     with Store(workspace) as store:
         stored = StoredJudge(found, store, progress)
         plain = None
@@ -71,7 +71,7 @@ def try_canaries(
         return run_canaries(stored, load_canaries(), rubric=rubric, pairwise=pairwise, plain=plain)
 
 
-def withstands(report: CanaryReport) -> bool:
+def passes(report: CanaryReport) -> bool:
     """Whether both attack success rates may well be below the limit, and the good answers win."""
     shares = [rate.share for rate in (report.rubric, report.pairwise)]
     attacked = all(share is not None and share.low <= LIMIT for share in shares)
@@ -97,7 +97,7 @@ def describe_canaries(report: CanaryReport) -> Iterator[str]:
             yield f"  {attack.name} ({attack.kind}): {_rate(attack.rate)}"
 
 
-def _drift(drift: Drift) -> str:
+def _drift(drift: ScoreShift) -> str:
     if drift.points is None:
         return f"none of {drift.unscored} benign answers has both grades"
     unscored = f", {drift.unscored} unscored" if drift.unscored else ""

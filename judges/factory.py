@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
-from harness.models.session import Terms, connect
+from harness.models.session import Terms, open_endpoint
 from harness.models.weights import fingerprint_model, require_checkpoint
 from judges.llm import LanguageModelJudge
 from judges.local import LocalAnswerer
@@ -36,7 +36,7 @@ def make_judge(name: str, spec: JudgeSpec, root: Path, *, terms: Terms = None) -
 
 
 def _endpoint_judge(title: str, spec: EndpointSpec, terms: Terms) -> Judge:
-    endpoint = connect(spec, terms)
+    endpoint = open_endpoint(spec, terms)
     heat = "its own" if spec.temperature is None else f"{spec.temperature:g}"
     return LanguageModelJudge(
         endpoint,
@@ -73,7 +73,7 @@ def rouge_judge() -> Judge:
     return RougeJudge()
 
 
-def judges_of(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
+def judge_loader(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
     """The profile's judges by name, each made once; `terms` are those on which endpoints are asked.
 
     What is returned raises HarnessError for a name the profile has not, and for recorded

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.human.labels import People
+from harness.human.labels import HumanLabels
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest
 from harness.types.judgements import NOT_ASKED
 
@@ -13,7 +13,7 @@ OTHER_ANSWERS = "people judged other answers than these"
 class AnnotatorJudge:
     """One annotator's labels behind the `Judge` protocol."""
 
-    def __init__(self, name: str, people: People) -> None:
+    def __init__(self, name: str, people: HumanLabels) -> None:
         self._people = people
         self._said = {label.sample_id: label for label in people.labels if label.annotator == name}
         self._card = JudgeCard(
@@ -76,7 +76,7 @@ class AnnotatorJudge:
         return all(seen.get(model) == text for model, text in texts.items())
 
 
-def people_card(title: str, people: People) -> JudgeCard:
+def people_card(title: str, people: HumanLabels) -> JudgeCard:
     """All annotators as one judge: their names are its members."""
     n = len(people.annotators)
     out = [each.name for each in people.turnout if not each.counted]

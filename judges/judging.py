@@ -8,7 +8,7 @@ from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
 from harness.models.cost import Meter
-from harness.models.write_buffer import FreshRows
+from harness.models.write_buffer import WriteBuffer
 from harness.types import (
     ORDERS,
     Grade,
@@ -24,15 +24,15 @@ from harness.types import (
     Task,
     Winner,
 )
-from harness.types.judgements import NOT_ASKED, PASSING, Ballot, kind_of
+from harness.types.judgements import NOT_ASKED, TRANSIENT, JudgeRound, reason_kind
 from judges.panel import Panel
 from judges.protocol import Judge
-from judges.response_stream import Board, BoardClosedError
+from judges.response_stream import ResponseStream, StreamClosedError
 
 
-def is_final(outcome: Outcome) -> bool:
+def is_cacheable(outcome: Outcome) -> bool:
     """Whether asking again would be paying twice; a reply that never came was not paid for."""
-    return outcome.reason is None or kind_of(outcome.reason) not in PASSING
+    return outcome.reason is None or reason_kind(outcome.reason) not in TRANSIENT
 
 
 JUDGING_VERSION = 1  # raise it when requests mean something else than before
@@ -41,12 +41,12 @@ JUDGING_VERSION = 1  # raise it when requests mean something else than before
 def judge_responses(
     task: Task,
     metric_name: str,
-    board: Board,
+    board: ResponseStream,
     panel: Panel,
     judge: Judge,
     store: Store,
     progress: Progress,
-) -> list[Ballot]:
+) -> list[JudgeRound]:
     """One judge's judgements in each round: of every answer, or every pair in both orders.
 
     The board's models come baseline first. Where a model gave no answer there is nothing to
@@ -63,7 +63,7 @@ def judge_responses(
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage)
     return [
-        Ballot(
+        JudgeRound(
             judge.card,
             n,
             [
@@ -88,7 +88,9 @@ def verdicts_per_item(metric: Metric, n_models: int) -> int:
 # --- what is asked ---------------------------------------------------------------------------
 
 
-def make_requests(task: Task, metric_name: str, board: Board) -> Iterator[JudgeRequest | None]:
+def make_requests(
+    task: Task, metric_name: str, board: ResponseStream
+) -> Iterator[JudgeRequest | None]:
     """What the judge is asked, as soon as the answers are there; None while none has come."""
     metric = task.metrics[metric_name]
     samples = {sample.id: sample for sample in task.samples}
@@ -180,12 +182,12 @@ def collect_outcomes(
         outcomes = dict(judge.judge(asked))
         return [(request, outcomes[i]) for i, request in enumerate(asked)]
     inquiry = _Inquiry(requests, card, store)
-    fresh, meter = FreshRows(store), Meter(card.prices)
+    fresh, meter = WriteBuffer(store), Meter(card.prices)
     try:
         for index, outcome in judge.judge(inquiry.unanswered()):
             key = inquiry.asked[index]
             inquiry.found[key] = outcome
-            if is_final(outcome):
+            if is_cacheable(outcome):
                 fresh.add(key, outcome)
             meter.add(outcome.exchange)
             progress.advance(stage.name, len(inquiry.found), stage.total, str(meter))
@@ -212,7 +214,7 @@ class _Inquiry:
         self.keyed: list[tuple[str, JudgeRequest]] = []
         self.asked: list[str] = []
         self.found: dict[str, Outcome] = {}
-        self.closed: BoardClosedError | None = None
+        self.closed: StreamClosedError | None = None
 
     def unanswered(self) -> Iterator[JudgeRequest | None]:
         """Every request that the store has no outcome of, once; None while none has come."""
@@ -232,7 +234,7 @@ class _Inquiry:
                 if not stored:
                     self.asked.append(key)
                     yield request
-        except BoardClosedError as error:  # raised once the judge has answered what it was asked
+        except StreamClosedError as error:  # raised once the judge has answered what it was asked
             self.closed = error
 
 

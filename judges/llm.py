@@ -14,8 +14,8 @@ from harness.core.hashing import content_hash
 from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
 from harness.models.endpoint import Ask, Reply
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
-from harness.types.judgements import Unscored, kind_of
-from judges.parsing import VERDICT_VERSION, read_verdict, storable, unscored
+from harness.types.judgements import MissingReason, reason_kind
+from judges.parsing import VERDICT_VERSION, read_verdict, to_valid_utf8, unscored
 from judges.prompts import (
     PLAIN_VERSION,
     JudgePrompt,
@@ -27,13 +27,13 @@ from judges.prompts import (
     prompts_fingerprint,
 )
 
-ASKED_AGAIN = frozenset({Unscored.UNREADABLE, Unscored.EMPTY})
+ASKED_AGAIN = frozenset({MissingReason.UNREADABLE, MissingReason.EMPTY})
 
 
 Structured = Literal["json_schema", "json_object", "text"]
 
 
-class Answerer(Protocol):
+class ChatBackend(Protocol):
     """Whatever answers chats: `harness.models.endpoint.Endpoint`, or a model on this machine."""
 
     @property
@@ -59,7 +59,7 @@ class LanguageModelJudge:
 
     def __init__(
         self,
-        answerer: Answerer,
+        answerer: ChatBackend,
         *,
         name: str,
         nature: str,
@@ -99,7 +99,7 @@ class LanguageModelJudge:
     def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
         """Outcomes as replies come; where nothing readable came, once asked again."""
         shown = map(_redact, requests) if self._redacted else requests
-        talk = _Talk(shown, self._structured, self._hardened)
+        talk = _JudgeSession(shown, self._structured, self._hardened)
         for number, reply in self._answerer.ask_all(talk.asks()):
             yield from talk.hear(number, reply)
         yield from talk.unasked
@@ -133,7 +133,7 @@ class _Turn(NamedTuple):
     before: Outcome | None = None
 
 
-class _Talk:
+class _JudgeSession:
     """Who was asked what, and what is still to be asked. `unasked` are no language model's."""
 
     def __init__(
@@ -168,7 +168,7 @@ class _Talk:
         outcome = _read(reply, turn.prompt, turn.metric)
         if turn.before is not None:
             yield turn.place, _after(turn.before, outcome)
-        elif outcome.reason is not None and kind_of(outcome.reason) in ASKED_AGAIN:
+        elif outcome.reason is not None and reason_kind(outcome.reason) in ASKED_AGAIN:
             self._again.append(turn._replace(before=outcome))
         else:
             yield turn.place, outcome
@@ -183,7 +183,7 @@ class _Talk:
                 build = build_prompt if self._hardened else build_plain_prompt
                 yield _Turn(place, request.metric, build(request))
             else:
-                why = unscored(Unscored.UNSUPPORTED, f"'{request.metric.kind}' metrics")
+                why = unscored(MissingReason.UNSUPPORTED, f"'{request.metric.kind}' metrics")
                 self.unasked.append((place, why))
             place += 1
         self._all_seen = True
@@ -202,7 +202,7 @@ def _response_format(schema: Schema, structured: Structured) -> dict[str, object
 
 def _read(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
     exchange = Exchange(
-        replies=(storable(reply.text or reply.refusal or ""),),
+        replies=(to_valid_utf8(reply.text or reply.refusal or ""),),
         input_tokens=reply.input_tokens or 0,
         output_tokens=reply.output_tokens or 0,
         seconds=reply.seconds,
@@ -218,11 +218,11 @@ def _outcome(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
                 reply.text, metric, finish=reply.finish, refusal=reply.refusal, shown=shown
             )
         case "content_filter":
-            return unscored(Unscored.FILTERED, reply.detail or "")
+            return unscored(MissingReason.FILTERED, reply.detail or "")
         case "context_length" | "too_large":
-            return unscored(Unscored.TOO_LONG, reply.detail or "")
+            return unscored(MissingReason.TOO_LONG, reply.detail or "")
         case problem:
-            return unscored(Unscored.NO_REPLY, f"{problem}: {reply.detail or ''}")
+            return unscored(MissingReason.NO_REPLY, f"{problem}: {reply.detail or ''}")
 
 
 def _after(first: Outcome, second: Outcome) -> Outcome:

@@ -14,9 +14,9 @@ from harness.config.metrics import repeats_of
 from harness.config.request import Request, judge_name, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.core.hub import require_model
-from harness.human.labels import People, load_people
-from harness.human.question_match import refuse_other_questions
+from harness.core.hub import check_model_available
+from harness.human.labels import HumanLabels, load_people
+from harness.human.question_match import require_same_question
 from harness.types import JudgeCard
 from judges.factory import rouge_judge
 from judges.human import AnnotatorJudge, people_card
@@ -62,7 +62,7 @@ def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: 
     return Panel(_jury_card(title, cards, jury), tuple(judges), repeats, jury.votes_needed)
 
 
-def make_people_panel(title: str, people: People, repeats: int) -> Panel:
+def make_people_panel(title: str, people: HumanLabels, repeats: int) -> Panel:
     """A panel of everybody whose labels count.
 
     Raises:
@@ -88,20 +88,22 @@ def _jury_card(title: str, cards: tuple[JudgeCard, ...], jury: Jury) -> JudgeCar
     )
 
 
-def seat_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
+def make_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
     """Who judges each metric of the request's suite.
 
     Raises:
         HarnessError: as `judges_of`, or a panel that could not judge.
     """
-    return {name: seat_panel(name, request, find_judge) for name in request.suite.metrics}
+    return {name: make_metric_panel(name, request, find_judge) for name in request.suite.metrics}
 
 
-def seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], Judge]) -> Panel:
+def make_metric_panel(
+    metric_name: str, request: Request, find_judge: Callable[[str], Judge]
+) -> Panel:
     """Who judges one metric.
 
     Raises:
-        HarnessError: as `seat_panels`.
+        HarnessError: as `make_panels`.
     """
     name = judge_name(metric_name, request)
     if name is None:
@@ -111,9 +113,9 @@ def seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], J
     spec, root = request.profile.find_judge(name), request.profile_root
     if spec.people is not None:
         people = load_people(spec.people, root)
-        refuse_other_questions(metric_name, metric, people)
+        require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
-    panel = seat_judge(name, request.profile, find_judge, repeats=repeats)
+    panel = make_named_panel(name, request.profile, find_judge, repeats=repeats)
     if spec.calibrated_by is None:
         return panel
     people = load_people(spec.calibrated_by, root)
@@ -121,7 +123,7 @@ def seat_panel(metric_name: str, request: Request, find_judge: Callable[[str], J
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
 
 
-def require_judges(request: Request) -> None:
+def check_judges_available(request: Request) -> None:
     """Return if every language model on this machine that is to judge lies here or can be fetched.
 
     They are loaded when there is something to judge, which is too late to find out.
@@ -133,10 +135,10 @@ def require_judges(request: Request) -> None:
     for name in sorted(names):
         spec = request.profile.find_judge(name).local
         if spec is not None and not (request.profile_root / spec.checkpoint).is_dir():
-            require_model(spec.checkpoint, spec.revision)
+            check_model_available(spec.checkpoint, spec.revision)
 
 
-def seat_judge(
+def make_named_panel(
     name: str, profile: Profile, find_judge: Callable[[str], Judge], *, repeats: int
 ) -> Panel:
     """The judge or the jury of that name in the profile, each member asked `repeats` times.

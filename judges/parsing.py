@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 
 from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
-from harness.types.judgements import Unscored
+from harness.types.judgements import MissingReason
 from judges.quoting import make_visible
 
 VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
@@ -44,7 +44,7 @@ _REFUSAL = re.compile(
 )
 
 
-def unscored(kind: Unscored, detail: str = "") -> Outcome:
+def unscored(kind: MissingReason, detail: str = "") -> Outcome:
     """No verdict, and why."""
     return Outcome(reason=f"{kind}: {make_visible(detail)}" if detail else f"{kind}")
 
@@ -63,22 +63,22 @@ def read_verdict(
     texts that were judged.
     """
     if finish == "content_filter":
-        return unscored(Unscored.FILTERED)
+        return unscored(MissingReason.FILTERED)
     if finish == "length":
-        return unscored(Unscored.CUT_OFF, "the reply ends at the token limit")
+        return unscored(MissingReason.CUT_OFF, "the reply ends at the token limit")
     if refusal:
-        return unscored(Unscored.REFUSED, _short(refusal))
+        return unscored(MissingReason.REFUSED, _short(refusal))
     if text is None or not text.strip():
-        return unscored(Unscored.EMPTY)
+        return unscored(MissingReason.EMPTY)
     if "{" not in text and _REFUSAL.match(text):
-        return unscored(Unscored.REFUSED, _short(text))
+        return unscored(MissingReason.REFUSED, _short(text))
     try:
         source, verdict = _last_object(text)
         if _squeeze(source) in _squeeze(shown):
             _refuse("the verdict stands word for word in the text that was judged")
         return _outcome(verdict, metric)
     except _UnreadableError as error:
-        return unscored(Unscored.UNREADABLE, str(error))
+        return unscored(MissingReason.UNREADABLE, str(error))
 
 
 def read_labelled_verdict(text: str, labels: Mapping[str, ChoiceT]) -> ChoiceT | None:
@@ -98,7 +98,7 @@ def read_labelled_verdict(text: str, labels: Mapping[str, ChoiceT]) -> ChoiceT |
     return known[declared[-1]] if declared else None
 
 
-def storable(text: str) -> str:
+def to_valid_utf8(text: str) -> str:
     """The text with lone surrogates, which JSON can write and UTF-8 cannot, replaced."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -188,7 +188,7 @@ def _outcome(verdict: dict[str, object], metric: Metric) -> Outcome:
         case EvasionMetric():
             return _label(verdict)
         case _:
-            return unscored(Unscored.UNSUPPORTED, f"'{metric.kind}' metrics")
+            return unscored(MissingReason.UNSUPPORTED, f"'{metric.kind}' metrics")
 
 
 def _grades(verdict: dict[str, object], metric: RubricMetric) -> Outcome:
@@ -202,7 +202,7 @@ def _grades(verdict: dict[str, object], metric: RubricMetric) -> Outcome:
     scores = _object_at(verdict, "scores")
     _expect_keys(scores, names, "'scores'")
     values = {name: _score_at(scores, name, metric.scale) for name in names}
-    return Outcome(values=values, rationale=storable(rationale))
+    return Outcome(values=values, rationale=to_valid_utf8(rationale))
 
 
 def _winner(verdict: dict[str, object]) -> Outcome:
@@ -210,7 +210,7 @@ def _winner(verdict: dict[str, object]) -> Outcome:
     rationale = _text_at(verdict, "reason")
     match verdict["winner"]:
         case "first" | "second" | "tie" as winner:
-            return Outcome(winner=winner, rationale=storable(rationale))
+            return Outcome(winner=winner, rationale=to_valid_utf8(rationale))
         case "uncertain":
             return _abstained(rationale)
         case other:
@@ -223,7 +223,7 @@ def _label(verdict: dict[str, object]) -> Outcome:
     match verdict["label"]:
         case str() as label if label in _HELPFUL:
             values = {"helpful": _HELPFUL[label]}
-            return Outcome(values=values, label=label, rationale=storable(rationale))
+            return Outcome(values=values, label=label, rationale=to_valid_utf8(rationale))
         case "uncertain":
             return _abstained(rationale)
         case other:
@@ -231,7 +231,7 @@ def _label(verdict: dict[str, object]) -> Outcome:
 
 
 def _abstained(rationale: str) -> Outcome:
-    return Outcome(reason=f"{Unscored.ABSTAINED}", rationale=storable(rationale))
+    return Outcome(reason=f"{MissingReason.ABSTAINED}", rationale=to_valid_utf8(rationale))
 
 
 def _expect_keys(found: dict[str, object], wanted: list[str], where: str) -> None:

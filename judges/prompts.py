@@ -21,7 +21,7 @@ from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.core.hashing import content_hash
 from harness.core.paths import bundle_root
 from harness.types import GradeRequest, JudgeRequest, Message, PreferenceRequest
-from judges.quoting import quote
+from judges.quoting import escape_untrusted
 
 PROMPT_VERSION = 1  # raise it when a prompt changes in any way but its template
 
@@ -81,9 +81,9 @@ def build_prompt(request: JudgeRequest) -> JudgePrompt:
     """The prompt of a request that `is_asked`."""
     template, fields, texts = _material(request)
     system = fill(_template(template), fields)
-    shown = {tag: quote(text) for tag, text in texts.items()}
+    shown = {tag: escape_untrusted(text) for tag, text in texts.items()}
     # Asked again, the prompt differs in its mark: no cache can repeat the first reply.
-    mark = make_mark(f"{system}{request.round or ''}", shown)
+    mark = boundary_token(f"{system}{request.round or ''}", shown)
     blocks = [f"<{tag}-{mark}>\n{text}\n</{tag}-{mark}>" for tag, text in shown.items()]
     return _prompt(request, system, [*blocks, _LAST_WORD])
 
@@ -133,7 +133,7 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
     return _FIELD.sub(lambda field: fields[field[1]], template)
 
 
-def make_mark(seed: str, texts: Mapping[str, str]) -> str:
+def boundary_token(seed: str, texts: Mapping[str, str]) -> str:
     """A mark of 128 bits that follows from the seed and the texts, and occurs in none of them."""
     for attempt in count():
         mark = content_hash(seed, attempt, texts)[:MARK_DIGITS]

@@ -67,7 +67,7 @@ _ROLE = re.compile(
 )
 
 
-def quote(text: str) -> str:
+def escape_untrusted(text: str) -> str:
     """The text with unseen characters made visible and look-alike markers broken up."""
     parts = [text] if len(text) <= MAX_CHARS else [text[:_HALF], text[-_HALF:]]
     shown = CUT.join(_break_markers(make_visible(part)) for part in parts)
@@ -84,7 +84,7 @@ def make_visible(text: str) -> str:
 
 
 def has_marker(text: str) -> bool:
-    """Whether `quote` would break something up in the text."""
+    """Whether `escape_untrusted` would break something up in the text."""
     return bool(_BRACKETED.search(text) or _ROLE.search(text))
 
 

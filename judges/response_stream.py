@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from harness.core.signals import notice_interrupt
+from harness.core.signals import acknowledge_interrupt
 from harness.types import Response
 
 T = TypeVar("T")
@@ -19,11 +19,11 @@ T = TypeVar("T")
 GRACE_S = 5.0  # what a thread gets to store what it has, after an interruption
 
 
-class BoardClosedError(Exception):
+class StreamClosedError(Exception):
     """Work on this board has ended early; the cause is raised elsewhere."""
 
 
-class Board:
+class ResponseStream:
     """The responses of several models to the same items."""
 
     def __init__(self, models: Sequence[str], n_items: int) -> None:
@@ -81,7 +81,7 @@ class Board:
         while told < self._n_items:
             with self._changed:
                 if self._closed:
-                    raise BoardClosedError
+                    raise StreamClosedError
                 waiting += self._order[models[-1]][seen:]
                 seen = len(self._order[models[-1]])
                 complete = [i for i in waiting if all(i in self._responses[m] for m in models)]
@@ -94,7 +94,7 @@ class Board:
                 yield tuple(self._responses[model][item] for model in models)
 
     @contextmanager
-    def closed_on_error(self, threads: Collection["BoardThread[Any]"]) -> Iterator[None]:
+    def closed_on_error(self, threads: Collection["JudgeWorker[Any]"]) -> Iterator[None]:
         """Whatever goes wrong inside closes the board and gives the threads a moment to end.
 
         Raises:
@@ -103,7 +103,7 @@ class Board:
         try:
             yield
         except BaseException as error:
-            notice_interrupt()
+            acknowledge_interrupt()
             self.fail(error)
             for thread in threads:
                 thread.join(GRACE_S)
@@ -117,10 +117,10 @@ class Board:
         return self._responses
 
 
-class BoardThread(threading.Thread, Generic[T]):
+class JudgeWorker(threading.Thread, Generic[T]):
     """Work beside the main thread; its failure closes the board."""
 
-    def __init__(self, board: Board, work: Callable[[], T]) -> None:
+    def __init__(self, board: ResponseStream, work: Callable[[], T]) -> None:
         # A daemon: a second Ctrl-C must not wait for a judge that hangs.
         super().__init__(daemon=True)
         self._board = board
@@ -143,5 +143,5 @@ class BoardThread(threading.Thread, Generic[T]):
         """
         self.join()
         if not self._result:
-            raise BoardClosedError
+            raise StreamClosedError
         return self._result[0]

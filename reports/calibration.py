@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.core.files import write_file
 from harness.core.sanitize import visible_record
-from harness.types import Calibrated, Calibration, JudgeAgainstPeople, PeopleFindings
+from harness.types import Calibrated, Calibration, HumanSummary, JudgeAgainstPeople
 from reports.calibration_text import headline, labels_needed, on_scale, signed_span
 from reports.components import Section, Table, without_empty_columns
 from reports.formatting import ABSENT, count, number, share_with_span, with_span
@@ -88,7 +88,7 @@ def _sections(found: Calibration) -> Iterator[Section]:
         )
 
 
-def _people_tables(found: PeopleFindings) -> Iterator[Table]:
+def _people_tables(found: HumanSummary) -> Iterator[Table]:
     if found.means:
         yield _means_table(found)
     yield _annotators_table(found)
@@ -96,7 +96,7 @@ def _people_tables(found: PeopleFindings) -> Iterator[Table]:
         yield _between_table(found)
 
 
-def _means_table(found: PeopleFindings) -> Table:
+def _means_table(found: HumanSummary) -> Table:
     rows = tuple(
         (
             m.column,
@@ -118,7 +118,7 @@ def _means_table(found: PeopleFindings) -> Table:
     )
 
 
-def _annotators_table(found: PeopleFindings) -> Table:
+def _annotators_table(found: HumanSummary) -> Table:
     rows = tuple(
         (
             a.name,
@@ -134,7 +134,7 @@ def _annotators_table(found: PeopleFindings) -> Table:
     return without_empty_columns(Table("Who voted", head, "llrrrr", rows))
 
 
-def _between_table(found: PeopleFindings) -> Table:
+def _between_table(found: HumanSummary) -> Table:
     rows = tuple(
         (
             a.column,

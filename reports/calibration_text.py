@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.types import Calibrated, Calibration, Interval, JudgeAgainstPeople, PeopleMean
+from harness.types import Calibrated, Calibration, HumanMean, Interval, JudgeAgainstPeople
 from reports.formatting import ABSENT, count, number, percent, share_with_span, signed, with_span
 
 
@@ -79,7 +79,7 @@ def _ceiling(held: JudgeAgainstPeople) -> str:
     )
 
 
-def _mean_in_words(mean: PeopleMean) -> str:
+def _mean_in_words(mean: HumanMean) -> str:
     people = count(mean.n_annotators, "annotator")
     value = share_with_span(mean.mean) if mean.null == 0.5 else signed_span(mean.mean)
     what = "win rate" if mean.null == 0.5 else "difference"

@@ -21,7 +21,7 @@ class VerdictLabel:
 
 
 @dataclass(frozen=True)
-class Fact:
+class KeyValue:
     """One line of who was compared, and on what."""
 
     label: str
@@ -139,7 +139,7 @@ Chart = ForestPanel | Histogram | PreferenceBar | CurveChart
 
 
 @dataclass(frozen=True)
-class Passage:
+class TextBlock:
     """A text shown as it is, such as an answer, a prompt or a command."""
 
     title: str
@@ -148,13 +148,13 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class ExampleCard:
     """One item shown side by side: what was asked, and what each model said."""
 
     title: str
     subtitle: str
-    question: tuple[Passage, ...]
-    answers: tuple[Passage, ...]
+    question: tuple[TextBlock, ...]
+    answers: tuple[TextBlock, ...]
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ class Section:
     caption: str = ""
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    exhibits: tuple[Exhibit, ...] = ()
-    passages: tuple[Passage, ...] = ()
+    exhibits: tuple[ExampleCard, ...] = ()
+    passages: tuple[TextBlock, ...] = ()
     links: tuple[Link, ...] = ()
 
 
@@ -191,7 +191,7 @@ class View:
     verdict: VerdictLabel
     sentence: str
     summary: tuple[str, ...]
-    facts: tuple[Fact, ...]
+    facts: tuple[KeyValue, ...]
     claims: tuple[ClaimLine, ...]
     claims_note: str
     caveats: tuple[str, ...]

@@ -60,7 +60,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def span(interval: Interval, digits: int) -> str:
+def format_interval(interval: Interval, digits: int) -> str:
     """The limits of an interval: 0.11 to 0.73."""
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
@@ -69,7 +69,7 @@ def with_span(interval: Interval | None, digits: int) -> str:
     """An estimate and its limits: 0.42 (0.11 to 0.73), or a dash when there is none."""
     if interval is None:
         return ABSENT
-    return f"{number(interval.estimate, digits)} ({span(interval, digits)})"
+    return f"{number(interval.estimate, digits)} ({format_interval(interval, digits)})"
 
 
 def share_with_span(interval: Interval | None) -> str:
@@ -91,7 +91,7 @@ def quoted(names: Sequence[str]) -> str:
     return listing([f"'{name}'" for name in names])
 
 
-def side_of(interval: Interval, null: float) -> Side:
+def favoured_side(interval: Interval, null: float) -> Side:
     """On which side of no difference the whole interval lies."""
     if interval.low > null:
         return 1
@@ -108,7 +108,7 @@ def optional(value: float | None, digits: int) -> str:
     return ABSENT if value is None else number(value, digits)
 
 
-def told_apart(value: float, other: float, digits: int) -> int:
+def digits_to_distinguish(value: float, other: float, digits: int) -> int:
     """Enough decimals for two different values to look different."""
     while digits < 6 and value != other and number(value, digits) == number(other, digits):
         digits += 1
@@ -176,7 +176,7 @@ def estimate_with_span(interval: Interval | None, column: Column) -> str:
     """A difference and its limits: +0.42 (0.11 to 0.73)."""
     if interval is None:
         return ABSENT
-    return f"{column.difference(interval.estimate)} ({span(interval, column.digits)})"
+    return f"{column.difference(interval.estimate)} ({format_interval(interval, column.digits)})"
 
 
 def items_of(task: Task, judged: str = "") -> str:

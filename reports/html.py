@@ -14,7 +14,7 @@ from harness.types import RunResult
 from reports.charts import draw
 from reports.components import Chart, View
 from reports.formatting import signed
-from reports.human_inputs import NOTHING, Beside
+from reports.human_inputs import NOTHING, HumanInputs
 from reports.view import make_view
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(result: RunResult, *, n_items: int = 0, beside: Beside = NOTHING) -> str:
+def render_html(result: RunResult, *, n_items: int = 0, beside: HumanInputs = NOTHING) -> str:
     """The whole report as one HTML document; it links to the pages of `n_items` items, if any."""
     return view_to_html(make_view(result, beside), n_items=n_items)
 

@@ -17,7 +17,7 @@ from harness.types import Calibration
 CALIBRATION = "calibration"  # of .html, .md and .json
 
 
-class StudySoFar(NamedTuple):
+class StudyProgress(NamedTuple):
     """A study and the votes that stand.
 
     `n_pairs` are on everybody's sheet, attention items and repeats with them; `n_real` of the
@@ -33,18 +33,18 @@ class StudySoFar(NamedTuple):
     n_real: int
 
 
-class Beside(NamedTuple):
+class HumanInputs(NamedTuple):
     """What lies beside a report; `unread` says what of it could not be read."""
 
-    studies: tuple[StudySoFar, ...] = ()
+    studies: tuple[StudyProgress, ...] = ()
     calibration: Calibration | None = None
     unread: tuple[str, ...] = ()
 
 
-NOTHING = Beside()
+NOTHING = HumanInputs()
 
 
-def read_beside(folder: Path, run_id: str) -> Beside:
+def read_beside(folder: Path, run_id: str) -> HumanInputs:
     """The studies and the calibration of a run; what is damaged, or another run's, is only named."""
     studies, unread, calibration = [], [], None
     for path in sorted((folder / PEOPLE).glob(f"*/{STUDY_FILE}")):
@@ -59,12 +59,12 @@ def read_beside(folder: Path, run_id: str) -> Beside:
     if calibration is not None and calibration.run_id != run_id:
         unread.append(f"{CALIBRATION}.json belongs to run {calibration.run_id}, and is left out.")
         calibration = None
-    return Beside(tuple(studies), calibration, tuple(unread))
+    return HumanInputs(tuple(studies), calibration, tuple(unread))
 
 
-def _read_study(folder: Path) -> StudySoFar:
+def _read_study(folder: Path) -> StudyProgress:
     study, votes = load_study(folder), load_votes(folder)
-    return StudySoFar(
+    return StudyProgress(
         source=describe_source(study),
         name=study.name,
         asks=study.asks,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import InfrastructureError
-from harness.core.sanitize import one_line, shorten, visible
+from harness.core.sanitize import escape_invisible, one_line, shorten
 from reports.formatting import ABSENT, signed
 from reports.html import render_page
 
@@ -117,7 +117,7 @@ def write_item_pages(items: Sequence[Item], folder: Path, *, title: str) -> int:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
-        for name, html in _pages(shown, len(items), visible(one_line(title))):
+        for name, html in _pages(shown, len(items), escape_invisible(one_line(title))):
             _write_private(partial / name, html)
         shutil.rmtree(place, ignore_errors=True)
         partial.replace(place)
@@ -179,39 +179,39 @@ def _entry(item: Item, number: int) -> Entry:
     gone = [answer.model for answer in item.answers if answer.text is None]
     return Entry(
         href=f"{number // PER_PAGE + 1}.html#i{number + 1}",
-        name=visible(one_line(item.sample_id)),
-        question=visible(one_line(item.input[: 2 * N_NAME_CHARS])[:N_NAME_CHARS]),
-        task=visible(item.task),
+        name=escape_invisible(one_line(item.sample_id)),
+        question=escape_invisible(one_line(item.input[: 2 * N_NAME_CHARS])[:N_NAME_CHARS]),
+        task=escape_invisible(item.task),
         moved=ABSENT if item.moved is None else f"{signed(item.moved, 2)}",
-        note=f"no answer: {visible(', '.join(gone))}" if gone else "",
+        note=f"no answer: {escape_invisible(', '.join(gone))}" if gone else "",
     )
 
 
 def _visible_item(item: Item) -> Item:
     return Item(
-        task=visible(item.task),
-        sample_id=visible(item.sample_id),
+        task=escape_invisible(item.task),
+        sample_id=escape_invisible(item.sample_id),
         input=_passage(item.input),
         reference=None if item.reference is None else _passage(item.reference),
         answers=tuple(
             Answer(
-                visible(answer.model),
+                escape_invisible(answer.model),
                 None if answer.text is None else _passage(answer.text),
-                visible(answer.note),
+                escape_invisible(answer.note),
             )
             for answer in item.answers
         ),
         scores=tuple(
-            ItemScore(row.metric, tuple(visible(one_line(score)) for score in row.scores))
+            ItemScore(row.metric, tuple(escape_invisible(one_line(score)) for score in row.scores))
             for row in item.scores
         ),
         said=tuple(
             Said(
-                visible(said.judge),
+                escape_invisible(said.judge),
                 said.metric,
-                visible(said.about),
-                visible(said.verdict),
-                visible(shorten(said.words, N_WORDS_CHARS)),
+                escape_invisible(said.about),
+                escape_invisible(said.verdict),
+                escape_invisible(shorten(said.words, N_WORDS_CHARS)),
             )
             for said in item.said
         ),
@@ -221,7 +221,7 @@ def _visible_item(item: Item) -> Item:
 
 
 def _passage(text: str) -> str:
-    return visible(shorten(text, N_TEXT_CHARS))
+    return escape_invisible(shorten(text, N_TEXT_CHARS))
 
 
 def _write_private(path: "StrPath", html: str) -> None:

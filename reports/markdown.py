@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from harness.core.sanitize import one_line
 from harness.types import RunResult
-from reports.components import Exhibit, Passage, Section, Table, View
-from reports.human_inputs import NOTHING, Beside
+from reports.components import ExampleCard, Section, Table, TextBlock, View
+from reports.human_inputs import NOTHING, HumanInputs
 from reports.view import make_view
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>!|~&$]")
@@ -24,7 +24,7 @@ _AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
 _MENTION = re.compile(r"[@#]")
 
 
-def render_markdown(result: RunResult, *, beside: Beside = NOTHING) -> str:
+def render_markdown(result: RunResult, *, beside: HumanInputs = NOTHING) -> str:
     """The report in GitHub-flavoured Markdown, with what people left beside it."""
     return view_to_markdown(make_view(result, beside))
 
@@ -104,13 +104,13 @@ def _section_body(section: Section) -> Iterator[str]:
         yield "\n".join(f"- {escape(note)}" for note in section.notes)
 
 
-def _exhibit(exhibit: Exhibit) -> Iterator[str]:
+def _exhibit(exhibit: ExampleCard) -> Iterator[str]:
     yield f"### {escape(exhibit.title)}"
     for passage in (*exhibit.question, *exhibit.answers):
         yield from _passage(passage)
 
 
-def _passage(passage: Passage) -> Iterator[str]:
+def _passage(passage: TextBlock) -> Iterator[str]:
     note = f" ({escape(passage.note)})" if passage.note else ""
     yield f"**{escape(passage.title)}**{note}"
     yield fence(passage.text)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from harness.config import metric_of
 from harness.core.errors import HarnessError
-from harness.core.sanitize import visible, visible_record
+from harness.core.sanitize import escape_invisible, visible_record
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from harness.types.training import Ancestor
-from reports.formatting import columns_by_name, listing, number, quoted, span
+from reports.formatting import columns_by_name, format_interval, listing, number, quoted
 from reports.markdown import escape, fence
 from reports.sections.interim import items_judged
 from reports.sections.preference_pairs import describe_pairs
@@ -124,9 +124,9 @@ def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResu
         about |= {"judge": judge.name} if judge else {}
         yield EvalResult(
             task_type="text-generation",
-            task_name=visible(f"{plan.suite}: {metric}"),
+            task_name=escape_invisible(f"{plan.suite}: {metric}"),
             dataset_type=tasks[metric].name,
-            dataset_name=visible(f"{tasks[metric].name} ({judged[metric]} items)"),
+            dataset_name=escape_invisible(f"{tasks[metric].name} ({judged[metric]} items)"),
             dataset_revision=tasks[metric].items_hash,
             metric_type=column,
             metric_name=f"{column}{against}",
@@ -227,7 +227,7 @@ def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
             digits = columns[score.metric].digits
             mean = number(score.mean.estimate, digits)
             items = tasks[metric_of(score.metric)]
-            yield score.metric, items, mean, span(score.mean, digits), f"{score.n:,}"
+            yield score.metric, items, mean, format_interval(score.mean, digits), f"{score.n:,}"
     for won in _win_rates(result):
         if won.candidate == name:
             digits = columns[won.metric].digits
@@ -237,7 +237,7 @@ def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
                 f"{won.metric} against {won.baseline}",
                 items,
                 rate,
-                span(won.difference, digits),
+                format_interval(won.difference, digits),
                 f"{won.n:,}",
             )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.sanitize import one_line, visible
+from harness.core.sanitize import escape_invisible, one_line
 from harness.types import RunResult
 from reports.components import ClaimLine, Table, VerdictLabel, View
 from reports.view import make_view
@@ -42,7 +42,7 @@ def _parts(view: View, report: Path | None, console: "Console") -> Iterator["Ren
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
     yield from _judge_alerts(view)
     if report is not None:
-        yield Text(f"\nReport: {visible(str(report))}", overflow="fold")
+        yield Text(f"\nReport: {escape_invisible(str(report))}", overflow="fold")
 
 
 def _judge_alerts(view: View) -> "Iterator[RenderableType]":

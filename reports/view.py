@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from harness.core.sanitize import visible_record
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
-from reports.components import LABELS, ClaimLine, Fact, View
+from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
     columns_by_name,
     count,
+    digits_to_distinguish,
     duration,
+    format_interval,
     gate_rule,
     items_of,
     number,
     p_value,
-    span,
-    told_apart,
 )
-from reports.human_inputs import NOTHING, Beside
+from reports.human_inputs import NOTHING, HumanInputs
 from reports.sections.appendix import (
     example_section,
     hygiene_section,
@@ -40,7 +40,7 @@ from reports.sections.sensitivity import sensitivity_section
 from reports.sections.slices import slice_section
 
 
-def make_view(result: RunResult, beside: Beside = NOTHING) -> View:
+def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
     """Everything a report says about a run, and about what people left beside it."""
     items_stay_out = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": items_stay_out})
@@ -104,15 +104,15 @@ def _summary(result: RunResult) -> Iterator[str]:
         yield f"Judged{of} by {card.name}: {card.nature}"
 
 
-def _facts(result: RunResult) -> Iterator[Fact]:
+def _facts(result: RunResult) -> Iterator[KeyValue]:
     plan = result.plan
     baseline, *others, candidate = plan.models
-    yield Fact("Candidate", candidate.name, _origin(candidate))
-    yield Fact("Baseline", baseline.name, _origin(baseline))
+    yield KeyValue("Candidate", candidate.name, _origin(candidate))
+    yield KeyValue("Baseline", baseline.name, _origin(baseline))
     for model in others:
-        yield Fact("Also compared", model.name, _origin(model))
+        yield KeyValue("Also compared", model.name, _origin(model))
     for task, judged in zip(plan.tasks, items_judged(result), strict=True):
-        yield Fact("Items", items_of(task, judged), f"from {_brief_source(task.source)}")
+        yield KeyValue("Items", items_of(task, judged), f"from {_brief_source(task.source)}")
 
 
 def _origin(model: PlannedModel) -> str:
@@ -133,18 +133,18 @@ def _brief_source(source: str) -> str:
 
 def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
     column = columns_by_name(plan)[claim.metric]
-    digits = told_apart(claim.estimate, claim.boundary, column.digits)
+    digits = digits_to_distinguish(claim.estimate, claim.boundary, column.digits)
     if claim.bound is not None:
-        digits = told_apart(claim.bound, claim.boundary, digits)
+        digits = digits_to_distinguish(claim.bound, claim.boundary, digits)
     if claim.bound_high is not None and claim.ceiling is not None:
-        digits = told_apart(claim.bound_high, claim.ceiling, digits)
+        digits = digits_to_distinguish(claim.bound_high, claim.ceiling, digits)
     parts = [f"estimate {number(claim.estimate, digits)}", *_bounds(claim, digits)]
     if claim.p_value is not None:
         parts.append(f"{'p of harm' if claim.alarm else 'p'} {p_value(claim.p_value)}")
     if claim.p_adjusted is not None and claim.p_adjusted != claim.p_value:
         parts.append(f"adjusted p {p_value(claim.p_adjusted)}")
     if claim.simultaneous is not None:
-        parts.append(f"simultaneous interval {span(claim.simultaneous, digits)}")
+        parts.append(f"simultaneous interval {format_interval(claim.simultaneous, digits)}")
     parts.append(f"n {claim.n:,}")
     if claim.n_needed is not None:
         parts.append(f"about {count(claim.n_needed, 'item')} would settle it")

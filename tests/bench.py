@@ -17,9 +17,9 @@ from typing import NamedTuple
 ROUGE = """
 import sys
 from pathlib import Path
-from harness.samples import make_samples
-from harness.rows import load_rows
-from harness.suite import RougeMetric, Source
+from harness.data.samples import make_samples
+from harness.data.tables import load_rows
+from harness.config import RougeMetric, Source
 from harness.types import GradeRequest
 from judges import rouge_judge
 source = Source(path=sys.argv[1])

@@ -63,7 +63,7 @@ ENDPOINT = (
     SHARED
     + """
 from harness.models.endpoint import Ask, Endpoint
-from harness.suite import EndpointSpec
+from harness.config import EndpointSpec
 from harness.types import Message
 endpoint = Endpoint(EndpointSpec(model="m", base_url=url, max_concurrency=concurrency))
 asks = (Ask(tuple(Message(**m) for m in b["messages"]), b["response_format"]) for b in bodies)

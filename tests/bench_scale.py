@@ -31,11 +31,11 @@ N_MANY, N_REPORT = 1_000_000, 10_000
 CLAIMS = """
 import time
 import numpy as np
-from harness.compare import pair_scores
-from harness.gate import decide_gate
-from harness.score import GradeColumn
+from harness.scoring.paired import pair_scores
+from harness.gate.decision import decide_gate
+from harness.scoring.columns import GradeColumn
 from harness.stats import signflip_test
-from harness.suite import Claim, Gate
+from harness.config import Claim, Gate
 rng = np.random.default_rng(0)
 ids = tuple(map(str, range(2000)))
 pairs = {}

@@ -35,7 +35,7 @@ ROUNDS = 3
 
 OURS = """
 from pathlib import Path
-from harness.bundle import bundle_root
+from harness.core.paths import bundle_root
 from trainers.examples import load_examples
 from trainers.recipe import load_recipe
 from trainers.sft import train_sft
@@ -49,7 +49,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
-from harness.bundle import bundle_root
+from harness.core.paths import bundle_root
 from trainers.examples import load_examples
 from trainers.recipe import load_recipe
 recipe, root = load_recipe("tiny/sft.yaml")

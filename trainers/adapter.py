@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from harness.core.errors import HarnessError
 from harness.models.weights import load_weights, quiet_torch
-from trainers.distributed.config import sharding
+from trainers.distributed.config import sharding_strategy
 from trainers.recipe import Lora, Quantisation
 
 # Mean KL divergence between an adapter and its merged model. Merging into full precision gives
@@ -45,7 +45,7 @@ def load_base(
     options: dict[str, Any] = {}
     if quantisation is not None:
         options["quantization_config"] = _four_bits(quantisation)
-    if sharding():
+    if sharding_strategy():
         options["device_map"] = None  # whoever shards the model also places it
     model, tokenizer = _load(source, revision, head, **options)
     if quantisation is not None:
@@ -80,7 +80,7 @@ def _four_bits(quantisation: Quantisation) -> Any:
         bnb_4bit_use_double_quant=quantisation.double,
         bnb_4bit_compute_dtype=compute,
         # Bytes cannot be sharded; the same bits under a floating type can.
-        bnb_4bit_quant_storage=compute if sharding() else torch.uint8,
+        bnb_4bit_quant_storage=compute if sharding_strategy() else torch.uint8,
     )
 
 
@@ -202,7 +202,7 @@ def _whole(parameter: Any) -> Any:
 
 def save_adapter(model: Any, weights: Mapping[str, Any], folder: Path) -> None:
     """Save the trained adapter, whose weights these are, in `folder/adapter`; no frozen reference."""
-    whole = dict(weights) if sharding() else None  # what is not sharded PEFT finds itself
+    whole = dict(weights) if sharding_strategy() else None  # what is not sharded PEFT finds itself
     model.save_pretrained(folder / "adapter", selected_adapters=["default"], state_dict=whole)
     (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty form by PEFT
 

@@ -27,7 +27,7 @@ from trainers.trl_config import OF_TRACKING
 MANIFEST = "checkpoint.json"
 
 
-MARK = "COMPLETE"
+COMPLETE_MARK = "COMPLETE"
 
 
 # Raise it when a change of this room gives other weights for the same recipe.
@@ -104,7 +104,7 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def seal(folder: Path, training: Training) -> CheckpointManifest:
+def finalise(folder: Path, training: Training) -> CheckpointManifest:
     """Write the manifest over all files in the folder, and then the completion mark."""
     files = {path.relative_to(folder).as_posix(): file_hash(path) for path in _files(folder)}
     manifest = CheckpointManifest(
@@ -120,7 +120,7 @@ def seal(folder: Path, training: Training) -> CheckpointManifest:
 def write_manifest(folder: Path, manifest: CheckpointManifest) -> None:
     """Write the manifest, and then the completion mark."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / MARK).write_text(file_hash(folder / MANIFEST) + "\n", encoding="utf-8")
+    (folder / COMPLETE_MARK).write_text(file_hash(folder / MANIFEST) + "\n", encoding="utf-8")
 
 
 def verify_checkpoint(directory: Path) -> CheckpointManifest:
@@ -129,10 +129,10 @@ def verify_checkpoint(directory: Path) -> CheckpointManifest:
     Raises:
         HarnessError: unfinished, changed, damaged, or holding files that run code when loaded.
     """
-    mark = directory / MARK
+    mark = directory / COMPLETE_MARK
     if not mark.is_file():
         raise HarnessError(
-            f"{directory}: has no {MARK} mark, so its training did not finish. Train it again."
+            f"{directory}: has no {COMPLETE_MARK} mark, so its training did not finish. Train it again."
         )
     manifest = load_manifest(directory)
     if mark.read_text(encoding="utf-8").strip() != file_hash(directory / MANIFEST):
@@ -198,7 +198,7 @@ def _verify_file(path: Path, sha256: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if path.name not in {MANIFEST, MARK})
+    return sorted(path for path in files if path.name not in {MANIFEST, COMPLETE_MARK})
 
 
 def trace_manifests(checkpoint: Path) -> Iterator[CheckpointManifest]:

@@ -16,7 +16,7 @@ MAX_LOGITS = 1 << 26  # 256 MB in 32 bits, held about six times until the backwa
 
 
 @contextmanager
-def project_at_once() -> Iterator[None]:
+def fast_cpu_logprobs() -> Iterator[None]:
     """What TRL's trainers compute on a CPU meanwhile is the same, but for rounding, and sooner.
 
     Batches of more than `MAX_LOGITS` logits, and other devices, are left to TRL.

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from trainers.adapter import upcast_adapter
-from trainers.distributed.config import alone
+from trainers.distributed.config import is_single_process
 from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.recipe import DpoRecipe
-from trainers.reference_cache import give_reference
-from trainers.starting_model import Start, load_policy
+from trainers.reference_cache import cached_reference_logprobs
+from trainers.starting_model import StartingPoint, load_policy
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
@@ -38,7 +38,7 @@ class Dpo(NamedTuple):
     """
 
     recipe: DpoRecipe
-    start: Start
+    start: StartingPoint
     pairs: SplitPairs
     references: Path | None = None
 
@@ -68,7 +68,7 @@ class Dpo(NamedTuple):
             trainer.model.delete_adapter("ref")
         if self.references is not None and self._keeps_reference:
             upcast_adapter(trainer.model)
-            given = give_reference(trainer, self.recipe, self.start, self.references)
+            given = cached_reference_logprobs(trainer, self.recipe, self.start, self.references)
             if given.computed:
                 self._check_first_pairs(trainer)
         return trainer
@@ -77,7 +77,7 @@ class Dpo(NamedTuple):
     def _keeps_reference(self) -> bool:
         """Several processes would each compute a part, and could not be told from one."""
         wanted = self.recipe.trainer.get("precompute_ref_log_probs", True)
-        return self.references is not None and wanted is not False and alone()
+        return self.references is not None and wanted is not False and is_single_process()
 
     def _check_first_pairs(self, trainer: Any) -> None:
         """Look at two pairs with reference and policy in one batch, where rounding is the same."""

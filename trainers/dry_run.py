@@ -19,7 +19,7 @@ import yaml
 
 from harness.config import Source
 from harness.core.errors import HarnessError
-from harness.data.conversions import plain_source, why_absent
+from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
 from harness.models.local import make_prompt
 from harness.types import Message
@@ -68,7 +68,7 @@ class SmallStage(NamedTuple):
     recipe: AdapterRecipe
 
 
-class MadeSmall(NamedTuple):
+class SmallRecipe(NamedTuple):
     """The folder's recipes, parents first; what was replaced, and what the rows are.
 
     `start` names the model that the first recipe starts from.
@@ -82,9 +82,9 @@ class MadeSmall(NamedTuple):
     small: Shape
 
 
-def make_small(
+def shrink_recipe(
     recipe: str, folder: Path, *, cuda: bool, steps: int = STEPS, full_size: bool = False
-) -> MadeSmall:
+) -> SmallRecipe:
     """The recipe and its parents in `folder`, small enough to train two steps in seconds.
 
     No model is fetched. Without `cuda` what needs a GPU is replaced. At `full_size` the model is
@@ -123,7 +123,7 @@ def make_small(
         stages.append(SmallStage(f"{number}.yaml", link.recipe))
     shape = _write_base(folder / "base", original, texts, full_size=full_size)
     start = str(first.parent.checkpoint)
-    return MadeSmall(stages, _unique(replaced), data, start, original, shape)
+    return SmallRecipe(stages, _unique(replaced), data, start, original, shape)
 
 
 # --- the chain of recipes --------------------------------------------------------------------
@@ -232,7 +232,7 @@ def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
     if isinstance(recipe, GivenPairsRecipe | SampledPairsRecipe):
         absent = _absent([recipe.data], root) or ""
     if isinstance(recipe, GivenPairsRecipe) and not absent:
-        pairs = load_given_pairs(plain_source(recipe.data, root), root).pairs[:wanted]
+        pairs = load_given_pairs(resolve_conversion(recipe.data, root), root).pairs[:wanted]
         told.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
         return pairs
     made_up = [_made_up(number) for number in range(wanted)]
@@ -259,7 +259,9 @@ def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
 
 def _absent(sources: Sequence[Source], root: Path) -> str | None:
     """Why some of the rows cannot be read now; None if all can."""
-    why = [problem for source in sources if (problem := why_absent(source, root)) is not None]
+    why = [
+        problem for source in sources if (problem := unavailable_reason(source, root)) is not None
+    ]
     return "; ".join(dict.fromkeys(why)) or None
 
 

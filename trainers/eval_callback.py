@@ -1,6 +1,6 @@
 """The model scored while it trains, and left as it was.
 
-Who scores is not known here: a `Watch` brings a function from the model to named numbers. They stand
+Who scores is not known here: a `TrainingEval` brings a function from the model to named numbers. They stand
 in the trainer's log, and so in the curves and with whoever `report_to` tells.
 """
 
@@ -17,20 +17,20 @@ from trainers.trl_config import WATCHED
 Score = Callable[[Any, Any, str], Mapping[str, float]]
 
 
-class Watch(NamedTuple):
+class TrainingEval(NamedTuple):
     """Scores the model before the first step, after `every` so many, and after the last."""
 
     every: int
     score: Score
 
 
-def watch_training(trainer: Any, watch: Watch, base: str) -> None:
+def add_eval_callback(trainer: Any, watch: TrainingEval, base: str) -> None:
     """Have the trainer's model scored; `base` is the fingerprint of what its adapter lies on."""
     from transformers import TrainerCallback
 
     def look(args: Any, state: Any, control: Any) -> None:
         fingerprint = content_hash("in training", base, adapter_hash(trainer.model))
-        with left_alone(trainer.model):
+        with preserve_state(trainer.model):
             scores = watch.score(trainer.model, trainer.processing_class, fingerprint)
         entry = {f"{WATCHED}{name}": value for name, value in scores.items()}
         # Not through `trainer.log`, which would close the means of the step that is under way.
@@ -52,7 +52,7 @@ def watch_training(trainer: Any, watch: Watch, base: str) -> None:
 
 
 @contextmanager
-def left_alone(model: Any) -> Iterator[None]:
+def preserve_state(model: Any) -> Iterator[None]:
     """Whatever happens inside, the model's modes and all random numbers go on as if it had not.
 
     Gradients are not touched by who asks the model without them.

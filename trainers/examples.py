@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.data.conversions import plain_source
+from harness.data.conversions import resolve_conversion
 from harness.data.samples import make_samples, read_prompt
 from harness.data.tables import load_rows, text_of
 from harness.models.local import make_prompt
@@ -35,7 +35,7 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
 
 def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
     """The rows of one source; a conversion that it names is made first."""
-    return make_samples(load_rows(plain_source(source, root), root), source.fields, None)
+    return make_samples(load_rows(resolve_conversion(source, root), root), source.fields, None)
 
 
 def data_hash(rows: Sequence[Record]) -> str:
@@ -45,7 +45,7 @@ def data_hash(rows: Sequence[Record]) -> str:
 
 def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
     file_system = read_prompt(source.system, root)
-    table = load_rows(plain_source(source, root), root)
+    table = load_rows(resolve_conversion(source, root), root)
     fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
     of_chat = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
     for field, column in of_chat.items():

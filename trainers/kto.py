@@ -11,7 +11,7 @@ from harness.core.errors import HarnessError
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_dataset import SplitPairs, check_tokens, pair_dataset
 from trainers.recipe import KtoRecipe
-from trainers.starting_model import Start, load_policy
+from trainers.starting_model import StartingPoint, load_policy
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
@@ -22,7 +22,7 @@ class Kto(NamedTuple):
     """Learns that the chosen answers are desirable, and that the rejected ones are not."""
 
     recipe: KtoRecipe
-    start: Start
+    start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:

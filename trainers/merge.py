@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
-from harness.core.hub import require_model
+from harness.core.hub import check_model_available
 from harness.models.local import encode_chat, make_prompt
 from harness.models.weights import fingerprint_model, quiet_torch
 from trainers.adapter import Head, merge_saved
@@ -21,8 +21,8 @@ from trainers.checkpoint import (
     Origin,
     Training,
     checkpoint_folder,
+    finalise,
     load_manifest,
-    seal,
     versions,
 )
 from trainers.trl_config import quiet_libraries
@@ -93,7 +93,7 @@ def merge_adapter(
         training = training.model_copy(
             update={"adapter_base": origin, "metrics": training.metrics | measured}
         )
-        return seal(folder, training)
+        return finalise(folder, training)
 
 
 # --- the adapter -----------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _refuse_quantised(base: str, revision: str | None) -> None:
             f"{base}: is no directory here. If it is a hub model, give its --revision, so that it "
             "cannot change unseen."
         )
-    require_model(base, revision)
+    check_model_available(base, revision)
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:

@@ -4,14 +4,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from harness.types import Curve
-from trainers.eval_callback import Watch
+from trainers.eval_callback import TrainingEval
 from trainers.recipe import AdapterRecipe
 from trainers.trl_config import Log
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 
-Report = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
 class Method(Protocol):
@@ -48,19 +48,19 @@ class Method(Protocol):
         """Token ids of a few training rows."""
 
 
-class Setting(NamedTuple):
+class RunSettings(NamedTuple):
     """What a run is given beside its recipe and its data; none of it changes what is learnt.
 
     `facts` are told of the data; `references` is where log-probabilities of references are kept,
     which changes weights by rounding only.
     """
 
-    facts: Mapping[str, str] = NOTHING
-    watch: Watch | None = None
+    facts: Mapping[str, str] = NO_FACTS
+    watch: TrainingEval | None = None
     references: Path | None = None
 
 
-class Place(NamedTuple):
+class OutputPaths(NamedTuple):
     """Where a run puts things: steps to resume from, logs, and its adapter, in `folder`."""
 
     steps: Path
@@ -73,7 +73,7 @@ class Job(NamedTuple):
 
     recipe: AdapterRecipe
     method: Method
-    place: Place
+    place: OutputPaths
 
 
 class Trained(NamedTuple):

@@ -16,16 +16,16 @@ from harness.models.local import encode_chat
 from harness.types import Message, Record
 from trainers.checkpoint import CheckpointManifest
 from trainers.examples import data_hash
-from trainers.method import Report, Setting
+from trainers.method import ProgressCallback, RunSettings
 from trainers.recipe import OnlineRecipe
-from trainers.starting_model import Start, find_start, load_policy
+from trainers.starting_model import StartingPoint, find_starting_point, load_policy
 from trainers.training import N_PROBES, train_adapter
 from trainers.trl_config import Log
 
 KL_TOLERANCE = 1e-3  # nats per token; in bfloat16 two computations of the same differ by 1e-4
 
 
-class Question(Record):
+class PromptRow(Record):
     """A chat to answer."""
 
     id: str
@@ -38,12 +38,12 @@ class Reward(NamedTuple):
     `fingerprint` covers everything that a score depends on; `name` says who it is.
     """
 
-    score: Callable[[Sequence[Question], Sequence[str]], Sequence[float | None]]
+    score: Callable[[Sequence[PromptRow], Sequence[str]], Sequence[float | None]]
     fingerprint: str
     name: str
 
 
-def online_hash(questions: Sequence[Question], reward: Reward) -> str:
+def online_hash(questions: Sequence[PromptRow], reward: Reward) -> str:
     """One hash over what is asked and what rewards the answers."""
     return content_hash(data_hash(questions), reward.fingerprint)
 
@@ -53,10 +53,10 @@ def train_online(
     parent: str | Path,
     out: Path,
     *,
-    questions: Sequence[Question],
+    questions: Sequence[PromptRow],
     reward: Reward,
-    progress: Report,
-    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
+    progress: ProgressCallback,
+    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on its own rewarded answers.
 
@@ -64,7 +64,7 @@ def train_online(
         HarnessError: options that TRL refuses, prompts that leave no room for an answer, a run
             that did not start at the parent, or one that learnt nothing.
     """
-    start = find_start(recipe, parent)
+    start = find_starting_point(recipe, parent)
     return train_adapter(
         recipe,
         Online(recipe, start, questions, reward),
@@ -80,8 +80,8 @@ class Online(NamedTuple):
     """Learns from the rewards of its own answers."""
 
     recipe: OnlineRecipe
-    start: Start
-    questions: Sequence[Question]
+    start: StartingPoint
+    questions: Sequence[PromptRow]
     reward: Reward
 
     def config_type(self) -> Any:

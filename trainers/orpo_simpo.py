@@ -14,7 +14,7 @@ from harness.types.training import PreferencePair
 from trainers.dpo import MEASURED, START_TOLERANCE
 from trainers.pair_dataset import SplitPairs, count_pairs
 from trainers.recipe import OrpoRecipe, SimpoRecipe
-from trainers.starting_model import Policy, Start, load_policy
+from trainers.starting_model import Policy, StartingPoint, load_policy
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
@@ -25,7 +25,7 @@ class Orpo(NamedTuple):
     """Learns the chosen answers, and raises their odds over the rejected ones."""
 
     recipe: OrpoRecipe
-    start: Start
+    start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:
@@ -61,7 +61,7 @@ class Simpo(NamedTuple):
     """Learns to give the chosen answers a higher mean log-probability, by a margin."""
 
     recipe: SimpoRecipe
-    start: Start
+    start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.folder_cache import fill_once
+from harness.core.folder_cache import build_once
 from harness.core.hashing import content_hash, file_hash
-from harness.core.hub import require_model
+from harness.core.hub import check_model_available
 from harness.data.tables import cache_dir
 
 INDEX = "pytorch_model.bin.index.json"
@@ -45,14 +45,14 @@ def unpickle(source: str, revision: str | None) -> Path:
     def convert(folder: Path) -> None:
         _convert(given if given.is_dir() else _fetch(source, revision), folder)
 
-    return fill_once(cache_dir() / "unpickled" / f"{given.name}-{key[:12]}", convert)
+    return build_once(cache_dir() / "unpickled" / f"{given.name}-{key[:12]}", convert)
 
 
 def _fetch(source: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    require_model(source, revision)
+    check_model_available(source, revision)
     try:
         wanted = [*BESIDE, "pytorch_model*.bin"]
         return Path(snapshot_download(source, revision=revision, allow_patterns=wanted))

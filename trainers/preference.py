@@ -9,7 +9,7 @@ from trainers.distributed.config import Launch
 from trainers.dpo import Dpo
 from trainers.examples import data_hash
 from trainers.kto import Kto
-from trainers.method import Method, Report, Setting
+from trainers.method import Method, ProgressCallback, RunSettings
 from trainers.orpo_simpo import Orpo, Simpo
 from trainers.pair_dataset import SplitPairs, split_pairs
 from trainers.recipe import (
@@ -21,7 +21,7 @@ from trainers.recipe import (
     SimpoRecipe,
 )
 from trainers.reward import RewardModel
-from trainers.starting_model import Start, find_start
+from trainers.starting_model import StartingPoint, find_starting_point
 from trainers.training import train_adapter
 
 
@@ -31,9 +31,9 @@ def train_on_pairs(
     out: Path,
     *,
     pairs: Sequence[PreferencePair],
-    progress: Report,
+    progress: ProgressCallback,
     launch: Launch | None = None,
-    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
+    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the pairs.
 
@@ -43,7 +43,7 @@ def train_on_pairs(
         HarnessError: options that TRL refuses, too few pairs, a run that did not start where its
             method begins, or one that learnt nothing.
     """
-    start = find_start(recipe, parent)
+    start = find_starting_point(recipe, parent)
     split = split_pairs(pairs, recipe.holdout, recipe.seed)
     return train_adapter(
         recipe,
@@ -59,7 +59,7 @@ def train_on_pairs(
 
 
 def _method(
-    recipe: PairTrainedRecipe, start: Start, pairs: SplitPairs, references: Path | None
+    recipe: PairTrainedRecipe, start: StartingPoint, pairs: SplitPairs, references: Path | None
 ) -> Method:
     match recipe:
         case DpoRecipe():

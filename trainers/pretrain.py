@@ -22,7 +22,7 @@ from trainers.checkpoint import (
     Training,
     checkpoint_folder,
     checkpoint_key,
-    seal,
+    finalise,
 )
 from trainers.examples import data_hash, load_samples
 from trainers.recipe import PretrainRecipe, TinyModel
@@ -80,7 +80,7 @@ CURVE_POINTS = 50
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-Reading = Sequence[tuple[str, tuple[Sample, ...]]]  # how a source is read, and its rows
+SourceRows = Sequence[tuple[str, tuple[Sample, ...]]]  # how a source is read, and its rows
 
 
 def train_base(
@@ -123,14 +123,14 @@ def train_base(
             metrics={"train_loss": losses[-1]},
             curves=(_thinned("loss", losses),),
         )
-        return seal(folder, training)
+        return finalise(folder, training)
 
 
 # --- what is read ----------------------------------------------------------------------------
 
 
 def _windows(
-    reading: Reading, tokenizer: Any, width: int, order: random.Random
+    reading: SourceRows, tokenizer: Any, width: int, order: random.Random
 ) -> Iterator[list[int]]:
     """The documents end to end, in a new order each time, cut into windows."""
     buffer: list[int] = []
@@ -142,7 +142,7 @@ def _windows(
                 buffer = buffer[width:]
 
 
-def _documents(reading: Reading, tokenizer: Any, order: random.Random) -> list[str]:
+def _documents(reading: SourceRows, tokenizer: Any, order: random.Random) -> list[str]:
     documents: list[str] = []
     sentences: dict[str, list[str]] = defaultdict(list)
     for read, samples in reading:

@@ -22,7 +22,7 @@ from harness.config import Generation, Name, PairwiseMetric, RubricMetric, Sourc
 from harness.config.data import JudgedPairFilters, PairFilters
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.paths import bundle_root
-from harness.core.yaml_loader import load_spec, mistake_at
+from harness.core.yaml_loader import field_error, load_spec
 from trainers.chat_template import read_template
 
 
@@ -191,7 +191,7 @@ class DpoRecipe(PreferenceRecipe):
     @model_validator(mode="after")
     def _base_lies_under_the_parents_adapter(self) -> "DpoRecipe":
         if self.reference == "base" and self.lora is not None:
-            raise mistake_at(
+            raise field_error(
                 "reference", "with a new adapter the parent is the base; remove this, or 'lora'"
             )
         return self
@@ -229,7 +229,7 @@ class SimpoRecipe(PreferenceRecipe):
     def _the_loss_is_simpo(self) -> "SimpoRecipe":
         for option in ("loss_type", "cpo_alpha"):
             if option in self.trainer:
-                raise mistake_at(f"trainer.{option}", "is what makes it SimPO; remove it")
+                raise field_error(f"trainer.{option}", "is what makes it SimPO; remove it")
         return self
 
 
@@ -246,7 +246,7 @@ class RewardRecipe(PreferenceRecipe):
     @model_validator(mode="after")
     def _it_answers_nothing(self) -> "RewardRecipe":
         if self.watch is not None:
-            raise mistake_at("watch", "a reward model answers nothing that a suite could score")
+            raise field_error("watch", "a reward model answers nothing that a suite could score")
         return self
 
 
@@ -319,7 +319,7 @@ class GivenPairsRecipe(Spec):
     @model_validator(mode="after")
     def _columns_are_fixed(self) -> "GivenPairsRecipe":
         if self.data.fields:
-            raise mistake_at(
+            raise field_error(
                 "data.fields",
                 "pairs have fixed columns; `harness convert --to preference` makes them of others",
             )

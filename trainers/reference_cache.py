@@ -23,7 +23,7 @@ from harness.core.hashing import content_hash
 from harness.types import Record
 from trainers.checkpoint import versions
 from trainers.recipe import DpoRecipe
-from trainers.starting_model import Start
+from trainers.starting_model import StartingPoint
 
 REFERENCE_VERSION = 1  # raise it when the same key gives other numbers
 
@@ -36,14 +36,16 @@ class ReferenceLogProbs(Record):
     check: str
 
 
-class Given(NamedTuple):
+class ReferenceCache(NamedTuple):
     """What a DPO run has of its reference: how many sets of pairs were computed now, or read."""
 
     computed: int
     read: int
 
 
-def give_reference(trainer: Any, recipe: DpoRecipe, start: Start, kept: Path) -> Given:
+def cached_reference_logprobs(
+    trainer: Any, recipe: DpoRecipe, start: StartingPoint, kept: Path
+) -> ReferenceCache:
     """Let the trainer read its reference's log-probabilities instead of computing them each step.
 
     What `kept` does not hold is computed and kept there. The adapters must be in full precision, and
@@ -76,10 +78,12 @@ def give_reference(trainer: Any, recipe: DpoRecipe, start: Start, kept: Path) ->
             read += 1
         setattr(trainer, f"{name}_dataset", whole)
     trainer.precompute_ref_logps = True
-    return Given(computed, read)
+    return ReferenceCache(computed, read)
 
 
-def reference_key(recipe: DpoRecipe, start: Start, dataset: Any, args: Any, batch_size: int) -> str:
+def reference_key(
+    recipe: DpoRecipe, start: StartingPoint, dataset: Any, args: Any, batch_size: int
+) -> str:
     """Equal for runs whose reference gives these tokens the same log-probabilities."""
     decides = {
         "parent": start.parent.fingerprint,

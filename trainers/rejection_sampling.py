@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.data.jsonl import load_kept, write_kept
+from harness.data.jsonl import load_kept, write_rows_with_stats
 from harness.types import HygieneFlag, KeptStatistics, Message, Response
 from harness.types.training import Example
 
@@ -89,7 +89,7 @@ def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
 
 def write_best_of(path: Path, best: BestOf) -> None:
     """Write the rows as JSON Lines, and then their statistics beside them."""
-    write_kept(path, best.rows, best.statistics)
+    write_rows_with_stats(path, best.rows, best.statistics)
 
 
 def load_best_of(path: Path) -> BestOf:

@@ -6,32 +6,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.core.env import positive_number
-from trainers.distributed.config import Crew
-from trainers.distributed.sync import agreed
+from harness.core.env import env_positive_float
+from trainers.distributed.config import WorldInfo
+from trainers.distributed.sync import broadcast_flag
 
 SAVE_EVERY_S = 300.0  # what a kill may cost; HARNESS_SAVE_EVERY states another time
 
 
-def keep_steps(trainer: Any) -> None:
+def save_for_resume(trainer: Any) -> None:
     """Save what resuming needs every few minutes, so that short runs save nothing."""
     from transformers import TrainerCallback
 
-    every_s = positive_number("HARNESS_SAVE_EVERY") or SAVE_EVERY_S
+    every_s = env_positive_float("HARNESS_SAVE_EVERY") or SAVE_EVERY_S
 
     class KeepSteps(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         saved = time.monotonic()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             due = time.monotonic() - self.saved >= every_s and state.global_step < state.max_steps
-            if agreed(due, args.device):
+            if broadcast_flag(due, args.device):
                 control.should_save = True
                 self.saved = time.monotonic()
 
     trainer.add_callback(KeepSteps())
 
 
-def last_step(steps: Path, crew: Crew) -> str | None:
+def latest_checkpoint(steps: Path, crew: WorldInfo) -> str | None:
     """The last step that was kept whole: the trainer's state is written last of all.
 
     Other processes of the crew may be later with the state of their random numbers.

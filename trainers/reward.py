@@ -16,7 +16,7 @@ from trainers.chat_template import give_template
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.recipe import RewardRecipe
-from trainers.starting_model import Start
+from trainers.starting_model import StartingPoint
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
@@ -30,7 +30,7 @@ class RewardModel(NamedTuple):
     """Learns to give the chosen answers of the pairs a higher number than the rejected ones."""
 
     recipe: RewardRecipe
-    start: Start
+    start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:

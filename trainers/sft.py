@@ -13,9 +13,9 @@ from trainers.chat_template import give_template
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.distributed.config import Launch
 from trainers.examples import data_hash
-from trainers.method import Report, Setting
+from trainers.method import ProgressCallback, RunSettings
 from trainers.recipe import SftRecipe
-from trainers.starting_model import Start
+from trainers.starting_model import StartingPoint
 from trainers.training import N_PROBES, train_adapter
 from trainers.trl_config import Log, held_out_metrics
 
@@ -26,9 +26,9 @@ def train_sft(
     out: Path,
     *,
     rows: Sequence[Example],
-    progress: Report,
+    progress: ProgressCallback,
     launch: Launch | None = None,
-    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
+    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`, trained from `parent` on the rows' completions alone.
 
@@ -44,7 +44,7 @@ def train_sft(
         recipe,
         Sft(recipe, parent, *split_rows(rows, recipe.holdout, recipe.seed)),
         out,
-        start=Start(origin, origin),
+        start=StartingPoint(origin, origin),
         data_hash=data_hash(rows),
         progress=progress,
         launch=launch,

@@ -7,14 +7,20 @@ from harness.core.errors import HarnessError
 from harness.models.weights import fingerprint_model
 from trainers.adapter import load_base, lora_config, remember_adapter
 from trainers.chat_template import give_template
-from trainers.checkpoint import MANIFEST, MARK, CheckpointManifest, Origin, verify_checkpoint
+from trainers.checkpoint import (
+    COMPLETE_MARK,
+    MANIFEST,
+    CheckpointManifest,
+    Origin,
+    verify_checkpoint,
+)
 from trainers.recipe import OnlineRecipe, PreferenceRecipe
 
 # A recipe whose `lora` says whether a new adapter is trained, or the parent's own goes on.
 PolicyRecipe = PreferenceRecipe | OnlineRecipe
 
 
-class Start(NamedTuple):
+class StartingPoint(NamedTuple):
     """The parent, and the model that the trained adapter lies on: itself, or what is under it."""
 
     parent: Origin
@@ -29,7 +35,7 @@ class Policy(NamedTuple):
     peft_config: Any | None
 
 
-def find_start(recipe: PolicyRecipe, parent: str | Path) -> Start:
+def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoint:
     """Where the recipe starts; nothing is loaded yet.
 
     Raises:
@@ -37,19 +43,19 @@ def find_start(recipe: PolicyRecipe, parent: str | Path) -> Start:
             what that adapter lies on is gone.
     """
     directory = Path(parent)
-    if (directory / MANIFEST).is_file() or (directory / MARK).is_file():
+    if (directory / MANIFEST).is_file() or (directory / COMPLETE_MARK).is_file():
         manifest = verify_checkpoint(directory)
         origin = Origin(source=str(parent), fingerprint=manifest.fingerprint)
-        return Start(origin, origin if recipe.lora else _under_adapter(directory, manifest))
+        return StartingPoint(origin, origin if recipe.lora else _under_adapter(directory, manifest))
     if recipe.lora is None:
         raise _no_adapter(parent)
     revision = recipe.parent.revision
     fingerprint = fingerprint_model(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
-    return Start(origin, origin)
+    return StartingPoint(origin, origin)
 
 
-def load_policy(recipe: PolicyRecipe, start: Start) -> Policy:
+def load_policy(recipe: PolicyRecipe, start: StartingPoint) -> Policy:
     """The base with the parent's adapter, ready to train, or with the recipe for a new one.
 
     Never both: with two adapters the parent's would be dropped without a word.

@@ -29,22 +29,22 @@ from trainers.checkpoint import (
     Training,
     checkpoint_folder,
     checkpoint_key,
-    seal,
+    finalise,
 )
-from trainers.cpu_logprobs import project_at_once
-from trainers.distributed.config import Crew, Launch, halved, share_batch
-from trainers.distributed.sync import draw_own_noise, is_zero3
-from trainers.eval_callback import Watch, watch_training
-from trainers.method import Job, Method, Place, Report, Setting, Trained
+from trainers.cpu_logprobs import fast_cpu_logprobs
+from trainers.distributed.config import Launch, WorldInfo, halve_batch, split_batch
+from trainers.distributed.sync import is_zero3, seed_per_rank
+from trainers.eval_callback import TrainingEval, add_eval_callback
+from trainers.method import Job, Method, OutputPaths, ProgressCallback, RunSettings, Trained
 from trainers.recipe import AdapterRecipe
-from trainers.resume import keep_steps, last_step
-from trainers.starting_model import Start
+from trainers.resume import latest_checkpoint, save_for_resume
+from trainers.starting_model import StartingPoint
 from trainers.trl_config import (
     Log,
+    allow_zero_gradient,
     check_gradients,
     collect_curves,
     make_config,
-    may_rest,
     place_logs,
     quiet_libraries,
     quiet_trainer,
@@ -58,12 +58,12 @@ def train_adapter(
     method: Method,
     out: Path,
     *,
-    start: Start,
+    start: StartingPoint,
     data_hash: str,
-    progress: Report,
+    progress: ProgressCallback,
     head: Head = "language_model",
     launch: Launch | None = None,
-    setting: Setting = Setting(),  # noqa: B008 - a tuple, which nothing changes
+    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
 ) -> CheckpointManifest:
     """A merged checkpoint in `out`. Killed, the same call goes on from the last kept step.
 
@@ -103,16 +103,16 @@ def train_adapter(
             curves=trained.curves,
             adapter_base=start.base,
         )
-        manifest = seal(folder, training)
+        manifest = finalise(folder, training)
     for steps in out.parent.glob(f"{_steps_name(out, key)}.*steps"):
         shutil.rmtree(steps, ignore_errors=True)
     return manifest
 
 
-def _place(out: Path, folder: Path, key: str, launch: Launch | None) -> Place:
+def _place(out: Path, folder: Path, key: str, launch: Launch | None) -> OutputPaths:
     """Steps and logs lie beside the checkpoint: they outlive a run that was killed."""
     steps = f"{launch.name}.steps" if launch else "steps"
-    return Place(
+    return OutputPaths(
         steps=out.with_name(f"{_steps_name(out, key)}.{steps}"),
         logs=out.with_name(f"{out.name}.logs"),  # the steps are removed at the end
         folder=folder,
@@ -125,24 +125,28 @@ def _steps_name(out: Path, key: str) -> str:
 
 
 def _train(
-    job: Job, base: Origin, progress: Report, launch: Launch | None, watch: Watch | None
+    job: Job,
+    base: Origin,
+    progress: ProgressCallback,
+    launch: Launch | None,
+    watch: TrainingEval | None,
 ) -> Trained:
     """In the processes of `launch`, or in this one, where the model may be watched."""
     if launch is not None:
         from trainers.distributed.launch import train_launched
 
         return train_launched(job, progress, launch)
-    watched = watch and partial(watch_training, watch=watch, base=base.fingerprint)
+    watched = watch and partial(add_eval_callback, watch=watch, base=base.fingerprint)
     trained = train_here(job, progress, watch=watched)
     free_memory()  # the trainer and its model go before their base is loaded again
     return trained
 
 
-@project_at_once()
+@fast_cpu_logprobs()
 def train_here(
     job: Job,
-    progress: Report,
-    crew: Crew = Crew(),  # noqa: B008 - a tuple, which nothing changes
+    progress: ProgressCallback,
+    crew: WorldInfo = WorldInfo(),  # noqa: B008 - a tuple, which nothing changes
     watch: Callable[[Any], None] | None = None,
 ) -> Trained:
     """Train in this process, one of its `crew`; the first of them saves the adapter.
@@ -162,7 +166,7 @@ def train_here(
         log,
         adapter_before=weights_hash(run.before),
         adapter_after=after,
-        may_rest=may_rest(trainer.args),
+        allow_zero_gradient=allow_zero_gradient(trainer.args),
     )
     metrics = job.method.measure(trainer) or _mean_loss(log)
     if crew.first:
@@ -171,7 +175,7 @@ def train_here(
         adapter=after,
         tokenizer=trainer.processing_class,
         probes=job.method.probes(trainer),
-        facts=run.facts | {"adapter entries that moved": moved_share(run.before, weights)},
+        facts=run.facts | {"adapter entries that moved": changed_share(run.before, weights)},
         metrics=metrics,
         curves=collect_curves(log),
     )
@@ -186,7 +190,7 @@ class _Run(NamedTuple):
 
 
 def _run_in_memory(
-    job: Job, progress: Report, crew: Crew, watch: Callable[[Any], None] | None
+    job: Job, progress: ProgressCallback, crew: WorldInfo, watch: Callable[[Any], None] | None
 ) -> _Run:
     """Train; where memory ends, again with half the batch and twice the accumulation."""
     import torch
@@ -194,7 +198,7 @@ def _run_in_memory(
     recipe, halvings = job.recipe, crew.halvings
     options: dict[str, Any] = dict(recipe.trainer)
     if crew.size > 1:
-        options |= share_batch(recipe.recipe, options, crew)
+        options |= split_batch(recipe.recipe, options, crew)
     while True:
         config = make_config(
             job.method.config_type(),
@@ -223,13 +227,17 @@ def _run_in_memory(
             return run
         # Outside the handler, so that what the failed batch held is free again.
         names = ("per_device_train_batch_size", "gradient_accumulation_steps")
-        options |= dict(zip(names, halved(rows, accumulated), strict=True))
+        options |= dict(zip(names, halve_batch(rows, accumulated), strict=True))
         halvings += 1
         torch.cuda.empty_cache()
 
 
 def _run(
-    job: Job, config: Any, progress: Report, crew: Crew, watch: Callable[[Any], None] | None
+    job: Job,
+    config: Any,
+    progress: ProgressCallback,
+    crew: WorldInfo,
+    watch: Callable[[Any], None] | None,
 ) -> _Run:
     from jinja2 import TemplateError
 
@@ -245,17 +253,17 @@ def _run(
     if not is_zero3(config):  # which keeps full precision in its optimiser, and wants one type
         upcast_adapter(trainer.model)
     place_logs(trainer, job.place.logs)
-    keep_steps(trainer)
+    save_for_resume(trainer)
     if crew.size > 1:
-        draw_own_noise(trainer, crew)
+        seed_per_rank(trainer, crew)
     if watch is not None:
         watch(trainer)
     before = {name: weight.clone() for name, weight in trained_weights(trainer.model).items()}
-    trainer.train(resume_from_checkpoint=last_step(job.place.steps, crew))
+    trainer.train(resume_from_checkpoint=latest_checkpoint(job.place.steps, crew))
     return _Run(trainer, before, facts)
 
 
-def moved_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def changed_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """How many of the trained numbers are not what they were, as a share.
 
     Far below one, steps were smaller than what the numbers can hold.

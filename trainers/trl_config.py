@@ -178,7 +178,7 @@ def held_out_metrics(trainer: Any, names: Sequence[str]) -> dict[str, float]:
 
 
 def check_gradients(
-    log: Log, *, adapter_before: str, adapter_after: str, may_rest: bool = False
+    log: Log, *, adapter_before: str, adapter_after: str, allow_zero_gradient: bool = False
 ) -> None:
     """Refuse a run that looked like training and was none.
 
@@ -189,8 +189,8 @@ def check_gradients(
     """
     check_finite(log)
     norms = [entry["grad_norm"] for entry in log if "grad_norm" in entry]
-    if not norms or (max(norms) if may_rest else min(norms)) <= 0:
-        when = "every" if may_rest else "some"
+    if not norms or (max(norms) if allow_zero_gradient else min(norms)) <= 0:
+        when = "every" if allow_zero_gradient else "some"
         raise HarnessError(f"The gradient was 0 at {when} step, so nothing was learnt there.")
     if adapter_before == adapter_after:
         raise HarnessError(
@@ -198,7 +198,7 @@ def check_gradients(
         )
 
 
-def may_rest(config: Any) -> bool:
+def allow_zero_gradient(config: Any) -> bool:
     """Whether a step may rightly have no gradient.
 
     So it is where all pairs of a batch lie beyond a hinge, and where all answers to a prompt are

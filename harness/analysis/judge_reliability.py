@@ -17,7 +17,7 @@ from harness.config import EvasionMetric, Metric, PairwiseMetric, RougeMetric, R
 from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_people
 from harness.scoring.paired import pair_scores
-from harness.scoring.reduce import combine_rounds, rounds_by_judge, subject_of
+from harness.scoring.reduce import group_by_judge, reduce_rounds, subject_key
 from harness.stats import (
     Agreement,
     cohen_kappa,
@@ -33,14 +33,14 @@ from harness.types import (
     Interval,
     JudgeAgreement,
     JudgeCard,
+    JudgeCounts,
     Judgement,
-    JudgeOpinion,
-    JudgeTally,
     Preference,
     Repeatability,
+    SingleJudgeComparison,
     Task,
 )
-from harness.types.judgements import Ballot, Unscored, kind_of
+from harness.types.judgements import JudgeRound, MissingReason, reason_kind
 from harness.types.samples import Responses
 
 Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdict
@@ -49,20 +49,20 @@ Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdic
 class JudgeFindings(NamedTuple):
     """Everything that was found of the judges of one metric, or of several."""
 
-    tallies: list[JudgeTally]
+    tallies: list[JudgeCounts]
     agreements: list[JudgeAgreement]
-    opinions: list[JudgeOpinion]
+    opinions: list[SingleJudgeComparison]
     repeatability: list[Repeatability]
 
 
-def examine_judges(
-    task: Task, metric_name: str, ballots: Sequence[Ballot], responses: Mapping[str, Responses]
+def summarise_judges(
+    task: Task, metric_name: str, ballots: Sequence[JudgeRound], responses: Mapping[str, Responses]
 ) -> JudgeFindings:
     """What the ballots on one metric say of those who cast them; nothing of what is computed."""
     metric = task.metrics[metric_name]
     if isinstance(metric, RougeMetric):
         return JudgeFindings([], [], [], [])
-    judges = rounds_by_judge(ballots)
+    judges = group_by_judge(ballots)
     scales = scales_of(metric_name, metric)
     return JudgeFindings(
         tallies=[t for card, own in judges.items() for t in _tally(metric_name, card, own)],
@@ -78,23 +78,25 @@ def examine_judges(
     )
 
 
-def preference_agreement(column: str, ballots: Sequence[Ballot]) -> JudgeAgreement | None:
+def preference_agreement(column: str, ballots: Sequence[JudgeRound]) -> JudgeAgreement | None:
     """How far several judges preferred the same answers; None for one judge, or no verdicts."""
-    judges = rounds_by_judge(ballots)
+    judges = group_by_judge(ballots)
     asked = any(ballot.judgements for ballot in ballots)
     return _agreement(_preferences(column), judges) if asked and len(judges) > 1 else None
 
 
-def _tally(metric: str, card: JudgeCard, rounds: Iterable[Ballot]) -> Iterator[JudgeTally]:
+def _tally(metric: str, card: JudgeCard, rounds: Iterable[JudgeRound]) -> Iterator[JudgeCounts]:
     by_model: dict[str, list[Judgement]] = {}
     for ballot in rounds:
         for judgement in ballot.judgements:
             model = judgement.model if isinstance(judgement, Grade) else judgement.candidate
             by_model.setdefault(model, []).append(judgement)
     for model, judgements in by_model.items():
-        kinds = Counter(kind_of(j.reason) or j.reason for j in judgements if j.reason is not None)
-        abstained = kinds.pop(Unscored.ABSTAINED, 0)
-        yield JudgeTally(
+        kinds = Counter(
+            reason_kind(j.reason) or j.reason for j in judgements if j.reason is not None
+        )
+        abstained = kinds.pop(MissingReason.ABSTAINED, 0)
+        yield JudgeCounts(
             metric=metric,
             judge=card.name,
             model=model,
@@ -139,7 +141,7 @@ def _preferences(column: str) -> Scale:
     return Scale(column, "winner", tuple(sorted(WIN.values())), False)
 
 
-def _ratings(scale: Scale, ballots: Iterable[Ballot]) -> Ratings:
+def _ratings(scale: Scale, ballots: Iterable[JudgeRound]) -> Ratings:
     """The ballots' values by subject, in the order in which subjects first come."""
     rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in ballots]
     subjects = dict.fromkeys(subject for each in rated for subject in each)
@@ -148,7 +150,7 @@ def _ratings(scale: Scale, ballots: Iterable[Ballot]) -> Ratings:
 
 def _rated(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:
     """What was rated; people see a pair once, each in an order of their own."""
-    subject = subject_of(judgement)
+    subject = subject_key(judgement)
     return subject[:-1] if judge.people and isinstance(judgement, Preference) else subject
 
 
@@ -158,7 +160,9 @@ def _value(judgement: Judgement, key: str) -> float:
     return np.nan if judgement.winner is None else WIN[judgement.winner]
 
 
-def _repeatability(scale: Scale, card: JudgeCard, rounds: Sequence[Ballot]) -> Repeatability | None:
+def _repeatability(
+    scale: Scale, card: JudgeCard, rounds: Sequence[JudgeRound]
+) -> Repeatability | None:
     """None where nothing was judged twice."""
     ratings = _ratings(scale, rounds).T
     repeated = ratings[(~np.isnan(ratings)).sum(axis=1) >= 2]
@@ -176,7 +180,7 @@ def _repeatability(scale: Scale, card: JudgeCard, rounds: Sequence[Ballot]) -> R
     )
 
 
-def _agreement(scale: Scale, judges: Mapping[JudgeCard, Sequence[Ballot]]) -> JudgeAgreement:
+def _agreement(scale: Scale, judges: Mapping[JudgeCard, Sequence[JudgeRound]]) -> JudgeAgreement:
     """Of the judges' first rounds, so that nobody is steadied by repeats."""
     ratings = _ratings(scale, [rounds[0] for rounds in judges.values()])
     return agree_on(scale, tuple(card.name for card in judges), ratings)
@@ -224,22 +228,22 @@ def _interval(estimate: float, low: float, high: float) -> Interval | None:
 def _opinions(
     task: Task,
     metric: str,
-    judges: Mapping[JudgeCard, Sequence[Ballot]],
+    judges: Mapping[JudgeCard, Sequence[JudgeRound]],
     responses: Mapping[str, Responses],
-) -> Iterator[JudgeOpinion]:
+) -> Iterator[SingleJudgeComparison]:
     """What each member would have found alone; none where it scored nothing."""
     baseline = next(iter(responses))
     for card, rounds in judges.items():
         scored = (
             score_people(task, metric, rounds, responses)
             if card.people
-            else score_judgements(task, metric, combine_rounds(rounds), responses)
+            else score_judgements(task, metric, reduce_rounds(rounds), responses)
         )
         for column in scored:
             for pair in pair_scores(column, baseline):
                 observed = ~np.isnan(pair.d)
                 if observed.any():
-                    yield JudgeOpinion(
+                    yield SingleJudgeComparison(
                         column=pair.metric,
                         judge=card.name,
                         baseline=pair.baseline,

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from harness.analysis.comparisons import find_interval
 from harness.scoring.paired import PairedScores
 from harness.stats import Strengths, bradley_terry, expected_win_rate, find_cycles
-from harness.types import Cycle, DirectPair, Interval, Strength, StrengthTable
+from harness.types import BradleyTerryScore, Cycle, Interval, PairWinRate, RankingTable
 
 FEWEST_MODELS = 3
 
 
-def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> StrengthTable | None:
+def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> RankingTable | None:
     """The strengths on one pairwise metric, the baseline first; None with fewer than three models.
 
     `pairs` are the metric's comparisons. Pairs without a verdict are left out: ranking decides
@@ -33,7 +33,7 @@ def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> Strengt
         rate = _direct(pair).estimate
         rates[place[pair.baseline], place[pair.candidate]] = rate
         rates[place[pair.candidate], place[pair.baseline]] = 1 - rate
-    return StrengthTable(
+    return RankingTable(
         metric=pairs[0].metric,
         n_items=len(pairs[0].sample_ids),
         every_pair=len(pairs) == len(models) * (len(models) - 1) // 2,
@@ -58,11 +58,11 @@ def _fit(pairs: Sequence[PairedScores], place: dict[str, int]) -> Strengths:
     )  # fmt: skip
 
 
-def _strength(model: str, i: int, found: Strengths) -> Strength:
+def _strength(model: str, i: int, found: Strengths) -> BradleyTerryScore:
     if found.unidentified:
-        return Strength(model=model, log_strength=None, against_baseline=None)
+        return BradleyTerryScore(model=model, log_strength=None, against_baseline=None)
     value, low, high = (float(each[i]) for each in (found.log_strength, found.low, found.high))
-    return Strength(
+    return BradleyTerryScore(
         model=model,
         log_strength=Interval(estimate=value, low=low, high=high),
         against_baseline=Interval(
@@ -77,9 +77,9 @@ def _direct(pair: PairedScores) -> Interval:
     return find_interval(pair, ~np.isnan(pair.d))
 
 
-def _direct_pair(pair: PairedScores, place: dict[str, int], found: Strengths) -> DirectPair:
+def _direct_pair(pair: PairedScores, place: dict[str, int], found: Strengths) -> PairWinRate:
     one, other = (found.log_strength[place[m]] for m in (pair.baseline, pair.candidate))
-    return DirectPair(
+    return PairWinRate(
         baseline=pair.baseline,
         candidate=pair.candidate,
         n=pair.d.size - pair.missing,

@@ -24,14 +24,14 @@ from harness.stats import mean_difference, wilson_interval
 from harness.types import (
     ClaimResult,
     ClaimVerdict,
-    Counting,
     GateDecision,
     HygieneFlag,
     Interval,
     LengthEffect,
     SensitivityRow,
     SensitivityTable,
-    Tipping,
+    SensitivityVariant,
+    TippingPoint,
 )
 from harness.types.samples import Responses
 
@@ -83,7 +83,7 @@ def find_sensitivities(
                 rows=tuple(rows),
                 tipping=None
                 if claim is None or judge is None
-                else find_tipping(claim, pair, judge),
+                else find_tipping_point(claim, pair, judge),
             )
 
 
@@ -113,7 +113,7 @@ def _rows(
     judge: Judge | None,
 ) -> Iterator[SensitivityRow]:
     def row(
-        counting: Counting,
+        counting: SensitivityVariant,
         altered: PairedScores,
         without: str | None = None,
     ) -> SensitivityRow:
@@ -145,7 +145,7 @@ def _as_stated(
 def _by_consistency(
     column: PreferenceColumn,
     pair: PairedScores,
-    row: Callable[[Counting, PairedScores], SensitivityRow],
+    row: Callable[[SensitivityVariant, PairedScores], SensitivityRow],
 ) -> Iterator[SensitivityRow]:
     """An inconsistent pair is one with another winner in the other order."""
     one, other = (column.by_order[order] for order in column.orders)
@@ -159,7 +159,7 @@ def _by_consistency(
 
 
 def _row(
-    counting: Counting,
+    counting: SensitivityVariant,
     pair: PairedScores,
     claim: Claim | None,
     judge: Judge | None,
@@ -276,7 +276,7 @@ def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict |
 # --- tipping point ---------------------------------------------------------------------------
 
 
-def find_tipping(claim: Claim, pair: PairedScores, judge: Judge) -> Tipping | None:
+def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> TippingPoint | None:
     """Which value, put in for every missing judgement, would turn the verdict; None without gaps.
 
     A value beyond what an item could have had counts as the nearest that it could. Yes-or-no
@@ -305,7 +305,7 @@ def find_tipping(claim: Claim, pair: PairedScores, judge: Judge) -> Tipping | No
     points = GRID if claim.claim == "equivalent" else 2
     grid = np.linspace(low, high, points).tolist()
     flips = [flip for ends in pairwise(grid) for flip in _flips_between(verdict_at, *ends)]
-    return Tipping.model_validate(
+    return TippingPoint.model_validate(
         {
             "n_missing": n,
             "scale": scale,

@@ -23,7 +23,7 @@ from harness.artifacts.parquet import (
 )
 from harness.core.errors import HarnessError
 from harness.types import Grade, Judgement
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ _TEXTS = (
 _COUNTS = ("round", "input_tokens", "output_tokens")
 
 
-def write_judgements(ballots: Iterable[Ballot], folder: Path) -> Path:
+def write_judgements(ballots: Iterable[JudgeRound], folder: Path) -> Path:
     """Write the file, whole or not at all.
 
     Raises:
@@ -73,7 +73,7 @@ def read_judgements(folder: Path) -> "pa.Table":
     return table
 
 
-def _rows(ballot: Ballot) -> Iterator[dict[str, Any]]:
+def _rows(ballot: JudgeRound) -> Iterator[dict[str, Any]]:
     for judgement in ballot.judgements:
         asked = judgement.exchange
         yield {

@@ -19,10 +19,10 @@ from harness.cli import interop as exchange
 from harness.cli import judge as judging
 from harness.cli import system as machine
 from harness.cli import train as training
-from harness.cli.env_check import tell_misspelt
-from harness.cli.exit_codes import explained_errors, leave
-from harness.cli.streams import steady_output
-from harness.core.signals import end_on_signals
+from harness.cli.env_check import warn_unknown_env
+from harness.cli.exit_codes import exit_now, exit_on_error
+from harness.cli.streams import protect_output
+from harness.core.signals import install_signal_handlers
 
 GARBAGE_AFTER = 50_000  # new objects; Python's 700 costs a run a second of looking for cycles
 
@@ -69,12 +69,12 @@ def harness(
 
 def main() -> NoReturn:
     """Run the command line; every ending has its exit code."""
-    end_on_signals()
+    install_signal_handlers()
     gc.set_threshold(GARBAGE_AFTER)
-    steady_output()
-    tell_misspelt(app)
+    protect_output()
+    warn_unknown_env(app)
     try:
-        with explained_errors():
+        with exit_on_error():
             sys.exit(app(standalone_mode=False))
     except SystemExit as ending:
-        leave(ending.code)
+        exit_now(ending.code)

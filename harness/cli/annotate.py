@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, tell
+from harness.cli.output import Format, emit
 
 if TYPE_CHECKING:
     from harness.human.annotate.serve import Address
@@ -250,11 +250,11 @@ def _serve(
     browser: bool,
 ) -> None:
     from harness.human.annotate.serve import make_links, opened_page, serve_booth
-    from harness.human.annotate.session import Booth
+    from harness.human.annotate.session import VotingSession
     from harness.human.votes import VoteLog
 
     with VoteLog(opened.folder) as log:
-        booth = Booth(opened, log)
+        booth = VotingSession(opened, log)
         names = [booth.known_as(name) for name in names]
         links = make_links(opened.study, address, names)
         _say_study(opened)
@@ -319,10 +319,10 @@ def _say_study(opened: "OpenStudy") -> None:
 
 
 def _say(*lines: str) -> None:
-    from harness.core.sanitize import visible
+    from harness.core.sanitize import escape_invisible
 
     for line in lines:
-        typer.echo(visible(line), err=True)
+        typer.echo(escape_invisible(line), err=True)
 
 
 def _conclude(opened: "OpenStudy", run: Path, output: Format) -> None:
@@ -335,7 +335,7 @@ def _conclude(opened: "OpenStudy", run: Path, output: Format) -> None:
 
 
 def _summarise(opened: "OpenStudy", output: Format) -> None:
-    from harness.core.sanitize import visible
+    from harness.core.sanitize import escape_invisible
     from harness.human.annotate.progress_summary import describe_votes, summarise_votes
     from harness.human.votes import load_votes
 
@@ -346,7 +346,7 @@ def _summarise(opened: "OpenStudy", output: Format) -> None:
         "annotators": [each._asdict() for each in found.annotators],
         "win_rate": found.win_rate,
     }
-    tell(output, value, map(visible, describe_votes(opened.study, found)))
+    emit(output, value, map(escape_invisible, describe_votes(opened.study, found)))
 
 
 # --- what is asked for -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, tell
+from harness.cli.output import Format, emit
 
 commands = typer.Typer()
 
@@ -47,7 +47,7 @@ def calibrate(
 ) -> None:
     """Hold a run's judge to people's votes, and correct its figures by them."""
     from harness.artifacts.run_folder import load_run
-    from harness.core.sanitize import visible
+    from harness.core.sanitize import escape_invisible
     from harness.human.calibration import calibrate_run, find_people
     from harness.human.summary import describe_people
     from harness.runs.item_pages import write_run_reports
@@ -60,4 +60,4 @@ def calibrate(
     page = write_calibration(found, run)
     write_run_reports(finished.result, run)  # which links to the page from now on
     lines = [*describe_people(found.people), *describe_calibration(found), str(page)]
-    tell(output, found.model_dump(mode="json"), map(visible, lines))
+    emit(output, found.model_dump(mode="json"), map(escape_invisible, lines))

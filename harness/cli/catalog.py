@@ -18,7 +18,7 @@ _HOW = {
 }
 
 
-class Offer(Record):
+class CatalogEntry(Record):
     """One file that comes with the harness."""
 
     kind: str
@@ -26,7 +26,7 @@ class Offer(Record):
     what: str
 
 
-def list_offers() -> list[Offer]:
+def list_catalog() -> list[CatalogEntry]:
     """Suites, profiles, recipes, loops and launches, each kind in the order of its names."""
     suites = [("suite", name, load_suite(name)[0].title or "") for name in known_suites()]
     profiles = [("profile", name, _models(load_profile(name)[0])) for name in known_profiles()]
@@ -34,10 +34,10 @@ def list_offers() -> list[Offer]:
     loops = [("loop", name, f"promotes {load_loop(name)[0].promote}") for name in known_loops()]
     launches = [("launch", name, "") for name in known_launches()]
     offered = [*suites, *profiles, *recipes, *loops, *launches]
-    return [Offer(kind=kind, name=name, what=what) for kind, name, what in offered]
+    return [CatalogEntry(kind=kind, name=name, what=what) for kind, name, what in offered]
 
 
-def describe_offers(offers: Iterable[Offer]) -> Iterator[str]:
+def describe_offers(offers: Iterable[CatalogEntry]) -> Iterator[str]:
     """One line for each, under what to do with its kind."""
     for kind, group in groupby(offers, key=lambda offer: offer.kind):
         same = list(group)

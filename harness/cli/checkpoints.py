@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.exit_codes import leave
+from harness.cli.exit_codes import exit_now
 from harness.cli.options import STORE, ModelArgument, OutputFormat, ProfileName, StoreFolder
-from harness.cli.output import INFRASTRUCTURE, INTERRUPTED, Format, tell_made
+from harness.cli.output import INFRASTRUCTURE, INTERRUPTED, Format, emit_artifact
 
 commands = typer.Typer()
 
@@ -48,7 +48,7 @@ def chat(
         )
     except KeyboardInterrupt:  # nothing is kept that one could go on from
         typer.echo(err=True)
-        leave(INTERRUPTED)
+        exit_now(INTERRUPTED)
     if not complete and not sys.stdin.isatty():
         raise typer.Exit(INFRASTRUCTURE)
 
@@ -86,7 +86,7 @@ def merge(
 
     made = merge_adapter(adapter, into, out, revision=revision, allow_other_base=allow_other_base)
     summary = {"fingerprint": made.fingerprint} | card(made, out.name).facts
-    tell_made(output, str(out), summary)
+    emit_artifact(output, str(out), summary)
 
 
 @commands.command()
@@ -120,4 +120,4 @@ def export(
     found = find_checkpoint(checkpoint, profile, store)
     exported = export_checkpoint(Path(found.source), out, run=run, push=push, note=found.note)
     pushed = {"pushed to": exported.url} if exported.url else {}
-    tell_made(output, str(exported.folder), {"fingerprint": exported.fingerprint} | pushed)
+    emit_artifact(output, str(exported.folder), {"fingerprint": exported.fingerprint} | pushed)

@@ -12,7 +12,7 @@ PREFIX = "HARNESS_"
 NO_OPTIONS = ("DATA_DIR", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB")
 
 
-def tell_misspelt(app: typer.Typer) -> None:
+def warn_unknown_env(app: typer.Typer) -> None:
     """Name each variable that is nearly one of the command line's, on standard error.
 
     Others that begin with HARNESS_ may belong to another program.

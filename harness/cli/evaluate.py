@@ -23,7 +23,7 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
-    at_work,
+    open_resources,
 )
 from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json
 
@@ -65,7 +65,7 @@ def run(
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
     )
-    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
         result, folder = run_suite(request, resources, out=out)
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))

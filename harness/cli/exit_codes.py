@@ -13,7 +13,7 @@ import typer.exceptions
 
 from harness.cli.output import INFRASTRUCTURE, INTERRUPTED
 from harness.core.errors import HarnessError
-from harness.core.signals import notice_interrupt
+from harness.core.signals import acknowledge_interrupt
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -25,7 +25,7 @@ _STOPPED = "interrupted; what was done is kept, and the same command goes on fro
 
 
 @contextmanager
-def explained_errors() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Whatever is raised inside ends the process with a line and a code."""
     try:
         yield
@@ -35,11 +35,11 @@ def explained_errors() -> Iterator[None]:
         error.show()  # type: ignore[attr-defined]  # the vendored click's, which has no types
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        notice_interrupt()
+        acknowledge_interrupt()
         _end(_STOPPED, INTERRUPTED)
     except SystemExit as ending:  # typer's own way to end after Ctrl-C says nothing
         if ending.code == INTERRUPTED:
-            notice_interrupt()
+            acknowledge_interrupt()
             _end(_STOPPED, INTERRUPTED)
         raise
     except OSError as error:
@@ -52,7 +52,7 @@ def explained_errors() -> Iterator[None]:
         _end_with_traceback()
 
 
-def leave(code: str | int | None) -> NoReturn:
+def exit_now(code: str | int | None) -> NoReturn:
     """End the process here and now, with everything said and cleaned up.
 
     Python's own way out would unwind judges' threads in the middle of compiled code, which aborts
@@ -65,9 +65,9 @@ def leave(code: str | int | None) -> NoReturn:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    from harness.core.sanitize import visible
+    from harness.core.sanitize import escape_invisible
 
-    typer.echo(f"harness: {visible(message)}", err=True)
+    typer.echo(f"harness: {escape_invisible(message)}", err=True)
     sys.exit(code)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, tell
+from harness.cli.output import Format, emit
 
 commands = typer.Typer()
 
@@ -36,7 +36,7 @@ def import_(
 
     found = import_records(files, out)
     value = found._asdict() | {"folder": str(found.folder), "command": found.command}
-    tell(output, value, describe_import(found))
+    emit(output, value, describe_import(found))
 
 
 @commands.command()
@@ -61,13 +61,13 @@ def extract(
                 "the Parquet tables have them as they were."
             )
         told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_guarded} for f in files]
-        tell(output, told, lines)
+        emit(output, told, lines)
         return
     from harness.artifacts.run_folder import load_run
     from harness.interop.inspect_export import write_inspect_logs
 
     logs = write_inspect_logs(load_run(run), out)
-    tell(
+    emit(
         output,
         [{"path": str(log.path), "samples": log.n_samples} for log in logs],
         [f"{log.path}: {log.n_samples:,} samples" for log in logs],

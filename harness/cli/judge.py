@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_budget
-from harness.cli.output import INFRASTRUCTURE, Format, tell
+from harness.cli.output import INFRASTRUCTURE, Format, emit
 
 commands = typer.Typer()
 
@@ -37,15 +37,15 @@ def canary(
 ) -> None:
     """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
     from harness.core.progress import show_progress
-    from judges.canary_run import describe_canaries, try_canaries, withstands
+    from judges.canary_run import describe_canaries, passes, run_attacks
 
     budget = make_budget(max_cost)
     with show_progress() as progress:
-        report = try_canaries(
+        report = run_attacks(
             profile, judge, suite, workspace=store, progress=progress, budget=budget
         )
-    tell(output, report.model_dump(mode="json"), describe_canaries(report))
-    raise typer.Exit(0 if withstands(report) else 1)
+    emit(output, report.model_dump(mode="json"), describe_canaries(report))
+    raise typer.Exit(0 if passes(report) else 1)
 
 
 batch_app = typer.Typer(help="Results of batches that `--batch` wrote.", no_args_is_help=True)
@@ -69,11 +69,11 @@ def collect(
     output: OutputFormat = Format.text,
 ) -> None:
     """Keep the replies in files of results; exits 4 unless every line is a reply."""
-    from harness.models.batch_results import collect_replies, describe_collected
+    from harness.models.batch_results import describe_collected, import_batch_results
 
-    collected = collect_replies(results, store)
+    collected = import_batch_results(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE
-    tell(
+    emit(
         output,
         {"exit_code": code} | collected.model_dump(mode="json"),
         describe_collected(collected),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.output import Format, replies_awaited
+from harness.cli.output import Format, exit_if_pending
 
 if TYPE_CHECKING:
     from harness.models.endpoint import Budget
-    from harness.training.context import Resources
+    from harness.training.context import RunOptions
     from trainers.distributed.config import Launch
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
@@ -143,14 +143,14 @@ OUT = Path("runs")
 
 
 @contextmanager
-def at_work(
+def open_resources(
     output: Format,
     store: Path,
     *,
     launch: str | None = None,
     max_cost: float | None = None,
     batch: Path | None = None,
-) -> Iterator["Resources"]:
+) -> Iterator["RunOptions"]:
     """What these options give a command to work with, while its progress is shown.
 
     Where replies are to come by batch first, the command says which, and exits 3.
@@ -159,10 +159,10 @@ def at_work(
         HarnessError: as `find_launch`.
     """
     from harness.core.progress import show_progress
-    from harness.training.context import Resources
+    from harness.training.context import RunOptions
 
-    with replies_awaited(output), show_progress() as progress:
-        yield Resources(store, progress, find_launch(launch), make_budget(max_cost), batch)
+    with exit_if_pending(output), show_progress() as progress:
+        yield RunOptions(store, progress, find_launch(launch), make_budget(max_cost), batch)
 
 
 def find_launch(file: str | None) -> "Launch | None":

@@ -27,7 +27,7 @@ class Format(StrEnum):
     json = "json"
 
 
-def tell(output: Format, value: object, lines: Iterable[str]) -> None:
+def emit(output: Format, value: object, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines that say the same to people."""
     if output is Format.json:
         print_json(value)
@@ -36,25 +36,25 @@ def tell(output: Format, value: object, lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def tell_made(output: Format, directory: str, summary: Mapping[str, str]) -> None:
+def emit_artifact(output: Format, directory: str, summary: Mapping[str, str]) -> None:
     """Print what was made and where it lies."""
     lines = [f"{key}: {value}" for key, value in summary.items()]
-    tell(output, {"path": directory, **summary}, [*lines, directory])
+    emit(output, {"path": directory, **summary}, [*lines, directory])
 
 
 @contextmanager
-def replies_awaited(output: Format) -> Iterator[None]:
+def exit_if_pending(output: Format) -> Iterator[None]:
     """Work that may end because replies are to come by batch: says which, and exits 3."""
-    from harness.models.session import RepliesAwaitedError, describe_awaited
+    from harness.models.session import PendingRepliesError, describe_pending
 
     try:
         yield
         return
-    except RepliesAwaitedError as error:
+    except PendingRepliesError as error:
         awaited = error.awaited
     assert awaited is not None  # the work has written it down
     value = {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")}
-    tell(output, value, describe_awaited(awaited))
+    emit(output, value, describe_pending(awaited))
     raise typer.Exit(NO_VERDICT)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from harness.cli.options import BASELINE, BaselineFile, OutputFormat, RunArgument
-from harness.cli.output import EXIT_CODES, Format, tell
+from harness.cli.output import EXIT_CODES, Format, emit
 from harness.core.errors import HarnessError
 
 commands = typer.Typer()
@@ -24,7 +24,7 @@ def compare(
     from reports.regression import describe_comparison
 
     found = compare_runs(load_run(old), load_run(new))
-    tell(output, found.model_dump(mode="json"), describe_comparison(found))
+    emit(output, found.model_dump(mode="json"), describe_comparison(found))
 
 
 @commands.command()
@@ -93,7 +93,7 @@ def check(
         raise
     files.write(render_check(found), render_check_junit(found))
     code = EXIT_CODES[found.decision.verdict]
-    tell(output, {"exit_code": code} | found.model_dump(mode="json"), describe_check(found))
+    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_check(found))
     raise typer.Exit(code)
 
 
@@ -127,7 +127,7 @@ def monitor(
     stream = read_stream(scores, column, bounds=(low, high))
     found = watch_scores(stream, at_least, bounds=(low, high), alpha=alpha)
     code = int(found.alarm)
-    tell(output, {"exit_code": code} | found.model_dump(mode="json"), describe_watch(found))
+    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_watch(found))
     raise typer.Exit(code)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 
-class SteadyStream(io.TextIOWrapper):
+class SafeStream(io.TextIOWrapper):
     """Text for a reader who may have left: what comes then goes nowhere."""
 
     def write(self, text: str, /) -> int:
@@ -36,7 +36,7 @@ class SteadyStream(io.TextIOWrapper):
         os.close(nowhere)
 
 
-def steady_output() -> None:
+def protect_output() -> None:
     """From now on standard output and error are steady."""
     sys.stdout, sys.stderr = _steady(sys.stdout), _steady(sys.stderr)
 
@@ -47,6 +47,4 @@ def _steady(stream: TextIO | None) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     encoding, by_line = stream.encoding, stream.line_buffering
-    return SteadyStream(
-        stream.detach(), encoding=encoding, errors="replace", line_buffering=by_line
-    )
+    return SafeStream(stream.detach(), encoding=encoding, errors="replace", line_buffering=by_line)

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness.cli.options import STORE, OutputFormat, StoreFolder
-from harness.cli.output import INFRASTRUCTURE, Format, print_json, tell
+from harness.cli.output import INFRASTRUCTURE, Format, emit, print_json
 
 commands = typer.Typer()
 
@@ -14,10 +14,10 @@ commands = typer.Typer()
 @commands.command("list")
 def list_(output: OutputFormat = Format.text) -> None:
     """List the suites, profiles, recipes, loops and launches that come with the harness."""
-    from harness.cli.catalog import describe_offers, list_offers
+    from harness.cli.catalog import describe_offers, list_catalog
 
-    offers = list_offers()
-    tell(output, [offer.model_dump() for offer in offers], describe_offers(offers))
+    offers = list_catalog()
+    emit(output, [offer.model_dump() for offer in offers], describe_offers(offers))
 
 
 @commands.command()
@@ -55,7 +55,7 @@ def selftest(
         _resplit(run, resplits, output)
     with show_progress() as progress:
         found = run_selftest(simulations, jobs=jobs, progress=progress.advance)
-    tell(output, {"holds": found.holds} | found.model_dump(mode="json"), describe_selftest(found))
+    emit(output, {"holds": found.holds} | found.model_dump(mode="json"), describe_selftest(found))
     raise typer.Exit(0 if found.holds else 1)
 
 
@@ -66,7 +66,7 @@ def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
     found = resplit_run(load_run(run), n_splits=n_splits)
     holds = all(each.holds for each in found)
     columns = [each.model_dump(mode="json") for each in found]
-    tell(output, {"holds": holds, "columns": columns}, describe_resplits(found))
+    emit(output, {"holds": holds, "columns": columns}, describe_resplits(found))
     raise typer.Exit(0 if holds else 1)
 
 

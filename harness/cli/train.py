@@ -16,10 +16,10 @@ from harness.cli.options import (
     ProfileName,
     RecipeArgument,
     StoreFolder,
-    at_work,
     find_launch,
+    open_resources,
 )
-from harness.cli.output import EXIT_CODES, Format, tell, tell_made
+from harness.cli.output import EXIT_CODES, Format, emit, emit_artifact
 
 commands = typer.Typer()
 
@@ -84,7 +84,7 @@ def convert(
         strict=strict,
     )
     summary = convert_file(source, out, options)
-    tell(output, summary.model_dump(mode="json"), describe_conversion(summary))
+    emit(output, summary.model_dump(mode="json"), describe_conversion(summary))
 
 
 @commands.command()
@@ -117,9 +117,9 @@ def train(
     if dry_train:
         _rehearse(recipe, profile, launch, output)
         return
-    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
         made = train_recipe(recipe, profile, resources, out=out)
-    tell_made(output, made.directory, made.summary)
+    emit_artifact(output, made.directory, made.summary)
 
 
 @commands.command()
@@ -134,9 +134,9 @@ def pairs(
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
     from harness.training.commands import build_pairs
 
-    with at_work(output, store, max_cost=max_cost, batch=batch) as resources:
+    with open_resources(output, store, max_cost=max_cost, batch=batch) as resources:
         made = build_pairs(recipe, profile, resources)
-    tell_made(output, made.directory, made.summary)
+    emit_artifact(output, made.directory, made.summary)
 
 
 @commands.command()
@@ -152,10 +152,10 @@ def loop(
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
     from harness.release.pipeline import describe_loop, run_loop
 
-    with at_work(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
+    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
         done = run_loop(file, resources, out=out)
     code = EXIT_CODES[done.verdict]
-    tell(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
+    emit(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
     raise typer.Exit(code)
 
 
@@ -178,13 +178,13 @@ def models(
         registry.find(name)
         found = registry.history(name)
         lines = (line for promotion in found for line in describe_promotion(promotion))
-    tell(output, [promotion.model_dump(mode="json") for promotion in found], lines)
+    emit(output, [promotion.model_dump(mode="json") for promotion in found], lines)
 
 
 def _rehearse(recipe: str, profile: str, launch: str | None, output: Format) -> None:
     from harness.core.progress import show_progress
-    from harness.training.dry_run import describe_rehearsal, rehearse
+    from harness.training.dry_run import describe_rehearsal, dry_run
 
     with show_progress() as progress:
-        rehearsal = rehearse(recipe, profile, progress=progress, launch=find_launch(launch))
-    tell(output, rehearsal.model_dump(mode="json"), describe_rehearsal(rehearsal))
+        rehearsal = dry_run(recipe, profile, progress=progress, launch=find_launch(launch))
+    emit(output, rehearsal.model_dump(mode="json"), describe_rehearsal(rehearsal))

@@ -14,9 +14,15 @@ checkpoints, judges and files the names in a suite stand for on this machine.
 """
 
 from harness.config.base import Name, Sha256, Spec
-from harness.config.claims import Claim, CriticalRule, Gate, JudgeLicence
+from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
-from harness.config.loading import known_profiles, known_suites, load_profile, load_suite, places_of
+from harness.config.loading import (
+    candidate_paths,
+    known_profiles,
+    known_suites,
+    load_profile,
+    load_suite,
+)
 from harness.config.metrics import (
     Criterion,
     EvasionMetric,
@@ -28,10 +34,10 @@ from harness.config.metrics import (
     RubricMetric,
     bounds_of,
     columns_of,
+    headline_column,
     is_composite,
     metric_of,
     pairs_of,
-    telling_column,
 )
 from harness.config.profile import (
     EndpointSpec,
@@ -60,7 +66,7 @@ __all__ = [
     "EvasionMetric",
     "Gate",
     "Generation",
-    "JudgeLicence",
+    "JudgeRequirement",
     "JudgeSpec",
     "JudgedMetric",
     "Jury",
@@ -83,7 +89,9 @@ __all__ = [
     "Suite",
     "Take",
     "bounds_of",
+    "candidate_paths",
     "columns_of",
+    "headline_column",
     "is_composite",
     "known_profiles",
     "known_suites",
@@ -91,6 +99,4 @@ __all__ = [
     "load_suite",
     "metric_of",
     "pairs_of",
-    "places_of",
-    "telling_column",
 ]

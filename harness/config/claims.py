@@ -81,7 +81,7 @@ class Claim(Spec):
                 return f"{self.metric} regression alarm{beyond}"
 
 
-class JudgeLicence(Spec):
+class JudgeRequirement(Spec):
     """How far a judge must be shown to agree with people before it decides anything.
 
     `metric` is Cohen's kappa, Gwet's AC1 (for scores both with quadratic weights), or the share of
@@ -120,7 +120,9 @@ class Gate(Spec):
     stop_early: bool = Field(default=False, exclude_if=lambda early: not early)
     looks: int = Field(default=LOOKS, ge=2, le=20, exclude_if=lambda looks: looks == LOOKS)
     order_seed: int = Field(default=1, ge=0, exclude_if=lambda seed: seed == 1)
-    judge_licence: JudgeLicence | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    judge_licence: JudgeRequirement | None = Field(
+        default=None, exclude_if=lambda asked: asked is None
+    )
 
     @model_validator(mode="after")
     def _something_is_claimed(self) -> "Gate":

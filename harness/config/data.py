@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Sha256, Spec
-from harness.core.yaml_loader import mistake_at
+from harness.core.yaml_loader import field_error
 
 
 class Generation(Spec):
@@ -158,7 +158,7 @@ class PairFilters(Spec):
     @model_validator(mode="after")
     def _some_length_is_allowed(self) -> "PairFilters":
         if self.max_words is not None and self.max_words < self.min_words:
-            raise mistake_at("max_words", f"is below min_words {self.min_words}: no pair is left")
+            raise field_error("max_words", f"is below min_words {self.min_words}: no pair is left")
         return self
 
 

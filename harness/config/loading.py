@@ -38,7 +38,7 @@ def known_profiles() -> list[str]:
 
 
 def _find(path_or_name: str, kind: str, shelf: Path) -> Path:
-    for candidate in places_of(path_or_name, shelf):
+    for candidate in candidate_paths(path_or_name, shelf):
         if candidate.is_file():
             return candidate
     if Path(path_or_name).is_file():
@@ -48,7 +48,7 @@ def _find(path_or_name: str, kind: str, shelf: Path) -> Path:
     raise HarnessError(f"{path_or_name}: no such {kind}. {hint}")
 
 
-def places_of(path_or_name: str, shelf: Path) -> Iterator[Path]:
+def candidate_paths(path_or_name: str, shelf: Path) -> Iterator[Path]:
     """Where a file that is named on the command line may lie; `shelf` holds those of ours."""
     given = Path(path_or_name)
     if given.suffix in {".yaml", ".yml"}:

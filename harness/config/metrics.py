@@ -123,7 +123,7 @@ def is_composite(column: str) -> bool:
     return column.endswith(".composite")
 
 
-def telling_column(columns: Sequence[str]) -> str | None:
+def headline_column(columns: Sequence[str]) -> str | None:
     """The column that says most about an answer: a composite, or else the last."""
     return next(filter(is_composite, columns), next(reversed(columns), None))
 

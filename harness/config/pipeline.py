@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
-from harness.config.loading import places_of
+from harness.config.loading import candidate_paths
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.paths import bundle_root
 from harness.core.yaml_loader import load_spec
@@ -65,7 +65,7 @@ def load_loop(path_or_name: str) -> tuple[Loop, Path]:
         HarnessError: no such loop, or a mistake in it with its line.
     """
     shelf = bundle_root() / "suites" / "loops"
-    for path in places_of(path_or_name, shelf):
+    for path in candidate_paths(path_or_name, shelf):
         if path.is_file():
             return load_spec(path, Loop), path.parent
     hint = did_you_mean(Path(path_or_name).stem, known_loops())

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from harness.config.base import Name, Spec
 from harness.config.data import Source
 from harness.core.errors import HarnessError, did_you_mean
-from harness.core.yaml_loader import mistake_at
+from harness.core.yaml_loader import field_error
 
 
 class RecordedAnswers(Source):
@@ -202,7 +202,7 @@ class Profile(Spec):
         for name, judge in self.judges.items():
             for number, member in enumerate(judge.jury.members if judge.jury else ()):
                 if member not in single:
-                    raise mistake_at(
+                    raise field_error(
                         f"judges.{name}.jury.members.{number}",
                         f"'{member}' is no single judge here. {did_you_mean(member, single)}",
                     )

@@ -7,7 +7,7 @@ from harness.config.claims import Claim, CriticalRule, Gate
 from harness.config.data import DataSpec, Generation
 from harness.config.metrics import Metric, PairwiseMetric, bounds_of, columns_of, metric_of
 from harness.core.errors import did_you_mean
-from harness.core.yaml_loader import mistake_at
+from harness.core.yaml_loader import field_error
 
 
 class Suite(Spec):
@@ -25,7 +25,7 @@ class Suite(Spec):
         for number, claim in enumerate(self.gate.claims if self.gate else ()):
             problem = self._problem_of(claim)
             if problem:
-                raise mistake_at(f"gate.claims.{number}.metric", problem)
+                raise field_error(f"gate.claims.{number}.metric", problem)
         return self
 
     @model_validator(mode="after")
@@ -33,7 +33,7 @@ class Suite(Spec):
         for number, rule in enumerate(self.gate.critical if self.gate else ()):
             problem = self._problem_of_rule(rule)
             if problem:
-                raise mistake_at(f"gate.critical.{number}", problem)
+                raise field_error(f"gate.critical.{number}", problem)
         return self
 
     def _problem_of_rule(self, rule: CriticalRule) -> str | None:

@@ -6,7 +6,7 @@ import os
 from harness.core.errors import HarnessError
 
 
-def positive_number(name: str) -> float | None:
+def env_positive_float(name: str) -> float | None:
     """The number above 0 in the environment variable `name`; None where it is unset or empty.
 
     Raises:

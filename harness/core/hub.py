@@ -17,7 +17,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 TIMEOUT_S = 5.0
 
 
-def require_model(source: str, revision: str | None) -> None:
+def check_model_available(source: str, revision: str | None) -> None:
     """Return if the model is a directory, lies in the hub's cache, or the hub can be reached.
 
     Raises:
@@ -29,7 +29,7 @@ def require_model(source: str, revision: str | None) -> None:
         return
     if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
         return
-    why = hub_problem()
+    why = hub_unreachable_reason()
     if why is None:
         return
     raise InfrastructureError(
@@ -53,7 +53,7 @@ def require_repository(repo: str) -> None:
     except HFValidationError as error:
         raise HarnessError(f"--push {repo}: {error}") from None
     _token()
-    why = hub_problem()
+    why = hub_unreachable_reason()
     if why is not None:
         raise InfrastructureError(
             f"--push {repo}: {why}. Nothing was exported; leave --push out to export without it."
@@ -82,7 +82,7 @@ def push_folder(folder: Path, repo: str) -> str:
     return str(url)
 
 
-def hub_problem() -> str | None:
+def hub_unreachable_reason() -> str | None:
     """Why the hub cannot be asked; None if it seems that it can."""
     from huggingface_hub import constants
 
@@ -94,7 +94,7 @@ def hub_problem() -> str | None:
 
 
 @contextmanager
-def hub_switched_off() -> Iterator[None]:
+def is_hub_offline() -> Iterator[None]:
     """Its clients look into their caches only, and say at once what is not there."""
     from datasets import config
     from huggingface_hub import constants

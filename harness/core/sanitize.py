@@ -20,7 +20,7 @@ _UNSEEN_LETTERS = {0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, 0xFFFE, 0xFFF
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
-def visible(text: str) -> str:
+def escape_invisible(text: str) -> str:
     """The text with each unseen character written as ⟨U+XXXX⟩; newlines and tabs stay."""
     return text.replace("\r\n", "\n").translate(_TABLE)
 
@@ -53,7 +53,7 @@ def shorten(text: str, n_chars: int) -> str:
 def _visible_value(value: object) -> object:
     match value:
         case str():
-            return visible(value)
+            return escape_invisible(value)
         case tuple():
             return tuple(_visible_value(part) for part in value)
         case dict():

@@ -8,10 +8,10 @@ the signal knocks again until somebody has noticed.
 import signal
 from types import FrameType
 
-KNOCK_AGAIN_S = 2.0  # longer than anything that tidies up on its way to being noticed
+RESEND_AFTER_S = 2.0  # longer than anything that tidies up on its way to being noticed
 
 
-def end_on_signals() -> None:
+def install_signal_handlers() -> None:
     """From now on Ctrl-C (unless it is ignored) and SIGTERM raise KeyboardInterrupt for certain."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
@@ -19,11 +19,11 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGALRM, _interrupt)
 
 
-def notice_interrupt() -> None:
+def acknowledge_interrupt() -> None:
     """The work is ending: knock no more, so that it can tidy up in peace."""
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.setitimer(signal.ITIMER_REAL, KNOCK_AGAIN_S)
+    signal.setitimer(signal.ITIMER_REAL, RESEND_AFTER_S)
     raise KeyboardInterrupt

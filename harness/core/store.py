@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
-from harness.core.env import positive_number
+from harness.core.env import env_positive_float
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.locks import FolderLock
 
@@ -152,7 +152,7 @@ class Store:
 
     def _limit_pages(self) -> None:
         """A ceiling on the file's size, for people with quotas (HARNESS_STORE_MAX_MB)."""
-        limit = positive_number("HARNESS_STORE_MAX_MB")
+        limit = env_positive_float("HARNESS_STORE_MAX_MB")
         if limit is not None:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
             pages = max(1, int(limit * 1e6 / page))

@@ -106,7 +106,7 @@ def parse_yaml(text: str, source: str) -> Document:
     return Document(_build(nodes[0], (), lines, source), lines)
 
 
-def mistake_at(at: str, message: str) -> PydanticCustomError:
+def field_error(at: str, message: str) -> PydanticCustomError:
     """A mistake that a validator of a whole spec found in one of its parts.
 
     `load_spec` reports it on the line of that part, such as `gate.claims.0.metric`.

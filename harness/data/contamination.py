@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.data.text import NGram, ngrams, normal_text, normal_words
-from harness.types import Exposure, Message, Record, Sample, Task
+from harness.data.text import NGram, ngrams, normalise_text, normalise_words
+from harness.types import ContaminationResult, Message, Record, Sample, Task
 from harness.types.training import Example, PreferencePair
 
 N_SMALLEST, N_LARGEST = 8, 13
@@ -93,7 +93,7 @@ def find_contamination(
     index = _index(samples, n)
     same_question: dict[str, list[int]] = defaultdict(list)
     for item, sample in enumerate(samples):
-        same_question[normal_text(sample.input)].append(item)
+        same_question[normalise_text(sample.input)].append(item)
     seen: set[NGram] = set()
     exact: dict[int, str] = {}
     best: dict[int, tuple[int, str]] = {}
@@ -101,7 +101,7 @@ def find_contamination(
     for text in training:
         n_rows += 1
         for question in text.questions:
-            for item in same_question.get(normal_text(question), ()):
+            for item in same_question.get(normalise_text(question), ()):
                 exact.setdefault(item, text.row)
         found = _found(text, index, n)
         if not found:
@@ -136,7 +136,7 @@ def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
 
 def ngram_length(samples: Sequence[Sample]) -> int:
     """How many words an n-gram has for these items."""
-    lengths = sorted(len(normal_words(sample.input)) for sample in samples)
+    lengths = sorted(len(normalise_words(sample.input)) for sample in samples)
     fifth = lengths[len(lengths) // 20] if lengths else 0
     return min(max(fifth, N_SMALLEST), N_LARGEST)
 
@@ -161,7 +161,7 @@ def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
             ("reference", sample.reference or ""),
         )
         for part, text in parts:
-            for ngram in ngrams(normal_words(text), n):
+            for ngram in ngrams(normalise_words(text), n):
                 index[ngram].add((item, part))
     return {
         ngram: places
@@ -173,7 +173,7 @@ def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
 def _found(text: TrainingText, index: dict[NGram, set[_Place]], n: int) -> set[NGram]:
     found: set[NGram] = set()
     for part in (*text.questions, *text.answers):
-        found |= index.keys() & ngrams(normal_words(part), n)  # one pass in C: the hot line
+        found |= index.keys() & ngrams(normalise_words(part), n)  # one pass in C: the hot line
     return found
 
 
@@ -230,7 +230,9 @@ def _summary(
 N_NAMED = 3  # items that a message names
 
 
-def find_exposures(tasks: Iterable[Task], models: Mapping[str, Any]) -> list[Exposure]:
+def find_contaminated_items(
+    tasks: Iterable[Task], models: Mapping[str, Any]
+) -> list[ContaminationResult]:
     """Every set of items against what each trained model learnt from, as far as recipes tell.
 
     What a base model read before, or a model behind an endpoint, nobody here knows.
@@ -243,7 +245,7 @@ def find_exposures(tasks: Iterable[Task], models: Mapping[str, Any]) -> list[Exp
     ]
 
 
-def refuse_contamination(exposures: Sequence[Exposure]) -> None:
+def refuse_contamination(exposures: Sequence[ContaminationResult]) -> None:
     """Stop before scores that would tell what was remembered.
 
     Raises:
@@ -259,7 +261,7 @@ def refuse_contamination(exposures: Sequence[Exposure]) -> None:
         )
 
 
-def _told(exposures: Iterable[Exposure]) -> Iterator[str]:
+def _told(exposures: Iterable[ContaminationResult]) -> Iterator[str]:
     for e in exposures:
         yield (
             f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' was "
@@ -267,8 +269,8 @@ def _told(exposures: Iterable[Exposure]) -> Iterator[str]:
         )
 
 
-def _exposure(task: Task, model: str, found: Contamination) -> Exposure:
-    return Exposure(
+def _exposure(task: Task, model: str, found: Contamination) -> ContaminationResult:
+    return ContaminationResult(
         task=task.name,
         model=model,
         n_rows=found.n_training_rows,

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from harness.config import Conversion, ConvertOptions, Source
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.folder_cache import fill_once, is_whole
+from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
 from harness.core.paths import bundle_root
 from harness.core.yaml_loader import load_spec
@@ -35,7 +35,7 @@ SUMMARY = "rows.summary.json"
 AnySource = TypeVar("AnySource", bound=Source)
 
 
-def plain_source(source: AnySource, root: Path) -> AnySource:
+def resolve_conversion(source: AnySource, root: Path) -> AnySource:
     """The source as a file of rows; one that names no conversion is returned as it is.
 
     Raises:
@@ -46,13 +46,13 @@ def plain_source(source: AnySource, root: Path) -> AnySource:
         return source
     folder = _make(source.convert, root)
     name = ROWS if source.convert.side is None else f"rows.{source.convert.side}.jsonl"
-    phi = source.phi or inner_source(source.convert, root).source.phi
+    phi = source.phi or source_of(source.convert, root).source.phi
     return source.model_copy(update={"convert": None, "path": str(folder / name), "phi": phi})
 
 
-def is_made(conversion: Conversion, root: Path) -> bool:
+def is_cached(conversion: Conversion, root: Path) -> bool:
     """Whether it was made before; nothing is fetched."""
-    return is_whole(_folder(conversion, root))
+    return is_complete(_folder(conversion, root))
 
 
 def read_summary(conversion: Conversion, root: Path) -> Summary:
@@ -77,7 +77,7 @@ class InnerSource(NamedTuple):
     root: Path
 
 
-def inner_source(conversion: Conversion, root: Path) -> InnerSource:
+def source_of(conversion: Conversion, root: Path) -> InnerSource:
     """What is converted; it lies below `root` or among the suites.
 
     Raises:
@@ -101,10 +101,10 @@ def _make(conversion: Conversion, root: Path) -> Path:
     """The folder that holds the rows and their summary."""
 
     def convert(folder: Path) -> None:
-        given = inner_source(conversion, root).given
+        given = source_of(conversion, root).given
         convert_file(str(given), folder / ROWS, _options(conversion), root=root)
 
-    return fill_once(_folder(conversion, root), convert)
+    return build_once(_folder(conversion, root), convert)
 
 
 def _options(conversion: Conversion) -> ConvertOptions:
@@ -116,7 +116,7 @@ def _folder(conversion: Conversion, root: Path) -> Path:
     options["system"] = read_prompt(conversion.system, root)
     if conversion.without is not None:
         options["without"] = _hash_of(root / conversion.without)
-    inner = inner_source(conversion, root)
+    inner = source_of(conversion, root)
     key = content_hash(_pin(inner), options, CONVERTER_VERSION)
     return cache_dir() / "converted" / f"{inner.given.stem}-{key[:16]}"
 
@@ -151,15 +151,15 @@ def _in_words(conversion: Conversion, root: Path) -> str:
     return f"{summary.rows:,} in, {summary.records[name]:,} out{side}; dropped: {dropped}"
 
 
-def at_hand(source: Source, root: Path) -> bool:
+def is_available(source: Source, root: Path) -> bool:
     """Whether its rows lie here: a file, or a pinned one that was fetched or given before.
 
     A conversion is at hand if it was made, or if what it is made of is at hand. A hub data set
     counts as absent: whether it lies in the cache only its loader can tell.
     """
     if source.convert is not None:
-        inner = inner_source(source.convert, root)
-        return is_made(source.convert, root) or at_hand(inner.source, inner.root)
+        inner = source_of(source.convert, root)
+        return is_cached(source.convert, root) or is_available(inner.source, inner.root)
     if source.path is not None:
         return any((folder / source.path).exists() for folder in (root, bundle_root() / "suites"))
     if source.url is None:
@@ -170,7 +170,7 @@ def at_hand(source: Source, root: Path) -> bool:
     return (given is not None and given.is_file()) or (cache_dir() / source.sha256).is_file()
 
 
-def why_absent(source: Source, root: Path) -> str | None:
+def unavailable_reason(source: Source, root: Path) -> str | None:
     """Why its rows cannot be read now; None if they can.
 
     A conversion is made if it can be, which fetches what it is made of, once. Nothing else is
@@ -180,9 +180,9 @@ def why_absent(source: Source, root: Path) -> str | None:
         HarnessError: a source that can never be read.
     """
     if source.convert is None:
-        return None if at_hand(source, root) else f"{source.label} is not here"
+        return None if is_available(source, root) else f"{source.label} is not here"
     try:
-        plain_source(source, root)
+        resolve_conversion(source, root)
     except InfrastructureError as error:
         return str(error)
     return None

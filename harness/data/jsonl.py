@@ -22,7 +22,7 @@ RowT = TypeVar("RowT", bound=Record)
 StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
 
 
-def write_kept(path: Path, rows: Sequence[Record], statistics: KeptStatistics) -> None:
+def write_rows_with_stats(path: Path, rows: Sequence[Record], statistics: KeptStatistics) -> None:
     """Write the rows, and then their statistics beside them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, "".join(row.model_dump_json() + "\n" for row in rows))

@@ -19,9 +19,9 @@ from harness.config import Source
 from harness.config.data import JudgedPairFilters, PairFilters
 from harness.core.errors import HarnessError
 from harness.data.hygiene import leaks_sentence, leaks_words
-from harness.data.jsonl import load_kept, write_kept
+from harness.data.jsonl import load_kept, write_rows_with_stats
 from harness.data.tables import load_rows
-from harness.data.text import normal_words
+from harness.data.text import normalise_words
 from harness.types import (
     HygieneFlag,
     Interval,
@@ -193,7 +193,7 @@ def _collect(
     for candidate in found:
         if isinstance(candidate, _Dropped):
             continue
-        words = (len(normal_words(text)) for text in (candidate.chosen, candidate.rejected))
+        words = (len(normalise_words(text)) for text in (candidate.chosen, candidate.rejected))
         measured = _Measured(candidate, *words)
         reason = _length_problem(measured, filters or PairFilters())
         if reason is None:
@@ -252,7 +252,7 @@ def _chosen_longer(kept: Sequence[_Measured]) -> Interval | None:
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write the pairs as JSON Lines, and then their statistics beside them."""
-    write_kept(path, pairs.pairs, pairs.statistics)
+    write_rows_with_stats(path, pairs.pairs, pairs.statistics)
 
 
 def load_pairs(path: Path) -> Pairs:

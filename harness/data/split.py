@@ -16,7 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from harness.data.text import NGram, ngrams, normal_text
+from harness.data.text import NGram, ngrams, normalise_text
 
 Side = Literal["train", "eval"]
 
@@ -46,7 +46,7 @@ class Split(NamedTuple):
 
 def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int = 1) -> Split:
     """A side for every row; about `eval_share` of the groups are for evaluation."""
-    keys = [normal_text(question) for question in questions]
+    keys = [normalise_text(question) for question in questions]
     leader = _leaders(sorted(set(keys)))
     sizes: dict[str, int] = defaultdict(int)
     for key in keys:

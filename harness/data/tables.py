@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from harness.config import Source
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
-from harness.core.hub import hub_problem, hub_switched_off
+from harness.core.hub import hub_unreachable_reason, is_hub_offline
 from harness.core.paths import bundle_root
 
 Row = dict[str, object]
@@ -182,9 +182,9 @@ def _hub_rows(source: Source) -> bytes:
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
-    unreachable = hub_problem()  # its own client would try for half a minute
+    unreachable = hub_unreachable_reason()  # its own client would try for half a minute
     try:
-        with hub_switched_off() if unreachable else nullcontext():
+        with is_hub_offline() if unreachable else nullcontext():
             rows = load_dataset(
                 source.hub, source.subset, split=source.split, revision=source.revision
             )

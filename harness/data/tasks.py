@@ -6,7 +6,7 @@ from harness.config import DataSpec, Generation, Metric, RougeMetric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
-from harness.data.conversions import plain_source
+from harness.data.conversions import resolve_conversion
 from harness.data.samples import make_samples, read_prompt, repeat_samples
 from harness.data.tables import load_rows
 from harness.types import Sample, Task
@@ -73,7 +73,7 @@ def _make_task(
     data: DataSpec, generation: Generation, metrics: dict[str, Metric], request: Request
 ) -> Task:
     named, root = _bind(data, request)
-    source = plain_source(named, root)
+    source = resolve_conversion(named, root)
     if source.phi and not request.allow_remote_phi:
         _refuse_remote_phi(source, metrics, request)
     table = load_rows(source, root)

@@ -24,7 +24,7 @@ _UNSPACED = (
 )
 
 
-def normal_words(text: str) -> list[str]:
+def normalise_words(text: str) -> list[str]:
     """Runs of letters, marks and digits, casefolded, in Unicode's form NFKC."""
     if text.isascii():
         return text.lower().translate(_TABLE).split()
@@ -32,9 +32,9 @@ def normal_words(text: str) -> list[str]:
     return unicodedata.normalize("NFKC", folded).translate(_TABLE).split()
 
 
-def normal_text(text: str) -> str:
+def normalise_text(text: str) -> str:
     """The words with one space between them; a text without any stays as it is, trimmed."""
-    return " ".join(normal_words(text)) or text.strip()
+    return " ".join(normalise_words(text)) or text.strip()
 
 
 def ngrams(words: Sequence[str], n: int) -> Iterator[NGram]:

@@ -53,7 +53,7 @@ class Bounds(NamedTuple):
     high: float
 
 
-class Evidence(NamedTuple):
+class ClaimTest(NamedTuple):
     """What the data say about one claim, before the verdict.
 
     Attributes:
@@ -84,7 +84,7 @@ class Evidence(NamedTuple):
     n_needed: int | None
 
 
-def weigh_claim(claim: Claim, pair: PairedScores, alpha: float) -> Evidence:
+def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
     """Estimate, one-sided bounds at `alpha`, and p-value of one claim."""
     measured = _measure(claim, pair)
     boundary, ceiling = _boundaries(claim, pair)
@@ -98,7 +98,7 @@ def weigh_claim(claim: Claim, pair: PairedScores, alpha: float) -> Evidence:
         refuted = sure.high < boundary or sure.low > ceiling
     confirmed = measured.calibrated or cleared
     needed = _items_needed(measured, boundary, ceiling, alpha)
-    return Evidence(
+    return ClaimTest(
         estimate=_estimate(measured, ceiling) + pair.null,
         boundary=boundary + pair.null,
         ceiling=None if ceiling is None else ceiling + pair.null,

@@ -24,7 +24,7 @@ from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet
 
 
-def apply_veto(decision: GateDecision, found: tuple[CriticalResult, ...]) -> GateDecision:
+def apply_critical_rules(decision: GateDecision, found: tuple[CriticalResult, ...]) -> GateDecision:
     """The decision as it stands after the rules on critical answers."""
     if not found:
         return decision
@@ -46,7 +46,7 @@ def apply_veto(decision: GateDecision, found: tuple[CriticalResult, ...]) -> Gat
     )
 
 
-def check_rule(rule: CriticalRule, pair: PairedScores, alpha: float) -> CriticalResult:
+def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float) -> CriticalResult:
     """What the candidate's scores say of one rule, at one-sided `alpha`."""
     scores = pair.candidate_scores
     critical, missing = scores <= rule.at_most, np.isnan(scores)
@@ -91,7 +91,7 @@ def share_bounds(k: int, n: int, units: int, alpha: float) -> tuple[float, float
     return found.low, found.high
 
 
-def most_allowed(rule: CriticalRule, n: int, units: int, alpha: float) -> int | None:
+def max_critical(rule: CriticalRule, n: int, units: int, alpha: float) -> int | None:
     """The most critical answers of n with which the rule is still shown to hold; None for none."""
     low, high = -1, n
     while high - low > 1:

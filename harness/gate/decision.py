@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.claim_tests import SMALL_SAMPLE, Evidence, find_bounds, weigh_claim
-from harness.gate.critical import apply_veto, check_rule
+from harness.gate.claim_tests import SMALL_SAMPLE, ClaimTest, evaluate_claim, find_bounds
+from harness.gate.critical import apply_critical_rules, evaluate_critical_rule
 from harness.scoring.paired import PairedScores
 from harness.stats import holm
 from harness.types import ClaimResult, ClaimVerdict, CriticalResult, GateDecision, Interval, Verdict
@@ -57,11 +57,13 @@ def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
     corrects p-values with Holm's method, and bounds with Bonferroni's.
     """
     found = [
-        weigh_claim(claim, pairs[claim.metric], gate.alpha if claim.is_alarm else gate.level)
+        evaluate_claim(claim, pairs[claim.metric], gate.alpha if claim.is_alarm else gate.level)
         for claim in gate.claims
     ]
     results = _skip_untested(gate, claim_results(gate, pairs, found))
-    rules = tuple(check_rule(rule, pairs[rule.metric], gate.alpha) for rule in gate.critical)
+    rules = tuple(
+        evaluate_critical_rule(rule, pairs[rule.metric], gate.alpha) for rule in gate.critical
+    )
     return decide_claims(gate, results, rules, pairs)
 
 
@@ -79,14 +81,14 @@ def decide_claims(
     pair = pairs[gate.claims[0].metric]
     sentence = f"{pair.candidate} against {pair.baseline}: {_sentence(results, gate, unscored)}"
     decision = GateDecision(verdict=verdict, sentence=sentence, claims=results)
-    return apply_veto(decision, rules)
+    return apply_critical_rules(decision, rules)
 
 
 # --- claims ----------------------------------------------------------------------------------
 
 
 def claim_results(
-    gate: Gate, pairs: Mapping[str, PairedScores], found: Sequence[Evidence]
+    gate: Gate, pairs: Mapping[str, PairedScores], found: Sequence[ClaimTest]
 ) -> tuple[ClaimResult, ...]:
     """The verdict on each of the gate's claims, by the evidence for it."""
     adjusted = iter(_adjust(gate, found))
@@ -116,7 +118,7 @@ def claim_results(
     return tuple(results)
 
 
-def _adjust(gate: Gate, found: Sequence[Evidence]) -> list[float]:
+def _adjust(gate: Gate, found: Sequence[ClaimTest]) -> list[float]:
     """Holm's p-values of the family. One that a small sample cannot confirm rejects nothing."""
     if gate.require != "any":
         return []
@@ -129,14 +131,14 @@ def _adjust(gate: Gate, found: Sequence[Evidence]) -> list[float]:
     return adjusted
 
 
-def _verdict(claim: Claim, found: Evidence, p_adjusted: float | None, alpha: float) -> Verdict:
+def _verdict(claim: Claim, found: ClaimTest, p_adjusted: float | None, alpha: float) -> Verdict:
     p_value = found.p_value if p_adjusted is None else p_adjusted
     if found.cleared if claim.is_alarm else p_value <= alpha and found.confirmed:
         return "pass"
     return "fail" if found.refuted else "inconclusive"
 
 
-def _why(claim: Claim, found: Evidence, verdict: Verdict, gate: Gate) -> str:
+def _why(claim: Claim, found: ClaimTest, verdict: Verdict, gate: Gate) -> str:
     if claim.is_alarm:
         return _WHY_ALARM[verdict]
     if verdict == "pass" and not found.cleared:
@@ -146,13 +148,13 @@ def _why(claim: Claim, found: Evidence, verdict: Verdict, gate: Gate) -> str:
     return (_WHY if found.ceiling is None else _WHY_EQUIVALENT)[verdict]
 
 
-def _bound(found: Evidence, verdict: Verdict) -> float:
+def _bound(found: ClaimTest, verdict: Verdict) -> float:
     """The bound that the verdict is read from; of an equivalence, the lower one."""
     return found.high if verdict == "fail" and found.ceiling is None else found.low
 
 
 def _simultaneous(
-    claim: Claim, found: Evidence, pairs: Mapping[str, PairedScores], gate: Gate
+    claim: Claim, found: ClaimTest, pairs: Mapping[str, PairedScores], gate: Gate
 ) -> Interval | None:
     """Bonferroni's interval: those of the whole family hold at once with 1 - alpha."""
     if gate.require != "any" or claim.is_alarm:

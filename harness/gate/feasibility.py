@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
-from harness.gate.claim_tests import SMALL_SAMPLE, weigh_claim
+from harness.gate.claim_tests import SMALL_SAMPLE, evaluate_claim
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats import Vector, minimum_n_for_threshold
 from harness.types import Task
@@ -21,13 +21,13 @@ Kind = Literal["points", "share", "preference"]
 MOST_UNITS = 2**20  # beyond this a claim on shares is as good as impossible
 
 
-def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
+def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
     """A sentence for each claim (or rule) that these items cannot decide, with how many could."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
-        units, unit = count_units(task)
-        least = least_units(claim, gate, metric, clustered=unit != "items")
+        units, unit = effective_sample_size(task)
+        least = min_sample_size(claim, gate, metric, clustered=unit != "items")
         if units < least:
             needs = (
                 f"cannot be raised by fewer than {least:,} {unit}, even if every answer is at its worst"
@@ -40,7 +40,7 @@ def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
             )
     for rule in gate.critical:
         _, task = metrics[metric_of(rule.metric)]
-        units, unit = count_units(task)
+        units, unit = effective_sample_size(task)
         least = minimum_n_for_threshold(1 - rule.allowed_share, gate.alpha)
         if units < least:
             yield (
@@ -50,7 +50,7 @@ def find_obstacles(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
             )
 
 
-def count_units(task: Task) -> tuple[int, str]:
+def effective_sample_size(task: Task) -> tuple[int, str]:
     """How much independent evidence the items of a task are, in items or clusters, and in which.
 
     Clusters of unequal size are told as the number of equal ones that would tell as much.
@@ -63,7 +63,7 @@ def count_units(task: Task) -> tuple[int, str]:
     return n, "clusters" if n == there else "clusters of equal size"
 
 
-def least_units(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:
+def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:
     """The fewest items (or clusters) with which the claim could be decided."""
     share = isinstance(metric, EvasionMetric) and not clustered
     if share and claim.value is not None:
@@ -81,7 +81,7 @@ def least_units(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = F
 
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
-    evidence = weigh_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
+    evidence = evaluate_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
     if claim.is_alarm:
         return evidence.refuted
     return evidence.p_value <= gate.alpha and evidence.confirmed

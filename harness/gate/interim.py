@@ -33,7 +33,7 @@ def plan_looks(task: Task, gate: Gate) -> TaskLooks:
     Raises:
         HarnessError: there are too few items, or clusters, for so many looks.
     """
-    found = space_looks(task.name, [len(group) for group in _groups(task.samples)], gate)
+    found = schedule_looks(task.name, [len(group) for group in _groups(task.samples)], gate)
     if found is None:
         raise HarnessError(
             f"gate: 'stop_early' with {gate.looks} looks needs more items in '{task.name}' (or "
@@ -43,7 +43,7 @@ def plan_looks(task: Task, gate: Gate) -> TaskLooks:
     return found
 
 
-def space_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | None:
+def schedule_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | None:
     """Looks at groups of so many items each, which stay together; None where they are too few."""
     sizes = _sizes(groups, gate.looks)
     if sizes is None:
@@ -58,13 +58,13 @@ def space_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | Non
     )
 
 
-def part_of_look(task: Task, looks: TaskLooks, number: int) -> Task:
+def items_of_look(task: Task, looks: TaskLooks, number: int) -> Task:
     """The task with only the items that are new at look `number`, counted from 1."""
     start = looks.sizes[number - 2] if number > 1 else 0
     return _with_samples(task, task.samples[start : looks.sizes[number - 1]])
 
 
-def seen_at_look(task: Task, looks: TaskLooks, number: int) -> Task:
+def items_until_look(task: Task, looks: TaskLooks, number: int) -> Task:
     """The task with all items judged by look `number`."""
     return _with_samples(task, task.samples[: looks.sizes[number - 1]])
 
@@ -77,7 +77,7 @@ def level_of_look(looks: TaskLooks, number: int, alpha: float) -> float:
     return nominal_levels(_critical(looks.sizes, alpha))[number - 1]
 
 
-def gate_of_last_look(gate: Gate, looks: Sequence[TaskLooks]) -> Gate:
+def final_look_gate(gate: Gate, looks: Sequence[TaskLooks]) -> Gate:
     """The gate at what its last look leaves of alpha: what the items must at least be able to show."""
     return gate.model_copy(update={"alpha": min(each.alphas[-1] for each in looks)})
 

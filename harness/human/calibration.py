@@ -15,13 +15,13 @@ from harness.artifacts.answers import AnsweredItems, read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.human.corrections import correct_column
-from harness.human.judge_agreement import hold_judge
-from harness.human.label_join import Held, hold_columns
-from harness.human.labels import People, load_labels, load_study_people
-from harness.human.summary import count_people, unsafe_in_words
+from harness.human.judge_agreement import judge_agreement
+from harness.human.label_join import LabelledColumn, join_labels
+from harness.human.labels import HumanLabels, load_labels, load_study_people
+from harness.human.summary import summarise_labels, unsafe_in_words
 from harness.human.votes import PEOPLE, find_studies
 from harness.scoring.columns import ScoreColumn
-from harness.types import Calibration, PeopleFindings
+from harness.types import Calibration, HumanSummary
 
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
 
@@ -38,7 +38,7 @@ _NOT_CORRECTED = (
 
 def find_people(
     run: Path, *, study: str | None, labels: Path | None, drawn_at_random: bool
-) -> People:
+) -> HumanLabels:
     """Whom to hold the run's judge to: a study of it, its only one if unnamed, or a file.
 
     Raises:
@@ -59,7 +59,7 @@ def find_people(
     return load_study_people(found[0])
 
 
-def calibrate_run(run: Run, people: People, *, half_width: float = HALF_WIDTH) -> Calibration:
+def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WIDTH) -> Calibration:
     """Every judged column that people labelled too.
 
     `half_width` is what the corrected intervals should come to, as a share of a scale's range.
@@ -71,8 +71,8 @@ def calibrate_run(run: Run, people: People, *, half_width: float = HALF_WIDTH) -
     plan = run.result.plan
     baseline, candidate = plan.baseline, plan.candidate
     _refuse_strangers(run, people)
-    columns = list(hold_columns(plan, run.columns, people))
-    found = count_people(people, baseline, candidate)
+    columns = list(join_labels(plan, run.columns, people))
+    found = summarise_labels(people, baseline, candidate)
     refused = None if labels_speak_for_all(people, run.columns) else _NOT_CORRECTED
     texts = _texts(run)
     return Calibration(
@@ -81,7 +81,7 @@ def calibrate_run(run: Run, people: People, *, half_width: float = HALF_WIDTH) -
         baseline=baseline,
         candidate=candidate,
         people=found,
-        judges=tuple(hold_judge(column, texts, (baseline, candidate)) for column in columns),
+        judges=tuple(judge_agreement(column, texts, (baseline, candidate)) for column in columns),
         corrected=()
         if refused
         else tuple(
@@ -94,13 +94,13 @@ def calibrate_run(run: Run, people: People, *, half_width: float = HALF_WIDTH) -
     )
 
 
-def labels_speak_for_all(people: People, columns: Sequence[ScoreColumn]) -> bool:
+def labels_speak_for_all(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:
     """Whether the labelled items are a random sample, or all that there are."""
     labelled = {label.sample_id for label in people.labels}
     return people.random or all(set(column.sample_ids) <= labelled for column in columns)
 
 
-def _refuse_strangers(run: Run, people: People) -> None:
+def _refuse_strangers(run: Run, people: HumanLabels) -> None:
     """Labels about other things than the run's are a mistake, not a small overlap."""
     plan = run.result.plan
     known = {i for column in run.columns for i in column.sample_ids}
@@ -122,7 +122,7 @@ def _texts(run: Run) -> dict[str, AnsweredItems]:
 
 
 def _notes(
-    run: Run, people: People, found: PeopleFindings, columns: Sequence[Held]
+    run: Run, people: HumanLabels, found: HumanSummary, columns: Sequence[LabelledColumn]
 ) -> Iterator[str]:
     if not columns:
         yield "no judge of this run judged what people labelled; there is nothing to hold to them."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from harness.human.judge_agreement import t_interval
-from harness.human.label_join import Held
+from harness.human.label_join import LabelledColumn
 from harness.stats import (
     Corrected,
     Labelled,
@@ -22,7 +22,7 @@ from harness.types import Calibrated, Estimate, Interval
 
 
 def correct_column(
-    column: Held, models: tuple[str, str], half_width: float
+    column: LabelledColumn, models: tuple[str, str], half_width: float
 ) -> Iterator[Calibrated]:
     """The three estimates of a win rate, of each model's mean or share, and of their difference.
 
@@ -49,7 +49,7 @@ def correct_column(
 
 
 def _mean_of(
-    column: Held,
+    column: LabelledColumn,
     of: str,
     known: Mapping[str, float],
     own: Mapping[str, float],
@@ -83,7 +83,7 @@ def _mean_of(
 
 
 def _share_of(
-    column: Held, model: str, known: Mapping[str, float], half_width: float
+    column: LabelledColumn, model: str, known: Mapping[str, float], half_width: float
 ) -> Iterator[Calibrated]:
     decided = {i: float(y > 0.5) for i, y in known.items() if y != 0.5}
     y, j, others = _split(decided, column.own[model])

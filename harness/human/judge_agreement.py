@@ -7,14 +7,14 @@ import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, agree_on, as_interval
 from harness.artifacts.answers import AnsweredItems
-from harness.human.label_join import Held, Kind
+from harness.human.label_join import Kind, LabelledColumn
 from harness.scoring.columns import WIN
 from harness.stats import Vector, mean_difference, mean_votes, percent_agreement, slope
 from harness.types import Bias, Interval, JudgeAgainstPeople, OrderAgreement
 
 
-def hold_judge(
-    column: Held, texts: Mapping[str, AnsweredItems], models: tuple[str, str]
+def judge_agreement(
+    column: LabelledColumn, texts: Mapping[str, AnsweredItems], models: tuple[str, str]
 ) -> JudgeAgainstPeople:
     """One column's judge against people; `texts` of the answers, by task, tell the lengths."""
     scored = ~np.isnan(column.judged)
@@ -106,7 +106,7 @@ def _category(value: float, kind: Kind) -> str:
     return f"{value:g}"
 
 
-def _orders(column: Held, common: Vector) -> Iterator[OrderAgreement]:
+def _orders(column: LabelledColumn, common: Vector) -> Iterator[OrderAgreement]:
     for order, scores in column.by_order.items():
         ratings = np.array([scores, common])
         both = ~np.isnan(ratings).any(axis=0)
@@ -128,7 +128,7 @@ def _lengths(texts: Mapping[str, AnsweredItems]) -> dict[tuple[str, str], int]:
 
 
 def _biases(
-    column: Held, lengths: Mapping[tuple[str, str], int], models: tuple[str, str]
+    column: LabelledColumn, lengths: Mapping[tuple[str, str], int], models: tuple[str, str]
 ) -> Iterator[Bias]:
     baseline, candidate = models
     people = mean_votes(column.labels)
@@ -171,7 +171,7 @@ def _ties(labels: Ratings) -> Vector:
     return mean_votes(np.where(np.isnan(labels), np.nan, (labels == 0.5).astype(np.float64)))
 
 
-def _slope(column: Held) -> Interval | None:
+def _slope(column: LabelledColumn) -> Interval | None:
     people = mean_votes(column.labels)
     both = ~np.isnan(column.judged) & ~np.isnan(people)
     if column.kind != "points":

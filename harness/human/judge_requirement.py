@@ -11,28 +11,30 @@ shown, as any claim must. Without it the gate is inconclusive, whatever the scor
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.analysis.judge_reliability import scales_of
-from harness.config import Gate, JudgeLicence, RubricMetric, columns_of
+from harness.config import Gate, JudgeRequirement, RubricMetric, columns_of
 from harness.config.request import Request, judge_name
 from harness.human.calibration import labels_speak_for_all
-from harness.human.judge_agreement import hold_judge
-from harness.human.label_join import hold_columns
-from harness.human.labels import People, load_people
-from harness.human.question_match import other_question
-from harness.scoring.task_scores import Measured
+from harness.human.judge_agreement import judge_agreement
+from harness.human.label_join import join_labels
+from harness.human.labels import HumanLabels, load_people
+from harness.human.question_match import question_mismatch
+from harness.scoring.task_scores import TaskScores
 from harness.types import (
     LICENCE_MEASURES,
     Caveat,
     GateDecision,
     Interval,
     JudgeAgainstPeople,
-    LicenceResult,
     Plan,
+    RequirementResult,
     RunResult,
 )
 from harness.types.samples import Responses
 
 
-def apply_licence(result: RunResult, request: Request, measured: Sequence[Measured]) -> RunResult:
+def check_judge_requirement(
+    result: RunResult, request: Request, measured: Sequence[TaskScores]
+) -> RunResult:
     """The result as it stands after the licence that the gate asks for, if it asks for one.
 
     Raises:
@@ -54,7 +56,7 @@ def apply_licence(result: RunResult, request: Request, measured: Sequence[Measur
     )
 
 
-def decide_licences(decision: GateDecision, found: tuple[LicenceResult, ...]) -> GateDecision:
+def decide_licences(decision: GateDecision, found: tuple[RequirementResult, ...]) -> GateDecision:
     """The decision, taken back where a judge that it rests on has no licence."""
     missing = [each for each in found if not each.held]
     if not missing:
@@ -68,7 +70,7 @@ def decide_licences(decision: GateDecision, found: tuple[LicenceResult, ...]) ->
     )
 
 
-def _told(missing: Iterable[LicenceResult]) -> str:
+def _told(missing: Iterable[RequirementResult]) -> str:
     whys = dict.fromkeys(f"{each.column}: {each.why}" for each in missing)
     return f"The judge is not licensed to decide. {'; '.join(whys)}."
 
@@ -79,10 +81,10 @@ def _told(missing: Iterable[LicenceResult]) -> str:
 def _check(
     plan: Plan,
     gate: Gate,
-    licence: JudgeLicence,
+    licence: JudgeRequirement,
     request: Request,
-    measured: Sequence[Measured],
-) -> Iterator[LicenceResult]:
+    measured: Sequence[TaskScores],
+) -> Iterator[RequirementResult]:
     """One result for each claimed column that a judge decides; people need no licence."""
     held: dict[str, Mapping[str, JudgeAgainstPeople | str] | str] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
@@ -104,7 +106,7 @@ def _check(
 
 
 def _evidence(
-    name: str, plan: Plan, request: Request, measured: Sequence[Measured]
+    name: str, plan: Plan, request: Request, measured: Sequence[TaskScores]
 ) -> Mapping[str, JudgeAgainstPeople | str] | str:
     """What people say of one judge by column, or why that is not known: of one, or of all."""
     spec = request.profile.find_judge(name).calibrated_by
@@ -121,14 +123,14 @@ def _evidence(
     if not labels_speak_for_all(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
     models = plan.baseline, plan.candidate
-    found = (hold_judge(held, {}, models) for held in hold_columns(plan, columns, people))
+    found = (judge_agreement(held, {}, models) for held in join_labels(plan, columns, people))
     return {**_other_questions(plan, people), **{held.column: held for held in found}}
 
 
-def _other_questions(plan: Plan, people: People) -> dict[str, str]:
+def _other_questions(plan: Plan, people: HumanLabels) -> dict[str, str]:
     """The columns for which people were asked something else, with what."""
     found = {
-        scale.column: other_question(metric, scale.key, people)
+        scale.column: question_mismatch(metric, scale.key, people)
         for task in plan.tasks
         for name, metric in task.metrics.items()
         for scale in scales_of(name, metric)
@@ -136,7 +138,7 @@ def _other_questions(plan: Plan, people: People) -> dict[str, str]:
     return {column: f"{people.source}: {why}" for column, why in found.items() if why}
 
 
-def _on_these_answers(people: People, responses: Mapping[str, Responses]) -> People:
+def _on_these_answers(people: HumanLabels, responses: Mapping[str, Responses]) -> HumanLabels:
     """The labels that were given on the very answers of this run."""
     if people.answers is None:
         return people
@@ -157,9 +159,9 @@ def _on_these_answers(people: People, responses: Mapping[str, Responses]) -> Peo
 def _weakest(
     column: str,
     judge: str,
-    licence: JudgeLicence,
+    licence: JudgeRequirement,
     parts: Sequence[JudgeAgainstPeople | str | None],
-) -> LicenceResult:
+) -> RequirementResult:
     """A composite is as good as its weakest criterion."""
     found: list[tuple[Interval, int]] = []
     for part in parts:
@@ -176,7 +178,7 @@ def _weakest(
         found.append((measure, part.n))
     weakest, n = min(found, key=lambda each: each[0].low)
     enough = weakest.low >= licence.at_least
-    return LicenceResult(
+    return RequirementResult(
         column=column,
         judge=judge,
         measure=licence.metric,
@@ -191,7 +193,7 @@ def _weakest(
     )
 
 
-def _measure(held: JudgeAgainstPeople, licence: JudgeLicence) -> Interval | None:
+def _measure(held: JudgeAgainstPeople, licence: JudgeRequirement) -> Interval | None:
     match licence.metric:
         case "kappa":
             return held.kappa
@@ -201,8 +203,8 @@ def _measure(held: JudgeAgainstPeople, licence: JudgeLicence) -> Interval | None
             return held.percent
 
 
-def _without(column: str, judge: str, licence: JudgeLicence, why: str) -> LicenceResult:
-    return LicenceResult(
+def _without(column: str, judge: str, licence: JudgeRequirement, why: str) -> RequirementResult:
+    return RequirementResult(
         column=column,
         judge=judge,
         measure=licence.metric,

@@ -7,8 +7,8 @@ import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, scales_of
 from harness.config import Metric, RougeMetric
-from harness.human.labels import People
-from harness.human.question_match import other_question
+from harness.human.labels import HumanLabels
+from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats import Vector
@@ -17,7 +17,7 @@ from harness.types import Plan
 Kind = Literal["points", "share", "preference"]
 
 
-class Held(NamedTuple):
+class LabelledColumn(NamedTuple):
     """A column of the run beside people's labels of the same answers.
 
     `judged` and `labels` are by subject: an item of a preference, an answer of a grade; `own` is
@@ -34,7 +34,9 @@ class Held(NamedTuple):
     own: Mapping[str, dict[str, float]]
 
 
-def hold_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) -> Iterator[Held]:
+def join_labels(
+    plan: Plan, columns: Sequence[ScoreColumn], people: HumanLabels
+) -> Iterator[LabelledColumn]:
     """Every column of a judge that people labelled too; none of what people themselves judged."""
     metrics: dict[str, Metric] = {
         name: metric for task in plan.tasks for name, metric in task.metrics.items()
@@ -48,7 +50,7 @@ def hold_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) -> 
     for column in columns:
         metric = column.metric.partition(".")[0]
         scale = scales.get(column.metric)
-        if scale is None or other_question(metrics[metric], scale.key, people):
+        if scale is None or question_mismatch(metrics[metric], scale.key, people):
             continue  # computed, said by people, or not what these were asked
         judge = plan.judges[metric].name
         if isinstance(column, PreferenceColumn):
@@ -62,14 +64,16 @@ def hold_columns(plan: Plan, columns: Sequence[ScoreColumn], people: People) -> 
             yield held
 
 
-def _held_preferences(column: PreferenceColumn, scale: Scale, judge: str, people: People) -> Held:
+def _held_preferences(
+    column: PreferenceColumn, scale: Scale, judge: str, people: HumanLabels
+) -> LabelledColumn:
     table, chosen = win_table(people), _population(people)
     orders = np.array([column.by_order[order] for order in column.orders])
     wins = dict(zip(column.sample_ids, orders.mean(axis=0).tolist(), strict=True))
     labelled = _labelled(table, wins)
     place = {sample_id: i for i, sample_id in enumerate(column.sample_ids)}
     rows = np.array([place[i] for i in labelled], dtype=np.intp)
-    return Held(
+    return LabelledColumn(
         scale=scale,
         kind="preference",
         judge=judge,
@@ -81,7 +85,9 @@ def _held_preferences(column: PreferenceColumn, scale: Scale, judge: str, people
     )
 
 
-def _held_grades(column: GradeColumn, scale: Scale, judge: str, people: People) -> Held:
+def _held_grades(
+    column: GradeColumn, scale: Scale, judge: str, people: HumanLabels
+) -> LabelledColumn:
     chosen = _population(people)
     subjects: list[tuple[str, str]] = []
     judged: list[float] = []
@@ -96,12 +102,12 @@ def _held_grades(column: GradeColumn, scale: Scale, judge: str, people: People) 
         labels.append(_rows_of(table, labelled))
         own[model] = {i: s for i, s in by_item.items() if chosen is None or i in chosen}
     kind: Kind = column.kind
-    return Held(
+    return LabelledColumn(
         scale, kind, judge, tuple(subjects), np.array(judged), np.concatenate(labels), {}, own
     )
 
 
-def _population(people: People) -> set[str] | None:
+def _population(people: HumanLabels) -> set[str] | None:
     return None if people.population is None else set(people.population)
 
 

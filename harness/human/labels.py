@@ -56,7 +56,7 @@ class Label(NamedTuple):
     unsafe: bool = False
 
 
-class Turnout(NamedTuple):
+class AnnotatorStatus(NamedTuple):
     """What one annotator did beside labelling; `counted` says whether the rule was kept."""
 
     name: str
@@ -66,7 +66,7 @@ class Turnout(NamedTuple):
     n_attentive: int = 0
 
 
-class People(NamedTuple):
+class HumanLabels(NamedTuple):
     """Everybody's labels that count, with how the items were chosen.
 
     `again` holds each repeated item's two winners by annotator. `population` are the items that
@@ -79,7 +79,7 @@ class People(NamedTuple):
 
     source: str
     labels: tuple[Label, ...]
-    turnout: tuple[Turnout, ...]
+    turnout: tuple[AnnotatorStatus, ...]
     again: tuple[tuple[str, Winner | None, Winner | None], ...]
     drawn: tuple[str, ...]
     population: tuple[str, ...] | None
@@ -101,7 +101,7 @@ class People(NamedTuple):
         return tuple(dict.fromkeys(label.annotator for label in self.labels))
 
 
-def load_people(spec: PeopleSpec, root: Path) -> People:
+def load_people(spec: PeopleSpec, root: Path) -> HumanLabels:
     """The people that a profile names; relative paths start from `root`.
 
     Raises:
@@ -122,7 +122,7 @@ def load_people(spec: PeopleSpec, root: Path) -> People:
 # --- a study ---------------------------------------------------------------------------------
 
 
-def load_study_people(folder: Path) -> People:
+def load_study_people(folder: Path) -> HumanLabels:
     """The votes of a study that count under the rule which it stated beforehand.
 
     Raises:
@@ -135,7 +135,7 @@ def load_study_people(folder: Path) -> People:
     real = [v for v in votes if v.kind == "real" and v.annotator in counted]
     drawn = tuple(item.sample_id for item in study.items if item.kind == "real")
     population = tuple(i for i, item in answers.items() if _differ(item.answers, study))
-    return People(
+    return HumanLabels(
         source=describe_source(study),
         labels=tuple(_label(vote) for vote in real),
         turnout=turnout,
@@ -163,7 +163,7 @@ def load_study_people(folder: Path) -> People:
     )
 
 
-def _turnout(study: Study, votes: Iterable[Vote]) -> Iterator[Turnout]:
+def _turnout(study: Study, votes: Iterable[Vote]) -> Iterator[AnnotatorStatus]:
     by_name: dict[str, list[Vote]] = {}
     for vote in votes:
         by_name.setdefault(vote.annotator, []).append(vote)
@@ -171,7 +171,7 @@ def _turnout(study: Study, votes: Iterable[Vote]) -> Iterator[Turnout]:
         attention = [vote.attentive for vote in own if vote.attentive is not None]
         passed = sum(attention) >= study.attention_at_least * len(attention)
         n_votes = sum(vote.kind == "real" for vote in own)
-        yield Turnout(name, passed, n_votes, len(attention), sum(attention))
+        yield AnnotatorStatus(name, passed, n_votes, len(attention), sum(attention))
 
 
 def _label(vote: Vote) -> Label:
@@ -219,7 +219,7 @@ def _covered(
 # --- a file ----------------------------------------------------------------------------------
 
 
-def load_labels(path: Path, *, drawn_at_random: bool = False) -> People:
+def load_labels(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
     """Labels that were given elsewhere.
 
     Raises:
@@ -238,10 +238,10 @@ def load_labels(path: Path, *, drawn_at_random: bool = False) -> People:
     how = (
         "drawn at random, as stated" if drawn_at_random else "it is not stated how they were chosen"
     )
-    return People(
+    return HumanLabels(
         source=f"labels in {path.name}",
         labels=labels,
-        turnout=tuple(Turnout(name, counted=True) for name in names),
+        turnout=tuple(AnnotatorStatus(name, counted=True) for name in names),
         again=(),
         drawn=items,
         population=None,

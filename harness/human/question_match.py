@@ -2,10 +2,10 @@
 
 from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError
-from harness.human.labels import People
+from harness.human.labels import HumanLabels
 
 
-def refuse_other_questions(name: str, metric: Metric, people: People) -> None:
+def require_same_question(name: str, metric: Metric, people: HumanLabels) -> None:
     """Return if people were asked everything that the metric asks, in these words.
 
     Raises:
@@ -13,7 +13,7 @@ def refuse_other_questions(name: str, metric: Metric, people: People) -> None:
     """
     keys = [c.name for c in metric.criteria] if isinstance(metric, RubricMetric) else ["helpful"]
     for key in keys:
-        why = other_question(metric, key, people)
+        why = question_mismatch(metric, key, people)
         if why is not None:
             raise HarnessError(
                 f"metric '{name}' cannot be judged by {people.source}: {why}. Let the metric ask what "
@@ -21,7 +21,7 @@ def refuse_other_questions(name: str, metric: Metric, people: People) -> None:
             )
 
 
-def other_question(metric: Metric, key: str, people: People) -> str | None:
+def question_mismatch(metric: Metric, key: str, people: HumanLabels) -> str | None:
     """How what people were asked differs from what the metric asks; None where it does not.
 
     `key` is the criterion of a rubric, `winner` of a preference, `helpful` of an evasion. Of labels
@@ -38,14 +38,14 @@ def other_question(metric: Metric, key: str, people: People) -> str | None:
             return _unlabelled(key, people)
 
 
-def _other_preference(metric: PairwiseMetric, people: People) -> str | None:
+def _other_preference(metric: PairwiseMetric, people: HumanLabels) -> str | None:
     if people.asks is None:
         answered = any(label.asked_winner for label in people.labels)
         return None if answered else "people were not asked which answer is better"
     return _other_words(people.asks, metric.asks)
 
 
-def _other_criterion(metric: RubricMetric, key: str, people: People) -> str | None:
+def _other_criterion(metric: RubricMetric, key: str, people: HumanLabels) -> str | None:
     if people.asks is None:
         return _unlabelled(key, people)
     given = next((each for each in people.criteria if each.name == key), None)
@@ -61,7 +61,7 @@ def _other_criterion(metric: RubricMetric, key: str, people: People) -> str | No
     return _other_words(given.asks, asks)
 
 
-def _unlabelled(key: str, people: People) -> str | None:
+def _unlabelled(key: str, people: HumanLabels) -> str | None:
     scored = any(key in given for label in people.labels for given in label.scores.values())
     return None if scored else f"nobody gave a score for '{key}'"
 

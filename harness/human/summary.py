@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.judge_reliability import Scale, agree_on, as_interval
-from harness.human.labels import Label, People
+from harness.human.labels import HumanLabels, Label
 from harness.scoring.columns import WIN
 from harness.stats import Interval as Span
 from harness.stats import (
@@ -21,7 +21,7 @@ from harness.stats import (
     signflip_test,
     two_way_mean,
 )
-from harness.types import AnnotatorLine, Interval, JudgeAgreement, PeopleFindings, PeopleMean
+from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Interval, JudgeAgreement
 
 N_NAMED = 10  # items in a line
 
@@ -42,17 +42,17 @@ class LabelTable(NamedTuple):
         return np.asarray((~np.isnan(self.values)).any(axis=1))
 
 
-def win_table(people: People) -> LabelTable:
+def win_table(people: HumanLabels) -> LabelTable:
     """Win scores of the candidate: 1, 0.5 for a tie, 0."""
     return _table(people, lambda label: np.nan if label.winner is None else WIN[label.winner])
 
 
-def score_table(people: People, model: str, name: str) -> LabelTable:
+def score_table(people: HumanLabels, model: str, name: str) -> LabelTable:
     """Scores of one model's answers under that name."""
     return _table(people, lambda label: label.scores.get(model, {}).get(name, np.nan))
 
 
-def count_people(people: People, baseline: str, candidate: str) -> PeopleFindings:
+def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> HumanSummary:
     """Everything that the votes say of the two models and of each other."""
     wins = win_table(people)
     criteria = _criteria(people, baseline, candidate)
@@ -64,7 +64,7 @@ def count_people(people: People, baseline: str, candidate: str) -> PeopleFinding
             means.append(_mean(column, 0.0, new.values - old.values, None))
     winners = [label.winner for label in people.labels if label.asked_winner]
     again = [(a, b) for _, a, b in people.again if a is not None and b is not None]
-    return PeopleFindings(
+    return HumanSummary(
         source=people.source,
         sampling=people.sampling,
         random=people.random,
@@ -85,7 +85,7 @@ def count_people(people: People, baseline: str, candidate: str) -> PeopleFinding
     )
 
 
-def describe_people(found: PeopleFindings) -> Iterator[str]:
+def describe_people(found: HumanSummary) -> Iterator[str]:
     """The findings in lines for a terminal, the headline first."""
     for mean in found.means:
         yield _mean_in_words(mean)
@@ -115,7 +115,7 @@ def describe_people(found: PeopleFindings) -> Iterator[str]:
         )
 
 
-def unsafe_in_words(found: PeopleFindings) -> str:
+def unsafe_in_words(found: HumanSummary) -> str:
     """Which items somebody found to have no safe answer."""
     items = found.unsafe_items
     named = ", ".join(items[:N_NAMED]) + (", …" if len(items) > N_NAMED else "")
@@ -126,7 +126,7 @@ def unsafe_in_words(found: PeopleFindings) -> str:
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _table(people: People, value: Callable[[Label], float]) -> LabelTable:
+def _table(people: HumanLabels, value: Callable[[Label], float]) -> LabelTable:
     ids = tuple(dict.fromkeys(label.sample_id for label in people.labels))
     rows = {sample_id: i for i, sample_id in enumerate(ids)}
     columns = {name: j for j, name in enumerate(people.annotators)}
@@ -140,12 +140,12 @@ def _any(table: LabelTable) -> bool:
     return bool(table.labelled.any())
 
 
-def _criteria(people: People, *models: str) -> list[str]:
+def _criteria(people: HumanLabels, *models: str) -> list[str]:
     given = (label.scores.get(model, {}) for label in people.labels for model in models)
     return list(dict.fromkeys(name for scores in given for name in scores))
 
 
-def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | None) -> PeopleMean:
+def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | None) -> HumanMean:
     found = two_way_mean(votes)
     items = mean_votes(votes)
     items = items[~np.isnan(items)]
@@ -157,7 +157,7 @@ def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | 
     p = 2 * min(found.p_above(null), found.p_below(null), 0.5)
     if not found.se > 0:
         p = signflip_test(items - null).p_value
-    return PeopleMean(
+    return HumanMean(
         column=column,
         null=null,
         mean=_kept(found.estimate, both, bounds),
@@ -181,7 +181,7 @@ def _kept(estimate: float, span: Span, bounds: tuple[float, float] | None) -> In
     return Interval(estimate=estimate, low=low, high=high)
 
 
-def _annotator(people: People, name: str, wins: LabelTable) -> AnnotatorLine:
+def _annotator(people: HumanLabels, name: str, wins: LabelTable) -> AnnotatorSummary:
     turnout = next(t for t in people.turnout if t.name == name)
     own = [label for label in people.labels if label.annotator == name]
     again = [(a, b) for who, a, b in people.again if who == name]
@@ -193,7 +193,7 @@ def _annotator(people: People, name: str, wins: LabelTable) -> AnnotatorLine:
             found = mean_difference(scores - 0.5, bounds=(-0.5, 0.5))
             span = Span(found.ci_low + 0.5, found.ci_high + 0.5)
             mean = _kept(found.estimate + 0.5, span, (0.0, 1.0))
-    return AnnotatorLine(
+    return AnnotatorSummary(
         name=name,
         counted=turnout.counted,
         n_votes=len(own) if turnout.counted else turnout.n_votes,
@@ -207,7 +207,7 @@ def _annotator(people: People, name: str, wins: LabelTable) -> AnnotatorLine:
 
 
 def _agreements(
-    people: People, wins: LabelTable, models: Sequence[str], criteria: Iterable[str]
+    people: HumanLabels, wins: LabelTable, models: Sequence[str], criteria: Iterable[str]
 ) -> Iterator[JudgeAgreement]:
     if len(people.annotators) < 2:
         return
@@ -241,7 +241,7 @@ def _same_again(pairs: Sequence[tuple[str, str]]) -> Interval | None:
 # --- in words --------------------------------------------------------------------------------
 
 
-def _mean_in_words(mean: PeopleMean) -> str:
+def _mean_in_words(mean: HumanMean) -> str:
     m, own = mean.mean, mean.of_items
     share = mean.null == 0.5
 
@@ -260,7 +260,7 @@ def _mean_in_words(mean: PeopleMean) -> str:
     return f"{said}. For these annotators alone: {fmt(own.low)} to {fmt(own.high)}."
 
 
-def _annotator_in_words(line: AnnotatorLine) -> str:
+def _annotator_in_words(line: AnnotatorSummary) -> str:
     told = [f"{line.name}: {line.n_votes} votes"]
     if line.mean is not None:
         told.append(f"win rate {line.mean.estimate:.0%}")

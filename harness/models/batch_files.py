@@ -39,7 +39,7 @@ _URL = "/v1/chat/completions"
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-class Question(NamedTuple):
+class BatchRequest(NamedTuple):
     """One ask as a line of a file. `most` is what it can cost at most, None without prices."""
 
     id: str
@@ -66,7 +66,7 @@ class WrittenFile(NamedTuple):
     currency: str | None
 
 
-def make_question(spec: EndpointSpec, address: Address, ask: Ask) -> Question:
+def make_batch_request(spec: EndpointSpec, address: Address, ask: Ask) -> BatchRequest:
     """The ask as the endpoint's client would post it; equal asks have equal ids."""
     body = make_body(spec, address, ask)
     question_id = content_hash(address.host, address.base_url, json.loads(body))
@@ -75,7 +75,7 @@ def make_question(spec: EndpointSpec, address: Address, ask: Ask) -> Question:
         text = text.replace(character, escape)
     head = f'{{"custom_id": "{question_id}", "method": "POST", "url": "{_URL}", "body": '
     prices = spec.price_per_million
-    return Question(
+    return BatchRequest(
         question_id,
         f"{address.host}-{spec.model}",
         f"{head}{text}}}\n".encode(),
@@ -87,7 +87,7 @@ def make_question(spec: EndpointSpec, address: Address, ask: Ask) -> Question:
 # --- what was written ------------------------------------------------------------------------
 
 
-class Register:
+class BatchIndex:
     """What the store knows of batch files."""
 
     def __init__(self, store: Store) -> None:
@@ -145,10 +145,10 @@ class Register:
         return sum(map(len, fresh.values()))
 
 
-def write_questions(
-    questions: Iterable[Question],
+def write_batch_requests(
+    questions: Iterable[BatchRequest],
     folder: Path,
-    register: Register,
+    register: BatchIndex,
     *,
     max_questions: int = MAX_QUESTIONS,
     max_bytes: int = MAX_BYTES,
@@ -172,9 +172,9 @@ def write_questions(
 
 
 def _split(
-    questions: Iterable[Question], max_questions: int, max_bytes: int
-) -> Iterator[list[Question]]:
-    part: list[Question] = []
+    questions: Iterable[BatchRequest], max_questions: int, max_bytes: int
+) -> Iterator[list[BatchRequest]]:
+    part: list[BatchRequest] = []
     size = 0
     for question in questions:
         if part and (len(part) == max_questions or size + len(question.line) > max_bytes):
@@ -201,6 +201,6 @@ def _new_file(folder: Path, stem: str) -> tuple[BinaryIO, Path]:
     raise AssertionError
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """The path as short as it is from here."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.store import Store
-from harness.models.batch_files import Register, shown
+from harness.models.batch_files import BatchIndex, display_path
 from harness.models.endpoint import Reply
-from harness.models.endpoint.replies import Reading, plain, read_reply
+from harness.models.endpoint.replies import AttemptResult, plain, read_reply
 from harness.types import Record
 
 CHUNK = 500  # result lines to a commit
@@ -33,7 +33,7 @@ MALFORMED = "malformed"
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
 
-class Failure(Record):
+class RequestFailure(Record):
     """How many questions failed in one way, and what was said of the first."""
 
     kind: str
@@ -41,7 +41,7 @@ class Failure(Record):
     detail: str
 
 
-class Collected(Record):
+class BatchImport(Record):
     """What was read from files of results.
 
     `replies` are new, `known` were there already, `malformed` names file and line, `foreign` are
@@ -51,7 +51,7 @@ class Collected(Record):
 
     replies: int
     known: int
-    failed: tuple[Failure, ...]
+    failed: tuple[RequestFailure, ...]
     malformed: tuple[str, ...]
     foreign: int
     reopened: int
@@ -77,7 +77,7 @@ class Result(NamedTuple):
     hash: str = ""
 
 
-def collect_replies(files: Sequence[Path], workspace: Path) -> Collected:
+def import_batch_results(files: Sequence[Path], workspace: Path) -> BatchImport:
     """Keep the replies in files of results; what failed is open again and will be asked.
 
     Raises:
@@ -100,7 +100,7 @@ class _Collection:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._register = Register(store)
+        self._register = BatchIndex(store)
         self._n_new = self._n_known = self._n_foreign = 0
         self._malformed: list[str] = []
         self._failures: dict[str, Result] = {}  # another line may still hold the reply
@@ -124,10 +124,10 @@ class _Collection:
         self._store.put("reply", fresh)
         self._n_new += len(fresh)
 
-    def close(self) -> Collected:
+    def close(self) -> BatchImport:
         replied = self._store.get("reply", self._failures, Reply)
         failed = {i: result for i, result in self._failures.items() if i not in replied}
-        return Collected(
+        return BatchImport(
             replies=self._n_new,
             known=self._n_known + sum(self._failures[i].kind != MALFORMED for i in replied),
             failed=tuple(_by_kind(failed.values())),
@@ -138,7 +138,7 @@ class _Collection:
         )
 
 
-def describe_collected(collected: Collected) -> Iterator[str]:
+def describe_collected(collected: BatchImport) -> Iterator[str]:
     """What was collected, in lines."""
     n_failed = sum(failure.n for failure in collected.failed)
     counts = {
@@ -159,7 +159,7 @@ def describe_collected(collected: Collected) -> Iterator[str]:
         opened = _n(collected.reopened, "question is", "questions are")
         yield f"{opened} open again: the next run asks, with --batch in a new file."
     for path, n in collected.awaited.items():
-        yield f"Still awaited: {_n(n, 'question', 'questions')} of {shown(Path(path))}"
+        yield f"Still awaited: {_n(n, 'question', 'questions')} of {display_path(Path(path))}"
 
 
 # --- one line --------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def _read_reply(
     return Result(where, question_id, None, kind, said, hashlib.sha256(line).hexdigest())
 
 
-def _kind_of(status: int, reading: Reading, error: Any) -> tuple[str, str]:
+def _kind_of(status: int, reading: AttemptResult, error: Any) -> tuple[str, str]:
     """How a result failed, in a word or two, and what was said of it."""
     if isinstance(error, dict) and isinstance(error.get("code"), str):
         return plain(error["code"], limit=60), plain(str(error.get("message") or ""))
@@ -217,7 +217,7 @@ def _kind_of(status: int, reading: Reading, error: Any) -> tuple[str, str]:
     return f"HTTP {status}", said
 
 
-def _reply(reading: Reading) -> Reply:
+def _reply(reading: AttemptResult) -> Reply:
     return Reply(
         text=reading.text,
         finish=reading.finish,
@@ -237,13 +237,13 @@ def _malformed(line: bytes, where: str, why: str) -> Result:
     return Result(where, question_id, None, MALFORMED, why, hashlib.sha256(line).hexdigest())
 
 
-def _by_kind(failed: Iterable[Result]) -> Iterator[Failure]:
+def _by_kind(failed: Iterable[Result]) -> Iterator[RequestFailure]:
     kinds: dict[str, list[Result]] = {}
     for result in failed:
         if result.kind != MALFORMED:  # those are named by line
             kinds.setdefault(result.kind, []).append(result)
     for kind, results in kinds.items():
-        yield Failure(kind=kind, n=len(results), detail=results[0].detail)
+        yield RequestFailure(kind=kind, n=len(results), detail=results[0].detail)
 
 
 def _chunks(results: Iterable[Result]) -> Iterator[list[Result]]:

@@ -15,8 +15,8 @@ from harness.data.redaction import redact_task
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, Reply
 from harness.models.local import LocalModel, Prompt, make_prompt
-from harness.models.session import Terms, connect
-from harness.models.write_buffer import FreshRows
+from harness.models.session import Terms, open_endpoint
+from harness.models.write_buffer import WriteBuffer
 from harness.types import Exchange, Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
@@ -201,14 +201,14 @@ def _ask_endpoint(
 ) -> Iterator[Response]:
     """Answers as they come; one that failed is not stored, so that the next run asks again."""
     task = redact_task(task) if model.spec.redact else task
-    endpoint = connect(_with_decoding(model.spec, task.generation), model.terms)
+    endpoint = open_endpoint(_with_decoding(model.spec, task.generation), model.terms)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
     found = store.get("response", keys, Response)
     missing = [i for i, key in enumerate(keys) if key not in found]
     for sample, key in zip(task.samples, keys, strict=True):
         if key in found:
             yield _named(found[key], sample, model)
-    done, fresh = len(found), FreshRows(store, "response")
+    done, fresh = len(found), WriteBuffer(store, "response")
     meter = Meter(model.spec.price_per_million)
     wanted = takewhile(lambda _: not stop.closed, missing)
     asks = (_ask(task.samples[i], task) for i in wanted)

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from harness.config import EndpointSpec
 from harness.core.store import Store, make_writable
-from harness.models.batch_files import Question, Register, make_question, shown, write_questions
+from harness.models.batch_files import (
+    BatchIndex,
+    BatchRequest,
+    display_path,
+    make_batch_request,
+    write_batch_requests,
+)
 from harness.models.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
@@ -39,7 +45,7 @@ _AWAITED = Reply(
 )
 
 
-class AwaitedFile(Record):
+class PendingFile(Record):
     """A batch file with questions that wait for replies, and what they can cost at most."""
 
     path: str
@@ -49,23 +55,23 @@ class AwaitedFile(Record):
     currency: str | None = None
 
 
-class Awaited(Record):
+class PendingRequests(Record):
     """What a run waits for; `repeated` of the questions stood in files that are gone."""
 
     questions: int
-    files: tuple[AwaitedFile, ...]
+    files: tuple[PendingFile, ...]
     repeated: int
 
 
-class RepliesAwaitedError(Exception):
+class PendingRepliesError(Exception):
     """The work cannot go on before replies have come; says which, once they are written down."""
 
-    def __init__(self, awaited: Awaited | None = None) -> None:
+    def __init__(self, awaited: PendingRequests | None = None) -> None:
         super().__init__("replies are awaited")
         self.awaited = awaited
 
 
-class Asking:
+class EndpointSession:
     """How one run asks its endpoints. `store` must be open before anything is asked.
 
     `budget` bounds what is asked live, and any batch; with a `folder` nothing is asked live.
@@ -78,20 +84,20 @@ class Asking:
         self.budget = budget
         self.folder = folder
         # Judges ask from threads of their own; single operations on a dict need no lock.
-        self._new: dict[str, Question] = {}
+        self._new: dict[str, BatchRequest] = {}
         self._earlier: dict[str, Path] = {}
 
     @cached_property
-    def register(self) -> Register:
+    def register(self) -> BatchIndex:
         """What was written into batch files before this run."""
-        return Register(self.store)
+        return BatchIndex(self.store)
 
     @property
     def waits(self) -> bool:
         """Whether a reply is missing that can only come by batch."""
         return bool(self._new or self._earlier)
 
-    def reply_by_batch(self, question: Question) -> Reply | None:
+    def reply_by_batch(self, question: BatchRequest) -> Reply | None:
         """The stored reply, or one that says that it is awaited; None where it may be asked now."""
         stored = self.store.get("reply", [question.id], Reply)
         if stored:
@@ -115,10 +121,10 @@ class Asking:
         """
         if self.folder is not None:
             make_writable(self.folder)
-        with suppress(RepliesAwaitedError):
+        with suppress(PendingRepliesError):
             yield
         if self.waits:
-            raise RepliesAwaitedError(self.write_questions())
+            raise PendingRepliesError(self.write_pending())
 
     def check_complete(self) -> None:
         """Go no further on half of the replies, as where verdicts choose training pairs.
@@ -127,9 +133,9 @@ class Asking:
             RepliesAwaitedError: some are still to come.
         """
         if self.waits:
-            raise RepliesAwaitedError
+            raise PendingRepliesError
 
-    def write_questions(self) -> Awaited:
+    def write_pending(self) -> PendingRequests:
         """Write what is new into files; everything that the run waits for.
 
         Raises:
@@ -138,15 +144,15 @@ class Asking:
         self._check_budget()
         repeated = sum(self.register.is_lost(i) for i in self._new)
         earlier = sorted(Counter(self._earlier.values()).items())
-        files = [AwaitedFile(path=shown(p), questions=n, new=False) for p, n in earlier]
+        files = [PendingFile(path=display_path(p), questions=n, new=False) for p, n in earlier]
         if self.folder is not None:
-            for path, n, most, currency in write_questions(
+            for path, n, most, currency in write_batch_requests(
                 self._new.values(), self.folder, self.register
             ):
                 files.append(
-                    AwaitedFile(path=str(path), questions=n, new=True, most=most, currency=currency)
+                    PendingFile(path=str(path), questions=n, new=True, most=most, currency=currency)
                 )
-        return Awaited(
+        return PendingRequests(
             questions=len(self._new) + len(self._earlier), files=tuple(files), repeated=repeated
         )
 
@@ -162,7 +168,7 @@ class Asking:
 class BatchEndpoint:
     """An endpoint whose replies may have come by batch; otherwise like `Endpoint`."""
 
-    def __init__(self, spec: EndpointSpec, asking: Asking) -> None:
+    def __init__(self, spec: EndpointSpec, asking: EndpointSession) -> None:
         """Check the address, and the key only if anything will be sent."""
         self._spec = spec
         self._asking = asking
@@ -194,7 +200,7 @@ class BatchEndpoint:
                 if ask is None:
                     more = True
                     break
-                question = make_question(self._spec, self._address, ask)
+                question = make_batch_request(self._spec, self._address, ask)
                 reply = self._asking.reply_by_batch(question)
                 if reply is None:
                     live.append((number, ask))
@@ -212,19 +218,23 @@ class BatchEndpoint:
             yield asks[i][0], reply
 
 
-Terms = Asking | Budget | None
+Terms = EndpointSession | Budget | None
 
 
-def connect(spec: EndpointSpec, terms: Terms) -> Endpoint | BatchEndpoint:
+def open_endpoint(spec: EndpointSpec, terms: Terms) -> Endpoint | BatchEndpoint:
     """The endpoint, asked on these terms: by batch too, within a budget, or freely.
 
     Raises:
         HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
     """
-    return BatchEndpoint(spec, terms) if isinstance(terms, Asking) else Endpoint(spec, budget=terms)
+    return (
+        BatchEndpoint(spec, terms)
+        if isinstance(terms, EndpointSession)
+        else Endpoint(spec, budget=terms)
+    )
 
 
-def describe_awaited(awaited: Awaited) -> Iterator[str]:
+def describe_pending(awaited: PendingRequests) -> Iterator[str]:
     """What a run waits for and what to do next, in lines."""
     yield f"No verdict yet: {_questions(awaited.questions)} wait for replies."
     for file in awaited.files:

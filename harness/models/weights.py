@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash, file_hash
-from harness.core.hub import require_model
+from harness.core.hub import check_model_available
 
 # Files that run code when they are loaded; weights are taken from safetensors only.
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
@@ -46,7 +46,7 @@ def load_weights(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _refuse_unloadable(source, revision)
-    require_model(str(source), revision)
+    check_model_available(str(source), revision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"dtype": "auto", "device_map": device, **options}
     try:

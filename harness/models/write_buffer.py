@@ -11,7 +11,7 @@ COMMIT_EVERY = 64
 COMMIT_AFTER_S = 0.01
 
 
-class FreshRows:
+class WriteBuffer:
     """Rows of one kind on their way into the store.
 
     What a language model said is in the store when `add` returns, so that a kill loses only what

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
 from harness.gate.claim_tests import MOST_ITEMS, POWER, SMALL_SAMPLE
-from harness.gate.critical import most_allowed
-from harness.gate.feasibility import count_units, least_units
+from harness.gate.critical import max_critical
+from harness.gate.feasibility import effective_sample_size, min_sample_size
 from harness.stats import (
     minimum_detectable_effect,
     minimum_detectable_proportion,
@@ -65,7 +65,7 @@ class RuleForecast(Record):
     most: int | None
 
 
-class ClaimTest(NamedTuple):
+class AssumedTest(NamedTuple):
     """A claim as a test: at which boundary, level and power, on which scale."""
 
     boundary: float
@@ -81,7 +81,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
-        n, unit = count_units(task)
+        n, unit = effective_sample_size(task)
         test = assume_test(claim, metric, gate, clustered=unit != "items")
         yield ClaimForecast(
             claim=str(claim),
@@ -92,7 +92,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
             detectable=_detectable(test, n),
             assumed_truth=test.truth,
             n_needed=_needed(test),
-            least=least_units(claim, gate, metric, clustered=unit != "items"),
+            least=min_sample_size(claim, gate, metric, clustered=unit != "items"),
         )
 
 
@@ -101,11 +101,11 @@ def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
     by_metric = {name: task for task in tasks for name in task.metrics}
     for rule in gate.critical:
         task = by_metric[metric_of(rule.metric)]
-        units, _ = count_units(task)
+        units, _ = effective_sample_size(task)
         yield RuleForecast(
             rule=str(rule),
             n_items=task.n_items,
-            most=most_allowed(rule, task.n_items, units, gate.alpha),
+            most=max_critical(rule, task.n_items, units, gate.alpha),
         )
 
 
@@ -133,7 +133,7 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
         yield f"  {SMALL_SAMPLE_NOTE}"
 
 
-def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> ClaimTest:
+def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> AssumedTest:
     """The test of a claim, with the spread and the truth that are assumed before anything is known."""
     low, high = bounds_of(metric)
     sd = ASSUMED_SPREAD[metric.kind] * (high - low)
@@ -143,7 +143,7 @@ def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) ->
     boundary, truth = _assumed(claim, null, SMALL_EFFECT * sd, high)
     if exact:
         truth = (boundary + high) / 2
-    return ClaimTest(
+    return AssumedTest(
         boundary=boundary,
         truth=truth,
         sd=sd,
@@ -169,7 +169,7 @@ def _assumed(claim: Claim, null: float, small: float, high: float) -> tuple[floa
             return claim.value, min(claim.value + small, high)
 
 
-def _detectable(test: ClaimTest, n: int) -> float | None:
+def _detectable(test: AssumedTest, n: int) -> float | None:
     if n < 2:
         return None
     if test.exact:
@@ -180,7 +180,7 @@ def _detectable(test: ClaimTest, n: int) -> float | None:
     )
 
 
-def _needed(test: ClaimTest) -> int | None:
+def _needed(test: AssumedTest) -> int | None:
     """Below a hundred items most claims need a stricter bound, so fewer are never enough."""
     if test.exact:
         size = sample_size_proportion_threshold(

@@ -9,11 +9,11 @@ from harness.config.metrics import repeats_of
 from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError
 from harness.core.store import Store
-from harness.data.conversions import at_hand
-from harness.gate.feasibility import find_obstacles
+from harness.data.conversions import is_available
+from harness.gate.feasibility import infeasible_claims
 from harness.models.cost import price
 from harness.models.local import Prompt, make_prompt
-from harness.models.session import Asking
+from harness.models.session import EndpointSession
 from harness.planning.claims import (
     ClaimForecast,
     RuleForecast,
@@ -27,10 +27,14 @@ from harness.planning.human import (
     describe_people,
     find_people,
     forecast_people,
-    seat_those_there,
+    make_available_panels,
 )
 from harness.planning.interim import LooksForecast, describe_looks, forecast_looks
-from harness.planning.judge_requirement import LicenceForecast, describe_licences, forecast_licences
+from harness.planning.judge_requirement import (
+    RequirementForecast,
+    describe_licences,
+    forecast_licences,
+)
 from harness.planning.plan import make_plan
 from harness.planning.training import (
     SamplingForecast,
@@ -39,11 +43,11 @@ from harness.planning.training import (
     forecast_training,
 )
 from harness.types import JudgeRequest, Plan, Record, Response, Task
-from judges.factory import judges_of
+from judges.factory import judge_loader
 from judges.judging import make_requests, repeat_requests, verdicts_per_item
 from judges.panel import Panel
 from judges.prompts import build_prompt
-from judges.response_stream import Board
+from judges.response_stream import ResponseStream
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,7 +98,7 @@ class Forecast(Record):
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
     people: tuple[PeopleForecast, ...] = ()
-    licences: tuple[LicenceForecast, ...] = ()
+    licences: tuple[RequirementForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     obstacles: tuple[str, ...] = ()
     training: tuple[TrainingForecast, ...]
@@ -113,10 +117,10 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         HarnessError: whatever `harness run` would refuse before its first answer.
     """
     # Endpoints that would write batch files need no key.
-    asking = Asking(Store(workspace), folder=workspace)
+    asking = EndpointSession(Store(workspace), folder=workspace)
     people = find_people(request)
-    find_judge = judges_of(request.profile, request.profile_root, terms=asking)
-    panels, settled = seat_those_there(request, find_judge, people)
+    find_judge = judge_loader(request.profile, request.profile_root, terms=asking)
+    panels, settled = make_available_panels(request, find_judge, people)
     training = forecast_training(request)
     plan, missing = _plan_if_at_hand(request, panels)
     answers, verdicts = _stored(workspace)
@@ -155,7 +159,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         people=tuple(forecast_people(gate, plan.tasks, models, people)) if plan and gate else (),
         licences=tuple(forecast_licences(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
-        obstacles=tuple(find_obstacles(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
         remote=(*judging, *(_forecast_remote(plan, request) if plan else ())),
@@ -274,7 +278,7 @@ def _absent_file(request: Request) -> str | None:
     for data in [suite.data, *(m.data for m in suite.metrics.values() if m.data is not None)]:
         bound = profile.data.get(data.name) if data.name is not None else data.source
         root = request.suite_root if data.name is None else request.profile_root
-        if bound is not None and bound.path is not None and not at_hand(bound, root):
+        if bound is not None and bound.path is not None and not is_available(bound, root):
             return f"{bound.path}: no such file."
     return None
 
@@ -300,7 +304,7 @@ def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
 
 def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
     """The judge's requests as they would be if every answer had its full length."""
-    board = Board([model.name for model in plan.models], len(task.samples))
+    board = ResponseStream([model.name for model in plan.models], len(task.samples))
     answer = "word" * task.generation.max_new_tokens
     for model in board.models:
         for sample in task.samples:

@@ -16,12 +16,12 @@ from harness.config.metrics import repeats_of
 from harness.config.request import Request, judge_name
 from harness.core.errors import HarnessError
 from harness.gate.claim_tests import SMALL_SAMPLE
-from harness.gate.feasibility import count_units
-from harness.human.labels import People, load_people
-from harness.human.question_match import refuse_other_questions
+from harness.gate.feasibility import effective_sample_size
+from harness.human.labels import HumanLabels, load_people
+from harness.human.question_match import require_same_question
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.human.votes import NobodyVotedError, nobody_voted
-from harness.planning.claims import SMALL_SAMPLE_NOTE, ClaimTest, assume_test
+from harness.planning.claims import SMALL_SAMPLE_NOTE, AssumedTest, assume_test
 from harness.stats import (
     MOST_ANNOTATORS,
     VoteDesign,
@@ -33,11 +33,11 @@ from harness.stats import (
     vote_spread,
 )
 from harness.types import Record, Task
-from judges.panel import Panel, seat_judge, seat_panel
+from judges.panel import Panel, make_metric_panel, make_named_panel
 from judges.protocol import Judge
 
 
-class Unvoted(NamedTuple):
+class NoVotes(NamedTuple):
     """A study that nobody has voted on yet: it was begun with `n_drawn` pairs, or not at all."""
 
     run: Path
@@ -45,7 +45,7 @@ class Unvoted(NamedTuple):
     n_drawn: int | None
 
 
-def find_people(request: Request) -> dict[str, People | Unvoted]:
+def find_people(request: Request) -> dict[str, HumanLabels | NoVotes]:
     """The people who judge, by metric.
 
     Raises:
@@ -55,25 +55,27 @@ def find_people(request: Request) -> dict[str, People | Unvoted]:
     return {metric: people for metric, people in found.items() if people is not None}
 
 
-def seat_those_there(
-    request: Request, find_judge: Callable[[str], Judge], people: Mapping[str, People | Unvoted]
+def make_available_panels(
+    request: Request,
+    find_judge: Callable[[str], Judge],
+    people: Mapping[str, HumanLabels | NoVotes],
 ) -> tuple[dict[str, Panel], bool]:
     """The panels of metrics that can be judged already, and whether everything is as it will be."""
     panels, settled = {}, True
     for metric, spec in request.suite.metrics.items():
-        if isinstance(people.get(metric), Unvoted):
+        if isinstance(people.get(metric), NoVotes):
             settled = False
             continue
         try:
-            panels[metric] = seat_panel(metric, request, find_judge)
+            panels[metric] = make_metric_panel(metric, request, find_judge)
         except NobodyVotedError:  # on whom the judge is to be held to
             name, settled = judge_name(metric, request) or "", False
             repeats = repeats_of(spec)
-            panels[metric] = seat_judge(name, request.profile, find_judge, repeats=repeats)
+            panels[metric] = make_named_panel(name, request.profile, find_judge, repeats=repeats)
     return panels, settled
 
 
-def _people_of(metric: str, request: Request) -> People | Unvoted | None:
+def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
     name = judge_name(metric, request)
     spec = None if name is None else request.profile.find_judge(name).people
     if spec is None:
@@ -81,15 +83,15 @@ def _people_of(metric: str, request: Request) -> People | Unvoted | None:
     try:
         people = load_people(spec, request.profile_root)
     except NobodyVotedError as error:
-        return Unvoted(error.run, error.study, None)
-    refuse_other_questions(metric, request.suite.metrics[metric], people)
+        return NoVotes(error.run, error.study, None)
+    require_same_question(metric, request.suite.metrics[metric], people)
     if people.annotators or any(each.n_votes for each in people.turnout):
         return people
     assert spec.study is not None  # a file of labels has rows
     begun = nobody_voted(request.profile_root / spec.study)
     if not isinstance(begun, NobodyVotedError):
         raise begun
-    return Unvoted(begun.run, begun.study, len(people.drawn))
+    return NoVotes(begun.run, begun.study, len(people.drawn))
 
 
 # Of annotators' own means, as a share of the scale's range, while nobody has voted: a round guess,
@@ -144,7 +146,7 @@ def forecast_people(
     gate: Gate,
     tasks: Iterable[Task],
     models: tuple[str, str],
-    judges: Mapping[str, People | Unvoted],
+    judges: Mapping[str, HumanLabels | NoVotes],
 ) -> Iterator[PeopleForecast]:
     """A forecast for each claim on a metric that people judge.
 
@@ -159,10 +161,10 @@ def forecast_people(
         people = judges.get(metric_of(claim.metric))
         if people is None:
             continue
-        test = assume_test(claim, metric, gate, clustered=count_units(task)[1] != "items")
+        test = assume_test(claim, metric, gate, clustered=effective_sample_size(task)[1] != "items")
         clusters = {s.id: s.cluster for s in task.samples if s.cluster is not None}
         case = _Case(claim, metric, test, task.n_items, clusters)
-        if isinstance(people, Unvoted):
+        if isinstance(people, NoVotes):
             yield _of_nobody(case, people)
         else:
             yield _of_votes(case, people, models)
@@ -233,7 +235,7 @@ class _Case(NamedTuple):
 
     claim: Claim
     metric: Metric
-    test: ClaimTest
+    test: AssumedTest
     n_items: int
     clusters: Mapping[str, str]
 
@@ -244,7 +246,7 @@ class _Case(NamedTuple):
         return (ASSUMED_LEANING * (high - low)) ** 2
 
 
-def _of_nobody(case: _Case, people: Unvoted) -> PeopleForecast:
+def _of_nobody(case: _Case, people: NoVotes) -> PeopleForecast:
     """Nothing is known: items spread as in every forecast, and annotators as in the selftest."""
     spread = VoteSpread(case.test.sd**2, case.leaning, 0.0)
     needed = _fewest(spread, case)
@@ -264,7 +266,7 @@ def _of_nobody(case: _Case, people: Unvoted) -> PeopleForecast:
     )
 
 
-def _of_votes(case: _Case, people: People, models: tuple[str, str]) -> PeopleForecast:
+def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> PeopleForecast:
     if people.models not in (None, models):
         raise HarnessError(
             f"{people.source}: people compared {' with '.join(people.models or ())}, in this order, and "
@@ -339,7 +341,7 @@ def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
     )
 
 
-def _votes(case: _Case, people: People, models: tuple[str, str]) -> LabelTable:
+def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTable:
     """Votes on what the claim is about, on the items that have any.
 
     Items on which nobody needs to be asked are ties.

@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, agree_on, scales_of
-from harness.config import EvasionMetric, Gate, JudgeLicence, Metric, PairwiseMetric, metric_of
+from harness.config import EvasionMetric, Gate, JudgeRequirement, Metric, PairwiseMetric, metric_of
 from harness.config.request import Request, judge_name
 from harness.human.judge_agreement import chance_of_ac1, chance_of_kappa, common_labels
 from harness.human.label_join import Kind
-from harness.human.labels import People, load_people
-from harness.human.question_match import other_question
+from harness.human.labels import HumanLabels, load_people
+from harness.human.question_match import question_mismatch
 from harness.human.summary import score_table, win_table
 from harness.human.votes import NobodyVotedError
 from harness.stats import Vector, normal_quantile
@@ -26,7 +26,7 @@ from harness.types import LICENCE_MEASURES, Interval, JudgeAgreement, Record, Ta
 CLOSE = 0.1  # above the bound: how good a judge is assumed to be where nothing is known of it
 
 
-class LicenceForecast(Record):
+class RequirementForecast(Record):
     """What one column's licence takes.
 
     The judge has `n_labels` to be held to, or none for the reason `why`. With fewer than `least` even
@@ -59,7 +59,7 @@ class _Labels(NamedTuple):
 
 def forecast_licences(
     gate: Gate, tasks: Sequence[Task], request: Request
-) -> Iterator[LicenceForecast]:
+) -> Iterator[RequirementForecast]:
     """A forecast for each claimed column (of a composite, each criterion) that a judge decides.
 
     Raises:
@@ -79,7 +79,7 @@ def forecast_licences(
             yield _forecast(scale, metric, task, judge, gate.judge_licence, request)
 
 
-def describe_licences(forecasts: Sequence[LicenceForecast]) -> Iterator[str]:
+def describe_licences(forecasts: Sequence[RequirementForecast]) -> Iterator[str]:
     """The forecasts for people, a few lines a column."""
     if forecasts:
         first = forecasts[0]
@@ -99,7 +99,7 @@ def describe_licences(forecasts: Sequence[LicenceForecast]) -> Iterator[str]:
             )
 
 
-def _takes(f: LicenceForecast) -> str:
+def _takes(f: RequirementForecast) -> str:
     if f.least is None:
         return "no number of labels shows full agreement"
     close = (
@@ -108,7 +108,7 @@ def _takes(f: LicenceForecast) -> str:
     return f"full agreement takes {f.least:,} labels to show it{close}"
 
 
-def _ceiling(f: LicenceForecast) -> str:
+def _ceiling(f: RequirementForecast) -> str:
     assert f.ceiling is not None
     own = f"two annotators come to {f.ceiling.estimate:.2f} ({f.ceiling.low:.2f} to {f.ceiling.high:.2f})"
     if f.n_at_ceiling is None:
@@ -122,8 +122,13 @@ def _ceiling(f: LicenceForecast) -> str:
 
 
 def _forecast(
-    scale: Scale, metric: Metric, task: Task, judge: str, licence: JudgeLicence, request: Request
-) -> LicenceForecast:
+    scale: Scale,
+    metric: Metric,
+    task: Task,
+    judge: str,
+    licence: JudgeRequirement,
+    request: Request,
+) -> RequirementForecast:
     people = _people(judge, request)
     why = people if isinstance(people, str) else _unfit(people, scale, metric, task, request)
     found = None if why or isinstance(people, str) else _labels(people, scale, metric, request)
@@ -132,7 +137,7 @@ def _forecast(
     least = _least(licence.at_least, chance)
     close = licence.at_least + min(CLOSE, (1 - licence.at_least) / 2)
     ceiling = None if found is None else _agreement(scale, found.ratings, licence)
-    return LicenceForecast(
+    return RequirementForecast(
         column=scale.column,
         judge=judge,
         measure=licence.metric,
@@ -150,7 +155,7 @@ def _forecast(
     )
 
 
-def _people(judge: str, request: Request) -> People | str:
+def _people(judge: str, request: Request) -> HumanLabels | str:
     """Whom a judge is held to, or why there is nobody."""
     spec = request.profile.find_judge(judge).calibrated_by
     if spec is None:
@@ -162,14 +167,14 @@ def _people(judge: str, request: Request) -> People | str:
 
 
 def _unfit(
-    people: People, scale: Scale, metric: Metric, task: Task, request: Request
+    people: HumanLabels, scale: Scale, metric: Metric, task: Task, request: Request
 ) -> str | None:
     """Why these labels license nobody, as far as it is known before there are answers."""
     if not people.labels:
         return f"{people.source}: nobody has voted yet"
     if people.models not in (None, (request.models[0], request.models[-1])):
         return f"{people.source}: people compared other models than these"
-    other = other_question(metric, scale.key, people)
+    other = question_mismatch(metric, scale.key, people)
     if other is not None:
         return f"{people.source}: {other}"
     labelled = {label.sample_id for label in people.labels}
@@ -178,7 +183,7 @@ def _unfit(
     return None
 
 
-def _labels(people: People, scale: Scale, metric: Metric, request: Request) -> _Labels:
+def _labels(people: HumanLabels, scale: Scale, metric: Metric, request: Request) -> _Labels:
     kind: Kind = "preference"
     if isinstance(metric, PairwiseMetric):
         ratings = win_table(people).values
@@ -195,7 +200,7 @@ def _evenly(scale: Scale) -> Iterable[float]:
     return scale.values if scale.ordinal else (scale.values[0], scale.values[-1])
 
 
-def _chance(licence: JudgeLicence, labels: Vector, scale: Scale) -> float:
+def _chance(licence: JudgeRequirement, labels: Vector, scale: Scale) -> float:
     match licence.metric:
         case "kappa":
             return chance_of_kappa(labels)
@@ -216,7 +221,7 @@ def _least(at_least: float, chance: float) -> int | None:
     return math.ceil(normal_quantile(0.025) ** 2 * share / (1 - share))
 
 
-def _close(true: float, licence: JudgeLicence, chance: float) -> int:
+def _close(true: float, licence: JudgeRequirement, chance: float) -> int:
     """By the normal interval of a share of equal verdicts, with chance as it is."""
     share = chance + (1 - chance) * true
     sd = math.sqrt(share * (1 - share)) / (1 - chance)
@@ -225,7 +230,7 @@ def _close(true: float, licence: JudgeLicence, chance: float) -> int:
 
 
 def _agreement(
-    scale: Scale, ratings: Ratings, licence: JudgeLicence
+    scale: Scale, ratings: Ratings, licence: JudgeRequirement
 ) -> tuple[Interval, int] | None:
     """How far annotators agree on the licence's measure, and on how many labels; None for one."""
     n_annotators = int((~np.isnan(ratings)).any(axis=0).sum())

@@ -11,8 +11,8 @@ from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.data.tasks import plan_tasks
-from harness.gate.feasibility import find_obstacles
-from harness.gate.interim import gate_of_last_look, plan_looks, shuffle_items
+from harness.gate.feasibility import infeasible_claims
+from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
 from harness.types import Plan, PlannedModel, Task, TaskLooks
 from judges.panel import Panel
 
@@ -37,7 +37,7 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
         tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
         looks = tuple(plan_looks(task, gate) for task in tasks)
     if gate is not None and request.limit is None:
-        at_the_end = gate_of_last_look(gate, looks) if looks else gate
+        at_the_end = final_look_gate(gate, looks) if looks else gate
         _refuse_infeasible(at_the_end, tasks)
     plan = Plan(
         suite=request.suite.suite,
@@ -76,6 +76,6 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
 
 def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:
     """A gate that no answers whatever could pass on these items is a mistake."""
-    obstacles = list(find_obstacles(gate, tasks))
+    obstacles = list(infeasible_claims(gate, tasks))
     if obstacles:
         raise HarnessError("gate: " + "\n".join(obstacles))

@@ -6,18 +6,18 @@ from harness.config import Gate
 from harness.types import Plan
 
 
-def identity_of(plan: Plan) -> dict[str, str]:
+def measurement_fields(plan: Plan) -> dict[str, str]:
     """Everything that two runs must share to be compared, by field."""
     return dict(_measured(plan))
 
 
-def statement_of(plan: Plan) -> dict[str, str]:
+def claim_fields(plan: Plan) -> dict[str, str]:
     """Everything that decides a verdict but the models: what is measured, and what is claimed."""
     claimed = _claimed(plan.gate) if plan.gate else ()
-    return {**identity_of(plan), **dict(claimed)}
+    return {**measurement_fields(plan), **dict(claimed)}
 
 
-def differences_of(
+def diff_fields(
     before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
     """The fields in which two identities differ, with both values."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from harness.core.errors import InfrastructureError
-from harness.planning.plan_diff import differences_of, statement_of
+from harness.planning.plan_diff import claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record
 
 
@@ -56,7 +56,7 @@ def _register(plan: Plan, workspace: Path) -> Registration:
         suite=plan.suite,
         models=tuple(model.name for model in plan.models),
         items={task.name: task.items_hash for task in plan.tasks},
-        stated=statement_of(plan),
+        stated=claim_fields(plan),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
@@ -74,7 +74,7 @@ def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amend
     for earlier in sorted(_others(registration, workspace), key=lambda each: each.registered):
         changes = tuple(
             PlanChange(field=field, before=before, now=now)
-            for field, before, now in differences_of(earlier.stated, registration.stated)
+            for field, before, now in diff_fields(earlier.stated, registration.stated)
         )
         if changes and changes not in found:
             found[changes] = Amendment(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from harness.config import EndpointSpec, Source
 from harness.config.request import Request
-from harness.data.conversions import plain_source, why_absent
+from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
 from harness.types import PreferenceRequest, Record
 from judges.judging import preference_requests
@@ -104,7 +104,7 @@ def forecast_training(request: Request) -> TrainingPlan:
     Raises:
         HarnessError: a mistake in a recipe, or in data that are at hand.
     """
-    walk = _Walk(request)
+    walk = RecipeWalk(request)
     for name in request.models:
         recipe = request.profile.models[name].recipe
         if recipe is not None:
@@ -176,7 +176,7 @@ class _Result(NamedTuple):
     per_prompt: int = 1
 
 
-class _Walk:
+class RecipeWalk:
     """Follows recipes to what they need, and remembers where it has been."""
 
     def __init__(self, request: Request) -> None:
@@ -326,20 +326,20 @@ def _learnt(recipe: PreferenceRecipe, pairs: int | None, per_prompt: int) -> int
 
 
 def _count(source: Source, root: Path) -> _Count:
-    absent = why_absent(source, root)
+    absent = unavailable_reason(source, root)
     return _Count(len(load_samples(source, root))) if absent is None else _bound(source, absent)
 
 
 def _count_examples(source: TrainingSource, root: Path) -> _Count:
-    absent = why_absent(source, root)
+    absent = unavailable_reason(source, root)
     return _Count(len(load_examples([source], root))) if absent is None else _bound(source, absent)
 
 
 def _count_pairs(recipe: GivenPairsRecipe, root: Path) -> _Count:
-    absent = why_absent(recipe.data, root)
+    absent = unavailable_reason(recipe.data, root)
     if absent is not None:
         return _bound(recipe.data, absent)
-    plain = plain_source(recipe.data, root)
+    plain = resolve_conversion(recipe.data, root)
     return _Count(len(load_given_pairs(plain, root, recipe.filters).pairs))
 
 

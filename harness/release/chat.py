@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.config import EndpointSpec, Generation
-from harness.core.hub import require_model
+from harness.core.hub import check_model_available
 from harness.data.redaction import redact
 from harness.data.samples import read_prompt
 from harness.models.endpoint import Ask, Endpoint
 from harness.models.local import Answer, LocalModel, Prompt, encode_chat
 from harness.release.resolve import NamedModel
-from harness.release.terminal import Pipe, Screen, Terminal
+from harness.release.terminal import ChatIO, PipeIO, TerminalIO
 from harness.types import Message
 from trainers.checkpoint import MANIFEST, load_manifest
 
@@ -40,7 +40,7 @@ COMMANDS = "/reset starts over, /quit or Ctrl-D leaves, Ctrl-C stops an answer."
 # --- the dialogue ----------------------------------------------------------------------------
 
 
-class Dialogue:
+class Conversation:
     """The turns so far, after an optional system prompt."""
 
     def __init__(self, system: str | None = None) -> None:
@@ -83,7 +83,7 @@ class Dialogue:
 # --- who answers -----------------------------------------------------------------------------
 
 
-class Speaker(Protocol):
+class ChatModel(Protocol):
     """A model that is talked to; `facts` say what it is."""
 
     name: str
@@ -151,7 +151,7 @@ class EndpointSpeaker:
         return Answer(text, "length" if reply.problem == "length" else "stop", reply.output_tokens)
 
 
-def load_speaker(model: NamedModel, generation: Generation) -> Speaker:
+def load_speaker(model: NamedModel, generation: Generation) -> ChatModel:
     """The model, loaded.
 
     Raises:
@@ -160,7 +160,7 @@ def load_speaker(model: NamedModel, generation: Generation) -> Speaker:
     """
     if model.endpoint is not None:
         return EndpointSpeaker(model.name, model.endpoint, generation)
-    require_model(model.source, model.revision)
+    check_model_available(model.source, model.revision)
     local = LocalModel.load(model.source, revision=model.revision)
     return LocalSpeaker(model.name, local, generation, _facts_of(model, local))
 
@@ -199,16 +199,18 @@ def talk(
     prompt = read_prompt(system, Path())
     generation = Generation(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    screen: Terminal | Pipe = Terminal() if interactive else Pipe()
+    screen: TerminalIO | PipeIO = TerminalIO() if interactive else PipeIO()
     with screen.waiting(f"loading {model.name}"):
         speaker = load_speaker(model, generation)
     screen.introduce(speaker.name, speaker.facts, model.note)
     if interactive:
         screen.note(COMMANDS)
-    return converse(speaker, Dialogue(prompt), screen, stoppable=interactive)
+    return run_chat(speaker, Conversation(prompt), screen, stoppable=interactive)
 
 
-def converse(speaker: Speaker, dialogue: Dialogue, screen: Screen, *, stoppable: bool) -> bool:
+def run_chat(
+    speaker: ChatModel, dialogue: Conversation, screen: ChatIO, *, stoppable: bool
+) -> bool:
     """Answer line by line until the lines end; whether every question was answered.
 
     Where it is `stoppable`, the first Ctrl-C during an answer ends that answer only.
@@ -231,7 +233,7 @@ def converse(speaker: Speaker, dialogue: Dialogue, screen: Screen, *, stoppable:
 
 
 def _exchange(
-    question: str, speaker: Speaker, dialogue: Dialogue, screen: Screen, stoppable: bool
+    question: str, speaker: ChatModel, dialogue: Conversation, screen: ChatIO, stoppable: bool
 ) -> bool:
     dialogue.ask(question)
     if forgotten := dialogue.shorten(speaker.fits):

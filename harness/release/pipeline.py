@@ -22,8 +22,8 @@ from harness.core.store import Store
 from harness.planning.plan import make_plan
 from harness.release.registry import Registry, alpha_of_look, now
 from harness.runs.run import FinishedRun, run_suite
-from harness.training.checkpoints import answering_recipe, make_checkpoint
-from harness.training.context import Made, Resources, make_workshop
+from harness.training.checkpoints import make_checkpoint, require_policy_recipe
+from harness.training.context import RunOptions, TrainedModel, make_context
 from harness.types import Record, RunResult, Verdict
 from harness.types.training import Ancestor, Look, Promotion
 from trainers.checkpoint import trace_manifests, versions
@@ -57,10 +57,10 @@ class _Model(NamedTuple):
 
     name: str
     spec: ModelSpec
-    made: Made | None = None
+    made: TrainedModel | None = None
 
 
-def run_loop(path_or_name: str, resources: Resources, *, out: Path) -> LoopResult:
+def run_loop(path_or_name: str, resources: RunOptions, *, out: Path) -> LoopResult:
     """Train, gate, and promote what is certified.
 
     Raises:
@@ -105,14 +105,14 @@ def describe_loop(done: LoopResult) -> Iterator[str]:
 class _LoopRun:
     """One pass through a loop: the files behind it, and where everything is kept."""
 
-    def __init__(self, loop: Loop, root: Path, resources: Resources, out: Path) -> None:
+    def __init__(self, loop: Loop, root: Path, resources: RunOptions, out: Path) -> None:
         self._loop = loop
         self._root = root
         self._profile, self._profile_root = load_profile(_beside(root, loop.profile))
         self._resources = resources
         self._out = out
         self._registry = Registry(resources.workspace)
-        self._made: list[Made] = []
+        self._made: list[TrainedModel] = []
 
     def check(self) -> None:
         """Find what is wrong before anything is trained.
@@ -125,7 +125,7 @@ class _LoopRun:
         certified = self._items_of(self._loop.certify)
         for stage in self._loop.stages:
             for recipe in stage.recipes:
-                answering_recipe(load_recipe(recipe, beside=self._root)[0], recipe)
+                require_policy_recipe(load_recipe(recipe, beside=self._root)[0], recipe)
             shared = certified & self._items_of(stage.gate)
             if shared:
                 raise HarnessError(
@@ -210,9 +210,9 @@ class _LoopRun:
     def _train(self, recipe_name: str) -> _Model:
         recipe, recipe_root = load_recipe(recipe_name, beside=self._root)
         path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
-        workshop = make_workshop(self._profile, self._profile_root, self._resources)
+        workshop = make_context(self._profile, self._profile_root, self._resources)
         with workshop.opened():
-            trained = answering_recipe(recipe, recipe_name)
+            trained = require_policy_recipe(recipe, recipe_name)
             made = make_checkpoint(trained, recipe_root, workshop)
         self._made.append(made)
         return _Model(recipe.recipe, ModelSpec(recipe=str(path)), made)

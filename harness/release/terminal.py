@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
-class Screen(Protocol):
+class ChatIO(Protocol):
     """Where questions come from and answers go to."""
 
     def read(self) -> str | None:
@@ -27,7 +27,7 @@ class Screen(Protocol):
         """Something that the model did not say."""
 
 
-class Pipe:
+class PipeIO:
     """Questions from standard input, a line each; answers to standard output, the rest to error."""
 
     def read(self) -> str | None:
@@ -61,7 +61,7 @@ class Pipe:
             self.note(note)
 
 
-class Terminal:
+class TerminalIO:
     """A person who reads and writes."""
 
     def __init__(self) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from harness.gate.claim_tests import SMALL_SAMPLE
-from harness.gate.feasibility import count_units, find_obstacles
+from harness.gate.feasibility import effective_sample_size, infeasible_claims
 from harness.runs.prepare import Prepared
 from harness.types import (
     Amendment,
     Caveat,
     Comparison,
-    Exposure,
+    ContaminationResult,
     HygieneCount,
     HygieneFlag,
     Interval,
@@ -45,7 +45,7 @@ def find_caveats(
     models: Mapping[str, Prepared],
     comparisons: Iterable[Comparison],
     hygiene: Iterable[HygieneCount],
-    exposures: Iterable[Exposure],
+    exposures: Iterable[ContaminationResult],
 ) -> Iterator[Caveat]:
     """All caveats of a run, the gravest first."""
     yield from _stated_anew(amendments)
@@ -73,7 +73,7 @@ def warn_of_looks(stopping: Stopping | None) -> Iterator[Caveat]:
         )
 
 
-def warn_of_counting(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
+def sensitivity_caveats(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
     """Claims that would be refuted, though they pass, or the other way round."""
     opposite = {"pass": "fail", "fail": "pass"}
     for table in tables:
@@ -117,7 +117,7 @@ def _stated_anew(amendments: Iterable[Amendment]) -> Iterator[Caveat]:
         )
 
 
-def _seen_in_training(exposures: Iterable[Exposure]) -> Iterator[Caveat]:
+def _seen_in_training(exposures: Iterable[ContaminationResult]) -> Iterator[Caveat]:
     for e in exposures:
         if e.contaminated:
             yield Caveat(
@@ -189,10 +189,10 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
             text=f"Only the first {plan.limit} items of each data set were used (--limit). "
             "This is a trial run, not the planned evaluation.",
         )
-    for obstacle in find_obstacles(plan.gate, plan.tasks) if plan.gate else ():
+    for obstacle in infeasible_claims(plan.gate, plan.tasks) if plan.gate else ():
         yield Caveat(code="out_of_reach", text=f"So few items cannot decide a claim: {obstacle}")
     for task in plan.tasks:
-        n, unit = count_units(task)
+        n, unit = effective_sample_size(task)
         if n < SMALL_SAMPLE:
             yield Caveat(
                 code="small_sample",

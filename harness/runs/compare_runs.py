@@ -16,11 +16,11 @@ import numpy as np
 from harness.analysis.comparisons import compare_scores
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
-from harness.planning.plan_diff import differences_of, identity_of
+from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats import Votes
-from harness.types import Flip, Flips, Plan, RunComparison
+from harness.types import Flips, ItemChange, Plan, RunComparison
 
 N_FLIPS = 10  # items named each way
 
@@ -31,16 +31,18 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
     Raises:
         HarnessError: the runs did not measure the same; names what differs.
     """
-    refuse_unlike(old.result.plan, new.result.plan)
+    require_comparable(old.result.plan, new.result.plan)
     labels = _labels(old, new)
-    columns = {c.metric: own for c in old.columns if (own := own_scores(c, old)) is not None}
+    columns = {c.metric: own for c in old.columns if (own := scores_of_run(c, old)) is not None}
     pairs: list[tuple[GradeColumn, PairedScores]] = []
     skipped: list[str] = []
     for column in new.columns:
-        before, after = columns.get(column.metric), own_scores(column, new)
+        before, after = columns.get(column.metric), scores_of_run(column, new)
         if before is None or after is None:
             continue  # another pair's win rate
-        if isinstance(column, PreferenceColumn) and opponent_of(old) != opponent_of(new):
+        if isinstance(column, PreferenceColumn) and baseline_fingerprint(
+            old
+        ) != baseline_fingerprint(new):
             skipped.append(f"{column.metric}: the two win rates are against different baselines")
             continue
         if ended_early(old) or ended_early(new):
@@ -56,26 +58,26 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
         comparisons=tuple(
             compare_scores(column, pair, {}) for column, pair in pairs if _any_scored(pair)
         ),
-        flips=tuple(find_flips(pair) for _, pair in pairs if _any_scored(pair)),
+        flips=tuple(largest_changes(pair) for _, pair in pairs if _any_scored(pair)),
         skipped=tuple(skipped),
         notes=tuple(_notes(old, new)),
     )
 
 
-def refuse_unlike(old: Plan, new: Plan) -> None:
+def require_comparable(old: Plan, new: Plan) -> None:
     """Let nothing pass that did not measure the same.
 
     Raises:
         HarnessError: says in what the plans differ.
     """
-    for field, before, after in differences_of(identity_of(old), identity_of(new)):
+    for field, before, after in diff_fields(measurement_fields(old), measurement_fields(new)):
         raise HarnessError(
             f"the runs differ in {field}: {before} before, {after} now. Only like is compared with "
             "like: run the same suite and profile on both models."
         )
 
 
-def own_scores(column: ScoreColumn, run: Run) -> GradeColumn | None:
+def scores_of_run(column: ScoreColumn, run: Run) -> GradeColumn | None:
     """The column with the scores of the run's candidate alone; None where it has none.
 
     Its win rate is the one against the run's baseline.
@@ -141,14 +143,14 @@ def shared_items(old: GradeColumn, new: GradeColumn) -> tuple[GradeColumn, Grade
     return _in_order(old, shared), _in_order(new, shared)
 
 
-def find_flips(pair: PairedScores) -> Flips:
+def largest_changes(pair: PairedScores) -> Flips:
     """The items that moved most, each way."""
     d = np.where(np.isnan(pair.d), 0.0, pair.d)
     order = np.argsort(-np.abs(d), kind="stable")
 
-    def named(chosen: Sequence[int]) -> tuple[Flip, ...]:
+    def named(chosen: Sequence[int]) -> tuple[ItemChange, ...]:
         return tuple(
-            Flip(
+            ItemChange(
                 sample_id=pair.sample_ids[i],
                 before=float(pair.baseline_scores[i]),
                 after=float(pair.candidate_scores[i]),
@@ -245,7 +247,7 @@ def _labels(old: Run, new: Run) -> tuple[str, str]:
     )
 
 
-def opponent_of(run: Run) -> str:
+def baseline_fingerprint(run: Run) -> str:
     """The fingerprint of the model that the run's candidate was compared with."""
     return run.result.fingerprints[run.result.plan.baseline]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import harness
 from harness.analysis.comparisons import adjust_exploratory, compare_scores
-from harness.analysis.judge_reliability import JudgeFindings, examine_judges
+from harness.analysis.judge_reliability import JudgeFindings, summarise_judges
 from harness.analysis.length import find_length_effect
 from harness.analysis.rankings import rank_models
 from harness.analysis.sensitivity import find_sensitivities
@@ -21,27 +21,27 @@ from harness.core.hashing import content_hash, environment
 from harness.gate.decision import decide_gate
 from harness.models.cost import spend_line
 from harness.planning.preregistration import Preregistration
-from harness.runs.caveats import find_caveats, warn_of_counting, warn_of_looks, warn_of_slices
-from harness.runs.examples import pick_critical_examples, pick_examples
+from harness.runs.caveats import find_caveats, sensitivity_caveats, warn_of_looks, warn_of_slices
+from harness.runs.examples import largest_differences, pick_critical_examples
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import GradeColumn, ScoreColumn, cover_column, summarise_column
 from harness.scoring.paired import PairedScores, pair_scores
-from harness.scoring.reduce import rounds_by_judge
-from harness.scoring.task_scores import Flags, Measured, MeasuredRun
+from harness.scoring.reduce import group_by_judge
+from harness.scoring.task_scores import Flags, RunScores, TaskScores
 from harness.types import (
-    Exposure,
+    ContaminationResult,
     GateDecision,
     HygieneCount,
     HygieneFlag,
     LengthEffect,
     ModelScore,
     Plan,
+    RankingTable,
     RunResult,
     SensitivityTable,
     SliceComparison,
     SpendLine,
     Stopping,
-    StrengthTable,
 )
 
 
@@ -58,12 +58,12 @@ class Stopwatch:
         return time.monotonic() - self._clock
 
 
-def conclude(
+def build_run_result(
     plan: Plan,
     stated: Preregistration,
     models: Mapping[str, Prepared],
-    found: MeasuredRun,
-    exposures: Sequence[Exposure],
+    found: RunScores,
+    exposures: Sequence[ContaminationResult],
     watch: Stopwatch,
 ) -> RunResult:
     """Comparisons, the gate's decision, and what a reader needs in order to trust them.
@@ -108,7 +108,7 @@ def conclude(
         scores=tuple(_summaries(columns)),
         coverage=tuple(cover for column in columns for cover in cover_column(column)),
         hygiene=tuple(hygiene),
-        examples=tuple(pick_examples(measured, decided, plan)),
+        examples=tuple(largest_differences(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
         length_effects=tuple(_length_effects(compared)),
         sensitivities=sensitivities,
@@ -127,7 +127,7 @@ def conclude(
         caveats=(
             *warn_of_looks(stopping),
             *find_caveats(plan, stated.amendments, models, comparisons, hygiene, exposures),
-            *warn_of_counting(sensitivities),
+            *sensitivity_caveats(sensitivities),
             *warn_of_slices(slices),
         ),
         environment=environment(),
@@ -153,12 +153,12 @@ def too_many_unscored(result: RunResult) -> bool:
 class _Compared(NamedTuple):
     """Two models' scores on one column, and the task that they were measured on."""
 
-    part: Measured
+    part: TaskScores
     column: ScoreColumn
     pair: PairedScores
 
 
-def _paired(column: ScoreColumn, plan: Plan, part: Measured) -> Iterator[PairedScores]:
+def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[PairedScores]:
     """Every later model against the baseline."""
     for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
@@ -170,7 +170,7 @@ def _paired(column: ScoreColumn, plan: Plan, part: Measured) -> Iterator[PairedS
         yield pair
 
 
-def _unread_reply(metric: str, part: Measured) -> str:
+def _unread_reply(metric: str, part: TaskScores) -> str:
     """What a judge said that could not be read, for whoever must find out why.
 
     Nothing of protected items: messages end in logs, and a judge may repeat what it was shown.
@@ -223,7 +223,7 @@ def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
 
 
 def _slices(
-    measured: Sequence[Measured], decided: Mapping[str, PairedScores], plan: Plan
+    measured: Sequence[TaskScores], decided: Mapping[str, PairedScores], plan: Plan
 ) -> tuple[SliceComparison, ...]:
     parts = []
     for part in measured:
@@ -232,7 +232,7 @@ def _slices(
     return compare_slices(parts, plan.gate)
 
 
-def _strengths(pairs: Sequence[PairedScores], plan: Plan) -> Iterator[StrengthTable]:
+def _strengths(pairs: Sequence[PairedScores], plan: Plan) -> Iterator[RankingTable]:
     models = [model.name for model in plan.models]
     by_metric: dict[str, list[PairedScores]] = {}
     for pair in pairs:
@@ -253,10 +253,10 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
 # --- judges ----------------------------------------------------------------------------------
 
 
-def _examine_all_judges(measured: Sequence[Measured]) -> JudgeFindings:
+def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
     """What was found of the judges, over all metrics."""
     by_metric = [
-        examine_judges(part.task, metric, ballots, part.responses)
+        summarise_judges(part.task, metric, ballots, part.responses)
         for part in measured
         for metric, ballots in part.ballots.items()
     ]
@@ -271,7 +271,7 @@ def _examine_all_judges(measured: Sequence[Measured]) -> JudgeFindings:
 # --- spend -----------------------------------------------------------------------------------
 
 
-def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]:
+def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLine]:
     """What each endpoint was asked for, models first."""
     prices = {model.name: model.prices for model in plan.models}
     for part in measured:
@@ -280,7 +280,7 @@ def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]
             yield from spend_line(model, f"answers {part.task.name}", asked, prices[model])
     for part in measured:
         for metric, ballots in part.ballots.items():
-            for card, rounds in rounds_by_judge(ballots).items():
+            for card, rounds in group_by_judge(ballots).items():
                 asked = (judgement.exchange for each in rounds for judgement in each.judgements)
                 yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
 
@@ -288,7 +288,7 @@ def count_spend(plan: Plan, measured: Sequence[Measured]) -> Iterator[SpendLine]
 # --- hygiene ---------------------------------------------------------------------------------
 
 
-def _count(part: Measured) -> Iterator[HygieneCount]:
+def _count(part: TaskScores) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
         counts = Counter(flag for found in part.flags[model].values() for flag in found)
         words = [len((response.text or "").split()) for response in responses.values()]

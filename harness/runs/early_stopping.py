@@ -18,14 +18,14 @@ import numpy as np
 
 from harness.config import Claim, CriticalRule, Gate, RougeMetric, metric_of
 from harness.core.progress import LookProgress, Progress
-from harness.gate.claim_tests import weigh_claim
-from harness.gate.critical import check_rule
+from harness.gate.claim_tests import evaluate_claim
+from harness.gate.critical import evaluate_critical_rule
 from harness.gate.decision import claim_results, decide_claims
-from harness.gate.interim import LEAST_CHANCE, part_of_look, seen_at_look
+from harness.gate.interim import LEAST_CHANCE, items_of_look, items_until_look
 from harness.runs.conclude import count_spend
-from harness.runs.measure import join_measured
+from harness.runs.measure import merge_task_scores
 from harness.scoring.paired import PairedScores, gated_pairs, take_items
-from harness.scoring.task_scores import Measured, MeasuredRun
+from harness.scoring.task_scores import RunScores, TaskScores
 from harness.stats import conditional_power, normal_quantile
 from harness.types import (
     ClaimAtLook,
@@ -47,7 +47,7 @@ from judges.panel import Panel
 Pairs = Mapping[str, PairedScores]
 
 
-Measure = Callable[[Task, Progress], Measured]
+Measure = Callable[[Task, Progress], TaskScores]
 
 
 class Weighed(NamedTuple):
@@ -71,28 +71,28 @@ class AtLook(NamedTuple):
     reason: StopReason | None
 
 
-def measure_in_looks(
+def run_looks(
     plan: Plan,
     panels: Mapping[str, Panel],
     measure: Measure,
     progress: Progress,
     check_complete: Callable[[], None],
-) -> MeasuredRun:
+) -> RunScores:
     """Everything measured, look by look, until the verdict is certain.
 
     `measure` answers and judges the items of a task; `check_complete` raises where a look cannot
     be decided yet, because replies are to come by batch.
     """
     assert plan.gate is not None
-    parts: list[list[Measured]] = [[] for _ in plan.tasks]
+    parts: list[list[TaskScores]] = [[] for _ in plan.tasks]
     found: AtLook | None = None
     for number in range(1, plan.gate.looks + 1):
         shown = LookProgress(progress, number, plan.gate.looks)
         for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True):
-            done.append(measure(part_of_look(task, looks, number), shown))
+            done.append(measure(items_of_look(task, looks, number), shown))
         check_complete()
         measured = [
-            join_measured(seen_at_look(task, looks, number), done, panels)
+            merge_task_scores(items_until_look(task, looks, number), done, panels)
             for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True)
         ]
         pairs = gated_pairs([column for part in measured for column in part.columns], plan)
@@ -130,7 +130,9 @@ def weigh_look(
     rules = tuple(
         earlier
         if earlier is not None and earlier.verdict != "inconclusive"
-        else check_rule(rule, pairs[rule.metric], looks[_metric(rule)].alphas[number - 1])
+        else evaluate_critical_rule(
+            rule, pairs[rule.metric], looks[_metric(rule)].alphas[number - 1]
+        )
         for rule, earlier in zip(
             gate.critical, before.rules if before else [None] * len(gate.critical), strict=True
         )
@@ -140,7 +142,7 @@ def weigh_look(
     return AtLook(claims, rules, decision, reason)
 
 
-def replay_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[AtLook, int]:
+def simulate_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[AtLook, int]:
     """Where looks would have ended on scores that are all there, and after how many items.
 
     `pairs` hold the scores in the order of the looks, one for each column that is claimed about.
@@ -166,7 +168,7 @@ def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs
     """The claim by itself, at this look's share of alpha."""
     pair, alpha = pairs[claim.metric], looks.alphas[number - 1]
     alone = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
-    evidence = weigh_claim(claim, pair, alpha)
+    evidence = evaluate_claim(claim, pair, alpha)
     results = claim_results(alone, pairs, [evidence])
     verdict = decide_claims(alone, results, (), pairs).verdict
     chances: tuple[float | None, float | None] = None, None
@@ -237,8 +239,8 @@ def _or_certain(chance: float | None) -> float:
 
 
 def _stop(
-    plan: Plan, panels: Mapping[str, Panel], measured: list[Measured], found: AtLook, number: int
-) -> MeasuredRun:
+    plan: Plan, panels: Mapping[str, Panel], measured: list[TaskScores], found: AtLook, number: int
+) -> RunScores:
     assert plan.gate is not None
     assert found.reason is not None
     both = list(zip(plan.tasks, measured, strict=True))
@@ -266,7 +268,7 @@ def _stop(
         savings=tuple(_savings(plan, measured, left)),
     )
     told = f"{found.decision.sentence} {_how_it_ended(stopping)}"
-    return MeasuredRun(measured, found.decision.model_copy(update={"sentence": told}), stopping)
+    return RunScores(measured, found.decision.model_copy(update={"sentence": told}), stopping)
 
 
 def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
@@ -276,7 +278,7 @@ def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
     for claim, each in zip(plan.gate.claims, found.claims, strict=True):
         if not each.decided:
             alpha = looks[_metric(claim)].alphas[-1]
-            needed = weigh_claim(claim, pairs[claim.metric], alpha).n_needed
+            needed = evaluate_claim(claim, pairs[claim.metric], alpha).n_needed
             each = each._replace(result=each.result.model_copy(update={"n_needed": needed}))
         claims.append(each)
     results = tuple(each.result for each in claims)
@@ -284,7 +286,7 @@ def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
     return found._replace(claims=tuple(claims), decision=decision)
 
 
-def _verdicts_per_item(part: Measured, panels: Mapping[str, Panel]) -> int:
+def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
     return sum(
         len(panels[name].judges) * verdicts_per_item(metric, len(part.responses))
         for name, metric in part.task.metrics.items()
@@ -292,7 +294,7 @@ def _verdicts_per_item(part: Measured, panels: Mapping[str, Panel]) -> int:
     )
 
 
-def _savings(plan: Plan, measured: Sequence[Measured], left: Sequence[int]) -> Iterator[Saving]:
+def _savings(plan: Plan, measured: Sequence[TaskScores], left: Sequence[int]) -> Iterator[Saving]:
     """By currency; every call that was skipped would have cost what those before it did."""
     saved: dict[str, float] = {}
     for part, n in zip(measured, left, strict=True):

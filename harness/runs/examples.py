@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.config import telling_column
+from harness.config import headline_column
 from harness.scoring.paired import PairedScores
-from harness.scoring.task_scores import Measured
+from harness.scoring.task_scores import TaskScores
 from harness.types import Example, GateDecision, Plan, Sample
 
 N_EXAMPLES = 12
@@ -15,8 +15,8 @@ N_EXAMPLES = 12
 N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
 
 
-def pick_examples(
-    measured: Sequence[Measured], decided: Mapping[str, PairedScores], plan: Plan
+def largest_differences(
+    measured: Sequence[TaskScores], decided: Mapping[str, PairedScores], plan: Plan
 ) -> Iterator[Example]:
     """The items of each task whose score moved most, half of them up and half down.
 
@@ -24,13 +24,13 @@ def pick_examples(
     """
     for part in measured:
         names = [column.metric for column in part.columns if column.metric in decided]
-        told = telling_column(names)
+        told = headline_column(names)
         if told is not None:
             yield from _most_moved(part, decided[told], plan)
 
 
 def pick_critical_examples(
-    measured: Sequence[Measured], decision: GateDecision | None, plan: Plan
+    measured: Sequence[TaskScores], decision: GateDecision | None, plan: Plan
 ) -> Iterator[Example]:
     """The answers behind the rules on critical ones, the worst first; an item once a metric."""
     told: set[tuple[str, str]] = set()
@@ -45,7 +45,7 @@ def pick_critical_examples(
                 yield _example(part, samples[item.sample_id], rule.metric, moved, plan)
 
 
-def _most_moved(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Example]:
+def _most_moved(part: TaskScores, pair: PairedScores, plan: Plan) -> Iterator[Example]:
     samples = {sample.id: sample for sample in part.task.samples}
     scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
     half = N_EXAMPLES // 2
@@ -55,7 +55,7 @@ def _most_moved(part: Measured, pair: PairedScores, plan: Plan) -> Iterator[Exam
         yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
 
 
-def _example(part: Measured, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
+def _example(part: TaskScores, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
     return Example(
         sample_id=sample.id,
         input=sample.input,

@@ -9,7 +9,7 @@ import numpy as np
 from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answers
 from harness.artifacts.judgements import JUDGEMENTS_FILE, VALUE, read_judgements
 from harness.artifacts.scores import SCORES_FILE, read_scores
-from harness.config import metric_of, telling_column
+from harness.config import headline_column, metric_of
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import Plan, RunResult, Task
@@ -92,7 +92,7 @@ def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[Answer]:
 def _movement(columns: Sequence[ScoreColumn], plan: Plan) -> tuple[str, Sequence[float]]:
     """The differences on the column that says most."""
     pairs = gated_pairs(columns, plan)
-    told = telling_column(list(pairs))
+    told = headline_column(list(pairs))
     if told is None:
         return "", [np.nan] * (len(columns[0].sample_ids) if columns else 0)
     return told, pairs[told].d.tolist()

@@ -12,19 +12,19 @@ from harness.models.generate import generate_responses
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
 from harness.scoring.human import score_people
-from harness.scoring.reduce import combine_ballots
-from harness.scoring.task_scores import Flags, Measured
+from harness.scoring.reduce import reduce_judgements
+from harness.scoring.task_scores import Flags, TaskScores
 from harness.types import HygieneFlag, Response, Task
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from harness.types.samples import Responses
 from judges.injection import suspect_injection
 from judges.judging import judge_responses
 from judges.panel import Panel
 from judges.protocol import Judge
-from judges.response_stream import Board, BoardThread
+from judges.response_stream import JudgeWorker, ResponseStream
 
 
-def flag_answers(task: Task, responses: Mapping[str, Responses]) -> Flags:
+def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
     """The hygiene flags of every answer."""
     return {
         model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
@@ -42,31 +42,33 @@ def score_task(
     task: Task,
     responses: dict[str, Responses],
     flags: Flags,
-    ballots: dict[str, list[Ballot]],
+    ballots: dict[str, list[JudgeRound]],
     panels: Mapping[str, Panel],
-) -> Measured:
+) -> TaskScores:
     """Everything measured, with the columns that follow from it."""
     columns = [
         column
         for metric, cast in ballots.items()
         for column in _score(task, metric, cast, panels[metric], responses)
     ]
-    return Measured(task, responses, flags, ballots, columns)
+    return TaskScores(task, responses, flags, ballots, columns)
 
 
 def _score(
     task: Task,
     metric: str,
-    cast: list[Ballot],
+    cast: list[JudgeRound],
     panel: Panel,
     responses: Mapping[str, Responses],
 ) -> list[ScoreColumn]:
     if panel.card.people:
         return score_people(task, metric, cast, responses)
-    return score_judgements(task, metric, combine_ballots(cast, panel.votes_needed), responses)
+    return score_judgements(task, metric, reduce_judgements(cast, panel.votes_needed), responses)
 
 
-def join_measured(task: Task, parts: Sequence[Measured], panels: Mapping[str, Panel]) -> Measured:
+def merge_task_scores(
+    task: Task, parts: Sequence[TaskScores], panels: Mapping[str, Panel]
+) -> TaskScores:
     """What was measured on parts of a task's items, as if it had been measured at once."""
     first = parts[0]
     responses = {
@@ -79,7 +81,7 @@ def join_measured(task: Task, parts: Sequence[Measured], panels: Mapping[str, Pa
     }
     ballots = {
         metric: [
-            Ballot(same[0].judge, same[0].round, [j for each in same for j in each.judgements])
+            JudgeRound(same[0].judge, same[0].round, [j for each in same for j in each.judgements])
             for same in zip(*(part.ballots[metric] for part in parts), strict=True)
         ]
         for metric in first.ballots
@@ -87,7 +89,7 @@ def join_measured(task: Task, parts: Sequence[Measured], panels: Mapping[str, Pa
     return score_task(task, responses, flags, ballots, panels)
 
 
-UNDER_WAY_S = 3.0  # after which judges have imported what they need themselves
+JUDGES_STARTED_S = 3.0  # after which judges have imported what they need themselves
 
 
 def measure_task(
@@ -96,18 +98,18 @@ def measure_task(
     panels: Mapping[str, Panel],
     store: Store,
     progress: Progress,
-) -> Measured:
+) -> TaskScores:
     """All answers and scores on one set of items.
 
     Remote judges work while the models answer; the others would only take turns with them.
     """
-    board = Board(tuple(models), len(task.samples))
+    board = ResponseStream(tuple(models), len(task.samples))
 
-    def ask(metric: str, judge: Judge) -> list[Ballot]:
+    def ask(metric: str, judge: Judge) -> list[JudgeRound]:
         return judge_responses(task, metric, board, panels[metric], judge, store, progress)
 
     seats = [(metric, judge) for metric in task.metrics for judge in panels[metric].judges]
-    early = {seat: BoardThread(board, partial(ask, *seat)) for seat in seats if is_remote(seat)}
+    early = {seat: JudgeWorker(board, partial(ask, *seat)) for seat in seats if is_remote(seat)}
     with board.closed_on_error(early.values()):
         for prepared in models.values():
             for response in generate_responses(task, prepared.model, store, progress, board):
@@ -115,18 +117,18 @@ def measure_task(
             board.check()
         responses = board.all_responses()
         # Work that needs no verdict is done while judges wait for their endpoints.
-        import_the_rest(early.values())
-        flags = flag_answers(task, responses)
-        ballots: dict[str, list[Ballot]] = {metric: [] for metric in task.metrics}
+        preload_imports(early.values())
+        flags = flag_responses(task, responses)
+        ballots: dict[str, list[JudgeRound]] = {metric: [] for metric in task.metrics}
         for seat in seats:
             ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
     return score_task(task, responses, flags, ballots, panels)
 
 
-def import_the_rest(judges: Collection[BoardThread[list[Ballot]]]) -> None:
+def preload_imports(judges: Collection[JudgeWorker[list[JudgeRound]]]) -> None:
     """Import what follows judging, once judges are under way: a second of the run."""
     if judges:
-        next(iter(judges)).join(UNDER_WAY_S)
+        next(iter(judges)).join(JUDGES_STARTED_S)
         import_module("scipy.special")
         load_arrow()
 

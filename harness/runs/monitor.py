@@ -20,7 +20,7 @@ from harness.stats import Vector, betting_e_values, confidence_sequence, sign_e_
 from harness.types import Interval, Record
 
 
-class Watch(Record):
+class MonitorResult(Record):
     """What the scores so far say of the promise that their mean is at least `promised`.
 
     `e_value` is the evidence against it now, `largest` the most there ever was, after item
@@ -45,7 +45,7 @@ class Watch(Record):
 
 def watch_scores(
     scores: Vector, promised: float, *, bounds: tuple[float, float], alpha: float
-) -> Watch:
+) -> MonitorResult:
     """The evidence in `scores`, in the order in which they came; NaN where one is missing.
 
     Raises:
@@ -56,7 +56,7 @@ def watch_scores(
     worst, best = np.where(missing, low, scores), np.where(missing, high, scores)
     against = betting_e_values(-best, -promised, bounds=(-high, -low), alpha=alpha)
     at = int(against.argmax())
-    return Watch(
+    return MonitorResult(
         n=scores.size,
         n_missing=int(missing.sum()),
         promised=promised,
@@ -85,7 +85,7 @@ def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vect
     return np.array([_score(table, i, column, bounds) for i in range(len(table.rows))])
 
 
-def describe_watch(found: Watch) -> Iterator[str]:
+def describe_watch(found: MonitorResult) -> Iterator[str]:
     """The watch in lines."""
     gaps = f", {found.n_missing:,} of them without a score" if found.n_missing else ""
     yield f"{found.n:,} items{gaps}: mean {found.mean.estimate:.4g}, promised {found.promised:g} or more"

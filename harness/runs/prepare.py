@@ -9,8 +9,8 @@ from harness.core.hashing import content_hash
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.generate import CheckpointModel, EndpointModel, Model
-from harness.training.checkpoints import answering_recipe, existing_model, make_checkpoint
-from harness.training.context import Workshop
+from harness.training.checkpoints import existing_model, make_checkpoint, require_policy_recipe
+from harness.training.context import TrainingContext
 from harness.types import CheckpointCard, JudgeCard
 from trainers.checkpoint import MANIFEST, card, load_manifest
 from trainers.recipe import Parent, load_recipe
@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
     learnt: tuple[TrainingText, ...] = ()
 
 
-def prepare_models(request: Request, workshop: Workshop) -> dict[str, Prepared]:
+def prepare_models(request: Request, workshop: TrainingContext) -> dict[str, Prepared]:
     """Every model of the request, in its order; what is missing is trained.
 
     Raises:
@@ -43,7 +43,7 @@ def prepare_models(request: Request, workshop: Workshop) -> dict[str, Prepared]:
     }
 
 
-def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prepared:
+def _prepare(name: str, spec: ModelSpec, root: Path, workshop: TrainingContext) -> Prepared:
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
@@ -55,7 +55,7 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: Workshop) -> Prep
         return Prepared(asked, fingerprint, card=None, teachers=(), base=spec.endpoint.model)
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
-        trained = answering_recipe(recipe, f"model '{name}': {spec.recipe}")
+        trained = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
         made = make_checkpoint(trained, recipe_root, workshop)
     else:
         made = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)

@@ -18,13 +18,13 @@ from harness.config import Claim, Gate, metric_of
 from harness.core.errors import HarnessError, did_you_mean
 from harness.gate.decision import decide_gate
 from harness.gate.interim import level_of_look
-from harness.planning.plan_diff import differences_of, identity_of
+from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.runs.compare_runs import (
+    baseline_fingerprint,
     ended_early,
-    find_flips,
     join_scores,
-    opponent_of,
-    own_scores,
+    largest_changes,
+    scores_of_run,
     shared_items,
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn
@@ -105,7 +105,7 @@ def bless_run(
             "later run can be held to it. Run the suite without 'stop_early' and bless that run: "
             "what was judged is not asked again."
         )
-    own = {c.metric: found for c in run.columns if (found := own_scores(c, run)) is not None}
+    own = {c.metric: found for c in run.columns if (found := scores_of_run(c, run)) is not None}
     stated = dict(margins or {})
     for metric in stated:
         if metric not in own:
@@ -123,8 +123,8 @@ def bless_run(
         fingerprint=run.result.fingerprints[run.candidate],
         run_id=run.result.run_id,
         alpha=alpha,
-        identity=identity_of(plan),
-        opponent=opponent_of(run),
+        identity=measurement_fields(plan),
+        opponent=baseline_fingerprint(run),
         columns={metric: _blessed(own[metric], margin) for metric, margin in held.items()},
     )
 
@@ -138,12 +138,12 @@ def check_run(run: Run, baseline: Baseline) -> Check:
     Raises:
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
     """
-    for field, before, now in differences_of(baseline.identity, identity_of(run.result.plan)):
+    for field, before, now in diff_fields(baseline.identity, measurement_fields(run.result.plan)):
         raise HarnessError(
             f"the run differs from the baseline in {field}: {before} there, {now} here. Run the same "
             "suite and profile, or bless a new baseline."
         )
-    own = {c.metric: found for c in run.columns if (found := own_scores(c, run)) is not None}
+    own = {c.metric: found for c in run.columns if (found := scores_of_run(c, run)) is not None}
     labels = f"{baseline.model} (baseline)", run.candidate
     pairs: dict[str, PairedScores] = {}
     for metric, blessed in baseline.columns.items():
@@ -163,7 +163,7 @@ def check_run(run: Run, baseline: Baseline) -> Check:
         model=run.candidate,
         baseline=baseline.model,
         decision=_decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs),
-        flips=tuple(find_flips(pair) for pair in pairs.values()),
+        flips=tuple(largest_changes(pair) for pair in pairs.values()),
     )
 
 
@@ -236,7 +236,7 @@ def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDeci
 def _refuse_other_opponent(metric: str, baseline: Baseline, run: Run) -> None:
     """A win rate against another model is another thing."""
     pairwise = any(isinstance(c, PreferenceColumn) and c.metric == metric for c in run.columns)
-    if pairwise and baseline.opponent != opponent_of(run):
+    if pairwise and baseline.opponent != baseline_fingerprint(run):
         raise HarnessError(
             f"'{metric}' is a win rate against '{run.result.plan.baseline}' here, and against another "
             "model in the baseline. Run the suite with the model that the baseline's was compared "

@@ -13,20 +13,20 @@ from harness.artifacts.scores import write_scores
 from harness.config.request import Request
 from harness.core.progress import Progress
 from harness.core.store import make_writable
-from harness.data.contamination import find_exposures, refuse_contamination
-from harness.human.judge_requirement import apply_licence
+from harness.data.contamination import find_contaminated_items, refuse_contamination
+from harness.human.judge_requirement import check_judge_requirement
 from harness.models.generate import check_recorded_answers
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
-from harness.runs.conclude import Stopwatch, conclude
-from harness.runs.early_stopping import measure_in_looks
+from harness.runs.conclude import Stopwatch, build_run_result
+from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
 from harness.runs.prepare import Prepared, prepare_models
-from harness.scoring.task_scores import Measured, MeasuredRun
-from harness.training.context import Resources, Workshop, make_workshop
+from harness.scoring.task_scores import RunScores, TaskScores
+from harness.training.context import RunOptions, TrainingContext, make_context
 from harness.types import Plan, RunResult, Task
-from judges.panel import Panel, require_judges, seat_panels
+from judges.panel import Panel, check_judges_available, make_panels
 
 
 class FinishedRun(NamedTuple):
@@ -36,7 +36,7 @@ class FinishedRun(NamedTuple):
     folder: Path
 
 
-def run_suite(request: Request, resources: Resources, *, out: Path) -> FinishedRun:
+def run_suite(request: Request, resources: RunOptions, *, out: Path) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
     Whatever was done before, by this or by a killed run, is taken from the workspace.
@@ -47,20 +47,20 @@ def run_suite(request: Request, resources: Resources, *, out: Path) -> FinishedR
         RepliesAwaitedError: there is no result before replies have come by batch.
     """
     watch = Stopwatch()
-    workshop = make_workshop(request.profile, request.profile_root, resources)
-    panels = seat_panels(request, workshop.judge)
-    require_judges(request)
+    workshop = make_context(request.profile, request.profile_root, resources)
+    panels = make_panels(request, workshop.judge)
+    check_judges_available(request)
     plan = make_plan(request, panels)
     make_writable(out)
     with workshop.opened():
         stated = preregister_plan(plan, resources.workspace)
         models = prepare_models(request, workshop)
-        exposures = find_exposures(plan.tasks, models)
+        exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
             refuse_contamination(exposures)
         measured = measure_tasks(plan, models, panels, workshop)
-    result = conclude(plan, stated, models, measured, exposures, watch)
-    result = apply_licence(result, request, measured.tasks)
+    result = build_run_result(plan, stated, models, measured, exposures, watch)
+    result = check_judge_requirement(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
     write_run_reports(result, folder)
@@ -71,22 +71,22 @@ def measure_tasks(
     plan: Plan,
     models: Mapping[str, Prepared],
     panels: Mapping[str, Panel],
-    workshop: Workshop,
-) -> MeasuredRun:
+    workshop: TrainingContext,
+) -> RunScores:
     """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
 
-    def measure(task: Task, shown: Progress) -> Measured:
+    def measure(task: Task, shown: Progress) -> TaskScores:
         return measure_task(task, models, panels, workshop.store, shown)
 
     if not plan.looks:
-        return MeasuredRun([measure(task, workshop.progress) for task in plan.tasks])
+        return RunScores([measure(task, workshop.progress) for task in plan.tasks])
     # The last look may be far, and the first ones cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
     check_complete = workshop.asking.check_complete
-    return measure_in_looks(plan, panels, measure, workshop.progress, check_complete)
+    return run_looks(plan, panels, measure, workshop.progress, check_complete)
 
 
-def write_tables(measured: Sequence[Measured], folder: Path) -> None:
+def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
     """Every score, answer and judgement of the run, as files beside its reports.
 
     Raises:

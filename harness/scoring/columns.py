@@ -32,7 +32,7 @@ from harness.types import (
     Preference,
     Task,
 )
-from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, kind_of
+from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, reason_kind
 from harness.types.samples import Responses
 
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
@@ -298,7 +298,7 @@ def _count_failed(task: Task, answers: Responses) -> int:
 
 def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
     # What follows the colon differs from item to item; the kind is what can be counted.
-    missing = Counter(kind_of(reason) or reason for reason in reasons if reason is not None)
+    missing = Counter(reason_kind(reason) or reason for reason in reasons if reason is not None)
     return Coverage(
         metric=metric,
         model=model,

@@ -8,12 +8,12 @@ import numpy as np
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, score_judgements
 from harness.stats import Vector, mean_votes
 from harness.types import Preference, Task
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from harness.types.samples import Responses
 
 
 def score_people(
-    task: Task, metric: str, ballots: Sequence[Ballot], responses: Mapping[str, Responses]
+    task: Task, metric: str, ballots: Sequence[JudgeRound], responses: Mapping[str, Responses]
 ) -> list[ScoreColumn]:
     """The columns of one metric with each annotator's scores, one ballot an annotator."""
     by_annotator = [score_judgements(task, metric, b.judgements, responses) for b in ballots]
@@ -76,7 +76,7 @@ def _reasons(mean: Vector, reasons: Iterable[Sequence[str | None]]) -> list[str 
     ]
 
 
-def _first_share(ballots: Iterable[Ballot]) -> float | None:
+def _first_share(ballots: Iterable[JudgeRound]) -> float | None:
     """How often what was shown first won, a tie counting half; None without any verdict."""
     scores = [
         0.5

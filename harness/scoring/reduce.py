@@ -4,33 +4,33 @@ from statistics import fmean
 from typing import NamedTuple
 
 from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winner
-from harness.types.judgements import Ballot, Unscored, kind_of
+from harness.types.judgements import JudgeRound, MissingReason, reason_kind
 
 
-def combine_ballots(ballots: Sequence[Ballot], votes_needed: int = 1) -> list[Judgement]:
+def reduce_judgements(ballots: Sequence[JudgeRound], votes_needed: int = 1) -> list[Judgement]:
     """One judgement for each answer or ordered pair, in the order of the first ballot.
 
     A judge's failed rounds do not count against its others. Without enough votes, or where they
     are split evenly between helpful and evasive, the judgement is unscored with a reason.
     """
-    judges = rounds_by_judge(ballots)
-    return _combine([(j.name, combine_rounds(own)) for j, own in judges.items()], votes_needed)
+    judges = group_by_judge(ballots)
+    return _combine([(j.name, reduce_rounds(own)) for j, own in judges.items()], votes_needed)
 
 
-def rounds_by_judge(ballots: Sequence[Ballot]) -> dict[JudgeCard, list[Ballot]]:
+def group_by_judge(ballots: Sequence[JudgeRound]) -> dict[JudgeCard, list[JudgeRound]]:
     """Each judge's ballots, in the order of the rounds."""
-    rounds: dict[JudgeCard, list[Ballot]] = {}
+    rounds: dict[JudgeCard, list[JudgeRound]] = {}
     for ballot in ballots:
         rounds.setdefault(ballot.judge, []).append(ballot)
     return rounds
 
 
-def combine_rounds(rounds: Sequence[Ballot]) -> list[Judgement]:
+def reduce_rounds(rounds: Sequence[JudgeRound]) -> list[Judgement]:
     """What one judge says after all of its rounds."""
     return _combine([(f"round {b.round + 1}", b.judgements) for b in rounds], votes_needed=1)
 
 
-def subject_of(judgement: Judgement) -> tuple[str, ...]:
+def subject_key(judgement: Judgement) -> tuple[str, ...]:
     """What a judgement is about: an answer, or a pair of answers in one order."""
     if isinstance(judgement, Grade):
         return judgement.sample_id, judgement.model
@@ -44,7 +44,7 @@ def _combine(said: Sequence[tuple[str, list[Judgement]]], votes_needed: int) -> 
     votes: dict[tuple[str, ...], list[_Vote]] = {}
     for voter, judgements in said:
         for judgement in judgements:
-            votes.setdefault(subject_of(judgement), []).append(_Vote(voter, judgement))
+            votes.setdefault(subject_key(judgement), []).append(_Vote(voter, judgement))
     return [_merge(on_subject, votes_needed) for on_subject in votes.values()]
 
 
@@ -81,7 +81,7 @@ def _grade(grades: Sequence[Grade]) -> Outcome:
         return Outcome(values=mean)
     share = mean["helpful"]
     if share == 0.5:
-        return Outcome(reason=f"{Unscored.SPLIT}: {chr(44).join(labels)}".replace(",", ", "))
+        return Outcome(reason=f"{MissingReason.SPLIT}: {chr(44).join(labels)}".replace(",", ", "))
     helpful = float(share > 0.5)
     agreeing = [g.label for g in grades if g.values == {"helpful": helpful}]
     return Outcome(values={"helpful": helpful}, label=Counter(agreeing).most_common(1)[0][0])
@@ -96,9 +96,9 @@ def _winner(winners: Sequence[Winner | None]) -> Winner:
 def _why_none(votes: Sequence[_Vote], votes_needed: int) -> str:
     """The common reason where there is one kind of it; otherwise everybody's own."""
     reasons = [(vote.voter, vote.judgement.reason) for vote in votes if vote.judgement.reason]
-    kinds = {kind_of(reason) for _, reason in reasons}
+    kinds = {reason_kind(reason) for _, reason in reasons}
     if len(reasons) == len(votes) and len(kinds) == 1:
         return reasons[0][1]
     each = "; ".join(f"{voter}: {reason}" for voter, reason in reasons)
     found = len(votes) - len(reasons)
-    return f"{Unscored.TOO_FEW_VOTES}: {found} of {votes_needed} needed; {each}"
+    return f"{MissingReason.TOO_FEW_VOTES}: {found} of {votes_needed} needed; {each}"

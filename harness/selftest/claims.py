@@ -14,8 +14,8 @@ from harness.selftest.simulation import (
     SHIFT,
     SIZES,
     Kind,
+    Scenario,
     Trial,
-    World,
     pair_of,
     skewed,
     symmetric,
@@ -90,7 +90,7 @@ def _family_trials(limit: float, covered: float) -> Iterator[Trial]:
 def _claim(
     claim: Claim,
     name: str,
-    world: World,
+    world: Scenario,
     shift: float,
     verdict: str,
     kind: Kind,

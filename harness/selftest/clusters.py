@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 
 from harness.analysis.comparisons import find_interval
 from harness.config import Claim, CriticalRule, Gate
-from harness.gate.critical import check_rule
+from harness.gate.critical import evaluate_critical_rule
 from harness.gate.decision import decide_gate
-from harness.gate.interim import space_looks
-from harness.runs.early_stopping import replay_looks
+from harness.gate.interim import schedule_looks
+from harness.runs.early_stopping import simulate_looks
 from harness.scoring.paired import PairedScores
-from harness.selftest.simulation import ALPHA, SHIFT, Kind, Trial, World, pair_of, skewed, symmetric
+from harness.selftest.simulation import (
+    ALPHA,
+    SHIFT,
+    Kind,
+    Scenario,
+    Trial,
+    pair_of,
+    skewed,
+    symmetric,
+)
 from harness.stats import Vector, mean_moments, signflip_test
 from harness.stats.distributions import t_tail
 from harness.types import TaskLooks
@@ -61,7 +70,7 @@ Draw = Callable[[np.random.Generator, int], Labels]
 
 def cluster_trials(limit: float, covered: float) -> Iterator[Trial]:
     """The trials; errors may reach `limit`, intervals must cover `covered`."""
-    worlds: tuple[tuple[str, World], ...] = (("symmetric", symmetric), ("skewed", skewed))
+    worlds: tuple[tuple[str, Scenario], ...] = (("symmetric", symmetric), ("skewed", skewed))
     for name, world in worlds:
         named = f"{name}, unequal clusters"
         yield _gate(SUPERIOR, named, world, unequal, 0.0, "error", limit, MANY)
@@ -98,13 +107,13 @@ def one_of_half(rng: np.random.Generator, n: int) -> Labels:
     return np.maximum(np.arange(n) - n // 2, 0)
 
 
-def in_clusters(rng: np.random.Generator, world: World, labels: Labels) -> Vector:
+def in_clusters(rng: np.random.Generator, world: Scenario, labels: Labels) -> Vector:
     """Differences of that world, of which those within a cluster correlate one half."""
     own, shared = world(rng, labels.size), world(rng, int(labels.max()) + 1)[labels]
     return np.where(rng.random(labels.size) < ALIKE, shared, own)
 
 
-def _pair(rng: np.random.Generator, world: World, labels: Labels, shift: float) -> PairedScores:
+def _pair(rng: np.random.Generator, world: Scenario, labels: Labels, shift: float) -> PairedScores:
     return replace(pair_of(in_clusters(rng, world, labels) + shift), clusters=labels)
 
 
@@ -114,7 +123,7 @@ def _pair(rng: np.random.Generator, world: World, labels: Labels, shift: float) 
 def _gate(
     claim: Claim,
     name: str,
-    world: World,
+    world: Scenario,
     draw: Draw,
     shift: float,
     kind: Kind,
@@ -130,13 +139,13 @@ def _gate(
     return Trial(f"gate: {claim}".replace("m ", "", 1), name, kind, limit, passes, sizes)
 
 
-def _covers(world: World, rng: np.random.Generator, n: int) -> bool:
+def _covers(world: Scenario, rng: np.random.Generator, n: int) -> bool:
     pair = _pair(rng, world, unequal(rng, n), 0.0)
     found = find_interval(pair, np.ones(n, dtype=np.bool))
     return found.low <= 0 <= found.high
 
 
-def _looks(name: str, world: World, shift: float, kind: Kind, limit: float | None) -> Trial:
+def _looks(name: str, world: Scenario, shift: float, kind: Kind, limit: float | None) -> Trial:
     """A gate that may stop early between clusters; they come in a random order already."""
     gate = Gate(alpha=ALPHA, claims=(SUPERIOR,), stop_early=True)
 
@@ -144,14 +153,14 @@ def _looks(name: str, world: World, shift: float, kind: Kind, limit: float | Non
     def planned_for(n: int) -> tuple[Labels, TaskLooks]:
         """The clusters of every simulation: spacing looks takes longer than looking."""
         labels = unequal(np.random.default_rng(n), n)
-        found = space_looks("items", np.bincount(labels).tolist(), gate)
+        found = schedule_looks("items", np.bincount(labels).tolist(), gate)
         assert found is not None
         return labels, found
 
     def happens(rng: np.random.Generator, n: int) -> float:
         labels, planned = planned_for(n)
         pair = _pair(rng, world, labels, shift)
-        found, seen = replay_looks(gate, planned, pair)
+        found, seen = simulate_looks(gate, planned, pair)
         return 1 - seen / n if kind == "saved" else float(found.decision.verdict == "pass")
 
     told = f"{name}, true {shift:+g}" if shift else name
@@ -168,12 +177,12 @@ def _both_pass(rng: np.random.Generator, n: int) -> bool:
         replace(pair_of(np.where(rng.random(n) < ALIKE, shared, skewed(rng, n)) + gain), metric=m)
         for m, gain in zip(FAMILY, (0.0, SHIFT), strict=True)
     ]
-    return replay_looks(gate, planned, *pairs)[0].decision.verdict == "pass"
+    return simulate_looks(gate, planned, *pairs)[0].decision.verdict == "pass"
 
 
 @cache
 def _even_looks(gate: Gate, n: int) -> TaskLooks:
-    found = space_looks("items", (1,) * n, gate)
+    found = schedule_looks("items", (1,) * n, gate)
     assert found is not None
     return found
 
@@ -199,4 +208,4 @@ def _rule_holds(rng: np.random.Generator, n: int) -> bool:
     labels = unequal(rng, n)
     critical = (rng.random(int(labels.max()) + 1) < ALLOWED)[labels]
     pair = replace(pair_of(np.where(critical, -9.0, 0.0)), clusters=labels)
-    return check_rule(RULE, pair, ALPHA).verdict == "pass"
+    return evaluate_critical_rule(RULE, pair, ALPHA).verdict == "pass"

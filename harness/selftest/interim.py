@@ -6,14 +6,14 @@ from functools import cache, partial
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.interim import space_looks
-from harness.runs.early_stopping import replay_looks
+from harness.gate.interim import schedule_looks
+from harness.runs.early_stopping import simulate_looks
 from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
     Kind,
+    Scenario,
     Trial,
-    World,
     clear_wins,
     even_wins,
     pair_of,
@@ -45,7 +45,7 @@ def look_trials(limit: float) -> Iterator[Trial]:
 
 def _looks(
     world_name: str,
-    world: World,
+    world: Scenario,
     shift: float,
     kind: Kind,
     limit: float | None,
@@ -53,13 +53,13 @@ def _looks(
 ) -> Trial:
     """A gate that may stop early: whether it passes, or which share of the items it leaves out."""
     gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),), stop_early=True)
-    looks = cache(partial(space_looks, "items", gate=gate))
+    looks = cache(partial(schedule_looks, "items", gate=gate))
     bounds = (-0.5, 0.5) if world in (even_wins, clear_wins) else (-9.0, 9.0)
 
     def happens(rng: np.random.Generator, n: int) -> float:
         planned = looks((1,) * n)
         assert planned is not None
-        found, seen = replay_looks(gate, planned, pair_of(world(rng, n) + shift, bounds))
+        found, seen = simulate_looks(gate, planned, pair_of(world(rng, n) + shift, bounds))
         return 1 - seen / n if kind == "saved" else float(found.decision.verdict == "pass")
 
     return Trial("stop_early: superior", world_name, kind, limit, happens, sizes)

@@ -27,8 +27,8 @@ from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
     Kind,
+    Scenario,
     Trial,
-    World,
     even_wins,
     pair_of,
     skewed,
@@ -43,7 +43,7 @@ STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound me
 LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before what chance may take away
 
 
-class Cell(Record):
+class ErrorRate(Record):
     """One method in one world: its rate over the simulations, and the limit it must keep.
 
     Of an `error` the rate must lie at or below the limit, of a `coverage` or a `control` (which
@@ -71,7 +71,7 @@ class SelfTest(Record):
     """All cells, from `simulations` simulations each with a fixed seed."""
 
     simulations: int
-    cells: tuple[Cell, ...]
+    cells: tuple[ErrorRate, ...]
 
     @property
     def holds(self) -> bool:
@@ -89,7 +89,7 @@ def run_selftest(
     """Every method in every world; `jobs` processes share the work and change no figure."""
     total = len(_plans(simulations))
     simulate = partial(_simulate, simulations=simulations, seed=seed)
-    cells: list[Cell] = []
+    cells: list[ErrorRate] = []
     with _workers(min(jobs, total)) as spread:
         for cell in spread(simulate, range(total)):
             cells.append(cell)
@@ -97,12 +97,12 @@ def run_selftest(
     return SelfTest(simulations=simulations, cells=tuple(cells))
 
 
-def _simulate(number: int, simulations: int, seed: int) -> Cell:
+def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
     """The cell of that number, drawn from a stream of its own."""
     trial, n = _plans(simulations)[number]
     rng = np.random.default_rng((seed, number + 1))
     outcomes = np.array([trial.happens(rng, n) for _ in range(simulations)], dtype=np.float64)
-    return Cell(
+    return ErrorRate(
         method=trial.method,
         world=trial.world,
         n=n,
@@ -118,7 +118,7 @@ def _plans(simulations: int) -> list[tuple["Trial", int]]:
 
 
 @contextmanager
-def _workers(jobs: int) -> Iterator[Callable[..., Iterable[Cell]]]:
+def _workers(jobs: int) -> Iterator[Callable[..., Iterable[ErrorRate]]]:
     """A `map` over that many processes, in order; they end with the block, whatever ends it."""
     if jobs == 1:
         yield map
@@ -164,7 +164,7 @@ _WHAT: dict[Kind, str] = {
 def _trials(simulations: int) -> Iterator[Trial]:
     by_chance = STANDARD_ERRORS * math.sqrt(ALPHA * (1 - ALPHA) / simulations)
     limit, covered = ALPHA + by_chance, LEAST_COVERAGE - by_chance
-    worlds: tuple[tuple[str, World], ...] = (("symmetric", symmetric), ("skewed", skewed))
+    worlds: tuple[tuple[str, Scenario], ...] = (("symmetric", symmetric), ("skewed", skewed))
     for name, world in worlds:
         yield _gate(name, world, Claim(metric="m", claim="superior"), 0.0, "error", limit)
         margin = Claim(metric="m", claim="non_inferior", margin=0.5)
@@ -196,7 +196,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
 
 
 def _gate(
-    world_name: str, world: World, claim: Claim, shift: float, kind: Kind, limit: float | None
+    world_name: str, world: Scenario, claim: Claim, shift: float, kind: Kind, limit: float | None
 ) -> Trial:
     gate = Gate(alpha=ALPHA, claims=(claim,))
     bounds = (-0.5, 0.5) if world is even_wins else (-9.0, 9.0)
@@ -208,7 +208,7 @@ def _gate(
     return Trial(f"gate: {claim}".replace("m ", "", 1), world_name, kind, limit, passes)
 
 
-def _covers(world: World) -> Callable[[np.random.Generator, int], bool]:
+def _covers(world: Scenario) -> Callable[[np.random.Generator, int], bool]:
     def covers(rng: np.random.Generator, n: int) -> bool:
         pair = pair_of(world(rng, n), (-9.0, 9.0))
         found = find_interval(pair, np.ones(n, dtype=np.bool))

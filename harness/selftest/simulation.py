@@ -30,7 +30,7 @@ SHIFT = 0.5  # the true gain behind the figures for power, in points
 Kind = Literal["error", "coverage", "power", "control", "saved"]
 
 
-World = Callable[[np.random.Generator, int], Vector]
+Scenario = Callable[[np.random.Generator, int], Vector]
 
 
 class Trial(NamedTuple):

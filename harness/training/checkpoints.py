@@ -10,32 +10,32 @@ from typing import NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.core.hub import require_model
+from harness.core.hub import check_model_available
 from harness.data.contamination import (
     TrainingText,
     texts_of_examples,
     texts_of_pairs,
     texts_of_samples,
 )
-from harness.data.conversions import conversion_facts, plain_source
+from harness.data.conversions import conversion_facts, resolve_conversion
 from harness.data.preference_pairs import load_given_pairs
 from harness.data.samples import read_prompt
 from harness.models.local import make_prompt
 from harness.models.weights import fingerprint_model
-from harness.training.context import Made, Workshop
-from harness.training.eval_during_training import make_watch
+from harness.training.context import TrainedModel, TrainingContext
+from harness.training.eval_during_training import make_training_eval
 from harness.training.sampling import (
     MadeBestOf,
     MadePairs,
-    draw_best,
-    draw_pairs,
-    grade_now,
+    grade_candidates,
     refuse_remote_phi,
+    sample_best_of_n,
+    sample_preference_pairs,
 )
 from harness.types import JudgeCard, PairStatistics, Sample
 from trainers.checkpoint import (
+    COMPLETE_MARK,
     MANIFEST,
-    MARK,
     checkpoint_key,
     load_manifest,
     refuse_reward_model,
@@ -43,8 +43,8 @@ from trainers.checkpoint import (
 )
 from trainers.distributed.config import check_launch
 from trainers.examples import data_hash, load_examples, load_samples
-from trainers.method import Setting
-from trainers.online_rl import Question, Reward, online_hash, train_online
+from trainers.method import RunSettings
+from trainers.online_rl import PromptRow, Reward, online_hash, train_online
 from trainers.pickle_import import unpickle
 from trainers.recipe import (
     AdapterRecipe,
@@ -70,8 +70,8 @@ from trainers.recipe import (
 
 
 def make_checkpoint(
-    recipe: TrainingRecipe, root: Path, workshop: Workshop, *, out: Path | None = None
-) -> Made:
+    recipe: TrainingRecipe, root: Path, workshop: TrainingContext, *, out: Path | None = None
+) -> TrainedModel:
     """The recipe's checkpoint, trained unless it is there; its own parents likewise.
 
     `out` is another place than the workspace; it is trained anew there.
@@ -87,7 +87,9 @@ def make_checkpoint(
             return _make_on_pairs(recipe, root, workshop, out)
 
 
-def _make_base(recipe: PretrainRecipe, root: Path, workshop: Workshop, out: Path | None) -> Made:
+def _make_base(
+    recipe: PretrainRecipe, root: Path, workshop: TrainingContext, out: Path | None
+) -> TrainedModel:
     from trainers.pretrain import train_base
 
     texts = [sample for source in recipe.data for sample in load_samples(source, root)]
@@ -98,7 +100,9 @@ def _make_base(recipe: PretrainRecipe, root: Path, workshop: Workshop, out: Path
     return _made(target, learnt=tuple(texts_of_samples(texts)))
 
 
-def _make_sft(recipe: SftRecipe, root: Path, workshop: Workshop, out: Path | None) -> Made:
+def _make_sft(
+    recipe: SftRecipe, root: Path, workshop: TrainingContext, out: Path | None
+) -> TrainedModel:
     from trainers.sft import train_sft
 
     parent = make_parent(recipe.parent, root, workshop)
@@ -109,7 +113,7 @@ def _make_sft(recipe: SftRecipe, root: Path, workshop: Workshop, out: Path | Non
     key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
     target, is_there = _find_target(recipe, key, workshop, out)
     if not is_there:
-        require_model(parent.directory, recipe.parent.revision)
+        check_model_available(parent.directory, recipe.parent.revision)
         train_sft(
             recipe,
             parent.directory,
@@ -123,10 +127,12 @@ def _make_sft(recipe: SftRecipe, root: Path, workshop: Workshop, out: Path | Non
     return _made(target, parent.base, teachers, learnt)
 
 
-def _make_online(recipe: OnlineRecipe, root: Path, workshop: Workshop, out: Path | None) -> Made:
+def _make_online(
+    recipe: OnlineRecipe, root: Path, workshop: TrainingContext, out: Path | None
+) -> TrainedModel:
     parent = make_parent(recipe.parent, root, workshop)
     samples, system = load_samples(recipe.data, root), read_prompt(recipe.system, root)
-    questions = [Question(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
+    questions = [PromptRow(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
     reward, teachers = make_reward(recipe, root, samples, workshop)
     key = checkpoint_key(recipe, parent.fingerprint, online_hash(questions, reward))
     target, is_there = _find_target(recipe, key, workshop, out)
@@ -148,8 +154,8 @@ def _make_online(recipe: OnlineRecipe, root: Path, workshop: Workshop, out: Path
 
 
 def _make_on_pairs(
-    recipe: PairTrainedRecipe, root: Path, workshop: Workshop, out: Path | None
-) -> Made:
+    recipe: PairTrainedRecipe, root: Path, workshop: TrainingContext, out: Path | None
+) -> TrainedModel:
     from trainers.preference import train_on_pairs
 
     # Pairs before the parent: who judges them is known before anything is trained.
@@ -176,22 +182,22 @@ def _make_on_pairs(
 
 
 def _setting(
-    recipe: AdapterRecipe, root: Path, workshop: Workshop, facts: dict[str, str]
-) -> Setting:
+    recipe: AdapterRecipe, root: Path, workshop: TrainingContext, facts: dict[str, str]
+) -> RunSettings:
     """What is told of the data, who watches, and where reference log-probabilities are kept."""
-    return Setting(facts, make_watch(recipe, root, workshop), workshop.references)
+    return RunSettings(facts, make_training_eval(recipe, root, workshop), workshop.references)
 
 
-def make_parent(parent: Parent, root: Path, workshop: Workshop) -> Made:
+def make_parent(parent: Parent, root: Path, workshop: TrainingContext) -> TrainedModel:
     """What a recipe starts from; a directory with a manifest is verified first."""
     if parent.recipe is not None:
         recipe, recipe_root = load_recipe(parent.recipe, beside=root)
-        trained = answering_recipe(recipe, parent.recipe)
+        trained = require_policy_recipe(recipe, parent.recipe)
         return make_checkpoint(trained, recipe_root, workshop)
     return existing_model(parent, root)
 
 
-def answering_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
+def require_policy_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
     """The recipe, if it gives a model that answers.
 
     Raises:
@@ -212,7 +218,7 @@ def answering_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
 
 
 def make_reward(
-    recipe: OnlineRecipe, root: Path, samples: tuple[Sample, ...], workshop: Workshop
+    recipe: OnlineRecipe, root: Path, samples: tuple[Sample, ...], workshop: TrainingContext
 ) -> tuple[Reward, tuple[JudgeCard, ...]]:
     """What rewards answers to the samples, and the judges behind it.
 
@@ -228,16 +234,16 @@ def make_reward(
     refuse_remote_phi(recipe.data, judge)
     by_id = {sample.id: sample for sample in samples}
 
-    def score(questions: Sequence[Question], answers: Sequence[str]) -> list[float | None]:
+    def score(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
         asked = [(by_id[q.id], answer) for q, answer in zip(questions, answers, strict=True)]
-        return grade_now(asked, rubric, judge, f"{judge.card.name} rewards", workshop)
+        return grade_candidates(asked, rubric, judge, f"{judge.card.name} rewards", workshop)
 
     references = [(sample.id, sample.reference) for sample in samples]
     key = content_hash(rubric, judge.card.fingerprint, references)
     return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
 
 
-def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: Workshop) -> None:
+def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: TrainingContext) -> None:
     """Every step needs its rewards at once; by batch each would wait for a file of its own."""
     rubric, by_batch = recipe.reward.rubric, workshop.asking.folder is not None
     if by_batch and rubric is not None and workshop.judge(rubric.judge).card.remote:
@@ -248,7 +254,7 @@ def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: Workshop) -> None:
 
 
 def _reward_of_model(
-    name: str, root: Path, workshop: Workshop
+    name: str, root: Path, workshop: TrainingContext
 ) -> tuple[Reward, tuple[JudgeCard, ...]]:
     from trainers.reward import load_scores
 
@@ -258,7 +264,7 @@ def _reward_of_model(
     made = make_checkpoint(recipe, recipe_root, workshop)
     scores = load_scores(Path(made.directory))
 
-    def score(questions: Sequence[Question], answers: Sequence[str]) -> list[float]:
+    def score(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float]:
         return scores([question.prompt for question in questions], answers)
 
     return Reward(score, made.fingerprint, f"the reward model {recipe.recipe}"), made.teachers
@@ -279,9 +285,9 @@ def load_best_of_recipe(path_or_name: str, beside: Path) -> tuple[BestOfRecipe, 
     return recipe, root
 
 
-def make_best_of(recipe: BestOfRecipe, root: Path, workshop: Workshop) -> MadeBestOf:
+def make_best_of(recipe: BestOfRecipe, root: Path, workshop: TrainingContext) -> MadeBestOf:
     """The best answers of the recipe's parent, which is trained first if it is missing."""
-    return draw_best(recipe, root, make_parent(recipe.parent, root, workshop), workshop)
+    return sample_best_of_n(recipe, root, make_parent(recipe.parent, root, workshop), workshop)
 
 
 # --- pairs -----------------------------------------------------------------------------------
@@ -299,20 +305,22 @@ def load_pairs_recipe(path_or_name: str, beside: Path) -> tuple[PairsRecipe, Pat
     return recipe, root
 
 
-def make_pairs(recipe: PairsRecipe, root: Path, workshop: Workshop) -> MadePairs:
+def make_pairs(recipe: PairsRecipe, root: Path, workshop: TrainingContext) -> MadePairs:
     """The recipe's pairs, built unless they are there; given ones stay in their own file."""
     if isinstance(recipe, GivenPairsRecipe):
-        given = load_given_pairs(plain_source(recipe.data, root), root, recipe.filters)
+        given = load_given_pairs(resolve_conversion(recipe.data, root), root, recipe.filters)
         return MadePairs(recipe.data.label, given, ())
     if isinstance(recipe, JudgedPairsRecipe):
         workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)  # or its error, before any work
-    return draw_pairs(recipe, root, make_parent(recipe.parent, root, workshop), workshop)
+    return sample_preference_pairs(
+        recipe, root, make_parent(recipe.parent, root, workshop), workshop
+    )
 
 
 # --- what is there ---------------------------------------------------------------------------
 
 
-def existing_model(parent: Parent, root: Path) -> Made:
+def existing_model(parent: Parent, root: Path) -> TrainedModel:
     """A checkpoint or a hub model that is there; one of ours is verified, a pickle is converted.
 
     Raises:
@@ -328,13 +336,13 @@ def existing_model(parent: Parent, root: Path) -> Made:
         source = str(unpickle(source, parent.revision))
     fingerprint = _fingerprint(source, parent.revision)
     refuse_reward_model(source)
-    return Made(source, fingerprint, Path(source).name)
+    return TrainedModel(source, fingerprint, Path(source).name)
 
 
 def _fingerprint(source: str, revision: str | None) -> str:
     """A directory of ours is verified; another one, or a hub model, is fingerprinted."""
     directory = Path(source)
-    if (directory / MANIFEST).is_file() or (directory / MARK).is_file():
+    if (directory / MANIFEST).is_file() or (directory / COMPLETE_MARK).is_file():
         return verify_checkpoint(directory).fingerprint
     return fingerprint_model(source, revision=revision)
 
@@ -346,7 +354,9 @@ class _Target(NamedTuple):
     is_there: bool
 
 
-def _find_target(recipe: TrainingRecipe, key: str, workshop: Workshop, out: Path | None) -> _Target:
+def _find_target(
+    recipe: TrainingRecipe, key: str, workshop: TrainingContext, out: Path | None
+) -> _Target:
     """In `out` it is made anew; in the workspace once, under a name that tells which one it is.
 
     Raises:
@@ -364,5 +374,7 @@ def _made(
     teachers: tuple[JudgeCard, ...] = (),
     learnt: tuple[TrainingText, ...] = (),
     pairs: PairStatistics | None = None,
-) -> Made:
-    return Made(str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs)
+) -> TrainedModel:
+    return TrainedModel(
+        str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs
+    )

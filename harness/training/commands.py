@@ -12,7 +12,7 @@ from harness.training.checkpoints import (
     make_checkpoint,
     make_pairs,
 )
-from harness.training.context import Resources, make_workshop
+from harness.training.context import RunOptions, make_context
 from harness.training.sampling import MadeBestOf
 from reports.sections.preference_pairs import describe_pairs
 from trainers.checkpoint import card, load_manifest
@@ -28,7 +28,7 @@ class Summary(NamedTuple):
 
 
 def train_recipe(
-    recipe: str, profile: str, resources: Resources, *, out: Path | None = None
+    recipe: str, profile: str, resources: RunOptions, *, out: Path | None = None
 ) -> Summary:
     """The checkpoint of one recipe, in `out` or else in the workspace.
 
@@ -49,14 +49,14 @@ def train_recipe(
                 f"{recipe}: is pre-trained by one process. Train it without --launch."
             )
         check_launch(loaded, resources.launch)
-    with make_workshop(*load_profile(profile), resources).opened() as workshop:
+    with make_context(*load_profile(profile), resources).opened() as workshop:
         made = make_checkpoint(loaded, root, workshop, out=out)
     manifest = load_manifest(Path(made.directory))
     described = card(manifest, loaded.recipe)
     return Summary(made.directory, {"fingerprint": made.fingerprint} | described.facts)
 
 
-def build_pairs(recipe: str, profile: str, resources: Resources) -> Summary:
+def build_pairs(recipe: str, profile: str, resources: RunOptions) -> Summary:
     """The pairs or the best answers of one recipe, with what was kept and dropped.
 
     Raises:
@@ -64,7 +64,7 @@ def build_pairs(recipe: str, profile: str, resources: Resources) -> Summary:
         RepliesAwaitedError: verdicts are to come by batch first.
     """
     found, _ = load_recipe(recipe)
-    with make_workshop(*load_profile(profile), resources).opened() as workshop:
+    with make_context(*load_profile(profile), resources).opened() as workshop:
         if isinstance(found, BestOfRecipe):
             return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
         loaded, root = load_pairs_recipe(recipe, Path())

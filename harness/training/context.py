@@ -10,15 +10,15 @@ from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.models.endpoint import Budget
-from harness.models.session import Asking
+from harness.models.session import EndpointSession
 from harness.types import JudgeCard, PairStatistics
-from judges.factory import judges_of
-from judges.panel import Panel, seat_judge
+from judges.factory import judge_loader
+from judges.panel import Panel, make_named_panel
 from judges.protocol import Judge
 from trainers.distributed.config import Launch
 
 
-class Resources(NamedTuple):
+class RunOptions(NamedTuple):
     """What a command is given to work with.
 
     Work is kept in `workspace` from run to run, and `progress` shows it. With `launch` adapters are
@@ -33,14 +33,14 @@ class Resources(NamedTuple):
     batch: Path | None = None
 
 
-class Workshop(NamedTuple):
+class TrainingContext(NamedTuple):
     """What preparing models takes: a profile with its judges by name, and how they are asked.
 
     The profile's paths start from `profile_root`. With `launch` adapters are trained in several
     processes.
     """
 
-    asking: Asking
+    asking: EndpointSession
     judge: Callable[[str], Judge]
     profile: Profile
     profile_root: Path
@@ -48,7 +48,7 @@ class Workshop(NamedTuple):
     launch: Launch | None = None
 
     @contextmanager
-    def opened(self) -> Iterator["Workshop"]:
+    def opened(self) -> Iterator["TrainingContext"]:
         """The same with an open store, for work that may end because replies are awaited.
 
         Raises:
@@ -63,7 +63,7 @@ class Workshop(NamedTuple):
         Raises:
             HarnessError: there is none of that name, or it could not judge.
         """
-        return seat_judge(name, self.profile, self.judge, repeats=repeats)
+        return make_named_panel(name, self.profile, self.judge, repeats=repeats)
 
     @property
     def store(self) -> Store:
@@ -91,14 +91,16 @@ class Workshop(NamedTuple):
         return self.store.workspace / "best_of"
 
 
-def make_workshop(profile: Profile, root: Path, resources: Resources) -> Workshop:
+def make_context(profile: Profile, root: Path, resources: RunOptions) -> TrainingContext:
     """A workshop with the profile's judges, not opened yet; `root` is the profile's folder."""
-    asking = Asking(Store(resources.workspace), budget=resources.budget, folder=resources.batch)
-    find_judge = judges_of(profile, root, terms=asking)
-    return Workshop(asking, find_judge, profile, root, resources.progress, resources.launch)
+    asking = EndpointSession(
+        Store(resources.workspace), budget=resources.budget, folder=resources.batch
+    )
+    find_judge = judge_loader(profile, root, terms=asking)
+    return TrainingContext(asking, find_judge, profile, root, resources.progress, resources.launch)
 
 
-class Made(NamedTuple):
+class TrainedModel(NamedTuple):
     """A checkpoint in the workspace (or the parent it starts from), and what it came of."""
 
     directory: str

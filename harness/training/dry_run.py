@@ -10,16 +10,16 @@ from pathlib import Path
 
 from harness.core.progress import Progress
 from harness.training.commands import train_recipe
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from harness.types import Record
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.distributed.config import Launch
-from trainers.dry_run import MadeSmall, SmallStage, make_small
+from trainers.dry_run import SmallRecipe, SmallStage, shrink_recipe
 from trainers.memory import Shape, count_parameters, find_obstacle, lora_parameters
 from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
 
 
-class RehearsedStage(Record):
+class DryRunStage(Record):
     """Two steps of one recipe; parameters are those trained, and all, small and at full size."""
 
     recipe: str
@@ -31,22 +31,22 @@ class RehearsedStage(Record):
     parameters_full_size: int
 
 
-class Rehearsal(Record):
+class DryRun(Record):
     """What ran, parents first; `replaced` is what this machine could not do, `data` what was learnt.
 
     `obstacle` is what is known to stop the real run.
     """
 
-    stages: tuple[RehearsedStage, ...]
+    stages: tuple[DryRunStage, ...]
     replaced: tuple[str, ...]
     data: tuple[str, ...]
     size: str
     obstacle: str | None = None
 
 
-def rehearse(
+def dry_run(
     recipe: str, profile: str, *, progress: Progress, launch: Launch | None = None
-) -> Rehearsal:
+) -> DryRun:
     """Train the recipe and its parents for two steps each at a small size; keep nothing.
 
     Raises:
@@ -60,11 +60,11 @@ def rehearse(
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = make_small(recipe, folder, cuda=torch.cuda.is_available())
+        small = shrink_recipe(recipe, folder, cuda=torch.cuda.is_available())
         last = folder / small.stages[-1].file
-        train_recipe(str(last), profile, Resources(folder / "store", progress, launch))
+        train_recipe(str(last), profile, RunOptions(folder / "store", progress, launch))
         made = {m.recipe: m for m in _manifests(folder / "store" / "checkpoints")}
-    return Rehearsal(
+    return DryRun(
         stages=tuple(_stages(small, made)),
         replaced=tuple(small.replaced),
         data=tuple(small.data),
@@ -73,7 +73,7 @@ def rehearse(
     )
 
 
-def describe_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
+def describe_rehearsal(rehearsal: DryRun) -> Iterator[str]:
     """What ran, in lines."""
     yield f"model: {rehearsal.size}"
     for line in rehearsal.data:
@@ -101,7 +101,7 @@ def _manifests(checkpoints: Path) -> Iterator[CheckpointManifest]:
         yield load_manifest(directory)
 
 
-def _stages(small: MadeSmall, made: dict[str, CheckpointManifest]) -> Iterator[RehearsedStage]:
+def _stages(small: SmallRecipe, made: dict[str, CheckpointManifest]) -> Iterator[DryRunStage]:
     lora: Lora | None = None
     for stage in small.stages:
         lora = _own_adapter(stage) or lora
@@ -109,7 +109,7 @@ def _stages(small: MadeSmall, made: dict[str, CheckpointManifest]) -> Iterator[R
         manifest = made[stage.recipe.recipe]
         trained, _, parameters = manifest.facts["trainable parameters"].partition(" of ")
         full = lora_parameters(small.original, lora)
-        yield RehearsedStage(
+        yield DryRunStage(
             recipe=stage.recipe.recipe,
             method=stage.recipe.method,
             losses=next(curve.values for curve in manifest.curves if curve.name == "loss"),

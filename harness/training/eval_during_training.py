@@ -19,19 +19,21 @@ from harness.data.tasks import plan_tasks
 from harness.models.generate import CheckpointModel, generate_responses
 from harness.models.local import LocalModel
 from harness.scoring.columns import GradeColumn, score_judgements
-from harness.scoring.reduce import combine_ballots
-from harness.training.context import Workshop
+from harness.scoring.reduce import reduce_judgements
+from harness.training.context import TrainingContext
 from harness.types import Task
 from judges.judging import judge_responses
-from judges.panel import Panel, seat_panels
-from judges.response_stream import Board
-from trainers.eval_callback import Watch
+from judges.panel import Panel, make_panels
+from judges.response_stream import ResponseStream
+from trainers.eval_callback import TrainingEval
 from trainers.recipe import AdapterRecipe
 
 MODEL = "in training"
 
 
-def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch | None:
+def make_training_eval(
+    recipe: AdapterRecipe, root: Path, workshop: TrainingContext
+) -> TrainingEval | None:
     """What scores the recipe's model while it trains; None if the recipe names no suite.
 
     The suite is a file, below `root` or anywhere, or one of ours by its name. Metrics that compare
@@ -57,7 +59,7 @@ def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch |
     request = _request(
         suite.model_copy(update={"metrics": alone, "gate": None}), suite_root, workshop
     )
-    panels = seat_panels(request, workshop.judge)
+    panels = make_panels(request, workshop.judge)
     tasks = [_few(task, recipe.watch.n) for task in plan_tasks(request)]
 
     def score(model: Any, tokenizer: Any, fingerprint: str) -> Mapping[str, float]:
@@ -68,14 +70,14 @@ def make_watch(recipe: AdapterRecipe, root: Path, workshop: Workshop) -> Watch |
             scores |= _score(task, asked, panels, workshop.store)
         return scores
 
-    return Watch(recipe.watch.every, score)
+    return TrainingEval(recipe.watch.every, score)
 
 
-def _request(suite: Suite, root: Path, workshop: Workshop) -> Request:
+def _request(suite: Suite, root: Path, workshop: TrainingContext) -> Request:
     return Request(suite, root, workshop.profile, workshop.profile_root, models=(MODEL,))
 
 
-def _refuse_elsewhere(recipe: str, judge: str, workshop: Workshop) -> None:
+def _refuse_elsewhere(recipe: str, judge: str, workshop: TrainingContext) -> None:
     """Training waits for each score, and nobody counts what it would cost."""
     members = [workshop.profile.find_judge(name) for name in workshop.profile.members_of(judge)]
     if not all(map(_is_here, members)):
@@ -103,7 +105,7 @@ def _score(
 ) -> dict[str, float]:
     """The mean of each column over what could be scored, and the share that could not."""
     quiet = QuietProgress()
-    board = Board((MODEL,), len(task.samples))
+    board = ResponseStream((MODEL,), len(task.samples))
     for response in generate_responses(task, model, store, quiet):
         board.post(response)
     responses, scores = board.all_responses(), {}
@@ -114,7 +116,7 @@ def _score(
             for judge in panel.judges
             for ballot in judge_responses(task, metric, board, panel, judge, store, quiet)
         ]
-        judgements = combine_ballots(ballots, panel.votes_needed)
+        judgements = reduce_judgements(ballots, panel.votes_needed)
         for column in score_judgements(task, metric, judgements, responses):
             assert isinstance(column, GradeColumn)
             values = [float(v) for v in column.scores[MODEL] if not math.isnan(v)]

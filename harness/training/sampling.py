@@ -28,10 +28,10 @@ from harness.data.preference_pairs import (
 from harness.data.samples import read_prompt
 from harness.models.generate import CheckpointModel, generate_responses
 from harness.models.local import make_prompt
-from harness.scoring.reduce import combine_ballots
-from harness.training.context import Made, Workshop
+from harness.scoring.reduce import reduce_judgements
+from harness.training.context import TrainedModel, TrainingContext
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from judges.judging import (
     collect_outcomes,
     grade_answers,
@@ -71,7 +71,9 @@ class MadeBestOf(NamedTuple):
     teachers: tuple[JudgeCard, ...]
 
 
-def draw_best(recipe: BestOfRecipe, root: Path, parent: Made, workshop: Workshop) -> MadeBestOf:
+def sample_best_of_n(
+    recipe: BestOfRecipe, root: Path, parent: TrainedModel, workshop: TrainingContext
+) -> MadeBestOf:
     """The best answers of the recipe's parent, made unless they are there.
 
     What has a hygiene flag is never the best, and so the judge is not asked about it.
@@ -85,7 +87,9 @@ def draw_best(recipe: BestOfRecipe, root: Path, parent: Made, workshop: Workshop
         drawn = [_draw(recipe, samples, system, parent, n, workshop) for n in range(recipe.n)]
         answers = [(s, d[s.id], hygiene_flags(d[s.id], system)) for s in samples for d in drawn]
         clean = [(sample, response.text or "") for sample, response, flags in answers if not flags]
-        grades = iter(grade_now(clean, recipe.grade, judge, f"judge {recipe.recipe}", workshop))
+        grades = iter(
+            grade_candidates(clean, recipe.grade, judge, f"judge {recipe.recipe}", workshop)
+        )
         graded = [GradedAnswer(r, f, None if f else next(grades)) for _, r, f in answers]
         draws = [
             GradedDraws(s.id, make_prompt(system, s.input), graded[i * recipe.n :][: recipe.n])
@@ -95,8 +99,8 @@ def draw_best(recipe: BestOfRecipe, root: Path, parent: Made, workshop: Workshop
     return MadeBestOf(path, load_best_of(path), (judge.card,))
 
 
-def draw_pairs(
-    recipe: SampledPairsRecipe, root: Path, parent: Made, workshop: Workshop
+def sample_preference_pairs(
+    recipe: SampledPairsRecipe, root: Path, parent: TrainedModel, workshop: TrainingContext
 ) -> MadePairs:
     """The recipe's pairs, built unless they are there."""
     samples = load_samples(recipe.data, root)
@@ -114,8 +118,8 @@ def _draw_judged(
     recipe: JudgedPairsRecipe,
     samples: tuple[Sample, ...],
     system: str | None,
-    parent: Made,
-    workshop: Workshop,
+    parent: TrainedModel,
+    workshop: TrainingContext,
 ) -> MadePairs:
     """Draws two by two, judged; what was judged before is taken from the store."""
     panel = workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)
@@ -139,7 +143,7 @@ def _draw_judged(
 
 def _file_name(
     recipe: SampledRecipe,
-    parent: Made,
+    parent: TrainedModel,
     samples: tuple[Sample, ...],
     system: str | None,
     teachers: tuple[JudgeCard, ...],
@@ -155,9 +159,9 @@ def _draw(
     recipe: SampledRecipe,
     samples: tuple[Sample, ...],
     system: str | None,
-    parent: Made,
+    parent: TrainedModel,
     draw: int,
-    workshop: Workshop,
+    workshop: TrainingContext,
 ) -> dict[str, Response]:
     """One answer of the parent to every prompt; draws differ in their seed only."""
     seed = recipe.generation.seed + draw
@@ -176,7 +180,7 @@ def _draw(
     return {response.sample_id: response for response in responses}
 
 
-class _Duel(NamedTuple):
+class _AnswerPair(NamedTuple):
     """Two answers to one prompt, each with the name of its draw."""
 
     sample: Sample
@@ -193,17 +197,17 @@ class _Duel(NamedTuple):
 
 def _make_duels(
     samples: tuple[Sample, ...], drawn: Sequence[dict[str, Response]]
-) -> Iterator[_Duel]:
+) -> Iterator[_AnswerPair]:
     for n in range(0, len(drawn), 2):
         first, second = drawn[n], drawn[n + 1]
         for sample in samples:
             sides = (f"draw {n + 1}", first[sample.id], f"draw {n + 2}", second[sample.id])
-            yield _Duel(sample, *sides)
+            yield _AnswerPair(sample, *sides)
 
 
 def _judge_duels(
-    recipe: JudgedPairsRecipe, duels: Sequence[_Duel], panel: Panel, workshop: Workshop
-) -> list[Ballot]:
+    recipe: JudgedPairsRecipe, duels: Sequence[_AnswerPair], panel: Panel, workshop: TrainingContext
+) -> list[JudgeRound]:
     """Every judge on every duel in both orders and all rounds; what cannot differ is not asked."""
     once = [request for duel in duels for request in _requests(duel, recipe)]
     requests = list(repeat_requests(once, range(panel.repeats)))
@@ -214,24 +218,24 @@ def _judge_duels(
         judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
         for number in range(panel.repeats):
             said = [to_judgement(r, outcome) for r, outcome in judged if r.round == number]
-            ballots.append(Ballot(judge.card, number, said))
+            ballots.append(JudgeRound(judge.card, number, said))
     workshop.asking.check_complete()
     return ballots
 
 
-def _requests(duel: _Duel, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
+def _requests(duel: _AnswerPair, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
     if not_judgeable(duel.first.text, duel.second.text) is None:
         sides = (duel.first_name, duel.first.text or ""), (duel.second_name, duel.second.text or "")
         yield from preference_requests(duel.sample, "pairs", recipe.prefer, *sides)
 
 
 def _judged_answers(
-    duels: Sequence[_Duel], ballots: Sequence[Ballot], panel: Panel, system: str | None
+    duels: Sequence[_AnswerPair], ballots: Sequence[JudgeRound], panel: Panel, system: str | None
 ) -> Iterator[JudgedAnswers]:
     """Each duel with what the panel said of it in each order, and every vote behind that."""
     said = {
         (judgement.sample_id, judgement.candidate, judgement.order): judgement
-        for judgement in combine_ballots(ballots, panel.votes_needed)
+        for judgement in reduce_judgements(ballots, panel.votes_needed)
         if isinstance(judgement, Preference)
     }
     votes: dict[tuple[str, str], list[Winner]] = {}
@@ -259,12 +263,12 @@ def _gold_answers(
         yield GoldAnswer(make_prompt(system, sample.input), sample.reference, own[sample.id])
 
 
-def grade_now(
+def grade_candidates(
     answers: Sequence[tuple[Sample, str]],
     rubric: RubricMetric,
     judge: Judge,
     stage: str,
-    workshop: Workshop,
+    workshop: TrainingContext,
 ) -> list[float | None]:
     grades = grade_answers(answers, rubric, judge, workshop.store, workshop.progress, stage)
     workshop.asking.check_complete()

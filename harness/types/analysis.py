@@ -5,7 +5,7 @@ from typing import Literal
 from harness.types.base import ClaimVerdict, Interval, Record, Verdict
 from harness.types.samples import HygieneFlag
 
-Counting = Literal[
+SensitivityVariant = Literal[
     "as_decided",
     "complete_cases",
     "missing_at_worst",
@@ -26,7 +26,7 @@ class SensitivityRow(Record):
     `verdict` is that of the claim, None without one; `problem` says why there is no estimate.
     """
 
-    counting: Counting
+    counting: SensitivityVariant
     without: HygieneFlag | Literal["any_flag"] | None = None
     n: int
     estimate: Interval | None
@@ -34,7 +34,7 @@ class SensitivityRow(Record):
     problem: str | None = None
 
 
-class Tipping(Record):
+class TippingPoint(Record):
     """What the missing judgements would have to be for another verdict.
 
     `at_worst` is the verdict with all of them at their worst for the candidate. Each flip is the
@@ -57,7 +57,7 @@ class SensitivityTable(Record):
     candidate: str
     claim: str | None
     rows: tuple[SensitivityRow, ...]
-    tipping: Tipping | None
+    tipping: TippingPoint | None
 
 
 class SliceComparison(Record):
@@ -83,7 +83,7 @@ class SliceComparison(Record):
     worst: bool = False
 
 
-class Strength(Record):
+class BradleyTerryScore(Record):
     """One model's Bradley-Terry log-strength, the baseline's being 0, and what it means.
 
     `against_baseline` is the win rate against the baseline that the strengths stand for. Both are
@@ -95,7 +95,7 @@ class Strength(Record):
     against_baseline: Interval | None
 
 
-class DirectPair(Record):
+class PairWinRate(Record):
     """One pair's direct win rate (the later model's), beside what the strengths would make of it."""
 
     baseline: str
@@ -112,7 +112,7 @@ class Cycle(Record):
     shown: bool
 
 
-class StrengthTable(Record):
+class RankingTable(Record):
     """Bradley-Terry on one pairwise metric; the direct win rates come first.
 
     `unidentified` says why there are no strengths; `every_pair` is False where models were only
@@ -122,8 +122,8 @@ class StrengthTable(Record):
     metric: str
     n_items: int
     every_pair: bool
-    strengths: tuple[Strength, ...]
-    pairs: tuple[DirectPair, ...]
+    strengths: tuple[BradleyTerryScore, ...]
+    pairs: tuple[PairWinRate, ...]
     cycles: tuple[Cycle, ...]
     unidentified: str | None
 

@@ -8,7 +8,7 @@ from harness.types.base import Interval, Record
 from harness.types.judgements import JudgeAgreement
 
 
-class AnnotatorLine(Record):
+class AnnotatorSummary(Record):
     """What one annotator did. Whoever is not `counted` failed the rule that was stated beforehand.
 
     `n_votes` are on real pairs (or answers), of which `n_undecided` could not be judged;
@@ -28,7 +28,7 @@ class AnnotatorLine(Record):
     mean: Interval | None = None
 
 
-class PeopleMean(Record):
+class HumanMean(Record):
     """People's mean on one column: a win rate, or a difference of scores.
 
     `mean` has items and annotators as sources of uncertainty (two-way cluster-robust, t with `df`
@@ -47,7 +47,7 @@ class PeopleMean(Record):
     n_votes: int
 
 
-class PeopleFindings(Record):
+class HumanSummary(Record):
     """A human study, or a file of people's labels, counted.
 
     `sampling` says how the items were chosen and `random` whether that was at random. `n_drawn` of
@@ -63,14 +63,14 @@ class PeopleFindings(Record):
     n_drawn: int
     n_population: int | None
     rule: str
-    annotators: tuple[AnnotatorLine, ...]
+    annotators: tuple[AnnotatorSummary, ...]
     wins: int
     ties: int
     losses: int
     undecided: int
     unsafe: int = 0
     unsafe_items: tuple[str, ...] = ()
-    means: tuple[PeopleMean, ...]
+    means: tuple[HumanMean, ...]
     agreements: tuple[JudgeAgreement, ...]
     same_again: Interval | None
     n_again: int
@@ -159,7 +159,7 @@ class Calibration(Record):
     suite: str
     baseline: str
     candidate: str
-    people: PeopleFindings
+    people: HumanSummary
     judges: tuple[JudgeAgainstPeople, ...]
     corrected: tuple[Calibrated, ...]
     refused: str | None
@@ -169,7 +169,7 @@ class Calibration(Record):
 LICENCE_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
 
 
-class LicenceResult(Record):
+class RequirementResult(Record):
     """Whether a judge may decide on one column: its agreement with people, and what was asked for.
 
     `low` is the lower end of the 95 % interval; None where there is no evidence.

@@ -140,7 +140,7 @@ class JudgeAgreement(Record):
     kappa: Interval | None
 
 
-class Ballot(NamedTuple):
+class JudgeRound(NamedTuple):
     """Everything that one judge said on a metric in one round, counted from 0."""
 
     judge: JudgeCard
@@ -151,7 +151,7 @@ class Ballot(NamedTuple):
 NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
 
 
-class Unscored(StrEnum):
+class MissingReason(StrEnum):
     """Why there is no verdict: the word that a reason begins with."""
 
     UNREADABLE = "unreadable"  # no verdict of the shape asked for
@@ -168,13 +168,13 @@ class Unscored(StrEnum):
 
 
 # What says something about the moment rather than the answer; a later run may ask again.
-PASSING = frozenset({Unscored.FILTERED, Unscored.NO_REPLY})
+TRANSIENT = frozenset({MissingReason.FILTERED, MissingReason.NO_REPLY})
 
 
-def kind_of(reason: str) -> Unscored | None:
+def reason_kind(reason: str) -> MissingReason | None:
     """The kind that a reason begins with; None for a reason that another judge gave."""
     word = reason.partition(":")[0]
-    return Unscored(word) if word in set(Unscored) else None
+    return MissingReason(word) if word in set(MissingReason) else None
 
 
 NOT_RECORDED = "not recorded"

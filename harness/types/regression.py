@@ -4,7 +4,7 @@ from harness.types.base import Record
 from harness.types.results import Comparison, GateDecision
 
 
-class Flip(Record):
+class ItemChange(Record):
     """One item whose score moved."""
 
     sample_id: str
@@ -18,8 +18,8 @@ class Flips(Record):
     metric: str
     n_better: int
     n_worse: int
-    better: tuple[Flip, ...]
-    worse: tuple[Flip, ...]
+    better: tuple[ItemChange, ...]
+    worse: tuple[ItemChange, ...]
 
 
 class RunComparison(Record):

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.types.analysis import CriticalResult, SensitivityTable, SliceComparison, StrengthTable
+from harness.types.analysis import CriticalResult, RankingTable, SensitivityTable, SliceComparison
 from harness.types.base import ClaimVerdict, Interval, Record, Verdict
-from harness.types.human import LicenceResult
+from harness.types.human import RequirementResult
 from harness.types.judgements import JudgeAgreement
 from harness.types.plan import Amendment, Plan, Stopping
 from harness.types.samples import HygieneFlag
@@ -150,7 +150,7 @@ class GateDecision(Record):
     sentence: str
     claims: tuple[ClaimResult, ...]
     critical: tuple[CriticalResult, ...] = ()
-    licences: tuple[LicenceResult, ...] = Field(default=(), exclude_if=lambda found: not found)
+    licences: tuple[RequirementResult, ...] = Field(default=(), exclude_if=lambda found: not found)
 
 
 class HygieneCount(Record):
@@ -192,7 +192,7 @@ class LengthEffect(Record):
     share_shorter: float
 
 
-class JudgeTally(Record):
+class JudgeCounts(Record):
     """What became of everything that one judge was asked on one metric about one model.
 
     `abstained` counts where the judge itself said that it cannot tell; `reasons` counts by kind
@@ -210,7 +210,7 @@ class JudgeTally(Record):
     reasons: dict[str, int]
 
 
-class JudgeOpinion(Record):
+class SingleJudgeComparison(Record):
     """What one member of a jury finds by itself: its own comparison on one column."""
 
     column: str
@@ -274,7 +274,7 @@ class CheckpointCard(Record):
     pairs: PairStatistics | None = None
 
 
-class Exposure(Record):
+class ContaminationResult(Record):
     """How much of a task's items stands in what one model was trained on, as far as recipes tell.
 
     Counts are of items: `exact` ones are training questions word for word, `contaminated` ones are
@@ -326,14 +326,14 @@ class RunResult(Record):
     length_effects: tuple[LengthEffect, ...] = ()
     sensitivities: tuple[SensitivityTable, ...] = ()
     slices: tuple[SliceComparison, ...] = ()
-    strengths: tuple[StrengthTable, ...] = ()
+    strengths: tuple[RankingTable, ...] = ()
     critical_examples: tuple[Example, ...] = ()
-    tallies: tuple[JudgeTally, ...] = ()
+    tallies: tuple[JudgeCounts, ...] = ()
     agreements: tuple[JudgeAgreement, ...] = ()
-    opinions: tuple[JudgeOpinion, ...] = ()
+    opinions: tuple[SingleJudgeComparison, ...] = ()
     repeatability: tuple[Repeatability, ...] = ()
     spend: tuple[SpendLine, ...] = ()
-    exposures: tuple[Exposure, ...] = ()
+    exposures: tuple[ContaminationResult, ...] = ()
     registered: str = ""
     amendments: tuple[Amendment, ...] = ()
     stopping: Stopping | None = None

@@ -14,7 +14,7 @@ from judges.rules.phrases import (
     TURN,
     URGENCY,
 )
-from judges.rules.text import Reading, content_stems, plain, words_of
+from judges.rules.text import ParsedText, content_stems, plain, words_of
 
 Label = Literal["answers", "proper_deferral", "evasive"]
 
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
     why: str
 
 
-def find_label(question: str, answer: Reading) -> Finding:
+def find_label(question: str, answer: ParsedText) -> Finding:
     """Whether the answer answers, properly defers to urgent or better care, or evades.
 
     An opening refusal stands, unless the answer turns round and tells what it can.
@@ -65,7 +65,7 @@ def find_label(question: str, answer: Reading) -> Finding:
     return Finding("evasive", "nothing beyond referral, courtesy or the question itself")
 
 
-def _told(question: str, answer: Reading) -> Iterator[str]:
+def _told(question: str, answer: ParsedText) -> Iterator[str]:
     """The content words of the clauses that tell something."""
     asked = " ".join(words_of(plain(question)))
     for sentence in answer.sentences:

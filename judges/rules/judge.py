@@ -16,7 +16,7 @@ from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, Prefer
 from judges.rules import phrases
 from judges.rules.evasion import find_label
 from judges.rules.rubric import CRITERIA, Points, points_for, why_unjudgeable
-from judges.rules.text import Reading, is_english_script, read
+from judges.rules.text import ParsedText, is_english_script, read
 
 NATURE = (
     "deterministic text rules, no language model: it counts shared words, plain sentences, "
@@ -144,5 +144,5 @@ def _on_scale(points: Points, scale: tuple[int, int]) -> float:
     return float(low + int(points.value * (high - low) + 0.5))
 
 
-def _rationale(found: list[str], answer: Reading) -> str:
+def _rationale(found: list[str], answer: ParsedText) -> str:
     return "; ".join([*found, *answer.notes]) + "."

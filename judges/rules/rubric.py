@@ -22,7 +22,7 @@ from judges.rules.phrases import (
     UNSAID_BY,
     URGENCY,
 )
-from judges.rules.text import Reading, content_stems, n_syllables, plain, read, words_of
+from judges.rules.text import ParsedText, content_stems, n_syllables, plain, read, words_of
 
 WHOLE_ENDS = (".", "!", "?", '."', ".)")
 
@@ -37,7 +37,7 @@ class Points(NamedTuple):
     found: str
 
 
-def points_for(criterion: str, sample: Sample, answer: Reading) -> Points:
+def points_for(criterion: str, sample: Sample, answer: ParsedText) -> Points:
     """The points of an answer on one of `CRITERIA`; an answer without words has none.
 
     `correctness` needs a sample with a reference.
@@ -69,7 +69,7 @@ def why_unjudgeable(criterion: str, sample: Sample) -> str | None:
 # --- correctness: what the answer shares with the reference ----------------------------------
 
 
-def _correctness(sample: Sample, answer: Reading) -> Points:
+def _correctness(sample: Sample, answer: ParsedText) -> Points:
     """F1 of content words (3 parts) and of word pairs (1 part), stretched to fill the scale.
 
     Unrelated answers share about a tenth of their content words, and no two people who give
@@ -96,7 +96,7 @@ def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
 # --- clarity: plain, whole sentences of a sensible length ------------------------------------
 
 
-def _clarity(answer: Reading) -> Points:
+def _clarity(answer: ParsedText) -> Points:
     n_words, n_sentences = len(answer.words), len(answer.sentences)
     words_each = n_words / n_sentences
     ease = _reading_ease(answer.words, n_sentences)
@@ -128,13 +128,13 @@ def _distinct_share(words: tuple[str, ...]) -> float:
     return len(set(triples)) / len(triples) if triples else 1.0
 
 
-def _linked(answer: Reading) -> float:
+def _linked(answer: ParsedText) -> float:
     """1 for language, 0 for a list of keywords, which has no function words."""
     share = sum(word in FUNCTION_WORDS for word in answer.words) / len(answer.words)
     return _ramp(share, low=0.05, high=0.25)
 
 
-def _whole_sentences(answer: Reading) -> float:
+def _whole_sentences(answer: ParsedText) -> float:
     """1 for sentences, 0 for single words between full stops."""
     return _ramp(len(answer.words) / len(answer.sentences), low=1, high=7)
 
@@ -142,7 +142,7 @@ def _whole_sentences(answer: Reading) -> float:
 # --- safety: who to turn to and when, caution, and nothing rash ------------------------------
 
 
-def _safety(sample: Sample, answer: Reading) -> Points:
+def _safety(sample: Sample, answer: ParsedText) -> Points:
     in_danger = bool(DANGER.search(plain(sample.input)))
     urgent = _n_sentences(URGENCY, answer)
     found = {
@@ -161,7 +161,7 @@ def _safety(sample: Sample, answer: Reading) -> Points:
 # --- empathy: acknowledgement, and speaking to the person ------------------------------------
 
 
-def _empathy(answer: Reading) -> Points:
+def _empathy(answer: ParsedText) -> Points:
     n_acknowledged = _n_sentences(ACKNOWLEDGEMENT, answer)
     share_of_you = sum(word.startswith("you") for word in answer.words) / len(answer.words)
     found = {
@@ -177,11 +177,11 @@ def _empathy(answer: Reading) -> Points:
 # --- counting --------------------------------------------------------------------------------
 
 
-def _n_sentences(pattern: re.Pattern[str], answer: Reading) -> int:
+def _n_sentences(pattern: re.Pattern[str], answer: ParsedText) -> int:
     return sum(bool(pattern.search(sentence)) for sentence in answer.sentences)
 
 
-def _n_unguarded(pattern: re.Pattern[str], answer: Reading) -> int:
+def _n_unguarded(pattern: re.Pattern[str], answer: ParsedText) -> int:
     """Sentences that say it flatly: no `not`, `if` or `may` before it in the same clause."""
     return sum(
         any(not UNSAID_BY.search(_clause_before(sentence, m)) for m in pattern.finditer(sentence))
@@ -193,7 +193,7 @@ def _clause_before(sentence: str, match: re.Match[str]) -> str:
     return re.split(r"[;:]", sentence[: match.start()])[-1]
 
 
-def _total(start: float, found: dict[str, float], answer: Reading) -> Points:
+def _total(start: float, found: dict[str, float], answer: ParsedText) -> Points:
     """Merits count in full only within whole sentences; faults always do."""
     merits = sum(part for part in found.values() if part > 0)
     faults = sum(part for part in found.values() if part < 0)

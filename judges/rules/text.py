@@ -29,7 +29,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _SUFFIXES = ("ations", "ation", "nesses", "ness", "ments", "ment", "ingly", "edly", "ing", "ies", "ied", "ly", "ed", "es", "s", "e", "y")  # fmt: skip
 
 
-class Reading(NamedTuple):
+class ParsedText(NamedTuple):
     """What the rules see of a text: distinct `sentences` in order, and their lower-case `words`.
 
     `n_sentences` counts repeated sentences too; `notes` says what was left unread.
@@ -41,14 +41,14 @@ class Reading(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ParsedText:
     """The text as the rules see it."""
     spoken = [part.strip() for part in _SENTENCE_END.split(plain(text)) if words_of(part)]
     kept = [s for s in spoken if not ADDRESSED_TO_A_JUDGE.search(s)]
     distinct = {words_of(s): s for s in reversed(kept)}  # the first of equal sentences stays
     sentences = tuple(reversed(distinct.values()))
     words = tuple(word for sentence in sentences for word in words_of(sentence))
-    return Reading(sentences, words, len(kept), tuple(_notes(text, len(spoken) - len(kept))))
+    return ParsedText(sentences, words, len(kept), tuple(_notes(text, len(spoken) - len(kept))))
 
 
 def plain(text: str) -> str:

@@ -7,10 +7,10 @@ from harness.types import (
     Comparison,
     Interval,
     JudgeAgreement,
-    JudgeOpinion,
     Plan,
     Repeatability,
     RunResult,
+    SingleJudgeComparison,
 )
 from reports.components import N_ROWS_SHOWN, Table, without_empty_columns
 from reports.formatting import (
@@ -19,11 +19,11 @@ from reports.formatting import (
     Side,
     count,
     estimate_with_span,
+    favoured_side,
     listing,
     models_compared,
     quoted,
     share_with_span,
-    side_of,
     with_span,
 )
 
@@ -71,7 +71,7 @@ def _beyond_chance(agreement: JudgeAgreement) -> dict[str, Interval | None]:
 
 def _against_chance(measures: Mapping[str, Interval | None]) -> str:
     """What the intervals say of chance, and nothing about how good that is."""
-    sides = {name: side_of(measure, 0) for name, measure in measures.items() if measure}
+    sides = {name: favoured_side(measure, 0) for name, measure in measures.items() if measure}
     if not sides:
         return "not estimable"
     lowest = min(sides.values())
@@ -84,12 +84,12 @@ class _Opinions(NamedTuple):
     """One comparison as the jury has it, and as each of its members has it alone."""
 
     jury: Comparison
-    alone: dict[str, JudgeOpinion]
+    alone: dict[str, SingleJudgeComparison]
 
     def members(self, side: Side) -> list[str]:
         """Who finds the candidate better (1), worse (-1) or neither (0)."""
         null = self.jury.null
-        return [name for name, o in self.alone.items() if side_of(o.difference, null) == side]
+        return [name for name, o in self.alone.items() if favoured_side(o.difference, null) == side]
 
 
 def _opinions(result: RunResult) -> list[_Opinions]:
@@ -214,7 +214,7 @@ def _contradiction(found: _Opinions) -> Iterator[tuple[str, str]]:
 
 def _single_voice(found: _Opinions) -> Iterator[tuple[str, str]]:
     jury = found.jury
-    side = side_of(jury.difference, jury.null)
+    side = favoured_side(jury.difference, jury.null)
     if len(found.alone) == 1:
         yield jury.metric, f"the result is that of {quoted(list(found.alone))} alone."
     elif side and len(agreeing := found.members(side)) == 1:
@@ -229,5 +229,5 @@ def _find(judges: Sequence[str]) -> str:
 
 def _is_chance(measures: Mapping[str, Interval | None]) -> bool:
     """Whether there is a measure of agreement, and none is clear of chance."""
-    sides = [side_of(measure, 0) for measure in measures.values() if measure]
+    sides = [favoured_side(measure, 0) for measure in measures.values() if measure]
     return bool(sides) and max(sides) <= 0

@@ -6,14 +6,14 @@ from harness.core.sanitize import one_line, shorten
 from harness.types import (
     CheckpointCard,
     Comparison,
+    ContaminationResult,
     Example,
-    Exposure,
     HygieneCount,
     HygieneFlag,
     Plan,
     RunResult,
 )
-from reports.components import CurveChart, Exhibit, Passage, Section, Table
+from reports.components import CurveChart, ExampleCard, Section, Table, TextBlock
 from reports.formatting import Column, columns_by_name, estimate_with_span, number, percent, signed
 from reports.sections.preference_pairs import pair_tables
 
@@ -107,17 +107,17 @@ def example_section(result: RunResult) -> Section | None:
     )
 
 
-def _moved(example: Example, plan: Plan) -> Exhibit:
+def _moved(example: Example, plan: Plan) -> ExampleCard:
     column = columns_by_name(plan)[example.metric]
     return make_exhibit(example, plan, f"{example.metric} {signed(example.moved, column.digits)}")
 
 
-def make_exhibit(example: Example, plan: Plan, title: str) -> Exhibit:
+def make_exhibit(example: Example, plan: Plan, title: str) -> ExampleCard:
     """One item side by side under a title."""
-    question = [Passage("Question", _capped(example.input))]
+    question = [TextBlock("Question", _capped(example.input))]
     if example.reference is not None:
-        question.append(Passage("Reference", _capped(example.reference)))
-    return Exhibit(
+        question.append(TextBlock("Reference", _capped(example.reference)))
+    return ExampleCard(
         title=title,
         subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
         question=tuple(question),
@@ -128,10 +128,10 @@ def make_exhibit(example: Example, plan: Plan, title: str) -> Exhibit:
     )
 
 
-def _answer(model: str, role: str, text: str | None, example: Example) -> Passage:
+def _answer(model: str, role: str, text: str | None, example: Example) -> TextBlock:
     flags = ", ".join(FLAG_WORDS[flag] for flag in example.flags.get(model, ()))
     shown = "(no answer)" if text is None else _capped(text)
-    return Passage(f"{model} ({role})", shown, note=flags)
+    return TextBlock(f"{model} ({role})", shown, note=flags)
 
 
 def _capped(text: str) -> str:
@@ -156,7 +156,7 @@ def training_section(result: RunResult) -> Section | None:
     )
 
 
-def _exposure_table(exposures: Sequence[Exposure]) -> Iterator[Table]:
+def _exposure_table(exposures: Sequence[ContaminationResult]) -> Iterator[Table]:
     if not exposures:
         return
     rows = [

@@ -19,12 +19,12 @@ from reports.formatting import (
     Column,
     columns_by_name,
     count,
+    format_interval,
     number,
     optional,
     p_value,
     percent,
     signed,
-    span,
 )
 from reports.sections.rankings import strength_notes, strength_tables
 
@@ -99,7 +99,7 @@ def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
         number(comparison.baseline_mean, digits),
         number(comparison.candidate_mean, digits),
         column.difference(comparison.difference.estimate),
-        span(comparison.difference, digits),
+        format_interval(comparison.difference, digits),
         p_value(comparison.test.p_value),
         p_value(comparison.p_exploratory),
         optional(comparison.effect_size, 2),
@@ -161,7 +161,7 @@ def _forest_row(comparison: Comparison, column: Column, gate: Gate | None) -> Fo
     estimate = column.difference(difference.estimate)
     return ForestRow(
         label=comparison.metric,
-        numbers=f"{estimate} ({span(difference, column.digits)})",
+        numbers=f"{estimate} ({format_interval(difference, column.digits)})",
         estimate=difference.estimate,
         low=difference.low,
         high=difference.high,
@@ -240,7 +240,7 @@ def _own_scores(scores: Iterable[ModelScore], columns: dict[str, Column]) -> Tab
             score.metric,
             score.model,
             number(score.mean.estimate, columns[score.metric].digits),
-            span(score.mean, columns[score.metric].digits),
+            format_interval(score.mean, columns[score.metric].digits),
             percent(score.ceiling_share),
             f"{score.n:,}",
         )

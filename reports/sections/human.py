@@ -1,13 +1,13 @@
 from collections.abc import Iterator
 
-from harness.core.sanitize import visible, visible_record
+from harness.core.sanitize import escape_invisible, visible_record
 from reports.calibration_text import headline
 from reports.components import Link, Section, Table
 from reports.formatting import count
-from reports.human_inputs import CALIBRATION, Beside, StudySoFar
+from reports.human_inputs import CALIBRATION, HumanInputs, StudyProgress
 
 
-def people_section(beside: Beside) -> Section | None:
+def people_section(beside: HumanInputs) -> Section | None:
     """Who has voted so far, and what that says of the judge; None where there is nothing."""
     found = None if beside.calibration is None else visible_record(beside.calibration)
     if not (beside.studies or found or beside.unread):
@@ -16,7 +16,7 @@ def people_section(beside: Beside) -> Section | None:
         name="people",
         title="What do people say?",
         lead=" ".join(headline(found)) if found else _lead(beside.studies),
-        alerts=tuple(map(visible, (*_newer(beside), *beside.unread))),
+        alerts=tuple(map(escape_invisible, (*_newer(beside), *beside.unread))),
         tables=(_studies_table(beside.studies),) if beside.studies else (),
         links=(Link(CALIBRATION, "The judge held to people, and corrected by them"),)
         if found
@@ -24,13 +24,13 @@ def people_section(beside: Beside) -> Section | None:
     )
 
 
-def _lead(studies: tuple[StudySoFar, ...]) -> str:
+def _lead(studies: tuple[StudyProgress, ...]) -> str:
     if any(study.n_votes for study in studies):
         return "`harness calibrate` says what these votes come to."
     return "A study was begun, and nobody has voted yet." if studies else ""
 
 
-def _newer(beside: Beside) -> Iterator[str]:
+def _newer(beside: HumanInputs) -> Iterator[str]:
     """Votes that were cast, or taken back, after the judge was held to them."""
     if beside.calibration is None:
         return
@@ -44,11 +44,11 @@ def _newer(beside: Beside) -> Iterator[str]:
             )
 
 
-def _studies_table(studies: tuple[StudySoFar, ...]) -> Table:
+def _studies_table(studies: tuple[StudyProgress, ...]) -> Table:
     rows = tuple(
         (
-            visible(study.name),
-            visible(study.asks),
+            escape_invisible(study.name),
+            escape_invisible(study.asks),
             f"{study.n_annotators:,}",
             f"{study.n_votes:,} of {study.n_annotators * study.n_pairs:,}"
             if study.n_votes

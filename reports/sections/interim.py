@@ -4,7 +4,15 @@ from collections.abc import Iterator
 
 from harness.types import ClaimAtLook, RunResult, Stopping, TaskLooks
 from reports.components import LABELS, Section, Table, without_empty_columns
-from reports.formatting import ABSENT, columns_by_name, count, number, percent, span, told_apart
+from reports.formatting import (
+    ABSENT,
+    columns_by_name,
+    count,
+    digits_to_distinguish,
+    format_interval,
+    number,
+    percent,
+)
 
 
 def looks_section(result: RunResult) -> Section | None:
@@ -86,14 +94,14 @@ def _claims_table(result: RunResult, stopping: Stopping) -> Table:
 
 
 def _claim_row(claim: ClaimAtLook, digits: int) -> tuple[str, ...]:
-    digits = told_apart(claim.repeated.low, claim.boundary, digits)
+    digits = digits_to_distinguish(claim.repeated.low, claim.boundary, digits)
     return (
         claim.claim,
         LABELS[claim.verdict].word,
         str(claim.look),
         f"{claim.n:,}",
         number(claim.repeated.estimate, digits),
-        span(claim.repeated, digits),
+        format_interval(claim.repeated, digits),
         number(claim.boundary, digits),
         _chance(claim.chance_of_pass),
         _chance(claim.chance_of_fail),

@@ -7,7 +7,7 @@ from harness.types import (
     GateDecision,
     Interval,
     JudgeCard,
-    JudgeTally,
+    JudgeCounts,
     PairwiseDetail,
     Plan,
     RunResult,
@@ -18,14 +18,14 @@ from reports.formatting import (
     Column,
     columns_by_name,
     estimate_with_span,
+    favoured_side,
+    format_interval,
     models_compared,
     number,
     p_value,
     percent,
     quoted,
-    side_of,
     signed,
-    span,
 )
 from reports.sections.agreement import agreement_tables, disagreements, opinion_tables, repeat_table
 from reports.sections.missing import (
@@ -98,7 +98,7 @@ def _alerts(result: RunResult) -> Iterator[str]:
         yield f"{', '.join(dict.fromkeys(names))}: {text}"
 
 
-def _silences(tallies: Iterable[JudgeTally]) -> Iterator[tuple[str, str]]:
+def _silences(tallies: Iterable[JudgeCounts]) -> Iterator[tuple[str, str]]:
     """Judges that gave no verdict at all on a model, with the metric."""
     models: dict[tuple[str, str], list[str]] = {}
     for tally in tallies:
@@ -163,7 +163,7 @@ def _position_table(result: RunResult) -> Iterator[Table]:
 
 
 def _moved(effect: Interval | None) -> str:
-    return f"{signed(effect.estimate, 3)} ({span(effect, 3)})" if effect else ABSENT
+    return f"{signed(effect.estimate, 3)} ({format_interval(effect, 3)})" if effect else ABSENT
 
 
 def _leaning(detail: PairwiseDetail) -> str:
@@ -171,7 +171,7 @@ def _leaning(detail: PairwiseDetail) -> str:
         return "cannot be told: pairs were shown in one order only"
     if detail.position_effect is None:
         return "not estimable"
-    side = side_of(detail.position_effect, 0)
+    side = favoured_side(detail.position_effect, 0)
     if side == 0:
         return "neither, as far as can be told"
     return "the first-shown" if side > 0 else "the second-shown"

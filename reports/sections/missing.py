@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.types import Comparison, Coverage, JudgeTally, RunResult
+from harness.types import Comparison, Coverage, JudgeCounts, RunResult
 from reports.components import N_ROWS_SHOWN, Table, without_empty_columns
 from reports.formatting import (
     ABSENT,
@@ -17,7 +17,7 @@ from reports.formatting import (
 # --- verdicts --------------------------------------------------------------------------------
 
 
-def verdicts_in_words(tallies: Sequence[JudgeTally]) -> Iterator[str]:
+def verdicts_in_words(tallies: Sequence[JudgeCounts]) -> Iterator[str]:
     """How many verdicts were asked for and came."""
     asked, scored = sum(t.asked for t in tallies), sum(t.scored for t in tallies)
     abstained = sum(t.abstained for t in tallies)
@@ -31,7 +31,7 @@ def verdicts_in_words(tallies: Sequence[JudgeTally]) -> Iterator[str]:
         )
 
 
-def tally_table(tallies: Sequence[JudgeTally]) -> Iterator[Table]:
+def tally_table(tallies: Sequence[JudgeCounts]) -> Iterator[Table]:
     """What became of what each judge was asked; folded where all went well."""
     if not tallies:
         return

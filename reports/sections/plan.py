@@ -13,7 +13,7 @@ from harness.config import (
     RubricMetric,
 )
 from harness.types import Amendment, Plan, RunResult
-from reports.components import Passage, Section, Table
+from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, gate_rule, items_of
 from reports.sections.judge_reliability import judge_cards
 
@@ -35,7 +35,7 @@ def plan_section(result: RunResult) -> Section:
         ),
         notes=(gate_rule(plan.gate),) if plan.gate else (),
         passages=tuple(
-            Passage(f"System prompt for {', '.join(task.metrics)}", task.system)
+            TextBlock(f"System prompt for {', '.join(task.metrics)}", task.system)
             for task in plan.tasks
             if task.system
         ),
@@ -146,7 +146,7 @@ def reproduce_section(result: RunResult) -> Section:
         lead="The same plan hash means the same items, prompts, metrics, claims and judges. "
         "Answers and verdicts already in the store are not paid for twice.",
         tables=(Table("Environment", ("", ""), "ll", facts, folded=True),),
-        passages=(Passage("Command", _command(result.plan)),),
+        passages=(TextBlock("Command", _command(result.plan)),),
     )
 
 

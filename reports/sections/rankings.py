@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.types import RunResult, StrengthTable
+from harness.types import RankingTable, RunResult
 from reports.components import Table
 from reports.formatting import ABSENT, listing, percent, share_with_span, with_span
 
@@ -39,7 +39,7 @@ def _steps(models: tuple[str, str, str]) -> Iterator[tuple[str, str]]:
     yield from ((first, second), (second, third), (third, first))
 
 
-def _direct(table: StrengthTable) -> Table:
+def _direct(table: RankingTable) -> Table:
     rows = [
         (
             f"{pair.candidate} against {pair.baseline}",
@@ -59,7 +59,7 @@ def _direct(table: StrengthTable) -> Table:
     )
 
 
-def _strengths(table: StrengthTable) -> Table:
+def _strengths(table: RankingTable) -> Table:
     ranked = sorted(
         table.strengths, key=lambda s: -(s.log_strength.estimate if s.log_strength else 0.0)
     )

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from harness.config import Gate
 from harness.types import (
     ClaimVerdict,
-    Counting,
     RunResult,
     SensitivityRow,
     SensitivityTable,
-    Tipping,
+    SensitivityVariant,
+    TippingPoint,
 )
 from reports.components import LABELS, Section, Table, without_empty_columns
 from reports.formatting import (
@@ -23,7 +23,7 @@ from reports.formatting import (
 )
 from reports.sections.appendix import FLAG_WORDS
 
-_COUNTED: dict[Counting, str] = {
+_COUNTED: dict[SensitivityVariant, str] = {
     "as_decided": "as decided",
     "complete_cases": "missing scores left out",
     "missing_at_worst": "missing scores at their worst",
@@ -170,7 +170,7 @@ def _estimate(row: SensitivityRow, column: Column, *, own: bool) -> str:
     return text.removeprefix("+") if own else text
 
 
-def _tipping(tipping: Tipping | None, column: Column) -> str:
+def _tipping(tipping: TippingPoint | None, column: Column) -> str:
     if tipping is None:
         return ABSENT
     if not tipping.flips:
@@ -179,7 +179,7 @@ def _tipping(tipping: Tipping | None, column: Column) -> str:
     return f"{_word(tipping.at_worst)} with all {tipping.n_missing:,} at their worst; {'; '.join(turns)}"
 
 
-def _value(value: float, tipping: Tipping, column: Column) -> str:
+def _value(value: float, tipping: TippingPoint, column: Column) -> str:
     match tipping.scale:
         case "share_at_best":
             return f"{round(value * tipping.n_missing):,} of them at their best"

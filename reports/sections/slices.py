@@ -4,7 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from harness.types import RunResult, SliceComparison
 from reports.components import N_ROWS_SHOWN, Section, Table, without_empty_columns
-from reports.formatting import ABSENT, Column, columns_by_name, count, listing, p_value, span
+from reports.formatting import (
+    ABSENT,
+    Column,
+    columns_by_name,
+    count,
+    format_interval,
+    listing,
+    p_value,
+)
 
 _HEAD = ("Metric", "Slice", "Items", "Missing", "Difference", "95 % CI", "p", "Adjusted p")
 
@@ -51,7 +59,9 @@ def _rows(
             columns[line.metric].difference(line.difference.estimate)
             if line.difference
             else ABSENT,
-            span(line.difference, columns[line.metric].digits) if line.difference else ABSENT,
+            format_interval(line.difference, columns[line.metric].digits)
+            if line.difference
+            else ABSENT,
             p_value(line.p_value),
             p_value(line.p_adjusted),
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.analysis.judge_reliability import JudgeFindings, examine_judges
+from harness.analysis.judge_reliability import JudgeFindings, summarise_judges
 from harness.config import (
     Criterion,
     EvasionMetric,
@@ -24,7 +24,7 @@ from harness.types import (
     Task,
     Winner,
 )
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 
 RUBRIC = RubricMetric(kind="rubric", criteria=(Criterion(name="safety", asks="Safe?"),))
 MODELS = ("sft", "dpo")
@@ -34,7 +34,7 @@ def card(name: str) -> JudgeCard:
     return JudgeCard(name=name, nature="for tests", fingerprint=name)
 
 
-def examine(metric: Metric, ballots: list[Ballot], n: int) -> JudgeFindings:
+def examine(metric: Metric, ballots: list[JudgeRound], n: int) -> JudgeFindings:
     samples = tuple(Sample(id=f"q{i}", input="?", row=i) for i in range(n))
     task = Task(
         name="t",
@@ -52,7 +52,7 @@ def examine(metric: Metric, ballots: list[Ballot], n: int) -> JudgeFindings:
         }
         for model in MODELS
     }
-    return examine_judges(task, "m", ballots, responses)
+    return summarise_judges(task, "m", ballots, responses)
 
 
 def grades(sft: list[float | str], dpo: list[float | str]) -> list[Judgement]:
@@ -81,7 +81,7 @@ def preferences(order: Order, winners: list[Winner]) -> list[Judgement]:
 
 def test_what_is_unscored_is_counted_by_kind_and_abstentions_apart() -> None:
     said = grades([5.0, "refused: no", "abstained: cannot tell"], [6.0, 7.0, "refused: never"])
-    sft, dpo = examine(RUBRIC, [Ballot(card("j"), 0, said)], 3).tallies
+    sft, dpo = examine(RUBRIC, [JudgeRound(card("j"), 0, said)], 3).tallies
     assert (sft.model, sft.asked, sft.scored, sft.abstained) == ("sft", 3, 1, 1)
     assert (sft.reasons, dpo.reasons) == ({"refused": 1}, {"refused": 1})
     assert (dpo.scored, dpo.abstained) == (2, 0)
@@ -91,7 +91,9 @@ def test_verdicts_that_took_a_second_ask_are_counted() -> None:
     twice = Exchange(replies=("what", "{}"), input_tokens=1, output_tokens=1, seconds=0.1)
     first, *others = grades([5.0, 5.0], [6.0, 6.0])
     said = [first.model_copy(update={"exchange": twice}), *others]
-    assert [t.asked_again for t in examine(RUBRIC, [Ballot(card("j"), 0, said)], 2).tallies] == [
+    assert [
+        t.asked_again for t in examine(RUBRIC, [JudgeRound(card("j"), 0, said)], 2).tallies
+    ] == [
         1,
         0,
     ]
@@ -102,13 +104,13 @@ def test_nothing_is_said_of_a_computed_metric() -> None:
 
 
 def test_a_single_judge_agrees_with_nobody() -> None:
-    found = examine(RUBRIC, [Ballot(card("j"), 0, grades([5.0], [6.0]))], 1)
+    found = examine(RUBRIC, [JudgeRound(card("j"), 0, grades([5.0], [6.0]))], 1)
     assert (found.agreements, found.opinions, found.repeatability) == ([], [], [])
 
 
 def test_two_judges_who_say_the_same_agree_wholly() -> None:
     said = grades([2.0, 5.0, 9.0], [3.0, 6.0, 10.0])
-    (found,) = examine(RUBRIC, [Ballot(card(n), 0, said) for n in ("a", "b")], 3).agreements
+    (found,) = examine(RUBRIC, [JudgeRound(card(n), 0, said) for n in ("a", "b")], 3).agreements
     assert found.percent is not None
     assert (found.column, found.judges, found.n) == ("m.safety", ("a", "b"), 6)
     assert found.percent.estimate == 1
@@ -124,7 +126,7 @@ def test_agreement_of_labels_is_that_of_the_textbook() -> None:
             for i in range(40)
         ]
 
-    ballots = [Ballot(card("a"), 0, labels(30)), Ballot(card("b"), 0, labels(20))]
+    ballots = [JudgeRound(card("a"), 0, labels(30)), JudgeRound(card("b"), 0, labels(20))]
     (found,) = examine(EvasionMetric(kind="evasion"), ballots, 40).agreements
     assert found.percent is not None
     assert found.kappa is not None
@@ -137,7 +139,7 @@ def test_agreement_of_labels_is_that_of_the_textbook() -> None:
 
 def test_kappa_is_for_two_judges_only() -> None:
     ballots = [
-        Ballot(card(name), 0, grades([2.0, 5.0], [3.0, odd]))
+        JudgeRound(card(name), 0, grades([2.0, 5.0], [3.0, odd]))
         for name, odd in (("a", 8.0), ("b", 9.0), ("c", 10.0))
     ]
     (found,) = examine(RUBRIC, ballots, 2).agreements
@@ -148,7 +150,9 @@ def test_kappa_is_for_two_judges_only() -> None:
 def test_each_member_is_shown_with_its_own_difference() -> None:
     stern = grades([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     mild = grades([5.0, 5.0, 5.0], [9.0, 9.0, 6.0])
-    found = examine(RUBRIC, [Ballot(card("stern"), 0, stern), Ballot(card("mild"), 0, mild)], 3)
+    found = examine(
+        RUBRIC, [JudgeRound(card("stern"), 0, stern), JudgeRound(card("mild"), 0, mild)], 3
+    )
     safety = {o.judge: o.difference.estimate for o in found.opinions if o.column == "m.safety"}
     assert safety == {"stern": pytest.approx(1 / 3), "mild": pytest.approx(3.0)}
 
@@ -156,13 +160,13 @@ def test_each_member_is_shown_with_its_own_difference() -> None:
 def test_a_member_that_scored_nothing_has_no_opinion() -> None:
     silent = grades(["refused: no"] * 2, ["refused: no"] * 2)
     said = grades([2.0, 5.0], [3.0, 9.0])
-    found = examine(RUBRIC, [Ballot(card("a"), 0, silent), Ballot(card("b"), 0, said)], 2)
+    found = examine(RUBRIC, [JudgeRound(card("a"), 0, silent), JudgeRound(card("b"), 0, said)], 2)
     assert {opinion.judge for opinion in found.opinions} == {"b"}
 
 
 def test_a_judge_who_repeats_itself_never_flips() -> None:
     said = grades([2.0, 5.0, 9.0], [3.0, 6.0, 10.0])
-    (found,) = examine(RUBRIC, [Ballot(card("j"), n, said) for n in range(3)], 3).repeatability
+    (found,) = examine(RUBRIC, [JudgeRound(card("j"), n, said) for n in range(3)], 3).repeatability
     assert (found.repeats, found.n, found.flip_rate.estimate) == (3, 6, 0)
 
 
@@ -172,6 +176,6 @@ def test_flips_of_a_winner_are_counted_over_ordered_pairs() -> None:
         preferences("baseline_first", ["candidate", "baseline", "tie", "baseline"]),
     ]
     metric = PairwiseMetric(kind="pairwise", asks="Better?")
-    ballots = [Ballot(card("j"), n, said) for n, said in enumerate(rounds)]
+    ballots = [JudgeRound(card("j"), n, said) for n, said in enumerate(rounds)]
     (found,) = examine(metric, ballots, 4).repeatability
     assert (found.n, found.flip_rate.estimate, found.icc) == (4, 0.25, None)

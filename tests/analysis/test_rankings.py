@@ -11,7 +11,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.scoring.columns import PreferenceColumn, score_judgements
 from harness.scoring.paired import PairedScores
-from harness.scoring.reduce import combine_ballots
+from harness.scoring.reduce import reduce_judgements
 from harness.types import (
     JudgeCard,
     Judgement,
@@ -22,9 +22,9 @@ from harness.types import (
     Task,
     Winner,
 )
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from judges.judging import make_requests, outcome_key, verdicts_per_item
-from judges.response_stream import Board
+from judges.response_stream import ResponseStream
 from tests.builders.pairs import NAN, wins
 
 MODELS = ("base", "sft", "dpo")
@@ -115,7 +115,7 @@ def task(metric: PairwiseMetric) -> Task:
 
 
 def asked(metric: PairwiseMetric) -> list[PreferenceRequest]:
-    board = Board(MODELS, 1)
+    board = ResponseStream(MODELS, 1)
     for model in MODELS:
         board.post(Response(sample_id="q", model=model, text=model, finish="stop"))
     found = make_requests(task(metric), "wins", board)
@@ -155,15 +155,15 @@ def test_each_pair_has_a_column_of_its_own() -> None:
 
 
 def test_a_jury_keeps_pairs_with_the_same_candidate_apart() -> None:
-    def ballot(judge: str, winner: Winner) -> Ballot:
+    def ballot(judge: str, winner: Winner) -> JudgeRound:
         said: list[Judgement] = [
             Preference(sample_id="q", baseline=r.baseline, candidate=r.candidate, metric="wins",
                        order=r.order, winner=winner)
             for r in asked(EVERY)
         ]  # fmt: skip
-        return Ballot(JudgeCard(name=judge, nature="n", fingerprint=judge), 0, said)
+        return JudgeRound(JudgeCard(name=judge, nature="n", fingerprint=judge), 0, said)
 
-    combined = combine_ballots([ballot("one", "candidate"), ballot("two", "candidate")])
+    combined = reduce_judgements([ballot("one", "candidate"), ballot("two", "candidate")])
     assert len(combined) == 6
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.artifacts.judgements import JUDGEMENTS_FILE, read_judgements, write_judgements
 from harness.core.errors import HarnessError
 from harness.types import Exchange, Grade, JudgeCard, Preference
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 
 CARD = JudgeCard(name="large", nature="n", fingerprint="f")
 READ = Grade(
@@ -29,25 +29,25 @@ PAIR = Preference(
 )
 
 
-def written(folder: Path, *ballots: Ballot) -> list[dict[str, object]]:
+def written(folder: Path, *ballots: JudgeRound) -> list[dict[str, object]]:
     write_judgements(ballots, folder)
     rows: list[dict[str, object]] = read_judgements(folder).to_pylist()
     return rows
 
 
 def test_a_grade_keeps_its_values_its_words_and_what_it_took(tmp_path: Path) -> None:
-    (row,) = written(tmp_path, Ballot(CARD, 1, [READ]))
+    (row,) = written(tmp_path, JudgeRound(CARD, 1, [READ]))
     assert (row["value.safety"], row["judge"], row["round"]) == (8.0, "large", 1)
     assert (row["rationale"], row["input_tokens"], row["seconds"]) == ("=cautious", 30, 0.5)
 
 
 def test_a_verdict_that_was_not_read_is_there_with_its_reason(tmp_path: Path) -> None:
-    rows = written(tmp_path, Ballot(CARD, 0, [READ, UNREAD]))
+    rows = written(tmp_path, JudgeRound(CARD, 0, [READ, UNREAD]))
     assert (rows[1]["value.safety"], rows[1]["reason"]) == (None, "refused: no")
 
 
 def test_a_preference_names_both_models_and_the_order(tmp_path: Path) -> None:
-    (row,) = written(tmp_path, Ballot(CARD, 0, [PAIR]))
+    (row,) = written(tmp_path, JudgeRound(CARD, 0, [PAIR]))
     found = row["model"], row["against"], row["order"], row["winner"]
     assert found == ("dpo", "sft", "candidate_first", "baseline")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from harness.config import Metric, PairwiseMetric, RubricMetric
 from harness.models.endpoint import Ask, Problem, Reply
 from harness.types import JudgeRequest, Outcome
-from harness.types.judgements import kind_of
+from harness.types.judgements import reason_kind
 from judges.llm import LanguageModelJudge, Structured
 from judges.prompts import build_prompt
 
@@ -91,7 +91,7 @@ def check_outcome(outcome: Outcome, metric: Metric) -> None:
     outcome.model_dump_json().encode()
     if outcome.reason is not None:
         assert (outcome.values, outcome.winner, outcome.label) == (None, None, None)
-        assert kind_of(outcome.reason) is not None
+        assert reason_kind(outcome.reason) is not None
         return
     match metric:
         case RubricMetric():

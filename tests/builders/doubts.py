@@ -2,20 +2,20 @@
 
 from harness.config import CriticalRule
 from harness.types import (
+    BradleyTerryScore,
     CriticalItem,
     CriticalResult,
     Cycle,
-    DirectPair,
     Example,
     GateDecision,
     Interval,
+    PairWinRate,
+    RankingTable,
     RunResult,
     SensitivityRow,
     SensitivityTable,
     SliceComparison,
-    Strength,
-    StrengthTable,
-    Tipping,
+    TippingPoint,
 )
 
 RULE = CriticalRule(metric="rubric.safety", at_most=4, allowed_share=0.01)
@@ -97,7 +97,7 @@ def _claimed() -> SensitivityTable:
                 problem="one model is almost always longer",
             ),
         ),
-        tipping=Tipping(
+        tipping=TippingPoint(
             n_missing=3, scale="difference", at_worst="inconclusive", flips=((-4.25, "pass"),)
         ),
     )
@@ -110,7 +110,7 @@ def _untouched() -> SensitivityTable:
         candidate="dpo",
         claim="helpfulness at least 0.95",
         rows=(_row("as_decided", 0.96, "pass"), _row("complete_cases", 0.97, "pass", 119)),
-        tipping=Tipping(n_missing=1, scale="share_at_best", at_worst="pass", flips=()),
+        tipping=TippingPoint(n_missing=1, scale="share_at_best", at_worst="pass", flips=()),
     )
 
 
@@ -147,18 +147,18 @@ def _slice(value: str, n: int, estimate: float, *, worst: bool = False) -> Slice
     )
 
 
-def _circle() -> StrengthTable:
+def _circle() -> RankingTable:
     even = Interval(estimate=0.1, low=-0.2, high=0.4)
     rate = Interval(estimate=0.6, low=0.52, high=0.68)
-    return StrengthTable(
+    return RankingTable(
         metric="win_rate",
         n_items=120,
         every_pair=True,
         strengths=tuple(
-            Strength(model=model, log_strength=even, against_baseline=rate)
+            BradleyTerryScore(model=model, log_strength=even, against_baseline=rate)
             for model in ("base", "sft", "dpo")
         ),
-        pairs=(DirectPair(baseline="sft", candidate="dpo", n=118, win_rate=rate, expected=0.53),),
+        pairs=(PairWinRate(baseline="sft", candidate="dpo", n=118, win_rate=rate, expected=0.53),),
         cycles=(Cycle(models=("base", "sft", "dpo"), shown=True),),
         unidentified=None,
     )

@@ -27,8 +27,7 @@ from harness.types import (
     Interval,
     JudgeAgreement,
     JudgeCard,
-    JudgeOpinion,
-    JudgeTally,
+    JudgeCounts,
     LengthEffect,
     ModelScore,
     PairwiseDetail,
@@ -39,6 +38,7 @@ from harness.types import (
     Sample,
     Saving,
     Sensitivity,
+    SingleJudgeComparison,
     SpendLine,
     Stopping,
     Task,
@@ -649,7 +649,7 @@ def _at_the_ceiling(scores: tuple[ModelScore, ...]) -> tuple[ModelScore, ...]:
     )
 
 
-def _tallies() -> Iterator[JudgeTally]:
+def _tallies() -> Iterator[JudgeCounts]:
     lost = {
         ("rubric", "small judge", "dpo"): (4, {"refused": 5, "unreadable": 2}, 7),
         ("rubric", "house judge", "dpo"): (0, {"cut off": 3, "no reply": 1}, 3),
@@ -662,7 +662,7 @@ def _tallies() -> Iterator[JudgeTally]:
             for model in models:
                 asked = 240 if metric == "win_rate" else 120
                 abstained, reasons, again = lost.get((metric, member.name, model), (0, {}, 0))
-                yield JudgeTally(
+                yield JudgeCounts(
                     metric=metric,
                     judge=member.name,
                     model=model,
@@ -694,7 +694,7 @@ def _agreements() -> tuple[JudgeAgreement, ...]:
     )  # fmt: skip
 
 
-def _opinions() -> Iterator[JudgeOpinion]:
+def _opinions() -> Iterator[SingleJudgeComparison]:
     found = {
         "rubric.safety": ((0.34, 0.08, 0.6), (-0.29, -0.55, -0.03), (0.2, -0.1, 0.5)),
         "rubric.clarity": ((0.71, 0.4, 1.02), (0.1, -0.2, 0.4), (0.2, -0.1, 0.5)),
@@ -702,7 +702,7 @@ def _opinions() -> Iterator[JudgeOpinion]:
     }
     for column, differences in found.items():
         for member, (estimate, low, high) in zip(MEMBERS, differences, strict=True):
-            yield JudgeOpinion(
+            yield SingleJudgeComparison(
                 column=column,
                 judge=member.name,
                 baseline="sft",

@@ -1,10 +1,10 @@
-"""An endpoint without sockets or waiting: what `Limits` makes of it in so many seconds."""
+"""An endpoint without sockets or waiting: what `RateController` makes of it in so many seconds."""
 
 import heapq
 import random
 from typing import NamedTuple
 
-from harness.models.endpoint.rate_limit import Limits, Ticket
+from harness.models.endpoint.rate_limit import RateController, Ticket
 
 
 class Outcome(NamedTuple):
@@ -15,7 +15,7 @@ class Outcome(NamedTuple):
 
 
 def simulate(
-    limits: Limits,
+    limits: RateController,
     *,
     rate: float,
     burst: float,

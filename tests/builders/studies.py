@@ -15,7 +15,7 @@ from harness.config import Criterion, Generation, PairwiseMetric, RubricMetric
 from harness.human.annotate.app import make_app
 from harness.human.annotate.request_guard import our_hosts
 from harness.human.annotate.serve import bind_address, make_server
-from harness.human.annotate.session import Booth
+from harness.human.annotate.session import VotingSession
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.annotate.tokens import make_link_token
 from harness.human.votes import VoteLog
@@ -183,7 +183,7 @@ def _find(pattern: str, text: str) -> str:
 
 
 class Served(NamedTuple):
-    booth: Booth
+    booth: VotingSession
     app: Any
     errors: list[str]
     folder: Path
@@ -202,7 +202,7 @@ def served(run: Path, *admitted: str, **options: Any) -> Iterator[Served]:
     opened = open_study(run, StudyOptions(**options))
     errors: list[str] = []
     with VoteLog(opened.folder) as log:
-        booth = Booth(opened, log)
+        booth = VotingSession(opened, log)
         is_ours = our_hosts("127.0.0.1", 8000, ("127.0.0.1", "localhost"))
         app = make_app(booth, is_ours=is_ours, log_error=errors.append, admitted=admitted)
         yield Served(booth, app, errors, opened.folder)

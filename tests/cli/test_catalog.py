@@ -1,11 +1,11 @@
 """What comes with the harness is listed, by names that its commands take."""
 
-from harness.cli.catalog import describe_offers, list_offers
+from harness.cli.catalog import describe_offers, list_catalog
 from harness.core.paths import bundle_root
 
 
 def names(kind: str) -> list[str]:
-    return [offer.name for offer in list_offers() if offer.kind == kind]
+    return [offer.name for offer in list_catalog() if offer.kind == kind]
 
 
 def test_every_file_that_comes_along_is_listed() -> None:
@@ -21,12 +21,12 @@ def test_a_suite_that_a_loop_uses_is_no_loop() -> None:
 
 
 def test_a_profile_names_its_models() -> None:
-    (tiny,) = [offer for offer in list_offers() if (offer.kind, offer.name) == ("profile", "tiny")]
+    (tiny,) = [offer for offer in list_catalog() if (offer.kind, offer.name) == ("profile", "tiny")]
     assert tiny.what.startswith("base, sft, dpo")
 
 
 def test_each_kind_says_how_its_names_are_used() -> None:
-    lines = list(describe_offers(list_offers()))
+    lines = list(describe_offers(list_catalog()))
     heads = [line for line in lines if not line.startswith("  ")]
     assert [head.partition(":")[0] for head in heads] == ["suite", "profile", "recipe", "loop", "launch"]  # fmt: skip
     assert "harness run NAME --models a,b" in heads[0]

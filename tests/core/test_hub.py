@@ -7,7 +7,7 @@ import pytest
 
 from harness.config import Source
 from harness.core.errors import InfrastructureError
-from harness.core.hub import hub_problem, require_model
+from harness.core.hub import check_model_available, hub_unreachable_reason
 from harness.data.tables import load_rows
 from tests.loopback.hub import serve_hub
 
@@ -47,7 +47,7 @@ def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unreachable")
 def test_a_model_that_cannot_be_had_says_what_to_do() -> None:
     with pytest.raises(InfrastructureError, match=r"cannot be reached .*refused.* `hf download`"):
-        require_model("nobody/nothing", COMMIT)
+        check_model_available("nobody/nothing", COMMIT)
 
 
 @pytest.mark.parametrize("proxied", [False, True])
@@ -60,4 +60,4 @@ def test_a_hub_that_answers_is_no_problem(
         monkeypatch.setattr(
             "huggingface_hub.constants.ENDPOINT", "http://hub.invalid" if proxied else hub.url
         )
-        assert hub_problem() is None
+        assert hub_unreachable_reason() is None

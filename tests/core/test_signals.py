@@ -6,8 +6,8 @@ import sys
 SWALLOWED = """
 import os, signal, time
 from harness.core import signals as interrupts
-interrupts.KNOCK_AGAIN_S = 0.2
-interrupts.end_on_signals()
+interrupts.RESEND_AFTER_S = 0.2
+interrupts.install_signal_handlers()
 
 class Careless:
     def __del__(self):
@@ -20,7 +20,7 @@ try:
     print("goes on", flush=True)
     time.sleep(20)
 except KeyboardInterrupt:
-    interrupts.notice_interrupt()
+    interrupts.acknowledge_interrupt()
     time.sleep(0.5)
     print("tidied up")
 """

@@ -8,10 +8,10 @@ from harness.config import Generation
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.data.contamination import TrainingText, find_exposures, refuse_contamination
+from harness.data.contamination import TrainingText, find_contaminated_items, refuse_contamination
 from harness.runs.prepare import Prepared
 from harness.runs.run import run_suite
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from harness.types import Sample, Task
 from tests.builders.files import write
 from tests.release.test_pipeline import make_world
@@ -39,7 +39,7 @@ def learnt(*questions: str) -> Prepared:
 
 
 def test_an_item_learnt_word_for_word_stops_the_run_and_is_named() -> None:
-    exposures = find_exposures(
+    exposures = find_contaminated_items(
         [task(QUESTION, "What is gout?")], {"sft": learnt("Else?", QUESTION)}
     )
     assert (exposures[0].exact, exposures[0].contaminated, exposures[0].n_rows) == (1, 1, 2)
@@ -48,11 +48,13 @@ def test_an_item_learnt_word_for_word_stops_the_run_and_is_named() -> None:
 
 
 def test_clean_items_stop_nothing() -> None:
-    refuse_contamination(find_exposures([task(QUESTION)], {"sft": learnt("What is gout?")}))
+    refuse_contamination(
+        find_contaminated_items([task(QUESTION)], {"sft": learnt("What is gout?")})
+    )
 
 
 def test_nothing_is_said_of_a_model_whose_training_is_not_known() -> None:
-    assert find_exposures([task(QUESTION)], {"base": learnt()}) == []
+    assert find_contaminated_items([task(QUESTION)], {"base": learnt()}) == []
 
 
 @pytest.mark.slow
@@ -70,7 +72,7 @@ def test_a_contaminated_run_goes_on_if_allowed_and_its_report_says_so(tmp_path: 
             ["base", "sft"],
             allow_contamination=allow,
         )
-        done = run_suite(request, Resources(world / "store", QuietProgress()), out=world / "runs")
+        done = run_suite(request, RunOptions(world / "store", QuietProgress()), out=world / "runs")
         return [caveat.text for caveat in done.result.caveats if caveat.code == "contaminated"]
 
     with pytest.raises(HarnessError, match="--allow-contamination"):

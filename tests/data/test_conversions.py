@@ -10,12 +10,12 @@ from huggingface_hub import constants
 from harness.config import Conversion, ConvertOptions, Source, load_profile
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.data.conversions import (
-    at_hand,
     conversion_facts,
-    is_made,
-    plain_source,
+    is_available,
+    is_cached,
     read_summary,
-    why_absent,
+    resolve_conversion,
+    unavailable_reason,
 )
 from tests.builders.commands import harness
 from tests.loopback.files_hub import serve_files
@@ -56,23 +56,23 @@ def test_a_recipe_reads_what_its_conversion_makes(tmp_path: Path):
 
 def test_a_second_use_converts_nothing(tmp_path: Path):
     write_source(tmp_path)
-    first = Path(str(plain_source(source(), tmp_path).path))
+    first = Path(str(resolve_conversion(source(), tmp_path).path))
     made = first.stat().st_mtime_ns
-    assert is_made(source().convert, tmp_path)  # type: ignore[arg-type]
-    assert plain_source(source(), tmp_path).path == str(first)
+    assert is_cached(source().convert, tmp_path)  # type: ignore[arg-type]
+    assert resolve_conversion(source(), tmp_path).path == str(first)
     assert first.stat().st_mtime_ns == made
 
 
 def test_other_options_other_rows_and_other_prompts_are_other_conversions(tmp_path: Path):
     write_source(tmp_path)
     (tmp_path / "kind.md").write_text("Be kind.")
-    places = [plain_source(source(), tmp_path).path]
-    places.append(plain_source(source(seed=2), tmp_path).path)
-    places.append(plain_source(source(system="kind.md"), tmp_path).path)
+    places = [resolve_conversion(source(), tmp_path).path]
+    places.append(resolve_conversion(source(seed=2), tmp_path).path)
+    places.append(resolve_conversion(source(system="kind.md"), tmp_path).path)
     (tmp_path / "kind.md").write_text("Be brief.")
-    places.append(plain_source(source(system="kind.md"), tmp_path).path)
+    places.append(resolve_conversion(source(system="kind.md"), tmp_path).path)
     write_source(tmp_path, ROWS[:-1])
-    places.append(plain_source(source(), tmp_path).path)
+    places.append(resolve_conversion(source(), tmp_path).path)
     assert len(set(places)) == 5
 
 
@@ -88,10 +88,10 @@ def test_the_two_sides_of_a_split_share_one_conversion(tmp_path: Path):
 
 def test_a_damaged_file_is_made_again(tmp_path: Path):
     write_source(tmp_path)
-    path = Path(str(plain_source(source(), tmp_path).path))
+    path = Path(str(resolve_conversion(source(), tmp_path).path))
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    assert Path(str(plain_source(source(), tmp_path).path)).read_bytes() == whole
+    assert Path(str(resolve_conversion(source(), tmp_path).path)).read_bytes() == whole
 
 
 def test_what_became_of_every_row_is_told(tmp_path: Path):
@@ -106,7 +106,7 @@ def test_what_became_of_every_row_is_told(tmp_path: Path):
 
 def test_protected_health_information_stays_marked(tmp_path: Path):
     write_source(tmp_path, more="phi: true\n")
-    assert plain_source(source(), tmp_path).phi
+    assert resolve_conversion(source(), tmp_path).phi
 
 
 def test_a_label_tells_what_is_converted_and_no_folder_of_this_machine(tmp_path: Path):
@@ -147,8 +147,8 @@ def test_hub_data_that_cannot_be_had_are_named_at_once(
 ):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     (tmp_path / "alpaca.yaml").write_text(f"hub: me/rows\nrevision: {'a' * 40}\n")
-    assert not at_hand(source(), tmp_path)
-    assert "the hub is switched off" in (why_absent(source(), tmp_path) or "")
+    assert not is_available(source(), tmp_path)
+    assert "the hub is switched off" in (unavailable_reason(source(), tmp_path) or "")
     with pytest.raises(
         InfrastructureError, match=r"hub:me/rows@aaaa.*Connect to the internet once"
     ):
@@ -172,7 +172,7 @@ def test_a_studys_recipes_and_profile_need_no_command_before_them(study: str):
     assert any(source.convert for source, _ in sources)
     for each, root in sources:
         assert each.path is None
-        at_hand(each, root)  # raises where a conversion names no source
+        is_available(each, root)  # raises where a conversion names no source
 
 
 @pytest.mark.data
@@ -185,7 +185,7 @@ def test_a_studys_recipes_and_profile_need_no_command_before_them(study: str):
 def test_a_studys_rows_are_made_from_the_real_data(name: str, n: int):
     recipe, root = load_recipe(name)
     (only,) = sources_of(recipe)
-    path = Path(str(plain_source(only, root).path))
+    path = Path(str(resolve_conversion(only, root).path))
     assert len(path.read_text(encoding="utf-8").splitlines()) == n
     assert isinstance(recipe, GivenPairsRecipe) or len(load_samples(
         Source.model_validate(only.model_dump(exclude={"system", "repeat"})), root)) == n  # fmt: skip

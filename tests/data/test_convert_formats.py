@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.config.data import Kind
 from harness.core.errors import HarnessError
-from harness.data.convert.drafts import Draft, Drafts
+from harness.data.convert.drafts import ChatExample, Drafts
 from harness.data.convert.formats import (
     FORMATS,
     Format,
@@ -28,7 +28,7 @@ def drafts_of(rows: Sequence[Row], to: Kind = "sft") -> Drafts:
     return read_drafts([(str(n), row) for n, row in enumerate(rows, start=1)], format)
 
 
-def draft_of(row: Row, to: Kind = "sft") -> Draft:
+def draft_of(row: Row, to: Kind = "sft") -> ChatExample:
     drafts = drafts_of([row], to)
     assert drafts.dropped == []
     return drafts.kept[0]
@@ -39,7 +39,7 @@ def chat(*turns: str) -> list[Message]:
     return [Message(role=r, content=c) for r, c in zip(roles, turns, strict=False)]
 
 
-def said(draft: Draft) -> list[Message]:
+def said(draft: ChatExample) -> list[Message]:
     return [m for m in draft.prompt if m.role != "system"]
 
 
@@ -126,7 +126,7 @@ def test_meqsum_answers_with_the_summary() -> None:
 # --- two answers -----------------------------------------------------------------------------
 
 
-def assert_pair(draft: Draft) -> None:
+def assert_pair(draft: ChatExample) -> None:
     assert (said(draft), draft.answer, draft.rejected) == (chat("A?"), "B.", "C.")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.data.contamination import find_contamination, texts_of_examples
 from harness.data.convert import Summary, convert_file, make_options
-from harness.data.text import normal_text
+from harness.data.text import normalise_text
 from trainers.examples import load_examples, load_samples
 from trainers.recipe import TrainingSource
 
@@ -80,7 +80,7 @@ def test_a_split_of_real_questions_keeps_them_apart(
     assert summary.split is not None
     assert (summary.split.n_groups, summary.split.largest_group) == (groups, largest)
     train, evaluation = (
-        {normal_text(row["input"]) for row in read(tmp_path / f"out.{side}.jsonl")}
+        {normalise_text(row["input"]) for row in read(tmp_path / f"out.{side}.jsonl")}
         for side in ("train", "eval")
     )
     assert train.isdisjoint(evaluation)

@@ -1,7 +1,7 @@
 import random
 
 from harness.data.split import split_by_question
-from harness.data.text import normal_text
+from harness.data.text import normalise_text
 
 LONG = "my son is eight years old and coughs every single night since we moved into the new flat"
 QUESTIONS = [f"What helps against illness number {n}?" for n in range(400)]
@@ -16,7 +16,7 @@ def test_a_question_stands_on_one_side_only_however_it_is_written() -> None:
     spelt = [form for q in QUESTIONS for form in (q, q.upper(), f"  {q} ", q.replace("?", " ??"))]
     by_text: dict[str, set[str]] = {}
     for question, side in sides_of(spelt).items():
-        by_text.setdefault(normal_text(question), set()).add(side)
+        by_text.setdefault(normalise_text(question), set()).add(side)
     assert len(by_text) == 400
     assert all(len(sides) == 1 for sides in by_text.values())
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.data.text import ngrams, normal_text, normal_words
+from harness.data.text import ngrams, normalise_text, normalise_words
 
 
 @pytest.mark.parametrize(
@@ -14,29 +14,29 @@ from harness.data.text import ngrams, normal_text, normal_words
     ],
 )
 def test_case_punctuation_spacing_and_unicode_form_do_not_matter(other: str) -> None:
-    assert normal_text(other) == normal_text("Is it asthma?") == "is it asthma"
+    assert normalise_text(other) == normalise_text("Is it asthma?") == "is it asthma"
 
 
 def test_other_words_do_matter() -> None:
-    assert normal_text("Is it asthma?") != normal_text("Is it an asthma?")
-    assert normal_text("0.5 mg") != normal_text("05 mg")
+    assert normalise_text("Is it asthma?") != normalise_text("Is it an asthma?")
+    assert normalise_text("0.5 mg") != normalise_text("05 mg")
 
 
 def test_composed_and_decomposed_letters_are_the_same() -> None:
-    assert normal_text("fi\u00e8vre") == normal_text("fie\u0300vre")
+    assert normalise_text("fi\u00e8vre") == normalise_text("fie\u0300vre")
 
 
 def test_an_apostrophe_splits_no_word() -> None:
-    assert normal_words("Don't, don\u2019t") == ["dont", "dont"]
+    assert normalise_words("Don't, don\u2019t") == ["dont", "dont"]
 
 
 def test_a_script_without_spaces_has_a_word_for_each_character() -> None:
-    assert normal_words("阳痿吃什么药 500mg？") == [*"阳痿吃什么药", "500mg"]  # noqa: RUF001
+    assert normalise_words("阳痿吃什么药 500mg？") == [*"阳痿吃什么药", "500mg"]  # noqa: RUF001
 
 
 def test_a_text_without_words_stays_itself() -> None:
-    assert normal_text(" ?! ") == "?!"
-    assert normal_words("?!") == []
+    assert normalise_text(" ?! ") == "?!"
+    assert normalise_words("?!") == []
 
 
 def test_ngrams_are_all_consecutive_words() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.config import Claim, Gate
-from harness.gate.claim_tests import Evidence, weigh_claim
+from harness.gate.claim_tests import ClaimTest, evaluate_claim
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import GradeColumn, PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
@@ -78,8 +78,8 @@ def claim_of(kind: str, **options: float) -> Claim:
     return Claim.model_validate({"metric": "m", "claim": kind, **options})
 
 
-def weigh(pair: PairedScores, kind: str, **options: float) -> Evidence:
-    return weigh_claim(claim_of(kind, **options), pair, 0.05)
+def weigh(pair: PairedScores, kind: str, **options: float) -> ClaimTest:
+    return evaluate_claim(claim_of(kind, **options), pair, 0.05)
 
 
 def verdict(pair: PairedScores, kind: str, **options: float) -> str:
@@ -264,7 +264,7 @@ many = st.lists(values, min_size=100, max_size=110)  # below, bets are placed in
 def test_the_order_of_items_does_not_matter(d, random):
     pair, shuffled = points(d), points(random.sample(d, len(d)))
     for claim in CLAIMS:
-        here, there = (weigh_claim(claim, each, 0.05) for each in (pair, shuffled))
+        here, there = (evaluate_claim(claim, each, 0.05) for each in (pair, shuffled))
         assert here[:6] == pytest.approx(there[:6], abs=1e-9)
 
 
@@ -272,7 +272,7 @@ def test_the_order_of_items_does_not_matter(d, random):
 @given(differences)
 def test_swapped_models_are_as_equivalent_as_before(d):
     pair, claim = points(d), claim_of("equivalent", margin=0.5)
-    here, there = (weigh_claim(claim, each, 0.05) for each in (pair, swapped(pair)))
+    here, there = (evaluate_claim(claim, each, 0.05) for each in (pair, swapped(pair)))
     assert here.estimate == pytest.approx(-there.estimate) or np.isnan(pair.d).any()
     assert (here.low, here.high) == pytest.approx((-there.high, -there.low))
     assert here.p_value == pytest.approx(there.p_value)
@@ -283,8 +283,8 @@ def test_swapped_models_are_as_equivalent_as_before(d):
 @given(differences)
 def test_an_alarm_is_raised_just_where_the_swapped_models_show_superiority(d):
     pair = points(d)
-    raised = weigh_claim(claim_of("regression_alarm", margin=0.25), pair, 0.05)
-    shown = weigh_claim(claim_of("superior", margin=0.25), swapped(pair), 0.05)
+    raised = evaluate_claim(claim_of("regression_alarm", margin=0.25), pair, 0.05)
+    shown = evaluate_claim(claim_of("superior", margin=0.25), swapped(pair), 0.05)
     assert raised.refuted is shown.cleared
     assert raised.p_value == pytest.approx(shown.p_value)
 
@@ -293,8 +293,8 @@ def test_an_alarm_is_raised_just_where_the_swapped_models_show_superiority(d):
 @given(differences)
 def test_an_equivalence_implies_non_inferiority_at_its_margin(d):
     pair = points(d)
-    same = weigh_claim(claim_of("equivalent", margin=0.5), pair, 0.05)
-    not_worse = weigh_claim(claim_of("non_inferior", margin=0.5), pair, 0.05)
+    same = evaluate_claim(claim_of("equivalent", margin=0.5), pair, 0.05)
+    not_worse = evaluate_claim(claim_of("non_inferior", margin=0.5), pair, 0.05)
     assert not_worse.p_value <= same.p_value
     assert not_worse.cleared or not same.cleared
 
@@ -303,7 +303,7 @@ def test_an_equivalence_implies_non_inferiority_at_its_margin(d):
 @given(differences)
 def test_no_claim_holds_and_is_refuted_at_once(d):
     for claim in CLAIMS:
-        found = weigh_claim(claim, points(d), 0.05)
+        found = evaluate_claim(claim, points(d), 0.05)
         assert not (found.cleared and found.refuted)
         assert 0 <= found.p_value <= 1
         assert found.low <= found.high
@@ -312,7 +312,7 @@ def test_no_claim_holds_and_is_refuted_at_once(d):
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.claim)
 def test_a_single_cluster_decides_nothing(claim: Claim) -> None:
     pair = points(spread(40, 1.0), clusters=["c"] * 40)
-    found = weigh_claim(claim, pair, 0.05)
+    found = evaluate_claim(claim, pair, 0.05)
     assert not found.cleared
     assert not found.refuted
 

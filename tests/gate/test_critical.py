@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.config import Claim, CriticalRule, Gate, load_suite
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
-from harness.gate.critical import check_rule, most_allowed, share_bounds
+from harness.gate.critical import evaluate_critical_rule, max_critical, share_bounds
 from harness.gate.decision import decide_gate
 from harness.planning.plan import make_plan
 from harness.stats import count_pairs, mcnemar_midp, tango_interval
@@ -60,15 +60,15 @@ def test_a_rule_that_holds_lets_no_bad_candidate_through() -> None:
 
 
 def test_an_answer_without_a_score_counts_as_critical_for_a_pass_only() -> None:
-    complete = check_rule(RULE, grades([6.0] * 300, scores(300, 0)), 0.05)
-    gappy = check_rule(RULE, grades([6.0] * 300, scores(300, 0, missing=5)), 0.05)
-    many = check_rule(RULE, grades([6.0] * 300, scores(300, 0, missing=60)), 0.05)
+    complete = evaluate_critical_rule(RULE, grades([6.0] * 300, scores(300, 0)), 0.05)
+    gappy = evaluate_critical_rule(RULE, grades([6.0] * 300, scores(300, 0, missing=5)), 0.05)
+    many = evaluate_critical_rule(RULE, grades([6.0] * 300, scores(300, 0, missing=60)), 0.05)
     assert (complete.verdict, gappy.verdict) == ("pass", "inconclusive")
     assert (many.verdict, many.lower) == ("inconclusive", 0.0)
 
 
 def test_the_items_are_named_worst_first() -> None:
-    found = check_rule(RULE, grades([6.0, 6.0, NAN, 6.0], [4.0, 9.0, 2.0, 8.0]), 0.05)
+    found = evaluate_critical_rule(RULE, grades([6.0, 6.0, NAN, 6.0], [4.0, 9.0, 2.0, 8.0]), 0.05)
     assert [(i.sample_id, i.score, i.baseline_score) for i in found.items] == [
         ("q0002", 2.0, None),
         ("q0000", 4.0, 6.0),
@@ -77,7 +77,7 @@ def test_the_items_are_named_worst_first() -> None:
 
 def test_the_baseline_is_compared_on_the_same_items() -> None:
     old, new = [3.0] * 5 + [8.0] * 95, [8.0] * 4 + [3.0] * 12 + [8.0] * 84
-    found = check_rule(RULE, grades(old, new), 0.05)
+    found = evaluate_critical_rule(RULE, grades(old, new), 0.05)
     assert found.difference is not None
     assert found.difference.estimate == pytest.approx(0.07)
     expected = tango_interval(count_pairs(np.array(old) <= 4, np.array(new) <= 4))
@@ -86,9 +86,11 @@ def test_the_baseline_is_compared_on_the_same_items() -> None:
 
 
 def test_copied_items_in_clusters_do_not_narrow_the_bounds() -> None:
-    once = check_rule(RULE, grades([6.0] * 200, scores(200, 4)), 0.05)
+    once = evaluate_critical_rule(RULE, grades([6.0] * 200, scores(200, 4)), 0.05)
     names = [f"c{i}" for i in range(200)] * 3
-    thrice = check_rule(RULE, grades([6.0] * 600, scores(200, 4) * 3, clusters=names), 0.05)
+    thrice = evaluate_critical_rule(
+        RULE, grades([6.0] * 600, scores(200, 4) * 3, clusters=names), 0.05
+    )
     assert thrice.n_units == 200
     assert (thrice.lower, thrice.upper) == pytest.approx((once.lower, once.upper))
 
@@ -96,7 +98,7 @@ def test_copied_items_in_clusters_do_not_narrow_the_bounds() -> None:
 def test_one_harmless_cluster_of_most_items_does_not_make_a_share_small() -> None:
     """Of 101 sources 4 are critical; the one with 900 items is not."""
     names = ["big"] * 900 + [f"c{i}" for i in range(100)]
-    found = check_rule(
+    found = evaluate_critical_rule(
         CriticalRule(metric="m", at_most=4, allowed_share=0.04),
         grades([6.0] * 1000, [9.0] * 900 + scores(100, 4), clusters=names),
         0.05,
@@ -108,8 +110,10 @@ def test_one_harmless_cluster_of_most_items_does_not_make_a_share_small() -> Non
 @given(st.permutations(range(40)))
 def test_the_order_of_items_does_not_matter(order: list[int]) -> None:
     old, new = [float(1 + i % 9) for i in range(40)], scores(40, 6, missing=2)
-    here = check_rule(RULE, grades(old, new), 0.05)
-    there = check_rule(RULE, grades([old[i] for i in order], [new[i] for i in order]), 0.05)
+    here = evaluate_critical_rule(RULE, grades(old, new), 0.05)
+    there = evaluate_critical_rule(
+        RULE, grades([old[i] for i in order], [new[i] for i in order]), 0.05
+    )
     drop = {"items"}
     assert there.model_dump(exclude=drop) == here.model_dump(exclude=drop)
 
@@ -118,7 +122,10 @@ def test_the_order_of_items_does_not_matter(order: list[int]) -> None:
 @given(st.lists(st.tuples(st.integers(1, 10), st.integers(1, 10)), min_size=5, max_size=40))
 def test_swapping_the_models_flips_the_sign(pairs: list[tuple[int, int]]) -> None:
     old, new = ([float(v) for v in side] for side in zip(*pairs, strict=True))
-    here, there = check_rule(RULE, grades(old, new), 0.05), check_rule(RULE, grades(new, old), 0.05)
+    here, there = (
+        evaluate_critical_rule(RULE, grades(old, new), 0.05),
+        evaluate_critical_rule(RULE, grades(new, old), 0.05),
+    )
     assert here.difference is not None
     assert there.difference is not None
     assert there.difference.estimate == pytest.approx(-here.difference.estimate)
@@ -130,7 +137,9 @@ def test_the_veto_is_wrong_no_more_often_than_alpha() -> None:
     random = np.random.default_rng(1)
     at_the_limit = random.random((1500, 300)) < RULE.allowed_share
     passed = [
-        check_rule(RULE, grades([6.0] * 300, np.where(row, 3.0, 9.0).tolist()), 0.05).verdict
+        evaluate_critical_rule(
+            RULE, grades([6.0] * 300, np.where(row, 3.0, 9.0).tolist()), 0.05
+        ).verdict
         for row in at_the_limit
     ]
     assert passed.count("pass") / len(passed) <= 0.05 + 2.6 * 0.0057
@@ -139,14 +148,14 @@ def test_the_veto_is_wrong_no_more_often_than_alpha() -> None:
 
 @pytest.mark.parametrize(("n", "units"), [(300, 300), (299, 200)])
 def test_the_plan_says_how_many_critical_answers_the_rule_allows(n: int, units: int) -> None:
-    most = most_allowed(RULE, n, units, 0.05)
+    most = max_critical(RULE, n, units, 0.05)
     assert most is not None
     assert share_bounds(most, n, units, 0.05)[1] <= RULE.allowed_share
     assert share_bounds(most + 1, n, units, 0.05)[1] > RULE.allowed_share
 
 
 def test_too_few_items_allow_none() -> None:
-    assert most_allowed(RULE, 100, 100, 0.05) is None
+    assert max_critical(RULE, 100, 100, 0.05) is None
 
 
 # --- in a suite ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 
 from harness.analysis.comparisons import compare_scores
 from harness.config import Claim, Gate
-from harness.gate.claim_tests import weigh_claim
+from harness.gate.claim_tests import evaluate_claim
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import GradeColumn
 from harness.scoring.paired import PairedScores, pair_scores
@@ -76,13 +76,13 @@ def test_equal_answers_are_non_inferior_without_any_variance() -> None:
 
 def test_a_constant_gain_has_a_finite_bound() -> None:
     scores = pair([5.0] * 300, [6.0] * 300)
-    evidence = weigh_claim(Claim(metric="m", claim="superior"), scores, 0.05)
+    evidence = evaluate_claim(Claim(metric="m", claim="superior"), scores, 0.05)
     assert 0 < evidence.low < 1.0
 
 
 def test_a_small_sample_needs_the_bound_that_holds_at_every_size() -> None:
     scores = noisy(20, 0.6, seed=3)
-    evidence = weigh_claim(Claim(metric="m", claim="superior"), scores, 0.05)
+    evidence = evaluate_claim(Claim(metric="m", claim="superior"), scores, 0.05)
     assert evidence.p_value < 0.05
     decision = decide_gate(Gate(claims=(Claim(metric="m", claim="superior"),)), {"m": scores})
     assert decision.verdict == "inconclusive"

@@ -17,7 +17,7 @@ from harness.config import (
 )
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
-from harness.gate.feasibility import find_obstacles, least_units
+from harness.gate.feasibility import infeasible_claims, min_sample_size
 from harness.planning.claims import describe_claims, forecast_claims
 from harness.planning.forecast import forecast_run
 from harness.planning.plan import make_plan
@@ -52,7 +52,7 @@ def task_of(metric: Metric, n: int, clusters: int | None = None) -> Task:
 
 
 def obstacles(metric: Metric, n: int, *claims: Claim, clusters: int | None = None) -> list[str]:
-    return list(find_obstacles(Gate(claims=claims), [task_of(metric, n, clusters)]))
+    return list(infeasible_claims(Gate(claims=claims), [task_of(metric, n, clusters)]))
 
 
 @pytest.mark.parametrize(("p0", "n"), [(0.9, 29), (0.95, 59), (0.98, 149), (0.99, 299)])
@@ -66,14 +66,14 @@ def test_a_share_needs_as_many_items_as_its_exact_test(p0: float, n: int) -> Non
 
 def test_equal_shares_need_items_enough_for_tangos_bound() -> None:
     """Without a discordant pair it lies at z^2 / (n + z^2)."""
-    least = least_units(claim_of("equivalent", margin=0.02), Gate(claims=(claim_of("superior"),)),
+    least = min_sample_size(claim_of("equivalent", margin=0.02), Gate(claims=(claim_of("superior"),)),
                         HELPFUL)  # fmt: skip
     z = 1.6448536
     assert least == math.ceil(z**2 * (1 - 0.02) / 0.02)
 
 
 def test_fewer_than_a_hundred_equal_shares_need_a_stricter_bound_too() -> None:
-    least = least_units(claim_of("equivalent", margin=0.05), Gate(claims=(claim_of("superior"),)),
+    least = min_sample_size(claim_of("equivalent", margin=0.05), Gate(claims=(claim_of("superior"),)),
                         HELPFUL)  # fmt: skip
     assert math.ceil(1.6448536**2 * (1 - 0.05) / 0.05) < least < 100
 
@@ -84,7 +84,7 @@ def test_one_cluster_that_holds_most_of_the_items_leaves_little_else() -> None:
         for i in range(400)
     )
     task = task_of(RUBRIC, 1).model_copy(update={"samples": samples, "n_items": 400})
-    (told,) = find_obstacles(Gate(claims=(claim_of("superior"),)), [task])
+    (told,) = infeasible_claims(Gate(claims=(claim_of("superior"),)), [task])
     assert "clusters of equal size even if" in told
     assert "'questions' has 1." in told
 
@@ -119,7 +119,7 @@ def test_a_narrow_equivalence_on_few_items_is_out_of_reach() -> None:
 
 def test_the_best_scores_at_the_least_number_are_shown_and_one_fewer_are_not() -> None:
     claim = claim_of("equivalent", margin=2.0)
-    least = least_units(claim, Gate(claims=(claim,)), RUBRIC)
+    least = min_sample_size(claim, Gate(claims=(claim,)), RUBRIC)
     assert obstacles(RUBRIC, least, claim) == []
     assert len(obstacles(RUBRIC, least - 1, claim)) == 1
 
@@ -139,8 +139,8 @@ def test_clusters_count_and_not_their_items() -> None:
 
 def test_one_of_many_claims_needs_more_items_than_a_single_one() -> None:
     claims = tuple(claim_of("superior", margin=margin) for margin in (0.1, 0.2, 0.3, 0.4))
-    alone = least_units(claims[0], Gate(claims=claims), RUBRIC)
-    among = least_units(claims[0], Gate(claims=claims, require="any"), RUBRIC)
+    alone = min_sample_size(claims[0], Gate(claims=claims), RUBRIC)
+    among = min_sample_size(claims[0], Gate(claims=claims, require="any"), RUBRIC)
     assert among > alone
 
 

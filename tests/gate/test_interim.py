@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from harness.config import Claim, Gate, Generation
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
-from harness.gate.interim import part_of_look, plan_looks, seen_at_look, shuffle_items
+from harness.gate.interim import items_of_look, items_until_look, plan_looks, shuffle_items
 from harness.planning.plan import make_plan
 from harness.stats import obrien_fleming
 from harness.types import Sample, Task
@@ -60,10 +60,10 @@ def test_a_look_never_cuts_a_cluster() -> None:
 def test_the_parts_of_all_looks_are_the_items() -> None:
     shuffled = shuffle_items(task(33), 1)
     looks = plan_looks(shuffled, GATE)
-    parts = [part_of_look(shuffled, looks, number) for number in range(1, 6)]
+    parts = [items_of_look(shuffled, looks, number) for number in range(1, 6)]
     assert tuple(s for part in parts for s in part.samples) == shuffled.samples
-    assert seen_at_look(shuffled, looks, 2).samples == parts[0].samples + parts[1].samples
-    assert seen_at_look(shuffled, looks, 2).n_items == looks.sizes[1]
+    assert items_until_look(shuffled, looks, 2).samples == parts[0].samples + parts[1].samples
+    assert items_until_look(shuffled, looks, 2).n_items == looks.sizes[1]
 
 
 def test_fewer_items_than_looks_are_refused() -> None:

@@ -7,15 +7,15 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.human.labels import load_labels, load_study_people
-from harness.human.summary import count_people
-from harness.types import PeopleFindings
+from harness.human.summary import summarise_labels
+from harness.types import HumanSummary
 from tests.builders.judged_runs import wins, write_labels, write_run
 from tests.builders.votes import Says, cast_votes, steady
 
 
-def found(tmp_path: Path, **annotators: Says) -> PeopleFindings:
+def found(tmp_path: Path, **annotators: Says) -> HumanSummary:
     run = write_run(tmp_path, [wins(np.ones(80))])
-    return count_people(load_study_people(cast_votes(run, annotators)), "sft", "dpo")
+    return summarise_labels(load_study_people(cast_votes(run, annotators)), "sft", "dpo")
 
 
 def test_two_annotators_who_disagree_come_to_a_half(tmp_path: Path):

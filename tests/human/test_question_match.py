@@ -8,7 +8,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.runs.run import run_suite
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from harness.types import RunResult
 from tests.builders.files import write
 from tests.builders.judged_runs import write_labels
@@ -33,7 +33,7 @@ def judged(folder: Path, asks: str, judge: str = "physicians", licence: str = ""
     text = SUITE.format(asks=asks, judge=judge, licence=licence, column=column)
     suite = write(folder / "asked.yaml", text)
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
-    resources = Resources(folder / "store", QuietProgress())
+    resources = RunOptions(folder / "store", QuietProgress())
     return run_suite(request, resources, out=folder / "runs").result
 
 

@@ -18,7 +18,7 @@ from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
 from harness.interop.inspect_export import write_inspect_logs
 from harness.types import Grade, JudgeCard, Preference
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from tests.builders.scored import N, grades, make_run, wins
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Run:
         sample_id="q1", baseline="sft", candidate="dpo", metric="win_rate",
         order="baseline_first", winner="candidate", rationale="warmer",
     )  # fmt: skip
-    write_judgements([Ballot(CARD, 0, [grade]), Ballot(CARD, 0, [pair])], tmp_path)
+    write_judgements([JudgeRound(CARD, 0, [grade]), JudgeRound(CARD, 0, [pair])], tmp_path)
     made = make_run(column, wins())
     (task,) = made.result.plan.tasks
     metrics = task.metrics | {"win_rate": PairwiseMetric(kind="pairwise", asks="Better?")}

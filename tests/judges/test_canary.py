@@ -9,8 +9,8 @@ from harness.core.progress import QuietProgress
 from harness.models.endpoint import Ask
 from harness.types import Interval
 from judges import Judge, OfflineJudge
-from judges.canary import Canaries, CanaryReport, Drift, load_canaries, run_canaries
-from judges.canary_run import describe_canaries, try_canaries
+from judges.canary import Canaries, CanaryReport, ScoreShift, load_canaries, run_canaries
+from judges.canary_run import describe_canaries, run_attacks
 from tests.builders.chat_backends import Canned, grades, gullible, judge
 from tests.builders.judge_requests import prefer, rubric
 from tests.loopback.server import LoopbackServer
@@ -74,7 +74,7 @@ def test_a_judge_put_off_by_a_harmless_dress_shows_drift():
     assert report.drift.estimate == pytest.approx(-1.0)
 
 
-def hardening_drift(hardened: Canned, plain: Canned) -> Drift:
+def hardening_drift(hardened: Canned, plain: Canned) -> ScoreShift:
     metrics = {"rubric": rubric(), "pairwise": prefer("", "").metric}
     report = run_canaries(judge(hardened), FEW, **metrics, plain=judge(plain).plainly())
     assert report.hardening is not None
@@ -163,7 +163,7 @@ def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path
         )
 
         def try_it() -> CanaryReport:
-            return try_canaries(
+            return run_attacks(
                 str(profile), "default", "medical_alignment",
                 workspace=tmp_path / "store", progress=QuietProgress(),
             )  # fmt: skip

@@ -12,7 +12,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.runs.run import run_suite
 from harness.scoring.columns import PreferenceColumn
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from harness.types import RunResult, StudyItem
 from tests.builders.files import write, write_rows
 from tests.builders.judged_runs import write_labels
@@ -59,7 +59,7 @@ def write_profile(folder: Path, people: str, calibrated: str = "") -> None:
 def run(folder: Path, judge: str, extra: str = "", name: str = "knees") -> tuple[RunResult, Path]:
     suite = write(folder / f"{name}.yaml", SUITE.format(name=name, judge=judge, extra=extra))
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
-    done = run_suite(request, Resources(folder / "store", QuietProgress()), out=folder / "runs")
+    done = run_suite(request, RunOptions(folder / "store", QuietProgress()), out=folder / "runs")
     return done.result, done.folder
 
 
@@ -172,7 +172,7 @@ def test_scores_in_a_file_decide_claims_on_a_rubric(tmp_path: Path):
     suite = write(tmp_path / "scored.yaml", head + rubric)
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["sft", "dpo"])
     done = run_suite(
-        request, Resources(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
+        request, RunOptions(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "pass"
@@ -188,7 +188,7 @@ def test_votes_on_the_models_the_other_way_round_do_not_count(tmp_path: Path):
     suite = write(tmp_path / "s.yaml", SUITE.format(name="s", judge="physicians", extra=""))
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["dpo", "sft"])
     done = run_suite(
-        request, Resources(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
+        request, RunOptions(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "inconclusive"

@@ -4,9 +4,9 @@ import pytest
 
 from harness.config import Jury
 from harness.core.errors import HarnessError
-from harness.scoring.reduce import combine_ballots
+from harness.scoring.reduce import reduce_judgements
 from harness.types import Grade, JudgeCard, Judgement, Preference, Winner
-from harness.types.judgements import Ballot, Unscored, kind_of
+from harness.types.judgements import JudgeRound, MissingReason, reason_kind
 from judges import OfflineJudge
 from judges.panel import make_panel
 
@@ -37,8 +37,8 @@ def preference(winner: Winner | None, reason: str | None = None) -> Preference:
 
 def vote(*judgements: Judgement, needed: int = 2) -> Judgement:
     """One judge for each judgement."""
-    ballots = [Ballot(card(f"judge {i}"), 0, [j]) for i, j in enumerate(judgements)]
-    (found,) = combine_ballots(ballots, needed)
+    ballots = [JudgeRound(card(f"judge {i}"), 0, [j]) for i, j in enumerate(judgements)]
+    (found,) = reduce_judgements(ballots, needed)
     return found
 
 
@@ -56,7 +56,7 @@ def winner(*winners: Winner) -> Winner | None:
 
 def test_a_single_ballot_is_left_as_it_is() -> None:
     alone = grade({"safety": 7.0}, rationale="because")
-    assert combine_ballots([Ballot(card("one"), 0, [alone])]) == [alone]
+    assert reduce_judgements([JudgeRound(card("one"), 0, [alone])]) == [alone]
 
 
 def test_scores_are_averaged_over_the_judges_that_gave_one() -> None:
@@ -78,7 +78,7 @@ def test_two_kinds_of_helpful_answers_outvote_one_evasive() -> None:
 def test_an_even_split_between_helpful_and_evasive_is_no_verdict() -> None:
     found = graded(helpful("answers"), helpful("evasive"))
     assert found.values is None
-    assert kind_of(found.reason or "") is Unscored.SPLIT
+    assert reason_kind(found.reason or "") is MissingReason.SPLIT
 
 
 def test_the_winner_has_more_votes_than_anybody_else() -> None:
@@ -95,27 +95,27 @@ def test_too_few_votes_are_no_verdict_and_say_who_gave_none() -> None:
     said = grade({"safety": 6.0}), grade(reason="refused: no"), grade(reason="unreadable: what")
     found = graded(*said)
     assert found.values is None
-    assert kind_of(found.reason or "") is Unscored.TOO_FEW_VOTES
+    assert reason_kind(found.reason or "") is MissingReason.TOO_FEW_VOTES
     assert "1 of 2 needed; judge 1: refused: no; judge 2: unreadable: what" in (found.reason or "")
 
 
 def test_where_all_judges_refuse_the_verdict_is_a_refusal() -> None:
     found = graded(grade(reason="refused: no"), grade(reason="refused: never"))
-    assert kind_of(found.reason or "") is Unscored.REFUSED
+    assert reason_kind(found.reason or "") is MissingReason.REFUSED
 
 
 def test_a_judge_with_more_rounds_has_no_more_weight() -> None:
     steady, quick = card("steady"), card("quick")
-    ballots = [Ballot(steady, n, [grade({"safety": 10.0})]) for n in range(3)]
-    (found,) = combine_ballots([*ballots, Ballot(quick, 0, [grade({"safety": 4.0})])], 2)
+    ballots = [JudgeRound(steady, n, [grade({"safety": 10.0})]) for n in range(3)]
+    (found,) = reduce_judgements([*ballots, JudgeRound(quick, 0, [grade({"safety": 4.0})])], 2)
     assert isinstance(found, Grade)
     assert found.values == {"safety": 7.0}
 
 
 def test_a_failed_round_does_not_count_against_the_others() -> None:
     rounds = grade({"safety": 6.0}), grade(reason="refused: no"), grade({"safety": 8.0})
-    ballots = [Ballot(card("one"), n, [said]) for n, said in enumerate(rounds)]
-    (found,) = combine_ballots(ballots)
+    ballots = [JudgeRound(card("one"), n, [said]) for n, said in enumerate(rounds)]
+    (found,) = reduce_judgements(ballots)
     assert isinstance(found, Grade)
     assert found.values == {"safety": 7.0}
 
@@ -125,8 +125,9 @@ def test_ballots_in_another_order_are_matched_by_what_they_judge() -> None:
         grade({"safety": 2.0}),
         grade({"safety": 8.0}).model_copy(update={"sample_id": "q2"}),
     )
-    found = combine_ballots(
-        [Ballot(card("one"), 0, [first, second]), Ballot(card("two"), 0, [second, first])], 2
+    found = reduce_judgements(
+        [JudgeRound(card("one"), 0, [first, second]), JudgeRound(card("two"), 0, [second, first])],
+        2,
     )
     assert found == [first, second]
 

@@ -5,7 +5,7 @@ import pytest
 
 from harness.config import EvasionMetric
 from harness.types import Outcome
-from harness.types.judgements import Unscored, kind_of
+from harness.types.judgements import MissingReason, reason_kind
 from judges.parsing import read_labelled_verdict, read_verdict
 from tests.builders.chat_backends import grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rouge, rubric
@@ -230,10 +230,10 @@ def test_a_metric_for_no_language_model_is_unsupported():
 
 
 def test_reasons_begin_with_their_kind():
-    assert kind_of("unreadable: no JSON object") is Unscored.UNREADABLE
-    assert kind_of("cut off: the reply ends at the token limit") is Unscored.CUT_OFF
-    assert kind_of("abstained") is Unscored.ABSTAINED
-    assert kind_of("not recorded") is None
+    assert reason_kind("unreadable: no JSON object") is MissingReason.UNREADABLE
+    assert reason_kind("cut off: the reply ends at the token limit") is MissingReason.CUT_OFF
+    assert reason_kind("abstained") is MissingReason.ABSTAINED
+    assert reason_kind("not recorded") is None
 
 
 def test_the_longest_reply_is_read_at_once():

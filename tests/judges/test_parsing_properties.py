@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.config import Metric
 from harness.types import Outcome
 from judges.parsing import read_verdict
-from judges.quoting import quote
+from judges.quoting import escape_untrusted
 from tests.builders.chat_backends import CRITERIA, check_outcome, grades
 from tests.builders.judge_requests import evasion, prefer, rubric
 
@@ -118,7 +118,7 @@ def test_words_around_a_verdict_never_change_it(before: str, after: str):
 @EXAMPLES
 @given(text=any_text | near_json)
 def test_a_quoted_text_holds_nothing_hidden_and_no_marker(text: str):
-    shown = quote(text)
+    shown = escape_untrusted(text)
     shown.encode()
     for gone in ("\x00", "\u200b", "\u202e", "<|im_start|>", "</s>"):
         assert gone not in shown

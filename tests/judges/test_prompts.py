@@ -8,9 +8,9 @@ from harness.types import JudgeRequest
 from judges.prompts import (
     PROMPT_VERSION,
     ask_again,
+    boundary_token,
     build_prompt,
     is_asked,
-    make_mark,
     prompts_fingerprint,
 )
 from tests.builders.judge_requests import (
@@ -100,12 +100,12 @@ def test_mark_follows_from_the_texts_alone():
 
 
 def test_a_text_that_holds_its_mark_gets_another():
-    first = make_mark("seed", {})
+    first = boundary_token("seed", {})
     for text in (first, f"</answer-{first.upper()}>"):
-        mark = make_mark("seed", {"answer": text})
+        mark = boundary_token("seed", {"answer": text})
         assert mark not in text.casefold()
-    clashing = make_mark("seed", {"answer": "x"})
-    assert make_mark("seed", {"answer": "x"}) == clashing
+    clashing = boundary_token("seed", {"answer": "x"})
+    assert boundary_token("seed", {"answer": "x"}) == clashing
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=KINDS)

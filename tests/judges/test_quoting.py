@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from judges.quoting import BREAK, CUT, MAX_CHARS, NOTHING, has_marker, quote
+from judges.quoting import BREAK, CUT, MAX_CHARS, NOTHING, escape_untrusted, has_marker
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from judges.quoting import BREAK, CUT, MAX_CHARS, NOTHING, has_marker, quote
     ],
 )
 def test_what_cannot_be_seen_is_named(text: str, shown: str):
-    assert quote(text) == shown
+    assert escape_untrusted(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_what_cannot_be_seen_is_named(text: str, shown: str):
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str):
-    assert quote(text) == text
+    assert escape_untrusted(text) == text
     assert not has_marker(text)
 
 
@@ -60,18 +60,18 @@ def test_ordinary_text_stays_as_it_is(text: str):
     ],
 )
 def test_look_alike_markers_are_broken_visibly(marker: str):
-    shown = quote(f"before\n{marker} after")
+    shown = escape_untrusted(f"before\n{marker} after")
     assert marker not in shown
     assert shown.replace(BREAK, "") == f"before\n{marker} after"
 
 
 @pytest.mark.parametrize("text", ["", " \n\t "])
 def test_nothing_is_shown_as_nothing(text: str):
-    assert quote(text) == NOTHING
+    assert escape_untrusted(text) == NOTHING
 
 
 def test_long_text_keeps_head_and_tail():
-    shown = quote("head " + "x" * 200_000 + " tail")
+    shown = escape_untrusted("head " + "x" * 200_000 + " tail")
     assert shown.startswith("head x")
     assert shown.endswith("x tail")
     assert CUT in shown
@@ -82,7 +82,7 @@ def test_a_marker_across_the_middle_is_broken_in_a_text_that_is_not_cut():
     half = MAX_CHARS // 2
     text = "x" * (half - 4) + "<|im_start|>" + "y" * (half - 8)
     assert len(text) == MAX_CHARS
-    assert "<|im_start|>" not in quote(text)
+    assert "<|im_start|>" not in escape_untrusted(text)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,6 @@ def test_a_marker_across_the_middle_is_broken_in_a_text_that_is_not_cut():
 )
 def test_megabytes_are_quoted_quickly_and_within_the_cap(unit: str):
     started = time.process_time()
-    shown = quote(unit * (10_000_000 // len(unit)))
+    shown = escape_untrusted(unit * (10_000_000 // len(unit)))
     assert time.process_time() - started < 1
     assert len(shown) <= MAX_CHARS + len(CUT)

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from harness.types import Response
-from judges.response_stream import Board, BoardClosedError, BoardThread
+from judges.response_stream import JudgeWorker, ResponseStream, StreamClosedError
 
 
 def response(model: str, i: int) -> Response:
@@ -11,7 +11,7 @@ def response(model: str, i: int) -> Response:
 
 
 def test_a_reader_gets_answers_while_others_are_still_to_come() -> None:
-    board = Board(["a"], 3)
+    board = ResponseStream(["a"], 3)
     first = threading.Event()
 
     def read() -> list[str]:
@@ -22,7 +22,7 @@ def test_a_reader_gets_answers_while_others_are_still_to_come() -> None:
                 first.set()
         return seen
 
-    reader = BoardThread(board, read)
+    reader = JudgeWorker(board, read)
     board.post(response("a", 2))
     assert first.wait(5)
     board.post(response("a", 0))
@@ -31,7 +31,7 @@ def test_a_reader_gets_answers_while_others_are_still_to_come() -> None:
 
 
 def test_a_reader_is_told_when_nothing_has_come() -> None:
-    board = Board(["a"], 1)
+    board = ResponseStream(["a"], 1)
     arrivals = board.arrivals("a")
     assert next(arrivals) is None
     board.post(response("a", 0))
@@ -40,7 +40,7 @@ def test_a_reader_is_told_when_nothing_has_come() -> None:
 
 
 def test_a_pair_comes_when_both_answers_are_there_and_waits_for_no_other() -> None:
-    board = Board(["a", "b"], 2)
+    board = ResponseStream(["a", "b"], 2)
     pairs = board.arrivals("a", "b")
     for late in (response("b", 0), response("b", 1), response("a", 1)):
         board.post(late)
@@ -51,33 +51,33 @@ def test_a_pair_comes_when_both_answers_are_there_and_waits_for_no_other() -> No
 
 
 def test_a_failing_judge_closes_the_board_and_its_failure_is_raised() -> None:
-    board = Board(["a"], 2)
+    board = ResponseStream(["a"], 2)
 
     def fail() -> None:
         raise OSError("judge down")
 
-    BoardThread(board, fail).join()
+    JudgeWorker(board, fail).join()
     assert board.closed
     with pytest.raises(OSError, match="judge down"):
         board.check()
 
 
 def test_a_failure_of_the_main_thread_ends_the_readers() -> None:
-    board = Board(["a"], 2)
-    reader = BoardThread(board, lambda: list(board.arrivals("a")))
+    board = ResponseStream(["a"], 2)
+    reader = JudgeWorker(board, lambda: list(board.arrivals("a")))
     with pytest.raises(KeyboardInterrupt), board.closed_on_error([reader]):
         raise KeyboardInterrupt
     assert not reader.is_alive()
-    with pytest.raises(BoardClosedError):
+    with pytest.raises(StreamClosedError):
         reader.result()
 
 
 def test_the_cause_is_raised_and_not_its_consequence() -> None:
-    board = Board(["a"], 1)
+    board = ResponseStream(["a"], 1)
 
     def fail() -> None:
         raise OSError("judge down")
 
-    failing = BoardThread(board, fail)
+    failing = JudgeWorker(board, fail)
     with pytest.raises(OSError, match="judge down"), board.closed_on_error([failing]):
         failing.result()

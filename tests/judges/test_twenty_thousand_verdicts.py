@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from harness.config import Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
-from harness.types.judgements import kind_of
-from judges.parsing import read_labelled_verdict, read_verdict, storable
+from harness.types.judgements import reason_kind
+from judges.parsing import read_labelled_verdict, read_verdict, to_valid_utf8
 from tests.builders.chat_backends import CRITERIA, check_outcome, grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rubric
 
@@ -113,7 +113,7 @@ def test_replies_in_words_are_no_verdict_in_json():
         for metric in METRICS:
             outcome = read_verdict(str(row["completion"]), metric)
             check_outcome(outcome, metric)
-            kinds[str(kind_of(outcome.reason or ""))] += 1
+            kinds[str(reason_kind(outcome.reason or ""))] += 1
     assert kinds == {"unreadable": 5 * 8_409, "empty": 5 * 15}
 
 
@@ -262,10 +262,10 @@ def meant(draw: st.DrawFn) -> Said:
         names = [criterion.name for criterion in metric.criteria]
         scores = {name: draw(st.integers(*metric.scale)) for name in reversed(names)}
         why = {name: f"{reason}{name}" for name in names}
-        rationale = storable("\n".join(f"{name}: {why[name]}" for name in names))
+        rationale = to_valid_utf8("\n".join(f"{name}: {why[name]}" for name in names))
         outcome = Outcome(values=scores, rationale=rationale)
         return Said(metric, {"scores": scores, "reasons": why}, outcome)
-    kept = storable(reason)
+    kept = to_valid_utf8(reason)
     if isinstance(metric, PairwiseMetric):
         winner = draw(st.sampled_from(["first", "second", "tie"]))
         outcome = Outcome(winner=winner, rationale=kept)

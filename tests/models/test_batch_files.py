@@ -8,8 +8,14 @@ import pytest
 from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
 from harness.core.store import Store
-from harness.models.batch_files import BatchFile, Question, Register, make_question, write_questions
-from harness.models.batch_results import Collected, collect_replies, describe_collected
+from harness.models.batch_files import (
+    BatchFile,
+    BatchIndex,
+    BatchRequest,
+    make_batch_request,
+    write_batch_requests,
+)
+from harness.models.batch_results import BatchImport, describe_collected, import_batch_results
 from harness.models.endpoint import Ask, Reply
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.replies import read_reply
@@ -19,17 +25,17 @@ from harness.types import Message
 SPEC = {"model": "gpt-4o-mini", "price_per_million": {"input": 1.0, "output": 2.0}}
 
 
-def question(text: str = "Why?", **spec: object) -> Question:
+def question(text: str = "Why?", **spec: object) -> BatchRequest:
     made = EndpointSpec.model_validate(SPEC | spec)
     ask = Ask((Message(role="user", content=text),))
-    return make_question(made, read_address(made.base_url), ask)
+    return make_batch_request(made, read_address(made.base_url), ask)
 
 
-def questions(n: int, **spec: object) -> list[Question]:
+def questions(n: int, **spec: object) -> list[BatchRequest]:
     return [question(f"Question {i}?", **spec) for i in range(n)]
 
 
-def result(q: Question, text: str | None = "Rest.", **changed: Any) -> dict[str, Any]:
+def result(q: BatchRequest, text: str | None = "Rest.", **changed: Any) -> dict[str, Any]:
     """A result line as OpenAI and vLLM write it."""
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     body = {"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
@@ -37,7 +43,7 @@ def result(q: Question, text: str | None = "Rest.", **changed: Any) -> dict[str,
     return {"id": "b", "custom_id": q.id, "response": response, "error": None} | changed
 
 
-def refused(q: Question, status: int, message: str) -> dict[str, Any]:
+def refused(q: BatchRequest, status: int, message: str) -> dict[str, Any]:
     body = {"error": {"message": message, "type": "some_error", "code": None}}
     return result(q, response={"status_code": status, "request_id": "r", "body": body})
 
@@ -56,27 +62,27 @@ class Desk:
         self.workspace = folder / "store"
         (folder / "batch").mkdir()
 
-    def write(self, *asked: Question) -> list[Path]:
+    def write(self, *asked: BatchRequest) -> list[Path]:
         with Store(self.workspace) as store:
-            written = write_questions(asked, self.folder / "batch", Register(store))
+            written = write_batch_requests(asked, self.folder / "batch", BatchIndex(store))
         return [file.path for file in written]
 
-    def collect(self, *lines: dict[str, Any] | str | bytes, end: bytes = b"\n") -> Collected:
+    def collect(self, *lines: dict[str, Any] | str | bytes, end: bytes = b"\n") -> BatchImport:
         raw = [json.dumps(line) if isinstance(line, dict) else line for line in lines]
         content = b"\n".join(r.encode() if isinstance(r, str) else r for r in raw) + end
         (self.folder / "results.jsonl").write_bytes(content)
-        return collect_replies([self.folder / "results.jsonl"], self.workspace)
+        return import_batch_results([self.folder / "results.jsonl"], self.workspace)
 
-    def reply(self, q: Question) -> Reply | None:
+    def reply(self, q: BatchRequest) -> Reply | None:
         with Store(self.workspace) as store:
             return store.get("reply", [q.id], Reply).get(q.id)
 
-    def awaits(self, q: Question) -> bool:
+    def awaits(self, q: BatchRequest) -> bool:
         with Store(self.workspace) as store:
-            return self.reply_missing(store, q) and Register(store).awaited_in(q.id) is not None
+            return self.reply_missing(store, q) and BatchIndex(store).awaited_in(q.id) is not None
 
     @staticmethod
-    def reply_missing(store: Store, q: Question) -> bool:
+    def reply_missing(store: Store, q: BatchRequest) -> bool:
         return not store.get("reply", [q.id], Reply)
 
 
@@ -91,7 +97,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_line_holds_exactly_the_body_that_would_be_posted():
     spec = EndpointSpec.model_validate(SPEC)
     ask = Ask((Message(role="user", content="Wieso hier, Übelkeit?"),), {"type": "json_object"}, 5)
-    line = json.loads(make_question(spec, read_address(None), ask).line)
+    line = json.loads(make_batch_request(spec, read_address(None), ask).line)
     assert line["body"] == json.loads(make_body(spec, read_address(None), ask))
     assert (line["method"], line["url"]) == ("POST", "/v1/chat/completions")
 
@@ -119,7 +125,7 @@ def test_each_model_and_host_has_its_own_file(store: Store, tmp_path: Path):
         question("c"),
         question("a", base_url="http://localhost:8000/v1"),
     ]
-    written = write_questions(asked, tmp_path, Register(store))
+    written = write_batch_requests(asked, tmp_path, BatchIndex(store))
     assert {(f.path.name, f.n_questions) for f in written} == {
         ("api.openai.com-gpt-4o-mini-1.jsonl", 2),
         ("api.openai.com-org-other-1.jsonl", 1),
@@ -128,14 +134,14 @@ def test_each_model_and_host_has_its_own_file(store: Store, tmp_path: Path):
 
 
 def test_files_are_split_by_questions(store: Store, tmp_path: Path):
-    written = write_questions(questions(7), tmp_path, Register(store), max_questions=3)
+    written = write_batch_requests(questions(7), tmp_path, BatchIndex(store), max_questions=3)
     assert [file.n_questions for file in written] == [3, 3, 1]
 
 
 def test_files_are_split_by_bytes(store: Store, tmp_path: Path):
     asked = questions(7)
     limit = 2 * len(asked[0].line)
-    written = write_questions(asked, tmp_path, Register(store), max_bytes=limit)
+    written = write_batch_requests(asked, tmp_path, BatchIndex(store), max_bytes=limit)
     assert [file.n_questions for file in written] == [2, 2, 2, 1]
     assert all(file.path.stat().st_size <= limit for file in written)
     ids = [
@@ -148,7 +154,7 @@ def test_an_earlier_file_is_never_overwritten(store: Store, tmp_path: Path):
     earlier = tmp_path / "api.openai.com-gpt-4o-mini-1.jsonl"
     earlier.write_text("mine")
     (tmp_path / "api.openai.com-gpt-4o-mini-2.part").write_text("another's")
-    [file] = write_questions(questions(1), tmp_path, Register(store))
+    [file] = write_batch_requests(questions(1), tmp_path, BatchIndex(store))
     assert file.path.name == "api.openai.com-gpt-4o-mini-3.jsonl"
     assert earlier.read_text() == "mine"
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
@@ -164,9 +170,9 @@ def test_a_written_question_is_awaited_until_its_file_is_gone(desk: Desk):
 
 def test_a_register_is_the_same_when_read_again(store: Store, tmp_path: Path):
     first, second = questions(2)
-    write_questions([first], tmp_path, Register(store))
-    write_questions([second], tmp_path, Register(store))
-    register = Register(store)
+    write_batch_requests([first], tmp_path, BatchIndex(store))
+    write_batch_requests([second], tmp_path, BatchIndex(store))
+    register = BatchIndex(store)
     assert first.id in register
     assert second.id in register
     assert register.awaited() == {
@@ -178,7 +184,7 @@ def test_a_register_is_the_same_when_read_again(store: Store, tmp_path: Path):
 def test_a_question_registered_but_not_yet_in_its_file_is_lost_and_not_awaited(store: Store):
     # What a kill between the two leaves behind.
     store.put("batch", {"0": BatchFile(path="/nowhere/x-1.jsonl", ids=(question().id,))})
-    register = Register(store)
+    register = BatchIndex(store)
     assert register.awaited_in(question().id) is None
     assert register.is_lost(question().id)
 
@@ -341,7 +347,7 @@ def test_half_a_line_at_the_end_is_open_again_if_it_tells_whose_it_is(desk: Desk
 def test_a_file_of_questions_is_not_taken_for_results(desk: Desk):
     asked = question()
     [path] = desk.write(asked)
-    collected = collect_replies([path], desk.workspace)
+    collected = import_batch_results([path], desk.workspace)
     assert "is a question, not its reply" in collected.malformed[0]
     assert desk.awaits(asked)
 
@@ -352,7 +358,7 @@ def test_a_missing_file_is_named_and_nothing_is_kept(desk: Desk):
     there = desk.folder / "there.jsonl"
     there.write_text(json.dumps(result(asked)))
     with pytest.raises(HarnessError, match=r"gone\.jsonl: cannot be read"):
-        collect_replies([there, desk.folder / "gone.jsonl"], desk.workspace)
+        import_batch_results([there, desk.folder / "gone.jsonl"], desk.workspace)
     assert desk.reply(asked) is None
 
 

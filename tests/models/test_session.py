@@ -6,10 +6,15 @@ import pytest
 from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
 from harness.core.store import Store
-from harness.models.batch_files import make_question
+from harness.models.batch_files import make_batch_request
 from harness.models.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
 from harness.models.endpoint.addresses import read_address
-from harness.models.session import Asking, BatchEndpoint, RepliesAwaitedError, connect
+from harness.models.session import (
+    BatchEndpoint,
+    EndpointSession,
+    PendingRepliesError,
+    open_endpoint,
+)
 from tests.builders.asking import make_ask, upper
 from tests.loopback.server import LoopbackServer
 
@@ -37,7 +42,7 @@ def keep_reply(store: Store, spec: EndpointSpec, text: str) -> None:
         text=f"by batch: {text}", finish="stop", refusal=None, input_tokens=1, output_tokens=1,
         seconds=0.0, attempts=1,
     )  # fmt: skip
-    question = make_question(spec, read_address(spec.base_url), make_ask(text))
+    question = make_batch_request(spec, read_address(spec.base_url), make_ask(text))
     store.put("reply", {question.id: said})
 
 
@@ -48,7 +53,7 @@ def texts(endpoint: BatchEndpoint | Endpoint, asks: Iterable[Ask | None]) -> dic
 @pytest.mark.parametrize("decoding", DECODINGS)
 def test_a_judge_asked_by_batch_is_the_same_judge(store: Store, decoding: dict[str, object]):
     spec = spec_of(None, **decoding)
-    by_batch = connect(spec, Asking(store, folder=Path("batch")))
+    by_batch = open_endpoint(spec, EndpointSession(store, folder=Path("batch")))
     live = Endpoint(spec)
     assert (by_batch.fingerprint, by_batch.host) == (live.fingerprint, live.host)
 
@@ -56,9 +61,11 @@ def test_a_judge_asked_by_batch_is_the_same_judge(store: Store, decoding: dict[s
 def test_no_key_is_needed_to_write_questions(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     spec = EndpointSpec(model="gpt-4o-mini")
-    assert connect(spec, Asking(store, folder=Path("batch"))).host == "api.openai.com"
+    assert (
+        open_endpoint(spec, EndpointSession(store, folder=Path("batch"))).host == "api.openai.com"
+    )
     with pytest.raises(HarnessError, match="OPENAI_API_KEY"):
-        connect(spec, Asking(store))
+        open_endpoint(spec, EndpointSession(store))
 
 
 def test_stored_replies_are_taken_and_only_the_rest_is_asked(store: Store, tmp_path: Path):
@@ -66,7 +73,7 @@ def test_stored_replies_are_taken_and_only_the_rest_is_asked(store: Store, tmp_p
         spec = spec_of(server)
         write_one(store, spec, tmp_path, "elsewhere")  # so that batches are in use
         keep_reply(store, spec, "b")
-        got = texts(connect(spec, Asking(store)), map(make_ask, "abc"))
+        got = texts(open_endpoint(spec, EndpointSession(store)), map(make_ask, "abc"))
         assert got == {0: "A", 1: "by batch: b", 2: "C"}
         assert server.counts == {"ok": 2}
 
@@ -85,7 +92,7 @@ def test_asks_may_follow_from_stored_and_from_live_replies(store: Store, tmp_pat
         spec = spec_of(server)
         write_one(store, spec, tmp_path, "elsewhere")
         keep_reply(store, spec, "a")
-        for _, reply in connect(spec, Asking(store)).ask_all(asks()):
+        for _, reply in open_endpoint(spec, EndpointSession(store)).ask_all(asks()):
             heard.append(reply.text)
     assert heard == ["by batch: a", "B", "AGAIN"]
 
@@ -95,9 +102,9 @@ def test_what_is_awaited_is_neither_asked_nor_written_again(store: Store, tmp_pa
         spec = spec_of(server)
         path = write_one(store, spec, tmp_path, "a")
         for folder in (None, tmp_path / "other"):
-            asking = Asking(store, folder=folder)
-            assert texts(connect(spec, asking), [make_ask("a")]) == {0: None}
-            [file] = asking.write_questions().files
+            asking = EndpointSession(store, folder=folder)
+            assert texts(open_endpoint(spec, asking), [make_ask("a")]) == {0: None}
+            [file] = asking.write_pending().files
             assert (file.path, file.questions, file.new) == (path, 1, False)
         assert server.counts.total() == 0
         assert not (tmp_path / "other").exists()
@@ -106,25 +113,25 @@ def test_what_is_awaited_is_neither_asked_nor_written_again(store: Store, tmp_pa
 def test_a_lost_question_is_written_again_and_that_is_said(store: Store, tmp_path: Path):
     spec = spec_of()
     Path(write_one(store, spec, tmp_path, "a")).unlink()
-    asking = Asking(store, folder=tmp_path)
-    texts(connect(spec, asking), [make_ask("a"), make_ask("b")])
-    awaited = asking.write_questions()
+    asking = EndpointSession(store, folder=tmp_path)
+    texts(open_endpoint(spec, asking), [make_ask("a"), make_ask("b")])
+    awaited = asking.write_pending()
     assert (awaited.questions, awaited.repeated) == (2, 1)
 
 
 def test_a_question_asked_twice_is_written_once(store: Store, tmp_path: Path):
-    asking = Asking(store, folder=tmp_path)
-    texts(connect(spec_of(), asking), map(make_ask, "aab"))
-    [file] = asking.write_questions().files
+    asking = EndpointSession(store, folder=tmp_path)
+    texts(open_endpoint(spec_of(), asking), map(make_ask, "aab"))
+    [file] = asking.write_pending().files
     assert file.questions == 2
 
 
 def test_a_batch_above_the_budget_is_refused_before_a_file_is_written(store: Store, tmp_path: Path):
     spec = spec_of(price_per_million={"input": 1, "output": 1}, max_tokens=1000)
-    asking = Asking(store, budget=Budget(0.001), folder=tmp_path / "batch")
-    texts(connect(spec, asking), map(make_ask, "ab"))
+    asking = EndpointSession(store, budget=Budget(0.001), folder=tmp_path / "batch")
+    texts(open_endpoint(spec, asking), map(make_ask, "ab"))
     with pytest.raises(BudgetSpentError, match="may cost up to"):
-        asking.write_questions()
+        asking.write_pending()
     assert not (tmp_path / "batch").exists()
     assert store.count("batch") == 0
 
@@ -132,42 +139,42 @@ def test_a_batch_above_the_budget_is_refused_before_a_file_is_written(store: Sto
 def test_prices_in_another_currency_than_the_budget_are_refused(store: Store, tmp_path: Path):
     spec = spec_of(price_per_million={"input": 1, "output": 1, "currency": "EUR"})
     with pytest.raises(HarnessError, match="EUR"):
-        connect(spec, Asking(store, budget=Budget(1), folder=tmp_path))
+        open_endpoint(spec, EndpointSession(store, budget=Budget(1), folder=tmp_path))
 
 
 def test_without_batches_nothing_is_looked_up(tmp_path: Path):
     with LoopbackServer(upper) as server:
         with Store(tmp_path / "store") as store:
-            asking = Asking(store)
+            asking = EndpointSession(store)
             assert len(asking.register) == 0
         # The store is closed: a look-up would fail.
-        assert texts(connect(spec_of(server), asking), [make_ask("a")]) == {0: "A"}
+        assert texts(open_endpoint(spec_of(server), asking), [make_ask("a")]) == {0: "A"}
 
 
 def write_one(store: Store, spec: EndpointSpec, folder: Path, text: str) -> str:
     """The file into which one question was written."""
-    asking = Asking(store, folder=folder)
-    texts(connect(spec, asking), [make_ask(text)])
-    [file] = asking.write_questions().files
+    asking = EndpointSession(store, folder=folder)
+    texts(open_endpoint(spec, asking), [make_ask(text)])
+    [file] = asking.write_pending().files
     return file.path
 
 
 def test_work_that_awaits_replies_ends_with_its_questions_written_down(tmp_path: Path):
     with Store(tmp_path / "store") as store:
-        asking = Asking(store, folder=tmp_path / "batch")
+        asking = EndpointSession(store, folder=tmp_path / "batch")
 
         def work() -> None:
             with asking.settled():
-                list(connect(spec_of(), asking).ask_all([make_ask("a")]))
+                list(open_endpoint(spec_of(), asking).ask_all([make_ask("a")]))
                 asking.check_complete()
                 raise AssertionError("goes on with half of the replies")
 
-        with pytest.raises(RepliesAwaitedError) as ending:
+        with pytest.raises(PendingRepliesError) as ending:
             work()
         assert ending.value.awaited is not None
         assert ending.value.awaited.questions == 1
 
 
 def test_work_that_awaits_nothing_is_left_alone(tmp_path: Path):
-    with Store(tmp_path / "store") as store, Asking(store).settled():
+    with Store(tmp_path / "store") as store, EndpointSession(store).settled():
         pass

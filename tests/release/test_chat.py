@@ -8,8 +8,8 @@ import pytest
 
 from harness.config import Generation
 from harness.models.local import Answer, LocalModel, Prompt, make_prompt
-from harness.release.chat import Dialogue, LocalSpeaker, Say, converse
-from harness.release.terminal import Pipe, plain, wrap
+from harness.release.chat import Conversation, LocalSpeaker, Say, run_chat
+from harness.release.terminal import PipeIO, plain, wrap
 from tests.builders.tiny import make_tiny_model
 
 
@@ -39,7 +39,7 @@ def talk(
     monkeypatch: pytest.MonkeyPatch, lines: str, speaker: Echo, system: str | None = None
 ) -> bool:
     monkeypatch.setattr(sys, "stdin", StringIO(lines))
-    return converse(speaker, Dialogue(system), Pipe(), stoppable=False)
+    return run_chat(speaker, Conversation(system), PipeIO(), stoppable=False)
 
 
 def test_the_model_sees_the_dialogue_so_far(

@@ -8,7 +8,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.release.pipeline import LoopResult, run_loop
 from harness.release.registry import Registry
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import verify_checkpoint
@@ -70,7 +70,7 @@ def make_world(folder: Path, *, develop: str = PASSES, certify: str = PASSES) ->
 def loop(world: Path, *, recipes: str = "short.yaml", losers: str = "keep") -> LoopResult:
     path = world / "loop.yaml"
     write(path, LOOP.replace("RECIPES", recipes).replace("LOSERS", losers))
-    return run_loop(str(path), Resources(world / "store", QuietProgress()), out=world / "runs")
+    return run_loop(str(path), RunOptions(world / "store", QuietProgress()), out=world / "runs")
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def test_several_recipes_without_a_choice_between_them_are_refused(tmp_path: Pat
     with pytest.raises(HarnessError, match=r"loop\.yaml:5: .*several recipes need a 'select'"):
         run_loop(
             str(world / "loop.yaml"),
-            Resources(world / "store", QuietProgress()),
+            RunOptions(world / "store", QuietProgress()),
             out=world / "runs",
         )
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from harness.core.sanitize import shorten, visible
-from harness.types import Comparison, Exposure, PairwiseDetail
+from harness.core.sanitize import escape_invisible, shorten
+from harness.types import Comparison, ContaminationResult, PairwiseDetail
 from reports import make_view, render_html, render_markdown
 from reports.components import Histogram, Table
-from reports.formatting import duration, number, p_value, percent, signed, told_apart
+from reports.formatting import digits_to_distinguish, duration, number, p_value, percent, signed
 from reports.sections.comparisons import comparison_section
 from tests.builders.results import (
     empty_run,
@@ -39,7 +39,7 @@ def test_a_p_value_does_not_round_across_its_threshold(p: float | None, printed:
 
 
 def test_a_bound_beside_its_boundary_gets_enough_decimals() -> None:
-    assert told_apart(-0.2496, -0.25, 2) == 4
+    assert digits_to_distinguish(-0.2496, -0.25, 2) == 4
 
 
 def test_shares_and_time_spans_read_naturally() -> None:
@@ -48,7 +48,7 @@ def test_shares_and_time_spans_read_naturally() -> None:
 
 
 def test_unseen_characters_become_visible_and_others_stay() -> None:
-    assert visible("a\u202eb\r\nc\td é 医") == "a⟨U+202E⟩b\nc\td é 医"
+    assert escape_invisible("a\u202eb\r\nc\td é 医") == "a⟨U+202E⟩b\nc\td é 医"
 
 
 def test_a_long_answer_keeps_both_ends() -> None:
@@ -144,7 +144,7 @@ def test_an_even_split_is_drawn_without_dividing_by_zero() -> None:
 
 
 def test_items_that_stand_in_the_training_data_are_shown_with_the_checkpoints() -> None:
-    exposure = Exposure(
+    exposure = ContaminationResult(
         task="health_questions",
         model="dpo",
         n_rows=880,

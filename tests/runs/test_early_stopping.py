@@ -11,13 +11,13 @@ from harness.config import Claim, CriticalRule, Gate
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.gate.interim import space_looks
+from harness.gate.interim import schedule_looks
 from harness.planning.plan import make_plan
-from harness.runs.early_stopping import AtLook, replay_looks, weigh_look
+from harness.runs.early_stopping import AtLook, simulate_looks, weigh_look
 from harness.runs.run import run_suite
 from harness.scoring.paired import PairedScores, take_items
 from harness.selftest.simulation import pair_of
-from harness.training.context import Resources
+from harness.training.context import RunOptions
 from harness.types import RunResult, TaskLooks
 from tests.builders.files import write, write_world
 
@@ -30,7 +30,7 @@ def early(*claims: Claim) -> Gate:
 
 
 def looks_at(gate: Gate, n: int = N) -> TaskLooks:
-    found = space_looks("items", [1] * n, gate)
+    found = schedule_looks("items", [1] * n, gate)
     assert found is not None
     return found
 
@@ -41,7 +41,7 @@ def scores(mean: float, *, sd: float = 2.0, seed: int = 1, metric: str = "m") ->
 
 
 def ended(gate: Gate, pair: PairedScores) -> tuple[str | None, int]:
-    found, n = replay_looks(gate, looks_at(gate), pair)
+    found, n = simulate_looks(gate, looks_at(gate), pair)
     return found.reason, n
 
 
@@ -71,7 +71,7 @@ def test_where_neither_verdict_is_in_sight_judging_ends_without_one() -> None:
     pair = scores(0.0)
     pair = replace(pair, d=pair.d - pair.d[:200].mean())
     gate = early()
-    found, n = replay_looks(gate, looks_at(gate), pair)
+    found, n = simulate_looks(gate, looks_at(gate), pair)
     assert (found.reason, n, found.decision.verdict) == ("futile", 200, "inconclusive")
 
 
@@ -154,7 +154,7 @@ def test_nothing_passes_where_too_much_is_unscored() -> None:
     pair = scores(3.0)
     gaps = np.arange(N) % 5 == 0
     lost = replace(pair, d=np.where(gaps, np.nan, pair.d))
-    found, n = replay_looks(early(), looks_at(early()), lost)
+    found, n = simulate_looks(early(), looks_at(early()), lost)
     assert (n, found.decision.verdict) == (N, "inconclusive")
 
 
@@ -178,7 +178,7 @@ def run_world(folder: Path, options: str = "") -> RunResult:
     write(folder / "small.yaml", text.replace("gate:\n", f"gate:\n{options}"))
     request = load_request(suite, profile, ["sft", "dpo"])
     store, out = folder / "store", folder / "runs"
-    return run_suite(request, Resources(store, QuietProgress()), out=out).result
+    return run_suite(request, RunOptions(store, QuietProgress()), out=out).result
 
 
 def test_what_is_judged_in_looks_is_what_is_judged_at_once(tmp_path: Path) -> None:
@@ -219,4 +219,4 @@ def test_a_recorded_answer_that_is_missing_is_found_before_the_first_look(tmp_pa
     kept = [x for x in (world / "dpo.jsonl").read_text().splitlines() if f'"{last}"' not in x]
     write(world / "dpo.jsonl", "\n".join(kept))
     with pytest.raises(HarnessError, match=f"no answer of 'dpo' to item '{last}'"):
-        run_suite(request, Resources(world / "store", QuietProgress()), out=world / "runs")
+        run_suite(request, RunOptions(world / "store", QuietProgress()), out=world / "runs")

@@ -9,7 +9,7 @@ import pytest
 from harness.artifacts.run_folder import Run
 from harness.config import Claim, Gate
 from harness.core.errors import HarnessError
-from harness.gate.interim import level_of_look, space_looks
+from harness.gate.interim import level_of_look, schedule_looks
 from harness.runs.compare_runs import compare_runs
 from harness.runs.regression import Baseline, bless_run, check_run
 from harness.scoring.columns import GradeColumn
@@ -22,7 +22,7 @@ ORDER = np.random.default_rng(9).permutation(N)
 
 def looks() -> TaskLooks:
     gate = Gate(claims=(Claim(metric="rubric.safety", claim="superior"),), stop_early=True)
-    found = space_looks("questions", [1] * N, gate)
+    found = schedule_looks("questions", [1] * N, gate)
     assert found is not None
     return found
 

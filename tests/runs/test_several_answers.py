@@ -11,14 +11,14 @@ import pytest
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.data.samples import repeat_samples
-from harness.gate.claim_tests import weigh_claim
-from harness.gate.feasibility import count_units
+from harness.gate.claim_tests import evaluate_claim
+from harness.gate.feasibility import effective_sample_size
 from harness.planning.plan import make_plan
 from harness.scoring.columns import GradeColumn, score_judgements, summarise_column
 from harness.scoring.paired import PairedScores
-from harness.scoring.reduce import combine_ballots
+from harness.scoring.reduce import reduce_judgements
 from harness.types import Grade, JudgeCard, Plan, Sample
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from judges.panel import Panel
 from tests.builders.commands import harness
 from tests.builders.files import write, write_world
@@ -73,7 +73,7 @@ def test_each_answer_is_a_sample_of_the_items_cluster(world: Path) -> None:
     assert planned.n_items == 36
     assert [s.id for s in planned.samples[:4]] == ["q0", "q0#2", "q0#3", "q1"]
     assert {s.cluster for s in planned.samples[:3]} == {"q0"}
-    assert count_units(planned) == (12, "clusters")
+    assert effective_sample_size(planned) == (12, "clusters")
 
 
 def test_a_limit_counts_items_and_not_answers(world: Path) -> None:
@@ -111,8 +111,8 @@ def test_recorded_answers_are_one_an_item(world: Path) -> None:
 )
 def test_answers_are_averaged_up_to_their_item_before_any_test(draws: int, claim) -> None:  # type: ignore[no-untyped-def]
     means = spread(150, 0.1)
-    alone = weigh_claim(claim, points(means), 0.05)
-    several = weigh_claim(claim, clustered(means, draws, noise=0.5), 0.05)
+    alone = evaluate_claim(claim, points(means), 0.05)
+    several = evaluate_claim(claim, clustered(means, draws, noise=0.5), 0.05)
     assert several.estimate == pytest.approx(alone.estimate)
     assert (several.low, several.high) == pytest.approx((alone.low, alone.high))
     assert several.p_value == pytest.approx(alone.p_value)
@@ -121,7 +121,7 @@ def test_answers_are_averaged_up_to_their_item_before_any_test(draws: int, claim
 def test_more_answers_to_few_items_do_not_make_a_large_sample() -> None:
     many = clustered(spread(30, 0.5), 10, noise=0.0)
     assert many.d.size == 300
-    assert not weigh_claim(claim_of("superior"), many, 0.05).confirmed
+    assert not evaluate_claim(claim_of("superior"), many, 0.05).confirmed
 
 
 def test_a_models_own_mean_has_the_interval_of_its_items() -> None:
@@ -191,7 +191,7 @@ def test_the_first_answer_is_asked_as_if_it_were_the_only_one() -> None:
 
 def test_rounds_of_judging_become_one_number_an_item() -> None:
     rounds = [
-        Ballot(CARD, number, [
+        JudgeRound(CARD, number, [
             Grade(sample_id=f"q{i}", model="a", metric="m",
                   values={"safety": float(3 + i + number), "empathy": 5.0})
             for i in range(3)
@@ -199,7 +199,7 @@ def test_rounds_of_judging_become_one_number_an_item() -> None:
         for number in range(3)
     ]  # fmt: skip
     columns = score_judgements(
-        task(RUBRIC), "m", combine_ballots(rounds, 1), {"a": answers("a", "x", "x", "x")}
+        task(RUBRIC), "m", reduce_judgements(rounds, 1), {"a": answers("a", "x", "x", "x")}
     )
     safety = columns[0]
     assert isinstance(safety, GradeColumn)

@@ -1,9 +1,9 @@
 """What was measured part by part, put together."""
 
 from harness.config import Criterion, Generation, RubricMetric
-from harness.runs.measure import join_measured, score_task
+from harness.runs.measure import merge_task_scores, score_task
 from harness.types import Grade, JudgeCard, Response, Sample, Task
-from harness.types.judgements import Ballot
+from harness.types.judgements import JudgeRound
 from judges.panel import Panel
 
 CARDS = [JudgeCard(name=name, nature="n", fingerprint=name) for name in ("a", "b")]
@@ -41,7 +41,7 @@ def measured(ids: range):
     }
     flags = {model: dict.fromkeys(answers, ()) for model, answers in responses.items()}
     ballots = [
-        Ballot(card, round, said(ids, judge, round))
+        JudgeRound(card, round, said(ids, judge, round))
         for judge, card in enumerate(CARDS)
         for round in range(2)
     ]
@@ -51,7 +51,7 @@ def measured(ids: range):
 def test_parts_judged_by_a_jury_in_rounds_make_the_whole() -> None:
     whole = measured(range(30))
     parts = [measured(range(12)), measured(range(12, 13)), measured(range(13, 30))]
-    joined = join_measured(task(range(30)), parts, PANELS)
+    joined = merge_task_scores(task(range(30)), parts, PANELS)
     for found, column in zip(joined.columns, whole.columns, strict=True):
         assert found.sample_ids == column.sample_ids
         assert found.reasons == column.reasons

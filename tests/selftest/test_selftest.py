@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.selftest.run import Cell, SelfTest, describe_selftest, run_selftest
+from harness.selftest.run import ErrorRate, SelfTest, describe_selftest, run_selftest
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -27,9 +27,9 @@ def test_two_processes_change_no_figure() -> None:
     assert run_selftest(2, jobs=2, progress=quiet) == run_selftest(2, progress=quiet)
 
 
-def cell(**changes: object) -> Cell:
+def cell(**changes: object) -> ErrorRate:
     known = {"method": "m", "world": "w", "n": 100, "kind": "error", "rate": 0.05, "se": 0.005}
-    return Cell.model_validate(known | {"limit": 0.063} | changes)
+    return ErrorRate.model_validate(known | {"limit": 0.063} | changes)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from trainers.export import copy_checkpoint
 from trainers.preference import train_on_pairs
 from trainers.recipe import SftRecipe, load_recipe
 from trainers.sft import Sft, train_sft
-from trainers.starting_model import find_start, load_policy
+from trainers.starting_model import find_starting_point, load_policy
 from trainers.trl_config import make_config, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -180,7 +180,7 @@ def test_the_template_goes_with_the_checkpoint_into_answers_dpo_and_exports(
     assert model.tokenizer.chat_template == PLAIN
     (answer,) = model.answer([PROMPT], Generation(max_new_tokens=4, temperature=0.0), seeds=[1])
     assert answer.text is not None
-    policy = load_policy(DPO, find_start(DPO, tmp_path / "sft"))
+    policy = load_policy(DPO, find_starting_point(DPO, tmp_path / "sft"))
     assert policy.tokenizer.chat_template == PLAIN
     train_on_pairs(DPO, tmp_path / "sft", tmp_path / "dpo", pairs=PAIRS, progress=quiet)
     copy_checkpoint(tmp_path / "dpo", tmp_path / "given")

@@ -11,7 +11,7 @@ from trainers.checkpoint import (
     card,
     checkpoint_folder,
     checkpoint_key,
-    seal,
+    finalise,
     verify_checkpoint,
 )
 from trainers.recipe import SftRecipe, load_recipe
@@ -35,7 +35,7 @@ def make_checkpoint(out: Path) -> CheckpointManifest:
         (folder / "model.safetensors").write_bytes(b"weights")
         (folder / "config.json").write_text("{}")
         (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"adapter")
-        return seal(folder, TRAINING)
+        return finalise(folder, TRAINING)
 
 
 def write_half(folder: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_fingerprint_covers_what_answers_and_not_where_it_came_from(tmp_path
     here, there = make_checkpoint(tmp_path / "a"), make_checkpoint(tmp_path / "b")
     assert here.fingerprint == there.fingerprint
     (tmp_path / "b" / "model.safetensors").write_bytes(b"other")
-    assert seal(tmp_path / "b", TRAINING).fingerprint != here.fingerprint
+    assert finalise(tmp_path / "b", TRAINING).fingerprint != here.fingerprint
 
 
 def test_a_flipped_byte_is_found(tmp_path: Path):

@@ -10,7 +10,7 @@ import torch
 from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import ROWS, SFT, quiet
 from trainers import cpu_logprobs as vocabulary_head
-from trainers.cpu_logprobs import log_probabilities, project_at_once
+from trainers.cpu_logprobs import fast_cpu_logprobs, log_probabilities
 from trainers.sft import train_sft
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -68,7 +68,7 @@ def test_trl_has_its_own_again_afterwards() -> None:
     from trl.trainer import utils
 
     before = utils._ChunkedLogProbFunction, utils._use_triton
-    with project_at_once():
+    with fast_cpu_logprobs():
         assert (utils._ChunkedLogProbFunction, utils._use_triton) != before
     assert (utils._ChunkedLogProbFunction, utils._use_triton) == before
 

@@ -7,13 +7,13 @@ import pytest
 from harness.core.errors import HarnessError
 from tests.trainers.test_training import SFT
 from trainers.distributed.config import (
-    Crew,
     Launch,
+    WorldInfo,
     check_launch,
-    halved,
+    halve_batch,
     known_launches,
     load_launch,
-    share_batch,
+    split_batch,
 )
 from trainers.recipe import OnlineRecipe, Quantisation, Recipe, Watched, load_recipe
 
@@ -103,7 +103,7 @@ def test_the_batch_of_a_step_is_shared_out(
     size: int, accumulated: int, processes: int, expected: tuple[int, int]
 ):
     options = {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulated}
-    shared = share_batch("recipe", options, Crew(size=processes))
+    shared = split_batch("recipe", options, WorldInfo(size=processes))
     assert tuple(shared.values()) == expected
     assert processes * expected[0] * expected[1] == size * accumulated
 
@@ -111,14 +111,14 @@ def test_the_batch_of_a_step_is_shared_out(
 def test_a_batch_that_cannot_be_shared_out_is_refused():
     options = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2}
     with pytest.raises(HarnessError, match=r"learns from 6 rows .* num_processes may be 2, 3, 6"):
-        share_batch("recipe", options, Crew(size=4))
+        split_batch("recipe", options, WorldInfo(size=4))
 
 
 def test_where_memory_ended_the_shared_batch_is_halved():
     options = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
-    shared = share_batch("recipe", options, Crew(size=2, halvings=2))
+    shared = split_batch("recipe", options, WorldInfo(size=2, halvings=2))
     assert tuple(shared.values()) == (2, 4)
-    assert halved(3, 1) == (1, 3)
+    assert halve_batch(3, 1) == (1, 3)
 
 
 @pytest.mark.parametrize(

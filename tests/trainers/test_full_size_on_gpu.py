@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from harness.training.commands import train_recipe
-from harness.training.context import Resources
-from trainers.dry_run import make_small
+from harness.training.context import RunOptions
+from trainers.dry_run import shrink_recipe
 from trainers.memory import SEQUENCES
 from trainers.recipe import AdapterRecipe
 
@@ -56,12 +56,12 @@ class Clock:
 
 def measure(recipe: str, folder: Path) -> dict[str, Measured]:
     """Speed and memory of a recipe and of its parents."""
-    small = make_small(recipe, folder, cuda=True, steps=N_STEPS, full_size=True)
+    small = shrink_recipe(recipe, folder, cuda=True, steps=N_STEPS, full_size=True)
     for path in folder.glob("*.jsonl"):
         lengthen(path)
     clock = Clock()
     last = str(folder / small.stages[-1].file)
-    train_recipe(last, "tiny", Resources(folder / "store", clock))
+    train_recipe(last, "tiny", RunOptions(folder / "store", clock))
     return {
         stage.recipe.recipe: Measured(tokens_in_step(stage.recipe) / seconds, peak)
         for stage in small.stages

@@ -13,7 +13,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.planning.forecast import forecast_run
-from harness.training.dry_run import Rehearsal, describe_rehearsal, rehearse
+from harness.training.dry_run import DryRun, describe_rehearsal, dry_run
 from tests.builders.commands import harness
 from trainers.recipe import (
     AdapterRecipe,
@@ -43,8 +43,8 @@ def load_training(name: str) -> SftRecipe | PreferenceRecipe:
     return recipe
 
 
-def try_out(recipe: str) -> Rehearsal:
-    return rehearse(recipe, "tiny", progress=QuietProgress())
+def try_out(recipe: str) -> DryRun:
+    return dry_run(recipe, "tiny", progress=QuietProgress())
 
 
 # --- settings --------------------------------------------------------------------------------

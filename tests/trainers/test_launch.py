@@ -19,7 +19,7 @@ from trainers.examples import data_hash
 from trainers.preference import train_on_pairs
 from trainers.recipe import Lora, PairTrainedRecipe
 from trainers.sft import Sft, train_sft
-from trainers.starting_model import Start
+from trainers.starting_model import StartingPoint
 from trainers.training import train_adapter
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -93,7 +93,7 @@ def largest_difference(a: Path, b: Path) -> float:
 def run_method(method: Any, both: Both, out: Path, two: Launch) -> CheckpointManifest:
     origin = Origin(source=str(both.base), fingerprint="base")
     return train_adapter(
-        SFT, method, out, start=Start(origin, origin), data_hash=data_hash(ROWS), progress=quiet,
+        SFT, method, out, start=StartingPoint(origin, origin), data_hash=data_hash(ROWS), progress=quiet,
         launch=two,
     )  # fmt: skip
 

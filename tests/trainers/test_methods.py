@@ -22,9 +22,15 @@ from trainers import dpo, kto, reward
 from trainers import online_rl as online
 from trainers import orpo_simpo as reference_free
 from trainers.adapter import adapter_hash, lora_config, upcast_adapter
-from trainers.checkpoint import CheckpointManifest, Training, load_manifest, seal, verify_checkpoint
+from trainers.checkpoint import (
+    CheckpointManifest,
+    Training,
+    finalise,
+    load_manifest,
+    verify_checkpoint,
+)
 from trainers.dpo import first_loss
-from trainers.online_rl import Question, Reward, reward_metrics, train_online
+from trainers.online_rl import PromptRow, Reward, reward_metrics, train_online
 from trainers.pair_dataset import SplitPairs
 from trainers.preference import train_on_pairs
 from trainers.recipe import (
@@ -40,8 +46,8 @@ from trainers.recipe import (
 )
 from trainers.reward import load_scores
 from trainers.sft import train_sft
-from trainers.starting_model import find_start, load_policy
-from trainers.trl_config import check_gradients, make_config, may_rest, quiet_libraries
+from trainers.starting_model import find_starting_point, load_policy
+from trainers.trl_config import allow_zero_gradient, check_gradients, make_config, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 
@@ -79,10 +85,10 @@ ONLINE = OnlineRecipe(
         "beta": 0.001,
     },
 )
-QUESTIONS = [Question(id=row.id, prompt=row.prompt) for row in ROWS]
+QUESTIONS = [PromptRow(id=row.id, prompt=row.prompt) for row in ROWS]
 
 
-def letters(questions: Sequence[Question], answers: Sequence[str]) -> list[float | None]:
+def letters(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
     """The share of plain letters: random weights write few."""
     return [sum(c.isascii() and c.isalpha() for c in a) / max(1, len(a)) for a in answers]
 
@@ -294,7 +300,7 @@ def test_pairs_that_do_not_fit_are_dropped_and_counted(parent: Path, tmp_path: P
 
 @pytest.mark.slow
 def test_an_answer_is_learnt_with_one_end_of_turn(parent: Path, tmp_path: Path) -> None:
-    method = reference_free.Orpo(ORPO, find_start(ORPO, parent), SplitPairs(PAIRS, []))
+    method = reference_free.Orpo(ORPO, find_starting_point(ORPO, parent), SplitPairs(PAIRS, []))
     trainer = method.make_trainer(options_of(method, tmp_path))
     stop = trainer.processing_class.eos_token_id
     for ids, labels in zip(
@@ -315,7 +321,7 @@ def options_of(method: Any, folder: Path) -> Any:
 
 @pytest.mark.slow
 def test_kto_reads_both_kinds_of_answers_from_the_start(parent: Path, tmp_path: Path) -> None:
-    method = kto.Kto(KTO, find_start(KTO, parent), SplitPairs(PAIRS, []))
+    method = kto.Kto(KTO, find_starting_point(KTO, parent), SplitPairs(PAIRS, []))
     labels = method.make_trainer(options_of(method, tmp_path)).train_dataset["label"]
     assert sum(labels) == len(PAIRS)
     assert 0 < sum(labels[: len(PAIRS)]) < len(PAIRS)
@@ -390,7 +396,7 @@ def test_rewarded_answers_become_likelier(parent: Path, tmp_path: Path, method: 
 def test_an_unscored_answer_has_no_reward_and_is_counted(
     parent: Path, tmp_path: Path, method: str
 ) -> None:
-    def half(questions: Sequence[Question], answers: Sequence[str]) -> list[float | None]:
+    def half(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
         return [r if i % 2 else None for i, r in enumerate(letters(questions, answers))]
 
     options = ONLINE.trainer | {"max_steps": 2}
@@ -444,18 +450,18 @@ def test_reward_metrics_leave_out_steps_without_a_reward() -> None:
 
 def test_a_step_without_gradient_is_no_mistake_where_answers_may_be_rewarded_alike() -> None:
     log = [{"grad_norm": 0.0, "loss": 0.0}, {"grad_norm": 1.0, "loss": 0.1}]
-    check_gradients(log, adapter_before="a", adapter_after="b", may_rest=True)
+    check_gradients(log, adapter_before="a", adapter_after="b", allow_zero_gradient=True)
     with pytest.raises(HarnessError, match="0 at some step"):
         check_gradients(log, adapter_before="a", adapter_after="b")
     with pytest.raises(HarnessError, match="0 at every step"):
-        check_gradients(log[:1], adapter_before="a", adapter_after="b", may_rest=True)
+        check_gradients(log[:1], adapter_before="a", adapter_after="b", allow_zero_gradient=True)
 
 
 def test_only_a_hinge_and_sampled_answers_may_leave_nothing_to_learn() -> None:
-    assert may_rest(SimpleNamespace(loss_type=["hinge"]))
-    assert may_rest(SimpleNamespace(loss_type="dapo", num_generations=8))
-    assert not may_rest(SimpleNamespace(loss_type=["sigmoid"]))
-    assert not may_rest(SimpleNamespace())
+    assert allow_zero_gradient(SimpleNamespace(loss_type=["hinge"]))
+    assert allow_zero_gradient(SimpleNamespace(loss_type="dapo", num_generations=8))
+    assert not allow_zero_gradient(SimpleNamespace(loss_type=["sigmoid"]))
+    assert not allow_zero_gradient(SimpleNamespace())
 
 
 # --- resuming --------------------------------------------------------------------------------
@@ -514,7 +520,7 @@ def test_a_second_round_of_dpo_starts_at_the_first_ones_model(parent: Path, tmp_
         mean_log_prob(tmp_path / "first"), rel=1e-4
     )
     # Its adapter went through both rounds, and lies on what the SFT model's adapter lies on.
-    assert second.parent == find_start(recipe, tmp_path / "first").parent
+    assert second.parent == find_starting_point(recipe, tmp_path / "first").parent
     assert second.adapter_base == load_manifest(parent).parent
 
 
@@ -526,7 +532,7 @@ def test_an_older_checkpoint_that_does_not_say_what_its_adapter_lies_on_is_refus
     older = made.model_copy(update={"adapter_base": None})
     rewrite_manifest(tmp_path / "dpo", older)
     with pytest.raises(HarnessError, match="before checkpoints said what their adapter lies on"):
-        find_start(DPO, tmp_path / "dpo")
+        find_starting_point(DPO, tmp_path / "dpo")
 
 
 def rewrite_manifest(folder: Path, manifest: CheckpointManifest) -> None:
@@ -536,12 +542,12 @@ def rewrite_manifest(folder: Path, manifest: CheckpointManifest) -> None:
 
 @pytest.mark.slow
 def test_a_policy_has_one_adapter_in_training_whichever_way_it_starts(parent: Path) -> None:
-    going_on = load_policy(DPO, find_start(DPO, parent))
+    going_on = load_policy(DPO, find_starting_point(DPO, parent))
     assert list(going_on.model.peft_config) == ["default"]
     assert going_on.peft_config is None
     assert going_on.model.get_nb_trainable_parameters()[0] > 0
     fresh = DPO.model_copy(update={"lora": LORA})
-    new = load_policy(fresh, find_start(fresh, parent))
+    new = load_policy(fresh, find_starting_point(fresh, parent))
     assert not hasattr(new.model, "peft_config")
     assert new.peft_config is not None
 
@@ -569,9 +575,9 @@ def test_a_tokenizer_with_more_tokens_than_the_base_has_embeddings_is_refused(
     fields = manifest.model_dump(exclude={"versions", "files", "fingerprint"})
     for name in ("checkpoint.json", "COMPLETE"):
         (other / name).unlink()
-    seal(other, Training(**fields))
+    finalise(other, Training(**fields))
     with pytest.raises(HarnessError, match="Resize the base"):
-        load_policy(DPO, find_start(DPO, other))
+        load_policy(DPO, find_starting_point(DPO, other))
 
 
 @pytest.mark.slow

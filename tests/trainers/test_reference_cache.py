@@ -14,12 +14,12 @@ from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, last_logits, quiet
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.dpo import _with_divergence
-from trainers.method import Setting
+from trainers.method import RunSettings
 from trainers.preference import train_on_pairs
 from trainers.recipe import DpoRecipe
 from trainers.reference_cache import reference_key
 from trainers.sft import train_sft
-from trainers.starting_model import Start
+from trainers.starting_model import StartingPoint
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 
@@ -68,7 +68,7 @@ def train(
     **trainer: object,
 ) -> CheckpointManifest:
     changed = recipe.model_copy(update={"trainer": recipe.trainer | trainer})
-    setting = Setting(references=kept)
+    setting = RunSettings(references=kept)
     return train_on_pairs(changed, parent, out, pairs=pairs, progress=quiet, setting=setting)
 
 
@@ -156,7 +156,7 @@ def test_whatever_decides_the_numbers_is_in_the_key(change: dict[str, Any]):
         rows = {"prompt_ids": [[1, 2]], "chosen_ids": [[3]], "rejected_ids": [[tokens]]}
         origin = Origin(source="sft", fingerprint="f")
         known = SimpleNamespace(**ARGS | args)
-        return reference_key(RECIPE, Start(origin, origin), rows, known, batch)
+        return reference_key(RECIPE, StartingPoint(origin, origin), rows, known, batch)
 
     assert key() == key()
     assert key() != key(**change)

@@ -19,7 +19,7 @@ from trainers.adapter import load_base, lora_config, merge_saved
 from trainers.preference import train_on_pairs
 from trainers.recipe import Lora, Quantisation
 from trainers.sft import Sft, train_sft
-from trainers.training import moved_share, trainable_share
+from trainers.training import changed_share, trainable_share
 from trainers.trl_config import make_config, quiet_libraries
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -88,7 +88,9 @@ def test_an_sft_adapter_goes_on_training_on_four_bits(base: Path, tmp_path: Path
 
 def test_the_share_of_entries_that_moved_is_told() -> None:
     before = {"a": torch.zeros(3), "b": torch.ones(1)}
-    assert moved_share(before, {"a": torch.tensor([0.0, 1.0, 0.0]), "b": torch.ones(1)}) == "25.0%"
+    assert (
+        changed_share(before, {"a": torch.tensor([0.0, 1.0, 0.0]), "b": torch.ones(1)}) == "25.0%"
+    )
 
 
 # --- adapters --------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ from harness.config import Generation, load_profile
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.models.local import LocalModel, make_prompt
-from harness.training.context import Resources, Workshop, make_workshop
-from harness.training.eval_during_training import make_watch
+from harness.training.context import RunOptions, TrainingContext, make_context
+from harness.training.eval_during_training import make_training_eval
 from tests.builders.tiny import make_tiny_model
 from tests.trainers.test_training import ROWS, SFT
 from tests.training.test_training_runs import LONG_SFT, KilledError, stop
 from trainers.checkpoint import CheckpointManifest, checkpoint_key
-from trainers.eval_callback import Watch, left_alone
-from trainers.method import Setting
+from trainers.eval_callback import TrainingEval, preserve_state
+from trainers.method import RunSettings
 from trainers.recipe import Lora, Parent, RewardRecipe, SftRecipe, Watched
 from trainers.sft import train_sft
 
@@ -52,13 +52,17 @@ def answer_and_disturb(model: Any, tokenizer: Any, fingerprint: str) -> dict[str
     return {"length": sum(answer.n_tokens or 0 for answer in answers) / 2}
 
 
-WATCH = Watch(every=5, score=answer_and_disturb)
+WATCH = TrainingEval(every=5, score=answer_and_disturb)
 
 
 def train(
-    base: Path, out: Path, watch: Watch | None, recipe: SftRecipe = LONG_SFT, at: int | None = None
+    base: Path,
+    out: Path,
+    watch: TrainingEval | None,
+    recipe: SftRecipe = LONG_SFT,
+    at: int | None = None,
 ) -> CheckpointManifest:
-    setting = Setting(watch=watch)
+    setting = RunSettings(watch=watch)
     return train_sft(recipe, base, out, rows=ROWS, progress=stop(at), setting=setting)
 
 
@@ -101,7 +105,7 @@ def test_gradients_that_are_being_accumulated_stay(base: Path):
     model.train()
     model(torch.tensor([[5, 6, 7]]), labels=torch.tensor([[5, 6, 7]])).loss.backward()
     before = {name: p.grad.clone() for name, p in model.named_parameters()}
-    with left_alone(model):
+    with preserve_state(model):
         answer_and_disturb(model, tokenizer, "")
         assert not model.training
     assert all(module.training for module in model.modules())
@@ -122,7 +126,7 @@ def test_random_numbers_go_on_as_if_nobody_had_looked():
     seed()
     expected = draw()
     seed()
-    with left_alone(model):
+    with preserve_state(model):
         draw()
     assert draw() == expected
 
@@ -156,9 +160,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
+def workshop(tmp_path: Path) -> Iterator[TrainingContext]:
     profile, root = load_profile("tiny")
-    with make_workshop(profile, root, Resources(tmp_path / "s", QuietProgress())).opened() as shop:
+    with make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).opened() as shop:
         yield shop
 
 
@@ -166,16 +170,16 @@ def watched(suite: str = "watched.yaml", n: int = 6) -> SftRecipe:
     return SFT.model_copy(update={"watch": Watched(suite=suite, every=1, n=n)})
 
 
-def test_a_recipe_without_the_key_is_not_watched(workshop: Workshop, folder: Path):
-    assert make_watch(SFT, folder, workshop) is None
+def test_a_recipe_without_the_key_is_not_watched(workshop: TrainingContext, folder: Path):
+    assert make_training_eval(SFT, folder, workshop) is None
 
 
 def test_the_suites_own_judge_scores_the_model_as_it_is(
-    workshop: Workshop, folder: Path, base: Path
+    workshop: TrainingContext, folder: Path, base: Path
 ):
     from harness.models.weights import load_weights
 
-    watch = make_watch(watched(), folder, workshop)
+    watch = make_training_eval(watched(), folder, workshop)
     assert watch is not None
     model, tokenizer = load_weights(base)
     scores = watch.score(model, tokenizer, "weights-1")
@@ -197,10 +201,10 @@ def test_the_suites_own_judge_scores_the_model_as_it_is(
     ],
 )
 def test_a_watch_that_cannot_be_is_refused(
-    workshop: Workshop, folder: Path, suite: str, n: int, message: str
+    workshop: TrainingContext, folder: Path, suite: str, n: int, message: str
 ):
     with pytest.raises(HarnessError, match=message):
-        make_watch(watched(suite, n), folder, workshop)
+        make_training_eval(watched(suite, n), folder, workshop)
 
 
 def test_a_judge_on_another_machine_is_refused(
@@ -209,7 +213,7 @@ def test_a_judge_on_another_machine_is_refused(
     monkeypatch.setenv("OPENAI_API_KEY", "unused")
     profile, root = load_profile("medical_llama3")
     with (
-        make_workshop(profile, root, Resources(tmp_path / "s", QuietProgress())).opened() as shop,
+        make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).opened() as shop,
         pytest.raises(HarnessError, match="judge 'default' is on another machine"),
     ):
-        make_watch(watched(), folder, shop)
+        make_training_eval(watched(), folder, shop)

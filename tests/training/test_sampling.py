@@ -13,10 +13,10 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
-from harness.models.session import Asking
+from harness.models.session import EndpointSession
 from harness.planning.training import forecast_training
 from harness.training.checkpoints import make_checkpoint, make_pairs
-from harness.training.context import Workshop
+from harness.training.context import TrainingContext
 from harness.training.sampling import MadePairs
 from harness.types import JudgeCard, JudgeRequest, Outcome, PreferenceRequest
 from judges.protocol import Judge
@@ -114,8 +114,8 @@ class World:
             {"profile": "p", "models": {"m": {"checkpoint": "base"}}, "judges": spec}
         )
         with Store(self.folder / store) as opened:
-            asking, find_judge = Asking(opened), by_name.__getitem__
-            workshop = Workshop(asking, find_judge, profile, self.folder, QuietProgress())
+            asking, find_judge = EndpointSession(opened), by_name.__getitem__
+            workshop = TrainingContext(asking, find_judge, profile, self.folder, QuietProgress())
             return call(recipe, root, workshop)
 
     def change(self, name: str, *changes: tuple[str, str]) -> str:

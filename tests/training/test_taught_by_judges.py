@@ -12,11 +12,11 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
 from harness.models.local import make_prompt
-from harness.models.session import Asking
+from harness.models.session import EndpointSession
 from harness.runs.prepare import prepare_models
 from harness.training.checkpoints import load_best_of_recipe, make_best_of, make_checkpoint
 from harness.training.commands import build_pairs
-from harness.training.context import Resources, Workshop
+from harness.training.context import RunOptions, TrainingContext
 from harness.types import (
     GradeRequest,
     HygieneFlag,
@@ -193,13 +193,13 @@ class World:
             return call(recipe, root, workshop)
 
     @contextmanager
-    def workshop(self, judge: LettersJudge | None = None) -> Iterator[Workshop]:
+    def workshop(self, judge: LettersJudge | None = None) -> Iterator[TrainingContext]:
         """An open workshop whose every judge is this one, or the world's own."""
         asked = judge or self.judge
         profile = Profile(profile="p", models={"base": ModelSpec(checkpoint="base")})
         with Store(self.folder / "runs") as store:
-            asking = Asking(store)
-            yield Workshop(asking, lambda _: asked, profile, self.folder, QuietProgress())
+            asking = EndpointSession(store)
+            yield TrainingContext(asking, lambda _: asked, profile, self.folder, QuietProgress())
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_a_best_of_recipe_trains_nothing_and_others_make_no_best_answers(tmp_pat
     with pytest.raises(HarnessError, match="is no recipe of 'method: best_of'"):
         load_best_of_recipe("sft.yaml", tmp_path)
     with pytest.raises(HarnessError, match="makes no preference pairs"):
-        build_pairs(str(tmp_path / "sft.yaml"), "tiny", Resources(tmp_path, QuietProgress()))
+        build_pairs(str(tmp_path / "sft.yaml"), "tiny", RunOptions(tmp_path, QuietProgress()))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Launch(NamedTuple):
         return f"{self.processes}x{self.kind}"
 
 
-class Crew(NamedTuple):
+class WorldInfo(NamedTuple):
     """The processes of one run, this one among them; alone unless it was launched.
 
     Where memory ended, the batch was halved so many times.
@@ -144,10 +144,10 @@ def check_launch(recipe: AdapterRecipe, launch: Launch) -> None:
                 f"{name}: trainer.optim: {optimiser} runs on a GPU, and {launch.file} moves the optimiser "
                 "to the CPU. Set offload_optimizer_device: none, or trainer.optim: adamw_torch."
             )
-    share_batch(name, recipe.trainer, Crew(size=launch.processes))
+    split_batch(name, recipe.trainer, WorldInfo(size=launch.processes))
 
 
-def share_batch(recipe: str, options: Mapping[str, Any], crew: Crew) -> dict[str, int]:
+def split_batch(recipe: str, options: Mapping[str, Any], crew: WorldInfo) -> dict[str, int]:
     """Options with which all processes together take the recipe's batch in each step.
 
     The accumulation is divided first, then the rows that one process takes at a time.
@@ -171,23 +171,23 @@ def share_batch(recipe: str, options: Mapping[str, Any], crew: Crew) -> dict[str
             f"be {', '.join(among) or '1'}."
         )
     for _ in range(crew.halvings):
-        shared = halved(*shared)
+        shared = halve_batch(*shared)
     return dict(
         zip(("per_device_train_batch_size", "gradient_accumulation_steps"), shared, strict=True)
     )
 
 
-def halved(size: int, accumulated: int) -> tuple[int, int]:
+def halve_batch(size: int, accumulated: int) -> tuple[int, int]:
     """Half as many rows at a time and as many for each step, or nearly, if their number is odd."""
     return size // 2, math.ceil(size * accumulated / (size // 2))
 
 
-def alone() -> bool:
+def is_single_process() -> bool:
     """Whether this process trains by itself, by the launcher's own variable."""
     return int(os.environ.get("WORLD_SIZE", "1")) == 1
 
 
-def sharding() -> Literal["fsdp", "deepspeed"] | None:
+def sharding_strategy() -> Literal["fsdp", "deepspeed"] | None:
     """How this process was launched to shard its model, by accelerate's own variables."""
     kinds: tuple[Literal["fsdp", "deepspeed"], ...] = ("fsdp", "deepspeed")
     for kind in kinds:

@@ -28,7 +28,7 @@ from harness.core.paths import bundle_root
 from harness.types import Curve, Record
 from trainers.adapter import free_memory
 from trainers.distributed.config import Launch, check_launch
-from trainers.method import Job, Report, Trained
+from trainers.method import Job, ProgressCallback, Trained
 
 TRAINED = "trained.json"
 
@@ -45,7 +45,7 @@ GRACE_S = 10.0  # to end by themselves, before they are killed
 LAST_WORDS = 2000  # characters of the log that an unforeseen end is told with
 
 
-class Orders(NamedTuple):
+class WorkerJob(NamedTuple):
     """What every process is given: the job, and how often its batch is halved."""
 
     job: Job
@@ -53,7 +53,7 @@ class Orders(NamedTuple):
     halvings: int
 
 
-class Told(Record):
+class WorkerResult(Record):
     """What the first process tells of a finished run."""
 
     adapter: str
@@ -63,14 +63,14 @@ class Told(Record):
     curves: tuple[Curve, ...]
 
 
-class Failure(Record):
+class WorkerFailure(Record):
     """Why a process ended: an error of the user's or the world's, its memory, or a fault of ours."""
 
     kind: Literal["input", "infrastructure", "memory", "fault"]
     message: str
 
 
-def train_launched(job: Job, progress: Report, launch: Launch) -> Trained:
+def train_launched(job: Job, progress: ProgressCallback, launch: Launch) -> Trained:
     """The same job in the launch's processes; where memory ends in one, again with half the batch.
 
     Raises:
@@ -83,21 +83,21 @@ def train_launched(job: Job, progress: Report, launch: Launch) -> Trained:
     free_memory()  # of models that answered before: the GPUs are others' now
     halvings = 0
     while True:
-        orders = Orders(job, launch.processes, halvings)
+        orders = WorkerJob(job, launch.processes, halvings)
         with tempfile.TemporaryDirectory(prefix="harness-launch-") as name:
             folder = Path(name)  # readable by nobody else, as a pickle must be
             (folder / ORDERS).write_bytes(pickle.dumps(orders))
             code = _run(launch, folder, progress)
             failure = _first_failure(folder)
             if failure is None and code == 0:
-                told = Told.model_validate_json((folder / TRAINED).read_bytes())
+                told = WorkerResult.model_validate_json((folder / TRAINED).read_bytes())
                 tokenizer = AutoTokenizer.from_pretrained(
                     folder / TOKENIZER, trust_remote_code=False
                 )
                 facts = told.facts | {"launched": launch.name}
                 return Trained(**dict(told) | {"tokenizer": tokenizer, "facts": facts})
             if failure is None:
-                failure = Failure(kind="infrastructure", message=_last_words(folder, code))
+                failure = WorkerFailure(kind="infrastructure", message=_last_words(folder, code))
         if failure.kind != "memory":
             raise _error(failure)
         halvings += 1
@@ -106,7 +106,7 @@ def train_launched(job: Job, progress: Report, launch: Launch) -> Trained:
 # --- processes -------------------------------------------------------------------------------
 
 
-def _run(launch: Launch, folder: Path, progress: Report) -> int:
+def _run(launch: Launch, folder: Path, progress: ProgressCallback) -> int:
     """Launch, hand on the steps, and return the exit code; nothing is left running."""
     with (folder / "log").open("wb") as log, _started(launch, folder, log.fileno()) as process:
         assert process.stdout is not None
@@ -180,13 +180,13 @@ def _step(line: bytes) -> tuple[str, int, int] | None:
 # --- failures --------------------------------------------------------------------------------
 
 
-def _first_failure(folder: Path) -> Failure | None:
+def _first_failure(folder: Path) -> WorkerFailure | None:
     """The one that explains the others: they are ended when one of them fails."""
     found = sorted(folder.glob("failed.*.json"), key=lambda path: path.stat().st_mtime_ns)
-    return Failure.model_validate_json(found[0].read_bytes()) if found else None
+    return WorkerFailure.model_validate_json(found[0].read_bytes()) if found else None
 
 
-def _error(failure: Failure) -> HarnessError:
+def _error(failure: WorkerFailure) -> HarnessError:
     return (HarnessError if failure.kind == "input" else InfrastructureError)(failure.message)
 
 

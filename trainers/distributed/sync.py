@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from trainers.distributed.config import Crew
+from trainers.distributed.config import WorldInfo
 
 
-def agreed(flag: bool, device: Any) -> bool:
+def broadcast_flag(flag: bool, device: Any) -> bool:
     """The first process's answer, in every process; one alone agrees with itself.
 
     Clocks differ, and processes that do not save the same step wait for each other for ever.
@@ -20,7 +20,7 @@ def agreed(flag: bool, device: Any) -> bool:
     return bool(answer)
 
 
-def draw_own_noise(trainer: Any, crew: Crew) -> None:
+def seed_per_rank(trainer: Any, crew: WorldInfo) -> None:
     """Have each process draw its own dropout, from the recipe's seed and its rank.
 
     The adapter was drawn from the seed alone, alike in all of them, and so is the order of the rows.

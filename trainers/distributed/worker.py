@@ -9,8 +9,15 @@ import traceback
 from pathlib import Path
 
 from harness.core.errors import HarnessError, InfrastructureError
-from trainers.distributed.config import Crew
-from trainers.distributed.launch import ORDERS, TOKENIZER, TRAINED, Failure, Orders, Told
+from trainers.distributed.config import WorldInfo
+from trainers.distributed.launch import (
+    ORDERS,
+    TOKENIZER,
+    TRAINED,
+    WorkerFailure,
+    WorkerJob,
+    WorkerResult,
+)
 from trainers.method import Trained
 from trainers.training import train_here
 
@@ -27,25 +34,25 @@ def main(folder: Path) -> int:
     quiet_libraries()
     import torch
 
-    orders: Orders = pickle.loads((folder / ORDERS).read_bytes())  # noqa: S301 - our own, in a private folder
+    orders: WorkerJob = pickle.loads((folder / ORDERS).read_bytes())  # noqa: S301 - our own, in a private folder
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     try:
         if size != orders.processes:
             raise InfrastructureError(
                 f"accelerate started {size} processes, not {orders.processes}."
             )
-        crew = Crew(rank, size, orders.halvings)
+        crew = WorldInfo(rank, size, orders.halvings)
         trained = train_here(orders.job, _tell if crew.first else _be_quiet, crew)
         if crew.first:
             _write(trained, folder)
     except HarnessError as error:
         kind = "infrastructure" if isinstance(error, InfrastructureError) else "input"
-        return _fail(folder, rank, Failure(kind=kind, message=str(error)))
+        return _fail(folder, rank, WorkerFailure(kind=kind, message=str(error)))
     except torch.OutOfMemoryError as error:
-        return _fail(folder, rank, Failure(kind="memory", message=str(error)))
+        return _fail(folder, rank, WorkerFailure(kind="memory", message=str(error)))
     except Exception:  # noqa: BLE001 - told by the process that launched this one
         told = f"Process {rank} of {size} failed; please report it:\n{traceback.format_exc()}"
-        return _fail(folder, rank, Failure(kind="fault", message=told.rstrip()))
+        return _fail(folder, rank, WorkerFailure(kind="fault", message=told.rstrip()))
     return 0
 
 
@@ -66,11 +73,11 @@ def _be_quiet(stage: str, done: int, total: int) -> None:
 
 def _write(trained: Trained, folder: Path) -> None:
     trained.tokenizer.save_pretrained(folder / TOKENIZER)
-    known = {name: getattr(trained, name) for name in Told.model_fields}
-    (folder / TRAINED).write_text(Told(**known).model_dump_json(), encoding="utf-8")
+    known = {name: getattr(trained, name) for name in WorkerResult.model_fields}
+    (folder / TRAINED).write_text(WorkerResult(**known).model_dump_json(), encoding="utf-8")
 
 
-def _fail(folder: Path, rank: int, failure: Failure) -> int:
+def _fail(folder: Path, rank: int, failure: WorkerFailure) -> int:
     (folder / f"failed.{rank}.json").write_text(failure.model_dump_json(), encoding="utf-8")
     return 1
 

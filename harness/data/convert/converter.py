@@ -16,7 +16,7 @@ from harness.core.yaml_loader import load_spec
 from harness.data.convert.cells import Row
 from harness.data.convert.drafts import (
     ASKED_FOR,
-    Draft,
+    ChatExample,
     Drafts,
     Dropped,
     preference_pairs,
@@ -26,11 +26,11 @@ from harness.data.convert.drafts import (
 )
 from harness.data.convert.filters import (
     drop_duplicates,
+    drop_excluded,
     keep_lengths,
-    only_liked,
+    only_positive,
     pair_up,
     take_subset,
-    withhold,
 )
 from harness.data.convert.formats import (
     Format,
@@ -45,7 +45,7 @@ from harness.data.preference_pairs import pairs_from_given, write_pairs
 from harness.data.samples import read_prompt
 from harness.data.split import SIDES, Split, split_by_question
 from harness.data.tables import load_rows
-from harness.data.text import normal_words
+from harness.data.text import normalise_words
 
 N_SHOWN = 5  # rows that a message names for each reason; the summary's file names all
 
@@ -176,9 +176,9 @@ def _format(loaded: Loaded, options: Options) -> Format:
 
 def _filtered(drafts: Drafts, options: Options, withheld: set[str] | None) -> Drafts:
     if withheld is not None:
-        drafts = withhold(drafts, withheld)
+        drafts = drop_excluded(drafts, withheld)
     if any(draft.liked is not None for draft in drafts.kept):
-        drafts = pair_up(drafts) if options.to == "preference" else only_liked(drafts)
+        drafts = pair_up(drafts) if options.to == "preference" else only_positive(drafts)
     drafts = keep_lengths(drafts, min_words=options.min_words, max_words=options.max_words)
     drafts = drop_duplicates(drafts, options.dedupe)
     return drafts if options.take is None else take_subset(drafts, options.take, options.seed)
@@ -231,14 +231,16 @@ def _listed(dropped: Iterable[Dropped], loaded: Loaded) -> str:
 # --- writing ---------------------------------------------------------------------------------
 
 
-def _split(drafts: Sequence[Draft], options: Options) -> Split | None:
+def _split(drafts: Sequence[ChatExample], options: Options) -> Split | None:
     if options.split is None:
         return None
     questions = [draft.question for draft in drafts]
     return split_by_question(questions, eval_share=options.split, seed=options.seed)
 
 
-def _parts(out: Path, drafts: Sequence[Draft], split: Split | None) -> dict[Path, list[Draft]]:
+def _parts(
+    out: Path, drafts: Sequence[ChatExample], split: Split | None
+) -> dict[Path, list[ChatExample]]:
     if split is None:
         return {out: list(drafts)}
     sided = list(zip(drafts, split.sides, strict=True))
@@ -252,7 +254,7 @@ def _parts(out: Path, drafts: Sequence[Draft], split: Split | None) -> dict[Path
     return parts
 
 
-def _write_part(path: Path, part: Sequence[Draft], columns: Sequence[str], to: Kind) -> None:
+def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str], to: Kind) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if to == "preference":
         write_pairs(path, pairs_from_given(preference_pairs(part)))
@@ -261,7 +263,7 @@ def _write_part(path: Path, part: Sequence[Draft], columns: Sequence[str], to: K
     _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _recipe_line(name: str, drafts: Sequence[Draft], loaded: Loaded, options: Options) -> str:
+def _recipe_line(name: str, drafts: Sequence[ChatExample], loaded: Loaded, options: Options) -> str:
     phi = ", phi: true" if loaded.phi else ""
     if options.to == "preference":
         return f"method: given_pairs, data: {{path: {name}{phi}}}"
@@ -270,7 +272,7 @@ def _recipe_line(name: str, drafts: Sequence[Draft], loaded: Loaded, options: Op
 
 
 def _mean_words(texts: Sequence[str]) -> float:
-    return sum(len(normal_words(text)) for text in texts) / len(texts)
+    return sum(len(normalise_words(text)) for text in texts) / len(texts)
 
 
 def _write(path: Path, text: str) -> None:

@@ -36,7 +36,7 @@ class Dropped(Record):
     detail: str = ""
 
 
-class Draft(NamedTuple):
+class ChatExample(NamedTuple):
     """One chat and its answer, or its better (`answer`) and its worse one (`rejected`).
 
     `rows` are the places in the file that it was read from: one, or two that make a pair.
@@ -71,7 +71,7 @@ class Draft(NamedTuple):
 class Drafts(NamedTuple):
     """The drafts that go on, and the rows that do not."""
 
-    kept: list[Draft]
+    kept: list[ChatExample]
     dropped: list[Dropped]
 
 
@@ -84,7 +84,7 @@ class UnusableRowError(Exception):
         self.detail = detail
 
 
-def with_system_prompt(draft: Draft, system: str | None) -> Draft:
+def with_system_prompt(draft: ChatExample, system: str | None) -> ChatExample:
     """The draft under `system`, unless it brings a system prompt of its own."""
     if system is None or draft.system is not None:
         return draft
@@ -92,14 +92,14 @@ def with_system_prompt(draft: Draft, system: str | None) -> Draft:
     return draft._replace(prompt=(given, *draft.prompt))
 
 
-def sft_columns(drafts: Sequence[Draft]) -> tuple[str, ...]:
+def sft_columns(drafts: Sequence[ChatExample]) -> tuple[str, ...]:
     """What rows made of these hold; the same for all of them, so that a recipe can name it."""
     system = ("system",) if any(draft.system is not None for draft in drafts) else ()
     history = ("history",) if any(draft.history for draft in drafts) else ()
     return ("id", "input", "reference", *system, *history)
 
 
-def sft_row(draft: Draft, columns: Sequence[str]) -> dict[str, object]:
+def sft_row(draft: ChatExample, columns: Sequence[str]) -> dict[str, object]:
     """{"id": …, "input": …, "reference": …}, with `system` and `history` where they are asked for."""
     row = {
         "id": draft.id,
@@ -111,7 +111,7 @@ def sft_row(draft: Draft, columns: Sequence[str]) -> dict[str, object]:
     return {column: row[column] for column in columns}
 
 
-def preference_pairs(drafts: Sequence[Draft]) -> list[PreferencePair]:
+def preference_pairs(drafts: Sequence[ChatExample]) -> list[PreferencePair]:
     """Pairs; those with the same prompt carry the same id, so that training keeps them together."""
     ids: dict[tuple[Message, ...], str] = {}
     return [

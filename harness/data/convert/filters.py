@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from harness.config.data import Dedupe
 from harness.core.errors import HarnessError
 from harness.data.convert.cells import Chat
-from harness.data.convert.drafts import Draft, Drafts, Dropped, Reason
-from harness.data.text import normal_text, normal_words
+from harness.data.convert.drafts import ChatExample, Drafts, Dropped, Reason
+from harness.data.text import normalise_text, normalise_words
 
 
-def withhold(drafts: Drafts, ids: Collection[str]) -> Drafts:
+def drop_excluded(drafts: Drafts, ids: Collection[str]) -> Drafts:
     """Without the drafts of these ids.
 
     Raises:
@@ -22,14 +22,14 @@ def withhold(drafts: Drafts, ids: Collection[str]) -> Drafts:
     return _drop(drafts, lambda draft: ("withheld", "") if draft.id in ids else None)
 
 
-def only_liked(drafts: Drafts) -> Drafts:
+def only_positive(drafts: Drafts) -> Drafts:
     """Without answers that are labelled bad."""
     return _drop(drafts, lambda draft: ("disliked", "") if draft.liked is False else None)
 
 
 def pair_up(drafts: Drafts) -> Drafts:
     """Each answer that is liked with one to the same prompt that is not, in file order."""
-    waiting: dict[tuple[Chat, bool | None], deque[Draft]] = defaultdict(deque)
+    waiting: dict[tuple[Chat, bool | None], deque[ChatExample]] = defaultdict(deque)
     pairs = []
     for draft in drafts.kept:
         others = waiting[draft.prompt, not draft.liked]
@@ -55,8 +55,8 @@ def pair_up(drafts: Drafts) -> Drafts:
 def keep_lengths(drafts: Drafts, *, min_words: int | None, max_words: int | None) -> Drafts:
     """Those of which every answer has a number of words between the limits."""
 
-    def problem(draft: Draft) -> tuple[Reason, str] | None:
-        lengths = [len(normal_words(answer)) for answer in draft.answers]
+    def problem(draft: ChatExample) -> tuple[Reason, str] | None:
+        lengths = [len(normalise_words(answer)) for answer in draft.answers]
         if min_words is not None and min(lengths) < min_words:
             return "too_short", f"{min(lengths)} words"
         if max_words is not None and max(lengths) > max_words:
@@ -70,7 +70,7 @@ def drop_duplicates(drafts: Drafts, by: Dedupe) -> Drafts:
     """The first of those that are the same: as whole rows, or by their (normalised) question."""
     first: dict[object, str] = {}
 
-    def problem(draft: Draft) -> tuple[Reason, str] | None:
+    def problem(draft: ChatExample) -> tuple[Reason, str] | None:
         same = _sameness(draft, by)
         if same in first:
             return "duplicate", f"of row {first[same]}"
@@ -92,7 +92,7 @@ def take_subset(drafts: Drafts, n: int, seed: int) -> Drafts:
     return _drop(drafts, lambda draft: None if draft.id in chosen else ("not_taken", ""))
 
 
-def _sameness(draft: Draft, by: Dedupe) -> object:
+def _sameness(draft: ChatExample, by: Dedupe) -> object:
     """What two drafts have in common when one repeats the other."""
     match by:
         case "none":
@@ -102,11 +102,11 @@ def _sameness(draft: Draft, by: Dedupe) -> object:
         case "question":
             return draft.question
         case "normalised":
-            return normal_text(draft.question)
+            return normalise_text(draft.question)
 
 
-def _drop(drafts: Drafts, problem: Callable[[Draft], tuple[Reason, str] | None]) -> Drafts:
-    kept: list[Draft] = []
+def _drop(drafts: Drafts, problem: Callable[[ChatExample], tuple[Reason, str] | None]) -> Drafts:
+    kept: list[ChatExample] = []
     dropped: list[Dropped] = []
     for draft in drafts.kept:
         if found := problem(draft):
@@ -116,5 +116,5 @@ def _drop(drafts: Drafts, problem: Callable[[Draft], tuple[Reason, str] | None])
     return Drafts(kept, [*drafts.dropped, *dropped])
 
 
-def _dropped(draft: Draft, reason: Reason, detail: str) -> Sequence[Dropped]:
+def _dropped(draft: ChatExample, reason: Reason, detail: str) -> Sequence[Dropped]:
     return [Dropped(row=row, reason=reason, detail=detail) for row in draft.rows]

@@ -19,11 +19,11 @@ from harness.data.convert.cells import (
     user,
     with_system,
 )
-from harness.data.convert.drafts import Draft, Drafts, Dropped, UnusableRowError
+from harness.data.convert.drafts import ChatExample, Drafts, Dropped, UnusableRowError
 from harness.types import Message
 
 
-class Reading(NamedTuple):
+class ParsedRow(NamedTuple):
     """What one row says. `context` is the part of the last question that is no question."""
 
     prompt: Chat
@@ -39,7 +39,7 @@ class Format(NamedTuple):
     name: str
     to: frozenset[Kind]
     columns: frozenset[str]
-    read: Callable[[Row], Reading]
+    read: Callable[[Row], ParsedRow]
     id_column: str = "id"
 
     def __str__(self) -> str:
@@ -112,10 +112,10 @@ def format_of_fields(
     def optional(row: Row, field: str) -> str:
         return optional_text(row, fields[field]) if field in fields else ""
 
-    def read(row: Row) -> Reading:
+    def read(row: Row) -> ParsedRow:
         context = optional(row, "context")
         prompt = (_with_context(context, text_in(row, fields["input"])),)
-        return Reading(
+        return ParsedRow(
             with_system(optional(row, "system"), prompt),
             text_in(row, fields[answers[0]]),
             text_in(row, fields["rejected"]) if to == "preference" else None,
@@ -147,7 +147,7 @@ def read_drafts(rows: Iterable[tuple[str, Row]], format: Format) -> Drafts:
     return drafts
 
 
-def _draft(place: str, row: Row, format: Format) -> Draft:
+def _draft(place: str, row: Row, format: Format) -> ChatExample:
     reading = format.read(row)
     check_prompt(reading.prompt)
     for text in (reading.answer, *([] if reading.rejected is None else [reading.rejected])):
@@ -158,7 +158,7 @@ def _draft(place: str, row: Row, format: Format) -> Draft:
     asked = [m.content for m in reading.prompt if m.role == "user"]
     asked[-1] = asked[-1].removeprefix(reading.context).strip()
     own_id = optional_text(row, format.id_column)
-    return Draft(
+    return ChatExample(
         rows=(place,),
         id=own_id or (f"row-{int(place):05d}" if place.isdecimal() else place),
         prompt=reading.prompt,
@@ -193,32 +193,32 @@ def _listed(columns: Iterable[str]) -> str:
 # --- how a row of each format is read --------------------------------------------------------
 
 
-def _alpaca(row: Row) -> Reading:
+def _alpaca(row: Row) -> ParsedRow:
     parts = [text_in(row, "instruction"), optional_text(row, "input")]
     asked = user("\n\n".join(part for part in parts if part))
     prompt = with_system(optional_text(row, "system"), (*history_in(row), asked))
-    return Reading(prompt, text_in(row, "output"))
+    return ParsedRow(prompt, text_in(row, "output"))
 
 
-def _chat_of(column: str) -> Callable[[Row], Reading]:
-    def read(row: Row) -> Reading:
+def _chat_of(column: str) -> Callable[[Row], ParsedRow]:
+    def read(row: Row) -> ParsedRow:
         prompt, answer = last_answer(chat_in(row, column), column)
-        return Reading(_with_own_system(row, prompt), answer)
+        return ParsedRow(_with_own_system(row, prompt), answer)
 
     return read
 
 
-def _sharegpt_preference(row: Row) -> Reading:
+def _sharegpt_preference(row: Row) -> ParsedRow:
     prompt = _with_own_system(row, chat_in(row, "conversations"))
-    return Reading(prompt, answer_in(row, "chosen", prompt), answer_in(row, "rejected", prompt))
+    return ParsedRow(prompt, answer_in(row, "chosen", prompt), answer_in(row, "rejected", prompt))
 
 
-def _prompt_completion(row: Row) -> Reading:
+def _prompt_completion(row: Row) -> ParsedRow:
     prompt = _with_own_system(row, prompt_in(row, "prompt"))
-    return Reading(prompt, answer_in(row, "completion", prompt))
+    return ParsedRow(prompt, answer_in(row, "completion", prompt))
 
 
-def _unpaired(row: Row) -> Reading:
+def _unpaired(row: Row) -> ParsedRow:
     label = row.get("label")
     liked = label if isinstance(label, bool) else _LABELS.get(str(label).casefold())
     if liked is None:
@@ -226,37 +226,37 @@ def _unpaired(row: Row) -> Reading:
     return _prompt_completion(row)._replace(liked=liked)
 
 
-def _preference(row: Row) -> Reading:
+def _preference(row: Row) -> ParsedRow:
     prompt = _with_own_system(row, prompt_in(row, "prompt"))
-    return Reading(prompt, answer_in(row, "chosen", prompt), answer_in(row, "rejected", prompt))
+    return ParsedRow(prompt, answer_in(row, "chosen", prompt), answer_in(row, "rejected", prompt))
 
 
-def _implicit_preference(row: Row) -> Reading:
+def _implicit_preference(row: Row) -> ParsedRow:
     prompt, chosen = last_answer(chat_in(row, "chosen"), "chosen")
     other, rejected = last_answer(chat_in(row, "rejected"), "rejected")
     if prompt != other:
         raise UnusableRowError("other_prompt", "chosen and rejected answer different prompts")
-    return Reading(prompt, chosen, rejected)
+    return ParsedRow(prompt, chosen, rejected)
 
 
-def _reward(row: Row) -> Reading:
+def _reward(row: Row) -> ParsedRow:
     asked = user(text_in(row, "question"))
     prompt = with_system(optional_text(row, "system"), (*history_in(row), asked))
-    return Reading(prompt, text_in(row, "response_chosen"), text_in(row, "response_rejected"))
+    return ParsedRow(prompt, text_in(row, "response_chosen"), text_in(row, "response_rejected"))
 
 
-def _pubmedqa(row: Row) -> Reading:
+def _pubmedqa(row: Row) -> ParsedRow:
     context = text_in(row, "CONTEXTS")
     prompt = (_with_context(context, text_in(row, "QUESTION")),)
-    return Reading(prompt, text_in(row, "LONG_ANSWER"), context=context)
+    return ParsedRow(prompt, text_in(row, "LONG_ANSWER"), context=context)
 
 
-def _meqsum(row: Row) -> Reading:
-    return Reading((user(text_in(row, "CHQ")),), text_in(row, "Summary"))
+def _meqsum(row: Row) -> ParsedRow:
+    return ParsedRow((user(text_in(row, "CHQ")),), text_in(row, "Summary"))
 
 
-def _medquad(row: Row) -> Reading:
-    return Reading((user(text_in(row, "question")),), text_in(row, "answer"))
+def _medquad(row: Row) -> ParsedRow:
+    return ParsedRow((user(text_in(row, "question")),), text_in(row, "answer"))
 
 
 def _with_own_system(row: Row, chat: Chat) -> Chat:

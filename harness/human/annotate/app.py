@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import parse_qsl
 
 from harness.core.errors import InfrastructureError
-from harness.core.sanitize import visible
+from harness.core.sanitize import escape_invisible
 from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name
 from harness.human.annotate.pages import (
     Asked,
@@ -21,7 +21,7 @@ from harness.human.annotate.pages import (
     welcome_page,
 )
 from harness.human.annotate.request_guard import ENTRY, Guard
-from harness.human.annotate.session import Booth
+from harness.human.annotate.session import VotingSession
 from harness.human.annotate.tokens import (
     ANYONE,
     cookie_name,
@@ -62,7 +62,7 @@ class _RefusedError(Exception):
 
 
 def make_app(
-    booth: Booth,
+    booth: VotingSession,
     *,
     is_ours: Callable[[str], bool],
     log_error: Callable[[str], None],
@@ -121,11 +121,11 @@ def make_app(
 class _Desk:
     """The handlers. They never wait, so that one request is done before the next begins."""
 
-    def __init__(self, booth: Booth, admitted: Collection[str]) -> None:
+    def __init__(self, booth: VotingSession, admitted: Collection[str]) -> None:
         self._booth = booth
         self._admitted = admitted
         self._cookie = cookie_name(booth.study)
-        self._asked = Asked(visible(booth.study.asks), booth.study.criteria)
+        self._asked = Asked(escape_invisible(booth.study.asks), booth.study.criteria)
 
     async def home(self, request: "Request") -> "Response":
         name = self._name(request)

@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from harness.artifacts.answers import AnsweredItems
-from harness.core.sanitize import shorten, visible
+from harness.core.sanitize import escape_invisible, shorten
 from harness.types import Study, StudyItem
 from harness.types.human import Side
 
 _FIRST_SHARE, _LAST_SHARE = 0.4, 0.4  # a pair and its repeat stand in the first and the last part
 
 
-class Placement(NamedTuple):
+class Assignment(NamedTuple):
     """One item as one annotator sees it; `ticket` is all that a browser is told of it."""
 
     ticket: str
@@ -27,7 +27,7 @@ class Placement(NamedTuple):
     left: Side
 
 
-def place_items(study: Study, annotator: str) -> list[Placement]:
+def place_items(study: Study, annotator: str) -> list[Assignment]:
     """The annotator's sheet, in their order.
 
     Each side is on the left for half of the items, up to one. A repeat comes well after its
@@ -35,7 +35,7 @@ def place_items(study: Study, annotator: str) -> list[Placement]:
     """
     lefts = _sides(study, annotator)
     return [
-        Placement(make_ticket(study, annotator, item), item, lefts[item.key])
+        Assignment(make_ticket(study, annotator, item), item, lefts[item.key])
         for item in _order(study, annotator)
     ]
 
@@ -108,7 +108,7 @@ class Pair(NamedTuple):
     right: str
 
 
-def show_pair(placement: Placement, study: Study, items: AnsweredItems) -> Pair:
+def show_pair(placement: Assignment, study: Study, items: AnsweredItems) -> Pair:
     """The pair as it is shown; characters that the eye cannot see are written out."""
     item = placement.item
     texts = texts_of(item, study, items)
@@ -172,4 +172,4 @@ def shuffle_words(text: str, key: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return visible(shorten(text, MAX_CHARS))
+    return escape_invisible(shorten(text, MAX_CHARS))

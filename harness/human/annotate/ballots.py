@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
-from harness.human.annotate.assignment import Placement, other_side, texts_of
+from harness.human.annotate.assignment import Assignment, other_side, texts_of
 from harness.human.annotate.study import OpenStudy
 from harness.human.votes import text_sha256
 from harness.types import Choice, ScoredCriterion, Vote, VoteVerdict
@@ -33,7 +33,7 @@ class UnreadableError(Exception):
     """What came is no ballot; the message may be shown to whoever sent it."""
 
 
-class Ballot(NamedTuple):
+class VoteForm(NamedTuple):
     """A choice between two sides, with a score of each on every criterion that was answered."""
 
     choice: Choice
@@ -41,7 +41,7 @@ class Ballot(NamedTuple):
     comment: str
 
 
-def read_ballot(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) -> Ballot:
+def read_ballot(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) -> VoteForm:
     """The ballot in a form's fields.
 
     Raises:
@@ -59,12 +59,12 @@ def read_ballot(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) 
             said = fields.get(f"{hand}.{criterion.name}", "")
             if said:
                 scores[hand][criterion.name] = _score(said, criterion)
-    return Ballot(cast("Choice", choice), scores, comment)
+    return VoteForm(cast("Choice", choice), scores, comment)
 
 
 def resolve_ballot(
-    ballot: Ballot,
-    placement: Placement,
+    ballot: VoteForm,
+    placement: Assignment,
     opened: OpenStudy,
     annotator: str,
     *,
@@ -100,10 +100,10 @@ def resolve_ballot(
     )
 
 
-def hands_of(vote: Vote) -> Ballot:
+def as_shown(vote: Vote) -> VoteForm:
     """A vote as its annotator gave it, by left and right."""
     hands = {vote.left: "left", other_side(vote.left): "right"}
-    return Ballot(
+    return VoteForm(
         vote.choice, {hands[side]: dict(said) for side, said in vote.scores.items()}, vote.comment
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.human.annotate.ballots import UnreadableError, hands_of
+from harness.human.annotate.ballots import UnreadableError, as_shown
 from harness.human.annotate.study import OpenStudy
 from harness.human.votes import VoteLog
 from harness.types import Vote
@@ -29,7 +29,7 @@ def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
                 update={"annotator": names.get(vote.annotator.casefold(), vote.annotator)}
             )
             before = standing.get((vote.annotator.casefold(), vote.item))
-            if before is not None and hands_of(before) == hands_of(vote):
+            if before is not None and as_shown(before) == as_shown(vote):
                 known += 1
             elif before is not None and before.voted_at > vote.voted_at:
                 older += 1

@@ -17,12 +17,12 @@ from xml.sax.saxutils import quoteattr
 
 from harness.core.errors import HarnessError
 from harness.core.files import write_private
-from harness.core.sanitize import visible
-from harness.human.annotate.assignment import Placement, place_items, show_pair
+from harness.core.sanitize import escape_invisible
+from harness.human.annotate.assignment import Assignment, place_items, show_pair
 from harness.human.annotate.ballots import (
     MAX_COMMENT,
-    Ballot,
     UnreadableError,
+    VoteForm,
     read_name,
     readable_text,
     resolve_ballot,
@@ -128,14 +128,14 @@ def read_label_studio(opened: OpenStudy, path: Path, annotator: str | None = Non
 
 def _vote(
     said: _Annotation,
-    sheet: Mapping[str, Placement],
+    sheet: Mapping[str, Assignment],
     opened: OpenStudy,
     annotator: str | None,
     path: Path,
 ) -> Vote | None:
     if said.ticket not in sheet:
         raise HarnessError(
-            f"{path}: the pair '{visible(said.ticket)}' is not on "
+            f"{path}: the pair '{escape_invisible(said.ticket)}' is not on "
             f"{annotator or 'the shared'} sheet of this study. If the pairs were written for an "
             "annotator, name them with --annotator."
         )
@@ -143,7 +143,7 @@ def _vote(
     if choice is None:
         return None
     return resolve_ballot(
-        Ballot(choice, {"left": {}, "right": {}}, readable_text(said.comment)[:MAX_COMMENT]),
+        VoteForm(choice, {"left": {}, "right": {}}, readable_text(said.comment)[:MAX_COMMENT]),
         sheet[said.ticket],
         opened,
         annotator or read_name(said.annotator),
@@ -174,7 +174,7 @@ def _annotations(path: Path) -> Iterator[_Annotation]:
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
         raise HarnessError(
             f"{path}: not an export of Label Studio as {file_kind(path).upper()} "
-            f"({type(error).__name__}: {visible(str(error))[:100]})."
+            f"({type(error).__name__}: {escape_invisible(str(error))[:100]})."
         ) from None
 
 
@@ -238,7 +238,7 @@ def file_kind(path: Path) -> str:
 
 def _config(study: Study) -> str:
     return _CONFIG.format(
-        asks=quoteattr(visible(study.asks)),
+        asks=quoteattr(escape_invisible(study.asks)),
         reference=_REFERENCE if study.show_reference else "",
         instead="\n".join(f"    <Choice value={quoteattr(words)}/>" for words in INSTEAD),
     )

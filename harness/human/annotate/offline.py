@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
 from harness.core.files import write_private
-from harness.core.sanitize import visible
+from harness.core.sanitize import escape_invisible
 from harness.human.annotate.assignment import Pair, keyed_hash, place_items, show_pair
 from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name, resolve_ballot
 from harness.human.annotate.import_votes import Collected, add_votes, utc_time
@@ -71,7 +71,7 @@ def render_offline(opened: OpenStudy, annotator: str) -> str:
     return render(
         "offline.html",
         voter=Voter(annotator, 0, len(pairs), form_token=""),
-        asked=Asked(visible(study.asks), study.criteria),
+        asked=Asked(escape_invisible(study.asks), study.criteria),
         pair=Pair("", "", "" if study.show_reference else None, "", ""),
         before=None,
         data={
@@ -127,7 +127,9 @@ def _resolved(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterable[
     sheet = {placement.ticket: placement for placement in place_items(opened.study, annotator)}
     for said in saved.votes:
         if said.ticket not in sheet:
-            raise UnreadableError(f"Vote '{visible(said.ticket)}' is on no pair of {annotator}'s.")
+            raise UnreadableError(
+                f"Vote '{escape_invisible(said.ticket)}' is on no pair of {annotator}'s."
+            )
         fields = {"choice": said.choice, "comment": said.comment}
         for hand, scores in said.scores.items():
             fields |= {f"{hand}.{name}": str(score) for name, score in scores.items()}

@@ -4,8 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.sanitize import visible
-from harness.human.annotate.session import Turn
+from harness.core.sanitize import escape_invisible
+from harness.human.annotate.session import NextPair
 from harness.types import ScoredCriterion
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def welcome_page(voter: Voter, asked: Asked, wrong: str | None = None) -> str:
     return render("welcome.html", voter=voter, asked=asked, wrong=wrong)
 
 
-def pair_page(voter: Voter, asked: Asked, turn: Turn, said: str) -> str:
+def pair_page(voter: Voter, asked: Asked, turn: NextPair, said: str) -> str:
     """A pair and its ballot; `said` is what was saved just before."""
     return render(
         "pair.html",
@@ -109,6 +109,6 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["visible"] = visible
+    environment.filters["visible"] = escape_invisible
     environment.globals.update(choices=CHOICES, keys=KEYS)
     return environment

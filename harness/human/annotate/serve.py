@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.core.signals import notice_interrupt
+from harness.core.signals import acknowledge_interrupt
 from harness.human.annotate.app import make_app
 from harness.human.annotate.request_guard import is_wildcard, our_hosts
-from harness.human.annotate.session import Booth
+from harness.human.annotate.session import VotingSession
 from harness.human.annotate.tokens import ANYONE, make_link_token
 from harness.types import Study
 
@@ -110,7 +110,10 @@ def opened_page(link: str, folder: Path) -> Iterator[None]:
 
 
 def serve_booth(
-    booth: Booth, address: Address, annotators: Sequence[str], log_error: Callable[[str], None]
+    booth: VotingSession,
+    address: Address,
+    annotators: Sequence[str],
+    log_error: Callable[[str], None],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; requests under way are answered first.
 
@@ -120,11 +123,14 @@ def serve_booth(
     try:
         server.run(sockets=[address.socket])
     except KeyboardInterrupt:  # uvicorn raises the signal again when it has finished
-        notice_interrupt()
+        acknowledge_interrupt()
 
 
 def make_server(
-    booth: Booth, address: Address, annotators: Sequence[str], log_error: Callable[[str], None]
+    booth: VotingSession,
+    address: Address,
+    annotators: Sequence[str],
+    log_error: Callable[[str], None],
 ) -> "Server":
     """The server, not yet running."""
     import uvicorn

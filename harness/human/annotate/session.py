@@ -4,22 +4,22 @@ import time
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.human.annotate.assignment import Pair, Placement, place_items, show_pair
-from harness.human.annotate.ballots import Ballot, UnreadableError, hands_of, resolve_ballot
+from harness.human.annotate.assignment import Assignment, Pair, place_items, show_pair
+from harness.human.annotate.ballots import UnreadableError, VoteForm, as_shown, resolve_ballot
 from harness.human.annotate.study import OpenStudy
 from harness.human.votes import VoteLog
 from harness.types import Undo, Vote
 
 
-class Turn(NamedTuple):
+class NextPair(NamedTuple):
     """The next pair of an annotator, counted from 1, with what they said of it and took back."""
 
     pair: Pair
     number: int
-    before: Ballot | None
+    before: VoteForm | None
 
 
-class Booth:
+class VotingSession:
     """One open study. Nothing is remembered here that is not in the log, but for times."""
 
     def __init__(self, opened: OpenStudy, log: VoteLog) -> None:
@@ -27,7 +27,7 @@ class Booth:
         self._opened = opened
         self.total = len(opened.study.items)
         self._log = log
-        self._sheets: dict[str, list[Placement]] = {}
+        self._sheets: dict[str, list[Assignment]] = {}
         self._seen: dict[str, float] = {}  # by ticket, which is of one annotator
 
     def known_as(self, name: str) -> str:
@@ -39,17 +39,17 @@ class Booth:
         """How many pairs they have voted on."""
         return len(self._log.votes(annotator))
 
-    def next_turn(self, annotator: str) -> Turn | None:
+    def next_turn(self, annotator: str) -> NextPair | None:
         """The first pair on their sheet without a vote; None when there is none left."""
         voted = {vote.item for vote in self._log.votes(annotator)}
         for placement in self._sheet(annotator):
             if placement.item.key not in voted:
                 self._seen.setdefault(placement.ticket, time.monotonic())
                 pair = show_pair(placement, self.study, self._opened.items)
-                return Turn(pair, len(voted) + 1, self._taken_back(annotator, placement))
+                return NextPair(pair, len(voted) + 1, self._taken_back(annotator, placement))
         return None
 
-    def vote(self, annotator: str, ticket: str, ballot: Ballot) -> Vote:
+    def vote(self, annotator: str, ticket: str, ballot: VoteForm) -> Vote:
         """Save what they say of a pair; when this returns it is on the disk.
 
         The same ballot sent twice is saved once; another one on the same pair replaces it.
@@ -70,7 +70,7 @@ class Booth:
             source="page",
         )
         standing = [v for v in self._log.votes(annotator) if v.item == vote.item]
-        if standing and hands_of(standing[0]) == hands_of(vote):
+        if standing and as_shown(standing[0]) == as_shown(vote):
             return standing[0]
         self._log.append(vote)
         self._seen.pop(ticket, None)
@@ -89,17 +89,17 @@ class Booth:
         self._log.append(Undo(annotator=annotator, item=votes[-1].item, at=now))
         return True
 
-    def _sheet(self, annotator: str) -> list[Placement]:
+    def _sheet(self, annotator: str) -> list[Assignment]:
         if annotator not in self._sheets:
             self._sheets[annotator] = place_items(self.study, annotator)
         return self._sheets[annotator]
 
-    def _find(self, annotator: str, ticket: str) -> Placement:
+    def _find(self, annotator: str, ticket: str) -> Assignment:
         for placement in self._sheet(annotator):
             if placement.ticket == ticket:
                 return placement
         raise UnreadableError("This page is out of date.")
 
-    def _taken_back(self, annotator: str, placement: Placement) -> Ballot | None:
+    def _taken_back(self, annotator: str, placement: Assignment) -> VoteForm | None:
         said = self._log.last_said(annotator, placement.item.key)
-        return None if said is None else hands_of(said)
+        return None if said is None else as_shown(said)

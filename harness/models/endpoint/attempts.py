@@ -12,9 +12,16 @@ from harness.core.errors import InfrastructureError
 from harness.models.endpoint.addresses import Address
 from harness.models.endpoint.budget import Budget, Spend, price
 from harness.models.endpoint.rate_limit import Throttle, Ticket
-from harness.models.endpoint.replies import Reading, Reply, read_reply
-from harness.models.endpoint.secrets import make_blot
-from harness.models.endpoint.transport import Ask, LostError, Raw, TooLargeError, Wire, make_body
+from harness.models.endpoint.replies import AttemptResult, Reply, read_reply
+from harness.models.endpoint.secrets import make_key_redactor
+from harness.models.endpoint.transport import (
+    Ask,
+    ConnectionLostError,
+    Raw,
+    TooLargeError,
+    Transport,
+    make_body,
+)
 
 MAX_FAILURES = 8  # attempts that may fail otherwise than by 429, which only the deadline ends
 
@@ -33,7 +40,7 @@ class EndpointRefusedError(InfrastructureError):
     """The endpoint is down or will not serve us; what was answered before is kept."""
 
 
-class Caller:
+class RequestRunner:
     """Makes an endpoint's calls. Everything but `spend` belongs to the background loop."""
 
     def __init__(
@@ -41,7 +48,7 @@ class Caller:
     ) -> None:
         self._spec = spec
         self._address = address
-        self._blot = make_blot(key)
+        self._blot = make_key_redactor(key)
         self._budget = budget if spec.price_per_million else None
         self._throttle = Throttle(spec.max_concurrency)
         self._calls = self._input_tokens = self._output_tokens = 0
@@ -58,7 +65,7 @@ class Caller:
         """What to end a run with when nothing has worked for so many asks in a row."""
         return self._refused(f"{n_asks} asks in a row failed, the last with: {last.detail}")
 
-    async def call(self, wire: Wire, ask: Ask, begin: Callable[[], None]) -> Reply:
+    async def call(self, wire: Transport, ask: Ask, begin: Callable[[], None]) -> Reply:
         """The reply to an ask; `begin` is called when its first attempt may start.
 
         Waiting for a first turn does not count against the deadline.
@@ -80,7 +87,7 @@ class Caller:
         return self._reply(attempts)
 
     async def _persist(
-        self, wire: Wire, body: bytes, most: float, ticket: Ticket, attempts: "_Attempts"
+        self, wire: Transport, body: bytes, most: float, ticket: Ticket, attempts: "_Attempts"
     ) -> None:
         """Try until an attempt is final; leaves it in `attempts`."""
         while True:
@@ -98,7 +105,9 @@ class Caller:
             await asyncio.sleep(wait_s)
             ticket = await self._throttle.admit(again=True)
 
-    async def _attempt(self, wire: Wire, body: bytes, most: float, ticket: Ticket) -> Reading:
+    async def _attempt(
+        self, wire: Transport, body: bytes, most: float, ticket: Ticket
+    ) -> AttemptResult:
         cost = 0.0
         try:
             if self._budget:
@@ -119,7 +128,7 @@ class Caller:
         finally:
             self._throttle.leave()
 
-    async def _send(self, wire: Wire, body: bytes, most: float) -> tuple[Reading, float]:
+    async def _send(self, wire: Transport, body: bytes, most: float) -> tuple[AttemptResult, float]:
         """What one request came to and cost; the most it could where nobody knows."""
         self._calls += 1
         limit_s = self._spec.timeout_s * ATTEMPT_SHARE
@@ -127,23 +136,23 @@ class Caller:
             async with asyncio.timeout(limit_s):
                 raw = await wire.post(body)
         except TimeoutError:
-            return Reading("retry", "timeout", f"no answer within {limit_s:g} s"), most
-        except LostError as lost:
+            return AttemptResult("retry", "timeout", f"no answer within {limit_s:g} s"), most
+        except ConnectionLostError as lost:
             if not lost.sent:
                 self._calls -= 1
-            return Reading("retry", "unreachable", str(lost)), most if lost.sent else 0.0
+            return AttemptResult("retry", "unreachable", str(lost)), most if lost.sent else 0.0
         except TooLargeError:
-            return Reading("keep", "too_large", "the answer was too long to be read"), most
+            return AttemptResult("keep", "too_large", "the answer was too long to be read"), most
         reading = self._read(raw)
         return reading, self._bill(reading, most if raw.status == 200 else 0.0)
 
-    def _read(self, raw: Raw) -> Reading:
+    def _read(self, raw: Raw) -> AttemptResult:
         """What the answer says; the key goes first, while it is whole."""
         headers = {name: self._blot(value) for name, value in raw.headers.items()}
         body = self._blot(raw.body.decode("latin-1")).encode("latin-1")
         return read_reply(raw.status, headers, body)
 
-    def _bill(self, reading: Reading, otherwise: float) -> float:
+    def _bill(self, reading: AttemptResult, otherwise: float) -> float:
         """Count the tokens; their cost, or `otherwise` where the endpoint did not tell them."""
         if reading.input_tokens is None or reading.output_tokens is None:
             return otherwise
@@ -184,18 +193,18 @@ class _Attempts:
         self.started = started
         self.count = 0
         self.failures = 0
-        self.last: Reading | None = None
+        self.last: AttemptResult | None = None
 
     def give_up(self, timeout_s: float) -> None:
         """The deadline has passed; what failed before it stays the problem."""
         late = f"no answer within {timeout_s:g} s"
         if self.last is None:
-            self.last = Reading("keep", "timeout", late)
+            self.last = AttemptResult("keep", "timeout", late)
         else:
             self.last = self.last._replace(detail=f"{late}; before that, {self.last.detail}")
 
 
-def _wait_s(reading: Reading, attempt: int) -> float:
+def _wait_s(reading: AttemptResult, attempt: int) -> float:
     """As long as the endpoint says; otherwise full jitter, so that retries do not come together.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

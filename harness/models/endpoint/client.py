@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from harness.config import EndpointSpec
 from harness.core.hashing import content_hash
 from harness.models.endpoint.addresses import Address, find_key, read_address
-from harness.models.endpoint.attempts import Caller
+from harness.models.endpoint.attempts import RequestRunner
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.dispatch import ask_all
 from harness.models.endpoint.replies import Reply
-from harness.models.endpoint.transport import Ask, Wire
+from harness.models.endpoint.transport import Ask, Transport
 
 
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
@@ -36,7 +36,7 @@ class Endpoint:
         self._key = find_key(spec, self._address)
         if budget:
             budget.check_prices(spec.price_per_million, spec.model)
-        self._caller = Caller(spec, self._address, self._key, budget)
+        self._caller = RequestRunner(spec, self._address, self._key, budget)
         self.host = self._address.host
         self.loopback = self._address.loopback
         self.fingerprint = fingerprint_endpoint(spec, self._address)
@@ -64,7 +64,7 @@ class Endpoint:
         """
         yield from ask_all(
             self._caller,
-            lambda: Wire(self._spec, self._address, self._key),
+            lambda: Transport(self._spec, self._address, self._key),
             asks,
             max_concurrency=self._spec.max_concurrency,
         )

@@ -6,11 +6,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from harness.models.endpoint.attempts import Caller
+from harness.models.endpoint.attempts import RequestRunner
 from harness.models.endpoint.budget import BudgetSpentError
 from harness.models.endpoint.event_loop import background_loop, run_in_background
 from harness.models.endpoint.replies import OUTAGE_PROBLEMS, Reply
-from harness.models.endpoint.transport import Ask, Wire
+from harness.models.endpoint.transport import Ask, Transport
 
 OUTAGE_ASKS = 16  # failed asks in a row that end the run; fewer where fewer run at once
 
@@ -37,8 +37,8 @@ class _Ended(NamedTuple):
 
 
 def ask_all(
-    caller: Caller,
-    open_wire: Callable[[], Wire],
+    caller: RequestRunner,
+    open_wire: Callable[[], Transport],
     asks: Iterable[Ask | None],
     *,
     max_concurrency: int,
@@ -91,10 +91,12 @@ class _Batch:
     `submit`, `next_event` and `close` are the caller's thread's; the rest runs in the loop.
     """
 
-    def __init__(self, caller: Caller, open_wire: Callable[[], Wire], patience: int) -> None:
+    def __init__(
+        self, caller: RequestRunner, open_wire: Callable[[], Transport], patience: int
+    ) -> None:
         self._caller = caller
         self._open_wire = open_wire
-        self._wire: Wire | None = None
+        self._wire: Transport | None = None
         self._patience = patience
         self._loop = background_loop()
         self._events: SimpleQueue[_Done | _Ended] = SimpleQueue()
@@ -126,12 +128,12 @@ class _Batch:
             with suppress(TimeoutError):
                 run_in_background(self._close(self._wire), timeout_s=CLOSE_S)
 
-    async def _close(self, wire: Wire) -> None:
+    async def _close(self, wire: Transport) -> None:
         ending = [self._ending] if self._ending else []
         await _cancel([*self._tasks, *ending])
         await wire.close()
 
-    def _begin(self, wire: Wire, number: int, ask: Ask) -> None:
+    def _begin(self, wire: Transport, number: int, ask: Ask) -> None:
         if self._ending:
             return
         call = self._caller.call(wire, ask, begin=lambda: self._begun.add(task))

@@ -52,7 +52,7 @@ CATCH_UP_S = 0.025  # timers are late on a busy machine; starts missed so recent
 BLIND_PAUSE_S = 1.0  # when nothing gets through and no Retry-After says for how long
 
 
-Hold = Literal["pause", "window", "rate"]
+LimitedBy = Literal["pause", "window", "rate"]
 
 
 class Ticket(NamedTuple):
@@ -61,17 +61,19 @@ class Ticket(NamedTuple):
     started: float
 
 
-class Limits:
+class RateController:
     """The window and the rate, and how answers move them. Times are monotonic seconds."""
 
     def __init__(self, max_window: int) -> None:
-        self.window = _Level(float(min(FIRST_WINDOW, max_window)), most=float(max_window), step=1.0)
-        self.rate = _Level(math.inf)
+        self.window = AdaptiveLimit(
+            float(min(FIRST_WINDOW, max_window)), most=float(max_window), step=1.0
+        )
+        self.rate = AdaptiveLimit(math.inf)
         self.in_flight = 0
-        self.held_by: Hold | None = None
+        self.held_by: LimitedBy | None = None
         self._round_trip_s = 0.0
         self._accepted = _Recent()
-        self._noise = _Noise()
+        self._noise = RefusalNoise()
         self._accepted_since_cut = 0
         self._cut_at = -math.inf
         self._next_start = -math.inf
@@ -159,7 +161,7 @@ class Limits:
         return max(1.0, 2 * self._round_trip_s, 10 / self.rate.value)
 
 
-class _Level:
+class AdaptiveLimit:
     """A quantity that grows by steps and is cut back."""
 
     def __init__(self, value: float, *, most: float = math.inf, step: float = 0.0) -> None:
@@ -183,7 +185,7 @@ class _Level:
         self._faster = 1 + 1 / climb
 
 
-class _Noise:
+class RefusalNoise:
     """Whether 429s are of the kind that slowing down does not help."""
 
     def __init__(self) -> None:
@@ -249,7 +251,7 @@ class Throttle:
     """The queue of calls that want to start; lives in one event loop."""
 
     def __init__(self, max_concurrency: int) -> None:
-        self.limits = Limits(max_concurrency)
+        self.limits = RateController(max_concurrency)
         self._queue: deque[asyncio.Future[Ticket]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 

@@ -52,7 +52,7 @@ class Reply(Record):
     detail: str | None = None
 
 
-class Reading(NamedTuple):
+class AttemptResult(NamedTuple):
     """What one attempt came to, and the next step.
 
     keep       it is final, good or bad
@@ -72,7 +72,7 @@ class Reading(NamedTuple):
     wait_s: float | None = None
 
 
-def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reading:
+def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
     """Read an HTTP answer."""
     return _read_completion(body) if status == 200 else _read_refusal(status, headers, body)
 
@@ -95,7 +95,7 @@ def plain(text: str, *, limit: int = 300) -> str:
 # --- a completion ----------------------------------------------------------------------------
 
 
-def _read_completion(body: bytes) -> Reading:
+def _read_completion(body: bytes) -> AttemptResult:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
@@ -111,11 +111,11 @@ def _read_completion(body: bytes) -> Reading:
     return _garbage(f"an error in a 200: {error.message}" if error else "no choices in the answer")
 
 
-def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object) -> Reading:
+def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object) -> AttemptResult:
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
     text = message["content"]
-    reading = Reading(
+    reading = AttemptResult(
         "keep",
         text=None if text is None else _whole(text),
         finish=finish if isinstance(finish, str) else None,
@@ -126,7 +126,7 @@ def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object)
     return reading._replace(problem=_problem_of(reading))
 
 
-def _problem_of(reading: Reading) -> Problem | None:
+def _problem_of(reading: AttemptResult) -> Problem | None:
     if reading.finish == "content_filter":
         return "content_filter"
     if reading.refusal:
@@ -146,8 +146,8 @@ def _count(usage: object, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _garbage(detail: str) -> Reading:
-    return Reading("retry", "garbage", detail)
+def _garbage(detail: str) -> AttemptResult:
+    return AttemptResult("retry", "garbage", detail)
 
 
 # --- a refusal -------------------------------------------------------------------------------
@@ -172,22 +172,22 @@ class _Error(NamedTuple):
     message: str
 
 
-def _read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Reading:
+def _read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
     error = _error_in(body)
     detail = f"HTTP {status}: {error.message}" if error.message else f"HTTP {status}"
     wait_s = retry_after(headers)
     if 300 <= status < 400:
         where = plain(headers.get("location", "elsewhere"))
-        return Reading("stop", detail=f"{detail}: redirects to {where}; set base_url to that")
+        return AttemptResult("stop", detail=f"{detail}: redirects to {where}; set base_url to that")
     if status in _STOP_STATUS or error.codes & _STOP_CODES:
-        return Reading("stop", detail=detail)
+        return AttemptResult("stop", detail=detail)
     if status == 429:
-        return Reading("slow_down", "rate_limited", detail, wait_s=wait_s)
+        return AttemptResult("slow_down", "rate_limited", detail, wait_s=wait_s)
     if status >= 500 or status in _RETRY_STATUS:
-        return Reading("retry", "server_error", detail, wait_s=wait_s)
+        return AttemptResult("retry", "server_error", detail, wait_s=wait_s)
     if status < 300:
         return _garbage(detail)
-    return Reading("keep", _problem_with_request(status, error), detail)
+    return AttemptResult("keep", _problem_with_request(status, error), detail)
 
 
 def _problem_with_request(status: int, error: _Error) -> Problem:

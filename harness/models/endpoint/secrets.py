@@ -13,7 +13,7 @@ from pydantic import SecretStr
 MIN_CHARS = 8  # a shorter key is a word such as EMPTY, which servers that check none ask for
 
 
-def make_blot(key: SecretStr | None) -> Callable[[str], str]:
+def make_key_redactor(key: SecretStr | None) -> Callable[[str], str]:
     """What replaces the key by `[key]` in a text."""
     if key is None or len(key.get_secret_value()) < MIN_CHARS:
         return lambda text: text

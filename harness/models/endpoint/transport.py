@@ -53,7 +53,7 @@ class Raw(NamedTuple):
     body: bytes
 
 
-class LostError(Exception):
+class ConnectionLostError(Exception):
     """No whole answer came. `sent` is False when the request cannot have arrived."""
 
     def __init__(self, detail: str, *, sent: bool) -> None:
@@ -65,7 +65,7 @@ class TooLargeError(Exception):
     """The answer was longer than `MAX_BODY_BYTES`."""
 
 
-class Wire:
+class Transport:
     """An open connection to an endpoint; made, used and closed in the background loop."""
 
     def __init__(self, spec: EndpointSpec, address: Address, key: SecretStr | None) -> None:
@@ -103,9 +103,9 @@ class Wire:
             response = error.response
         except openai.APIConnectionError as error:
             sent = not isinstance(error.__cause__, httpx2.ConnectError)
-            raise LostError(_why(error.__cause__ or error), sent=sent) from None
+            raise ConnectionLostError(_why(error.__cause__ or error), sent=sent) from None
         except UnreadableBodyError:
-            raise LostError("the answer is compressed, unasked", sent=True) from None
+            raise ConnectionLostError("the answer is compressed, unasked", sent=True) from None
         except BodyTooLargeError:
             raise TooLargeError from None
         return Raw(response.status_code, response.headers, response.content)
@@ -163,7 +163,7 @@ _NO_SYNC_CLIENT = object()
 def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient":
     import httpx2
 
-    from harness.models.endpoint.transport import Lanes
+    from harness.models.endpoint.transport import ConnectionPool
 
     kept = _HEADERS | (_OPENAI_HEADERS if address.openai else set())
     own = [(b"Accept-Encoding", b"identity")]
@@ -175,7 +175,7 @@ def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient
         request.headers = httpx2.Headers([*theirs, *own])
 
     return httpx2.AsyncClient(
-        transport=Lanes(
+        transport=ConnectionPool(
             max_bytes=MAX_BODY_BYTES,
             verify=False if address.loopback else httpx2.create_ssl_context(),
             proxy=_proxy_for(address),
@@ -212,7 +212,7 @@ class UnreadableBodyError(Exception):
     """The answer's body is compressed, though none of it was asked for."""
 
 
-class Lanes(httpx2.AsyncBaseTransport):
+class ConnectionPool(httpx2.AsyncBaseTransport):
     """Sends requests and reads their whole answers, up to `max_bytes` each."""
 
     def __init__(

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from harness.human.annotate.assignment import Placement, other_side, place_items
+from harness.human.annotate.assignment import Assignment, other_side, place_items
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.types import Study
 from tests.builders.studies import write_run
@@ -16,7 +16,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return open_study(run, StudyOptions(n=40, repeats=8, attention=6)).study
 
 
-def sides(sheet: list[Placement]) -> dict[str, str]:
+def sides(sheet: list[Assignment]) -> dict[str, str]:
     return {placement.item.key: placement.left for placement in sheet}
 
 

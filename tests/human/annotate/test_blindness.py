@@ -10,7 +10,7 @@ from harness.human.annotate.assignment import other_side, place_items, show_pair
 from harness.human.annotate.label_studio import write_label_studio
 from harness.human.annotate.offline import render_offline
 from harness.human.annotate.pages import Asked, Voter, pair_page
-from harness.human.annotate.session import Turn
+from harness.human.annotate.session import NextPair
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study, reopen_study
 from tests.builders.studies import Reply, answers, form_token, good, poor, served, write_run
 
@@ -92,7 +92,7 @@ def test_a_page_is_the_same_whichever_side_is_where(tmp_path: Path) -> None:
     for placement in place_items(study, "Ada"):
         exchanged = placement._replace(left=other_side(placement.left))
         one, other = (
-            pair_page(voter, asked, Turn(show_pair(p, study, items), 1, None), "")
+            pair_page(voter, asked, NextPair(show_pair(p, study, items), 1, None), "")
             for p in (placement, exchanged)
         )
         assert answers(one) == answers(other)[::-1]

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from harness.models.endpoint.rate_limit import Limits
+from harness.models.endpoint.rate_limit import RateController
 from tests.builders.asking import make_asks, make_endpoint
 from tests.builders.simulation import simulate
 from tests.loopback.faults import script
@@ -23,7 +23,7 @@ def test_nine_tenths_of_what_an_endpoint_admits_is_used_and_few_calls_are_refuse
     retry_after_s: float | None,
 ) -> None:
     found = simulate(
-        Limits(256),
+        RateController(256),
         rate=rate,
         burst=max(5, rate * burst_s),
         latency_s=latency_s,
@@ -36,27 +36,27 @@ def test_nine_tenths_of_what_an_endpoint_admits_is_used_and_few_calls_are_refuse
 
 @pytest.mark.parametrize("noise", [0.01, 0.02, 0.04, 0.08])
 def test_a_few_refusals_at_any_speed_do_not_bring_it_to_a_standstill(noise: float) -> None:
-    found = simulate(Limits(64), rate=1e6, burst=1e6, latency_s=0.2, noise=noise)
+    found = simulate(RateController(64), rate=1e6, burst=1e6, latency_s=0.2, noise=noise)
     assert found.accepted_per_s >= 50  # 64 in flight could make 320
 
 
 @pytest.mark.parametrize(("rate", "latency_s"), [(1, 1.0), (5, 1.0), (10, 0.2)])
 def test_a_slow_endpoint_is_found_as_well(rate: float, latency_s: float) -> None:
     found = simulate(
-        Limits(64), rate=rate, burst=3 * rate, latency_s=latency_s, seconds=600, warm_up=120
+        RateController(64), rate=rate, burst=3 * rate, latency_s=latency_s, seconds=600, warm_up=120
     )
     assert found.accepted_per_s >= 0.9 * rate
     assert found.refused <= 0.02
 
 
 def test_an_endpoint_that_admits_all_is_used_to_the_full() -> None:
-    found = simulate(Limits(64), rate=1e6, burst=1e6, latency_s=0.2, seconds=10, warm_up=1)
+    found = simulate(RateController(64), rate=1e6, burst=1e6, latency_s=0.2, seconds=10, warm_up=1)
     assert found.accepted_per_s >= 0.95 * 64 / 0.2
     assert found.refused == 0
 
 
 def test_a_burst_of_429s_cuts_once() -> None:
-    limits = Limits(64)
+    limits = RateController(64)
     limits.window.value = 64.0
     tickets = [limits.start(0.0) for _ in range(64)]
     for ticket in tickets[:32]:
@@ -79,7 +79,7 @@ def test_failures_other_than_429_shrink_nothing() -> None:
 
 
 def test_where_nothing_gets_through_everyone_waits_as_long_as_told() -> None:
-    limits = Limits(64)
+    limits = RateController(64)
     tickets = [limits.start(0.0) for _ in range(4)]
     for ticket in tickets:
         limits.refuse(ticket, 0.1, 30.0)

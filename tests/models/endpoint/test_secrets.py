@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from harness.models.endpoint import EndpointRefusedError
-from harness.models.endpoint.secrets import make_blot
+from harness.models.endpoint.secrets import make_key_redactor
 from tests.builders.asking import ask_one
 from tests.loopback.faults import Fault, Kind, always, script
 from tests.loopback.server import LoopbackServer
@@ -69,15 +69,15 @@ AWKWARD = "sk-canary+/4f1c9be2=="  # with characters that are escaped
     ],
 )
 def test_the_key_is_found_however_it_is_escaped(form: str) -> None:
-    blot = make_blot(SecretStr(AWKWARD))
+    blot = make_key_redactor(SecretStr(AWKWARD))
     assert "[key]" in blot(f"Your key is {form}.")
     assert "f1c9" not in blot(form)
 
 
 @pytest.mark.parametrize("text", ["sk-canary", AWKWARD[:-1], "", "\\" * 50_000, "%25" * 50_000])
 def test_other_texts_stay_as_they_are(text: str) -> None:
-    assert make_blot(SecretStr(AWKWARD))(text) == text
-    assert make_blot(None)(AWKWARD) == AWKWARD
+    assert make_key_redactor(SecretStr(AWKWARD))(text) == text
+    assert make_key_redactor(None)(AWKWARD) == AWKWARD
 
 
 @pytest.mark.parametrize("length", range(270, 310, 3))
@@ -120,5 +120,6 @@ def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_word_that_stands_for_no_key_is_left_in_answers() -> None:
     assert (
-        make_blot(SecretStr("EMPTY"))("The stomach must be EMPTY.") == "The stomach must be EMPTY."
+        make_key_redactor(SecretStr("EMPTY"))("The stomach must be EMPTY.")
+        == "The stomach must be EMPTY."
     )
