@@ -19,7 +19,8 @@ from pydantic import Field, model_validator
 from harness.config import Name, PairwiseMetric, RubricMetric, Spec
 from harness.core.paths import bundle_root
 from harness.core.yaml_loader import load_spec
-from harness.stats import mean_difference, wilson_interval
+from harness.stats.means import mean_difference
+from harness.stats.proportions import wilson_interval
 from harness.types import (
     GradeRequest,
     Interval,

@@ -34,7 +34,7 @@ print(len(done), "items:", *(f"{sum(v[k] for v in done) / len(done):.6f}" for k 
 
 SIGNFLIP = """
 import time, numpy as np
-from harness.stats import signflip_test
+from harness.stats.permutation import signflip_test
 d = np.random.default_rng(0).integers(-9, 10, 500).astype(float)
 signflip_test(d)
 start = time.perf_counter(); exact = signflip_test(d); a = time.perf_counter() - start

@@ -34,7 +34,7 @@ import numpy as np
 from harness.scoring.paired import pair_scores
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import GradeColumn
-from harness.stats import signflip_test
+from harness.stats.permutation import signflip_test
 from harness.config import Claim, Gate
 rng = np.random.default_rng(0)
 ids = tuple(map(str, range(2000)))

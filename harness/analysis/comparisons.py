@@ -7,23 +7,15 @@ import numpy as np
 
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import Mask, PairedScores, _at
-from harness.stats import (
-    MeanDifference,
-    TwoWayMean,
-    Vector,
-    benjamini_hochberg,
-    count_pairs,
-    design_effect,
-    differential_missingness,
-    fill_missing,
-    mcnemar_midp,
-    mean_difference,
-    minimum_detectable_effect,
-    signflip_test,
-    tango_interval,
-    two_way_mean,
-    wilcoxon_test,
-)
+from harness.stats.annotator_means import TwoWayMean, two_way_mean
+from harness.stats.means import MeanDifference, design_effect, mean_difference
+from harness.stats.missing import differential_missingness, fill_missing
+from harness.stats.multiplicity import benjamini_hochberg
+from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
+from harness.stats.permutation import signflip_test
+from harness.stats.power import minimum_detectable_effect
+from harness.stats.vectors import Vector
+from harness.stats.wilcoxon import wilcoxon_test
 from harness.types import (
     Comparison,
     HygieneFlag,

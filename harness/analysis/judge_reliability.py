@@ -18,16 +18,15 @@ from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_people
 from harness.scoring.paired import pair_scores
 from harness.scoring.reduce import group_by_judge, reduce_rounds, subject_key
-from harness.stats import (
+from harness.stats.agreement import (
     Agreement,
     cohen_kappa,
-    flip_rate,
     gwet_ac1,
     gwet_ac2,
-    icc_oneway,
     krippendorff_alpha,
     percent_agreement,
 )
+from harness.stats.agreement_repeats import flip_rate, icc_oneway
 from harness.types import (
     Grade,
     Interval,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.scoring.paired import PairedScores
-from harness.stats import length_adjusted_difference, length_controlled_win_rate
+from harness.stats.length_control import length_adjusted_difference, length_controlled_win_rate
 from harness.types import Interval, LengthEffect
 from harness.types.samples import Responses
 

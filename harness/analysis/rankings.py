@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.comparisons import find_interval
 from harness.scoring.paired import PairedScores
-from harness.stats import Strengths, bradley_terry, expected_win_rate, find_cycles
+from harness.stats.bradley_terry import Strengths, bradley_terry, expected_win_rate, find_cycles
 from harness.types import BradleyTerryScore, Cycle, Interval, PairWinRate, RankingTable
 
 FEWEST_MODELS = 3

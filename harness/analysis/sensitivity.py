@@ -20,7 +20,8 @@ from harness.config import Claim, Gate, Metric, PairwiseMetric, RubricMetric
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, fill_gaps, take_items
-from harness.stats import mean_difference, wilson_interval
+from harness.stats.means import mean_difference
+from harness.stats.proportions import wilson_interval
 from harness.types import (
     ClaimResult,
     ClaimVerdict,

@@ -12,7 +12,7 @@ import numpy as np
 from harness.analysis.comparisons import find_interval, main_test
 from harness.config import Gate
 from harness.scoring.paired import PairedScores, take_items
-from harness.stats import benjamini_hochberg
+from harness.stats.multiplicity import benjamini_hochberg
 from harness.types import Sample, SliceComparison
 
 FEWEST = 30  # scored items of a slice, or clusters of them, below which it is not tested

@@ -26,7 +26,7 @@ from harness.artifacts.parquet import (
 )
 from harness.core.errors import HarnessError
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
-from harness.stats import Votes
+from harness.stats.annotator_means import Votes
 from harness.types import ORDERS
 
 if TYPE_CHECKING:

@@ -237,7 +237,7 @@ def _leaks(prompt: Sequence[Message], answer: str) -> bool:
 
 
 def _chosen_longer(kept: Sequence[_Measured]) -> Interval | None:
-    from harness.stats import wilson_interval
+    from harness.stats.proportions import wilson_interval
 
     unequal = [measured for measured in kept if measured.chosen != measured.rejected]
     if not unequal:

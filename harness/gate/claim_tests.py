@@ -15,27 +15,20 @@ import numpy as np
 from harness.config import Claim
 from harness.scoring.columns import Clusters
 from harness.scoring.paired import PairedScores, fill_votes, independent_units
-from harness.stats import (
-    PairedCounts,
-    TwoWayMean,
-    Vector,
-    Votes,
-    betting_lower_bound,
-    betting_upper_bound,
-    clopper_pearson_interval,
-    count_pairs,
-    design_effect,
-    exact_threshold_test,
-    fill_missing,
+from harness.stats.annotator_means import TwoWayMean, Votes, two_way_mean
+from harness.stats.bounded_means import betting_lower_bound, betting_upper_bound
+from harness.stats.means import design_effect
+from harness.stats.missing import fill_missing
+from harness.stats.one_sided import (
     mean_above_test,
     mean_below_test,
     one_sided_lower_bound,
     one_sided_upper_bound,
-    sample_size,
-    tango_interval,
-    tango_test,
-    two_way_mean,
 )
+from harness.stats.paired_proportions import PairedCounts, count_pairs, tango_interval, tango_test
+from harness.stats.power import sample_size
+from harness.stats.proportions import clopper_pearson_interval, exact_threshold_test
+from harness.stats.vectors import Vector
 
 SMALL_SAMPLE = 100  # items or equal clusters; below it no asymptotic bound is calibrated
 

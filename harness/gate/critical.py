@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from harness.config import CriticalRule
 from harness.scoring.paired import PairedScores, independent_units
-from harness.stats import (
-    clopper_pearson_interval,
-    count_pairs,
-    mcnemar_midp,
-    mean_difference,
-    signflip_test,
-    tango_interval,
-)
+from harness.stats.means import mean_difference
+from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
+from harness.stats.permutation import signflip_test
+from harness.stats.proportions import clopper_pearson_interval
 from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, Verdict
 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet

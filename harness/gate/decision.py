@@ -13,7 +13,7 @@ from harness.config import Claim, Gate
 from harness.gate.claim_tests import SMALL_SAMPLE, ClaimTest, evaluate_claim, find_bounds
 from harness.gate.critical import apply_critical_rules, evaluate_critical_rule
 from harness.scoring.paired import PairedScores
-from harness.stats import holm
+from harness.stats.multiplicity import holm
 from harness.types import ClaimResult, ClaimVerdict, CriticalResult, GateDecision, Interval, Verdict
 
 _WHY: dict[ClaimVerdict, str] = {

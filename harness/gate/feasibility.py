@@ -12,7 +12,8 @@ import numpy as np
 from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
 from harness.gate.claim_tests import SMALL_SAMPLE, evaluate_claim
 from harness.scoring.paired import PairedScores, independent_units
-from harness.stats import Vector, minimum_n_for_threshold
+from harness.stats.proportions import minimum_n_for_threshold
+from harness.stats.vectors import Vector
 from harness.types import Task
 
 Kind = Literal["points", "share", "preference"]

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from harness.config import Gate
 from harness.core.errors import HarnessError
-from harness.stats import LEAST_STEP, nominal_levels, obrien_fleming
+from harness.stats.group_sequential import LEAST_STEP, nominal_levels, obrien_fleming
 from harness.types import Sample, Task, TaskLooks
 
 FIGURES = 9  # of what is stated in a plan, so that every machine states the same

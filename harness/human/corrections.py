@@ -7,17 +7,11 @@ import numpy as np
 
 from harness.human.judge_agreement import t_interval
 from harness.human.label_join import LabelledColumn
-from harness.stats import (
-    Corrected,
-    Labelled,
-    Vector,
-    corrected_mean,
-    corrected_share,
-    labels_for_mean,
-    labels_for_share,
-    mean_votes,
-    wilson_interval,
-)
+from harness.stats.annotator_means import mean_votes
+from harness.stats.annotator_power import labels_for_mean, labels_for_share
+from harness.stats.judge_correction import Corrected, Labelled, corrected_mean, corrected_share
+from harness.stats.proportions import wilson_interval
+from harness.stats.vectors import Vector
 from harness.types import Calibrated, Estimate, Interval
 
 

@@ -9,7 +9,10 @@ from harness.analysis.judge_reliability import Ratings, Scale, agree_on, as_inte
 from harness.artifacts.answers import AnsweredItems
 from harness.human.label_join import Kind, LabelledColumn
 from harness.scoring.columns import WIN
-from harness.stats import Vector, mean_difference, mean_votes, percent_agreement, slope
+from harness.stats.agreement import percent_agreement
+from harness.stats.annotator_means import mean_votes
+from harness.stats.means import mean_difference, slope
+from harness.stats.vectors import Vector
 from harness.types import Bias, Interval, JudgeAgainstPeople, OrderAgreement
 
 

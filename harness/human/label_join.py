@@ -11,7 +11,7 @@ from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
-from harness.stats import Vector
+from harness.stats.vectors import Vector
 from harness.types import Plan
 
 Kind = Literal["points", "share", "preference"]

@@ -12,15 +12,11 @@ import numpy as np
 from harness.analysis.judge_reliability import Scale, agree_on, as_interval
 from harness.human.labels import HumanLabels, Label
 from harness.scoring.columns import WIN
-from harness.stats import Interval as Span
-from harness.stats import (
-    Votes,
-    mean_difference,
-    mean_votes,
-    percent_agreement,
-    signflip_test,
-    two_way_mean,
-)
+from harness.stats.agreement import percent_agreement
+from harness.stats.annotator_means import Votes, mean_votes, two_way_mean
+from harness.stats.means import mean_difference
+from harness.stats.permutation import signflip_test
+from harness.stats.vectors import Interval as Span
 from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Interval, JudgeAgreement
 
 N_NAMED = 10  # items in a line

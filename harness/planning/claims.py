@@ -10,7 +10,7 @@ from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, b
 from harness.gate.claim_tests import MOST_ITEMS, POWER, SMALL_SAMPLE
 from harness.gate.critical import max_critical
 from harness.gate.feasibility import effective_sample_size, min_sample_size
-from harness.stats import (
+from harness.stats.power import (
     minimum_detectable_effect,
     minimum_detectable_proportion,
     sample_size,

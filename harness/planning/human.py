@@ -22,14 +22,14 @@ from harness.human.question_match import require_same_question
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.human.votes import NobodyVotedError, nobody_voted
 from harness.planning.claims import SMALL_SAMPLE_NOTE, AssumedTest, assume_test
-from harness.stats import (
+from harness.stats.annotator_means import two_way_mean
+from harness.stats.annotator_power import (
     MOST_ANNOTATORS,
     VoteDesign,
     VoteSpread,
     detectable_by_votes,
     detectable_of_mean,
     fewest_votes,
-    two_way_mean,
     vote_spread,
 )
 from harness.types import Record, Task

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from harness.gate.claim_tests import POWER
 from harness.gate.interim import LEAST_CHANCE
-from harness.stats import futile_below, normal_quantile, survival
+from harness.stats.distributions import normal_quantile
+from harness.stats.group_sequential import futile_below, survival
 from harness.types import Plan, Record, TaskLooks
 
 

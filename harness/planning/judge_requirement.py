@@ -20,7 +20,8 @@ from harness.human.labels import HumanLabels, load_people
 from harness.human.question_match import question_mismatch
 from harness.human.summary import score_table, win_table
 from harness.human.votes import NobodyVotedError
-from harness.stats import Vector, normal_quantile
+from harness.stats.distributions import normal_quantile
+from harness.stats.vectors import Vector
 from harness.types import LICENCE_MEASURES, Interval, JudgeAgreement, Record, Task
 
 CLOSE = 0.1  # above the bound: how good a judge is assumed to be where nothing is known of it

@@ -19,7 +19,7 @@ from harness.core.errors import HarnessError
 from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, pair_scores
-from harness.stats import Votes
+from harness.stats.annotator_means import Votes
 from harness.types import Flips, ItemChange, Plan, RunComparison
 
 N_FLIPS = 10  # items named each way

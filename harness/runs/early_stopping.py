@@ -26,7 +26,8 @@ from harness.runs.conclude import count_spend
 from harness.runs.measure import merge_task_scores
 from harness.scoring.paired import PairedScores, gated_pairs, take_items
 from harness.scoring.task_scores import RunScores, TaskScores
-from harness.stats import conditional_power, normal_quantile
+from harness.stats.distributions import normal_quantile
+from harness.stats.group_sequential import conditional_power
 from harness.types import (
     ClaimAtLook,
     ClaimResult,

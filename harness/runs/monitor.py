@@ -16,7 +16,8 @@ import numpy as np
 from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.data.tables import Table, load_rows, text_of
-from harness.stats import Vector, betting_e_values, confidence_sequence, sign_e_values
+from harness.stats.bounded_means import betting_e_values, confidence_sequence, sign_e_values
+from harness.stats.vectors import Vector
 from harness.types import Interval, Record
 
 

@@ -20,7 +20,10 @@ from harness.config import (
     columns_of,
     pairs_of,
 )
-from harness.stats import Vector, Votes, design_effect, mean_difference, wilson_interval
+from harness.stats.annotator_means import Votes
+from harness.stats.means import design_effect, mean_difference
+from harness.stats.proportions import wilson_interval
+from harness.stats.vectors import Vector
 from harness.types import (
     ORDERS,
     Coverage,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, score_judgements
-from harness.stats import Vector, mean_votes
+from harness.stats.annotator_means import mean_votes
+from harness.stats.vectors import Vector
 from harness.types import Preference, Task
 from harness.types.judgements import JudgeRound
 from harness.types.samples import Responses

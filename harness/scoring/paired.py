@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
-from harness.stats import Vector, Votes, effective_clusters
+from harness.stats.annotator_means import Votes
+from harness.stats.vectors import Vector, effective_clusters
 from harness.types import Plan
 
 ROUNDING = 1e-9

@@ -20,7 +20,7 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
-from harness.stats import Vector
+from harness.stats.vectors import Vector
 from harness.types import GateDecision
 
 MARGIN = 0.5  # of the equivalences and alarms, in points

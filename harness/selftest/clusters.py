@@ -28,8 +28,10 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
-from harness.stats import Vector, mean_moments, signflip_test
 from harness.stats.distributions import t_tail
+from harness.stats.means import mean_moments
+from harness.stats.permutation import signflip_test
+from harness.stats.vectors import Vector
 from harness.types import TaskLooks
 
 ALIKE = np.sqrt(0.5)  # chance that an item's difference is its cluster's: correlation 0.5

@@ -12,16 +12,11 @@ import numpy as np
 from harness.config import Claim, Gate
 from harness.gate.decision import decide_gate
 from harness.selftest.simulation import ALPHA, Trial, pair_of
-from harness.stats import (
-    Labelled,
-    Vector,
-    Votes,
-    corrected_mean,
-    corrected_share,
-    mean_difference,
-    two_way_mean,
-    wilson_interval,
-)
+from harness.stats.annotator_means import Votes, two_way_mean
+from harness.stats.judge_correction import Labelled, corrected_mean, corrected_share
+from harness.stats.means import mean_difference
+from harness.stats.proportions import wilson_interval
+from harness.stats.vectors import Vector
 
 ANNOTATORS = 5
 

@@ -20,7 +20,7 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
-from harness.stats import betting_e_values, sign_e_values
+from harness.stats.bounded_means import betting_e_values, sign_e_values
 
 LARGE = (500,)
 

@@ -34,7 +34,9 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
-from harness.stats import mcnemar_midp, signflip_test, wilcoxon_test
+from harness.stats.paired_proportions import mcnemar_midp
+from harness.stats.permutation import signflip_test
+from harness.stats.wilcoxon import wilcoxon_test
 from harness.types import Record
 
 STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound methods exceed it

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.scoring.paired import PairedScores
-from harness.stats import Vector
+from harness.stats.vectors import Vector
 
 ALPHA = 0.05
 

@@ -5,7 +5,7 @@ import pytest
 
 from harness.analysis.comparisons import adjust_exploratory
 from harness.config import Gate
-from harness.stats import benjamini_hochberg
+from harness.stats.multiplicity import benjamini_hochberg
 from harness.types import Comparison, Plan
 from tests.builders.results import passing_run, three_model_run
 

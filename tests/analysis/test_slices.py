@@ -14,7 +14,7 @@ from harness.core.errors import HarnessError
 from harness.data.samples import make_samples
 from harness.data.tables import Table
 from harness.scoring.paired import PairedScores
-from harness.stats import benjamini_hochberg
+from harness.stats.multiplicity import benjamini_hochberg
 from harness.types import Sample, SliceComparison
 from tests.builders.pairs import NAN, grades
 

@@ -18,7 +18,7 @@ from harness.config import (
     RubricMetric,
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
-from harness.stats import Vector
+from harness.stats.vectors import Vector
 from harness.types import JudgeCard, PlannedModel, Response, Sample, Task
 from tests.builders.results import unmeasured_run
 

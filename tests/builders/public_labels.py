@@ -19,7 +19,8 @@ import numpy as np
 from harness.analysis.comparisons import compare_scores
 from harness.scoring.columns import PreferenceColumn
 from harness.scoring.paired import pair_scores
-from harness.stats import Agreement, Vector, cohen_kappa, gwet_ac1, percent_agreement
+from harness.stats.agreement import Agreement, cohen_kappa, gwet_ac1, percent_agreement
+from harness.stats.vectors import Vector
 from harness.types import Comparison
 from judges import OfflineJudge
 from tests.builders.judge_requests import evasion, grade, outcomes, sample

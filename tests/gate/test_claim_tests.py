@@ -12,8 +12,8 @@ from harness.gate.claim_tests import ClaimTest, evaluate_claim
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import GradeColumn, PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
-from harness.stats import Vector, tango_interval, tango_test
-from harness.stats.paired_proportions import count_pairs
+from harness.stats.paired_proportions import count_pairs, tango_interval, tango_test
+from harness.stats.vectors import Vector
 
 NAN = float("nan")
 repeatable = settings(derandomize=True, deadline=None, max_examples=20)

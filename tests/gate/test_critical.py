@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError
 from harness.gate.critical import evaluate_critical_rule, max_critical, share_bounds
 from harness.gate.decision import decide_gate
 from harness.planning.plan import make_plan
-from harness.stats import count_pairs, mcnemar_midp, tango_interval
+from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
 from tests.builders.pairs import NAN, grades
 
 RULE = CriticalRule(metric="m", at_most=4, allowed_share=0.02)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from harness.config import Claim, Gate
 from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
-from harness.stats import holm
+from harness.stats.multiplicity import holm
 from harness.types import GateDecision
 from tests.gate.test_claim_tests import points, spread
 

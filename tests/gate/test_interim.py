@@ -10,7 +10,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.gate.interim import items_of_look, items_until_look, plan_looks, shuffle_items
 from harness.planning.plan import make_plan
-from harness.stats import obrien_fleming
+from harness.stats.group_sequential import obrien_fleming
 from harness.types import Sample, Task
 from tests.builders.files import write, write_world
 

@@ -12,7 +12,9 @@ from harness.human.votes import load_study
 from harness.planning.forecast import Forecast, forecast_run
 from harness.planning.human import describe_people
 from harness.planning.judge_requirement import describe_licences
-from harness.stats import minimum_detectable_effect, two_way_mean, wilson_interval
+from harness.stats.annotator_means import two_way_mean
+from harness.stats.power import minimum_detectable_effect
+from harness.stats.proportions import wilson_interval
 from harness.types import Study
 from tests.builders.files import write, write_rows
 from tests.builders.judged_runs import write_labels

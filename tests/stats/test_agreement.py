@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stats import cohen_kappa, gwet_ac1, gwet_ac2, krippendorff_alpha, percent_agreement
+from harness.stats.agreement import (
+    cohen_kappa,
+    gwet_ac1,
+    gwet_ac2,
+    krippendorff_alpha,
+    percent_agreement,
+)
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 SCALE = range(1, 11)

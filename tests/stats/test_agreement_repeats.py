@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stats import flip_rate, icc_oneway, variance_components
+from harness.stats.agreement_repeats import flip_rate, icc_oneway, variance_components
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 GAP = math.nan

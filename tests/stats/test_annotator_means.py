@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import mean_difference, two_way_mean
+from harness.stats.annotator_means import two_way_mean
+from harness.stats.means import mean_difference
 
 NAN = math.nan
 VOTES = np.array(

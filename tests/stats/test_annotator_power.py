@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from harness.stats import (
+from harness.stats.annotator_means import two_way_mean
+from harness.stats.annotator_power import (
     VoteDesign,
     VoteSpread,
     detectable_by_votes,
     fewest_votes,
-    minimum_detectable_effect,
     power_of_votes,
-    two_way_mean,
     vote_spread,
 )
+from harness.stats.power import minimum_detectable_effect
 
 SPREAD = VoteSpread(items=0.08, annotators=0.01, rest=0.08)
 

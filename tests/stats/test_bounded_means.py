@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import betting_interval, betting_lower_bound, betting_upper_bound
+from harness.stats.bounded_means import betting_interval, betting_lower_bound, betting_upper_bound
 
 SCORES = np.tile([1.0, 1.0, 0.0, 0.0, 0.5, 1.0], 25)
 

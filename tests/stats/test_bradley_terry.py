@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from harness.stats import bradley_terry, expected_win_rate, find_cycles
+from harness.stats.bradley_terry import bradley_terry, expected_win_rate, find_cycles
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -11,7 +11,7 @@ from harness.selftest.human import (
     judged_shares,
     judged_wins,
 )
-from harness.stats import corrected_mean, corrected_share
+from harness.stats.judge_correction import corrected_mean, corrected_share
 
 RUNS, N = 600, 100
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import betting_e_values, confidence_sequence, sign_e_values
+from harness.stats.bounded_means import betting_e_values, confidence_sequence, sign_e_values
 
 WINS = np.array([0.0, 0.5, 1.0])
 

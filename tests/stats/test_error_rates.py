@@ -5,7 +5,8 @@ Limits are those of the design for 2,000 simulations: .063 for exact tests, .065
 
 import numpy as np
 
-from harness.stats import mean_above_test, signflip_test
+from harness.stats.one_sided import mean_above_test
+from harness.stats.permutation import signflip_test
 
 SIMULATIONS = 2000
 VALUES = np.arange(-8.0, 6.0)

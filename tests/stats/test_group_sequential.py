@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import conditional_power, futile_below, nominal_levels, obrien_fleming, survival
+from harness.stats.group_sequential import (
+    conditional_power,
+    futile_below,
+    nominal_levels,
+    obrien_fleming,
+    survival,
+)
 
 EVEN = (0.2, 0.4, 0.6, 0.8, 1.0)
 

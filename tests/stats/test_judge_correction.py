@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from harness.stats import Labelled, corrected_mean, corrected_share
 from harness.stats.distributions import normal_quantile, t_quantile
+from harness.stats.judge_correction import Labelled, corrected_mean, corrected_share
 
 
 def test_a_corrected_mean_is_that_of_ppi_python_but_for_degrees_of_freedom(golden):

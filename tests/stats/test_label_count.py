@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from harness.selftest.human import count_labelled, judged_shares, judged_wins
-from harness.stats import corrected_mean, corrected_share, labels_for_mean, labels_for_share
+from harness.stats.annotator_power import labels_for_mean, labels_for_share
+from harness.stats.judge_correction import corrected_mean, corrected_share
 
 N = 500
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from harness.stats import length_adjusted_difference, length_controlled_win_rate, mean_difference
+from harness.stats.length_control import length_adjusted_difference, length_controlled_win_rate
+from harness.stats.means import mean_difference
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
 items = st.lists(

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import fill_missing, manski_interval, mean_difference, tipping_point
+from harness.stats.means import mean_difference
+from harness.stats.missing import fill_missing, manski_interval, tipping_point
 
 GAP = math.nan
 

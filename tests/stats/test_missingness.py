@@ -1,6 +1,7 @@
 import pytest
 
-from harness.stats import PairedCounts, differential_missingness
+from harness.stats.missing import differential_missingness
+from harness.stats.paired_proportions import PairedCounts
 
 
 def test_judgements_missing_for_one_model_only():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.stats import benjamini_hochberg, holm
+from harness.stats.multiplicity import benjamini_hochberg, holm
 
 
 @pytest.mark.parametrize(("adjust", "name"), [(holm, "holm"), (benjamini_hochberg, "BH")])

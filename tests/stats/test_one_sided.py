@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats import (
+from harness.stats.one_sided import (
     mean_above_test,
     mean_below_test,
     one_sided_lower_bound,

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import design_effect, mean_difference, mean_moments
+from harness.stats.means import design_effect, mean_difference, mean_moments
 
 
 def test_hand_worked_mean_difference():

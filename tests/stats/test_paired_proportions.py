@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.stats import (
+from harness.stats.paired_proportions import (
     PairedCounts,
     count_pairs,
     mcnemar_exact,

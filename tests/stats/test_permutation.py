@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from harness.stats import signflip_test
+from harness.stats.permutation import signflip_test
 
 
 @pytest.mark.parametrize("case", [0, 1])

@@ -2,8 +2,7 @@ import math
 
 import pytest
 
-from harness.stats import (
-    exact_threshold_test,
+from harness.stats.power import (
     minimum_detectable_effect,
     minimum_detectable_proportion,
     sample_size,
@@ -11,6 +10,7 @@ from harness.stats import (
     sample_size_proportion_threshold,
     t_test_power,
 )
+from harness.stats.proportions import exact_threshold_test
 
 
 @pytest.mark.parametrize("case", [0, 1])

@@ -5,14 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stats import (
-    holm,
-    mean_difference,
-    one_sided_lower_bound,
-    one_sided_upper_bound,
-    signflip_test,
-    wilcoxon_test,
-)
+from harness.stats.means import mean_difference
+from harness.stats.multiplicity import holm
+from harness.stats.one_sided import one_sided_lower_bound, one_sided_upper_bound
+from harness.stats.permutation import signflip_test
+from harness.stats.wilcoxon import wilcoxon_test
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
 differences = st.lists(st.integers(-9, 9), min_size=2, max_size=40)

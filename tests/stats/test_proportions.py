@@ -1,7 +1,7 @@
 import pytest
 from scipy import stats
 
-from harness.stats import (
+from harness.stats.proportions import (
     clopper_pearson_interval,
     exact_threshold_test,
     minimum_n_for_threshold,

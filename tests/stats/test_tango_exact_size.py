@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats import PairedCounts, tango_test
+from harness.stats.paired_proportions import PairedCounts, tango_test
 
 ALPHA = 0.05
 

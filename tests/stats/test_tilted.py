@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from harness.stats import permutation as signflip
-from harness.stats import signflip_test
-from harness.stats.permutation import subset_sum_chances, tail_chance, window_of
+from harness.stats.permutation import signflip_test, subset_sum_chances, tail_chance, window_of
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40, 700])

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stats import effective_clusters, mean_difference, mean_moments, one_sided_lower_bound
+from harness.stats.means import mean_difference, mean_moments
+from harness.stats.one_sided import one_sided_lower_bound
+from harness.stats.vectors import effective_clusters
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=40)
 

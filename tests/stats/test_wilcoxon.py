@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats import hodges_lehmann, sign_test, wilcoxon_test
+from harness.stats.wilcoxon import hodges_lehmann, sign_test, wilcoxon_test
 
 
 def depression(golden) -> np.ndarray:
