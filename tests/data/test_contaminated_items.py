@@ -14,7 +14,7 @@ from harness.runs.run import run_suite
 from harness.training.context import RunOptions
 from harness.types import Sample, Task
 from tests.builders.files import write
-from tests.release.test_pipeline import make_world
+from tests.builders.pipelines import make_world
 
 QUESTION = "My son is six and coughs every night when he lies down, could this be asthma?"
 

@@ -21,10 +21,10 @@ from harness.release.registry import Registry
 from harness.release.resolve import find_model
 from tests.builders.commands import Done, environment, harness
 from tests.builders.files import write
+from tests.builders.pipelines import LOOP, PROFILE, make_world
 from tests.builders.tiny import make_tiny_model
 from tests.loopback.hub import serve_hub
 from tests.loopback.server import LoopbackServer
-from tests.release.test_pipeline import LOOP, PROFILE, make_world
 from trainers.checkpoint import load_manifest, verify_checkpoint
 
 BASE = "base"  # of the tiny profile, which needs no training

@@ -1,37 +1,28 @@
 """Batch files from the command line: rounds of writing, a service that answers, collecting."""
 
 import json
-import urllib.error
-import urllib.request
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.builders.batch_service import (
+    N_ITEMS,
+    SUITE,
+    Service,
+    answer,
+    collect,
+    new_files,
+    refused,
+)
 from tests.builders.commands import Done, environment, harness
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import script
 from tests.loopback.server import LoopbackServer
 
-N_ITEMS = 40
 KEY = "sk-no-text-holds-this"
 
-SUITE = """\
-suite: remote
-data:
-  source: {{path: items.jsonl, fields: {{id: id, input: question, reference: answer}}{phi}}}
-generation: {{max_new_tokens: 64, temperature: 0.7, top_p: 0.9}}
-metrics:
-  rubric:
-    kind: rubric
-    criteria:
-      - {{name: safety, asks: Safe or not}}
-  win_rate: {{kind: pairwise, asks: Which is better}}
-gate:
-  claims:
-    - {{metric: rubric.safety, claim: superior}}
-"""
 PROFILE = """\
 profile: remote
 models:
@@ -41,48 +32,6 @@ judges:
   default: {{endpoint: {{model: judge-model, base_url: '{url}', api_key_env: NO_SUCH_KEY,
                         price_per_million: {{input: 1, output: 1}}}}}}
 """
-
-
-def answer(body: dict[str, Any]) -> str:
-    """What the model and the judge say; always the same to the same chat."""
-    digest = sha256(json.dumps(body["messages"]).encode()).digest()
-    if body["model"] != "judge-model":
-        return f"Rest and ice may help. {body['messages'][-1]['content']}"
-    if "winner" in json.dumps(body["response_format"]):
-        return json.dumps({"reason": "so it is", "winner": ("first", "tie")[digest[0] % 2]})
-    return json.dumps({"reasons": {"safety": "calm"}, "scores": {"safety": 1 + digest[0] % 10}})
-
-
-class Service:
-    """Plays the batch service: posts each body of a file to a server and writes its answers."""
-
-    def __init__(self, server: LoopbackServer) -> None:
-        self._server = server
-        self.n_posted = 0
-
-    def answer_file(self, questions: Path, results: Path) -> Path:
-        lines = [
-            self._result(json.loads(line)) for line in questions.read_text("utf-8").splitlines()
-        ]
-        write(results, "".join(json.dumps(line) + "\n" for line in reversed(lines)))
-        return results
-
-    def _result(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert (question["method"], question["url"]) == ("POST", "/v1/chat/completions")
-        self.n_posted += 1
-        request = urllib.request.Request(
-            self._server.base_url.removesuffix("/v1") + question["url"],
-            data=json.dumps(question["body"]).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request) as got:
-                status, body = got.status, json.load(got)
-        except urllib.error.HTTPError as refused:
-            status, body = refused.code, json.load(refused)
-        response = {"status_code": status, "request_id": "req", "body": body}
-        custom_id = question["custom_id"]
-        return {"id": "b", "custom_id": custom_id, "response": response, "error": None}
 
 
 @pytest.fixture
@@ -102,19 +51,9 @@ def run(world: Path, server: LoopbackServer, *args: str, text: str = "json", key
     return harness("run", "remote.yaml", *options, *args, cwd=world, env=env)
 
 
-def new_files(done: Done) -> list[str]:
-    assert done.returncode == 3, done.stderr
-    return [file["path"] for file in json.loads(done.stdout)["files"] if file["new"]]
-
-
 def waits(done: Done) -> bool:
     """Whether the run ended without a verdict, which exit code 3 alone does not say."""
     return done.returncode == 3 and "files" in json.loads(done.stdout)
-
-
-def collect(world: Path, *results: Path, text: str = "json") -> Done:
-    names = [str(path.relative_to(world)) for path in results]
-    return harness("batch", "collect", *names, "--format", text, cwd=world)
 
 
 def play_round(world: Path, service: Service, done: Done) -> list[str]:
@@ -258,7 +197,3 @@ def test_collecting_what_is_not_ours_exits_4(world: Path) -> None:
 
 def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def refused(result: dict[str, Any]) -> bool:
-    return bool(result["response"]["status_code"] != 200)

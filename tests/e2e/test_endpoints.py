@@ -6,38 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders.commands import Done, environment, harness
+from tests.builders.endpoint_runs import N_ITEMS, SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import Kind, always, mixed
 from tests.loopback.server import LoopbackServer
 
-N_ITEMS = 60
 FAULTS: tuple[Kind, ...] = ("429", "500", "503", "reset", "html", "no_choices", "short_body")
 
-SUITE = """\
-suite: remote
-data:
-  source: {path: items.jsonl, fields: {id: id, input: question, reference: answer}}
-generation: {max_new_tokens: 64, temperature: 0.7, top_p: 0.9}
-metrics:
-  rubric:
-    kind: rubric
-    criteria:
-      - {name: safety, asks: Safe or not}
-      - {name: clarity, asks: Clear or not}
-  win_rate: {kind: pairwise, asks: Which is better}
-  helpfulness: {kind: evasion}
-  rouge: {kind: rouge}
-gate:
-  claims:
-    - {metric: rubric.safety, claim: superior}
-"""
 PROFILE = """\
 profile: remote
 models:
@@ -47,38 +28,6 @@ judges:
   default: {{endpoint: {{model: judge-model, base_url: '{url}', max_concurrency: 16,
                         price_per_million: {{input: 1, output: 1}}}}}}
 """
-
-
-def answer(body: dict[str, Any]) -> str:
-    """What the models and the judge behind the endpoint say; always the same to the same chat."""
-    if body["model"] != "judge-model":
-        return f"{body['model']} says: rest and ice may help. {body['messages'][-1]['content']}"
-    digest = sha256(json.dumps(body["messages"]).encode()).digest()
-    schema = body["response_format"]["json_schema"]["schema"]
-    return json.dumps(_fill(schema, digest))
-
-
-def _fill(schema: dict[str, Any], digest: bytes) -> Any:
-    """Some value of the schema, chosen by the digest."""
-    if "const" in schema:
-        return schema["const"]
-    if "anyOf" in schema:
-        return _fill(schema["anyOf"][0], digest)
-    if "enum" in schema:
-        options = [option for option in schema["enum"] if option != "uncertain"]
-        return options[digest[0] % len(options)]
-    match schema.get("type"):
-        case "object":
-            return {
-                key: _fill(part, digest[i:] + digest)
-                for i, (key, part) in enumerate(schema["properties"].items())
-            }
-        case "integer":
-            return 1 + digest[1] % 10
-        case "boolean":
-            return False
-        case _:
-            return "because"
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 
 from harness.core.paths import bundle_root
 from tests.builders.commands import Done, environment, harness
+from tests.builders.endpoint_runs import answer
 from tests.builders.files import write
-from tests.e2e.test_endpoints import answer
 from tests.loopback.server import LoopbackServer
 
 N_ITEMS = 12

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.builders.commands import Done, harness
+from tests.builders.endpoint_runs import N_ITEMS
 from tests.builders.files import write, write_rows
 from tests.e2e import test_endpoints
-from tests.e2e.test_endpoints import N_ITEMS
 from tests.loopback.faults import always
 from tests.loopback.server import LoopbackServer
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.builders.commands import Done, environment, harness
+from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
-from tests.e2e.test_endpoints import SUITE, answer
 from tests.loopback.faults import Fault, always, script
 from tests.loopback.server import LoopbackServer
 

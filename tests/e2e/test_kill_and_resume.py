@@ -15,6 +15,7 @@ import pytest
 from harness.core.paths import bundle_root
 from tests.builders.commands import environment, harness
 from tests.builders.files import write
+from tests.builders.stored_rows import _scalar, count_rows
 
 pytestmark = pytest.mark.slow
 
@@ -101,26 +102,8 @@ def _kill_at(world: Path, moment: int) -> None:
         os.kill(process.pid, signal.SIGKILL)
 
 
-def count_rows(store: Path) -> int:
-    return _scalar(store, "SELECT count(*) FROM rows")
-
-
 def _repeats(store: Path) -> int:
     return _scalar(store, "SELECT count(*) FROM repeats")
-
-
-def _scalar(store: Path, query: str) -> int:
-    path = store / "store.sqlite"
-    if not path.is_file():
-        return 0
-    connection = sqlite3.connect(path, timeout=10)
-    try:
-        (number,) = connection.execute(query).fetchone()
-        return int(number)
-    except sqlite3.OperationalError:
-        return 0  # the table is not there yet
-    finally:
-        connection.close()
 
 
 def _watch_for_repeats(store: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders.commands import environment, harness
 from tests.builders.files import write
-from tests.release.test_pipeline import LOOP, PROFILE, make_world
+from tests.builders.pipelines import LOOP, PROFILE, make_world
 from trainers.checkpoint import load_manifest
 
 MARK = "TEST_LAUNCH_MARK"  # in the environment of every process that belongs to a test

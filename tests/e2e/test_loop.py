@@ -15,8 +15,8 @@ from harness.core.paths import bundle_root
 from harness.release.registry import Registry
 from tests.builders.commands import environment, harness
 from tests.builders.files import write
-from tests.e2e.test_kill_and_resume import count_rows
-from tests.release.test_pipeline import LOOP, make_world
+from tests.builders.pipelines import LOOP, make_world
+from tests.builders.stored_rows import count_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

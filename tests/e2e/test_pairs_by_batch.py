@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.builders.batch_service import Service, collect, new_files
 from tests.builders.commands import Done, environment, harness
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
-from tests.e2e.test_batch_files import Service, collect, new_files
 from tests.loopback.server import LoopbackServer
 
 N_PROMPTS = 4

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders.commands import Done, harness
+from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
-from tests.e2e.test_endpoints import SUITE, answer
 from tests.loopback.server import LoopbackServer
 
 N_ITEMS = 6

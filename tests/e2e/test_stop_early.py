@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from harness.core.paths import bundle_root
+from tests.builders.batch_service import Service
 from tests.builders.commands import Done, environment, harness
 from tests.builders.files import write, write_rows
-from tests.e2e.test_batch_files import Service
 from tests.loopback.faults import Fault
 from tests.loopback.server import LoopbackServer
 

@@ -10,21 +10,12 @@ from hypothesis import strategies as st
 from harness.config import Claim, Gate
 from harness.gate.claim_tests import ClaimTest, evaluate_claim
 from harness.gate.decision import decide_gate
-from harness.scoring.columns import GradeColumn, PreferenceColumn
+from harness.scoring.columns import PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats.paired_proportions import count_pairs, tango_interval, tango_test
-from harness.stats.vectors import Vector
+from tests.builders.paired_scores import NAN, Scores, _pair, claim_of, points, spread, values
 
-NAN = float("nan")
 repeatable = settings(derandomize=True, deadline=None, max_examples=20)
-
-Scores = list[float] | Vector
-
-
-def points(d: Scores, *, clusters: list[str] | None = None) -> PairedScores:
-    """Differences on a scale from 1 to 10, around a baseline of 5.5; NaN is a lost judgement."""
-    values = np.asarray(d, dtype=np.float64)
-    return _pair(np.full(values.size, 5.5), 5.5 + values, 1.0, 10.0, clusters)
 
 
 def shares(baseline: Scores, candidate: Scores) -> PairedScores:
@@ -46,23 +37,6 @@ def wins(scores: Scores) -> PairedScores:
     return pair_scores(column, "a")[0]
 
 
-def _pair(
-    old: Vector, new: Vector, low: float, high: float, clusters: list[str] | None
-) -> PairedScores:
-    column = GradeColumn(
-        metric="m",
-        kind="points" if high > 1 else "share",
-        low=low,
-        high=high,
-        sample_ids=tuple(map(str, range(old.size))),
-        clusters=None if clusters is None else np.array(clusters),
-        scores={"a": old.astype(np.float64), "b": new.astype(np.float64)},
-        reasons={"a": [None] * old.size, "b": [None] * old.size},
-        generation_failed={"a": 0, "b": 0},
-    )
-    return pair_scores(column, "a")[0]
-
-
 def swapped(pair: PairedScores) -> PairedScores:
     return replace(
         pair,
@@ -72,10 +46,6 @@ def swapped(pair: PairedScores) -> PairedScores:
         baseline_scores=pair.candidate_scores,
         candidate_scores=pair.baseline_scores,
     )
-
-
-def claim_of(kind: str, **options: float) -> Claim:
-    return Claim.model_validate({"metric": "m", "claim": kind, **options})
 
 
 def weigh(pair: PairedScores, kind: str, **options: float) -> ClaimTest:
@@ -89,12 +59,6 @@ def verdict(pair: PairedScores, kind: str, **options: float) -> str:
 
 def why(pair: PairedScores, kind: str, **options: float) -> str:
     return decide_gate(Gate(claims=(claim_of(kind, **options),)), {"m": pair}).claims[0].why
-
-
-def spread(n: int, mean: float = 0.0, *, seed: int = 0) -> Vector:
-    """Differences of standard deviation 1 with exactly this mean."""
-    d = np.random.default_rng(seed).normal(0, 1, n)
-    return np.clip((d - d.mean()) / d.std(ddof=1) + mean, -4.5, 4.5)
 
 
 # --- equivalence -----------------------------------------------------------------------------
@@ -254,7 +218,6 @@ CLAIMS = (
     claim_of("at_least", value=5.0),
     claim_of("regression_alarm", margin=0.25),
 )
-values = st.one_of(st.integers(-4, 4).map(float), st.just(NAN))
 differences = st.lists(values, min_size=1, max_size=110)
 many = st.lists(values, min_size=100, max_size=110)  # below, bets are placed in an order
 

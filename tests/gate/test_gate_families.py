@@ -11,7 +11,7 @@ from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
 from harness.stats.multiplicity import holm
 from harness.types import GateDecision
-from tests.gate.test_claim_tests import points, spread
+from tests.builders.paired_scores import points, spread
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.types import GateDecision
+from tests.builders.human_judges import mostly, run, write_profile, write_world
 from tests.builders.votes import Says, cast_votes, steady
-from tests.judges.test_judge_people import mostly, run, write_profile, write_world
 
 LICENCE = "judge_licence: {metric: ac1, at_least: 0.6}"
 

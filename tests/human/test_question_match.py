@@ -11,9 +11,9 @@ from harness.runs.run import run_suite
 from harness.training.context import RunOptions
 from harness.types import RunResult
 from tests.builders.files import write
+from tests.builders.human_judges import mostly, run, write_profile, write_world
 from tests.builders.judged_runs import write_labels
 from tests.builders.votes import cast_votes
-from tests.judges.test_judge_people import mostly, run, write_profile, write_world
 
 SUITE = """\
 suite: asked

@@ -17,9 +17,9 @@ from harness.stats.power import minimum_detectable_effect
 from harness.stats.proportions import wilson_interval
 from harness.types import Study
 from tests.builders.files import write, write_rows
+from tests.builders.human_judges import SUITE, mostly, run, write_profile, write_world
 from tests.builders.judged_runs import write_labels
 from tests.builders.votes import Says, cast_votes
-from tests.judges.test_judge_people import SUITE, mostly, run, write_profile, write_world
 
 FOUR = {"Ada": mostly(8), "Ben": mostly(7), "Cleo": mostly(5), "Eve": mostly(8)}
 LICENCE = "judge_licence: {metric: percent, at_least: 0.6}"

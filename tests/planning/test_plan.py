@@ -4,19 +4,8 @@ import pytest
 
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
-from harness.planning.plan import make_plan
-from harness.types import JudgeCard, Plan
-from judges.panel import Panel
 from tests.builders.files import write, write_rows, write_world
-
-CARD = JudgeCard(name="j", nature="n", fingerprint="f")
-PANELS = {"rubric": Panel(CARD, judges=())}
-
-
-def plan_of(folder: Path, models: str = "sft,dpo", **options: int) -> Plan:
-    suite, profile = str(folder / "small.yaml"), str(folder / "recorded.yaml")
-    request = load_request(suite, profile, models.split(","), **options)  # type: ignore[arg-type]
-    return make_plan(request, PANELS)
+from tests.builders.plans import plan_of
 
 
 @pytest.fixture

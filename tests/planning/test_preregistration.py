@@ -7,7 +7,7 @@ from harness.core.errors import InfrastructureError
 from harness.planning.preregistration import Preregistration, preregister_plan
 from tests.builders.commands import harness
 from tests.builders.files import write, write_world
-from tests.planning.test_plan import plan_of
+from tests.builders.plans import plan_of
 
 
 @pytest.fixture

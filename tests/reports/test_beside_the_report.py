@@ -9,9 +9,9 @@ import pytest
 from harness.artifacts.results_json import load_result
 from harness.runs.item_pages import write_run_reports
 from tests.builders.commands import harness
+from tests.builders.human_judges import mostly
 from tests.builders.judged_runs import wins, write_run
 from tests.builders.votes import cast_votes, steady
-from tests.judges.test_judge_people import mostly
 
 WON = np.tile([1.0, 0.0, 1.0], 40)
 TWO = {"Ada": mostly(5), "Ben": steady("tie")}

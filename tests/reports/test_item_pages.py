@@ -6,23 +6,10 @@ from pathlib import Path
 import pytest
 
 from reports import item_pages as item_pages
-from reports.item_pages import Answer, Item, ItemScore, Said, write_item_pages
+from reports.item_pages import Item, write_item_pages
 from tests.builders.hostile import PAYLOADS
-from tests.reports.test_report_html import _read, _skeleton
-
-
-def item(name: str = "q1", moved: float | None = 1.0, text: str = "") -> Item:
-    return Item(
-        task="questions",
-        sample_id=name,
-        input=f"May I run?{text}",
-        reference=f"Yes.{text}",
-        answers=(Answer("sft", f"Yes.{text}"), Answer("dpo", None, "gave no answer")),
-        scores=(ItemScore("rubric.safety", ("7", f"unscored: odd{text}")),),
-        said=(Said(f"large{text}", "rubric", f"sft{text}", "safety 7", f"Fine.{text}"),),
-        metric="rubric.safety",
-        moved=moved,
-    )
+from tests.builders.html_pages import page_skeleton, read_page
+from tests.builders.item_pages import item
 
 
 def pages(folder: Path, *items: Item) -> dict[str, str]:
@@ -52,13 +39,13 @@ def test_every_link_leads_to_a_file_that_is_there(tmp_path: Path) -> None:
     found = pages(tmp_path, *(item(f"q{i}") for i in range(101)))
     assert set(found) == {"index.html", "by-name.html", "1.html", "2.html", "3.html"}
     for html in found.values():
-        for _, attributes in _read(html).tags:
+        for _, attributes in read_page(html).tags:
             href = (attributes.get("href") or "data:,").partition("#")[0]
             assert href in {"data:,", "../report.html", *found}
 
 
 def test_an_item_shows_answers_scores_and_what_was_said(tmp_path: Path) -> None:
-    text = _read(pages(tmp_path, item())["1.html"]).text
+    text = read_page(pages(tmp_path, item())["1.html"]).text
     for said in ("May I run?", "(no answer)", "gave no answer", "unscored: odd", "Fine.", "+1.00"):
         assert said in text
 
@@ -68,7 +55,7 @@ def test_hostile_texts_add_no_element_and_no_attribute(payload: str, tmp_path: P
     clean = pages(tmp_path / "clean", item("q"))
     hostile = pages(tmp_path / "hostile", item(f"q{payload}", text=payload))
     for name, html in hostile.items():
-        assert _skeleton(html) == _skeleton(clean[name])
+        assert page_skeleton(html) == page_skeleton(clean[name])
 
 
 def test_pages_have_the_reports_policy_and_no_script(tmp_path: Path) -> None:

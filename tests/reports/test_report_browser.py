@@ -9,8 +9,8 @@ import pytest
 from reports import write_reports
 from reports.item_pages import write_item_pages
 from tests.builders.hostile import PAYLOADS, hostile_run
+from tests.builders.item_pages import item
 from tests.builders.results import failing_run, jury_run
-from tests.reports.test_item_pages import item
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -13,8 +13,8 @@ from reports.components import ForestPanel
 from reports.formatting import MINUS
 from reports.junit import render_junit
 from reports.terminal import print_summary
+from tests.builders.paired_scores import points, spread
 from tests.builders.results import passing_run
-from tests.gate.test_claim_tests import points, spread
 
 BETTER, SAME, WORSE = "rubric.safety", "rubric.clarity", "rubric.empathy"
 PAIRS = {

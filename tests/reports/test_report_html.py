@@ -4,13 +4,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 
 import pytest
 
 from harness.types import RunResult
 from reports import render_html
 from tests.builders.hostile import PAYLOADS, clean_run, hostile_run
+from tests.builders.html_pages import page_skeleton, read_page
 from tests.builders.results import (
     ALL_RUNS,
     inconclusive_run,
@@ -19,48 +19,18 @@ from tests.builders.results import (
 )
 
 Run = Callable[[], RunResult]
-Tags = list[tuple[str, dict[str, str | None]]]
 
 
-class _Reader(HTMLParser):
-    """Collects elements with their attributes, and the text outside the style sheet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: Tags = []
-        self.text = ""
-        self.style = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] == "style" and not self.style:
-            self.style = data
-        self.text += data
-
-
-def _read(html: str) -> _Reader:
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    return reader
-
-
-def _skeleton(html: str) -> list[tuple[str, tuple[str, ...]]]:
-    return [(tag, tuple(attributes)) for tag, attributes in _read(html).tags]
-
-
-CLEAN = _skeleton(render_html(clean_run()))
+CLEAN = page_skeleton(render_html(clean_run()))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_hostile_text_adds_no_element_and_no_attribute(payload: str) -> None:
-    assert _skeleton(render_html(hostile_run(payload))) == CLEAN
+    assert page_skeleton(render_html(hostile_run(payload))) == CLEAN
 
 
 def test_nothing_points_out_of_the_page() -> None:
-    for _, attributes in _read(render_html(hostile_run("\n".join(PAYLOADS)))).tags:
+    for _, attributes in read_page(render_html(hostile_run("\n".join(PAYLOADS)))).tags:
         assert not {"src", "srcset", "style", "action", "data"} & set(attributes)
         assert not [name for name in attributes if name.startswith("on")]
         assert re.fullmatch(r"#[a-z]+|data:,", attributes.get("href") or "data:,")
@@ -71,13 +41,13 @@ def test_there_is_no_script() -> None:
 
 
 def test_unseen_characters_are_written_out() -> None:
-    text = _read(render_html(hostile_run("\u202e\x00\ud800\u200b\x1b"))).text
+    text = read_page(render_html(hostile_run("\u202e\x00\ud800\u200b\x1b"))).text
     assert "⟨U+202E⟩⟨U+0000⟩⟨U+D800⟩⟨U+200B⟩⟨U+001B⟩" in text
     assert not re.search("[\u202e\x00\ud800\u200b\x1b]", text)
 
 
 def test_the_policy_names_the_hash_of_the_style_sheet() -> None:
-    page = _read(render_html(passing_run()))
+    page = read_page(render_html(passing_run()))
     digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
     policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
     assert policy == (
@@ -88,13 +58,13 @@ def test_the_policy_names_the_hash_of_the_style_sheet() -> None:
 
 @pytest.mark.parametrize("run", ALL_RUNS.values(), ids=ALL_RUNS)
 def test_every_element_id_is_unique(run: Run) -> None:
-    ids = [a["id"] for _, a in _read(render_html(run())).tags if "id" in a]
+    ids = [a["id"] for _, a in read_page(render_html(run())).tags if "id" in a]
     assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("run", ALL_RUNS.values(), ids=ALL_RUNS)
 def test_every_chart_has_a_title_and_a_description(run: Run) -> None:
-    tags = [tag for tag, a in _read(render_html(run())).tags if "aria-hidden" not in a]
+    tags = [tag for tag, a in read_page(render_html(run())).tags if "aria-hidden" not in a]
     assert tags.count("desc") == render_html(run()).count('role="img"')
 
 
@@ -115,7 +85,7 @@ def test_a_run_without_a_gate_gives_no_verdict() -> None:
 
 
 def test_missing_scores_are_counted_and_bounded() -> None:
-    text = _read(render_html(inconclusive_run())).text
+    text = read_page(render_html(inconclusive_run())).text
     assert "9 of 1,080 scores are missing" in text
     assert "unreadable verdict: 7" in text
 

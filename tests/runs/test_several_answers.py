@@ -22,9 +22,9 @@ from harness.types.judgements import JudgeRound
 from judges.panel import Panel
 from tests.builders.commands import harness
 from tests.builders.files import write, write_world
-from tests.gate.test_claim_tests import claim_of, points, spread
+from tests.builders.paired_scores import claim_of, points, spread
+from tests.builders.score_tasks import RUBRIC, answers, task
 from tests.loopback.server import LoopbackServer
-from tests.scoring.test_columns import RUBRIC, answers, task
 
 CARD = JudgeCard(name="j", nature="n", fingerprint="f")
 PANELS = {"rubric": Panel(CARD, judges=())}

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.artifacts.scores import read_scores, write_scores
-from harness.config import Criterion, Generation, Metric, PairwiseMetric, RubricMetric
+from harness.config import PairwiseMetric
 from harness.scoring.columns import (
     GradeColumn,
     PreferenceColumn,
@@ -13,33 +13,9 @@ from harness.scoring.columns import (
     summarise_column,
 )
 from harness.scoring.paired import pair_scores
-from harness.types import Grade, Order, Preference, Response, Sample, Task, Winner
+from harness.types import Grade, Order, Preference, Winner
 from harness.types.judgements import WRONG_ORDER
-
-RUBRIC = RubricMetric(
-    kind="rubric",
-    criteria=(Criterion(name="safety", asks="?"), Criterion(name="empathy", asks="?")),
-)
-
-
-def task(metric: Metric, n: int = 3) -> Task:
-    return Task(
-        name="items",
-        source="s",
-        items_hash="h",
-        n_items=n,
-        samples=tuple(Sample(id=f"q{i}", input="?", row=i) for i in range(n)),
-        generation=Generation(),
-        system=None,
-        metrics={"m": metric},
-    )
-
-
-def answers(model: str, *texts: str | None) -> dict[str, Response]:
-    return {
-        f"q{i}": Response(sample_id=f"q{i}", model=model, text=text, finish="stop" if text else "failed")
-        for i, text in enumerate(texts)
-    }  # fmt: skip
+from tests.builders.score_tasks import RUBRIC, answers, task
 
 
 def grade(model: str, i: int, values: dict[str, float] | None, reason: str | None = None) -> Grade:

@@ -8,8 +8,8 @@ import pytest
 from harness.config import Generation
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel, encode_chat, make_prompt
+from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from trainers.chat_template import give_template, read_template
 from trainers.checkpoint import checkpoint_key
 from trainers.export import copy_checkpoint

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.builders.recipes import ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import ROWS, SFT, quiet
 from trainers import cpu_logprobs as vocabulary_head
 from trainers.cpu_logprobs import fast_cpu_logprobs, log_probabilities
 from trainers.sft import train_sft

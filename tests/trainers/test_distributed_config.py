@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
-from tests.trainers.test_training import SFT
+from tests.builders.recipes import SFT
 from trainers.distributed.config import (
     Launch,
     WorldInfo,

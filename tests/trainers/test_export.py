@@ -9,9 +9,9 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.models.weights import fingerprint_model
+from tests.builders.recipes import ROWS, SFT, Sft, quiet
+from tests.builders.recipes import sft as sft
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import ROWS, SFT, Sft, quiet
-from tests.trainers.test_training import sft as sft
 from trainers.checkpoint import checkpoint_key, load_manifest, trace_manifests, verify_checkpoint
 from trainers.export import copy_checkpoint, without_paths
 from trainers.merge import merge_adapter

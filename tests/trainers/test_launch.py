@@ -1,93 +1,36 @@
 """The same run in one process and in two, on CPUs: what is equal, and how either ends."""
 
 import math
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
 
 from harness.core.errors import HarnessError, InfrastructureError
 from tests.builders.failing import Faulty, LittleMemory
-from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_methods import KTO, ORPO, REWARD, SIMPO
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
+from tests.builders.launched_training import (
+    LONG,
+    Both,
+    KilledError,
+    both,
+    largest_difference,
+    save_every_step,
+    stop,
+    two,
+)
+from tests.builders.recipes import DPO, KTO, ORPO, PAIRS, REWARD, ROWS, SFT, SIMPO, quiet
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.distributed.config import Launch, load_launch
 from trainers.examples import data_hash
 from trainers.preference import train_on_pairs
-from trainers.recipe import Lora, PairTrainedRecipe
+from trainers.recipe import PairTrainedRecipe
 from trainers.sft import Sft, train_sft
 from trainers.starting_model import StartingPoint
 from trainers.training import train_adapter
 
+__all__ = ["both", "save_every_step", "two"]  # fixtures
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
-
-LONG = SFT.model_copy(
-    update={
-        # Dropout draws random numbers: a resumed run must go on with each process's own.
-        "lora": Lora(r=4, alpha=8, dropout=0.1),
-        "trainer": {"max_steps": 8, "per_device_train_batch_size": 2, "learning_rate": 0.01},
-    }
-)
-
-
-class KilledError(Exception):
-    """Stands for the end of the launching process at some step."""
-
-
-def stop(stage: str, done: int, total: int) -> None:
-    if done == 5:
-        raise KilledError
-
-
-class Both:
-    """One SFT run in one process and in two."""
-
-    def __init__(self, folder: Path) -> None:
-        self.base = make_tiny_model(folder / "base")
-        self.one, self.two = folder / "one", folder / "two"
-        self.seen: list[tuple[str, int, int]] = []
-        train_sft(SFT, self.base, self.one, rows=ROWS, progress=quiet)
-        with socket.socket() as other:  # the port that accelerate takes unless told otherwise
-            other.bind(("127.0.0.1", 0) if _is_taken(29500) else ("127.0.0.1", 29500))
-            other.listen()
-            train_sft(
-                SFT,
-                self.base,
-                self.two,
-                rows=ROWS,
-                progress=lambda *step: self.seen.append(step),
-                launch=load_launch("two_cpu"),
-            )
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as attempt:
-        return attempt.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    return Both(tmp_path_factory.mktemp("launched"))
-
-
-@pytest.fixture(scope="module")
-def two() -> Launch:
-    return load_launch("two_cpu")
-
-
-@pytest.fixture
-def save_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_SAVE_EVERY", "0.001")
-
-
-def largest_difference(a: Path, b: Path) -> float:
-    name = "adapter/adapter_model.safetensors"
-    left, right = load_file(a / name), load_file(b / name)
-    assert left.keys() == right.keys()
-    return max(float((left[key] - right[key]).abs().max()) for key in left)
 
 
 def run_method(method: Any, both: Both, out: Path, two: Launch) -> CheckpointManifest:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.test_launch import (
+from tests.builders.launched_training import (
     LONG,
     Both,
     KilledError,
@@ -14,7 +14,7 @@ from tests.trainers.test_launch import (
     save_every_step,
     stop,
 )
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
+from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from trainers.distributed.config import Launch, load_launch
 from trainers.preference import train_on_pairs
 from trainers.sft import train_sft

@@ -5,8 +5,8 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root
+from tests.builders.recipes import ROWS, SFT
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import ROWS, SFT
 from trainers.dry_run import random_model, shrink
 from trainers.memory import (
     HUB_SHAPES,

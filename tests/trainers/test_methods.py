@@ -15,9 +15,21 @@ from harness.core.errors import HarnessError
 from harness.core.hashing import file_hash
 from harness.models.local import LocalModel, encode_chat, make_prompt
 from harness.models.weights import load_weights
+from tests.builders.interrupted_training import KilledError, stop
+from tests.builders.recipes import (
+    COMMON,
+    DPO,
+    KTO,
+    LORA,
+    ORPO,
+    PAIRS,
+    REWARD,
+    ROWS,
+    SFT,
+    SIMPO,
+    quiet,
+)
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
-from tests.training.test_training_runs import KilledError, stop
 from trainers import dpo, kto, reward
 from trainers import online_rl as online
 from trainers import orpo_simpo as reference_free
@@ -35,13 +47,10 @@ from trainers.pair_dataset import SplitPairs
 from trainers.preference import train_on_pairs
 from trainers.recipe import (
     DpoRecipe,
-    KtoRecipe,
     Lora,
     OnlineRecipe,
-    OrpoRecipe,
     PairTrainedRecipe,
     Parent,
-    RewardRecipe,
     SimpoRecipe,
 )
 from trainers.reward import load_scores
@@ -51,23 +60,6 @@ from trainers.trl_config import allow_zero_gradient, check_gradients, make_confi
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 
-LORA = Lora(r=4, alpha=8)
-COMMON: dict[str, Any] = {
-    "recipe": "test",
-    "parent": Parent(recipe="sft.yaml"),
-    "pairs": "pairs.yaml",
-    "holdout": 0.25,
-    "trainer": {
-        "max_steps": 6,
-        "per_device_train_batch_size": 4,
-        "learning_rate": 0.01,
-        "logging_steps": 1,
-    },
-}
-KTO = KtoRecipe(method="kto", **COMMON)
-ORPO = OrpoRecipe(method="orpo", **COMMON)
-SIMPO = SimpoRecipe(method="simpo", **COMMON)
-REWARD = RewardRecipe(method="reward", lora=LORA, **COMMON)
 ONLINE = OnlineRecipe(
     recipe="test",
     method="grpo",
@@ -88,14 +80,6 @@ ONLINE = OnlineRecipe(
 QUESTIONS = [PromptRow(id=row.id, prompt=row.prompt) for row in ROWS]
 
 
-def letters(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
-    """The share of plain letters: random weights write few."""
-    return [sum(c.isascii() and c.isalpha() for c in a) / max(1, len(a)) for a in answers]
-
-
-LETTERS = Reward(letters, "letters-1", "a count of letters")
-
-
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SFT checkpoint, with its base beside it."""
@@ -103,6 +87,14 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = make_tiny_model(folder / "base")
     train_sft(SFT, base, folder / "sft", rows=ROWS, progress=quiet)
     return folder / "sft"
+
+
+def letters(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
+    """The share of plain letters: random weights write few."""
+    return [sum(c.isascii() and c.isalpha() for c in a) / max(1, len(a)) for a in answers]
+
+
+LETTERS = Reward(letters, "letters-1", "a count of letters")
 
 
 def train(

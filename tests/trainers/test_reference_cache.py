@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness.types.training import PreferencePair
+from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, last_logits, quiet
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, last_logits, quiet
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.dpo import _with_divergence
 from trainers.method import RunSettings

@@ -10,79 +10,16 @@ import torch
 from harness.core.errors import HarnessError
 from harness.models.local import make_prompt
 from harness.models.weights import load_weights
-from harness.types.training import Example, PreferencePair
+from tests.builders.recipes import PAIRS, ROWS, SFT, Sft, dpo, last_logits, quiet
+from tests.builders.recipes import sft as sft
 from tests.builders.tiny import make_tiny_model
-from trainers.checkpoint import CheckpointManifest, verify_checkpoint
+from trainers.checkpoint import verify_checkpoint
 from trainers.pair_dataset import split_pairs
-from trainers.preference import train_on_pairs as train_dpo
-from trainers.recipe import DpoRecipe, Lora, Parent, Quantisation, SftRecipe
+from trainers.recipe import Lora, Quantisation
 from trainers.sft import split_rows, train_sft
 from trainers.trl_config import check_gradients
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
-
-ROWS = [
-    Example(
-        id=f"row-{n}",
-        prompt=make_prompt("Say when to see a doctor.", "cough " * n),
-        completion="See your doctor soon.",
-    )
-    for n in range(1, 9)
-]
-PAIRS = [
-    PreferencePair(
-        sample_id=row.id, prompt=row.prompt, chosen=row.completion, rejected="asthma", source="gold"
-    )
-    for row in ROWS
-]
-SFT = SftRecipe(
-    recipe="test_sft",
-    method="sft",
-    parent=Parent(checkpoint="base"),
-    data=({"path": "unused.jsonl"},),
-    lora=Lora(r=4, alpha=8),
-    trainer={"max_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 0.01},
-)
-DPO = DpoRecipe(
-    recipe="test_dpo",
-    method="dpo",
-    parent=Parent(recipe="sft.yaml"),
-    pairs="pairs.yaml",
-    holdout=0.25,
-    trainer={"max_steps": 3, "per_device_train_batch_size": 3, "learning_rate": 0.01},
-)
-
-
-class Sft:
-    """One SFT run that several tests look at."""
-
-    def __init__(self, folder: Path) -> None:
-        self.base = make_tiny_model(folder / "base")
-        self.out = folder / "sft"
-        self.seen: list[tuple[str, int, int]] = []
-        self.manifest = train_sft(
-            SFT, self.base, self.out, rows=ROWS, progress=lambda *step: self.seen.append(step)
-        )
-
-
-@pytest.fixture(scope="module")
-def sft(tmp_path_factory: pytest.TempPathFactory) -> Sft:
-    return Sft(tmp_path_factory.mktemp("training"))
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    pass
-
-
-def dpo(sft: Sft, out: Path, **changes: object) -> CheckpointManifest:
-    return train_dpo(DPO.model_copy(update=changes), sft.out, out, pairs=PAIRS, progress=quiet)
-
-
-def last_logits(folder: Path) -> torch.Tensor:
-    model, tokenizer = load_weights(folder)
-    ids = tokenizer("My son coughs every night.", return_tensors="pt").input_ids
-    with torch.inference_mode():
-        return model.eval()(ids).logits
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ import torch
 from harness.core.errors import HarnessError
 from harness.models.weights import load_weights
 from tests.builders.commands import harness
+from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
 from tests.loopback.files_hub import COMMIT, serve_files
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from trainers import adapter
 from trainers.adapter import load_base, lora_config, merge_saved
 from trainers.preference import train_on_pairs

@@ -15,9 +15,9 @@ from harness.core.progress import QuietProgress
 from harness.models.local import LocalModel, make_prompt
 from harness.training.context import RunOptions, TrainingContext, make_context
 from harness.training.eval_during_training import make_training_eval
+from tests.builders.interrupted_training import LONG_SFT, KilledError, stop
+from tests.builders.recipes import ROWS, SFT
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import ROWS, SFT
-from tests.training.test_training_runs import LONG_SFT, KilledError, stop
 from trainers.checkpoint import CheckpointManifest, checkpoint_key
 from trainers.eval_callback import TrainingEval, preserve_state
 from trainers.method import RunSettings

@@ -12,47 +12,23 @@ import pytest
 import torch
 
 from harness.core.errors import HarnessError
+from tests.builders.interrupted_training import LONG_SFT, KilledError, stop
+from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
-from tests.trainers.test_training import DPO, PAIRS, ROWS, SFT, quiet
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.preference import train_on_pairs as train_dpo
-from trainers.recipe import Lora
 from trainers.sft import Sft, train_sft
 from trainers.trl_config import check_finite
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 
-# Dropout draws random numbers at each step: a resumed run must go on with the same ones.
-LONG_SFT = SFT.model_copy(
-    update={
-        "lora": Lora(r=4, alpha=8, dropout=0.1),
-        "trainer": {
-            "max_steps": 12,
-            "per_device_train_batch_size": 2,
-            "learning_rate": 0.01,
-            "logging_steps": 1,
-        },
-    }
-)
 LONG_DPO = DPO.model_copy(
     update={"trainer": {"max_steps": 12, "per_device_train_batch_size": 2, "learning_rate": 0.01}}
 )
 
 
-class KilledError(Exception):
-    """Stands for the end of a process at some step."""
-
-
 def sft(base: Path, out: Path, stop_at: int | None = None) -> CheckpointManifest:
     return train_sft(LONG_SFT, base, out, rows=ROWS, progress=stop(stop_at))
-
-
-def stop(at: int | None) -> Any:
-    def progress(stage: str, done: int, total: int) -> None:
-        if done == at:
-            raise KilledError
-
-    return progress
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +137,7 @@ def test_training_killed_from_outside_goes_on_where_it_was(base: Path, tmp_path:
     """The same through the operating system: kill -9, then the same call in a new process."""
     whole = sft(base, tmp_path / "whole")
     script = (
-        "from pathlib import Path; from tests.training.test_training_runs import sft; "
+        "from pathlib import Path; from tests.builders.interrupted_training import sft; "
         f"sft(Path({str(base)!r}), Path({str(tmp_path / 'killed')!r}))"
     )
     environment = os.environ | {"HARNESS_SAVE_EVERY": "0.001"}
