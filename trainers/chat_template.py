@@ -7,8 +7,8 @@ is saved with the checkpoint, so that generation, chat and export know of nothin
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError, did_you_mean
-from harness.core.paths import bundle_root
+from harness.core.errors import HarnessError
+from harness.core.paths import bundle_root, find_bundled
 from harness.models.local import encode_chat, make_prompt
 
 # Tokens to pad with where a tokenizer has none, or pads with its end of turn. All are in the
@@ -16,18 +16,18 @@ from harness.models.local import encode_chat, make_prompt
 PADS = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>", "<|pad|>", "<pad>", "<unk>")
 
 
-def read_template(name: str, beside: Path) -> str:
-    """The text of a template: a file in the folder, or one of ours by its name.
+def read_template(name: str, search_dir: Path) -> str:
+    """Return the text of a template: a file in the folder, or a bundled one by its name.
 
     Raises:
-        HarnessError: neither is there; suggests one of ours.
+        HarnessError: neither exists; suggests a bundled one.
     """
-    shelf = bundle_root() / "trainers" / "chat_templates"
-    for file in (beside / name, shelf / f"{name}.jinja"):
-        if file.is_file():
-            return file.read_text(encoding="utf-8").rstrip("\n")
-    hint = did_you_mean(name, sorted(path.stem for path in shelf.glob("*.jinja")))
-    raise HarnessError(f"chat_template: {beside / name}: no such file. {hint}")
+    bundled = bundle_root() / "trainers" / "chat_templates"
+    path = search_dir / name
+    candidates = (path, bundled / f"{name}.jinja")
+    known = (file.stem for file in bundled.glob("*.jinja"))
+    file = find_bundled(f"chat_template: {path}", "file", candidates, known, wanted=name)
+    return file.read_text(encoding="utf-8").rstrip("\n")
 
 
 def give_template(tokenizer: Any, template: str | None, source: str | Path) -> None:

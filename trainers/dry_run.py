@@ -136,7 +136,7 @@ class _Link(NamedTuple):
 
 def _chain(name: str, beside: Path | None = None) -> Iterator[_Link]:
     """The recipe's parents, the first one first, and the recipe."""
-    recipe, root = load_recipe(name, beside=beside)
+    recipe, root = load_recipe(name, search_dir=beside)
     if isinstance(recipe, PretrainRecipe) or not isinstance(recipe, AdapterRecipe):
         raise HarnessError(f"{name}: trains no adapter, so there is nothing to try out small.")
     if recipe.method not in SEQUENCES:
@@ -227,7 +227,7 @@ def _rows(link: _Link, wanted: int, told: list[str]) -> list[Example]:
 def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
     """The first given pairs; otherwise the first prompts with made-up answers, or all made up."""
     assert isinstance(link.recipe, PreferenceRecipe)
-    recipe, root = load_recipe(link.recipe.pairs, beside=link.root)
+    recipe, root = load_recipe(link.recipe.pairs, search_dir=link.root)
     absent = "they are still to be sampled"
     if isinstance(recipe, GivenPairsRecipe | SampledPairsRecipe):
         absent = _absent([recipe.data], root) or ""

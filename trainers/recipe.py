@@ -20,8 +20,8 @@ from pydantic import Field, JsonValue, RootModel, model_validator
 
 from harness.config import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
 from harness.config.data import JudgedPairFilters, PairFilters
-from harness.core.errors import HarnessError, did_you_mean
-from harness.core.paths import bundle_root
+from harness.core.errors import HarnessError
+from harness.core.paths import bundle_root, find_bundled
 from harness.core.yaml_loader import field_error, load_spec
 from trainers.chat_template import read_template
 
@@ -364,31 +364,26 @@ class _AnyRecipe(RootModel[Annotated[Recipe, Field(discriminator="method")]]):
     """A recipe of any method."""
 
 
-def load_recipe(path_or_name: str, *, beside: Path | None = None) -> tuple[Recipe, Path]:
-    """The recipe and the folder its relative paths start from.
+def load_recipe(path_or_name: str, *, search_dir: Path | None = None) -> tuple[Recipe, Path]:
+    """Return the recipe and the folder its relative paths start from.
 
-    It is looked for `beside` another recipe, in the working directory, and among the recipes
-    that come with the harness.
+    It is looked for in `search_dir` (the folder of the recipe that names it), in the working
+    directory, and among the bundled recipes.
 
     Raises:
         HarnessError: no such recipe (with a suggestion), or a mistake in it (with its line).
     """
-    given = Path(path_or_name)
-    name = given if given.suffix in {".yaml", ".yml"} else Path(f"{path_or_name}.yaml")
-    for folder in (beside or Path(), Path(), _shelf()):
-        if (folder / name).is_file():
-            return _with_template(folder / name), (folder / name).parent
-    if given.is_file():
-        raise HarnessError(f"{given}: is no recipe: the name of one ends in .yaml.")
-    raise HarnessError(
-        f"{path_or_name}: no such recipe. {did_you_mean(str(name), known_recipes())}"
-    )
+    has_suffix = Path(path_or_name).suffix in {".yaml", ".yml"}
+    name = path_or_name if has_suffix else f"{path_or_name}.yaml"
+    candidates = (folder / name for folder in (search_dir or Path(), Path(), _bundled_dir()))
+    path = find_bundled(path_or_name, "recipe", candidates, known_recipes(), wanted=name)
+    return _with_template(path), path.parent
 
 
 def known_recipes() -> list[str]:
-    """The recipes that come with the harness, as they are named on the command line."""
-    shelf = _shelf()
-    return sorted(path.relative_to(shelf).as_posix() for path in shelf.rglob("*.yaml"))
+    """Return the bundled recipes, as they are named on the command line."""
+    bundled = _bundled_dir()
+    return sorted(path.relative_to(bundled).as_posix() for path in bundled.rglob("*.yaml"))
 
 
 def parent_directory(parent: Parent, root: Path) -> str:
@@ -410,5 +405,5 @@ def _with_template(path: Path) -> Recipe:
     return recipe.model_copy(update={"chat_template": template})
 
 
-def _shelf() -> Path:
+def _bundled_dir() -> Path:
     return bundle_root() / "trainers" / "recipes"

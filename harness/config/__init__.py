@@ -17,7 +17,6 @@ from harness.config.base import Name, Sha256, Spec
 from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
 from harness.config.loading import (
-    candidate_paths,
     known_profiles,
     known_suites,
     load_profile,
@@ -89,7 +88,6 @@ __all__ = [
     "Suite",
     "Take",
     "bounds_of",
-    "candidate_paths",
     "columns_of",
     "headline_column",
     "is_composite",

@@ -1,12 +1,11 @@
 """Finding and reading suites and profiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.config.profile import Profile
 from harness.config.suite import Suite
-from harness.core.errors import HarnessError, did_you_mean
-from harness.core.paths import bundle_root
+from harness.core.paths import bundle_root, find_bundled
 from harness.core.yaml_loader import load_spec
 
 
@@ -16,13 +15,15 @@ def load_suite(path_or_name: str) -> tuple[Suite, Path]:
     Raises:
         HarnessError: no such suite (with a suggestion), or a mistake in it (with its line).
     """
-    path = _find(path_or_name, "suite", bundle_root() / "suites")
+    path = find_config(path_or_name, "suite", bundle_root() / "suites", known_suites())
     return load_spec(path, Suite), path.parent
 
 
 def load_profile(path_or_name: str) -> tuple[Profile, Path]:
     """The profile and the folder its relative paths start from (the `suites` folder)."""
-    path = _find(path_or_name, "profile", bundle_root() / "suites" / "profiles")
+    path = find_config(
+        path_or_name, "profile", bundle_root() / "suites" / "profiles", known_profiles()
+    )
     profile = load_spec(path, Profile)
     return profile, path.parent.parent if path.parent.name == "profiles" else path.parent
 
@@ -37,24 +38,18 @@ def known_profiles() -> list[str]:
     return sorted(path.stem for path in (bundle_root() / "suites" / "profiles").glob("*.yaml"))
 
 
-def _find(path_or_name: str, kind: str, shelf: Path) -> Path:
-    for candidate in candidate_paths(path_or_name, shelf):
-        if candidate.is_file():
-            return candidate
-    if Path(path_or_name).is_file():
-        raise HarnessError(f"{path_or_name}: is no {kind}: the name of one ends in .yaml.")
-    known = [path.stem for path in shelf.glob("*.yaml")]
-    hint = did_you_mean(Path(path_or_name).stem, known)
-    raise HarnessError(f"{path_or_name}: no such {kind}. {hint}")
+def find_config(path_or_name: str, kind: str, bundled: Path, known: Iterable[str]) -> Path:
+    """Return the file of a suite, profile or loop that is named on the command line.
 
+    A name without a suffix means a bundled file first, then one in the working directory.
 
-def candidate_paths(path_or_name: str, shelf: Path) -> Iterator[Path]:
-    """Where a file that is named on the command line may lie; `shelf` holds those of ours."""
-    given = Path(path_or_name)
-    if given.suffix in {".yaml", ".yml"}:
-        yield given
-        yield bundle_root() / given  # `suites/medical_rubric.yaml` also works outside a checkout
-        yield shelf / given
+    Raises:
+        HarnessError: there is no such file; suggests a bundled one.
+    """
+    path = Path(path_or_name)
+    if path.suffix in {".yaml", ".yml"}:
+        # `suites/medical_rubric.yaml` also works outside a checkout.
+        candidates = [path, bundle_root() / path, bundled / path]
     else:
-        yield shelf / f"{path_or_name}.yaml"
-        yield Path(f"{path_or_name}.yaml")
+        candidates = [bundled / f"{path_or_name}.yaml", Path(f"{path_or_name}.yaml")]
+    return find_bundled(path_or_name, kind, candidates, known, wanted=path.stem)

@@ -18,8 +18,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
-from harness.config.loading import candidate_paths
-from harness.core.errors import HarnessError, did_you_mean
+from harness.config.loading import find_config
 from harness.core.paths import bundle_root
 from harness.core.yaml_loader import load_spec
 
@@ -64,12 +63,8 @@ def load_loop(path_or_name: str) -> tuple[Loop, Path]:
     Raises:
         HarnessError: no such loop, or a mistake in it with its line.
     """
-    shelf = bundle_root() / "suites" / "loops"
-    for path in candidate_paths(path_or_name, shelf):
-        if path.is_file():
-            return load_spec(path, Loop), path.parent
-    hint = did_you_mean(Path(path_or_name).stem, known_loops())
-    raise HarnessError(f"{path_or_name}: no such loop. {hint}")
+    path = find_config(path_or_name, "loop", bundle_root() / "suites" / "loops", known_loops())
+    return load_spec(path, Loop), path.parent
 
 
 def known_loops() -> list[str]:

@@ -185,7 +185,7 @@ class RecipeWalk:
         self._seen: dict[Path, _Result] = {}
 
     def visit(self, name: str, beside: Path | None) -> _Result:
-        recipe, root = load_recipe(name, beside=beside)
+        recipe, root = load_recipe(name, search_dir=beside)
         place = (root / Path(name).name).resolve()
         if place not in self._seen:
             self._seen[place] = self._forecast(recipe, root)

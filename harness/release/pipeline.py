@@ -125,7 +125,7 @@ class _LoopRun:
         certified = self._items_of(self._loop.certify)
         for stage in self._loop.stages:
             for recipe in stage.recipes:
-                require_policy_recipe(load_recipe(recipe, beside=self._root)[0], recipe)
+                require_policy_recipe(load_recipe(recipe, search_dir=self._root)[0], recipe)
             shared = certified & self._items_of(stage.gate)
             if shared:
                 raise HarnessError(
@@ -208,7 +208,7 @@ class _LoopRun:
     # --- parts ---------------------------------------------------------------------------
 
     def _train(self, recipe_name: str) -> _Model:
-        recipe, recipe_root = load_recipe(recipe_name, beside=self._root)
+        recipe, recipe_root = load_recipe(recipe_name, search_dir=self._root)
         path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
         workshop = make_context(self._profile, self._profile_root, self._resources)
         with workshop.opened():

@@ -191,7 +191,7 @@ def _setting(
 def make_parent(parent: Parent, root: Path, workshop: TrainingContext) -> TrainedModel:
     """What a recipe starts from; a directory with a manifest is verified first."""
     if parent.recipe is not None:
-        recipe, recipe_root = load_recipe(parent.recipe, beside=root)
+        recipe, recipe_root = load_recipe(parent.recipe, search_dir=root)
         trained = require_policy_recipe(recipe, parent.recipe)
         return make_checkpoint(trained, recipe_root, workshop)
     return existing_model(parent, root)
@@ -258,7 +258,7 @@ def _reward_of_model(
 ) -> tuple[Reward, tuple[JudgeCard, ...]]:
     from trainers.reward import load_scores
 
-    recipe, recipe_root = load_recipe(name, beside=root)
+    recipe, recipe_root = load_recipe(name, search_dir=root)
     if not isinstance(recipe, RewardRecipe):
         raise HarnessError(f"{name}: trains no reward model ('method: reward').")
     made = make_checkpoint(recipe, recipe_root, workshop)
@@ -279,7 +279,7 @@ def load_best_of_recipe(path_or_name: str, beside: Path) -> tuple[BestOfRecipe, 
     Raises:
         HarnessError: no such recipe, or another kind.
     """
-    recipe, root = load_recipe(path_or_name, beside=beside)
+    recipe, root = load_recipe(path_or_name, search_dir=beside)
     if not isinstance(recipe, BestOfRecipe):
         raise HarnessError(f"{path_or_name}: is no recipe of 'method: best_of'.")
     return recipe, root
@@ -299,7 +299,7 @@ def load_pairs_recipe(path_or_name: str, beside: Path) -> tuple[PairsRecipe, Pat
     Raises:
         HarnessError: no such recipe, or one that trains.
     """
-    recipe, root = load_recipe(path_or_name, beside=beside)
+    recipe, root = load_recipe(path_or_name, search_dir=beside)
     if not isinstance(recipe, PairsRecipe):
         raise HarnessError(f"{path_or_name}: trains a checkpoint; it makes no preference pairs.")
     return recipe, root

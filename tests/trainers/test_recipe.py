@@ -69,7 +69,7 @@ def test_no_recipe_trains_on_the_split_that_is_evaluated(name: str):
 
 def test_a_recipe_beside_another_is_found_first(tmp_path: Path):
     write(tmp_path / "tiny" / "sft.yaml", SFT)
-    recipe, root = load_recipe("tiny/sft.yaml", beside=tmp_path)
+    recipe, root = load_recipe("tiny/sft.yaml", search_dir=tmp_path)
     assert (recipe.recipe, root) == ("mine", tmp_path / "tiny")
 
 

@@ -102,7 +102,7 @@ class World:
         return self.make_by(name, call, [TastingJudge(t.__name__, t) for t in tastes], store)
 
     def make_by(self, name: str, call: Any, judges: list[TastingJudge], store: str = "runs") -> Any:
-        recipe, root = load_recipe(f"{name}.yaml", beside=self.folder)
+        recipe, root = load_recipe(f"{name}.yaml", search_dir=self.folder)
         by_name: dict[str, Judge] = {judge.card.name: judge for judge in judges}
         spec: dict[str, Any] = {judge: {"offline": "consumer_health"} for judge in by_name}
         if len(judges) > 1:

@@ -188,7 +188,7 @@ class World:
     def make(
         self, name: str, call: Any = make_checkpoint, judge: LettersJudge | None = None
     ) -> Any:
-        recipe, root = load_recipe(f"{name}.yaml", beside=self.folder)
+        recipe, root = load_recipe(f"{name}.yaml", search_dir=self.folder)
         with self.workshop(judge) as workshop:
             return call(recipe, root, workshop)
 
@@ -237,7 +237,7 @@ def test_a_judge_who_rewards_is_a_teacher_and_is_asked_nothing_twice(
     assert load_manifest(Path(made.directory)).facts["reward"] == "letters, on a rubric"
     n_asked = len(world.judge.asked)
     assert n_asked > 0
-    recipe, root = load_recipe("grpo.yaml", beside=world.folder)
+    recipe, root = load_recipe("grpo.yaml", search_dir=world.folder)
     with world.workshop() as workshop:  # trained anew, with the same answers
         again = make_checkpoint(recipe, root, workshop, out=tmp_path / "again")
     assert again.fingerprint == made.fingerprint

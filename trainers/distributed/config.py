@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from harness.core.errors import HarnessError, did_you_mean
-from harness.core.paths import bundle_root
+from harness.core.errors import HarnessError
+from harness.core.paths import bundle_root, find_bundled
 from trainers.recipe import AdapterRecipe, OnlineRecipe
 
 Kind = Literal["data_parallel", "fsdp", "deepspeed"]
@@ -105,8 +105,8 @@ def load_launch(path_or_name: str) -> Launch:
 
 
 def known_launches() -> list[str]:
-    """The configurations that come with the harness."""
-    return sorted(path.stem for path in _shelf().glob("*.yaml"))
+    """Return the names of the bundled configurations."""
+    return sorted(path.stem for path in _bundled_dir().glob("*.yaml"))
 
 
 def check_launch(recipe: AdapterRecipe, launch: Launch) -> None:
@@ -203,18 +203,14 @@ def _shared(size: int, accumulated: int, processes: int) -> tuple[int, int] | No
 
 
 def _find(path_or_name: str) -> Path:
-    given = Path(path_or_name)
-    ours = _shelf() / f"{given.stem}.yaml"
-    if given.is_file():
-        return given.resolve()
-    if given.parent == Path() and ours.is_file():
-        return ours
-    raise HarnessError(
-        f"--launch {path_or_name}: no such file. {did_you_mean(given.stem, known_launches())}"
-    )
+    path = Path(path_or_name)
+    bundled = [_bundled_dir() / f"{path.stem}.yaml"] if path.parent == Path() else []
+    candidates = (path.resolve(), *bundled)
+    label = f"--launch {path_or_name}"
+    return find_bundled(label, "file", candidates, known_launches(), wanted=path.stem)
 
 
-def _shelf() -> Path:
+def _bundled_dir() -> Path:
     return bundle_root() / "trainers" / "launch"
 
 
