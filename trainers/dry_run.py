@@ -25,7 +25,7 @@ from harness.models.local import make_prompt
 from harness.types import Message
 from harness.types.training import Example, PreferencePair
 from trainers.examples import load_examples, load_samples
-from trainers.memory import SEQUENCES, Shape, find_shape
+from trainers.memory import Shape, find_shape
 from trainers.recipe import (
     AdapterRecipe,
     GivenPairsRecipe,
@@ -139,7 +139,7 @@ def _chain(name: str, beside: Path | None = None) -> Iterator[_Link]:
     recipe, root = load_recipe(name, search_dir=beside)
     if isinstance(recipe, PretrainRecipe) or not isinstance(recipe, AdapterRecipe):
         raise HarnessError(f"{name}: trains no adapter, so there is nothing to try out small.")
-    if recipe.method not in SEQUENCES:
+    if recipe.sequences is None:
         raise HarnessError(f"{name}: '{recipe.method}' cannot be tried out small.")
     if recipe.parent.recipe is not None:
         yield from _chain(recipe.parent.recipe, root)

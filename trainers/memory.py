@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from harness.core.errors import HarnessError
 from harness.types import Record
-from trainers.recipe import AdapterRecipe, DpoRecipe, Lora, Parent, Quantisation, parent_directory
+from trainers.recipe import AdapterRecipe, Lora, Parent, Quantisation, parent_directory
 
 Options = Mapping[str, JsonValue]
 
@@ -31,10 +31,6 @@ TRL_DEFAULTS: Options = {
     "gradient_checkpointing": True,
     "optim": "adamw_torch_fused",
 }
-
-
-# Answers that go through the model for each row of a batch.
-SEQUENCES = {"sft": 1, "kto": 1, "dpo": 2, "orpo": 2, "simpo": 2, "reward": 2}
 
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -184,18 +180,16 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
     It assumes that every row has max_length tokens and that attention keeps no matrix of scores
     (sdpa). Not in it: the CUDA context (about half a GB), fragmentation, and buffers of kernels.
     """
-    sequences = SEQUENCES.get(recipe.method)
-    if sequences is None:
+    if recipe.sequences is None:
         return None
     trained = lora_parameters(shape, lora)
-    copies = 2 if isinstance(recipe, DpoRecipe) and recipe.lora is None else 1
     states = 2 if "8bit" in str(_option("optim", recipe.trainer)) else 8
     return Memory(
         weights=_weight_bytes(shape, recipe.quantisation),
-        adapter=4 * trained * copies,
+        adapter=4 * trained * recipe.adapter_copies,
         gradients=4 * trained,
         optimiser=states * trained,
-        activations=_activation_bytes(shape, lora, recipe.trainer, sequences),
+        activations=_activation_bytes(shape, lora, recipe.trainer, recipe.sequences),
         merge=_weight_bytes(shape, None) + 4 * trained,
     )
 

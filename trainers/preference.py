@@ -52,7 +52,7 @@ def train_on_pairs(
         start=start,
         data_hash=data_hash(pairs),
         progress=progress,
-        head="reward" if isinstance(recipe, RewardRecipe) else "language_model",
+        head=recipe.head,
         launch=launch,
         setting=setting,
     )

@@ -14,7 +14,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import Field, JsonValue, RootModel, model_validator
 
@@ -100,8 +100,25 @@ class TinyModel(Spec):
     context: int = Field(ge=32)
 
 
-class PretrainRecipe(Spec):
+Product = Literal["a model", "a reward model", "preference pairs", "rows to learn from"]
+
+
+class RecipeSpec(Spec):
+    """The base of every recipe, with the facts of a method that other packages ask for.
+
+    Facts are class variables and properties, never fields, so that no key or file depends on them.
+
+    Attributes:
+        makes: The product, as messages name it.
+    """
+
+    makes: ClassVar[Product]
+
+
+class PretrainRecipe(RecipeSpec):
     """A base model and its tokenizer from nothing but text."""
+
+    makes: ClassVar[Product] = "a model"
 
     recipe: Name
     method: Literal["pretrain"]
@@ -125,12 +142,23 @@ class Watched(Spec):
     n: int = Field(default=16, ge=1)
 
 
-class AdapterRecipe(Spec):
-    """What every recipe says that trains an adapter on a parent, whatever its method.
+class AdapterRecipe(RecipeSpec):
+    """The fields of every recipe that trains an adapter on a parent.
 
     `chat_template` is a file beside the recipe or the name of one of ours; once the recipe is
     loaded, it is the template's text. Without it the parent's own is used.
+
+    Attributes:
+        unit: The name of the examples that the method learns from.
+        sequences: Sequences that go through the model for each example of a batch; None where the
+            method samples answers itself, so that its memory is not estimated.
+        one_process: Why training cannot be launched in several processes; empty where it can.
     """
+
+    makes: ClassVar[Product] = "a model"
+    unit: ClassVar[str]
+    sequences: ClassVar[int | None]
+    one_process: ClassVar[str] = ""
 
     recipe: Name
     method: str
@@ -142,6 +170,11 @@ class AdapterRecipe(Spec):
     quantisation: Quantisation | None = None
     trainer: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def adapter_copies(self) -> int:
+        """Return how many copies of the adapter are kept in memory, a frozen reference included."""
+        return 1
+
 
 class SftRecipe(AdapterRecipe):
     """Supervised fine-tuning on the answers alone, through TRL's SFTTrainer.
@@ -149,6 +182,9 @@ class SftRecipe(AdapterRecipe):
     Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `holdout`
     is the share of their questions that is kept for evaluation.
     """
+
+    unit: ClassVar = "rows"
+    sequences: ClassVar = 1
 
     method: Literal["sft"]
     data: tuple[TrainingSource, ...] = ()
@@ -164,11 +200,20 @@ class SftRecipe(AdapterRecipe):
 
 
 class PreferenceRecipe(AdapterRecipe):
-    """What every recipe says that learns from preference pairs, whatever its method.
+    """The fields of every recipe that learns from preference pairs.
 
     Without `lora` the parent's own adapter goes on training; with it a new one is put on the
     merged parent. `holdout` is the share of pairs that is kept for evaluation.
+
+    Attributes:
+        examples_per_pair: Training examples that one pair becomes.
+        head: The head that is trained on the model.
     """
+
+    unit: ClassVar = "pairs"
+    sequences: ClassVar = 2  # the chosen and the rejected answer go together
+    examples_per_pair: ClassVar[int] = 1
+    head: ClassVar[Literal["language_model", "reward"]] = "language_model"
 
     pairs: str
     holdout: float = Field(default=0.15, ge=0.0, lt=1.0)
@@ -196,6 +241,11 @@ class DpoRecipe(PreferenceRecipe):
             )
         return self
 
+    @property
+    def adapter_copies(self) -> int:
+        """Return 2 where the parent's adapter goes on training: a frozen copy is the reference."""
+        return 2 if self.lora is None else 1
+
 
 class KtoRecipe(PreferenceRecipe):
     """Kahneman-Tversky optimisation through TRL's KTOTrainer; the reference is the parent.
@@ -203,6 +253,10 @@ class KtoRecipe(PreferenceRecipe):
     The chosen answer of each pair is a desirable one, the rejected an undesirable one; from there
     on the two are rows of their own.
     """
+
+    unit: ClassVar = "answers"
+    sequences: ClassVar = 1
+    examples_per_pair: ClassVar = 2
 
     method: Literal["kto"]
 
@@ -240,6 +294,9 @@ class RewardRecipe(PreferenceRecipe):
     RLOO take it as their reward.
     """
 
+    makes: ClassVar[Product] = "a reward model"
+    head: ClassVar = "reward"
+
     method: Literal["reward"]
     lora: Lora
 
@@ -274,6 +331,10 @@ class OnlineRecipe(AdapterRecipe):
     `trainer.beta` is not 0, is the parent. `lora` is as for preference pairs.
     """
 
+    unit: ClassVar = "prompts"
+    sequences: ClassVar = None
+    one_process: ClassVar = "its rewards are asked, and kept, by one"
+
     method: Literal["grpo", "rloo"]
     data: Source
     system: str | None = None
@@ -281,7 +342,27 @@ class OnlineRecipe(AdapterRecipe):
     lora: Lora | None = None
 
 
-class JudgedPairsRecipe(Spec):
+class PerPrompt(NamedTuple):
+    """Sampling for one prompt: answers, one judge's verdicts, that judge, and the rows it gives."""
+
+    answers: int
+    verdicts: int
+    judge: str | None
+    rows: int
+
+
+class PairsRecipeSpec(RecipeSpec):
+    """The base of recipes that make preference pairs.
+
+    Attributes:
+        unjudged: Who chose the better answer of each pair, where no judge did.
+    """
+
+    makes: ClassVar[Product] = "preference pairs"
+    unjudged: ClassVar[str] = ""
+
+
+class JudgedPairsRecipe(PairsRecipeSpec):
     """Pairs of two sampled answers of the parent; a judge who sees both orders picks the better.
 
     `draws` pairs of answers are sampled for each prompt. The judge may be a jury.
@@ -296,9 +377,17 @@ class JudgedPairsRecipe(Spec):
     prefer: PairwiseMetric
     filters: JudgedPairFilters = JudgedPairFilters()
 
+    @property
+    def per_prompt(self) -> PerPrompt:
+        """Return what each prompt takes and gives; a judge sees every pair in both orders."""
+        verdicts = 2 * self.draws * self.prefer.repeats
+        return PerPrompt(2 * self.draws, verdicts, self.prefer.judge, rows=self.draws)
 
-class GoldPairsRecipe(Spec):
+
+class GoldPairsRecipe(PairsRecipeSpec):
     """Pairs of the reference answer, chosen, and the parent's own answer, rejected."""
+
+    unjudged: ClassVar = "gold answers"
 
     recipe: Name
     method: Literal["gold_pairs"]
@@ -307,9 +396,16 @@ class GoldPairsRecipe(Spec):
     generation: Generation
     filters: PairFilters = PairFilters()
 
+    @property
+    def per_prompt(self) -> PerPrompt:
+        """Return what each prompt takes and gives; nothing is judged."""
+        return PerPrompt(answers=1, verdicts=0, judge=None, rows=1)
 
-class GivenPairsRecipe(Spec):
+
+class GivenPairsRecipe(PairsRecipeSpec):
     """Pairs that others made, in a file that `harness convert --to preference` wrote."""
+
+    unjudged: ClassVar = "whoever made the file"
 
     recipe: Name
     method: Literal["given_pairs"]
@@ -326,12 +422,14 @@ class GivenPairsRecipe(Spec):
         return self
 
 
-class BestOfRecipe(Spec):
+class BestOfRecipe(RecipeSpec):
     """Rows of a prompt and the best of the parent's own `n` answers (rejection sampling).
 
     A judge grades each answer on a rubric. An answer with a hygiene flag is never the best, nor is
     one without a grade; the first draw wins a tie.
     """
+
+    makes: ClassVar[Product] = "rows to learn from"
 
     recipe: Name
     method: Literal["best_of"]
@@ -340,6 +438,11 @@ class BestOfRecipe(Spec):
     generation: Generation
     n: int = Field(default=4, ge=2)
     grade: RubricMetric
+
+    @property
+    def per_prompt(self) -> PerPrompt:
+        """Return what each prompt takes and gives: every answer is graded, the best is kept."""
+        return PerPrompt(self.n, self.n * self.grade.repeats, self.grade.judge, rows=1)
 
 
 PairTrainedRecipe = DpoRecipe | KtoRecipe | OrpoRecipe | SimpoRecipe | RewardRecipe
@@ -358,6 +461,14 @@ SampledRecipe = SampledPairsRecipe | BestOfRecipe
 
 
 Recipe = TrainingRecipe | PairsRecipe | BestOfRecipe
+
+
+METHODS: dict[str, type[Recipe]] = {
+    method: kind
+    for kind in get_args(Recipe)
+    for method in get_args(kind.model_fields["method"].annotation)
+}
+"""The recipe class of every method."""
 
 
 class _AnyRecipe(RootModel[Annotated[Recipe, Field(discriminator="method")]]):

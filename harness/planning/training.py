@@ -27,6 +27,7 @@ from trainers.memory import (
     optimiser_steps,
 )
 from trainers.recipe import (
+    METHODS,
     AdapterRecipe,
     BestOfRecipe,
     GivenPairsRecipe,
@@ -43,8 +44,6 @@ from trainers.recipe import (
     load_recipe,
 )
 from trainers.sft import split_rows
-
-UNITS = {"sft": "rows", "kto": "answers", "grpo": "prompts", "rloo": "prompts"}
 
 
 class TrainingForecast(Record):
@@ -122,8 +121,8 @@ def describe_training(
         yield f"  {stage.recipe}: {stage.method} from {stage.start}"
         if stage.rows is not None and stage.steps is not None:
             most = "at most " if stage.at_most else ""
-            what = UNITS.get(stage.method, "pairs")
-            yield f"    {most}{stage.rows:,} {what}, {stage.steps:,} optimiser steps on one GPU"
+            unit = _unit_of(stage.method)
+            yield f"    {most}{stage.rows:,} {unit}, {stage.steps:,} optimiser steps on one GPU"
         if stage.trained is not None and stage.parameters is not None:
             share = stage.trained / (stage.parameters + stage.trained)
             yield f"    {stage.trained:,} parameters trained beside {stage.parameters:,} ({share:.2%})"
@@ -139,6 +138,12 @@ def describe_training(
                 f"{made.prompts:,} prompts{judge}"
             )
         yield from (f"  {made.recipe}: {made.method}, {note}" for note in made.notes)
+
+
+def _unit_of(method: str) -> str:
+    kind = METHODS[method]
+    assert issubclass(kind, AdapterRecipe)
+    return kind.unit
 
 
 def _parts(memory: Memory) -> str:
@@ -273,7 +278,7 @@ class RecipeWalk:
             self.visit(recipe.parent.recipe, root)
         counted = _count(recipe.data, root)
         prompts = counted.n
-        answers, verdicts, judge = _per_prompt(recipe)
+        answers, verdicts, judge, rows_per_prompt = recipe.per_prompt
         if judge is not None:
             verdicts *= len(self._request.profile.members_of(judge))
         self.plan.sampling.append(
@@ -291,9 +296,8 @@ class RecipeWalk:
         )
         if isinstance(recipe, JudgedPairsRecipe) and counted.absent is None:
             self._judge(recipe, root)
-        pairs = recipe.draws if isinstance(recipe, JudgedPairsRecipe) else 1
-        rows = None if prompts is None else pairs * prompts
-        return _Result(recipe.recipe, rows=_Count(rows, counted.absent), per_prompt=pairs)
+        rows = _Count(None if prompts is None else rows_per_prompt * prompts, counted.absent)
+        return _Result(recipe.recipe, rows=rows, per_prompt=rows_per_prompt)
 
     def _judge(self, recipe: JudgedPairsRecipe, root: Path) -> None:
         """Keep what endpoints would be asked, as it is with answers of the full length."""
@@ -321,8 +325,7 @@ def _own_adapter(recipe: AdapterRecipe) -> Lora | None:
 def _learnt(recipe: PreferenceRecipe, pairs: int | None, per_prompt: int) -> int | None:
     if pairs is None:
         return None
-    learnt = learnt_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
-    return 2 * learnt if recipe.method == "kto" else learnt  # there each answer is a row
+    return recipe.examples_per_pair * learnt_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
 
 
 def _count(source: Source, root: Path) -> _Count:
@@ -346,15 +349,3 @@ def _count_pairs(recipe: GivenPairsRecipe, root: Path) -> _Count:
 def _bound(source: Source, absent: str) -> _Count:
     """A conversion that takes a subset says how large it is at most."""
     return _Count(source.convert.take if source.convert else None, absent)
-
-
-def _per_prompt(recipe: SampledRecipe) -> tuple[int, int, str | None]:
-    """Answers and one judge's verdicts for each prompt, and who gives the verdicts."""
-    match recipe:
-        case JudgedPairsRecipe():
-            asked = 2 * recipe.draws * recipe.prefer.repeats
-            return 2 * recipe.draws, asked, recipe.prefer.judge
-        case BestOfRecipe():
-            return recipe.n, recipe.n * recipe.grade.repeats, recipe.grade.judge
-        case GoldPairsRecipe():
-            return 1, 0, None

@@ -204,8 +204,7 @@ def require_policy_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
         HarnessError: it gives data, or a reward model.
     """
     if isinstance(recipe, PairsRecipe | BestOfRecipe):
-        made = "pairs" if isinstance(recipe, PairsRecipe) else "rows to learn from"
-        raise HarnessError(f"{name}: makes {made}, not a model.")
+        raise HarnessError(f"{name}: makes {recipe.makes}, not a model.")
     if isinstance(recipe, RewardRecipe):
         raise HarnessError(
             f"{name}: trains a reward model, which answers nothing. Only the 'reward' of a GRPO or "

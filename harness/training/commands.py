@@ -17,7 +17,7 @@ from harness.training.sampling import MadeBestOf
 from reports.sections.preference_pairs import describe_pairs
 from trainers.checkpoint import card, load_manifest
 from trainers.distributed.config import check_launch
-from trainers.recipe import BestOfRecipe, GivenPairsRecipe, PairsRecipe, PretrainRecipe, load_recipe
+from trainers.recipe import BestOfRecipe, PairsRecipe, PretrainRecipe, load_recipe
 
 
 class Summary(NamedTuple):
@@ -41,8 +41,7 @@ def train_recipe(
     """
     loaded, root = load_recipe(recipe)
     if isinstance(loaded, PairsRecipe | BestOfRecipe):
-        what = "preference pairs" if isinstance(loaded, PairsRecipe) else "rows to learn from"
-        raise HarnessError(f"{recipe}: makes {what}; use `harness pairs {recipe}`.")
+        raise HarnessError(f"{recipe}: makes {loaded.makes}; use `harness pairs {recipe}`.")
     if resources.launch is not None:
         if isinstance(loaded, PretrainRecipe):
             raise HarnessError(
@@ -70,8 +69,8 @@ def build_pairs(recipe: str, profile: str, resources: RunOptions) -> Summary:
         loaded, root = load_pairs_recipe(recipe, Path())
         made = make_pairs(loaded, root, workshop)
     facts = describe_pairs(made.pairs.statistics)
-    unjudged = "whoever made the file" if isinstance(loaded, GivenPairsRecipe) else "gold answers"
-    facts |= {"chosen by": ", ".join(teacher.name for teacher in made.teachers) or unjudged}
+    teachers = ", ".join(teacher.name for teacher in made.teachers)
+    facts |= {"chosen by": teachers or loaded.unjudged}
     return Summary(made.place, facts)
 
 

@@ -16,7 +16,6 @@ import pytest
 from harness.training.commands import train_recipe
 from harness.training.context import RunOptions
 from trainers.dry_run import shrink_recipe
-from trainers.memory import SEQUENCES
 from trainers.recipe import AdapterRecipe
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default"), pytest.mark.timeout(3600)]
@@ -82,7 +81,7 @@ def lengthen(path: Path) -> None:
 def tokens_in_step(recipe: AdapterRecipe) -> int:
     names = ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length")
     size, accumulated, length = (int(str(recipe.trainer[name])) for name in names)
-    return size * accumulated * length * SEQUENCES[recipe.method]
+    return size * accumulated * length * recipe.sequences
 
 
 @pytest.mark.parametrize("recipe", ["medical_llama3/dpo.yaml", "biomistral/dpo.yaml"])

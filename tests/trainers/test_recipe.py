@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -6,12 +7,16 @@ from harness.core.errors import HarnessError
 from harness.data.samples import read_prompt
 from trainers.examples import load_examples, load_samples
 from trainers.recipe import (
+    METHODS,
+    AdapterRecipe,
     BestOfRecipe,
     DpoRecipe,
     GoldPairsRecipe,
     JudgedPairsRecipe,
     PairsRecipe,
+    PairsRecipeSpec,
     PretrainRecipe,
+    Product,
     SftRecipe,
     known_recipes,
     load_recipe,
@@ -47,6 +52,23 @@ def test_the_recipes_that_come_along_are_found_by_name(name: str, kind: type):
     recipe, root = load_recipe(name)
     assert isinstance(recipe, kind)
     assert root.name == "tiny"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_states_every_fact(method: str):
+    kind = METHODS[method]
+    assert kind.makes in get_args(Product)
+    if issubclass(kind, AdapterRecipe):
+        assert kind.unit in ("rows", "pairs", "answers", "prompts")
+        assert kind.sequences in (None, 1, 2)
+        assert not kind.one_process.endswith(".")
+    if issubclass(kind, PairsRecipeSpec):
+        assert bool(kind.unjudged) == ("prefer" not in kind.model_fields)
+
+
+def test_facts_of_a_method_are_no_fields():
+    facts = {"makes", "unit", "sequences", "one_process", "head", "examples_per_pair", "unjudged"}
+    assert not any(facts & set(kind.model_fields) for kind in METHODS.values())
 
 
 @pytest.mark.parametrize("name", known_recipes())

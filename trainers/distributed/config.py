@@ -17,7 +17,7 @@ import yaml
 
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root, find_bundled
-from trainers.recipe import AdapterRecipe, OnlineRecipe
+from trainers.recipe import AdapterRecipe
 
 Kind = Literal["data_parallel", "fsdp", "deepspeed"]
 
@@ -116,10 +116,10 @@ def check_launch(recipe: AdapterRecipe, launch: Launch) -> None:
         HarnessError: it does not; says what to change.
     """
     name = recipe.recipe
-    if isinstance(recipe, OnlineRecipe):
+    if recipe.one_process:
         raise HarnessError(
-            f"{name}: {recipe.method} cannot be launched in several processes: its rewards are asked, and "
-            "kept, by one. Train it without --launch."
+            f"{name}: {recipe.method} cannot be launched in several processes: {recipe.one_process}. "
+            "Train it without --launch."
         )
     if recipe.watch is not None:
         raise HarnessError(
