@@ -18,7 +18,6 @@ _WORDS = {
     "grok": ("grok",),
 }
 
-
 # Too short to be looked for inside a word: a part of the name must begin with it.
 _BEGINNINGS = {
     "openai": r"gpt|o[1345](?![0-9])",

@@ -41,18 +41,13 @@ _SIGNS = {
     ),
 }
 
-
 # Order reversed, tag characters, terminal codes; or words taken apart by zero-width characters.
 _HIDING = re.compile(
     r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]|(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}"
 )
 
-
 _UNSEEN = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
-
-
 _STOP_LEFT_OVER = re.compile(r"(?:</s>|<\|[\w-]{1,40}\|>)\Z")  # the model's own, a hygiene flag
-
 
 # Openings that judges were seen to reward with nothing behind them, https://arxiv.org/abs/2507.08794
 _MASTER_KEY = re.compile(

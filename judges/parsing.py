@@ -19,22 +19,11 @@ from harness.types.judgements import MissingReason
 from judges.quoting import make_visible
 
 VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
-
-
 MAX_CHARS = 65_536  # a verdict is a few hundred
-
-
 MAX_DIGITS = 9
-
-
 ChoiceT = TypeVar("ChoiceT")
-
-
 _HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
-
-
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
-
 
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am) (?:very |so )?(?:sorry|afraid|unable|not able)|sorry\b|i apologi[sz]e"

@@ -7,19 +7,10 @@ the text itself cannot contain. The words that a person reads stay as they are.
 import re
 
 MAX_CHARS = 65_536  # a longer text is shown by its head and its tail
-
-
 CUT = "\n⟦the middle of a longer text is left out here⟧\n"
-
-
 BREAK = "⟦·⟧"
-
-
 NOTHING = "⟦there is no text⟧"
-
-
 _HALF = MAX_CHARS // 2
-
 
 # Controls, zero-width and bidirectional characters, fillers, variation selectors, tag characters,
 # lone surrogates, and the two brackets that only this file may write.
@@ -29,24 +20,16 @@ _HIDDEN = (
     r"\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 
-
 _UNSEEN = re.compile(rf"([{_HIDDEN}])\1*")
-
 
 # Persian, Indic scripts and emoji need joiners between two characters, or a selector after one.
 _JOINERS = "\u200c\u200d\u200e\u200f"
-
-
 _SELECTORS = "\ufe0e\ufe0f"
-
 
 # A marker is broken up after what is matched, that is inside it, so that no tokenizer and no
 # reader takes it for one. Repetitions are bounded, so that no text makes the search slow.
 _SPECIAL = r"(?:s|eos|bos|pad|unk|mask|unused\d{1,4}|(?:start|end)_of_\w{1,16})"
-
-
 _TAG = r"(?:answer|question|reference|system|user|assistant|instructions?|think|verdict)"
-
 
 _BRACKETED = re.compile(
     r"[<\[\uff1c\ufe64](?="  # also in full width
@@ -58,7 +41,6 @@ _BRACKETED = re.compile(
     r")",
     re.IGNORECASE,
 )
-
 
 _ROLE = re.compile(
     r"^(?:[ \t>*#]{0,8}(?:system|developer|user|human|assistant|judge)(?=[ \t*]{0,8}[:\uff1a])"

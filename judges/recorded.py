@@ -40,11 +40,7 @@ from harness.types import (
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
-
-
 _HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
-
-
 _TRUTH = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
 
 

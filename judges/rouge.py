@@ -22,17 +22,9 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 MAX_WORDS = 2_000  # on each side; ROUGE-L takes time and memory in proportion to their product
-
-
 TOKENIZER = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
-
-
 _SPACELESS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-
-
 _LATIN = r"\u0000-\u024f\u1e00-\u1eff"
-
-
 _TOKEN = re.compile(rf"[a-z0-9]+|[{_SPACELESS}]|[^\W_{_LATIN}{_SPACELESS}]+")
 
 

@@ -27,11 +27,7 @@ from harness.types import (
 )
 
 CEILING_SHARE = 0.6
-
-
 UNEVEN = 0.05  # p-value below which judgements go missing more often for one of the models
-
-
 Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
 
 

@@ -37,14 +37,8 @@ from harness.types import (
 from harness.types.samples import Responses
 
 GRID = 33  # imputed values looked at where a verdict may turn there and back
-
-
 HALVINGS = 20
-
-
 Mask = NDArray[np.bool]
-
-
 Judge = Callable[[PairedScores], ClaimResult]  # the claim's result with other scores in their place
 
 

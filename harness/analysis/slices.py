@@ -16,8 +16,6 @@ from harness.stats.multiplicity import benjamini_hochberg
 from harness.types import Sample, SliceComparison
 
 FEWEST = 30  # scored items of a slice, or clusters of them, below which it is not tested
-
-
 NO_VALUE = "(none)"
 
 

@@ -27,13 +27,8 @@ from harness.models.endpoint.transport import make_body
 from harness.types import Record
 
 MAX_QUESTIONS = 50_000  # in one file; OpenAI takes no more, and no more than 200 MB
-
-
 MAX_BYTES = 190_000_000
-
-
 _URL = "/v1/chat/completions"
-
 
 # Valid within JSON, but some readers of lines break at them.
 _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}

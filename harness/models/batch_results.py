@@ -22,14 +22,8 @@ from harness.models.endpoint.replies import AttemptResult, plain, read_reply
 from harness.types import Record
 
 CHUNK = 500  # result lines to a commit
-
-
 SHOWN = 5  # bad lines that are named
-
-
 MALFORMED = "malformed"
-
-
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
 
@@ -201,7 +195,7 @@ def _read_reply(
     reading = read_reply(status, {}, json.dumps(error if body is None else body).encode())
     whole = status == 200 and not error
     # Too long is about the question and stays so; other refusals may be about the day.
-    if reading.step == "keep" and (whole or reading.problem == "context_length"):
+    if reading.step == "final" and (whole or reading.problem == "context_length"):
         return Result(where, question_id, _reply(reading))
     kind, said = _kind_of(status, reading, error)
     return Result(where, question_id, None, kind, said, hashlib.sha256(line).hexdigest())

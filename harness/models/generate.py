@@ -20,8 +20,6 @@ from harness.models.write_buffer import WriteBuffer
 from harness.types import Exchange, Response, Sample, Task
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
-
-
 BATCH_SIZE = 32
 
 

@@ -24,26 +24,12 @@ from harness.stats.vectors import Vector
 from harness.types import GateDecision
 
 MARGIN = 0.5  # of the equivalences and alarms, in points
-
-
 FAMILY = 4  # claims of a family, on columns whose differences correlate 0.5
-
-
 FLIPS = 399  # of signs
-
-
 LOOSE = 0.08  # the least that max-T must be caught erring on skewed differences
-
-
 UNCORRECTED = 0.09  # the least that testing a family without correction must be caught erring
-
-
 COLUMNS = tuple(f"c{i}" for i in range(FAMILY))
-
-
 SUPERIOR = tuple(Claim(metric=name, claim="superior") for name in COLUMNS)
-
-
 LARGE = SIZES[1:]
 
 
@@ -160,8 +146,6 @@ def _shares(old: Vector, new: Vector) -> PairedScores:
 
 
 EQUAL = (0.0,) * FAMILY
-
-
 FIRST_BETTER = (SHIFT, *EQUAL[1:])
 
 

@@ -35,38 +35,16 @@ from harness.stats.vectors import Vector
 from harness.types import TaskLooks
 
 ALIKE = np.sqrt(0.5)  # chance that an item's difference is its cluster's: correlation 0.5
-
-
 MEAN_SIZE = 4
-
-
 ALLOWED = 0.05  # of the answers may be critical, and are
-
-
 UNGUARDED = 0.075  # the least that a plain t test on skewed clusters must be caught erring
-
-
 UNCLUSTERED = 0.1  # the least that a test of items as if independent must
-
-
 FAMILY = ("first", "second")
-
-
 SUPERIOR = Claim(metric="m", claim="superior")
-
-
 NON_INFERIOR = Claim(metric="m", claim="non_inferior", margin=0.5)
-
-
 RULE = CriticalRule(metric="m", at_most=-8.5, allowed_share=ALLOWED)
-
-
 FEW, LARGE, MANY = (400,), (1000,), (400, 1000, 2000)
-
-
 Labels = NDArray[np.int64]
-
-
 Draw = Callable[[np.random.Generator, int], Labels]
 
 

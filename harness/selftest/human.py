@@ -19,32 +19,14 @@ from harness.stats.proportions import wilson_interval
 from harness.stats.vectors import Vector
 
 ANNOTATORS = 5
-
-
 ITEMS = 500  # judged by the judge, of which some are labelled
-
-
 ACCURACY = 0.8  # of people: how often they choose the better answer
-
-
 LEANING = 0.1  # spread of annotators' leanings towards the candidate
-
-
 JUDGE_ACCURACY, JUDGE_LEANING = 0.75, 0.15
-
-
 BETTER = 0.6  # of the items, on which the candidate's answer is the better one
-
-
 HELPFUL, SENSITIVITY, SPECIFICITY = 0.9, 0.9, 0.85
-
-
 DRAWS = 4_000
-
-
 TRUE_WINS = BETTER * ACCURACY + (1 - BETTER) * (1 - ACCURACY)
-
-
 _AT_100 = (100,)
 
 

@@ -19,8 +19,6 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Record
 
 ALPHA = 0.05  # where the run has no gate
-
-
 STANDARD_ERRORS = 2.6  # what chance may add to alpha: 0.5 % of sound gates exceed it
 
 

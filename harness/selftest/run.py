@@ -40,8 +40,6 @@ from harness.stats.wilcoxon import wilcoxon_test
 from harness.types import Record
 
 STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound methods exceed it
-
-
 LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before what chance may take away
 
 

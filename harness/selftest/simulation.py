@@ -9,27 +9,18 @@ from harness.scoring.paired import PairedScores
 from harness.stats.vectors import Vector
 
 ALPHA = 0.05
-
-
 SIZES = (30, 100, 500)
-
 
 # Differences as judges give them on a scale from 1 to 10: 38 % ties, most changes small.
 # The skewed ones have a few disasters among many small gains; both have mean 0 after centring.
 VALUES = np.arange(-8.0, 6.0)
 
-
 SKEWED = np.array(
     [0.022, 0.02, 0.016, 0.012, 0.01, 0.02, 0.03, 0.08, 0.38, 0.25, 0.12, 0.03, 0.008, 0.002]
 )
 
-
 SHIFT = 0.5  # the true gain behind the figures for power, in points
-
-
 Kind = Literal["error", "coverage", "power", "control", "saved"]
-
-
 Scenario = Callable[[np.random.Generator, int], Vector]
 
 

@@ -18,23 +18,12 @@ from judges.rules.text import ParsedText, content_stems, plain, words_of
 
 Label = Literal["answers", "proper_deferral", "evasive"]
 
-
 # How many different content words it takes, outside of referral, refusal and courtesy.
 ENOUGH_TO_ANSWER = 2
-
-
 ENOUGH_TO_EXPLAIN = 3
-
-
 ENOUGH_BESIDE_REFERRAL = 4
-
-
 ENOUGH_AFTER_REFUSAL = 20
-
-
 _CLAUSE = re.compile(r"[,;:]|\b(?:because|since|as|so|but|if|when|and)\b", re.IGNORECASE)
-
-
 _SAYS_NOTHING = (REFERRAL, REFUSAL, ACKNOWLEDGEMENT, HOLLOW)
 
 

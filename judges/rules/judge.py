@@ -23,21 +23,17 @@ NATURE = (
     "referrals, cautions and warm phrases in English answers, and cannot tell true from false"
 )
 
-
 EVIDENCE = (
     "Its evasion labels agree with people's on 89.9 % of the 900 completions of XSTest, which is "
     "no medical set (95 % interval 87.7 to 91.7 %; partial refusals count as refusals), and on 90.4 % "
     "of the 450 that its rules were not written on; nothing else was held against people."
 )
 
-
 RULES_VERSION = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
-
 
 WORD_LISTS = (
     "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"  # their hash in this version
 )
-
 
 TIE_WITHIN = 0.02  # mean points from 0 to 1 that two answers may differ by and still tie
 

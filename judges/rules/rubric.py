@@ -25,8 +25,6 @@ from judges.rules.phrases import (
 from judges.rules.text import ParsedText, content_stems, n_syllables, plain, read, words_of
 
 WHOLE_ENDS = (".", "!", "?", '."', ".)")
-
-
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 
 

@@ -12,20 +12,10 @@ from typing import NamedTuple
 from judges.rules.phrases import ADDRESSED_TO_A_JUDGE, FUNCTION_WORDS
 
 MAX_CHARS = 65_536  # 64 kB; a longer answer is judged by its beginning
-
-
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
-
-
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
-
-
 _VOWELS = re.compile(r"[aeiouy]+")
-
-
 _LETTER = re.compile(r"[^\W\d_]")
-
-
 _SUFFIXES = ("ations", "ation", "nesses", "ness", "ments", "ment", "ingly", "edly", "ing", "ies", "ied", "ly", "ed", "es", "s", "e", "y")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where requests and keys may go.
+"""The addresses that requests and keys may be sent to.
 
 A profile can come with a cloned repository, and a base URL in it decides who reads a key and the
 patients' texts (CVE-2026-21852 is this hole elsewhere). So a key goes only to its own host, plain
@@ -17,20 +17,15 @@ from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
 
 OPENAI_URL = "https://api.openai.com/v1"
-
-
 OPENAI_KEY = "OPENAI_API_KEY"
 
-
-# Alibaba, Oracle, Azure's host agent, AWS over IPv6: not link-local, but the same thing.
+# Alibaba, Oracle, Azure's host agent, AWS over IPv6: not link-local, but metadata services too.
 _METADATA = {"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"}
-
-
 _METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
 
 
 class Address(NamedTuple):
-    """A base URL that requests may go to; `host` carries the port where one is given."""
+    """A base URL that requests may go to; `host` includes the port where the URL has one."""
 
     base_url: str
     host: str
@@ -39,22 +34,22 @@ class Address(NamedTuple):
 
     @property
     def azure(self) -> bool:
-        """Azure's endpoints share OpenAI's dialect, not its host."""
+        """Return whether this is Azure, which shares OpenAI's dialect but not its host."""
         return self.host.endswith((".openai.azure.com", ".services.ai.azure.com"))
 
 
 def read_address(base_url: str | None) -> Address:
-    """The address that a base URL names; without one it is OpenAI's own.
+    """Return the address of a base URL, by default OpenAI's.
 
     Raises:
-        HarnessError: nothing may be sent there; says why and what would work.
+        HarnessError: nothing may be sent there; names the reason and what would work.
     """
     url = base_url or OPENAI_URL
     parts = _split(url)
     name = (parts.hostname or "").rstrip(".")
     ip = _ip_of(name)
     if (ip is not None and _forbidden(ip)) or name in _METADATA_NAMES:
-        raise HarnessError(f"base_url {url}: {name} is no address of a model and is never asked.")
+        raise HarnessError(f"base_url {url}: {name} is no model endpoint; it is never asked.")
     loopback = name == "localhost" if ip is None else ip.is_loopback
     if parts.scheme == "http" and not loopback:
         raise HarnessError(
@@ -66,10 +61,10 @@ def read_address(base_url: str | None) -> Address:
 
 
 def find_key(spec: EndpointSpec, address: Address) -> SecretStr | None:
-    """The key for this address, from the environment; None where this machine needs none.
+    """Return the key for this address from the environment, None where a local server needs none.
 
     Raises:
-        HarnessError: there is no key, or it is another host's.
+        HarnessError: there is no key, or the key belongs to another host.
     """
     name = spec.api_key_env or (OPENAI_KEY if address.openai else None)
     if name is None and address.loopback:
@@ -89,14 +84,14 @@ def find_key(spec: EndpointSpec, address: Address) -> SecretStr | None:
         raise HarnessError(f"{address.host}: the environment variable {name} holds no key.")
     if not (key.isascii() and key.isprintable() and " " not in key):
         # The HTTP library would quote the whole key in its error.
-        raise HarnessError(f"{address.host}: {name} holds characters that no key has.")
+        raise HarnessError(f"{address.host}: {name} holds characters that no key contains.")
     return SecretStr(key)
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises when it is none
+        _ = parts.port  # raises for an invalid port
     except ValueError as error:
         raise HarnessError(f"base_url {url}: is no URL: {error}.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -112,7 +107,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _ip_of(name: str) -> IPv4Address | IPv6Address | None:
-    """The address a literal stands for, also one written as 2130706433, 0x7f.1 or ::ffff:7f00:1."""
+    """Return the IP of a literal, also in the forms 2130706433, 0x7f.1 and ::ffff:7f00:1."""
     try:
         ip = ip_address(name.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""One ask: attempts within a deadline, each admitted by the throttle and paid from the budget."""
+"""One request to an endpoint: attempts within a deadline, each rate-limited and paid for."""
 
 import asyncio
 import random
@@ -23,148 +23,155 @@ from harness.models.endpoint.transport import (
     make_body,
 )
 
-MAX_FAILURES = 8  # attempts that may fail otherwise than by 429, which only the deadline ends
-
-
+MAX_FAILURES = 8  # failed attempts, not counting 429s, which only the deadline ends
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0
-
-
 MAX_RETRY_AFTER_S = 60.0
 
-
-# One hung attempt must leave time for another, and a slow answer time to come.
+# One attempt that hangs must leave time for another, and a slow answer needs time to arrive.
 ATTEMPT_SHARE = 0.5
 
 
 class EndpointRefusedError(InfrastructureError):
-    """The endpoint is down or will not serve us; what was answered before is kept."""
+    """The endpoint is down or refuses all requests; answers received before are kept."""
 
 
 class RequestRunner:
-    """Makes an endpoint's calls. Everything but `spend` belongs to the background loop."""
+    """Runs an endpoint's requests. Everything but `spend` belongs to the background loop."""
 
     def __init__(
         self, spec: EndpointSpec, address: Address, key: SecretStr | None, budget: Budget | None
     ) -> None:
         self._spec = spec
         self._address = address
-        self._blot = make_key_redactor(key)
+        self._redact_key = make_key_redactor(key)
         self._budget = budget if spec.price_per_million else None
         self._throttle = Throttle(spec.max_concurrency)
         self._calls = self._input_tokens = self._output_tokens = 0
 
     @property
     def spend(self) -> Spend:
-        """What was asked for so far."""
+        """Return the requests, tokens and cost so far."""
         prices = self._spec.price_per_million
         cost = price(prices, self._input_tokens, self._output_tokens) if prices else None
         currency = prices.currency if prices else None
         return Spend(self._calls, self._input_tokens, self._output_tokens, cost, currency)
 
-    def outage(self, n_asks: int, last: Reply) -> EndpointRefusedError:
-        """What to end a run with when nothing has worked for so many asks in a row."""
-        return self._refused(f"{n_asks} asks in a row failed, the last with: {last.detail}")
+    def outage_error(self, n_asks: int, last: Reply) -> EndpointRefusedError:
+        """Return the error that ends a run after so many failed requests in a row."""
+        return self._refused_error(
+            f"{n_asks} requests in a row failed, the last with: {last.detail}"
+        )
 
-    async def call(self, wire: Transport, ask: Ask, begin: Callable[[], None]) -> Reply:
-        """The reply to an ask; `begin` is called when its first attempt may start.
+    async def call(self, transport: Transport, ask: Ask, on_start: Callable[[], None]) -> Reply:
+        """Send a request and return its reply; `on_start` is called before the first attempt.
 
-        Waiting for a first turn does not count against the deadline.
+        The deadline starts with the first attempt, not with the wait in the queue before it.
 
         Raises:
-            EndpointRefusedError: every other ask would be refused as well.
-            BudgetSpentError: it does not fit into the budget.
+            EndpointRefusedError: the endpoint would refuse every other request as well.
+            BudgetSpentError: the request does not fit into the budget.
         """
         body = make_body(self._spec, self._address, ask)
-        most = self._most(ask, body)
+        max_cost = self._max_cost(ask, body)
         ticket = await self._throttle.admit()
-        begin()
+        on_start()
         attempts = _Attempts(time.monotonic())
         try:
             async with asyncio.timeout(self._spec.timeout_s):
-                await self._persist(wire, body, most, ticket, attempts)
+                await self._run_attempts(transport, body, max_cost, ticket, attempts)
         except TimeoutError:
             attempts.give_up(self._spec.timeout_s)
-        return self._reply(attempts)
+        return self._make_reply(attempts)
 
-    async def _persist(
-        self, wire: Transport, body: bytes, most: float, ticket: Ticket, attempts: "_Attempts"
+    async def _run_attempts(
+        self,
+        transport: Transport,
+        body: bytes,
+        max_cost: float,
+        ticket: Ticket,
+        attempts: "_Attempts",
     ) -> None:
-        """Try until an attempt is final; leaves it in `attempts`."""
+        """Try until an attempt is final; `attempts` holds its result."""
         while True:
             attempts.count += 1
-            reading = attempts.last = await self._attempt(wire, body, most, ticket)
-            if reading.step == "stop":
-                raise self._refused(f"refuses all asks: {reading.detail}")
-            attempts.failures += reading.step == "retry"
-            if reading.step == "keep" or attempts.failures >= MAX_FAILURES:
+            result = attempts.last = await self._run_attempt(transport, body, max_cost, ticket)
+            if result.step == "fatal":
+                raise self._refused_error(f"refuses all requests: {result.detail}")
+            attempts.failures += result.step == "retry"
+            if result.step == "final" or attempts.failures >= MAX_FAILURES:
                 return
-            wait_s = _wait_s(reading, attempts.count)
+            wait_s = _wait_s(result, attempts.count)
             left_s = attempts.started + self._spec.timeout_s - time.monotonic()
-            if max(wait_s, reading.wait_s or 0.0) >= left_s:
-                return  # it would be over by then
+            if max(wait_s, result.wait_s or 0.0) >= left_s:
+                return  # the deadline would pass before the next attempt
             await asyncio.sleep(wait_s)
             ticket = await self._throttle.admit(again=True)
 
-    async def _attempt(
-        self, wire: Transport, body: bytes, most: float, ticket: Ticket
+    async def _run_attempt(
+        self, transport: Transport, body: bytes, max_cost: float, ticket: Ticket
     ) -> AttemptResult:
+        # Reserve the maximum cost, send, settle the actual cost, adapt the rate limit.
         cost = 0.0
         try:
             if self._budget:
-                await self._budget.reserve(most)
+                await self._budget.reserve(max_cost)
             try:
-                reading, cost = await self._send(wire, body, most)
+                result, cost = await self._send(transport, body, max_cost)
             except asyncio.CancelledError:
-                cost = most  # it may have been answered, and billed
+                cost = max_cost  # it may have been answered, and billed
                 raise
             finally:
                 if self._budget:
-                    self._budget.settle(most, cost)
-            if reading.step == "slow_down":
-                self._throttle.refuse(ticket, _capped(reading.wait_s))
-            elif reading.step == "keep":
+                    self._budget.settle(max_cost, cost)
+            if result.step == "rate_limited":
+                self._throttle.refuse(ticket, _cap(result.wait_s))
+            elif result.step == "final":
                 self._throttle.accept(ticket)
-            return reading
+            return result
         finally:
             self._throttle.leave()
 
-    async def _send(self, wire: Transport, body: bytes, most: float) -> tuple[AttemptResult, float]:
-        """What one request came to and cost; the most it could where nobody knows."""
+    async def _send(
+        self, transport: Transport, body: bytes, max_cost: float
+    ) -> tuple[AttemptResult, float]:
+        """Send one HTTP request; return its result and cost, `max_cost` where that is unknown."""
         self._calls += 1
         limit_s = self._spec.timeout_s * ATTEMPT_SHARE
         try:
             async with asyncio.timeout(limit_s):
-                raw = await wire.post(body)
+                raw = await transport.post(body)
         except TimeoutError:
-            return AttemptResult("retry", "timeout", f"no answer within {limit_s:g} s"), most
+            return AttemptResult("retry", "timeout", f"no answer within {limit_s:g} s"), max_cost
         except ConnectionLostError as lost:
             if not lost.sent:
                 self._calls -= 1
-            return AttemptResult("retry", "unreachable", str(lost)), most if lost.sent else 0.0
+            cost = max_cost if lost.sent else 0.0
+            return AttemptResult("retry", "unreachable", str(lost)), cost
         except TooLargeError:
-            return AttemptResult("keep", "too_large", "the answer was too long to be read"), most
-        reading = self._read(raw)
-        return reading, self._bill(reading, most if raw.status == 200 else 0.0)
+            detail = "the answer was too long to be read"
+            return AttemptResult("final", "too_large", detail), max_cost
+        result = self._read(raw)
+        return result, self._record_tokens(result, max_cost if raw.status == 200 else 0.0)
 
     def _read(self, raw: Raw) -> AttemptResult:
-        """What the answer says; the key goes first, while it is whole."""
-        headers = {name: self._blot(value) for name, value in raw.headers.items()}
-        body = self._blot(raw.body.decode("latin-1")).encode("latin-1")
+        """Read the answer; the key is redacted first, before anything cuts the text."""
+        headers = {name: self._redact_key(value) for name, value in raw.headers.items()}
+        body = self._redact_key(raw.body.decode("latin-1")).encode("latin-1")
         return read_reply(raw.status, headers, body)
 
-    def _bill(self, reading: AttemptResult, otherwise: float) -> float:
-        """Count the tokens; their cost, or `otherwise` where the endpoint did not tell them."""
-        if reading.input_tokens is None or reading.output_tokens is None:
-            return otherwise
-        self._input_tokens += reading.input_tokens
-        self._output_tokens += reading.output_tokens
-        return price(self._spec.price_per_million, reading.input_tokens, reading.output_tokens)
+    def _record_tokens(self, result: AttemptResult, default: float) -> float:
+        """Count the tokens; return their cost, or `default` where no usage was reported."""
+        if result.input_tokens is None or result.output_tokens is None:
+            return default
+        self._input_tokens += result.input_tokens
+        self._output_tokens += result.output_tokens
+        return price(self._spec.price_per_million, result.input_tokens, result.output_tokens)
 
-    def _most(self, ask: Ask, body: bytes) -> float:
+    def _max_cost(self, ask: Ask, body: bytes) -> float:
         tokens = ask.max_tokens or self._spec.max_tokens
         return price(self._spec.price_per_million, len(body), tokens)
 
-    def _reply(self, attempts: "_Attempts") -> Reply:
+    def _make_reply(self, attempts: "_Attempts") -> Reply:
         last = attempts.last
         assert last is not None
         return Reply(
@@ -179,15 +186,15 @@ class RequestRunner:
             detail=last.detail,
         )
 
-    def _refused(self, why: str) -> EndpointRefusedError:
+    def _refused_error(self, why: str) -> EndpointRefusedError:
         return EndpointRefusedError(
             f"{self._address.host}, model '{self._spec.model}': {why}. All answers so far are "
-            "kept; run again to go on."
+            "kept; run again to continue."
         )
 
 
 class _Attempts:
-    """How far an ask has come."""
+    """The progress of one request."""
 
     def __init__(self, started: float) -> None:
         self.started = started
@@ -196,25 +203,26 @@ class _Attempts:
         self.last: AttemptResult | None = None
 
     def give_up(self, timeout_s: float) -> None:
-        """The deadline has passed; what failed before it stays the problem."""
+        """Record that the deadline has passed; an earlier failure stays the problem."""
         late = f"no answer within {timeout_s:g} s"
         if self.last is None:
-            self.last = AttemptResult("keep", "timeout", late)
+            self.last = AttemptResult("final", "timeout", late)
         else:
             self.last = self.last._replace(detail=f"{late}; before that, {self.last.detail}")
 
 
-def _wait_s(reading: AttemptResult, attempt: int) -> float:
-    """As long as the endpoint says; otherwise full jitter, so that retries do not come together.
+def _wait_s(result: AttemptResult, attempt: int) -> float:
+    """Return the seconds before the next attempt: the endpoint's own wait, or full jitter.
 
+    Jitter keeps retries from coming together.
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     backoff_s = random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (attempt - 1)))
-    if reading.wait_s is None:
+    if result.wait_s is None:
         return backoff_s
-    # Those told to wait for the same moment would all come at it.
-    return min(MAX_RETRY_AFTER_S, reading.wait_s) + backoff_s / 4
+    # Requests with the same Retry-After would otherwise all come at that moment.
+    return min(MAX_RETRY_AFTER_S, result.wait_s) + backoff_s / 4
 
 
-def _capped(wait_s: float | None) -> float | None:
+def _cap(wait_s: float | None) -> float | None:
     return None if wait_s is None else min(MAX_RETRY_AFTER_S, wait_s)

@@ -136,7 +136,7 @@ class _Batch:
     def _begin(self, wire: Transport, number: int, ask: Ask) -> None:
         if self._ending:
             return
-        call = self._caller.call(wire, ask, begin=lambda: self._begun.add(task))
+        call = self._caller.call(wire, ask, on_start=lambda: self._begun.add(task))
         task = self._loop.create_task(call)
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._finish(number, task))
@@ -154,7 +154,7 @@ class _Batch:
         failed = reply.problem in OUTAGE_PROBLEMS
         self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
         if self._failed_in_a_row >= self._patience:
-            self._end(self._caller.outage(self._failed_in_a_row, reply))
+            self._end(self._caller.outage_error(self._failed_in_a_row, reply))
 
     def _end(self, error: BaseException) -> None:
         if not self._ending:

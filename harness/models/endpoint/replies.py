@@ -1,4 +1,4 @@
-"""What an HTTP answer of a chat endpoint says, and what to do about it. Nothing here waits or sends.
+"""The meaning of a chat endpoint's HTTP answer and what to do next. Nothing here waits or sends.
 
 A 200 is read as strictly as it can be: portals answer in HTML, gateways put an error into a 200,
 and overloaded servers leave out the choices.
@@ -20,7 +20,7 @@ Problem = Literal[
     "server_error",  # 5xx
     "garbage",  # a 200 that is no chat completion
     "too_large",
-    "bad_request",  # 400 and its kin: this request, not the endpoint
+    "bad_request",  # 400 and similar: a fault of this request, not of the endpoint
     "context_length",
     "content_filter",
     "length",  # cut off at max_tokens; the text is kept
@@ -28,17 +28,16 @@ Problem = Literal[
     "empty",
 ]
 
-
-# Repeated for every ask, these mean that the endpoint is out, not that the asks are bad.
+# Repeated for every request, these mean that the endpoint is down, not that the requests are bad.
 OUTAGE_PROBLEMS: frozenset[Problem] = frozenset(
     {"timeout", "unreachable", "rate_limited", "server_error", "garbage", "bad_request"}
 )
 
 
 class Reply(Record):
-    """What an endpoint said to one ask, or the `problem` that kept it from saying it.
+    """The answer to one request, or the `problem` that prevented it.
 
-    `seconds` runs from the first attempt's start to the end; `attempts` counts requests.
+    `seconds` runs from the first attempt's start to the end; `attempts` counts HTTP requests.
     """
 
     text: str | None
@@ -53,15 +52,15 @@ class Reply(Record):
 
 
 class AttemptResult(NamedTuple):
-    """What one attempt came to, and the next step.
+    """The result of one attempt, and the next step.
 
-    keep       it is final, good or bad
-    retry      it may go better another time, after `wait_s` if that is known
-    slow_down  the same, and the endpoint wants fewer calls
-    stop       it would be the same for every ask
+    final         good or bad, it ends the request
+    retry         another attempt may succeed, after `wait_s` if that is known
+    rate_limited  as retry, and the endpoint wants fewer calls
+    fatal         every other request would fail in the same way
     """
 
-    step: Literal["keep", "retry", "slow_down", "stop"]
+    step: Literal["final", "retry", "rate_limited", "fatal"]
     problem: Problem | None = None
     detail: str | None = None
     text: str | None = None
@@ -73,26 +72,27 @@ class AttemptResult(NamedTuple):
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
-    """Read an HTTP answer."""
+    """Read an HTTP answer into a result."""
     return _read_completion(body) if status == 200 else _read_refusal(status, headers, body)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the endpoint asks to wait: `retry-after-ms`, or `Retry-After` in either form."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+    """Return the wait in seconds from `retry-after-ms`, or from `Retry-After` in either form."""
+    milliseconds = _parse_seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    after = headers.get("retry-after")
-    return _number(after) if after is None or _number(after) is not None else _until(after, headers)
+    value = headers.get("retry-after")
+    seconds = _parse_seconds(value)
+    return _seconds_until(value, headers) if seconds is None and value is not None else seconds
 
 
 def plain(text: str, *, limit: int = 300) -> str:
-    """One printable line of what a stranger wrote: no terminal codes, no pages of HTML."""
+    """Return one printable line of an untrusted text: no terminal codes, no pages of HTML."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[:limit] + "…"
 
 
-# --- a completion ----------------------------------------------------------------------------
+# --- completions -----------------------------------------------------------------------------
 
 
 def _read_completion(body: bytes) -> AttemptResult:
@@ -100,14 +100,14 @@ def _read_completion(body: bytes) -> AttemptResult:
         data = json.loads(body)
     except (ValueError, RecursionError):
         # ValueError covers bad UTF-8 and numbers of thousands of digits.
-        shown = plain(body[:200].decode("utf-8", "replace"), limit=80)
-        return _garbage(f"the answer is no JSON: {shown!r}")
+        excerpt = plain(body[:200].decode("utf-8", "replace"), limit=80)
+        return _garbage(f"the answer is no JSON: {excerpt!r}")
     if not isinstance(data, dict):
         return _garbage("the answer is no JSON object")
     match data.get("choices"):
         case [{"message": {"content": str() | None} as message} as choice, *_]:
             return _read_choice(choice, message, data.get("usage"))
-    error = _error_of(data)
+    error = _error_from(data)
     return _garbage(f"an error in a 200: {error.message}" if error else "no choices in the answer")
 
 
@@ -115,29 +115,31 @@ def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object)
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
     text = message["content"]
-    reading = AttemptResult(
-        "keep",
-        text=None if text is None else _whole(text),
+    result = AttemptResult(
+        "final",
+        text=None if text is None else _replace_surrogates(text),
         finish=finish if isinstance(finish, str) else None,
-        refusal=_whole(refusal) if isinstance(refusal, str) and refusal.strip() else None,
+        refusal=_replace_surrogates(refusal)
+        if isinstance(refusal, str) and refusal.strip()
+        else None,
         input_tokens=_count(usage, "prompt_tokens"),
         output_tokens=_count(usage, "completion_tokens"),
     )
-    return reading._replace(problem=_problem_of(reading))
+    return result._replace(problem=_completion_problem(result))
 
 
-def _problem_of(reading: AttemptResult) -> Problem | None:
-    if reading.finish == "content_filter":
+def _completion_problem(result: AttemptResult) -> Problem | None:
+    if result.finish == "content_filter":
         return "content_filter"
-    if reading.refusal:
+    if result.refusal:
         return "refusal"
-    if reading.finish == "length":
+    if result.finish == "length":
         return "length"
-    return None if reading.text and reading.text.strip() else "empty"
+    return None if result.text and result.text.strip() else "empty"
 
 
-def _whole(text: str) -> str:
-    """Half a surrogate pair, which no store or file can hold, becomes U+FFFD."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which no store or file can hold, by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -150,17 +152,12 @@ def _garbage(detail: str) -> AttemptResult:
     return AttemptResult("retry", "garbage", detail)
 
 
-# --- a refusal -------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------
 
-# A key, a plan, a model or a URL is wrong: every ask would be told the same.
-_STOP_STATUS = {401, 402, 403, 404, 405}
-
-
-_STOP_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-
-
+# A key, a plan, a model or a URL is wrong: every request would fail in the same way.
+_FATAL_STATUS = {401, 402, 403, 404, 405}
+_FATAL_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _RETRY_STATUS = {408, 409, 425}
-
 
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|maximum context|prompt is too long|too many tokens", re.I
@@ -173,41 +170,43 @@ class _Error(NamedTuple):
 
 
 def _read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
-    error = _error_in(body)
+    error = _read_error(body)
     detail = f"HTTP {status}: {error.message}" if error.message else f"HTTP {status}"
     wait_s = retry_after(headers)
     if 300 <= status < 400:
-        where = plain(headers.get("location", "elsewhere"))
-        return AttemptResult("stop", detail=f"{detail}: redirects to {where}; set base_url to that")
-    if status in _STOP_STATUS or error.codes & _STOP_CODES:
-        return AttemptResult("stop", detail=detail)
+        target = plain(headers.get("location", "elsewhere"))
+        return AttemptResult(
+            "fatal", detail=f"{detail}: redirects to {target}; set base_url to that"
+        )
+    if status in _FATAL_STATUS or error.codes & _FATAL_CODES:
+        return AttemptResult("fatal", detail=detail)
     if status == 429:
-        return AttemptResult("slow_down", "rate_limited", detail, wait_s=wait_s)
+        return AttemptResult("rate_limited", "rate_limited", detail, wait_s=wait_s)
     if status >= 500 or status in _RETRY_STATUS:
         return AttemptResult("retry", "server_error", detail, wait_s=wait_s)
     if status < 300:
         return _garbage(detail)
-    return AttemptResult("keep", _problem_with_request(status, error), detail)
+    return AttemptResult("final", _request_problem(status, error), detail)
 
 
-def _problem_with_request(status: int, error: _Error) -> Problem:
+def _request_problem(status: int, error: _Error) -> Problem:
     if error.codes & {"content_filter", "content_policy_violation"}:
         return "content_filter"
     long = "context_length_exceeded" in error.codes or _TOO_LONG.search(error.message)
     return "context_length" if long or status == 413 else "bad_request"
 
 
-def _error_in(body: bytes) -> _Error:
+def _read_error(body: bytes) -> _Error:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         return _Error(frozenset(), plain(body[:2000].decode("utf-8", "replace")))
-    found = _error_of(data) if isinstance(data, dict) else None
-    return found or _Error(frozenset(), "")
+    error = _error_from(data) if isinstance(data, dict) else None
+    return error or _Error(frozenset(), "")
 
 
-def _error_of(data: dict[str, Any]) -> _Error | None:
-    """OpenAI's `{"error": {…}}`, and the plainer forms of vLLM, Ollama and FastAPI."""
+def _error_from(data: dict[str, Any]) -> _Error | None:
+    """Read OpenAI's `{"error": {…}}`, and the simpler forms of vLLM, Ollama and FastAPI."""
     inner = data.get("error", data)
     if isinstance(inner, str):
         return _Error(frozenset(), plain(inner))
@@ -220,10 +219,10 @@ def _error_of(data: dict[str, Any]) -> _Error | None:
     return _Error(codes, plain(str(message or "")))
 
 
-# --- how long to wait ------------------------------------------------------------------------
+# --- waiting times ---------------------------------------------------------------------------
 
 
-def _number(text: str | None) -> float | None:
+def _parse_seconds(text: str | None) -> float | None:
     try:
         value = float(text or "")
     except ValueError:
@@ -231,8 +230,8 @@ def _number(text: str | None) -> float | None:
     return max(0.0, value) if math.isfinite(value) else None
 
 
-def _until(date: str, headers: Mapping[str, str]) -> float | None:
-    """Seconds from the answer's own Date to that date: this machine's clock may be wrong."""
+def _seconds_until(date: str, headers: Mapping[str, str]) -> float | None:
+    """Return the seconds from the answer's own Date header: this machine's clock may be wrong."""
     try:
         then, now = parsedate_to_datetime(date), parsedate_to_datetime(headers["date"])
         return max(0.0, (then - now).total_seconds())

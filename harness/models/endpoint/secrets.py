@@ -1,8 +1,8 @@
-r"""The key, blotted out of what an endpoint says before anything reads, cuts, logs or keeps it.
+r"""Redaction of the key in an endpoint's answer, before anything reads, cuts, logs or stores it.
 
 A careless endpoint quotes the key it was sent: as it is, or escaped for JSON, for a URL or for HTML.
-Those are found, in any mixture. Hidden otherwise (in base64, reversed, in pieces) it is not: who does
-that has the key anyway.
+Any mixture of these is found. A key that is base64-encoded, reversed or split is not; a server that
+does this already has it.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-MIN_CHARS = 8  # a shorter key is a word such as EMPTY, which servers that check none ask for
+MIN_CHARS = 8  # a shorter key is a word such as EMPTY, as servers without keys ask for
 
 
 def make_key_redactor(key: SecretStr | None) -> Callable[[str], str]:
-    """What replaces the key by `[key]` in a text."""
+    """Return a function that replaces the key in a text by `[key]`."""
     if key is None or len(key.get_secret_value()) < MIN_CHARS:
         return lambda text: text
     pattern = re.compile("".join(map(_any_form, key.get_secret_value())))
@@ -22,7 +22,7 @@ def make_key_redactor(key: SecretStr | None) -> Callable[[str], str]:
 
 
 def _any_form(character: str) -> str:
-    r"""A pattern for a character as it is, %2B, \u002b, \/, &#43; or &#x2b;, escaped twice too."""
+    r"""Return a pattern for a character, %2B, \u002b, \/, &#43; or &#x2b;, also escaped twice."""
     code = ord(character)
     plain = r"\\{0,3}/" if character == "/" else re.escape(character)
     escaped = (

@@ -1,7 +1,7 @@
-"""LangChain's client for an endpoint: the only file that knows langchain-openai and what it uses.
+"""HTTP calls to an endpoint: the only file that knows langchain-openai and the client it uses.
 
 `ChatOpenAI` holds the endpoint's configuration, and its own OpenAI client carries the calls.
-LangChain's `ainvoke` would add some 3 ms of CPU time to each, loses what a bad answer said, and
+LangChain's `ainvoke` would add some 3 ms of CPU time to each, loses the text of a bad answer, and
 takes a slow drip for a living connection; the OpenAI client's parser fails on a bad 200 with an
 IndexError. So bytes go in and bytes come out, and replies.py reads them.
 """
@@ -27,17 +27,14 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4_000_000  # far above any answer to a rubric; a fault otherwise
 
-
-# What leaves this machine besides the texts. The library would add versions of Python and the
-# system, and headers that stand in OPENAI_CUSTOM_HEADERS, an organisation's name among them.
+# The headers that leave this machine. The library would add versions of Python and the system, and
+# the headers in OPENAI_CUSTOM_HEADERS, an organisation's name among them.
 _HEADERS = {b"host", b"content-length", b"content-type", b"connection", b"user-agent", b"accept"}
-
-
 _OPENAI_HEADERS = {b"openai-organization", b"openai-project"}
 
 
 class Ask(NamedTuple):
-    """One question: a chat, the JSON schema asked for, a limit and a seed other than the endpoint's."""
+    """A chat request: messages, a JSON schema, and a limit and seed other than the endpoint's."""
 
     messages: tuple[Message, ...]
     response_format: dict[str, object] | None = None
@@ -46,7 +43,7 @@ class Ask(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """An HTTP answer as it came."""
+    """An HTTP answer as received."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,7 +51,7 @@ class Raw(NamedTuple):
 
 
 class ConnectionLostError(Exception):
-    """No whole answer came. `sent` is False when the request cannot have arrived."""
+    """No complete answer arrived. `sent` is False when the request cannot have arrived."""
 
     def __init__(self, detail: str, *, sent: bool) -> None:
         super().__init__(detail)
@@ -66,7 +63,7 @@ class TooLargeError(Exception):
 
 
 class Transport:
-    """An open connection to an endpoint; made, used and closed in the background loop."""
+    """An open client of an endpoint; made, used and closed in the background loop."""
 
     def __init__(self, spec: EndpointSpec, address: Address, key: SecretStr | None) -> None:
         """Configure the client; the first one in a process takes seconds to import."""
@@ -84,16 +81,13 @@ class Transport:
         self._client = self._chat.root_async_client
 
     async def post(self, body: bytes) -> Raw:
-        """The endpoint's answer to a request, whatever its status.
+        """Send a request and return the answer, whatever its status.
 
         Raises:
-            LostError: the connection failed, or the answer broke off.
+            ConnectionLostError: the connection failed, or the answer broke off or is compressed.
             TooLargeError: the answer is too long to be read.
         """
-        import httpx2
         import openai
-
-        from harness.models.endpoint.transport import BodyTooLargeError, UnreadableBodyError
 
         try:
             response = await self._client.post(
@@ -103,11 +97,9 @@ class Transport:
             response = error.response
         except openai.APIConnectionError as error:
             sent = not isinstance(error.__cause__, httpx2.ConnectError)
-            raise ConnectionLostError(_why(error.__cause__ or error), sent=sent) from None
-        except UnreadableBodyError:
-            raise ConnectionLostError("the answer is compressed, unasked", sent=True) from None
-        except BodyTooLargeError:
-            raise TooLargeError from None
+            raise ConnectionLostError(
+                _describe_failure(error.__cause__ or error), sent=sent
+            ) from None
         return Raw(response.status_code, response.headers, response.content)
 
     async def close(self) -> None:
@@ -116,13 +108,14 @@ class Transport:
 
 
 def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
-    """The request as JSON."""
-    own = address.openai or address.azure
+    """Return the request as JSON."""
+    is_openai_api = address.openai or address.azure
+    # OpenAI's newer models refuse the old name; many local servers do not know the new one.
+    limit_key = "max_completion_tokens" if is_openai_api else "max_tokens"
     body: dict[str, Any] = {
         "model": spec.model,
         "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
-        # OpenAI's newer models refuse the old name; many local servers do not know the new one.
-        "max_completion_tokens" if own else "max_tokens": ask.max_tokens or spec.max_tokens,
+        limit_key: ask.max_tokens or spec.max_tokens,
     }
     options = {
         "temperature": spec.temperature,
@@ -133,16 +126,17 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
     body |= {name: value for name, value in options.items() if value is not None}
     if ask.response_format is not None:
         body["response_format"] = ask.response_format
-    if own:
+    if is_openai_api:
         body["store"] = False
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _import_client() -> "type[ChatOpenAI]":
-    """LangChain's class; its first import in a process makes some hundred thousand objects.
+    """Import LangChain's class without garbage collections.
 
-    They stay to the end, so no later collection need look through them: half of all time spent on
-    collections in a run of 2,000 calls.
+    Its first import in a process makes some hundred thousand objects that stay to the end. They
+    are frozen, because examining them would take half of all collection time in a run of 2,000
+    calls.
     """
     first = "langchain_openai" not in sys.modules and gc.isenabled()
     if first:
@@ -156,23 +150,19 @@ def _import_client() -> "type[ChatOpenAI]":
     return ChatOpenAI
 
 
-# ChatOpenAI would build a blocking client as well, with certificates and all; any object will do.
+# ChatOpenAI would build a blocking client as well, with certificates; any object prevents it.
 _NO_SYNC_CLIENT = object()
 
 
-def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient":
-    import httpx2
-
-    from harness.models.endpoint.transport import ConnectionPool
-
-    kept = _HEADERS | (_OPENAI_HEADERS if address.openai else set())
+def _http_client(address: Address, key: SecretStr | None) -> httpx2.AsyncClient:
+    kept_names = _HEADERS | (_OPENAI_HEADERS if address.openai else set())
     own = [(b"Accept-Encoding", b"identity")]
     if key:
         own.append((b"Authorization", f"Bearer {key.get_secret_value()}".encode()))
 
-    async def only_our_headers(request: httpx2.Request) -> None:
-        theirs = [(k, v) for k, v in request.headers.raw if k.lower() in kept]
-        request.headers = httpx2.Headers([*theirs, *own])
+    async def filter_headers(request: httpx2.Request) -> None:
+        kept = [(k, v) for k, v in request.headers.raw if k.lower() in kept_names]
+        request.headers = httpx2.Headers([*kept, *own])
 
     return httpx2.AsyncClient(
         transport=ConnectionPool(
@@ -180,21 +170,21 @@ def _http_client(address: Address, key: SecretStr | None) -> "httpx2.AsyncClient
             verify=False if address.loopback else httpx2.create_ssl_context(),
             proxy=_proxy_for(address),
         ),
-        event_hooks={"request": [only_our_headers]},
-        follow_redirects=False,  # a redirect would take the key along
-        timeout=None,  # its timeouts are by read, and a drip outlives them; calls.py has a deadline
+        event_hooks={"request": [filter_headers]},
+        follow_redirects=False,  # a redirect would carry the key to another host
+        timeout=None,  # httpx's are per read, and a slow drip outlives them; attempts.py has one
     )
 
 
 def _proxy_for(address: Address) -> str | None:
-    """The proxy of this machine's settings; never for this machine itself, or it would read all."""
+    """Return this machine's proxy; None for loopback, or the proxy would read every request."""
     if address.loopback or proxy_bypass(address.host):
         return None
     return getproxies().get("https")
 
 
-def _why(error: BaseException) -> str:
-    """The kind of a connection's failure; its text may quote what was sent."""
+def _describe_failure(error: BaseException) -> str:
+    """Return the kind of a connection failure, not its text, which may quote the request."""
     names = {
         "ConnectError": "cannot connect",
         "ReadError": "the connection was reset",
@@ -204,16 +194,8 @@ def _why(error: BaseException) -> str:
     return names.get(kind, kind)
 
 
-class BodyTooLargeError(Exception):
-    """The answer's body passed the limit and was not read to its end."""
-
-
-class UnreadableBodyError(Exception):
-    """The answer's body is compressed, though none of it was asked for."""
-
-
 class ConnectionPool(httpx2.AsyncBaseTransport):
-    """Sends requests and reads their whole answers, up to `max_bytes` each."""
+    """A pool of connections that reads whole answers, up to `max_bytes` each."""
 
     def __init__(
         self, *, max_bytes: int, verify: ssl.SSLContext | bool, proxy: str | None = None
@@ -221,26 +203,26 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
         self._max_bytes = max_bytes
         self._verify = verify
         self._proxy = proxy
-        self._lanes: list[httpx2.AsyncHTTPTransport] = []
+        self._connections: list[httpx2.AsyncHTTPTransport] = []
         self._idle: list[httpx2.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The answer with its body read.
+        """Send a request and return the answer with its body read.
 
         Raises:
-            BodyTooLargeError: it is longer than allowed.
-            UnreadableBodyError: it is compressed.
-            httpx2.RequestError: there is no whole answer.
+            TooLargeError: the body is longer than `max_bytes`.
+            ConnectionLostError: the body is compressed.
+            httpx2.RequestError: there is no complete answer.
         """
-        lane = self._idle.pop() if self._idle else self._open()
+        connection = self._idle.pop() if self._idle else self._open()
         try:
-            response = await lane.handle_async_request(request)
+            response = await connection.handle_async_request(request)
             try:
                 body = await self._read(response)
             finally:
                 await response.aclose()
         finally:
-            self._idle.append(lane)
+            self._idle.append(connection)
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
@@ -250,26 +232,26 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for lane in self._lanes:
-            await lane.aclose()
+        for connection in self._connections:
+            await connection.aclose()
 
     def _open(self) -> httpx2.AsyncHTTPTransport:
         limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
-        lane = httpx2.AsyncHTTPTransport(
+        connection = httpx2.AsyncHTTPTransport(
             verify=self._verify, limits=limits, proxy=self._proxy, trust_env=False
         )
-        self._lanes.append(lane)
-        return lane
+        self._connections.append(connection)
+        return connection
 
     async def _read(self, response: httpx2.Response) -> bytes:
         if response.headers.get("content-encoding", "identity") != "identity":
             # A small compressed body can unfold to gigabytes.
-            raise UnreadableBodyError
+            raise ConnectionLostError("the answer is compressed, unasked", sent=True)
         assert isinstance(response.stream, AsyncIterable)
         pieces, length = [], 0
         async for piece in response.stream:
             pieces.append(piece)
             length += len(piece)
             if length > self._max_bytes:
-                raise BodyTooLargeError
+                raise TooLargeError
         return b"".join(pieces)

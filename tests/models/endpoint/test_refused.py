@@ -17,7 +17,7 @@ def test_a_refusal_of_everything_ends_the_run_in_two_seconds(kind: Kind) -> None
         endpoint = make_endpoint(server)
         list(endpoint.ask_all([]))  # LangChain's import takes seconds
         start = time.monotonic()
-        with pytest.raises(EndpointRefusedError, match="refuses all asks") as caught:
+        with pytest.raises(EndpointRefusedError, match="refuses all requests") as caught:
             list(endpoint.ask_all(make_asks(10_000)))
         assert time.monotonic() - start < 2
     assert isinstance(caught.value, InfrastructureError)
@@ -43,7 +43,7 @@ def test_an_endpoint_that_is_down_ends_the_run() -> None:
     asked = make_endpoint(server, timeout_s=1.0, max_concurrency=5).ask_all(make_asks(10_000))
     start = time.monotonic()
     replies = []
-    with pytest.raises(EndpointRefusedError, match="5 asks in a row failed"):
+    with pytest.raises(EndpointRefusedError, match="5 requests in a row failed"):
         replies.extend(asked)
     assert time.monotonic() - start < 15
     assert {reply.problem for _, reply in replies} == {"unreachable"}

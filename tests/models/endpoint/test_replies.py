@@ -39,17 +39,17 @@ def test_tokens_that_are_no_counts_are_unknown(usage: object) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "step", "problem"),
     [
-        (400, {"object": "error", "message": "bad", "code": 400}, "keep", "bad_request"),
-        (400, {"detail": "maximum context length is 4096"}, "keep", "context_length"),
-        (400, {"error": "prompt is too long"}, "keep", "context_length"),
-        (413, {}, "keep", "context_length"),
-        (422, {"detail": [{"loc": ["body"]}]}, "keep", "bad_request"),
+        (400, {"object": "error", "message": "bad", "code": 400}, "final", "bad_request"),
+        (400, {"detail": "maximum context length is 4096"}, "final", "context_length"),
+        (400, {"error": "prompt is too long"}, "final", "context_length"),
+        (413, {}, "final", "context_length"),
+        (422, {"detail": [{"loc": ["body"]}]}, "final", "bad_request"),
         (408, {}, "retry", "server_error"),
         (529, {}, "retry", "server_error"),
         (204, {}, "retry", "garbage"),
-        (429, {"error": {"code": "rate_limit_exceeded"}}, "slow_down", "rate_limited"),
-        (429, {"error": {"type": "insufficient_quota"}}, "stop", None),
-        (405, {}, "stop", None),
+        (429, {"error": {"code": "rate_limit_exceeded"}}, "rate_limited", "rate_limited"),
+        (429, {"error": {"type": "insufficient_quota"}}, "fatal", None),
+        (405, {}, "fatal", None),
     ],
 )
 def test_refusals_in_the_forms_that_servers_have(
@@ -62,7 +62,7 @@ def test_refusals_in_the_forms_that_servers_have(
 @given(status=st.integers(200, 599), body=JSON)
 def test_no_json_is_too_odd_to_be_read(status: int, body: object) -> None:
     reading = read_reply(status, {}, json.dumps(body).encode())
-    assert (reading.problem is None) == (reading.step == "stop" or reading.text is not None)
+    assert (reading.problem is None) == (reading.step == "fatal" or reading.text is not None)
 
 
 @given(status=st.integers(200, 599), body=st.binary())

@@ -47,7 +47,7 @@ def test_the_key_appears_nowhere(last: Kind) -> None:
     assert server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
     said = done.stdout + done.stderr
     assert "[key]" in said
-    assert "refuses all asks" in said
+    assert "refuses all requests" in said
     assert CANARY not in said
 
 
