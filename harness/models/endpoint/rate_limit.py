@@ -216,7 +216,7 @@ class AdaptiveLimit:
             self._step *= self._step_growth
 
     def cut(self, value: float, climb: int, *, minimum: float = 0.0) -> None:
-        """Fall to `value`; `climb` steps lead back to the value before."""
+        """Cut to `value`; `climb` steps lead back to the value before."""
         self._goal = min(self.value, value / SEARCH_CUT)
         self.value = max(minimum, value)
         self._step = max(self._goal - self.value, self.value * (1 - PROBE_CUT)) / climb

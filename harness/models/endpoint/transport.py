@@ -81,7 +81,7 @@ class Transport:
         self._client = self._chat.root_async_client
 
     async def post(self, body: bytes) -> Raw:
-        """Send a request and return the answer, whatever its status.
+        """Send a request and return the answer, with any status.
 
         Raises:
             ConnectionLostError: the connection failed, or the answer broke off or is compressed.
@@ -161,8 +161,8 @@ def _http_client(address: Address, key: SecretStr | None) -> httpx2.AsyncClient:
         own.append((b"Authorization", f"Bearer {key.get_secret_value()}".encode()))
 
     async def filter_headers(request: httpx2.Request) -> None:
-        kept = [(k, v) for k, v in request.headers.raw if k.lower() in kept_names]
-        request.headers = httpx2.Headers([*kept, *own])
+        allowed = [(k, v) for k, v in request.headers.raw if k.lower() in kept_names]
+        request.headers = httpx2.Headers([*allowed, *own])
 
     return httpx2.AsyncClient(
         transport=ConnectionPool(
