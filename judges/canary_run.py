@@ -8,6 +8,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
 from harness.models.endpoint import Budget
+from harness.models.session import EndpointSession
 from harness.types import Interval, JudgeCard, JudgeRequest, Outcome
 from judges.canary import CanaryReport, Rate, ScoreShift, load_canaries, run_canaries
 from judges.factory import judge_loader
@@ -62,7 +63,7 @@ def run_attacks(
     if rubric is None or pairwise is None:
         raise HarnessError(f"{suite}: canaries need a suite with a rubric and a pairwise metric.")
     bound, root = load_profile(profile)
-    found = judge_loader(bound, root, terms=budget)(judge)
+    found = judge_loader(bound, root, EndpointSession(budget=budget))(judge)
     with Store(workspace) as store:
         stored = StoredJudge(found, store, progress)
         plain = None

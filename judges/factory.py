@@ -1,4 +1,4 @@
-"""Who judges what: the judges of a profile, made and put on the panels of a suite's metrics."""
+"""The judges of a profile, each made from its spec."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
-from harness.models.session import Terms, open_endpoint
+from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import fingerprint_model, require_checkpoint
 from judges.llm import LanguageModelJudge
 from judges.local import LocalAnswerer
@@ -17,10 +17,12 @@ from judges.rouge import RougeJudge
 from judges.rules.judge import OfflineJudge
 
 
-def make_judge(name: str, spec: JudgeSpec, root: Path, *, terms: Terms = None) -> Judge:
-    """The judge that the profile calls `name`; the paths of its files start from `root`.
+def make_judge(
+    name: str, spec: JudgeSpec, root: Path, *, session: EndpointSession | None = None
+) -> Judge:
+    """Make the judge that the profile calls `name`; the paths of its files start from `root`.
 
-    An endpoint is asked on these `terms`.
+    Without a `session` an endpoint is asked live and without a budget.
 
     Raises:
         HarnessError: recorded verdicts that are missing or cannot be read, no key for an
@@ -29,19 +31,19 @@ def make_judge(name: str, spec: JudgeSpec, root: Path, *, terms: Terms = None) -
     if spec.recorded is not None:
         return RecordedJudge(spec.title or name, spec.recorded, root=root, note=spec.note)
     if spec.endpoint is not None:
-        return _endpoint_judge(spec.title, spec.endpoint, terms)
+        return _endpoint_judge(spec.title, spec.endpoint, session or EndpointSession())
     if spec.local is not None:
         return _local_judge(spec.title, spec.local, root)
     return OfflineJudge()
 
 
-def _endpoint_judge(title: str, spec: EndpointSpec, terms: Terms) -> Judge:
-    endpoint = open_endpoint(spec, terms)
-    heat = "its own" if spec.temperature is None else f"{spec.temperature:g}"
+def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) -> Judge:
+    endpoint = open_endpoint(spec, session)
+    temperature = "its own" if spec.temperature is None else f"{spec.temperature:g}"
     return LanguageModelJudge(
         endpoint,
         name=title or spec.model,
-        nature=f"language model {spec.model} at {endpoint.host}, temperature {heat}"
+        nature=f"language model {spec.model} at {endpoint.host}, temperature {temperature}"
         + (", redacted" if spec.redact else ""),
         model=spec.model,
         structured=spec.structured,
@@ -69,14 +71,14 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
 
 
 def rouge_judge() -> Judge:
-    """The judge of every ROUGE metric; it needs no profile."""
+    """Make the judge of every ROUGE metric; it needs no profile."""
     return RougeJudge()
 
 
-def judge_loader(profile: Profile, root: Path, *, terms: Terms = None) -> Callable[[str], Judge]:
-    """The profile's judges by name, each made once; `terms` are those on which endpoints are asked.
+def judge_loader(profile: Profile, root: Path, session: EndpointSession) -> Callable[[str], Judge]:
+    """Return a function that finds a judge of the profile by name and makes each once.
 
-    What is returned raises HarnessError for a name the profile has not, and for recorded
+    The function raises HarnessError for a name that the profile does not have, and for recorded
     verdicts that cannot be read.
     """
 
@@ -88,8 +90,8 @@ def judge_loader(profile: Profile, root: Path, *, terms: Terms = None) -> Callab
             raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
         if spec.people is not None:
             raise HarnessError(
-                f"judge '{name}' is people: what they said is read, and they cannot be asked here."
+                f"judge '{name}' is people: their votes are read, and they cannot be asked here."
             )
-        return make_judge(name, spec, root, terms=terms)
+        return make_judge(name, spec, root, session=session)
 
     return find_judge

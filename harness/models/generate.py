@@ -15,7 +15,7 @@ from harness.data.redaction import redact_task
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, Reply
 from harness.models.local import LocalModel, Prompt, make_prompt
-from harness.models.session import Terms, open_endpoint
+from harness.models.session import EndpointSession, open_endpoint
 from harness.models.write_buffer import WriteBuffer
 from harness.types import Exchange, Response, Sample, Task
 
@@ -47,11 +47,11 @@ class CheckpointModel:
 
 
 class EndpointModel(NamedTuple):
-    """A model behind an endpoint; `terms` are those on which it is asked."""
+    """A model behind an endpoint, asked in a session."""
 
     name: str
     spec: EndpointSpec
-    terms: Terms
+    session: EndpointSession
     seed: int | None = None
 
 
@@ -199,7 +199,7 @@ def _ask_endpoint(
 ) -> Iterator[Response]:
     """Answers as they come; one that failed is not stored, so that the next run asks again."""
     task = redact_task(task) if model.spec.redact else task
-    endpoint = open_endpoint(_with_decoding(model.spec, task.generation), model.terms)
+    endpoint = open_endpoint(_with_decoding(model.spec, task.generation), model.session)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
     found = store.get("response", keys, Response)
     missing = [i for i, key in enumerate(keys) if key not in found]

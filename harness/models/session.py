@@ -1,10 +1,10 @@
-"""On what terms endpoints are asked: within a budget, and now or by batch file.
+"""One run's way of asking endpoints: within a budget, and live or by batch file.
 
-    asking = Asking(store, budget=budget, folder=Path("batch"))
-    endpoint = connect(spec, asking)
+    session = EndpointSession(store, budget=budget, folder=Path("batch"))
+    endpoint = open_endpoint(spec, session)
 
-A reply that came by batch is taken before anyone is asked. With a folder nobody is asked at all:
-the questions are written there when the run has found all of them.
+A stored reply of a batch is used before a request is sent. With a folder nothing is sent: the
+requests are written there once the run has found all of them.
 """
 
 import time
@@ -31,7 +31,7 @@ from harness.types import Record
 PAUSE_S = 0.02  # while there is nothing to ask
 
 
-# Nothing final follows from it: it is neither stored nor scored.
+# A temporary problem: its response or verdict is neither stored nor scored.
 _AWAITED = Reply(
     text=None,
     finish=None,
@@ -46,7 +46,7 @@ _AWAITED = Reply(
 
 
 class PendingFile(Record):
-    """A batch file with questions that wait for replies, and what they can cost at most."""
+    """A batch file with requests that wait for replies, and the most that they can cost."""
 
     path: str
     questions: int
@@ -56,7 +56,7 @@ class PendingFile(Record):
 
 
 class PendingRequests(Record):
-    """What a run waits for; `repeated` of the questions stood in files that are gone."""
+    """The requests that a run waits for; `repeated` of them were in files that are gone."""
 
     questions: int
     files: tuple[PendingFile, ...]
@@ -64,7 +64,7 @@ class PendingRequests(Record):
 
 
 class PendingRepliesError(Exception):
-    """The work cannot go on before replies have come; says which, once they are written down."""
+    """Work that cannot go on before replies have come; lists them once they are written down."""
 
     def __init__(self, awaited: PendingRequests | None = None) -> None:
         super().__init__("replies are awaited")
@@ -72,92 +72,103 @@ class PendingRepliesError(Exception):
 
 
 class EndpointSession:
-    """How one run asks its endpoints. `store` must be open before anything is asked.
+    """How one run asks its endpoints.
 
-    `budget` bounds what is asked live, and any batch; with a `folder` nothing is asked live.
+    `budget` bounds the cost of live requests, and that of each batch. With a `folder` nothing is
+    sent: new requests are written there. Replies of batches are in `store`, which must be open when
+    an endpoint is asked; without a store every request is live.
     """
 
     def __init__(
-        self, store: Store, *, budget: Budget | None = None, folder: Path | None = None
+        self,
+        store: Store | None = None,
+        *,
+        budget: Budget | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.store = store
         self.budget = budget
         self.folder = folder
         # Judges ask from threads of their own; single operations on a dict need no lock.
         self._new: dict[str, BatchRequest] = {}
-        self._earlier: dict[str, Path] = {}
+        self._written: dict[str, Path] = {}
 
     @cached_property
-    def register(self) -> BatchIndex:
-        """What was written into batch files before this run."""
-        return BatchIndex(self.store)
+    def index(self) -> BatchIndex:
+        """The batch files that were written before this run."""
+        return BatchIndex(self._open_store)
 
     @property
-    def waits(self) -> bool:
-        """Whether a reply is missing that can only come by batch."""
-        return bool(self._new or self._earlier)
+    def has_pending(self) -> bool:
+        """Return whether a reply is missing that can only come by batch."""
+        return bool(self._new or self._written)
 
-    def reply_by_batch(self, question: BatchRequest) -> Reply | None:
-        """The stored reply, or one that says that it is awaited; None where it may be asked now."""
-        stored = self.store.get("reply", [question.id], Reply)
-        if stored:
-            return stored[question.id]
-        file = self.register.awaited_in(question.id)
+    def batched_reply(self, request: BatchRequest) -> Reply | None:
+        """Return the stored reply, or a placeholder for one to come; None if it may be sent now."""
+        stored_replies = self._open_store.get("reply", [request.id], Reply)
+        if stored_replies:
+            return stored_replies[request.id]
+        file = self.index.awaited_in(request.id)
         if file is not None:
-            self._earlier[question.id] = file
+            self._written[request.id] = file
         elif self.folder is not None:
-            self._new[question.id] = question
+            self._new[request.id] = request
         else:
             return None
         return _AWAITED
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
-        """Work that ends, where replies are awaited, with their questions written down.
+    def flush_pending(self) -> Iterator[None]:
+        """Run the body, then write down the requests whose replies are awaited.
 
         Raises:
-            HarnessError: the folder for questions cannot be written.
-            RepliesAwaitedError: there are such questions; says which.
+            HarnessError: the folder for requests cannot be written.
+            PendingRepliesError: there are such requests; lists them.
         """
         if self.folder is not None:
             make_writable(self.folder)
         with suppress(PendingRepliesError):
             yield
-        if self.waits:
+        if self.has_pending:
             raise PendingRepliesError(self.write_pending())
 
     def check_complete(self) -> None:
-        """Go no further on half of the replies, as where verdicts choose training pairs.
+        """Stop where half of the replies are not enough, as where verdicts choose training pairs.
 
         Raises:
-            RepliesAwaitedError: some are still to come.
+            PendingRepliesError: some are still to come.
         """
-        if self.waits:
+        if self.has_pending:
             raise PendingRepliesError
 
     def write_pending(self) -> PendingRequests:
-        """Write what is new into files; everything that the run waits for.
+        """Write new requests into files; return all requests that the run waits for.
 
         Raises:
-            BudgetSpentError: it could cost more than the budget; nothing is written.
+            BudgetSpentError: they could cost more than the budget; nothing is written.
         """
         self._check_budget()
-        repeated = sum(self.register.is_lost(i) for i in self._new)
-        earlier = sorted(Counter(self._earlier.values()).items())
-        files = [PendingFile(path=display_path(p), questions=n, new=False) for p, n in earlier]
+        repeated = sum(self.index.is_lost(i) for i in self._new)
+        by_file = sorted(Counter(self._written.values()).items())
+        files = [PendingFile(path=display_path(p), questions=n, new=False) for p, n in by_file]
         if self.folder is not None:
             for path, n, most, currency in write_batch_requests(
-                self._new.values(), self.folder, self.register
+                self._new.values(), self.folder, self.index
             ):
                 files.append(
                     PendingFile(path=str(path), questions=n, new=True, most=most, currency=currency)
                 )
         return PendingRequests(
-            questions=len(self._new) + len(self._earlier), files=tuple(files), repeated=repeated
+            questions=len(self._new) + len(self._written), files=tuple(files), repeated=repeated
         )
 
+    @property
+    def _open_store(self) -> Store:
+        assert self.store is not None  # `open_endpoint` looks nothing up without one
+        return self.store
+
     def _check_budget(self) -> None:
-        most = sum(question.most or 0.0 for question in self._new.values())
+        most = sum(request.most or 0.0 for request in self._new.values())
         if self.budget is not None and most > self.budget.max_cost:
             raise BudgetSpentError(
                 f"This batch may cost up to {most:.4f} {self.budget.currency}, more than the limit "
@@ -168,15 +179,15 @@ class EndpointSession:
 class BatchEndpoint:
     """An endpoint whose replies may have come by batch; otherwise like `Endpoint`."""
 
-    def __init__(self, spec: EndpointSpec, asking: EndpointSession) -> None:
+    def __init__(self, spec: EndpointSpec, session: EndpointSession) -> None:
         """Check the address, and the key only if anything will be sent."""
         self._spec = spec
-        self._asking = asking
+        self._session = session
         self._address = read_address(spec.base_url)
-        if asking.budget:
-            asking.budget.check_prices(spec.price_per_million, spec.model)
-        live = asking.folder is None
-        self._endpoint = Endpoint(spec, budget=asking.budget) if live else None
+        if session.budget:
+            session.budget.check_prices(spec.price_per_million, spec.model)
+        live = session.folder is None
+        self._endpoint = Endpoint(spec, budget=session.budget) if live else None
         self.host = self._address.host
         self.fingerprint = fingerprint_endpoint(spec, self._address)
 
@@ -189,7 +200,7 @@ class BatchEndpoint:
         Raises:
             EndpointRefusedError, BudgetSpentError: as `Endpoint`.
         """
-        if self._endpoint is not None and not self._asking.register:
+        if self._endpoint is not None and not self._session.index:
             yield from self._endpoint.ask_all(asks)
             return
         number, remaining, more = 0, iter(asks), True
@@ -200,8 +211,8 @@ class BatchEndpoint:
                 if ask is None:
                     more = True
                     break
-                question = make_batch_request(self._spec, self._address, ask)
-                reply = self._asking.reply_by_batch(question)
+                request = make_batch_request(self._spec, self._address, ask)
+                reply = self._session.batched_reply(request)
                 if reply is None:
                     live.append((number, ask))
                 else:
@@ -218,30 +229,25 @@ class BatchEndpoint:
             yield asks[i][0], reply
 
 
-Terms = EndpointSession | Budget | None
-
-
-def open_endpoint(spec: EndpointSpec, terms: Terms) -> Endpoint | BatchEndpoint:
-    """The endpoint, asked on these terms: by batch too, within a budget, or freely.
+def open_endpoint(spec: EndpointSpec, session: EndpointSession) -> Endpoint | BatchEndpoint:
+    """Return the endpoint as the session asks it.
 
     Raises:
         HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
     """
-    return (
-        BatchEndpoint(spec, terms)
-        if isinstance(terms, EndpointSession)
-        else Endpoint(spec, budget=terms)
-    )
+    if session.store is None:
+        return Endpoint(spec, budget=session.budget)
+    return BatchEndpoint(spec, session)
 
 
 def describe_pending(awaited: PendingRequests) -> Iterator[str]:
-    """What a run waits for and what to do next, in lines."""
+    """Yield lines on the requests that a run waits for, and on the next step."""
     yield f"No verdict yet: {_questions(awaited.questions)} wait for replies."
     for file in awaited.files:
         cost = f", at most {file.most:.4f} {file.currency}" if file.most is not None else ""
         yield f"  {file.path}: {_questions(file.questions)}{cost if file.new else ', written earlier'}"
     if awaited.repeated:
-        yield f"  {_questions(awaited.repeated)} of them stood in files that are gone."
+        yield f"  {_questions(awaited.repeated)} of them were in files that are gone."
     if any(file.new for file in awaited.files):
         yield "Send each new file to its endpoint (OpenAI's Batch API, `vllm run-batch`), then:"
     else:

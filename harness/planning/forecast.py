@@ -116,10 +116,10 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     Raises:
         HarnessError: whatever `harness run` would refuse before its first answer.
     """
-    # Endpoints that would write batch files need no key.
-    asking = EndpointSession(Store(workspace), folder=workspace)
+    # An endpoint that would only write batch files needs no key.
+    session = EndpointSession(Store(workspace), folder=workspace)
     people = find_people(request)
-    find_judge = judge_loader(request.profile, request.profile_root, terms=asking)
+    find_judge = judge_loader(request.profile, request.profile_root, session)
     panels, settled = make_available_panels(request, find_judge, people)
     training = forecast_training(request)
     plan, missing = _plan_if_at_hand(request, panels)

@@ -211,7 +211,7 @@ class _LoopRun:
         recipe, recipe_root = load_recipe(recipe_name, search_dir=self._root)
         path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
         workshop = make_context(self._profile, self._profile_root, self._resources)
-        with workshop.opened():
+        with workshop.open():
             trained = require_policy_recipe(recipe, recipe_name)
             made = make_checkpoint(trained, recipe_root, workshop)
         self._made.append(made)

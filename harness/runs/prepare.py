@@ -49,7 +49,7 @@ def _prepare(name: str, spec: ModelSpec, root: Path, workshop: TrainingContext) 
         fingerprint = recorded_fingerprint(recorded)
         return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, workshop.asking, spec.seed)
+        asked = EndpointModel(name, spec.endpoint, workshop.session, spec.seed)
         redacted = ["redacted"] if spec.endpoint.redact else []
         fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
         return Prepared(asked, fingerprint, card=None, teachers=(), base=spec.endpoint.model)

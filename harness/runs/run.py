@@ -52,7 +52,7 @@ def run_suite(request: Request, resources: RunOptions, *, out: Path) -> Finished
     check_judges_available(request)
     plan = make_plan(request, panels)
     make_writable(out)
-    with workshop.opened():
+    with workshop.open():
         stated = preregister_plan(plan, resources.workspace)
         models = prepare_models(request, workshop)
         exposures = find_contaminated_items(plan.tasks, models)
@@ -82,7 +82,7 @@ def measure_tasks(
         return RunScores([measure(task, workshop.progress) for task in plan.tasks])
     # The last look may be far, and the first ones cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
-    check_complete = workshop.asking.check_complete
+    check_complete = workshop.session.check_complete
     return run_looks(plan, panels, measure, workshop.progress, check_complete)
 
 

@@ -244,7 +244,7 @@ def make_reward(
 
 def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: TrainingContext) -> None:
     """Every step needs its rewards at once; by batch each would wait for a file of its own."""
-    rubric, by_batch = recipe.reward.rubric, workshop.asking.folder is not None
+    rubric, by_batch = recipe.reward.rubric, workshop.session.folder is not None
     if by_batch and rubric is not None and workshop.judge(rubric.judge).card.remote:
         raise HarnessError(
             f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "

@@ -48,7 +48,7 @@ def train_recipe(
                 f"{recipe}: is pre-trained by one process. Train it without --launch."
             )
         check_launch(loaded, resources.launch)
-    with make_context(*load_profile(profile), resources).opened() as workshop:
+    with make_context(*load_profile(profile), resources).open() as workshop:
         made = make_checkpoint(loaded, root, workshop, out=out)
     manifest = load_manifest(Path(made.directory))
     described = card(manifest, loaded.recipe)
@@ -63,7 +63,7 @@ def build_pairs(recipe: str, profile: str, resources: RunOptions) -> Summary:
         RepliesAwaitedError: verdicts are to come by batch first.
     """
     found, _ = load_recipe(recipe)
-    with make_context(*load_profile(profile), resources).opened() as workshop:
+    with make_context(*load_profile(profile), resources).open() as workshop:
         if isinstance(found, BestOfRecipe):
             return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
         loaded, root = load_pairs_recipe(recipe, Path())

@@ -40,7 +40,7 @@ class TrainingContext(NamedTuple):
     processes.
     """
 
-    asking: EndpointSession
+    session: EndpointSession
     judge: Callable[[str], Judge]
     profile: Profile
     profile_root: Path
@@ -48,13 +48,13 @@ class TrainingContext(NamedTuple):
     launch: Launch | None = None
 
     @contextmanager
-    def opened(self) -> Iterator["TrainingContext"]:
+    def open(self) -> Iterator["TrainingContext"]:
         """The same with an open store, for work that may end because replies are awaited.
 
         Raises:
             RepliesAwaitedError: the work cannot go on before replies have come by batch.
         """
-        with self.store, self.asking.settled():
+        with self.store, self.session.flush_pending():
             yield self
 
     def panel(self, name: str, repeats: int) -> Panel:
@@ -68,7 +68,8 @@ class TrainingContext(NamedTuple):
     @property
     def store(self) -> Store:
         """Where answers, verdicts and replies are kept."""
-        return self.asking.store
+        assert self.session.store is not None
+        return self.session.store
 
     @property
     def checkpoints(self) -> Path:
@@ -93,11 +94,11 @@ class TrainingContext(NamedTuple):
 
 def make_context(profile: Profile, root: Path, resources: RunOptions) -> TrainingContext:
     """A workshop with the profile's judges, not opened yet; `root` is the profile's folder."""
-    asking = EndpointSession(
+    session = EndpointSession(
         Store(resources.workspace), budget=resources.budget, folder=resources.batch
     )
-    find_judge = judge_loader(profile, root, terms=asking)
-    return TrainingContext(asking, find_judge, profile, root, resources.progress, resources.launch)
+    find_judge = judge_loader(profile, root, session)
+    return TrainingContext(session, find_judge, profile, root, resources.progress, resources.launch)
 
 
 class TrainedModel(NamedTuple):

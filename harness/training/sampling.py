@@ -219,7 +219,7 @@ def _judge_duels(
         for number in range(panel.repeats):
             said = [to_judgement(r, outcome) for r, outcome in judged if r.round == number]
             ballots.append(JudgeRound(judge.card, number, said))
-    workshop.asking.check_complete()
+    workshop.session.check_complete()
     return ballots
 
 
@@ -271,7 +271,7 @@ def grade_candidates(
     workshop: TrainingContext,
 ) -> list[float | None]:
     grades = grade_answers(answers, rubric, judge, workshop.store, workshop.progress, stage)
-    workshop.asking.check_complete()
+    workshop.session.check_complete()
     return grades
 
 

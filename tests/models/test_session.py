@@ -102,9 +102,9 @@ def test_what_is_awaited_is_neither_asked_nor_written_again(store: Store, tmp_pa
         spec = spec_of(server)
         path = write_one(store, spec, tmp_path, "a")
         for folder in (None, tmp_path / "other"):
-            asking = EndpointSession(store, folder=folder)
-            assert texts(open_endpoint(spec, asking), [make_ask("a")]) == {0: None}
-            [file] = asking.write_pending().files
+            session = EndpointSession(store, folder=folder)
+            assert texts(open_endpoint(spec, session), [make_ask("a")]) == {0: None}
+            [file] = session.write_pending().files
             assert (file.path, file.questions, file.new) == (path, 1, False)
         assert server.counts.total() == 0
         assert not (tmp_path / "other").exists()
@@ -113,25 +113,25 @@ def test_what_is_awaited_is_neither_asked_nor_written_again(store: Store, tmp_pa
 def test_a_lost_question_is_written_again_and_that_is_said(store: Store, tmp_path: Path):
     spec = spec_of()
     Path(write_one(store, spec, tmp_path, "a")).unlink()
-    asking = EndpointSession(store, folder=tmp_path)
-    texts(open_endpoint(spec, asking), [make_ask("a"), make_ask("b")])
-    awaited = asking.write_pending()
+    session = EndpointSession(store, folder=tmp_path)
+    texts(open_endpoint(spec, session), [make_ask("a"), make_ask("b")])
+    awaited = session.write_pending()
     assert (awaited.questions, awaited.repeated) == (2, 1)
 
 
 def test_a_question_asked_twice_is_written_once(store: Store, tmp_path: Path):
-    asking = EndpointSession(store, folder=tmp_path)
-    texts(open_endpoint(spec_of(), asking), map(make_ask, "aab"))
-    [file] = asking.write_pending().files
+    session = EndpointSession(store, folder=tmp_path)
+    texts(open_endpoint(spec_of(), session), map(make_ask, "aab"))
+    [file] = session.write_pending().files
     assert file.questions == 2
 
 
 def test_a_batch_above_the_budget_is_refused_before_a_file_is_written(store: Store, tmp_path: Path):
     spec = spec_of(price_per_million={"input": 1, "output": 1}, max_tokens=1000)
-    asking = EndpointSession(store, budget=Budget(0.001), folder=tmp_path / "batch")
-    texts(open_endpoint(spec, asking), map(make_ask, "ab"))
+    session = EndpointSession(store, budget=Budget(0.001), folder=tmp_path / "batch")
+    texts(open_endpoint(spec, session), map(make_ask, "ab"))
     with pytest.raises(BudgetSpentError, match="may cost up to"):
-        asking.write_pending()
+        session.write_pending()
     assert not (tmp_path / "batch").exists()
     assert store.count("batch") == 0
 
@@ -145,28 +145,28 @@ def test_prices_in_another_currency_than_the_budget_are_refused(store: Store, tm
 def test_without_batches_nothing_is_looked_up(tmp_path: Path):
     with LoopbackServer(upper) as server:
         with Store(tmp_path / "store") as store:
-            asking = EndpointSession(store)
-            assert len(asking.register) == 0
+            session = EndpointSession(store)
+            assert len(session.index) == 0
         # The store is closed: a look-up would fail.
-        assert texts(open_endpoint(spec_of(server), asking), [make_ask("a")]) == {0: "A"}
+        assert texts(open_endpoint(spec_of(server), session), [make_ask("a")]) == {0: "A"}
 
 
 def write_one(store: Store, spec: EndpointSpec, folder: Path, text: str) -> str:
     """The file into which one question was written."""
-    asking = EndpointSession(store, folder=folder)
-    texts(open_endpoint(spec, asking), [make_ask(text)])
-    [file] = asking.write_pending().files
+    session = EndpointSession(store, folder=folder)
+    texts(open_endpoint(spec, session), [make_ask(text)])
+    [file] = session.write_pending().files
     return file.path
 
 
 def test_work_that_awaits_replies_ends_with_its_questions_written_down(tmp_path: Path):
     with Store(tmp_path / "store") as store:
-        asking = EndpointSession(store, folder=tmp_path / "batch")
+        session = EndpointSession(store, folder=tmp_path / "batch")
 
         def work() -> None:
-            with asking.settled():
-                list(open_endpoint(spec_of(), asking).ask_all([make_ask("a")]))
-                asking.check_complete()
+            with session.flush_pending():
+                list(open_endpoint(spec_of(), session).ask_all([make_ask("a")]))
+                session.check_complete()
                 raise AssertionError("goes on with half of the replies")
 
         with pytest.raises(PendingRepliesError) as ending:
@@ -176,5 +176,5 @@ def test_work_that_awaits_replies_ends_with_its_questions_written_down(tmp_path:
 
 
 def test_work_that_awaits_nothing_is_left_alone(tmp_path: Path):
-    with Store(tmp_path / "store") as store, EndpointSession(store).settled():
+    with Store(tmp_path / "store") as store, EndpointSession(store).flush_pending():
         pass

@@ -162,7 +162,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[TrainingContext]:
     profile, root = load_profile("tiny")
-    with make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).opened() as shop:
+    with make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).open() as shop:
         yield shop
 
 
@@ -213,7 +213,7 @@ def test_a_judge_on_another_machine_is_refused(
     monkeypatch.setenv("OPENAI_API_KEY", "unused")
     profile, root = load_profile("medical_llama3")
     with (
-        make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).opened() as shop,
+        make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).open() as shop,
         pytest.raises(HarnessError, match="judge 'default' is on another machine"),
     ):
         make_training_eval(watched(), folder, shop)

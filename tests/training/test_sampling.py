@@ -114,8 +114,8 @@ class World:
             {"profile": "p", "models": {"m": {"checkpoint": "base"}}, "judges": spec}
         )
         with Store(self.folder / store) as opened:
-            asking, find_judge = EndpointSession(opened), by_name.__getitem__
-            workshop = TrainingContext(asking, find_judge, profile, self.folder, QuietProgress())
+            session, find_judge = EndpointSession(opened), by_name.__getitem__
+            workshop = TrainingContext(session, find_judge, profile, self.folder, QuietProgress())
             return call(recipe, root, workshop)
 
     def change(self, name: str, *changes: tuple[str, str]) -> str:

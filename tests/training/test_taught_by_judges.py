@@ -198,8 +198,8 @@ class World:
         asked = judge or self.judge
         profile = Profile(profile="p", models={"base": ModelSpec(checkpoint="base")})
         with Store(self.folder / "runs") as store:
-            asking = EndpointSession(store)
-            yield TrainingContext(asking, lambda _: asked, profile, self.folder, QuietProgress())
+            session = EndpointSession(store)
+            yield TrainingContext(session, lambda _: asked, profile, self.folder, QuietProgress())
 
 
 @pytest.fixture(scope="module")
