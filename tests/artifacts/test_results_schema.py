@@ -30,7 +30,7 @@ def test_a_new_field_breaks_no_reader() -> None:
     new = schema()
     new["properties"]["mood"] = {"type": "string"}
     new["required"].append("mood")
-    assert list(breaking_changes(schema(), new)) == []
+    assert breaking_changes(schema(), new) == []
 
 
 @pytest.mark.parametrize("change", ["field", "type", "word", "optional"])
@@ -45,7 +45,15 @@ def test_what_would_break_a_reader_needs_a_new_version(change: str) -> None:
             new["$defs"]["GateDecision"]["properties"]["verdict"]["enum"].remove("fail")
         case "optional":
             new["required"].remove("plan")
-    assert len(list(breaking_changes(schema(), new))) == 1
+    assert len(breaking_changes(schema(), new)) == 1
+
+
+def test_a_renamed_definition_breaks_no_reader() -> None:
+    new = json.loads(json.dumps(schema()).replace('$defs/Comparison"', '$defs/Difference"'))
+    new["$defs"]["Difference"] = new["$defs"].pop("Comparison")
+    assert breaking_changes(schema(), new) == []
+    del new["$defs"]["Difference"]["properties"]["metric"]
+    assert breaking_changes(schema(), new) != []
 
 
 def written(folder: Path, **changes: object) -> Path:
