@@ -79,7 +79,7 @@ class AnnotatorJudge:
 def people_card(title: str, people: HumanLabels) -> JudgeCard:
     """All annotators as one judge: their names are its members."""
     n = len(people.annotators)
-    out = [each.name for each in people.turnout if not each.counted]
+    out = [each.name for each in people.annotator_status if not each.counted]
     excluded = f"; excluded by the rule for annotators: {', '.join(out)}" if out else ""
     return JudgeCard(
         name=title,

@@ -15,7 +15,7 @@ from harness.config.request import Request, judge_name, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
-from harness.human.labels import HumanLabels, load_people
+from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import require_same_question
 from harness.types import JudgeCard
 from judges.factory import rouge_judge
@@ -73,7 +73,7 @@ def make_people_panel(title: str, people: HumanLabels, repeats: int) -> Panel:
     judges = tuple(AnnotatorJudge(name, people) for name in people.annotators)
     if not judges:
         raise HarnessError(f"judge '{title}': nobody's votes count in {people.source}.")
-    return Panel(people_card(title, people), judges, covers=people.covered)
+    return Panel(people_card(title, people), judges, covers=people.metric_ids)
 
 
 def _jury_card(title: str, cards: tuple[JudgeCard, ...], jury: Jury) -> JudgeCard:
@@ -112,13 +112,13 @@ def make_metric_panel(
     repeats = repeats_of(metric)
     spec, root = request.profile.find_judge(name), request.profile_root
     if spec.people is not None:
-        people = load_people(spec.people, root)
+        people = load_human_labels(spec.people, root)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
     panel = make_named_panel(name, request.profile, find_judge, repeats=repeats)
     if spec.calibrated_by is None:
         return panel
-    people = load_people(spec.calibrated_by, root)
+    people = load_human_labels(spec.calibrated_by, root)
     named = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
-from harness.human.votes import PEOPLE, STUDY_FILE, describe_source, load_study, load_votes
+from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, describe_source, load_study, load_votes
 from harness.types import Calibration
 
 CALIBRATION = "calibration"  # of .html, .md and .json
@@ -47,7 +47,7 @@ NOTHING = HumanInputs()
 def read_beside(folder: Path, run_id: str) -> HumanInputs:
     """The studies and the calibration of a run; what is damaged, or another run's, is only named."""
     studies, unread, calibration = [], [], None
-    for path in sorted((folder / PEOPLE).glob(f"*/{STUDY_FILE}")):
+    for path in sorted((folder / PEOPLE_FOLDER).glob(f"*/{STUDY_FILE}")):
         try:
             studies.append(_read_study(path.parent))
         except HarnessError as error:

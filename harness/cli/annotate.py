@@ -249,13 +249,13 @@ def _serve(
     expose: bool,
     browser: bool,
 ) -> None:
-    from harness.human.annotate.serve import make_links, opened_page, serve_booth
+    from harness.human.annotate.serve import make_links, open_in_browser, serve_session
     from harness.human.annotate.session import VotingSession
     from harness.human.votes import VoteLog
 
     with VoteLog(opened.folder) as log:
-        booth = VotingSession(opened, log)
-        names = [booth.known_as(name) for name in names]
+        session = VotingSession(opened, log)
+        names = [session.canonical_name(name) for name in names]
         links = make_links(opened.study, address, names)
         _say_study(opened)
         _say(*(f"{name or 'Open'}: {link}" for name, link in links.items()))
@@ -266,8 +266,8 @@ def _serve(
             )
         _say("Every choice is saved at once. Ctrl-C ends the server.")
         page = next(iter(links.values()))
-        with opened_page(page, opened.folder) if browser and not expose else nullcontext():
-            serve_booth(booth, address, names, log_error=_say)
+        with open_in_browser(page, opened.folder) if browser and not expose else nullcontext():
+            serve_session(session, address, names, log_error=_say)
 
 
 def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
@@ -279,9 +279,9 @@ def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
 
 
 def _collect(opened: "OpenStudy", path: Path) -> None:
-    from harness.human.annotate.offline import collect_votes
+    from harness.human.annotate.offline import import_offline_votes
 
-    found = collect_votes(opened, path)
+    found = import_offline_votes(opened, path)
     _say(f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date")
 
 
@@ -305,13 +305,13 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
 
 def _say_study(opened: "OpenStudy") -> None:
-    from harness.human.annotate.assignment import MAX_CHARS, count_cut, count_named
+    from harness.human.annotate.assignment import MAX_CHARS, count_model_mentions, count_shortened
     from harness.human.annotate.study import describe_study
 
     _say(*describe_study(opened.study))
-    if named := count_named(opened.study, opened.items):
+    if named := count_model_mentions(opened.study, opened.items):
         _say(f"not blind: in {named} of the pairs an answer names one of the models")
-    if cut := count_cut(opened.study, opened.items):
+    if cut := count_shortened(opened.study, opened.items):
         _say(
             f"not whole: in {cut} of the pairs a text is longer than {MAX_CHARS:,} characters, and "
             "is shown without its middle"
@@ -380,7 +380,7 @@ def _check_options(instead: dict[str, object], names: list[str]) -> None:
 
 def _read_names(annotators: list[str]) -> list[str]:
     from harness.core.errors import HarnessError
-    from harness.human.annotate.ballots import UnreadableError, read_name
+    from harness.human.annotate.vote_form import UnreadableError, read_name
 
     try:
         return list(dict.fromkeys(read_name(name) for name in annotators))

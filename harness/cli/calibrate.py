@@ -48,16 +48,16 @@ def calibrate(
     """Hold a run's judge to people's votes, and correct its figures by them."""
     from harness.artifacts.run_folder import load_run
     from harness.core.sanitize import escape_invisible
-    from harness.human.calibration import calibrate_run, find_people
-    from harness.human.summary import describe_people
+    from harness.human.calibration import calibrate_run, find_human_labels
+    from harness.human.summary import describe_human_summary
     from harness.runs.item_pages import write_run_reports
     from reports.calibration import write_calibration
     from reports.calibration_text import describe_calibration
 
-    people = find_people(run, study=study, labels=labels, drawn_at_random=drawn)
+    people = find_human_labels(run, study=study, labels=labels, drawn_at_random=drawn)
     finished = load_run(run)
     found = calibrate_run(finished, people, half_width=half_width)
     page = write_calibration(found, run)
     write_run_reports(finished.result, run)  # which links to the page from now on
-    lines = [*describe_people(found.people), *describe_calibration(found), str(page)]
+    lines = [*describe_human_summary(found.people), *describe_calibration(found), str(page)]
     emit(output, found.model_dump(mode="json"), map(escape_invisible, lines))

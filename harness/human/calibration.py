@@ -17,9 +17,9 @@ from harness.core.errors import HarnessError
 from harness.human.corrections import correct_column
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import LabelledColumn, join_labels
-from harness.human.labels import HumanLabels, load_labels, load_study_people
-from harness.human.summary import summarise_labels, unsafe_in_words
-from harness.human.votes import PEOPLE, find_studies
+from harness.human.labels import HumanLabels, load_label_file, load_study_labels
+from harness.human.summary import describe_unsafe, summarise_labels
+from harness.human.votes import PEOPLE_FOLDER, find_studies
 from harness.scoring.columns import ScoreColumn
 from harness.types import Calibration, HumanSummary
 
@@ -36,7 +36,7 @@ _NOT_CORRECTED = (
 )
 
 
-def find_people(
+def find_human_labels(
     run: Path, *, study: str | None, labels: Path | None, drawn_at_random: bool
 ) -> HumanLabels:
     """Whom to hold the run's judge to: a study of it, its only one if unnamed, or a file.
@@ -47,16 +47,16 @@ def find_people(
     if labels is not None and study is not None:
         raise HarnessError("name either --study or --labels, not both.")
     if labels is not None:
-        return load_labels(labels, drawn_at_random=drawn_at_random)
+        return load_label_file(labels, drawn_at_random=drawn_at_random)
     if drawn_at_random:
         raise HarnessError("--random goes with --labels; a study says itself how it was drawn.")
     if study is not None:
-        return load_study_people(run / PEOPLE / study)
+        return load_study_labels(run / PEOPLE_FOLDER / study)
     found = find_studies(run)
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
         raise HarnessError(f"{run}: has several studies; name one with --study: {names}.")
-    return load_study_people(found[0])
+    return load_study_labels(found[0])
 
 
 def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WIDTH) -> Calibration:
@@ -73,7 +73,7 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     _refuse_strangers(run, people)
     columns = list(join_labels(plan, run.columns, people))
     found = summarise_labels(people, baseline, candidate)
-    refused = None if labels_speak_for_all(people, run.columns) else _NOT_CORRECTED
+    refused = None if labels_are_representative(people, run.columns) else _NOT_CORRECTED
     texts = _texts(run)
     return Calibration(
         run_id=run.result.run_id,
@@ -94,7 +94,7 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     )
 
 
-def labels_speak_for_all(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:
+def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:
     """Whether the labelled items are a random sample, or all that there are."""
     labelled = {label.sample_id for label in people.labels}
     return people.random or all(set(column.sample_ids) <= labelled for column in columns)
@@ -131,13 +131,13 @@ def _notes(
             f"{n} labelled items: below {FEW_LABELS} the corrected intervals are a little too narrow."
         )
     labelled = {label.sample_id for label in people.labels}
-    if missing := len(set(people.drawn) - labelled):
+    if missing := len(set(people.sampled_ids) - labelled):
         yield (
-            f"{missing} of {len(people.drawn)} drawn items have no label yet. Each annotator sees "
+            f"{missing} of {len(people.sampled_ids)} sampled items have no label yet. Each annotator sees "
             "them in a random order of their own, so those there are still speak for all."
         )
     if found.unsafe:
-        yield unsafe_in_words(found)
+        yield describe_unsafe(found)
     out = [line.name for line in found.annotators if not line.counted]
     if out:
         yield f"excluded by the rule stated beforehand ({people.rule}): {', '.join(out)}."

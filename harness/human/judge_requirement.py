@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.analysis.judge_reliability import scales_of
 from harness.config import Gate, JudgeRequirement, RubricMetric, columns_of
 from harness.config.request import Request, judge_name
-from harness.human.calibration import labels_speak_for_all
+from harness.human.calibration import labels_are_representative
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
-from harness.human.labels import HumanLabels, load_people
+from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
@@ -50,13 +50,15 @@ def check_judge_requirement(
     caveats = [Caveat(code="judge_not_licensed", text=_told(missing))] if missing else []
     return result.model_copy(
         update={
-            "decision": decide_licences(decision, found),
+            "decision": apply_requirement_results(decision, found),
             "caveats": (*caveats, *result.caveats),
         }
     )
 
 
-def decide_licences(decision: GateDecision, found: tuple[RequirementResult, ...]) -> GateDecision:
+def apply_requirement_results(
+    decision: GateDecision, found: tuple[RequirementResult, ...]
+) -> GateDecision:
     """The decision, taken back where a judge that it rests on has no licence."""
     missing = [each for each in found if not each.held]
     if not missing:
@@ -112,7 +114,7 @@ def _evidence(
     spec = request.profile.find_judge(name).calibrated_by
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
-    people = load_people(spec, request.profile_root)
+    people = load_human_labels(spec, request.profile_root)
     if people.models not in (None, (plan.baseline, plan.candidate)):
         return f"{people.source}: people compared other models than these"
     for part in measured:
@@ -120,7 +122,7 @@ def _evidence(
     if not people.labels:
         return f"{people.source}: people judged other answers than these, or none"
     columns = [column for part in measured for column in part.columns]
-    if not labels_speak_for_all(people, columns):
+    if not labels_are_representative(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
     models = plan.baseline, plan.candidate
     found = (judge_agreement(held, {}, models) for held in join_labels(plan, columns, people))

@@ -14,7 +14,7 @@ from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats.vectors import Vector
 from harness.types import Plan
 
-Kind = Literal["points", "share", "preference"]
+ColumnKind = Literal["points", "share", "preference"]
 
 
 class LabelledColumn(NamedTuple):
@@ -25,7 +25,7 @@ class LabelledColumn(NamedTuple):
     """
 
     scale: Scale
-    kind: Kind
+    kind: ColumnKind
     judge: str
     subjects: tuple[tuple[str, str], ...]  # sample id, model
     judged: Vector
@@ -101,14 +101,14 @@ def _held_grades(
         judged += [by_item[i] for i in labelled]
         labels.append(_rows_of(table, labelled))
         own[model] = {i: s for i, s in by_item.items() if chosen is None or i in chosen}
-    kind: Kind = column.kind
+    kind: ColumnKind = column.kind
     return LabelledColumn(
         scale, kind, judge, tuple(subjects), np.array(judged), np.concatenate(labels), {}, own
     )
 
 
 def _population(people: HumanLabels) -> set[str] | None:
-    return None if people.population is None else set(people.population)
+    return None if people.frame_ids is None else set(people.frame_ids)
 
 
 def _labelled(table: LabelTable, known: Mapping[str, float]) -> list[str]:

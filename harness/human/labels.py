@@ -79,11 +79,11 @@ class HumanLabels(NamedTuple):
 
     source: str
     labels: tuple[Label, ...]
-    turnout: tuple[AnnotatorStatus, ...]
-    again: tuple[tuple[str, Winner | None, Winner | None], ...]
-    drawn: tuple[str, ...]
-    population: tuple[str, ...] | None
-    covered: tuple[str, ...]
+    annotator_status: tuple[AnnotatorStatus, ...]
+    repeat_votes: tuple[tuple[str, Winner | None, Winner | None], ...]
+    sampled_ids: tuple[str, ...]
+    frame_ids: tuple[str, ...] | None
+    metric_ids: tuple[str, ...]
     random: bool
     sampling: str
     rule: str
@@ -101,7 +101,7 @@ class HumanLabels(NamedTuple):
         return tuple(dict.fromkeys(label.annotator for label in self.labels))
 
 
-def load_people(spec: PeopleSpec, root: Path) -> HumanLabels:
+def load_human_labels(spec: PeopleSpec, root: Path) -> HumanLabels:
     """The people that a profile names; relative paths start from `root`.
 
     Raises:
@@ -114,15 +114,15 @@ def load_people(spec: PeopleSpec, root: Path) -> HumanLabels:
             raise HarnessError(
                 f"{spec.study}: has several studies; name the folder of one, below people: {names}."
             )
-        return load_study_people(folders[0])
+        return load_study_labels(folders[0])
     assert spec.labels is not None
-    return load_labels(root / spec.labels, drawn_at_random=spec.drawn == "random")
+    return load_label_file(root / spec.labels, drawn_at_random=spec.drawn == "random")
 
 
 # --- a study ---------------------------------------------------------------------------------
 
 
-def load_study_people(folder: Path) -> HumanLabels:
+def load_study_labels(folder: Path) -> HumanLabels:
     """The votes of a study that count under the rule which it stated beforehand.
 
     Raises:
@@ -130,19 +130,19 @@ def load_study_people(folder: Path) -> HumanLabels:
     """
     study, votes = load_study(folder), load_votes(folder)
     answers = read_answers(folder.resolve().parent.parent, study.task)
-    turnout = tuple(_turnout(study, votes))
-    counted = {each.name for each in turnout if each.counted}
+    annotator_status = tuple(_turnout(study, votes))
+    counted = {each.name for each in annotator_status if each.counted}
     real = [v for v in votes if v.kind == "real" and v.annotator in counted]
-    drawn = tuple(item.sample_id for item in study.items if item.kind == "real")
-    population = tuple(i for i, item in answers.items() if _differ(item.answers, study))
+    sampled_ids = tuple(item.sample_id for item in study.items if item.kind == "real")
+    frame_ids = tuple(i for i, item in answers.items() if _differ(item.answers, study))
     return HumanLabels(
         source=describe_source(study),
         labels=tuple(_label(vote) for vote in real),
-        turnout=turnout,
-        again=tuple(_again(votes, real)),
-        drawn=drawn,
-        population=population,
-        covered=_covered(study, drawn, population, answers),
+        annotator_status=annotator_status,
+        repeat_votes=tuple(_again(votes, real)),
+        sampled_ids=sampled_ids,
+        frame_ids=frame_ids,
+        metric_ids=_covered(study, sampled_ids, frame_ids, answers),
         random=True,
         sampling=f"{study.n} drawn at random (seed {study.seed}) from {study.n_comparable} items "
         f"with two different answers, of {study.n_items} in all",
@@ -202,24 +202,24 @@ def _differ(answers: Mapping[str, str | None], study: Study) -> bool:
 
 
 def _covered(
-    study: Study, drawn: tuple[str, ...], population: tuple[str, ...], answers: AnsweredItems
+    study: Study, sampled_ids: tuple[str, ...], frame_ids: tuple[str, ...], answers: AnsweredItems
 ) -> tuple[str, ...]:
     """The drawn items, and the same share of those on which nobody needs to be asked.
 
     Where the answers are alike, or one is missing, the verdict is known; leaving such items out
     would make a win rate that of other items than the suite's.
     """
-    rest = sorted(set(answers) - set(population))
-    share = len(drawn) / len(population) if population else 0.0
+    rest = sorted(set(answers) - set(frame_ids))
+    share = len(sampled_ids) / len(frame_ids) if frame_ids else 0.0
     known = random.Random(study.seed).sample(rest, round(share * len(rest)))
-    kept = {*drawn, *known}
+    kept = {*sampled_ids, *known}
     return tuple(i for i in answers if i in kept)
 
 
 # --- a file ----------------------------------------------------------------------------------
 
 
-def load_labels(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
+def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
     """Labels that were given elsewhere.
 
     Raises:
@@ -241,11 +241,11 @@ def load_labels(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
     return HumanLabels(
         source=f"labels in {path.name}",
         labels=labels,
-        turnout=tuple(AnnotatorStatus(name, counted=True) for name in names),
-        again=(),
-        drawn=items,
-        population=None,
-        covered=items,
+        annotator_status=tuple(AnnotatorStatus(name, counted=True) for name in names),
+        repeat_votes=(),
+        sampled_ids=items,
+        frame_ids=None,
+        metric_ids=items,
         random=drawn_at_random,
         sampling=f"{len(items)} labelled items; {how}",
         rule="none stated",

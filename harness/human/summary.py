@@ -59,15 +59,18 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
             column = f"{people.rubric}.{name}" if people.rubric else name
             means.append(_mean(column, 0.0, new.values - old.values, None))
     winners = [label.winner for label in people.labels if label.asked_winner]
-    again = [(a, b) for _, a, b in people.again if a is not None and b is not None]
+    repeat_votes = [(a, b) for _, a, b in people.repeat_votes if a is not None and b is not None]
     return HumanSummary(
         source=people.source,
         sampling=people.sampling,
         random=people.random,
-        n_drawn=len(people.drawn),
-        n_population=None if people.population is None else len(people.population),
+        n_drawn=len(people.sampled_ids),
+        n_population=None if people.frame_ids is None else len(people.frame_ids),
         rule=people.rule,
-        annotators=tuple(_annotator(people, turnout.name, wins) for turnout in people.turnout),
+        annotators=tuple(
+            _annotator(people, annotator_status.name, wins)
+            for annotator_status in people.annotator_status
+        ),
         wins=winners.count("candidate"),
         ties=winners.count("tie"),
         losses=winners.count("baseline"),
@@ -76,12 +79,12 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
         unsafe_items=tuple(dict.fromkeys(x.sample_id for x in people.labels if x.unsafe)),
         means=tuple(means),
         agreements=tuple(_agreements(people, wins, (baseline, candidate), criteria)),
-        same_again=_same_again(again),
-        n_again=len(again),
+        same_again=_same_again(repeat_votes),
+        n_again=len(repeat_votes),
     )
 
 
-def describe_people(found: HumanSummary) -> Iterator[str]:
+def describe_human_summary(found: HumanSummary) -> Iterator[str]:
     """The findings in lines for a terminal, the headline first."""
     for mean in found.means:
         yield _mean_in_words(mean)
@@ -111,7 +114,7 @@ def describe_people(found: HumanSummary) -> Iterator[str]:
         )
 
 
-def unsafe_in_words(found: HumanSummary) -> str:
+def describe_unsafe(found: HumanSummary) -> str:
     """Which items somebody found to have no safe answer."""
     items = found.unsafe_items
     named = ", ".join(items[:N_NAMED]) + (", …" if len(items) > N_NAMED else "")
@@ -178,9 +181,9 @@ def _kept(estimate: float, span: Span, bounds: tuple[float, float] | None) -> In
 
 
 def _annotator(people: HumanLabels, name: str, wins: LabelTable) -> AnnotatorSummary:
-    turnout = next(t for t in people.turnout if t.name == name)
+    annotator_status = next(t for t in people.annotator_status if t.name == name)
     own = [label for label in people.labels if label.annotator == name]
-    again = [(a, b) for who, a, b in people.again if who == name]
+    repeat_votes = [(a, b) for who, a, b in people.repeat_votes if who == name]
     mean = None
     if name in wins.annotators:
         column = wins.values[:, wins.annotators.index(name)]
@@ -191,13 +194,13 @@ def _annotator(people: HumanLabels, name: str, wins: LabelTable) -> AnnotatorSum
             mean = _kept(found.estimate + 0.5, span, (0.0, 1.0))
     return AnnotatorSummary(
         name=name,
-        counted=turnout.counted,
-        n_votes=len(own) if turnout.counted else turnout.n_votes,
+        counted=annotator_status.counted,
+        n_votes=len(own) if annotator_status.counted else annotator_status.n_votes,
         n_undecided=sum(label.asked_winner and label.winner is None for label in own),
-        n_attention=turnout.n_attention,
-        n_attentive=turnout.n_attentive,
-        n_repeats=len(again),
-        n_same=sum(a == b for a, b in again),
+        n_attention=annotator_status.n_attention,
+        n_attentive=annotator_status.n_attentive,
+        n_repeats=len(repeat_votes),
+        n_same=sum(a == b for a, b in repeat_votes),
         mean=mean,
     )
 

@@ -25,7 +25,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.locks import FolderLock
 from harness.types import Study, Undo, Vote
 
-PEOPLE = "people"  # in the folder of a run
+PEOPLE_FOLDER = "people"  # in the folder of a run
 
 
 STUDY_FILE = "study.json"
@@ -50,7 +50,7 @@ def load_votes(folder: str | Path) -> list[Vote]:
     Raises:
         HarnessError: there is no study, or a line is damaged.
     """
-    return [vote for study in find_studies(folder) for vote in standing_votes(read_log(study))]
+    return [vote for study in find_studies(folder) for vote in current_votes(read_log(study))]
 
 
 def load_study(folder: Path) -> Study:
@@ -82,16 +82,16 @@ def find_studies(folder: str | Path) -> list[Path]:
     place = Path(folder)
     if (place / STUDY_FILE).is_file():
         return [place]
-    found = sorted(path.parent for path in (place / PEOPLE).glob(f"*/{STUDY_FILE}"))
+    found = sorted(path.parent for path in (place / PEOPLE_FOLDER).glob(f"*/{STUDY_FILE}"))
     if not found:
-        raise nobody_voted(place)
+        raise no_votes_error(place)
     return found
 
 
-def nobody_voted(place: Path) -> HarnessError:
+def no_votes_error(place: Path) -> HarnessError:
     """What is wrong where a run, or a study of it, has no votes."""
     run, study = place, "study"
-    if place.parent.name == PEOPLE:
+    if place.parent.name == PEOPLE_FOLDER:
         run, study = place.parent.parent, place.name
     if not run.is_dir():
         return HarnessError(f"{run}: no such folder.")
@@ -109,7 +109,7 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def standing_votes(log: Iterable[Vote | Undo]) -> list[Vote]:
+def current_votes(log: Iterable[Vote | Undo]) -> list[Vote]:
     """What is left of a log after its undos and changes of mind."""
     standing: dict[tuple[str, str], Vote] = {}
     for entry in log:
@@ -175,10 +175,10 @@ class VoteLog:
 
     def votes(self, annotator: str | None = None) -> list[Vote]:
         """The votes that stand, of one annotator or of all."""
-        votes = standing_votes(self._entries)
+        votes = current_votes(self._entries)
         return [v for v in votes if annotator is None or v.annotator == annotator]
 
-    def last_said(self, annotator: str, item: str) -> Vote | None:
+    def latest_vote(self, annotator: str, item: str) -> Vote | None:
         """The annotator's last vote on an item, whether it stands or was taken back."""
         said = (
             entry

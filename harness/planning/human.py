@@ -17,10 +17,10 @@ from harness.config.request import Request, judge_name
 from harness.core.errors import HarnessError
 from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size
-from harness.human.labels import HumanLabels, load_people
+from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import require_same_question
 from harness.human.summary import LabelTable, score_table, win_table
-from harness.human.votes import NobodyVotedError, nobody_voted
+from harness.human.votes import NobodyVotedError, no_votes_error
 from harness.planning.claims import SMALL_SAMPLE_NOTE, AssumedTest, assume_test
 from harness.stats.annotator_means import two_way_mean
 from harness.stats.annotator_power import (
@@ -81,17 +81,17 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
     if spec is None:
         return None
     try:
-        people = load_people(spec, request.profile_root)
+        people = load_human_labels(spec, request.profile_root)
     except NobodyVotedError as error:
         return NoVotes(error.run, error.study, None)
     require_same_question(metric, request.suite.metrics[metric], people)
-    if people.annotators or any(each.n_votes for each in people.turnout):
+    if people.annotators or any(each.n_votes for each in people.annotator_status):
         return people
     assert spec.study is not None  # a file of labels has rows
-    begun = nobody_voted(request.profile_root / spec.study)
+    begun = no_votes_error(request.profile_root / spec.study)
     if not isinstance(begun, NobodyVotedError):
         raise begun
-    return NoVotes(begun.run, begun.study, len(people.drawn))
+    return NoVotes(begun.run, begun.study, len(people.sampled_ids))
 
 
 # Of annotators' own means, as a share of the scale's range, while nobody has voted: a round guess,
@@ -273,7 +273,7 @@ def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> Peop
             f"not {' with '.join(models)}. None of their votes would count."
         )
     table = _votes(case, people, models)
-    n_voted, votes = len(set(table.sample_ids) & set(people.drawn)), table.values
+    n_voted, votes = len(set(table.sample_ids) & set(people.sampled_ids)), table.values
     if not n_voted:
         raise HarnessError(f"{people.source}: nobody's votes count for '{case.claim.metric}'.")
     clusters = [case.clusters.get(i, i) for i in table.sample_ids]
@@ -288,10 +288,10 @@ def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> Peop
         claim=str(case.claim),
         source=people.source,
         n_annotators=found.n_annotators,
-        excluded=tuple(each.name for each in people.turnout if not each.counted),
+        excluded=tuple(each.name for each in people.annotator_status if not each.counted),
         n_votes=sum(label.asked_winner or bool(label.scores) for label in people.labels),
         n_voted=n_voted,
-        n_drawn=len(people.drawn),
+        n_drawn=len(people.sampled_ids),
         detectable=_within(shown, case),
         assumed=assumed,
         design=_design(spread, case, len(votes), _fewest(spread, case)),
@@ -348,7 +348,7 @@ def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTa
     """
     table = win_table(people)
     if isinstance(case.metric, PairwiseMetric):
-        known = tuple(i for i in people.covered if i not in set(people.drawn))
+        known = tuple(i for i in people.metric_ids if i not in set(people.sampled_ids))
         ties = np.zeros((len(known), len(table.annotators)))
         votes = np.vstack([table.values - 0.5, ties])
         table = LabelTable((*table.sample_ids, *known), table.annotators, votes)

@@ -15,8 +15,8 @@ from harness.analysis.judge_reliability import Ratings, Scale, agree_on, scales_
 from harness.config import EvasionMetric, Gate, JudgeRequirement, Metric, PairwiseMetric, metric_of
 from harness.config.request import Request, judge_name
 from harness.human.judge_agreement import chance_of_ac1, chance_of_kappa, common_labels
-from harness.human.label_join import Kind
-from harness.human.labels import HumanLabels, load_people
+from harness.human.label_join import ColumnKind
+from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import score_table, win_table
 from harness.human.votes import NobodyVotedError
@@ -162,7 +162,7 @@ def _people(judge: str, request: Request) -> HumanLabels | str:
     if spec is None:
         return f"nobody's labels are named ('calibrated_by' in profile '{request.profile.profile}')"
     try:
-        return load_people(spec, request.profile_root)
+        return load_human_labels(spec, request.profile_root)
     except NobodyVotedError as error:
         return f"{error}"
 
@@ -185,7 +185,7 @@ def _unfit(
 
 
 def _labels(people: HumanLabels, scale: Scale, metric: Metric, request: Request) -> _Labels:
-    kind: Kind = "preference"
+    kind: ColumnKind = "preference"
     if isinstance(metric, PairwiseMetric):
         ratings = win_table(people).values
     else:

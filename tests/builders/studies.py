@@ -183,7 +183,7 @@ def _find(pattern: str, text: str) -> str:
 
 
 class Served(NamedTuple):
-    booth: VotingSession
+    session: VotingSession
     app: Any
     errors: list[str]
     folder: Path
@@ -193,7 +193,7 @@ class Served(NamedTuple):
 
     def enter(self, name: str) -> tuple[Page, Reply]:
         page = self.page()
-        return page, page.enter(make_link_token(self.booth.study), name)
+        return page, page.enter(make_link_token(self.session.study), name)
 
 
 @contextmanager
@@ -202,10 +202,10 @@ def served(run: Path, *admitted: str, **options: Any) -> Iterator[Served]:
     opened = open_study(run, StudyOptions(**options))
     errors: list[str] = []
     with VoteLog(opened.folder) as log:
-        booth = VotingSession(opened, log)
+        session = VotingSession(opened, log)
         is_ours = our_hosts("127.0.0.1", 8000, ("127.0.0.1", "localhost"))
-        app = make_app(booth, is_ours=is_ours, log_error=errors.append, admitted=admitted)
-        yield Served(booth, app, errors, opened.folder)
+        app = make_app(session, is_ours=is_ours, log_error=errors.append, admitted=admitted)
+        yield Served(session, app, errors, opened.folder)
 
 
 class Live(NamedTuple):
@@ -215,7 +215,9 @@ class Live(NamedTuple):
     port: int
 
     def link(self, name: str = "") -> str:
-        return f"http://127.0.0.1:{self.port}/enter/{make_link_token(self.site.booth.study, name)}"
+        return (
+            f"http://127.0.0.1:{self.port}/enter/{make_link_token(self.site.session.study, name)}"
+        )
 
 
 @contextmanager
@@ -223,7 +225,7 @@ def live(run: Path, port: int = 0, **options: Any) -> Iterator[Live]:
     """The application over a run's study, on loopback, until the block ends."""
     address = bind_address(None, port, expose=False)
     with served(run, **options) as site:
-        server = make_server(site.booth, address, (), site.errors.append)
+        server = make_server(site.session, address, (), site.errors.append)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
         thread.start()
         try:

@@ -7,8 +7,8 @@ import pytest
 
 from harness.artifacts.run_folder import load_run
 from harness.core.errors import HarnessError
-from harness.human.calibration import calibrate_run, find_people
-from harness.human.labels import load_labels, load_study_people
+from harness.human.calibration import calibrate_run, find_human_labels
+from harness.human.labels import load_label_file, load_study_labels
 from harness.types import Calibration
 from reports.calibration import calibration_html, calibration_markdown
 from reports.calibration_text import describe_calibration
@@ -24,7 +24,7 @@ JUDGED = np.where(RNG.random(N) < 0.8, TRUE, 1.0)  # a judge that errs for the c
 def calibrate(tmp_path: Path, *, drawn: bool = True, chosen: range = range(60)) -> Calibration:
     run = write_run(tmp_path, [wins(JUDGED)])
     labels = write_labels(tmp_path / "labels.csv", winner_rows(TRUE, chosen))
-    return calibrate_run(load_run(run), load_labels(labels, drawn_at_random=drawn))
+    return calibrate_run(load_run(run), load_label_file(labels, drawn_at_random=drawn))
 
 
 def test_agreement_is_with_the_labelled_items(tmp_path: Path):
@@ -37,7 +37,7 @@ def test_agreement_is_with_the_labelled_items(tmp_path: Path):
 def test_perfect_agreement_on_a_few_is_not_taken_for_certain(tmp_path: Path):
     run = write_run(tmp_path, [wins(TRUE)])
     labels = write_labels(tmp_path / "labels.csv", winner_rows(TRUE, range(20)))
-    (held,) = calibrate_run(load_run(run), load_labels(labels, drawn_at_random=True)).judges
+    (held,) = calibrate_run(load_run(run), load_label_file(labels, drawn_at_random=True)).judges
     for measure in (held.kappa, held.ac1):
         assert measure is not None
         assert measure.estimate == 1.0
@@ -59,7 +59,7 @@ def test_a_judge_that_takes_the_longer_answer_is_shown_to(tmp_path: Path):
     }
     run = write_run(tmp_path, [wins(longer.astype(float))], answers)
     labels = write_labels(tmp_path / "labels.csv", winner_rows(TRUE, range(N)))
-    (held,) = calibrate_run(load_run(run), load_labels(labels)).judges
+    (held,) = calibrate_run(load_run(run), load_label_file(labels)).judges
     (lean,) = (bias for bias in held.biases if bias.what == "prefers the longer answer")
     assert (lean.judge, lean.n) == (1.0, N)
     assert lean.people == pytest.approx(np.where(longer, TRUE, 1 - TRUE).mean())
@@ -93,7 +93,7 @@ def test_verdicts_that_are_missing_are_counted_and_not_made_up(tmp_path: Path):
     gaps[:7] = np.nan
     run = write_run(tmp_path, [wins(gaps)])
     labels = write_labels(tmp_path / "labels.csv", winner_rows(TRUE, range(60)))
-    found = calibrate_run(load_run(run), load_labels(labels, drawn_at_random=True))
+    found = calibrate_run(load_run(run), load_label_file(labels, drawn_at_random=True))
     assert (found.judges[0].n, found.judges[0].unscored) == (53, 7)
     assert found.corrected[0].estimates[1].n == 53
 
@@ -108,7 +108,7 @@ def test_scores_show_how_far_a_judge_compresses(tmp_path: Path):
         for model in ("sft", "dpo")
     ]
     labels = write_labels(tmp_path / "labels.csv", rows)
-    (held,) = calibrate_run(load_run(run), load_labels(labels)).judges
+    (held,) = calibrate_run(load_run(run), load_label_file(labels)).judges
     assert held.slope is not None
     assert held.slope.estimate == pytest.approx(np.polyfit(people, judge, 1)[0])
     assert held.slope.high < 1
@@ -119,7 +119,7 @@ def test_a_share_is_corrected_by_double_sampling(tmp_path: Path):
     judge = np.where(RNG.random(N) < 0.8, people, 1 - people)
     run = write_run(tmp_path, [grades("hq", judge, judge)])
     rows = [{"item": f"q{i}", "model": "dpo", "helpful": int(people[i])} for i in range(60)]
-    labels = load_labels(write_labels(tmp_path / "l.csv", rows), drawn_at_random=True)
+    labels = load_label_file(write_labels(tmp_path / "l.csv", rows), drawn_at_random=True)
     (line,) = calibrate_run(load_run(run), labels).corrected
     yes = judge[:60] == 1
     p, ppv, missed = judge.mean(), people[:60][yes].mean(), people[:60][~yes].mean()
@@ -130,7 +130,7 @@ def test_a_share_is_corrected_by_double_sampling(tmp_path: Path):
 def test_a_study_needs_no_more_than_its_votes(tmp_path: Path):
     run = write_run(tmp_path, [wins(JUDGED)])
     folder = cast_votes(run, {"Ada": steady("candidate"), "Ben": steady("tie")})
-    found = calibrate_run(load_run(run), load_study_people(folder))
+    found = calibrate_run(load_run(run), load_study_labels(folder))
     (held,) = found.judges
     assert (held.n, found.refused) == (60, None)
     assert held.between is not None
@@ -142,13 +142,13 @@ def test_labels_about_other_items_are_refused(tmp_path: Path):
     run = write_run(tmp_path, [wins(JUDGED)])
     labels = write_labels(tmp_path / "l.csv", [{"item": "asthma", "winner": "tie"}])
     with pytest.raises(HarnessError, match="'asthma' is not one of this run's 120"):
-        calibrate_run(load_run(run), load_labels(labels))
+        calibrate_run(load_run(run), load_label_file(labels))
 
 
 def test_nobody_having_voted_says_what_to_do(tmp_path: Path):
     run = write_run(tmp_path, [wins(JUDGED)])
     with pytest.raises(HarnessError, match="harness annotate"):
-        find_people(run, study=None, labels=None, drawn_at_random=False)
+        find_human_labels(run, study=None, labels=None, drawn_at_random=False)
 
 
 def test_the_page_asks_nothing_of_the_network_and_says_the_same(tmp_path: Path):
@@ -166,5 +166,5 @@ def test_the_page_asks_nothing_of_the_network_and_says_the_same(tmp_path: Path):
 def test_names_from_files_are_escaped(tmp_path: Path):
     run = write_run(tmp_path, [wins(JUDGED)])
     rows = winner_rows(TRUE, range(60), annotator="<script>alert(1)</script>")
-    labels = load_labels(write_labels(tmp_path / "l.csv", rows), drawn_at_random=True)
+    labels = load_label_file(write_labels(tmp_path / "l.csv", rows), drawn_at_random=True)
     assert "<script" not in calibration_html(calibrate_run(load_run(run), labels))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.human.labels import load_labels, load_study_people
+from harness.human.labels import load_label_file, load_study_labels
 from harness.human.summary import summarise_labels
 from harness.types import HumanSummary
 from tests.builders.judged_runs import wins, write_labels, write_run
@@ -15,7 +15,7 @@ from tests.builders.votes import Says, cast_votes, steady
 
 def found(tmp_path: Path, **annotators: Says) -> HumanSummary:
     run = write_run(tmp_path, [wins(np.ones(80))])
-    return summarise_labels(load_study_people(cast_votes(run, annotators)), "sft", "dpo")
+    return summarise_labels(load_study_labels(cast_votes(run, annotators)), "sft", "dpo")
 
 
 def test_two_annotators_who_disagree_come_to_a_half(tmp_path: Path):
@@ -62,7 +62,7 @@ def test_labels_in_a_file_are_people(tmp_path: Path):
         {"item": "q1", "annotator": "Ben", "winner": "tie"},
         {"item": "q2", "annotator": "Ada", "winner": "cannot_judge"},
     ]
-    people = load_labels(write_labels(tmp_path / "labels.csv", rows))
+    people = load_label_file(write_labels(tmp_path / "labels.csv", rows))
     assert people.annotators == ("Ada", "Ben")
     said = {(label.sample_id, label.annotator): label.winner for label in people.labels}
     assert said == {("q1", "Ada"): "candidate", ("q1", "Ben"): "tie", ("q2", "Ada"): None}
@@ -83,4 +83,4 @@ def test_a_row_that_is_no_label_is_refused(
     rows: list[dict[str, object]], message: str, tmp_path: Path
 ):
     with pytest.raises(HarnessError, match=message):
-        load_labels(write_labels(tmp_path / "labels.csv", rows))
+        load_label_file(write_labels(tmp_path / "labels.csv", rows))

@@ -10,7 +10,7 @@ from scipy import stats
 
 from harness.artifacts.run_folder import load_run
 from harness.human.calibration import calibrate_run
-from harness.human.labels import load_labels
+from harness.human.labels import load_label_file
 from harness.types import Calibration
 from tests.builders.judged_runs import winner_rows, wins, write_labels, write_run
 from tests.builders.public_labels import Recorded, llmbar
@@ -33,7 +33,7 @@ def judges() -> list[Recorded]:
 def calibrate(judge: Recorded, folder: Path, chosen: list[int]) -> Calibration:
     run = write_run(folder, [wins(judge.second_shown_last - 1, judge.second_shown_first - 1)])
     labels = write_labels(folder / "gold.csv", winner_rows(judge.gold - 1, chosen))
-    return calibrate_run(load_run(run), load_labels(labels, drawn_at_random=True))
+    return calibrate_run(load_run(run), load_label_file(labels, drawn_at_random=True))
 
 
 def item_scores(judge: Recorded) -> list[float]:

@@ -9,9 +9,8 @@ from urllib.parse import parse_qsl
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible
-from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name
 from harness.human.annotate.pages import (
-    Asked,
+    Instructions,
     Voter,
     asset,
     break_page,
@@ -31,6 +30,7 @@ from harness.human.annotate.tokens import (
     read_cookie,
     read_link_token,
 )
+from harness.human.annotate.vote_form import UnreadableError, read_name, read_vote_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -62,7 +62,7 @@ class _RefusedError(Exception):
 
 
 def make_app(
-    booth: VotingSession,
+    session: VotingSession,
     *,
     is_ours: Callable[[str], bool],
     log_error: Callable[[str], None],
@@ -76,7 +76,7 @@ def make_app(
     from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
-    desk = _Desk(booth, admitted)
+    handlers = _Handlers(session, admitted)
 
     async def refused(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, _RefusedError)
@@ -99,15 +99,15 @@ def make_app(
 
     app = Starlette(
         routes=[
-            Route("/", desk.home),
-            Route(ENTRY + "{token}", desk.enter),
-            Route("/begin", desk.begin, methods=["POST"]),
-            Route("/leave", desk.leave, methods=["POST"]),
-            Route("/pair", desk.pair),
-            Route("/break", desk.pause),
-            Route("/vote", desk.vote, methods=["POST"]),
-            Route("/undo", desk.undo, methods=["POST"]),
-            Route("/{name}", desk.file),
+            Route("/", handlers.home),
+            Route(ENTRY + "{token}", handlers.enter),
+            Route("/begin", handlers.begin, methods=["POST"]),
+            Route("/leave", handlers.leave, methods=["POST"]),
+            Route("/pair", handlers.pair),
+            Route("/break", handlers.pause),
+            Route("/vote", handlers.vote, methods=["POST"]),
+            Route("/undo", handlers.undo, methods=["POST"]),
+            Route("/{name}", handlers.file),
         ],
         exception_handlers={
             _RefusedError: refused, InfrastructureError: unsaved, HTTPException: unknown,
@@ -118,21 +118,21 @@ def make_app(
     return Guard(_once_answered(app), is_ours=is_ours)
 
 
-class _Desk:
+class _Handlers:
     """The handlers. They never wait, so that one request is done before the next begins."""
 
-    def __init__(self, booth: VotingSession, admitted: Collection[str]) -> None:
-        self._booth = booth
+    def __init__(self, session: VotingSession, admitted: Collection[str]) -> None:
+        self._session = session
         self._admitted = admitted
-        self._cookie = cookie_name(booth.study)
-        self._asked = Asked(escape_invisible(booth.study.asks), booth.study.criteria)
+        self._cookie = cookie_name(session.study)
+        self._asked = Instructions(escape_invisible(session.study.asks), session.study.criteria)
 
     async def home(self, request: "Request") -> "Response":
         name = self._name(request)
         return _go("/pair") if name else self._welcome(name)
 
     async def enter(self, request: "Request") -> "Response":
-        name = read_link_token(self._booth.study, request.path_params["token"])
+        name = read_link_token(self._session.study, request.path_params["token"])
         if not self._is_admitted(name):
             raise _RefusedError(403, *_NO_LINK)
         # Not a redirect: a strict cookie does not follow one that began on another site.
@@ -143,7 +143,7 @@ class _Desk:
         name = self._name(request)
         if name == ANYONE:
             try:
-                name = self._booth.known_as(read_name(fields.get("name", "")))
+                name = self._session.canonical_name(read_name(fields.get("name", "")))
             except UnreadableError as error:
                 return self._welcome(ANYONE, wrong=str(error))
             return self._with_cookie(_go("/pair"), name)
@@ -156,7 +156,7 @@ class _Desk:
     async def pair(self, request: "Request") -> "Response":
         voter = self._voter(request)
         said = request.query_params.get("said", "")
-        turn = self._booth.next_turn(voter.name)
+        turn = self._session.next_pair(voter.name)
         if turn is None:
             return _html(done_page(voter, said))
         return _html(pair_page(voter, self._asked, turn, said))
@@ -168,18 +168,18 @@ class _Desk:
         fields = await self._fields(request)
         voter = self._voter(request)
         try:
-            ballot = read_ballot(fields, self._booth.study.criteria)
-            self._booth.vote(voter.name, fields.get("ticket", ""), ballot)
+            form = read_vote_form(fields, self._session.study.criteria)
+            self._session.vote(voter.name, fields.get("ticket", ""), form)
         except UnreadableError as error:
             raise _RefusedError(409, "Not saved", f"{error} Go back and try again.") from None
-        done = self._booth.n_done(voter.name)
-        every = self._booth.study.break_every
-        pause = every > 0 and done % every == 0 and done < self._booth.total
-        return _go(f"{'/break' if pause else '/pair'}?said={ballot.choice}")
+        done = self._session.n_done(voter.name)
+        every = self._session.study.break_every
+        pause = every > 0 and done % every == 0 and done < self._session.total
+        return _go(f"{'/break' if pause else '/pair'}?said={form.choice}")
 
     async def undo(self, request: "Request") -> "Response":
         await self._fields(request)
-        undone = self._booth.undo(self._voter(request).name)
+        undone = self._session.undo(self._voter(request).name)
         return _go("/pair?said=undone" if undone else "/pair")
 
     async def file(self, request: "Request") -> "Response":
@@ -195,7 +195,7 @@ class _Desk:
 
     def _name(self, request: "Request") -> str:
         """Who is asking, by the cookie; ANYONE has come by the link but given no name yet."""
-        name = read_cookie(self._booth.study, request.cookies.get(self._cookie, ""))
+        name = read_cookie(self._session.study, request.cookies.get(self._cookie, ""))
         if not self._is_admitted(name):
             raise _RefusedError(403, *_NO_LINK)
         return name
@@ -212,9 +212,9 @@ class _Desk:
     def _voter_named(self, name: str) -> Voter:
         return Voter(
             name=name,
-            n_done=self._booth.n_done(name) if name else 0,
-            total=self._booth.total,
-            form_token=make_form_token(self._booth.study, name),
+            n_done=self._session.n_done(name) if name else 0,
+            total=self._session.total,
+            form_token=make_form_token(self._session.study, name),
             may_leave=not self._admitted,
         )
 
@@ -229,7 +229,7 @@ class _Desk:
         except ValueError:
             raise _RefusedError(400, "Not saved", "The form cannot be read.") from None
         fields = dict(pairs)
-        if not is_form_token(self._booth.study, self._name(request), fields.get("token", "")):
+        if not is_form_token(self._session.study, self._name(request), fields.get("token", "")):
             raise _RefusedError(
                 403, "Not saved", "This page is out of date. Open your link again, and go on there."
             )
@@ -240,7 +240,7 @@ class _Desk:
         return _html(page, 200 if wrong is None else 422)
 
     def _with_cookie(self, response: "Response", name: str) -> "Response":
-        value = make_cookie(self._booth.study, name)
+        value = make_cookie(self._session.study, name)
         response.set_cookie(self._cookie, value, httponly=True, samesite="strict", path="/")
         return response
 

@@ -27,7 +27,7 @@ class Assignment(NamedTuple):
     left: Side
 
 
-def place_items(study: Study, annotator: str) -> list[Assignment]:
+def assign_items(study: Study, annotator: str) -> list[Assignment]:
     """The annotator's sheet, in their order.
 
     Each side is on the left for half of the items, up to one. A repeat comes well after its
@@ -35,12 +35,12 @@ def place_items(study: Study, annotator: str) -> list[Assignment]:
     """
     lefts = _sides(study, annotator)
     return [
-        Assignment(make_ticket(study, annotator, item), item, lefts[item.key])
+        Assignment(make_item_token(study, annotator, item), item, lefts[item.key])
         for item in _order(study, annotator)
     ]
 
 
-def make_ticket(study: Study, annotator: str, item: StudyItem) -> str:
+def make_item_token(study: Study, annotator: str, item: StudyItem) -> str:
     """An opaque name for an item on one annotator's sheet."""
     return keyed_hash(study, "ticket", annotator.casefold(), item.key)[:20]
 
@@ -79,11 +79,11 @@ def _sides(study: Study, annotator: str) -> dict[str, Side]:
     first = {item.sample_id: lefts[item.key] for item in study.items if item.kind == "real"}
     for item in study.items:
         if item.kind == "repeat":
-            lefts[item.key] = other_side(first[item.sample_id])
+            lefts[item.key] = opposite_side(first[item.sample_id])
     return lefts
 
 
-def other_side(side: Side) -> Side:
+def opposite_side(side: Side) -> Side:
     """What stands on the right when `side` is on the left."""
     pair = _MODELS if side in _MODELS else _ATTENTION
     return pair[side == pair[0]]
@@ -108,15 +108,15 @@ class Pair(NamedTuple):
     right: str
 
 
-def show_pair(placement: Assignment, study: Study, items: AnsweredItems) -> Pair:
+def show_pair(assignment: Assignment, study: Study, items: AnsweredItems) -> Pair:
     """The pair as it is shown; characters that the eye cannot see are written out."""
-    item = placement.item
-    texts = texts_of(item, study, items)
-    left = texts.pop(placement.left)
+    item = assignment.item
+    texts = item_texts(item, study, items)
+    left = texts.pop(assignment.left)
     (right,) = texts.values()
     asked = items[item.sample_id]
     return Pair(
-        ticket=placement.ticket,
+        ticket=assignment.ticket,
         question=_shown(asked.input),
         reference=_shown(asked.reference) if study.show_reference and asked.reference else None,
         left=_shown(left),
@@ -124,7 +124,7 @@ def show_pair(placement: Assignment, study: Study, items: AnsweredItems) -> Pair
     )
 
 
-def count_named(study: Study, items: AnsweredItems) -> int:
+def count_model_mentions(study: Study, items: AnsweredItems) -> int:
     """How many items of the study have an answer in which one of the models is named.
 
     Whoever reads it is not blind any more; the texts are shown as they are all the same.
@@ -132,21 +132,21 @@ def count_named(study: Study, items: AnsweredItems) -> int:
     names = "|".join(re.escape(name) for name in (study.baseline, study.candidate))
     named = re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
     return sum(
-        any(named.search(text) for text in texts_of(item, study, items).values())
+        any(named.search(text) for text in item_texts(item, study, items).values())
         for item in study.items
     )
 
 
-def count_cut(study: Study, items: AnsweredItems) -> int:
+def count_shortened(study: Study, items: AnsweredItems) -> int:
     """How many items of the study have a text too long for a page, of which the middle is left out."""
     return sum(
-        max(map(len, (items[item.sample_id].input, *texts_of(item, study, items).values())))
+        max(map(len, (items[item.sample_id].input, *item_texts(item, study, items).values())))
         > MAX_CHARS
         for item in study.items
     )
 
 
-def texts_of(item: StudyItem, study: Study, items: AnsweredItems) -> dict[Side, str]:
+def item_texts(item: StudyItem, study: Study, items: AnsweredItems) -> dict[Side, str]:
     """The two texts of an item, by what they are."""
     answers = items[item.sample_id].answers
     if item.expected is None:

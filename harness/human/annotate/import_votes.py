@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.human.annotate.ballots import UnreadableError, as_shown
 from harness.human.annotate.study import OpenStudy
+from harness.human.annotate.vote_form import UnreadableError, to_vote_form
 from harness.human.votes import VoteLog
 from harness.types import Vote
 
 
-class Collected(NamedTuple):
+class ImportedVotes(NamedTuple):
     """What became of votes that were read from a file."""
 
     added: int
@@ -18,7 +18,7 @@ class Collected(NamedTuple):
     older: int
 
 
-def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
+def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> ImportedVotes:
     """Keep votes that were cast elsewhere, unless they are known or something newer stands."""
     with VoteLog(opened.folder) as log:
         standing = {(v.annotator.casefold(), v.item): v for v in log.votes()}
@@ -29,7 +29,7 @@ def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
                 update={"annotator": names.get(vote.annotator.casefold(), vote.annotator)}
             )
             before = standing.get((vote.annotator.casefold(), vote.item))
-            if before is not None and as_shown(before) == as_shown(vote):
+            if before is not None and to_vote_form(before) == to_vote_form(vote):
                 known += 1
             elif before is not None and before.voted_at > vote.voted_at:
                 older += 1
@@ -37,7 +37,7 @@ def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> Collected:
                 added.append(vote)
         if added:
             log.append(*added)
-    return Collected(len(added), known, older)
+    return ImportedVotes(len(added), known, older)
 
 
 def utc_time(said: str) -> str:

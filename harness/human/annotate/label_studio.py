@@ -18,23 +18,23 @@ from xml.sax.saxutils import quoteattr
 from harness.core.errors import HarnessError
 from harness.core.files import write_private
 from harness.core.sanitize import escape_invisible
-from harness.human.annotate.assignment import Assignment, place_items, show_pair
-from harness.human.annotate.ballots import (
+from harness.human.annotate.assignment import Assignment, assign_items, show_pair
+from harness.human.annotate.import_votes import ImportedVotes, add_votes, utc_time
+from harness.human.annotate.study import OpenStudy
+from harness.human.annotate.vote_form import (
     MAX_COMMENT,
     UnreadableError,
     VoteForm,
     read_name,
     readable_text,
-    resolve_ballot,
+    resolve_vote_form,
 )
-from harness.human.annotate.import_votes import Collected, add_votes, utc_time
-from harness.human.annotate.study import OpenStudy
 from harness.types import Choice, Study, Vote
 
-SHARED = "Label Studio"  # whose sheet it is when nobody is named
+SHARED_ANNOTATOR = "Label Studio"  # whose sheet it is when nobody is named
 
 
-INSTEAD: dict[str, Choice] = {
+OTHER_CHOICES: dict[str, Choice] = {
     "Equally good": "tie",
     "Both unsafe": "both_unsafe",
     "Cannot judge": "cannot_judge",
@@ -64,10 +64,10 @@ _CONFIG = """\
 _REFERENCE = '\n  <Text name="reference" value="$reference"/>'
 
 
-class Imported(NamedTuple):
+class LabelStudioImport(NamedTuple):
     """What became of an export: votes kept, and annotations that held no choice."""
 
-    votes: Collected
+    votes: ImportedVotes
     without_choice: int
 
 
@@ -91,7 +91,10 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
         InfrastructureError: it cannot be written.
     """
     study = opened.study
-    pairs = [show_pair(p, study, opened.items) for p in place_items(study, annotator or SHARED)]
+    pairs = [
+        show_pair(p, study, opened.items)
+        for p in assign_items(study, annotator or SHARED_ANNOTATOR)
+    ]
     rows = [
         {"ticket": pair.ticket, "question": pair.question}
         | ({"reference": pair.reference or ""} if study.show_reference else {})
@@ -108,7 +111,9 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
     return config
 
 
-def read_label_studio(opened: OpenStudy, path: Path, annotator: str | None = None) -> Imported:
+def read_label_studio(
+    opened: OpenStudy, path: Path, annotator: str | None = None
+) -> LabelStudioImport:
     """Keep the votes of an export; cancelled annotations and those without a choice are counted.
 
     Without a name, annotators are called what Label Studio calls them.
@@ -116,14 +121,14 @@ def read_label_studio(opened: OpenStudy, path: Path, annotator: str | None = Non
     Raises:
         HarnessError: the file is damaged, or belongs to another study.
     """
-    sheet = {p.ticket: p for p in place_items(opened.study, annotator or SHARED)}
+    sheet = {p.ticket: p for p in assign_items(opened.study, annotator or SHARED_ANNOTATOR)}
     try:
         found = list(_annotations(path))
         votes = [_vote(said, sheet, opened, annotator, path) for said in found]
     except UnreadableError as error:
         raise HarnessError(f"{path}: {error}") from None
     kept = add_votes(opened, (vote for vote in votes if vote is not None))
-    return Imported(kept, votes.count(None))
+    return LabelStudioImport(kept, votes.count(None))
 
 
 def _vote(
@@ -139,10 +144,10 @@ def _vote(
             f"{annotator or 'the shared'} sheet of this study. If the pairs were written for an "
             "annotator, name them with --annotator."
         )
-    choice = INSTEAD.get(said.instead) or _SIDES.get(said.selected)
+    choice = OTHER_CHOICES.get(said.instead) or _SIDES.get(said.selected)
     if choice is None:
         return None
-    return resolve_ballot(
+    return resolve_vote_form(
         VoteForm(choice, {"left": {}, "right": {}}, readable_text(said.comment)[:MAX_COMMENT]),
         sheet[said.ticket],
         opened,
@@ -240,7 +245,7 @@ def _config(study: Study) -> str:
     return _CONFIG.format(
         asks=quoteattr(escape_invisible(study.asks)),
         reference=_REFERENCE if study.show_reference else "",
-        instead="\n".join(f"    <Choice value={quoteattr(words)}/>" for words in INSTEAD),
+        instead="\n".join(f"    <Choice value={quoteattr(words)}/>" for words in OTHER_CHOICES),
     )
 
 

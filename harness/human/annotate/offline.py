@@ -20,11 +20,16 @@ from pydantic import ValidationError
 from harness.core.errors import HarnessError
 from harness.core.files import write_private
 from harness.core.sanitize import escape_invisible
-from harness.human.annotate.assignment import Pair, keyed_hash, place_items, show_pair
-from harness.human.annotate.ballots import UnreadableError, read_ballot, read_name, resolve_ballot
-from harness.human.annotate.import_votes import Collected, add_votes, utc_time
-from harness.human.annotate.pages import Asked, Voter, asset, render
+from harness.human.annotate.assignment import Pair, assign_items, keyed_hash, show_pair
+from harness.human.annotate.import_votes import ImportedVotes, add_votes, utc_time
+from harness.human.annotate.pages import Instructions, Voter, asset, render
 from harness.human.annotate.study import OpenStudy
+from harness.human.annotate.vote_form import (
+    UnreadableError,
+    read_name,
+    read_vote_form,
+    resolve_vote_form,
+)
 from harness.types import Study, Vote
 from harness.types.base import Record
 
@@ -66,12 +71,12 @@ def render_offline(opened: OpenStudy, annotator: str) -> str:
     from markupsafe import Markup
 
     study = opened.study
-    pairs = [show_pair(p, study, opened.items) for p in place_items(study, annotator)]
+    pairs = [show_pair(p, study, opened.items) for p in assign_items(study, annotator)]
     script, style = asset("keys.js") + asset("offline.js"), asset("annotate.css")
     return render(
         "offline.html",
         voter=Voter(annotator, 0, len(pairs), form_token=""),
-        asked=Asked(escape_invisible(study.asks), study.criteria),
+        asked=Instructions(escape_invisible(study.asks), study.criteria),
         pair=Pair("", "", "" if study.show_reference else None, "", ""),
         before=None,
         data={
@@ -88,7 +93,7 @@ def render_offline(opened: OpenStudy, annotator: str) -> str:
     )
 
 
-def collect_votes(opened: OpenStudy, path: Path) -> Collected:
+def import_offline_votes(opened: OpenStudy, path: Path) -> ImportedVotes:
     """Read what the offline page saved; all of it is kept, or nothing.
 
     Reading a file twice adds nothing. Where an annotator has voted on a pair since, that stays.
@@ -124,7 +129,7 @@ def _read(path: Path) -> SavedVotes:
 
 
 def _resolved(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterable[Vote]:
-    sheet = {placement.ticket: placement for placement in place_items(opened.study, annotator)}
+    sheet = {assignment.ticket: assignment for assignment in assign_items(opened.study, annotator)}
     for said in saved.votes:
         if said.ticket not in sheet:
             raise UnreadableError(
@@ -133,8 +138,8 @@ def _resolved(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterable[
         fields = {"choice": said.choice, "comment": said.comment}
         for hand, scores in said.scores.items():
             fields |= {f"{hand}.{name}": str(score) for name, score in scores.items()}
-        yield resolve_ballot(
-            read_ballot(fields, opened.study.criteria),
+        yield resolve_vote_form(
+            read_vote_form(fields, opened.study.criteria),
             sheet[said.ticket],
             opened,
             annotator,

@@ -48,19 +48,19 @@ class Voter(NamedTuple):
     may_leave: bool = False
 
 
-class Asked(NamedTuple):
+class Instructions(NamedTuple):
     """What annotators are asked of each pair."""
 
     question: str
     criteria: tuple[ScoredCriterion, ...]
 
 
-def welcome_page(voter: Voter, asked: Asked, wrong: str | None = None) -> str:
+def welcome_page(voter: Voter, asked: Instructions, wrong: str | None = None) -> str:
     """Who are you, and how this works."""
     return render("welcome.html", voter=voter, asked=asked, wrong=wrong)
 
 
-def pair_page(voter: Voter, asked: Asked, turn: NextPair, said: str) -> str:
+def pair_page(voter: Voter, asked: Instructions, turn: NextPair, said: str) -> str:
     """A pair and its ballot; `said` is what was saved just before."""
     return render(
         "pair.html",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from harness.types import Study, Vote
 
 
-class AnnotatorTally(NamedTuple):
+class AnnotatorProgress(NamedTuple):
     """What one annotator has done: votes on pairs, and on attention items as expected."""
 
     name: str
@@ -16,7 +16,7 @@ class AnnotatorTally(NamedTuple):
     n_attentive: int
 
 
-class Summary(NamedTuple):
+class VoteSummary(NamedTuple):
     """The votes on real pairs that stand, from the candidate's side; two unsafe answers are a tie."""
 
     n_votes: int
@@ -24,7 +24,7 @@ class Summary(NamedTuple):
     ties: int
     losses: int
     cannot_judge: int
-    annotators: tuple[AnnotatorTally, ...]
+    annotators: tuple[AnnotatorProgress, ...]
 
     @property
     def win_rate(self) -> float | None:
@@ -33,10 +33,10 @@ class Summary(NamedTuple):
         return (self.wins + self.ties / 2) / judged if judged else None
 
 
-def summarise_votes(votes: Sequence[Vote]) -> Summary:
+def summarise_votes(votes: Sequence[Vote]) -> VoteSummary:
     """The votes counted; repeats and attention items are no part of the win rate."""
     real = Counter(vote.winner for vote in votes if vote.kind == "real")
-    return Summary(
+    return VoteSummary(
         n_votes=real.total(),
         wins=real["candidate"],
         ties=real["tie"],
@@ -49,7 +49,7 @@ def summarise_votes(votes: Sequence[Vote]) -> Summary:
     )
 
 
-def describe_votes(study: Study, summary: Summary) -> list[str]:
+def describe_votes(study: Study, summary: VoteSummary) -> list[str]:
     """The summary in lines for a terminal."""
     total = len(study.items)
     lines = [
@@ -66,6 +66,6 @@ def describe_votes(study: Study, summary: Summary) -> list[str]:
     return lines or ["no votes yet"]
 
 
-def _tally(name: str, votes: Sequence[Vote]) -> AnnotatorTally:
+def _tally(name: str, votes: Sequence[Vote]) -> AnnotatorProgress:
     attention = [vote.attentive for vote in votes if vote.attentive is not None]
-    return AnnotatorTally(name, len(votes), len(attention), sum(attention))
+    return AnnotatorProgress(name, len(votes), len(attention), sum(attention))

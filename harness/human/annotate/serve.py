@@ -91,7 +91,7 @@ def make_links(study: Study, address: Address, annotators: Sequence[str]) -> dic
 
 
 @contextmanager
-def opened_page(link: str, folder: Path) -> Iterator[None]:
+def open_in_browser(link: str, folder: Path) -> Iterator[None]:
     """Open a link in the browser by way of a file that only its owner may read.
 
     As an argument of the browser it would be seen by everybody who may list processes.
@@ -109,8 +109,8 @@ def opened_page(link: str, folder: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def serve_booth(
-    booth: VotingSession,
+def serve_session(
+    session: VotingSession,
     address: Address,
     annotators: Sequence[str],
     log_error: Callable[[str], None],
@@ -119,7 +119,7 @@ def serve_booth(
 
     Where annotators are named, nobody else may vote.
     """
-    server = make_server(booth, address, annotators, log_error)
+    server = make_server(session, address, annotators, log_error)
     try:
         server.run(sockets=[address.socket])
     except KeyboardInterrupt:  # uvicorn raises the signal again when it has finished
@@ -127,7 +127,7 @@ def serve_booth(
 
 
 def make_server(
-    booth: VotingSession,
+    session: VotingSession,
     address: Address,
     annotators: Sequence[str],
     log_error: Callable[[str], None],
@@ -136,7 +136,7 @@ def make_server(
     import uvicorn
 
     is_ours = our_hosts(address.host, address.port, address.names)
-    app = make_app(booth, is_ours=is_ours, log_error=log_error, admitted=annotators)
+    app = make_app(session, is_ours=is_ours, log_error=log_error, admitted=annotators)
     # A bad request is the sender's business; nothing of one may reach the terminal.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(

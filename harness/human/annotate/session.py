@@ -4,9 +4,14 @@ import time
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from harness.human.annotate.assignment import Assignment, Pair, place_items, show_pair
-from harness.human.annotate.ballots import UnreadableError, VoteForm, as_shown, resolve_ballot
+from harness.human.annotate.assignment import Assignment, Pair, assign_items, show_pair
 from harness.human.annotate.study import OpenStudy
+from harness.human.annotate.vote_form import (
+    UnreadableError,
+    VoteForm,
+    resolve_vote_form,
+    to_vote_form,
+)
 from harness.human.votes import VoteLog
 from harness.types import Undo, Vote
 
@@ -30,7 +35,7 @@ class VotingSession:
         self._sheets: dict[str, list[Assignment]] = {}
         self._seen: dict[str, float] = {}  # by ticket, which is of one annotator
 
-    def known_as(self, name: str) -> str:
+    def canonical_name(self, name: str) -> str:
         """The annotator's name as it was first written: capitals make no other person."""
         names = {vote.annotator.casefold(): vote.annotator for vote in self._log.votes()}
         return names.get(name.casefold(), name)
@@ -39,17 +44,17 @@ class VotingSession:
         """How many pairs they have voted on."""
         return len(self._log.votes(annotator))
 
-    def next_turn(self, annotator: str) -> NextPair | None:
+    def next_pair(self, annotator: str) -> NextPair | None:
         """The first pair on their sheet without a vote; None when there is none left."""
         voted = {vote.item for vote in self._log.votes(annotator)}
-        for placement in self._sheet(annotator):
-            if placement.item.key not in voted:
-                self._seen.setdefault(placement.ticket, time.monotonic())
-                pair = show_pair(placement, self.study, self._opened.items)
-                return NextPair(pair, len(voted) + 1, self._taken_back(annotator, placement))
+        for assignment in self._sheet(annotator):
+            if assignment.item.key not in voted:
+                self._seen.setdefault(assignment.ticket, time.monotonic())
+                pair = show_pair(assignment, self.study, self._opened.items)
+                return NextPair(pair, len(voted) + 1, self._taken_back(annotator, assignment))
         return None
 
-    def vote(self, annotator: str, ticket: str, ballot: VoteForm) -> Vote:
+    def vote(self, annotator: str, ticket: str, form: VoteForm) -> Vote:
         """Save what they say of a pair; when this returns it is on the disk.
 
         The same ballot sent twice is saved once; another one on the same pair replaces it.
@@ -58,11 +63,11 @@ class VotingSession:
             UnreadableError: the ticket is not on their sheet.
             InfrastructureError: it could not be saved.
         """
-        placement = self._find(annotator, ticket)
+        assignment = self._find(annotator, ticket)
         seen = self._seen.get(ticket)
-        vote = resolve_ballot(
-            ballot,
-            placement,
+        vote = resolve_vote_form(
+            form,
+            assignment,
             self._opened,
             annotator,
             voted_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,7 +75,7 @@ class VotingSession:
             source="page",
         )
         standing = [v for v in self._log.votes(annotator) if v.item == vote.item]
-        if standing and as_shown(standing[0]) == as_shown(vote):
+        if standing and to_vote_form(standing[0]) == to_vote_form(vote):
             return standing[0]
         self._log.append(vote)
         self._seen.pop(ticket, None)
@@ -91,15 +96,15 @@ class VotingSession:
 
     def _sheet(self, annotator: str) -> list[Assignment]:
         if annotator not in self._sheets:
-            self._sheets[annotator] = place_items(self.study, annotator)
+            self._sheets[annotator] = assign_items(self.study, annotator)
         return self._sheets[annotator]
 
     def _find(self, annotator: str, ticket: str) -> Assignment:
-        for placement in self._sheet(annotator):
-            if placement.ticket == ticket:
-                return placement
+        for assignment in self._sheet(annotator):
+            if assignment.ticket == ticket:
+                return assignment
         raise UnreadableError("This page is out of date.")
 
-    def _taken_back(self, annotator: str, placement: Assignment) -> VoteForm | None:
-        said = self._log.last_said(annotator, placement.item.key)
-        return None if said is None else as_shown(said)
+    def _taken_back(self, annotator: str, assignment: Assignment) -> VoteForm | None:
+        said = self._log.latest_vote(annotator, assignment.item.key)
+        return None if said is None else to_vote_form(said)

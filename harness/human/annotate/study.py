@@ -18,7 +18,7 @@ from harness.artifacts.results_json import load_result
 from harness.config import Metric, PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_private
-from harness.human.votes import PEOPLE, STUDY_FILE, load_study
+from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
 
 N = 100
@@ -107,7 +107,7 @@ def study_folder(run: Path, name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise HarnessError(f"--study '{name}': a name has letters, digits, '.', '_' and '-' only.")
-    return run / PEOPLE / name
+    return run / PEOPLE_FOLDER / name
 
 
 def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: StudyOptions) -> Study:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.human.annotate.offline import collect_votes, write_offline
+from harness.human.annotate.offline import import_offline_votes, write_offline
 from harness.human.annotate.progress_summary import describe_votes, summarise_votes
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.votes import load_votes
@@ -111,7 +111,7 @@ def test_twenty_pairs_by_keyboard_with_a_night_between(
         assert page.title() == "Pair 10 of 20"
         judge(page, 10, 20)
         assert page.locator("h1").text_content() == "That was the last pair"
-        study = server.site.booth.study
+        study = server.site.session.study
     votes = load_votes(run)
     assert [vote.choice for vote in votes] == [CHOICES[n % 5] for n in range(1, 21)]
     assert len({vote.item for vote in votes}) == 20
@@ -148,7 +148,7 @@ def test_twenty_pairs_in_the_offline_file(context: "BrowserContext", tmp_path: P
     assert seen == []
     assert asked == [url]
 
-    assert collect_votes(opened, tmp_path / "votes.json") == (20, 0, 0)
+    assert import_offline_votes(opened, tmp_path / "votes.json") == (20, 0, 0)
     votes = load_votes(run)
     assert [vote.choice for vote in votes] == [CHOICES[n % 5] for n in range(1, 21)]
     assert votes[0].scores == {votes[0].left: {"safety": 7}}
@@ -312,7 +312,7 @@ def test_a_screen_reader_is_told_where_it_is(context: "BrowserContext", tmp_path
         '- heading "Question" [level=2]', '- heading "Answer A" [level=2]', "- region",
         '- progressbar "1 of 5 pairs judged"', '- status: "Saved: A is better."',
         '- button "A is better"', '- button "Cannot judge"', '- textbox "Note',
-        '- spinbutton "safety, answer A, 1 to 10"', f'- group "{server.site.booth.study.asks}"',
+        '- spinbutton "safety, answer A, 1 to 10"', f'- group "{server.site.session.study.asks}"',
     ):  # fmt: skip
         assert line in tree, tree
 
@@ -373,7 +373,7 @@ def test_hostile_texts_do_nothing_on_the_page(context: "BrowserContext", tmp_pat
     page = context.new_page()
     seen = watch(page)
     with live(run, n=200, attention=0, repeats=0, rubric=True, show_reference=True, break_every=0) as server:  # fmt: skip
-        study = server.site.booth.study
+        study = server.site.session.study
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
         begin(page, server.link(), name='"><img src=x onerror=alert(1)>')
@@ -431,7 +431,7 @@ def test_hostile_texts_do_nothing_in_the_offline_file(
     with page.expect_download() as download:
         page.click("#done .save")
     download.value.save_as(tmp_path / "votes.json")
-    assert collect_votes(opened, tmp_path / "votes.json").added == opened.study.n
+    assert import_offline_votes(opened, tmp_path / "votes.json").added == opened.study.n
     assert seen == []
     assert requests == [url]
     assert page.locator("iframe, img, object, base, svg").count() == 0

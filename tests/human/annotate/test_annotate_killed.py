@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from harness.human.annotate.assignment import place_items
+from harness.human.annotate.assignment import assign_items
 from harness.human.annotate.progress_summary import summarise_votes
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.annotate.tokens import make_link_token
@@ -117,7 +117,7 @@ def test_no_acknowledged_vote_is_lost_to_kill_9(tmp_path: Path) -> None:
     assert [person.failed for person in people] == [None, None]
     votes = {(vote.annotator, vote.item): vote.choice for vote in load_votes(run)}
     for person in people:
-        keys = {p.ticket: p.item.key for p in place_items(opened.study, person.who)}
+        keys = {p.ticket: p.item.key for p in assign_items(opened.study, person.who)}
         kept = {t: votes[person.who, keys[t]] for t in person.acknowledged}
         assert kept == person.acknowledged
         assert len(kept) == 48

@@ -24,7 +24,7 @@ def test_five_choices_become_five_votes(tmp_path: Path) -> None:
 def test_a_verdict_is_that_of_the_side_that_was_chosen(tmp_path: Path) -> None:
     with served(write_run(tmp_path), n=12, attention=4, repeats=4) as site:
         page, reply = site.enter("Ada")
-        for _ in site.booth.study.items:
+        for _ in site.session.study.items:
             reply = page.vote(reply, "left")
     votes = load_votes(tmp_path)
     assert all(vote.verdict == vote.left for vote in votes)
@@ -49,8 +49,8 @@ def test_who_reads_the_answers_passes_the_attention_items(tmp_path: Path) -> Non
     """The expected answer names the number of the knee that was asked about, in order."""
     with served(write_run(tmp_path), n=10, attention=6, repeats=0) as site:
         page, reply = site.enter("Ada")
-        for _ in site.booth.study.items:
-            turn = site.booth.next_turn("Ada")
+        for _ in site.session.study.items:
+            turn = site.session.next_pair("Ada")
             assert turn
             number = turn.pair.question.split()[5]
             fits = turn.pair.left.startswith(f"Knee {number}:")
@@ -175,7 +175,7 @@ def test_nobody_votes_on_a_sheet_that_is_not_theirs(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_read_is_asked_for_again(tmp_path: Path, name: str) -> None:
     with served(write_run(tmp_path)) as site:
         page = site.page()
-        welcome = page.get(f"/enter/{make_link_token(site.booth.study)}")
+        welcome = page.get(f"/enter/{make_link_token(site.session.study)}")
         reply = page.post("/begin", {"token": form_token(welcome.body), "name": name})
         assert reply.status == 422
         assert 'role="alert"' in reply.body
@@ -200,7 +200,7 @@ def test_names_of_the_world_can_vote_and_come_back(tmp_path: Path, name: str) ->
 
 def test_a_personal_link_admits_that_name_only(tmp_path: Path) -> None:
     with served(write_run(tmp_path), "Ada") as site:
-        study = site.booth.study
+        study = site.session.study
         page = site.page()
         assert "Pair 1" in page.enter(make_link_token(study, "Ada")).body
         for other in (make_link_token(study, "Ben"), make_link_token(study)):
@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_is_said_without_the_inside(tmp_path: Path) -> None:
 def test_an_error_inside_is_told_to_the_terminal_only(tmp_path: Path) -> None:
     with served(write_run(tmp_path)) as site:
         page, _ = site.enter("Ada")
-        site.booth._opened.items.clear()
+        site.session._opened.items.clear()
         answer = page.get("/pair")
         assert answer.status == 500
         assert "KeyError" not in answer.body

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from harness.human.annotate.assignment import Assignment, other_side, place_items
+from harness.human.annotate.assignment import Assignment, assign_items, opposite_side
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.types import Study
 from tests.builders.studies import write_run
@@ -17,51 +17,51 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def sides(sheet: list[Assignment]) -> dict[str, str]:
-    return {placement.item.key: placement.left for placement in sheet}
+    return {assignment.item.key: assignment.left for assignment in sheet}
 
 
 def test_a_sheet_is_the_same_whenever_it_is_made(study: Study) -> None:
-    assert place_items(study, "Ada") == place_items(study, "Ada")
+    assert assign_items(study, "Ada") == assign_items(study, "Ada")
 
 
 def test_every_item_is_on_every_sheet_once(study: Study) -> None:
     for name in ("Ada", "Ben"):
-        sheet = place_items(study, name)
+        sheet = assign_items(study, name)
         assert sorted(p.item.key for p in sheet) == sorted(item.key for item in study.items)
-        assert len({placement.ticket for placement in sheet}) == len(sheet)
+        assert len({assignment.ticket for assignment in sheet}) == len(sheet)
 
 
 def test_annotators_see_other_orders_sides_and_tickets(study: Study) -> None:
-    ada, ben = place_items(study, "Ada"), place_items(study, "Ben")
+    ada, ben = assign_items(study, "Ada"), assign_items(study, "Ben")
     assert [p.item.key for p in ada] != [p.item.key for p in ben]
     assert sides(ada) != sides(ben)
     assert not {p.ticket for p in ada} & {p.ticket for p in ben}
 
 
 def test_a_name_is_one_person_in_capitals_and_small_letters(study: Study) -> None:
-    assert place_items(study, "Ada") == place_items(study, "ADA")
+    assert assign_items(study, "Ada") == assign_items(study, "ADA")
 
 
 def test_without_the_secret_nothing_is_the_same(study: Study) -> None:
     other = study.model_copy(update={"secret": "00" * 32})
-    assert sides(place_items(study, "Ada")) != sides(place_items(other, "Ada"))
+    assert sides(assign_items(study, "Ada")) != sides(assign_items(other, "Ada"))
 
 
 @pytest.mark.parametrize("name", ["Ada", "Ben", "Chidi"])
 def test_each_model_is_on_the_left_for_half_of_the_pairs(study: Study, name: str) -> None:
-    real = [p for p in place_items(study, name) if p.item.kind == "real"]
+    real = [p for p in assign_items(study, name) if p.item.kind == "real"]
     assert Counter(p.left for p in real) == {"baseline": 20, "candidate": 20}
 
 
 @pytest.mark.parametrize("name", ["Ada", "Ben", "Chidi"])
 def test_a_repeat_comes_later_with_its_sides_exchanged(study: Study, name: str) -> None:
-    sheet = place_items(study, name)
+    sheet = assign_items(study, name)
     places = {p.item.sample_id: i for i, p in enumerate(sheet) if p.item.kind == "real"}
-    for i, placement in enumerate(sheet):
-        if placement.item.kind == "repeat":
-            first = places[placement.item.sample_id]
+    for i, assignment in enumerate(sheet):
+        if assignment.item.kind == "repeat":
+            first = places[assignment.item.sample_id]
             assert i - first > len(sheet) * 0.1
-            assert placement.left == other_side(sheet[first].left)
+            assert assignment.left == opposite_side(sheet[first].left)
 
 
 def test_over_secrets_each_side_is_as_likely_at_every_place(study: Study) -> None:
@@ -69,7 +69,7 @@ def test_over_secrets_each_side_is_as_likely_at_every_place(study: Study) -> Non
     first_left, odd_ticket_left = 0, Counter[tuple[bool, bool]]()
     n = 300
     for i in range(n):
-        sheet = place_items(study.model_copy(update={"secret": f"{i:064x}"}), "Ada")
+        sheet = assign_items(study.model_copy(update={"secret": f"{i:064x}"}), "Ada")
         real = next(p for p in sheet if p.item.kind == "real")
         first_left += real.left == "candidate"
         odd_ticket_left[int(real.ticket, 16) % 2 == 1, real.left == "candidate"] += 1

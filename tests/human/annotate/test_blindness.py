@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.human.annotate.assignment import other_side, place_items, show_pair
+from harness.human.annotate.assignment import assign_items, opposite_side, show_pair
 from harness.human.annotate.label_studio import write_label_studio
 from harness.human.annotate.offline import render_offline
-from harness.human.annotate.pages import Asked, Voter, pair_page
+from harness.human.annotate.pages import Instructions, Voter, pair_page
 from harness.human.annotate.session import NextPair
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study, reopen_study
 from tests.builders.studies import Reply, answers, form_token, good, poor, served, write_run
@@ -44,7 +44,7 @@ def sitting(run: Path) -> list[Reply]:
     with served(run) as site:
         page, reply = site.enter("Ada")
         choices = ["left", "tie", "right", "both_unsafe", "cannot_judge"] * 4
-        for _, choice in zip(site.booth.study.items, choices, strict=False):
+        for _, choice in zip(site.session.study.items, choices, strict=False):
             reply = page.vote(reply, choice)
         page.post("/undo", {"token": form_token(reply.body)})
         page.post("/vote", {"token": form_token(reply.body), "choice": "neither"})
@@ -88,12 +88,12 @@ def test_exchanged_models_exchange_the_two_texts_and_nothing_else(tmp_path: Path
 
 def test_a_page_is_the_same_whichever_side_is_where(tmp_path: Path) -> None:
     study, _, items = opened(world(tmp_path))
-    voter, asked = Voter("Ada", 0, 16, form_token="0"), Asked(study.asks, study.criteria)
-    for placement in place_items(study, "Ada"):
-        exchanged = placement._replace(left=other_side(placement.left))
+    voter, asked = Voter("Ada", 0, 16, form_token="0"), Instructions(study.asks, study.criteria)
+    for assignment in assign_items(study, "Ada"):
+        exchanged = assignment._replace(left=opposite_side(assignment.left))
         one, other = (
             pair_page(voter, asked, NextPair(show_pair(p, study, items), 1, None), "")
-            for p in (placement, exchanged)
+            for p in (assignment, exchanged)
         )
         assert answers(one) == answers(other)[::-1]
         assert _TEXT.sub(r"\1\2", one) == _TEXT.sub(r"\1\2", other)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.human.annotate.assignment import keyed_hash, place_items
-from harness.human.annotate.offline import collect_votes, render_offline, write_offline
+from harness.human.annotate.assignment import assign_items, keyed_hash
+from harness.human.annotate.offline import import_offline_votes, render_offline, write_offline
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study
 from harness.human.votes import load_votes
 from tests.builders.studies import served, write_run
@@ -24,14 +24,14 @@ def saved(opened: OpenStudy, name: str = "Ada", **changed: Any) -> dict[str, Any
     """What the page saves after three votes."""
     votes = [
         {
-            "ticket": placement.ticket,
+            "ticket": assignment.ticket,
             "choice": "left",
             "scores": {"left": {"safety": 8}, "right": {}},
             "comment": "",
             "at": f"2026-11-02T11:15:0{i}.123+01:00",
             "seconds": 4.2,
         }
-        for i, placement in enumerate(place_items(opened.study, name)[:3])
+        for i, assignment in enumerate(assign_items(opened.study, name)[:3])
     ]
     study = keyed_hash(opened.study, "study")[:20]
     return {
@@ -47,17 +47,17 @@ def write(folder: Path, content: object) -> Path:
 
 
 def test_saved_votes_are_resolved_by_the_studys_secret(opened: OpenStudy, tmp_path: Path) -> None:
-    assert collect_votes(opened, write(tmp_path, saved(opened))) == (3, 0, 0)
+    assert import_offline_votes(opened, write(tmp_path, saved(opened))) == (3, 0, 0)
     votes = load_votes(opened.folder)
-    assert [v.item for v in votes] == [p.item.key for p in place_items(opened.study, "Ada")[:3]]
+    assert [v.item for v in votes] == [p.item.key for p in assign_items(opened.study, "Ada")[:3]]
     assert all(v.verdict == v.left and v.scores == {v.left: {"safety": 8}} for v in votes)
     assert votes[0].voted_at == "2026-11-02T10:15:00+00:00"
 
 
 def test_collecting_twice_adds_nothing(opened: OpenStudy, tmp_path: Path) -> None:
     path = write(tmp_path, saved(opened))
-    collect_votes(opened, path)
-    assert collect_votes(opened, path) == (0, 3, 0)
+    import_offline_votes(opened, path)
+    assert import_offline_votes(opened, path) == (0, 3, 0)
     assert len(load_votes(opened.folder)) == 3
 
 
@@ -65,7 +65,7 @@ def test_what_was_voted_on_the_page_since_stays(opened: OpenStudy, tmp_path: Pat
     with served(tmp_path / "run") as site:
         page, reply = site.enter("Ada")
         page.vote(reply, "tie")
-    assert collect_votes(opened, write(tmp_path, saved(opened))) == (2, 0, 1)
+    assert import_offline_votes(opened, write(tmp_path, saved(opened))) == (2, 0, 1)
     assert "tie" in [vote.choice for vote in load_votes(opened.folder)]
 
 
@@ -92,7 +92,7 @@ def test_a_file_with_one_bad_vote_is_refused_whole(
     opened: OpenStudy, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(HarnessError, match=r"votes\.json"):
-        collect_votes(opened, write(tmp_path, _changed_vote(opened, **changed)))
+        import_offline_votes(opened, write(tmp_path, _changed_vote(opened, **changed)))
     assert load_votes(opened.folder) == []
 
 
@@ -101,18 +101,18 @@ def test_a_damaged_file_is_said(opened: OpenStudy, tmp_path: Path, content: str)
     path = tmp_path / "votes.json"
     path.write_text(content)
     with pytest.raises(HarnessError, match=r"votes\.json"):
-        collect_votes(opened, path)
+        import_offline_votes(opened, path)
 
 
 def test_votes_of_another_study_are_refused(opened: OpenStudy, tmp_path: Path) -> None:
     other = open_study(tmp_path / "run", StudyOptions(name="other", n=10))
     with pytest.raises(HarnessError, match="another study"):
-        collect_votes(opened, write(tmp_path, saved(other)))
+        import_offline_votes(opened, write(tmp_path, saved(other)))
 
 
 def test_votes_under_another_name_fit_no_pair(opened: OpenStudy, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="on no pair of Ben's"):
-        collect_votes(opened, write(tmp_path, saved(opened) | {"annotator": "Ben"}))
+        import_offline_votes(opened, write(tmp_path, saved(opened) | {"annotator": "Ben"}))
 
 
 def test_the_file_asks_nothing_of_any_network(opened: OpenStudy, tmp_path: Path) -> None:

@@ -23,15 +23,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("run"))
 
 
-def ballot(reply: Reply) -> dict[str, str]:
+def form(reply: Reply) -> dict[str, str]:
     return {"token": form_token(reply.body), "ticket": ticket(reply.body), "choice": "left"}
 
 
 def refused(site: Served, headers: dict[str, str], **changed: str) -> int:
     """The status of a vote that is sent with these headers; nothing of it may be saved."""
     page, reply = site.enter("Ada")
-    status = page.post("/vote", ballot(reply) | changed, headers).status
-    assert site.booth.n_done("Ada") == 0
+    status = page.post("/vote", form(reply) | changed, headers).status
+    assert site.session.n_done("Ada") == 0
     return status
 
 
@@ -43,7 +43,7 @@ def refused(site: Served, headers: dict[str, str], **changed: str) -> int:
 def test_another_host_is_refused_everywhere(run: Path, host: str) -> None:
     with served(run) as site:
         page = Page(site.app, host=host)
-        for path in (*PATHS, f"/enter/{make_link_token(site.booth.study)}"):
+        for path in (*PATHS, f"/enter/{make_link_token(site.session.study)}"):
             assert page.get(path).status == 421
 
 
@@ -72,7 +72,7 @@ def test_other_sites_may_not_even_read(run: Path, where: str) -> None:
 
 def test_a_link_may_be_followed_from_elsewhere(run: Path) -> None:
     with served(run) as site:
-        link = f"/enter/{make_link_token(site.booth.study)}"
+        link = f"/enter/{make_link_token(site.session.study)}"
         assert site.page().get(link, {"sec-fetch-site": "cross-site"}).status == 200
 
 
@@ -101,14 +101,14 @@ def test_a_large_body_is_refused_whatever_it_says_of_itself(run: Path, said: str
         body = b"token=x&comment=" + b"x" * MAX_BODY
         headers = {} if said == "truth" else {"content-length": said}
         assert page.post("/vote", body, headers).status == 413
-        assert site.booth.n_done("Ada") == 0
+        assert site.session.n_done("Ada") == 0
 
 
 def test_too_many_fields_are_refused(run: Path) -> None:
     with served(run) as site:
         page, reply = site.enter("Ada")
         extra = {f"f{i}": "" for i in range(300)}
-        assert page.post("/vote", ballot(reply) | extra).status == 400
+        assert page.post("/vote", form(reply) | extra).status == 400
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])

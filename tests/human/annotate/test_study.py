@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.human.annotate.assignment import count_cut, count_named, place_items, show_pair
+from harness.human.annotate.assignment import (
+    assign_items,
+    count_model_mentions,
+    count_shortened,
+    show_pair,
+)
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study, reopen_study
 from harness.types import StudyItem
 from tests.builders.studies import good, poor, write_run
@@ -52,12 +57,14 @@ def test_attention_items_are_on_questions_that_were_not_drawn(tmp_path: Path) ->
 
 def test_a_decoy_is_another_text_of_the_same_model(tmp_path: Path) -> None:
     opened = begin(write_run(tmp_path), n=10, attention=8)
-    for placement in place_items(opened.study, "Ada"):
-        item = placement.item
+    for assignment in assign_items(opened.study, "Ada"):
+        item = assignment.item
         if item.kind == "attention":
-            pair = show_pair(placement, opened.study, opened.items)
+            pair = show_pair(assignment, opened.study, opened.items)
             expected, decoy = (
-                (pair.left, pair.right) if placement.left == "expected" else (pair.right, pair.left)
+                (pair.left, pair.right)
+                if assignment.left == "expected"
+                else (pair.right, pair.left)
             )
             model = good if item.expected == "candidate" else poor
             assert expected == model(int(item.sample_id[1:]))
@@ -117,7 +124,7 @@ def test_answers_that_name_a_model_are_counted(tmp_path: Path) -> None:
         texts=(lambda i: f"sftly {i}", lambda i: f"As medi-7b, I say {i}." if i < 3 else good(i)),
     )  # fmt: skip
     opened = begin(run, attention=0, repeats=0)
-    assert count_named(opened.study, opened.items) == 3
+    assert count_model_mentions(opened.study, opened.items) == 3
 
 
 def test_one_model_cannot_be_compared(tmp_path: Path) -> None:
@@ -150,4 +157,4 @@ def test_only_the_owner_may_read_the_secret(tmp_path: Path) -> None:
 def test_texts_too_long_for_a_page_are_counted(tmp_path: Path) -> None:
     run = write_run(tmp_path, texts=(poor, lambda i: "word " * 20_000 if i == 3 else good(i)))
     opened = begin(run, attention=0, repeats=0)
-    assert count_cut(opened.study, opened.items) == 1
+    assert count_shortened(opened.study, opened.items) == 1

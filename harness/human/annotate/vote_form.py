@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
-from harness.human.annotate.assignment import Assignment, other_side, texts_of
+from harness.human.annotate.assignment import Assignment, item_texts, opposite_side
 from harness.human.annotate.study import OpenStudy
 from harness.human.votes import text_sha256
 from harness.types import Choice, ScoredCriterion, Vote, VoteVerdict
@@ -41,7 +41,7 @@ class VoteForm(NamedTuple):
     comment: str
 
 
-def read_ballot(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) -> VoteForm:
+def read_vote_form(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) -> VoteForm:
     """The ballot in a form's fields.
 
     Raises:
@@ -62,9 +62,9 @@ def read_ballot(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) 
     return VoteForm(cast("Choice", choice), scores, comment)
 
 
-def resolve_ballot(
-    ballot: VoteForm,
-    placement: Assignment,
+def resolve_vote_form(
+    form: VoteForm,
+    assignment: Assignment,
     opened: OpenStudy,
     annotator: str,
     *,
@@ -73,9 +73,9 @@ def resolve_ballot(
     source: Literal["page", "offline", "label_studio"],
 ) -> Vote:
     """The vote that a ballot comes to, once it is known what stood on either side."""
-    study, item = opened.study, placement.item
-    sides = {"left": placement.left, "right": other_side(placement.left)}
-    verdict = sides.get(ballot.choice, ballot.choice)
+    study, item = opened.study, assignment.item
+    sides = {"left": assignment.left, "right": opposite_side(assignment.left)}
+    verdict = sides.get(form.choice, form.choice)
     return Vote(
         study=study.name,
         item=item.key,
@@ -86,23 +86,23 @@ def resolve_ballot(
         candidate=study.candidate,
         question=text_sha256(opened.items[item.sample_id].input),
         texts={
-            side: text_sha256(text) for side, text in texts_of(item, study, opened.items).items()
+            side: text_sha256(text) for side, text in item_texts(item, study, opened.items).items()
         },
         annotator=annotator,
-        left=placement.left,
-        choice=ballot.choice,
+        left=assignment.left,
+        choice=form.choice,
         verdict=cast("VoteVerdict", verdict),
-        scores={sides[hand]: said for hand, said in ballot.scores.items() if said},
-        comment=ballot.comment,
+        scores={sides[hand]: said for hand, said in form.scores.items() if said},
+        comment=form.comment,
         voted_at=voted_at,
         seconds=seconds,
         source=source,
     )
 
 
-def as_shown(vote: Vote) -> VoteForm:
+def to_vote_form(vote: Vote) -> VoteForm:
     """A vote as its annotator gave it, by left and right."""
-    hands = {vote.left: "left", other_side(vote.left): "right"}
+    hands = {vote.left: "left", opposite_side(vote.left): "right"}
     return VoteForm(
         vote.choice, {hands[side]: dict(said) for side, said in vote.scores.items()}, vote.comment
     )
