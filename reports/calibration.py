@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.core.files import write_file
+from harness.core.files import write_private
 from harness.core.sanitize import visible_record
 from harness.types import Calibrated, Calibration, HumanSummary, JudgeAgainstPeople
 from reports.calibration_text import headline, labels_needed, on_scale, signed_span
@@ -23,9 +23,11 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
     """
     html = folder / f"{CALIBRATION}.html"
     dumped = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_file(folder / f"{CALIBRATION}.json", dumped.encode(errors="backslashreplace"))
-    write_file(folder / f"{CALIBRATION}.md", calibration_markdown(found).encode(errors="replace"))
-    write_file(html, calibration_html(found).encode(errors="replace"))
+    write_private(folder / f"{CALIBRATION}.json", dumped.encode(errors="backslashreplace"))
+    write_private(
+        folder / f"{CALIBRATION}.md", calibration_markdown(found).encode(errors="replace")
+    )
+    write_private(html, calibration_html(found).encode(errors="replace"))
     return html
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.artifacts.results_json import RESULTS_FILE, dump_plan, dump_result
-from harness.core.files import write_file
+from harness.core.files import write_private
 from harness.types import RunResult
 from reports.html import render_html
 from reports.human_inputs import read_beside
@@ -21,9 +21,9 @@ def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
         InfrastructureError: a file could not be written.
     """
     html, beside = folder / "report.html", read_beside(folder, result.run_id)
-    write_file(folder / RESULTS_FILE, dump_result(result))
-    write_file(folder / "plan.json", dump_plan(result.plan))
-    write_file(folder / "junit.xml", render_junit(result))
-    write_file(folder / "report.md", render_markdown(result, beside=beside).encode())
-    write_file(html, render_html(result, n_items=n_items, beside=beside).encode())
+    write_private(folder / RESULTS_FILE, dump_result(result))
+    write_private(folder / "plan.json", dump_plan(result.plan))
+    write_private(folder / "junit.xml", render_junit(result))
+    write_private(folder / "report.md", render_markdown(result, beside=beside).encode())
+    write_private(html, render_html(result, n_items=n_items, beside=beside).encode())
     return html

@@ -1,9 +1,9 @@
 """`make schema`: publish the schema of results.json as docs/schema/results-VERSION.json.
 
 Within a version things are only added: fields, kinds, words. A definition may change its name, which
-no file holds. What would break a reader of the
-published schema is refused here, and needs a new version: raise `schema_version` of `RunResult`,
-and see that `load_result` reads the old one or says what to do.
+no results.json holds. What would break a reader of the published schema is refused here, and needs a
+new version: raise `schema_version` of `RunResult`, and see that `load_result` reads the old one or
+says what to do.
 """
 
 import json

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from harness.core.files import write_atomically
 from harness.core.hashing import content_hash
 from harness.types import Record
 from trainers.checkpoint import versions
@@ -134,10 +135,7 @@ def _load(path: Path, n_pairs: int) -> ReferenceLogProbs | None:
 def _keep(path: Path, chosen: Sequence[float], rejected: Sequence[float]) -> None:
     values = tuple(chosen), tuple(rejected)
     made = ReferenceLogProbs(chosen=values[0], rejected=values[1], check=content_hash(*values))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(made.model_dump_json() + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, f"{made.model_dump_json()}\n".encode())
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError
+from harness.core.files import write_private
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,21 +52,17 @@ def int_array(values: Sequence[int | None]) -> "pa.Array":
 
 
 def write_parquet(table: "pa.Table", path: Path) -> Path:
-    """Write the file; nobody else may read it, for texts may quote a patient.
+    """Write the table to a file that only its owner may read, and return its path.
 
     Raises:
-        InfrastructureError: it cannot be written.
+        InfrastructureError: It could not be written.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch(mode=0o600)
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    except OSError as error:
-        raise InfrastructureError(f"{path}: could not be written: {error}.") from None
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, compression="zstd")
+    write_private(path, content.getvalue().to_pybytes())
     return path
 
 

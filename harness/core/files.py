@@ -1,56 +1,46 @@
-"""Files that only their owner may read, written whole or not at all."""
+"""Files that are replaced whole: a reader, a kill or a full disk finds the old content or the new."""
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from harness.core.errors import InfrastructureError
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 by way of another beside it, and put it on the disk.
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Replace a file through a temporary one in the same folder, which is created if missing.
+
+    A private file can be read by its owner only (mode 0600).
 
     Raises:
-        InfrastructureError: it cannot be written; what was there before is as it was.
+        OSError: It could not be written; the old content is unchanged.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    mode = 0o600 if private else 0o666
     try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb"
+        ) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write one file of a report, whole or not at all.
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file that only its owner may read: it may quote patients.
 
     Raises:
-        InfrastructureError: it could not be written.
+        InfrastructureError: It could not be written; the old content is unchanged.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        write_atomically(path, content, private=True)
     except OSError as error:
         raise InfrastructureError(
             f"{path}: could not write {len(content):,} bytes: {error.strerror}. "
-            "Free some space or mend the folder, then run `harness report` on it."
-        ) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Through a temporary file of mode 0600 beside it: reports may quote patients."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            "Free some space or repair the folder, then run the same command again."
+        ) from None

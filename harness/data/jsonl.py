@@ -6,7 +6,6 @@
 Preference pairs are kept so, and the best of several answers.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
+from harness.core.files import write_atomically
 from harness.types import KeptStatistics, Record
 
 RowT = TypeVar("RowT", bound=Record)
@@ -24,9 +24,8 @@ StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
 
 def write_rows_with_stats(path: Path, rows: Sequence[Record], statistics: KeptStatistics) -> None:
     """Write the rows, and then their statistics beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, "".join(row.model_dump_json() + "\n" for row in rows))
-    _write(_statistics_path(path), statistics.model_dump_json(indent=2) + "\n")
+    write_atomically(path, "".join(row.model_dump_json() + "\n" for row in rows).encode())
+    write_atomically(_statistics_path(path), f"{statistics.model_dump_json(indent=2)}\n".encode())
 
 
 def load_kept(
@@ -55,9 +54,3 @@ def load_kept(
 
 def _statistics_path(path: Path) -> Path:
     return path.with_suffix(".statistics.json")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from harness.config import Source
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.core.files import write_atomically
 from harness.core.hub import hub_unreachable_reason, is_hub_offline
 from harness.core.paths import bundle_root
 
@@ -132,11 +133,8 @@ def _pinned(source: Source) -> bytes:
     if cached.is_file():
         return _verified(_read_bytes(cached), source.sha256, str(cached))
     content = _verified(_fetch(source, local), source.sha256, source.url)
-    partial = cached.with_suffix(f".{os.getpid()}")
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(cached)
+        write_atomically(cached, content)
     except OSError as error:
         raise HarnessError(
             f"{cached}: cannot be written: {error.strerror}. HARNESS_CACHE_DIR names another folder."

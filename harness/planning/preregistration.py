@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from harness.core.errors import InfrastructureError
+from harness.core.files import write_atomically
 from harness.planning.plan_diff import claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record
 
@@ -58,10 +59,7 @@ def _register(plan: Plan, workspace: Path) -> Registration:
         items={task.name: task.items_hash for task in plan.tasks},
         stated=claim_fields(plan),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(registration.model_dump_json(indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, registration.model_dump_json(indent=1).encode())
     return registration
 
 

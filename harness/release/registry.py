@@ -8,7 +8,6 @@ sooner or later. So each look spends less than the one before, as 6 / (pi^2 t^2)
 """
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError, did_you_mean
+from harness.core.files import write_atomically
 from harness.types import Record
 from harness.types.training import Look, Promotion
 
@@ -123,11 +123,5 @@ def _read(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
 
 def _append(path: Path, record: Record) -> None:
     """Add a line; a kill leaves the file as it was, or with the whole line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_bytes() if path.is_file() else b""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("wb") as file:
-        file.write(before + record.model_dump_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    write_atomically(path, before + record.model_dump_json().encode() + b"\n")

@@ -1,7 +1,6 @@
 """A source in, JSON Lines and a summary out."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from harness.config import Source
 from harness.config.data import ConvertOptions as Options
 from harness.config.data import Kind
 from harness.core.errors import HarnessError
+from harness.core.files import write_atomically
 from harness.core.store import make_writable
 from harness.core.yaml_loader import load_spec
 from harness.data.convert.cells import Row
@@ -112,7 +112,8 @@ def convert_file(given: str, out: Path, options: Options, *, root: Path | None =
         else None,
         dropped_rows=_in_file_order(read.dropped, loaded),
     )
-    _write(out.with_suffix(".summary.json"), summary.model_dump_json(indent=2) + "\n")
+    summary_path = out.with_suffix(".summary.json")
+    write_atomically(summary_path, f"{summary.model_dump_json(indent=2)}\n".encode())
     return summary
 
 
@@ -255,12 +256,12 @@ def _parts(
 
 
 def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str], to: Kind) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if to == "preference":
         write_pairs(path, pairs_from_given(preference_pairs(part)))
         return
     rows = (sft_row(draft, columns) for draft in part)
-    _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(path, "".join(lines).encode())
 
 
 def _recipe_line(name: str, drafts: Sequence[ChatExample], loaded: Loaded, options: Options) -> str:
@@ -273,9 +274,3 @@ def _recipe_line(name: str, drafts: Sequence[ChatExample], loaded: Loaded, optio
 
 def _mean_words(texts: Sequence[str]) -> float:
     return sum(len(normalise_words(text)) for text in texts) / len(texts)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
