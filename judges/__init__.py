@@ -1,4 +1,4 @@
-"""Everything with an opinion: offline rules, recorded verdicts, ROUGE."""
+"""Judges: rules, language models, recorded verdicts, people and computed overlap, behind one protocol."""
 
 from judges.factory import make_judge, rouge_judge
 from judges.protocol import Judge

@@ -1,10 +1,11 @@
-"""`make shape`: the longest files and functions. People judge; nothing fails."""
+"""`make shape`: sizes by package, the longest files and functions. People judge; nothing fails."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOMS = ("harness", "judges", "trainers", "reports")
+ROOTS = ("harness", "judges", "trainers", "reports")
 
 
 def functions(path: Path) -> Iterator[tuple[int, str]]:
@@ -14,10 +15,16 @@ def functions(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def main() -> None:
-    files = [path for room in ROOMS for path in sorted(Path(room).rglob("*.py"))]
+    files = [path for root in ROOTS for path in sorted(Path(root).rglob("*.py"))]
     sizes = sorted(((len(p.read_text().splitlines()), str(p)) for p in files), reverse=True)
     longest = sorted((f for path in files for f in functions(path)), reverse=True)
     print(f"{len(files)} files, {sum(size for size, _ in sizes)} lines, {len(longest)} functions")
+    packages = Counter[str]()
+    for size, name in sizes:
+        parts = Path(name).parts
+        packages["/".join(parts[: 2 if parts[0] == "harness" else 1])] += size
+    for name, size in sorted(packages.items()):
+        print(f"{size:5d}  {name}")
     for size, name in [*sizes[:10], *longest[:10]]:
         print(f"{size:5d}  {name}")
 

@@ -55,5 +55,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in {_anchor(heading) for heading in headings}, anchor
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_python_file_that_is_named_exists(page: Path) -> None:
+    """A file may be named by its last parts, as `gate/decision.py`; capitals stand for any name."""
+    named = {
+        name for name in re.findall(r"`([\w/]+\.py)`", page.read_text()) if name == name.lower()
+    }
+    roots = ("harness", "judges", "trainers", "reports", "tests")
+    files = {f"/{path.relative_to(ROOT)}" for root in roots for path in (ROOT / root).rglob("*.py")}
+    assert {n for n in named if not any(file.endswith(f"/{n}") for file in files)} == set()
+
+
 def _anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")

@@ -1,0 +1,1 @@
+"""The files of a run's folder: answers, judgements and scores as Parquet, and results.json."""

@@ -1,0 +1,1 @@
+"""Tables, samples and tasks, training rows and their conversion, hygiene, redaction, contamination."""

@@ -1,0 +1,1 @@
+"""Claim tests, critical rules, feasibility, interim looks and the decision."""

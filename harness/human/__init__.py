@@ -1,0 +1,1 @@
+"""People's votes and labels, and how far judges agree with them."""

@@ -1,0 +1,1 @@
+"""Import of other tools' records, and export to them."""

@@ -1,0 +1,1 @@
+"""Models that answer: local weights, endpoints and batch files."""

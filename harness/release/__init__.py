@@ -1,0 +1,1 @@
+"""Train, gate, certify and promote; export of checkpoints and talking with them."""

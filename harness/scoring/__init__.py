@@ -1,0 +1,1 @@
+"""From judgements to score columns and paired differences."""

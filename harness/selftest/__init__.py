@@ -1,0 +1,1 @@
+"""Error rates of the gate and its tests, by simulation."""

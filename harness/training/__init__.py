@@ -1,0 +1,1 @@
+"""Checkpoints made where they are missing, and evaluation during training."""

@@ -1,0 +1,1 @@
+"""The offline judge: deterministic rules on English text, and their word lists."""
