@@ -69,13 +69,13 @@ def collect(
     output: OutputFormat = Format.text,
 ) -> None:
     """Keep the replies in files of results; exits 4 unless every line is a reply."""
-    from harness.models.batch_results import describe_collected, import_batch_results
+    from harness.models.batch_results import describe_import, import_batch_results
 
     collected = import_batch_results(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE
     emit(
         output,
         {"exit_code": code} | collected.model_dump(mode="json"),
-        describe_collected(collected),
+        describe_import(collected),
     )
     raise typer.Exit(code)

@@ -39,6 +39,10 @@ class Prices(Spec):
     output: float = Field(ge=0.0)
     currency: str = "USD"
 
+    def cost(self, input_tokens: float, output_tokens: float) -> float:
+        """Return the cost of so many tokens."""
+        return (self.input * input_tokens + self.output * output_tokens) / 1e6
+
 
 class EndpointSpec(Spec):
     """A chat model behind an OpenAI-compatible endpoint.

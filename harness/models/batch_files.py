@@ -1,10 +1,10 @@
-"""Questions for endpoints as files: OpenAI's Batch format, which `vllm run-batch` reads as well.
+"""Requests to endpoints as files in OpenAI's Batch format, which `vllm run-batch` reads as well.
 
     {"custom_id": "5f0c…", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
 
-The store knows what was written into which file. A question is awaited while its file is there and
-no result line has said what became of it; so a file is the receipt for what it asks, and one that
-is gone is lost. `collecting.py` reads the replies.
+The store records which request was written into which file. A request is pending while its file
+exists and no result line has reported its outcome; so a file is the receipt for its requests, and
+the requests of a deleted file are lost. `batch_results.py` reads the replies.
 """
 
 import json
@@ -22,11 +22,10 @@ from harness.core.hashing import content_hash
 from harness.core.store import Store
 from harness.models.endpoint import Ask, Reply
 from harness.models.endpoint.addresses import Address
-from harness.models.endpoint.budget import price
 from harness.models.endpoint.transport import make_body
 from harness.types import Record
 
-MAX_QUESTIONS = 50_000  # in one file; OpenAI takes no more, and no more than 200 MB
+MAX_REQUESTS = 50_000  # in one file; OpenAI takes no more, and no more than 200 MB
 MAX_BYTES = 190_000_000
 _URL = "/v1/chat/completions"
 
@@ -35,17 +34,17 @@ _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 class BatchRequest(NamedTuple):
-    """One ask as a line of a file. `most` is what it can cost at most, None without prices."""
+    """A request as a line of a file. `max_cost` is an upper bound, None without prices."""
 
     id: str
-    owner: str  # host and model: a file holds one owner's questions
+    owner: str  # host and model: a file holds requests of one owner only
     line: bytes
-    most: float | None
+    max_cost: float | None
     currency: str | None
 
 
 class BatchFile(Record):
-    """What was written into one file, and which of it failed (with the result line's hash)."""
+    """The requests of one file, and those that failed with the hash of their result line."""
 
     path: str
     ids: tuple[str, ...]
@@ -53,73 +52,73 @@ class BatchFile(Record):
 
 
 class WrittenFile(NamedTuple):
-    """A file that was written, and what its questions can cost at most."""
+    """A file that was written, and the most that its requests can cost."""
 
     path: Path
-    n_questions: int
-    most: float | None
+    n_requests: int
+    max_cost: float | None
     currency: str | None
 
 
 def make_batch_request(spec: EndpointSpec, address: Address, ask: Ask) -> BatchRequest:
-    """The ask as the endpoint's client would post it; equal asks have equal ids."""
+    """Return the request as the endpoint's client would post it; equal requests have equal ids."""
     body = make_body(spec, address, ask)
-    question_id = content_hash(address.host, address.base_url, json.loads(body))
+    request_id = content_hash(address.host, address.base_url, json.loads(body))
     text = body.decode()
     for character, escape in _LINE_BREAKS.items():
         text = text.replace(character, escape)
-    head = f'{{"custom_id": "{question_id}", "method": "POST", "url": "{_URL}", "body": '
+    head = f'{{"custom_id": "{request_id}", "method": "POST", "url": "{_URL}", "body": '
     prices = spec.price_per_million
     return BatchRequest(
-        question_id,
+        request_id,
         f"{address.host}-{spec.model}",
         f"{head}{text}}}\n".encode(),
-        price(prices, len(body), ask.max_tokens or spec.max_tokens) if prices else None,
+        prices.cost(len(body), ask.max_tokens or spec.max_tokens) if prices else None,
         prices.currency if prices else None,
     )
 
 
-# --- what was written ------------------------------------------------------------------------
+# --- index of batch files --------------------------------------------------------------------
 
 
 class BatchIndex:
-    """What the store knows of batch files."""
+    """The batch files and their requests, as recorded in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         keys = [str(number) for number in range(store.count("batch"))]
         self._files = store.get("batch", keys, BatchFile)
         self._next_key = len(keys)
-        # A question that was lost or has failed may stand in several; the last one counts.
+        # A request that was lost or failed may be in several files; the last one counts.
         self._key_of = {i: key for key in keys if key in self._files for i in self._files[key].ids}
         self._gone = {k for k, file in self._files.items() if not Path(file.path).is_file()}
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __contains__(self, question_id: str) -> bool:
-        """Whether it was ever written."""
-        return question_id in self._key_of
+    def __contains__(self, request_id: str) -> bool:
+        """Return whether the request was ever written."""
+        return request_id in self._key_of
 
-    def awaited_in(self, question_id: str) -> Path | None:
-        """The file whose results may still bring its reply; None if no file does."""
-        key = self._key_of.get(question_id)
-        if key is None or key in self._gone or question_id in self._files[key].failed:
+    def pending_in(self, request_id: str) -> Path | None:
+        """Return the file whose results may still bring the reply; None if no file can."""
+        key = self._key_of.get(request_id)
+        if key is None or key in self._gone or request_id in self._files[key].failed:
             return None
         return Path(self._files[key].path)
 
-    def is_lost(self, question_id: str) -> bool:
-        """Whether it was written into a file that is gone."""
-        return self._key_of.get(question_id) in self._gone
+    def is_lost(self, request_id: str) -> bool:
+        """Return whether the request was written into a file that is gone."""
+        return self._key_of.get(request_id) in self._gone
 
-    def awaited(self) -> dict[Path, int]:
-        """How many questions are awaited, by file."""
-        replied = self._store.get("reply", self._key_of, Reply)
-        waiting = (self.awaited_in(i) for i in self._key_of if i not in replied)
-        return dict(sorted(Counter(path for path in waiting if path is not None).items()))
+    def pending_by_file(self) -> dict[Path, int]:
+        """Return the number of pending requests of each file."""
+        answered = self._store.get("reply", self._key_of, Reply)
+        paths = (self.pending_in(i) for i in self._key_of if i not in answered)
+        return dict(sorted(Counter(path for path in paths if path is not None).items()))
 
     def add(self, path: Path, ids: Sequence[str]) -> None:
-        """These questions are about to be written there."""
+        """Record that these requests are about to be written to `path`."""
         key = str(self._next_key)
         self._next_key += 1
         self._files[key] = BatchFile(path=str(path.resolve()), ids=tuple(ids))
@@ -127,62 +126,63 @@ class BatchIndex:
         self._store.put("batch", {key: self._files[key]})
 
     def fail(self, failures: Mapping[str, str]) -> int:
-        """Open these questions again; a result line that was read before changes nothing."""
-        known = {line for file in self._files.values() for line in file.failed.values()}
-        fresh: dict[str, dict[str, str]] = {}
-        for question_id, line in failures.items():
-            if line not in known:
-                fresh.setdefault(self._key_of[question_id], {})[question_id] = line
-        for key, lines in fresh.items():
+        """Mark requests as failed and return their number; result lines read before are ignored."""
+        known_lines = {line for file in self._files.values() for line in file.failed.values()}
+        new_failures: dict[str, dict[str, str]] = {}
+        for request_id, line in failures.items():
+            if line not in known_lines:
+                new_failures.setdefault(self._key_of[request_id], {})[request_id] = line
+        for key, lines in new_failures.items():
             file = self._files[key]
             self._files[key] = file.model_copy(update={"failed": file.failed | lines})
-        self._store.put("batch", {key: self._files[key] for key in fresh})
-        return sum(map(len, fresh.values()))
+        self._store.put("batch", {key: self._files[key] for key in new_failures})
+        return sum(map(len, new_failures.values()))
 
 
 def write_batch_requests(
-    questions: Iterable[BatchRequest],
+    requests: Iterable[BatchRequest],
     folder: Path,
-    register: BatchIndex,
+    index: BatchIndex,
     *,
-    max_questions: int = MAX_QUESTIONS,
+    max_requests: int = MAX_REQUESTS,
     max_bytes: int = MAX_BYTES,
 ) -> list[WrittenFile]:
-    """The questions in new files, one model to a file, each small enough for OpenAI."""
+    """Write requests into new files, one model to a file, each small enough for OpenAI."""
     written = []
-    owned = sorted(questions, key=lambda question: question.owner)
-    for owner, group in groupby(owned, key=lambda question: question.owner):
-        for part in _split(group, max_questions, max_bytes):
-            ids = [question.id for question in part]
-            costs = [question.most for question in part if question.most is not None]
+    by_owner = sorted(requests, key=lambda request: request.owner)
+    for owner, group in groupby(by_owner, key=lambda request: request.owner):
+        for part in _split(group, max_requests, max_bytes):
+            ids = [request.id for request in part]
+            costs = [request.max_cost for request in part if request.max_cost is not None]
             file, path = _new_file(folder, re.sub(r"[^\w.-]+", "-", owner))
             with file:
-                file.writelines(question.line for question in part)
-            # Known before it is there: killed in between, it is lost rather than asked twice.
-            register.add(path, ids)
+                file.writelines(request.line for request in part)
+            # Recorded before it exists: after a kill in between it is lost, not asked twice.
+            index.add(path, ids)
             Path(file.name).rename(path)
-            most = sum(costs) if costs else None
-            written.append(WrittenFile(path, len(part), most, part[0].currency))
+            max_cost = sum(costs) if costs else None
+            written.append(WrittenFile(path, len(part), max_cost, part[0].currency))
     return written
 
 
 def _split(
-    questions: Iterable[BatchRequest], max_questions: int, max_bytes: int
+    requests: Iterable[BatchRequest], max_requests: int, max_bytes: int
 ) -> Iterator[list[BatchRequest]]:
+    """Split into parts that keep to both limits."""
     part: list[BatchRequest] = []
     size = 0
-    for question in questions:
-        if part and (len(part) == max_questions or size + len(question.line) > max_bytes):
+    for request in requests:
+        if part and (len(part) == max_requests or size + len(request.line) > max_bytes):
             yield part
             part, size = [], 0
-        part.append(question)
-        size += len(question.line)
+        part.append(request)
+        size += len(request.line)
     if part:
         yield part
 
 
 def _new_file(folder: Path, stem: str) -> tuple[BinaryIO, Path]:
-    """A file under a name of its own for now, and the name that it gets: nobody else's."""
+    """Open a temporary file next to a path that no other run can take; return both."""
     for number in count(1):
         path = folder / f"{stem}-{number}.jsonl"
         try:
@@ -197,5 +197,5 @@ def _new_file(folder: Path, stem: str) -> tuple[BinaryIO, Path]:
 
 
 def display_path(path: Path) -> str:
-    """The path as short as it is from here."""
+    """Return the path, relative to the working directory if it is below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

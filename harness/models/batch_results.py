@@ -1,9 +1,9 @@
-"""What came back by batch: files of results, read line by line into the store.
+"""Replies that came back by batch: files of results, read line by line into the store.
 
     {"custom_id": "5f0c…", "response": {"status_code": 200, "body": {…}}, "error": null}
 
-A line never ends the reading: one that is no reply is counted with its reason, and its question is
-open again. The questions are written by `batches.py`.
+No line ends the import: a line without a reply is counted with its reason, and its request is
+open again. `batch_files.py` writes the requests.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from harness.models.endpoint import Reply
 from harness.models.endpoint.replies import AttemptResult, plain, read_reply
 from harness.types import Record
 
-CHUNK = 500  # result lines to a commit
-SHOWN = 5  # bad lines that are named
+CHUNK = 500  # result lines per commit
+SHOWN = 5  # malformed lines that are listed
 MALFORMED = "malformed"
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
 
 class RequestFailure(Record):
-    """How many questions failed in one way, and what was said of the first."""
+    """The number of requests that failed in one way, and the detail of the first."""
 
     kind: str
     n: int
@@ -36,11 +36,16 @@ class RequestFailure(Record):
 
 
 class BatchImport(Record):
-    """What was read from files of results.
+    """The outcome of reading files of results.
 
-    `replies` are new, `known` were there already, `malformed` names file and line, `foreign` are
-    lines that answer nothing written from this workspace, `reopened` are questions to be asked
-    again. `awaited` is by file, in the end.
+    Attributes:
+        replies: New replies.
+        known: Replies that the store already had.
+        failed: Failed requests by kind.
+        malformed: Malformed lines, each with its file and line.
+        foreign: Lines that answer no request written from this workspace.
+        reopened: Requests that are open again.
+        awaited: Requests still pending, by file.
     """
 
     replies: int
@@ -53,14 +58,14 @@ class BatchImport(Record):
 
     @property
     def complete(self) -> bool:
-        """Whether every line was ours, was read, and is a reply."""
+        """Return whether every line could be read and is a reply to one of our requests."""
         return not (self.failed or self.malformed or self.foreign)
 
 
 class Result(NamedTuple):
-    """One result line: a reply, or the `kind` of failure and what was said of it.
+    """One result line: a reply, or the `kind` and detail of a failure.
 
-    `id` is None, and `kind` malformed, where nothing tells which question it is about.
+    `id` is None, and `kind` malformed, where the line names no request.
     """
 
     where: str
@@ -72,10 +77,10 @@ class Result(NamedTuple):
 
 
 def import_batch_results(files: Sequence[Path], workspace: Path) -> BatchImport:
-    """Keep the replies in files of results; what failed is open again and will be asked.
+    """Store the replies in files of results; failed requests are open again.
 
     Raises:
-        HarnessError: a file that cannot be read; nothing is kept then.
+        HarnessError: a file cannot be read; nothing is stored then.
     """
     for path in files:
         try:
@@ -83,42 +88,44 @@ def import_batch_results(files: Sequence[Path], workspace: Path) -> BatchImport:
         except OSError as error:
             raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     with Store(workspace) as store:
-        collection = _Collection(store)
+        reader = _ResultReader(store)
         for results in _chunks(result for path in files for result in read_results(path)):
-            collection.take(results)
-        return collection.close()
+            reader.take(results)
+        return reader.close()
 
 
-class _Collection:
-    """Replies on their way into the store, and a count of everything else."""
+class _ResultReader:
+    """Stores replies and counts all other lines."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._register = BatchIndex(store)
+        self._index = BatchIndex(store)
         self._n_new = self._n_known = self._n_foreign = 0
         self._malformed: list[str] = []
-        self._failures: dict[str, Result] = {}  # another line may still hold the reply
+        self._failures: dict[str, Result] = {}  # by request: another line may hold the reply
 
     def take(self, results: Sequence[Result]) -> None:
-        there = set(self._store.get("reply", [r.id for r in results if r.id], Reply))
-        fresh: dict[str, Reply] = {}
+        """Store the new replies of a chunk of lines and count the rest."""
+        stored = set(self._store.get("reply", [r.id for r in results if r.id], Reply))
+        new: dict[str, Reply] = {}
         for result in results:
             if result.kind == MALFORMED:
                 self._malformed.append(f"{result.where}: {result.detail}")
             if result.id is None:
                 continue
-            if result.id not in self._register:
+            if result.id not in self._index:
                 self._n_foreign += result.kind != MALFORMED
             elif result.reply is None:
                 self._failures[result.id] = result
-            elif result.id in there or result.id in fresh:
+            elif result.id in stored or result.id in new:
                 self._n_known += 1
             else:
-                fresh[result.id] = result.reply
-        self._store.put("reply", fresh)
-        self._n_new += len(fresh)
+                new[result.id] = result.reply
+        self._store.put("reply", new)
+        self._n_new += len(new)
 
     def close(self) -> BatchImport:
+        """Reopen what failed and return the counts."""
         replied = self._store.get("reply", self._failures, Reply)
         failed = {i: result for i, result in self._failures.items() if i not in replied}
         return BatchImport(
@@ -127,40 +134,40 @@ class _Collection:
             failed=tuple(_by_kind(failed.values())),
             malformed=tuple(self._malformed),
             foreign=self._n_foreign,
-            reopened=self._register.fail({i: result.hash for i, result in failed.items()}),
-            awaited={str(path): n for path, n in self._register.awaited().items()},
+            reopened=self._index.fail({i: result.hash for i, result in failed.items()}),
+            awaited={str(path): n for path, n in self._index.pending_by_file().items()},
         )
 
 
-def describe_collected(collected: BatchImport) -> Iterator[str]:
-    """What was collected, in lines."""
-    n_failed = sum(failure.n for failure in collected.failed)
+def describe_import(report: BatchImport) -> Iterator[str]:
+    """Yield an import's outcome as lines of text."""
+    n_failed = sum(failure.n for failure in report.failed)
     counts = {
-        "already there": collected.known,
+        "already there": report.known,
         "failed": n_failed,
-        "malformed": len(collected.malformed),
-        "not ours": collected.foreign,
+        "malformed": len(report.malformed),
+        "not ours": report.foreign,
     }
-    parts = [f"{_n(collected.replies, 'new reply', 'new replies')}"]
+    parts = [f"{_count(report.replies, 'new reply', 'new replies')}"]
     yield ", ".join([*parts, *(f"{n:,} {word}" for word, n in counts.items() if n)])
-    for failure in collected.failed:
+    for failure in report.failed:
         yield f"  {failure.kind} ({failure.n:,}){': ' if failure.detail else ''}{failure.detail}"
-    for line in collected.malformed[:SHOWN]:
+    for line in report.malformed[:SHOWN]:
         yield f"  {line}"
-    if len(collected.malformed) > SHOWN:
-        yield f"  … and {len(collected.malformed) - SHOWN:,} more malformed lines"
-    if collected.reopened:
-        opened = _n(collected.reopened, "question is", "questions are")
+    if len(report.malformed) > SHOWN:
+        yield f"  … and {len(report.malformed) - SHOWN:,} more malformed lines"
+    if report.reopened:
+        opened = _count(report.reopened, "question is", "questions are")
         yield f"{opened} open again: the next run asks, with --batch in a new file."
-    for path, n in collected.awaited.items():
-        yield f"Still awaited: {_n(n, 'question', 'questions')} of {display_path(Path(path))}"
+    for path, n in report.awaited.items():
+        yield f"Still awaited: {_count(n, 'question', 'questions')} of {display_path(Path(path))}"
 
 
-# --- one line --------------------------------------------------------------------------------
+# --- reading a line --------------------------------------------------------------------------
 
 
 def read_results(path: Path) -> Iterator[Result]:
-    """The lines of a file of results, as they come; never raises for what they hold."""
+    """Yield the results of a file line by line; no content of a line raises an error."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -187,48 +194,48 @@ def _read_line(line: bytes, where: str) -> Result:
 
 
 def _read_reply(
-    question_id: str, line: bytes, where: str, status: Any, response: Any, error: Any
+    request_id: str, line: bytes, where: str, status: Any, response: Any, error: Any
 ) -> Result:
     body = response.get("body") if isinstance(response, dict) else None
     if not isinstance(status, int):
         status = 0
-    reading = read_reply(status, {}, json.dumps(error if body is None else body).encode())
-    whole = status == 200 and not error
-    # Too long is about the question and stays so; other refusals may be about the day.
-    if reading.step == "final" and (whole or reading.problem == "context_length"):
-        return Result(where, question_id, _reply(reading))
-    kind, said = _kind_of(status, reading, error)
-    return Result(where, question_id, None, kind, said, hashlib.sha256(line).hexdigest())
+    result = read_reply(status, {}, json.dumps(error if body is None else body).encode())
+    ok = status == 200 and not error
+    # A too long prompt stays too long; other refusals may be temporary.
+    if result.step == "final" and (ok or result.problem == "context_length"):
+        return Result(where, request_id, _make_reply(result))
+    kind, detail = _failure_kind(status, result, error)
+    return Result(where, request_id, None, kind, detail, hashlib.sha256(line).hexdigest())
 
 
-def _kind_of(status: int, reading: AttemptResult, error: Any) -> tuple[str, str]:
-    """How a result failed, in a word or two, and what was said of it."""
+def _failure_kind(status: int, result: AttemptResult, error: Any) -> tuple[str, str]:
+    """Return the kind of a failure, in a word or two, and its detail."""
     if isinstance(error, dict) and isinstance(error.get("code"), str):
         return plain(error["code"], limit=60), plain(str(error.get("message") or ""))
-    said = (reading.detail or "").removeprefix(f"HTTP {status}").removeprefix(": ")
+    detail = (result.detail or "").removeprefix(f"HTTP {status}").removeprefix(": ")
     if status in {0, 200}:
-        return str(reading.problem if status and not error else "error"), said
-    return f"HTTP {status}", said
+        return str(result.problem if status and not error else "error"), detail
+    return f"HTTP {status}", detail
 
 
-def _reply(reading: AttemptResult) -> Reply:
+def _make_reply(result: AttemptResult) -> Reply:
     return Reply(
-        text=reading.text,
-        finish=reading.finish,
-        refusal=reading.refusal,
-        input_tokens=reading.input_tokens,
-        output_tokens=reading.output_tokens,
+        text=result.text,
+        finish=result.finish,
+        refusal=result.refusal,
+        input_tokens=result.input_tokens,
+        output_tokens=result.output_tokens,
         seconds=0.0,
         attempts=1,
-        problem=reading.problem,
-        detail=reading.detail,
+        problem=result.problem,
+        detail=result.detail,
     )
 
 
-def _malformed(line: bytes, where: str, why: str) -> Result:
-    found = _ID.search(line)
-    question_id = found[1].decode() if found else None
-    return Result(where, question_id, None, MALFORMED, why, hashlib.sha256(line).hexdigest())
+def _malformed(line: bytes, where: str, reason: str) -> Result:
+    match = _ID.search(line)
+    request_id = match[1].decode() if match else None
+    return Result(where, request_id, None, MALFORMED, reason, hashlib.sha256(line).hexdigest())
 
 
 def _by_kind(failed: Iterable[Result]) -> Iterator[RequestFailure]:
@@ -246,5 +253,5 @@ def _chunks(results: Iterable[Result]) -> Iterator[list[Result]]:
         yield chunk
 
 
-def _n(n: int, one: str, many: str) -> str:
+def _count(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"

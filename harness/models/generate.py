@@ -1,4 +1,4 @@
-"""Answers: from a local checkpoint, in batches that never change, or from a recorded file."""
+"""Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -24,7 +24,7 @@ BATCH_SIZE = 32
 
 
 class CheckpointModel:
-    """A model on this machine, loaded when the first answer is missing."""
+    """A local model, loaded when the first response is missing."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class CheckpointModel:
 
     @cached_property
     def local(self) -> LocalModel:
-        """The loaded weights."""
+        """Load the weights at the first access."""
         return LocalModel.load(self._source, revision=self._revision)
 
 
@@ -58,30 +58,21 @@ class EndpointModel(NamedTuple):
 Model = RecordedModel | CheckpointModel | EndpointModel
 
 
-class Stop(Protocol):
-    """Something that says whether to ask on; a closed board is one."""
+class StopSignal(Protocol):
+    """A signal to generate no more, such as a closed response stream."""
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more should be asked."""
-
-
-class _NoStop:
-    """Asks to the end."""
-
-    closed = False
-
-
-_NO_STOP = _NoStop()
+        """Return whether to generate no more."""
 
 
 def generate_responses(
-    task: Task, model: Model, store: Store, progress: Progress, stop: Stop = _NO_STOP
+    task: Task, model: Model, store: Store, progress: Progress, stop: StopSignal | None = None
 ) -> Iterator[Response]:
-    """The model's response to every sample, as it comes; asked only where the store has none.
+    """Yield the model's response to every sample as it comes; generate only those not in the store.
 
-    A model with a seed of its own is decoded with that, whatever the suite says.
-    When `stop` closes, what was asked is still answered and kept, and the iterator ends early.
+    A model with a seed of its own is decoded with that seed instead of the suite's.
+    When `stop` closes, requests in flight are still answered and stored, and the iterator ends.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
@@ -90,12 +81,14 @@ def generate_responses(
         case RecordedModel():
             yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _ask_model(_seeded(task, model.seed), model, store, progress, stop)
+            yield from _generate_locally(_with_seed(task, model.seed), model, store, progress, stop)
         case EndpointModel():
-            yield from _ask_endpoint(_seeded(task, model.seed), model, store, progress, stop)
+            yield from _generate_by_endpoint(
+                _with_seed(task, model.seed), model, store, progress, stop
+            )
 
 
-def _seeded(task: Task, seed: int | None) -> Task:
+def _with_seed(task: Task, seed: int | None) -> Task:
     if seed is None:
         return task
     generation = task.generation.model_copy(update={"seed": seed})
@@ -103,7 +96,7 @@ def _seeded(task: Task, seed: int | None) -> Task:
 
 
 def check_recorded_answers(tasks: Iterable[Task], models: Iterable[Model]) -> None:
-    """Read all recorded answers, so that a missing one is found before others are paid for.
+    """Read all recorded answers, so that a missing one is found before anything is paid for.
 
     Raises:
         HarnessError: as `generate_responses`.
@@ -114,42 +107,44 @@ def check_recorded_answers(tasks: Iterable[Task], models: Iterable[Model]) -> No
             read_responses(task, model)
 
 
-# --- asking ----------------------------------------------------------------------------------
+# --- local models ----------------------------------------------------------------------------
 
 
-def _ask_model(
-    task: Task, model: CheckpointModel, store: Store, progress: Progress, stop: Stop
+def _generate_locally(
+    task: Task, model: CheckpointModel, store: Store, progress: Progress, stop: StopSignal | None
 ) -> Iterator[Response]:
+    # 1. Yield the stored responses.
     keys = [_response_key(sample, task, model.fingerprint) for sample in task.samples]
-    found = store.get("response", keys, Response)
+    stored = store.get("response", keys, Response)
     for sample, key in zip(task.samples, keys, strict=True):
-        if key in found:
-            yield _named(found[key], sample, model)
-    if len(found) == len(set(keys)):
+        if key in stored:
+            yield _with_run_names(stored[key], sample, model)
+    # 2. Generate the missing ones, batch by batch, and store each batch.
+    if len(stored) == len(set(keys)):
         return
     for batch in _fixed_batches(task, model):
-        if stop.closed:
+        if stop is not None and stop.closed:
             return
-        missing = [i for i in batch if keys[i] not in found]
+        missing = [i for i in batch if keys[i] not in stored]
         if missing:
-            fresh = _ask_batch([task.samples[i] for i in missing], task, model)
-            answered = {keys[i]: response for i, response in zip(missing, fresh, strict=True)}
+            responses = _generate_batch([task.samples[i] for i in missing], task, model)
+            answered = {keys[i]: response for i, response in zip(missing, responses, strict=True)}
             store.put("response", answered)
-            found.update(answered)
-            yield from (_named(found[keys[i]], task.samples[i], model) for i in missing)
-        progress.advance(f"{model.name} answers {task.name}", len(found), len(set(keys)))
+            stored.update(answered)
+            yield from (_with_run_names(stored[keys[i]], task.samples[i], model) for i in missing)
+        progress.advance(f"{model.name} answers {task.name}", len(stored), len(set(keys)))
 
 
-def _named(response: Response, sample: Sample, model: Model) -> Response:
-    """The stored response under the names of this run; content alone is its key."""
+def _with_run_names(response: Response, sample: Sample, model: Model) -> Response:
+    """Return a stored response under this run's names; its key covers the content alone."""
     return response.model_copy(update={"sample_id": sample.id, "model": model.name})
 
 
 def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
-    """Batches of samples of like length.
+    """Yield batches of samples of similar length.
 
     They are cut from all samples, stored or not: a resumed run then computes the same batches
-    as an undisturbed one, and so the same floating-point numbers.
+    as an uninterrupted one, and so the same floating-point numbers.
     """
     lengths = model.local.prompt_lengths([_prompt(sample, task) for sample in task.samples])
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
@@ -157,7 +152,9 @@ def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
         yield order[start : start + BATCH_SIZE]
 
 
-def _ask_batch(samples: Sequence[Sample], task: Task, model: CheckpointModel) -> list[Response]:
+def _generate_batch(
+    samples: Sequence[Sample], task: Task, model: CheckpointModel
+) -> list[Response]:
     answers = model.local.answer(
         [_prompt(sample, task) for sample in samples],
         task.generation,
@@ -191,44 +188,46 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
     return content_hash(GENERATOR_VERSION, fingerprint, task.system, sample.input, decoding, seed)
 
 
-# --- asking over the network -----------------------------------------------------------------
+# --- endpoints -------------------------------------------------------------------------------
 
 
-def _ask_endpoint(
-    task: Task, model: EndpointModel, store: Store, progress: Progress, stop: Stop
+def _generate_by_endpoint(
+    task: Task, model: EndpointModel, store: Store, progress: Progress, stop: StopSignal | None
 ) -> Iterator[Response]:
-    """Answers as they come; one that failed is not stored, so that the next run asks again."""
+    """Yield responses as they come; a failed one is not stored, so that the next run asks again."""
+    # 1. Yield the stored responses.
     task = redact_task(task) if model.spec.redact else task
-    endpoint = open_endpoint(_with_decoding(model.spec, task.generation), model.session)
+    endpoint = open_endpoint(_with_generation(model.spec, task.generation), model.session)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
-    found = store.get("response", keys, Response)
-    missing = [i for i, key in enumerate(keys) if key not in found]
+    stored = store.get("response", keys, Response)
+    missing = [i for i, key in enumerate(keys) if key not in stored]
     for sample, key in zip(task.samples, keys, strict=True):
-        if key in found:
-            yield _named(found[key], sample, model)
-    done, fresh = len(found), WriteBuffer(store, "response")
+        if key in stored:
+            yield _with_run_names(stored[key], sample, model)
+    # 2. Request the missing ones and store each as it comes.
+    done, buffer = len(stored), WriteBuffer(store, "response")
     meter = Meter(model.spec.price_per_million)
-    wanted = takewhile(lambda _: not stop.closed, missing)
-    asks = (_ask(task.samples[i], task) for i in wanted)
+    to_ask = takewhile(lambda _: stop is None or not stop.closed, missing)
+    asks = (_make_ask(task.samples[i], task) for i in to_ask)
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)
         if response.text is not None:
-            fresh.add(keys[i], response)
+            buffer.add(keys[i], response)
         done += 1
         meter.add(response.exchange)
         progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
 
 
-def _ask(sample: Sample, task: Task) -> Ask:
-    """The same question again needs another seed, or it may bring the same answer."""
+def _make_ask(sample: Sample, task: Task) -> Ask:
+    """Build the request; a repeated sample needs another seed, or it may get the same answer."""
     seed = task.generation.seed + sample.draw if sample.draw else None
     return Ask(_prompt(sample, task), seed=seed)
 
 
-def _with_decoding(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
-    """The endpoint as this suite asks it; top_k is unknown to OpenAI's own and not sent there."""
+def _with_generation(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
+    """Return the endpoint with the suite's decoding; top_k is not sent to OpenAI, which lacks it."""
     decoding = {
         "temperature": None if spec.temperature is None else generation.temperature,
         "top_p": generation.top_p,
@@ -241,7 +240,7 @@ def _with_decoding(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
 
 
 def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
-    """A refusal is an answer too; what brought no text is a failure with its reason."""
+    """Convert a reply; a refusal counts as an answer, a reply without text is a failure."""
     text = reply.refusal if reply.problem == "refusal" else reply.text
     answered = reply.problem in {None, "refusal", "length", "empty"}
     return Response(

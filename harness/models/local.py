@@ -1,10 +1,10 @@
-"""A causal language model on this machine: it answers a batch of chats, cut by tokens.
+"""A causal language model on this machine that answers batches of chats.
 
 An answer depends on its prompt, the decoding options and its seed, and not on the other rows
 of its batch. Sampling is exact all the same: the arg max of the warped log-probabilities plus
 Gumbel noise is a sample of their softmax, and each row draws its noise from its own generator
-(the Gumbel-max trick, https://arxiv.org/abs/1411.0030). What cannot be answered is None with a
-reason.
+(the Gumbel-max trick, https://arxiv.org/abs/1411.0030). A prompt that cannot be answered gets None
+with a reason.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.config import Generation
 from harness.core.errors import HarnessError
-from harness.models.weights import fingerprint_model, load_weights, no_template, stop_ids
+from harness.models.weights import chat_template_error, fingerprint_model, load_weights, stop_ids
 from harness.types import Message
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Prompt = tuple[Message, ...]
 
 
 class Answer(NamedTuple):
-    """One answer; `text` is None when there is none, and `reason` says why.
+    """One answer; `text` is None when there is none, for the `reason` given.
 
     `n_tokens` counts the tokens of the answer without the stop token.
     """
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 
 def make_prompt(system: str | None, user: str) -> Prompt:
-    """The chat that a model is asked with."""
+    """Return the chat messages of a prompt."""
     turn = Message(role="user", content=user)
     return (Message(role="system", content=system), turn) if system else (turn,)
 
@@ -56,7 +56,7 @@ class LocalModel:
 
     @classmethod
     def load(cls, source: str | Path, *, revision: str | None = None) -> "LocalModel":
-        """The checkpoint in a directory, or the hub model of that name at `revision`.
+        """Load the checkpoint in a directory, or the hub model of that name at `revision`.
 
         Raises:
             HarnessError: no safetensors, or no chat template.
@@ -64,36 +64,36 @@ class LocalModel:
         """
         model, tokenizer = load_weights(source, revision=revision)
         if not tokenizer.chat_template:
-            raise no_template(source)
+            raise chat_template_error(source)
         return cls(model, tokenizer, fingerprint_model(source, revision=revision))
 
     def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Tokens per prompt, so that the caller can sort prompts of like length into batches."""
+        """Return the tokens per prompt, so that the caller can batch prompts of similar length."""
         return [len(ids) for ids in self._encode(prompts)]
 
     def answer(
         self, prompts: Sequence[Prompt], generation: Generation, *, seeds: Sequence[int]
     ) -> list[Answer]:
-        """One answer for each prompt, generated as one batch where memory allows.
+        """Answer each prompt, in one batch where memory allows.
 
         `generation.system` is not read: the prompts hold the system message already.
         """
         rows = [_Row(ids, seed) for ids, seed in zip(self._encode(prompts), seeds, strict=True)]
         answers: dict[int, Answer] = {}
         for batch in self._batches(rows, generation.max_new_tokens):
-            found = self._generate([rows[i] for i in batch], generation)
-            answers.update(zip(batch, found, strict=True))
+            batch_answers = self._generate([rows[i] for i in batch], generation)
+            answers.update(zip(batch, batch_answers, strict=True))
         return [answers[i] if i in answers else self._too_long(rows[i]) for i in range(len(rows))]
 
     def stream(
-        self, prompt: Prompt, generation: Generation, *, seed: int, say: Callable[[str], None]
+        self, prompt: Prompt, generation: Generation, *, seed: int, on_text: Callable[[str], None]
     ) -> Answer:
-        """The answer that `answer` gives to this prompt alone, said piece by piece as it comes."""
+        """Return the answer that `answer` gives to this prompt alone; pass on its text as it comes."""
         row = _Row(encode_chat(self.tokenizer, prompt), seed)
         if len(row.ids) >= self.context:
             return self._too_long(row)
         try:
-            return self._generate_batch([row], generation, _streamer(self.tokenizer, say))[0]
+            return self._generate_batch([row], generation, _streamer(self.tokenizer, on_text))[0]
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -102,18 +102,19 @@ class LocalModel:
     def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         return [encode_chat(self.tokenizer, prompt) for prompt in prompts]
 
-    def _batches(self, rows: "Sequence[_Row]", wanted: int) -> Iterator[list[int]]:
-        """Rows with room for the whole answer together; each other one alone, cut by the context."""
-        room = [self.context - len(row.ids) for row in rows]
-        if together := [i for i, free in enumerate(room) if free >= wanted]:
-            yield together
-        yield from ([i] for i, free in enumerate(room) if 0 < free < wanted)
+    def _batches(self, rows: "Sequence[_Row]", needed: int) -> Iterator[list[int]]:
+        """Group the rows that the whole answer fits; each other one alone, cut by the context."""
+        free_tokens = [self.context - len(row.ids) for row in rows]
+        if fitting := [i for i, free in enumerate(free_tokens) if free >= needed]:
+            yield fitting
+        yield from ([i] for i, free in enumerate(free_tokens) if 0 < free < needed)
 
     def _too_long(self, row: "_Row") -> Answer:
         reason = f"the prompt has {len(row.ids)} tokens and the model's context {self.context}"
         return Answer(None, "failed", reason=reason)
 
     def _generate(self, rows: "Sequence[_Row]", generation: Generation) -> list[Answer]:
+        """Generate as one batch; halve the batch while memory does not suffice."""
         try:
             return self._generate_batch(rows, generation)
         except (RuntimeError, MemoryError) as error:
@@ -131,30 +132,35 @@ class LocalModel:
         import torch
         from transformers import LogitsProcessorList
 
+        # 1. Pad the prompts on the left.
         device = self.model.device
         width = max(len(row.ids) for row in rows)
         ids = [[self._pad] * (width - len(row.ids)) + row.ids for row in rows]
         mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
+        # 2. Generate; sampling is a greedy search over noisy logits.
         health = _LogitsHealth(len(rows), self._stops[0])
-        noise = [] if generation.temperature == 0 else _warpers(generation, rows, device)
+        processors = (
+            [] if generation.temperature == 0 else _sampling_processors(generation, rows, device)
+        )
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=torch.tensor(ids, device=device),
                 attention_mask=torch.tensor(mask, device=device),
-                generation_config=self._decoding(
+                generation_config=self._generation_config(
                     min(generation.max_new_tokens, self.context - width)
                 ),
-                logits_processor=LogitsProcessorList([health, *noise]),
+                logits_processor=LogitsProcessorList([health, *processors]),
                 streamer=streamer,
             )
-        broken = health.broken.tolist()
+        # 3. Decode the new tokens up to the stop token.
+        broken_rows = health.broken_rows.tolist()
         return [
-            _BROKEN if bad else self._cut(new)
-            for new, bad in zip(output[:, width:].tolist(), broken, strict=True)
+            _BROKEN if is_broken else self._make_answer(tokens)
+            for tokens, is_broken in zip(output[:, width:].tolist(), broken_rows, strict=True)
         ]
 
-    def _decoding(self, max_new_tokens: int) -> Any:
-        """Nothing of the checkpoint's own defaults (penalties, temperatures) gets in unseen."""
+    def _generation_config(self, max_new_tokens: int) -> Any:
+        """Return a configuration that takes none of the checkpoint's own decoding defaults."""
         from transformers import GenerationConfig
 
         return GenerationConfig(
@@ -164,20 +170,20 @@ class LocalModel:
             pad_token_id=self._pad,
         )
 
-    def _cut(self, new: list[int]) -> Answer:
-        end = next((i for i, token in enumerate(new) if token in self._stops), None)
+    def _make_answer(self, tokens: list[int]) -> Answer:
+        end = next((i for i, token in enumerate(tokens) if token in self._stops), None)
         text: str = self.tokenizer.decode(
-            new[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        n_tokens = len(new) if end is None else end
+        n_tokens = len(tokens) if end is None else end
         return Answer(text, "length" if end is None else "stop", n_tokens)
 
 
-# --- asking ----------------------------------------------------------------------------------
+# --- generation helpers ----------------------------------------------------------------------
 
 
 def encode_chat(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """The chat as tokens, up to where the assistant begins; the template writes the one BOS."""
+    """Encode a chat up to the assistant's turn; the template adds the only BOS token."""
     from jinja2 import TemplateError
 
     messages = [message.model_dump() for message in prompt]
@@ -199,39 +205,39 @@ class _Row(NamedTuple):
 _BROKEN = Answer(None, "failed", reason="the model gave NaN or infinite logits")
 
 
-def _streamer(tokenizer: Any, say: Callable[[str], None]) -> Any:
-    """Hands on new text in whole words."""
+def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
+    """Return a streamer that passes on new text in whole words."""
     from transformers import TextStreamer
 
     class Streamer(TextStreamer):  # type: ignore[misc]  # transformers has no types
         def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-            say(text)
+            on_text(text)
 
     options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     return Streamer(tokenizer, skip_prompt=True, **options)
 
 
 class _LogitsHealth:
-    """Remembers rows whose logits were not numbers, and ends them."""
+    """A logits processor that records rows whose logits are not finite, and ends them."""
 
     def __init__(self, n_rows: int, stop: int) -> None:
         import torch
 
-        self.broken = torch.zeros(n_rows, dtype=torch.bool)
+        self.broken_rows = torch.zeros(n_rows, dtype=torch.bool)
         self.stop = stop
 
     def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
         top = scores.amax(dim=-1)  # NaN wins every maximum; all -inf is as bad as one +inf
-        bad = ~top.isfinite()
-        if bad.any():
-            self.broken |= bad.cpu()
-            scores = scores.masked_fill(bad[:, None], float("-inf"))
-            scores[bad, self.stop] = 0.0
+        broken = ~top.isfinite()
+        if broken.any():
+            self.broken_rows |= broken.cpu()
+            scores = scores.masked_fill(broken[:, None], float("-inf"))
+            scores[broken, self.stop] = 0.0
         return scores
 
 
 class _GumbelNoise:
-    """Adds each row's own noise to its log-probabilities."""
+    """A logits processor that adds each row's own Gumbel noise to its log-probabilities."""
 
     def __init__(self, seeds: Sequence[int], device: Any) -> None:
         import torch
@@ -248,8 +254,8 @@ class _GumbelNoise:
         return scores.float() - noise.clamp_min_(tiny).log_()
 
 
-def _warpers(generation: Generation, rows: Sequence[_Row], device: Any) -> list[Any]:
-    """Temperature, top-k, top-p and the noise, in that order."""
+def _sampling_processors(generation: Generation, rows: Sequence[_Row], device: Any) -> list[Any]:
+    """Return the processors for temperature, top-k, top-p and the noise, in that order."""
     from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     steps: list[Any] = [TemperatureLogitsWarper(float(generation.temperature))]

@@ -108,7 +108,7 @@ class EndpointSession:
         stored_replies = self._open_store.get("reply", [request.id], Reply)
         if stored_replies:
             return stored_replies[request.id]
-        file = self.index.awaited_in(request.id)
+        file = self.index.pending_in(request.id)
         if file is not None:
             self._written[request.id] = file
         elif self.folder is not None:
@@ -168,7 +168,7 @@ class EndpointSession:
         return self.store
 
     def _check_budget(self) -> None:
-        most = sum(request.most or 0.0 for request in self._new.values())
+        most = sum(request.max_cost or 0.0 for request in self._new.values())
         if self.budget is not None and most > self.budget.max_cost:
             raise BudgetSpentError(
                 f"This batch may cost up to {most:.4f} {self.budget.currency}, more than the limit "

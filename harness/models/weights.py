@@ -1,6 +1,6 @@
-"""A causal model's files: what is refused, what is loaded, and what its fingerprint covers.
+"""The files of a causal model: loading, checks before loading, and the fingerprint.
 
-Weights are read as safetensors alone; a pickle may run code.
+Only safetensors weights are read; a pickle may run code.
 """
 
 import json
@@ -13,12 +13,12 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
 
-# Files that run code when they are loaded; weights are taken from safetensors only.
+# Weight files that can run code when they are loaded.
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
 def quiet_torch() -> None:
-    """Set what must be set before torch is imported, and silence what would spoil the terminal."""
+    """Set the environment that torch needs at import, and silence output into the terminal."""
     # Spinning OpenMP threads make a step several times slower when the machine is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -34,7 +34,9 @@ def quiet_torch() -> None:
 def load_weights(
     source: str | Path, *, revision: str | None = None, **options: Any
 ) -> tuple[Any, Any]:
-    """A causal model and its tokenizer, on the GPU if there is one; `options` go to transformers.
+    """Load a causal model and its tokenizer onto the GPU if there is one.
+
+    `options` go to transformers.
 
     Raises:
         HarnessError: a directory without safetensors, or a hub name without a revision.
@@ -45,7 +47,7 @@ def load_weights(
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    _refuse_unloadable(source, revision)
+    _require_loadable(source, revision)
     check_model_available(str(source), revision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"dtype": "auto", "device_map": device, **options}
@@ -58,7 +60,7 @@ def load_weights(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _load_error(source, revision, error) from None
-    # Otherwise transformers fills gaps of a decoding config from what the checkpoint ships.
+    # Otherwise transformers fills gaps in a decoding config from the checkpoint's own.
     model.generation_config = type(model.generation_config)(
         eos_token_id=stop_ids(model, tokenizer), pad_token_id=tokenizer.pad_token_id
     )
@@ -66,20 +68,20 @@ def load_weights(
 
 
 def require_checkpoint(source: str | Path, *, revision: str | None = None) -> None:
-    """Return if the model could be asked, as far as can be told without loading or fetching it.
+    """Check that the model can be used, without loading or fetching it.
 
     Raises:
-        HarnessError: a directory without safetensors or chat template, or a hub name without a
-            revision.
+        HarnessError: a directory without safetensors or chat template, a reward model, or a hub
+            name without a revision.
     """
-    _refuse_unloadable(source, revision)
+    _require_loadable(source, revision)
     directory = Path(source)
-    if directory.is_dir() and not _has_template(directory):
-        raise no_template(source)
+    if directory.is_dir() and not _has_chat_template(directory):
+        raise chat_template_error(source)
 
 
 def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str:
-    """A hash of everything that decides a checkpoint's answers; for the hub, name and revision."""
+    """Return a hash of all files that decide a checkpoint's answers; of name and revision for a hub model."""
     directory = Path(source)
     if not directory.is_dir():
         return content_hash(str(source), revision)
@@ -87,14 +89,14 @@ def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str
 
 
 def model_files(directory: Path) -> list[Path]:
-    """The weights, configuration and tokenizer, without what only describes them."""
+    """Return the weights, configuration and tokenizer files, without those that only describe."""
     loaded = {".safetensors", ".json", ".jinja", ".model", ".txt"}
     files = (path for path in directory.iterdir() if path.suffix in loaded and path.is_file())
     return sorted(path for path in files if path.name != "checkpoint.json")
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """The end of turn by the tokenizer, and whatever else the checkpoint stops at."""
+    """Return the tokenizer's end-of-turn token and the checkpoint's other stop tokens."""
     own = model.generation_config.eos_token_id
     listed = own if isinstance(own, list) else [own]
     stops = [token for token in [tokenizer.eos_token_id, *listed] if token is not None]
@@ -105,10 +107,10 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
     return list(dict.fromkeys(stops))
 
 
-def _refuse_unloadable(source: str | Path, revision: str | None) -> None:
+def _require_loadable(source: str | Path, revision: str | None) -> None:
     if Path(source).is_dir():
-        _refuse_classifier(Path(source))
-        _refuse_pickle(Path(source))
+        _require_generator(Path(source))
+        _require_safetensors(Path(source))
     elif revision is None:
         raise HarnessError(
             f"{source}: is no directory here. If it is a hub model, give its 'revision', "
@@ -116,26 +118,30 @@ def _refuse_unloadable(source: str | Path, revision: str | None) -> None:
         )
 
 
-def _refuse_classifier(directory: Path) -> None:
-    """A reward model is a classifier; transformers would give it a random head and let it talk."""
+def _require_generator(directory: Path) -> None:
+    """Refuse a reward model: transformers would give this classifier a random language head."""
     config = directory / "config.json"
     if not config.is_file():
         return
     kinds = json.loads(config.read_bytes()).get("architectures") or []
     if any(kind.endswith("ForSequenceClassification") for kind in kinds):
-        raise HarnessError(f"{directory}: is a reward model, which scores answers and gives none.")
+        raise HarnessError(
+            f"{directory}: is a reward model, which scores answers and generates none."
+        )
 
 
-def _refuse_pickle(directory: Path) -> None:
+def _require_safetensors(directory: Path) -> None:
     if any(directory.glob("*.safetensors")):
         return
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
-    why = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
-    how = " A recipe's parent may say 'unpickle: true' (docs/recipes.md)." if pickles else ""
-    raise HarnessError(f"{directory}: holds {why}; a checkpoint needs model.safetensors.{how}")
+    contents = f"only {pickles[0]}, which may run code when loaded" if pickles else "no weights"
+    hint = " A recipe's parent may set 'unpickle: true' (docs/recipes.md)." if pickles else ""
+    raise HarnessError(
+        f"{directory}: holds {contents}; a checkpoint needs model.safetensors.{hint}"
+    )
 
 
-def _has_template(directory: Path) -> bool:
+def _has_chat_template(directory: Path) -> bool:
     if (directory / "chat_template.jinja").is_file():
         return True
     if any(directory.glob("additional_chat_templates/*.jinja")):
@@ -144,10 +150,10 @@ def _has_template(directory: Path) -> bool:
     return config.is_file() and bool(json.loads(config.read_bytes()).get("chat_template"))
 
 
-def no_template(source: str | Path) -> HarnessError:
-    """The error of a model that nobody knows how to ask."""
+def chat_template_error(source: str | Path) -> HarnessError:
+    """Return the error for a model without a chat template."""
     return HarnessError(
-        f"{source}: has no chat template, so it is not known how to ask it. "
+        f"{source}: has no chat template, so its prompt format is unknown. "
         "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
     )
 
@@ -156,10 +162,10 @@ def _load_error(source: str | Path, revision: str | None, error: Exception) -> H
     first_line = str(error).strip().partition("\n")[0]
     if Path(source).is_dir():
         return HarnessError(f"{source}: cannot be loaded as a language model: {first_line}")
-    if "cannot be loaded with `safetensors`" in first_line:  # it looked, and there are none
+    if "cannot be loaded with `safetensors`" in first_line:  # the repository holds none
         return HarnessError(
             f"{source}: has no weights as safetensors at revision {revision}. A pickle may run code and "
-            "is not loaded; a recipe's parent may say 'unpickle: true', which reads its tensors alone "
+            "is not loaded; a recipe's parent may set 'unpickle: true', which reads only its tensors "
             "(docs/recipes.md)."
         )
     return InfrastructureError(

@@ -11,7 +11,6 @@ from harness.core.errors import InfrastructureError
 from harness.core.store import Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
-from harness.models.cost import price
 from harness.models.local import Prompt, make_prompt
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
@@ -328,7 +327,7 @@ def _remote_line(
         bytes_sent=sent,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost=price(prices, tokens_in, tokens_out) if prices else None,
+        cost=prices.cost(tokens_in, tokens_out) if prices else None,
         currency=prices.currency if prices else None,
     )
 

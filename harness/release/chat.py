@@ -116,7 +116,7 @@ class LocalSpeaker:
         """As the harness generates; where it samples, each answer of a dialogue by its own seed."""
         self._asked += 1
         seed = self._generation.seed + self._asked
-        return self._model.stream(chat, self._generation, seed=seed, say=say)
+        return self._model.stream(chat, self._generation, seed=seed, on_text=say)
 
 
 class EndpointSpeaker:

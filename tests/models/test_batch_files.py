@@ -15,7 +15,7 @@ from harness.models.batch_files import (
     make_batch_request,
     write_batch_requests,
 )
-from harness.models.batch_results import BatchImport, describe_collected, import_batch_results
+from harness.models.batch_results import BatchImport, describe_import, import_batch_results
 from harness.models.endpoint import Ask, Reply
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.replies import read_reply
@@ -79,7 +79,7 @@ class Desk:
 
     def awaits(self, q: BatchRequest) -> bool:
         with Store(self.workspace) as store:
-            return self.reply_missing(store, q) and BatchIndex(store).awaited_in(q.id) is not None
+            return self.reply_missing(store, q) and BatchIndex(store).pending_in(q.id) is not None
 
     @staticmethod
     def reply_missing(store: Store, q: BatchRequest) -> bool:
@@ -115,7 +115,7 @@ def test_a_question_is_one_line_for_every_reader_of_lines():
 def test_a_question_costs_at_most_its_bytes_and_the_token_limit():
     asked = question(max_tokens=50)
     body = json.dumps(json.loads(asked.line)["body"], ensure_ascii=False)
-    assert asked.most == pytest.approx((len(body.encode()) + 2 * 50) / 1e6)
+    assert asked.max_cost == pytest.approx((len(body.encode()) + 2 * 50) / 1e6)
 
 
 def test_each_model_and_host_has_its_own_file(store: Store, tmp_path: Path):
@@ -126,7 +126,7 @@ def test_each_model_and_host_has_its_own_file(store: Store, tmp_path: Path):
         question("a", base_url="http://localhost:8000/v1"),
     ]
     written = write_batch_requests(asked, tmp_path, BatchIndex(store))
-    assert {(f.path.name, f.n_questions) for f in written} == {
+    assert {(f.path.name, f.n_requests) for f in written} == {
         ("api.openai.com-gpt-4o-mini-1.jsonl", 2),
         ("api.openai.com-org-other-1.jsonl", 1),
         ("localhost-8000-gpt-4o-mini-1.jsonl", 1),
@@ -134,15 +134,15 @@ def test_each_model_and_host_has_its_own_file(store: Store, tmp_path: Path):
 
 
 def test_files_are_split_by_questions(store: Store, tmp_path: Path):
-    written = write_batch_requests(questions(7), tmp_path, BatchIndex(store), max_questions=3)
-    assert [file.n_questions for file in written] == [3, 3, 1]
+    written = write_batch_requests(questions(7), tmp_path, BatchIndex(store), max_requests=3)
+    assert [file.n_requests for file in written] == [3, 3, 1]
 
 
 def test_files_are_split_by_bytes(store: Store, tmp_path: Path):
     asked = questions(7)
     limit = 2 * len(asked[0].line)
     written = write_batch_requests(asked, tmp_path, BatchIndex(store), max_bytes=limit)
-    assert [file.n_questions for file in written] == [2, 2, 2, 1]
+    assert [file.n_requests for file in written] == [2, 2, 2, 1]
     assert all(file.path.stat().st_size <= limit for file in written)
     ids = [
         json.loads(line)["custom_id"] for f in written for line in f.path.read_text().splitlines()
@@ -175,7 +175,7 @@ def test_a_register_is_the_same_when_read_again(store: Store, tmp_path: Path):
     register = BatchIndex(store)
     assert first.id in register
     assert second.id in register
-    assert register.awaited() == {
+    assert register.pending_by_file() == {
         tmp_path / "api.openai.com-gpt-4o-mini-1.jsonl": 1,
         tmp_path / "api.openai.com-gpt-4o-mini-2.jsonl": 1,
     }
@@ -185,7 +185,7 @@ def test_a_question_registered_but_not_yet_in_its_file_is_lost_and_not_awaited(s
     # What a kill between the two leaves behind.
     store.put("batch", {"0": BatchFile(path="/nowhere/x-1.jsonl", ids=(question().id,))})
     register = BatchIndex(store)
-    assert register.awaited_in(question().id) is None
+    assert register.pending_in(question().id) is None
     assert register.is_lost(question().id)
 
 
@@ -296,7 +296,7 @@ def test_failures_are_counted_by_kind(desk: Desk):
     busy = [refused(q, 429, f"slow down {i}") for i, q in enumerate(asked[:3])]
     collected = desk.collect(*busy, refused(asked[3], 500, "oops"), result(asked[4]))
     assert [(f.kind, f.n) for f in collected.failed] == [("HTTP 429", 3), ("HTTP 500", 1)]
-    said = list(describe_collected(collected))
+    said = list(describe_import(collected))
     assert said[0] == "1 new reply, 4 failed"
     assert "  HTTP 429 (3): slow down 0" in said
 
@@ -366,6 +366,6 @@ def test_what_a_service_says_cannot_paint_the_terminal(desk: Desk):
     asked = question()
     desk.write(asked)
     error = {"code": "\x1b[31mred", "message": "\x1b[2Jgone\nnext"}
-    said = "\n".join(describe_collected(desk.collect(result(asked, response=None, error=error))))
+    said = "\n".join(describe_import(desk.collect(result(asked, response=None, error=error))))
     assert "\x1b" not in said
     assert "gone next" in said

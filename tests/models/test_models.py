@@ -77,7 +77,9 @@ def test_an_answer_stops_where_the_context_ends(model: LocalModel):
 
 def test_special_tokens_are_not_part_of_the_text(model: LocalModel):
     new = model.tokenizer.encode("cough<|endoftext|>night<|im_end|>ignored")
-    assert model._cut(new) == Answer("coughnight", "stop", len(new) - 1 - _after_stop(model, new))
+    assert model._make_answer(new) == Answer(
+        "coughnight", "stop", len(new) - 1 - _after_stop(model, new)
+    )
 
 
 def test_logits_that_are_no_numbers_fail_the_answer(folder: Path):

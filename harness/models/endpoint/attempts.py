@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from harness.config import EndpointSpec
 from harness.core.errors import InfrastructureError
 from harness.models.endpoint.addresses import Address
-from harness.models.endpoint.budget import Budget, Spend, price
+from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.rate_limit import Throttle, Ticket
 from harness.models.endpoint.replies import AttemptResult, Reply, read_reply
 from harness.models.endpoint.secrets import make_key_redactor
@@ -52,7 +52,7 @@ class RequestRunner:
     def spend(self) -> Spend:
         """Return the requests, tokens and cost so far."""
         prices = self._spec.price_per_million
-        cost = price(prices, self._input_tokens, self._output_tokens) if prices else None
+        cost = prices.cost(self._input_tokens, self._output_tokens) if prices else None
         currency = prices.currency if prices else None
         return Spend(self._calls, self._input_tokens, self._output_tokens, cost, currency)
 
@@ -105,7 +105,7 @@ class RequestRunner:
             if max(wait_s, result.wait_s or 0.0) >= left_s:
                 return  # the deadline would pass before the next attempt
             await asyncio.sleep(wait_s)
-            ticket = await self._throttle.admit(again=True)
+            ticket = await self._throttle.admit(retry=True)
 
     async def _run_attempt(
         self, transport: Transport, body: bytes, max_cost: float, ticket: Ticket
@@ -165,11 +165,14 @@ class RequestRunner:
             return default
         self._input_tokens += result.input_tokens
         self._output_tokens += result.output_tokens
-        return price(self._spec.price_per_million, result.input_tokens, result.output_tokens)
+        return self._price(result.input_tokens, result.output_tokens)
 
     def _max_cost(self, ask: Ask, body: bytes) -> float:
-        tokens = ask.max_tokens or self._spec.max_tokens
-        return price(self._spec.price_per_million, len(body), tokens)
+        return self._price(len(body), ask.max_tokens or self._spec.max_tokens)
+
+    def _price(self, input_tokens: int, output_tokens: int) -> float:
+        prices = self._spec.price_per_million
+        return prices.cost(input_tokens, output_tokens) if prices else 0.0
 
     def _make_reply(self, attempts: "_Attempts") -> Reply:
         last = attempts.last

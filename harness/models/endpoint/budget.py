@@ -81,10 +81,3 @@ class Budget:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def price(prices: Prices | None, input_tokens: int, output_tokens: int) -> float:
-    """Return the cost of so many tokens; zero without prices."""
-    if prices is None:
-        return 0.0
-    return (prices.input * input_tokens + prices.output * output_tokens) / 1e6

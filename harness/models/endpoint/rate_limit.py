@@ -50,10 +50,10 @@ class Throttle:
         self._queue: deque[asyncio.Future[Ticket]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def admit(self, *, again: bool = False) -> Ticket:
-        """Return when the call may start; a retry (`again`) goes to the head of the queue."""
+    async def admit(self, *, retry: bool = False) -> Ticket:
+        """Return when the call may start; a `retry` goes to the head of the queue."""
         turn: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        if again:
+        if retry:
             self._queue.appendleft(turn)
         else:
             self._queue.append(turn)
