@@ -16,7 +16,7 @@ from typing import NoReturn, TypeVar
 from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
 from harness.types.judgements import MissingReason
-from judges.quoting import make_visible
+from judges.quoting import name_invisible
 
 VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
 MAX_CHARS = 65_536  # a verdict is a few hundred
@@ -35,7 +35,7 @@ _REFUSAL = re.compile(
 
 def unscored(kind: MissingReason, detail: str = "") -> Outcome:
     """No verdict, and why."""
-    return Outcome(reason=f"{kind}: {make_visible(detail)}" if detail else f"{kind}")
+    return Outcome(reason=f"{kind}: {name_invisible(detail)}" if detail else f"{kind}")
 
 
 def read_verdict(

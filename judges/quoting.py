@@ -52,7 +52,7 @@ _ROLE = re.compile(
 def escape_untrusted(text: str) -> str:
     """The text with unseen characters made visible and look-alike markers broken up."""
     parts = [text] if len(text) <= MAX_CHARS else [text[:_HALF], text[-_HALF:]]
-    shown = CUT.join(_break_markers(make_visible(part)) for part in parts)
+    shown = CUT.join(_break_markers(name_invisible(part)) for part in parts)
     if not shown.strip():
         return NOTHING
     if len(shown) > MAX_CHARS:  # what was made visible takes more room than before
@@ -60,8 +60,13 @@ def escape_untrusted(text: str) -> str:
     return shown
 
 
-def make_visible(text: str) -> str:
-    """The text with ⟦U+200B⟧ in place of each character that cannot be seen, runs counted."""
+def name_invisible(text: str) -> str:
+    """Write each invisible character as ⟦U+200B⟧, with the length of a run.
+
+    Differs from `harness.core.sanitize.escape_invisible`, which is for people: joiners that a script
+    or an emoji needs stay, and the characters are listed here, so that a later Unicode version in
+    Python changes no prompt.
+    """
     return _UNSEEN.sub(_named, text.replace("\r\n", "\n"))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.core.files import write_private
-from harness.core.sanitize import visible_record
+from harness.core.sanitize import escape_record
 from harness.types import Calibrated, Calibration, HumanSummary, JudgeAgainstPeople
 from reports.calibration_text import headline, labels_needed, on_scale, signed_span
 from reports.components import Section, Table, without_empty_columns
@@ -33,7 +33,7 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
 
 def calibration_html(found: Calibration) -> str:
     """One page in the report's style, which asks nothing of the network."""
-    found = visible_record(found)
+    found = escape_record(found)
     return render_page(
         "calibration.html",
         title=f"{found.candidate} against {found.baseline}",
@@ -45,7 +45,7 @@ def calibration_html(found: Calibration) -> str:
 
 def calibration_markdown(found: Calibration) -> str:
     """The same in GitHub-flavoured Markdown."""
-    found = visible_record(found)
+    found = escape_record(found)
     title = f"# Judge and people: {escape(f'{found.candidate} against {found.baseline}')}"
     lines = [escape(line) for line in headline(found)]
     blocks = [title, escape(_provenance(found)), *lines, *sections_to_markdown(_sections(found))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import metric_of
 from harness.core.errors import HarnessError
-from harness.core.sanitize import escape_invisible, visible_record
+from harness.core.sanitize import escape_invisible, escape_record
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from harness.types.training import Ancestor
 from reports.formatting import columns_by_name, format_interval, listing, number, quoted
@@ -66,7 +66,7 @@ def render_model_card(
         f"A checkpoint of the recipe {escape(card.recipe)} (method: {escape(card.method)}), trained "
         f"and exported with {TAG}.",
         *([f"> {escape(note)}"] if note else []),
-        *(_evaluation(card, visible_record(result)) if result else [_NOT_EVALUATED]),
+        *(_evaluation(card, escape_record(result)) if result else [_NOT_EVALUATED]),
         "## Limits",
         "\n".join(f"- {line}" for line in _limits(result, note)),
         "## Training",

@@ -5,7 +5,7 @@ HTML, Markdown and the terminal only lay a View out, so that they cannot disagre
 
 from collections.abc import Iterator
 
-from harness.core.sanitize import visible_record
+from harness.core.sanitize import escape_record
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
 from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
@@ -44,7 +44,7 @@ def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
     """Everything a report says about a run, and about what people left beside it."""
     items_stay_out = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": items_stay_out})
-    result = visible_record(result.model_copy(update={"plan": plan}))
+    result = escape_record(result.model_copy(update={"plan": plan}))
     decision, plan = result.decision, result.plan
     sections = (
         comparison_section(result),

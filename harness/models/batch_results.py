@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.core.sanitize import printable_line
 from harness.core.store import Store
 from harness.models.batch_files import BatchIndex, display_path
 from harness.models.endpoint import Reply
-from harness.models.endpoint.replies import AttemptResult, plain, read_reply
+from harness.models.endpoint.replies import AttemptResult, read_reply
 from harness.types import Record
 
 CHUNK = 500  # result lines per commit
@@ -211,7 +212,8 @@ def _read_reply(
 def _failure_kind(status: int, result: AttemptResult, error: Any) -> tuple[str, str]:
     """Return the kind of a failure, in a word or two, and its detail."""
     if isinstance(error, dict) and isinstance(error.get("code"), str):
-        return plain(error["code"], limit=60), plain(str(error.get("message") or ""))
+        message = str(error.get("message") or "")
+        return printable_line(error["code"], limit=60), printable_line(message)
     detail = (result.detail or "").removeprefix(f"HTTP {status}").removeprefix(": ")
     if status in {0, 200}:
         return str(result.problem if status and not error else "error"), detail

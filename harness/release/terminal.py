@@ -2,10 +2,11 @@
 
 import re
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
+
+from harness.core.sanitize import drop_controls
 
 
 class ChatIO(Protocol):
@@ -39,7 +40,7 @@ class PipeIO:
 
     def say(self, text: str) -> None:
         """The text as it is, but for what would steer a terminal."""
-        print(plain(text), end="", flush=True)  # noqa: T201
+        print(drop_controls(text), end="", flush=True)  # noqa: T201
 
     def end(self) -> None:
         """An empty line between answers."""
@@ -92,7 +93,7 @@ class TerminalIO:
 
     def say(self, text: str) -> None:
         """The text, broken between words."""
-        out, self._column = wrap(plain(text), self._column, self._console.width)
+        out, self._column = wrap(drop_controls(text), self._column, self._console.width)
         print(out, end="", flush=True)  # noqa: T201
 
     def end(self) -> None:
@@ -119,11 +120,6 @@ class TerminalIO:
         self._console.print(Text.assemble((name, "bold green"), f"  {told}"))
         if note:
             self._console.print(Text.assemble(("! ", "yellow"), note))
-
-
-def plain(text: str) -> str:
-    """The text without the control characters by which it could steer a terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def wrap(text: str, column: int, width: int) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from harness.core.sanitize import escape_invisible, visible_record
+from harness.core.sanitize import escape_invisible, escape_record
 from reports.calibration_text import headline
 from reports.components import Link, Section, Table
 from reports.formatting import count
@@ -9,7 +9,7 @@ from reports.human_inputs import CALIBRATION, HumanInputs, StudyProgress
 
 def people_section(beside: HumanInputs) -> Section | None:
     """Who has voted so far, and what that says of the judge; None where there is nothing."""
-    found = None if beside.calibration is None else visible_record(beside.calibration)
+    found = None if beside.calibration is None else escape_record(beside.calibration)
     if not (beside.studies or found or beside.unread):
         return None
     return Section(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.config import Generation
+from harness.core.sanitize import drop_controls
 from harness.models.local import Answer, LocalModel, Prompt, make_prompt
 from harness.release.chat import Conversation, LocalSpeaker, Say, run_chat
-from harness.release.terminal import PipeIO, plain, wrap
+from harness.release.terminal import PipeIO, wrap
 from tests.builders.tiny import make_tiny_model
 
 
@@ -104,7 +105,7 @@ def test_a_local_model_says_what_it_would_answer_in_a_run(tmp_path: Path) -> Non
 
 
 def test_what_could_steer_a_terminal_is_not_printed() -> None:
-    assert plain("a\x1b[2Jb\r\n\x07c") == "a[2Jb\nc"
+    assert drop_controls("a\x1b[2Jb\r\n\x07c") == "a[2Jb\nc"
 
 
 def test_lines_break_between_words() -> None:

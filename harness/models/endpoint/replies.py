@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
+from harness.core.sanitize import printable_line
 from harness.types import Record
 
 Problem = Literal[
@@ -86,12 +87,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return _seconds_until(value, headers) if seconds is None and value is not None else seconds
 
 
-def plain(text: str, *, limit: int = 300) -> str:
-    """Return one printable line of an untrusted text: no terminal codes, no pages of HTML."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return line if len(line) <= limit else line[:limit] + "…"
-
-
 # --- completions -----------------------------------------------------------------------------
 
 
@@ -100,7 +95,7 @@ def _read_completion(body: bytes) -> AttemptResult:
         data = json.loads(body)
     except (ValueError, RecursionError):
         # ValueError covers bad UTF-8 and numbers of thousands of digits.
-        excerpt = plain(body[:200].decode("utf-8", "replace"), limit=80)
+        excerpt = printable_line(body[:200].decode("utf-8", "replace"), limit=80)
         return _garbage(f"the answer is no JSON: {excerpt!r}")
     if not isinstance(data, dict):
         return _garbage("the answer is no JSON object")
@@ -174,7 +169,7 @@ def _read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Attem
     detail = f"HTTP {status}: {error.message}" if error.message else f"HTTP {status}"
     wait_s = retry_after(headers)
     if 300 <= status < 400:
-        target = plain(headers.get("location", "elsewhere"))
+        target = printable_line(headers.get("location", "elsewhere"))
         return AttemptResult(
             "fatal", detail=f"{detail}: redirects to {target}; set base_url to that"
         )
@@ -200,7 +195,7 @@ def _read_error(body: bytes) -> _Error:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return _Error(frozenset(), plain(body[:2000].decode("utf-8", "replace")))
+        return _Error(frozenset(), printable_line(body[:2000].decode("utf-8", "replace")))
     error = _error_from(data) if isinstance(data, dict) else None
     return error or _Error(frozenset(), "")
 
@@ -209,14 +204,14 @@ def _error_from(data: dict[str, Any]) -> _Error | None:
     """Read OpenAI's `{"error": {…}}`, and the simpler forms of vLLM, Ollama and FastAPI."""
     inner = data.get("error", data)
     if isinstance(inner, str):
-        return _Error(frozenset(), plain(inner))
+        return _Error(frozenset(), printable_line(inner))
     if not isinstance(inner, dict):
         return None
     codes = frozenset(v for v in (inner.get("code"), inner.get("type")) if isinstance(v, str))
     message = inner.get("message", inner.get("detail"))
     if message is None and not codes:
         return None
-    return _Error(codes, plain(str(message or "")))
+    return _Error(codes, printable_line(str(message or "")))
 
 
 # --- waiting times ---------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.models.endpoint.replies import plain, read_reply, retry_after
+from harness.core.sanitize import printable_line
+from harness.models.endpoint.replies import read_reply, retry_after
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -106,5 +107,5 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
 
 
 def test_what_a_stranger_wrote_becomes_one_printable_line() -> None:
-    assert plain("a\x1b]52;c;x\x07b\r\n\u202e c") == "a ]52;c;x b c"
-    assert len(plain("x" * 10_000)) == 301
+    assert printable_line("a\x1b]52;c;x\x07b\r\n\u202e c") == "a ]52;c;x b c"
+    assert len(printable_line("x" * 10_000)) == 301
