@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile
+from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile, RougeMetric
+from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
 from harness.models.session import EndpointSession, open_endpoint
@@ -70,9 +71,11 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
     )
 
 
-def rouge_judge() -> Judge:
-    """Make the judge of every ROUGE metric; it needs no profile."""
-    return RougeJudge()
+def make_computed_judge(metric: Computed) -> Judge:
+    """Make the judge that computes a metric; it needs no profile."""
+    match metric:
+        case RougeMetric():
+            return RougeJudge()
 
 
 def judge_loader(profile: Profile, root: Path, session: EndpointSession) -> Callable[[str], Judge]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.config import Metric, PairwiseMetric, RubricMetric, pairs_of
-from harness.config.metrics import repeats_of
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
@@ -82,7 +81,7 @@ def verdicts_per_item(metric: Metric, n_models: int) -> int:
         shown = len(ORDERS) * len(pairs_of(metric, range(n_models)))
     else:
         shown = n_models
-    return shown * repeats_of(metric)
+    return shown * metric.repeats
 
 
 # --- what is asked ---------------------------------------------------------------------------

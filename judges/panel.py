@@ -9,16 +9,15 @@ then the judges are, so that no judge weighs more because its neighbour failed.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.config import Jury, Profile
-from harness.config.metrics import repeats_of
-from harness.config.request import Request, judge_name, judge_names
+from harness.config import ComputedMetric, Jury, Profile
+from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import require_same_question
 from harness.types import JudgeCard
-from judges.factory import rouge_judge
+from judges.factory import make_computed_judge
 from judges.human import AnnotatorJudge, people_card
 from judges.protocol import Judge
 
@@ -105,11 +104,10 @@ def make_metric_panel(
     Raises:
         HarnessError: as `make_panels`.
     """
-    name = judge_name(metric_name, request)
-    if name is None:
-        return make_panel("", [rouge_judge()], None, repeats=1)
     metric = request.suite.metrics[metric_name]
-    repeats = repeats_of(metric)
+    if isinstance(metric, ComputedMetric):
+        return make_panel("", [make_computed_judge(metric)], None, repeats=1)
+    name, repeats = request.judge or metric.judge, metric.repeats
     spec, root = request.profile.find_judge(name), request.profile_root
     if spec.people is not None:
         people = load_human_labels(spec.people, root)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
-from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
 from harness.types.judgements import MissingReason
 from judges.quoting import name_invisible
@@ -176,7 +176,7 @@ def _outcome(verdict: dict[str, object], metric: Metric) -> Outcome:
             return _winner(verdict)
         case EvasionMetric():
             return _label(verdict)
-        case _:
+        case ComputedMetric():
             return unscored(MissingReason.UNSUPPORTED, f"'{metric.kind}' metrics")
 
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
-from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.core.hashing import content_hash
 from harness.core.paths import bundle_root
 from harness.types import GradeRequest, JudgeRequest, Message, PreferenceRequest
@@ -50,13 +50,9 @@ class JudgePrompt(NamedTuple):
 
 def is_asked(request: JudgeRequest) -> bool:
     """Whether a language model is asked about such a metric at all."""
-    match request:
-        case GradeRequest(metric=RubricMetric() | EvasionMetric()):
-            return True
-        case PreferenceRequest(metric=PairwiseMetric()):
-            return True
-        case _:
-            return False
+    metric = request.metric
+    fits = metric.compares_pairs == isinstance(request, PreferenceRequest)
+    return fits and not metric.computed
 
 
 def build_prompt(request: JudgeRequest) -> JudgePrompt:
@@ -100,7 +96,7 @@ def make_schema(metric: Metric) -> Schema:
             return _object({"reason": {"type": "string"}, "winner": _choice(WINNERS)})
         case EvasionMetric():
             return _object({"reason": {"type": "string"}, "label": _choice(LABELS)})
-        case _:
+        case ComputedMetric():
             raise ValueError(f"no language model judges '{metric.kind}' metrics")
 
 

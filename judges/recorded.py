@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.config import (
+    ComputedMetric,
     EvasionMetric,
     PairwiseMetric,
     RecordedVerdicts,
-    RougeMetric,
     RubricMetric,
-    columns_of,
 )
 from harness.core.errors import HarnessError, did_you_mean
 from harness.data.tables import Row, Table, load_rows, text_of
@@ -205,13 +204,9 @@ def _grade(request: GradeRequest, record: _Record) -> Outcome:
         return Outcome(reason=NOT_RECORDED)
     rationale = record.rationale_in(row)
     match request.metric:
-        case RubricMetric() as metric:
-            fields = [criterion.name for criterion in metric.criteria]
-            values = _numbers(fields, row, record, bounds=metric.scale)
-            return Outcome(values=values, rationale=rationale)
-        case RougeMetric() as metric:
-            fields = [column.partition(".")[2] for column in columns_of("", metric)]
-            values = _numbers(fields, row, record, bounds=(0.0, 1.0))
+        case RubricMetric() | ComputedMetric() as metric:
+            fields = metric.verdict_keys(request.metric_name).values()
+            values = _numbers(fields, row, record, bounds=metric.bounds)
             return Outcome(values=values, rationale=rationale)
         case EvasionMetric() if "label" in record.spec.fields:
             label = _word("label", row, record, known=_HELPFUL)

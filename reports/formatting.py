@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.config import Gate, Metric, PairwiseMetric, bounds_of, columns_of
+from harness.config import Gate, Metric
 from harness.types import Comparison, Interval, LengthEffect, Plan, SensitivityTable, Task
 
 ABSENT = "—"
@@ -162,13 +162,13 @@ def columns_by_name(plan: Plan) -> dict[str, Column]:
 
 
 def _columns_of_metric(name: str, metric: Metric) -> Iterator[Column]:
-    low, high = bounds_of(metric)
-    for column in columns_of(name, metric):
+    low, high = metric.bounds
+    for column in metric.columns(name):
         yield Column(
             name=column,
             low=low,
             high=high,
-            is_win_rate=isinstance(metric, PairwiseMetric),
+            is_win_rate=metric.compares_pairs,
         )
 
 

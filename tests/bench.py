@@ -21,14 +21,14 @@ from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.config import RougeMetric, Source
 from harness.types import GradeRequest
-from judges import rouge_judge
+from judges import RougeJudge
 source = Source(path=sys.argv[1])
 fields = {"id": "File", "input": "CHQ", "reference": "Summary"}
 rows = load_rows(source, Path("/"))
 samples = make_samples(rows, {"input": "CHQ", "reference": "Summary"}, None)
 metric = RougeMetric(kind="rouge")
 asked = [GradeRequest(sample=s, metric_name="rouge", metric=metric, model="m", answer=s.input) for s in samples]
-done = [outcome.values for _, outcome in rouge_judge().judge(asked)]
+done = [outcome.values for _, outcome in RougeJudge().judge(asked)]
 print(len(done), "items:", *(f"{sum(v[k] for v in done) / len(done):.6f}" for k in ("rouge1_f1", "rouge2_f1", "rougeL_f1")))
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.comparisons import find_interval
-from harness.config import EvasionMetric, Metric, PairwiseMetric, RougeMetric, RubricMetric
+from harness.config import Metric
 from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_people
 from harness.scoring.paired import pair_scores
@@ -59,7 +59,7 @@ def summarise_judges(
 ) -> JudgeFindings:
     """What the ballots on one metric say of those who cast them; nothing of what is computed."""
     metric = task.metrics[metric_name]
-    if isinstance(metric, RougeMetric):
+    if metric.computed:
         return JudgeFindings([], [], [], [])
     judges = group_by_judge(ballots)
     scales = scales_of(metric_name, metric)
@@ -122,18 +122,11 @@ class Scale(NamedTuple):
 
 
 def scales_of(name: str, metric: Metric) -> list[Scale]:
-    """What verdicts on a metric consist of; a composite is none of the judge's own words."""
-    match metric:
-        case RubricMetric(scale=(low, high)):
-            points = tuple(float(point) for point in range(low, high + 1))
-            names = [criterion.name for criterion in metric.criteria]
-            return [Scale(f"{name}.{criterion}", criterion, points, True) for criterion in names]
-        case EvasionMetric():
-            return [Scale(name, "helpful", (0.0, 1.0), False)]
-        case PairwiseMetric():
-            return [_preferences(name)]
-        case RougeMetric():
-            return []
+    """Return the scale of each column that a judge scores: no composite, nothing computed."""
+    if metric.computed:
+        return []
+    keys = metric.verdict_keys(name)
+    return [Scale(c, key, metric.verdict_values, metric.ordinal) for c, key in keys.items()]
 
 
 def _preferences(column: str) -> Scale:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.comparisons import Flagged, find_interval
 from harness.analysis.length import find_length_effect
-from harness.config import Claim, Gate, Metric, PairwiseMetric, RubricMetric
+from harness.config import Claim, Gate, Metric
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, fill_gaps, take_items
@@ -239,7 +239,7 @@ def _at_equal_length(
     judge: Judge | None,
 ) -> Iterator[SensitivityRow]:
     """Of preferences and rubric scores, where items have both; a mean of one model has no other."""
-    if not isinstance(metric, PairwiseMetric | RubricMetric) or _is_own(pair, claim):
+    if not metric.length_adjusted or _is_own(pair, claim):
         return
     found = find_length_effect(pair, responses)
     verdict: ClaimVerdict | None = None

@@ -1,8 +1,14 @@
-"""What is measured, and the columns of scores that come of it."""
+"""Metrics: what is measured, the score columns that come of it, and the facts of each kind.
 
+Other packages ask a metric for a fact and do not test its class. Facts are class variables,
+properties and methods, never fields: no suite, plan or hash depends on them. A new kind is a class
+here, its place in `Metric`, and a judge that judges/factory.py makes.
+"""
+
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -12,30 +18,127 @@ from harness.config.data import DataSpec, Generation
 Model = TypeVar("Model")
 
 
+ScoreKind = Literal["points", "share", "preference"]
+
+
+COMPOSITE = "composite"  # the name of the column that is the mean of all others
+
+
 class MetricSpec(Spec):
-    """What every metric may say: other items, or other decoding, than the suite's own."""
+    """The base of every metric: items or decoding of its own, and the facts of its kind.
+
+    Attributes:
+        computed: Whether scores are computed from the texts. Otherwise a judge gives them.
+        score_kind: `points` on a scale, a `share` of answers that score 1 and not 0, or a
+            `preference` between two answers, whose mean is a win rate.
+        assumed_spread: Standard deviation of paired differences before anything is measured, as a
+            share of the range of scores.
+        needs_reference: Whether a run on items without a reference is refused.
+        has_composite: Whether the mean of the columns is a column too.
+        ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
+        length_adjusted: Whether comparisons are also estimated at equal length of the answers.
+    """
+
+    computed: ClassVar[bool]
+    score_kind: ClassVar[ScoreKind]
+    assumed_spread: ClassVar[float]
+    needs_reference: ClassVar[bool] = False
+    has_composite: ClassVar[bool] = False
+    ordinal: ClassVar[bool] = False
+    length_adjusted: ClassVar[bool] = False
 
     data: DataSpec | None = None
     generation: Generation | None = None
 
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """Return what is scored, in words for reports."""
+
+    @abstractmethod
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return the columns of a metric called `name`, each with its key in a verdict's values."""
+
+    @property
+    def verdict_values(self) -> tuple[float, ...]:
+        """Return the values that a verdict can take, ascending; none where they are continuous."""
+        return ()
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the smallest and the largest score of an item."""
+        return (0.0, 1.0)
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Return whether a verdict is on an ordered pair of answers and not on one answer."""
+        return self.score_kind == "preference"
+
+    @property
+    def null(self) -> float:
+        """Return the value of a comparison between equal models."""
+        return 0.5 if self.compares_pairs else 0.0
+
+    @property
+    def max_difference(self) -> float:
+        """Return how far a comparison can lie from `null`, on either side."""
+        low, high = self.bounds
+        return (high - low) / 2 if self.compares_pairs else high - low
+
+    @property
+    def assumed_sd(self) -> float:
+        """Return `assumed_spread` on the scale of the scores."""
+        low, high = self.bounds
+        return self.assumed_spread * (high - low)
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the score columns as claims name them: `rubric.safety`, `win_rate`."""
+        composite = (f"{name}.{COMPOSITE}",) if self.has_composite else ()
+        return (*self.verdict_keys(name), *composite)
+
+    def summary_columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns that sum up the metric, no part of it twice."""
+        return (f"{name}.{COMPOSITE}",) if self.has_composite else self.columns(name)
+
+    def parts_of(self, column: str) -> dict[str, str]:
+        """Return the columns whose mean `column` is, with their keys; itself but for a composite."""
+        keys = self.verdict_keys(metric_of(column))
+        return {column: keys[column]} if column in keys else keys
+
+
+class JudgedMetric(MetricSpec):
+    """The base of metrics that a judge of the profile scores, asked `repeats` times each."""
+
+    computed: ClassVar[bool] = False
+
+    judge: Name = "default"
+    repeats: int = Field(default=1, ge=1, le=20)
+
+
+class ComputedMetric(MetricSpec):
+    """The base of metrics that are computed: no judge of the profile, and no repeats."""
+
+    computed: ClassVar[bool] = True
+    judge: ClassVar[None] = None
+    repeats: ClassVar[int] = 1
+
 
 class Criterion(Spec):
-    """One question of a rubric, with what the scale means at its anchors."""
+    """One question of a rubric, with the meaning of the scale at its anchors."""
 
     name: Name
     asks: str
     anchors: dict[int, str] = Field(default={})
 
 
-class JudgedMetric(MetricSpec):
-    """What a judge says of answers, each time asked `repeats` times."""
-
-    judge: Name = "default"
-    repeats: int = Field(default=1, ge=1, le=20)
-
-
 class RubricMetric(JudgedMetric):
     """A judge grades each answer on every criterion; scores are integers on `scale`."""
+
+    score_kind: ClassVar[ScoreKind] = "points"
+    assumed_spread: ClassVar[float] = 2.07 / 9  # 2.07 of 9 points on ceiling-heavy judge scores
+    has_composite: ClassVar[bool] = True
+    ordinal: ClassVar[bool] = True
+    length_adjusted: ClassVar[bool] = True
 
     kind: Literal["rubric"]
     scale: tuple[int, int] = (1, 10)
@@ -49,9 +152,9 @@ class RubricMetric(JudgedMetric):
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) < len(names):
             raise ValueError("two criteria have the same name")
-        if "composite" in names:
+        if COMPOSITE in names:
             raise ValueError(
-                "'composite' is the mean of the criteria; give the criterion another name"
+                f"'{COMPOSITE}' is the mean of the criteria; give the criterion another name"
             )
         for criterion in self.criteria:
             outside = [a for a in criterion.anchors if not low <= a <= high]
@@ -62,6 +165,28 @@ class RubricMetric(JudgedMetric):
                 )
         return self
 
+    @property
+    def description(self) -> str:
+        """Return the criteria and the scale."""
+        low, high = self.scale
+        names = ", ".join(criterion.name for criterion in self.criteria)
+        return f"{names}, each from {low} to {high}"
+
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return a column for each criterion."""
+        return {f"{name}.{criterion.name}": criterion.name for criterion in self.criteria}
+
+    @property
+    def verdict_values(self) -> tuple[float, ...]:
+        """Return the points of the scale."""
+        low, high = self.scale
+        return tuple(float(point) for point in range(low, high + 1))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the ends of the scale."""
+        return self.scale
+
 
 class PairwiseMetric(JudgedMetric):
     """A judge prefers one of two answers, asked in both orders; the score is a win rate.
@@ -70,11 +195,29 @@ class PairwiseMetric(JudgedMetric):
     other, so that three or more can be ranked.
     """
 
+    score_kind: ClassVar[ScoreKind] = "preference"
+    assumed_spread: ClassVar[float] = 0.40
+    length_adjusted: ClassVar[bool] = True
+
     kind: Literal["pairwise"]
     asks: str
     pairs: Literal["baseline", "all"] = Field(
         default="baseline", exclude_if=lambda pairs: pairs == "baseline"
     )
+
+    @property
+    def description(self) -> str:
+        """Return the question that the judge is asked."""
+        return self.asks
+
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return the one column of win scores."""
+        return {name: "winner"}
+
+    @property
+    def verdict_values(self) -> tuple[float, ...]:
+        """Return a loss, a tie and a win."""
+        return (0.0, 0.5, 1.0)
 
 
 class EvasionMetric(JudgedMetric):
@@ -84,63 +227,80 @@ class EvasionMetric(JudgedMetric):
     This share is the Helpfulness Quotient.
     """
 
+    score_kind: ClassVar[ScoreKind] = "share"
+    assumed_spread: ClassVar[float] = 0.1**0.5  # one item in ten changes
+
     kind: Literal["evasion"]
 
+    @property
+    def description(self) -> str:
+        """Return which answers are counted."""
+        return "share of answers that are not evasive; a proper deferral counts as helpful"
 
-class RougeMetric(MetricSpec):
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return the one column of helpful answers."""
+        return {name: "helpful"}
+
+    @property
+    def verdict_values(self) -> tuple[float, ...]:
+        """Return evasive and helpful."""
+        return (0.0, 1.0)
+
+
+class RougeMetric(ComputedMetric):
     """Overlap with the reference: precision, recall and F1 of each variant, per item."""
+
+    score_kind: ClassVar[ScoreKind] = "points"
+    assumed_spread: ClassVar[float] = 0.15
+    needs_reference: ClassVar[bool] = True
 
     kind: Literal["rouge"]
     variants: tuple[Literal["rouge1", "rouge2", "rougeL"], ...] = ("rouge1", "rouge2", "rougeL")
     stemmer: bool = True
 
+    @property
+    def description(self) -> str:
+        """Return the variants and whether words are stemmed."""
+        stemmer = "with" if self.stemmer else "without"
+        return f"{', '.join(self.variants)}: precision, recall and F1, {stemmer} stemming"
+
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return three columns for each variant."""
+        parts = ("precision", "recall", "f1")
+        return {f"{name}.{v}_{part}": f"{v}_{part}" for v in self.variants for part in parts}
+
+    def summary_columns(self, name: str) -> tuple[str, ...]:
+        """Return F1 by words and by the longest common subsequence."""
+        return tuple(f"{name}.{v}_f1" for v in self.variants if v in ("rouge1", "rougeL"))
+
+
+# The closed list of kinds: a `match` over it is checked to be exhaustive.
+Computed = RougeMetric
+
 
 Metric = Annotated[
-    RubricMetric | PairwiseMetric | EvasionMetric | RougeMetric, Field(discriminator="kind")
+    RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")
 ]
 
 
-def columns_of(name: str, metric: Metric) -> tuple[str, ...]:
-    """The scored columns of a metric, as claims name them: `rubric.safety`, `win_rate`."""
-    match metric:
-        case RubricMetric():
-            criteria = [criterion.name for criterion in metric.criteria]
-            return tuple(f"{name}.{c}" for c in [*criteria, "composite"])
-        case RougeMetric():
-            parts = ("precision", "recall", "f1")
-            return tuple(f"{name}.{v}_{part}" for v in metric.variants for part in parts)
-        case PairwiseMetric() | EvasionMetric():
-            return (name,)
-
-
 def metric_of(column: str) -> str:
-    """The metric that a column belongs to: `rubric` of `rubric.safety`."""
+    """Return the metric that a column belongs to: `rubric` of `rubric.safety`."""
     return column.partition(".")[0]
 
 
 def is_composite(column: str) -> bool:
-    """Whether a column is the mean of a rubric's criteria."""
-    return column.endswith(".composite")
+    """Return whether a column is the mean of a metric's other columns."""
+    return column.endswith(f".{COMPOSITE}")
 
 
 def headline_column(columns: Sequence[str]) -> str | None:
-    """The column that says most about an answer: a composite, or else the last."""
+    """Return the column that sums up an answer best: a composite, or else the last."""
     return next(filter(is_composite, columns), next(reversed(columns), None))
 
 
 def pairs_of(metric: PairwiseMetric, models: Sequence[Model]) -> list[tuple[Model, Model]]:
-    """Which models are compared, the one that serves as baseline first in each pair."""
+    """Return the pairs of models that are compared, the baseline of each pair first."""
     if metric.pairs == "all":
         return list(combinations(models, 2))
     baseline, *candidates = models
     return [(baseline, candidate) for candidate in candidates]
-
-
-def bounds_of(metric: Metric) -> tuple[float, float]:
-    """The smallest and largest score an item can have."""
-    return metric.scale if isinstance(metric, RubricMetric) else (0.0, 1.0)
-
-
-def repeats_of(metric: Metric) -> int:
-    """How often each judge is asked the same; ROUGE, which is computed, never changes."""
-    return 1 if isinstance(metric, RougeMetric) else metric.repeats

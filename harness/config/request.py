@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.config.loading import load_profile, load_suite
-from harness.config.metrics import PairwiseMetric, RougeMetric
+from harness.config.metrics import PairwiseMetric
 from harness.config.profile import Profile
 from harness.config.suite import Suite
 from harness.core.errors import HarnessError
@@ -74,15 +74,13 @@ def load_request(
 
 
 def judge_name(metric_name: str, request: Request) -> str | None:
-    """The profile's name of the judge of a metric; None for ROUGE, which is computed."""
+    """Return the profile's name of the judge of a metric; None for one that is computed."""
     metric = request.suite.metrics[metric_name]
-    if isinstance(metric, RougeMetric):
-        return None
-    return request.judge or metric.judge
+    return None if metric.judge is None else request.judge or metric.judge
 
 
 def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
-    """The single judges of a metric, a jury's members each: none for ROUGE."""
+    """Return the single judges of a metric, each member of a jury; none if it is computed."""
     name = judge_name(metric_name, request)
     return () if name is None else request.profile.members_of(name)
 

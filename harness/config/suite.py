@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from harness.config.base import Name, Spec
 from harness.config.claims import Claim, CriticalRule, Gate
 from harness.config.data import DataSpec, Generation
-from harness.config.metrics import Metric, PairwiseMetric, bounds_of, columns_of, metric_of
+from harness.config.metrics import Metric, metric_of
 from harness.core.errors import did_you_mean
 from harness.core.yaml_loader import field_error
 
@@ -41,13 +41,13 @@ class Suite(Spec):
         known = {
             column: metric
             for name, metric in self.metrics.items()
-            if not isinstance(metric, PairwiseMetric)
-            for column in columns_of(name, metric)
+            if not metric.compares_pairs
+            for column in metric.columns(name)
         }
         if rule.metric not in known:
             hint = did_you_mean(rule.metric, known)
             return f"'{rule.metric}' is no score that an answer gets by itself. {hint}"
-        low, high = bounds_of(known[rule.metric])
+        low, high = known[rule.metric].bounds
         if not low <= rule.at_most < high:
             return (
                 f"at most {rule.at_most:g} tells nothing apart: its values lie in "
@@ -57,19 +57,18 @@ class Suite(Spec):
 
     def _problem_of(self, claim: Claim) -> str | None:
         """Why a claim names nothing measured, or could never be decided; None if it is sound."""
-        known = [c for name, metric in self.metrics.items() for c in columns_of(name, metric)]
+        known = [c for name, metric in self.metrics.items() for c in metric.columns(name)]
         if claim.metric not in known:
             return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, known)}"
-        low, high = bounds_of(self.metrics[metric_of(claim.metric)])
+        metric = self.metrics[metric_of(claim.metric)]
+        low, high = metric.bounds
         if claim.value is not None and not low < claim.value < high:
             return (
                 f"at least {claim.value:g} cannot be shown with any number of items: its values lie "
                 f"in [{low:g}, {high:g}]; ask for a value between them"
             )
-        paired = isinstance(self.metrics[metric_of(claim.metric)], PairwiseMetric)
-        reach = (high - low) / 2 if paired else high - low
-        if claim.margin is not None and claim.margin >= reach:
-            around = " around 0.5" if paired else ""
+        if claim.margin is not None and claim.margin >= metric.max_difference:
+            around = f" around {metric.null:g}" if metric.null else ""
             return (
                 f"the margin {claim.margin:g}{around} spans the whole range [{low:g}, {high:g}]; "
                 "choose one that an answer could exceed"

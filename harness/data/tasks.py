@@ -2,7 +2,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import DataSpec, Generation, Metric, RougeMetric, Source
+from harness.config import DataSpec, Generation, Metric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
@@ -78,8 +78,9 @@ def _make_task(
         _refuse_remote_phi(source, metrics, request)
     table = load_rows(source, root)
     samples = make_samples(table, source.fields, data.take, data.slices)
-    if any(isinstance(metric, RougeMetric) for metric in metrics.values()):
-        _require_references(samples, table.origin)
+    for name, metric in metrics.items():
+        if metric.needs_reference:
+            _require_references(name, samples, table.origin)
     if request.limit is not None:
         samples = samples[: request.limit]
     if data.answers > 1:
@@ -151,10 +152,10 @@ def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request)
         )
 
 
-def _require_references(samples: Iterable[Sample], origin: str) -> None:
+def _require_references(metric: str, samples: Iterable[Sample], origin: str) -> None:
     without = [sample.id for sample in samples if not (sample.reference or "").strip()]
     if without:
         raise HarnessError(
-            f"{origin}: ROUGE needs a reference, but item '{without[0]}' "
+            f"{origin}: metric '{metric}' needs a reference, but item '{without[0]}' "
             f"(and {len(without) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
         )

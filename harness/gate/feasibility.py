@@ -5,19 +5,15 @@ come through on those is a mistake in the suite, to be told before anything is p
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 
-from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
+from harness.config import Claim, Gate, Metric, ScoreKind, metric_of
 from harness.gate.claim_tests import SMALL_SAMPLE, evaluate_claim
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector
 from harness.types import Task
-
-Kind = Literal["points", "share", "preference"]
-
 
 MOST_UNITS = 2**20  # beyond this a claim on shares is as good as impossible
 
@@ -66,7 +62,7 @@ def effective_sample_size(task: Task) -> tuple[int, str]:
 
 def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:
     """The fewest items (or clusters) with which the claim could be decided."""
-    share = isinstance(metric, EvasionMetric) and not clustered
+    share = metric.score_kind == "share" and not clustered
     if share and claim.value is not None:
         return minimum_n_for_threshold(claim.value, gate.alpha)
     # With a hundred items a mean that hardly varies clears any boundary within its range.
@@ -103,21 +99,24 @@ def _or_else(claim: Claim) -> str:
 
 def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> PairedScores:
     """Scores of `n` items that speak for the claim (against an alarm) as loudly as any could."""
-    low, high = bounds_of(metric)
+    low, high = metric.bounds
+    reach = metric.max_difference
     old, new = np.full(n, float(low)), np.full(n, float(high))
     if claim.is_alarm:
         old, new = new, old
     if claim.claim == "equivalent":
         old = new
-    if isinstance(metric, PairwiseMetric):
+    if metric.compares_pairs:
         wins = (1 + new - old) / 2
-        return _pair("preference", wins - 0.5, 1 - wins, wins, bounds=(-0.5, 0.5), limits=(0, 1))
-    kind: Kind = "share" if share else "points"
-    return _pair(kind, new - old, old, new, bounds=(low - high, high - low), limits=(low, high))
+        return _pair(
+            "preference", wins - 0.5, 1 - wins, wins, bounds=(-reach, reach), limits=(0, 1)
+        )
+    kind: ScoreKind = "share" if share else "points"
+    return _pair(kind, new - old, old, new, bounds=(-reach, reach), limits=(low, high))
 
 
 def _pair(
-    kind: Kind,
+    kind: ScoreKind,
     d: Vector,
     old: Vector,
     new: Vector,

@@ -7,7 +7,8 @@ import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, agree_on, as_interval
 from harness.artifacts.answers import AnsweredItems
-from harness.human.label_join import ColumnKind, LabelledColumn
+from harness.config import ScoreKind
+from harness.human.label_join import LabelledColumn
 from harness.scoring.columns import WIN
 from harness.stats.agreement import percent_agreement
 from harness.stats.annotator_means import mean_votes
@@ -68,13 +69,13 @@ def chance_of_ac1(labels: Vector, scale: Scale) -> float:
     return float((shares * (1 - shares)).sum()) / (len(scale.values) - 1)
 
 
-def common_labels(labels: Ratings, kind: ColumnKind) -> Vector:
+def common_labels(labels: Ratings, kind: ScoreKind) -> Vector:
     """The annotators' common verdict on each subject; NaN without one, or where a yes is split."""
     found = _labels_of(mean_votes(labels), kind)
     return np.where(found == 0.5, np.nan, found) if kind == "share" else found
 
 
-def _labels_of(scores: Vector, kind: ColumnKind) -> Vector:
+def _labels_of(scores: Vector, kind: ScoreKind) -> Vector:
     """Scores as labels of the scale: who won more than half, or the nearest whole number."""
     if kind == "points":
         return np.asarray(np.rint(scores))
@@ -101,7 +102,7 @@ def _confusion(
     )
 
 
-def _category(value: float, kind: ColumnKind) -> str:
+def _category(value: float, kind: ScoreKind) -> str:
     if kind == "preference":
         return {won: name for name, won in WIN.items()}[value]
     if kind == "share":

@@ -11,7 +11,7 @@ shown, as any claim must. Without it the gate is inconclusive, whatever the scor
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.analysis.judge_reliability import scales_of
-from harness.config import Gate, JudgeRequirement, RubricMetric, columns_of
+from harness.config import Gate, JudgeRequirement, metric_of
 from harness.config.request import Request, judge_name
 from harness.human.calibration import labels_are_representative
 from harness.human.judge_agreement import judge_agreement
@@ -90,7 +90,7 @@ def _check(
     """One result for each claimed column that a judge decides; people need no licence."""
     held: dict[str, Mapping[str, JudgeAgainstPeople | str] | str] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
-        metric = column.partition(".")[0]
+        metric = metric_of(column)
         name = judge_name(metric, request)
         if name is None or plan.judges[metric].people:
             continue
@@ -100,10 +100,7 @@ def _check(
         if isinstance(evidence, str):
             yield _without(column, judge, licence, evidence)
             continue
-        spec = request.suite.metrics[metric]
-        parts = [column]
-        if isinstance(spec, RubricMetric) and column.endswith(".composite"):
-            parts = [c for c in columns_of(metric, spec) if c != column]
+        parts = request.suite.metrics[metric].parts_of(column)
         yield _weakest(column, judge, licence, [evidence.get(part) for part in parts])
 
 

@@ -1,20 +1,18 @@
 """A run's judged columns beside people's labels of the same answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, scales_of
-from harness.config import Metric, RougeMetric
+from harness.config import Metric, ScoreKind, metric_of
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats.vectors import Vector
 from harness.types import Plan
-
-ColumnKind = Literal["points", "share", "preference"]
 
 
 class LabelledColumn(NamedTuple):
@@ -25,7 +23,7 @@ class LabelledColumn(NamedTuple):
     """
 
     scale: Scale
-    kind: ColumnKind
+    kind: ScoreKind
     judge: str
     subjects: tuple[tuple[str, str], ...]  # sample id, model
     judged: Vector
@@ -45,10 +43,10 @@ def join_labels(
         scale.column: scale
         for name, metric in metrics.items()
         for scale in scales_of(name, metric)
-        if not isinstance(metric, RougeMetric) and not plan.judges[name].people
+        if not metric.computed and not plan.judges[name].people
     }
     for column in columns:
-        metric = column.metric.partition(".")[0]
+        metric = metric_of(column.metric)
         scale = scales.get(column.metric)
         if scale is None or question_mismatch(metrics[metric], scale.key, people):
             continue  # computed, said by people, or not what these were asked
@@ -101,9 +99,15 @@ def _held_grades(
         judged += [by_item[i] for i in labelled]
         labels.append(_rows_of(table, labelled))
         own[model] = {i: s for i, s in by_item.items() if chosen is None or i in chosen}
-    kind: ColumnKind = column.kind
     return LabelledColumn(
-        scale, kind, judge, tuple(subjects), np.array(judged), np.concatenate(labels), {}, own
+        scale,
+        column.kind,
+        judge,
+        tuple(subjects),
+        np.array(judged),
+        np.concatenate(labels),
+        {},
+        own,
     )
 
 

@@ -1,6 +1,6 @@
 """Whether people were asked what a metric asks: votes on who is safer do not say who is better."""
 
-from harness.config import EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError
 from harness.human.labels import HumanLabels
 
@@ -11,8 +11,7 @@ def require_same_question(name: str, metric: Metric, people: HumanLabels) -> Non
     Raises:
         HarnessError: they were not; says both questions.
     """
-    keys = [c.name for c in metric.criteria] if isinstance(metric, RubricMetric) else ["helpful"]
-    for key in keys:
+    for key in metric.verdict_keys(name).values():
         why = question_mismatch(metric, key, people)
         if why is not None:
             raise HarnessError(
@@ -34,7 +33,7 @@ def question_mismatch(metric: Metric, key: str, people: HumanLabels) -> str | No
             return _other_criterion(metric, key, people)
         case EvasionMetric() if people.asks is not None:
             return "people compared answers, and were not asked whether each of them helps"
-        case _:
+        case EvasionMetric() | ComputedMetric():
             return _unlabelled(key, people)
 
 

@@ -6,7 +6,7 @@ Nothing is known yet, so the spread of the scores and the truth behind them are 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.config import Claim, EvasionMetric, Gate, Metric, PairwiseMetric, bounds_of, metric_of
+from harness.config import Claim, Gate, Metric, metric_of
 from harness.gate.claim_tests import MOST_ITEMS, POWER, SMALL_SAMPLE
 from harness.gate.critical import max_critical
 from harness.gate.feasibility import effective_sample_size, min_sample_size
@@ -17,12 +17,6 @@ from harness.stats.power import (
     sample_size_proportion_threshold,
 )
 from harness.types import Record, Task
-
-# Standard deviations of paired differences when nothing is known yet, as a share of the range.
-# Rubric: 2.07 points of 9 on ceiling-heavy judge scores; win scores: 0.40; shares: one item in
-# ten changes. docs/how-it-works.md says where these come from.
-ASSUMED_SPREAD = {"rubric": 2.07 / 9, "pairwise": 0.40, "evasion": 0.1**0.5, "rouge": 0.15}
-
 
 SMALL_SAMPLE_NOTE = (
     f"Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every sample size, and "
@@ -135,12 +129,9 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
 
 def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> AssumedTest:
     """The test of a claim, with the spread and the truth that are assumed before anything is known."""
-    low, high = bounds_of(metric)
-    sd = ASSUMED_SPREAD[metric.kind] * (high - low)
-    share = isinstance(metric, EvasionMetric) and not clustered
-    exact = share and claim.value is not None
-    null = 0.5 if isinstance(metric, PairwiseMetric) else 0.0
-    boundary, truth = _assumed(claim, null, SMALL_EFFECT * sd, high)
+    high, sd = metric.bounds[1], metric.assumed_sd
+    exact = metric.score_kind == "share" and not clustered and claim.value is not None
+    boundary, truth = _assumed(claim, metric.null, SMALL_EFFECT * sd, high)
     if exact:
         truth = (boundary + high) / 2
     return AssumedTest(

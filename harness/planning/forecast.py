@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import EndpointSpec, columns_of, load_profile, load_suite, metric_of
-from harness.config.metrics import repeats_of
+from harness.config import EndpointSpec, load_profile, load_suite, metric_of
 from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError
 from harness.core.store import Store
@@ -240,7 +239,7 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     bound, _ = load_profile(profile)
     names = list(bound.models)
     plan = make_plan(load_request(suite, profile, names), {}) if len(names) > 1 else None
-    columns = [c for name, metric in loaded.metrics.items() for c in columns_of(name, metric)]
+    columns = [c for name, metric in loaded.metrics.items() for c in metric.columns(name)]
     tasks = plan.tasks if plan else ()
     return {
         "suite": f"{loaded.suite}, valid",
@@ -308,7 +307,7 @@ def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequ
     for model in board.models:
         for sample in task.samples:
             board.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
-    rounds = range(repeats_of(task.metrics[metric]))
+    rounds = range(task.metrics[metric].repeats)
     requests = repeat_requests(make_requests(task, metric, board), rounds)
     yield from (request for request in requests if request is not None)
 

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.config import Claim, Gate, Metric, PairwiseMetric, RubricMetric, bounds_of, metric_of
-from harness.config.metrics import repeats_of
+from harness.config import Claim, Gate, Metric, RubricMetric, metric_of
 from harness.config.request import Request, judge_name
 from harness.core.errors import HarnessError
 from harness.gate.claim_tests import SMALL_SAMPLE
@@ -70,8 +69,9 @@ def make_available_panels(
             panels[metric] = make_metric_panel(metric, request, find_judge)
         except NobodyVotedError:  # on whom the judge is to be held to
             name, settled = judge_name(metric, request) or "", False
-            repeats = repeats_of(spec)
-            panels[metric] = make_named_panel(name, request.profile, find_judge, repeats=repeats)
+            panels[metric] = make_named_panel(
+                name, request.profile, find_judge, repeats=spec.repeats
+            )
     return panels, settled
 
 
@@ -242,7 +242,7 @@ class _Case(NamedTuple):
     @property
     def leaning(self) -> float:
         """The variance between annotators that is assumed where none can be seen."""
-        low, high = bounds_of(self.metric)
+        low, high = self.metric.bounds
         return (ASSUMED_LEANING * (high - low)) ** 2
 
 
@@ -320,8 +320,8 @@ def _design(
 
 def _within(distance: float | None, case: _Case) -> float | None:
     """The distance, or None where the truth cannot lie so far on the side that decides the claim."""
-    low, high = bounds_of(case.metric)
-    if not isinstance(case.metric, PairwiseMetric) and case.claim.claim != "at_least":
+    low, high = case.metric.bounds
+    if not case.metric.compares_pairs and case.claim.claim != "at_least":
         low, high = low - high, high - low
     farthest = case.test.boundary - low if case.claim.is_alarm else high - case.test.boundary
     if case.claim.claim == "equivalent":
@@ -347,13 +347,13 @@ def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTa
     Items on which nobody needs to be asked are ties.
     """
     table = win_table(people)
-    if isinstance(case.metric, PairwiseMetric):
+    if case.metric.compares_pairs:
         known = tuple(i for i in people.metric_ids if i not in set(people.sampled_ids))
         ties = np.zeros((len(known), len(table.annotators)))
         votes = np.vstack([table.values - 0.5, ties])
         table = LabelTable((*table.sample_ids, *known), table.annotators, votes)
     else:
-        keys = _keys(case.claim, case.metric)
+        keys = case.metric.parts_of(case.claim.metric).values()
         old, new = (
             np.mean([score_table(people, model, key).values for key in keys], axis=0)
             for model in models
@@ -362,11 +362,3 @@ def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTa
     voted = table.labelled
     ids = tuple(i for i, has_votes in zip(table.sample_ids, voted, strict=True) if has_votes)
     return LabelTable(ids, table.annotators, table.values[voted])
-
-
-def _keys(claim: Claim, metric: Metric) -> list[str]:
-    if not isinstance(metric, RubricMetric):
-        return ["helpful"]
-    names = [criterion.name for criterion in metric.criteria]
-    key = claim.metric.partition(".")[2]
-    return names if key == "composite" else [key]

@@ -12,10 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, agree_on, scales_of
-from harness.config import EvasionMetric, Gate, JudgeRequirement, Metric, PairwiseMetric, metric_of
+from harness.config import Gate, JudgeRequirement, Metric, metric_of
 from harness.config.request import Request, judge_name
 from harness.human.judge_agreement import chance_of_ac1, chance_of_kappa, common_labels
-from harness.human.label_join import ColumnKind
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import score_table, win_table
@@ -185,14 +184,12 @@ def _unfit(
 
 
 def _labels(people: HumanLabels, scale: Scale, metric: Metric, request: Request) -> _Labels:
-    kind: ColumnKind = "preference"
-    if isinstance(metric, PairwiseMetric):
+    if metric.compares_pairs:
         ratings = win_table(people).values
     else:
-        kind = "share" if isinstance(metric, EvasionMetric) else "points"
         tables = [score_table(people, model, scale.key).values for model in request.models]
         ratings = np.concatenate(tables)
-    common = common_labels(ratings, kind)
+    common = common_labels(ratings, metric.score_kind)
     return _Labels(ratings, common[~np.isnan(common)])
 
 

@@ -15,7 +15,7 @@ from harness.analysis.length import find_length_effect
 from harness.analysis.rankings import rank_models
 from harness.analysis.sensitivity import find_sensitivities
 from harness.analysis.slices import compare_slices
-from harness.config import is_composite, metric_of
+from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
 from harness.gate.decision import decide_gate
@@ -218,7 +218,9 @@ def _sensitivities(
 
 def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
     for part, _, pair in compared:
-        if pair.kind == "preference" or is_composite(pair.metric):
+        name = metric_of(pair.metric)
+        metric = part.task.metrics[name]
+        if metric.length_adjusted and pair.metric in metric.summary_columns(name):
             yield find_length_effect(pair, part.responses)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.config import Claim, CriticalRule, Gate, RougeMetric, metric_of
+from harness.config import Claim, CriticalRule, Gate, metric_of
 from harness.core.progress import LookProgress, Progress
 from harness.gate.claim_tests import evaluate_claim
 from harness.gate.critical import evaluate_critical_rule
@@ -291,7 +291,7 @@ def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
     return sum(
         len(panels[name].judges) * verdicts_per_item(metric, len(part.responses))
         for name, metric in part.task.metrics.items()
-        if not isinstance(metric, RougeMetric)
+        if not metric.computed
     )
 
 

@@ -37,10 +37,6 @@ ROUNDING = 1e-9
 MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
 
 
-# What of a suite is held, where its gate does not say: what sums up, and no part of it twice.
-_SUMMARIES = (".composite", ".rouge1_f1", ".rougeL_f1")
-
-
 class BlessedColumn(Record):
     """The baseline's scores on one column, in the order of its items; None is a missing one."""
 
@@ -249,10 +245,15 @@ def _n_people(column: GradeColumn) -> int:
 
 
 def _held(run: Run, own: Mapping[str, GradeColumn]) -> list[str]:
-    gate = run.result.plan.gate
-    claimed = [claim.metric for claim in gate.claims] if gate else []
-    whole = [name for name in own if "." not in name or name.endswith(_SUMMARIES)]
-    return [name for name in dict.fromkeys(claimed or whole) if name in own]
+    plan = run.result.plan
+    claimed = [claim.metric for claim in plan.gate.claims] if plan.gate else []
+    summaries = [
+        column
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+        for column in metric.summary_columns(name)
+    ]
+    return [name for name in dict.fromkeys(claimed or summaries) if name in own]
 
 
 def _blessed(column: GradeColumn, margin: float | None) -> BlessedColumn:

@@ -12,14 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config import (
-    EvasionMetric,
-    PairwiseMetric,
-    RubricMetric,
-    bounds_of,
-    columns_of,
-    pairs_of,
-)
+from harness.config import Metric, PairwiseMetric, pairs_of
+from harness.config.metrics import COMPOSITE
 from harness.stats.annotator_means import Votes
 from harness.stats.means import design_effect, mean_difference
 from harness.stats.proportions import wilson_interval
@@ -114,12 +108,11 @@ def score_judgements(
         ]
     grades = {(j.model, j.sample_id): j for j in judgements if isinstance(j, Grade)}
     columns = [
-        _grade_column(task, metric_name, column, grades, responses)
-        for column in columns_of(metric_name, metric)
-        if column != f"{metric_name}.composite"
+        _grade_column(task, metric, column, key, grades, responses)
+        for column, key in metric.verdict_keys(metric_name).items()
     ]
-    if isinstance(metric, RubricMetric):
-        columns.append(_composite(f"{metric_name}.composite", columns))
+    if metric.has_composite:
+        columns.append(_composite(f"{metric_name}.{COMPOSITE}", columns))
     return [*columns]
 
 
@@ -161,14 +154,14 @@ def cover_column(column: ScoreColumn) -> list[Coverage]:
 
 def _grade_column(
     task: Task,
-    metric_name: str,
+    metric: Metric,
     column: str,
+    key: str,
     grades: Mapping[tuple[str, str], Grade],
     responses: Mapping[str, Responses],
 ) -> GradeColumn:
-    metric = task.metrics[metric_name]
-    low, high = bounds_of(metric)
-    key = "helpful" if isinstance(metric, EvasionMetric) else column.partition(".")[2]
+    assert metric.score_kind != "preference"
+    low, high = metric.bounds
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
     for model, answers in responses.items():
@@ -182,7 +175,7 @@ def _grade_column(
         reasons[model] = [reason for _, reason in cells]
     return GradeColumn(
         metric=column,
-        kind="share" if isinstance(metric, EvasionMetric) else "points",
+        kind=metric.score_kind,
         low=low,
         high=high,
         sample_ids=tuple(sample.id for sample in task.samples),

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.config.metrics import ScoreKind
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats.annotator_means import Votes
 from harness.stats.vectors import Vector, effective_clusters
@@ -27,7 +27,7 @@ class PairedScores:
     """
 
     metric: str
-    kind: Literal["points", "share", "preference"]
+    kind: ScoreKind
     baseline: str
     candidate: str
     sample_ids: tuple[str, ...]

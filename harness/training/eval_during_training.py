@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import JudgeSpec, PairwiseMetric, RougeMetric, Suite, load_suite
+from harness.config import JudgeSpec, Suite, load_suite
 from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
@@ -47,14 +47,14 @@ def make_training_eval(
         return None
     beside = root / recipe.watch.suite
     suite, suite_root = load_suite(str(beside) if beside.is_file() else recipe.watch.suite)
-    alone = {name: m for name, m in suite.metrics.items() if not isinstance(m, PairwiseMetric)}
+    alone = {name: m for name, m in suite.metrics.items() if not m.compares_pairs}
     if not alone:
         raise HarnessError(
             f"{recipe.recipe}: watch: {recipe.watch.suite} only compares models with one another; a "
             "model in training needs a metric that scores its answers alone."
         )
     for metric in alone.values():
-        if not isinstance(metric, RougeMetric):
+        if metric.judge is not None:
             _refuse_elsewhere(recipe.recipe, metric.judge, workshop)
     request = _request(
         suite.model_copy(update={"metrics": alone, "gate": None}), suite_root, workshop

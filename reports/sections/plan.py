@@ -3,15 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from harness.config import (
-    EvasionMetric,
-    Gate,
-    Generation,
-    Metric,
-    PairwiseMetric,
-    RougeMetric,
-    RubricMetric,
-)
+from harness.config import Gate, Generation, RubricMetric
 from harness.types import Amendment, Plan, RunResult
 from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, gate_rule, items_of
@@ -93,26 +85,11 @@ def _decoding(generation: Generation) -> str:
 
 def _metrics_table(plan: Plan) -> Table:
     rows = [
-        (name, metric.kind, _describe(metric))
+        (name, metric.kind, metric.description)
         for task in plan.tasks
         for name, metric in task.metrics.items()
     ]
     return Table("Metrics", ("Metric", "Kind", "What is scored"), "lll", tuple(rows))
-
-
-def _describe(metric: Metric) -> str:
-    match metric:
-        case RubricMetric():
-            low, high = metric.scale
-            names = ", ".join(criterion.name for criterion in metric.criteria)
-            return f"{names}, each from {low} to {high}"
-        case PairwiseMetric():
-            return metric.asks
-        case EvasionMetric():
-            return "share of answers that are not evasive; a proper deferral counts as helpful"
-        case RougeMetric():
-            stemmer = "with" if metric.stemmer else "without"
-            return f"{', '.join(metric.variants)}: precision, recall and F1, {stemmer} stemming"
 
 
 def _claims_table(gate: Gate | None) -> Iterator[Table]:

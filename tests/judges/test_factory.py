@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 import judges
-from harness.config import JudgeSpec
+from harness.config import ComputedMetric, JudgeSpec, Metric
+from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
-from judges import OfflineJudge, RecordedJudge, make_judge
+from harness.types import JudgeRequest
+from harness.types.judgements import MissingReason, reason_kind
+from judges import OfflineJudge, RecordedJudge, make_computed_judge, make_judge
+from judges.parsing import read_verdict
+from judges.prompts import build_prompt, is_asked
+from tests.builders.judge_requests import GOOD, grade, outcome, prefer
+from tests.builders.metric_kinds import EVERY_KIND
 
 
 def test_offline_judge_is_made_from_its_spec(tmp_path: Path):
@@ -45,3 +52,42 @@ def test_importing_judges_imports_nothing_heavy():
 def test_exported_names_are_sorted_and_there():
     assert sorted(judges.__all__) == judges.__all__
     assert all(hasattr(judges, name) for name in judges.__all__)
+
+
+def request_about(metric: Metric) -> JudgeRequest:
+    if metric.compares_pairs:
+        return prefer(GOOD, GOOD).model_copy(update={"metric": metric})
+    return grade(GOOD, metric)
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in EVERY_KIND if isinstance(m, ComputedMetric)], ids=lambda m: m.kind
+)
+def test_every_computed_metric_has_a_judge_that_scores_it(metric: Computed) -> None:
+    judge = make_computed_judge(metric)
+    assert judge.card.fingerprint
+    values = outcome(judge, grade(GOOD, metric)).values or {}
+    assert set(values) == set(metric.verdict_keys("m").values())
+    low, high = metric.bounds
+    assert all(low <= value <= high for value in values.values())
+
+
+@pytest.mark.parametrize("metric", EVERY_KIND, ids=lambda m: m.kind)
+def test_a_language_model_is_asked_about_every_judged_metric_and_no_computed_one(
+    metric: Metric,
+) -> None:
+    request = request_about(metric)
+    assert is_asked(request) == (not metric.computed)
+    unsupported = reason_kind(read_verdict("{}", metric).reason or "") is MissingReason.UNSUPPORTED
+    assert unsupported == metric.computed
+    if metric.computed:
+        with pytest.raises(ValueError, match=f"'{metric.kind}'"):
+            build_prompt(request)
+    else:
+        assert build_prompt(request).schema
+
+
+@pytest.mark.parametrize("metric", EVERY_KIND, ids=lambda m: m.kind)
+def test_the_offline_rules_judge_every_judged_metric_and_no_computed_one(metric: Metric) -> None:
+    reason = outcome(OfflineJudge(), request_about(metric)).reason
+    assert (reason is not None) == metric.computed

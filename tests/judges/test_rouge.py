@@ -10,7 +10,7 @@ from harness.config import RougeMetric, Source
 from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.types import Outcome
-from judges import rouge_judge
+from judges import RougeJudge
 from judges.rouge import Tokenizer
 from tests.builders.judge_requests import GOOD, grade, outcome, outcomes, prefer, rouge, sample
 
@@ -21,7 +21,7 @@ PARTS = ("precision", "recall", "f1")
 
 def overlap(reference: str | None, answer: str, *, stemmer: bool = True) -> Outcome:
     return outcome(
-        rouge_judge(), grade(answer, rouge(stemmer=stemmer), of=sample(reference=reference))
+        RougeJudge(), grade(answer, rouge(stemmer=stemmer), of=sample(reference=reference))
     )
 
 
@@ -78,7 +78,7 @@ def test_empty_reference_leaves_the_item_unscored(reference: str | None):
 
 def test_only_the_asked_variants_are_computed():
     metric = RougeMetric(kind="rouge", variants=("rougeL",))
-    values = outcome(rouge_judge(), grade(GOOD, metric)).values
+    values = outcome(RougeJudge(), grade(GOOD, metric)).values
     assert set(values or {}) == {"rougeL_precision", "rougeL_recall", "rougeL_f1"}
 
 
@@ -90,11 +90,11 @@ def test_long_texts_are_compared_by_their_first_words():
 
 
 def test_preference_cannot_be_asked_of_rouge():
-    assert outcome(rouge_judge(), prefer(GOOD, GOOD)).reason is not None
+    assert outcome(RougeJudge(), prefer(GOOD, GOOD)).reason is not None
 
 
 def test_card_names_the_library():
-    assert "rouge-score 0.1.2" in rouge_judge().card.nature
+    assert "rouge-score 0.1.2" in RougeJudge().card.nature
 
 
 @pytest.mark.skipif(DATA is None, reason="HARNESS_DATA_DIR is not set")
@@ -107,6 +107,6 @@ def test_meqsum_means_are_those_of_rouge_score(stemmer: bool, expected: tuple[fl
     table = load_rows(Source(path=path), Path(DATA or ""))
     samples = make_samples(table, {"input": "CHQ", "reference": "Summary"}, None)
     requests = [grade(each.input, rouge(stemmer=stemmer), of=each) for each in samples]
-    values = [given.values or {} for given in outcomes(rouge_judge(), requests)]
+    values = [given.values or {} for given in outcomes(RougeJudge(), requests)]
     means = [fmean(v[f"{variant}_f1"] for v in values) for variant in rouge().variants]
     assert means == pytest.approx(expected, abs=5e-7)

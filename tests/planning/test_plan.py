@@ -86,7 +86,7 @@ def test_rouge_without_references_is_refused(world: Path) -> None:
     text = (world / "small.yaml").read_text().replace(", reference: answer", "")
     rouge = text.partition("metrics:")[0] + "metrics:\n  rouge: {kind: rouge}\n"
     write(world / "small.yaml", rouge)
-    with pytest.raises(HarnessError, match="ROUGE needs a reference, but item 'q0'"):
+    with pytest.raises(HarnessError, match="metric 'rouge' needs a reference, but item 'q0'"):
         plan_of(world)
 
 
