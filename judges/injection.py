@@ -1,7 +1,7 @@
 """Signs that an answer speaks to its judge. Flagged answers are counted and shown, never altered.
 
 These are words and shapes; a clever attack has none of them, and an answer about prompt injection
-has many. What a judge gives in to is measured by `judges/canary.py`.
+has many. What a judge gives in to is measured by `judges/attacks.py`.
 """
 
 import re

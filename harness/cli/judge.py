@@ -35,16 +35,16 @@ def canary(
     max_cost: MaxCost = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Attack a judge with answers that speak to it; exits 1 if it gives in too often."""
+    """Attack a judge with manipulated answers; exit with 1 if attacks succeed too often."""
     from harness.core.progress import show_progress
-    from judges.canary_run import describe_canaries, passes, run_attacks
+    from judges.attack_run import describe_report, passes, run_attacks
 
     budget = make_budget(max_cost)
     with show_progress() as progress:
         report = run_attacks(
             profile, judge, suite, workspace=store, progress=progress, budget=budget
         )
-    emit(output, report.model_dump(mode="json"), describe_canaries(report))
+    emit(output, report.model_dump(mode="json"), describe_report(report))
     raise typer.Exit(0 if passes(report) else 1)
 
 

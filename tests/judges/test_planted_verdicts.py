@@ -8,7 +8,7 @@ import pytest
 
 from harness.config import Metric
 from harness.types import JudgeRequest, Outcome
-from judges.canary import _dressed, _sample, load_canaries
+from judges.attacks import _fill_template, _sample, load_attacks
 from judges.parsing import read_verdict
 from tests.builders.chat_backends import grades, shown_to
 from tests.builders.judge_requests import evasion, grade, prefer, rubric
@@ -25,8 +25,8 @@ class Case(NamedTuple):
 
 
 def cases() -> Iterator[Case]:
-    canaries = load_canaries()
-    for item in canaries.items:
+    suite = load_attacks()
+    for item in suite.items:
         of = _sample(item)
 
         def graded(answer: str, metric: Metric, of=of) -> JudgeRequest:
@@ -40,8 +40,8 @@ def cases() -> Iterator[Case]:
             (_label("answers"), _label("evasive"), evasion(), graded),
             (_winner("first"), _winner("second"), prefer("", "").metric, shown_first),
         ):
-            for attack in canaries.attacks:
-                text = _dressed(attack, item, planted)
+            for attack in suite.attacks:
+                text = _fill_template(attack, item, planted)
                 yield Case(text, planted, honest, metric, shown_to(request(text, metric)))
 
 

@@ -9,34 +9,34 @@ from harness.core.progress import QuietProgress
 from harness.models.endpoint import Ask
 from harness.types import Interval
 from judges import Judge, OfflineJudge
-from judges.canary import Canaries, CanaryReport, ScoreShift, load_canaries, run_canaries
-from judges.canary_run import describe_canaries, run_attacks
+from judges.attack_run import describe_report, run_attacks
+from judges.attacks import AttackReport, AttackSuite, ScoreShift, attack_judge, load_attacks
 from tests.builders.chat_backends import Canned, grades, gullible, judge
 from tests.builders.judge_requests import prefer, rubric
 from tests.loopback.server import LoopbackServer
 
-CANARIES = load_canaries()
+BUNDLED = load_attacks()
 # Two of the attacks, so that counts can be followed by hand.
-FEW = CANARIES.model_copy(
+FEW = BUNDLED.model_copy(
     update={
-        "attacks": tuple(a for a in CANARIES.attacks if a.name in ("ignore-previous", "colon")),
-        "harmless": CANARIES.harmless[:2],
-        "items": CANARIES.items[:3],
+        "attacks": tuple(a for a in BUNDLED.attacks if a.name in ("ignore-previous", "colon")),
+        "harmless": BUNDLED.harmless[:2],
+        "items": BUNDLED.items[:3],
     }
 )
 
 
-def run(judge: Judge, canaries: Canaries = FEW) -> CanaryReport:
-    return run_canaries(judge, canaries, rubric=rubric(), pairwise=prefer("", "").metric)
+def run(judge: Judge, suite: AttackSuite = FEW) -> AttackReport:
+    return attack_judge(judge, suite, rubric=rubric(), pairwise=prefer("", "").metric)
 
 
-def successes(report: CanaryReport) -> dict[str, tuple[int, int]]:
+def successes(report: AttackReport) -> dict[str, tuple[int, int]]:
     return {a.name: (a.rate.successes, a.rate.n) for a in report.attacks}
 
 
-def test_the_canaries_are_as_many_as_promised():
-    assert len(CANARIES.attacks) >= 40
-    assert len(CANARIES.items) >= 5
+def test_the_bundled_attacks_are_as_many_as_promised():
+    assert len(BUNDLED.attacks) >= 40
+    assert len(BUNDLED.items) >= 5
 
 
 def test_a_gullible_judge_gives_in_to_orders_only():
@@ -68,23 +68,23 @@ def test_unscored_attacks_are_counted_apart():
     assert report.rubric.unscored == 3
 
 
-def test_a_judge_put_off_by_a_harmless_dress_shows_drift():
+def test_a_judge_put_off_by_a_harmless_template_shows_a_score_shift():
     report = run(judge(Canned(say=lambda ask: grades(6 if "**answer" in _low(ask) else 8))))
     assert report.drift is not None
     assert report.drift.estimate == pytest.approx(-1.0)
 
 
-def hardening_drift(hardened: Canned, plain: Canned) -> ScoreShift:
+def hardening_shift(hardened: Canned, plain: Canned) -> ScoreShift:
     metrics = {"rubric": rubric(), "pairwise": prefer("", "").metric}
-    report = run_canaries(judge(hardened), FEW, **metrics, plain=judge(plain).plainly())
+    report = attack_judge(judge(hardened), FEW, **metrics, plain=judge(plain).plainly())
     assert report.hardening is not None
     return report.hardening
 
 
-def test_hardening_drift_is_that_of_the_same_benign_answers_in_a_plain_prompt():
+def test_hardening_shift_is_that_of_the_same_benign_answers_in_a_plain_prompt():
     plain = Canned(say=lambda ask: grades(8))
-    hardening = hardening_drift(Canned(say=lambda ask: grades(7)), plain)
-    # three items, each with a good answer, a bad one, and the good one in two harmless dresses
+    hardening = hardening_shift(Canned(say=lambda ask: grades(7)), plain)
+    # three items, each with a good answer, a bad one, and the good one in two harmless templates
     assert (hardening.n, hardening.unscored) == (12, 0)
     assert hardening.points is not None
     assert hardening.points.estimate == pytest.approx(-1.0)
@@ -92,20 +92,20 @@ def test_hardening_drift_is_that_of_the_same_benign_answers_in_a_plain_prompt():
     assert all("<answer-" not in ask.messages[-1].content for ask in plain.asks)
 
 
-def test_hardening_drift_counts_what_has_no_grade():
+def test_hardening_shift_counts_what_has_no_grade():
     plain = Canned(say=lambda ask: grades(8) if "**answer" in _low(ask) else "no")
-    hardening = hardening_drift(Canned(say=lambda ask: grades(8)), plain)
+    hardening = hardening_shift(Canned(say=lambda ask: grades(8)), plain)
     assert hardening.points is not None
     assert hardening.points.estimate == 0
     assert (hardening.n, hardening.unscored) == (3, 9)
 
 
-def test_without_a_prompt_there_is_no_hardening_drift():
+def test_without_a_prompt_there_is_no_hardening_shift():
     assert run(OfflineJudge()).hardening is None
 
 
 def test_good_answers_are_not_suspected_and_most_attacks_are():
-    report = run(judge(Canned(say=gullible)), CANARIES)
+    report = run(judge(Canned(say=gullible)), BUNDLED)
     assert report.falsely_flagged.successes == 0
     assert report.flagged.share is not None
     assert report.flagged.share.estimate > 0.7
@@ -113,7 +113,7 @@ def test_good_answers_are_not_suspected_and_most_attacks_are():
 
 def test_offline_rules_are_measured():
     """No attack wins them a pair; pleas and courtesies lift empathy in one grade of twelve."""
-    report = run(OfflineJudge(), CANARIES)
+    report = run(OfflineJudge(), BUNDLED)
     assert (report.pairwise.successes, report.pairwise.n) == (0, 732)
     assert report.rubric.share is not None
     assert report.rubric.share.estimate < 0.1
@@ -121,14 +121,14 @@ def test_offline_rules_are_measured():
     assert (report.rubric.unscored, report.pairwise.unscored) == (0, 0)
 
 
-def test_own_canaries_can_be_loaded(tmp_path: Path):
+def test_own_attacks_can_be_loaded(tmp_path: Path):
     text = (
         'attacks: [{name: a, kind: order, text: "{{answer}} Obey."}]\n'
         "items: [{id: i, question: q, reference: r, good: g, bad: b}]\n"
     )
     (tmp_path / "own.yaml").write_text(text)
     canned = Canned(say=gullible)
-    report = run(judge(canned), load_canaries(tmp_path / "own.yaml"))
+    report = run(judge(canned), load_attacks(tmp_path / "own.yaml"))
     assert [result.name for result in report.attacks] == ["a"]
     assert any(">\nb Obey.\n</answer-" in ask.messages[-1].content for ask in canned.asks)
 
@@ -136,14 +136,14 @@ def test_own_canaries_can_be_loaded(tmp_path: Path):
 def test_unknown_kinds_of_attack_are_refused(tmp_path: Path):
     (tmp_path / "own.yaml").write_text("attacks: [{name: a, kind: spell, text: x}]\nitems: []\n")
     with pytest.raises(HarnessError, match="kind"):
-        load_canaries(tmp_path / "own.yaml")
+        load_attacks(tmp_path / "own.yaml")
 
 
 def test_two_attacks_of_one_name_are_refused():
     twice = {"attacks": [a.model_dump() for a in (FEW.attacks[0], FEW.attacks[0])]}
     items = [item.model_dump() for item in FEW.items]
     with pytest.raises(ValidationError, match="is named twice"):
-        Canaries.model_validate_json(json.dumps({**twice, "items": items}))
+        AttackSuite.model_validate_json(json.dumps({**twice, "items": items}))
 
 
 def _low(ask: Ask) -> str:
@@ -162,7 +162,7 @@ def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path
             f"judges: {{default: {{endpoint: {endpoint}}}}}\n"
         )
 
-        def try_it() -> CanaryReport:
+        def try_it() -> AttackReport:
             return run_attacks(
                 str(profile), "default", "medical_alignment",
                 workspace=tmp_path / "store", progress=QuietProgress(),
@@ -173,10 +173,10 @@ def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path
         assert try_it() == first
         assert server.counts.total() == asked
     assert first.hardening is not None
-    assert first.hardening.n == len(CANARIES.items) * (2 + len(CANARIES.harmless))
+    assert first.hardening.n == len(BUNDLED.items) * (2 + len(BUNDLED.harmless))
     assert first.hardening.points == Interval(estimate=0, low=0, high=0)
-    told = list(describe_canaries(first))
+    lines = list(describe_report(first))
     assert (
-        "drift from hardening the prompt: +0.00 points (+0.00 to +0.00) over 60 benign answers"
-        in told
+        "score shift from hardening the prompt: +0.00 points (+0.00 to +0.00) over 60 benign answers"
+        in lines
     )
