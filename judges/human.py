@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from harness.human.labels import HumanLabels
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest
 from harness.types.judgements import NOT_ASKED
+from harness.types.samples import same_text
 
 OTHER_ANSWERS = "people judged other answers than these"
 
@@ -43,7 +44,7 @@ class AnnotatorJudge:
         order = (label.order if label else None) or "baseline_first"
         if request.order != order:
             return Outcome(reason=NOT_ASKED)
-        if request.first.split() == request.second.split():
+        if same_text(request.first, request.second):
             return Outcome(reason=NOT_ASKED)  # a tie, when it is scored
         swapped = order == "candidate_first"
         old, new = (request.second, request.first) if swapped else (request.first, request.second)

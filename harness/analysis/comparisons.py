@@ -106,7 +106,7 @@ def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterat
     kinds = [flag for flag in get_args(HygieneFlag) if any(flag in f for f in flagged.values())]
     for kind in ("any_flag", *kinds) if kinds else ():
         clean = observed & np.array(
-            [not _carries(flagged.get(sample_id), kind) for sample_id in pair.sample_ids]
+            [not has_flag(flagged.get(sample_id, ()), kind) for sample_id in pair.sample_ids]
         )
         yield Sensitivity(
             without=kind,
@@ -115,8 +115,9 @@ def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterat
         )
 
 
-def _carries(flags: Collection[HygieneFlag] | None, kind: str) -> bool:
-    return bool(flags) if kind == "any_flag" else kind in (flags or ())
+def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
+    """Return whether the answers to an item have the flag; "any_flag" means any at all."""
+    return bool(flags) if kind == "any_flag" else kind in flags
 
 
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:

@@ -6,7 +6,7 @@ as ties, or left out; at equal length; and which missing judgements would turn t
 verdict here is that of the gate itself on other numbers. None of it decides.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
@@ -14,7 +14,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.comparisons import Flagged, find_interval
+from harness.analysis.comparisons import Flagged, find_interval, has_flag
 from harness.analysis.length import find_length_effect
 from harness.config import Claim, Gate, Metric
 from harness.gate.decision import decide_gate
@@ -121,7 +121,7 @@ def _rows(
         yield row("missing_at_worst", fill_gaps(pair, adverse=True))
         yield row("missing_at_best", fill_gaps(pair, adverse=False))
     for kind in _kinds(flagged):
-        dirty = {item for item, flags in flagged.items() if _carries(flags, kind)}
+        dirty = {item for item, flags in flagged.items() if has_flag(flags, kind)}
         clean = np.array([item not in dirty for item in pair.sample_ids])
         yield row("without_flagged", take_items(pair, clean), kind)
     if isinstance(column, PreferenceColumn) and len(column.orders) > 1:
@@ -188,10 +188,6 @@ def _kinds(flagged: Flagged) -> list[str]:
         f for f in get_args(HygieneFlag) if any(f in has for has in flagged.values())
     ]
     return ["any_flag", *kinds] if len(kinds) > 1 else kinds
-
-
-def _carries(flags: Collection[HygieneFlag], kind: str) -> bool:
-    return bool(flags) if kind == "any_flag" else kind in flags
 
 
 # --- what a claim is about -------------------------------------------------------------------

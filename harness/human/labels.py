@@ -24,6 +24,7 @@ from harness.core.hashing import content_hash
 from harness.data.tables import Row, Table, load_rows, text_of
 from harness.human.votes import describe_source, find_studies, load_study, load_votes
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
+from harness.types.samples import same_text
 
 PEOPLE = "people"
 
@@ -134,7 +135,11 @@ def load_study_labels(folder: Path) -> HumanLabels:
     counted = {each.name for each in annotator_status if each.counted}
     real = [v for v in votes if v.kind == "real" and v.annotator in counted]
     sampled_ids = tuple(item.sample_id for item in study.items if item.kind == "real")
-    frame_ids = tuple(i for i, item in answers.items() if _differ(item.answers, study))
+    frame_ids = tuple(
+        sample_id
+        for sample_id, item in answers.items()
+        if same_text(item.answers[study.baseline], item.answers[study.candidate]) is False
+    )
     return HumanLabels(
         source=describe_source(study),
         labels=tuple(_label(vote) for vote in real),
@@ -194,11 +199,6 @@ def _again(
         key = vote.annotator, vote.sample_id
         if vote.kind == "repeat" and key in first:
             yield vote.annotator, first[key], vote.winner
-
-
-def _differ(answers: Mapping[str, str | None], study: Study) -> bool:
-    old, new = answers[study.baseline], answers[study.candidate]
-    return old is not None and new is not None and old.split() != new.split()
 
 
 def _covered(

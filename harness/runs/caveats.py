@@ -28,7 +28,7 @@ SURE = 0.05  # adjusted p-value up to which a slice is told as worse
 FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
 
 
-_FLAG_WORDS: dict[HygieneFlag, str] = {
+_FLAG_PHRASES: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "contain a whole sentence of the system prompt",
     "prompt_leak_words": "contain eight consecutive words of the system prompt",
     "empty": "are empty",
@@ -245,7 +245,7 @@ def _dirty_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
                 yield Caveat(
                     code=flag,
                     text=f"{n} of {count.n} answers of '{count.model}' on '{count.task}' "
-                    f"{_FLAG_WORDS[flag]}.",
+                    f"{_FLAG_PHRASES[flag]}.",
                 )
 
 

@@ -10,7 +10,7 @@ from harness.stats.annotator_means import mean_votes
 from harness.stats.vectors import Vector
 from harness.types import Preference, Task
 from harness.types.judgements import JudgeRound
-from harness.types.samples import Responses
+from harness.types.samples import Responses, same_text
 
 
 def score_people(
@@ -30,7 +30,9 @@ def _join(
     first = columns[0]
     if isinstance(first, PreferenceColumn):
         votes = np.array([_wins(c) for c in columns if isinstance(c, PreferenceColumn)]).T
-        votes[_alike(first, responses)] = 0.5  # nobody needs to be asked
+        old, new = responses[first.baseline], responses[first.candidate]
+        equal = [same_text(old[i].text, new[i].text) is True for i in first.sample_ids]
+        votes[equal] = 0.5  # two equal answers tie; nobody is asked
         mean = mean_votes(votes)
         nowhere = np.full_like(mean, np.nan)
         return replace(
@@ -52,13 +54,6 @@ def _join(
         reasons={m: _reasons(means[m], [c.reasons[m] for c in grades]) for m in means},
         votes=by_model,
     )
-
-
-def _alike(column: PreferenceColumn, responses: Mapping[str, Responses]) -> list[bool]:
-    """Where the two models gave the same answer."""
-    old, new = responses[column.baseline], responses[column.candidate]
-    pairs = [(old[i].text, new[i].text) for i in column.sample_ids]
-    return [a is not None and b is not None and a.split() == b.split() for a, b in pairs]
 
 
 def _wins(column: PreferenceColumn) -> Vector:

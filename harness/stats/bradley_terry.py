@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.distributions import t_quantile
-from harness.stats.vectors import Vector, as_vector, check_fraction
+from harness.stats.vectors import Vector, as_vector, check_fraction, expit
 
 STEPS = 100
 
@@ -91,7 +91,7 @@ def bradley_terry(
     design[np.arange(y.size), one] = -1.0
     design = design[:, 1:]
     fitted, bread = _fit(design, y)
-    residuals = y - _expit(design @ fitted)
+    residuals = y - expit(design @ fitted)
     pulls = np.column_stack([np.bincount(index, weights=residuals * x) for x in design.T])
     meat = n_clusters / (n_clusters - 1) * pulls.T @ pulls
     se = np.sqrt(np.diag(bread @ meat @ bread).clip(min=0))
@@ -102,7 +102,7 @@ def bradley_terry(
 
 def expected_win_rate(strength: float, opponent: float = 0.0) -> float:
     """How often a model of that log-strength beats its opponent."""
-    return float(_expit(np.array([strength - opponent]))[0])
+    return float(expit(np.array([strength - opponent]))[0])
 
 
 def find_cycles(win_rates: NDArray[np.float64]) -> list[tuple[int, int, int]]:
@@ -127,20 +127,15 @@ def _fit(design: NDArray[np.float64], y: Vector) -> tuple[Vector, NDArray[np.flo
     """Newton's method, with the inverse of the information at its end."""
     fitted = np.zeros(design.shape[1])
     for _ in range(STEPS):
-        p = _expit(design @ fitted)
+        p = expit(design @ fitted)
         information = design.T @ (design * (p * (1 - p))[:, None])
         step = np.linalg.solve(information, design.T @ (y - p))
         fitted += step * min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), TOLERANCE))
         if np.abs(step).max() <= TOLERANCE:
             break
-    p = _expit(design @ fitted)
+    p = expit(design @ fitted)
     bread = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
     return fitted, np.asarray(bread, dtype=np.float64)
-
-
-def _expit(log_odds: Vector) -> Vector:
-    chances: Vector = 1 / (1 + np.exp(-log_odds))
-    return chances
 
 
 # --- identification --------------------------------------------------------------------------

@@ -6,6 +6,8 @@ second run does. All take tails, so that small probabilities keep their digits.
 
 import math
 
+from harness.stats.vectors import Interval
+
 
 def normal_tail(z: float) -> float:
     """P(Z > z)."""
@@ -33,6 +35,12 @@ def t_quantile(tail: float, df: float) -> float:
     from scipy.special import stdtrit
 
     return -float(stdtrit(df, tail))
+
+
+def t_interval(estimate: float, se: float, df: float, confidence: float) -> Interval:
+    """Return the symmetric interval of Student's t around an estimate."""
+    half = t_quantile((1 - confidence) / 2, df) * se
+    return Interval(estimate - half, estimate + half)
 
 
 def noncentral_t_tail(t: float, df: float, shift: float) -> float:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.stats.distributions import t_quantile
+from harness.stats.distributions import t_interval
 from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
@@ -84,8 +84,7 @@ def corrected_mean(
         variance += weight**2 * spread / n_others
         estimate += weight * float(others.mean() - j.mean())
     se = math.sqrt(variance)
-    half = t_quantile((1 - confidence) / 2, n - 1) * se
-    return Corrected(estimate, se, Interval(estimate - half, estimate + half), weight)
+    return Corrected(estimate, se, t_interval(estimate, se, n - 1, confidence), weight)
 
 
 def _weight(y: Vector, j: Vector, spread: float, n_others: int) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
-from harness.stats.distributions import t_quantile
+from harness.stats.distributions import t_interval
 from harness.stats.means import ROUNDING
-from harness.stats.vectors import Interval, Vector, as_vector, check_fraction, cluster_sizes
+from harness.stats.vectors import Vector, as_vector, check_fraction, cluster_sizes, expit
 
 SMALLEST_SIDE = 0.1
 
@@ -146,7 +146,7 @@ def length_controlled_win_rate(
         width=wins.size,
     )
     return _raw_only(wins, lengths, index, None)._replace(
-        estimate=float(_expit(fit)[0]), slope=float(fit[1]), **spread._asdict()
+        estimate=float(expit(fit)[0]), slope=float(fit[1]), **spread._asdict()
     )
 
 
@@ -194,7 +194,7 @@ def length_adjusted_difference(
     se = float(np.sqrt(variance))
     if se <= ROUNDING * np.abs(d).max():
         return _raw_only(d, lengths, index, "outcomes do not vary")
-    low, high = _t_interval(float(intercept), se, min(n_clusters - 1, n - 2), confidence)
+    low, high = t_interval(float(intercept), se, min(n_clusters - 1, n - 2), confidence)
     return _raw_only(d, lengths, index, None)._replace(
         estimate=float(intercept), se=se, ci_low=low, ci_high=high, slope=float(slope)
     )
@@ -226,7 +226,7 @@ def _win_rates(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) -> Ve
     """The win rate at equal length for each row of weights; 0 or 1 where there is no other."""
     rates: Vector = np.round(weights @ wins / weights.sum(axis=1))
     mixed = (weights @ (wins > 0) > 0) & (weights @ (wins < 1) > 0)
-    rates[mixed] = _expit(_fit_logistic(weights[mixed], wins, x, start=start)[:, 0])
+    rates[mixed] = expit(_fit_logistic(weights[mixed], wins, x, start=start)[:, 0])
     return rates
 
 
@@ -241,7 +241,7 @@ def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) ->
     w = weights
     for _ in range(STEPS):
         b = fitted[todo]
-        p = _expit(b[:, :1] + b[:, 1:] * x)
+        p = expit(b[:, :1] + b[:, 1:] * x)
         pull, curve = w * (wins - p), w * p * (1 - p)
         g0, g1 = pull.sum(axis=1), pull @ x - ridge * b[:, 1]
         h00, h01, h11 = curve.sum(axis=1), curve @ x, curve @ x**2 + ridge
@@ -256,11 +256,6 @@ def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) ->
             todo, w = todo[going], w[going]
     fitted[todo] = np.nan
     return fitted
-
-
-def _expit(log_odds: Vector) -> Vector:
-    chances: Vector = 1 / (1 + np.exp(-log_odds))
-    return chances
 
 
 def _squashed(lengths: Vector) -> Vector:
@@ -301,8 +296,3 @@ def _label_index(outcomes: Vector, clusters: ArrayLike | None) -> NDArray[np.int
         return np.arange(outcomes.size)
     cluster_sizes(outcomes, clusters)  # there is one label for each item
     return np.unique(np.asarray(clusters), return_inverse=True)[1]
-
-
-def _t_interval(estimate: float, se: float, df: int, confidence: float) -> Interval:
-    half = t_quantile((1 - confidence) / 2, df) * se
-    return Interval(estimate - half, estimate + half)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.bounded_means import betting_interval
-from harness.stats.distributions import t_quantile
+from harness.stats.distributions import t_interval
 from harness.stats.vectors import (
     Interval,
     Vector,
@@ -169,7 +169,7 @@ def mean_difference(
     check_fraction(confidence, name="confidence")
     moments = mean_moments(d, clusters=clusters)
     if not moments.degenerate:
-        interval = _t_interval(moments, confidence)
+        interval = t_interval(moments.estimate, moments.se, moments.df, confidence)
     elif not d.any():
         interval = Interval(0.0, 0.0)
     elif bounds is not None:
@@ -188,11 +188,6 @@ def mean_difference(
         dominance=float(np.sign(d).mean()),
         degenerate=moments.degenerate,
     )
-
-
-def _t_interval(moments: MeanMoments, confidence: float) -> Interval:
-    half = t_quantile((1 - confidence) / 2, moments.df) * moments.se
-    return Interval(moments.estimate - half, moments.estimate + half)
 
 
 def _standardised(d: Vector) -> float:
@@ -236,5 +231,4 @@ def slope(
     if sums.size < 3:
         return None
     se = math.sqrt(sums.size / (sums.size - 1) * float((sums**2).sum())) / spread
-    half = t_quantile((1 - confidence) / 2, sums.size - 2) * se
-    return Slope(estimate, se, Interval(estimate - half, estimate + half))
+    return Slope(estimate, se, t_interval(estimate, se, sums.size - 2, confidence))

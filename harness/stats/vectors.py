@@ -67,6 +67,12 @@ def effective_clusters(sizes: Vector) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
+def expit(log_odds: Vector) -> Vector:
+    """Return the probabilities of log odds: 1 / (1 + exp(-x))."""
+    chances: Vector = 1 / (1 + np.exp(-log_odds))
+    return chances
+
+
 def check_fraction(value: float, *, name: str) -> float:
     """The value, if it lies strictly between 0 and 1.
 

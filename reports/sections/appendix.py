@@ -22,7 +22,7 @@ N_ANSWER_CHARS = 8_000
 
 # --- what is odd -----------------------------------------------------------------------------
 
-FLAG_WORDS: dict[HygieneFlag, str] = {
+FLAG_LABELS: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "repeats a sentence of the prompt",
     "prompt_leak_words": "repeats words of the prompt",
     "suspected_injection": "speaks to the judge",
@@ -55,7 +55,7 @@ def hygiene_section(result: RunResult) -> Section | None:
 
 
 def _flag_table(cells: Sequence[HygieneCount]) -> Table:
-    flags = [flag for flag in FLAG_WORDS if any(cell.counts.get(flag) for cell in cells)]
+    flags = [flag for flag in FLAG_LABELS if any(cell.counts.get(flag) for cell in cells)]
     rows = [
         (
             cell.task,
@@ -66,7 +66,7 @@ def _flag_table(cells: Sequence[HygieneCount]) -> Table:
         )
         for cell in cells
     ]
-    head = ("Task", "Model", *(FLAG_WORDS[flag] for flag in flags), "Mean words", "Answers")
+    head = ("Task", "Model", *(FLAG_LABELS[flag] for flag in flags), "Mean words", "Answers")
     return Table("Flagged answers", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
 
 
@@ -87,7 +87,7 @@ def _sensitivity_table(
         cells = [(c.difference, c.n), *(without.get(kind, (None, 0)) for kind in kinds)]
         shown = [f"{estimate_with_span(d, columns[c.metric])}, n {n:,}" if d else "none left" for d, n in cells]  # fmt: skip
         rows.append((c.metric, f"{c.candidate} against {c.baseline}", *shown))
-    named = {"any_flag": "any flag"} | FLAG_WORDS
+    named = {"any_flag": "any flag"} | FLAG_LABELS
     head = ("Metric", "Models", "All items", *(f"Without {named[kind].lower()}" for kind in kinds))
     title = "Differences with and without flagged items"
     yield Table(title, head, "ll" + "r" * (len(kinds) + 1), tuple(rows))
@@ -129,7 +129,7 @@ def make_exhibit(example: Example, plan: Plan, title: str) -> ExampleCard:
 
 
 def _answer(model: str, role: str, text: str | None, example: Example) -> TextBlock:
-    flags = ", ".join(FLAG_WORDS[flag] for flag in example.flags.get(model, ()))
+    flags = ", ".join(FLAG_LABELS[flag] for flag in example.flags.get(model, ()))
     shown = "(no answer)" if text is None else _capped(text)
     return TextBlock(f"{model} ({role})", shown, note=flags)
 

@@ -21,7 +21,7 @@ from reports.formatting import (
     models_compared,
     number,
 )
-from reports.sections.appendix import FLAG_WORDS
+from reports.sections.appendix import FLAG_LABELS
 
 _COUNTED: dict[SensitivityVariant, str] = {
     "as_decided": "as decided",
@@ -155,7 +155,7 @@ def _notes(tables: Sequence[SensitivityTable]) -> Iterator[str]:
 def _counted(row: SensitivityRow) -> str:
     if row.without is None:
         return _COUNTED[row.counting]
-    flag = "any flag" if row.without == "any_flag" else FLAG_WORDS[row.without]
+    flag = "any flag" if row.without == "any_flag" else FLAG_LABELS[row.without]
     return f"without flagged answers ({flag})"
 
 

@@ -20,6 +20,7 @@ from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_private
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
+from harness.types.samples import same_text
 
 N = 100
 
@@ -120,7 +121,9 @@ def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: Stu
     models = plan.baseline, plan.candidate
     if len(plan.models) < 2:
         raise HarnessError("the run has one model only; a blind comparison needs two.")
-    frame = [i for i, item in items.items() if _differ(*(item.answers[m] for m in models))]
+    frame = [
+        i for i, item in items.items() if same_text(*(item.answers[m] for m in models)) is False
+    ]
     if not frame:
         raise HarnessError(f"{task.name}: the two models gave no two different answers.")
     metric, spec = _pairwise(task, options.metric)
@@ -181,14 +184,6 @@ def describe_study(study: Study) -> list[str]:
 # --- what is drawn ---------------------------------------------------------------------------
 
 
-def _differ(baseline: str | None, candidate: str | None) -> bool:
-    return (
-        baseline is not None
-        and candidate is not None
-        and " ".join(baseline.split()) != " ".join(candidate.split())
-    )
-
-
 def _item(kind: Literal["real", "repeat"], number: int, task: Task, sample_id: str) -> StudyItem:
     return StudyItem(key=f"{kind}-{number:04d}", kind=kind, task=task.name, sample_id=sample_id)
 
@@ -214,7 +209,7 @@ def _attention_items(
         side: Literal["baseline", "candidate"] = rng.choice(("baseline", "candidate"))
         model = models[side == "candidate"]
         answer = items[sample_id].answers[model]
-        others = [i for i in items if _differ(items[i].answers[model], answer)]
+        others = [i for i in items if same_text(items[i].answers[model], answer) is False]
         can_shuffle = len((answer or "").split()) >= MIN_WORDS
         if not answer or not answer.strip() or not (others or can_shuffle):
             continue
