@@ -10,8 +10,7 @@ and an object that stands word for word in what the judge was shown is not the j
 
 import json
 import re
-from collections.abc import Mapping
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
@@ -21,7 +20,6 @@ from judges.quoting import name_invisible
 VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
 MAX_CHARS = 65_536  # a verdict is a few hundred
 MAX_DIGITS = 9
-ChoiceT = TypeVar("ChoiceT")
 _HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
 
@@ -68,23 +66,6 @@ def read_verdict(
         return _outcome(verdict, metric)
     except _UnreadableError as error:
         return unscored(MissingReason.UNREADABLE, str(error))
-
-
-def read_labelled_verdict(text: str, labels: Mapping[str, ChoiceT]) -> ChoiceT | None:
-    """The choice of a judge that replies in words, as in LLMBar; None if it declares none.
-
-    The whole reply is a label ("Output (a)"), or the last "<label> is better" counts. One that is
-    better on a condition ("in terms of length", "if") or that neither is ("nor") does not.
-    """
-    known = {label.casefold(): choice for label, choice in labels.items()}
-    said = text.strip().rstrip(".").casefold()
-    if said in known:
-        return known[said]
-    any_label = "|".join(re.escape(label) for label in sorted(known, key=len, reverse=True))
-    declared = re.findall(
-        rf"(?<!nor )({any_label}) is better\b(?! (?:in|if|when)\b)", text.casefold()
-    )
-    return known[declared[-1]] if declared else None
 
 
 def to_valid_utf8(text: str) -> str:

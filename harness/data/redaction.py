@@ -19,7 +19,6 @@ of characters does, so that the time grows with the text and no faster.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from typing import Literal, NamedTuple
@@ -48,11 +47,6 @@ def redact(text: str) -> str:
         parts += text[done:start], f"[{kind}]"
         done = end
     return "".join([*parts, text[done:]])
-
-
-def count_identifiers(text: str) -> Counter[Kind]:
-    """How many identifiers of each kind `redact` would replace."""
-    return Counter(found.kind for found in find_identifiers(text))
 
 
 def find_identifiers(text: str) -> Iterator[Identifier]:

@@ -48,21 +48,6 @@ class FlipRate(NamedTuple):
     n_items: int
 
 
-class VarianceComponents(NamedTuple):
-    """Where the variance of one score comes from, in squared points; never below 0.
-
-    Attributes:
-        item: Differences between items.
-        generation: Differences between generations on the same item; NaN if there was only one
-            each, so that these are part of `item`.
-        judge: Differences between repeated judgements of the same generation.
-    """
-
-    item: float
-    generation: float
-    judge: float
-
-
 class _OneWay(NamedTuple):
     between: float
     within: float
@@ -133,40 +118,6 @@ def flip_rate(values: ArrayLike, *, confidence: float = 0.95) -> FlipRate:
     )
 
 
-def variance_components(values: ArrayLike) -> VarianceComponents:
-    """Method-of-moments components of a balanced design, by nested one-way analysis of variance.
-
-    The mean difference of two models then has variance (2 / n) times item-by-model variance +
-    generation / g + judge / (g k), so they say what to repeat.
-
-    Args:
-        values: Items x repeats of one generation, or items x generations x repeats; complete.
-
-    Raises:
-        ValueError: If `values` has another number of dimensions, fewer than two entries along
-            any of them, or a value that is not finite.
-    """
-    cube = np.asarray(values, dtype=np.float64)
-    if cube.ndim not in {2, 3} or min(cube.shape) < 2:
-        raise ValueError(
-            "values must be items x repeats, or items x generations x repeats, with at least two "
-            f"of each, but its shape is {cube.shape}."
-        )
-    if not np.isfinite(cube).all():
-        raise ValueError("values holds missing or infinite values; only full designs split.")
-    lowest = _one_way(cube.reshape(-1, cube.shape[-1]))
-    if cube.ndim == 2:
-        item = _excess(lowest.between, lowest.within, lowest.repeats)
-        return VarianceComponents(item, generation=math.nan, judge=lowest.within)
-    g, k = cube.shape[1:]
-    generations = _one_way(cube.mean(axis=2))
-    return VarianceComponents(
-        item=_excess(k * generations.between, k * generations.within, g * k),
-        generation=_excess(k * generations.within, lowest.within, k),
-        judge=lowest.within,
-    )
-
-
 def _one_way(matrix: Matrix) -> _OneWay:
     """Mean squares between and within the rows, of which none is empty."""
     sizes = (~np.isnan(matrix)).sum(axis=1)
@@ -197,7 +148,3 @@ def _as_repeats(values: ArrayLike) -> Matrix:
     if np.isinf(matrix).any():
         raise ValueError("values holds infinite values. A missing repeat is NaN.")
     return matrix
-
-
-def _excess(above: float, below: float, copies: float) -> float:
-    return max(0.0, above - below) / copies

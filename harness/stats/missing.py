@@ -5,20 +5,18 @@ to the worst, then to the best, value it could have had (Manski 1989, Journal of
 24:343); a gate passes only if it passes at the worst.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.means import mean_difference
 from harness.stats.paired_proportions import (
     PairedCounts,
     count_pairs,
     mcnemar_exact,
     tango_interval,
 )
-from harness.stats.vectors import Interval, Vector, bisect_flip
+from harness.stats.vectors import Vector
 
 
 class FilledDifferences(NamedTuple):
@@ -60,57 +58,6 @@ def fill_missing(d: ArrayLike, *, low: ArrayLike, high: ArrayLike) -> FilledDiff
         favourable=np.where(gaps, greatest, d),
         n_missing=int(gaps.sum()),
     )
-
-
-def manski_interval(
-    d: ArrayLike,
-    *,
-    low: ArrayLike,
-    high: ArrayLike,
-    clusters: ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> Interval:
-    """Confidence interval for the mean of `d` whatever the missing values are.
-
-    It runs from the lower end at the adverse filling to the upper end at the favourable one.
-
-    Raises:
-        ValueError: As `fill_missing` and `mean_difference`.
-    """
-    filled = fill_missing(d, low=low, high=high)
-    return Interval(
-        mean_difference(filled.adverse, clusters=clusters, confidence=confidence).ci_low,
-        mean_difference(filled.favourable, clusters=clusters, confidence=confidence).ci_high,
-    )
-
-
-def tipping_point(
-    d: ArrayLike, *, low: float, high: float, decide: Callable[[Vector], bool]
-) -> float | None:
-    """The smallest value which, put into every gap, flips the decision made with `low`.
-
-    Args:
-        d: One difference an item; NaN where a judgement is missing.
-        low: Least value tried.
-        high: Greatest value tried.
-        decide: The decision on a complete vector, in the order of `d`; it may change once
-            between low and high.
-
-    Returns:
-        That value; None if `low` and `high` give the same decision, so that the missing items
-        do not matter.
-
-    Raises:
-        ValueError: As `fill_missing`.
-    """
-    filled = fill_missing(d, low=low, high=high)
-    if decide(filled.adverse) == decide(filled.favourable):
-        return None
-
-    def decide_at(value: float) -> bool:
-        return decide(fill_missing(d, low=value, high=value).adverse)
-
-    return bisect_flip(decide_at, low=low, high=high)
 
 
 def _each_item(values: ArrayLike, d: Vector, *, name: str) -> Vector:

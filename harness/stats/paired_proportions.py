@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.distributions import binomial_at_most, normal_quantile, normal_tail
-from harness.stats.proportions import wilson_interval
 from harness.stats.vectors import Interval, as_vector, bisect_flip, check_fraction
 
 
@@ -84,26 +83,6 @@ def mcnemar_midp(b: int, c: int) -> float:
     return mcnemar_exact(b, c) - (observed / 2 if b == c else observed)
 
 
-def newcombe_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interval:
-    """Interval for the risk difference, from two Wilson intervals and their correlation.
-
-    Newcombe 1998, Statistics in Medicine 17:2635, method 10 (correlation continuity-corrected).
-
-    Raises:
-        ValueError: If there are no items, or confidence is not in (0, 1).
-    """
-    _check_items(counts)
-    candidate = counts.both + counts.candidate_only
-    baseline = counts.both + counts.baseline_only
-    low_1, high_1 = wilson_interval(candidate, counts.n, confidence=confidence)
-    low_2, high_2 = wilson_interval(baseline, counts.n, confidence=confidence)
-    p_1, p_2, phi = candidate / counts.n, baseline / counts.n, _corrected_phi(counts)
-    return Interval(
-        counts.risk_difference - _side(p_1 - low_1, high_2 - p_2, phi),
-        counts.risk_difference + _side(high_1 - p_1, p_2 - low_2, phi),
-    )
-
-
 def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interval:
     """Score interval for the risk difference: the differences a score test does not reject.
 
@@ -151,20 +130,6 @@ def _tango_variance(b: int, c: int, n: int, delta: float) -> float:
     root = math.sqrt(linear**2 + 8 * n * c * delta * (1 - delta))
     c_chance = (root - linear) / (4 * n)
     return n * (2 * c_chance + delta * (1 - delta))
-
-
-def _corrected_phi(counts: PairedCounts) -> float:
-    both, b, c, neither = counts
-    margins = (both + b) * (c + neither) * (both + c) * (b + neither)
-    if margins == 0:
-        return 0.0
-    excess = both * neither - b * c
-    corrected = max(excess - counts.n / 2, 0) if excess > 0 else excess
-    return corrected / math.sqrt(margins)
-
-
-def _side(x: float, y: float, phi: float) -> float:
-    return math.sqrt(max(0.0, x**2 - 2 * phi * x * y + y**2))
 
 
 def _check_discordant(b: int, c: int) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from harness.stats.distributions import (
     binomial_at_least,
     noncentral_t_tail,
-    normal_quantile,
     t_quantile,
 )
 from harness.stats.proportions import minimum_n_for_threshold
@@ -125,40 +124,6 @@ def sample_size(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
-
-
-def sample_size_paired_binary(
-    difference: float,
-    discordant: float,
-    *,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    alternative: Sides = "two-sided",
-) -> int:
-    """Items that show a risk difference between two models, by McNemar's test.
-
-    n = ((z_alpha sqrt(psi) + z_beta sqrt(psi - delta^2)) / delta)^2 for the risk difference delta
-    and the share of discordant items psi (Connor 1987, Biometrics 43:207).
-
-    Args:
-        difference: True risk difference; its sign is ignored.
-        discordant: Share of items on which the models differ; at least |difference|.
-        alpha: Error rate of the test.
-        power: Chance of finding the difference; above alpha.
-        alternative: Whether the test looks to one side only.
-
-    Raises:
-        ValueError: If not 0 < |difference| <= discordant <= 1 or not 0 < alpha < power < 1.
-    """
-    _check_plan(1.0, alpha, power)
-    if not 0 < abs(difference) <= discordant <= 1:
-        raise ValueError(
-            f"0 < |difference| <= discordant <= 1 is needed; {difference=}, {discordant=}."
-        )
-    z_alpha = normal_quantile(alpha if alternative == "one-sided" else alpha / 2)
-    z_beta = normal_quantile(1 - power)
-    spread = math.sqrt(discordant - difference**2)
-    return math.ceil(((z_alpha * math.sqrt(discordant) + z_beta * spread) / difference) ** 2)
 
 
 def sample_size_proportion_threshold(

@@ -6,7 +6,7 @@ import pytest
 from harness.config import EvasionMetric
 from harness.types import Outcome
 from harness.types.judgements import MissingReason, reason_kind
-from judges.parsing import read_labelled_verdict, read_verdict
+from judges.parsing import read_verdict
 from tests.builders.chat_backends import grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rouge, rubric
 
@@ -241,30 +241,6 @@ def test_the_longest_reply_is_read_at_once():
     for text in ("{" * 10**6, " " * 10**6, "```" * 10**6, "</think>" * 10**6, "I " * 10**6):
         read(text)
     assert time.process_time() - started < 1
-
-
-# --- words for verdicts ----------------------------------------------------------------------
-
-OUTPUTS = {"Output (a)": "first", "Output (b)": "second"}
-
-
-@pytest.mark.parametrize(
-    ("text", "choice"),
-    [
-        ("Output (a)", "first"),
-        (" output (B).\n", "second"),
-        ("Output (a) is better at first sight. Therefore, Output (b) is better.", "second"),
-        ("Output (b) is better. Output (a) is too short.", "second"),
-        ("Output (a) is better. Output (b) is better in terms of length.", "first"),
-        ("Output (b) is better if you are in a hurry.", None),
-        ("Neither Output (a) nor Output (b) is better.", None),
-        ("Output (a) and Output (b) are equal.", None),
-        ("Both are fine; Output (a)", None),
-        ("", None),
-    ],
-)
-def test_the_last_declared_label_counts(text: str, choice: str | None):
-    assert read_labelled_verdict(text, OUTPUTS) == choice
 
 
 def test_a_verdict_may_speak_of_thoughts():

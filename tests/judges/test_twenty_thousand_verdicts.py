@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from harness.config import Metric, PairwiseMetric, RubricMetric
 from harness.types import Outcome
 from harness.types.judgements import reason_kind
-from judges.parsing import read_labelled_verdict, read_verdict, to_valid_utf8
+from judges.parsing import read_verdict, to_valid_utf8
 from tests.builders.chat_backends import CRITERIA, check_outcome, grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rubric
+from tests.builders.llmbar import read_labelled_verdict
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
 N_LLMBAR, N_PROMETHEUS, N_STUDY = 9_360, 960, 1_000
@@ -77,6 +78,25 @@ def how_they_differ(reply: str, ours: str | None, theirs: str) -> str:
     if theirs not in declared:
         return "declares ours only"
     return "declares both, ours last" if declared[-1] == ours else "declares both, theirs last"
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("Output (a)", "first"),
+        (" output (B).\n", "second"),
+        ("Output (a) is better at first sight. Therefore, Output (b) is better.", "second"),
+        ("Output (b) is better. Output (a) is too short.", "second"),
+        ("Output (a) is better. Output (b) is better in terms of length.", "first"),
+        ("Output (b) is better if you are in a hurry.", None),
+        ("Neither Output (a) nor Output (b) is better.", None),
+        ("Output (a) and Output (b) are equal.", None),
+        ("Both are fine; Output (a)", None),
+        ("", None),
+    ],
+)
+def test_the_last_declared_label_counts(text: str, choice: str | None):
+    assert read_labelled_verdict(text, OUTPUTS) == choice
 
 
 @pytest.mark.data

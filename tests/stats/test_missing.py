@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.stats.means import mean_difference
-from harness.stats.missing import fill_missing, manski_interval, tipping_point
+from harness.stats.missing import fill_missing
 
 GAP = math.nan
 
@@ -26,40 +26,17 @@ def test_each_item_may_have_its_own_range():
 def test_without_gaps_nothing_changes():
     filled = fill_missing([1, 2, 3], low=-9, high=9)
     assert filled.n_missing == 0
-    assert manski_interval([1, 2, 3], low=-9, high=9) == pytest.approx(
-        mean_difference([1, 2, 3])[3:5]
-    )
-
-
-def test_manski_interval_spans_both_fillings():
-    d = [1.0, 0.0, GAP, 2.0, 1.0]
-    low, high = manski_interval(d, low=-9, high=9)
-    assert low == mean_difference([1, 0, -9, 2, 1]).ci_low
-    assert high == mean_difference([1, 0, 9, 2, 1]).ci_high
+    assert filled.adverse.tolist() == filled.favourable.tolist() == [1, 2, 3]
 
 
 def test_hiding_the_candidates_disasters_cannot_look_like_a_gain():
     full = np.array([0.5] * 96 + [-8.0] * 4)
     judged = np.where(full < -4, GAP, full)
     assert np.nanmean(judged) == 0.5
-    low, high = manski_interval(judged, low=-9, high=9)
-    assert low < full.mean() < high
+    filled = fill_missing(judged, low=-9, high=9)
+    low = mean_difference(filled.adverse).ci_low
+    assert low < full.mean() < mean_difference(filled.favourable).ci_high
     assert low < 0
-
-
-def test_tipping_point_by_hand():
-    # The mean of 1, 1, 1 and x is positive just above x = -3.
-    point = tipping_point([1, 1, 1, GAP], low=-9, high=9, decide=lambda d: bool(d.mean() > 0))
-    assert point == pytest.approx(-3)
-
-
-def test_gaps_that_cannot_matter_have_no_tipping_point():
-    d = [5.0] * 20 + [GAP]
-    assert tipping_point(d, low=-9, high=9, decide=lambda d: bool(d.mean() > 0)) is None
-
-
-def test_no_gaps_have_no_tipping_point():
-    assert tipping_point([1.0, -2.0], low=-9, high=9, decide=lambda d: bool(d.mean() > 0)) is None
 
 
 def test_impossible_ranges_are_refused():

@@ -6,7 +6,6 @@ from harness.stats.power import (
     minimum_detectable_effect,
     minimum_detectable_proportion,
     sample_size,
-    sample_size_paired_binary,
     sample_size_proportion_threshold,
     t_test_power,
 )
@@ -47,12 +46,6 @@ def test_one_side_needs_fewer_items():
     assert sample_size(1, 0.3, alternative="one-sided") < sample_size(1, -0.3)
 
 
-@pytest.mark.parametrize(("delta", "psi", "n"), [(0.05, 0.10, 312), (0.03, 0.10, 870)])
-def test_paired_binary_sizes_of_the_design(delta, psi, n):
-    assert sample_size_paired_binary(delta, psi) == n
-    assert sample_size_paired_binary(-delta, psi) == n
-
-
 @pytest.mark.parametrize(
     ("p0", "p1", "n", "needed"),
     [(0.90, 0.95, 179, 168), (0.95, 0.98, 234, 228), (0.95, 0.99, 124, 122)],
@@ -79,8 +72,6 @@ def test_impossible_plans_are_refused():
         t_test_power(0.5, 1)
     with pytest.raises(ValueError, match="p0 < p1"):
         sample_size_proportion_threshold(0.95, 0.9)
-    with pytest.raises(ValueError, match="discordant"):
-        sample_size_paired_binary(0.2, 0.1)
 
 
 def test_differences_that_hardly_vary_need_two_items_and_no_endless_search() -> None:
