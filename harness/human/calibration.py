@@ -1,17 +1,17 @@
-"""`harness calibrate`: a run's judge held to people, and its figures corrected by their labels.
+"""Calibration of a run's judge: agreement with human labels, and estimates corrected by them.
 
     judge, all items    J J J J J J J J …
-    people, some        Y   Y     Y         drawn at random: only these speak for the others
+    people, some        Y   Y     Y         a random sample of the items
 
-Agreement stands beside that of people with each other, which is the most that a judge can be asked
-for. What is corrected is right on average whatever the judge does (harness/stats/corrected.py);
-the judge's own interval, however narrow, is not.
+Agreement of the judge with people is reported with the agreement of people with each other, which
+is the most that a judge can reach. The corrected estimates are unbiased for any judge
+(harness/stats/judge_correction.py); the judge's own interval, however narrow, is not.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.artifacts.answers import AnsweredItems, read_answers
+from harness.artifacts.answers import read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.human.corrections import correct_column
@@ -21,7 +21,7 @@ from harness.human.labels import HumanLabels, load_label_file, load_study_labels
 from harness.human.summary import describe_unsafe, summarise_labels
 from harness.human.votes import PEOPLE_FOLDER, find_studies
 from harness.scoring.columns import ScoreColumn
-from harness.types import Calibration, HumanSummary
+from harness.types import Calibrated, Calibration, HumanSummary
 
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
 
@@ -31,120 +31,118 @@ HALF_WIDTH = 0.05  # of a share or a win rate, and of a scale's range
 
 _NOT_CORRECTED = (
     "nothing is corrected: the labelled items are not stated to be a random sample of the run's, and "
-    "labels on chosen items say nothing of the others. If they were drawn at random, say --random "
-    "(in a profile 'drawn: random')."
+    "labels on selected items are no evidence on the others. If they were drawn at random, give "
+    "--random (in a profile 'drawn: random')."
 )
 
 
 def find_human_labels(
     run: Path, *, study: str | None, labels: Path | None, drawn_at_random: bool
 ) -> HumanLabels:
-    """Whom to hold the run's judge to: a study of it, its only one if unnamed, or a file.
+    """Load the labels for a run: of the named study, of its only study, or of a file.
 
     Raises:
-        HarnessError: nobody has voted, several studies and none named, or a file that is wrong.
+        HarnessError: the run has no votes, or several studies and none is named; the file cannot be
+            read; or the options contradict each other.
     """
     if labels is not None and study is not None:
         raise HarnessError("name either --study or --labels, not both.")
     if labels is not None:
         return load_label_file(labels, drawn_at_random=drawn_at_random)
     if drawn_at_random:
-        raise HarnessError("--random goes with --labels; a study says itself how it was drawn.")
+        raise HarnessError("--random goes with --labels; a study records how it was drawn.")
     if study is not None:
         return load_study_labels(run / PEOPLE_FOLDER / study)
-    found = find_studies(run)
-    if len(found) > 1:
-        names = ", ".join(folder.name for folder in found)
+    studies = find_studies(run)
+    if len(studies) > 1:
+        names = ", ".join(folder.name for folder in studies)
         raise HarnessError(f"{run}: has several studies; name one with --study: {names}.")
-    return load_study_labels(found[0])
+    return load_study_labels(studies[0])
 
 
 def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WIDTH) -> Calibration:
-    """Every judged column that people labelled too.
+    """Compare the judges of a run with people, and correct their estimates.
 
-    `half_width` is what the corrected intervals should come to, as a share of a scale's range.
+    `half_width`, a share of a scale's range, is the precision for which the number of further
+    labels is computed.
 
     Raises:
-        HarnessError: the labels are about other items or models than the run's, or about nothing
-            that a judge of the run has judged.
+        HarnessError: the labels are about items or models that the run does not have.
     """
     plan = run.result.plan
-    baseline, candidate = plan.baseline, plan.candidate
-    _refuse_strangers(run, people)
+    models = plan.baseline, plan.candidate
+    _require_items_and_models_of(run, people)
+
     columns = list(join_labels(plan, run.columns, people))
-    found = summarise_labels(people, baseline, candidate)
-    refused = None if labels_are_representative(people, run.columns) else _NOT_CORRECTED
-    texts = _texts(run)
+    summary = summarise_labels(people, *models)
+    texts = {task.name: read_answers(run.folder, task.name) for task in plan.tasks}
+    # Correct the estimates, if the labels are a random sample.
+    corrected: list[Calibrated] = []
+    representative = labels_are_representative(people, run.columns)
+    if representative:
+        for column in columns:
+            corrected += correct_column(column, models, half_width)
     return Calibration(
         run_id=run.result.run_id,
         suite=plan.suite,
-        baseline=baseline,
-        candidate=candidate,
-        people=found,
-        judges=tuple(judge_agreement(column, texts, (baseline, candidate)) for column in columns),
-        corrected=()
-        if refused
-        else tuple(
-            each
-            for column in columns
-            for each in correct_column(column, (baseline, candidate), half_width)
-        ),
-        refused=refused,
-        notes=tuple(_notes(run, people, found, columns)),
+        baseline=plan.baseline,
+        candidate=plan.candidate,
+        people=summary,
+        judges=tuple(judge_agreement(column, texts, models) for column in columns),
+        corrected=tuple(corrected),
+        refused=None if representative else _NOT_CORRECTED,
+        notes=tuple(_notes(run, people, summary, columns)),
     )
 
 
 def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:
-    """Whether the labelled items are a random sample, or all that there are."""
-    labelled = {label.sample_id for label in people.labels}
-    return people.random or all(set(column.sample_ids) <= labelled for column in columns)
+    """Return whether the labelled items are a random sample of the run's, or all of them."""
+    labelled_ids = {label.sample_id for label in people.labels}
+    return people.random or all(set(column.sample_ids) <= labelled_ids for column in columns)
 
 
-def _refuse_strangers(run: Run, people: HumanLabels) -> None:
-    """Labels about other things than the run's are a mistake, not a small overlap."""
-    plan = run.result.plan
-    known = {i for column in run.columns for i in column.sample_ids}
+def _require_items_and_models_of(run: Run, people: HumanLabels) -> None:
+    """Raise unless all labels are on items and models of the run; others point to a wrong file."""
+    run_ids = {i for column in run.columns for i in column.sample_ids}
+    models = [planned.name for planned in run.result.plan.models]
     for label in people.labels:
-        if label.sample_id not in known:
+        if label.sample_id not in run_ids:
             raise HarnessError(
-                f"{people.source}: item '{label.sample_id}' is not one of this run's {len(known)}."
+                f"{people.source}: item '{label.sample_id}' is not one of this run's {len(run_ids)}."
             )
         for model in label.scores:
-            if model not in {planned.name for planned in plan.models}:
-                names = ", ".join(planned.name for planned in plan.models)
+            if model not in models:
                 raise HarnessError(
-                    f"{people.source}: '{model}' is no model of this run. Its models: {names}."
+                    f"{people.source}: '{model}' is no model of this run. Its models: "
+                    f"{', '.join(models)}."
                 )
 
 
-def _texts(run: Run) -> dict[str, AnsweredItems]:
-    return {task.name: read_answers(run.folder, task.name) for task in run.result.plan.tasks}
-
-
 def _notes(
-    run: Run, people: HumanLabels, found: HumanSummary, columns: Sequence[LabelledColumn]
+    run: Run, people: HumanLabels, summary: HumanSummary, columns: Sequence[LabelledColumn]
 ) -> Iterator[str]:
+    # The labels: their number, and items still without one.
     if not columns:
-        yield "no judge of this run judged what people labelled; there is nothing to hold to them."
-    if (n := len({i for c in columns for i, _ in c.subjects})) and n < FEW_LABELS:
+        yield "no judge of this run judged what people labelled; there is nothing to compare."
+    n = len({i for column in columns for i, _ in column.subjects})
+    if 0 < n < FEW_LABELS:
+        yield f"{n} labelled items: below {FEW_LABELS} the corrected intervals are a little too narrow."
+    n_unlabelled = len(set(people.sampled_ids) - {label.sample_id for label in people.labels})
+    if n_unlabelled:
         yield (
-            f"{n} labelled items: below {FEW_LABELS} the corrected intervals are a little too narrow."
+            f"{n_unlabelled} of {len(people.sampled_ids)} sampled items have no label yet. Each "
+            "annotator sees them in their own random order, so the labelled items are still a "
+            "random sample."
         )
-    labelled = {label.sample_id for label in people.labels}
-    if missing := len(set(people.sampled_ids) - labelled):
+    # The annotators: unsafe answers, exclusions, and a single annotator.
+    if summary.unsafe:
+        yield describe_unsafe(summary)
+    excluded = [annotator.name for annotator in summary.annotators if not annotator.counted]
+    if excluded:
+        yield f"excluded by the rule stated beforehand ({people.rule}): {', '.join(excluded)}."
+    if len(people.annotators) == 1:
         yield (
-            f"{missing} of {len(people.sampled_ids)} sampled items have no label yet. Each annotator sees "
-            "them in a random order of their own, so those there are still speak for all."
-        )
-    if found.unsafe:
-        yield describe_unsafe(found)
-    out = [line.name for line in found.annotators if not line.counted]
-    if out:
-        yield f"excluded by the rule stated beforehand ({people.rule}): {', '.join(out)}."
-    if people.annotators and len(people.annotators) == 1:
-        yield (
-            "one annotator: agreement is with this person, and how far people agree among "
-            "themselves is not known."
+            "one annotator: agreement is with this person, and agreement among people is unknown."
         )
     if any(column.clusters is not None for column in run.columns):
         yield "items come in clusters, and the intervals here take them as independent."

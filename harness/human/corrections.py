@@ -1,4 +1,4 @@
-"""What people would say of all items: by the judge, by labels, and by the one corrected by the other."""
+"""Means and shares over all items: by the judge, by human labels, and by the judge corrected."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -18,57 +18,66 @@ from harness.types import Calibrated, Estimate, Interval
 def correct_column(
     column: LabelledColumn, models: tuple[str, str], half_width: float
 ) -> Iterator[Calibrated]:
-    """The three estimates of a win rate, of each model's mean or share, and of their difference.
+    """Estimate a win rate, or each model's mean or share and their difference, in three ways.
 
-    `half_width` is a share of the scale's range.
+    `models` are baseline and candidate. `half_width`, a share of the scale's range, is the
+    precision for which the number of labels is computed.
     """
     labels = dict(zip(column.subjects, mean_votes(column.labels).tolist(), strict=True))
+    # A preference has one score per item.
     if column.kind == "preference":
-        known = {i: y for (i, _), y in labels.items()}
+        by_item = {i: y for (i, _), y in labels.items()}
         of = f"{models[1]} against {models[0]}"
-        yield from _mean_of(column, of, known, column.own[""], 0.5, half_width)
+        yield from _correct_mean(column, of, by_item, column.all_scores[""], 0.5, half_width)
         return
-    by_model = {m: {i: y for (i, of), y in labels.items() if of == m} for m in column.own}
+    # Grades have one score per item and model.
+    by_model = {
+        model: {i: y for (i, of), y in labels.items() if of == model} for model in column.all_scores
+    }
     width = half_width * (column.scale.values[-1] - column.scale.values[0])
-    for model, known in by_model.items():
+    for model, by_item in by_model.items():
         if column.kind == "share":
-            yield from _share_of(column, model, known, half_width)
+            yield from _correct_share(column, model, by_item, half_width)
         else:
-            yield from _mean_of(column, model, known, column.own[model], None, width)
+            yield from _correct_mean(column, model, by_item, column.all_scores[model], None, width)
+    # Candidate minus baseline, on the items where both have a label.
     old, new = (by_model.get(model, {}) for model in models)
-    known = {i: new[i] - old[i] for i in new if i in old}
-    first, second = (column.own[model] for model in models)
-    own = {i: second[i] - first[i] for i in second}
-    yield from _mean_of(column, f"{models[1]} minus {models[0]}", known, own, 0.0, width)
+    label_differences = {i: new[i] - old[i] for i in new if i in old}
+    first, second = (column.all_scores[model] for model in models)
+    judge_differences = {i: second[i] - first[i] for i in second}
+    of = f"{models[1]} minus {models[0]}"
+    yield from _correct_mean(column, of, label_differences, judge_differences, 0.0, width)
 
 
-def _mean_of(
+def _correct_mean(
     column: LabelledColumn,
     of: str,
-    known: Mapping[str, float],
-    own: Mapping[str, float],
+    labels: Mapping[str, float],
+    judge_scores: Mapping[str, float],
     null: float | None,
     half_width: float,
 ) -> Iterator[Calibrated]:
-    y, j, others = _split(known, own)
+    """Estimate a mean; nothing for fewer than two labels, or where they have no interval."""
+    y, judged, elsewhere = _split(labels, judge_scores)
     if y.size < 2:
         return
+    # The three estimates, within the bounds of a win rate.
     low, high = (0.0, 1.0) if column.kind == "preference" else (-math.inf, math.inf)
-    everything = np.concatenate([j, others])
-    fixed = corrected_mean(y, j, others)
-    labelled = t_interval(y, low, high)
-    raw = t_interval(everything, low, high)
-    if labelled is None or raw is None:
+    everywhere = np.concatenate([judged, elsewhere])
+    corrected = corrected_mean(y, judged, elsewhere)
+    by_labels = t_interval(y, low, high)
+    by_judge = t_interval(everywhere, low, high)
+    if by_labels is None or by_judge is None:
         return
-    needed = labels_for_mean(y, j, others, half_width=half_width)
+    needed = labels_for_mean(y, judged, elsewhere, half_width=half_width)
     yield Calibrated(
         column=column.scale.column,
         of=of,
         null=null,
         estimates=(
-            Estimate(method="judge alone", n=everything.size, interval=raw),
-            Estimate(method="labels alone", n=y.size, interval=labelled),
-            _corrected("corrected (PPI++)", fixed, y.size, low, high),
+            Estimate(method="judge alone", n=everywhere.size, interval=by_judge),
+            Estimate(method="labels alone", n=y.size, interval=by_labels),
+            _corrected_estimate("corrected (PPI++)", corrected, y.size, low, high),
         ),
         half_width=half_width,
         n_labels_needed=needed,
@@ -76,33 +85,39 @@ def _mean_of(
     )
 
 
-def _share_of(
-    column: LabelledColumn, model: str, known: Mapping[str, float], half_width: float
+def _correct_share(
+    column: LabelledColumn, model: str, labels: Mapping[str, float], half_width: float
 ) -> Iterator[Calibrated]:
-    decided = {i: float(y > 0.5) for i, y in known.items() if y != 0.5}
-    y, j, others = _split(decided, column.own[model])
+    """Estimate a share of yes by double sampling; items with split annotators are left out."""
+    decided = {i: float(y > 0.5) for i, y in labels.items() if y != 0.5}
+    y, judged, elsewhere = _split(decided, column.all_scores[model])
     if y.size == 0:
         return
-    said, meant = j > 0.5, y > 0.5
+    # Cross the judge's answers with the labels, and count the judge's yes on all items.
+    judge_yes, people_yes = judged > 0.5, y > 0.5
     counts = Labelled(
-        both=int((said & meant).sum()),
-        judge_only=int((said & ~meant).sum()),
-        people_only=int((~said & meant).sum()),
-        neither=int((~said & ~meant).sum()),
+        both=int((judge_yes & people_yes).sum()),
+        judge_only=int((judge_yes & ~people_yes).sum()),
+        people_only=int((~judge_yes & people_yes).sum()),
+        neither=int((~judge_yes & ~people_yes).sum()),
     )
-    elsewhere = int((others > 0.5).sum())
-    everything = int(said.sum()) + elsewhere
-    n_all = j.size + others.size
-    fixed = corrected_share(counts, judge_yes_elsewhere=elsewhere, n_elsewhere=others.size)
-    needed = labels_for_share(counts, everything / n_all, n_all, half_width=half_width)
+    n_yes_elsewhere = int((elsewhere > 0.5).sum())
+    n_yes = int(judge_yes.sum()) + n_yes_elsewhere
+    n_all = judged.size + elsewhere.size
+
+    corrected = corrected_share(
+        counts, judge_yes_elsewhere=n_yes_elsewhere, n_elsewhere=elsewhere.size
+    )
+    needed = labels_for_share(counts, n_yes / n_all, n_all, half_width=half_width)
+    by_labels = _wilson(int(people_yes.sum()), y.size)
     yield Calibrated(
         column=column.scale.column,
         of=model,
         null=None,
         estimates=(
-            Estimate(method="judge alone", n=n_all, interval=_wilson(everything, n_all)),
-            Estimate(method="labels alone", n=y.size, interval=_wilson(int(meant.sum()), y.size)),
-            _corrected("corrected (double sampling)", fixed, y.size, 0.0, 1.0),
+            Estimate(method="judge alone", n=n_all, interval=_wilson(n_yes, n_all)),
+            Estimate(method="labels alone", n=y.size, interval=by_labels),
+            _corrected_estimate("corrected (double sampling)", corrected, y.size, 0.0, 1.0),
         ),
         half_width=half_width,
         n_labels_needed=needed,
@@ -110,24 +125,35 @@ def _share_of(
     )
 
 
-def _split(known: Mapping[str, float], own: Mapping[str, float]) -> tuple[Vector, Vector, Vector]:
-    """Labels and the judge's scores of the same items, then its scores of the others."""
-    both = [i for i in known if not math.isnan(known[i]) and not math.isnan(own.get(i, math.nan))]
-    others = [score for i, score in own.items() if i not in known and not math.isnan(score)]
+def _split(
+    labels: Mapping[str, float], judge_scores: Mapping[str, float]
+) -> tuple[Vector, Vector, Vector]:
+    """Return labels and judge scores of the labelled items, and judge scores of the others.
+
+    A labelled item without a verdict of the judge is in neither group.
+    """
+    labelled = [
+        i
+        for i in labels
+        if not math.isnan(labels[i]) and not math.isnan(judge_scores.get(i, math.nan))
+    ]
+    others = [s for i, s in judge_scores.items() if i not in labels and not math.isnan(s)]
     return (
-        np.array([known[i] for i in both]),
-        np.array([own[i] for i in both]),
+        np.array([labels[i] for i in labelled]),
+        np.array([judge_scores[i] for i in labelled]),
         np.array(others, dtype=np.float64),
     )
 
 
-def _corrected(method: str, found: Corrected, n: int, low: float, high: float) -> Estimate:
-    span = Interval(
-        estimate=min(max(found.estimate, low), high),
-        low=max(found.interval.low, low),
-        high=min(found.interval.high, high),
+def _corrected_estimate(
+    method: str, corrected: Corrected, n: int, low: float, high: float
+) -> Estimate:
+    interval = Interval(
+        estimate=min(max(corrected.estimate, low), high),
+        low=max(corrected.interval.low, low),
+        high=min(corrected.interval.high, high),
     )
-    return Estimate(method=method, n=n, interval=span, weight=found.weight)
+    return Estimate(method=method, n=n, interval=interval, weight=corrected.weight)
 
 
 def _wilson(k: int, n: int) -> Interval:

@@ -1,11 +1,11 @@
-"""A judge's licence: it decides at a gate only where it is shown to say what people say.
+"""The judge requirement of a gate: judges must be shown to agree with people before they decide.
 
     gate:
       judge_licence: {metric: kappa, at_least: 0.6}
 
-The suite states how far a judge must agree with people, the profile whose labels it is held to
-(`calibrated_by`). What counts is the lower end of the 95 % interval: that a judge agrees must be
-shown, as any claim must. Without it the gate is inconclusive, whatever the scores say.
+The suite states the measure and its least value, the profile the human labels (`calibrated_by`).
+The lower end of the 95 % interval must reach that value: agreement has to be shown, as any claim
+has. Where it is not shown, the gate is inconclusive for any scores.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +20,8 @@ from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
-    LICENCE_MEASURES,
+    REQUIREMENT_MEASURES,
     Caveat,
-    GateDecision,
     Interval,
     JudgeAgainstPeople,
     Plan,
@@ -31,11 +30,14 @@ from harness.types import (
 )
 from harness.types.samples import Responses
 
+# The evidence on one judge by column; in place of an agreement, the reason why there is none.
+_Evidence = Mapping[str, JudgeAgainstPeople | str]
+
 
 def check_judge_requirement(
     result: RunResult, request: Request, measured: Sequence[TaskScores]
 ) -> RunResult:
-    """The result as it stands after the licence that the gate asks for, if it asks for one.
+    """Apply the gate's judge requirement, if it has one, to the decision and caveats of a run.
 
     Raises:
         HarnessError: the labels that the profile names cannot be read.
@@ -43,174 +45,187 @@ def check_judge_requirement(
     gate, decision = result.plan.gate, result.decision
     if gate is None or gate.judge_licence is None or decision is None:
         return result
-    found = tuple(_check(result.plan, gate, gate.judge_licence, request, measured))
-    if not found:
+    checks = tuple(_check_columns(result.plan, gate, gate.judge_licence, request, measured))
+    if not checks:
         return result
-    missing = [each for each in found if not each.held]
-    caveats = [Caveat(code="judge_not_licensed", text=_told(missing))] if missing else []
-    return result.model_copy(
-        update={
-            "decision": apply_requirement_results(decision, found),
-            "caveats": (*caveats, *result.caveats),
-        }
-    )
-
-
-def apply_requirement_results(
-    decision: GateDecision, found: tuple[RequirementResult, ...]
-) -> GateDecision:
-    """The decision, taken back where a judge that it rests on has no licence."""
-    missing = [each for each in found if not each.held]
-    if not missing:
-        return decision.model_copy(update={"licences": found})
-    return decision.model_copy(
+    # A requirement that is met leaves the verdict as it is.
+    unmet = [check for check in checks if not check.held]
+    if not unmet:
+        return result.model_copy(
+            update={"decision": decision.model_copy(update={"licences": checks})}
+        )
+    # One that is not met makes it inconclusive.
+    reason = _describe_unmet(unmet)
+    inconclusive = decision.model_copy(
         update={
             "verdict": "inconclusive",
-            "sentence": f"{_told(missing)} Without that: {decision.sentence}",
-            "licences": found,
+            "sentence": f"{reason} Without this requirement: {decision.sentence}",
+            "licences": checks,
         }
+    )
+    caveat = Caveat(code="judge_not_licensed", text=reason)
+    return result.model_copy(
+        update={"decision": inconclusive, "caveats": (caveat, *result.caveats)}
     )
 
 
-def _told(missing: Iterable[RequirementResult]) -> str:
-    whys = dict.fromkeys(f"{each.column}: {each.why}" for each in missing)
-    return f"The judge is not licensed to decide. {'; '.join(whys)}."
+def _describe_unmet(unmet: Iterable[RequirementResult]) -> str:
+    reasons = dict.fromkeys(f"{check.column}: {check.why}" for check in unmet)
+    return (
+        f"The judge is not shown to agree with people as the gate requires. {'; '.join(reasons)}."
+    )
 
 
-# --- evidence --------------------------------------------------------------------------------
-
-
-def _check(
+def _check_columns(
     plan: Plan,
     gate: Gate,
-    licence: JudgeRequirement,
+    requirement: JudgeRequirement,
     request: Request,
     measured: Sequence[TaskScores],
 ) -> Iterator[RequirementResult]:
-    """One result for each claimed column that a judge decides; people need no licence."""
-    held: dict[str, Mapping[str, JudgeAgainstPeople | str] | str] = {}
+    """Check each claimed column that a judge decides; columns judged by people need no check."""
+    evidence_by_judge: dict[str, _Evidence | str] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
         metric = metric_of(column)
         name = judge_name(metric, request)
         if name is None or plan.judges[metric].people:
             continue
-        if name not in held:
-            held[name] = _evidence(name, plan, request, measured)
-        evidence, judge = held[name], plan.judges[metric].name
+        if name not in evidence_by_judge:
+            evidence_by_judge[name] = _find_evidence(name, plan, request, measured)
+        evidence, judge = evidence_by_judge[name], plan.judges[metric].name
         if isinstance(evidence, str):
-            yield _without(column, judge, licence, evidence)
+            yield _no_evidence(column, judge, requirement, evidence)
             continue
+        # A composite is checked on its criteria, which are what the judge decides.
         parts = request.suite.metrics[metric].parts_of(column)
-        yield _weakest(column, judge, licence, [evidence.get(part) for part in parts])
+        yield _check_weakest(column, judge, requirement, [evidence.get(part) for part in parts])
 
 
-def _evidence(
+# --- evidence --------------------------------------------------------------------------------
+
+
+def _find_evidence(
     name: str, plan: Plan, request: Request, measured: Sequence[TaskScores]
-) -> Mapping[str, JudgeAgainstPeople | str] | str:
-    """What people say of one judge by column, or why that is not known: of one, or of all."""
+) -> _Evidence | str:
+    """Compare one judge with people by column; return a reason where no column can be compared."""
     spec = request.profile.find_judge(name).calibrated_by
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
+
+    # Keep the labels on the models and answers of this run.
     people = load_human_labels(spec, request.profile_root)
     if people.models not in (None, (plan.baseline, plan.candidate)):
         return f"{people.source}: people compared other models than these"
-    for part in measured:
-        people = _on_these_answers(people, part.responses)
+    for task_scores in measured:
+        people = _labels_on_responses(people, task_scores.responses)
     if not people.labels:
         return f"{people.source}: people judged other answers than these, or none"
-    columns = [column for part in measured for column in part.columns]
+
+    columns = [column for task_scores in measured for column in task_scores.columns]
     if not labels_are_representative(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
     models = plan.baseline, plan.candidate
-    found = (judge_agreement(held, {}, models) for held in join_labels(plan, columns, people))
-    return {**_other_questions(plan, people), **{held.column: held for held in found}}
+    agreements = (judge_agreement(c, {}, models) for c in join_labels(plan, columns, people))
+    return {
+        **_question_mismatches(plan, people),
+        **{agreement.column: agreement for agreement in agreements},
+    }
 
 
-def _other_questions(plan: Plan, people: HumanLabels) -> dict[str, str]:
-    """The columns for which people were asked something else, with what."""
-    found = {
+def _question_mismatches(plan: Plan, people: HumanLabels) -> dict[str, str]:
+    """Describe the columns for which people were asked another question."""
+    mismatches = {
         scale.column: question_mismatch(metric, scale.key, people)
         for task in plan.tasks
         for name, metric in task.metrics.items()
         for scale in scales_of(name, metric)
     }
-    return {column: f"{people.source}: {why}" for column, why in found.items() if why}
+    return {column: f"{people.source}: {why}" for column, why in mismatches.items() if why}
 
 
-def _on_these_answers(people: HumanLabels, responses: Mapping[str, Responses]) -> HumanLabels:
-    """The labels that were given on the very answers of this run."""
+def _labels_on_responses(people: HumanLabels, responses: Mapping[str, Responses]) -> HumanLabels:
+    """Keep the labels that were given on exactly these responses."""
     if people.answers is None:
         return people
-    seen = people.answers
+    labelled_texts = people.answers
 
-    def same(sample_id: str) -> bool:
-        texts = seen.get(sample_id, {})
-        return all(
+    def same_texts(sample_id: str) -> bool:
+        texts = labelled_texts.get(sample_id, {})
+        return any(model in responses for model in texts) and all(
             sample_id not in responses[model] or responses[model][sample_id].text == text
             for model, text in texts.items()
             if model in responses
-        ) and any(model in responses for model in texts)
+        )
 
-    kept = tuple(label for label in people.labels if same(label.sample_id))
-    return people._replace(labels=kept)
+    labels = tuple(label for label in people.labels if same_texts(label.sample_id))
+    return people._replace(labels=labels)
 
 
-def _weakest(
+# --- result ----------------------------------------------------------------------------------
+
+
+def _check_weakest(
     column: str,
     judge: str,
-    licence: JudgeRequirement,
+    requirement: JudgeRequirement,
     parts: Sequence[JudgeAgainstPeople | str | None],
 ) -> RequirementResult:
-    """A composite is as good as its weakest criterion."""
-    found: list[tuple[Interval, int]] = []
+    """Check the part with the lowest lower bound: a composite is as good as its weakest criterion."""
+    # Every part needs a measured agreement.
+    name = REQUIREMENT_MEASURES[requirement.metric]
+    measures: list[tuple[Interval, int]] = []
     for part in parts:
         if isinstance(part, str):
-            return _without(column, judge, licence, part)
+            return _no_evidence(column, judge, requirement, part)
         if part is None:
-            return _without(column, judge, licence, "people have labelled too little of it")
-        measure = _measure(part, licence)
+            return _no_evidence(column, judge, requirement, "people have labelled too little of it")
+        measure = _measure(part, requirement)
         if measure is None:
-            why = f"{LICENCE_MEASURES[licence.metric]} cannot be estimated on {part.n} labels"
-            return _without(
-                column, judge, licence, f"{why}: '{judge}' or people always say the same"
+            why = (
+                f"{name} cannot be estimated on {part.n} labels: '{judge}' or people always give "
+                "the same verdict"
             )
-        found.append((measure, part.n))
-    weakest, n = min(found, key=lambda each: each[0].low)
-    enough = weakest.low >= licence.at_least
+            return _no_evidence(column, judge, requirement, why)
+        measures.append((measure, part.n))
+    # The lowest lower bound decides.
+    weakest, n = min(measures, key=lambda measured: measured[0].low)
+    met = weakest.low >= requirement.at_least
     return RequirementResult(
         column=column,
         judge=judge,
-        measure=licence.metric,
+        measure=requirement.metric,
         estimate=weakest.estimate,
         low=weakest.low,
         n=n,
-        at_least=licence.at_least,
-        held=enough,
-        why=f"{LICENCE_MEASURES[licence.metric]} of '{judge}' with people is {weakest.estimate:.2f} on {n} "
-        f"labels, at least {weakest.low:.2f} with 95 % confidence; {licence.at_least:g} "
-        f"{'was' if enough else 'is'} asked for",
+        at_least=requirement.at_least,
+        held=met,
+        why=f"{name} of '{judge}' with people is {weakest.estimate:.2f} on {n} labels, at least "
+        f"{weakest.low:.2f} with 95 % confidence; {requirement.at_least:g} "
+        f"{'was' if met else 'is'} required",
     )
 
 
-def _measure(held: JudgeAgainstPeople, licence: JudgeRequirement) -> Interval | None:
-    match licence.metric:
+def _measure(agreement: JudgeAgainstPeople, requirement: JudgeRequirement) -> Interval | None:
+    match requirement.metric:
         case "kappa":
-            return held.kappa
+            return agreement.kappa
         case "ac1":
-            return held.ac1
+            return agreement.ac1
         case "percent":
-            return held.percent
+            return agreement.percent
 
 
-def _without(column: str, judge: str, licence: JudgeRequirement, why: str) -> RequirementResult:
+def _no_evidence(
+    column: str, judge: str, requirement: JudgeRequirement, why: str
+) -> RequirementResult:
     return RequirementResult(
         column=column,
         judge=judge,
-        measure=licence.metric,
+        measure=requirement.metric,
         estimate=None,
         low=None,
         n=0,
-        at_least=licence.at_least,
+        at_least=requirement.at_least,
         held=False,
         why=why,
     )

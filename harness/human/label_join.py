@@ -1,4 +1,4 @@
-"""A run's judged columns beside people's labels of the same answers."""
+"""A run's judged columns joined with human labels of the same answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -16,26 +16,35 @@ from harness.types import Plan
 
 
 class LabelledColumn(NamedTuple):
-    """A column of the run beside people's labels of the same answers.
+    """One column of the run with human labels of the same answers.
 
-    `judged` and `labels` are by subject: an item of a preference, an answer of a grade; `own` is
-    the judge's score of every subject there is, by model ('' for a preference).
+    Attributes:
+        subjects: sample id and model; the model is '' for a preference, which is on an item.
+        judged: the judge's score of each subject.
+        labels: subjects x annotators, NaN where there is no label.
+        by_order: the judge's score of each subject by order of the answers, for preferences.
+        all_scores: the judge's score of every item in the frame, labelled or not, by model.
     """
 
     scale: Scale
     kind: ScoreKind
     judge: str
-    subjects: tuple[tuple[str, str], ...]  # sample id, model
+    subjects: tuple[tuple[str, str], ...]
     judged: Vector
-    labels: Ratings  # subjects x annotators
+    labels: Ratings
     by_order: Mapping[str, Vector]
-    own: Mapping[str, dict[str, float]]
+    all_scores: Mapping[str, dict[str, float]]
 
 
 def join_labels(
     plan: Plan, columns: Sequence[ScoreColumn], people: HumanLabels
 ) -> Iterator[LabelledColumn]:
-    """Every column of a judge that people labelled too; none of what people themselves judged."""
+    """Join each judged column with the labels of it.
+
+    Left out are computed columns, columns judged by people, and columns that ask another question
+    than the labels answer.
+    """
+    # Find the scale of every column that a judge decides.
     metrics: dict[str, Metric] = {
         name: metric for task in plan.tasks for name, metric in task.metrics.items()
     }
@@ -45,81 +54,84 @@ def join_labels(
         for scale in scales_of(name, metric)
         if not metric.computed and not plan.judges[name].people
     }
+    # Join the columns whose question people were asked too.
     for column in columns:
         metric = metric_of(column.metric)
         scale = scales.get(column.metric)
         if scale is None or question_mismatch(metrics[metric], scale.key, people):
-            continue  # computed, said by people, or not what these were asked
+            continue
         judge = plan.judges[metric].name
-        if isinstance(column, PreferenceColumn):
-            if (column.baseline, column.candidate) == (plan.baseline, plan.candidate):
-                held = _held_preferences(column, scale, judge, people)
-            else:
-                continue
+        if not isinstance(column, PreferenceColumn):
+            joined = _join_grades(column, scale, judge, people)
+        elif (column.baseline, column.candidate) == (plan.baseline, plan.candidate):
+            joined = _join_preferences(column, scale, judge, people)
         else:
-            held = _held_grades(column, scale, judge, people)
-        if held.subjects:
-            yield held
+            continue
+        if joined.subjects:
+            yield joined
 
 
-def _held_preferences(
+def _join_preferences(
     column: PreferenceColumn, scale: Scale, judge: str, people: HumanLabels
 ) -> LabelledColumn:
-    table, chosen = win_table(people), _population(people)
+    table = win_table(people)
     orders = np.array([column.by_order[order] for order in column.orders])
     wins = dict(zip(column.sample_ids, orders.mean(axis=0).tolist(), strict=True))
-    labelled = _labelled(table, wins)
-    place = {sample_id: i for i, sample_id in enumerate(column.sample_ids)}
-    rows = np.array([place[i] for i in labelled], dtype=np.intp)
+    labelled_ids = _labelled_ids(table, wins)
+    row_of = {sample_id: i for i, sample_id in enumerate(column.sample_ids)}
+    rows = np.array([row_of[i] for i in labelled_ids], dtype=np.intp)
     return LabelledColumn(
         scale=scale,
         kind="preference",
         judge=judge,
-        subjects=tuple((i, "") for i in labelled),
-        judged=np.array([wins[i] for i in labelled], dtype=np.float64),
-        labels=_rows_of(table, labelled),
+        subjects=tuple((i, "") for i in labelled_ids),
+        judged=np.array([wins[i] for i in labelled_ids], dtype=np.float64),
+        labels=_rows_of(table, labelled_ids),
         by_order={order: column.by_order[order][rows] for order in column.orders},
-        own={"": {i: win for i, win in wins.items() if chosen is None or i in chosen}},
+        all_scores={"": _in_frame(wins, people)},
     )
 
 
-def _held_grades(
+def _join_grades(
     column: GradeColumn, scale: Scale, judge: str, people: HumanLabels
 ) -> LabelledColumn:
-    chosen = _population(people)
     subjects: list[tuple[str, str]] = []
     judged: list[float] = []
     labels = [np.empty((0, len(people.annotators)))]
-    own = {}
+    all_scores = {}
     for model, scores in column.scores.items():
         by_item = dict(zip(column.sample_ids, scores.tolist(), strict=True))
         table = score_table(people, model, scale.key)
-        labelled = _labelled(table, by_item)
-        subjects += [(i, model) for i in labelled]
-        judged += [by_item[i] for i in labelled]
-        labels.append(_rows_of(table, labelled))
-        own[model] = {i: s for i, s in by_item.items() if chosen is None or i in chosen}
+        labelled_ids = _labelled_ids(table, by_item)
+        subjects += [(i, model) for i in labelled_ids]
+        judged += [by_item[i] for i in labelled_ids]
+        labels.append(_rows_of(table, labelled_ids))
+        all_scores[model] = _in_frame(by_item, people)
     return LabelledColumn(
-        scale,
-        column.kind,
-        judge,
-        tuple(subjects),
-        np.array(judged),
-        np.concatenate(labels),
-        {},
-        own,
+        scale=scale,
+        kind=column.kind,
+        judge=judge,
+        subjects=tuple(subjects),
+        judged=np.array(judged),
+        labels=np.concatenate(labels),
+        by_order={},
+        all_scores=all_scores,
     )
 
 
-def _population(people: HumanLabels) -> set[str] | None:
-    return None if people.frame_ids is None else set(people.frame_ids)
+def _in_frame(scores: Mapping[str, float], people: HumanLabels) -> dict[str, float]:
+    """Return the scores of the items from which the labelled ones were sampled."""
+    if people.frame_ids is None:
+        return dict(scores)
+    frame_ids = set(people.frame_ids)
+    return {i: score for i, score in scores.items() if i in frame_ids}
 
 
-def _labelled(table: LabelTable, known: Mapping[str, float]) -> list[str]:
+def _labelled_ids(table: LabelTable, scores: Mapping[str, float]) -> list[str]:
     pairs = zip(table.sample_ids, table.labelled.tolist(), strict=True)
-    return [i for i, labelled in pairs if labelled and i in known]
+    return [i for i, labelled in pairs if labelled and i in scores]
 
 
 def _rows_of(table: LabelTable, ids: Sequence[str]) -> Ratings:
-    place = {sample_id: i for i, sample_id in enumerate(table.sample_ids)}
-    return table.values[np.array([place[i] for i in ids], dtype=np.intp)]
+    row_of = {sample_id: i for i, sample_id in enumerate(table.sample_ids)}
+    return table.values[np.array([row_of[i] for i in ids], dtype=np.intp)]

@@ -1,15 +1,15 @@
-"""People as judges: the votes of a study, or labels in a file, read once for every use.
+"""Human labels in one form: the votes of a study, or a table of labels in a file.
 
-    study    runs/medical_rubric/4be81c02d4c1/people/study      made by `harness annotate`
-    labels   a table with one row for each item, annotator and, for scores, model:
+    study    runs/medical_rubric/4be81c02d4c1/people/study      written by `harness annotate`
+    labels   a table with one row per item, annotator and, for scores, model:
 
         item       annotator  winner      model  safety  helpful
         asthma-02  Ada        candidate
         asthma-02  Ben        tie
         asthma-02  Ada                    dpo    8       1
 
-`winner` is baseline, candidate, tie, both_unsafe (a tie) or cannot_judge (no label). Without an
-`annotator` column all labels are one annotator's.
+`winner` is baseline, candidate, tie, both_unsafe (counts as a tie) or cannot_judge (no label).
+Without a column `annotator`, all labels are those of one annotator.
 """
 
 import random
@@ -26,7 +26,7 @@ from harness.human.votes import describe_source, find_studies, load_study, load_
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
 from harness.types.samples import same_text
 
-PEOPLE = "people"
+UNNAMED_ANNOTATOR = "people"  # the annotator of a table without a column of that name
 
 
 _WINNERS: dict[str, Winner | None] = {
@@ -38,14 +38,18 @@ _WINNERS: dict[str, Winner | None] = {
 }
 
 
-_TRUTH = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
+_BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
+
+
+_NOT_SCORES = {"item", "annotator", "winner", "model", "comment"}  # columns of a label file
 
 
 class Label(NamedTuple):
-    """What one annotator said of one item: who won, or scores by model and then by name.
+    """One annotator's judgement of one item: the winner, or scores by model and criterion.
 
-    `order` is the one the answers were shown in, None where that is not known; `unsafe` says that
-    it is a tie because both answers are.
+    `asked_winner` distinguishes "cannot judge" (a winner of None) from labels with scores only.
+    `order` is the order in which the answers were shown, None where it is unknown. `unsafe` marks
+    a tie between two unsafe answers.
     """
 
     sample_id: str
@@ -58,7 +62,7 @@ class Label(NamedTuple):
 
 
 class AnnotatorStatus(NamedTuple):
-    """What one annotator did beside labelling; `counted` says whether the rule was kept."""
+    """One annotator's votes and attention items; `counted` is False where the rule was broken."""
 
     name: str
     counted: bool
@@ -68,14 +72,24 @@ class AnnotatorStatus(NamedTuple):
 
 
 class HumanLabels(NamedTuple):
-    """Everybody's labels that count, with how the items were chosen.
+    """The labels that count, with the sampling of the items and the question.
 
-    `again` holds each repeated item's two winners by annotator. `population` are the items that
-    the drawn ones stand for, None where that is not known; `covered` the items on which people's
-    verdicts make a metric; `answers` the texts that people saw, None where that is not known;
-    `models` are baseline and candidate, where a study says so; `metric` and `rubric` what the metrics
-    are called that it answers; `asks` and `criteria` what people were asked, None where that is not
-    known.
+    Attributes:
+        source: what reports call these labels.
+        annotator_status: every annotator who voted, also those whose votes are excluded.
+        repeat_votes: annotator, first winner and second winner of each item shown twice.
+        sampled_ids: the items that annotators were given.
+        frame_ids: the items from which they were sampled; None where that is unknown.
+        metric_ids: the items on which a metric judged by these people is computed.
+        random: whether the items were sampled at random.
+        sampling: the sampling in words.
+        rule: the rule that annotators had to keep, in words.
+        answers: the texts that annotators saw, by item and model; None where they are unknown.
+        models: baseline and candidate; None where the labels name no pair.
+        metric: the pairwise metric that the winners answer.
+        rubric: the metric whose criteria were scored.
+        asks: the question about the two answers; None where its words are unknown.
+        criteria: the criteria that were scored, with their scales.
     """
 
     source: str
@@ -98,15 +112,15 @@ class HumanLabels(NamedTuple):
 
     @property
     def annotators(self) -> tuple[str, ...]:
-        """Those whose labels count, in the order of their first."""
+        """List the annotators whose labels count, in the order of their first label."""
         return tuple(dict.fromkeys(label.annotator for label in self.labels))
 
 
 def load_human_labels(spec: PeopleSpec, root: Path) -> HumanLabels:
-    """The people that a profile names; relative paths start from `root`.
+    """Load the labels that a profile names; relative paths start from `root`.
 
     Raises:
-        HarnessError: there is no study or file, or it cannot be read.
+        HarnessError: the study or file is missing or unreadable, or a run has several studies.
     """
     if spec.study is not None:
         folders = find_studies(root / spec.study)
@@ -124,43 +138,42 @@ def load_human_labels(spec: PeopleSpec, root: Path) -> HumanLabels:
 
 
 def load_study_labels(folder: Path) -> HumanLabels:
-    """The votes of a study that count under the rule which it stated beforehand.
+    """Load the votes of a study, without annotators who failed its attention rule.
 
     Raises:
         HarnessError: there is no study, a line of it is damaged, or its run's answers are missing.
     """
     study, votes = load_study(folder), load_votes(folder)
     answers = read_answers(folder.resolve().parent.parent, study.task)
-    annotator_status = tuple(_turnout(study, votes))
-    counted = {each.name for each in annotator_status if each.counted}
-    real = [v for v in votes if v.kind == "real" and v.annotator in counted]
+    models = study.baseline, study.candidate
+
+    # Keep the votes on real pairs of annotators who kept the rule.
+    annotator_status = tuple(_annotator_status(study, votes))
+    counted_names = {status.name for status in annotator_status if status.counted}
+    counted_votes = [v for v in votes if v.kind == "real" and v.annotator in counted_names]
+
     sampled_ids = tuple(item.sample_id for item in study.items if item.kind == "real")
     frame_ids = tuple(
-        sample_id
-        for sample_id, item in answers.items()
-        if same_text(item.answers[study.baseline], item.answers[study.candidate]) is False
+        i for i, item in answers.items() if same_text(*(item.answers[m] for m in models)) is False
     )
     return HumanLabels(
         source=describe_source(study),
-        labels=tuple(_label(vote) for vote in real),
+        labels=tuple(_label_of_vote(vote) for vote in counted_votes),
         annotator_status=annotator_status,
-        repeat_votes=tuple(_again(votes, real)),
+        repeat_votes=tuple(_repeat_votes(votes, counted_votes)),
         sampled_ids=sampled_ids,
         frame_ids=frame_ids,
-        metric_ids=_covered(study, sampled_ids, frame_ids, answers),
+        metric_ids=_metric_ids(study, sampled_ids, frame_ids, answers),
         random=True,
         sampling=f"{study.n} drawn at random (seed {study.seed}) from {study.n_comparable} items "
         f"with two different answers, of {study.n_items} in all",
         rule=f"at least {study.attention_at_least:.0%} of the attention items answered as expected",
-        answers={
-            i: {m: item.answers[m] for m in (study.baseline, study.candidate)}
-            for i, item in answers.items()
-        },
+        answers={i: {m: item.answers[m] for m in models} for i, item in answers.items()},
         fingerprint=content_hash(
             study.model_dump(mode="json", exclude={"secret"}),
             [vote.model_dump(mode="json", exclude={"comment"}) for vote in votes],
         ),
-        models=(study.baseline, study.candidate),
+        models=models,
         metric=study.metric,
         rubric=study.rubric,
         asks=study.asks,
@@ -168,22 +181,22 @@ def load_study_labels(folder: Path) -> HumanLabels:
     )
 
 
-def _turnout(study: Study, votes: Iterable[Vote]) -> Iterator[AnnotatorStatus]:
-    by_name: dict[str, list[Vote]] = {}
+def _annotator_status(study: Study, votes: Iterable[Vote]) -> Iterator[AnnotatorStatus]:
+    votes_by_name: dict[str, list[Vote]] = {}
     for vote in votes:
-        by_name.setdefault(vote.annotator, []).append(vote)
-    for name, own in by_name.items():
-        attention = [vote.attentive for vote in own if vote.attentive is not None]
+        votes_by_name.setdefault(vote.annotator, []).append(vote)
+    for name, own_votes in votes_by_name.items():
+        attention = [vote.attentive for vote in own_votes if vote.attentive is not None]
         passed = sum(attention) >= study.attention_at_least * len(attention)
-        n_votes = sum(vote.kind == "real" for vote in own)
+        n_votes = sum(vote.kind == "real" for vote in own_votes)
         yield AnnotatorStatus(name, passed, n_votes, len(attention), sum(attention))
 
 
-def _label(vote: Vote) -> Label:
+def _label_of_vote(vote: Vote) -> Label:
     models = {"baseline": vote.baseline, "candidate": vote.candidate}
     scores = {
-        models[side]: {name: float(score) for name, score in given.items()}
-        for side, given in vote.scores.items()
+        models[side]: {name: float(score) for name, score in by_criterion.items()}
+        for side, by_criterion in vote.scores.items()
         if side in models
     }
     order: Order = "baseline_first" if vote.left == "baseline" else "candidate_first"
@@ -191,47 +204,51 @@ def _label(vote: Vote) -> Label:
     return Label(vote.sample_id, vote.annotator, vote.winner, True, scores, order, unsafe)
 
 
-def _again(
-    votes: Iterable[Vote], real: Iterable[Vote]
+def _repeat_votes(
+    votes: Iterable[Vote], counted_votes: Iterable[Vote]
 ) -> Iterator[tuple[str, Winner | None, Winner | None]]:
-    first = {(vote.annotator, vote.sample_id): vote.winner for vote in real}
+    first_winners = {(vote.annotator, vote.sample_id): vote.winner for vote in counted_votes}
     for vote in votes:
         key = vote.annotator, vote.sample_id
-        if vote.kind == "repeat" and key in first:
-            yield vote.annotator, first[key], vote.winner
+        if vote.kind == "repeat" and key in first_winners:
+            yield vote.annotator, first_winners[key], vote.winner
 
 
-def _covered(
-    study: Study, sampled_ids: tuple[str, ...], frame_ids: tuple[str, ...], answers: AnsweredItems
+def _metric_ids(
+    study: Study,
+    sampled_ids: tuple[str, ...],
+    frame_ids: tuple[str, ...],
+    answers: AnsweredItems,
 ) -> tuple[str, ...]:
-    """The drawn items, and the same share of those on which nobody needs to be asked.
+    """Return the sampled items, and the same share of the items outside the sampling frame.
 
-    Where the answers are alike, or one is missing, the verdict is known; leaving such items out
-    would make a win rate that of other items than the suite's.
+    Where the answers are equal, or one is missing, the verdict is known without a vote. Without
+    these items a win rate would describe other items than the suite's.
     """
-    rest = sorted(set(answers) - set(frame_ids))
+    outside = sorted(set(answers) - set(frame_ids))
     share = len(sampled_ids) / len(frame_ids) if frame_ids else 0.0
-    known = random.Random(study.seed).sample(rest, round(share * len(rest)))
-    kept = {*sampled_ids, *known}
-    return tuple(i for i in answers if i in kept)
+    sampled_outside = random.Random(study.seed).sample(outside, round(share * len(outside)))
+    selected = {*sampled_ids, *sampled_outside}
+    return tuple(i for i in answers if i in selected)
 
 
 # --- a file ----------------------------------------------------------------------------------
 
 
 def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
-    """Labels that were given elsewhere.
+    """Load a table of labels; `drawn_at_random` states how its items were chosen.
 
     Raises:
-        HarnessError: the file is missing, or a row of it is no label.
+        HarnessError: the file is missing, or a row of it is not a label.
     """
     table = load_rows(Source(path=str(path)), Path())
     columns = tuple(table.rows[0])
     if "item" not in columns:
         raise HarnessError(
-            f"{path}: has no column 'item'. {did_you_mean('item', columns)} Its columns are to be "
-            "item, annotator (if there are several), and winner, or model with scores."
+            f"{path}: has no column 'item'. {did_you_mean('item', columns)} The columns of a label "
+            "file are item, annotator (where there are several), and winner, or model with scores."
         )
+    # Read the labels; annotators and items are known from them alone.
     labels = tuple(_read_labels(table, columns))
     names = dict.fromkeys(label.annotator for label in labels)
     items = tuple(dict.fromkeys(label.sample_id for label in labels))
@@ -255,42 +272,46 @@ def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels
 
 
 def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
-    found: dict[tuple[str, str], Label] = {}
-    scored = [c for c in columns if c not in {"item", "annotator", "winner", "model", "comment"}]
-    if "winner" not in columns and ("model" not in columns or not scored):
+    score_columns = [column for column in columns if column not in _NOT_SCORES]
+    if "winner" not in columns and ("model" not in columns or not score_columns):
         raise HarnessError(
             f"{table.origin}: has neither a column 'winner' nor a column 'model' with scores."
         )
+    labels: dict[tuple[str, str], Label] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
         where = f"{table.origin}:{line}"
-        key = text_of(row.get("item")), text_of(row.get("annotator")) or PEOPLE
-        label = found.get(key, Label(*key))
-        word = text_of(row.get("winner")).casefold()
-        if word:
-            if word not in _WINNERS:
-                raise HarnessError(f"{where}: '{word}' is no winner. Known: {', '.join(_WINNERS)}.")
+        key = text_of(row.get("item")), text_of(row.get("annotator")) or UNNAMED_ANNOTATOR
+        label = labels.get(key, Label(*key))
+        # The winner of the row, if it has one.
+        winner = text_of(row.get("winner")).casefold()
+        if winner:
+            if winner not in _WINNERS:
+                raise HarnessError(
+                    f"{where}: '{winner}' is no winner. Known: {', '.join(_WINNERS)}."
+                )
             if label.asked_winner:
                 raise HarnessError(f"{where}: {key[1]} has judged item '{key[0]}' before.")
-            unsafe = word == "both_unsafe"
-            label = label._replace(winner=_WINNERS[word], asked_winner=True, unsafe=unsafe)
+            unsafe = winner == "both_unsafe"
+            label = label._replace(winner=_WINNERS[winner], asked_winner=True, unsafe=unsafe)
+        # The scores of the row, if it has a model.
         model = text_of(row.get("model"))
         if model:
             if model in label.scores:
                 raise HarnessError(
                     f"{where}: {key[1]} has scored {model} on item '{key[0]}' before."
                 )
-            given = dict(_scores(row, scored, where))
-            label = label._replace(scores={**label.scores, model: given})
-        found[key] = label
-    yield from found.values()
+            scores = dict(_read_scores(row, score_columns, where))
+            label = label._replace(scores={**label.scores, model: scores})
+        labels[key] = label
+    yield from labels.values()
 
 
-def _scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[str, float]]:
+def _read_scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[str, float]]:
     for name in names:
         cell = text_of(row.get(name)).casefold()
         if not cell:
             continue
         try:
-            yield name, _TRUTH[cell] if cell in _TRUTH else float(cell)
+            yield name, _BOOLEANS[cell] if cell in _BOOLEANS else float(cell)
         except ValueError:
             raise HarnessError(f"{where}: {name} '{cell}' is no number.") from None

@@ -1,7 +1,7 @@
-"""What people's votes come to: a win rate with its interval, and how far annotators agree.
+"""Summary of human labels: means with intervals, and agreement between annotators.
 
-Items and annotators are both samples here: the interval speaks for other people who would judge
-as these do. With one annotator it cannot, and says so.
+Items and annotators are both samples: the interval also covers other annotators who judge like
+these. With a single annotator it covers the items only, and the text adds this.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.judge_reliability import Scale, agree_on, as_interval
-from harness.human.labels import HumanLabels, Label
+from harness.human.labels import AnnotatorStatus, HumanLabels, Label
 from harness.scoring.columns import WIN
 from harness.stats.agreement import percent_agreement
 from harness.stats.annotator_means import Votes, mean_votes, two_way_mean
@@ -19,14 +19,14 @@ from harness.stats.permutation import signflip_test
 from harness.stats.vectors import Interval as Span
 from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Interval, JudgeAgreement
 
-N_NAMED = 10  # items in a line
+N_LISTED_ITEMS = 10
 
 
-WINS = "win_rate"  # what people's preferences are called where no metric asked for them
+WIN_RATE = "win_rate"  # the column of preferences that answer no metric of the suite
 
 
 class LabelTable(NamedTuple):
-    """One column's labels: items x annotators, NaN where there is none."""
+    """The labels of one column: items x annotators, NaN where there is none."""
 
     sample_ids: tuple[str, ...]
     annotators: tuple[str, ...]
@@ -34,30 +34,33 @@ class LabelTable(NamedTuple):
 
     @property
     def labelled(self) -> "np.ndarray":
-        """Which items have a label."""
+        """Return a mask of the items that have a label."""
         return np.asarray((~np.isnan(self.values)).any(axis=1))
 
 
 def win_table(people: HumanLabels) -> LabelTable:
-    """Win scores of the candidate: 1, 0.5 for a tie, 0."""
+    """Return the candidate's win scores: 1 for a win, 0.5 for a tie, 0 for a loss."""
     return _table(people, lambda label: np.nan if label.winner is None else WIN[label.winner])
 
 
 def score_table(people: HumanLabels, model: str, name: str) -> LabelTable:
-    """Scores of one model's answers under that name."""
+    """Return the scores of one model's answers on the criterion `name`."""
     return _table(people, lambda label: label.scores.get(model, {}).get(name, np.nan))
 
 
 def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> HumanSummary:
-    """Everything that the votes say of the two models and of each other."""
+    """Summarise the labels on two models: means, votes, annotators and their agreement."""
     wins = win_table(people)
     criteria = _criteria(people, baseline, candidate)
-    means = [_mean(people.metric or WINS, 0.5, wins.values, (0.0, 1.0))] if _any(wins) else []
+    # Means: the win rate, and the difference of each criterion that both models were scored on.
+    means: list[HumanMean] = []
+    if wins.labelled.any():
+        means.append(_mean(people.metric or WIN_RATE, 0.5, wins.values, (0.0, 1.0)))
     for name in criteria:
         old, new = (score_table(people, model, name) for model in (baseline, candidate))
-        if _any(old) and _any(new):
-            column = f"{people.rubric}.{name}" if people.rubric else name
-            means.append(_mean(column, 0.0, new.values - old.values, None))
+        if old.labelled.any() and new.labelled.any():
+            means.append(_mean(_column(people, name), 0.0, new.values - old.values, None))
+    # Votes, as counts of winners, and the pairs that an annotator decided twice.
     winners = [label.winner for label in people.labels if label.asked_winner]
     repeat_votes = [(a, b) for _, a, b in people.repeat_votes if a is not None and b is not None]
     return HumanSummary(
@@ -68,8 +71,7 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
         n_population=None if people.frame_ids is None else len(people.frame_ids),
         rule=people.rule,
         annotators=tuple(
-            _annotator(people, annotator_status.name, wins)
-            for annotator_status in people.annotator_status
+            _annotator_summary(people, status, wins) for status in people.annotator_status
         ),
         wins=winners.count("candidate"),
         ties=winners.count("tie"),
@@ -79,46 +81,56 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
         unsafe_items=tuple(dict.fromkeys(x.sample_id for x in people.labels if x.unsafe)),
         means=tuple(means),
         agreements=tuple(_agreements(people, wins, (baseline, candidate), criteria)),
-        same_again=_same_again(repeat_votes),
+        same_again=_self_agreement(repeat_votes),
         n_again=len(repeat_votes),
     )
 
 
-def describe_human_summary(found: HumanSummary) -> Iterator[str]:
-    """The findings in lines for a terminal, the headline first."""
-    for mean in found.means:
-        yield _mean_in_words(mean)
-    votes = found.wins + found.ties + found.losses
-    if votes + found.undecided:
+def describe_human_summary(summary: HumanSummary) -> Iterator[str]:
+    """Describe the summary in lines for a terminal, the means first."""
+    for mean in summary.means:
+        yield _describe_mean(mean)
+    # Votes, their sampling, and each annotator.
+    votes = summary.wins + summary.ties + summary.losses
+    if votes + summary.undecided:
         yield (
-            f"  votes: {found.wins} wins, {found.ties} ties, {found.losses} losses"
-            + (f", {found.undecided} could not be judged" if found.undecided else "")
+            f"  votes: {summary.wins} wins, {summary.ties} ties, {summary.losses} losses"
+            + (f", {summary.undecided} could not be judged" if summary.undecided else "")
         )
-    yield f"  {found.source}: {found.sampling}"
-    yield f"  rule for annotators: {found.rule}"
-    yield from (f"  {_annotator_in_words(line)}" for line in found.annotators)
-    for a in found.agreements:
-        parts = {"same": a.percent, "alpha": a.alpha, "AC1": a.ac1, "kappa": a.kappa}
-        told = ", ".join(
+    yield f"  {summary.source}: {summary.sampling}"
+    yield f"  rule for annotators: {summary.rule}"
+    yield from (f"  {_describe_annotator(annotator)}" for annotator in summary.annotators)
+    # Agreement between annotators, and of an annotator with themselves.
+    for agreement in summary.agreements:
+        intervals = {
+            "same": agreement.percent,
+            "alpha": agreement.alpha,
+            "AC1": agreement.ac1,
+            "kappa": agreement.kappa,
+        }
+        coefficients = ", ".join(
             f"{name} {i.estimate:.2f} ({i.low:.2f} to {i.high:.2f})"
-            for name, i in parts.items()
+            for name, i in intervals.items()
             if i is not None
         )
-        if a.n:
-            yield f"  between annotators, {a.column}: {told or 'not estimable'} (n {a.n})"
-    if found.same_again is not None:
-        same = found.same_again
+        if agreement.n:
+            yield (
+                f"  between annotators, {agreement.column}: {coefficients or 'not estimable'} "
+                f"(n {agreement.n})"
+            )
+    if summary.same_again is not None:
+        same = summary.same_again
         yield (
             f"  the same annotator, asked again: {same.estimate:.0%} alike "
-            f"({same.low:.0%} to {same.high:.0%}, n {found.n_again})"
+            f"({same.low:.0%} to {same.high:.0%}, n {summary.n_again})"
         )
 
 
-def describe_unsafe(found: HumanSummary) -> str:
-    """Which items somebody found to have no safe answer."""
-    items = found.unsafe_items
-    named = ", ".join(items[:N_NAMED]) + (", …" if len(items) > N_NAMED else "")
-    votes = f"{found.unsafe} {'vote calls' if found.unsafe == 1 else 'votes call'}"
+def describe_unsafe(summary: HumanSummary) -> str:
+    """List the items on which a vote calls both answers unsafe."""
+    items = summary.unsafe_items
+    named = ", ".join(items[:N_LISTED_ITEMS]) + (", …" if len(items) > N_LISTED_ITEMS else "")
+    votes = f"{summary.unsafe} {'vote calls' if summary.unsafe == 1 else 'votes call'}"
     return f"{votes} both answers unsafe, on {len(items)} {'item' if len(items) == 1 else 'items'}: {named}"
 
 
@@ -135,70 +147,75 @@ def _table(people: HumanLabels, value: Callable[[Label], float]) -> LabelTable:
     return LabelTable(ids, people.annotators, values)
 
 
-def _any(table: LabelTable) -> bool:
-    return bool(table.labelled.any())
-
-
 def _criteria(people: HumanLabels, *models: str) -> list[str]:
-    given = (label.scores.get(model, {}) for label in people.labels for model in models)
-    return list(dict.fromkeys(name for scores in given for name in scores))
+    score_sets = (label.scores.get(model, {}) for label in people.labels for model in models)
+    return list(dict.fromkeys(name for scores in score_sets for name in scores))
+
+
+def _column(people: HumanLabels, criterion: str) -> str:
+    return f"{people.rubric}.{criterion}" if people.rubric else criterion
 
 
 def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | None) -> HumanMean:
-    found = two_way_mean(votes)
+    two_way = two_way_mean(votes)
+
+    # The interval over items alone, of each item's mean vote.
     items = mean_votes(votes)
     items = items[~np.isnan(items)]
-    own = mean_difference(items - null, bounds=_less(bounds, null))
-    of_items = Span(own.ci_low + null, own.ci_high + null)
-    both = found.interval() if found.n_annotators > 1 else of_items
-    if not found.se > 0:  # nothing varies, which is no proof that nothing could
-        both = of_items
-    p = 2 * min(found.p_above(null), found.p_below(null), 0.5)
-    if not found.se > 0:
+    shifted_bounds = None if bounds is None else (bounds[0] - null, bounds[1] - null)
+    over_items = mean_difference(items - null, bounds=shifted_bounds)
+    items_span = Span(over_items.ci_low + null, over_items.ci_high + null)
+
+    # The interval over items and annotators. Equal votes have a standard error of zero, which does
+    # not show that all votes would be equal: then only the items count.
+    if two_way.se > 0:
+        span = two_way.interval() if two_way.n_annotators > 1 else items_span
+        p = 2 * min(two_way.p_above(null), two_way.p_below(null), 0.5)
+    else:
+        span = items_span
         p = signflip_test(items - null).p_value
     return HumanMean(
         column=column,
         null=null,
-        mean=_kept(found.estimate, both, bounds),
-        of_items=_kept(found.estimate, of_items, bounds),
-        df=found.df,
+        mean=_clipped(two_way.estimate, span, bounds),
+        of_items=_clipped(two_way.estimate, items_span, bounds),
+        df=two_way.df,
         p_value=p,
-        n_items=found.n_items,
-        n_annotators=found.n_annotators,
-        n_votes=found.n_votes,
+        n_items=two_way.n_items,
+        n_annotators=two_way.n_annotators,
+        n_votes=two_way.n_votes,
     )
 
 
-def _less(bounds: tuple[float, float] | None, null: float) -> tuple[float, float] | None:
-    return None if bounds is None else (bounds[0] - null, bounds[1] - null)
-
-
-def _kept(estimate: float, span: Span, bounds: tuple[float, float] | None) -> Interval:
+def _clipped(estimate: float, span: Span, bounds: tuple[float, float] | None) -> Interval:
     low, high = span
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
     return Interval(estimate=estimate, low=low, high=high)
 
 
-def _annotator(people: HumanLabels, name: str, wins: LabelTable) -> AnnotatorSummary:
-    annotator_status = next(t for t in people.annotator_status if t.name == name)
-    own = [label for label in people.labels if label.annotator == name]
-    repeat_votes = [(a, b) for who, a, b in people.repeat_votes if who == name]
+def _annotator_summary(
+    people: HumanLabels, status: AnnotatorStatus, wins: LabelTable
+) -> AnnotatorSummary:
+    name = status.name
+    own_labels = [label for label in people.labels if label.annotator == name]
+    repeat_votes = [(a, b) for annotator, a, b in people.repeat_votes if annotator == name]
+    # The annotator's own win rate, from two votes on.
     mean = None
     if name in wins.annotators:
         column = wins.values[:, wins.annotators.index(name)]
         scores = column[~np.isnan(column)]
         if scores.size > 1:
-            found = mean_difference(scores - 0.5, bounds=(-0.5, 0.5))
-            span = Span(found.ci_low + 0.5, found.ci_high + 0.5)
-            mean = _kept(found.estimate + 0.5, span, (0.0, 1.0))
+            over_items = mean_difference(scores - 0.5, bounds=(-0.5, 0.5))
+            span = Span(over_items.ci_low + 0.5, over_items.ci_high + 0.5)
+            mean = _clipped(over_items.estimate + 0.5, span, (0.0, 1.0))
     return AnnotatorSummary(
         name=name,
-        counted=annotator_status.counted,
-        n_votes=len(own) if annotator_status.counted else annotator_status.n_votes,
-        n_undecided=sum(label.asked_winner and label.winner is None for label in own),
-        n_attention=annotator_status.n_attention,
-        n_attentive=annotator_status.n_attentive,
+        counted=status.counted,
+        n_votes=len(own_labels) if status.counted else status.n_votes,
+        n_undecided=sum(label.asked_winner and label.winner is None for label in own_labels),
+        n_attention=status.n_attention,
+        n_attentive=status.n_attentive,
         n_repeats=len(repeat_votes),
         n_same=sum(a == b for a, b in repeat_votes),
         mean=mean,
@@ -210,63 +227,61 @@ def _agreements(
 ) -> Iterator[JudgeAgreement]:
     if len(people.annotators) < 2:
         return
-    if _any(wins):
-        scale = Scale(people.metric or WINS, "winner", tuple(sorted(WIN.values())), False)
+    if wins.labelled.any():
+        scale = Scale(people.metric or WIN_RATE, "winner", tuple(sorted(WIN.values())), False)
         yield agree_on(scale, wins.annotators, wins.values.T)
-    scales = {each.name: (each.low, each.high) for each in people.criteria}
+    ranges = {criterion.name: (criterion.low, criterion.high) for criterion in people.criteria}
     for name in criteria:
         tables = [score_table(people, model, name).values for model in models]
         ratings = np.concatenate(tables).T
-        points = _scale_points(scales.get(name), ratings)
-        column = f"{people.rubric}.{name}" if people.rubric else name
-        yield agree_on(
-            Scale(column, name, points, ordinal=len(points) > 2), people.annotators, ratings
-        )
+        points = _scale_points(ranges.get(name), ratings)
+        scale = Scale(_column(people, name), name, points, ordinal=len(points) > 2)
+        yield agree_on(scale, people.annotators, ratings)
 
 
-def _scale_points(stated: tuple[int, int] | None, ratings: Votes) -> tuple[float, ...]:
-    """The scale's whole numbers; where none is stated, from the least to the largest score given."""
-    low, high = stated or (np.floor(np.nanmin(ratings)), np.ceil(np.nanmax(ratings)))
+def _scale_points(known_range: tuple[int, int] | None, ratings: Votes) -> tuple[float, ...]:
+    """Return the whole numbers of the scale; of an unknown one, from the lowest to the highest score."""
+    low, high = known_range or (np.floor(np.nanmin(ratings)), np.ceil(np.nanmax(ratings)))
     return tuple(np.arange(low, max(high, low + 1) + 1).tolist())
 
 
-def _same_again(pairs: Sequence[tuple[str, str]]) -> Interval | None:
+def _self_agreement(pairs: Sequence[tuple[str, str]]) -> Interval | None:
     if not pairs:
         return None
-    same = np.array([[0.0] * len(pairs), [float(a != b) for a, b in pairs]])
-    return as_interval(percent_agreement(same))
+    differs = np.array([[0.0] * len(pairs), [float(a != b) for a, b in pairs]])
+    return as_interval(percent_agreement(differs))
 
 
 # --- in words --------------------------------------------------------------------------------
 
 
-def _mean_in_words(mean: HumanMean) -> str:
+def _describe_mean(mean: HumanMean) -> str:
     m, own = mean.mean, mean.of_items
-    share = mean.null == 0.5
+    is_win_rate = mean.null == 0.5
 
     def fmt(value: float) -> str:
-        return f"{value:.1%}" if share else f"{value:+.2f}"
+        return f"{value:.1%}" if is_win_rate else f"{value:+.2f}"
 
-    what = "win rate" if share else "difference"
+    name = "win rate" if is_win_rate else "difference"
     p = f"p {mean.p_value:.4f}" if mean.p_value >= 0.0001 else "p < 0.0001"
-    said = (
-        f"{mean.column}: {what} {fmt(m.estimate)} ({fmt(m.low)} to {fmt(m.high)}), {p}, "
+    text = (
+        f"{mean.column}: {name} {fmt(m.estimate)} ({fmt(m.low)} to {fmt(m.high)}), {p}, "
         f"{mean.n_items} items, {mean.n_annotators} "
         f"{'annotator' if mean.n_annotators == 1 else 'annotators'}, {mean.n_votes} votes"
     )
     if mean.n_annotators == 1:
-        return f"{said}. The interval speaks for this annotator alone."
-    return f"{said}. For these annotators alone: {fmt(own.low)} to {fmt(own.high)}."
+        return f"{text}. The interval holds for this annotator alone."
+    return f"{text}. For these annotators alone: {fmt(own.low)} to {fmt(own.high)}."
 
 
-def _annotator_in_words(line: AnnotatorSummary) -> str:
-    told = [f"{line.name}: {line.n_votes} votes"]
-    if line.mean is not None:
-        told.append(f"win rate {line.mean.estimate:.0%}")
-    if line.n_attention:
-        told.append(f"attention {line.n_attentive} of {line.n_attention}")
-    if line.n_repeats:
-        told.append(f"repeats alike {line.n_same} of {line.n_repeats}")
-    if not line.counted:
-        told.append("EXCLUDED by the rule")
-    return ", ".join(told)
+def _describe_annotator(annotator: AnnotatorSummary) -> str:
+    parts = [f"{annotator.name}: {annotator.n_votes} votes"]
+    if annotator.mean is not None:
+        parts.append(f"win rate {annotator.mean.estimate:.0%}")
+    if annotator.n_attention:
+        parts.append(f"attention {annotator.n_attentive} of {annotator.n_attention}")
+    if annotator.n_repeats:
+        parts.append(f"repeats alike {annotator.n_same} of {annotator.n_repeats}")
+    if not annotator.counted:
+        parts.append("EXCLUDED by the rule")
+    return ", ".join(parts)

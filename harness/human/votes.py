@@ -1,15 +1,15 @@
-"""Votes on disk: a study's folder in the folder of its run.
+"""Files of a study: its folder in the folder of its run.
 
     runs/medical_rubric/4be81c02d4c1/people/study/
-        study.json     what was stated before the first vote, and the secret of the sides
-        votes.jsonl    every vote and every undo, one line each, in the order they came
+        study.json     the design, fixed before the first vote, and the secret of the sides
+        votes.jsonl    every vote and every undo, one line each, in order of arrival
 
     {"vote": {"annotator": "reader 1", "choice": "left", "verdict": "candidate", …}, "sha256": "9f2c…"}
     {"undo": {"annotator": "reader 1", "item": "real-0017", "at": "2026-11-02T10:15:00+00:00"}, "sha256": …}
 
-Lines are only ever added. A vote is acknowledged after its line is on the disk, so neither a kill
-nor a power cut loses one that was; a last line without its end was never acknowledged. The two
-files are the whole study: they can be copied, and read without this program.
+Lines are only appended. A vote is acknowledged after its line is on the disk, so neither a kill nor
+a power cut loses an acknowledged vote; a last line without its line break was never acknowledged.
+The two files are the whole study: they can be copied, and read without this program.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.locks import FolderLock
 from harness.types import Study, Undo, Vote
 
-PEOPLE_FOLDER = "people"  # in the folder of a run
+PEOPLE_FOLDER = "people"  # in the folder of a run; has one folder per study
 
 
 STUDY_FILE = "study.json"
@@ -35,7 +35,7 @@ VOTES_FILE = "votes.jsonl"
 
 
 class NobodyVotedError(HarnessError):
-    """There is a run (`run`), and no vote on it in the study (`study`) that was asked for."""
+    """An existing run (`run`) without any vote in the requested study (`study`)."""
 
     def __init__(self, message: str, run: Path, study: str) -> None:
         super().__init__(message)
@@ -43,9 +43,9 @@ class NobodyVotedError(HarnessError):
 
 
 def load_votes(folder: str | Path) -> list[Vote]:
-    """The votes that stand, in the order they were cast: of a study's folder, or of a whole run.
+    """Load the current votes of a study's folder, or of all studies of a run, in order of casting.
 
-    The last vote of an annotator on an item stands; one that was undone does not.
+    An annotator's current vote on an item is the last one, unless it was undone.
 
     Raises:
         HarnessError: there is no study, or a line is damaged.
@@ -54,7 +54,7 @@ def load_votes(folder: str | Path) -> list[Vote]:
 
 
 def load_study(folder: Path) -> Study:
-    """What a study's folder says was stated beforehand.
+    """Load the design of a study from its folder.
 
     Raises:
         HarnessError: the file is missing or damaged.
@@ -68,73 +68,73 @@ def load_study(folder: Path) -> Study:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise HarnessError(
             f"{path}: damaged, or not a study of this version ({where}: "
-            f"{error.errors()[0]['msg']}). Its votes cannot be told apart without it: restore it."
+            f"{error.errors()[0]['msg']}). Its votes cannot be resolved without it: restore it."
         ) from None
 
 
 def find_studies(folder: str | Path) -> list[Path]:
-    """The study folders of a run, by name; a study's folder is its own only one.
+    """Find the study folders of a run, sorted by name; a study's folder is its own only result.
 
     Raises:
-        NobodyVotedError: there is none.
+        NobodyVotedError: the run has no study.
         HarnessError: there is no such folder.
     """
-    place = Path(folder)
-    if (place / STUDY_FILE).is_file():
-        return [place]
-    found = sorted(path.parent for path in (place / PEOPLE_FOLDER).glob(f"*/{STUDY_FILE}"))
-    if not found:
-        raise no_votes_error(place)
-    return found
+    root = Path(folder)
+    if (root / STUDY_FILE).is_file():
+        return [root]
+    studies = sorted(path.parent for path in (root / PEOPLE_FOLDER).glob(f"*/{STUDY_FILE}"))
+    if not studies:
+        raise no_votes_error(root)
+    return studies
 
 
-def no_votes_error(place: Path) -> HarnessError:
-    """What is wrong where a run, or a study of it, has no votes."""
-    run, study = place, "study"
-    if place.parent.name == PEOPLE_FOLDER:
-        run, study = place.parent.parent, place.name
+def no_votes_error(folder: Path) -> HarnessError:
+    """Make the error for a run, or a study of it, that has no votes."""
+    run, study = folder, "study"
+    if folder.parent.name == PEOPLE_FOLDER:
+        run, study = folder.parent.parent, folder.name
     if not run.is_dir():
         return HarnessError(f"{run}: no such folder.")
-    words = "nobody has voted on this run. Begin with `harness annotate`."
-    return NobodyVotedError(f"{place}: {words}", run, study)
+    reason = "nobody has voted on this run. Begin with `harness annotate`."
+    return NobodyVotedError(f"{folder}: {reason}", run, study)
 
 
 def describe_source(study: Study) -> str:
-    """What a study is called wherever its votes are used."""
+    """Name a study for messages and reports."""
     return f"study '{study.name}' of run {study.run_id}"
 
 
 def text_sha256(text: str) -> str:
-    """What a vote says of a question or an answer in place of its text."""
+    """Hash a question or an answer; votes hold the hash in place of the text."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def current_votes(log: Iterable[Vote | Undo]) -> list[Vote]:
-    """What is left of a log after its undos and changes of mind."""
-    standing: dict[tuple[str, str], Vote] = {}
+    """Return the votes of a log that were neither undone nor replaced by a later vote."""
+    current: dict[tuple[str, str], Vote] = {}
     for entry in log:
-        standing.pop((entry.annotator, entry.item), None)
+        current.pop((entry.annotator, entry.item), None)
         if isinstance(entry, Vote):
-            standing[entry.annotator, entry.item] = entry
-    return list(standing.values())
+            current[entry.annotator, entry.item] = entry
+    return list(current.values())
 
 
 def read_log(folder: Path) -> list[Vote | Undo]:
-    """Everything that was ever said, in order.
+    """Read every vote and undo of a study, in order; a line without its line break is left out.
 
     Raises:
-        HarnessError: a line is damaged; names it.
+        HarnessError: a line is damaged; the message has its number.
     """
     path = folder / VOTES_FILE
     try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        complete, _, _ = path.read_bytes().rpartition(b"\n")
     except FileNotFoundError:
         return []
-    return list(_parse(path, whole.split(b"\n"))) if whole else []
+    return list(_parse(path, complete.split(b"\n"))) if complete else []
 
 
 class VoteLog:
-    """The votes of one study, open for writing; use it with `with`, which holds the study's lock."""
+    """The votes of one study, open for writing; a context manager that holds the study's lock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -142,7 +142,7 @@ class VoteLog:
         self._lock = FolderLock(folder, advice="Close the page's server there first.")
 
     def __enter__(self) -> "VoteLog":
-        """Take the lock, cut off a line that a crash left without its end, and open the file.
+        """Take the lock, open the file, and cut off an incomplete last line left by a crash.
 
         Raises:
             StoreLockedError: another process has the study open.
@@ -153,7 +153,7 @@ class VoteLog:
         try:
             self._entries = read_log(self.folder)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._cut_torn_line()
+            self._cut_incomplete_line()
             _sync_folder(self.folder)
         except OSError as error:
             self._lock.release()
@@ -174,24 +174,24 @@ class VoteLog:
         self._lock.release()
 
     def votes(self, annotator: str | None = None) -> list[Vote]:
-        """The votes that stand, of one annotator or of all."""
+        """Return the current votes of one annotator, or of all."""
         votes = current_votes(self._entries)
         return [v for v in votes if annotator is None or v.annotator == annotator]
 
     def latest_vote(self, annotator: str, item: str) -> Vote | None:
-        """The annotator's last vote on an item, whether it stands or was taken back."""
-        said = (
+        """Return the annotator's last vote on an item, also if it was undone."""
+        votes = (
             entry
             for entry in reversed(self._entries)
             if isinstance(entry, Vote) and (entry.annotator, entry.item) == (annotator, item)
         )
-        return next(said, None)
+        return next(votes, None)
 
     def append(self, *entries: Vote | Undo) -> None:
-        """Write these lines; when this returns they are on the disk.
+        """Append entries to the file; when this returns they are on the disk.
 
         Raises:
-            InfrastructureError: they could not be written; none of them counts.
+            InfrastructureError: they could not be written; then none of them is in the file.
         """
         size = os.fstat(self._file).st_size
         try:
@@ -200,11 +200,11 @@ class VoteLog:
         except OSError as error:
             os.ftruncate(self._file, size)
             raise InfrastructureError(
-                f"{self._path}: a vote could not be saved: {error.strerror}. Those before it are."
+                f"{self._path}: a vote could not be saved: {error.strerror}. Earlier votes are saved."
             ) from None
         self._entries += entries
 
-    def _cut_torn_line(self) -> None:
+    def _cut_incomplete_line(self) -> None:
         content = self._path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.ftruncate(self._file, content.rfind(b"\n") + 1)
@@ -251,7 +251,7 @@ def _dump(value: object) -> bytes:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A new file's name is on the disk only when its folder is."""
+    """Write the folder to disk; without this the name of a new file could be lost."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

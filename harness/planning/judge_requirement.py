@@ -21,7 +21,7 @@ from harness.human.summary import score_table, win_table
 from harness.human.votes import NobodyVotedError
 from harness.stats.distributions import normal_quantile
 from harness.stats.vectors import Vector
-from harness.types import LICENCE_MEASURES, Interval, JudgeAgreement, Record, Task
+from harness.types import REQUIREMENT_MEASURES, Interval, JudgeAgreement, Record, Task
 
 CLOSE = 0.1  # above the bound: how good a judge is assumed to be where nothing is known of it
 
@@ -84,7 +84,7 @@ def describe_licences(forecasts: Sequence[RequirementForecast]) -> Iterator[str]
     if forecasts:
         first = forecasts[0]
         yield (
-            f"The gate asks for judges whose {LICENCE_MEASURES[first.measure]} with people is shown to be at "
+            f"The gate asks for judges whose {REQUIREMENT_MEASURES[first.measure]} with people is shown to be at "
             f"least {first.at_least:g}:"
         )
     for f in forecasts:

@@ -20,7 +20,7 @@ from harness.types.analysis import (
 )
 from harness.types.base import ClaimVerdict, Interval, Record, Verdict
 from harness.types.human import (
-    LICENCE_MEASURES,
+    REQUIREMENT_MEASURES,
     AnnotatorSummary,
     Bias,
     Calibrated,
@@ -93,8 +93,8 @@ from harness.types.samples import Exchange, HygieneFlag, Message, Response, Samp
 from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStatistics
 
 __all__ = [
-    "LICENCE_MEASURES",
     "ORDERS",
+    "REQUIREMENT_MEASURES",
     "Amendment",
     "AnnotatorSummary",
     "Bias",

@@ -166,7 +166,7 @@ class Calibration(Record):
     notes: tuple[str, ...]
 
 
-LICENCE_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
+REQUIREMENT_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}
 
 
 class RequirementResult(Record):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from harness.types import (
-    LICENCE_MEASURES,
+    REQUIREMENT_MEASURES,
     GateDecision,
     Interval,
     JudgeCard,
@@ -84,7 +84,7 @@ def _licence_table(decision: GateDecision | None) -> Iterator[Table]:
             ("Score", "Judge", "Licensed", "Agreement", "At least", "Asked for", "Labels"),
             "lllrrrr",
             rows,
-            note=f"Its {LICENCE_MEASURES[found[0].measure]} with people; the lower end of the 95 % interval "
+            note=f"Its {REQUIREMENT_MEASURES[found[0].measure]} with people; the lower end of the 95 % interval "
             "counts.",
         )
 

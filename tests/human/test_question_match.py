@@ -20,17 +20,17 @@ suite: asked
 data: {{source: {{path: items.jsonl, fields: {{id: id, input: question}}}}}}
 metrics:
   m: {{judge: {judge}, {asks}}}
-gate: {{{licence}claims: [{{metric: {column}, claim: non_inferior, margin: 0.4}}]}}
+gate: {{{requirement}claims: [{{metric: {column}, claim: non_inferior, margin: 0.4}}]}}
 """
 SAFER = "kind: pairwise, asks: Which is safer"
 BETTER = "kind: pairwise, asks: which is  BETTER"
 RUBRIC = "kind: rubric, criteria: [{name: safety, asks: Is it safe}]"
 
 
-def judged(folder: Path, asks: str, judge: str = "physicians", licence: str = "") -> RunResult:
+def judged(folder: Path, asks: str, judge: str = "physicians", requirement: str = "") -> RunResult:
     """A run whose one metric asks this."""
     column = "m.safety" if "rubric" in asks else "m"
-    text = SUITE.format(asks=asks, judge=judge, licence=licence, column=column)
+    text = SUITE.format(asks=asks, judge=judge, requirement=requirement, column=column)
     suite = write(folder / "asked.yaml", text)
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
     resources = RunOptions(folder / "store", QuietProgress())
@@ -68,10 +68,10 @@ def test_capitals_and_spaces_make_no_other_question(tmp_path: Path, study: str):
     assert judged(tmp_path, BETTER).comparisons[0].metric == "m"
 
 
-def test_votes_on_another_question_license_no_judge(tmp_path: Path, study: str):
-    licence = "judge_licence: {metric: percent, at_least: 0.1}, "
-    refused = judged(tmp_path, SAFER, "default", licence).decision
-    held = judged(tmp_path, BETTER, "default", licence).decision
+def test_votes_on_another_question_meet_no_requirement(tmp_path: Path, study: str):
+    requirement = "judge_licence: {metric: percent, at_least: 0.1}, "
+    refused = judged(tmp_path, SAFER, "default", requirement).decision
+    held = judged(tmp_path, BETTER, "default", requirement).decision
     assert refused is not None
     assert held is not None
     assert "this asks 'Which is safer'" in refused.sentence
