@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.config import Gate, Metric
+from harness.config.claim_kinds import CLAIM_KINDS
 from harness.types import Comparison, Interval, LengthEffect, Plan, SensitivityTable, Task
 
 ABSENT = "—"
@@ -191,10 +192,10 @@ def gate_rule(gate: Gate) -> str:
     """How the verdicts on the claims become one."""
     told = [_FAMILIES[gate.require].format(confidence=percent(1 - gate.alpha))]
     told.append(f"Each is tested one-sided at alpha {gate.alpha:g}.")
-    if any(claim.claim == "equivalent" for claim in gate.claims):
-        told.append("An equivalence takes two such tests, one for each margin.")
-    if any(claim.is_alarm for claim in gate.claims):
-        told.append("A regression alarm that is raised fails the gate; a silent one shows nothing.")
+    kinds = {claim.claim for claim in gate.claims}
+    told += [
+        kind.gate_note for name, kind in CLAIM_KINDS.items() if name in kinds and kind.gate_note
+    ]
     if gate.stop_early:
         told.append(
             f"Items are judged in {gate.looks} looks (O'Brien and Fleming's boundaries, which keep "

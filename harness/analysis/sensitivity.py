@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.analysis.comparisons import Flagged, find_interval, has_flag
 from harness.analysis.length import find_length_effect
 from harness.config import Claim, Gate, Metric
+from harness.gate.claim_tests import is_about_own_mean
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, fill_gaps, take_items
@@ -84,7 +85,7 @@ def find_sensitivities(
 
 def _judge_of(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> Judge:
     """What the gate would say of one claim. Only where all must hold is it judged by itself."""
-    alone = gate.require == "all" or claim.is_alarm
+    alone = gate.require == "all" or claim.kind.alarm
     stated = (claim,) if alone else gate.claims
     asked = gate.model_copy(
         update={"claims": stated, "critical": (), "require": "all" if alone else gate.require}
@@ -195,7 +196,7 @@ def _kinds(flagged: Flagged) -> list[str]:
 
 def _is_own(pair: PairedScores, claim: Claim | None) -> bool:
     """Whether the claim is about the candidate's own mean rather than a difference."""
-    return claim is not None and claim.claim == "at_least" and pair.kind != "preference"
+    return claim is not None and is_about_own_mean(claim, pair)
 
 
 def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
@@ -240,7 +241,7 @@ def _at_equal_length(
     found = find_length_effect(pair, responses)
     verdict: ClaimVerdict | None = None
     if gate and claim and judge and found.adjusted:
-        level = gate.alpha if claim.is_alarm else gate.level
+        level = gate.level_of(claim)
         at_level = find_length_effect(pair, responses, confidence=1 - 2 * level)
         verdict = _verdict_within(at_level, judge(pair))
     yield SensitivityRow(
@@ -292,8 +293,8 @@ def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> Tippin
         return judge(filled).verdict
 
     n = int(gaps.sum())
-    # Better values make better verdicts, but for an equivalence, which holds in the middle.
-    points = GRID if claim.claim == "equivalent" else 2
+    # Better values make better verdicts, but for a two-sided claim, which holds in the middle.
+    points = GRID if claim.kind.two_sided else 2
     grid = np.linspace(low, high, points).tolist()
     flips = [flip for ends in pairwise(grid) for flip in _flips_between(verdict_at, *ends)]
     return TippingPoint.model_validate(

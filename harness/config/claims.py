@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from harness.config.base import Spec
+from harness.config.claim_kinds import CLAIM_KINDS, ClaimKind, ClaimName
 
 
 class CriticalRule(Spec):
@@ -37,48 +38,45 @@ class Claim(Spec):
     """
 
     metric: str
-    claim: Literal["superior", "non_inferior", "equivalent", "at_least", "regression_alarm"]
+    claim: ClaimName
     margin: float | None = Field(default=None, ge=0.0)
     value: float | None = None
 
     @model_validator(mode="after")
     def _boundary_is_stated(self) -> "Claim":
-        if self.claim == "at_least" and self.value is None:
-            raise ValueError("'at_least' needs a 'value'")
-        if self.claim == "at_least" and self.margin is not None:
-            raise ValueError("'at_least' takes a 'value', not a 'margin'")
-        if self.claim == "non_inferior" and not self.margin:
-            raise ValueError(
-                "'non_inferior' needs a 'margin' above 0: how much worse is still acceptable"
-            )
-        if self.claim == "equivalent" and not self.margin:
-            raise ValueError(
-                "'equivalent' needs a 'margin' above 0: how far apart still counts as the same"
-            )
-        if self.claim != "at_least" and self.value is not None:
+        if self.kind.own_mean:
+            if self.value is None:
+                raise ValueError(f"'{self.claim}' needs a 'value'")
+            if self.margin is not None:
+                raise ValueError(f"'{self.claim}' takes a 'value', not a 'margin'")
+            return self
+        if self.kind.margin_needed and not self.margin:
+            raise ValueError(f"'{self.claim}' needs a 'margin' above 0: {self.kind.margin_needed}")
+        if self.value is not None:
             raise ValueError(f"'{self.claim}' takes a 'margin', not a 'value'")
         return self
 
     @property
-    def is_alarm(self) -> bool:
-        """Whether it only guards: it can stop a candidate, and lets none through."""
-        return self.claim == "regression_alarm"
+    def kind(self) -> ClaimKind:
+        """Return the facts of this kind of claim."""
+        return CLAIM_KINDS[self.claim]
+
+    def boundaries(self, null: float) -> tuple[float, float | None]:
+        """Return the boundaries less `null`, the value of a comparison between equal models.
+
+        The lower confidence bound must lie above the first one, and the upper bound below the
+        second one, which is None for all but two-sided claims.
+        """
+        if self.value is not None:
+            return self.value - null, None
+        margin = self.margin or 0.0
+        return self.kind.margin_sign * margin, margin if self.kind.two_sided else None
 
     def __str__(self) -> str:
-        """The claim in words: `rubric.safety non-inferior (margin 0.25)`."""
-        match self.claim:
-            case "at_least":
-                return f"{self.metric} at least {self.value:g}"
-            case "non_inferior":
-                return f"{self.metric} non-inferior (margin {self.margin:g})"
-            case "superior":
-                margin = f" by {self.margin:g}" if self.margin else ""
-                return f"{self.metric} superior{margin}"
-            case "equivalent":
-                return f"{self.metric} equivalent (within ±{self.margin:g})"
-            case "regression_alarm":
-                beyond = f" (beyond {self.margin:g})" if self.margin else ""
-                return f"{self.metric} regression alarm{beyond}"
+        """Return the claim in words: `rubric.safety non-inferior (margin 0.25)`."""
+        number = self.value if self.value is not None else self.margin or None
+        amount = "" if number is None else self.kind.amount.format(number)
+        return f"{self.metric} {self.kind.words}{amount}"
 
 
 class JudgeRequirement(Spec):
@@ -146,10 +144,14 @@ class Gate(Spec):
 
     @property
     def family(self) -> tuple[Claim, ...]:
-        """The claims that can let a candidate through."""
-        return tuple(claim for claim in self.claims if not claim.is_alarm)
+        """Return the claims that can support a pass."""
+        return tuple(claim for claim in self.claims if not claim.kind.alarm)
 
     @property
     def level(self) -> float:
-        """The error rate at which each claim's bounds are taken: Bonferroni's under `any`."""
+        """Return the error rate of the bounds of each claim in the family: Bonferroni's under `any`."""
         return self.alpha / len(self.family) if self.require == "any" else self.alpha
+
+    def level_of(self, claim: Claim) -> float:
+        """Return the error rate of one claim's bounds; alarms stand outside the family."""
+        return self.alpha if claim.kind.alarm else self.level

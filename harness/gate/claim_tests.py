@@ -80,7 +80,7 @@ class ClaimTest(NamedTuple):
 def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
     """Estimate, one-sided bounds at `alpha`, and p-value of one claim."""
     measured = _measure(claim, pair)
-    boundary, ceiling = _boundaries(claim, pair)
+    boundary, ceiling = claim.boundaries(pair.null)
     low, high = measured.bounds(alpha)
     cleared = low > boundary and (ceiling is None or high < ceiling)
     if ceiling is None:
@@ -106,6 +106,14 @@ def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
     )
 
 
+def is_about_own_mean(claim: Claim, pair: PairedScores) -> bool:
+    """Return whether a claim is tested on the candidate's scores alone, without the baseline's.
+
+    A win rate is itself a comparison.
+    """
+    return claim.kind.own_mean and pair.kind != "preference"
+
+
 def find_bounds(claim: Claim, pair: PairedScores, alpha: float) -> Bounds:
     """The one-sided bounds of what a claim is about, each at `alpha`."""
     low, high = _measure(claim, pair).bounds(alpha)
@@ -121,21 +129,6 @@ def _least_calibrated(pair: PairedScores) -> int:
 # --- claims ----------------------------------------------------------------------------------
 
 
-def _boundaries(claim: Claim, pair: PairedScores) -> tuple[float, float | None]:
-    """What the lower bound must clear and the upper one stay below, less the null value."""
-    margin = claim.margin or 0.0
-    match claim.claim:
-        case "superior":
-            return margin, None
-        case "non_inferior" | "regression_alarm":
-            return -margin, None
-        case "equivalent":
-            return -margin, margin
-        case "at_least":
-            assert claim.value is not None
-            return claim.value - pair.null, None
-
-
 def _p_value(
     claim: Claim,
     measured: "_Measured",
@@ -146,7 +139,7 @@ def _p_value(
 ) -> float:
     """Of the claim, or of harm for an alarm; an equivalence has the larger of its two tests'."""
     above, below = bounds.low > boundary, bounds.high < (boundary if ceiling is None else ceiling)
-    if claim.is_alarm:
+    if claim.kind.alarm:
         return _at_most(measured.p_below(boundary), alpha, where=below)
     p_value = _at_most(measured.p_above(boundary), alpha, where=above)
     if ceiling is None:
@@ -212,7 +205,7 @@ class _Measured(Protocol):
 
 
 def _measure(claim: Claim, pair: PairedScores) -> _Measured:
-    own = claim.claim == "at_least" and pair.kind != "preference"
+    own = is_about_own_mean(claim, pair)
     if own:
         low, high = limits = pair.score_bounds
         filled = fill_missing(pair.candidate_scores, low=low, high=high)

@@ -14,28 +14,9 @@ from harness.gate.claim_tests import SMALL_SAMPLE, ClaimTest, evaluate_claim, fi
 from harness.gate.critical import apply_critical_rules, evaluate_critical_rule
 from harness.scoring.paired import PairedScores
 from harness.stats.multiplicity import holm
-from harness.types import ClaimResult, ClaimVerdict, CriticalResult, GateDecision, Interval, Verdict
+from harness.types import ClaimResult, CriticalResult, GateDecision, Interval, Verdict
 
-_WHY: dict[ClaimVerdict, str] = {
-    "pass": "the lower bound lies above the boundary",
-    "fail": "the upper bound lies below the boundary",
-    "inconclusive": "the boundary lies between the two bounds",
-    "not_tested": "a claim before it does not hold, so this one is not tested",
-}
-
-
-_WHY_EQUIVALENT = _WHY | {
-    "pass": "both bounds lie within the margins",
-    "fail": "both bounds lie beyond one of the margins, even at half the error",
-    "inconclusive": "the bounds do not lie on one side of the margins",
-}
-
-
-_WHY_ALARM = _WHY | {
-    "pass": "the alarm is cleared: the lower bound lies above the boundary",
-    "fail": "the alarm is raised: the upper bound lies below the boundary, so harm is shown",
-    "inconclusive": "the alarm is silent: such harm is neither shown nor ruled out",
-}
+_NOT_TESTED = "a claim before it does not hold, so this one is not tested"
 
 
 _UNCONFIRMED = (
@@ -57,8 +38,7 @@ def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
     corrects p-values with Holm's method, and bounds with Bonferroni's.
     """
     found = [
-        evaluate_claim(claim, pairs[claim.metric], gate.alpha if claim.is_alarm else gate.level)
-        for claim in gate.claims
+        evaluate_claim(claim, pairs[claim.metric], gate.level_of(claim)) for claim in gate.claims
     ]
     results = _skip_untested(gate, claim_results(gate, pairs, found))
     rules = tuple(
@@ -94,13 +74,13 @@ def claim_results(
     adjusted = iter(_adjust(gate, found))
     results = []
     for claim, evidence in zip(gate.claims, found, strict=True):
-        p_adjusted = None if claim.is_alarm or gate.require != "any" else next(adjusted)
+        p_adjusted = None if claim.kind.alarm or gate.require != "any" else next(adjusted)
         verdict = _verdict(claim, evidence, p_adjusted, gate.alpha)
         results.append(
             ClaimResult(
                 claim=str(claim),
                 metric=claim.metric,
-                alarm=claim.is_alarm,
+                alarm=claim.kind.alarm,
                 verdict=verdict,
                 why=_why(claim, evidence, verdict, gate),
                 estimate=evidence.estimate,
@@ -125,7 +105,7 @@ def _adjust(gate: Gate, found: Sequence[ClaimTest]) -> list[float]:
     p_values = [
         evidence.p_value if evidence.confirmed else 1.0
         for claim, evidence in zip(gate.claims, found, strict=True)
-        if not claim.is_alarm
+        if not claim.kind.alarm
     ]
     adjusted: list[float] = holm(np.array(p_values)).tolist()
     return adjusted
@@ -133,19 +113,18 @@ def _adjust(gate: Gate, found: Sequence[ClaimTest]) -> list[float]:
 
 def _verdict(claim: Claim, found: ClaimTest, p_adjusted: float | None, alpha: float) -> Verdict:
     p_value = found.p_value if p_adjusted is None else p_adjusted
-    if found.cleared if claim.is_alarm else p_value <= alpha and found.confirmed:
+    if found.cleared if claim.kind.alarm else p_value <= alpha and found.confirmed:
         return "pass"
     return "fail" if found.refuted else "inconclusive"
 
 
 def _why(claim: Claim, found: ClaimTest, verdict: Verdict, gate: Gate) -> str:
-    if claim.is_alarm:
-        return _WHY_ALARM[verdict]
-    if verdict == "pass" and not found.cleared:
-        return _BY_HOLM
-    if verdict == "inconclusive" and not found.confirmed and found.p_value <= gate.level:
-        return _UNCONFIRMED
-    return (_WHY if found.ceiling is None else _WHY_EQUIVALENT)[verdict]
+    if not claim.kind.alarm:
+        if verdict == "pass" and not found.cleared:
+            return _BY_HOLM
+        if verdict == "inconclusive" and not found.confirmed and found.p_value <= gate.level:
+            return _UNCONFIRMED
+    return claim.kind.reasons.of(verdict)
 
 
 def _bound(found: ClaimTest, verdict: Verdict) -> float:
@@ -157,7 +136,7 @@ def _simultaneous(
     claim: Claim, found: ClaimTest, pairs: Mapping[str, PairedScores], gate: Gate
 ) -> Interval | None:
     """Bonferroni's interval: those of the whole family hold at once with 1 - alpha."""
-    if gate.require != "any" or claim.is_alarm:
+    if gate.require != "any" or claim.kind.alarm:
         return None
     low, high = find_bounds(claim, pairs[claim.metric], gate.level / 2)
     return Interval(estimate=found.estimate, low=low, high=high)
@@ -174,7 +153,7 @@ def _skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimR
     for result in results:
         if not result.alarm and not reached:
             untold = {"bound": None, "bound_high": None, "p_value": None, "n_needed": None}
-            skipped = {"verdict": "not_tested", "why": _WHY["not_tested"]}
+            skipped = {"verdict": "not_tested", "why": _NOT_TESTED}
             kept.append(result.model_copy(update=untold | skipped))
             continue
         kept.append(result)

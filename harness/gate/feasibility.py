@@ -28,7 +28,7 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
         if units < least:
             needs = (
                 f"cannot be raised by fewer than {least:,} {unit}, even if every answer is at its worst"
-                if claim.is_alarm
+                if claim.kind.alarm
                 else f"needs at least {least:,} {unit} even if every answer is at its best"
             )
             yield (
@@ -79,19 +79,14 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
     evidence = evaluate_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
-    if claim.is_alarm:
+    if claim.kind.alarm:
         return evidence.refuted
     return evidence.p_value <= gate.alpha and evidence.confirmed
 
 
 def _or_else(claim: Claim) -> str:
-    match claim.claim:
-        case "at_least":
-            return "items or a lower value"
-        case "non_inferior" | "equivalent":
-            return "items or a wider margin"
-        case "superior" | "regression_alarm":
-            return "items or a smaller margin" if claim.margin else "items"
+    stated = claim.value is not None or claim.margin
+    return f"items or {claim.kind.easier_with}" if stated else "items"
 
 
 # --- the best that there could be ------------------------------------------------------------
@@ -102,9 +97,9 @@ def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> Pai
     low, high = metric.bounds
     reach = metric.max_difference
     old, new = np.full(n, float(low)), np.full(n, float(high))
-    if claim.is_alarm:
+    if claim.kind.alarm:
         old, new = new, old
-    if claim.claim == "equivalent":
+    if claim.kind.two_sided:
         old = new
     if metric.compares_pairs:
         wins = (1 + new - old) / 2

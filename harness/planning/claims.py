@@ -138,26 +138,21 @@ def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) ->
         boundary=boundary,
         truth=truth,
         sd=sd,
-        alpha=gate.alpha if claim.is_alarm else gate.level,
-        # Of an equivalence both tests must reject: each may miss half of what the claim may.
-        power=(1 + POWER) / 2 if claim.claim == "equivalent" else POWER,
+        alpha=gate.level_of(claim),
+        # Of a two-sided claim both tests must reject: each may miss half of what the claim may.
+        power=(1 + POWER) / 2 if claim.kind.two_sided else POWER,
         exact=exact,
     )
 
 
 def _assumed(claim: Claim, null: float, small: float, high: float) -> tuple[float, float]:
     """The boundary, and a truth beyond it: no difference where that is one, or a small one."""
-    margin = claim.margin or 0.0
-    match claim.claim:
-        case "superior":
-            return null + margin, null + margin + small
-        case "non_inferior" | "equivalent":
-            return null - margin, null
-        case "regression_alarm":
-            return null - margin, null - margin - small
-        case "at_least":
-            assert claim.value is not None
-            return claim.value, min(claim.value + small, high)
+    if claim.value is not None:
+        return claim.value, min(claim.value + small, high)
+    boundary = null + claim.boundaries(null)[0]
+    if claim.kind.assumes_no_difference:
+        return boundary, null
+    return boundary, boundary - small if claim.kind.alarm else boundary + small
 
 
 def _detectable(test: AssumedTest, n: int) -> float | None:

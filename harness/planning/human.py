@@ -321,10 +321,10 @@ def _design(
 def _within(distance: float | None, case: _Case) -> float | None:
     """The distance, or None where the truth cannot lie so far on the side that decides the claim."""
     low, high = case.metric.bounds
-    if not case.metric.compares_pairs and case.claim.claim != "at_least":
+    if not case.metric.compares_pairs and not case.claim.kind.own_mean:
         low, high = low - high, high - low
-    farthest = case.test.boundary - low if case.claim.is_alarm else high - case.test.boundary
-    if case.claim.claim == "equivalent":
+    farthest = case.test.boundary - low if case.claim.kind.alarm else high - case.test.boundary
+    if case.claim.kind.two_sided:
         farthest = case.test.truth - case.test.boundary
     return None if distance is None or distance > farthest else distance
 
@@ -358,7 +358,7 @@ def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTa
             np.mean([score_table(people, model, key).values for key in keys], axis=0)
             for model in models
         )
-        table = table._replace(values=new if case.claim.claim == "at_least" else new - old)
+        table = table._replace(values=new if case.claim.kind.own_mean else new - old)
     voted = table.labelled
     ids = tuple(i for i, has_votes in zip(table.sample_ids, voted, strict=True) if has_votes)
     return LabelTable(ids, table.annotators, table.values[voted])

@@ -179,7 +179,7 @@ def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs
     standing = ClaimAtLook(
         claim=str(claim),
         metric=claim.metric,
-        alarm=claim.is_alarm,
+        alarm=claim.kind.alarm,
         verdict=verdict,
         look=number,
         n=evidence.n,
@@ -199,7 +199,7 @@ def _chances(
         return None, None
     z = normal_quantile(p_value)
     toward, away = (conditional_power(side, fraction, critical) for side in (z, -z))
-    return (away, toward) if claim.is_alarm else (toward, away)
+    return (away, toward) if claim.kind.alarm else (toward, away)
 
 
 # --- when to stop ----------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _claim(
         pair = pair_of(world(rng, n) + shift)
         return decide_gate(gate, {"m": pair}).claims[0].verdict == verdict
 
-    words = {"pass": "", "fail": " raised" if claim.is_alarm else " refuted"}
+    words = {"pass": "", "fail": " raised" if claim.kind.alarm else " refuted"}
     method = f"gate: {claim}{words[verdict]}".replace("m ", "", 1)
     truth = f"{name}, true {shift:+g}" if shift else f"{name}, true 0"
     return Trial(method, truth, kind, limit, happens, sizes)

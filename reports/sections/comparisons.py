@@ -173,18 +173,18 @@ def _marks(column: Column, null: float, gate: Gate | None) -> Iterator[Mark]:
     for claim in gate.claims if gate else ():
         if claim.metric != column.name:
             continue
-        match claim.claim:
-            case "superior" if claim.margin:
-                yield Mark(null + claim.margin, f"must exceed {null + claim.margin:g}")
-            case "non_inferior" if claim.margin:
-                yield Mark(null - claim.margin, f"must stay above {number(null - claim.margin, 2)}")
-            case "equivalent" if claim.margin:
-                yield Mark(null - claim.margin, f"must stay above {number(null - claim.margin, 2)}")
-                yield Mark(null + claim.margin, f"must stay below {number(null + claim.margin, 2)}")
-            case "regression_alarm" if claim.margin:
-                yield Mark(null - claim.margin, f"alarm below {number(null - claim.margin, 2)}")
-            case "at_least" if column.is_win_rate and claim.value is not None:
-                yield Mark(claim.value, f"must reach {claim.value:g}")
+        if claim.value is not None:
+            if column.is_win_rate:
+                yield _mark(claim.kind.mark, claim.value)
+        elif claim.margin:
+            low, high = claim.boundaries(null)
+            yield _mark(claim.kind.mark, null + low)
+            if high is not None:
+                yield _mark("must stay below {rounded}", null + high)
+
+
+def _mark(label: str, at: float) -> Mark:
+    return Mark(at, label.format(exact=f"{at:g}", rounded=number(at, 2)))
 
 
 # --- distributions ---------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def _summary(claimed: Sequence[SensitivityTable], columns: dict[str, Column]) ->
 
 def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> Table:
     own = gate is not None and any(
-        str(claim) == table.claim and claim.claim == "at_least" for claim in gate.claims
+        str(claim) == table.claim and claim.kind.own_mean for claim in gate.claims
     )
     rows = [
         (_counted(row), f"{row.n:,}", _estimate(row, column, own=own), _word(row.verdict))

@@ -10,6 +10,7 @@ from harness.gate.decision import decide_gate
 from harness.scoring.columns import GradeColumn
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import HygieneFlag
+from tests.builders.claim_kinds import EVERY_CLAIM
 
 NAN = float("nan")
 
@@ -44,6 +45,17 @@ def noisy(n: int, shift: float, seed: int = 0) -> PairedScores:
     old = random.integers(3, 8, n)
     new = np.clip(np.rint(old + shift + random.normal(0, 1.5, n)), 1, 10)
     return pair(old.tolist(), new.tolist())
+
+
+@pytest.mark.parametrize("claim", EVERY_CLAIM, ids=lambda claim: claim.claim)
+def test_every_kind_of_claim_can_pass_and_fail(claim: Claim) -> None:
+    gate = Gate(claims=(claim,))
+    best = noisy(200, 0.0 if claim.kind.two_sided else 3.0)
+    assert decide_gate(gate, {"m": best}).claims[0].verdict == "pass"
+    failed = decide_gate(gate, {"m": noisy(200, -4.0)}).claims[0]
+    assert failed.verdict == "fail"
+    assert failed.alarm == claim.kind.alarm
+    assert failed.why == claim.kind.reasons.failed
 
 
 def test_a_clear_gain_is_superior() -> None:

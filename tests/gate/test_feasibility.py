@@ -23,7 +23,9 @@ from harness.planning.forecast import forecast_run
 from harness.planning.plan import make_plan
 from harness.types import JudgeCard, Sample, Task
 from judges.panel import Panel
+from tests.builders.claim_kinds import EVERY_CLAIM
 from tests.builders.files import write, write_world
+from tests.builders.metric_kinds import EVERY_KIND
 
 RUBRIC = RubricMetric(kind="rubric", criteria=(Criterion(name="safety", asks="Safe?"),))
 WINS = PairwiseMetric(kind="pairwise", asks="Better?")
@@ -242,3 +244,21 @@ def test_so_few_items_that_nothing_is_shown_say_so() -> None:
     assert "20 items show nothing; if the truth is 0.95, 179 are needed" in "".join(
         describe_claims(few)
     )
+
+
+@pytest.mark.parametrize("metric", EVERY_KIND, ids=lambda metric: metric.kind)
+@pytest.mark.parametrize("claim", EVERY_CLAIM, ids=lambda claim: claim.claim)
+def test_every_claim_on_every_metric_has_a_least_number_and_a_forecast(
+    metric: Metric, claim: Claim
+) -> None:
+    if claim.value is not None:
+        low, high = metric.bounds
+        claim = claim.model_copy(update={"value": low + 0.8 * (high - low)})
+    if claim.margin is not None:
+        claim = claim.model_copy(update={"margin": metric.max_difference / 4})
+    claim = claim.model_copy(update={"metric": metric.columns("m")[0]})
+    assert obstacles(metric, 200, claim) == []
+    (found,) = forecast_claims(Gate(claims=(claim,)), [task_of(metric, 200)])
+    assert 1 < found.least <= 100
+    assert found.detectable is not None
+    assert found.n_needed is not None

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from harness.config.claim_kinds import CLAIM_KINDS
 from harness.selftest.run import ErrorRate, SelfTest, describe_selftest, run_selftest
 
 
@@ -25,6 +26,13 @@ def test_the_same_seed_gives_the_same_rates() -> None:
 
 def test_two_processes_change_no_figure() -> None:
     assert run_selftest(2, jobs=2, progress=quiet) == run_selftest(2, progress=quiet)
+
+
+def test_every_kind_of_claim_has_its_wrong_verdicts_counted() -> None:
+    found = run_selftest(1, progress=quiet)
+    methods = [cell.method for cell in found.cells if cell.kind == "error"]
+    for kind in CLAIM_KINDS.values():
+        assert any(kind.words in method for method in methods), kind.words
 
 
 def cell(**changes: object) -> ErrorRate:
