@@ -90,7 +90,7 @@ class Store:
         """The rows that are there and sound; a damaged row is dropped, to be made again."""
         wanted = list(keys)
         found: dict[str, RecordT] = {}
-        with self._explained():
+        with self._turn, self._explained():
             for start in range(0, len(wanted), _LOOKUP_SIZE):
                 some = wanted[start : start + _LOOKUP_SIZE]
                 marks = ",".join("?" * len(some))
@@ -111,35 +111,30 @@ class Store:
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
         if not rows:
             return
-        with self._explained(), self._transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                [(kind, key, body, _checksum(kind, key, body)) for key, body in rows],
-            )
+        with self._turn, self._explained():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+                    [(kind, key, body, _checksum(kind, key, body)) for key, body in rows],
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:  # Ctrl-C may come after any statement
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     def count(self, kind: Kind) -> int:
         """How many rows of a kind there are."""
-        with self._explained():
+        with self._turn, self._explained():
             row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
             return int(row.fetchone()[0])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """SQLite's errors as ours: what happened to which file, and what to do."""
         try:
-            with self._turn:
-                yield
+            yield
         except sqlite3.Error as error:
             advice = {
                 "SQLITE_FULL": "The disk is full. Everything committed is kept: free some space "

@@ -1,4 +1,5 @@
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -124,6 +125,33 @@ def test_closing_under_threads_that_write_keeps_what_they_had_committed(tmp_path
     assert len(told) == 4
     with Store(tmp_path) as store:
         assert set(store.get("outcome", committed, Outcome)) == set(committed)
+
+
+def test_an_interrupted_commit_leaves_the_store_to_other_threads(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    n_interrupted = 0
+    try:
+        with Store(tmp_path) as store:
+            for i in range(300):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, (1 + i % 100) * 2e-6)
+                    store.put("outcome", {f"k{i}-{n}": GOOD["key-0"] for n in range(3)})
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    n_interrupted += 1
+                    other = threading.Thread(
+                        target=store.put, args=("outcome", {f"o{i}": GOOD["key-1"]})
+                    )
+                    other.start()
+                    other.join(5)
+                    assert store.get("outcome", [f"o{i}"], Outcome)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert n_interrupted > 30
 
 
 def test_a_workspace_below_a_file_cannot_be_made(tmp_path: Path) -> None:
