@@ -32,7 +32,7 @@ Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sa
 
 
 def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) -> Comparison:
-    """The paired comparison with its test, its sensitivity to gaps and to flagged answers.
+    """Compare the paired scores: test, sensitivity to gaps, sensitivity to flagged answers.
 
     Raises:
         ValueError: not a single item has a difference.
@@ -70,7 +70,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
 
 
 def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
-    """The difference on the chosen items with its 95 % interval, on the metric's own scale."""
+    """Compute the difference on the chosen items with its 95 % interval, on the metric's own scale."""
     found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
     low, high = found.ci_low, found.ci_high
     people = _several_people(pair, chosen)
@@ -84,7 +84,10 @@ def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
 
 
 def _several_people(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
-    """The mean with annotators as a source of uncertainty; None for one, or where nothing varies."""
+    """Compute the mean with annotators as a source of uncertainty.
+
+    None for one annotator, or where nothing varies.
+    """
     if pair.votes is None or not chosen.any():
         return None
     found = two_way_mean(pair.votes[chosen], clusters=_at(pair.clusters, chosen))
@@ -102,7 +105,7 @@ def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
 
 
 def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterator[Sensitivity]:
-    """The difference without any flagged item, then without each kind of flag there is."""
+    """Yield the difference without any flagged item, then without each kind of flag present."""
     kinds = [flag for flag in get_args(HygieneFlag) if any(flag in f for f in flagged.values())]
     for kind in ("any_flag", *kinds) if kinds else ():
         clean = observed & np.array(
@@ -121,7 +124,7 @@ def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
 
 
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:
-    """The two-sided test of no difference, on the items observed."""
+    """Run the two-sided test of no difference on the observed items."""
     clusters = _at(pair.clusters, observed)
     people = _several_people(pair, observed)
     if people is not None:
@@ -138,7 +141,7 @@ def main_test(pair: PairedScores, observed: Mask) -> TestResult:
 
 
 def _secondary_tests(pair: PairedScores, d: Vector) -> tuple[TestResult, ...]:
-    """Wilcoxon asks another question (symmetry about zero); it never decides a gate."""
+    """Run Wilcoxon's test of symmetry about zero, which never decides a gate."""
     if pair.kind != "points" or pair.clusters is not None or not d.any():
         return ()
     test = wilcoxon_test(d)
@@ -183,7 +186,7 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
 
 
 def _first_shown_scores(column: PreferenceColumn) -> Vector:
-    """1 where the first-shown answer won, 0.5 for ties, over all verdicts that were read."""
+    """Score 1 where the first-shown answer won and 0.5 for ties, over all verdicts that were read."""
     ahead = column.by_order["candidate_first"]
     behind = 1 - column.by_order["baseline_first"]
     scores: Vector = np.concatenate([ahead, behind])
@@ -207,7 +210,7 @@ def _flags(pair: PairedScores, column: ScoreColumn, found: MeanDifference) -> It
 
 
 def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[Comparison, ...]:
-    """The comparisons, each outside the gate with its p-value as Benjamini and Hochberg adjust it.
+    """Adjust the p-values of all comparisons outside the gate by Benjamini and Hochberg.
 
     The family is every pair of models on every column that no claim is about, so what looks like
     a finding among many is a chance one in at most alpha of the cases, on average.

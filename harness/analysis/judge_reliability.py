@@ -57,7 +57,7 @@ class JudgeFindings(NamedTuple):
 def summarise_judges(
     task: Task, metric_name: str, ballots: Sequence[JudgeRound], responses: Mapping[str, Responses]
 ) -> JudgeFindings:
-    """What the ballots on one metric say of those who cast them; nothing of what is computed."""
+    """Summarise the judges of one metric from their judgements; computed metrics have no summary."""
     metric = task.metrics[metric_name]
     if metric.computed:
         return JudgeFindings([], [], [], [])
@@ -78,7 +78,7 @@ def summarise_judges(
 
 
 def preference_agreement(column: str, ballots: Sequence[JudgeRound]) -> JudgeAgreement | None:
-    """How far several judges preferred the same answers; None for one judge, or no verdicts."""
+    """Compute how far several judges preferred the same answers; None for one judge or no verdicts."""
     judges = group_by_judge(ballots)
     asked = any(ballot.judgements for ballot in ballots)
     return _agreement(_preferences(column), judges) if asked and len(judges) > 1 else None
@@ -134,14 +134,14 @@ def _preferences(column: str) -> Scale:
 
 
 def _ratings(scale: Scale, ballots: Iterable[JudgeRound]) -> Ratings:
-    """The ballots' values by subject, in the order in which subjects first come."""
+    """Arrange the rounds' values by subject, in the order in which subjects first occur."""
     rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in ballots]
     subjects = dict.fromkeys(subject for each in rated for subject in each)
     return np.array([[each.get(s, np.nan) for s in subjects] for each in rated], dtype=np.float64)
 
 
 def _rated(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:
-    """What was rated; people see a pair once, each in an order of their own."""
+    """Identify what was rated; people see a pair once, each in an order of their own."""
     subject = subject_key(judgement)
     return subject[:-1] if judge.people and isinstance(judgement, Preference) else subject
 
@@ -155,7 +155,7 @@ def _value(judgement: Judgement, key: str) -> float:
 def _repeatability(
     scale: Scale, card: JudgeCard, rounds: Sequence[JudgeRound]
 ) -> Repeatability | None:
-    """None where nothing was judged twice."""
+    """Compute how far a judge repeats itself; None where nothing was judged twice."""
     ratings = _ratings(scale, rounds).T
     repeated = ratings[(~np.isnan(ratings)).sum(axis=1) >= 2]
     if len(repeated) == 0:
@@ -173,13 +173,16 @@ def _repeatability(
 
 
 def _agreement(scale: Scale, judges: Mapping[JudgeCard, Sequence[JudgeRound]]) -> JudgeAgreement:
-    """Of the judges' first rounds, so that nobody is steadied by repeats."""
+    """Compute agreement of the judges' first rounds, so that repeats steady no judge."""
     ratings = _ratings(scale, [rounds[0] for rounds in judges.values()])
     return agree_on(scale, tuple(card.name for card in judges), ratings)
 
 
 def agree_on(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> JudgeAgreement:
-    """How far raters gave the same subjects the same ratings; raters x subjects, NaN is a gap."""
+    """Compute how far raters gave the same subjects the same ratings.
+
+    `ratings` are raters x subjects; NaN is a gap.
+    """
     percent = percent_agreement(ratings)
     gwet = gwet_ac2 if scale.ordinal else gwet_ac1
     return JudgeAgreement(
@@ -208,7 +211,7 @@ def as_interval(found: Agreement) -> Interval | None:
 
 
 def _interval(estimate: float, low: float, high: float) -> Interval | None:
-    """None where a coefficient cannot be estimated, as where nothing varies."""
+    """Make an interval; None where a coefficient cannot be estimated, as where nothing varies."""
     if isnan(estimate) or isnan(low) or isnan(high):
         return None
     return Interval(estimate=estimate, low=low, high=high)
@@ -223,7 +226,7 @@ def _opinions(
     judges: Mapping[JudgeCard, Sequence[JudgeRound]],
     responses: Mapping[str, Responses],
 ) -> Iterator[SingleJudgeComparison]:
-    """What each member would have found alone; none where it scored nothing."""
+    """Compare by each member's verdicts alone; none where it scored nothing."""
     baseline = next(iter(responses))
     for card, rounds in judges.items():
         scored = (

@@ -13,7 +13,7 @@ from harness.types.samples import Responses
 def find_length_effect(
     pair: PairedScores, responses: Mapping[str, Responses], *, confidence: float = 0.95
 ) -> LengthEffect:
-    """The comparison adjusted to answers of equal length, in characters."""
+    """Adjust the comparison to answers of equal length, in characters."""
     observed = ~np.isnan(pair.d)
     clusters = None if pair.clusters is None else pair.clusters[observed]
     lengths = _lengths(pair, responses[pair.candidate]) - _lengths(pair, responses[pair.baseline])

@@ -19,7 +19,7 @@ FEWEST_MODELS = 3
 
 
 def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> RankingTable | None:
-    """The strengths on one pairwise metric, the baseline first; None with fewer than three models.
+    """Rank three or more models on one pairwise metric, the baseline first; None for fewer.
 
     `pairs` are the metric's comparisons. Pairs without a verdict are left out: ranking decides
     nothing, and the comparisons bound what is missing.
@@ -45,7 +45,7 @@ def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> Ranking
 
 
 def _fit(pairs: Sequence[PairedScores], place: dict[str, int]) -> Strengths:
-    """All scored pairs; what is about one item, or one cluster of items, stands together."""
+    """Fit all scored pairs; those about one item, or one cluster of items, form a cluster."""
     known = [(pair, ~np.isnan(pair.d)) for pair in pairs]
     labels = [pair.sample_ids if pair.clusters is None else pair.clusters for pair in pairs]
     sizes = [int(scored.sum()) for _, scored in known]

@@ -53,7 +53,7 @@ def find_sensitivities(
     decided: Mapping[str, PairedScores],
     decision: GateDecision | None = None,
 ) -> Iterator[SensitivityTable]:
-    """A table for each claim about this comparison, or one without a claim.
+    """Yield a table for each claim about this comparison, or one without a claim.
 
     `decided` are the comparisons that the gate decides on, this one among them if it is one. What
     has been decided in looks, some of them earlier, is the `decision`; `gate` has the alpha of the
@@ -84,8 +84,11 @@ def find_sensitivities(
 
 
 def _judge_of(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> Judge:
-    """What the gate would say of one claim. Only where all must hold is it judged by itself."""
-    alone = gate.require == "all" or claim.kind.alarm
+    """Return the gate's verdict on one claim as a function of its scores.
+
+    A claim is judged by itself only where all must hold.
+    """
+    alone = gate.require == "all" or claim.is_alarm
     stated = (claim,) if alone else gate.claims
     asked = gate.model_copy(
         update={"claims": stated, "critical": (), "require": "all" if alone else gate.require}
@@ -132,7 +135,7 @@ def _rows(
 def _as_stated(
     rows: Iterator[SensitivityRow], verdict: ClaimVerdict | None
 ) -> Iterator[SensitivityRow]:
-    """The first row with the verdict that was given, where there is one."""
+    """Replace the first row by the verdict that was given, where there is one."""
     first = next(rows)
     yield first if verdict is None else first.model_copy(update={"verdict": verdict})
     yield from rows
@@ -143,7 +146,7 @@ def _by_consistency(
     pair: PairedScores,
     row: Callable[[SensitivityVariant, PairedScores], SensitivityRow],
 ) -> Iterator[SensitivityRow]:
-    """An inconsistent pair is one with another winner in the other order."""
+    """Yield rows for inconsistent pairs, which have another winner in the other order."""
     one, other = (column.by_order[order] for order in column.orders)
     judged = ~np.isnan(one) & ~np.isnan(other)
     inconsistent = judged & (one != other)
@@ -184,7 +187,7 @@ def _row(
 
 
 def _kinds(flagged: Flagged) -> list[str]:
-    """Each kind of flag there is, behind "any_flag" where there is more than one."""
+    """List the kinds of flags present, after "any_flag" where there is more than one."""
     kinds: list[str] = [
         f for f in get_args(HygieneFlag) if any(f in has for has in flagged.values())
     ]
@@ -195,8 +198,8 @@ def _kinds(flagged: Flagged) -> list[str]:
 
 
 def _is_own(pair: PairedScores, claim: Claim | None) -> bool:
-    """Whether the claim is about the candidate's own mean rather than a difference."""
-    return claim is not None and is_about_own_mean(claim, pair)
+    """Return whether the claim is about the candidate's own mean rather than a difference."""
+    return claim is not None and claim.claim == "at_least" and pair.kind != "preference"
 
 
 def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
@@ -204,7 +207,7 @@ def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
 
 
 def _estimate(pair: PairedScores, claim: Claim | None) -> Interval:
-    """With its 95 % interval; with gaps, from that of the worst to that of the best of them."""
+    """Estimate with a 95 % interval; with gaps, from the worst case's to the best case's end."""
     if not _gaps(pair, claim).any():
         return _interval(pair, claim)
     worst = _interval(fill_gaps(pair, adverse=True), claim)
@@ -235,7 +238,7 @@ def _at_equal_length(
     gate: Gate | None,
     judge: Judge | None,
 ) -> Iterator[SensitivityRow]:
-    """Of preferences and rubric scores, where items have both; a mean of one model has no other."""
+    """Yield the row at equal length, for preferences and rubric scores of answered items."""
     if not metric.length_adjusted or _is_own(pair, claim):
         return
     found = find_length_effect(pair, responses)
@@ -254,7 +257,7 @@ def _at_equal_length(
 
 
 def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict | None:
-    """From the interval whose ends are one-sided bounds at the claim's level."""
+    """Decide from the interval, whose ends are one-sided bounds at the claim's level."""
     if found.adjusted is None:
         return None
     low, high = found.adjusted.low, found.adjusted.high
@@ -269,7 +272,7 @@ def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict |
 
 
 def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> TippingPoint | None:
-    """Which value, put in for every missing judgement, would turn the verdict; None without gaps.
+    """Find the value that changes the verdict when put into every gap; None without gaps.
 
     A value beyond what an item could have had counts as the nearest that it could. Yes-or-no
     judgements have no value in between: of them, more and more are taken at their best.
@@ -313,7 +316,7 @@ def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> Tippin
 def _flips_between(
     verdict_at: Callable[[float], ClaimVerdict], low: float, high: float
 ) -> Iterator[tuple[float, ClaimVerdict]]:
-    """Where the verdict turns between two values, with what it turns to."""
+    """Yield where the verdict changes between two values, and what it changes to."""
     now, last = verdict_at(low), verdict_at(high)
     while now != last:
         before, after = low, high
@@ -333,7 +336,7 @@ def _imputed(pair: PairedScores, value: float, *, own: bool) -> PairedScores:
 
 
 def _best_up_to(pair: PairedScores, gaps: Mask, share: float) -> PairedScores:
-    """That share of the gaps at their best, the rest at their worst, whatever the items' order."""
+    """Fill that share of the gaps at their best and the rest at their worst, in any order of items."""
     worst, best = fill_gaps(pair, adverse=True), fill_gaps(pair, adverse=False)
     missing = np.flatnonzero(gaps)
     ranked = missing[np.lexsort((pair.greatest[missing], pair.least[missing]))]

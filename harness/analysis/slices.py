@@ -22,7 +22,7 @@ NO_VALUE = "(none)"
 def compare_slices(
     parts: Sequence[tuple[Sequence[Sample], Sequence[PairedScores]]], gate: Gate | None
 ) -> tuple[SliceComparison, ...]:
-    """Every slice of every gated column, or of every column where there is no gate.
+    """Compare every slice of every gated column, or of every column where there is no gate.
 
     `parts` are the samples of a task with its comparisons, candidate against baseline. The worst
     tested slice of each column is marked; p-values are corrected over all of them.

@@ -34,7 +34,7 @@ LARGE = SIZES[1:]
 
 
 def claim_trials(limit: float, covered: float) -> Iterator[Trial]:
-    """The trials; errors may reach `limit`, and joint coverage must reach `covered`."""
+    """List the trials; errors may reach `limit`, and joint coverage must reach `covered`."""
     yield from _equivalence_trials(limit)
     yield from _alarm_trials(limit)
     yield from _family_trials(limit, covered)
@@ -59,7 +59,7 @@ def _alarm_trials(limit: float) -> Iterator[Trial]:
 
 
 def _family_trials(limit: float, covered: float) -> Iterator[Trial]:
-    """Where every claim's test stands by itself: what is tried here is the correction."""
+    """List trials in which every claim's test is valid by itself, so that the correction is tried."""
     equal, one_better = f"skewed, {FAMILY} equal", f"skewed, 1 better of {FAMILY}"
     yield Trial("any claim, Holm", equal, "error", limit, _any_passes, LARGE)
     yield Trial("any claim, Holm", one_better, "error", limit, _false_one_passes, LARGE)
@@ -83,7 +83,10 @@ def _claim(
     limit: float | None,
     sizes: tuple[int, ...],
 ) -> Trial:
-    """How often the claim gets that verdict: a wrong one, or the right one of a `power`."""
+    """Make a trial of how often the claim gets that verdict.
+
+    The verdict is a wrong one, or for `power` the right one.
+    """
     gate = Gate(alpha=ALPHA, claims=(claim,))
 
     def happens(rng: np.random.Generator, n: int) -> bool:
@@ -97,7 +100,10 @@ def _claim(
 
 
 def _share_claim(limit: float) -> Trial:
-    """Shares that differ by exactly the margin: half of the discordant items would be even."""
+    """Make a trial of shares that differ by exactly the margin.
+
+    Half of the discordant items would be even.
+    """
     margin, discordant = 0.05, 0.15
     gate = Gate(claims=(Claim(metric="m", claim="equivalent", margin=margin),))
     chances = [(discordant + margin) / 2, (discordant - margin) / 2, 1 - discordant]
@@ -112,7 +118,10 @@ def _share_claim(limit: float) -> Trial:
 
 
 def share_trials(limit: float) -> Iterator[Trial]:
-    """Equal shares, on items of which three in ten (or all) differ: Tango's test by itself errs."""
+    """List trials of equal shares, on items of which three in ten (or all) differ.
+
+    Tango's test alone errs there.
+    """
     gate = Gate(claims=(Claim(metric="m", claim="superior"),))
 
     def passes(discordant: float, rng: np.random.Generator, n: int) -> bool:
@@ -128,7 +137,7 @@ def share_trials(limit: float) -> Iterator[Trial]:
 
 
 def other_corrections() -> Iterator[Trial]:
-    """What the gate does not offer, and why."""
+    """List the corrections that the gate does not offer, each with its reason."""
     told = f"skewed, {FAMILY} equal"
     yield Trial(
         "any claim, max-T by sign flips", told, "control", LOOSE, _largest_t_rejects, (100,)
@@ -152,7 +161,7 @@ FIRST_BETTER = (SHIFT, *EQUAL[1:])
 def _decide(
     rng: np.random.Generator, n: int, *, gains: tuple[float, ...], require: str
 ) -> GateDecision:
-    """A family of claims of superiority, on columns with these true gains."""
+    """Decide a family of claims of superiority, on columns with these true gains."""
     drawn = zip(COLUMNS, _draw(rng, n), gains, strict=True)
     pairs = {name: pair_of(d + gain) for name, d, gain in drawn}
     gate = Gate.model_validate({"alpha": ALPHA, "require": require, "claims": SUPERIOR})
@@ -160,7 +169,7 @@ def _decide(
 
 
 def _draw(rng: np.random.Generator, n: int) -> list[Vector]:
-    """Differences on each column, of mean 0.
+    """Draw differences of mean 0 on each column.
 
     An item's difference is the shared one with chance r, or the column's own: correlation between two
     columns r^2.
@@ -170,7 +179,7 @@ def _draw(rng: np.random.Generator, n: int) -> list[Vector]:
 
 
 def _largest_t_rejects(rng: np.random.Generator, n: int) -> bool:
-    """Westfall and Young's correction by sign flips that all columns share, one-sided."""
+    """Apply Westfall and Young's correction by sign flips that all columns share, one-sided."""
     d = np.array(_draw(rng, n))
     scale = np.sqrt((d**2).sum(axis=1))
     flipped = rng.choice([-1.0, 1.0], size=(FLIPS, n)) @ d.T / scale

@@ -49,7 +49,7 @@ Draw = Callable[[np.random.Generator, int], Labels]
 
 
 def cluster_trials(limit: float, covered: float) -> Iterator[Trial]:
-    """The trials; errors may reach `limit`, intervals must cover `covered`."""
+    """List the trials; errors may reach `limit`, intervals must cover `covered`."""
     worlds: tuple[tuple[str, Scenario], ...] = (("symmetric", symmetric), ("skewed", skewed))
     for name, world in worlds:
         named = f"{name}, unequal clusters"
@@ -77,18 +77,18 @@ def cluster_trials(limit: float, covered: float) -> Iterator[Trial]:
 
 
 def unequal(rng: np.random.Generator, n: int) -> Labels:
-    """Each item's cluster; sizes are geometric."""
+    """Draw each item's cluster; sizes are geometric."""
     sizes = rng.geometric(1 / MEAN_SIZE, n)
     return np.repeat(np.arange(n), sizes)[:n]
 
 
 def one_of_half(rng: np.random.Generator, n: int) -> Labels:
-    """One cluster of half of the items, every other item alone."""
+    """Put half of the items in one cluster, and every other item in its own."""
     return np.maximum(np.arange(n) - n // 2, 0)
 
 
 def in_clusters(rng: np.random.Generator, world: Scenario, labels: Labels) -> Vector:
-    """Differences of that world, of which those within a cluster correlate one half."""
+    """Draw differences of that scenario, correlated by one half within a cluster."""
     own, shared = world(rng, labels.size), world(rng, int(labels.max()) + 1)[labels]
     return np.where(rng.random(labels.size) < ALIKE, shared, own)
 
@@ -126,12 +126,15 @@ def _covers(world: Scenario, rng: np.random.Generator, n: int) -> bool:
 
 
 def _looks(name: str, world: Scenario, shift: float, kind: Kind, limit: float | None) -> Trial:
-    """A gate that may stop early between clusters; they come in a random order already."""
+    """Make a trial of a gate that may stop early between clusters, which come in random order."""
     gate = Gate(alpha=ALPHA, claims=(SUPERIOR,), stop_early=True)
 
     @cache
     def planned_for(n: int) -> tuple[Labels, TaskLooks]:
-        """The clusters of every simulation: spacing looks takes longer than looking."""
+        """Return the clusters and looks of every simulation.
+
+        They are kept, since scheduling looks takes longer than a simulated look.
+        """
         labels = unequal(np.random.default_rng(n), n)
         found = schedule_looks("items", np.bincount(labels).tolist(), gate)
         assert found is not None
@@ -148,7 +151,7 @@ def _looks(name: str, world: Scenario, shift: float, kind: Kind, limit: float | 
 
 
 def _both_pass(rng: np.random.Generator, n: int) -> bool:
-    """Two claims of which one is false, on columns whose differences correlate 0.5."""
+    """Decide two claims, one of them false, on columns whose differences correlate 0.5."""
     claims = tuple(Claim(metric=name, claim="superior") for name in FAMILY)
     gate = Gate(alpha=ALPHA, claims=claims, stop_early=True)
     planned = _even_looks(gate, n)
@@ -177,14 +180,14 @@ def _flips_items(rng: np.random.Generator, n: int) -> bool:
 
 
 def _plain_t(rng: np.random.Generator, n: int) -> bool:
-    """Cluster-robust, one-sided, with one degree of freedom less than clusters."""
+    """Apply a cluster-robust, one-sided t test with one degree of freedom less than clusters."""
     labels = unequal(rng, n)
     found = mean_moments(in_clusters(rng, skewed, labels), clusters=labels)
     return t_tail(found.estimate / found.se, found.n_clusters - 1) <= ALPHA
 
 
 def _rule_holds(rng: np.random.Generator, n: int) -> bool:
-    """Exactly the allowed share is critical, all or none of a cluster."""
+    """Test a rule where exactly the allowed share is critical, all or none of a cluster."""
     labels = unequal(rng, n)
     critical = (rng.random(int(labels.max()) + 1) < ALLOWED)[labels]
     pair = replace(pair_of(np.where(critical, -9.0, 0.0)), clusters=labels)

@@ -31,7 +31,7 @@ _AT_100 = (100,)
 
 
 def people_trials(limit: float, covered: float) -> Iterator[Trial]:
-    """The trials; errors may reach `limit`, intervals must cover `covered`."""
+    """List the trials; errors may reach `limit`, intervals must cover `covered`."""
     who = f"{ANNOTATORS} annotators, {ACCURACY:.0%} accurate"
     yield Trial(
         "two-way interval of people's win rate", who, "coverage", covered, _two_way_covers, _AT_100
@@ -52,7 +52,7 @@ def people_trials(limit: float, covered: float) -> Iterator[Trial]:
 
 
 def votes_of(rng: np.random.Generator, n: int, better: float = BETTER) -> Votes:
-    """Votes of 1 or 0 of annotators who each lean their own way, on a random set of items."""
+    """Draw votes of 1 or 0 of annotators with leanings of their own, on a random set of items."""
     is_better = rng.random(n) < better
     chance = np.where(is_better, ACCURACY, 1 - ACCURACY)[:, None]
     leaning = rng.normal(0.0, LEANING, ANNOTATORS)[None, :]
@@ -82,7 +82,7 @@ def _passes(rng: np.random.Generator, n: int) -> bool:
 
 
 def judged_wins(rng: np.random.Generator) -> tuple[Vector, Vector]:
-    """What people and the judge say of all items, of which the first may be labelled."""
+    """Draw people's and the judge's scores of all items, the first of which may be labelled."""
     is_better = rng.random(ITEMS) < BETTER
     chance = np.where(is_better, ACCURACY, 1 - ACCURACY)
     people = (rng.random(ITEMS) < chance).astype(np.float64)
@@ -103,14 +103,14 @@ def _judge_misses(rng: np.random.Generator, n: int) -> bool:
 
 
 def judged_shares(rng: np.random.Generator) -> tuple[Vector, Vector]:
-    """Whether answers are helpful, and whether the judge calls them so."""
+    """Draw whether answers are helpful, and whether the judge calls them so."""
     helpful = rng.random(ITEMS) < HELPFUL
     says = rng.random(ITEMS) < np.where(helpful, SENSITIVITY, 1 - SPECIFICITY)
     return helpful.astype(np.float64), says.astype(np.float64)
 
 
 def count_labelled(people: Vector, judge: Vector) -> Labelled:
-    """The four counts of the labelled items."""
+    """Count the labelled items by people's and the judge's answer."""
     return Labelled(
         both=int((people * judge).sum()),
         judge_only=int(((1 - people) * judge).sum()),

@@ -26,7 +26,7 @@ LARGE = (500,)
 
 
 def look_trials(limit: float) -> Iterator[Trial]:
-    """The trials; errors may reach `limit`."""
+    """List the trials; errors may reach `limit`."""
     for name, world in (("symmetric", symmetric), ("skewed", skewed)):
         yield _looks(name, world, 0.0, "error", limit, (100, 500))
         gained = f"{name}, true +{SHIFT:g}"
@@ -51,7 +51,10 @@ def _looks(
     limit: float | None,
     sizes: tuple[int, ...],
 ) -> Trial:
-    """A gate that may stop early: whether it passes, or which share of the items it leaves out."""
+    """Make a trial of a gate that may stop early.
+
+    It draws whether the gate passes, or the share of items that it spares.
+    """
     gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),), stop_early=True)
     looks = cache(partial(schedule_looks, "items", gate=gate))
     bounds = (-0.5, 0.5) if world in (even_wins, clear_wins) else (-9.0, 9.0)

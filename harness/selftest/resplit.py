@@ -33,17 +33,17 @@ class Resplit(Record):
 
     @property
     def rate(self) -> float:
-        """The share of wrong passes."""
+        """Return the share of wrong passes."""
         return self.passes / self.n_splits
 
     @property
     def holds(self) -> bool:
-        """Whether the rate is what alpha and chance allow."""
+        """Return whether the rate is within what alpha and chance allow."""
         return self.rate <= self.limit
 
 
 def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Resplit, ...]:
-    """Every column of the candidate against the baseline, resplit at random.
+    """Split every column of the candidate and the baseline at random, many times.
 
     Raises:
         HarnessError: the run has nothing to compare.
@@ -63,7 +63,7 @@ def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Respli
 
 
 def describe_resplits(found: Sequence[Resplit]) -> Iterator[str]:
-    """The columns as lines of a Markdown table, and a last line with the outcome."""
+    """Format the columns as lines of a Markdown table, and a last line with the outcome."""
     yield "| column | n | splits | wrong passes | limit | |"
     yield "|---|---:|---:|---:|---:|---|"
     for each in found:
@@ -87,7 +87,7 @@ def _resplit(pair: PairedScores, alpha: float, limit: float, n_splits: int, seed
 
 
 def _coins(pair: PairedScores, rng: np.random.Generator) -> "np.ndarray":
-    """One throw for each item, or for each cluster, whose items are not independent."""
+    """Flip one coin for each item, or for each cluster, whose items are not independent."""
     if pair.clusters is None:
         return rng.random(pair.d.size) < 0.5
     names, places = np.unique(pair.clusters, return_inverse=True)
@@ -95,7 +95,7 @@ def _coins(pair: PairedScores, rng: np.random.Generator) -> "np.ndarray":
 
 
 def swap_models(pair: PairedScores, swapped: "np.ndarray") -> PairedScores:
-    """The same scores with baseline and candidate exchanged on the items that are marked."""
+    """Exchange the scores of baseline and candidate on the items that are marked."""
     return replace(
         pair,
         d=np.where(swapped, -pair.d, pair.d),

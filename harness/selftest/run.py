@@ -61,7 +61,7 @@ class ErrorRate(Record):
 
     @property
     def holds(self) -> bool:
-        """Whether the limit is kept."""
+        """Return whether the rate is within its limit."""
         if self.limit is None:
             return True
         return self.rate <= self.limit if self.kind == "error" else self.rate >= self.limit
@@ -75,7 +75,7 @@ class SelfTest(Record):
 
     @property
     def holds(self) -> bool:
-        """Whether every cell keeps its limit."""
+        """Return whether every cell is within its limit."""
         return all(cell.holds for cell in self.cells)
 
 
@@ -86,7 +86,10 @@ def run_selftest(
     jobs: int = 1,
     progress: Callable[[str, int, int], None],
 ) -> SelfTest:
-    """Every method in every world; `jobs` processes share the work and change no figure."""
+    """Run every method in every scenario.
+
+    `jobs` processes share the work and change no figure.
+    """
     total = len(_plans(simulations))
     simulate = partial(_simulate, simulations=simulations, seed=seed)
     cells: list[ErrorRate] = []
@@ -98,7 +101,7 @@ def run_selftest(
 
 
 def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
-    """The cell of that number, drawn from a stream of its own."""
+    """Simulate the cell of that number with a random stream of its own."""
     trial, n = _plans(simulations)[number]
     rng = np.random.default_rng((seed, number + 1))
     outcomes = np.array([trial.happens(rng, n) for _ in range(simulations)], dtype=np.float64)
@@ -119,7 +122,7 @@ def _plans(simulations: int) -> list[tuple["Trial", int]]:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Callable[..., Iterable[ErrorRate]]]:
-    """A `map` over that many processes, in order; they end with the block, whatever ends it."""
+    """Yield an ordered `map` over that many processes, which end with the block in every case."""
     if jobs == 1:
         yield map
         return
@@ -132,7 +135,7 @@ def _leave_signals_to_parent() -> None:
 
 
 def describe_selftest(found: SelfTest) -> Iterator[str]:
-    """The cells as the lines of a Markdown table, and a last line with the outcome."""
+    """Format the cells as lines of a Markdown table, and a last line with the outcome."""
     yield "| method | world | n | what | rate | ± | limit | |"
     yield "|---|---|---:|---|---:|---:|---:|---|"
     signs: dict[Kind, str] = {"error": "at most", "coverage": "at least", "control": "at least"}
@@ -250,7 +253,7 @@ def _mcnemar_rejects(rng: np.random.Generator, n: int) -> bool:
 
 
 def _binomial_rejects(rng: np.random.Generator, n: int) -> bool:
-    """A judge that always repeats itself in the other order, counted as two votes."""
+    """Test a judge that always repeats itself in the other order, counted as two votes."""
     from scipy import stats
 
     wins = int((rng.random(n) < 0.5).sum())

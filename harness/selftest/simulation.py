@@ -39,23 +39,23 @@ class Trial(NamedTuple):
 
 
 def skewed(rng: np.random.Generator, n: int) -> Vector:
-    """Differences of mean 0 with rare disasters."""
+    """Draw differences of mean 0 with rare disasters."""
     return rng.choice(VALUES, p=SKEWED, size=n) - float(VALUES @ SKEWED)
 
 
 def symmetric(rng: np.random.Generator, n: int) -> Vector:
-    """The same sizes of differences, as often up as down."""
+    """Draw the same sizes of differences, with either sign equally often."""
     d = np.abs(rng.choice(VALUES, p=SKEWED, size=n)) * rng.choice([-1.0, 1.0], size=n)
     return np.asarray(d, dtype=np.float64)
 
 
 def even_wins(rng: np.random.Generator, n: int) -> Vector:
-    """Win scores less one half, over two orders, of models that are equal: 0 is a tie."""
+    """Draw win scores less one half, over two orders, of equal models; 0 is a tie."""
     return rng.choice([-0.5, -0.25, 0.0, 0.25, 0.5], p=[0.3, 0.1, 0.2, 0.1, 0.3], size=n)
 
 
 def clear_wins(rng: np.random.Generator, n: int) -> Vector:
-    """The same of a candidate that wins 0.69: the win rate published for Medical Llama-3."""
+    """Draw the same for a candidate that wins 0.69: the win rate published for Medical Llama-3."""
     return rng.choice([-0.5, -0.25, 0.0, 0.25, 0.5], p=[0.15, 0.06, 0.16, 0.14, 0.49], size=n)
 
 
@@ -63,7 +63,7 @@ def clear_wins(rng: np.random.Generator, n: int) -> Vector:
 
 
 def pair_of(d: Vector, bounds: tuple[float, float] = (-9.0, 9.0)) -> PairedScores:
-    """Differences that nothing is missing of, as the gate gets them."""
+    """Make paired scores of complete differences, as the gate takes them."""
     zeros = np.zeros_like(d)
     return PairedScores(
         metric="m",

@@ -2,7 +2,7 @@
 
 Kappa corrects for chance by each rater's own habits and so falls when one rating is common
 however well the raters agree (Feinstein & Cicchetti 1990, J Clin Epidemiol 43:543); AC1 does not.
-Report both, beside the plain share of agreement.
+Report both, and the plain share of agreement.
 """
 
 import math
@@ -44,7 +44,7 @@ class Agreement(NamedTuple):
 
 
 def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreement:
-    """Mean over items of the share of rater pairs who give exactly the same rating.
+    """Average over items the share of rater pairs that give exactly the same rating.
 
     The interval is Wilson's if each item either agrees or not (two raters), else Student's t
     over items, kept within [0, 1]. It exists even where nothing varies.
@@ -81,7 +81,7 @@ def cohen_kappa(
     weights: Weights = "none",
     confidence: float = 0.95,
 ) -> Agreement:
-    """Cohen's kappa of two raters, plain or weighted by distance along the scale.
+    """Compute Cohen's kappa of two raters, plain or weighted by distance along the scale.
 
     The large-sample standard error is that of Fleiss, Cohen & Everitt 1969, Psychological
     Bulletin 72:323, as in statsmodels. It is too small where one rating is nearly all there is.
@@ -108,13 +108,13 @@ def cohen_kappa(
     q, n = len(categories), first.size
     habits_a = np.bincount(first, minlength=q) / n
     habits_b = np.bincount(second, minlength=q) / n
-    given = agreement[first, second]
+    observed = agreement[first, second]
     by_chance = float(habits_a @ agreement @ habits_b)
     if 1 - by_chance <= ROUNDING:
         return _undefined(n)
-    kappa = (float(given.mean()) - by_chance) / (1 - by_chance)
+    kappa = (float(observed.mean()) - by_chance) / (1 - by_chance)
     chances = (agreement @ habits_b)[first] + (habits_a @ agreement)[second]
-    influence = (given - chances * (1 - kappa)) / (1 - by_chance)
+    influence = (observed - chances * (1 - kappa)) / (1 - by_chance)
     se = _unless_rounding(float(influence.std()) / math.sqrt(n))
     return Agreement(kappa, se, *_within_one(kappa, z * se), n_items=n)
 
@@ -122,7 +122,7 @@ def cohen_kappa(
 def gwet_ac1(
     ratings: ArrayLike, *, categories: Sequence[float], confidence: float = 0.95
 ) -> Agreement:
-    """Gwet's AC1 of two or more raters, for labels without order.
+    """Compute Gwet's AC1 of two or more raters, for labels without order.
 
     Gwet 2008, BJMSP 61:29, with the standard error and the t interval over items of his
     irrCAC, which conditions on the raters. Items with one rating count towards how common each
@@ -148,7 +148,7 @@ def gwet_ac2(
     weights: Literal["linear", "quadratic"] = "quadratic",
     confidence: float = 0.95,
 ) -> Agreement:
-    """AC1 with credit for near misses, for scores; see `gwet_ac1`.
+    """Compute Gwet's AC2, which is AC1 with credit for near misses, for scores; see `gwet_ac1`.
 
     `categories` are in order, and taken as equally spaced. The coefficient depends on how many
     there are, so name the whole scale and not only the scores that occur.
@@ -164,7 +164,7 @@ def krippendorff_alpha(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Agreement:
-    """Krippendorff's alpha of two or more raters, with a percentile bootstrap over items.
+    """Compute Krippendorff's alpha of raters, with a percentile bootstrap over items.
 
     Krippendorff 2011, "Computing Krippendorff's alpha-reliability". The interval does not
     depend on the order of items or raters.
@@ -188,6 +188,7 @@ def krippendorff_alpha(
     counts = _paired(_count_ratings(matrix, values))
     if len(counts) == 0:
         return _undefined(0)
+    # Items with the same ratings are resampled as copies of one pattern.
     patterns, copies = np.unique(counts, axis=0, return_counts=True)
 
     def alphas(draws: Matrix) -> Vector:
@@ -239,7 +240,7 @@ def _gwet(
 
 
 def _alphas(patterns: Matrix, draws: Matrix, values: Vector, level: Level) -> Vector:
-    """Alpha of each row of `draws`, which says how often each pattern of ratings was drawn.
+    """Compute alpha for each row of `draws`, which counts how often each rating pattern was drawn.
 
     A pattern is an item's number of ratings by value. NaN where only one value was drawn.
     """
@@ -298,7 +299,7 @@ def _as_ratings(ratings: ArrayLike) -> Matrix:
 
 
 def _count_ratings(matrix: Matrix, scale: Vector) -> Matrix:
-    """Items x values of the scale: how many raters gave the item that value."""
+    """Count, as items x values of the scale, the raters who gave the item that value."""
     counts = np.zeros((matrix.shape[1], scale.size))
     for place, value in enumerate(scale):
         counts[:, place] = (matrix == value).sum(axis=0)
@@ -316,14 +317,14 @@ def _paired(counts: Matrix) -> Matrix:
 def _positions(
     labels: ArrayLike, categories: Sequence[str | float], *, name: str
 ) -> NDArray[np.intp]:
-    given = np.asarray(labels)
-    if given.ndim != 1 or given.size == 0:
+    observed = np.asarray(labels)
+    if observed.ndim != 1 or observed.size == 0:
         raise ValueError(
-            f"{name} must be a vector of at least one item, but its shape is {given.shape}."
+            f"{name} must be a vector of at least one item, but its shape is {observed.shape}."
         )
     places = {category: place for place, category in enumerate(categories)}
     try:
-        return np.array([places[label] for label in given.tolist()])
+        return np.array([places[label] for label in observed.tolist()])
     except KeyError as error:
         raise ValueError(f"{name} holds {error}, which is not in categories.") from None
 

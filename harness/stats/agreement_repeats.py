@@ -1,4 +1,4 @@
-"""Does the same judge say the same again? Repeats of one judgement on the same items."""
+"""Agreement of repeats: the same judgement asked several times on the same items."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Icc(NamedTuple):
     """An intraclass correlation.
 
     Attributes:
-        estimate: Share of a single score's variance that lies between items; NaN when no item
+        estimate: Share of a single score's variance that is between items; NaN when no item
             was scored twice or nothing varies at all. It may be negative.
         ci_low: Lower end of the confidence interval; NaN when repeats never differ.
         ci_high: Upper end, likewise.
@@ -31,7 +31,7 @@ class Icc(NamedTuple):
 
 
 class FlipRate(NamedTuple):
-    """How often a repeat says something else.
+    """How often two repeats differ.
 
     Attributes:
         estimate: Chance that two repeats on the same item differ, in [0, 1].
@@ -57,7 +57,7 @@ class _OneWay(NamedTuple):
 
 
 def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
-    """ICC(1,1): how far one score tells items apart, whichever repeat it is.
+    """Compute ICC(1,1), the reliability of one score, whichever repeat it is.
 
     (MSB - MSW) / (MSB + (k - 1) MSW) with the F interval of Shrout & Fleiss 1979, Psychological
     Bulletin 86:420. If items differ in their number of repeats, k is the usual average for
@@ -95,7 +95,7 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
 
 
 def flip_rate(values: ArrayLike, *, confidence: float = 0.95) -> FlipRate:
-    """How often two repeats of the same judgement differ at all.
+    """Estimate the chance that two repeats of the same judgement differ.
 
     Args:
         values: Items x repeats, labels coded as numbers; NaN where a repeat is missing.
@@ -119,7 +119,7 @@ def flip_rate(values: ArrayLike, *, confidence: float = 0.95) -> FlipRate:
 
 
 def _one_way(matrix: Matrix) -> _OneWay:
-    """Mean squares between and within the rows, of which none is empty."""
+    """Compute mean squares between and within the rows, none of which may be empty."""
     sizes = (~np.isnan(matrix)).sum(axis=1)
     n, rows = int(sizes.sum()), len(matrix)
     means = np.nanmean(matrix, axis=1)

@@ -6,7 +6,7 @@
     q3           0    0
 
 Votes on one item resemble each other, and so do those of one annotator. An interval that takes
-only the items for a sample speaks for these annotators; one that takes both speaks for others too.
+only the items for a sample holds for these annotators; one that takes both holds for others too.
 """
 
 import math
@@ -19,7 +19,7 @@ from harness.stats.distributions import t_quantile, t_tail
 from harness.stats.means import ROUNDING
 from harness.stats.vectors import Interval, Vector, check_fraction
 
-Votes = NDArray[np.float64]  # items x annotators, NaN where an annotator said nothing
+Votes = NDArray[np.float64]  # items x annotators, NaN where an annotator gave no vote
 
 
 class TwoWayMean(NamedTuple):
@@ -35,7 +35,7 @@ class TwoWayMean(NamedTuple):
         n_items: Items with a vote.
         n_annotators: Annotators with a vote.
         n_votes: Votes.
-        n_units: Independent items: clusters, or items where every one stands alone.
+        n_units: Independent items: clusters, or items where each is its own cluster.
     """
 
     estimate: float
@@ -48,21 +48,21 @@ class TwoWayMean(NamedTuple):
     n_units: int
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Student's t interval for annotators and items like these."""
+        """Return Student's t interval for annotators and items like these."""
         return self._around(self.se, self.df, confidence)
 
     def interval_of_items(self, confidence: float = 0.95) -> Interval:
-        """Student's t interval for items like these, judged by these annotators."""
+        """Return Student's t interval for items like these, judged by these annotators."""
         return self._around(self.se_items, self.n_units - 1, confidence)
 
     def p_above(self, boundary: float) -> float:
-        """One-sided p-value of "the mean lies above"; 1 or 0 where nothing varies."""
+        """Return the one-sided p-value of "the mean is above"; 1 or 0 where nothing varies."""
         if not self.se > 0:
             return float(not self.estimate > boundary)
         return t_tail((self.estimate - boundary) / self.se, self.df)
 
     def p_below(self, boundary: float) -> float:
-        """One-sided p-value of "the mean lies below"."""
+        """Return the one-sided p-value of "the mean is below"."""
         if not self.se > 0:
             return float(not self.estimate < boundary)
         return t_tail((boundary - self.estimate) / self.se, self.df)
@@ -74,14 +74,14 @@ class TwoWayMean(NamedTuple):
 
 
 def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoWayMean:
-    """The mean vote with a standard error that is robust to both kinds of likeness.
+    """Compute the mean vote with a standard error that is robust to both kinds of likeness.
 
         V = V_items + V_annotators - V_votes, never below the larger of the first two
 
     (Cameron, Gelbach & Miller 2011, JBES 29:238, equation 2.11). With u = w (vote - mean), where
     the votes on an item share its weight 1/n, V_items is G/(G - 1) times the sum over the items
     (or `clusters` of items) of the squared sums of u, and the others likewise over annotators and
-    over single votes. The floor keeps the difference from understating either source.
+    over single votes. The lower limit keeps the difference from understating either source.
 
     Args:
         votes: Items x annotators, NaN where there is no vote; items without any are left out.
@@ -97,17 +97,19 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
     if units.shape != (len(matrix),):
         raise ValueError(f"clusters needs one label for each of the {len(matrix)} items")
     cast = ~np.isnan(matrix)
-    kept = cast.any(axis=1)
-    if not kept.any():
+    voted = cast.any(axis=1)
+    if not voted.any():
         raise ValueError("nobody voted on anything")
-    matrix, cast, units = matrix[kept], cast[kept], units[kept]
+    matrix, cast, units = matrix[voted], cast[voted], units[voted]
     n, by_item = len(matrix), cast.sum(axis=1)
+    # The mean, every item counted once.
     weights = cast / (n * by_item[:, None])
     filled = np.where(cast, matrix, 0.0)
     estimate = float((filled.sum(axis=1) / by_item).mean())
     u = weights * (filled - estimate) * cast
     if np.abs(u).max() <= ROUNDING * np.abs(weights * filled).sum():
         u = np.zeros_like(u)
+    # Variances over items, annotators and single votes.
     labels = np.unique(units, return_inverse=True)[1]
     items = _variance(np.bincount(labels, weights=u.sum(axis=1)).astype(np.float64))
     columns = cast.any(axis=0)
@@ -130,7 +132,7 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
 
 
 def mean_votes(votes: Votes) -> Vector:
-    """The mean vote on each item; NaN where nobody voted."""
+    """Average the votes on each item; NaN where nobody voted."""
     cast = ~np.isnan(votes)
     n = cast.sum(axis=1)
     total = np.where(cast, votes, 0.0).sum(axis=1)
@@ -138,6 +140,6 @@ def mean_votes(votes: Votes) -> Vector:
 
 
 def _variance(sums: NDArray[np.float64]) -> float:
-    """G / (G - 1) times the sum of squares of G sums; NaN for one of them."""
+    """Return G / (G - 1) times the sum of squares of G sums; NaN for a single sum."""
     groups = sums.size
     return float(groups / (groups - 1) * (sums**2).sum()) if groups > 1 else math.nan

@@ -36,7 +36,7 @@ class VoteDesign(NamedTuple):
 
 
 def vote_spread(votes: ArrayLike) -> VoteSpread:
-    """The variances behind votes (items x annotators, NaN where there is none); none is below 0.
+    """Estimate the variances behind votes (items x annotators, NaN for no vote); none is below 0.
 
     Half the mean squared difference of two votes is, of one item, s_annotators + s_rest; of one
     annotator, s_items + s_rest; of neither, the sum of all three. Right on average whichever votes
@@ -64,7 +64,7 @@ def vote_spread(votes: ArrayLike) -> VoteSpread:
 def power_of_votes(
     spread: VoteSpread, effect: float, design: VoteDesign, *, alpha: float = 0.05
 ) -> float:
-    """The chance that such votes show an effect, one-sided, as a gate does.
+    """Compute the chance that such votes show an effect, one-sided, as a gate does.
 
     Both tests must show it: with items and annotators as sources of uncertainty, and with the
     items alone. The chance is that of the one which shows it less often.
@@ -78,18 +78,18 @@ def power_of_votes(
 def detectable_by_votes(
     spread: VoteSpread, design: VoteDesign, *, alpha: float = 0.05, power: float = 0.8
 ) -> float:
-    """The smallest effect that such votes show with chance `power`, one-sided."""
+    """Return the smallest effect that such votes show with chance `power`, one-sided."""
     return _detectable(_scales(spread, design), alpha, power)
 
 
 def detectable_of_mean(
-    found: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8
+    mean: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """The smallest effect that votes which are there show; None where nothing varies, or of one item."""
-    both, units = found.df + 1, found.n_units
-    if found.df < 1 or not found.se > 0:
+    """Return the smallest effect that existing votes show; None for one item or without variation."""
+    both, units = mean.df + 1, mean.n_units
+    if mean.df < 1 or not mean.se > 0:
         return None
-    scales = [(found.se * math.sqrt(both), both), (found.se_items * math.sqrt(units), units)]
+    scales = [(mean.se * math.sqrt(both), both), (mean.se_items * math.sqrt(units), units)]
     return _detectable(scales, alpha, power)
 
 
@@ -102,18 +102,18 @@ def fewest_votes(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> VoteDesign | None:
-    """The design of the fewest votes in all that show an effect with chance `power`.
+    """Find the design with the fewest votes in all that shows an effect with chance `power`.
 
     None where 100 annotators on `most_items` items would not.
     """
-    found: list[VoteDesign] = []
+    designs: list[VoteDesign] = []
     for n_annotators in range(2, MOST_ANNOTATORS + 1):
         n_items = _fewest_items(spread, effect, n_annotators, least_items, most_items, alpha, power)
         if n_items is not None:
-            found.append(VoteDesign(n_annotators, n_items))
+            designs.append(VoteDesign(n_annotators, n_items))
             if n_items == least_items:
                 break  # more annotators could not vote on fewer items
-    return min(found, key=lambda each: each.n_annotators * each.n_items, default=None)
+    return min(designs, key=lambda design: design.n_annotators * design.n_items, default=None)
 
 
 def _fewest_items(
@@ -147,7 +147,7 @@ def _detectable(scales: list[tuple[float, int]], alpha: float, power: float) -> 
 
 
 def _scales(spread: VoteSpread, design: VoteDesign) -> list[tuple[float, int]]:
-    """Of each test, its n and the standard deviation that sd / sqrt(n) is its standard error of."""
+    """Return n and sd of each test, where sd / sqrt(n) is the test's standard error."""
     m, n = design
     rest = spread.rest / (n * m)
     items, annotators = spread.items / n + rest, spread.annotators / m + rest
@@ -158,7 +158,7 @@ def _scales(spread: VoteSpread, design: VoteDesign) -> list[tuple[float, int]]:
 
 
 def _squares(groups: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sum of squared differences over all ordered pairs within the rows, and how many there are."""
+    """Sum squared differences over all ordered pairs within the rows, and count the pairs."""
     n = (~np.isnan(groups)).sum(axis=1)
     sums, squares = np.nansum(groups, axis=1), np.nansum(groups**2, axis=1)
     return np.array([(2 * n * squares - 2 * sums**2).sum(), (n * (n - 1)).sum()])
@@ -172,7 +172,7 @@ def labels_for_mean(
     half_width: float,
     confidence: float = 0.95,
 ) -> int | None:
-    """Labels for which the interval of `corrected_mean` is expected to be that narrow.
+    """Find how many labels are expected to give `corrected_mean` an interval that narrow.
 
     The labels come from the judged items, whose number stays. None where even labels on all of
     them would not do.
@@ -206,7 +206,7 @@ def labels_for_share(
     half_width: float,
     confidence: float = 0.95,
 ) -> int | None:
-    """The same for `corrected_share`, by the variance of p PPV + (1 - p) FOR (Tenenbein 1970).
+    """Find the same for `corrected_share`, by the variance of p PPV + (1 - p) FOR (Tenenbein 1970).
 
     `judge_share` is p, the judge's share of yes over all `n_all` items.
     """
@@ -230,11 +230,11 @@ def _check(half_width: float) -> None:
         raise ValueError(f"a half-width must be positive, but it is {half_width}")
 
 
-def _fewest(half: Callable[[int], float], low: int, high: int, wanted: float) -> int | None:
-    """The least n whose half-width is at most the wanted one."""
-    if high < low or half(high) > wanted:
+def _fewest(half: Callable[[int], float], low: int, high: int, target: float) -> int | None:
+    """Find the least n whose half-width is at most `wanted`."""
+    if high < low or half(high) > target:
         return None
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if half(middle) <= wanted else (middle + 1, high)
+        low, high = (low, middle) if half(middle) <= target else (middle + 1, high)
     return low

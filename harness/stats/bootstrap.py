@@ -26,7 +26,7 @@ LARGEST_UNDEFINED_SHARE = 0.05
 
 
 class Resampled(NamedTuple):
-    """What the spread of the estimate over resamples says.
+    """The spread of the estimate over resamples.
 
     Attributes:
         se: Its standard deviation; 0 when every resample gives the same, NaN without any.
@@ -50,7 +50,9 @@ def resample(
     seed: int,
     width: int,
 ) -> Resampled:
-    """Standard error and percentile interval of `estimate` (Efron & Tibshirani 1993, chapter 13).
+    """Compute the bootstrap standard error and percentile interval of `estimate`.
+
+    Efron & Tibshirani 1993, chapter 13.
 
     Args:
         estimate: Gives one estimate for each row of its argument, NaN where there is none. A row
@@ -69,9 +71,11 @@ def resample(
         raise ValueError(f"resamples must be at least 1, but it is {resamples}.")
     rng = np.random.default_rng(seed)
     units = np.repeat(np.arange(copies.size), copies)
+    # Draw in blocks, so that memory stays bounded.
     rows = max(1, CELLS_AT_ONCE // max(width, units.size))
     blocks = [min(rows, resamples - start) for start in range(0, resamples, rows)]
     estimates = np.concatenate([estimate(_draw(rng, units, copies.size, size)) for size in blocks])
+    # Summarise the resamples that have an estimate.
     defined = estimates[~np.isnan(estimates)]
     if defined.size == 0:
         return Resampled(math.nan, math.nan, math.nan)

@@ -36,13 +36,13 @@ def betting_lower_bound(
     clusters: ArrayLike | None = None,
     seed: int = 0,
 ) -> float:
-    """One-sided lower confidence bound for the mean of `x`, valid at every n.
+    """Compute a one-sided lower confidence bound for the mean of `x`, valid at every n.
 
     Args:
         x: One value an item.
         bounds: Least and greatest value an item can take, known before looking. They must
             bound the scale, not the sample: for differences of 1-10 scores they are (-9, 9).
-        alpha: Chance that the bound lies above the true mean.
+        alpha: Chance that the bound is above the true mean.
         clusters: One label an item; whole clusters are then bet on.
         seed: Shuffles the bets into an order that does not depend on the values, as the method
             requires; a sorted file would otherwise be bet on in its order.
@@ -80,7 +80,7 @@ def betting_upper_bound(
     clusters: ArrayLike | None = None,
     seed: int = 0,
 ) -> float:
-    """One-sided upper confidence bound: the mirror image of `betting_lower_bound`."""
+    """Compute the one-sided upper confidence bound, the mirror image of `betting_lower_bound`."""
     mirrored = -as_vector(x, name="x")
     flipped = (-bounds[1], -bounds[0])
     return -betting_lower_bound(mirrored, bounds=flipped, alpha=alpha, clusters=clusters, seed=seed)
@@ -94,7 +94,7 @@ def betting_interval(
     clusters: ArrayLike | None = None,
     seed: int = 0,
 ) -> Interval:
-    """Two-sided interval: both one-sided bounds, each at half the error."""
+    """Compute a two-sided interval of both one-sided bounds, each at half the error."""
     alpha = (1 - check_fraction(confidence, name="confidence")) / 2
     return Interval(
         betting_lower_bound(x, bounds=bounds, alpha=alpha, clusters=clusters, seed=seed),
@@ -112,11 +112,11 @@ def _check_bounds(x: Vector, bounds: tuple[float, float]) -> tuple[float, float]
 
 
 def _stakes(means: Vector, weights: Vector, target: float) -> Vector:
-    """The predictable plug-in: each stake uses the mean and variance of earlier bets only."""
+    """Compute predictable plug-in stakes: each uses the mean and variance of earlier bets only."""
     running_mean = (0.5 + (weights * means).cumsum()) / (1 + weights.cumsum())
     squares = (weights * (means - running_mean)) ** 2
-    seen = np.arange(1, means.size + 1)
-    variance = (0.25 + squares.cumsum()) / (1 + seen)
+    counts = np.arange(1, means.size + 1)
+    variance = (0.25 + squares.cumsum()) / (1 + counts)
     before = np.concatenate(([0.25], variance[:-1]))
     return np.sqrt(2 * target / (before * means.size))
 
@@ -124,7 +124,7 @@ def _stakes(means: Vector, weights: Vector, target: float) -> Vector:
 def betting_e_values(
     x: ArrayLike, mean: float, *, bounds: tuple[float, float], alpha: float = 0.05
 ) -> Vector:
-    """The e-value after each item against the hypothesis that the mean is at most `mean`.
+    """Compute the e-value after each item against the hypothesis that the mean is at most `mean`.
 
     The wealth is the product of 1 + lambda_i (x_i - mean) on the unit scale; the stakes lambda_i
     know only earlier items (the predictable plug-in of Waudby-Smith & Ramdas 2024,
@@ -151,7 +151,7 @@ def betting_e_values(
 def confidence_sequence(
     x: ArrayLike, *, bounds: tuple[float, float], alpha: float = 0.05
 ) -> Interval:
-    """Bounds for the mean, each wrong at any time whatever with chance `alpha` at most.
+    """Bound the mean so that each bound is ever wrong, at any time, with chance at most `alpha`.
 
     They are the means that `betting_e_values` (and its mirror image) has never rejected so far.
 
@@ -165,7 +165,7 @@ def confidence_sequence(
 
 
 def sign_e_values(x: ArrayLike, *, prior: float = 1.0) -> Vector:
-    """The e-value after each item against the hypothesis that ups are no likelier than downs.
+    """Compute the e-value after each item against "an increase is no likelier than a decrease".
 
     With U values above 0 and D below, it is the Beta(a, a) mixture of likelihood ratios against
     one half, 2^(U+D) B(a+U, a+D) / B(a, a), restricted to chances above one half. Ties, 0, do not
@@ -203,12 +203,12 @@ def _on_unit_scale(x: ArrayLike, bounds: tuple[float, float]) -> Vector:
 
 
 def _e_stakes(unit: Vector, target: float) -> Vector:
-    """Each stake from the mean and variance of earlier items only, and not from their number."""
-    seen = np.arange(1, unit.size + 1)
-    mean = (0.5 + unit.cumsum()) / (1 + seen)
-    variance = (0.25 + ((unit - mean) ** 2).cumsum()) / (1 + seen)
+    """Compute each stake from the mean and variance of earlier items, and not from their number."""
+    counts = np.arange(1, unit.size + 1)
+    mean = (0.5 + unit.cumsum()) / (1 + counts)
+    variance = (0.25 + ((unit - mean) ** 2).cumsum()) / (1 + counts)
     before = np.concatenate(([0.25], variance[:-1]))
-    stakes: Vector = np.sqrt(2 * target / (before * seen * np.log1p(seen)))
+    stakes: Vector = np.sqrt(2 * target / (before * counts * np.log1p(counts)))
     return stakes
 
 
@@ -219,7 +219,7 @@ def _log_wealth(unit: Vector, stakes: Vector, mean: float) -> Vector:
 
 
 def _bound(unit: Vector, target: float) -> float:
-    """The least mean that was never rejected."""
+    """Find the least mean that was never rejected."""
     stakes = _e_stakes(unit, target)
 
     def rejected(mean: float) -> bool:

@@ -62,7 +62,7 @@ def bradley_terry(
     n_models: int,
     confidence: float = 0.95,
 ) -> Strengths:
-    """Maximum-likelihood log-strengths with item-clustered intervals.
+    """Fit log-strengths by maximum likelihood, with intervals clustered by item.
 
     Args:
         first: One model's number (from 0) for each compared pair.
@@ -86,11 +86,13 @@ def bradley_terry(
     if unidentified:
         nan = np.full(n_models, np.nan)
         return Strengths(nan, nan, nan, nan, n_clusters, unidentified)
+    # Fit, with model 0 as the reference.
     design = np.zeros((y.size, n_models))
     design[np.arange(y.size), other] = 1.0
     design[np.arange(y.size), one] = -1.0
     design = design[:, 1:]
     fitted, bread = _fit(design, y)
+    # Sandwich variance over clusters.
     residuals = y - expit(design @ fitted)
     pulls = np.column_stack([np.bincount(index, weights=residuals * x) for x in design.T])
     meat = n_clusters / (n_clusters - 1) * pulls.T @ pulls
@@ -101,30 +103,32 @@ def bradley_terry(
 
 
 def expected_win_rate(strength: float, opponent: float = 0.0) -> float:
-    """How often a model of that log-strength beats its opponent."""
+    """Compute how often a model of that log-strength beats its opponent."""
     return float(expit(np.array([strength - opponent]))[0])
 
 
 def find_cycles(win_rates: NDArray[np.float64]) -> list[tuple[int, int, int]]:
-    """Triples of which each beats the next, by `win_rates[i, j]`, j's rate against i; NaN is none.
+    """Find triples in which each model beats the next.
+
+    `win_rates[i, j]` is j's rate against i; NaN where they were not compared.
 
     Strengths on one line cannot show such a triple.
     """
-    found = []
+    cycles = []
     for triple in combinations(range(len(win_rates)), 3):
         start = triple[0]
         for a, b, c in permutations(triple):
             beaten = (win_rates[b, a], win_rates[c, b], win_rates[a, c])
             if a == start and all(rate > 0.5 for rate in beaten):
-                found.append((a, b, c))
-    return found
+                cycles.append((a, b, c))
+    return cycles
 
 
 # --- fitting ---------------------------------------------------------------------------------
 
 
 def _fit(design: NDArray[np.float64], y: Vector) -> tuple[Vector, NDArray[np.float64]]:
-    """Newton's method, with the inverse of the information at its end."""
+    """Fit by Newton's method; also return the inverse of the information at the optimum."""
     fitted = np.zeros(design.shape[1])
     for _ in range(STEPS):
         p = expit(design @ fitted)
@@ -144,7 +148,11 @@ def _fit(design: NDArray[np.float64], y: Vector) -> tuple[Vector, NDArray[np.flo
 def _why_unidentified(
     one: NDArray[np.intp], other: NDArray[np.intp], y: Vector, n_clusters: int, n_models: int
 ) -> NoStrengths | None:
-    """Strengths are finite if in every split of the models each side won something (Ford 1957)."""
+    """Name the reason why strengths are not finite, if any.
+
+    They are finite if in every split of the models into two sides each side won something (Ford
+    1957).
+    """
     if n_clusters < 3:
         return "fewer than three items"
     met = np.zeros((n_models, n_models), dtype=np.bool)
@@ -158,7 +166,7 @@ def _why_unidentified(
 
 
 def _reach(steps: NDArray[np.bool]) -> NDArray[np.bool]:
-    """Which model leads to which, over any number of steps."""
+    """Mark which model leads to which over any number of steps."""
     reach: NDArray[np.bool] = steps | np.eye(len(steps), dtype=np.bool)
     for middle in range(len(steps)):
         reach |= reach[:, middle : middle + 1] & reach[middle]

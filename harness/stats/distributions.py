@@ -10,28 +10,28 @@ from harness.stats.vectors import Interval
 
 
 def normal_tail(z: float) -> float:
-    """P(Z > z)."""
+    """Return P(Z > z)."""
     from scipy.special import ndtr
 
     return float(ndtr(-z))
 
 
 def normal_quantile(tail: float) -> float:
-    """The z with P(Z > z) = tail."""
+    """Return the z with P(Z > z) = tail."""
     from scipy.special import ndtri
 
     return -float(ndtri(tail))
 
 
 def t_tail(t: float, df: float) -> float:
-    """P(T > t) of Student's t."""
+    """Return P(T > t) of Student's t."""
     from scipy.special import stdtr
 
     return float(stdtr(df, -t))
 
 
 def t_quantile(tail: float, df: float) -> float:
-    """The t with P(T > t) = tail."""
+    """Return the t with P(T > t) = tail."""
     from scipy.special import stdtrit
 
     return -float(stdtrit(df, tail))
@@ -44,7 +44,7 @@ def t_interval(estimate: float, se: float, df: float, confidence: float) -> Inte
 
 
 def noncentral_t_tail(t: float, df: float, shift: float) -> float:
-    """P(T > t) where T is noncentral: the power of a t test, with its critical value t."""
+    """Return P(T > t) for noncentral T: the power of a t test, with its critical value t."""
     from scipy.special import nctdtr
 
     # The distribution of -T is that of the opposite shift. Far out on the wrong side scipy 1.17
@@ -54,28 +54,28 @@ def noncentral_t_tail(t: float, df: float, shift: float) -> float:
 
 
 def f_quantile(tail: float, df_above: float, df_below: float) -> float:
-    """The f with P(F > f) = tail."""
+    """Return the f with P(F > f) = tail."""
     from scipy.special import fdtri
 
     return 1 / float(fdtri(df_below, df_above, tail))
 
 
 def beta_quantile(tail: float, a: float, b: float) -> float:
-    """The x with P(B > x) = tail."""
+    """Return the x with P(B > x) = tail."""
     from scipy.special import betainccinv
 
     return float(betainccinv(a, b, tail))
 
 
 def binomial_at_most(k: int, n: int, p: float) -> float:
-    """P(X <= k) of n trials with chance p."""
+    """Return P(X <= k) of n trials with chance p."""
     from scipy.special import bdtr
 
     return float(bdtr(k, n, p)) if 0 <= k < n else float(k >= n)
 
 
 def binomial_at_least(k: int, n: int, p: float) -> float:
-    """P(X >= k) of n trials with chance p."""
+    """Return P(X >= k) of n trials with chance p."""
     from scipy.special import bdtrc
 
     return float(bdtrc(k - 1, n, p)) if 0 < k <= n else float(k <= 0)

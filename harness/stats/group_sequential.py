@@ -22,7 +22,7 @@ from harness.stats.vectors import Vector, bisect_flip, check_fraction
 FARTHEST = 7.0  # standard deviations; beyond them is less than 1e-11
 
 
-PANEL_SD = 2.0  # of the smaller increment beside a look: what ten nodes integrate to 1e-9
+PANEL_SD = 2.0  # of the smaller increment next to a look: what ten nodes integrate to 1e-9
 
 
 LEAST_STEP = 0.001  # between two looks, as a share of the items: closer ones take too many nodes
@@ -37,7 +37,7 @@ Band = tuple[float, float]
 def obrien_fleming(
     fractions: Sequence[float], *, alpha: float = 0.05, sides: Sides = "one-sided"
 ) -> tuple[float, ...]:
-    """The critical value of z at each look, such that all looks together reject with chance alpha.
+    """Compute the critical z of each look, such that all looks together reject with chance alpha.
 
     Args:
         fractions: Share of the items seen at each look, rising to 1.
@@ -64,7 +64,7 @@ def obrien_fleming(
 
 
 def nominal_levels(critical: Sequence[float]) -> tuple[float, ...]:
-    """The one-sided level of each look's own test, 1 - Phi(z_k).
+    """Return the one-sided level of each look's own test, 1 - Phi(z_k).
 
     Holding any test's p-value against it is the significance-level approach (Jennison & Turnbull
     2000, section 3.3), which carries the boundary over to t tests, skew-corrected and exact ones.
@@ -75,7 +75,7 @@ def nominal_levels(critical: Sequence[float]) -> tuple[float, ...]:
 def survival(
     fractions: Sequence[float], bands: Sequence[Sequence[Band]], *, drift: float = 0.0
 ) -> tuple[float, ...]:
-    """The chance that z has lain within the look's bands at every look so far.
+    """Compute the chance that z was within the bands of every look so far.
 
     Args:
         fractions: Share of the items seen at each look, rising to 1.
@@ -104,7 +104,7 @@ def survival(
 
 
 def conditional_power(z: float, fraction: float, critical: float) -> float:
-    """The chance that z ends beyond `critical`, if the trend so far is the truth.
+    """Compute the chance that z ends beyond `critical` if the trend so far is the truth.
 
     With the drift estimated as z / sqrt(t), it is P(Z > (critical - z / sqrt(t)) / sqrt(1 - t))
     (Lan & Wittes 1988, Biometrics 44:579).
@@ -122,7 +122,7 @@ def conditional_power(z: float, fraction: float, critical: float) -> float:
 
 
 def futile_below(fraction: float, critical: float, *, power: float) -> float:
-    """The z below which the conditional power is less than `power`.
+    """Find the z below which the conditional power is less than `power`.
 
     Raises:
         ValueError: If fraction or power is not in (0, 1).
@@ -141,12 +141,12 @@ def _check_fractions(fractions: Sequence[float]) -> None:
 
 
 def _clip(band: Band, scale: float, lowest: float, highest: float) -> Band:
-    """A band of z as one of B."""
+    """Convert a band of z into one of B."""
     return max(band[0] * scale, lowest), min(band[1] * scale, highest)
 
 
 def _nodes(spans: Sequence[Band], panel: float) -> tuple[Vector, Vector]:
-    """Nodes and weights of Gauss-Legendre quadrature, ten in each panel."""
+    """Return nodes and weights of Gauss-Legendre quadrature, ten in each panel."""
     x, w = np.polynomial.legendre.leggauss(10)
     places, weights = [np.zeros(0)], [np.zeros(0)]
     for low, high in spans:

@@ -26,7 +26,7 @@ class Corrected(NamedTuple):
     """A corrected estimate.
 
     Attributes:
-        estimate: What people would have said of all items, on average.
+        estimate: Mean of the scores that people would have given to all items.
         se: Its standard error.
         interval: At the stated confidence.
         weight: How much of the judge was used, from 0 (labels alone) to 1.
@@ -50,7 +50,9 @@ class Labelled(NamedTuple):
 def corrected_mean(
     people: Vector, judge: Vector, judge_elsewhere: Vector, *, confidence: float = 0.95
 ) -> Corrected:
-    """The mean of people's scores over all items (PPI++, Angelopoulos et al. 2023, arXiv 2311.01453).
+    """Estimate the mean of people's scores over all items by PPI++.
+
+    Angelopoulos et al. 2023, arXiv 2311.01453.
 
         theta = mean(Y) + w (mean(J elsewhere) - mean(J))
         w     = cov(Y, J) / ((1 + n/N) var(J)), within [0, 1]
@@ -75,6 +77,7 @@ def corrected_mean(
         raise ValueError("a correction needs at least two labels")
     if not all(np.isfinite(part).all() for part in (y, j, others)):
         raise ValueError("a missing score cannot be corrected; leave its item out of all three")
+    # Weigh the judge by how well it predicts people.
     n, n_others = y.size, others.size
     spread = float(np.concatenate([j, others]).var(ddof=1))
     weight = _weight(y, j, spread, n_others)
@@ -103,7 +106,9 @@ def corrected_share(
     draws: int = DRAWS,
     seed: int = 1,
 ) -> Corrected:
-    """The share of items to which people would say yes (double sampling, Tenenbein 1970, JASA 65:1350).
+    """Estimate the share of items to which people would say yes, by double sampling.
+
+    Tenenbein 1970, JASA 65:1350.
 
         theta = p PPV + (1 - p) FOR
 

@@ -1,6 +1,6 @@
-"""What would the comparison say if both models answered at equal length?
+"""The comparison if both models answered at equal length.
 
-Length may be how the candidate is better, so this is a sensitivity analysis beside the raw
+Length may be how the candidate is better, so this is a sensitivity analysis next to the raw
 figure, and never decides alone.
 """
 
@@ -55,7 +55,7 @@ Unidentified = Literal[
 
 
 class LengthControlled(NamedTuple):
-    """A comparison adjusted to equal length, beside the raw one.
+    """A comparison adjusted to equal length, and the raw one.
 
     Attributes:
         raw: The unadjusted figure: win rate, or mean difference in points.
@@ -68,7 +68,7 @@ class LengthControlled(NamedTuple):
         share_shorter: Share of items on which the candidate's answer is the shorter.
         share_longer: Share of items on which it is the longer.
         n: Number of items.
-        n_clusters: Number of clusters; equal to n when every item stands alone.
+        n_clusters: Number of clusters; equal to n when every item is its own cluster.
         unidentified: Why there is no adjusted figure; None if there is one.
     """
 
@@ -94,7 +94,9 @@ def length_controlled_win_rate(
     resamples: int = 2000,
     seed: int = 0,
 ) -> LengthControlled:
-    """The candidate's win rate at equal length: expit(b0) of P = expit(b0 + b1 tanh(dlen / sd)).
+    """Estimate the candidate's win rate at equal length.
+
+    It is expit(b0) of P = expit(b0 + b1 tanh(dlen / sd)).
 
     The model is that of AlpacaEval (Dubois et al. 2024, https://arxiv.org/abs/2404.04475)
     without its instruction difficulty. The percentile interval refits it to every resample of
@@ -131,6 +133,7 @@ def length_controlled_win_rate(
         # The draws then depend on what the items are, and not on their order.
         order = np.lexsort((wins, x, x * (wins - 0.5), np.abs(wins - 0.5), np.abs(x)))
         wins, x = wins[order], x[order]
+    # Fit once, then resample whole clusters from that start.
     start = np.array([0.0, 0.0])
     fit = _fit_logistic(np.ones((1, wins.size)), wins, x, start=start)[0]
 
@@ -157,7 +160,7 @@ def length_adjusted_difference(
     clusters: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> LengthControlled:
-    """The mean score difference at equal length: b0 of d = b0 + b1 tanh(dlen / sd) + e.
+    """Estimate the mean score difference at equal length: b0 of d = b0 + b1 tanh(dlen / sd) + e.
 
     Least squares, with the cluster-robust CR1 standard error that statsmodels gives (HC1 without
     clusters): C / (C - 1) * (n - 1) / (n - 2) times the sandwich. The t interval has one degree
@@ -182,6 +185,7 @@ def length_adjusted_difference(
         return _raw_only(d, lengths, index, unidentified)
     x = _squashed(lengths)
     design = np.column_stack([np.ones_like(x), x])
+    # Least squares, with CR1 errors of the intercept.
     bread = np.linalg.inv(design.T @ design)
     intercept, slope = bread @ design.T @ d
     residuals = d - intercept - slope * x
@@ -215,7 +219,7 @@ def _why_unidentified(
 
 
 def _why_separated(wins: Vector, lengths: Vector) -> Unidentified | None:
-    """No finite slope fits best if wins and losses meet at most at one length."""
+    """Name the reason why no finite slope fits best: wins and losses meet at most at one length."""
     won, lost = lengths[wins > 0], lengths[wins < 1]
     if won.min() >= lost.max() or lost.min() >= won.max():
         return "length separates wins from losses"
@@ -223,7 +227,7 @@ def _why_separated(wins: Vector, lengths: Vector) -> Unidentified | None:
 
 
 def _win_rates(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) -> Vector:
-    """The win rate at equal length for each row of weights; 0 or 1 where there is no other."""
+    """Compute the win rate at equal length for each row of weights; 0 or 1 where nothing else fits."""
     rates: Vector = np.round(weights @ wins / weights.sum(axis=1))
     mixed = (weights @ (wins > 0) > 0) & (weights @ (wins < 1) > 0)
     rates[mixed] = expit(_fit_logistic(weights[mixed], wins, x, start=start)[:, 0])
@@ -231,7 +235,7 @@ def _win_rates(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) -> Ve
 
 
 def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) -> Matrix:
-    """Intercept and slope for each row of weights, by Newton's method on all rows at once.
+    """Fit intercept and slope for each row of weights, by Newton's method on all rows at once.
 
     The intercept has no prior, so the mean fitted win rate is the raw one.
     """
@@ -247,9 +251,9 @@ def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) ->
         h00, h01, h11 = curve.sum(axis=1), curve @ x, curve @ x**2 + ridge
         step = np.column_stack([h11 * g0 - h01 * g1, h00 * g1 - h01 * g0])
         step /= (h00 * h11 - h01**2)[:, None]
-        moved = np.abs(step) @ [1, reach]
-        fitted[todo] += step * (LARGEST_STEP / np.maximum(moved, LARGEST_STEP))[:, None]
-        going = moved > TOLERANCE
+        step_sizes = np.abs(step) @ [1, reach]
+        fitted[todo] += step * (LARGEST_STEP / np.maximum(step_sizes, LARGEST_STEP))[:, None]
+        going = step_sizes > TOLERANCE
         if not going.any():
             return fitted
         if not going.all():

@@ -32,8 +32,8 @@ class MeanMoments(NamedTuple):
         se: Its standard error: 0 when nothing varies, NaN when there is only one cluster.
         skewness: Third standardised moment of the cluster sums around the mean; 0 if se is 0.
         n: Number of items.
-        n_clusters: Number of clusters; equal to n when every item stands alone.
-        effective: How many clusters of one size would tell as much.
+        n_clusters: Number of clusters; equal to n when every item is its own cluster.
+        effective: Number of equal clusters with the same information.
         skewness_by_size: The same moment as it would be expected of clusters of these sizes whose
             items are all alike: few large ones seldom show how skewed they can be.
     """
@@ -48,17 +48,17 @@ class MeanMoments(NamedTuple):
 
     @property
     def df(self) -> float:
-        """Degrees of freedom: effective clusters less one."""
+        """Return the degrees of freedom: effective clusters less one."""
         return self.effective - 1
 
     @property
     def degenerate(self) -> bool:
-        """Whether the data show no variation from which a standard error could be had."""
+        """Return whether the data show no variation from which a standard error could be estimated."""
         return not self.se > 0
 
 
 def mean_moments(d: ArrayLike, *, clusters: ArrayLike | None = None) -> MeanMoments:
-    """Mean of `d` with its CR1 cluster-robust standard error.
+    """Compute the mean of `d` with its CR1 cluster-robust standard error.
 
     With residual sums S_c = sum over the items i of cluster c of (d_i - mean) and C clusters,
     se = sqrt(C / (C - 1) * sum S_c^2) / n. Singleton clusters give the usual s / sqrt(n)
@@ -86,7 +86,7 @@ def mean_moments(d: ArrayLike, *, clusters: ArrayLike | None = None) -> MeanMome
 
 
 def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
-    """How many times clustering multiplies the variance of the mean; never below 1.
+    """Compute the factor by which clustering multiplies the variance of the mean; at least 1.
 
     Divide a sample size by it to get the effective one, as in
     `wilson_interval(k / deff, n / deff)`. It is 1 when nothing varies and NaN for one cluster.
@@ -94,14 +94,14 @@ def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
     Raises:
         ValueError: If `d` is empty or not finite, or `clusters` is not one label an item.
     """
-    clustered, alone = mean_moments(d, clusters=clusters), mean_moments(d)
-    if alone.se == 0:
+    clustered, items = mean_moments(d, clusters=clusters), mean_moments(d)
+    if items.se == 0:
         return 1.0
-    return float(np.maximum(1.0, (clustered.se / alone.se) ** 2))
+    return float(np.maximum(1.0, (clustered.se / items.se) ** 2))
 
 
 def _skewness_by_size(means: Vector, sizes: Vector) -> float:
-    """Third standardised moment of sums n_c m_c, if every m_c were as skewed as all of them are."""
+    """Compute the third standardised moment of sums n_c m_c, every m_c as skewed as all together."""
     shape = float((sizes**3).mean() / (sizes**2).mean() ** 1.5)
     return _skewness(means - means.mean()) * shape
 
@@ -124,7 +124,7 @@ class MeanDifference(NamedTuple):
         ci_low: Lower end of the confidence interval, in points.
         ci_high: Upper end.
         n: Number of items.
-        n_clusters: Number of clusters; equal to n when every item stands alone.
+        n_clusters: Number of clusters; equal to n when every item is its own cluster.
         d_z: Standardised effect, mean over standard deviation of d; NaN when nothing varies.
         dominance: P(d > 0) - P(d < 0), the paired Cliff's delta, in [-1, 1].
         degenerate: True if d shows no variation, so that the interval is not a t interval.
@@ -149,7 +149,7 @@ def mean_difference(
     confidence: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> MeanDifference:
-    """Mean of the paired differences with a t interval on effective clusters - 1 degrees of freedom.
+    """Compute the mean paired difference with a t interval on effective clusters - 1 df.
 
     Data that do not vary give no t interval. If every difference is 0 the interval is [0, 0];
     otherwise it is the betting interval within `bounds`, or the whole line without them. It is
@@ -191,10 +191,10 @@ def mean_difference(
 
 
 def _standardised(d: Vector) -> float:
-    alone = mean_moments(d)
-    if alone.degenerate:
+    items = mean_moments(d)
+    if items.degenerate:
         return float("nan")
-    return alone.estimate / (alone.se * math.sqrt(alone.n))
+    return items.estimate / (items.se * math.sqrt(items.n))
 
 
 class Slope(NamedTuple):
@@ -208,7 +208,7 @@ class Slope(NamedTuple):
 def slope(
     x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike | None = None, confidence: float = 0.95
 ) -> Slope | None:
-    """How much y rises with x by least squares; None where x does not vary, or for two clusters.
+    """Compute the least-squares slope of y on x; None where x does not vary, or for two clusters.
 
     With residuals e and S_c = sum over cluster c of (x - mean) e, the standard error (CR1) is
     sqrt(C / (C - 1) * sum S_c^2) / sum (x - mean)^2, on C - 2 degrees of freedom. Noise in x pulls

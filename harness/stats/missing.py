@@ -34,7 +34,7 @@ class FilledDifferences(NamedTuple):
 
 
 def fill_missing(d: ArrayLike, *, low: ArrayLike, high: ArrayLike) -> FilledDifferences:
-    """Fills the NaNs of `d` with the worst and the best they could have been.
+    """Fill the NaNs of `d` with the worst and the best values they could have had.
 
     Args:
         d: One difference an item, candidate less baseline; NaN where a judgement is missing.
@@ -92,7 +92,7 @@ class Missingness(NamedTuple):
 def differential_missingness(
     baseline_missing: ArrayLike, candidate_missing: ArrayLike, *, confidence: float = 0.95
 ) -> Missingness:
-    """Compares how often judgements are missing for two models on the same items.
+    """Compare how often judgements are missing for two models on the same items.
 
     Args:
         baseline_missing: For each item, whether the baseline's judgement is missing.

@@ -11,7 +11,7 @@ from harness.stats.vectors import Vector, as_vector
 
 
 def holm(p_values: ArrayLike) -> Vector:
-    """Holm's adjusted p-values, in the order given: the chance of any false claim is held.
+    """Adjust p-values by Holm's method, in the order given, to control the familywise error.
 
     Holm 1979, Scandinavian Journal of Statistics 6:65.
 
@@ -25,7 +25,7 @@ def holm(p_values: ArrayLike) -> Vector:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Vector:
-    """Benjamini and Hochberg's adjusted p-values: the share of false claims is held.
+    """Adjust p-values by Benjamini and Hochberg's method, to control the false discovery rate.
 
     Benjamini & Hochberg 1995, JRSS B 57:289.
 

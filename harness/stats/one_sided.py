@@ -22,7 +22,7 @@ class BoundaryTest(NamedTuple):
         p_gate: The larger of p_t and p_hall: the one to decide on.
         p_t: From Student's t.
         p_hall: From Hall's skew-corrected t.
-        t: (mean - boundary) / se, signed so that large values speak for the alternative.
+        t: (mean - boundary) / se, signed so that large values support the alternative.
         df: Degrees of freedom: effective clusters less one.
         degenerate: True if the data do not vary. Nothing is then rejected (every p is 1);
             `betting_lower_bound` can still decide.
@@ -39,7 +39,7 @@ class BoundaryTest(NamedTuple):
 def mean_above_test(
     d: ArrayLike, boundary: float, *, clusters: ArrayLike | None = None
 ) -> BoundaryTest:
-    """Tests H0: mean <= boundary against mean > boundary.
+    """Test H0: mean <= boundary against mean > boundary.
 
     With a = skewness / sqrt(C) for C clusters (items, if there are none), Hall's statistic is
     t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, referred, as t is, to Student's t with C - 1 degrees of
@@ -69,14 +69,14 @@ def mean_above_test(
 def mean_below_test(
     d: ArrayLike, boundary: float, *, clusters: ArrayLike | None = None
 ) -> BoundaryTest:
-    """Tests H0: mean >= boundary against mean < boundary: the mirror of `mean_above_test`."""
+    """Test H0: mean >= boundary against mean < boundary: the mirror of `mean_above_test`."""
     return mean_above_test(-as_vector(d, name="d"), -boundary, clusters=clusters)
 
 
 def one_sided_lower_bound(
     d: ArrayLike, *, alpha: float = 0.05, clusters: ArrayLike | None = None
 ) -> float:
-    """The largest boundary that `mean_above_test` rejects at `alpha`, in the units of `d`.
+    """Return the largest boundary that `mean_above_test` rejects at `alpha`, in the units of `d`.
 
     It is minus infinity if the data do not vary.
 
@@ -95,17 +95,17 @@ def one_sided_lower_bound(
 def one_sided_upper_bound(
     d: ArrayLike, *, alpha: float = 0.05, clusters: ArrayLike | None = None
 ) -> float:
-    """The smallest boundary that `mean_below_test` rejects at `alpha`."""
+    """Return the smallest boundary that `mean_below_test` rejects at `alpha`."""
     return -one_sided_lower_bound(-as_vector(d, name="d"), alpha=alpha, clusters=clusters)
 
 
 def _asymmetry(moments: MeanMoments) -> float:
-    """Hall's a; the more cautious one of two."""
+    """Return Hall's a; of two estimates the more cautious one."""
     return min(moments.skewness, moments.skewness_by_size) / math.sqrt(moments.n_clusters)
 
 
 def _t_at_hall(hall: float, a: float) -> float:
-    """The t at which Hall's statistic takes the value `hall`.
+    """Return the t at which Hall's statistic takes the value `hall`.
 
     The statistic is ((1 + a t / 3)^3 - 1) / a + a / 6, so t = 3 (c - 1) / a for the cube root c
     below; dividing the difference of cubes out keeps it stable as a goes to 0.

@@ -32,12 +32,12 @@ class PairedCounts(NamedTuple):
 
     @property
     def risk_difference(self) -> float:
-        """The candidate's proportion of successes less the baseline's, in [-1, 1]."""
+        """Return the candidate's share of successes less the baseline's, in [-1, 1]."""
         return (self.candidate_only - self.baseline_only) / self.n
 
 
 def count_pairs(baseline: ArrayLike, candidate: ArrayLike) -> PairedCounts:
-    """Counts of 0/1 outcomes, one an item, in the same order for both models.
+    """Count pairs of 0/1 outcomes, one an item, in the same order for both models.
 
     Raises:
         ValueError: If the two differ in length, are empty, or hold anything but 0 and 1.
@@ -55,7 +55,7 @@ def count_pairs(baseline: ArrayLike, candidate: ArrayLike) -> PairedCounts:
 
 
 def mcnemar_exact(b: int, c: int) -> float:
-    """Two-sided exact p-value for b against c discordant pairs; 1 if there are none.
+    """Compute the two-sided exact p-value for b against c discordant pairs; 1 if there are none.
 
     Guaranteed never to err more often than alpha, and very conservative.
 
@@ -67,7 +67,7 @@ def mcnemar_exact(b: int, c: int) -> float:
 
 
 def mcnemar_midp(b: int, c: int) -> float:
-    """Two-sided mid-p value for b against c discordant pairs; 1 if there are none.
+    """Compute the two-sided mid-p value for b against c discordant pairs; 1 if there are none.
 
     The exact p-value less the chance of the observed split; less half of it if b = c
     (Fagerland, Lydersen & Laake 2013, https://doi.org/10.1186/1471-2288-13-91).
@@ -99,10 +99,10 @@ def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interva
 
 
 def tango_test(counts: PairedCounts, boundary: float) -> float:
-    """One-sided p-value of H0: risk difference <= boundary, by the score test of the interval.
+    """Compute the one-sided p-value of H0: risk difference <= boundary, by Tango's score test.
 
     It is at most alpha just where the lower end of `tango_interval` at confidence 1 - 2 alpha
-    lies above the boundary.
+    is above the boundary.
 
     Raises:
         ValueError: If there are no items, or boundary is not in (-1, 1).
@@ -112,7 +112,7 @@ def tango_test(counts: PairedCounts, boundary: float) -> float:
         raise ValueError(f"boundary must lie between -1 and 1, but it is {boundary}.")
     b, c, n = counts.candidate_only, counts.baseline_only, counts.n
     excess, variance = b - c - n * boundary, _tango_variance(b, c, n, boundary)
-    if variance <= 0:  # boundary 0 without a discordant pair: nothing speaks either way
+    if variance <= 0:  # boundary 0 without a discordant pair: no evidence either way
         return 1.0
     return normal_tail(excess / math.sqrt(variance))
 
@@ -125,7 +125,7 @@ def _tango_lower(b: int, c: int, n: int, z: float) -> float:
 
 
 def _tango_variance(b: int, c: int, n: int, delta: float) -> float:
-    """Variance of b - c if the true risk difference is delta (the paper's constrained MLE)."""
+    """Compute the variance of b - c if the true risk difference is delta (constrained MLE)."""
     linear = (2 * n - b + c) * delta - b - c
     root = math.sqrt(linear**2 + 8 * n * c * delta * (1 - delta))
     c_chance = (root - linear) / (4 * n)

@@ -26,13 +26,13 @@ STEEPEST = 60.0
 
 
 def window_of(sizes: NDArray[np.int64]) -> int:
-    """How long the transform is: the sums, side by side, that hold all but `LOST` of the chance."""
+    """Return the length of the transform: the adjacent sums that hold all but `LOST` of the chance."""
     reach = math.sqrt(float((sizes.astype(np.float64) ** 2).sum()) * math.log(2 / LOST) / 2)
     return int(min(2 * math.ceil(reach) + 2, int(sizes.sum()) + 1))
 
 
 def tail_chance(sizes: NDArray[np.int64], least: int) -> float:
-    """P(S >= least), where each of the positive `sizes` joins S with chance one half.
+    """Compute P(S >= least), where each of the positive `sizes` joins S with chance one half.
 
     Exact but for rounding (about ten digits), however small it is.
     """
@@ -53,12 +53,12 @@ def tail_chance(sizes: NDArray[np.int64], least: int) -> float:
     return math.exp(float((counts * halves).sum()) - theta * least) * beyond
 
 
-def _tilt_to(wanted: int, distinct: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
-    """The theta under which the mean of S is the wanted sum, by bisection."""
+def _tilt_to(target: int, distinct: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
+    """Find by bisection the theta under which the mean of S is the wanted sum."""
     low, high = 0.0, STEEPEST / int(distinct[0])
     for _ in range(100):
         theta = (low + high) / 2
-        if float((counts * distinct * _joins(distinct, theta)).sum()) < wanted:
+        if float((counts * distinct * _joins(distinct, theta)).sum()) < target:
             low = theta
         else:
             high = theta
@@ -73,7 +73,7 @@ def _joins(distinct: NDArray[np.int64], theta: float) -> Vector:
 def _tilted_chances(
     distinct: NDArray[np.int64], counts: NDArray[np.int64], theta: float, length: int
 ) -> Vector:
-    """P_theta(S = s) at the place s modulo `length`."""
+    """Compute P_theta(S = s) at the index s modulo `length`."""
     angles = 2 * np.pi * np.arange(length // 2 + 1) / length
     function = np.ones(angles.size, dtype=np.complex128)
     for size, count, joins in zip(
@@ -136,7 +136,7 @@ def signflip_test(
     seed: int = 0,
     resamples: int = 9999,
 ) -> SignFlip:
-    """Sign-flip test of a zero mean difference; whole clusters are flipped together.
+    """Test by sign flips whether the mean difference is zero; whole clusters flip together.
 
     The p-value is the ordinary P(|T*| >= |T|), observed data included, and not a mid-p. It is
     exact, by convolution, if all sums are whole numbers over a common denominator of at most 64
@@ -166,7 +166,7 @@ def signflip_test(
 
 
 def exact_signflip_p(d: NDArray[np.int64], *, alternative: Alternative) -> float:
-    """Exact p-value for whole-number differences, from the null distribution of their sum.
+    """Compute the exact p-value of whole-number d, from the null distribution of the sum.
 
     The sum is twice the sum of those |d_i| whose sign came out positive, less the total; so the
     distribution of that subset sum is enough. It takes n * sum|d| steps and 8 * sum|d| bytes, or,
@@ -194,7 +194,7 @@ def exact_signflip_p(d: NDArray[np.int64], *, alternative: Alternative) -> float
 
 
 def subset_sum_chances(sizes: NDArray[np.int64]) -> Vector:
-    """P(S = s) for s = 0 .. sum(sizes), where each size joins S with chance one half."""
+    """Compute P(S = s) for s = 0 .. sum(sizes), where each size joins S with chance one half."""
     chances = np.zeros(int(sizes.sum()) + 1)
     chances[0] = 1.0
     reach = 1
@@ -212,8 +212,8 @@ def _as_whole_numbers(d: Vector) -> NDArray[np.int64] | None:
         scaled = d * denominator
         whole = np.rint(scaled)
         if np.abs(scaled - whole).max() <= slack:
-            found = whole.astype(np.int64)
-            return found if window_of(np.abs(found)) <= LARGEST_SUPPORT else None
+            integers = whole.astype(np.int64)
+            return integers if window_of(np.abs(integers)) <= LARGEST_SUPPORT else None
     return None
 
 

@@ -1,4 +1,4 @@
-"""How many items a comparison needs, and what the items at hand could show."""
+"""Sample sizes of comparisons, and the effects that given items could show."""
 
 import math
 from typing import Literal, NamedTuple
@@ -34,7 +34,7 @@ FARTHEST = 1e6  # noncentrality; scipy gives NaN far beyond it, where the power 
 def t_test_power(
     effect_size: float, n: float, *, alpha: float = 0.05, alternative: Sides = "two-sided"
 ) -> float:
-    """Chance that a paired t test on n items finds an effect of `effect_size` standard deviations.
+    """Compute the chance that a paired t test finds an effect of `effect_size` standard deviations.
 
     From the noncentral t distribution with n - 1 degrees of freedom and noncentrality
     effect_size * sqrt(n) (Cohen 1988, section 2.3). n may be fractional; of clustered items,
@@ -63,7 +63,7 @@ def minimum_detectable_effect(
     power: float = 0.8,
     alternative: Sides = "two-sided",
 ) -> float:
-    """The smallest true mean difference that n items find with chance `power`, in points.
+    """Find the smallest true mean difference that n items show with chance `power`, in points.
 
     Args:
         sd: Standard deviation of the item differences, in points.
@@ -94,7 +94,7 @@ def sample_size(
     power: float = 0.8,
     alternative: Sides = "two-sided",
 ) -> int:
-    """The fewest items with which a true mean difference of `effect` is found with chance `power`.
+    """Find the fewest items that show a true mean difference of `effect` with chance `power`.
 
     For a non-inferiority gate, `effect` is the margin plus the true difference hoped for, and
     the alternative is one-sided.
@@ -129,7 +129,7 @@ def sample_size(
 def sample_size_proportion_threshold(
     p0: float, p1: float, *, alpha: float = 0.05, power: float = 0.8
 ) -> ThresholdSize:
-    """The fewest items with which a true proportion `p1` passes the exact gate p > `p0`.
+    """Find the fewest items with which a true proportion `p1` passes the exact gate p > `p0`.
 
     The power of an exact test moves in a saw-tooth as n grows, so use this n and not one a
     little above it.
@@ -155,7 +155,7 @@ def sample_size_proportion_threshold(
 def minimum_detectable_proportion(
     p0: float, n: int, *, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """The smallest true proportion that passes the exact gate p > `p0` with chance `power`.
+    """Find the smallest true proportion that passes the exact gate p > `p0` with chance `power`.
 
     Returns:
         It; None where so few items pass the gate for no proportion.

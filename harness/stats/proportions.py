@@ -41,7 +41,7 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
 
 
 def clopper_pearson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval:
-    """Exact interval: covers at least as often as it says (Clopper & Pearson 1934).
+    """Compute the exact interval, which covers at least as often as stated (Clopper & Pearson 1934).
 
     Without a success its upper end is 1 - tail^(1/n), of which 3/n is the rule of thumb. k and n
     need not be whole: for clustered items divide both by the design effect.
@@ -57,7 +57,7 @@ def clopper_pearson_interval(k: float, n: float, *, confidence: float = 0.95) ->
 
 
 def exact_threshold_test(k: int, n: int, *, p0: float) -> ThresholdTest:
-    """Exact binomial test of k successes in n trials against the threshold `p0`.
+    """Test k successes in n trials against the threshold `p0` with exact binomial tests.
 
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or p0 is not in (0, 1).
@@ -68,7 +68,7 @@ def exact_threshold_test(k: int, n: int, *, p0: float) -> ThresholdTest:
 
 
 def minimum_n_for_threshold(p0: float, alpha: float = 0.05) -> int:
-    """The least n at which n successes in n trials show p > p0: p0^n <= alpha.
+    """Find the least n at which n successes in n trials show p > p0: p0^n <= alpha.
 
     A gate on fewer items cannot pass whatever the model does.
 

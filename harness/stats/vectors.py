@@ -1,4 +1,4 @@
-"""What passes between the functions of this room: vectors, cluster sums, intervals."""
+"""Types and helpers shared by the statistics: vectors, cluster sums, intervals."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -20,7 +20,7 @@ class Interval(NamedTuple):
 
 
 def as_vector(values: ArrayLike, *, name: str) -> Vector:
-    """Values as a one-dimensional float vector.
+    """Convert values to a one-dimensional float vector.
 
     Raises:
         ValueError: If the values are not one-dimensional, are empty, or hold a NaN or infinity.
@@ -40,7 +40,7 @@ def as_vector(values: ArrayLike, *, name: str) -> Vector:
 
 
 def cluster_sums(d: Vector, clusters: ArrayLike | None) -> Vector:
-    """One sum for each cluster, in order of label; `d` itself when every item stands alone.
+    """Sum each cluster, in order of label; `d` itself when every item is its own cluster.
 
     Raises:
         ValueError: If there is not exactly one label for each item.
@@ -51,14 +51,16 @@ def cluster_sums(d: Vector, clusters: ArrayLike | None) -> Vector:
 
 
 def cluster_sizes(d: Vector, clusters: ArrayLike | None) -> Vector:
-    """How many items each cluster has, in the order of `cluster_sums`."""
+    """Count the items of each cluster, in the order of `cluster_sums`."""
     if clusters is None:
         return np.ones(d.size)
     return np.bincount(_cluster_index(d, clusters)).astype(np.float64)
 
 
 def effective_clusters(sizes: Vector) -> float:
-    """How many clusters of one size would tell as much: n^2 / sum n_c^2 (Kish 1965, section 8.2).
+    """Compute the number of equal clusters with the same information: n^2 / sum n_c^2.
+
+    Kish 1965, section 8.2.
 
     It is the number of clusters itself where all are of one size. Where items of a cluster are
     alike, the mean's variance is that of so many; where they are independent, it is what the degrees
@@ -74,7 +76,7 @@ def expit(log_odds: Vector) -> Vector:
 
 
 def check_fraction(value: float, *, name: str) -> float:
-    """The value, if it lies strictly between 0 and 1.
+    """Return the value if it is strictly between 0 and 1.
 
     Raises:
         ValueError: If it does not.
@@ -99,7 +101,7 @@ HALVINGS = 60
 def bisect_flip(
     decide: Callable[[float], bool], *, low: float, high: float, halvings: int = HALVINGS
 ) -> float:
-    """The smallest value in [low, high] at which `decide` no longer answers as it does at `low`.
+    """Find the smallest value in [low, high] at which `decide` no longer answers as at `low`.
 
     `decide` may change its answer once. If it never does, the caller gets `high`.
     """

@@ -39,7 +39,7 @@ def wilcoxon_test(
     alternative: Alternative = "two-sided",
     method: Literal["auto", "exact", "asymptotic"] = "auto",
 ) -> Wilcoxon:
-    """Wilcoxon's signed-rank test of symmetry about 0, with zeros ranked by Pratt's rule.
+    """Test symmetry about 0 with Wilcoxon's signed-rank test, zeros ranked by Pratt's rule.
 
     Zeros take part in the ranking and are then left out (Pratt 1959, JASA 54:655); ties share
     their mean rank. "exact" flips the signs of those very ranks, ties and zeros included;
