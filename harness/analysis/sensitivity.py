@@ -88,7 +88,7 @@ def _judge_of(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> 
 
     A claim is judged by itself only where all must hold.
     """
-    alone = gate.require == "all" or claim.is_alarm
+    alone = gate.require == "all" or claim.kind.alarm
     stated = (claim,) if alone else gate.claims
     asked = gate.model_copy(
         update={"claims": stated, "critical": (), "require": "all" if alone else gate.require}
@@ -199,7 +199,7 @@ def _kinds(flagged: Flagged) -> list[str]:
 
 def _is_own(pair: PairedScores, claim: Claim | None) -> bool:
     """Return whether the claim is about the candidate's own mean rather than a difference."""
-    return claim is not None and claim.claim == "at_least" and pair.kind != "preference"
+    return claim is not None and is_about_own_mean(claim, pair)
 
 
 def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
