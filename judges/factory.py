@@ -4,7 +4,15 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-from harness.config import EndpointSpec, JudgeSpec, LocalJudge, Profile, RougeMetric
+from harness.config import (
+    EndpointSpec,
+    JudgeSpec,
+    Jury,
+    LocalJudge,
+    PeopleSpec,
+    Profile,
+    RougeMetric,
+)
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
@@ -27,15 +35,25 @@ def make_judge(
 
     Raises:
         HarnessError: recorded verdicts that are missing or cannot be read, no key for an
-            endpoint, or a local model that is not there.
+            endpoint, a local model that is not there, or several judges: a jury or people.
     """
-    if spec.recorded is not None:
-        return RecordedJudge(spec.title or name, spec.recorded, root=root, note=spec.note)
-    if spec.endpoint is not None:
-        return _endpoint_judge(spec.title, spec.endpoint, session or EndpointSession())
-    if spec.local is not None:
-        return _local_judge(spec.title, spec.local, root)
-    return OfflineJudge()
+    match spec.source:
+        case "consumer_health":
+            return OfflineJudge()
+        case EndpointSpec() as endpoint:
+            return _endpoint_judge(spec.title, endpoint, session or EndpointSession())
+        case LocalJudge() as local:
+            return _local_judge(spec.title, local, root)
+        case dict() as recorded:
+            return RecordedJudge(spec.title or name, recorded, root=root, note=spec.note)
+        case Jury(members=members):
+            raise HarnessError(
+                f"'{name}' is a jury; name one of its judges here: {', '.join(members)}."
+            )
+        case PeopleSpec():
+            raise HarnessError(
+                f"judge '{name}' is people: their votes are read, and they cannot be asked here."
+            )
 
 
 def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) -> Judge:
@@ -81,20 +99,12 @@ def make_computed_judge(metric: Computed) -> Judge:
 def judge_loader(profile: Profile, root: Path, session: EndpointSession) -> Callable[[str], Judge]:
     """Return a function that finds a judge of the profile by name and makes each once.
 
-    The function raises HarnessError for a name that the profile does not have, and for recorded
-    verdicts that cannot be read.
+    The function raises HarnessError for a name that the profile does not have, and where
+    `make_judge` does.
     """
 
     @cache
     def find_judge(name: str) -> Judge:
-        spec = profile.find_judge(name)
-        if spec.jury is not None:
-            members = ", ".join(spec.jury.members)
-            raise HarnessError(f"'{name}' is a jury; name one of its judges here: {members}.")
-        if spec.people is not None:
-            raise HarnessError(
-                f"judge '{name}' is people: their votes are read, and they cannot be asked here."
-            )
-        return make_judge(name, spec, root, session=session)
+        return make_judge(name, profile.find_judge(name), root, session=session)
 
     return find_judge

@@ -156,6 +156,17 @@ class PeopleSpec(Spec):
         return self
 
 
+JudgeSource = (
+    Literal["consumer_health"]
+    | EndpointSpec
+    | LocalJudge
+    | dict[Name, dict[Name, RecordedVerdicts]]
+    | Jury
+    | PeopleSpec
+)
+"""What gives a judge's verdicts, one type for each kind of judge."""
+
+
 class JudgeSpec(Spec):
     """One judge: offline rules, an endpoint, a local model, recorded verdicts, people, or a jury.
 
@@ -177,14 +188,38 @@ class JudgeSpec(Spec):
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "JudgeSpec":
-        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury, self.people)
-        if sum(kind is not None for kind in kinds) != 1:
+        if len(self._sources) != 1:
             raise ValueError(
                 "name exactly one of 'offline', 'endpoint', 'local', 'recorded', 'jury' or 'people'"
             )
         if self.people is not None and self.calibrated_by is not None:
             raise ValueError("people are what judges are calibrated by; leave 'calibrated_by' out")
         return self
+
+    @property
+    def source(self) -> JudgeSource:
+        """Return the stated kind of judge, to be matched by its type."""
+        (source,) = self._sources
+        return source
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether this is one judge that can be asked: a jury and people are several."""
+        return not isinstance(self.source, Jury | PeopleSpec)
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Return whether the judge can be asked without cost and without another machine."""
+        match self.source:
+            case str() | LocalJudge():
+                return True
+            case EndpointSpec() | dict() | Jury() | PeopleSpec():
+                return False
+
+    @property
+    def _sources(self) -> list[JudgeSource]:
+        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury, self.people)
+        return [kind for kind in kinds if kind is not None]
 
 
 class Profile(Spec):
@@ -198,11 +233,7 @@ class Profile(Spec):
 
     @model_validator(mode="after")
     def _juries_have_judges(self) -> "Profile":
-        single = [
-            name
-            for name, judge in self.judges.items()
-            if judge.jury is None and judge.people is None
-        ]
+        single = [name for name, judge in self.judges.items() if judge.is_single]
         for name, judge in self.judges.items():
             for number, member in enumerate(judge.jury.members if judge.jury else ()):
                 if member not in single:

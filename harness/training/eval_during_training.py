@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import JudgeSpec, Suite, load_suite
+from harness.config import Suite, load_suite
 from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
@@ -80,15 +80,11 @@ def _request(suite: Suite, root: Path, workshop: TrainingContext) -> Request:
 def _refuse_elsewhere(recipe: str, judge: str, workshop: TrainingContext) -> None:
     """Training waits for each score, and nobody counts what it would cost."""
     members = [workshop.profile.find_judge(name) for name in workshop.profile.members_of(judge)]
-    if not all(map(_is_here, members)):
+    if not all(member.is_on_this_machine for member in members):
         raise HarnessError(
             f"{recipe}: watch: judge '{judge}' is on another machine, or recorded. A model in "
             "training is scored by 'offline' and 'local' judges only; choose another profile or suite."
         )
-
-
-def _is_here(spec: JudgeSpec) -> bool:
-    return spec.offline is not None or spec.local is not None
 
 
 def _few(task: Task, n: int) -> Task:

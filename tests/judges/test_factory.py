@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import judges
-from harness.config import ComputedMetric, JudgeSpec, Metric
+from harness.config import ComputedMetric, JudgeSpec, Jury, Metric, PeopleSpec
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.types import JudgeRequest
@@ -34,6 +34,18 @@ def test_missing_file_is_named(tmp_path: Path):
     spec = {"recorded": {"m": {"dpo": {"path": "gone.csv", "join": "row"}}}}
     with pytest.raises(HarnessError, match=r"gone\.csv"):
         make_judge("kept", JudgeSpec.model_validate(spec), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (JudgeSpec(jury=Jury(members=("a", "b"))), "is a jury; name one of its judges here: a, b"),
+        (JudgeSpec(people=PeopleSpec(study="s")), "is people"),
+    ],
+)
+def test_several_judges_are_not_made_as_one(spec: JudgeSpec, problem: str, tmp_path: Path):
+    with pytest.raises(HarnessError, match=problem):
+        make_judge("mine", spec, tmp_path)
 
 
 def test_importing_judges_imports_nothing_heavy():
