@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ANSWERS_FILE = "answers.parquet"
-
-
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 
 

@@ -14,8 +14,6 @@ from harness.artifacts.run_folder import TableName, read_run_table
 from harness.core.errors import InfrastructureError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-
 _ROWS_AT_ONCE = 50_000
 
 

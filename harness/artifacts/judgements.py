@@ -29,16 +29,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 JUDGEMENTS_FILE = "judgements.parquet"
-
-
 VALUE = "value."
-
 
 _TEXTS = (
     "metric", "sample_id", "model", "against", "order", "judge", "winner", "label", "reason",
     "rationale",
 )  # fmt: skip
-
 
 _COUNTS = ("round", "input_tokens", "output_tokens")
 

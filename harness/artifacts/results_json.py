@@ -15,11 +15,7 @@ from harness.core.errors import HarnessError
 from harness.types import Plan, RunResult
 
 RESULTS_FILE = "results.json"
-
-
 SCHEMA_VERSION: int = RunResult.model_fields["schema_version"].default
-
-
 _TASKS_WITHOUT_ITEMS = {"__all__": {"samples"}}
 
 
@@ -85,8 +81,6 @@ def _refuse_other_version(data: object, path: Path) -> None:
 
 
 _LATER = "A later alignment-harness wrote it: update this one."
-
-
 _REMEDY = "Run `harness run` again with the same suite and models: the store keeps all answers."
 
 

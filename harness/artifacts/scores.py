@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCORES_FILE = "scores.parquet"
-
-
 _KEYS = ("metric", "model", "against", "order", "sample_id", "cluster", "score", "reason")
 
 

@@ -1,4 +1,4 @@
-"""Numbers that environment variables state."""
+"""Numbers in environment variables."""
 
 import math
 import os
@@ -7,18 +7,18 @@ from harness.core.errors import HarnessError
 
 
 def env_positive_float(name: str) -> float | None:
-    """The number above 0 in the environment variable `name`; None where it is unset or empty.
+    """Return the positive number in an environment variable; None if it is unset or empty.
 
     Raises:
-        HarnessError: it holds something else.
+        HarnessError: the variable holds something else.
     """
-    stated = os.environ.get(name)
-    if not stated:
+    text = os.environ.get(name)
+    if not text:
         return None
     try:
-        number = float(stated)
+        number = float(text)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise HarnessError(f"{name}={stated}: write a number above 0.")
+        raise HarnessError(f"{name}={text}: write a number above 0.")
     return number

@@ -1,8 +1,8 @@
-"""What can go wrong that the user can act on, and the exit code each kind ends with.
+"""Errors that the user can act on, and the exit code of each kind.
 
     HarnessError            2   the input is wrong: a suite, a file, an option
     ├── StoreLockedError    2   another process holds this workspace
-    └── InfrastructureError 4   the world failed: disk full, store damaged, judge down
+    └── InfrastructureError 4   something around the run failed: disk full, store damaged, judge down
 
 Exit codes 0 (gate passed), 1 (gate failed), 3 (inconclusive) and 130 (interrupted)
 are not errors and are decided by the command line.
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 
 class HarnessError(Exception):
-    """The user can fix this: the message says what is wrong, where, and what would work."""
+    """A mistake that the user can fix; the message names it, its place and what would work."""
 
     exit_code: ClassVar[int] = 2
 
@@ -24,13 +24,13 @@ class StoreLockedError(HarnessError):
 
 
 class InfrastructureError(HarnessError):
-    """The run could not go on through no fault of the input; what was done is kept."""
+    """A failure that the input did not cause; finished work is kept."""
 
     exit_code: ClassVar[int] = 4
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence that suggests the closest known word, then lists them all."""
+    """Suggest the closest known word, then list all of them."""
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     suggestion = f"Did you mean '{close[0]}'? " if close else ""

@@ -13,7 +13,7 @@ def write_atomically(path: Path, content: bytes, *, private: bool = False) -> No
     A private file can be read by its owner only (mode 0600).
 
     Raises:
-        OSError: It could not be written; the old content is unchanged.
+        OSError: it could not be written; the old content is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -35,7 +35,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Replace a file that only its owner may read: it may quote patients.
 
     Raises:
-        InfrastructureError: It could not be written; the old content is unchanged.
+        InfrastructureError: it could not be written; the old content is unchanged.
     """
     try:
         write_atomically(path, content, private=True)

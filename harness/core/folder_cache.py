@@ -1,4 +1,4 @@
-"""Folders of the cache that are filled once, and whose every file is proved before it is used again."""
+"""Cached folders that are filled once; checksums of all files are verified before each later use."""
 
 import json
 import os
@@ -13,7 +13,7 @@ CHECKSUMS = "sha256.json"  # of every other file of the folder; written last
 
 
 def build_once(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder, filled by `fill` unless it is there and whole; killed half-way it is not there.
+    """Fill the folder unless it is complete, and return it; a killed process leaves none.
 
     Raises:
         HarnessError: it cannot be written.
@@ -25,8 +25,8 @@ def build_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     make_writable(partial)
     try:
         fill(partial)
-        seal = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
-        (partial / CHECKSUMS).write_text(json.dumps(seal), encoding="utf-8")
+        checksums = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
+        (partial / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
         if not is_complete(folder):  # another process may have been faster
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
@@ -36,9 +36,9 @@ def build_once(folder: Path, fill: Callable[[Path], None]) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether every file that was written is there and unchanged."""
+    """Return whether every file that was written exists and is unchanged."""
     try:
-        seal = json.loads((folder / CHECKSUMS).read_bytes())
-        return all(file_hash(folder / name) == sha256 for name, sha256 in seal.items())
+        checksums = json.loads((folder / CHECKSUMS).read_bytes())
+        return all(file_hash(folder / name) == sha256 for name, sha256 in checksums.items())
     except (OSError, ValueError, AttributeError):
         return False

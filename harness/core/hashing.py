@@ -1,4 +1,4 @@
-"""Content hashes, and what this run was made with."""
+"""Content hashes, and the versions that a run was made with."""
 
 import hashlib
 import json
@@ -12,35 +12,35 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "numpy", "scipy"
 
 
 def content_hash(*parts: object) -> str:
-    """sha256 of the parts as canonical JSON; equal content gives equal hashes on any machine."""
+    """Return the sha256 of the parts as canonical JSON, the same on any machine."""
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
 def canonical_json(value: object) -> str:
-    """JSON with sorted keys and no spaces; pydantic records are dumped first."""
+    """Write JSON with sorted keys and no spaces; pydantic records are dumped first."""
     return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_dump_record
     )
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes, read in pieces."""
+    """Return the sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def environment() -> dict[str, str]:
-    """Versions of Python, the machine's kind and the packages that decide a result."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
+    """Return the versions of Python and of the packages that decide a result, and the machine type."""
+    versions = {"python": platform.python_version(), "machine": platform.machine()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def _plain(value: object) -> object:
+def _dump_record(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")

@@ -1,6 +1,6 @@
-"""The hub: whether it can be had, told at once, and pushing to it.
+"""The Hugging Face hub: a quick check of its availability, and the upload of a folder.
 
-Its own client tries for a minute before it says that it cannot be had.
+The hub's own client retries for a minute before it reports that the hub cannot be reached.
 """
 
 import os
@@ -18,10 +18,10 @@ TIMEOUT_S = 5.0
 
 
 def check_model_available(source: str, revision: str | None) -> None:
-    """Return if the model is a directory, lies in the hub's cache, or the hub can be reached.
+    """Check that the model is a directory or in the hub's cache, or that the hub can be reached.
 
     Raises:
-        InfrastructureError: neither; says what to do.
+        InfrastructureError: none of these; the message says what to do.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -29,20 +29,20 @@ def check_model_available(source: str, revision: str | None) -> None:
         return
     if isinstance(try_to_load_from_cache(source, "config.json", revision=revision), str):
         return
-    why = hub_unreachable_reason()
-    if why is None:
+    problem = hub_unreachable_reason()
+    if problem is None:
         return
     raise InfrastructureError(
-        f"{source}: is no directory here and not in the hub's cache, and {why}. Connect to the "
+        f"{source}: is no directory here and not in the hub's cache, and {problem}. Connect to the "
         "internet once, fetch it with `hf download` into the cache, or name a checkpoint directory."
     )
 
 
 def require_repository(repo: str) -> None:
-    """Return if there is a name, a token and a hub to push to.
+    """Check that the repository's name is valid, that there is a token, and that the hub answers.
 
     Raises:
-        HarnessError: no name of a repository, or no token in the environment.
+        HarnessError: not a repository name, or no token in the environment.
         InfrastructureError: the hub cannot be reached.
     """
     from huggingface_hub.errors import HFValidationError
@@ -53,15 +53,15 @@ def require_repository(repo: str) -> None:
     except HFValidationError as error:
         raise HarnessError(f"--push {repo}: {error}") from None
     _token()
-    why = hub_unreachable_reason()
-    if why is not None:
+    problem = hub_unreachable_reason()
+    if problem is not None:
         raise InfrastructureError(
-            f"--push {repo}: {why}. Nothing was exported; leave --push out to export without it."
+            f"--push {repo}: {problem}. Nothing was exported; leave --push out to export without it."
         )
 
 
 def push_folder(folder: Path, repo: str) -> str:
-    """The page of the model repository that the folder was uploaded to; a new one is private.
+    """Upload the folder to a model repository, a new one as private, and return its page.
 
     Raises:
         HarnessError: no token in the environment.
@@ -83,7 +83,7 @@ def push_folder(folder: Path, repo: str) -> str:
 
 
 def hub_unreachable_reason() -> str | None:
-    """Why the hub cannot be asked; None if it seems that it can."""
+    """Return why the hub cannot be reached; None if nothing speaks against it."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -94,8 +94,8 @@ def hub_unreachable_reason() -> str | None:
 
 
 @contextmanager
-def is_hub_offline() -> Iterator[None]:
-    """Its clients look into their caches only, and say at once what is not there."""
+def hub_offline() -> Iterator[None]:
+    """Restrict the hub's clients to their caches, so that a missing file is an error at once."""
     from datasets import config
     from huggingface_hub import constants
 
@@ -112,13 +112,13 @@ def _token() -> str:
     if not token:
         raise HarnessError(
             "--push needs a token that may write, in the environment variable HF_TOKEN. "
-            "No other place is looked at."
+            "No other place is searched."
         )
     return token
 
 
 def _proxied_problem(url: str) -> str | None:
-    """Why nothing comes through the proxy; None if anybody there answers."""
+    """Return why no answer comes through the proxy; None if any server answers."""
     try:
         head = Request(url, method="HEAD")  # noqa: S310 - the hub that the user has named
         build_opener().open(head, timeout=TIMEOUT_S).close()
@@ -131,7 +131,7 @@ def _proxied_problem(url: str) -> str | None:
 
 
 def _connection_problem(url: str) -> str | None:
-    """Why no connection opens; None if one does."""
+    """Return why no connection opens; None if one does."""
     parts = urlsplit(url)
     port = parts.port or (80 if parts.scheme == "http" else 443)
     try:

@@ -1,4 +1,4 @@
-"""A folder in the hands of one process at a time; the lock dies with whoever holds it."""
+"""A folder lock for one process at a time; the kernel frees it when the process ends."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from harness.core.errors import StoreLockedError
 
 
 class FolderLock:
-    """One process's hold on a folder. Beside the lock lies who has it, for the message to others."""
+    """An exclusive lock on a folder; the file `lock.owner` names its holder, for error messages."""
 
     def __init__(self, folder: Path, *, advice: str) -> None:
         self._folder = folder
@@ -20,10 +20,10 @@ class FolderLock:
         self._lock = FileLock(folder / "lock")
 
     def take(self) -> None:
-        """Take it, now or not at all.
+        """Acquire the lock without waiting.
 
         Raises:
-            StoreLockedError: another process has it; says which, and the advice.
+            StoreLockedError: another process holds it; names that process and gives the advice.
             OSError: the folder cannot be written.
         """
         try:
@@ -39,7 +39,7 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._lock.release()
 
     def _read_owner(self) -> str:

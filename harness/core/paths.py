@@ -34,7 +34,7 @@ def find_bundled(
         wanted: The part of the name that is compared with the known names.
 
     Raises:
-        HarnessError: No candidate is a file. Suggests the closest of the known names.
+        HarnessError: no candidate is a file; suggests the closest of the known names.
     """
     for candidate in candidates:
         if candidate.is_file():
@@ -48,7 +48,7 @@ def link_bundle() -> None:
     """Put the bundle first on `sys.path`, so that `import judges` imports this project's package.
 
     Raises:
-        ImportError: Another distribution's module of that name was imported earlier.
+        ImportError: another distribution's module of that name was imported earlier.
     """
     root = bundle_root()
     for name in SIBLINGS:

@@ -1,4 +1,4 @@
-"""What long work says while it runs: a live display in a terminal, plain lines elsewhere."""
+"""Progress of long work: a live display in a terminal, plain lines elsewhere."""
 
 import math
 import sys
@@ -12,66 +12,66 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """A part of the work, and its number of steps at most."""
+    """A part of the work, and its maximal number of steps."""
 
     name: str
     total: int
 
 
 class Progress(Protocol):
-    """Stages with a number of steps; told as they advance."""
+    """A display of stages, each with a number of steps."""
 
-    def say(self, line: str) -> None:
-        """One line of news."""
+    def log(self, line: str) -> None:
+        """Show a line of text."""
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """`stage` has done so many of so many steps; `note` says what that took so far."""
+        """Show that `stage` has done so many of its steps; `note` adds, for example, the cost so far."""
 
 
 class LookProgress:
-    """Another display, told of stages in one of several looks at the items."""
+    """A progress display that adds the number of the look to the name of each stage."""
 
     def __init__(self, progress: Progress, look: int, looks: int) -> None:
         self._progress = progress
-        self._named = f", look {look} of {looks}"
+        self._suffix = f", look {look} of {looks}"
 
-    def say(self, line: str) -> None:
-        """The line as it is."""
-        self._progress.say(line)
+    def log(self, line: str) -> None:
+        """Pass the line on."""
+        self._progress.log(line)
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """The stage under the name of its look."""
-        self._progress.advance(stage + self._named, done, total, note)
+        """Pass the stage on under a name with its look."""
+        self._progress.advance(stage + self._suffix, done, total, note)
 
 
 class QuietProgress:
-    """Says nothing; for tests and libraries."""
+    """A progress display that shows nothing, for tests and libraries."""
 
-    def say(self, line: str) -> None:
-        """Nothing."""
+    def log(self, line: str) -> None:
+        """Ignore the line."""
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Nothing."""
+        """Ignore the stage."""
 
 
 class PlainProgress:
     """Lines on standard error, at most one every five seconds and stage, for logs and CI."""
 
     def __init__(self) -> None:
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
-    def say(self, line: str) -> None:
-        """The line at once."""
+    def log(self, line: str) -> None:
+        """Print the line at once."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """A line when a stage starts or ends, and now and then between."""
+        """Print a line when a stage starts or ends, and every five seconds between."""
         now = time.monotonic()
         if done >= total:
             now = math.inf  # the last line of this stage
-        if stage not in self._said or now - self._said[stage] >= 5:
-            self._said[stage] = now
-            self.say(f"{stage}: {done}/{total}{', ' if note else ''}{note}")
+        if stage not in self._logged_at or now - self._logged_at[stage] >= 5:
+            self._logged_at[stage] = now
+            self.log(f"{stage}: {done}/{total}{', ' if note else ''}{note}")
 
 
 class RichProgress:
@@ -107,8 +107,8 @@ class RichProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def say(self, line: str) -> None:
-        """The line above the bars."""
+    def log(self, line: str) -> None:
+        """Print the line above the bars."""
         self._bars.console.print(line, markup=False, highlight=False)
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
@@ -120,7 +120,7 @@ class RichProgress:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """The display that fits where standard error goes."""
+    """Show bars if standard error is a terminal, and plain lines otherwise."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return

@@ -13,11 +13,8 @@ from pydantic import BaseModel
 # Controls, format characters (bidi, zero-width, tags), surrogates, private use, U+2028, U+2029.
 _INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
-
 # Letters and marks without a shape: combining joiner, Hangul fillers, braille blank.
 _INVISIBLE_LETTERS = {0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, 0xFFFE, 0xFFFF}
-
-
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 

@@ -1,18 +1,18 @@
-"""Ctrl-C and SIGTERM that end the work for certain.
+"""Signal handlers by which Ctrl-C and SIGTERM end the work reliably.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. In a destructor, or in a weak
-reference's callback, it is printed and forgotten, and the work goes on as if nobody had asked. So
-the signal knocks again until somebody has noticed.
+reference's callback, it is printed and lost, and the work goes on. So an alarm raises it again every
+two seconds until it has been acknowledged.
 """
 
 import signal
 from types import FrameType
 
-RESEND_AFTER_S = 2.0  # longer than anything that tidies up on its way to being noticed
+RESEND_AFTER_S = 2.0  # longer than the cleanup on the way to the acknowledgement
 
 
 def install_signal_handlers() -> None:
-    """From now on Ctrl-C (unless it is ignored) and SIGTERM raise KeyboardInterrupt for certain."""
+    """Make Ctrl-C (unless it is ignored) and SIGTERM raise KeyboardInterrupt until acknowledged."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -20,7 +20,7 @@ def install_signal_handlers() -> None:
 
 
 def acknowledge_interrupt() -> None:
-    """The work is ending: knock no more, so that it can tidy up in peace."""
+    """Stop raising the interrupt again: shutdown has begun and must not be interrupted itself."""
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 

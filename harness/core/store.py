@@ -1,8 +1,8 @@
-"""The workspace: what was answered and judged, kept by content so that nothing is paid twice.
+"""The workspace: responses and judgements, stored by content so that no request is paid twice.
 
 One SQLite file (write-ahead log, one writer). A row's key is the hash of everything that could
 change its content; its body carries a checksum, because SQLite does not notice a flipped bit.
-A killed process loses nothing that was committed, and the lock it held is freed by the kernel.
+A killed process loses no committed row, and the kernel frees its lock.
 """
 
 import hashlib
@@ -22,10 +22,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
-
-
 Kind = Literal["response", "outcome", "reply", "batch"]
-
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -37,18 +34,17 @@ CREATE TABLE IF NOT EXISTS rows (
 ) WITHOUT ROWID;
 """
 
-
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
 
 class Store:
-    """Rows by content key; open it with `with`, which holds the workspace's lock."""
+    """Rows by content key. Open it with `with`, which holds the workspace's lock."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
         self.path = workspace / "store.sqlite"
         self._lock = FolderLock(workspace, advice="Wait for it, or give another --store.")
-        self._turn = threading.RLock()
+        self._access = threading.RLock()
 
     def __enter__(self) -> "Store":
         """Take the lock and open the file.
@@ -61,8 +57,8 @@ class Store:
         make_writable(self.workspace)
         self._lock.take()
         try:
-            # Answering and judging write from threads of their own, one at a time.
-            with self._explained():
+            # Generation and judging write from their own threads, one at a time.
+            with self._explain_errors():
                 self._connection = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
@@ -82,26 +78,26 @@ class Store:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file and free the lock; a thread that is writing may finish its commit."""
-        with self._turn:
+        with self._access:
             self._connection.close()
         self._lock.release()
 
     def get(self, kind: Kind, keys: Iterable[str], record: type[RecordT]) -> dict[str, RecordT]:
-        """The rows that are there and sound; a damaged row is dropped, to be made again."""
-        wanted = list(keys)
-        found: dict[str, RecordT] = {}
-        with self._turn, self._explained():
-            for start in range(0, len(wanted), _LOOKUP_SIZE):
-                some = wanted[start : start + _LOOKUP_SIZE]
-                marks = ",".join("?" * len(some))
+        """Return the stored rows by key; a damaged row is left out, so that it is made again."""
+        all_keys = list(keys)
+        records: dict[str, RecordT] = {}
+        with self._access, self._explain_errors():
+            for start in range(0, len(all_keys), _LOOKUP_SIZE):
+                chunk = all_keys[start : start + _LOOKUP_SIZE]
+                marks = ",".join("?" * len(chunk))
                 query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
-                for key, body, sha256 in self._connection.execute(query, (kind, *some)):
+                for key, body, sha256 in self._connection.execute(query, (kind, *chunk)):
                     if _checksum(kind, key, body) == sha256:
-                        found[key] = record.model_validate_json(body)
-        return found
+                        records[key] = record.model_validate_json(body)
+        return records
 
     def put(self, kind: Kind, records: Mapping[str, BaseModel]) -> None:
-        """Commit these rows together: after a crash all of them are there, or none.
+        """Commit these rows together: after a crash all of them are stored, or none.
 
         Safe to call from several threads.
 
@@ -111,7 +107,7 @@ class Store:
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
         if not rows:
             return
-        with self._turn, self._explained():
+        with self._access, self._explain_errors():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany(
@@ -125,14 +121,14 @@ class Store:
                 raise
 
     def count(self, kind: Kind) -> int:
-        """How many rows of a kind there are."""
-        with self._turn, self._explained():
+        """Return the number of rows of a kind."""
+        with self._access, self._explain_errors():
             row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
             return int(row.fetchone()[0])
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """SQLite's errors as ours: what happened to which file, and what to do."""
+    def _explain_errors(self) -> Iterator[None]:
+        """Raise SQLite's errors with the file and advice."""
         try:
             yield
         except sqlite3.Error as error:
@@ -146,7 +142,7 @@ class Store:
             raise InfrastructureError(f"{self.path}: {error}. {advice}") from error
 
     def _limit_pages(self) -> None:
-        """A ceiling on the file's size, for people with quotas (HARNESS_STORE_MAX_MB)."""
+        """Limit the file's size to a quota (HARNESS_STORE_MAX_MB)."""
         limit = env_positive_float("HARNESS_STORE_MAX_MB")
         if limit is not None:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
@@ -155,10 +151,10 @@ class Store:
 
 
 def make_writable(folder: Path) -> None:
-    """Create `folder` and prove that it can be written, before any work is done.
+    """Create the folder and check that it can be written, before any work is done.
 
     Raises:
-        HarnessError: it cannot; names the folder and the reason.
+        HarnessError: it cannot be written; names the folder and the reason.
     """
     probe = folder / f".probe-{os.getpid()}"
     try:

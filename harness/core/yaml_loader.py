@@ -1,7 +1,7 @@
-"""YAML that means one thing only, and remembers on which line it was said.
+"""A strict YAML reader: unambiguous values only, and errors with line numbers.
 
-Everything a person writes (suites, profiles, recipes) comes in through `load_spec`. Compared
-with plain PyYAML it refuses what surprises: duplicate keys, `no` for False, `12:30` for 750,
+All hand-written files (suites, profiles, recipes) are read by `load_spec`. Unlike plain PyYAML
+it refuses what surprises: duplicate keys, `no` for False, `12:30` for 750,
 `012` for 10, dates, aliases and anchors (which can hide an explosion), tags (which can hide
 code), files above 1 MB and nesting beyond 64 levels.
 """
@@ -19,13 +19,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from harness.core.errors import HarnessError, did_you_mean
 
 MAX_BYTES = 1_000_000
-
-
 MAX_DEPTH = 64
-
-
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
 
 # Plain scalars on which YAML 1.1 and 1.2 readers disagree.
 _AMBIGUOUS = re.compile(
@@ -38,48 +33,38 @@ _AMBIGUOUS = re.compile(
     re.IGNORECASE,
 )
 
-
-# What PyYAML resolves plain values to; any other tag was written out to call for code.
+# The tags of plain values in PyYAML. Any other was written by hand, to construct objects.
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value")
 }
 
-
 _NULL = {"", "~", "null"}
-
-
 _BOOL = {"true": True, "false": False}
-
-
 _INT = re.compile(r"[-+]?\d+")
-
-
 _FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
-
-
 Location = tuple[str | int, ...]
-
-
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
 
 class Document(NamedTuple):
-    """A parsed file: plain data, and the line on which each value stands."""
+    """A parsed file: plain data, and the line of each value."""
 
     data: object
     lines: dict[Location, int]
 
 
 def load_spec(path: Path, model: type[SpecT]) -> SpecT:
-    """The file as a validated `model`.
+    """Read a file and validate it as `model`.
 
     Raises:
-        HarnessError: names the file, the line, what is wrong and what would work.
+        HarnessError: the message names the file, the line, the mistake and what would work.
     """
     document = parse_yaml(_read(path), source=str(path))
     if not isinstance(document.data, dict):
-        raise HarnessError(f"{path}:1: expected a mapping of keys, found {_kind(document.data)}.")
+        raise HarnessError(
+            f"{path}:1: expected a mapping of keys, found {_describe(document.data)}."
+        )
     try:
         # JSON mode is strict about types, yet lets a list become a tuple.
         return model.model_validate_json(json.dumps(document.data))
@@ -88,7 +73,11 @@ def load_spec(path: Path, model: type[SpecT]) -> SpecT:
 
 
 def parse_yaml(text: str, source: str) -> Document:
-    """Plain data with line numbers, or a HarnessError naming `source` and the line."""
+    """Parse a text into plain data with line numbers.
+
+    Raises:
+        HarnessError: the message names `source` and the line.
+    """
     if len(text.encode()) > MAX_BYTES:
         raise HarnessError(f"{source}: larger than 1 MB; a spec is written by hand.")
     try:
@@ -107,7 +96,7 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 def field_error(at: str, message: str) -> PydanticCustomError:
-    """A mistake that a validator of a whole spec found in one of its parts.
+    """Build the error of a validator of a whole spec about one of its parts.
 
     `load_spec` reports it on the line of that part, such as `gate.claims.0.metric`.
     """
@@ -200,7 +189,7 @@ def _explain(error: ValidationError, document: Document, path: Path, model: type
         deeper = any(other["loc"][: len(detail["loc"])] == detail["loc"] for other in details
                      if len(other["loc"]) > len(detail["loc"]))  # fmt: skip
         if detail["type"] == "too_short" and deeper:
-            continue  # the items are there, but wrong, which is said on their own lines
+            continue  # there are items, but invalid ones, which are reported on their own lines
         at, message = _place_and_message(detail, document, model)
         name = ".".join(str(part) for part in at) or "the file"
         line = document.lines.get(at, 1)
@@ -212,6 +201,7 @@ def _explain(error: ValidationError, document: Document, path: Path, model: type
 def _place_and_message(
     detail: ErrorDetails, document: Document, model: type[BaseModel]
 ) -> tuple[Location, str]:
+    """Return where a validation error belongs in the document, and its message."""
     loc, context = detail["loc"], detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
@@ -222,8 +212,8 @@ def _place_and_message(
             return _locate((*loc, *parts), document), context["message"]
         case "union_tag_invalid":
             key = context["discriminator"].strip("'")
-            known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
-            hint = did_you_mean(context["tag"], known)
+            tags = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+            hint = did_you_mean(context["tag"], tags)
             return _locate((*loc, key), document), f"'{context['tag']}' is unknown. {hint}"
         case "union_tag_not_found":
             key = context["discriminator"].strip("'")
@@ -231,8 +221,8 @@ def _place_and_message(
         case "missing":
             return _locate(loc, document), "this key is required."
         case "literal_error" if isinstance(detail["input"], str):
-            known = re.findall(r"'([^']*)'", context["expected"])
-            hint = did_you_mean(detail["input"], known)
+            values = re.findall(r"'([^']*)'", context["expected"])
+            hint = did_you_mean(detail["input"], values)
             return _locate(loc, document), f"'{detail['input']}' is unknown. {hint}"
         case "string_pattern_mismatch" if context["pattern"] == NAME_PATTERN:
             message = f"'{detail['input']}' is no name: up to 64 letters, digits, '.', '_' and '-'."
@@ -243,11 +233,11 @@ def _place_and_message(
         case "value_error":
             return _locate(loc, document), detail["msg"]
         case _:
-            return _locate(loc, document), f"{detail['msg']}, found {_kind(detail['input'])}"
+            return _locate(loc, document), f"{detail['msg']}, found {_describe(detail['input'])}"
 
 
 def _known_keys(annotation: Any, loc: tuple[str | int, ...]) -> set[str]:
-    """The keys that a spec knows at `loc`, found along its type annotations."""
+    """Return the keys that a spec has at `loc`, by following its type annotations."""
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
         return _known_keys(annotation.model_fields["root"].annotation, loc)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -263,9 +253,9 @@ def _known_keys(annotation: Any, loc: tuple[str | int, ...]) -> set[str]:
 
 
 def _locate(loc: tuple[str | int, ...], document: Document) -> Location:
-    """The longest way into the data that `loc` describes.
+    """Return the longest path of `loc` that exists in the data.
 
-    pydantic puts the tags of unions into its locations; the data knows nothing of them.
+    The locations of pydantic contain the tags of unions, which are not in the data.
     """
     at: list[str | int] = []
     value = document.data
@@ -288,7 +278,7 @@ def _sentence(message: str) -> str:
     return message if message.endswith((".", "?")) else f"{message}."
 
 
-def _kind(value: object) -> str:
-    """What a value is, in a few words: what was meant as a number may stand in quotes."""
-    known = {list: "a list", dict: "a mapping", type(None): "nothing", str: f"'{str(value)[:60]}'"}
-    return known.get(type(value), json.dumps(value))
+def _describe(value: object) -> str:
+    """Describe a value in a few words. A text keeps its quotes: it may be meant as a number."""
+    kinds = {list: "a list", dict: "a mapping", type(None): "nothing", str: f"'{str(value)[:60]}'"}
+    return kinds.get(type(value), json.dumps(value))

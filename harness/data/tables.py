@@ -18,7 +18,7 @@ from typing import NamedTuple
 from harness.config import Source
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_atomically
-from harness.core.hub import hub_unreachable_reason, is_hub_offline
+from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.paths import bundle_root
 
 Row = dict[str, object]
@@ -182,7 +182,7 @@ def _hub_rows(source: Source) -> bytes:
     disable_progress_bars()
     unreachable = hub_unreachable_reason()  # its own client would try for half a minute
     try:
-        with is_hub_offline() if unreachable else nullcontext():
+        with hub_offline() if unreachable else nullcontext():
             rows = load_dataset(
                 source.hub, source.subset, split=source.split, revision=source.revision
             )

@@ -139,7 +139,7 @@ class _LoopRun:
 
     def pass_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
         """Train the stage's recipes and put the best of them to its gate."""
-        self._resources.progress.say(f"stage {stage.name}")
+        self._resources.progress.log(f"stage {stage.name}")
         candidates = [self._train(recipe) for recipe in stage.recipes]
         scores: dict[str, float | None] = {model.name: None for model in candidates}
         if len(candidates) > 1:
@@ -177,7 +177,7 @@ class _LoopRun:
         gate = self._gate_of(self._loop.certify)
         look = self._begin_look(candidate, history[-1].fingerprint if history else "", gate)
         alpha = alpha_of_look(gate.alpha, look)
-        self._resources.progress.say(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
+        self._resources.progress.log(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
         result, folder = self._run(self._loop.certify, [baseline, candidate], alpha=alpha)
         assert result.decision is not None
         promotion = None

@@ -12,8 +12,6 @@ class Record(BaseModel):
 
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-
-
 ClaimVerdict = Literal["pass", "fail", "inconclusive", "not_tested"]
 
 

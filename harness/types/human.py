@@ -187,15 +187,11 @@ class RequirementResult(Record):
 
 
 Side = Literal["baseline", "candidate", "expected", "decoy"]
-
-
 Choice = Literal["left", "right", "tie", "both_unsafe", "cannot_judge"]
-
 
 VoteVerdict = Literal[
     "baseline", "candidate", "expected", "decoy", "tie", "both_unsafe", "cannot_judge"
 ]
-
 
 VoteKind = Literal["real", "attention", "repeat"]
 

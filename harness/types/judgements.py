@@ -28,11 +28,7 @@ class Grade(Record):
 
 
 Order = Literal["baseline_first", "candidate_first"]
-
-
 Winner = Literal["baseline", "candidate", "tie"]
-
-
 ORDERS: tuple[Order, Order] = ("baseline_first", "candidate_first")
 
 
@@ -178,6 +174,4 @@ def reason_kind(reason: str) -> MissingReason | None:
 
 
 NOT_RECORDED = "not recorded"
-
-
 WRONG_ORDER = "not recorded in this order"

@@ -8,7 +8,6 @@ from harness.types.samples import HygieneFlag, Message
 
 LENGTH_TELLS = 0.7  # of the pairs guessed right by length alone, from which they teach length
 
-
 # Why a pair is not learnt from. A hygiene flag is that of the answer that would have been chosen.
 PairDrop = (
     Literal[

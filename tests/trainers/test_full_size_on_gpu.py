@@ -38,7 +38,7 @@ class Clock:
         self.started: dict[str, float] = {}
         self.measured: dict[str, tuple[float, float]] = {}
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         print(line)
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
