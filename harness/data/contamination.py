@@ -61,7 +61,7 @@ class ItemOverlap(Record):
 
     @property
     def share(self) -> float:
-        """The larger of the shares; 1 for an exact match, 0 where nothing can be told."""
+        """Return the larger share; 1 for an exact match, 0 where too few words can be compared."""
         return 1.0 if self.exact else max(self.question_share or 0.0, self.reference_share or 0.0)
 
 
@@ -85,7 +85,7 @@ class Contamination(Record):
 def find_contamination(
     training: Iterable[TrainingText], samples: Sequence[Sample], *, n_worst: int = 20
 ) -> Contamination:
-    """The overlap of the training texts with the items, in time linear in both.
+    """Find the overlap of the training texts with the items, in time linear in both.
 
     Only what the items say is held in memory; the training texts are read once.
     """
@@ -116,26 +116,26 @@ def find_contamination(
 
 
 def texts_of_examples(examples: Iterable[Example]) -> Iterator[TrainingText]:
-    """What SFT reads, without system prompts."""
+    """Yield the texts that SFT reads, without system prompts."""
     for example in examples:
         yield _text(example.id, example.prompt, example.completion)
 
 
 def texts_of_pairs(pairs: Iterable[PreferencePair]) -> Iterator[TrainingText]:
-    """What DPO reads, without system prompts; both answers count."""
+    """Yield the texts that DPO reads, without system prompts; both answers count."""
     for pair in pairs:
         yield _text(pair.sample_id, pair.prompt, pair.chosen, pair.rejected)
 
 
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
-    """What is read as text or asked in training; references count as answers."""
+    """Yield the texts that training reads or asks of samples; references count as answers."""
     for sample in samples:
         answers = (sample.reference,) if sample.reference else ()
         yield TrainingText(sample.id, (sample.input,), answers)
 
 
 def ngram_length(samples: Sequence[Sample]) -> int:
-    """How many words an n-gram has for these items."""
+    """Choose the number of words of an n-gram for these items."""
     lengths = sorted(len(normalise_words(sample.input)) for sample in samples)
     fifth = lengths[len(lengths) // 20] if lengths else 0
     return min(max(fifth, N_SMALLEST), N_LARGEST)
@@ -153,7 +153,7 @@ def _text(row: str, prompt: Sequence[Message], *answers: str) -> TrainingText:
 
 
 def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
-    """Where each n-gram of the items stands; templates are left out."""
+    """Index the items in which each n-gram occurs, without those of templates."""
     index: dict[NGram, set[_Place]] = defaultdict(set)
     for item, sample in enumerate(samples):
         parts: tuple[tuple[Part, str], ...] = (
@@ -233,7 +233,7 @@ N_NAMED = 3  # items that a message names
 def find_contaminated_items(
     tasks: Iterable[Task], models: Mapping[str, Any]
 ) -> list[ContaminationResult]:
-    """Every set of items against what each trained model learnt from, as far as recipes tell.
+    """Compare every set of items with the texts that each trained model learnt from, where known.
 
     What a base model read before, or a model behind an endpoint, nobody here knows.
     """

@@ -36,7 +36,7 @@ AnySource = TypeVar("AnySource", bound=Source)
 
 
 def resolve_conversion(source: AnySource, root: Path) -> AnySource:
-    """The source as a file of rows; one that names no conversion is returned as it is.
+    """Resolve a source that names a conversion to its file of rows; return any other unchanged.
 
     Raises:
         HarnessError: no such source, or one that cannot be converted.
@@ -51,17 +51,17 @@ def resolve_conversion(source: AnySource, root: Path) -> AnySource:
 
 
 def is_cached(conversion: Conversion, root: Path) -> bool:
-    """Whether it was made before; nothing is fetched."""
+    """Return whether the conversion was made before; nothing is fetched."""
     return is_complete(_folder(conversion, root))
 
 
 def read_summary(conversion: Conversion, root: Path) -> Summary:
-    """The account of every row; the conversion is made if need be."""
+    """Read the counts of every row, making the conversion if it is missing."""
     return Summary.model_validate_json((_make(conversion, root) / SUMMARY).read_bytes())
 
 
 def conversion_facts(sources: Iterable[Source], root: Path) -> dict[str, str]:
-    """What became of the rows of each source that names a conversion, for a checkpoint's card."""
+    """Describe, for a checkpoint's card, the rows of each source that names a conversion."""
     return {
         f"rows of {Path(source.convert.source).name}": _in_words(source.convert, root)
         for source in sources
@@ -78,7 +78,7 @@ class InnerSource(NamedTuple):
 
 
 def source_of(conversion: Conversion, root: Path) -> InnerSource:
-    """What is converted; it lies below `root` or among the suites.
+    """Return the source to convert; its path is below `root` or among the suites.
 
     Raises:
         HarnessError: no such file or folder, or one that does not say where its data come from.
@@ -98,7 +98,7 @@ def source_of(conversion: Conversion, root: Path) -> InnerSource:
 
 
 def _make(conversion: Conversion, root: Path) -> Path:
-    """The folder that holds the rows and their summary."""
+    """Make the folder that holds the converted rows and their summary."""
 
     def convert(folder: Path) -> None:
         given = source_of(conversion, root).given
@@ -122,7 +122,7 @@ def _folder(conversion: Conversion, root: Path) -> Path:
 
 
 def _pin(inner: InnerSource) -> dict[str, object]:
-    """What decides the source's rows, read from its pin where it has one."""
+    """Return the facts that decide the source's rows, read from its pin where it has one."""
     source = inner.source
     pinned = source.model_dump(mode="json", exclude={"path", "local", "phi"})
     if source.path is not None:
@@ -152,7 +152,7 @@ def _in_words(conversion: Conversion, root: Path) -> str:
 
 
 def is_available(source: Source, root: Path) -> bool:
-    """Whether its rows lie here: a file, or a pinned one that was fetched or given before.
+    """Return whether the rows are on this machine: a file, or a pinned one fetched or given before.
 
     A conversion is at hand if it was made, or if what it is made of is at hand. A hub data set
     counts as absent: whether it lies in the cache only its loader can tell.
@@ -171,7 +171,7 @@ def is_available(source: Source, root: Path) -> bool:
 
 
 def unavailable_reason(source: Source, root: Path) -> str | None:
-    """Why its rows cannot be read now; None if they can.
+    """Explain why the source's rows cannot be read; None if they can.
 
     A conversion is made if it can be, which fetches what it is made of, once. Nothing else is
     fetched.

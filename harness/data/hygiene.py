@@ -38,7 +38,7 @@ _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with the straight or the curly ap
 
 
 def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
-    """The flags of one answer; `system` is the system prompt that its model was given."""
+    """Flag one answer; `system` is the system prompt that its model was given."""
     text = response.text or ""
     flags: list[HygieneFlag] = []
     if not text.strip():
@@ -57,27 +57,27 @@ def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, 
 
 
 def system_of_rendered_prompt(prompt: str) -> str | None:
-    """The system message inside a prompt that was rendered as ChatML."""
+    """Extract the system message from a prompt that was rendered as ChatML."""
     found = _CHATML_SYSTEM.search(prompt)
     return found.group(1) if found else None
 
 
 def leaks_sentence(text: str, system: str) -> bool:
-    """Whether a whole sentence (ten words or more) of the system prompt stands in the text."""
+    """Return whether a whole sentence (ten words or more) of the system prompt occurs in the text."""
     flat = _flat(text)
     sentences = (_flat(sentence) for sentence in _SENTENCE.split(system))
     return any(len(s.split()) >= LEAK_SENTENCE_WORDS and s in flat for s in sentences)
 
 
 def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
-    """Whether `n` consecutive words of the system prompt stand in the text."""
+    """Return whether `n` consecutive words of the system prompt occur in the text."""
     source, words = _words(system), _words(text)
     windows = {tuple(source[i : i + n]) for i in range(len(source) - n + 1)}
     return any(tuple(words[i : i + n]) in windows for i in range(len(words) - n + 1))
 
 
 def is_loop(text: str) -> bool:
-    """Whether the text says the same again and again."""
+    """Return whether the text repeats itself again and again."""
     sentences = [_flat(s) for s in _SENTENCE.split(text) if len(s.split()) >= 5]
     if any(sentences.count(s) >= SENTENCE_REPEATS for s in set(sentences)):
         return True
@@ -86,7 +86,7 @@ def is_loop(text: str) -> bool:
 
 
 def _needed(size: int) -> int:
-    """How many words in a row must repeat the word `size` places before."""
+    """Return how many words in a row must repeat the word `size` places before."""
     return max(LOOP_WORDS, size * LOOP_REPEATS) - size
 
 

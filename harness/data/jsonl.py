@@ -31,7 +31,7 @@ def write_rows_with_stats(path: Path, rows: Sequence[Record], statistics: KeptSt
 def load_kept(
     path: Path, row: type[RowT], statistics: type[StatisticsT]
 ) -> tuple[list[RowT], StatisticsT]:
-    """The rows of a file, and the statistics beside it.
+    """Load the rows of a file, and the statistics in the file next to it.
 
     Raises:
         HarnessError: missing, unreadable or incomplete.

@@ -77,13 +77,13 @@ class GoldAnswer(NamedTuple):
 def pairs_from_preferences(
     judged: Iterable[JudgedAnswers], filters: JudgedPairFilters | None = None
 ) -> Pairs:
-    """Pairs on which the judges named the same winner in both orders."""
+    """Make pairs where the judges named the same winner in both orders."""
     filters = filters or JudgedPairFilters()
     return _collect([_judged_pair(answers, filters.min_margin) for answers in judged], filters)
 
 
 def pairs_from_gold(answers: Iterable[GoldAnswer], filters: PairFilters | None = None) -> Pairs:
-    """Pairs of the reference, chosen, and the model's own answer, rejected.
+    """Make pairs of the reference (chosen) and the model's own answer (rejected).
 
     An own answer that is cut off or leaks its prompt stays: the pair teaches against it.
     """
@@ -91,12 +91,12 @@ def pairs_from_gold(answers: Iterable[GoldAnswer], filters: PairFilters | None =
 
 
 def pairs_from_given(pairs: Iterable[PreferencePair], filters: PairFilters | None = None) -> Pairs:
-    """Pairs that others made; those that could teach nothing are dropped."""
+    """Keep given pairs that can teach something."""
     return _collect([_given_pair(pair) for pair in pairs], filters)
 
 
 def not_judgeable(first: str | None, second: str | None) -> PairDrop | None:
-    """Why two answers cannot make a pair whatever a judge says, so that none need be asked."""
+    """Explain why two answers cannot make a pair whatever the verdict, so that none is asked for."""
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
         return "empty"
@@ -152,7 +152,7 @@ def _agreed_winner(answers: JudgedAnswers) -> Literal["baseline", "candidate"] |
 
 
 def _margin(winner: Winner, votes: Sequence[Winner]) -> float:
-    """The share of the verdicts for the winner less the share for the other; 1 if unanimous."""
+    """Return the share of verdicts for the winner less the share for the other; 1 if unanimous."""
     against = sum(vote not in (winner, "tie") for vote in votes)
     return (votes.count(winner) - against) / len(votes) if votes else 1.0
 
@@ -223,7 +223,7 @@ def _length_problem(measured: _Measured, filters: PairFilters) -> PairDrop | Non
 
 
 def _side(answers: Sequence[tuple[tuple[Message, ...], str, int]]) -> PairSide:
-    """One side of the pairs, of each its prompt, the answer, and the answer's words."""
+    """Summarise one side of the pairs, given each prompt, answer and number of words."""
     return PairSide(
         mean_words=sum(words for *_, words in answers) / len(answers) if answers else None,
         leaks=sum(_leaks(prompt, text) for prompt, text, _ in answers),
@@ -256,7 +256,7 @@ def write_pairs(path: Path, pairs: Pairs) -> None:
 
 
 def load_pairs(path: Path) -> Pairs:
-    """The pairs of a file, with the statistics beside it.
+    """Load the pairs of a file, and the statistics next to it.
 
     Raises:
         HarnessError: missing, unreadable or incomplete.
@@ -265,7 +265,7 @@ def load_pairs(path: Path) -> Pairs:
 
 
 def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = None) -> Pairs:
-    """The pairs of a source that others made, such as one written by `harness convert`.
+    """Load the pairs of a source made elsewhere, such as one written by `harness convert`.
 
     Raises:
         HarnessError: unreadable or changed data, or a row that is no pair (with its line).

@@ -20,7 +20,7 @@ class RecordedModel(NamedTuple):
 
 
 def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
-    """The recorded responses to the task's samples, by sample id.
+    """Read the recorded responses to the task's samples, by sample id.
 
     Raises:
         HarnessError: a column is missing, an item has no answer, or has two.
@@ -33,7 +33,7 @@ def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
 
 
 def recorded_fingerprint(model: RecordedModel) -> str:
-    """Changes with the file's content or with what is read from it."""
+    """Hash the file's content and the columns that are read from it."""
     table = load_rows(model.recorded, model.root)
     return content_hash(table.sha256, model.recorded.fields, model.recorded.where)
 

@@ -40,7 +40,7 @@ class Identifier(NamedTuple):
 
 
 def redact(text: str) -> str:
-    """The text with `[e-mail]`, `[phone]`, `[record number]`, `[date]` or `[url]` for what is found."""
+    """Replace identifiers by `[e-mail]`, `[phone]`, `[record number]`, `[date]` or `[url]`."""
     parts: list[str] = []
     done = 0
     for kind, start, end in find_identifiers(text):
@@ -50,7 +50,7 @@ def redact(text: str) -> str:
 
 
 def find_identifiers(text: str) -> Iterator[Identifier]:
-    """What `redact` would replace, from left to right, without overlap."""
+    """Yield the identifiers that `redact` would replace, from left to right, without overlap."""
     places, plain = _fold(text)
     for match in _FINDER.finditer(plain):
         assert match.lastgroup is not None
@@ -60,13 +60,13 @@ def find_identifiers(text: str) -> Iterator[Identifier]:
 
 
 def redact_sample(sample: Sample) -> Sample:
-    """The item as an endpoint may see it."""
+    """Redact an item for an endpoint."""
     reference = None if sample.reference is None else redact(sample.reference)
     return sample.model_copy(update={"input": redact(sample.input), "reference": reference})
 
 
 def redact_task(task: Task) -> Task:
-    """The task with its items as an endpoint may see them."""
+    """Redact a task's items for an endpoint."""
     return task.model_copy(update={"samples": tuple(map(redact_sample, task.samples))})
 
 
@@ -74,7 +74,7 @@ def redact_task(task: Task) -> Task:
 
 
 def _fold(text: str) -> tuple[list[int], str]:
-    """The text in plain characters, and where each stands in the text; its length comes last."""
+    """Fold a text into plain characters, with the position of each in the text, its length last."""
     kept = [(place, _plain(character)) for place, character in enumerate(text)]
     seen = [(place, plain) for place, plain in kept if plain]
     return [*(place for place, _ in seen), len(text)], "".join(plain for _, plain in seen)
@@ -82,7 +82,7 @@ def _fold(text: str) -> tuple[list[int], str]:
 
 @cache
 def _plain(character: str) -> str:
-    """The character as the patterns know it; nothing for one that cannot be seen."""
+    """Return the character as the patterns know it; empty for an invisible one."""
     if character in "\n\r\t":
         return character
     category = unicodedata.category(character)
@@ -186,7 +186,10 @@ _MONTH = r"(?:1[0-2]|0?[1-9])"
 
 
 def _in_digits(sign: str) -> str:
-    """Dates with one sign between the numbers; spaces about it only where the year has four."""
+    """Make a pattern of dates with one separator.
+
+    Spaces around it are allowed only where the year has four digits.
+    """
     wide = rf" ?{sign} ?"
     return (
         rf"(?<!\d)(?:{_DAY}{wide}{_MONTH}|{_MONTH}{wide}{_DAY}){wide}{_YEAR}(?!\d)"

@@ -16,7 +16,7 @@ SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")
 def make_samples(
     table: Table, fields: dict[str, str], take: Take | None, slices: Sequence[str] = ()
 ) -> tuple[Sample, ...]:
-    """Samples in file order, or the seeded subset `take`, in file order too.
+    """Make samples in file order, or the seeded subset `take`, in file order too.
 
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question.
@@ -41,7 +41,7 @@ def make_samples(
 
 
 def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...]:
-    """Each sample `answers` times, as a cluster of its own unless samples have clusters already.
+    """Repeat each sample `answers` times, as a cluster unless samples have clusters already.
 
     Tests flip, and standard errors sum, whole clusters: that is to average an item's answers before
     any test. The copies are named `q1#2`, `q1#3`.
@@ -69,7 +69,7 @@ def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...
 
 
 def read_prompt(path: str | None, root: Path) -> str | None:
-    """A prompt's text; its file lies below `root` or among the suites. None stays None.
+    """Read a prompt's text from a file below `root` or among the suites; None gives None.
 
     Raises:
         HarnessError: no such file, or one that is empty or no text.
@@ -136,7 +136,7 @@ def _sample(
 
 
 def _printable(text: str) -> str:
-    """Lone surrogates cannot be stored as UTF-8; they become visible replacement marks."""
+    """Replace lone surrogates, which cannot be stored as UTF-8, by visible replacement marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

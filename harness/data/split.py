@@ -45,7 +45,7 @@ class Split(NamedTuple):
 
 
 def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int = 1) -> Split:
-    """A side for every row; about `eval_share` of the groups are for evaluation."""
+    """Assign every row to a side; about `eval_share` of the groups are for evaluation."""
     keys = [normalise_text(question) for question in questions]
     leader = _leaders(sorted(set(keys)))
     sizes: dict[str, int] = defaultdict(int)
@@ -58,7 +58,7 @@ def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int 
 
 
 def _leaders(questions: list[str]) -> dict[str, str]:
-    """The alphabetically first question of each one's group; `questions` are sorted."""
+    """Map each of the sorted `questions` to the alphabetically first question of its group."""
     parents = list(range(len(questions)))
     by_ngram: dict[NGram, deque[int]] = {}
     for number, question in enumerate(questions):
@@ -87,11 +87,11 @@ def _are_near(first: set[NGram], second: set[NGram]) -> bool:
 
 
 def _checksum(ngram: NGram) -> tuple[int, NGram]:
-    """An order that no alphabet favours, and the same in every process."""
+    """Return a sort key that favours no alphabet and is the same in every process."""
     return zlib.crc32(" ".join(ngram).encode()), ngram
 
 
 def _position(question: str, seed: int) -> float:
-    """Where the question's hash falls in [0, 1)."""
+    """Return the position of the question's hash in [0, 1)."""
     digest = hashlib.sha256(f"{seed}\n{question}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -45,7 +45,7 @@ class Table(NamedTuple):
 
 
 def load_rows(source: Source, root: Path) -> Table:
-    """The rows that `source` names; relative paths start from `root`.
+    """Load the rows that `source` names; relative paths start from `root`.
 
     Raises:
         HarnessError: missing, empty, unreadable or changed data.
@@ -64,20 +64,20 @@ def load_rows(source: Source, root: Path) -> Table:
 
 
 def text_of(value: object) -> str:
-    """A cell as text: lists (such as PubMedQA's contexts) become paragraphs."""
+    """Convert a cell to text; lists (such as PubMedQA's contexts) become paragraphs."""
     if isinstance(value, list):
         return "\n".join(text_of(part) for part in value)
     return "" if value is None else str(value)
 
 
 def holds_objects(value: object) -> bool:
-    """Whether a cell is a JSON object, or a list with one in it: then it is no text."""
+    """Return whether a cell is a JSON object, or a list with one in it, and so no text."""
     parts = value if isinstance(value, list) else [value]
     return any(isinstance(part, dict) for part in parts)
 
 
 def read_text(path: Path) -> str:
-    """The file's text.
+    """Read the file's text.
 
     Raises:
         HarnessError: it cannot be read, or is not UTF-8.
@@ -89,7 +89,7 @@ def read_text(path: Path) -> str:
 
 
 def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
-    """The content, how to call it in messages, and the file name that tells its format."""
+    """Read the content, its name in messages, and the file name that decides its format."""
     if source.path is not None:
         path = local_file(source.path, root)
         content = _read_bytes(path)
@@ -102,7 +102,7 @@ def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
 
 
 def local_file(path: str, root: Path) -> Path:
-    """The file below `root`, or among the suites.
+    """Find the file below `root`, or among the suites.
 
     Raises:
         HarnessError: there is none.
@@ -122,7 +122,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _pinned(source: Source) -> bytes:
-    """The file below HARNESS_DATA_DIR, or in the cache, or fetched once into the cache."""
+    """Read the file below HARNESS_DATA_DIR, or in the cache, or fetch it once into the cache."""
     assert source.url is not None
     assert source.sha256 is not None
     data_dir = os.environ.get("HARNESS_DATA_DIR")
@@ -143,7 +143,7 @@ def _pinned(source: Source) -> bytes:
 
 
 def cache_dir() -> Path:
-    """Where fetched data is kept: HARNESS_CACHE_DIR, or the user's cache folder."""
+    """Return the folder of fetched data: HARNESS_CACHE_DIR, or the user's cache folder."""
     given = os.environ.get("HARNESS_CACHE_DIR")
     if given:
         return Path(given)
@@ -176,7 +176,7 @@ def _verified(content: bytes, sha256: str, origin: str) -> bytes:
 
 
 def _hub_rows(source: Source) -> bytes:
-    """A hub data set as JSON Lines, so that one parser and one hash serve every origin."""
+    """Load a hub data set as JSON Lines, so that one parser and one hash serve every origin."""
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
@@ -264,7 +264,10 @@ def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 
 
 def _is_json_lines(text: str) -> bool:
-    """Whether the first line is an object and more follows: hub data sets name JSON Lines .json."""
+    """Return whether the first line is an object and more follows.
+
+    Hub data sets name JSON Lines .json.
+    """
     first, _, rest = text.lstrip().partition("\n")
     try:
         return bool(rest.strip()) and isinstance(json.loads(first), dict)

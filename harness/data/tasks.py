@@ -26,7 +26,7 @@ class _Group(NamedTuple):
 def plan_tasks(
     request: Request, shown: Mapping[str, Sequence[str] | None] | None = None
 ) -> tuple[Task, ...]:
-    """What the request's models are asked, without the rest of a plan.
+    """Plan the tasks that the request's models answer, without the rest of a plan.
 
     Metrics on the same items and decoding share a task, so that answers are shared too. `shown` are
     the items of a metric that people judge; of one that is left out it is all.
@@ -49,7 +49,7 @@ def plan_tasks(
 
 
 def _keep_items(task: Task, items: Sequence[str] | None) -> Task:
-    """The task on these items alone, under a name that tells it from the whole one."""
+    """Limit the task to these items, under a name of its own."""
     if items is None:
         return task
     samples = tuple(sample for sample in task.samples if sample.id in set(items))
@@ -104,12 +104,12 @@ def _make_task(
 
 
 def hash_items(samples: Iterable[Sample]) -> str:
-    """What tells two sets of items apart: their texts, in order."""
+    """Hash the texts of the items, in order."""
     return content_hash([s.model_dump(exclude={"row", "slices"}) for s in samples])
 
 
 def _refuse_equal_answers(data: DataSpec, generation: Generation, request: Request) -> None:
-    """Several answers to an item tell more than one only if they can differ."""
+    """Refuse several answers to an item where they cannot differ."""
     stated = f"'answers: {data.answers}'"
     if generation.temperature == 0:
         raise HarnessError(
@@ -137,7 +137,7 @@ def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
 
 
 def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request) -> None:
-    """Protected health information stays on this machine unless somebody says otherwise."""
+    """Refuse to send protected health information to another machine unless it is allowed."""
     profile = request.profile
     judges = {name for metric in metrics for name in judge_names(metric, request)}
     endpoints = [profile.models[name].endpoint for name in request.models]

@@ -25,7 +25,7 @@ _UNSPACED = (
 
 
 def normalise_words(text: str) -> list[str]:
-    """Runs of letters, marks and digits, casefolded, in Unicode's form NFKC."""
+    """Split a text into runs of letters, marks and digits, casefolded, in Unicode's form NFKC."""
     if text.isascii():
         return text.lower().translate(_TABLE).split()
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -33,12 +33,12 @@ def normalise_words(text: str) -> list[str]:
 
 
 def normalise_text(text: str) -> str:
-    """The words with one space between them; a text without any stays as it is, trimmed."""
+    """Join the words with single spaces; a text without any word is only trimmed."""
     return " ".join(normalise_words(text)) or text.strip()
 
 
 def ngrams(words: Sequence[str], n: int) -> Iterator[NGram]:
-    """Every `n` consecutive words; nothing for a shorter text."""
+    """Yield every `n` consecutive words; nothing for a shorter text."""
     return zip(*(words[start:] for start in range(n)), strict=False)
 
 

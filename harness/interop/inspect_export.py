@@ -46,7 +46,7 @@ class _Column(NamedTuple):
 
 
 def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
-    """One JSON log for each task and model, readable by their owner alone.
+    """Write one JSON log for each task and model, readable by their owner alone.
 
     Raises:
         HarnessError: the run lacks a table, or it is damaged.
@@ -73,7 +73,7 @@ def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
 def make_log(
     run: Run, task: Task, model: str, items: Sequence[AnsweredItem], said: Mapping[str, Opinions]
 ) -> dict[str, Any]:
-    """An Inspect log of one model's answers to a task."""
+    """Make an Inspect log of one model's answers to a task."""
     result = run.result
     own = [c for c in run.columns if metric_of(c.metric) in task.metrics]
     columns = [found for column in own if (found := _column_of(column, model)) is not None]
@@ -189,7 +189,7 @@ def _sample(
 
 
 def _explain(said: Sequence[Said], model: str) -> str | None:
-    """What the judges wrote with their verdicts on this model's answer."""
+    """Join the judges' explanations of their verdicts on this model's answer."""
     own = [
         each
         for each in said

@@ -27,36 +27,36 @@ ROLES = {
 
 
 def text_in(row: Row, column: str) -> str:
-    """The text of a cell; empty for an empty one. A list of texts becomes paragraphs."""
+    """Read the text of a cell, empty for an empty one; a list of texts becomes paragraphs."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
     return _text(row[column], column)
 
 
 def optional_text(row: Row, column: str) -> str:
-    """The same, and empty where the row has no such column."""
+    """Read the text of a cell, empty where the row has no such column."""
     return text_in(row, column) if column in row else ""
 
 
 def user(text: str) -> Message:
-    """What a person says."""
+    """Make a user's message."""
     return Message(role="user", content=text)
 
 
 def with_system(text: str, chat: Chat) -> Chat:
-    """The chat after a system prompt, if there is one."""
+    """Prepend a system prompt to the chat, if there is one."""
     return (Message(role="system", content=text), *chat) if text else chat
 
 
 def chat_in(row: Row, column: str) -> Chat:
-    """The turns of a cell: ShareGPT's (from, value), or messages (role, content)."""
+    """Read the turns of a cell: ShareGPT's (from, value), or messages (role, content)."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
     return _chat(row[column], column)
 
 
 def history_in(row: Row) -> Chat:
-    """Earlier turns as alpaca files have them: pairs of what was asked and what was answered."""
+    """Read earlier turns of an alpaca row: pairs of question and answer."""
     rounds = row.get("history") or []
     if not isinstance(rounds, list) or not all(
         isinstance(pair, list) and len(pair) == 2 for pair in rounds
@@ -70,14 +70,14 @@ def history_in(row: Row) -> Chat:
 
 
 def prompt_in(row: Row, column: str) -> Chat:
-    """A prompt that is a text or a chat."""
+    """Read a prompt that is a text or a chat."""
     if isinstance(row.get(column), list):
         return chat_in(row, column)
     return (user(text_in(row, column)),)
 
 
 def answer_in(row: Row, column: str, prompt: Chat) -> str:
-    """An answer to the prompt: a text, a turn, or a chat that ends with it.
+    """Read an answer to the prompt: a text, a turn, or a chat that ends with it.
 
     A chat may begin with the prompt again, as UltraFeedback's do.
     """
@@ -94,7 +94,7 @@ def answer_in(row: Row, column: str, prompt: Chat) -> str:
 
 
 def last_answer(chat: Chat, column: str) -> tuple[Chat, str]:
-    """The chat up to the assistant's last turn, and that turn."""
+    """Split a chat into the part before the assistant's last turn, and that turn."""
     if not chat or chat[-1].role != "assistant":
         raise UnusableRowError("role_order", f"'{column}' does not end with the assistant")
     return chat[:-1], chat[-1].content

@@ -118,7 +118,7 @@ def convert_file(given: str, out: Path, options: Options, *, root: Path | None =
 
 
 def describe_conversion(summary: Summary) -> list[str]:
-    """The summary in lines of text."""
+    """Format the summary as lines of text."""
     lines = [
         f"source: {summary.source} (sha256 {summary.sha256[:12]})",
         f"format: {summary.format}",
@@ -186,7 +186,7 @@ def _filtered(drafts: Drafts, options: Options, withheld: set[str] | None) -> Dr
 
 
 def _load_ids(path: Path) -> set[str]:
-    """Ids in a JSON list, as the keys of a JSON object, or one on each line."""
+    """Load ids from a JSON list, the keys of a JSON object, or one on each line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

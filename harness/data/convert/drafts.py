@@ -54,17 +54,17 @@ class ChatExample(NamedTuple):
 
     @property
     def system(self) -> str | None:
-        """The system prompt that it was given, if any."""
+        """Return the system prompt of the chat, if any."""
         return self.prompt[0].content if self.prompt[0].role == "system" else None
 
     @property
     def history(self) -> tuple[Message, ...]:
-        """The turns between the system prompt and the last question."""
+        """Return the turns between the system prompt and the last question."""
         return self.prompt[1 if self.system is not None else 0 : -1]
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The one answer, or both."""
+        """Return the one answer, or both."""
         return (self.answer,) if self.rejected is None else (self.answer, self.rejected)
 
 
@@ -85,7 +85,7 @@ class UnusableRowError(Exception):
 
 
 def with_system_prompt(draft: ChatExample, system: str | None) -> ChatExample:
-    """The draft under `system`, unless it brings a system prompt of its own."""
+    """Add the system prompt, unless the chat has one of its own."""
     if system is None or draft.system is not None:
         return draft
     given = Message(role="system", content=system)
@@ -93,14 +93,14 @@ def with_system_prompt(draft: ChatExample, system: str | None) -> ChatExample:
 
 
 def sft_columns(drafts: Sequence[ChatExample]) -> tuple[str, ...]:
-    """What rows made of these hold; the same for all of them, so that a recipe can name it."""
+    """List the columns of the rows; all have the same, so that a recipe can name them."""
     system = ("system",) if any(draft.system is not None for draft in drafts) else ()
     history = ("history",) if any(draft.history for draft in drafts) else ()
     return ("id", "input", "reference", *system, *history)
 
 
 def sft_row(draft: ChatExample, columns: Sequence[str]) -> dict[str, object]:
-    """{"id": …, "input": …, "reference": …}, with `system` and `history` where they are asked for."""
+    """Make a row {"id": …, "input": …, "reference": …}, with the other `columns`."""
     row = {
         "id": draft.id,
         "input": draft.prompt[-1].content,
@@ -112,7 +112,7 @@ def sft_row(draft: ChatExample, columns: Sequence[str]) -> dict[str, object]:
 
 
 def preference_pairs(drafts: Sequence[ChatExample]) -> list[PreferencePair]:
-    """Pairs; those with the same prompt carry the same id, so that training keeps them together."""
+    """Make pairs; those with the same prompt share an id, so that training keeps them together."""
     ids: dict[tuple[Message, ...], str] = {}
     return [
         PreferencePair(

@@ -12,7 +12,7 @@ from harness.data.text import normalise_text, normalise_words
 
 
 def drop_excluded(drafts: Drafts, ids: Collection[str]) -> Drafts:
-    """Without the drafts of these ids.
+    """Drop the examples with these ids.
 
     Raises:
         HarnessError: no draft has any of them, so they are the ids of something else.
@@ -23,12 +23,12 @@ def drop_excluded(drafts: Drafts, ids: Collection[str]) -> Drafts:
 
 
 def only_positive(drafts: Drafts) -> Drafts:
-    """Without answers that are labelled bad."""
+    """Drop answers that are labelled bad."""
     return _drop(drafts, lambda draft: ("disliked", "") if draft.liked is False else None)
 
 
 def pair_up(drafts: Drafts) -> Drafts:
-    """Each answer that is liked with one to the same prompt that is not, in file order."""
+    """Pair each liked answer with a disliked one to the same prompt, in file order."""
     waiting: dict[tuple[Chat, bool | None], deque[ChatExample]] = defaultdict(deque)
     pairs = []
     for draft in drafts.kept:
@@ -53,7 +53,7 @@ def pair_up(drafts: Drafts) -> Drafts:
 
 
 def keep_lengths(drafts: Drafts, *, min_words: int | None, max_words: int | None) -> Drafts:
-    """Those of which every answer has a number of words between the limits."""
+    """Keep examples in which every answer has a number of words between the limits."""
 
     def problem(draft: ChatExample) -> tuple[Reason, str] | None:
         lengths = [len(normalise_words(answer)) for answer in draft.answers]
@@ -67,7 +67,7 @@ def keep_lengths(drafts: Drafts, *, min_words: int | None, max_words: int | None
 
 
 def drop_duplicates(drafts: Drafts, by: Dedupe) -> Drafts:
-    """The first of those that are the same: as whole rows, or by their (normalised) question."""
+    """Keep the first of equal examples: as whole rows, or by their (normalised) question."""
     first: dict[object, str] = {}
 
     def problem(draft: ChatExample) -> tuple[Reason, str] | None:
@@ -81,7 +81,7 @@ def drop_duplicates(drafts: Drafts, by: Dedupe) -> Drafts:
 
 
 def take_subset(drafts: Drafts, n: int, seed: int) -> Drafts:
-    """A seeded subset of `n`, in file order.
+    """Take a seeded subset of `n`, in file order.
 
     Raises:
         HarnessError: there are fewer.
@@ -93,7 +93,7 @@ def take_subset(drafts: Drafts, n: int, seed: int) -> Drafts:
 
 
 def _sameness(draft: ChatExample, by: Dedupe) -> object:
-    """What two drafts have in common when one repeats the other."""
+    """Return the key that two examples share when one repeats the other."""
     match by:
         case "none":
             return draft.rows

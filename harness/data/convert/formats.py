@@ -47,7 +47,7 @@ class Format(NamedTuple):
 
 
 def find_format(name: str, columns: Iterable[str], *, to: Kind, origin: str) -> Format:
-    """The format of that name.
+    """Find the format of that name.
 
     Raises:
         HarnessError: there is none, it makes something else, or its columns are missing.
@@ -65,7 +65,7 @@ def find_format(name: str, columns: Iterable[str], *, to: Kind, origin: str) -> 
 
 
 def detect_format(columns: Iterable[str], *, to: Kind, origin: str) -> Format:
-    """The only format that these columns fit; one that has all columns of the others wins.
+    """Detect the only format that these columns fit; one that has all columns of the others wins.
 
     Raises:
         HarnessError: none fits, or several do; says what was found and what is known.
@@ -93,7 +93,7 @@ def detect_format(columns: Iterable[str], *, to: Kind, origin: str) -> Format:
 def format_of_fields(
     fields: Mapping[str, str], columns: Iterable[str], *, to: Kind, origin: str
 ) -> Format:
-    """A format for plain tables whose columns were named.
+    """Make a format for plain tables whose columns were named.
 
     Raises:
         HarnessError: an unknown field, one that is missing, or a column that is not there.
@@ -128,7 +128,7 @@ def format_of_fields(
 
 
 def read_drafts(rows: Iterable[tuple[str, Row]], format: Format) -> Drafts:
-    """Every row, with its place in the file, as a draft or as dropped.
+    """Read every row, with its place in the file, as an example or as dropped.
 
     An id is the row's own, or `row-00017`. One that stood before gets its place in the file too.
     """
@@ -170,7 +170,7 @@ def _draft(place: str, row: Row, format: Format) -> ChatExample:
 
 
 def _most_telling(formats: list[Format]) -> Format | None:
-    """The one that has all columns of the others, if there is one."""
+    """Find the format that has all columns of the others, if there is one."""
     best = [f for f in formats if all(f.columns >= other.columns for other in formats)]
     return best[0] if best else None
 
@@ -260,7 +260,7 @@ def _medquad(row: Row) -> ParsedRow:
 
 
 def _with_own_system(row: Row, chat: Chat) -> Chat:
-    """A `system` column counts where the chat does not begin with a system prompt itself."""
+    """Add the row's `system` column where the chat does not begin with a system prompt."""
     if chat and chat[0].role == "system":
         return chat
     return with_system(optional_text(row, "system"), chat)

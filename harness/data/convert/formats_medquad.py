@@ -22,7 +22,7 @@ class QaPairs(NamedTuple):
 
 
 def load_medquad(folder: Path) -> QaPairs:
-    """The pairs of all XML files in and below a folder, in the order of the files' names.
+    """Load the pairs of all XML files in and below a folder, in the order of the files' names.
 
     Raises:
         HarnessError: no XML files, or one that is not MedQuAD's.

@@ -12,7 +12,7 @@ __all__ = ["Dedupe", "Kind", "Options", "SplitFacts", "Summary", "make_options"]
 
 
 def make_options(*, fields: str, **given: object) -> Options:
-    """Options as the command line has them; `fields` is `input=Q,reference=A`.
+    """Make options from the command line's values; `fields` is `input=Q,reference=A`.
 
     Raises:
         HarnessError: a field without a column, or a share that is none.

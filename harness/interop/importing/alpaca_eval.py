@@ -41,17 +41,17 @@ ROUNDED = "Weighted preferences between 1 and 2 count as the win of the output t
 
 
 def is_outputs(rows: Sequence[Object]) -> bool:
-    """Whether these are a model's outputs."""
+    """Return whether these are a model's outputs."""
     return have_all(rows, OUTPUT_KEYS)
 
 
 def is_annotations(rows: Sequence[Object]) -> bool:
-    """Whether these are annotations of pairs."""
+    """Return whether these are annotations of pairs."""
     return have_all(rows, ANNOTATION_KEYS)
 
 
 def read_outputs(rows: Sequence[Object], model: str | None, source: str) -> Records:
-    """Outputs, by the model's own name unless one is given."""
+    """Read outputs under the model's own name, unless one is given."""
     records = Records(source)
     for row in rows:
         key = _add_item(row, records)
@@ -62,7 +62,7 @@ def read_outputs(rows: Sequence[Object], model: str | None, source: str) -> Reco
 
 
 def read_annotations(rows: Sequence[Object], source: str) -> Records:
-    """Preferences between a reference and one or more models, with the outputs that were shown."""
+    """Read preferences between a reference and one or more models, with the outputs shown."""
     records = Records(source, notes=[UNKNOWN_ORDER])
     baseline = make_name(str(rows[0]["generator_1"]))
     weighted = False
@@ -91,7 +91,7 @@ def read_annotations(rows: Sequence[Object], source: str) -> Records:
 
 
 def winner_of(preference: object) -> Winner | None:
-    """Whose output is preferred: generator_1 is the baseline, generator_2 the candidate."""
+    """Return whose output is preferred: generator_1 is the baseline, generator_2 the candidate."""
     number = as_number(preference)
     if number == 0 or number == 1.5:
         return "tie"

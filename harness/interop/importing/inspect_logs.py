@@ -37,12 +37,12 @@ _TRUTHS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 def is_inspect_log(data: object) -> bool:
-    """Whether this is a log of Inspect."""
+    """Return whether this is a log of Inspect."""
     return isinstance(data, dict) and isinstance(data.get("eval"), dict) and "version" in data
 
 
 def read_eval_archive(path: Path) -> Object:
-    """An .eval archive as the log that a .json file would hold.
+    """Read an .eval archive as the log that a .json file would hold.
 
     Raises:
         HarnessError: it cannot be read.
@@ -66,7 +66,7 @@ def read_eval_archive(path: Path) -> Object:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A file of the archive; today's are packed with zstd, which Python's zipfile cannot read."""
+    """Read a file of the archive; newer ones use zstd, which Python's zipfile cannot read."""
     info = archive.getinfo(name)
     if info.compress_type != ZSTD:
         return archive.read(info)
@@ -84,7 +84,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
-    """One model's answers and scores on one task.
+    """Read one model's answers and scores on one task.
 
     Raises:
         HarnessError: the log names no samples.
@@ -133,7 +133,7 @@ def _add_scores(sample: Object, key: str, model: str, records: Records) -> None:
 
 
 def score_of(value: object) -> float | None:
-    """A score as a number, as Inspect itself reads it; None where it is none."""
+    """Convert a score to a number as Inspect does; None where it is none."""
     if not isinstance(value, str):
         return as_number(value)
     if value in _WORDS:
@@ -147,7 +147,7 @@ def score_of(value: object) -> float | None:
 
 
 def _question(sample: Object) -> str:
-    """What was asked; long texts stand among the sample's attachments."""
+    """Return the question; long texts are among the sample's attachments."""
     asked = sample.get("input", "")
     if isinstance(asked, list):
         turns = [m for m in asked if isinstance(m, dict) and m.get("role") == "user"]
@@ -156,7 +156,7 @@ def _question(sample: Object) -> str:
 
 
 def _answer(sample: Object) -> str | None:
-    """The text of the output; None where the sample ended with an error or without one."""
+    """Return the text of the output; None where the sample ended with an error or without one."""
     output = sample.get("output") or {}
     choices = output.get("choices") if isinstance(output, dict) else None
     if not choices:
@@ -165,7 +165,7 @@ def _answer(sample: Object) -> str | None:
 
 
 def _text(content: Any, sample: Object | None = None) -> str:
-    """Plain content, or the text parts of a list; reasoning and tool calls are no part of it."""
+    """Return plain content, or the text parts of a list, without reasoning and tool calls."""
     if isinstance(content, list):
         return "\n".join(filter(None, (_part(each, sample) for each in content)))
     text = content if isinstance(content, str) else ""

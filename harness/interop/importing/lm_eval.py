@@ -29,12 +29,12 @@ _FACTS = {
 
 
 def is_lm_eval(rows: Sequence[Object]) -> bool:
-    """Whether these are lm-eval's samples."""
+    """Return whether these are lm-eval's samples."""
     return have_all(rows, KEYS)
 
 
 def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
-    """The samples of one model on one task."""
+    """Read the samples of one model on one task."""
     records = Records(source)
     answers = records.answers.setdefault(model, {})
     filters = {str(row.get("filter", "none")) for row in rows}
@@ -71,7 +71,7 @@ def _add_scores(row: Object, key: str, ending: str, model: str, records: Records
 
 
 def _values(part: object) -> list[object]:
-    """`{"gen_args_0": {…}}` of today's files, or the plain list of older ones."""
+    """Return the values of `{"gen_args_0": {…}}` (newer files) or of a plain list (older ones)."""
     if isinstance(part, dict):
         return list(part.values())
     return part if isinstance(part, list) else []
@@ -93,7 +93,7 @@ def _answer(resps: object, asked: Sequence[Sequence[str]]) -> str | None:
 
 
 def _likelihood(response: object) -> float | None:
-    """The first of `["-3.2", "False"]`; newer files hold text, older ones numbers."""
+    """Return the first of `["-3.2", "False"]`, which is text in newer files and a number in older."""
     if not isinstance(response, list) or not response:
         return None
     try:
@@ -103,7 +103,7 @@ def _likelihood(response: object) -> float | None:
 
 
 def _reference(target: object, asked: Sequence[Sequence[str]]) -> str | None:
-    """The target as text; of ranked choices the one that its number points at."""
+    """Return the target as text; for ranked choices the one that its number points at."""
     text = "" if target is None else str(target)
     if text.isascii() and text.isdigit() and len(asked) > 1 and int(text) < len(asked):
         choice = asked[int(text)]

@@ -52,7 +52,7 @@ class Records:
 
 
 def read_json(path: Path) -> object:
-    """The file's JSON, or the list of its lines' where it is JSON Lines.
+    """Read the file's JSON, or the list of its lines' where it is JSON Lines.
 
     Raises:
         HarnessError: no such file, or it is neither.
@@ -85,25 +85,25 @@ def _read_lines(text: str, path: Path) -> list[object]:
 
 
 def objects_of(data: object) -> list[Object]:
-    """The objects of a list; nothing where it is no list of objects."""
+    """Return the objects of a list; none where it is no list of objects."""
     if isinstance(data, list) and all(isinstance(row, dict) for row in data):
         return data
     return []
 
 
 def have_all(rows: Iterable[Object], keys: set[str]) -> bool:
-    """Whether there are rows, and each has these keys."""
+    """Return whether there are rows and each has these keys."""
     found = list(rows)
     return bool(found) and all(keys <= row.keys() for row in found)
 
 
 def make_name(text: str) -> str:
-    """The text as a name that suites and profiles allow: `openai/gpt-4o` is `openai_gpt-4o`."""
+    """Convert text to a name that suites and profiles allow: `openai/gpt-4o` is `openai_gpt-4o`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64] or "unnamed"
 
 
 def as_number(value: object) -> float | None:
-    """A finite number, or None; true and false are 1 and 0."""
+    """Convert to a finite number, or None; true and false are 1 and 0."""
     if isinstance(value, bool | int | float):
         number = float(value)
         return number if abs(number) < float("inf") else None

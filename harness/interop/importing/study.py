@@ -64,7 +64,7 @@ class Imported(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What re-analyses the study."""
+        """Return the command that re-analyses the study."""
         where = f"{self.folder / 'suite.yaml'} --profile {self.folder / 'profile.yaml'}"
         return f"harness run {where} --models {','.join(self.models)}"
 
@@ -108,7 +108,7 @@ def import_records(files: Sequence[str], out: Path) -> Imported:
 
 
 def describe_import(found: Imported) -> Iterator[str]:
-    """The import for people: what there is, what could not be used, and what to do with it."""
+    """Describe the import: what there is, what could not be used, and what to do with it."""
     yield f"{found.n_items:,} items, models {', '.join(found.models)}: {', '.join(found.metrics)}"
     for reason, n in found.left_out.items():
         yield f"  {n:,}: {reason}"
@@ -148,7 +148,7 @@ def _split(argument: str) -> tuple[str | None, Path]:
 
 
 def _merge(parts: Sequence[Records]) -> Records:
-    """All records as one.
+    """Merge all records into one.
 
     Raises:
         HarnessError: an id means two questions, or a model gave two answers to one.
@@ -179,7 +179,7 @@ def _merge(parts: Sequence[Records]) -> Records:
 
 
 def _models(whole: Records) -> tuple[str, ...]:
-    """Baselines of preferences first, then as the files came."""
+    """List the models: baselines of preferences first, then in the order of the files."""
     firsts = dict.fromkeys(baseline for baseline, _ in whole.preferences)
     return tuple(dict.fromkeys([*firsts, *whole.answers]))
 
@@ -199,7 +199,7 @@ def _shared(whole: Records, models: Sequence[str]) -> dict[str, RecordedItem]:
 
 
 def _score_names(whole: Records, models: Iterable[str]) -> list[str]:
-    """The scores that every model has; what only some have is no comparison."""
+    """List the scores that every model has; others cannot be compared."""
     each = [
         {name for scores in whole.scores.get(model, {}).values() for name in scores.values}
         for model in models
@@ -211,7 +211,7 @@ def _score_names(whole: Records, models: Iterable[str]) -> list[str]:
 
 
 def _scale(name: str, whole: Records, shared: Mapping[str, RecordedItem]) -> tuple[int, int]:
-    """The scale that a score seems to have: 0 to 1, 0 to 100, or the span of its values."""
+    """Guess the scale of a score: 0 to 1, 0 to 100, or the span of its values."""
     values = [
         scores[key].values[name]
         for scores in whole.scores.values()
