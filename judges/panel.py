@@ -7,6 +7,7 @@ then the judges are, so that no judge weighs more because its neighbour failed.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import ComputedMetric, Jury, Profile
@@ -16,8 +17,9 @@ from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import require_same_question
+from harness.models.session import EndpointSession
 from harness.types import JudgeCard
-from judges.factory import make_computed_judge
+from judges.factory import judge_loader, make_computed_judge
 from judges.human import AnnotatorJudge, people_card
 from judges.protocol import Judge
 
@@ -34,6 +36,27 @@ class Panel(NamedTuple):
     repeats: int = 1
     votes_needed: int = 1
     covers: tuple[str, ...] | None = None
+
+
+class ProfileJudges(NamedTuple):
+    """The judges of a profile, found by name; the paths of its files start from `root`."""
+
+    profile: Profile
+    root: Path
+    find: Callable[[str], Judge]
+
+    def panel(self, name: str, repeats: int) -> Panel:
+        """Make a panel of the judge or the jury of that name, each member asked `repeats` times.
+
+        Raises:
+            HarnessError: the profile has none of that name, or it could not judge.
+        """
+        return make_named_panel(name, self.profile, self.find, repeats=repeats)
+
+
+def load_judges(profile: Profile, root: Path, session: EndpointSession) -> ProfileJudges:
+    """Return the profile's judges, each made once when it is first found."""
+    return ProfileJudges(profile, root, judge_loader(profile, root, session))
 
 
 def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: int) -> Panel:

@@ -11,7 +11,7 @@ What is trained from this folder goes the way of every recipe.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,14 +29,14 @@ from trainers.memory import Shape, find_shape
 from trainers.recipe import (
     AdapterRecipe,
     GivenPairsRecipe,
+    PairsRecipe,
     Parent,
     PreferenceRecipe,
-    PretrainRecipe,
     Quantisation,
-    SampledPairsRecipe,
     SftRecipe,
     load_recipe,
 )
+from trainers.recipe_graph import RecipeStage, recipe_graph
 from trainers.trl_config import OF_TRACKING
 
 STEPS = 2
@@ -94,7 +94,7 @@ def shrink_recipe(
         HarnessError: a mistake in a recipe, one that trains no adapter, or a parent whose sizes
             are not known.
     """
-    chain = list(_chain(recipe))
+    chain = _chain(recipe)
     first, root = chain[0].recipe, chain[0].root
     original = find_shape(first.parent, root)
     if original is None:
@@ -130,20 +130,30 @@ def shrink_recipe(
 
 
 class _Link(NamedTuple):
+    """A recipe that trains an adapter, the folder its paths start from, and its pairs' stage."""
+
     recipe: AdapterRecipe
     root: Path
+    pairs: RecipeStage | None
 
 
-def _chain(name: str, beside: Path | None = None) -> Iterator[_Link]:
-    """The recipe's parents, the first one first, and the recipe."""
-    recipe, root = load_recipe(name, search_dir=beside)
-    if isinstance(recipe, PretrainRecipe) or not isinstance(recipe, AdapterRecipe):
-        raise HarnessError(f"{name}: trains no adapter, so there is nothing to try out small.")
-    if recipe.sequences is None:
-        raise HarnessError(f"{name}: '{recipe.method}' cannot be tried out small.")
-    if recipe.parent.recipe is not None:
-        yield from _chain(recipe.parent.recipe, root)
-    yield _Link(recipe, root)
+def _chain(name: str) -> list[_Link]:
+    """Return the recipe's ancestors, the first one first, and the recipe itself.
+
+    Raises:
+        HarnessError: one of them trains no adapter, or samples answers while it trains.
+    """
+    links = []
+    for stage in reversed(recipe_graph(*load_recipe(name), name=name)[-1].lineage()):
+        recipe = stage.recipe
+        if not isinstance(recipe, AdapterRecipe):
+            raise HarnessError(
+                f"{stage.name}: trains no adapter, so there is nothing to try out small."
+            )
+        if recipe.sequences is None:
+            raise HarnessError(f"{stage.name}: '{recipe.method}' cannot be tried out small.")
+        links.append(_Link(recipe, stage.root, stage.pairs))
+    return links[::-1]
 
 
 def _small_recipe(
@@ -226,18 +236,17 @@ def _rows(link: _Link, wanted: int, told: list[str]) -> list[Example]:
 
 def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
     """The first given pairs; otherwise the first prompts with made-up answers, or all made up."""
-    assert isinstance(link.recipe, PreferenceRecipe)
-    recipe, root = load_recipe(link.recipe.pairs, search_dir=link.root)
-    absent = "they are still to be sampled"
-    if isinstance(recipe, GivenPairsRecipe | SampledPairsRecipe):
-        absent = _absent([recipe.data], root) or ""
-    if isinstance(recipe, GivenPairsRecipe) and not absent:
+    assert link.pairs is not None
+    recipe, root = link.pairs.recipe, link.pairs.root
+    assert isinstance(recipe, PairsRecipe)
+    absent = _absent([recipe.data], root)
+    if isinstance(recipe, GivenPairsRecipe) and absent is None:
         pairs = load_given_pairs(resolve_conversion(recipe.data, root), root).pairs[:wanted]
         told.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
         return pairs
     made_up = [_made_up(number) for number in range(wanted)]
     prompts = [example.prompt for example in made_up]
-    if isinstance(recipe, SampledPairsRecipe) and not absent:
+    if absent is None:
         samples = load_samples(recipe.data, root)[:wanted]
         prompts = [make_prompt(None, sample.input) for sample in samples]
         told.append(

@@ -478,17 +478,26 @@ class _AnyRecipe(RootModel[Annotated[Recipe, Field(discriminator="method")]]):
 def load_recipe(path_or_name: str, *, search_dir: Path | None = None) -> tuple[Recipe, Path]:
     """Return the recipe and the folder its relative paths start from.
 
+    Raises:
+        HarnessError: as `find_recipe`, or a mistake in the recipe (with its line).
+    """
+    path = find_recipe(path_or_name, search_dir=search_dir)
+    return _with_template(path), path.parent
+
+
+def find_recipe(path_or_name: str, *, search_dir: Path | None = None) -> Path:
+    """Return the file of a recipe.
+
     It is looked for in `search_dir` (the folder of the recipe that names it), in the working
     directory, and among the bundled recipes.
 
     Raises:
-        HarnessError: no such recipe (with a suggestion), or a mistake in it (with its line).
+        HarnessError: no such recipe (with a suggestion).
     """
     has_suffix = Path(path_or_name).suffix in {".yaml", ".yml"}
     name = path_or_name if has_suffix else f"{path_or_name}.yaml"
     candidates = (folder / name for folder in (search_dir or Path(), Path(), _bundled_dir()))
-    path = find_bundled(path_or_name, "recipe", candidates, known_recipes(), wanted=name)
-    return _with_template(path), path.parent
+    return find_bundled(path_or_name, "recipe", candidates, known_recipes(), wanted=name)
 
 
 def known_recipes() -> list[str]:

@@ -23,7 +23,7 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
-    open_resources,
+    run_context,
 )
 from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json
 
@@ -65,8 +65,8 @@ def run(
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
     )
-    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
-        result, folder = run_suite(request, resources, out=out)
+    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+        result, folder = run_suite(request, context, out=out)
     _tell(result, folder, output)
     raise typer.Exit(exit_code(result))
 

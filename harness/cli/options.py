@@ -11,7 +11,7 @@ from harness.cli.output import Format, exit_if_pending
 
 if TYPE_CHECKING:
     from harness.models.endpoint import Budget
-    from harness.training.context import RunOptions
+    from harness.training.context import RunContext
     from trainers.distributed.config import Launch
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
@@ -143,15 +143,15 @@ OUT = Path("runs")
 
 
 @contextmanager
-def open_resources(
+def run_context(
     output: Format,
     store: Path,
     *,
     launch: str | None = None,
     max_cost: float | None = None,
     batch: Path | None = None,
-) -> Iterator["RunOptions"]:
-    """What these options give a command to work with, while its progress is shown.
+) -> Iterator["RunContext"]:
+    """Give a command the context of its options, while its progress is shown.
 
     Where replies are to come by batch first, the command says which, and exits 3.
 
@@ -159,10 +159,16 @@ def open_resources(
         HarnessError: as `find_launch`.
     """
     from harness.core.progress import show_progress
-    from harness.training.context import RunOptions
+    from harness.training.context import make_context
 
     with exit_if_pending(output), show_progress() as progress:
-        yield RunOptions(store, progress, find_launch(launch), make_budget(max_cost), batch)
+        yield make_context(
+            store,
+            progress,
+            launch=find_launch(launch),
+            budget=make_budget(max_cost),
+            batch=batch,
+        )
 
 
 def find_launch(file: str | None) -> "Launch | None":

@@ -17,7 +17,7 @@ from harness.cli.options import (
     RecipeArgument,
     StoreFolder,
     find_launch,
-    open_resources,
+    run_context,
 )
 from harness.cli.output import EXIT_CODES, Format, emit, emit_artifact
 
@@ -115,10 +115,10 @@ def train(
     from harness.training.commands import train_recipe
 
     if dry_train:
-        _rehearse(recipe, profile, launch, output)
+        _dry_train(recipe, profile, launch, output)
         return
-    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
-        made = train_recipe(recipe, profile, resources, out=out)
+    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+        made = train_recipe(recipe, profile, context, out=out)
     emit_artifact(output, made.directory, made.summary)
 
 
@@ -134,8 +134,8 @@ def pairs(
     """Make preference pairs, judged in both orders or gold against the model's own answer."""
     from harness.training.commands import build_pairs
 
-    with open_resources(output, store, max_cost=max_cost, batch=batch) as resources:
-        made = build_pairs(recipe, profile, resources)
+    with run_context(output, store, max_cost=max_cost, batch=batch) as context:
+        made = build_pairs(recipe, profile, context)
     emit_artifact(output, made.directory, made.summary)
 
 
@@ -152,8 +152,8 @@ def loop(
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
     from harness.release.pipeline import describe_loop, run_loop
 
-    with open_resources(output, store, launch=launch, max_cost=max_cost, batch=batch) as resources:
-        done = run_loop(file, resources, out=out)
+    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+        done = run_loop(file, context, out=out)
     code = EXIT_CODES[done.verdict]
     emit(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
     raise typer.Exit(code)
@@ -181,10 +181,10 @@ def models(
     emit(output, [promotion.model_dump(mode="json") for promotion in found], lines)
 
 
-def _rehearse(recipe: str, profile: str, launch: str | None, output: Format) -> None:
+def _dry_train(recipe: str, profile: str, launch: str | None, output: Format) -> None:
     from harness.core.progress import show_progress
-    from harness.training.dry_run import describe_rehearsal, dry_run
+    from harness.training.dry_run import describe_dry_run, dry_run
 
     with show_progress() as progress:
-        rehearsal = dry_run(recipe, profile, progress=progress, launch=find_launch(launch))
-    emit(output, rehearsal.model_dump(mode="json"), describe_rehearsal(rehearsal))
+        result = dry_run(recipe, profile, progress=progress, launch=find_launch(launch))
+    emit(output, result.model_dump(mode="json"), describe_dry_run(result))

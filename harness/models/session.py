@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 
 from harness.config import EndpointSpec
@@ -92,11 +91,19 @@ class EndpointSession:
         # Judges ask from threads of their own; single operations on a dict need no lock.
         self._new: dict[str, BatchRequest] = {}
         self._written: dict[str, Path] = {}
+        self._index: BatchIndex | None = None
 
-    @cached_property
+    @property
+    def by_batch(self) -> bool:
+        """Return whether requests are written into files instead of being sent."""
+        return self.folder is not None
+
+    @property
     def index(self) -> BatchIndex:
-        """The batch files that were written before this run."""
-        return BatchIndex(self._open_store)
+        """Return the batch files that were written before this run, read once."""
+        if self._index is None:
+            self._index = BatchIndex(self._open_store)
+        return self._index
 
     @property
     def has_pending(self) -> bool:
@@ -119,12 +126,16 @@ class EndpointSession:
 
     @contextmanager
     def flush_pending(self) -> Iterator[None]:
-        """Run the body, then write down the requests whose replies are awaited.
+        """Run the body, then write down the requests of it whose replies are awaited.
 
         Raises:
             HarnessError: the folder for requests cannot be written.
             PendingRepliesError: there are such requests; lists them.
         """
+        # Earlier work in the same session may have ended because of its own requests.
+        self._new.clear()
+        self._written.clear()
+        self._index = None
         if self.folder is not None:
             make_writable(self.folder)
         with suppress(PendingRepliesError):
@@ -186,8 +197,7 @@ class BatchEndpoint:
         self._address = read_address(spec.base_url)
         if session.budget:
             session.budget.check_prices(spec.price_per_million, spec.model)
-        live = session.folder is None
-        self._endpoint = Endpoint(spec, budget=session.budget) if live else None
+        self._endpoint = None if session.by_batch else Endpoint(spec, budget=session.budget)
         self.host = self._address.host
         self.fingerprint = fingerprint_endpoint(spec, self._address)
 

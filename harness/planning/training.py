@@ -1,14 +1,14 @@
-"""What would be trained for a run, stage by stage, told without a GPU or a key.
+"""The forecast of training: each stage behind a run's models, without a GPU or a key.
 
-Data that a recipe has converted are fetched and converted if they can be; no model is. A stage whose
-rows or whose model's sizes are not at hand says so and is counted as far as it goes.
+Data are fetched and converted if they can be; models are not. Where the rows of a stage or the sizes
+of its model are not available, the stage has a note, and only what is known of it is counted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import EndpointSpec, Source
+from harness.config import EndpointSpec, Profile, Source
 from harness.config.request import Request
 from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
@@ -37,20 +37,21 @@ from trainers.recipe import (
     OnlineRecipe,
     PreferenceRecipe,
     PretrainRecipe,
-    Recipe,
     SampledRecipe,
     SftRecipe,
     TrainingSource,
     load_recipe,
 )
+from trainers.recipe_graph import RecipeStage, recipe_graph, require_policy_recipe
 from trainers.sft import split_rows
 
 
 class TrainingForecast(Record):
-    """One training run, if it is not in the store. What cannot be told is None; `notes` say why.
+    """One training run, skipped if its checkpoint is stored. Unknown numbers are None; see `notes`.
 
-    `rows` are those learnt from, pairs where the method takes pairs; at most so many where answers
-    must be sampled first. `memory` is an estimate in bytes, see trainers/estimate.py.
+    `rows` are the examples to learn from, pairs where the method takes pairs; an upper bound
+    (`at_most`) where answers must be sampled first. `memory` is an estimate in bytes, see
+    trainers/memory.py.
     """
 
     recipe: str
@@ -66,9 +67,9 @@ class TrainingForecast(Record):
 
 
 class SamplingForecast(Record):
-    """Answers that a recipe has sampled before something can learn from them, at most.
+    """The most answers that a recipe samples to make training data, and their verdicts.
 
-    `verdicts` are a judge's, who is asked about pairs in both orders.
+    A judge is asked about each pair in both orders.
     """
 
     recipe: str
@@ -81,7 +82,7 @@ class SamplingForecast(Record):
 
 
 class PairsToJudge(NamedTuple):
-    """What an endpoint would be asked for one pairs recipe, with answers of the full length."""
+    """The requests of one pairs recipe to one endpoint, with answers of the full length."""
 
     recipe: str
     judge: str
@@ -90,7 +91,7 @@ class PairsToJudge(NamedTuple):
 
 
 class TrainingPlan(NamedTuple):
-    """Every stage that the models of a request need, in the order in which they would run."""
+    """The stages that the models of a request need, in the order in which they would run."""
 
     stages: list[TrainingForecast]
     sampling: list[SamplingForecast]
@@ -98,23 +99,37 @@ class TrainingPlan(NamedTuple):
 
 
 def forecast_training(request: Request) -> TrainingPlan:
-    """The stages behind the request's models, each once.
+    """Forecast the stages behind the request's models, each once.
 
     Raises:
-        HarnessError: a mistake in a recipe, or in data that are at hand.
+        HarnessError: a mistake in a recipe, or in data that are available.
     """
-    walk = RecipeWalk(request)
+    stages: dict[str, RecipeStage] = {}
     for name in request.models:
-        recipe = request.profile.models[name].recipe
-        if recipe is not None:
-            walk.visit(recipe, None)
-    return walk.plan
+        recipe_name = request.profile.models[name].recipe
+        if recipe_name is not None:
+            recipe, root = load_recipe(recipe_name)
+            require_policy_recipe(recipe, f"model '{name}': {recipe_name}")
+            stages |= {stage.key: stage for stage in recipe_graph(recipe, root)}
+    return forecast_stages(stages.values(), request.profile)
+
+
+def forecast_stages(stages: Iterable[RecipeStage], profile: Profile) -> TrainingPlan:
+    """Forecast stages of recipe graphs, each after those that it needs.
+
+    Raises:
+        HarnessError: a mistake in data that are available.
+    """
+    forecaster = _StageForecaster(profile)
+    for stage in stages:
+        forecaster.add(stage)
+    return forecaster.plan
 
 
 def describe_training(
     stages: Sequence[TrainingForecast], sampling: Sequence[SamplingForecast]
 ) -> Iterator[str]:
-    """The stages in lines."""
+    """Yield lines on the training runs and on the answers sampled for them."""
     if stages:
         yield "Trained first, unless the store has it:"
     for stage in stages:
@@ -156,7 +171,7 @@ def _in_gib(size: int) -> str:
 
 
 class _Count(NamedTuple):
-    """Rows, or how many there are at most; `absent` says why they cannot be read now."""
+    """A number of rows; where `absent` says why they cannot be read now, an upper bound of it."""
 
     n: int | None = None
     absent: str | None = None
@@ -169,9 +184,9 @@ class _Count(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """What a recipe gives to what comes after it.
+    """The forecast product of a stage, for the stages that need it.
 
-    A checkpoint has sizes, if they are known, and perhaps an adapter; pairs and rows have a number.
+    A checkpoint has sizes, if they are known, and perhaps an adapter; data have a number of rows.
     """
 
     name: str
@@ -181,50 +196,45 @@ class _Result(NamedTuple):
     per_prompt: int = 1
 
 
-class RecipeWalk:
-    """Follows recipes to what they need, and remembers where it has been."""
+class _StageForecaster:
+    """Adds stages to a plan, and holds their results by the stages' keys."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, profile: Profile) -> None:
         self.plan = TrainingPlan([], [], [])
-        self._request = request
-        self._seen: dict[Path, _Result] = {}
+        self._profile = profile
+        self._results: dict[str, _Result] = {}
 
-    def visit(self, name: str, beside: Path | None) -> _Result:
-        recipe, root = load_recipe(name, search_dir=beside)
-        place = (root / Path(name).name).resolve()
-        if place not in self._seen:
-            self._seen[place] = self._forecast(recipe, root)
-        return self._seen[place]
-
-    def _forecast(self, recipe: Recipe, root: Path) -> _Result:
-        match recipe:
-            case PretrainRecipe():
-                return _Result(recipe.recipe)
-            case GivenPairsRecipe():
-                return _Result(recipe.recipe, rows=_count_pairs(recipe, root))
-            case JudgedPairsRecipe() | GoldPairsRecipe() | BestOfRecipe():
-                return self._sample(recipe, root)
-            case _:
-                return self._train(recipe, root)
+    def add(self, stage: RecipeStage) -> None:
+        match stage.recipe:
+            case PretrainRecipe() as recipe:
+                result = _Result(recipe.recipe)
+            case GivenPairsRecipe() as recipe:
+                result = _Result(recipe.recipe, rows=_count_pairs(recipe, stage.root))
+            case JudgedPairsRecipe() | GoldPairsRecipe() | BestOfRecipe() as recipe:
+                result = self._add_sampling(recipe, stage.root)
+            case recipe:
+                result = self._add_training(recipe, stage)
+        self._results[stage.key] = result
 
     # --- training ----------------------------------------------------------------------------
 
-    def _train(self, recipe: AdapterRecipe, root: Path) -> _Result:
-        start = self._start(recipe, root)
-        rows = self._rows(recipe, root)
+    def _add_training(self, recipe: AdapterRecipe, stage: RecipeStage) -> _Result:
+        start, rows = self._start_of(recipe, stage), self._rows_of(recipe, stage)
         lora = _own_adapter(recipe) or start.lora
-        known = start.shape is not None and lora is not None
+        sizes_known = start.shape is not None and lora is not None
         memory = estimate_memory(recipe, start.shape, lora) if start.shape and lora else None
+        # The reasons why the run cannot start, or why its numbers are not known.
         notes = []
         obstacle = find_obstacle(start.name, recipe)
         if obstacle is not None:
             notes.append(f"cannot be trained as it is: {obstacle}")
         if rows.absent is not None:
             notes.append(f"its rows are not here{rows.unknown}: {rows.absent}")
-        if not known:
+        if not sizes_known:
             notes.append(f"the sizes of {start.name} are not known here")
         elif memory is None:
             notes.append(f"memory is not estimated for {recipe.method}")
+        # The numbers.
         self.plan.stages.append(
             TrainingForecast(
                 recipe=recipe.recipe,
@@ -243,44 +253,41 @@ class RecipeWalk:
         )
         return _Result(recipe.recipe, start.shape, lora)
 
-    def _start(self, recipe: AdapterRecipe, root: Path) -> _Result:
-        parent = recipe.parent
-        if parent.recipe is not None:
-            return self.visit(parent.recipe, root)
-        assert parent.checkpoint is not None
-        return _Result(parent.checkpoint, find_shape(parent, root))
+    def _start_of(self, recipe: AdapterRecipe, stage: RecipeStage) -> _Result:
+        if stage.parent is not None:
+            return self._results[stage.parent.key]
+        assert recipe.parent.checkpoint is not None
+        return _Result(recipe.parent.checkpoint, find_shape(recipe.parent, stage.root))
 
-    def _rows(self, recipe: AdapterRecipe, root: Path) -> "_Count":
-        """Rows or pairs to learn from."""
+    def _rows_of(self, recipe: AdapterRecipe, stage: RecipeStage) -> _Count:
+        """Count the rows or pairs to learn from."""
         counts: list[_Count] = []
         if isinstance(recipe, SftRecipe):
-            counts += [_count_examples(source, root) for source in recipe.data]
+            counts += [_count_examples(source, stage.root) for source in recipe.data]
             if recipe.holdout and not any(count.absent for count in counts):
-                rows = load_examples(recipe.data, root)
+                rows = load_examples(recipe.data, stage.root)
                 counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).learn))]
-            if recipe.best_of is not None:
-                counts.append(self.visit(recipe.best_of, root).rows)
+            if stage.best_of is not None:
+                counts.append(self._results[stage.best_of.key].rows)
         elif isinstance(recipe, PreferenceRecipe):
-            made = self.visit(recipe.pairs, root)
-            counts.append(made.rows._replace(n=_learnt(recipe, made.rows.n, made.per_prompt)))
+            assert stage.pairs is not None
+            pairs = self._results[stage.pairs.key]
+            learnt = _learnt(recipe, pairs.rows.n, pairs.per_prompt)
+            counts.append(pairs.rows._replace(n=learnt))
         elif isinstance(recipe, OnlineRecipe):
-            counts.append(_count(recipe.data, root))
-            if recipe.reward.recipe is not None:
-                self.visit(recipe.reward.recipe, root)
+            counts.append(_count(recipe.data, stage.root))
         known = [count.n for count in counts if count.n is not None]
         absent = "; ".join(dict.fromkeys(count.absent for count in counts if count.absent))
         return _Count(sum(known) if len(known) == len(counts) else None, absent or None)
 
     # --- sampling ----------------------------------------------------------------------------
 
-    def _sample(self, recipe: SampledRecipe, root: Path) -> _Result:
-        if recipe.parent.recipe is not None:
-            self.visit(recipe.parent.recipe, root)
+    def _add_sampling(self, recipe: SampledRecipe, root: Path) -> _Result:
         counted = _count(recipe.data, root)
         prompts = counted.n
         answers, verdicts, judge, rows_per_prompt = recipe.per_prompt
         if judge is not None:
-            verdicts *= len(self._request.profile.members_of(judge))
+            verdicts *= len(self._profile.members_of(judge))
         self.plan.sampling.append(
             SamplingForecast(
                 recipe=recipe.recipe,
@@ -295,12 +302,12 @@ class RecipeWalk:
             )
         )
         if isinstance(recipe, JudgedPairsRecipe) and counted.absent is None:
-            self._judge(recipe, root)
+            self._add_requests(recipe, root)
         rows = _Count(None if prompts is None else rows_per_prompt * prompts, counted.absent)
         return _Result(recipe.recipe, rows=rows, per_prompt=rows_per_prompt)
 
-    def _judge(self, recipe: JudgedPairsRecipe, root: Path) -> None:
-        """Keep what endpoints would be asked, as it is with answers of the full length."""
+    def _add_requests(self, recipe: JudgedPairsRecipe, root: Path) -> None:
+        """Add the requests to endpoints, as they would be with answers of the full length."""
         answer = "word" * recipe.generation.max_new_tokens
         sides = ("first", answer), ("second", answer)
         requests = [
@@ -309,9 +316,8 @@ class RecipeWalk:
             for request in preference_requests(sample, "pairs", recipe.prefer, *sides)
         ]
         requests *= recipe.draws * recipe.prefer.repeats
-        profile = self._request.profile
-        for judge in profile.members_of(recipe.prefer.judge):
-            endpoint = profile.find_judge(judge).endpoint
+        for judge in self._profile.members_of(recipe.prefer.judge):
+            endpoint = self._profile.find_judge(judge).endpoint
             if endpoint is not None:
                 self.plan.to_judge.append(PairsToJudge(recipe.recipe, judge, endpoint, requests))
 
@@ -347,5 +353,5 @@ def _count_pairs(recipe: GivenPairsRecipe, root: Path) -> _Count:
 
 
 def _bound(source: Source, absent: str) -> _Count:
-    """A conversion that takes a subset says how large it is at most."""
+    """Return the size of the subset that a conversion takes, an upper bound of its rows."""
     return _Count(source.convert.take if source.convert else None, absent)

@@ -18,16 +18,17 @@ from harness.config.pipeline import Loop, Stage, load_loop
 from harness.config.request import Request
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
-from harness.core.store import Store
 from harness.planning.plan import make_plan
 from harness.release.registry import Registry, alpha_of_look, now
 from harness.runs.run import FinishedRun, run_suite
-from harness.training.checkpoints import make_checkpoint, require_policy_recipe
-from harness.training.context import RunOptions, TrainedModel, make_context
+from harness.training.checkpoints import make_checkpoint
+from harness.training.context import RunContext, TrainedModel
 from harness.types import Record, RunResult, Verdict
 from harness.types.training import Ancestor, Look, Promotion
+from judges.panel import load_judges
 from trainers.checkpoint import trace_manifests, versions
-from trainers.recipe import load_recipe
+from trainers.recipe import find_recipe, load_recipe
+from trainers.recipe_graph import recipe_graph, require_policy_recipe
 
 
 class StageResult(Record):
@@ -60,7 +61,7 @@ class _Model(NamedTuple):
     made: TrainedModel | None = None
 
 
-def run_loop(path_or_name: str, resources: RunOptions, *, out: Path) -> LoopResult:
+def run_loop(path_or_name: str, context: RunContext, *, out: Path) -> LoopResult:
     """Train, gate, and promote what is certified.
 
     Raises:
@@ -70,7 +71,7 @@ def run_loop(path_or_name: str, resources: RunOptions, *, out: Path) -> LoopResu
         InfrastructureError: the world failed; what was done is kept.
     """
     loop, root = load_loop(path_or_name)
-    run = _LoopRun(loop, root, resources, out)
+    run = _LoopRun(loop, root, context, out)
     run.check()
     current, done = run.start(), []
     for stage in loop.stages:
@@ -105,13 +106,13 @@ def describe_loop(done: LoopResult) -> Iterator[str]:
 class _LoopRun:
     """One pass through a loop: the files behind it, and where everything is kept."""
 
-    def __init__(self, loop: Loop, root: Path, resources: RunOptions, out: Path) -> None:
+    def __init__(self, loop: Loop, root: Path, context: RunContext, out: Path) -> None:
         self._loop = loop
         self._root = root
         self._profile, self._profile_root = load_profile(_beside(root, loop.profile))
-        self._resources = resources
+        self._context = context
         self._out = out
-        self._registry = Registry(resources.workspace)
+        self._registry = Registry(context.store.workspace)
         self._made: list[TrainedModel] = []
 
     def check(self) -> None:
@@ -125,7 +126,8 @@ class _LoopRun:
         certified = self._items_of(self._loop.certify)
         for stage in self._loop.stages:
             for recipe in stage.recipes:
-                require_policy_recipe(load_recipe(recipe, search_dir=self._root)[0], recipe)
+                loaded, recipe_root = load_recipe(recipe, search_dir=self._root)
+                recipe_graph(require_policy_recipe(loaded, recipe), recipe_root)
             shared = certified & self._items_of(stage.gate)
             if shared:
                 raise HarnessError(
@@ -139,7 +141,7 @@ class _LoopRun:
 
     def pass_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
         """Train the stage's recipes and put the best of them to its gate."""
-        self._resources.progress.log(f"stage {stage.name}")
+        self._context.progress.log(f"stage {stage.name}")
         candidates = [self._train(recipe) for recipe in stage.recipes]
         scores: dict[str, float | None] = {model.name: None for model in candidates}
         if len(candidates) > 1:
@@ -177,7 +179,7 @@ class _LoopRun:
         gate = self._gate_of(self._loop.certify)
         look = self._begin_look(candidate, history[-1].fingerprint if history else "", gate)
         alpha = alpha_of_look(gate.alpha, look)
-        self._resources.progress.log(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
+        self._context.progress.log(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
         result, folder = self._run(self._loop.certify, [baseline, candidate], alpha=alpha)
         assert result.decision is not None
         promotion = None
@@ -202,19 +204,21 @@ class _LoopRun:
         }
         for made in self._made:
             folder = Path(made.directory)
-            if made.fingerprint not in needed and folder.is_relative_to(self._resources.workspace):
+            if made.fingerprint not in needed and folder.is_relative_to(
+                self._context.store.workspace
+            ):
                 shutil.rmtree(folder, ignore_errors=True)
 
     # --- parts ---------------------------------------------------------------------------
 
     def _train(self, recipe_name: str) -> _Model:
         recipe, recipe_root = load_recipe(recipe_name, search_dir=self._root)
-        path = recipe_root / Path(recipe_name).with_suffix(".yaml").name
-        workshop = make_context(self._profile, self._profile_root, self._resources)
-        with workshop.open():
+        judges = load_judges(self._profile, self._profile_root, self._context.session)
+        with self._context.open():
             trained = require_policy_recipe(recipe, recipe_name)
-            made = make_checkpoint(trained, recipe_root, workshop)
+            made = make_checkpoint(trained, recipe_root, self._context, judges)
         self._made.append(made)
+        path = find_recipe(recipe_name, search_dir=self._root)
         return _Model(recipe.recipe, ModelSpec(recipe=str(path)), made)
 
     def _scores(
@@ -243,7 +247,7 @@ class _LoopRun:
         if alpha is not None and request.suite.gate is not None:
             gate = request.suite.gate.model_copy(update={"alpha": alpha})
             request = request._replace(suite=request.suite.model_copy(update={"gate": gate}))
-        return run_suite(request, self._resources, out=self._out)
+        return run_suite(request, self._context, out=self._out)
 
     def _request(self, suite: str, models: Sequence[_Model]) -> Request:
         loaded, suite_root = load_suite(_beside(self._root, suite))
@@ -255,7 +259,7 @@ class _LoopRun:
             profile,
             self._profile_root,
             tuple(specs),
-            by_batch=self._resources.batch is not None,
+            by_batch=self._context.session.by_batch,
         )
 
     def _gate_of(self, suite: str) -> Gate:
@@ -283,7 +287,7 @@ class _LoopRun:
             claims=content_hash(gate.claims),
             when=now(),
         )
-        with Store(self._resources.workspace):
+        with self._context.store:
             return self._registry.begin_look(self._loop.promote, look)
 
     def _promotion(

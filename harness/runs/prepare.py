@@ -9,11 +9,13 @@ from harness.core.hashing import content_hash
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.generate import CheckpointModel, EndpointModel, Model
-from harness.training.checkpoints import existing_model, make_checkpoint, require_policy_recipe
-from harness.training.context import TrainingContext
+from harness.training.checkpoints import existing_model, make_checkpoint
+from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
+from judges.panel import ProfileJudges
 from trainers.checkpoint import MANIFEST, card, load_manifest
 from trainers.recipe import Parent, load_recipe
+from trainers.recipe_graph import require_policy_recipe
 
 
 class Prepared(NamedTuple):
@@ -31,32 +33,36 @@ class Prepared(NamedTuple):
     learnt: tuple[TrainingText, ...] = ()
 
 
-def prepare_models(request: Request, workshop: TrainingContext) -> dict[str, Prepared]:
+def prepare_models(
+    request: Request, context: RunContext, judges: ProfileJudges
+) -> dict[str, Prepared]:
     """Every model of the request, in its order; what is missing is trained.
 
     Raises:
         HarnessError: a checkpoint that is incomplete or was changed, or a recipe with a mistake.
     """
     return {
-        name: _prepare(name, request.profile.models[name], request.profile_root, workshop)
+        name: _prepare(name, request.profile.models[name], request.profile_root, context, judges)
         for name in request.models
     }
 
 
-def _prepare(name: str, spec: ModelSpec, root: Path, workshop: TrainingContext) -> Prepared:
+def _prepare(
+    name: str, spec: ModelSpec, root: Path, context: RunContext, judges: ProfileJudges
+) -> Prepared:
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
         return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, workshop.session, spec.seed)
+        asked = EndpointModel(name, spec.endpoint, context.session, spec.seed)
         redacted = ["redacted"] if spec.endpoint.redact else []
         fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
         return Prepared(asked, fingerprint, card=None, teachers=(), base=spec.endpoint.model)
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
         trained = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
-        made = make_checkpoint(trained, recipe_root, workshop)
+        made = make_checkpoint(trained, recipe_root, context, judges)
     else:
         made = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision, spec.seed)

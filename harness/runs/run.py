@@ -24,9 +24,9 @@ from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
 from harness.runs.prepare import Prepared, prepare_models
 from harness.scoring.task_scores import RunScores, TaskScores
-from harness.training.context import RunOptions, TrainingContext, make_context
+from harness.training.context import RunContext
 from harness.types import Plan, RunResult, Task
-from judges.panel import Panel, check_judges_available, make_panels
+from judges.panel import Panel, check_judges_available, load_judges, make_panels
 
 
 class FinishedRun(NamedTuple):
@@ -36,7 +36,7 @@ class FinishedRun(NamedTuple):
     folder: Path
 
 
-def run_suite(request: Request, resources: RunOptions, *, out: Path) -> FinishedRun:
+def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
     Whatever was done before, by this or by a killed run, is taken from the workspace.
@@ -47,18 +47,18 @@ def run_suite(request: Request, resources: RunOptions, *, out: Path) -> Finished
         RepliesAwaitedError: there is no result before replies have come by batch.
     """
     watch = Stopwatch()
-    workshop = make_context(request.profile, request.profile_root, resources)
-    panels = make_panels(request, workshop.judge)
+    judges = load_judges(request.profile, request.profile_root, context.session)
+    panels = make_panels(request, judges.find)
     check_judges_available(request)
     plan = make_plan(request, panels)
     make_writable(out)
-    with workshop.open():
-        stated = preregister_plan(plan, resources.workspace)
-        models = prepare_models(request, workshop)
+    with context.open():
+        stated = preregister_plan(plan, context.store.workspace)
+        models = prepare_models(request, context, judges)
         exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
             refuse_contamination(exposures)
-        measured = measure_tasks(plan, models, panels, workshop)
+        measured = measure_tasks(plan, models, panels, context)
     result = build_run_result(plan, stated, models, measured, exposures, watch)
     result = check_judge_requirement(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
@@ -71,19 +71,19 @@ def measure_tasks(
     plan: Plan,
     models: Mapping[str, Prepared],
     panels: Mapping[str, Panel],
-    workshop: TrainingContext,
+    context: RunContext,
 ) -> RunScores:
     """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
 
     def measure(task: Task, shown: Progress) -> TaskScores:
-        return measure_task(task, models, panels, workshop.store, shown)
+        return measure_task(task, models, panels, context.store, shown)
 
     if not plan.looks:
-        return RunScores([measure(task, workshop.progress) for task in plan.tasks])
+        return RunScores([measure(task, context.progress) for task in plan.tasks])
     # The last look may be far, and the first ones cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
-    check_complete = workshop.session.check_complete
-    return run_looks(plan, panels, measure, workshop.progress, check_complete)
+    check_complete = context.session.check_complete
+    return run_looks(plan, panels, measure, context.progress, check_complete)
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Checkpoints and what they learn from: made when missing, verified when there.
+"""Checkpoints and the data that they learn from: made when missing, verified when they exist.
 
-A recipe names its parent, its parent names its own; each link is kept in the workspace under a
-key of everything it was made from, so that nothing is trained twice.
+The stages of a recipe graph are made one after another. Each product is kept in the workspace under
+a key of everything that it was made from, so that nothing is trained twice.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from harness.data.preference_pairs import load_given_pairs
 from harness.data.samples import read_prompt
 from harness.models.local import make_prompt
 from harness.models.weights import fingerprint_model
-from harness.training.context import TrainedModel, TrainingContext
+from harness.training.context import RunContext, TrainedModel
 from harness.training.eval_during_training import make_training_eval
 from harness.training.sampling import (
     MadeBestOf,
@@ -30,9 +30,11 @@ from harness.training.sampling import (
     grade_candidates,
     refuse_remote_phi,
     sample_best_of_n,
-    sample_preference_pairs,
+    sample_gold_pairs,
+    sample_judged_pairs,
 )
 from harness.types import JudgeCard, PairStatistics, Sample
+from judges.panel import ProfileJudges
 from trainers.checkpoint import (
     COMPLETE_MARK,
     MANIFEST,
@@ -51,6 +53,7 @@ from trainers.recipe import (
     BestOfRecipe,
     DpoRecipe,
     GivenPairsRecipe,
+    GoldPairsRecipe,
     JudgedPairsRecipe,
     KtoRecipe,
     OnlineRecipe,
@@ -59,268 +62,311 @@ from trainers.recipe import (
     PairTrainedRecipe,
     Parent,
     PretrainRecipe,
-    Recipe,
     RewardRecipe,
     SftRecipe,
     SimpoRecipe,
     TrainingRecipe,
-    load_recipe,
     parent_directory,
 )
+from trainers.recipe_graph import RecipeStage, recipe_graph
 
 
 def make_checkpoint(
-    recipe: TrainingRecipe, root: Path, workshop: TrainingContext, *, out: Path | None = None
+    recipe: TrainingRecipe,
+    root: Path,
+    context: RunContext,
+    judges: ProfileJudges,
+    *,
+    out: Path | None = None,
 ) -> TrainedModel:
-    """The recipe's checkpoint, trained unless it is there; its own parents likewise.
+    """Make the recipe's checkpoint and the stages that it needs, where they are missing.
 
-    `out` is another place than the workspace; it is trained anew there.
+    With `out` the checkpoint itself is trained anew, in that folder instead of the workspace.
     """
-    match recipe:
-        case PretrainRecipe():
-            return _make_base(recipe, root, workshop, out)
-        case SftRecipe():
-            return _make_sft(recipe, root, workshop, out)
-        case OnlineRecipe():
-            return _make_online(recipe, root, workshop, out)
-        case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
-            return _make_on_pairs(recipe, root, workshop, out)
+    stages = recipe_graph(recipe, root)
+    maker = _StageMaker(context, judges)
+    maker.make(stages, out)
+    return maker.models[stages[-1].key]
 
 
-def _make_base(
-    recipe: PretrainRecipe, root: Path, workshop: TrainingContext, out: Path | None
+def make_pairs(
+    recipe: PairsRecipe, root: Path, context: RunContext, judges: ProfileJudges
+) -> MadePairs:
+    """Make the recipe's pairs and the stages that it needs, where they are missing."""
+    stages = recipe_graph(recipe, root)
+    maker = _StageMaker(context, judges)
+    maker.make(stages)
+    return maker.pairs[stages[-1].key]
+
+
+def make_best_of(
+    recipe: BestOfRecipe, root: Path, context: RunContext, judges: ProfileJudges
+) -> MadeBestOf:
+    """Make the recipe's best answers and the stages that it needs, where they are missing."""
+    stages = recipe_graph(recipe, root)
+    maker = _StageMaker(context, judges)
+    maker.make(stages)
+    return maker.best_of[stages[-1].key]
+
+
+class _StageMaker:
+    """Makes the stages of a recipe graph, and holds their products by the stages' keys."""
+
+    def __init__(self, context: RunContext, judges: ProfileJudges) -> None:
+        self._context = context
+        self._judges = judges
+        self.models: dict[str, TrainedModel] = {}
+        self.pairs: dict[str, MadePairs] = {}
+        self.best_of: dict[str, MadeBestOf] = {}
+
+    def make(self, stages: Sequence[RecipeStage], out: Path | None = None) -> None:
+        """Make the stages in their order; `out` is the folder of the last one's checkpoint."""
+        for stage in stages:
+            self._check_panel(stage)
+        for stage in stages:
+            match stage.recipe:
+                case BestOfRecipe() as recipe:
+                    self.best_of[stage.key] = self._sample_best_of(recipe, stage)
+                case GivenPairsRecipe() | GoldPairsRecipe() | JudgedPairsRecipe() as recipe:
+                    self.pairs[stage.key] = self._make_pairs(recipe, stage)
+                case recipe:
+                    folder = out if stage is stages[-1] else None
+                    self.models[stage.key] = self._make_model(recipe, stage, folder)
+
+    def _check_panel(self, stage: RecipeStage) -> None:
+        """Raise the errors of a panel that could not choose pairs before anything is trained."""
+        if isinstance(stage.recipe, JudgedPairsRecipe):
+            prefer = stage.recipe.prefer
+            self._judges.panel(prefer.judge, prefer.repeats)
+
+    def _start_of(self, stage: RecipeStage, parent: Parent) -> TrainedModel:
+        """Return the model that a stage starts or samples from; an existing one is verified."""
+        if stage.parent is not None:
+            return self.models[stage.parent.key]
+        return existing_model(parent, stage.root)
+
+    # --- checkpoints -------------------------------------------------------------------------
+
+    def _make_model(
+        self, recipe: TrainingRecipe, stage: RecipeStage, out: Path | None
+    ) -> TrainedModel:
+        match recipe:
+            case PretrainRecipe():
+                return self._make_base(recipe, stage.root, out)
+            case SftRecipe():
+                return self._make_sft(recipe, stage, out)
+            case OnlineRecipe():
+                return self._make_online(recipe, stage, out)
+            case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
+                return self._make_on_pairs(recipe, stage, out)
+
+    def _make_base(self, recipe: PretrainRecipe, root: Path, out: Path | None) -> TrainedModel:
+        from trainers.pretrain import train_base
+
+        texts = [sample for source in recipe.data for sample in load_samples(source, root)]
+        key = checkpoint_key(recipe, None, data_hash(texts))
+        target, exists = self._find_target(recipe, key, out)
+        if not exists:
+            train_base(recipe, root, target, self._context.progress.advance)
+        return _trained_model(target, learnt=tuple(texts_of_samples(texts)))
+
+    def _make_sft(self, recipe: SftRecipe, stage: RecipeStage, out: Path | None) -> TrainedModel:
+        from trainers.sft import train_sft
+
+        # The rows to learn from, the best of sampled answers among them.
+        parent = self._start_of(stage, recipe.parent)
+        rows, teachers = load_examples(recipe.data, stage.root), parent.teachers
+        if stage.best_of is not None:
+            chosen = self.best_of[stage.best_of.key]
+            rows, teachers = rows + chosen.best.rows, (*teachers, *chosen.teachers)
+        # The checkpoint, trained where it is missing.
+        key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
+        target, exists = self._find_target(recipe, key, out)
+        if not exists:
+            check_model_available(parent.directory, recipe.parent.revision)
+            facts = conversion_facts(recipe.data, stage.root)
+            train_sft(
+                recipe,
+                parent.directory,
+                target,
+                rows=rows,
+                progress=self._context.progress.advance,
+                launch=self._context.launch,
+                setting=self._settings(recipe, stage.root, facts),
+            )
+        learnt = (*parent.learnt, *texts_of_examples(rows))
+        return _trained_model(target, parent.base, teachers, learnt)
+
+    def _make_online(
+        self, recipe: OnlineRecipe, stage: RecipeStage, out: Path | None
+    ) -> TrainedModel:
+        # The prompts and their reward.
+        parent = self._start_of(stage, recipe.parent)
+        samples = load_samples(recipe.data, stage.root)
+        system = read_prompt(recipe.system, stage.root)
+        prompts = [PromptRow(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
+        reward, teachers = self._make_reward(recipe, stage, samples)
+        # The checkpoint, trained where it is missing.
+        key = checkpoint_key(recipe, parent.fingerprint, online_hash(prompts, reward))
+        target, exists = self._find_target(recipe, key, out)
+        if not exists:
+            self._refuse_batched_rewards(recipe)
+            if self._context.launch is not None:
+                check_launch(recipe, self._context.launch)
+            facts = conversion_facts([recipe.data], stage.root)
+            train_online(
+                recipe,
+                parent.directory,
+                target,
+                questions=prompts,
+                reward=reward,
+                progress=self._context.progress.advance,
+                setting=self._settings(recipe, stage.root, facts),
+            )
+        learnt = (*parent.learnt, *texts_of_samples(samples))
+        return _trained_model(target, parent.base, (*parent.teachers, *teachers), learnt)
+
+    def _make_on_pairs(
+        self, recipe: PairTrainedRecipe, stage: RecipeStage, out: Path | None
+    ) -> TrainedModel:
+        from trainers.preference import train_on_pairs
+
+        assert stage.pairs is not None
+        made, parent = self.pairs[stage.pairs.key], self._start_of(stage, recipe.parent)
+        pairs = made.pairs.pairs
+        key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
+        target, exists = self._find_target(recipe, key, out)
+        if not exists:
+            source = stage.pairs.recipe
+            assert isinstance(source, PairsRecipe)
+            facts = conversion_facts([source.data], stage.pairs.root)
+            train_on_pairs(
+                recipe,
+                parent.directory,
+                target,
+                pairs=pairs,
+                progress=self._context.progress.advance,
+                launch=self._context.launch,
+                setting=self._settings(recipe, stage.root, facts),
+            )
+        learnt = (*parent.learnt, *texts_of_pairs(pairs))
+        teachers = (*parent.teachers, *made.teachers)
+        return _trained_model(target, parent.base, teachers, learnt, made.pairs.statistics)
+
+    def _settings(self, recipe: AdapterRecipe, root: Path, facts: dict[str, str]) -> RunSettings:
+        evaluation = make_training_eval(recipe, root, self._judges, self._context.store)
+        return RunSettings(facts, evaluation, self._context.references)
+
+    def _find_target(self, recipe: TrainingRecipe, key: str, out: Path | None) -> "_Target":
+        """Return `out`, where training is always anew, or the checkpoint's folder in the workspace.
+
+        Raises:
+            HarnessError: the checkpoint in the workspace is damaged.
+        """
+        if out is not None:
+            return _Target(out, exists=False)
+        folder = self._context.checkpoints / f"{recipe.recipe}-{key[:12]}"
+        return _Target(folder, folder.is_dir() and bool(verify_checkpoint(folder).fingerprint))
+
+    # --- rewards -----------------------------------------------------------------------------
+
+    def _make_reward(
+        self, recipe: OnlineRecipe, stage: RecipeStage, samples: tuple[Sample, ...]
+    ) -> tuple[Reward, tuple[JudgeCard, ...]]:
+        """Return the reward of answers to the samples, and the judges behind it.
+
+        Raises:
+            HarnessError: the data may not be sent to the judge.
+        """
+        if stage.reward is not None:
+            model = self.models[stage.reward.key]
+            return _reward_of_model(model, stage.reward.recipe.recipe), model.teachers
+        rubric = recipe.reward.rubric
+        assert rubric is not None
+        judge = self._judges.find(rubric.judge)
+        refuse_remote_phi(recipe.data, judge)
+        by_id = {sample.id: sample for sample in samples}
+
+        def score(prompts: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
+            candidates = [(by_id[p.id], answer) for p, answer in zip(prompts, answers, strict=True)]
+            title = f"{judge.card.name} rewards"
+            return grade_candidates(candidates, rubric, judge, title, self._context)
+
+        references = [(sample.id, sample.reference) for sample in samples]
+        key = content_hash(rubric, judge.card.fingerprint, references)
+        return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
+
+    def _refuse_batched_rewards(self, recipe: OnlineRecipe) -> None:
+        """Refuse a batch file for rewards: every step needs its own before the next can begin."""
+        rubric = recipe.reward.rubric
+        if (
+            self._context.session.by_batch
+            and rubric is not None
+            and self._judges.find(rubric.judge).card.remote
+        ):
+            raise HarnessError(
+                f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "
+                "cannot wait for batch files. Train it without --batch."
+            )
+
+    # --- sampled data ------------------------------------------------------------------------
+
+    def _make_pairs(self, recipe: PairsRecipe, stage: RecipeStage) -> MadePairs:
+        """Return the recipe's pairs; given pairs stay in their own file."""
+        match recipe:
+            case GivenPairsRecipe():
+                source = resolve_conversion(recipe.data, stage.root)
+                pairs = load_given_pairs(source, stage.root, recipe.filters)
+                return MadePairs(recipe.data.label, pairs, ())
+            case GoldPairsRecipe():
+                parent = self._start_of(stage, recipe.parent)
+                return sample_gold_pairs(recipe, stage.root, parent, self._context)
+            case JudgedPairsRecipe():
+                parent = self._start_of(stage, recipe.parent)
+                panel = self._judges.panel(recipe.prefer.judge, recipe.prefer.repeats)
+                return sample_judged_pairs(recipe, stage.root, parent, panel, self._context)
+
+    def _sample_best_of(self, recipe: BestOfRecipe, stage: RecipeStage) -> MadeBestOf:
+        parent = self._start_of(stage, recipe.parent)
+        judge = self._judges.find(recipe.grade.judge)
+        return sample_best_of_n(recipe, stage.root, parent, judge, self._context)
+
+
+class _Target(NamedTuple):
+    """The folder of a checkpoint, and whether it exists there, undamaged."""
+
+    folder: Path
+    exists: bool
+
+
+def _trained_model(
+    target: Path,
+    base: str = "",
+    teachers: tuple[JudgeCard, ...] = (),
+    learnt: tuple[TrainingText, ...] = (),
+    pairs: PairStatistics | None = None,
 ) -> TrainedModel:
-    from trainers.pretrain import train_base
-
-    texts = [sample for source in recipe.data for sample in load_samples(source, root)]
-    key = checkpoint_key(recipe, None, data_hash(texts))
-    target, is_there = _find_target(recipe, key, workshop, out)
-    if not is_there:
-        train_base(recipe, root, target, workshop.progress.advance)
-    return _made(target, learnt=tuple(texts_of_samples(texts)))
-
-
-def _make_sft(
-    recipe: SftRecipe, root: Path, workshop: TrainingContext, out: Path | None
-) -> TrainedModel:
-    from trainers.sft import train_sft
-
-    parent = make_parent(recipe.parent, root, workshop)
-    rows, teachers = load_examples(recipe.data, root), parent.teachers
-    if recipe.best_of is not None:
-        chosen = make_best_of(*load_best_of_recipe(recipe.best_of, root), workshop)
-        rows, teachers = rows + chosen.best.rows, (*teachers, *chosen.teachers)
-    key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
-    target, is_there = _find_target(recipe, key, workshop, out)
-    if not is_there:
-        check_model_available(parent.directory, recipe.parent.revision)
-        train_sft(
-            recipe,
-            parent.directory,
-            target,
-            rows=rows,
-            progress=workshop.progress.advance,
-            launch=workshop.launch,
-            setting=_setting(recipe, root, workshop, conversion_facts(recipe.data, root)),
-        )
-    learnt = (*parent.learnt, *texts_of_examples(rows))
-    return _made(target, parent.base, teachers, learnt)
-
-
-def _make_online(
-    recipe: OnlineRecipe, root: Path, workshop: TrainingContext, out: Path | None
-) -> TrainedModel:
-    parent = make_parent(recipe.parent, root, workshop)
-    samples, system = load_samples(recipe.data, root), read_prompt(recipe.system, root)
-    questions = [PromptRow(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
-    reward, teachers = make_reward(recipe, root, samples, workshop)
-    key = checkpoint_key(recipe, parent.fingerprint, online_hash(questions, reward))
-    target, is_there = _find_target(recipe, key, workshop, out)
-    if not is_there:
-        _refuse_awaited_rewards(recipe, workshop)
-        if workshop.launch is not None:
-            check_launch(recipe, workshop.launch)
-        train_online(
-            recipe,
-            parent.directory,
-            target,
-            questions=questions,
-            reward=reward,
-            progress=workshop.progress.advance,
-            setting=_setting(recipe, root, workshop, conversion_facts([recipe.data], root)),
-        )
-    learnt = (*parent.learnt, *texts_of_samples(samples))
-    return _made(target, parent.base, (*parent.teachers, *teachers), learnt)
-
-
-def _make_on_pairs(
-    recipe: PairTrainedRecipe, root: Path, workshop: TrainingContext, out: Path | None
-) -> TrainedModel:
-    from trainers.preference import train_on_pairs
-
-    # Pairs before the parent: who judges them is known before anything is trained.
-    pairs_recipe, pairs_root = load_pairs_recipe(recipe.pairs, root)
-    made = make_pairs(pairs_recipe, pairs_root, workshop)
-    parent = make_parent(recipe.parent, root, workshop)
-    pairs = made.pairs.pairs
-    key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
-    target, is_there = _find_target(recipe, key, workshop, out)
-    if not is_there:
-        facts = conversion_facts([pairs_recipe.data], pairs_root)
-        train_on_pairs(
-            recipe,
-            parent.directory,
-            target,
-            pairs=pairs,
-            progress=workshop.progress.advance,
-            launch=workshop.launch,
-            setting=_setting(recipe, root, workshop, facts),
-        )
-    learnt = (*parent.learnt, *texts_of_pairs(pairs))
-    teachers = (*parent.teachers, *made.teachers)
-    return _made(target, parent.base, teachers, learnt, made.pairs.statistics)
-
-
-def _setting(
-    recipe: AdapterRecipe, root: Path, workshop: TrainingContext, facts: dict[str, str]
-) -> RunSettings:
-    """What is told of the data, who watches, and where reference log-probabilities are kept."""
-    return RunSettings(facts, make_training_eval(recipe, root, workshop), workshop.references)
-
-
-def make_parent(parent: Parent, root: Path, workshop: TrainingContext) -> TrainedModel:
-    """What a recipe starts from; a directory with a manifest is verified first."""
-    if parent.recipe is not None:
-        recipe, recipe_root = load_recipe(parent.recipe, search_dir=root)
-        trained = require_policy_recipe(recipe, parent.recipe)
-        return make_checkpoint(trained, recipe_root, workshop)
-    return existing_model(parent, root)
-
-
-def require_policy_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
-    """The recipe, if it gives a model that answers.
-
-    Raises:
-        HarnessError: it gives data, or a reward model.
-    """
-    if isinstance(recipe, PairsRecipe | BestOfRecipe):
-        raise HarnessError(f"{name}: makes {recipe.makes}, not a model.")
-    if isinstance(recipe, RewardRecipe):
-        raise HarnessError(
-            f"{name}: trains a reward model, which answers nothing. Only the 'reward' of a GRPO or "
-            "RLOO recipe can name it."
-        )
-    return recipe
-
-
-# --- rewards ---------------------------------------------------------------------------------
-
-
-def make_reward(
-    recipe: OnlineRecipe, root: Path, samples: tuple[Sample, ...], workshop: TrainingContext
-) -> tuple[Reward, tuple[JudgeCard, ...]]:
-    """What rewards answers to the samples, and the judges behind it.
-
-    Raises:
-        HarnessError: the recipe is that of no reward model, or the data may not be sent to the
-            judge.
-    """
-    source = recipe.reward
-    if source.rubric is None:
-        assert source.recipe is not None
-        return _reward_of_model(source.recipe, root, workshop)
-    rubric, judge = source.rubric, workshop.judge(source.rubric.judge)
-    refuse_remote_phi(recipe.data, judge)
-    by_id = {sample.id: sample for sample in samples}
-
-    def score(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
-        asked = [(by_id[q.id], answer) for q, answer in zip(questions, answers, strict=True)]
-        return grade_candidates(asked, rubric, judge, f"{judge.card.name} rewards", workshop)
-
-    references = [(sample.id, sample.reference) for sample in samples]
-    key = content_hash(rubric, judge.card.fingerprint, references)
-    return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
-
-
-def _refuse_awaited_rewards(recipe: OnlineRecipe, workshop: TrainingContext) -> None:
-    """Every step needs its rewards at once; by batch each would wait for a file of its own."""
-    rubric, by_batch = recipe.reward.rubric, workshop.session.folder is not None
-    if by_batch and rubric is not None and workshop.judge(rubric.judge).card.remote:
-        raise HarnessError(
-            f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "
-            "cannot wait for batch files. Train it without --batch."
-        )
-
-
-def _reward_of_model(
-    name: str, root: Path, workshop: TrainingContext
-) -> tuple[Reward, tuple[JudgeCard, ...]]:
-    from trainers.reward import load_scores
-
-    recipe, recipe_root = load_recipe(name, search_dir=root)
-    if not isinstance(recipe, RewardRecipe):
-        raise HarnessError(f"{name}: trains no reward model ('method: reward').")
-    made = make_checkpoint(recipe, recipe_root, workshop)
-    scores = load_scores(Path(made.directory))
-
-    def score(questions: Sequence[PromptRow], answers: Sequence[str]) -> list[float]:
-        return scores([question.prompt for question in questions], answers)
-
-    return Reward(score, made.fingerprint, f"the reward model {recipe.recipe}"), made.teachers
-
-
-# --- the best of several answers ---------------------------------------------------------------
-
-
-def load_best_of_recipe(path_or_name: str, beside: Path) -> tuple[BestOfRecipe, Path]:
-    """A recipe for rejection sampling.
-
-    Raises:
-        HarnessError: no such recipe, or another kind.
-    """
-    recipe, root = load_recipe(path_or_name, search_dir=beside)
-    if not isinstance(recipe, BestOfRecipe):
-        raise HarnessError(f"{path_or_name}: is no recipe of 'method: best_of'.")
-    return recipe, root
-
-
-def make_best_of(recipe: BestOfRecipe, root: Path, workshop: TrainingContext) -> MadeBestOf:
-    """The best answers of the recipe's parent, which is trained first if it is missing."""
-    return sample_best_of_n(recipe, root, make_parent(recipe.parent, root, workshop), workshop)
-
-
-# --- pairs -----------------------------------------------------------------------------------
-
-
-def load_pairs_recipe(path_or_name: str, beside: Path) -> tuple[PairsRecipe, Path]:
-    """A recipe that makes pairs.
-
-    Raises:
-        HarnessError: no such recipe, or one that trains.
-    """
-    recipe, root = load_recipe(path_or_name, search_dir=beside)
-    if not isinstance(recipe, PairsRecipe):
-        raise HarnessError(f"{path_or_name}: trains a checkpoint; it makes no preference pairs.")
-    return recipe, root
-
-
-def make_pairs(recipe: PairsRecipe, root: Path, workshop: TrainingContext) -> MadePairs:
-    """The recipe's pairs, built unless they are there; given ones stay in their own file."""
-    if isinstance(recipe, GivenPairsRecipe):
-        given = load_given_pairs(resolve_conversion(recipe.data, root), root, recipe.filters)
-        return MadePairs(recipe.data.label, given, ())
-    if isinstance(recipe, JudgedPairsRecipe):
-        workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)  # or its error, before any work
-    return sample_preference_pairs(
-        recipe, root, make_parent(recipe.parent, root, workshop), workshop
+    return TrainedModel(
+        str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs
     )
 
 
-# --- what is there ---------------------------------------------------------------------------
+def _reward_of_model(model: TrainedModel, recipe_name: str) -> Reward:
+    from trainers.reward import load_scores
+
+    scores = load_scores(Path(model.directory))
+
+    def score(prompts: Sequence[PromptRow], answers: Sequence[str]) -> list[float]:
+        return scores([prompt.prompt for prompt in prompts], answers)
+
+    return Reward(score, model.fingerprint, f"the reward model {recipe_name}")
+
+
+# --- existing models ---------------------------------------------------------------------------
 
 
 def existing_model(parent: Parent, root: Path) -> TrainedModel:
-    """A checkpoint or a hub model that is there; one of ours is verified, a pickle is converted.
+    """Return a model that exists: verify a checkpoint of the harness, convert a pickle.
 
     Raises:
         HarnessError: it is damaged, a reward model, or a hub model without a revision.
@@ -333,47 +379,13 @@ def existing_model(parent: Parent, root: Path) -> TrainedModel:
         )
     if parent.unpickle:
         source = str(unpickle(source, parent.revision))
-    fingerprint = _fingerprint(source, parent.revision)
+    fingerprint = _verified_fingerprint(source, parent.revision)
     refuse_reward_model(source)
     return TrainedModel(source, fingerprint, Path(source).name)
 
 
-def _fingerprint(source: str, revision: str | None) -> str:
-    """A directory of ours is verified; another one, or a hub model, is fingerprinted."""
+def _verified_fingerprint(source: str, revision: str | None) -> str:
     directory = Path(source)
     if (directory / MANIFEST).is_file() or (directory / COMPLETE_MARK).is_file():
         return verify_checkpoint(directory).fingerprint
     return fingerprint_model(source, revision=revision)
-
-
-class _Target(NamedTuple):
-    """Where a checkpoint goes, and whether it lies there already, whole."""
-
-    folder: Path
-    is_there: bool
-
-
-def _find_target(
-    recipe: TrainingRecipe, key: str, workshop: TrainingContext, out: Path | None
-) -> _Target:
-    """In `out` it is made anew; in the workspace once, under a name that tells which one it is.
-
-    Raises:
-        HarnessError: it lies there, and is damaged.
-    """
-    if out is not None:
-        return _Target(out, is_there=False)
-    folder = workshop.checkpoints / f"{recipe.recipe}-{key[:12]}"
-    return _Target(folder, is_there=folder.is_dir() and bool(verify_checkpoint(folder).fingerprint))
-
-
-def _made(
-    target: Path,
-    base: str = "",
-    teachers: tuple[JudgeCard, ...] = (),
-    learnt: tuple[TrainingText, ...] = (),
-    pairs: PairStatistics | None = None,
-) -> TrainedModel:
-    return TrainedModel(
-        str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs
-    )

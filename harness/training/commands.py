@@ -1,90 +1,92 @@
-"""One recipe by itself: `harness train` and `harness pairs`."""
+"""The work of `harness train` and `harness pairs`: one recipe and the stages that it needs."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import load_profile
 from harness.core.errors import HarnessError
-from harness.training.checkpoints import (
-    load_best_of_recipe,
-    load_pairs_recipe,
-    make_best_of,
-    make_checkpoint,
-    make_pairs,
-)
-from harness.training.context import RunOptions, make_context
-from harness.training.sampling import MadeBestOf
+from harness.training.checkpoints import make_best_of, make_checkpoint, make_pairs
+from harness.training.context import RunContext
+from harness.training.sampling import MadeBestOf, MadePairs
+from judges.panel import load_judges
 from reports.sections.preference_pairs import describe_pairs
 from trainers.checkpoint import card, load_manifest
 from trainers.distributed.config import check_launch
 from trainers.recipe import BestOfRecipe, PairsRecipe, PretrainRecipe, load_recipe
+from trainers.recipe_graph import require_pairs_recipe
 
 
 class Summary(NamedTuple):
-    """What one command made, and where it lies."""
+    """The product of one command: its place and its facts."""
 
     directory: str
     summary: dict[str, str]
 
 
 def train_recipe(
-    recipe: str, profile: str, resources: RunOptions, *, out: Path | None = None
+    recipe_name: str, profile: str, context: RunContext, *, out: Path | None = None
 ) -> Summary:
-    """The checkpoint of one recipe, in `out` or else in the workspace.
+    """Make the checkpoint of one recipe, in `out` or else in the workspace.
 
-    The profile's judges choose its pairs. With `resources.launch` it and its parents are trained in
-    several processes; all else is done in this one.
+    The profile's judges choose its pairs. With `context.launch` the recipe and its parents are
+    trained in several processes; all other work is done in this process.
 
     Raises:
-        HarnessError: a mistake in the recipe, one that makes pairs, or one that cannot be launched.
-        RepliesAwaitedError: verdicts are to come by batch first.
+        HarnessError: a mistake in the recipe, one that makes data, or one that cannot be launched.
+        PendingRepliesError: verdicts are to come by batch first.
     """
-    loaded, root = load_recipe(recipe)
-    if isinstance(loaded, PairsRecipe | BestOfRecipe):
-        raise HarnessError(f"{recipe}: makes {loaded.makes}; use `harness pairs {recipe}`.")
-    if resources.launch is not None:
-        if isinstance(loaded, PretrainRecipe):
+    recipe, root = load_recipe(recipe_name)
+    if isinstance(recipe, PairsRecipe | BestOfRecipe):
+        raise HarnessError(
+            f"{recipe_name}: makes {recipe.makes}; use `harness pairs {recipe_name}`."
+        )
+    if context.launch is not None:
+        if isinstance(recipe, PretrainRecipe):
             raise HarnessError(
-                f"{recipe}: is pre-trained by one process. Train it without --launch."
+                f"{recipe_name}: is pre-trained by one process. Train it without --launch."
             )
-        check_launch(loaded, resources.launch)
-    with make_context(*load_profile(profile), resources).open() as workshop:
-        made = make_checkpoint(loaded, root, workshop, out=out)
-    manifest = load_manifest(Path(made.directory))
-    described = card(manifest, loaded.recipe)
-    return Summary(made.directory, {"fingerprint": made.fingerprint} | described.facts)
+        check_launch(recipe, context.launch)
+    judges = load_judges(*load_profile(profile), context.session)
+    with context.open():
+        model = make_checkpoint(recipe, root, context, judges, out=out)
+    described = card(load_manifest(Path(model.directory)), recipe.recipe)
+    return Summary(model.directory, {"fingerprint": model.fingerprint} | described.facts)
 
 
-def build_pairs(recipe: str, profile: str, resources: RunOptions) -> Summary:
-    """The pairs or the best answers of one recipe, with what was kept and dropped.
+def build_pairs(recipe_name: str, profile: str, context: RunContext) -> Summary:
+    """Make the pairs or the best answers of one recipe, with counts of the kept and the dropped.
 
     Raises:
         HarnessError: a mistake in the recipe, or one that trains.
-        RepliesAwaitedError: verdicts are to come by batch first.
+        PendingRepliesError: verdicts are to come by batch first.
     """
-    found, _ = load_recipe(recipe)
-    with make_context(*load_profile(profile), resources).open() as workshop:
-        if isinstance(found, BestOfRecipe):
-            return _describe(make_best_of(*load_best_of_recipe(recipe, Path()), workshop))
-        loaded, root = load_pairs_recipe(recipe, Path())
-        made = make_pairs(loaded, root, workshop)
-    facts = describe_pairs(made.pairs.statistics)
+    recipe, root = load_recipe(recipe_name)
+    judges = load_judges(*load_profile(profile), context.session)
+    if isinstance(recipe, BestOfRecipe):
+        with context.open():
+            return _describe_best_of(make_best_of(recipe, root, context, judges))
+    recipe = require_pairs_recipe(recipe, recipe_name)
+    with context.open():
+        return _describe_pairs(make_pairs(recipe, root, context, judges), recipe)
+
+
+def _describe_pairs(made: MadePairs, recipe: PairsRecipe) -> Summary:
     teachers = ", ".join(teacher.name for teacher in made.teachers)
-    facts |= {"chosen by": teachers or loaded.unjudged}
+    facts = describe_pairs(made.pairs.statistics) | {"chosen by": teachers or recipe.unjudged}
     return Summary(made.place, facts)
 
 
-def _describe(made: MadeBestOf) -> Summary:
-    told = made.best.statistics
-    facts = {"prompts": str(told.prompts), "kept": str(told.kept)}
-    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(told.dropped.items())}
+def _describe_best_of(made: MadeBestOf) -> Summary:
+    statistics = made.best.statistics
+    facts = {"prompts": str(statistics.prompts), "kept": str(statistics.kept)}
+    facts |= {f"dropped, {reason}": str(n) for reason, n in sorted(statistics.dropped.items())}
     facts |= {
-        "answers": str(told.answers),
-        "flagged answers": str(told.flagged),
-        "unscored answers": str(told.unscored),
+        "answers": str(statistics.answers),
+        "flagged answers": str(statistics.flagged),
+        "unscored answers": str(statistics.unscored),
         "chosen by": ", ".join(teacher.name for teacher in made.teachers),
     }
-    if told.mean_grade is not None and told.mean_grade_of_best is not None:
-        facts["mean grade"] = f"{told.mean_grade:.4g}"
-        facts["mean grade of the best"] = f"{told.mean_grade_of_best:.4g}"
+    if statistics.mean_grade is not None and statistics.mean_grade_of_best is not None:
+        facts["mean grade"] = f"{statistics.mean_grade:.4g}"
+        facts["mean grade of the best"] = f"{statistics.mean_grade_of_best:.4g}"
     return Summary(str(made.path), facts)

@@ -1,108 +1,89 @@
-"""What making checkpoints and their data takes, and what comes of it."""
+"""The resources that a command works with, and the record of a trained model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import Profile
 from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.models.endpoint import Budget
 from harness.models.session import EndpointSession
 from harness.types import JudgeCard, PairStatistics
-from judges.factory import judge_loader
-from judges.panel import Panel, make_named_panel
-from judges.protocol import Judge
 from trainers.distributed.config import Launch
 
 
-class RunOptions(NamedTuple):
-    """What a command is given to work with.
+class RunContext(NamedTuple):
+    """The store, the endpoint session and the progress of one command.
 
-    Work is kept in `workspace` from run to run, and `progress` shows it. With `launch` adapters are
-    trained in several processes. `budget` bounds what endpoints may cost; with a folder as `batch`
-    they are not asked, and the questions are written there.
+    With `launch` adapters are trained in several processes.
     """
 
-    workspace: Path
-    progress: Progress
-    launch: Launch | None = None
-    budget: Budget | None = None
-    batch: Path | None = None
-
-
-class TrainingContext(NamedTuple):
-    """What preparing models takes: a profile with its judges by name, and how they are asked.
-
-    The profile's paths start from `profile_root`. With `launch` adapters are trained in several
-    processes.
-    """
-
+    store: Store
     session: EndpointSession
-    judge: Callable[[str], Judge]
-    profile: Profile
-    profile_root: Path
     progress: Progress
     launch: Launch | None = None
 
     @contextmanager
-    def open(self) -> Iterator["TrainingContext"]:
-        """The same with an open store, for work that may end because replies are awaited.
+    def open(self) -> Iterator[None]:
+        """Hold the store open for work that may end because replies are awaited.
 
         Raises:
-            RepliesAwaitedError: the work cannot go on before replies have come by batch.
+            PendingRepliesError: the work cannot go on before replies have come by batch.
         """
         with self.store, self.session.flush_pending():
-            yield self
-
-    def panel(self, name: str, repeats: int) -> Panel:
-        """The judge or the jury of that name, each member asked `repeats` times.
-
-        Raises:
-            HarnessError: there is none of that name, or it could not judge.
-        """
-        return make_named_panel(name, self.profile, self.judge, repeats=repeats)
-
-    @property
-    def store(self) -> Store:
-        """Where answers, verdicts and replies are kept."""
-        assert self.session.store is not None
-        return self.session.store
+            yield
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints are kept."""
+        """The folder of the checkpoints."""
         return self.store.workspace / "checkpoints"
 
     @property
     def pairs(self) -> Path:
-        """Where preference pairs are kept."""
+        """The folder of the preference pairs."""
         return self.store.workspace / "pairs"
 
     @property
     def references(self) -> Path:
-        """Where log-probabilities of references are kept."""
+        """The folder of the reference models' log-probabilities."""
         return self.store.workspace / "references"
 
     @property
     def best_of(self) -> Path:
-        """Where the best of several answers are kept."""
+        """The folder of the best of several answers."""
         return self.store.workspace / "best_of"
 
 
-def make_context(profile: Profile, root: Path, resources: RunOptions) -> TrainingContext:
-    """A workshop with the profile's judges, not opened yet; `root` is the profile's folder."""
-    session = EndpointSession(
-        Store(resources.workspace), budget=resources.budget, folder=resources.batch
-    )
-    find_judge = judge_loader(profile, root, session)
-    return TrainingContext(session, find_judge, profile, root, resources.progress, resources.launch)
+def make_context(
+    workspace: Path,
+    progress: Progress,
+    *,
+    launch: Launch | None = None,
+    budget: Budget | None = None,
+    batch: Path | None = None,
+) -> RunContext:
+    """Make a context whose store is not open yet.
+
+    Args:
+        workspace: The folder in which work is kept from run to run.
+        progress: The display of progress.
+        launch: The processes in which adapters are trained.
+        budget: The bound on the cost of endpoints.
+        batch: The folder into which requests are written instead of being sent.
+    """
+    store = Store(workspace)
+    session = EndpointSession(store, budget=budget, folder=batch)
+    return RunContext(store, session, progress, launch)
 
 
 class TrainedModel(NamedTuple):
-    """A checkpoint in the workspace (or the parent it starts from), and what it came of."""
+    """A checkpoint in the workspace, or an existing model, with its provenance.
+
+    `base` is the name of the model that training started from, `teachers` are the judges that
+    chose or rewarded what it learnt from `learnt`, and `pairs` counts its own preference pairs.
+    """
 
     directory: str
     fingerprint: str

@@ -1,7 +1,7 @@
-"""A recipe tried out before it costs anything: two steps of it and of its parents, made small.
+"""A dry run of a recipe: two steps of it and of its parents, with a small model.
 
-Settings, targets and the way through the harness are those of the real run; sizes are not. What is
-written lies in a temporary folder and is gone afterwards.
+Settings, target modules and code path are those of the real run; sizes are not. Everything is
+written into a temporary folder, which is removed afterwards.
 """
 
 import tempfile
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.core.progress import Progress
 from harness.training.commands import train_recipe
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import Record
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.distributed.config import Launch
@@ -20,7 +20,7 @@ from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
 
 
 class DryRunStage(Record):
-    """Two steps of one recipe; parameters are those trained, and all, small and at full size."""
+    """Two steps of one recipe: losses, and trained and all parameters, small and at full size."""
 
     recipe: str
     method: str
@@ -32,9 +32,10 @@ class DryRunStage(Record):
 
 
 class DryRun(Record):
-    """What ran, parents first; `replaced` is what this machine could not do, `data` what was learnt.
+    """The stages of a dry run, parents first.
 
-    `obstacle` is what is known to stop the real run.
+    `replaced` lists the settings that this machine does not support, `data` the rows that were
+    learnt from, and `obstacle` is a known reason why the real run cannot start.
     """
 
     stages: tuple[DryRunStage, ...]
@@ -50,8 +51,8 @@ def dry_run(
     """Train the recipe and its parents for two steps each at a small size; keep nothing.
 
     Raises:
-        HarnessError: a mistake in a recipe, sizes that are not known, or whatever would end the
-            real run in its first two steps.
+        HarnessError: a mistake in a recipe, sizes that are not known, or an error that would end
+            the real run in its first two steps.
     """
     from harness.models.weights import quiet_torch
 
@@ -62,10 +63,11 @@ def dry_run(
         folder = Path(name)
         small = shrink_recipe(recipe, folder, cuda=torch.cuda.is_available())
         last = folder / small.stages[-1].file
-        train_recipe(str(last), profile, RunOptions(folder / "store", progress, launch))
-        made = {m.recipe: m for m in _manifests(folder / "store" / "checkpoints")}
+        context = make_context(folder / "store", progress, launch=launch)
+        train_recipe(str(last), profile, context)
+        manifests = {m.recipe: m for m in _manifests(context.checkpoints)}
     return DryRun(
-        stages=tuple(_stages(small, made)),
+        stages=tuple(_stages(small, manifests)),
         replaced=tuple(small.replaced),
         data=tuple(small.data),
         obstacle=find_obstacle(small.start, small.stages[0].recipe),
@@ -73,16 +75,16 @@ def dry_run(
     )
 
 
-def describe_rehearsal(rehearsal: DryRun) -> Iterator[str]:
-    """What ran, in lines."""
-    yield f"model: {rehearsal.size}"
-    for line in rehearsal.data:
+def describe_dry_run(result: DryRun) -> Iterator[str]:
+    """Yield lines on the stages, and on what the dry run replaced."""
+    yield f"model: {result.size}"
+    for line in result.data:
         yield f"data: {line}"
-    for line in rehearsal.replaced:
+    for line in result.replaced:
         yield f"replaced: {line}"
-    if not rehearsal.replaced:
+    if not result.replaced:
         yield "replaced: nothing but the sizes"
-    for stage in rehearsal.stages:
+    for stage in result.stages:
         losses = ", ".join(f"{loss:.4f}" for loss in stage.losses)
         share = stage.trained_full_size / stage.parameters_full_size
         yield f"{stage.recipe}: {stage.method}, two steps, loss {losses}"
@@ -91,8 +93,8 @@ def describe_rehearsal(rehearsal: DryRun) -> Iterator[str]:
             f"  at full size {stage.trained_full_size:,} of {stage.parameters_full_size:,} "
             f"({share:.2%})"
         )
-    if rehearsal.obstacle is not None:
-        yield f"The real run cannot start from this base: {rehearsal.obstacle}."
+    if result.obstacle is not None:
+        yield f"The real run cannot start from this base: {result.obstacle}."
     yield "Nothing was kept."
 
 
@@ -101,22 +103,22 @@ def _manifests(checkpoints: Path) -> Iterator[CheckpointManifest]:
         yield load_manifest(directory)
 
 
-def _stages(small: SmallRecipe, made: dict[str, CheckpointManifest]) -> Iterator[DryRunStage]:
+def _stages(small: SmallRecipe, manifests: dict[str, CheckpointManifest]) -> Iterator[DryRunStage]:
     lora: Lora | None = None
     for stage in small.stages:
         lora = _own_adapter(stage) or lora
-        assert lora is not None  # the first recipe of a chain has an adapter, or has been refused
-        manifest = made[stage.recipe.recipe]
+        assert lora is not None  # a first recipe without an adapter has been refused
+        manifest = manifests[stage.recipe.recipe]
         trained, _, parameters = manifest.facts["trainable parameters"].partition(" of ")
-        full = lora_parameters(small.original, lora)
+        trained_full_size = lora_parameters(small.original, lora)
         yield DryRunStage(
             recipe=stage.recipe.recipe,
             method=stage.recipe.method,
             losses=next(curve.values for curve in manifest.curves if curve.name == "loss"),
             trained=int(trained.replace(",", "")),
             parameters=int(parameters.replace(",", "")),
-            trained_full_size=full,
-            parameters_full_size=count_parameters(small.original) + full,
+            trained_full_size=trained_full_size,
+            parameters_full_size=count_parameters(small.original) + trained_full_size,
         )
 
 

@@ -1,7 +1,7 @@
-"""A model in training, scored on a few items of a suite by judges on this machine.
+"""Evaluation during training: scores on a few items of a suite, by judges on this machine.
 
-The answers and verdicts go the way of every run, through the store, so that a resumed training run
-answers nothing twice. The scores are for people to look at: nothing is chosen by them.
+Answers and verdicts go through the store as in every run, so that a resumed training run makes none
+twice. The scores are shown as curves; nothing is chosen by them.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import Suite, load_suite
+from harness.config import Profile, load_suite
 from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
@@ -20,10 +20,9 @@ from harness.models.generate import CheckpointModel, generate_responses
 from harness.models.local import LocalModel
 from harness.scoring.columns import GradeColumn, score_judgements
 from harness.scoring.reduce import reduce_judgements
-from harness.training.context import TrainingContext
 from harness.types import Task
 from judges.judging import judge_responses
-from judges.panel import Panel, make_panels
+from judges.panel import Panel, ProfileJudges, make_panels
 from judges.response_stream import ResponseStream
 from trainers.eval_callback import TrainingEval
 from trainers.recipe import AdapterRecipe
@@ -32,12 +31,12 @@ MODEL = "in training"
 
 
 def make_training_eval(
-    recipe: AdapterRecipe, root: Path, workshop: TrainingContext
+    recipe: AdapterRecipe, root: Path, judges: ProfileJudges, store: Store
 ) -> TrainingEval | None:
-    """What scores the recipe's model while it trains; None if the recipe names no suite.
+    """Make the evaluation that the recipe names under `watch`; None if it names none.
 
-    The suite is a file, below `root` or anywhere, or one of ours by its name. Metrics that compare
-    two models are left out.
+    The suite is a file, below `root` or anywhere, or a bundled suite by its name. Metrics that
+    compare two models are left out.
 
     Raises:
         HarnessError: no such suite, one that scores no answer by itself, too few items, or a judge
@@ -45,41 +44,37 @@ def make_training_eval(
     """
     if recipe.watch is None:
         return None
-    beside = root / recipe.watch.suite
-    suite, suite_root = load_suite(str(beside) if beside.is_file() else recipe.watch.suite)
-    alone = {name: m for name, m in suite.metrics.items() if not m.compares_pairs}
-    if not alone:
+    # The metrics that score an answer by itself, and their judges.
+    own_file = root / recipe.watch.suite
+    suite, suite_root = load_suite(str(own_file) if own_file.is_file() else recipe.watch.suite)
+    metrics = {name: m for name, m in suite.metrics.items() if not m.compares_pairs}
+    if not metrics:
         raise HarnessError(
             f"{recipe.recipe}: watch: {recipe.watch.suite} only compares models with one another; a "
             "model in training needs a metric that scores its answers alone."
         )
-    for metric in alone.values():
+    for metric in metrics.values():
         if metric.judge is not None:
-            _refuse_elsewhere(recipe.recipe, metric.judge, workshop)
-    request = _request(
-        suite.model_copy(update={"metrics": alone, "gate": None}), suite_root, workshop
-    )
-    panels = make_panels(request, workshop.judge)
-    tasks = [_few(task, recipe.watch.n) for task in plan_tasks(request)]
+            _refuse_remote_judge(recipe.recipe, metric.judge, judges.profile)
+    suite = suite.model_copy(update={"metrics": metrics, "gate": None})
+    request = Request(suite, suite_root, judges.profile, judges.root, models=(MODEL,))
+    panels = make_panels(request, judges.find)
+    tasks = [_sample_items(task, recipe.watch.n) for task in plan_tasks(request)]
 
     def score(model: Any, tokenizer: Any, fingerprint: str) -> Mapping[str, float]:
-        asked = CheckpointModel(MODEL, "", fingerprint)
-        asked.local = LocalModel(model, tokenizer, fingerprint)
+        candidate = CheckpointModel(MODEL, "", fingerprint)
+        candidate.local = LocalModel(model, tokenizer, fingerprint)
         scores: dict[str, float] = {}
         for task in tasks:
-            scores |= _score(task, asked, panels, workshop.store)
+            scores |= _score_task(task, candidate, panels, store)
         return scores
 
     return TrainingEval(recipe.watch.every, score)
 
 
-def _request(suite: Suite, root: Path, workshop: TrainingContext) -> Request:
-    return Request(suite, root, workshop.profile, workshop.profile_root, models=(MODEL,))
-
-
-def _refuse_elsewhere(recipe: str, judge: str, workshop: TrainingContext) -> None:
-    """Training waits for each score, and nobody counts what it would cost."""
-    members = [workshop.profile.find_judge(name) for name in workshop.profile.members_of(judge)]
+def _refuse_remote_judge(recipe: str, judge: str, profile: Profile) -> None:
+    """Refuse a judge that is not here: training waits for each score, and its cost is not counted."""
+    members = [profile.find_judge(name) for name in profile.members_of(judge)]
     if not all(member.is_on_this_machine for member in members):
         raise HarnessError(
             f"{recipe}: watch: judge '{judge}' is on another machine, or recorded. A model in "
@@ -87,8 +82,8 @@ def _refuse_elsewhere(recipe: str, judge: str, workshop: TrainingContext) -> Non
         )
 
 
-def _few(task: Task, n: int) -> Task:
-    """The same `n` items each time, drawn without regard to their order."""
+def _sample_items(task: Task, n: int) -> Task:
+    """Return the task with the same `n` items each time, a random subset in their order."""
     if len(task.samples) < n:
         raise HarnessError(f"watch: '{task.name}' has {len(task.samples)} items, fewer than {n}.")
     chosen = set(random.Random(0).sample(range(len(task.samples)), n))
@@ -96,23 +91,25 @@ def _few(task: Task, n: int) -> Task:
     return task.model_copy(update={"samples": samples, "n_items": n})
 
 
-def _score(
+def _score_task(
     task: Task, model: CheckpointModel, panels: Mapping[str, Panel], store: Store
 ) -> dict[str, float]:
-    """The mean of each column over what could be scored, and the share that could not."""
-    quiet = QuietProgress()
-    board = ResponseStream((MODEL,), len(task.samples))
-    for response in generate_responses(task, model, store, quiet):
-        board.post(response)
-    responses, scores = board.all_responses(), {}
+    """Compute the mean of each column over the scored items, and the share without a score."""
+    # Answer.
+    progress = QuietProgress()
+    stream = ResponseStream((MODEL,), len(task.samples))
+    for response in generate_responses(task, model, store, progress):
+        stream.post(response)
+    # Judge and score each metric.
+    responses, scores = stream.all_responses(), {}
     for metric in task.metrics:
         panel = panels[metric]
-        ballots = [
-            ballot
+        rounds = [
+            judge_round
             for judge in panel.judges
-            for ballot in judge_responses(task, metric, board, panel, judge, store, quiet)
+            for judge_round in judge_responses(task, metric, stream, panel, judge, store, progress)
         ]
-        judgements = reduce_judgements(ballots, panel.votes_needed)
+        judgements = reduce_judgements(rounds, panel.votes_needed)
         for column in score_judgements(task, metric, judgements, responses):
             assert isinstance(column, GradeColumn)
             values = [float(v) for v in column.scores[MODEL] if not math.isnan(v)]

@@ -1,7 +1,7 @@
-"""What a model learns from its own answers: pairs of them, or the best of several.
+"""Training data from a model's own answers: preference pairs, or the best of several answers.
 
-The answers are drawn from the recipe's parent, judged or graded through the store, and kept in the
-workspace under a key of everything that they came of.
+The answers are sampled from the recipe's parent and judged through the store. The data are kept in
+the workspace under a key of everything that they were made from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from harness.data.samples import read_prompt
 from harness.models.generate import CheckpointModel, generate_responses
 from harness.models.local import make_prompt
 from harness.scoring.reduce import reduce_judgements
-from harness.training.context import TrainedModel, TrainingContext
+from harness.training.context import RunContext, TrainedModel
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
 from harness.types.judgements import JudgeRound
 from judges.judging import (
@@ -42,7 +42,7 @@ from judges.judging import (
 from judges.panel import Panel
 from judges.protocol import Judge
 from trainers.examples import load_samples
-from trainers.recipe import BestOfRecipe, JudgedPairsRecipe, SampledPairsRecipe, SampledRecipe
+from trainers.recipe import BestOfRecipe, GoldPairsRecipe, JudgedPairsRecipe, SampledRecipe
 from trainers.rejection_sampling import (
     BestOf,
     GradedAnswer,
@@ -72,72 +72,73 @@ class MadeBestOf(NamedTuple):
 
 
 def sample_best_of_n(
-    recipe: BestOfRecipe, root: Path, parent: TrainedModel, workshop: TrainingContext
+    recipe: BestOfRecipe, root: Path, parent: TrainedModel, judge: Judge, context: RunContext
 ) -> MadeBestOf:
-    """The best answers of the recipe's parent, made unless they are there.
+    """Sample the parent's answers and keep the best of each prompt, unless they are stored.
 
-    What has a hygiene flag is never the best, and so the judge is not asked about it.
+    An answer with a hygiene flag is never the best, so the judge does not grade it.
     """
     samples = load_samples(recipe.data, root)
     system = read_prompt(recipe.generation.system, root)
-    judge = workshop.judge(recipe.grade.judge)
     refuse_remote_phi(recipe.data, judge)
-    path = workshop.best_of / _file_name(recipe, parent, samples, system, (judge.card,))
+    path = context.best_of / _file_name(recipe, parent, samples, system, (judge.card,))
     if not path.is_file():
-        drawn = [_draw(recipe, samples, system, parent, n, workshop) for n in range(recipe.n)]
-        answers = [(s, d[s.id], hygiene_flags(d[s.id], system)) for s in samples for d in drawn]
-        clean = [(sample, response.text or "") for sample, response, flags in answers if not flags]
-        grades = iter(
-            grade_candidates(clean, recipe.grade, judge, f"judge {recipe.recipe}", workshop)
-        )
-        graded = [GradedAnswer(r, f, None if f else next(grades)) for _, r, f in answers]
+        # Sample, and flag what is not worth a grade.
         draws = [
+            _sample_answers(recipe, samples, system, parent, n, context) for n in range(recipe.n)
+        ]
+        answers = [(s, d[s.id], hygiene_flags(d[s.id], system)) for s in samples for d in draws]
+        # Grade the rest, and choose among the answers to each prompt.
+        clean = [(sample, response.text or "") for sample, response, flags in answers if not flags]
+        title = f"judge {recipe.recipe}"
+        grades = iter(grade_candidates(clean, recipe.grade, judge, title, context))
+        graded = [GradedAnswer(r, f, None if f else next(grades)) for _, r, f in answers]
+        by_prompt = [
             GradedDraws(s.id, make_prompt(system, s.input), graded[i * recipe.n :][: recipe.n])
             for i, s in enumerate(samples)
         ]
-        write_best_of(path, choose_best(draws))
+        write_best_of(path, choose_best(by_prompt))
     return MadeBestOf(path, load_best_of(path), (judge.card,))
 
 
-def sample_preference_pairs(
-    recipe: SampledPairsRecipe, root: Path, parent: TrainedModel, workshop: TrainingContext
+def sample_gold_pairs(
+    recipe: GoldPairsRecipe, root: Path, parent: TrainedModel, context: RunContext
 ) -> MadePairs:
-    """The recipe's pairs, built unless they are there."""
+    """Pair each reference with an answer of the parent, unless the pairs are stored."""
     samples = load_samples(recipe.data, root)
     system = read_prompt(recipe.generation.system, root)
-    if isinstance(recipe, JudgedPairsRecipe):
-        return _draw_judged(recipe, samples, system, parent, workshop)
-    path = workshop.pairs / _file_name(recipe, parent, samples, system, (), PAIRS_VERSION)
+    path = context.pairs / _file_name(recipe, parent, samples, system, (), PAIRS_VERSION)
     if not path.is_file():
-        own = _draw(recipe, samples, system, parent, 0, workshop)
-        write_pairs(path, pairs_from_gold(_gold_answers(samples, system, own), recipe.filters))
+        responses = _sample_answers(recipe, samples, system, parent, 0, context)
+        answers = _gold_answers(samples, system, responses)
+        write_pairs(path, pairs_from_gold(answers, recipe.filters))
     return MadePairs(str(path), load_pairs(path), ())
 
 
-def _draw_judged(
-    recipe: JudgedPairsRecipe,
-    samples: tuple[Sample, ...],
-    system: str | None,
-    parent: TrainedModel,
-    workshop: TrainingContext,
+def sample_judged_pairs(
+    recipe: JudgedPairsRecipe, root: Path, parent: TrainedModel, panel: Panel, context: RunContext
 ) -> MadePairs:
-    """Draws two by two, judged; what was judged before is taken from the store."""
-    panel = workshop.panel(recipe.prefer.judge, recipe.prefer.repeats)
+    """Sample the parent's answers two by two and have them judged, unless the pairs are stored.
+
+    Verdicts that the store has are not asked for again.
+    """
+    samples = load_samples(recipe.data, root)
+    system = read_prompt(recipe.generation.system, root)
     for judge in panel.judges:
         refuse_remote_phi(recipe.data, judge)
     name = _file_name(recipe, parent, samples, system, (panel.card,), PAIRS_VERSION)
-    path = workshop.pairs / name
+    path = context.pairs / name
     if not path.is_file():
-        draws = range(2 * recipe.draws)
-        drawn = [_draw(recipe, samples, system, parent, draw, workshop) for draw in draws]
-        duels = list(_make_duels(samples, drawn))
-        ballots = _judge_duels(recipe, duels, panel, workshop)
-        made = pairs_from_preferences(
-            _judged_answers(duels, ballots, panel, system), recipe.filters
-        )
-        agreement = preference_agreement("preference", ballots)
-        statistics = made.statistics.model_copy(update={"agreement": agreement})
-        write_pairs(path, Pairs(made.pairs, statistics))
+        # Sample, and judge the first draw against the second, the third against the fourth, …
+        numbers = range(2 * recipe.draws)
+        draws = [_sample_answers(recipe, samples, system, parent, n, context) for n in numbers]
+        answer_pairs = list(_pair_answers(samples, draws))
+        rounds = _judge_answer_pairs(recipe, answer_pairs, panel, context)
+        # Keep the pairs with a clear winner.
+        judged_answers = _judged_answers(answer_pairs, rounds, panel, system)
+        pairs, statistics = pairs_from_preferences(judged_answers, recipe.filters)
+        agreement = preference_agreement("preference", rounds)
+        write_pairs(path, Pairs(pairs, statistics.model_copy(update={"agreement": agreement})))
     return MadePairs(str(path), load_pairs(path), panel.card.members or (panel.card,))
 
 
@@ -149,21 +150,22 @@ def _file_name(
     teachers: tuple[JudgeCard, ...],
     *version: int,
 ) -> str:
-    asked = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data"})
-    judged = [t.fingerprint for t in teachers]
-    key = content_hash(asked, parent.fingerprint, list(samples), system, judged, *version)
+    """Return a name that is equal for equal data: it holds a hash of everything they depend on."""
+    settings = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data"})
+    judged_by = [teacher.fingerprint for teacher in teachers]
+    key = content_hash(settings, parent.fingerprint, list(samples), system, judged_by, *version)
     return f"{recipe.recipe}-{key[:12]}.jsonl"
 
 
-def _draw(
+def _sample_answers(
     recipe: SampledRecipe,
     samples: tuple[Sample, ...],
     system: str | None,
     parent: TrainedModel,
     draw: int,
-    workshop: TrainingContext,
+    context: RunContext,
 ) -> dict[str, Response]:
-    """One answer of the parent to every prompt; draws differ in their seed only."""
+    """Sample one answer of the parent to every prompt, by sample; draws differ in their seed only."""
     seed = recipe.generation.seed + draw
     task = Task(
         name=f"draw {draw + 1}",
@@ -176,7 +178,7 @@ def _draw(
         metrics={},
     )
     model = CheckpointModel(recipe.recipe, parent.directory, parent.fingerprint)
-    responses = generate_responses(task, model, workshop.store, workshop.progress)
+    responses = generate_responses(task, model, context.store, context.progress)
     return {response.sample_id: response for response in responses}
 
 
@@ -191,92 +193,104 @@ class _AnswerPair(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """No two duels of a recipe share it."""
+        """Return a key that no other pair of the recipe has."""
         return self.sample.id, self.second_name
 
 
-def _make_duels(
-    samples: tuple[Sample, ...], drawn: Sequence[dict[str, Response]]
+def _pair_answers(
+    samples: tuple[Sample, ...], draws: Sequence[dict[str, Response]]
 ) -> Iterator[_AnswerPair]:
-    for n in range(0, len(drawn), 2):
-        first, second = drawn[n], drawn[n + 1]
+    for n in range(0, len(draws), 2):
+        first, second = draws[n], draws[n + 1]
         for sample in samples:
             sides = (f"draw {n + 1}", first[sample.id], f"draw {n + 2}", second[sample.id])
             yield _AnswerPair(sample, *sides)
 
 
-def _judge_duels(
-    recipe: JudgedPairsRecipe, duels: Sequence[_AnswerPair], panel: Panel, workshop: TrainingContext
+def _judge_answer_pairs(
+    recipe: JudgedPairsRecipe, pairs: Sequence[_AnswerPair], panel: Panel, context: RunContext
 ) -> list[JudgeRound]:
-    """Every judge on every duel in both orders and all rounds; what cannot differ is not asked."""
-    once = [request for duel in duels for request in _requests(duel, recipe)]
-    requests = list(repeat_requests(once, range(panel.repeats)))
-    ballots = []
+    """Ask every judge about every pair, in both orders and all rounds.
+
+    Pairs of identical or empty answers are skipped.
+    """
+    first_round = [request for pair in pairs for request in _requests(pair, recipe)]
+    requests = list(repeat_requests(first_round, range(panel.repeats)))
+    rounds = []
     for judge in panel.judges:
         by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
         stage = Stage(f"judge {recipe.recipe}{by}", len(requests))
-        judged = collect_outcomes(requests, judge, workshop.store, workshop.progress, stage)
+        outcomes = collect_outcomes(requests, judge, context.store, context.progress, stage)
         for number in range(panel.repeats):
-            said = [to_judgement(r, outcome) for r, outcome in judged if r.round == number]
-            ballots.append(JudgeRound(judge.card, number, said))
-    workshop.session.check_complete()
-    return ballots
+            judgements = [to_judgement(r, outcome) for r, outcome in outcomes if r.round == number]
+            rounds.append(JudgeRound(judge.card, number, judgements))
+    context.session.check_complete()
+    return rounds
 
 
-def _requests(duel: _AnswerPair, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
-    if not_judgeable(duel.first.text, duel.second.text) is None:
-        sides = (duel.first_name, duel.first.text or ""), (duel.second_name, duel.second.text or "")
-        yield from preference_requests(duel.sample, "pairs", recipe.prefer, *sides)
+def _requests(pair: _AnswerPair, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
+    if not_judgeable(pair.first.text, pair.second.text) is None:
+        sides = (pair.first_name, pair.first.text or ""), (pair.second_name, pair.second.text or "")
+        yield from preference_requests(pair.sample, "pairs", recipe.prefer, *sides)
 
 
 def _judged_answers(
-    duels: Sequence[_AnswerPair], ballots: Sequence[JudgeRound], panel: Panel, system: str | None
+    pairs: Sequence[_AnswerPair], rounds: Sequence[JudgeRound], panel: Panel, system: str | None
 ) -> Iterator[JudgedAnswers]:
-    """Each duel with what the panel said of it in each order, and every vote behind that."""
-    said = {
+    """Yield each pair with the panel's preference in each order, and every vote behind it."""
+    preferences = {
         (judgement.sample_id, judgement.candidate, judgement.order): judgement
-        for judgement in reduce_judgements(ballots, panel.votes_needed)
+        for judgement in reduce_judgements(rounds, panel.votes_needed)
         if isinstance(judgement, Preference)
     }
     votes: dict[tuple[str, str], list[Winner]] = {}
-    for judgement in (judgement for ballot in ballots for judgement in ballot.judgements):
+    for judgement in (judgement for judge_round in rounds for judgement in judge_round.judgements):
         if isinstance(judgement, Preference) and judgement.winner is not None:
             key = judgement.sample_id, judgement.candidate
             votes.setdefault(key, []).append(judgement.winner)
-    for duel in duels:
+    for pair in pairs:
         yield JudgedAnswers(
-            prompt=make_prompt(system, duel.sample.input),
-            first=SampledAnswer(duel.first, hygiene_flags(duel.first, system)),
-            second=SampledAnswer(duel.second, hygiene_flags(duel.second, system)),
-            forward=said.get((*duel.key, "baseline_first")),
-            backward=said.get((*duel.key, "candidate_first")),
-            votes=tuple(votes.get(duel.key, ())),
+            prompt=make_prompt(system, pair.sample.input),
+            first=SampledAnswer(pair.first, hygiene_flags(pair.first, system)),
+            second=SampledAnswer(pair.second, hygiene_flags(pair.second, system)),
+            forward=preferences.get((*pair.key, "baseline_first")),
+            backward=preferences.get((*pair.key, "candidate_first")),
+            votes=tuple(votes.get(pair.key, ())),
         )
 
 
 def _gold_answers(
-    samples: tuple[Sample, ...], system: str | None, own: dict[str, Response]
+    samples: tuple[Sample, ...], system: str | None, responses: dict[str, Response]
 ) -> Iterator[GoldAnswer]:
     for sample in samples:
         if not sample.reference:
             raise HarnessError(f"Row '{sample.id}' has no reference to choose over the own answer.")
-        yield GoldAnswer(make_prompt(system, sample.input), sample.reference, own[sample.id])
+        yield GoldAnswer(make_prompt(system, sample.input), sample.reference, responses[sample.id])
 
 
 def grade_candidates(
     answers: Sequence[tuple[Sample, str]],
     rubric: RubricMetric,
     judge: Judge,
-    stage: str,
-    workshop: TrainingContext,
+    title: str,
+    context: RunContext,
 ) -> list[float | None]:
-    grades = grade_answers(answers, rubric, judge, workshop.store, workshop.progress, stage)
-    workshop.session.check_complete()
+    """Grade answers on a rubric through the store; None where the judge gave no grade.
+
+    Raises:
+        PendingRepliesError: some grades are to come by batch.
+    """
+    grades = grade_answers(answers, rubric, judge, context.store, context.progress, title)
+    context.session.check_complete()
     return grades
 
 
 def refuse_remote_phi(source: Source, judge: Judge) -> None:
-    """Protected health information stays on this machine."""
+    """Refuse a judge on another machine for protected health information.
+
+    Raises:
+        HarnessError: the judge is on another machine, and the data are marked phi.
+    """
     if source.phi and judge.card.remote:
         raise HarnessError(
             f"{source.label}: is marked phi (protected health information), and '{judge.card.name}' "

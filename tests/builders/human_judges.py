@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.config.request import load_request
 from harness.core.progress import QuietProgress
 from harness.runs.run import run_suite
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import RunResult, StudyItem
 from tests.builders.files import write, write_rows
 from tests.builders.votes import Says
@@ -55,7 +55,7 @@ def write_profile(folder: Path, people: str, calibrated: str = "") -> None:
 def run(folder: Path, judge: str, extra: str = "", name: str = "knees") -> tuple[RunResult, Path]:
     suite = write(folder / f"{name}.yaml", SUITE.format(name=name, judge=judge, extra=extra))
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
-    done = run_suite(request, RunOptions(folder / "store", QuietProgress()), out=folder / "runs")
+    done = run_suite(request, make_context(folder / "store", QuietProgress()), out=folder / "runs")
     return done.result, done.folder
 
 

@@ -11,7 +11,7 @@ from harness.core.progress import QuietProgress
 from harness.data.contamination import TrainingText, find_contaminated_items, refuse_contamination
 from harness.runs.prepare import Prepared
 from harness.runs.run import run_suite
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import Sample, Task
 from tests.builders.files import write
 from tests.builders.pipelines import make_world
@@ -72,7 +72,9 @@ def test_a_contaminated_run_goes_on_if_allowed_and_its_report_says_so(tmp_path: 
             ["base", "sft"],
             allow_contamination=allow,
         )
-        done = run_suite(request, RunOptions(world / "store", QuietProgress()), out=world / "runs")
+        done = run_suite(
+            request, make_context(world / "store", QuietProgress()), out=world / "runs"
+        )
         return [caveat.text for caveat in done.result.caveats if caveat.code == "contaminated"]
 
     with pytest.raises(HarnessError, match="--allow-contamination"):

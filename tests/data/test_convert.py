@@ -13,7 +13,7 @@ from harness.core.progress import QuietProgress
 from harness.data.convert import Summary, convert_file, make_options
 from harness.data.preference_pairs import load_given_pairs, load_pairs
 from harness.training.commands import build_pairs
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from tests.builders.commands import harness
 from tests.builders.files import write, write_rows
 from trainers.examples import load_examples
@@ -293,7 +293,7 @@ def test_a_history_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None
 def test_a_recipe_of_given_pairs_reads_the_file_where_it_lies(tmp_path: Path) -> None:
     convert(tmp_path, PAIRS, to="preference")
     recipe = write(tmp_path / "given.yaml", "recipe: g\nmethod: given_pairs\ndata: {path: out.jsonl}\n")  # fmt: skip
-    made = build_pairs(str(recipe), "tiny", RunOptions(tmp_path / "store", QuietProgress()))
+    made = build_pairs(str(recipe), "tiny", make_context(tmp_path / "store", QuietProgress()))
     assert made.directory == "out.jsonl"
     assert (made.summary["pairs built"], made.summary["pairs kept"]) == ("30", "30")
     assert made.summary["chosen by"] == "whoever made the file"

@@ -8,7 +8,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.runs.run import run_suite
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import RunResult
 from tests.builders.files import write
 from tests.builders.human_judges import mostly, run, write_profile, write_world
@@ -33,8 +33,8 @@ def judged(folder: Path, asks: str, judge: str = "physicians", requirement: str 
     text = SUITE.format(asks=asks, judge=judge, requirement=requirement, column=column)
     suite = write(folder / "asked.yaml", text)
     request = load_request(str(suite), str(folder / "profile.yaml"), ["sft", "dpo"])
-    resources = RunOptions(folder / "store", QuietProgress())
-    return run_suite(request, resources, out=folder / "runs").result
+    context = make_context(folder / "store", QuietProgress())
+    return run_suite(request, context, out=folder / "runs").result
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.runs.run import run_suite
 from harness.scoring.columns import PreferenceColumn
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import RunResult
 from tests.builders.files import write, write_rows
 from tests.builders.human_judges import SUITE, N, mostly, run, write_profile, write_world
@@ -120,7 +120,7 @@ def test_scores_in_a_file_decide_claims_on_a_rubric(tmp_path: Path):
     suite = write(tmp_path / "scored.yaml", head + rubric)
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["sft", "dpo"])
     done = run_suite(
-        request, RunOptions(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
+        request, make_context(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "pass"
@@ -136,7 +136,7 @@ def test_votes_on_the_models_the_other_way_round_do_not_count(tmp_path: Path):
     suite = write(tmp_path / "s.yaml", SUITE.format(name="s", judge="physicians", extra=""))
     request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["dpo", "sft"])
     done = run_suite(
-        request, RunOptions(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
+        request, make_context(tmp_path / "store", QuietProgress()), out=tmp_path / "runs"
     ).result
     assert done.decision is not None
     assert done.decision.verdict == "inconclusive"

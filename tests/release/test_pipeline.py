@@ -8,7 +8,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.release.pipeline import LoopResult, run_loop
 from harness.release.registry import Registry
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from tests.builders.files import write
 from tests.builders.pipelines import LOOP, make_world
 from trainers.checkpoint import verify_checkpoint
@@ -19,7 +19,7 @@ FAILS = "{metric: rouge.rouge1_f1, claim: superior, margin: 0.5}"
 def loop(world: Path, *, recipes: str = "short.yaml", losers: str = "keep") -> LoopResult:
     path = world / "loop.yaml"
     write(path, LOOP.replace("RECIPES", recipes).replace("LOSERS", losers))
-    return run_loop(str(path), RunOptions(world / "store", QuietProgress()), out=world / "runs")
+    return run_loop(str(path), make_context(world / "store", QuietProgress()), out=world / "runs")
 
 
 @pytest.mark.slow
@@ -31,6 +31,13 @@ def test_what_passes_every_gate_is_certified_and_promoted_with_its_lineage(tmp_p
     assert verify_checkpoint(Path(standing.checkpoint)).fingerprint == standing.fingerprint
     assert [ancestor.recipe for ancestor in standing.lineage] == ["short"]
     assert (standing.look, standing.beaten) == (1, "base")
+
+
+@pytest.mark.slow
+def test_a_stage_trains_a_recipe_whose_name_ends_in_yml(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    (world / "short.yaml").rename(world / "short.yml")
+    assert loop(world, recipes="short.yml").verdict == "pass"
 
 
 @pytest.mark.slow
@@ -93,7 +100,7 @@ def test_several_recipes_without_a_choice_between_them_are_refused(tmp_path: Pat
     with pytest.raises(HarnessError, match=r"loop\.yaml:5: .*several recipes need a 'select'"):
         run_loop(
             str(world / "loop.yaml"),
-            RunOptions(world / "store", QuietProgress()),
+            make_context(world / "store", QuietProgress()),
             out=world / "runs",
         )
 

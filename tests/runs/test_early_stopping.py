@@ -17,7 +17,7 @@ from harness.runs.early_stopping import AtLook, simulate_looks, weigh_look
 from harness.runs.run import run_suite
 from harness.scoring.paired import PairedScores, take_items
 from harness.selftest.simulation import pair_of
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from harness.types import RunResult, TaskLooks
 from tests.builders.files import write, write_world
 
@@ -178,7 +178,7 @@ def run_world(folder: Path, options: str = "") -> RunResult:
     write(folder / "small.yaml", text.replace("gate:\n", f"gate:\n{options}"))
     request = load_request(suite, profile, ["sft", "dpo"])
     store, out = folder / "store", folder / "runs"
-    return run_suite(request, RunOptions(store, QuietProgress()), out=out).result
+    return run_suite(request, make_context(store, QuietProgress()), out=out).result
 
 
 def test_what_is_judged_in_looks_is_what_is_judged_at_once(tmp_path: Path) -> None:
@@ -219,4 +219,4 @@ def test_a_recorded_answer_that_is_missing_is_found_before_the_first_look(tmp_pa
     kept = [x for x in (world / "dpo.jsonl").read_text().splitlines() if f'"{last}"' not in x]
     write(world / "dpo.jsonl", "\n".join(kept))
     with pytest.raises(HarnessError, match=f"no answer of 'dpo' to item '{last}'"):
-        run_suite(request, RunOptions(world / "store", QuietProgress()), out=world / "runs")
+        run_suite(request, make_context(world / "store", QuietProgress()), out=world / "runs")

@@ -7,7 +7,7 @@ import pytest
 from harness.core.progress import QuietProgress
 from harness.data.convert import convert_file, make_options
 from harness.training.commands import train_recipe
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
 
@@ -49,7 +49,7 @@ def test_dpo_learns_from_given_pairs_after_sft_on_a_dialogue(tmp_path: Path) -> 
     write(tmp_path / "given.yaml", "recipe: g\nmethod: given_pairs\ndata: {path: p.jsonl}\n")
     dpo = write(tmp_path / "dpo.yaml", DPO)
 
-    made = train_recipe(str(dpo), "tiny", RunOptions(tmp_path / "store", QuietProgress()))
+    made = train_recipe(str(dpo), "tiny", make_context(tmp_path / "store", QuietProgress()))
 
     assert made.summary["pairs"] == "3"
     assert made.summary["held-out pairs"] == "1"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from harness.training.commands import train_recipe
-from harness.training.context import RunOptions
+from harness.training.context import make_context
 from trainers.dry_run import shrink_recipe
 from trainers.recipe import AdapterRecipe
 
@@ -60,7 +60,7 @@ def measure(recipe: str, folder: Path) -> dict[str, Measured]:
         lengthen(path)
     clock = Clock()
     last = str(folder / small.stages[-1].file)
-    train_recipe(last, "tiny", RunOptions(folder / "store", clock))
+    train_recipe(last, "tiny", make_context(folder / "store", clock))
     return {
         stage.recipe.recipe: Measured(tokens_in_step(stage.recipe) / seconds, peak)
         for stage in small.stages

@@ -13,7 +13,7 @@ from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.planning.forecast import forecast_run
-from harness.training.dry_run import DryRun, describe_rehearsal, dry_run
+from harness.training.dry_run import DryRun, describe_dry_run, dry_run
 from tests.builders.commands import harness
 from trainers.recipe import (
     AdapterRecipe,
@@ -128,7 +128,7 @@ def test_a_quantised_dpo_recipe_tells_what_it_replaced(tmp_path: Path, monkeypat
     sft, dpo = done.stages
     assert dpo.losses[0] == pytest.approx(math.log(2), abs=1e-3)
     assert (sft.trained_full_size, sft.parameters_full_size) == (6_815_744, 8_037_076_992)
-    text = "\n".join(describe_rehearsal(done))
+    text = "\n".join(describe_dry_run(done))
     assert "replaced: 4-bit nf4, double quantisation: float32" in text
     assert "replaced: paged_adamw_8bit: adamw_torch" in text
     assert "made-up rows, hub:Malikeh1375/" in text

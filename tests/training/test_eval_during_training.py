@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import torch
 
 from harness.config import Generation, load_profile
 from harness.core.errors import HarnessError
-from harness.core.progress import QuietProgress
+from harness.core.store import Store
 from harness.models.local import LocalModel, make_prompt
-from harness.training.context import RunOptions, TrainingContext, make_context
+from harness.models.session import EndpointSession
 from harness.training.eval_during_training import make_training_eval
+from judges.panel import ProfileJudges, load_judges
 from tests.builders.interrupted_training import LONG_SFT, KilledError, stop
 from tests.builders.recipes import ROWS, SFT
 from tests.builders.tiny import make_tiny_model
@@ -159,37 +161,47 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+class Judging(NamedTuple):
+    """What scoring takes: a profile's judges, and a store."""
+
+    judges: ProfileJudges
+    store: Store
+
+
+@contextmanager
+def judging_of(profile: str, tmp_path: Path) -> Iterator[Judging]:
+    with Store(tmp_path / "s") as store:
+        yield Judging(load_judges(*load_profile(profile), EndpointSession(store)), store)
+
+
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[TrainingContext]:
-    profile, root = load_profile("tiny")
-    with make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).open() as shop:
-        yield shop
+def judging(tmp_path: Path) -> Iterator[Judging]:
+    with judging_of("tiny", tmp_path) as judging:
+        yield judging
 
 
 def watched(suite: str = "watched.yaml", n: int = 6) -> SftRecipe:
     return SFT.model_copy(update={"watch": Watched(suite=suite, every=1, n=n)})
 
 
-def test_a_recipe_without_the_key_is_not_watched(workshop: TrainingContext, folder: Path):
-    assert make_training_eval(SFT, folder, workshop) is None
+def test_a_recipe_without_the_key_is_not_watched(judging: Judging, folder: Path):
+    assert make_training_eval(SFT, folder, *judging) is None
 
 
-def test_the_suites_own_judge_scores_the_model_as_it_is(
-    workshop: TrainingContext, folder: Path, base: Path
-):
+def test_the_suites_own_judge_scores_the_model_as_it_is(judging: Judging, folder: Path, base: Path):
     from harness.models.weights import load_weights
 
-    watch = make_training_eval(watched(), folder, workshop)
+    watch = make_training_eval(watched(), folder, *judging)
     assert watch is not None
     model, tokenizer = load_weights(base)
     scores = watch.score(model, tokenizer, "weights-1")
     assert set(scores) == {"rubric.safety", "rubric.composite"}
     assert 1 <= scores["rubric.safety"] <= 10
-    assert workshop.store.count("response") == 6
+    assert judging.store.count("response") == 6
     assert watch.score(model, tokenizer, "weights-1") == scores
-    assert workshop.store.count("response") == 6  # the same weights are not asked again
+    assert judging.store.count("response") == 6  # the same weights are not asked again
     watch.score(model, tokenizer, "weights-2")
-    assert workshop.store.count("response") == 12
+    assert judging.store.count("response") == 12
 
 
 @pytest.mark.parametrize(
@@ -201,19 +213,18 @@ def test_the_suites_own_judge_scores_the_model_as_it_is(
     ],
 )
 def test_a_watch_that_cannot_be_is_refused(
-    workshop: TrainingContext, folder: Path, suite: str, n: int, message: str
+    judging: Judging, folder: Path, suite: str, n: int, message: str
 ):
     with pytest.raises(HarnessError, match=message):
-        make_training_eval(watched(suite, n), folder, workshop)
+        make_training_eval(watched(suite, n), folder, *judging)
 
 
 def test_a_judge_on_another_machine_is_refused(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("OPENAI_API_KEY", "unused")
-    profile, root = load_profile("medical_llama3")
     with (
-        make_context(profile, root, RunOptions(tmp_path / "s", QuietProgress())).open() as shop,
+        judging_of("medical_llama3", tmp_path) as judging,
         pytest.raises(HarnessError, match="judge 'default' is on another machine"),
     ):
-        make_training_eval(watched(), folder, shop)
+        make_training_eval(watched(), folder, *judging)

@@ -16,9 +16,10 @@ from harness.core.store import Store
 from harness.models.session import EndpointSession
 from harness.planning.training import forecast_training
 from harness.training.checkpoints import make_checkpoint, make_pairs
-from harness.training.context import TrainingContext
+from harness.training.context import RunContext
 from harness.training.sampling import MadePairs
 from harness.types import JudgeCard, JudgeRequest, Outcome, PreferenceRequest
+from judges.panel import ProfileJudges
 from judges.protocol import Judge
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
@@ -114,9 +115,10 @@ class World:
             {"profile": "p", "models": {"m": {"checkpoint": "base"}}, "judges": spec}
         )
         with Store(self.folder / store) as opened:
-            session, find_judge = EndpointSession(opened), by_name.__getitem__
-            workshop = TrainingContext(session, find_judge, profile, self.folder, QuietProgress())
-            return call(recipe, root, workshop)
+            context = RunContext(opened, EndpointSession(opened), QuietProgress())
+            return call(
+                recipe, root, context, ProfileJudges(profile, self.folder, by_name.__getitem__)
+            )
 
     def change(self, name: str, *changes: tuple[str, str]) -> str:
         """Another recipe like the one of that name; its own name."""

@@ -14,9 +14,9 @@ from harness.core.store import Store
 from harness.models.local import make_prompt
 from harness.models.session import EndpointSession
 from harness.runs.prepare import prepare_models
-from harness.training.checkpoints import load_best_of_recipe, make_best_of, make_checkpoint
+from harness.training.checkpoints import make_best_of, make_checkpoint
 from harness.training.commands import build_pairs
-from harness.training.context import RunOptions, TrainingContext
+from harness.training.context import RunContext, make_context
 from harness.types import (
     GradeRequest,
     HygieneFlag,
@@ -27,10 +27,12 @@ from harness.types import (
     Sample,
 )
 from judges.judging import grade_answers
+from judges.panel import ProfileJudges
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
-from trainers.checkpoint import load_manifest
+from trainers.checkpoint import load_manifest, trace_manifests
 from trainers.recipe import SftRecipe, load_recipe
+from trainers.recipe_graph import recipe_graph
 from trainers.rejection_sampling import (
     GradedAnswer,
     GradedDraws,
@@ -189,17 +191,19 @@ class World:
         self, name: str, call: Any = make_checkpoint, judge: LettersJudge | None = None
     ) -> Any:
         recipe, root = load_recipe(f"{name}.yaml", search_dir=self.folder)
-        with self.workshop(judge) as workshop:
-            return call(recipe, root, workshop)
+        with self.context(judge) as context_and_judges:
+            return call(recipe, root, *context_and_judges)
 
     @contextmanager
-    def workshop(self, judge: LettersJudge | None = None) -> Iterator[TrainingContext]:
-        """An open workshop whose every judge is this one, or the world's own."""
+    def context(
+        self, judge: LettersJudge | None = None
+    ) -> Iterator[tuple[RunContext, ProfileJudges]]:
+        """An open context, and judges that are all this one, or the world's own."""
         asked = judge or self.judge
         profile = Profile(profile="p", models={"base": ModelSpec(checkpoint="base")})
         with Store(self.folder / "runs") as store:
-            session = EndpointSession(store)
-            yield TrainingContext(session, lambda _: asked, profile, self.folder, QuietProgress())
+            context = RunContext(store, EndpointSession(store), QuietProgress())
+            yield context, ProfileJudges(profile, self.folder, lambda _: asked)
 
 
 @pytest.fixture(scope="module")
@@ -238,8 +242,8 @@ def test_a_judge_who_rewards_is_a_teacher_and_is_asked_nothing_twice(
     n_asked = len(world.judge.asked)
     assert n_asked > 0
     recipe, root = load_recipe("grpo.yaml", search_dir=world.folder)
-    with world.workshop() as workshop:  # trained anew, with the same answers
-        again = make_checkpoint(recipe, root, workshop, out=tmp_path / "again")
+    with world.context() as (context, judges):  # trained anew, with the same answers
+        again = make_checkpoint(recipe, root, context, judges, out=tmp_path / "again")
     assert again.fingerprint == made.fingerprint
     assert len(world.judge.asked) == n_asked
 
@@ -271,8 +275,8 @@ def prepare(world: World, spec: ModelSpec) -> None:
 
     profile = Profile(profile="p", models={"m": spec})
     request: Any = SimpleNamespace(models=["m"], profile=profile, profile_root=world.folder)
-    with world.workshop() as workshop:
-        prepare_models(request, workshop)
+    with world.context() as (context, judges):
+        prepare_models(request, context, judges)
 
 
 @pytest.mark.slow
@@ -292,6 +296,14 @@ def test_dpo_goes_on_from_its_own_answers_in_a_second_round(world: World) -> Non
     sft = load_manifest(Path(world.make("sft").directory))
     assert manifest.adapter_base == sft.parent  # one adapter, from the first round on
     assert second.fingerprint != first.fingerprint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dpo2", "rloo", "raft"])
+def test_the_lineage_in_manifests_is_that_of_the_recipes(world: World, name: str) -> None:
+    manifests = trace_manifests(Path(world.make(name).directory))
+    stages = recipe_graph(*load_recipe(f"{name}.yaml", search_dir=world.folder))[-1].lineage()
+    assert [manifest.recipe for manifest in manifests][::-1] == [s.recipe.recipe for s in stages]
 
 
 @pytest.mark.slow
@@ -316,10 +328,12 @@ def test_nothing_to_learn_is_said_before_anything_is_loaded(tmp_path: Path) -> N
 def test_a_best_of_recipe_trains_nothing_and_others_make_no_best_answers(tmp_path: Path) -> None:
     for name, text in RECIPES.items():
         write(tmp_path / f"{name}.yaml", f"recipe: {name}\n{text}\n")
+    wrong = RECIPES["raft"].replace("best_of.yaml", "sft.yaml")
+    write(tmp_path / "wrong.yaml", f"recipe: wrong\n{wrong}\n")
     with pytest.raises(HarnessError, match="is no recipe of 'method: best_of'"):
-        load_best_of_recipe("sft.yaml", tmp_path)
-    with pytest.raises(HarnessError, match="makes no preference pairs"):
-        build_pairs(str(tmp_path / "sft.yaml"), "tiny", RunOptions(tmp_path, QuietProgress()))
+        recipe_graph(*load_recipe("wrong.yaml", search_dir=tmp_path))
+    with pytest.raises(HarnessError, match="makes a model, not preference pairs"):
+        build_pairs(str(tmp_path / "sft.yaml"), "tiny", make_context(tmp_path, QuietProgress()))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""Making, the forecast and the lineage of checkpoints follow one graph of recipes."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from harness.config import load_profile
+from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.planning.training import forecast_stages
+from harness.training import checkpoints
+from harness.training.checkpoints import make_best_of, make_checkpoint, make_pairs
+from harness.training.context import make_context
+from judges.panel import load_judges
+from tests.builders.files import write
+from trainers.recipe import (
+    AdapterRecipe,
+    BestOfRecipe,
+    PairsRecipe,
+    SampledRecipe,
+    known_recipes,
+    load_recipe,
+)
+from trainers.recipe_graph import RecipeStage, recipe_graph
+
+LORA = "lora: {r: 4, alpha: 8}"
+SFT = f"method: sft\ndata: [{{path: rows.jsonl, fields: {{input: q, reference: a}}}}]\n{LORA}\n"
+PAIRS = (
+    "method: gold_pairs\ndata: {path: rows.jsonl, fields: {input: q, reference: a}}\n"
+    "generation: {max_new_tokens: 8}\n"
+)
+
+
+class Making(NamedTuple):
+    """The stages in the order in which they were made, nothing of it done."""
+
+    stages: list[RecipeStage]
+
+    def of(self, kind: Any) -> list[str]:
+        return [stage.recipe.recipe for stage in self.stages if isinstance(stage.recipe, kind)]
+
+
+@pytest.fixture
+def making(monkeypatch: pytest.MonkeyPatch) -> Making:
+    made = Making([])
+    for step in ("_make_model", "_make_pairs", "_sample_best_of"):
+        monkeypatch.setattr(
+            checkpoints._StageMaker, step, lambda _, recipe, stage, *out: made.stages.append(stage)
+        )
+    return made
+
+
+def make(name: str, folder: Path) -> None:
+    recipe, root = load_recipe(name)
+    context = make_context(folder, QuietProgress())
+    judges = load_judges(*load_profile("tiny"), context.session)
+    if isinstance(recipe, BestOfRecipe):
+        make_best_of(recipe, root, context, judges)
+    elif isinstance(recipe, PairsRecipe):
+        make_pairs(recipe, root, context, judges)
+    else:
+        make_checkpoint(recipe, root, context, judges)
+
+
+def names(stages: list[RecipeStage]) -> list[str]:
+    return [stage.recipe.recipe for stage in stages]
+
+
+@pytest.mark.parametrize("name", known_recipes())
+def test_what_is_forecast_is_what_is_made_in_that_order(
+    name: str, making: Making, tmp_path: Path
+) -> None:
+    make(name, tmp_path)
+    stages = recipe_graph(*load_recipe(name))
+    assert [stage.key for stage in making.stages] == [stage.key for stage in stages]
+    plan = forecast_stages(stages, load_profile("tiny")[0])
+    assert [stage.recipe for stage in plan.stages] == making.of(AdapterRecipe)
+    assert [stage.recipe for stage in plan.sampling] == making.of(SampledRecipe)
+
+
+@pytest.mark.parametrize("name", known_recipes())
+def test_a_stage_comes_once_and_after_those_that_it_needs(name: str) -> None:
+    before: set[str] = set()
+    for stage in recipe_graph(*load_recipe(name)):
+        needed = (stage.pairs, stage.parent, stage.best_of, stage.reward)
+        assert {one.key for one in needed if one is not None} <= before
+        assert stage.key not in before
+        before.add(stage.key)
+
+
+def write_recipes(folder: Path, **recipes: str) -> None:
+    write(folder / "rows.jsonl", '{"q": "a cough?", "a": "See your doctor."}\n')
+    for name, text in recipes.items():
+        write(folder / f"{name}.yaml", f"recipe: {name}\n{text}")
+
+
+def test_pairs_of_another_model_are_made_before_the_parent(making: Making, tmp_path: Path) -> None:
+    write_recipes(
+        tmp_path,
+        parent=f"parent: {{checkpoint: base}}\n{SFT}",
+        other=f"seed: 2\nparent: {{checkpoint: base}}\n{SFT}",
+        pairs=f"parent: {{recipe: other.yaml}}\n{PAIRS}",
+        dpo="method: dpo\nparent: {recipe: parent.yaml}\npairs: pairs.yaml\n",
+    )
+    make(str(tmp_path / "dpo.yaml"), tmp_path)
+    assert names(making.stages) == ["other", "pairs", "parent", "dpo"]
+    plan = forecast_stages(making.stages, load_profile("tiny")[0])
+    assert [stage.recipe for stage in plan.stages] == ["other", "parent", "dpo"]
+
+
+def test_a_recipe_under_two_names_is_one_stage(tmp_path: Path) -> None:
+    write_recipes(
+        tmp_path,
+        sft=f"parent: {{checkpoint: base}}\n{SFT}",
+        pairs=f"parent: {{recipe: sft}}\n{PAIRS}",
+        dpo="method: dpo\nparent: {recipe: sft.yaml}\npairs: pairs\n",
+    )
+    assert names(recipe_graph(*load_recipe(str(tmp_path / "dpo.yaml")))) == ["sft", "pairs", "dpo"]
+
+
+def test_a_recipe_that_needs_itself_is_refused(tmp_path: Path) -> None:
+    write_recipes(
+        tmp_path,
+        a=f"parent: {{recipe: b.yaml}}\n{SFT}",
+        b=f"parent: {{recipe: a.yaml}}\n{SFT}",
+    )
+    with pytest.raises(HarnessError, match=r"^[ab]\.yaml: needs itself"):
+        recipe_graph(*load_recipe(str(tmp_path / "a.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"parent: {{recipe: pairs.yaml}}\n{SFT}", "pairs.yaml: makes preference pairs, not a model"),
+        ("method: dpo\nparent: {checkpoint: base}\npairs: sft.yaml\n", "sft.yaml: makes a model, not preference pairs"),
+        (f"parent: {{checkpoint: base}}\nbest_of: sft.yaml\n{SFT}", "sft.yaml: is no recipe of 'method: best_of'"),
+    ],
+)  # fmt: skip
+def test_a_recipe_of_another_kind_is_found_before_anything_is_made(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    write_recipes(
+        tmp_path,
+        sft=f"parent: {{checkpoint: base}}\n{SFT}",
+        pairs=f"parent: {{checkpoint: base}}\n{PAIRS}",
+        wrong=text,
+    )
+    with pytest.raises(HarnessError, match=message):
+        make(str(tmp_path / "wrong.yaml"), tmp_path)
