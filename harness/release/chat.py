@@ -49,7 +49,7 @@ class Conversation:
 
     @property
     def chat(self) -> Prompt:
-        """Everything that the model sees."""
+        """Return everything that the model sees."""
         return (*self._system, *self._turns)
 
     def ask(self, question: str) -> None:
@@ -90,10 +90,10 @@ class ChatModel(Protocol):
     facts: tuple[str, ...]
 
     def fits(self, chat: Prompt) -> bool:
-        """Whether the chat leaves room for an answer."""
+        """Return whether the chat leaves room for an answer."""
 
     def speak(self, chat: Prompt, say: Say) -> Answer:
-        """The answer to the chat; its text is said as it comes."""
+        """Answer the chat; `say` gets its text as it comes."""
 
 
 class LocalSpeaker:
@@ -107,13 +107,13 @@ class LocalSpeaker:
         self._asked = 0
 
     def fits(self, chat: Prompt) -> bool:
-        """A full answer fits, or one of a quarter of the context where that is less."""
+        """Return whether a full answer fits, or a quarter of the context where that is less."""
         context = self._model.context
         room = min(self._generation.max_new_tokens, context // ROOM_SHARE)
         return len(encode_chat(self._model.tokenizer, chat)) + room <= context
 
     def speak(self, chat: Prompt, say: Say) -> Answer:
-        """As the harness generates; where it samples, each answer of a dialogue by its own seed."""
+        """Answer as the harness generates; where it samples, each answer has its own seed."""
         self._asked += 1
         seed = self._generation.seed + self._asked
         return self._model.stream(chat, self._generation, seed=seed, on_text=say)
@@ -136,11 +136,11 @@ class EndpointSpeaker:
         self.facts: tuple[str, ...] = (spec.model, where)
 
     def fits(self, chat: Prompt) -> bool:
-        """Only the endpoint knows."""
+        """Return True, since only the endpoint knows its limit."""
         return True
 
     def speak(self, chat: Prompt, say: Say) -> Answer:
-        """The whole answer at once; a refusal is an answer too."""
+        """Return the whole answer at once; a refusal is an answer too."""
         if self._redact:
             chat = tuple(m.model_copy(update={"content": redact(m.content)}) for m in chat)
         ((_, reply),) = self._endpoint.ask_all([Ask(chat)])
@@ -152,7 +152,7 @@ class EndpointSpeaker:
 
 
 def load_speaker(model: NamedModel, generation: Generation) -> ChatModel:
-    """The model, loaded.
+    """Load the model.
 
     Raises:
         HarnessError: it cannot be loaded, has no chat template, or its endpoint has no key.
@@ -211,7 +211,7 @@ def talk(
 def run_chat(
     speaker: ChatModel, dialogue: Conversation, screen: ChatIO, *, stoppable: bool
 ) -> bool:
-    """Answer line by line until the lines end; whether every question was answered.
+    """Answer line by line until the lines end; return whether every question was answered.
 
     Where it is `stoppable`, the first Ctrl-C during an answer ends that answer only.
     """
@@ -269,7 +269,7 @@ class _AnswerStopped(KeyboardInterrupt):
 
 @contextmanager
 def _answer_can_be_stopped(stoppable: bool) -> Iterator[None]:
-    """The first Ctrl-C stops the answer; a second one does what it always does."""
+    """Let the first Ctrl-C stop the answer; a second one acts as usual."""
     if not stoppable:
         yield
         return

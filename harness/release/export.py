@@ -24,7 +24,7 @@ class Exported(NamedTuple):
 def export_checkpoint(
     checkpoint: Path, out: Path, *, run: Path | None, push: str | None, note: str = ""
 ) -> Exported:
-    """The checkpoint's model in `out` with a model card, pushed to the hub if a repository is named.
+    """Export the checkpoint's model with a card to `out`, and push it if a repository is named.
 
     `run` is the folder of a run that evaluated it, `note` what must be said of it whatever came out.
 

@@ -86,7 +86,7 @@ def run_loop(path_or_name: str, context: RunContext, *, out: Path) -> LoopResult
 
 
 def describe_loop(done: LoopResult) -> Iterator[str]:
-    """How a loop ended, in lines."""
+    """Describe in lines how a loop ended."""
     for stage in done.stages:
         others = {name: mean for name, mean in stage.tried.items() if name != stage.chosen}
         over = f", chosen over {', '.join(others)}" if others else ""
@@ -136,7 +136,7 @@ class _LoopRun:
                 )
 
     def start(self) -> _Model:
-        """What the first stage is compared with."""
+        """Return the model that the first stage is compared with."""
         return _Model(self._loop.start, self._profile.find_model(self._loop.start))
 
     def pass_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
@@ -161,7 +161,7 @@ class _LoopRun:
         )
 
     def certify(self, candidate: _Model, stages: Sequence[StageResult]) -> LoopResult:
-        """One look at the held-out items, and the promotion if it passes."""
+        """Take one look at the held-out items, and promote the candidate if it passes."""
         assert candidate.made is not None
         name, history = self._loop.promote, self._registry.history(self._loop.promote)
         if history and history[-1].fingerprint == candidate.made.fingerprint:
@@ -224,7 +224,7 @@ class _LoopRun:
     def _scores(
         self, suite: str, column: str, current: _Model, candidates: Sequence[_Model]
     ) -> dict[str, float | None]:
-        """Each candidate's own mean on the column that the best is chosen by."""
+        """Return each candidate's own mean on the column that the best is chosen by."""
         result, _ = self._run(suite, [current, *candidates])
         means = {
             score.model: score.mean.estimate for score in result.scores if score.metric == column
@@ -269,7 +269,7 @@ class _LoopRun:
         return gate
 
     def _items_of(self, suite: str) -> set[str]:
-        """The questions of a suite with a gate, as they are compared: words only."""
+        """Return the questions of a suite with a gate, as normalised words for comparison."""
         self._gate_of(suite)
         plan = make_plan(self._request(suite, [self.start()]), {})
         return {
@@ -320,7 +320,7 @@ class _LoopRun:
 
 
 def trace_lineage(checkpoint: Path) -> Iterator[Ancestor]:
-    """The checkpoint, what it was trained from, and so on to what is not ours."""
+    """Trace the checkpoint, what it was trained from, and so on to a model not made here."""
     source = str(checkpoint)
     for manifest in trace_manifests(checkpoint):
         yield Ancestor(
@@ -345,5 +345,5 @@ def _stopped(loop: Loop, stages: Sequence[StageResult]) -> LoopResult:
 
 
 def _beside(root: Path, name: str) -> str:
-    """A file of the loop's own folder, or else a name that others know."""
+    """Resolve a file in the loop's own folder, or else keep the name for bundled files."""
     return str(root / name) if (root / name).is_file() else name

@@ -30,11 +30,11 @@ class Registry:
         self._folder = workspace / "models"
 
     def names(self) -> list[str]:
-        """The names that something was ever promoted to."""
+        """List the names that something was ever promoted to."""
         return sorted(path.parent.name for path in self._folder.glob("*/promotions.jsonl"))
 
     def history(self, name: str) -> list[Promotion]:
-        """All promotions of a name, the first one first.
+        """List all promotions of a name, the first one first.
 
         Raises:
             HarnessError: the file is damaged.
@@ -42,7 +42,7 @@ class Registry:
         return list(_read(self._folder / name / "promotions.jsonl", Promotion))
 
     def find(self, name: str) -> Promotion:
-        """The promotion that stands.
+        """Find the current promotion.
 
         Raises:
             HarnessError: nothing was promoted to that name; suggests one.
@@ -59,7 +59,7 @@ class Registry:
         _append(self._folder / promotion.name / "promotions.jsonl", promotion)
 
     def begin_look(self, name: str, look: Look) -> int:
-        """The number of this look among those on the same items, counted from 1.
+        """Return the number of this look among those on the same items, counted from 1.
 
         It is written down before anything is seen. The same question asked again, as after a
         kill, is the same look: its answer cannot differ.
@@ -74,7 +74,7 @@ class Registry:
 
 
 def alpha_of_look(alpha: float, number: int) -> float:
-    """What the look may spend of alpha: over any number of looks, no more than alpha in all.
+    """Return the alpha that a look may spend; all looks together spend no more than `alpha`.
 
     The weights 6 / (pi^2 t^2) sum to 1 (Bonferroni over an endless series of looks).
     """
@@ -82,7 +82,7 @@ def alpha_of_look(alpha: float, number: int) -> float:
 
 
 def describe_promotions(promotions: Sequence[Promotion]) -> Iterator[str]:
-    """What stands for each name, a line each."""
+    """Describe the current promotion of each name, a line each."""
     if not promotions:
         yield "Nothing was promoted yet; `harness loop` promotes what it certifies."
     for p in promotions:
@@ -90,7 +90,7 @@ def describe_promotions(promotions: Sequence[Promotion]) -> Iterator[str]:
 
 
 def describe_promotion(promotion: Promotion) -> Iterator[str]:
-    """One promotion with its lineage, in lines."""
+    """Describe one promotion with its lineage, in lines."""
     p = promotion
     yield f"{p.name}.{p.number}  {p.when}"
     yield f"  {p.sentence}"
@@ -101,7 +101,7 @@ def describe_promotion(promotion: Promotion) -> Iterator[str]:
 
 
 def now() -> str:
-    """The time, as records keep it."""
+    """Return the time in the format of records."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -33,7 +33,7 @@ class NamedModel(NamedTuple):
 
 
 def find_model(name: str, profile: str, store: Path) -> NamedModel:
-    """The model of that name, to be asked. Nothing is trained for it, and no weights are read.
+    """Find the model of that name, without training it or reading weights.
 
     Raises:
         HarnessError: there is none, it answers nothing, or the name stands for several.
@@ -45,7 +45,7 @@ def find_model(name: str, profile: str, store: Path) -> NamedModel:
 
 
 def find_checkpoint(name: str, profile: str, store: Path) -> NamedModel:
-    """The checkpoint of that name, a folder that the harness made.
+    """Find the checkpoint of that name, a folder that the harness made.
 
     Raises:
         HarnessError: there is none, or the name stands for several.
@@ -69,7 +69,7 @@ def _find(name: str, profile: str, store: Path) -> NamedModel:
 
 
 def _find_folder(name: str, store: Path) -> Path | None:
-    """A folder that is named as such, was promoted to the name, or lies in the store under it."""
+    """Find a folder that has this path, was promoted to the name, or is in the store under it."""
     if any((Path(name) / file).is_file() for file in ("config.json", "adapter_config.json")):
         return Path(name)
     if name in Registry(store).names():
@@ -122,7 +122,7 @@ def _of_recipe(name: str, profile: Profile, store: Path) -> Path:
 
 
 def _recipe_name(name: str) -> str | None:
-    """The name that the recipe gives to its checkpoints; None where there is no such recipe."""
+    """Return the name that the recipe gives to its checkpoints; None without such a recipe."""
     try:
         return load_recipe(name)[0].recipe
     except HarnessError:
@@ -132,7 +132,7 @@ def _recipe_name(name: str) -> str | None:
 
 
 def _checkpoints(store: Path) -> dict[Path, str]:
-    """The store's checkpoints, the newest first, with their recipes' names."""
+    """List the store's checkpoints with their recipes' names, the newest first."""
     manifests = (store / "checkpoints").glob(f"[!.]*/{MANIFEST}")
     newest = sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)
     return {path.parent: load_manifest(path.parent).recipe for path in newest}
@@ -148,7 +148,7 @@ def _refuse_what_answers_nothing(folder: Path) -> None:
 
 
 def _note_on(folder: Path, profile: Profile, root: Path) -> str:
-    """The profile's note, if the checkpoint is one of its models or was trained from one."""
+    """Return the profile's note, if the checkpoint is one of its models or was trained from one."""
     if not (folder / MANIFEST).is_file():
         return ""
     lineage = {manifest.recipe for manifest in trace_manifests(folder)}

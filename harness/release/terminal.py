@@ -13,50 +13,50 @@ class ChatIO(Protocol):
     """Where questions come from and answers go to."""
 
     def read(self) -> str | None:
-        """The next line; None at the end."""
+        """Read the next line; None at the end."""
 
     def begin(self, name: str) -> None:
-        """An answer begins."""
+        """Begin an answer."""
 
     def say(self, text: str) -> None:
-        """A piece of it."""
+        """Write a piece of the answer."""
 
     def end(self) -> None:
-        """It is over."""
+        """End the answer."""
 
     def note(self, text: str) -> None:
-        """Something that the model did not say."""
+        """Write a note that the model did not generate."""
 
 
 class PipeIO:
     """Questions from standard input, a line each; answers to standard output, the rest to error."""
 
     def read(self) -> str | None:
-        """The next line; None at the end."""
+        """Read the next line; None at the end."""
         return sys.stdin.readline() or None
 
     def begin(self, name: str) -> None:
-        """Nothing: answers stand alone."""
+        """Write nothing: the output holds answers only."""
 
     def say(self, text: str) -> None:
-        """The text as it is, but for what would steer a terminal."""
+        """Write the text as it is, except for what would steer a terminal."""
         print(drop_controls(text), end="", flush=True)  # noqa: T201
 
     def end(self) -> None:
-        """An empty line between answers."""
+        """Write an empty line between answers."""
         print("\n", flush=True)  # noqa: T201
 
     def note(self, text: str) -> None:
-        """A line on standard error."""
+        """Write a line to standard error."""
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Nothing to see."""
+        """Show nothing."""
         yield
 
     def introduce(self, name: str, facts: Sequence[str], note: str) -> None:
-        """Who answers, and what must be known of it."""
+        """Write the model's name and facts to standard error."""
         self.note(f"{name}: {', '.join(facts)}")
         if note:
             self.note(note)
@@ -78,7 +78,7 @@ class TerminalIO:
                 self._prompt = "\1\33[1;36m\2you >\1\33[0m\2 "
 
     def read(self) -> str | None:
-        """What the person writes; None for Ctrl-D."""
+        """Read what the person writes; None for Ctrl-D."""
         self._console.print()
         try:
             return input(self._prompt)
@@ -87,33 +87,33 @@ class TerminalIO:
             return None
 
     def begin(self, name: str) -> None:
-        """A line with the model's name."""
+        """Write a line with the model's name."""
         self._console.print(f"\n[bold green]{name}[/]")
         self._column = 0
 
     def say(self, text: str) -> None:
-        """The text, broken between words."""
+        """Write the text, broken between words."""
         out, self._column = wrap(drop_controls(text), self._column, self._console.width)
         print(out, end="", flush=True)  # noqa: T201
 
     def end(self) -> None:
-        """The end of the line."""
+        """End the line."""
         if self._column:
             self._console.print()
         self._column = 0
 
     def note(self, text: str) -> None:
-        """A line in grey."""
+        """Write a line in grey."""
         self._console.print(text, style="dim", markup=False)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """A sign that something is being done."""
+        """Show that work is in progress."""
         with self._console.status(what):
             yield
 
     def introduce(self, name: str, facts: Sequence[str], note: str) -> None:
-        """Who answers, and what must be known of it."""
+        """Write the model's name and facts."""
         from rich.text import Text
 
         told = " · ".join(facts)
@@ -123,7 +123,7 @@ class TerminalIO:
 
 
 def wrap(text: str, column: int, width: int) -> tuple[str, int]:
-    """The text with line breaks between words, begun at `column`, and the column it ends at."""
+    """Break the text between words, begun at `column`; return it with the column it ends at."""
     from rich.cells import cell_len
 
     out: list[str] = []

@@ -47,7 +47,7 @@ def find_caveats(
     hygiene: Iterable[HygieneCount],
     exposures: Iterable[ContaminationResult],
 ) -> Iterator[Caveat]:
-    """All caveats of a run, the gravest first."""
+    """Yield all caveats of a run, the gravest first."""
     yield from _stated_anew(amendments)
     yield from _seen_in_training(exposures)
     yield from _teachers_who_grade(plan, models)
@@ -63,7 +63,7 @@ def find_caveats(
 
 
 def warn_of_looks(stopping: Stopping | None) -> Iterator[Caveat]:
-    """What a reader of the other figures must know of a run that ended before its last item."""
+    """Warn that the figures of a run that ended before its last item need care."""
     if stopping is not None and stopping.early:
         yield Caveat(
             code="stopped_early",
@@ -74,7 +74,7 @@ def warn_of_looks(stopping: Stopping | None) -> Iterator[Caveat]:
 
 
 def sensitivity_caveats(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
-    """Claims that would be refuted, though they pass, or the other way round."""
+    """Warn of claims whose verdict changes from pass to refuted, or the other way round."""
     opposite = {"pass": "fail", "fail": "pass"}
     for table in tables:
         decided, *others = table.rows
@@ -91,7 +91,7 @@ def sensitivity_caveats(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
 
 
 def warn_of_slices(slices: Iterable[SliceComparison]) -> Iterator[Caveat]:
-    """Slices on which the candidate is shown to be worse, after correction for their number."""
+    """Warn of slices on which the candidate is shown to be worse, corrected for their number."""
     for line in slices:
         if line.difference is None or line.p_adjusted is None or line.p_adjusted > SURE:
             continue
@@ -151,7 +151,10 @@ def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[
 
 
 def _relatives_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
-    """Judges prefer answers that read like their own (Panickssery et al. 2024, 2404.13076)."""
+    """Warn of judges that grade answers of their own model family.
+
+    Judges prefer answers that read like their own (Panickssery et al. 2024, arXiv 2404.13076).
+    """
     for card, metrics in _metrics_by_judge(plan).items():
         for name, prepared in models.items():
             family = shared_family(card, prepared.base)
@@ -164,7 +167,7 @@ def _relatives_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator
 
 
 def _metrics_by_judge(plan: Plan) -> dict[JudgeCard, list[str]]:
-    """What each single judge judges, as itself or as a member of a jury."""
+    """Map each single judge to the metrics that it judges, alone or in a jury."""
     found: dict[JudgeCard, list[str]] = {}
     for metric, card in plan.judges.items():
         for judge in card.members or (card,):
@@ -202,7 +205,7 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
 
 
 def _protected(plan: Plan) -> Iterator[Caveat]:
-    """Whoever passes the report on passes on what it quotes."""
+    """Warn that the report quotes protected items."""
     for task in plan.tasks:
         if task.phi:
             yield Caveat(
@@ -213,7 +216,7 @@ def _protected(plan: Plan) -> Iterator[Caveat]:
 
 
 def _asked_twice(plan: Plan) -> Iterator[Caveat]:
-    """The same question under several ids is one question, unless a cluster says so."""
+    """Warn of one question under several ids, which counts as several items without a cluster."""
     for task in plan.tasks:
         labels = {(sample.input, sample.cluster) for sample in task.samples}
         distinct = {sample.input for sample in task.samples}
@@ -296,5 +299,5 @@ def _of_comparison(comparison: Comparison) -> Iterator[Caveat]:
 
 
 def _side(interval: Interval, null: float) -> int:
-    """1 above the null value, -1 below it, 0 where the interval holds it."""
+    """Return 1 above the null value, -1 below it, 0 where the interval holds it."""
     return int(interval.low > null) - int(interval.high < null)

@@ -26,7 +26,7 @@ N_FLIPS = 10  # items named each way
 
 
 def compare_runs(old: Run, new: Run) -> RunComparison:
-    """The candidates of two runs on the same items: on those that both judged, if one ended early.
+    """Compare the candidates of two runs on the items that both judged.
 
     Raises:
         HarnessError: the runs did not measure the same; names what differs.
@@ -78,7 +78,7 @@ def require_comparable(old: Plan, new: Plan) -> None:
 
 
 def scores_of_run(column: ScoreColumn, run: Run) -> GradeColumn | None:
-    """The column with the scores of the run's candidate alone; None where it has none.
+    """Take the scores of the run's candidate from the column; None where it has none.
 
     Its win rate is the one against the run's baseline.
     """
@@ -103,7 +103,7 @@ def scores_of_run(column: ScoreColumn, run: Run) -> GradeColumn | None:
 
 
 def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> GradeColumn:
-    """Two models' columns on the same items as one, in the order of the old one, which comes first.
+    """Join two models' columns on the same items, in the order of the old one, which comes first.
 
     Raises:
         HarnessError: the items are not the same.
@@ -132,19 +132,19 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
 
 
 def ended_early(run: Run) -> bool:
-    """Whether the run left items unjudged, because its verdict was certain."""
+    """Return whether the run left items unjudged because its verdict was certain."""
     return run.result.stopping is not None and run.result.stopping.early
 
 
 def shared_items(old: GradeColumn, new: GradeColumn) -> tuple[GradeColumn, GradeColumn]:
-    """Both columns on the items that both hold, in the order of the old one."""
+    """Limit both columns to the items that both hold, in the order of the old one."""
     there = set(new.sample_ids)
     shared = [item for item in old.sample_ids if item in there]
     return _in_order(old, shared), _in_order(new, shared)
 
 
 def largest_changes(pair: PairedScores) -> Flips:
-    """The items that moved most, each way."""
+    """Find the items that changed most, in each direction."""
     d = np.where(np.isnan(pair.d), 0.0, pair.d)
     order = np.argsort(-np.abs(d), kind="stable")
 
@@ -186,7 +186,7 @@ def _notes(old: Run, new: Run) -> Iterator[str]:
 
 
 def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
-    """The column on these items, in their order."""
+    """Limit the column to these items, in their order."""
     if column.sample_ids == tuple(items):
         return column
     place = {item: i for i, item in enumerate(column.sample_ids)}
@@ -204,7 +204,7 @@ def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
 def _join_votes(
     old: GradeColumn, new: GradeColumn, labels: tuple[str, str]
 ) -> dict[str, Votes] | None:
-    """The votes of both, where the same people judged both."""
+    """Join the votes of both, where the same people judged both."""
     if old.votes is None or new.votes is None:
         return None
     (before,), (after,) = old.votes.values(), new.votes.values()
@@ -229,7 +229,7 @@ def _only(
 
 
 def _labels(old: Run, new: Run) -> tuple[str, str]:
-    """The candidates' names, told apart by their runs where they are the same.
+    """Name the candidates, by their runs too where the names are the same.
 
     Raises:
         HarnessError: it is one run twice.
@@ -248,7 +248,7 @@ def _labels(old: Run, new: Run) -> tuple[str, str]:
 
 
 def baseline_fingerprint(run: Run) -> str:
-    """The fingerprint of the model that the run's candidate was compared with."""
+    """Return the fingerprint of the model that the run's candidate was compared with."""
     return run.result.fingerprints[run.result.plan.baseline]
 
 

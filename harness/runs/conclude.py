@@ -54,7 +54,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Since the start, by a clock that nobody sets."""
+        """Return the seconds since the start, by a monotonic clock."""
         return time.monotonic() - self._clock
 
 
@@ -66,7 +66,7 @@ def build_run_result(
     exposures: Sequence[ContaminationResult],
     watch: Stopwatch,
 ) -> RunResult:
-    """Comparisons, the gate's decision, and what a reader needs in order to trust them.
+    """Build the result: comparisons, the gate's decision, and what a reader needs to trust them.
 
     Where the items were judged in looks, the decision has been made there; otherwise the gate
     decides here.
@@ -135,7 +135,7 @@ def build_run_result(
 
 
 def too_many_unscored(result: RunResult) -> bool:
-    """Whether the gate could not decide because too much is missing (exit code 4)."""
+    """Return whether the gate could not decide because too much is missing (exit code 4)."""
     if result.plan.gate is None:
         return False
     plan, claimed = result.plan, {claim.metric for claim in result.plan.gate.claims}
@@ -159,7 +159,7 @@ class _Compared(NamedTuple):
 
 
 def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[PairedScores]:
-    """Every later model against the baseline."""
+    """Pair every later model with the baseline."""
     for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
             raise InfrastructureError(
@@ -171,7 +171,7 @@ def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[Paire
 
 
 def _unread_reply(metric: str, part: TaskScores) -> str:
-    """What a judge said that could not be read, for whoever must find out why.
+    """Format a judge's reply that could not be read.
 
     Nothing of protected items: messages end in logs, and a judge may repeat what it was shown.
     """
@@ -191,7 +191,7 @@ def _common_reason(column: ScoreColumn) -> str:
 
 
 def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFlag]]:
-    """The flags that either answer to an item carries, by sample id."""
+    """Collect the flags of either answer to an item, by sample id."""
     models = (flags[pair.baseline], flags[pair.candidate])
     return {sample_id: {f for model in models for f in model[sample_id]} for sample_id in models[0]}
 
@@ -256,7 +256,7 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
 
 
 def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
-    """What was found of the judges, over all metrics."""
+    """Summarise the judges of all metrics."""
     by_metric = [
         summarise_judges(part.task, metric, ballots, part.responses)
         for part in measured
@@ -274,7 +274,7 @@ def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
 
 
 def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLine]:
-    """What each endpoint was asked for, models first."""
+    """Count the requests to each endpoint and their cost, models first."""
     prices = {model.name: model.prices for model in plan.models}
     for part in measured:
         for model, responses in part.responses.items():

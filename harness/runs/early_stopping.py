@@ -59,7 +59,7 @@ class Weighed(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether it has crossed, at this look or before."""
+        """Return whether the claim has crossed its boundary, at this look or before."""
         return self.result.verdict != "inconclusive"
 
 
@@ -79,7 +79,7 @@ def run_looks(
     progress: Progress,
     check_complete: Callable[[], None],
 ) -> RunScores:
-    """Everything measured, look by look, until the verdict is certain.
+    """Measure look by look until the verdict is certain.
 
     `measure` answers and judges the items of a task; `check_complete` raises where a look cannot
     be decided yet, because replies are to come by batch.
@@ -105,7 +105,7 @@ def run_looks(
 
 
 def looks_by_metric(plan: Plan) -> dict[str, TaskLooks]:
-    """The looks at each metric of the suite."""
+    """Return the looks at each metric of the suite."""
     return {
         metric: looks
         for task, looks in zip(plan.tasks, plan.looks, strict=True)
@@ -116,7 +116,7 @@ def looks_by_metric(plan: Plan) -> dict[str, TaskLooks]:
 def weigh_look(
     gate: Gate, looks: Mapping[str, TaskLooks], number: int, pairs: Pairs, before: AtLook | None
 ) -> AtLook:
-    """The gate at look `number`, counted from 1; `before` is what the look before has found.
+    """Evaluate the gate at look `number`, counted from 1, given the look before.
 
     `looks` are by metric, `pairs` by column and hold all items up to this look.
     """
@@ -144,7 +144,7 @@ def weigh_look(
 
 
 def simulate_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[AtLook, int]:
-    """Where looks would have ended on scores that are all there, and after how many items.
+    """Simulate on complete scores where looks would have ended, and after how many items.
 
     `pairs` hold the scores in the order of the looks, one for each column that is claimed about.
     """
@@ -166,7 +166,7 @@ def _metric(stated: Claim | CriticalRule) -> str:
 
 
 def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs) -> Weighed:
-    """The claim by itself, at this look's share of alpha."""
+    """Evaluate one claim at this look's share of alpha."""
     pair, alpha = pairs[claim.metric], looks.alphas[number - 1]
     alone = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
     evidence = evaluate_claim(claim, pair, alpha)
@@ -194,7 +194,10 @@ def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs
 def _chances(
     claim: Claim, p_value: float, fraction: float, critical: float
 ) -> tuple[float | None, float | None]:
-    """Conditional power of a pass and of a fail, by the z of the p-value; None without one."""
+    """Compute the conditional power of a pass and of a fail, from the z of the p-value.
+
+    None without a p-value.
+    """
     if not 0 < p_value < 1:
         return None, None
     z = normal_quantile(p_value)
@@ -232,7 +235,7 @@ def _reason(
 
 
 def _or_certain(chance: float | None) -> float:
-    """Where nothing can be forecast, everything may happen."""
+    """Return the chance, or 1 where nothing can be forecast."""
     return 1.0 if chance is None else chance
 
 
@@ -273,7 +276,7 @@ def _stop(
 
 
 def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
-    """What is undecided, with how many items would do at what the last look leaves of alpha."""
+    """Add to undecided claims how many items would do at the alpha that the last look leaves."""
     assert plan.gate is not None
     looks, claims = looks_by_metric(plan), list[Weighed]()
     for claim, each in zip(plan.gate.claims, found.claims, strict=True):
@@ -296,7 +299,7 @@ def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
 
 
 def _savings(plan: Plan, measured: Sequence[TaskScores], left: Sequence[int]) -> Iterator[Saving]:
-    """By currency; every call that was skipped would have cost what those before it did."""
+    """Estimate the savings by currency; each skipped call would have cost as much as those made."""
     saved: dict[str, float] = {}
     for part, n in zip(measured, left, strict=True):
         for line in count_spend(plan, [part]):

@@ -18,7 +18,7 @@ N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
 def largest_differences(
     measured: Sequence[TaskScores], decided: Mapping[str, PairedScores], plan: Plan
 ) -> Iterator[Example]:
-    """The items of each task whose score moved most, half of them up and half down.
+    """Choose the items of each task whose score changed most, half of them up and half down.
 
     `decided` are the comparisons that the gate decides on, by column.
     """
@@ -32,7 +32,7 @@ def largest_differences(
 def pick_critical_examples(
     measured: Sequence[TaskScores], decision: GateDecision | None, plan: Plan
 ) -> Iterator[Example]:
-    """The answers behind the rules on critical ones, the worst first; an item once a metric."""
+    """Choose the answers behind the critical rules, the worst first, each item once per metric."""
     told: set[tuple[str, str]] = set()
     for rule in decision.critical if decision else ():
         part = next(m for m in measured if any(c.metric == rule.metric for c in m.columns))

@@ -26,7 +26,7 @@ Opinions = dict[str, list[Said]]  # by sample id
 
 
 def write_run_reports(result: RunResult, folder: Path) -> Path:
-    """All reports of a run, with a page for every item where its tables are; returns report.html.
+    """Write all reports of a run, with item pages where its tables exist; return report.html.
 
     Raises:
         InfrastructureError: a file could not be written.
@@ -41,7 +41,7 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
 
 
 def read_items(plan: Plan, folder: Path) -> Iterator[Item]:
-    """Every item of the run in `folder`, in the order of its tasks.
+    """Read every item of the run in `folder`, in the order of its tasks.
 
     Raises:
         HarnessError: a table is missing or damaged.
@@ -90,7 +90,7 @@ def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[Answer]:
 
 
 def _movement(columns: Sequence[ScoreColumn], plan: Plan) -> tuple[str, Sequence[float]]:
-    """The differences on the column that says most."""
+    """Return the headline column's name and differences."""
     pairs = gated_pairs(columns, plan)
     told = headline_column(list(pairs))
     if told is None:
@@ -99,7 +99,7 @@ def _movement(columns: Sequence[ScoreColumn], plan: Plan) -> tuple[str, Sequence
 
 
 def _printed(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:
-    """Each item's scores in print, in the order of the models; a win score is the candidate's."""
+    """Format each item's scores in the order of the models; a win score is the candidate's."""
     if isinstance(column, GradeColumn):
         cells = [_cells(column.scores[m], column.reasons[m]) for m in models]
         return list(zip(*cells, strict=True))
@@ -123,7 +123,7 @@ def _cells(scores: "np.ndarray", reasons: Sequence[str | None]) -> list[str]:
 
 
 def read_opinions(folder: Path) -> Mapping[str, Opinions]:
-    """What judges said, by metric and item.
+    """Read the judges' verdicts, by metric and item.
 
     Raises:
         HarnessError: the run's judgements are missing or damaged.

@@ -25,7 +25,7 @@ from judges.response_stream import JudgeWorker, ResponseStream
 
 
 def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
-    """The hygiene flags of every answer."""
+    """Compute the hygiene flags of every answer."""
     return {
         model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
         for model, answers in responses.items()
@@ -45,7 +45,7 @@ def score_task(
     ballots: dict[str, list[JudgeRound]],
     panels: Mapping[str, Panel],
 ) -> TaskScores:
-    """Everything measured, with the columns that follow from it."""
+    """Score a task's judgements and keep everything measured."""
     columns = [
         column
         for metric, cast in ballots.items()
@@ -69,7 +69,7 @@ def _score(
 def merge_task_scores(
     task: Task, parts: Sequence[TaskScores], panels: Mapping[str, Panel]
 ) -> TaskScores:
-    """What was measured on parts of a task's items, as if it had been measured at once."""
+    """Merge the measurements of parts of a task's items into those of the whole."""
     first = parts[0]
     responses = {
         model: {i: answer for part in parts for i, answer in part.responses[model].items()}
@@ -99,7 +99,7 @@ def measure_task(
     store: Store,
     progress: Progress,
 ) -> TaskScores:
-    """All answers and scores on one set of items.
+    """Answer and score one set of items.
 
     Remote judges work while the models answer; the others would only take turns with them.
     """
@@ -134,5 +134,5 @@ def preload_imports(judges: Collection[JudgeWorker[list[JudgeRound]]]) -> None:
 
 
 def is_remote(seat: tuple[str, Judge]) -> bool:
-    """Whether the judge of a metric works elsewhere."""
+    """Return whether the judge of a metric works on another machine."""
     return seat[1].card.remote

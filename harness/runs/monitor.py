@@ -47,7 +47,7 @@ class MonitorResult(Record):
 def watch_scores(
     scores: Vector, promised: float, *, bounds: tuple[float, float], alpha: float
 ) -> MonitorResult:
-    """The evidence in `scores`, in the order in which they came; NaN where one is missing.
+    """Test the scores in the order in which they came; NaN where one is missing.
 
     Raises:
         ValueError: there are none, or one lies outside `bounds`, or `promised` does.
@@ -76,7 +76,7 @@ def watch_scores(
 
 
 def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vector:
-    """The scores in one column of a file, in its order; NaN where a cell is empty.
+    """Read the scores in one column of a file, in its order; NaN where a cell is empty.
 
     Raises:
         HarnessError: no such file or column, or a cell that is no number within `bounds`.
@@ -87,7 +87,7 @@ def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vect
 
 
 def describe_watch(found: MonitorResult) -> Iterator[str]:
-    """The watch in lines."""
+    """Describe the evidence in lines."""
     gaps = f", {found.n_missing:,} of them without a score" if found.n_missing else ""
     yield f"{found.n:,} items{gaps}: mean {found.mean.estimate:.4g}, promised {found.promised:g} or more"
     yield (

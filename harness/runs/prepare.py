@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
 def prepare_models(
     request: Request, context: RunContext, judges: ProfileJudges
 ) -> dict[str, Prepared]:
-    """Every model of the request, in its order; what is missing is trained.
+    """Prepare every model of the request, in its order, training what is missing.
 
     Raises:
         HarnessError: a checkpoint that is incomplete or was changed, or a recipe with a mistake.

@@ -84,7 +84,7 @@ class Baseline(Record):
 def bless_run(
     run: Run, *, margins: Mapping[str, float] | None = None, alpha: float = 0.05
 ) -> Baseline:
-    """The run's candidate as the baseline of later checks.
+    """Make the run's candidate the baseline of later checks.
 
     Without margins the columns of the suite's claims are held, or what sums the suite up, at 5 %
     of their range.
@@ -126,7 +126,7 @@ def bless_run(
 
 
 def check_run(run: Run, baseline: Baseline) -> Check:
-    """The run's candidate against the baseline, column by column.
+    """Check the run's candidate against the baseline, column by column.
 
     A run that was judged in looks is held to the baseline on the items it judged, at the level of
     its last look: over all looks together a check then errs as often as one on all items.
@@ -164,7 +164,7 @@ def check_run(run: Run, baseline: Baseline) -> Check:
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
-    """A file to commit: one line for each column, so that a diff can be read.
+    """Write a baseline file to commit, one line for each column, so that a diff can be read.
 
     Raises:
         HarnessError: it cannot be written.
@@ -183,7 +183,7 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """A baseline file.
+    """Read a baseline file.
 
     Raises:
         HarnessError: there is none, or it is damaged: never a pass.
@@ -206,7 +206,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
-    """The verdict, at the level of the look at which judging ended if there were any."""
+    """Decide at the level of the look at which judging ended, if there were looks."""
     stopping, plan = run.result.stopping, run.result.plan
     if stopping is None:
         return decide_gate(gate, pairs)
@@ -230,7 +230,7 @@ def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDeci
 
 
 def _refuse_other_opponent(metric: str, baseline: Baseline, run: Run) -> None:
-    """A win rate against another model is another thing."""
+    """Refuse a win rate against another model than the baseline's."""
     pairwise = any(isinstance(c, PreferenceColumn) and c.metric == metric for c in run.columns)
     if pairwise and baseline.opponent != baseline_fingerprint(run):
         raise HarnessError(

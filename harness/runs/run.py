@@ -73,7 +73,7 @@ def measure_tasks(
     panels: Mapping[str, Panel],
     context: RunContext,
 ) -> RunScores:
-    """Every task to its end; or, where the plan has looks, no further than the verdict needs."""
+    """Measure every task to its end or, where the plan has looks, until the verdict is certain."""
 
     def measure(task: Task, shown: Progress) -> TaskScores:
         return measure_task(task, models, panels, context.store, shown)
@@ -87,7 +87,7 @@ def measure_tasks(
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
-    """Every score, answer and judgement of the run, as files beside its reports.
+    """Write every score, answer and judgement of the run as files next to its reports.
 
     Raises:
         InfrastructureError: a file could not be written.
