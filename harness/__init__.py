@@ -10,12 +10,11 @@ from harness.core.paths import link_bundle
 
 __version__ = "0.1.0"
 
-
 link_bundle()
 
 
 def __getattr__(name: str) -> Any:
-    """`load_run`, which brings numpy and more: found only when it is asked for."""
+    """Import `load_run` at its first use: it imports numpy and more."""
     if name == "load_run":
         return import_module("harness.artifacts.run_folder").load_run
     raise AttributeError(f"module 'harness' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""answers.parquet: every answer of a run beside its question, for people to read and compare.
+"""answers.parquet: every answer of a run with its question, for people to read and compare.
 
     task            sample_id   model  input            reference  text        reason
     medical_rubric  asthma-02   sft    Can I run with…  Yes, …     You may …
@@ -24,7 +24,7 @@ _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 
 
 class AnsweredItem(NamedTuple):
-    """One item with what each model answered; None where it gave no answer."""
+    """One item with the answer of each model; None where there is none."""
 
     sample_id: str
     input: str
@@ -35,17 +35,19 @@ class AnsweredItem(NamedTuple):
 AnsweredItems = dict[str, AnsweredItem]  # by sample id, in the task's order
 
 
-def write_answers(measured: Iterable[tuple[Task, Mapping[str, Responses]]], folder: Path) -> Path:
+def write_answers(
+    answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]], folder: Path
+) -> Path:
     """Write the file, whole or not at all, readable by its owner alone.
 
     Raises:
         InfrastructureError: it cannot be written.
     """
-    return write_parquet(_table(measured), folder / ANSWERS_FILE)
+    return write_parquet(_answers_table(answered_tasks), folder / ANSWERS_FILE)
 
 
 def read_answers(folder: Path, task: str) -> AnsweredItems:
-    """The task's items with their answers, in the task's order.
+    """Read the items of a task with their answers, in the task's order.
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
@@ -57,23 +59,20 @@ def read_answers(folder: Path, task: str) -> AnsweredItems:
     items: AnsweredItems = {}
     for row in table.to_pylist():
         if row["task"] == task:
-            blank = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
-            items.setdefault(row["sample_id"], blank).answers[row["model"]] = row["text"]
+            unanswered = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
+            items.setdefault(row["sample_id"], unanswered).answers[row["model"]] = row["text"]
     return items
 
 
-def _table(measured: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":
+def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":
     import pyarrow as pa
 
     rows = [
         (task.name, sample.id, model, sample.input, sample.reference, answer.text, answer.reason)
-        for task, responses in measured
+        for task, responses in answered_tasks
         for sample in task.samples
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(_KEYS)
-    return pa.table(
-        [string_array(column) for column in columns],
-        names=list(_KEYS),
-    )
+    return pa.table([string_array(column) for column in columns], names=list(_KEYS))

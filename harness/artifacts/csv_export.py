@@ -1,8 +1,8 @@
 """scores.csv, judgements.csv and answers.csv: a run's tables for spreadsheets.
 
-A spreadsheet takes a cell that starts with `=`, `+`, `-`, `@`, a tab or a line break for a formula,
-and texts here were written by models. Such a text gets an apostrophe in front (OWASP, "CSV
-injection"); numbers stay as they are. The Parquet tables hold every text as it was.
+A spreadsheet reads a cell that starts with `=`, `+`, `-`, `@`, a tab or a line break as a formula,
+and models wrote these texts. Such a text gets an apostrophe in front (OWASP, "CSV injection");
+numbers stay as they are. The Parquet tables hold every text unchanged.
 """
 
 import csv
@@ -22,16 +22,17 @@ class CsvFile(NamedTuple):
 
     path: Path
     n_rows: int
-    n_guarded: int
+    n_escaped: int
 
 
 def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
-    """One CSV file for each table of the run in `run`, readable by their owner alone.
+    """Write one CSV file for each table of a run, readable by its owner only.
 
     Raises:
         HarnessError: the run lacks a table, or it is damaged.
         InfrastructureError: a file cannot be written.
     """
+    # Read all tables first, so that a damaged one is reported before a file is written.
     tables = {name: read_run_table(run, name) for name in get_args(TableName)}
     written = []
     for name, table in tables.items():
@@ -40,19 +41,19 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
             out.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                writer, n_guarded = csv.writer(file), 0
-                writer.writerow([guarded(column) for column in table.column_names])
+                writer, n_escaped = csv.writer(file), 0
+                writer.writerow([escape_formula(column) for column in table.column_names])
                 for part in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
                     for row in zip(*(column.to_pylist() for column in part.columns), strict=True):
-                        cells = [guarded(c) if isinstance(c, str) else c for c in row]
-                        n_guarded += sum(a is not b for a, b in zip(cells, row, strict=True))
+                        cells = [escape_formula(c) if isinstance(c, str) else c for c in row]
+                        n_escaped += sum(a is not b for a, b in zip(cells, row, strict=True))
                         writer.writerow(cells)
         except OSError as error:
             raise InfrastructureError(f"{path}: cannot be written: {error.strerror}.") from None
-        written.append(CsvFile(path, table.num_rows, n_guarded))
+        written.append(CsvFile(path, table.num_rows, n_escaped))
     return written
 
 
-def guarded(text: str) -> str:
-    """The text as a cell that no spreadsheet runs."""
+def escape_formula(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would read as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

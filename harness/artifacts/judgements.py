@@ -1,11 +1,11 @@
-"""judgements.parquet: everything that every judge said in a run, one row for each verdict asked for.
+"""judgements.parquet: all replies of all judges in a run, one row for each requested verdict.
 
     metric    sample_id  model  against  order           judge  round  winner     value.safety  label
     rubric    asthma-02  dpo                             large  0                 8.0
     win_rate  asthma-02  dpo    sft      baseline_first  large  0      candidate
 
-`value.<key>` are the numbers of a grade, one column for each key there is. A verdict that could not
-be read has nulls, and its reason. Tokens and seconds are those of asking, all attempts together.
+`value.<key>` are the numbers of a grade, one column for each key that occurs. A verdict that could
+not be read has nulls and its reason. Tokens and seconds are sums over all attempts of a request.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ _TEXTS = (
 _COUNTS = ("round", "input_tokens", "output_tokens")
 
 
-def write_judgements(ballots: Iterable[JudgeRound], folder: Path) -> Path:
+def write_judgements(rounds: Iterable[JudgeRound], folder: Path) -> Path:
     """Write the file, whole or not at all.
 
     Raises:
@@ -47,17 +47,17 @@ def write_judgements(ballots: Iterable[JudgeRound], folder: Path) -> Path:
     """
     import pyarrow as pa
 
-    rows = [row for ballot in ballots for row in _rows(ballot)]
+    rows = [row for judge_round in rounds for row in _verdict_rows(judge_round)]
     columns = {name: string_array([row[name] for row in rows]) for name in _TEXTS}
     columns |= {name: int_array([row[name] for row in rows]) for name in _COUNTS}
-    columns["seconds"] = _numbers([row["seconds"] for row in rows])
+    columns["seconds"] = _float_column([row["seconds"] for row in rows])
     for key in dict.fromkeys(key for row in rows for key in row["values"]):
-        columns[VALUE + key] = _numbers([row["values"].get(key) for row in rows])
+        columns[VALUE + key] = _float_column([row["values"].get(key) for row in rows])
     return write_parquet(pa.table(columns), folder / JUDGEMENTS_FILE)
 
 
 def read_judgements(folder: Path) -> "pa.Table":
-    """The rows as an Arrow table.
+    """Read the rows as an Arrow table.
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
@@ -69,23 +69,23 @@ def read_judgements(folder: Path) -> "pa.Table":
     return table
 
 
-def _rows(ballot: JudgeRound) -> Iterator[dict[str, Any]]:
-    for judgement in ballot.judgements:
-        asked = judgement.exchange
+def _verdict_rows(judge_round: JudgeRound) -> Iterator[dict[str, Any]]:
+    for judgement in judge_round.judgements:
+        exchange = judgement.exchange
         yield {
             "metric": judgement.metric,
             "sample_id": judgement.sample_id,
-            "judge": ballot.judge.name,
-            "round": ballot.round,
+            "judge": judge_round.judge.name,
+            "round": judge_round.round,
             "reason": judgement.reason,
             "rationale": judgement.rationale,
-            "input_tokens": asked.input_tokens if asked else None,
-            "output_tokens": asked.output_tokens if asked else None,
-            "seconds": asked.seconds if asked else None,
-        } | _verdict(judgement)
+            "input_tokens": exchange.input_tokens if exchange else None,
+            "output_tokens": exchange.output_tokens if exchange else None,
+            "seconds": exchange.seconds if exchange else None,
+        } | _verdict_fields(judgement)
 
 
-def _verdict(judgement: Judgement) -> dict[str, Any]:
+def _verdict_fields(judgement: Judgement) -> dict[str, Any]:
     if isinstance(judgement, Grade):
         return {
             "model": judgement.model, "against": None, "order": None, "winner": None,
@@ -97,5 +97,5 @@ def _verdict(judgement: Judgement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _numbers(values: Sequence[float | None]) -> "pa.Array":
+def _float_column(values: Sequence[float | None]) -> "pa.Array":
     return float_array(np.array([np.nan if v is None else v for v in values], dtype=np.float64))

@@ -1,7 +1,7 @@
-"""Tables for analysts: Arrow columns made of Python values, and Parquet files, whole or not at all.
+"""Tables for analysts: Arrow columns from Python values, and Parquet files.
 
-`pa.array` would bring pandas in, which takes longer than everything else here; so columns are made
-of their buffers.
+`pa.array` would import pandas, which takes longer than everything else here; so columns are built
+from their buffers.
 """
 
 from collections.abc import Sequence
@@ -18,44 +18,46 @@ if TYPE_CHECKING:
 
 
 def string_array(values: Sequence[str | None]) -> "pa.Array":
-    """A column of texts; None is a gap. Lone surrogates, which have no UTF-8 form, become `?`."""
+    """Build a column of texts; None is a gap. Lone surrogates, which UTF-8 cannot write, become `?`."""
     import pyarrow as pa
 
     data = [(value or "").encode("utf-8", "replace") for value in values]
     ends = np.cumsum([0, *map(len, data)], dtype=np.int64)
-    there = np.array([value is not None for value in values], dtype=np.bool)
-    return _array(pa.large_string(), there, ends, b"".join(data))
+    present = np.array([value is not None for value in values], dtype=np.bool)
+    return _array_from_buffers(pa.large_string(), present, ends, b"".join(data))
 
 
-def repeated_string(word: str | None, n: int) -> "pa.Array":
-    """A column with the same text in every row."""
+def repeated_string(text: str | None, n: int) -> "pa.Array":
+    """Build a column with the same text in every row."""
     import pyarrow as pa
 
-    data = (word or "").encode("utf-8", "replace")
+    data = (text or "").encode("utf-8", "replace")
     ends = np.arange(n + 1, dtype=np.int64) * len(data)
-    return _array(pa.large_string(), np.full(n, word is not None), ends, data * n)
+    return _array_from_buffers(pa.large_string(), np.full(n, text is not None), ends, data * n)
 
 
 def float_array(values: "np.ndarray") -> "pa.Array":
-    """A column of numbers; NaN is a gap."""
+    """Build a column of floats; NaN is a gap."""
     import pyarrow as pa
 
-    return _array(pa.float64(), ~np.isnan(values), values.astype(np.float64))
+    return _array_from_buffers(pa.float64(), ~np.isnan(values), values.astype(np.float64))
 
 
 def int_array(values: Sequence[int | None]) -> "pa.Array":
-    """A column of whole numbers; None is a gap."""
+    """Build a column of integers; None is a gap."""
     import pyarrow as pa
 
-    there = np.array([value is not None for value in values], dtype=np.bool)
-    return _array(pa.int64(), there, np.array([value or 0 for value in values], dtype=np.int64))
+    present = np.array([value is not None for value in values], dtype=np.bool)
+    return _array_from_buffers(
+        pa.int64(), present, np.array([value or 0 for value in values], dtype=np.int64)
+    )
 
 
 def write_parquet(table: "pa.Table", path: Path) -> Path:
     """Write the table to a file that only its owner may read, and return its path.
 
     Raises:
-        InfrastructureError: It could not be written.
+        InfrastructureError: it could not be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -67,7 +69,7 @@ def write_parquet(table: "pa.Table", path: Path) -> Path:
 
 
 def read_parquet(path: Path) -> "pa.Table":
-    """The file as a table.
+    """Read a file as a table.
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
@@ -76,7 +78,7 @@ def read_parquet(path: Path) -> "pa.Table":
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:  # `pq.read_table` would bring pandas in
+        with pq.ParquetFile(path) as file:  # `pq.read_table` would import pandas
             return file.read()
     except FileNotFoundError:
         raise HarnessError(
@@ -90,24 +92,24 @@ def read_parquet(path: Path) -> "pa.Table":
 
 
 def read_floats(column: "pa.ChunkedArray") -> "np.ndarray":
-    """A column of numbers; gaps are NaN. `to_numpy` would bring pandas in too."""
+    """Return a column of floats; gaps are NaN. `to_numpy` would import pandas too."""
     return np.concatenate([np.empty(0), *map(_floats_of_chunk, column.chunks)])
 
 
 def _floats_of_chunk(chunk: "pa.Array") -> "np.ndarray":
-    marks, data = chunk.buffers()
+    bitmap, data = chunk.buffers()
     part = slice(chunk.offset, chunk.offset + len(chunk))
     values = np.frombuffer(data, dtype=np.float64)[part].copy()
-    if marks is not None:
-        there = np.unpackbits(np.frombuffer(marks, dtype=np.uint8), bitorder="little")
-        values[there[part] == 0] = np.nan
+    if bitmap is not None:
+        present = np.unpackbits(np.frombuffer(bitmap, dtype=np.uint8), bitorder="little")
+        values[present[part] == 0] = np.nan
     return values
 
 
-def _array(kind: Any, there: "np.ndarray", *parts: Any) -> "pa.Array":
-    """An Arrow array of its buffers, the first of which says what is there."""
+def _array_from_buffers(kind: Any, present: "np.ndarray", *parts: Any) -> "pa.Array":
+    """Build an Arrow array from its buffers; the first is the bitmap of the values that are present."""
     import pyarrow as pa
 
-    marks = np.packbits(there, bitorder="little")
-    buffers = [pa.py_buffer(part) for part in (marks, *parts)]
-    return pa.Array.from_buffers(kind, there.size, buffers)
+    bitmap = np.packbits(present, bitorder="little")
+    buffers = [pa.py_buffer(part) for part in (bitmap, *parts)]
+    return pa.Array.from_buffers(kind, present.size, buffers)

@@ -1,9 +1,9 @@
-"""results.json: the typed result of a run, from which every other report is rendered again.
+"""results.json: the typed result of a run, from which every other report can be rendered.
 
     {"caveats": [{"code": "offline_judge", "text": "…"}], "comparisons": […], "decision": {…}, …}
 
 Keys are sorted, so that equal results are equal bytes. The items themselves stay in the store;
-the plan keeps their hash, and `examples` the few that the report shows.
+the plan holds their hash, and `examples` the few that the report shows.
 """
 
 import json
@@ -20,21 +20,23 @@ _TASKS_WITHOUT_ITEMS = {"__all__": {"samples"}}
 
 
 def dump_result(result: RunResult) -> bytes:
-    """The content of results.json.
+    """Serialise the result as the content of results.json.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    return _dump(result.model_dump(mode="json", exclude={"plan": {"tasks": _TASKS_WITHOUT_ITEMS}}))
+    return _to_bytes(
+        result.model_dump(mode="json", exclude={"plan": {"tasks": _TASKS_WITHOUT_ITEMS}})
+    )
 
 
 def dump_plan(plan: Plan) -> bytes:
-    """The content of plan.json."""
-    return _dump(plan.model_dump(mode="json", exclude={"tasks": _TASKS_WITHOUT_ITEMS}))
+    """Serialise the plan as the content of plan.json."""
+    return _to_bytes(plan.model_dump(mode="json", exclude={"tasks": _TASKS_WITHOUT_ITEMS}))
 
 
 def load_result(folder: Path) -> RunResult:
-    """The result of the run in `folder`, without its items.
+    """Read the result of the run in `folder`, without its items.
 
     Raises:
         HarnessError: there is no results.json, or it is damaged or of another version.
@@ -51,9 +53,10 @@ def load_result(folder: Path) -> RunResult:
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:
+        # Only unknown fields: a later version wrote the file.
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        unknown = all(each["type"] == "extra_forbidden" for each in error.errors())
+        unknown = all(detail["type"] == "extra_forbidden" for detail in error.errors())
         raise HarnessError(
             f"{path}: not a result that this version can read ({where}: {first['msg']}). "
             f"{_LATER if unknown else _REMEDY}"
@@ -63,7 +66,7 @@ def load_result(folder: Path) -> RunResult:
 
 
 def results_schema() -> dict[str, object]:
-    """The JSON Schema of results.json; each version's is published in docs/schema/."""
+    """Return the JSON Schema of results.json; docs/schema/ publishes that of each version."""
     schema = RunResult.model_json_schema(mode="serialization")
     task = schema["$defs"]["Task"]
     del task["properties"]["samples"], schema["$defs"]["Sample"]
@@ -84,9 +87,9 @@ _LATER = "A later alignment-harness wrote it: update this one."
 _REMEDY = "Run `harness run` again with the same suite and models: the store keeps all answers."
 
 
-def _dump(data: object) -> bytes:
+def _to_bytes(data: object) -> bytes:
     text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    # A lone surrogate has no UTF-8 form; backslashreplace happens to write its JSON escape.
+    # UTF-8 cannot write a lone surrogate; backslashreplace writes exactly its JSON escape.
     return f"{text}\n".encode(errors="backslashreplace")
 
 

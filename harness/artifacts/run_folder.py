@@ -1,4 +1,4 @@
-"""A run's tables: scores, judgements and answers, for analysts."""
+"""A run's folder for analysts: its result and its tables of scores, judgements and answers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,7 +21,7 @@ TableName = Literal["scores", "judgements", "answers"]
 
 
 def read_run_table(folder: Path, name: TableName) -> "pa.Table":
-    """One table of the run in `folder`.
+    """Read one table of the run in `folder`.
 
     Raises:
         HarnessError: the folder lacks it, or it is damaged.
@@ -44,11 +44,11 @@ class Run(NamedTuple):
 
     @property
     def candidate(self) -> str:
-        """The model that the run decided on."""
+        """Return the name of the model that the run decided on."""
         return self.result.plan.candidate
 
     def to_pandas(self, table: TableName = "scores") -> Any:
-        """Every score, judgement or answer as a row of a data frame; needs pandas.
+        """Return a data frame with a row for each score, judgement or answer; needs pandas.
 
         Raises:
             HarnessError: the run's folder lacks that table, or it is damaged.
@@ -56,13 +56,13 @@ class Run(NamedTuple):
         return read_run_table(self.folder, table).to_pandas()
 
     def decide(self) -> GateDecision | None:
-        """What the gate's claims come to, worked out again from the stored scores; None without one.
+        """Decide the gate again from the stored scores; None if the suite has no gate.
 
-        Its rules on critical answers are part of it; whether its judges may decide, which the scores
-        do not tell, is not.
+        Its rules on critical answers are included. Its requirement on the judges is not, because it
+        does not follow from the scores.
 
         Raises:
-            HarnessError: the gate was looked at early, and its verdict hangs on those looks.
+            HarnessError: the gate had interim looks, and its verdict depends on them.
         """
         plan = self.result.plan
         if plan.looks:
@@ -71,7 +71,7 @@ class Run(NamedTuple):
 
 
 def load_run(folder: str | Path) -> Run:
-    """The run in `folder`, as `harness run` left it.
+    """Read the run that `harness run` wrote into `folder`.
 
     Raises:
         HarnessError: a file is missing, damaged or of another version.

@@ -5,7 +5,7 @@
     win_rate        dpo    sft      baseline_first   asthma-02  asthma   1.0
     rubric.empathy  dpo                              asthma-03  asthma          refused: ...
 
-A missing score is null and has its reason. For pairs the score is the candidate's: 1 win, 0.5 tie.
+A missing score is null and has a reason. For pairs the score is the candidate's: 1 win, 0.5 tie.
 """
 
 import json
@@ -37,7 +37,7 @@ _KEYS = ("metric", "model", "against", "order", "sample_id", "cluster", "score",
 
 
 def load_arrow() -> None:
-    """Import what writing takes."""
+    """Import pyarrow ahead of time, which takes a while."""
     import_module("pyarrow.parquet")
 
 
@@ -49,30 +49,29 @@ def write_scores(columns: Iterable[ScoreColumn], folder: Path) -> Path:
     """
     import pyarrow as pa
 
-    known = list(columns)
-    tables = [table for column in known for table in _tables(column)]
-    facts = json.dumps([_facts(column) for column in known])
-    table = pa.concat_tables(tables).replace_schema_metadata({"columns": facts})
+    columns = list(columns)
+    tables = [table for column in columns for table in _column_tables(column)]
+    metadata = json.dumps([_column_metadata(column) for column in columns])
+    table = pa.concat_tables(tables).replace_schema_metadata({"columns": metadata})
     return write_parquet(table, folder / SCORES_FILE)
 
 
 def read_scores(folder: Path) -> list[ScoreColumn]:
-    """The columns as they were scored, in the run's order.
+    """Read the score columns, in the run's order.
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
     """
-    table = _read_table(folder / SCORES_FILE)
-    facts = json.loads(table.schema.metadata[b"columns"])
-    return list(_columns(table, facts))
+    table = _load_table(folder / SCORES_FILE)
+    return list(_split_columns(table, json.loads(table.schema.metadata[b"columns"])))
 
 
 def read_table(folder: Path) -> "pa.Table":
-    """The rows as an Arrow table, for analysts."""
-    return _read_table(folder / SCORES_FILE).replace_schema_metadata(None)
+    """Read the rows as an Arrow table, for analysts."""
+    return _load_table(folder / SCORES_FILE).replace_schema_metadata(None)
 
 
-def _read_table(path: Path) -> "pa.Table":
+def _load_table(path: Path) -> "pa.Table":
     table = read_parquet(path)
     if tuple(table.column_names) != _KEYS or b"columns" not in (table.schema.metadata or {}):
         raise HarnessError(f"{path}: not the scores of a run.")
@@ -82,8 +81,8 @@ def _read_table(path: Path) -> "pa.Table":
 # --- writing ---------------------------------------------------------------------------------
 
 
-def _facts(column: ScoreColumn) -> dict[str, Any]:
-    """What a column is beside its scores."""
+def _column_metadata(column: ScoreColumn) -> dict[str, Any]:
+    """Return all facts of a column but its scores, for the metadata of the file."""
     shared = {
         "metric": column.metric,
         "n_items": len(column.sample_ids),
@@ -93,37 +92,37 @@ def _facts(column: ScoreColumn) -> dict[str, Any]:
         shared |= {"baseline": column.baseline, "candidate": column.candidate}
         shared["orders"] = list(column.orders)
         if column.votes is not None:
-            shared |= {"votes": _listed(column.votes), "first_share": column.first_share}
+            shared |= {"votes": _votes_to_lists(column.votes), "first_share": column.first_share}
         return shared
     if column.votes is not None:
-        shared["votes"] = {model: _listed(votes) for model, votes in column.votes.items()}
+        shared["votes"] = {model: _votes_to_lists(votes) for model, votes in column.votes.items()}
     return shared | {
         "kind": column.kind, "low": column.low, "high": column.high, "models": list(column.scores)
     }  # fmt: skip
 
 
-def _listed(votes: Votes) -> list[list[float | None]]:
+def _votes_to_lists(votes: Votes) -> list[list[float | None]]:
     return [[None if np.isnan(vote) else vote for vote in row] for row in votes.tolist()]
 
 
-def _votes(listed: list[list[float | None]]) -> Votes:
-    rows = [[np.nan if vote is None else vote for vote in row] for row in listed]
-    return np.array(rows, dtype=np.float64)
+def _votes_from_lists(rows: list[list[float | None]]) -> Votes:
+    votes = [[np.nan if vote is None else vote for vote in row] for row in rows]
+    return np.array(votes, dtype=np.float64)
 
 
-def _tables(column: ScoreColumn) -> Iterator["pa.Table"]:
+def _column_tables(column: ScoreColumn) -> Iterator["pa.Table"]:
     if isinstance(column, PreferenceColumn):
         for order in ORDERS:
-            yield _table(
+            yield _scores_table(
                 column, column.candidate, column.baseline, order, column.by_order[order],
                 column.reasons,
             )  # fmt: skip
         return
     for model, scores in column.scores.items():
-        yield _table(column, model, None, None, scores, column.reasons[model])
+        yield _scores_table(column, model, None, None, scores, column.reasons[model])
 
 
-def _table(
+def _scores_table(
     column: ScoreColumn,
     model: str,
     against: str | None,
@@ -135,7 +134,10 @@ def _table(
 
     n = len(column.sample_ids)
     missing = np.isnan(scores)
-    kept = [why if gap else None for why, gap in zip(reasons, missing.tolist(), strict=True)]
+    # A reason counts only where the score is missing.
+    gap_reasons = [
+        reason if gap else None for reason, gap in zip(reasons, missing.tolist(), strict=True)
+    ]
     return pa.table(
         {
             "metric": repeated_string(column.metric, n),
@@ -147,7 +149,7 @@ def _table(
             if column.clusters is None
             else string_array(column.clusters.tolist()),
             "score": float_array(scores),
-            "reason": string_array(kept) if missing.any() else repeated_string(None, n),
+            "reason": string_array(gap_reasons) if missing.any() else repeated_string(None, n),
         }
     )
 
@@ -155,59 +157,61 @@ def _table(
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _columns(table: "pa.Table", facts: Iterable[dict[str, Any]]) -> Iterator[ScoreColumn]:
-    """Each column of the parts that `_tables` made of it, in the same order."""
+def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iterator[ScoreColumn]:
+    """Rebuild each column from the rows that `_column_tables` made of it, in the same order."""
     start = 0
-    items = _Items()
-    for fact in facts:
-        names = ORDERS if "candidate" in fact else fact["models"]
-        n = fact["n_items"]
+    shared_ids = _SharedIds()
+    for metadata in columns:
+        # Slice the column's rows: one part for each order of a pair, or for each model.
+        names = ORDERS if "candidate" in metadata else metadata["models"]
+        n = metadata["n_items"]
         parts = {name: table.slice(start + i * n, n) for i, name in enumerate(names)}
         start += len(parts) * n
         first = parts[names[0]]
         clusters = first["cluster"]
         shared = {
-            "metric": fact["metric"],
-            "sample_ids": items.ids_in(first),
+            "metric": metadata["metric"],
+            "sample_ids": shared_ids.ids_of(first),
             "clusters": None
             if clusters.null_count
             else np.array(clusters.to_pylist(), dtype=np.str_),
-            "generation_failed": fact["generation_failed"],
+            "generation_failed": metadata["generation_failed"],
         }
+        # Make a column of pairs, or of grades.
         scores = {name: read_floats(part["score"]) for name, part in parts.items()}
-        if "candidate" in fact:
+        if "candidate" in metadata:
             yield PreferenceColumn(
-                baseline=fact["baseline"],
-                candidate=fact["candidate"],
+                baseline=metadata["baseline"],
+                candidate=metadata["candidate"],
                 by_order=scores,
-                reasons=_either([_reasons(part) for part in parts.values()]),
-                votes=_votes(fact["votes"]) if "votes" in fact else None,
-                first_share=fact.get("first_share"),
-                asked=tuple(fact.get("orders", ())),
+                reasons=_either_reason([_reasons(part) for part in parts.values()]),
+                votes=_votes_from_lists(metadata["votes"]) if "votes" in metadata else None,
+                first_share=metadata.get("first_share"),
+                asked=tuple(metadata.get("orders", ())),
                 **shared,
             )
         else:
             yield GradeColumn(
-                kind=fact["kind"],
-                low=fact["low"],
-                high=fact["high"],
+                kind=metadata["kind"],
+                low=metadata["low"],
+                high=metadata["high"],
                 scores=scores,
                 reasons={name: _reasons(part) for name, part in parts.items()},
-                votes={m: _votes(listed) for m, listed in fact["votes"].items()}
-                if "votes" in fact
+                votes={model: _votes_from_lists(rows) for model, rows in metadata["votes"].items()}
+                if "votes" in metadata
                 else None,
                 **shared,
             )
 
 
-class _Items:
-    """The ids that the last column had: columns of one task share a million of them."""
+class _SharedIds:
+    """The sample ids of the last column: the columns of a task share one tuple of a million ids."""
 
     def __init__(self) -> None:
         self._column: pa.ChunkedArray | None = None
         self._ids: tuple[str, ...] = ()
 
-    def ids_in(self, part: "pa.Table") -> tuple[str, ...]:
+    def ids_of(self, part: "pa.Table") -> tuple[str, ...]:
         column = part["sample_id"]
         if self._column is None or not column.equals(self._column):
             self._column, self._ids = column, tuple(column.to_pylist())
@@ -222,6 +226,6 @@ def _reasons(part: "pa.Table") -> list[str | None]:
     return reasons
 
 
-def _either(reasons: Sequence[Sequence[str | None]]) -> list[str | None]:
-    """For each item the reason of the order that has one."""
+def _either_reason(reasons: Sequence[Sequence[str | None]]) -> list[str | None]:
+    """Return for each item the reason of the order that has one."""
     return [next(filter(None, both), None) for both in zip(*reasons, strict=True)]

@@ -54,13 +54,13 @@ def extract(
 
         files = write_csv_files(run, out)
         lines = [f"{file.path}: {file.n_rows:,} rows" for file in files]
-        n_guarded = sum(file.n_guarded for file in files)
-        if n_guarded:
+        n_escaped = sum(file.n_escaped for file in files)
+        if n_escaped:
             lines.append(
-                f"{n_guarded:,} texts begin like a formula and got an apostrophe in front; "
+                f"{n_escaped:,} texts begin like a formula and got an apostrophe in front; "
                 "the Parquet tables have them as they were."
             )
-        told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_guarded} for f in files]
+        told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_escaped} for f in files]
         emit(output, told, lines)
         return
     from harness.artifacts.run_folder import load_run

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.artifacts.answers import ANSWERS_FILE
-from harness.artifacts.csv_export import guarded, write_csv_files
+from harness.artifacts.csv_export import escape_formula, write_csv_files
 from harness.artifacts.judgements import write_judgements
 from harness.artifacts.parquet import string_array, write_parquet
 from harness.artifacts.run_folder import Run
@@ -78,7 +78,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     ],
 )  # fmt: skip
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text: str, cell: str) -> None:
-    assert guarded(text) == cell
+    assert escape_formula(text) == cell
 
 
 def test_every_table_becomes_a_csv_file(run: Run, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_every_table_becomes_a_csv_file(run: Run, tmp_path: Path) -> None:
     assert [(f.path.name, f.n_rows) for f in files] == [
         ("scores.csv", 4 * N), ("judgements.csv", 2), ("answers.csv", 2 * N),
     ]  # fmt: skip
-    assert [f.n_guarded for f in files] == [0, 1, 2 * N - 1]
+    assert [f.n_escaped for f in files] == [0, 1, 2 * N - 1]
     answers = rows_of(tmp_path / "csv" / "answers.csv")
     assert {row["text"][:2] for row in answers} == {"'=", ""}
     assert (tmp_path / "csv" / "answers.csv").stat().st_mode & 0o077 == 0
