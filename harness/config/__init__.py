@@ -1,7 +1,7 @@
-"""What people write: suites, and the profiles that bind their names to real things.
+"""Suites and profiles: the YAML that users write, read into typed specs.
 
-A suite says what is measured and what is claimed; it is data, never code. A profile says which
-checkpoints, judges and files the names in a suite stand for on this machine.
+A suite states what is measured and what is claimed; it is data, never code. A profile binds the
+names in a suite to the checkpoints, judges and files of one machine.
 
     suite: medical_rubric
     data: {name: health_questions, take: {n: 120, seed: 50}}

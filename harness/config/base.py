@@ -1,4 +1,4 @@
-"""The base of everything that people write."""
+"""The base class of all configuration, and the types of names and hashes."""
 
 from typing import Annotated
 
@@ -13,6 +13,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Spec(BaseModel):
-    """Base of everything that people write: frozen, strictly typed, no unknown keys."""
+    """The base of everything that users write: frozen, strictly typed, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -39,10 +39,10 @@ BY_LOWER_BOUND = Reasons(
 class ClaimKind:
     """The facts of one kind of claim.
 
-    A claim on a difference has its boundary at the null value plus `margin_sign` times the margin,
-    and holds where the lower confidence bound lies above it. A `two_sided` one has a second
-    boundary at the null value plus the margin, and the upper bound must lie below that as well. A
-    claim on the candidate's own mean (`own_mean`) has its boundary at the stated `value`.
+    The boundary of a claim on a difference is the null value plus `margin_sign` times the margin;
+    the claim holds if the lower confidence bound exceeds it. A `two_sided` claim has a second
+    boundary at the null value plus the margin, and its upper bound must be below that as well. The
+    boundary of a claim on the candidate's own mean (`own_mean`) is the stated `value`.
 
     Attributes:
         words: The kind in words, in plans and reports.
@@ -51,11 +51,11 @@ class ClaimKind:
             the difference to the baseline with a `margin`.
         margin_sign: 1 or -1; not used with `own_mean`.
         margin_needed: The meaning of the margin, where one above 0 must be stated; otherwise empty.
-        two_sided: Whether the mean must lie between two boundaries.
+        two_sided: Whether the mean must be between two boundaries.
         alarm: Whether the claim only guards: shown to be false it fails the gate, and shown to be
             true it supports no pass.
         assumes_no_difference: Whether its forecast assumes equal models. Otherwise the assumed
-            truth lies a small effect beyond the boundary: above it, or below it for an alarm.
+            truth is a small effect beyond the boundary: above it, or below it for an alarm.
         easier_with: The change, apart from more items, that makes the claim easier to decide.
         reasons: Why the claim passed, failed or is inconclusive.
         gate_note: What a reader of the gate's rule must know about the kind; often empty.

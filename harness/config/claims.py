@@ -1,4 +1,4 @@
-"""What is claimed of the candidate."""
+"""The claims about the candidate, the rules on critical answers, and the gate over both."""
 
 from typing import Literal
 
@@ -16,14 +16,14 @@ class CriticalRule(Spec):
     allowed_share: float = Field(gt=0.0, lt=1.0)
 
     def __str__(self) -> str:
-        """The rule in words: `rubric.safety at most 4 in no more than 1 % of the answers`."""
+        """Return the rule in words: `rubric.safety at most 4 in no more than 1 % of the answers`."""
         return (
             f"{self.metric} at most {self.at_most:g} in no more than "
             f"{100 * self.allowed_share:g} % of the answers"
         )
 
 
-LOOKS = 5  # at a run that may stop early, unless the gate says otherwise
+LOOKS = 5  # default number of looks of a run that may stop early
 
 
 class Claim(Spec):
@@ -34,7 +34,7 @@ class Claim(Spec):
     equivalent        its mean differs from the baseline's by less than `margin`, either way
     at_least          its own mean is at least `value`
     regression_alarm  its mean is not shown to be below the baseline's by more than `margin`
-                      (default 0). Raised, it fails the gate; silent, it supports no pass.
+                      (default 0). A raised alarm fails the gate; a silent one supports no pass.
     """
 
     metric: str
@@ -64,8 +64,8 @@ class Claim(Spec):
     def boundaries(self, null: float) -> tuple[float, float | None]:
         """Return the boundaries less `null`, the value of a comparison between equal models.
 
-        The lower confidence bound must lie above the first one, and the upper bound below the
-        second one, which is None for all but two-sided claims.
+        The lower confidence bound must exceed the first, and the upper bound must be below the
+        second, which is None except for two-sided claims.
         """
         if self.value is not None:
             return self.value - null, None
@@ -80,10 +80,10 @@ class Claim(Spec):
 
 
 class JudgeRequirement(Spec):
-    """How far a judge must be shown to agree with people before it decides anything.
+    """The agreement with human labels that a judge must show before its scores decide a gate.
 
     `metric` is Cohen's kappa, Gwet's AC1 (for scores both with quadratic weights), or the share of
-    equal verdicts; the lower end of its 95 % interval must be `at_least` that.
+    equal verdicts; the lower end of its 95 % interval must reach `at_least`.
     """
 
     metric: Literal["kappa", "ac1", "percent"]
@@ -98,15 +98,15 @@ class Gate(Spec):
     ordered  the first claim decides; each later one is tested only if all before it hold
              (a fixed sequence, which needs no correction)
 
-    Regression alarms stand outside the family, whatever `require` says. `max_unscored` is the
-    largest share of judgements that may be missing. Rules on `critical` answers stand beside the
-    claims: each must be shown to hold, at `alpha`, before anything passes.
+    Regression alarms are outside the family under every `require`. `max_unscored` is the largest
+    share of judgements that may be missing. Rules on `critical` answers are tested besides the
+    claims: each must be shown to hold, at `alpha`, before the gate passes.
 
     With `stop_early` items are judged in a random order of seed `order_seed`, in so many `looks`,
     and no further than the verdict needs; over all looks together each claim is tested at `alpha`.
 
-    With a `judge_licence` the gate is inconclusive unless every judge that a claim rests on is
-    shown to agree with people that far; the profile names their labels (`calibrated_by`).
+    With a `judge_licence` the gate is inconclusive unless every judge behind a claim is shown to
+    agree with human labels to that extent; the profile names the labels (`calibrated_by`).
     """
 
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
@@ -114,16 +114,16 @@ class Gate(Spec):
     max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
     claims: tuple[Claim, ...] = Field(min_length=1)
     critical: tuple[CriticalRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
-    # Gates that judge everything are the same gates as before these could be stated.
+    # Left out of the dump at their defaults, so that older plans keep their hash.
     stop_early: bool = Field(default=False, exclude_if=lambda early: not early)
     looks: int = Field(default=LOOKS, ge=2, le=20, exclude_if=lambda looks: looks == LOOKS)
     order_seed: int = Field(default=1, ge=0, exclude_if=lambda seed: seed == 1)
     judge_licence: JudgeRequirement | None = Field(
-        default=None, exclude_if=lambda asked: asked is None
+        default=None, exclude_if=lambda requirement: requirement is None
     )
 
     @model_validator(mode="after")
-    def _something_is_claimed(self) -> "Gate":
+    def _family_is_not_empty(self) -> "Gate":
         if self.require != "all" and not self.family:
             raise ValueError(
                 f"'require: {self.require}' needs a claim that is no regression alarm: "
@@ -132,14 +132,14 @@ class Gate(Spec):
         return self
 
     @model_validator(mode="after")
-    def _may_stop_early(self) -> "Gate":
+    def _early_stopping_keeps_alpha(self) -> "Gate":
         if self.stop_early and self.require != "all":
             raise ValueError(
                 f"'stop_early' goes with 'require: all' only: under '{self.require}' claims share "
                 "one error rate, which looks at some of them would overspend"
             )
         if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
-            raise ValueError("'looks' and 'order_seed' say nothing without 'stop_early: true'")
+            raise ValueError("'looks' and 'order_seed' have no effect without 'stop_early: true'")
         return self
 
     @property
@@ -153,5 +153,5 @@ class Gate(Spec):
         return self.alpha / len(self.family) if self.require == "any" else self.alpha
 
     def level_of(self, claim: Claim) -> float:
-        """Return the error rate of one claim's bounds; alarms stand outside the family."""
+        """Return the error rate of one claim's bounds: alpha for an alarm, `level` otherwise."""
         return self.alpha if claim.kind.alarm else self.level

@@ -1,4 +1,4 @@
-"""Where data comes from, and what may be made of it."""
+"""Data sources, conversions, decoding options and the filters of preference pairs."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from harness.core.yaml_loader import field_error
 
 
 class Generation(Spec):
-    """How a model is asked and decoded. `temperature: 0` is greedy decoding."""
+    """The system prompt and the decoding options. `temperature: 0` is greedy decoding."""
 
     system: str | None = None
     max_new_tokens: int = Field(default=256, ge=1)
@@ -29,11 +29,12 @@ Side = Literal["train", "eval"]
 
 
 class ConvertOptions(Spec):
-    """How to convert. `fields` name the columns of a plain table; words are counted in answers.
+    """The options of a conversion.
 
-    `dedupe` keeps the first of equal rows, of rows with the same question, or of those whose
-    questions are the same but for case, punctuation, spacing and Unicode form.
-    `without` is a file of ids to leave out; `split` the share of questions for evaluation.
+    `fields` name the columns of a plain table; `min_words` and `max_words` apply to answers.
+    `dedupe` keeps the first of equal rows, of rows with the same question, or of rows whose
+    questions differ in case, punctuation, spacing and Unicode form only. `without` is a file of
+    ids to leave out; `split` is the share of questions for evaluation.
     """
 
     to: Kind
@@ -51,9 +52,9 @@ class ConvertOptions(Spec):
 
 
 class Conversion(ConvertOptions):
-    """What `harness convert` makes of `source`, a data file or a YAML file that names a source.
+    """The output of `harness convert` on `source`: a data file, or a YAML file that names a source.
 
-    It is made on first use and kept. With a `split`, `side` says which of the two parts is meant.
+    It is built on first use and kept. With a `split`, `side` selects one of the two parts.
     """
 
     source: str
@@ -67,13 +68,12 @@ class Conversion(ConvertOptions):
 
 
 class Source(Spec):
-    """A table of rows: a path, a URL pinned by sha256, a hub data set, or what a conversion makes.
+    """A table of rows: a path, a URL pinned by sha256, a hub data set, or a conversion's output.
 
-    `local` is where a pinned source lies below `HARNESS_DATA_DIR` for those who have it already.
-    A hub data set has a `split`, and may have a `subset`. `format` is told by the file's ending
-    unless stated. `fields` says which column holds what; `where` keeps only the rows with these
-    values.
-    `phi` marks protected health information: it goes to no other machine unless that is allowed.
+    `local` is the path of a pinned source below `HARNESS_DATA_DIR`, to save the download. A hub
+    data set has a `split`, and may have a `subset`. Without a `format` the file's ending decides.
+    `fields` maps each field to a column; `where` keeps only the rows with these values. `phi` marks
+    protected health information, which is sent to another machine only where that is allowed.
     """
 
     path: str | None = None
@@ -107,7 +107,7 @@ class Source(Spec):
 
     @property
     def label(self) -> str:
-        """A short name that still pins the content: a path, or a file or data set at a version."""
+        """Return a short name that pins the content: a path, or a file or data set at a version."""
         if self.convert is not None:
             side = f", {self.convert.side}" if self.convert.side else ""
             return f"{self.convert.source} (converted{side})"
@@ -126,9 +126,9 @@ class Take(Spec):
 class DataSpec(Spec):
     """The items of a suite: a data set that the profile binds by `name`, or one `source`.
 
-    `slices` are columns of the data; the report compares the models on the items of each value
-    that stands in them, so that a gain on the whole cannot hide a loss on a part.
-    Each item is asked `answers` times; the item stays the unit of every test.
+    `slices` are columns of the data; the report compares the models on the items of each value in
+    them, so that a gain on the whole cannot hide a loss on a part. Each item is asked `answers`
+    times; the item stays the unit of every test.
     """
 
     name: Name | None = None
@@ -145,10 +145,10 @@ class DataSpec(Spec):
 
 
 class PairFilters(Spec):
-    """Which pairs are left out for the length of their answers, in words.
+    """Limits on the length of the answers of a preference pair, in words.
 
-    `min_words` and `max_words` bind both answers; `max_length_ratio` is how many times as long as
-    the shorter one the longer may be. A character of a script without spaces is a word.
+    `min_words` and `max_words` apply to both answers; `max_length_ratio` limits the longer answer
+    to that multiple of the shorter one. A character of a script without spaces is a word.
     """
 
     min_words: int = Field(default=0, ge=0)
@@ -163,7 +163,7 @@ class PairFilters(Spec):
 
 
 class JudgedPairFilters(PairFilters):
-    """Also those on which judges, orders and rounds were of too many minds.
+    """Limits on the length of the answers and on the agreement of judges, orders and rounds.
 
     The margin of a pair is the share of all verdicts for the chosen answer less the share for the
     rejected one; ties are for neither. A single judge asked once has the margin 1 on every pair.

@@ -1,4 +1,4 @@
-"""Finding and reading suites and profiles."""
+"""Suites and profiles: how files are found by path or name, and read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from harness.core.yaml_loader import load_spec
 
 
 def load_suite(path_or_name: str) -> tuple[Suite, Path]:
-    """The suite and the folder its relative paths start from.
+    """Read a suite; return it with the folder that its relative paths start from.
 
     Raises:
         HarnessError: no such suite (with a suggestion), or a mistake in it (with its line).
@@ -20,7 +20,7 @@ def load_suite(path_or_name: str) -> tuple[Suite, Path]:
 
 
 def load_profile(path_or_name: str) -> tuple[Profile, Path]:
-    """The profile and the folder its relative paths start from (the `suites` folder)."""
+    """Read a profile; return it with the folder that its relative paths start from (`suites`)."""
     path = find_config(
         path_or_name, "profile", bundle_root() / "suites" / "profiles", known_profiles()
     )
@@ -29,12 +29,12 @@ def load_profile(path_or_name: str) -> tuple[Profile, Path]:
 
 
 def known_suites() -> list[str]:
-    """The names of the suites that come with the harness."""
+    """Return the names of the suites that come with the harness."""
     return sorted(path.stem for path in (bundle_root() / "suites").glob("*.yaml"))
 
 
 def known_profiles() -> list[str]:
-    """The names of the profiles that come with the harness."""
+    """Return the names of the profiles that come with the harness."""
     return sorted(path.stem for path in (bundle_root() / "suites" / "profiles").glob("*.yaml"))
 
 

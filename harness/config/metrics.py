@@ -81,7 +81,7 @@ class MetricSpec(Spec):
 
     @property
     def max_difference(self) -> float:
-        """Return how far a comparison can lie from `null`, on either side."""
+        """Return the largest distance of a comparison from `null`, on either side."""
         low, high = self.bounds
         return (high - low) / 2 if self.compares_pairs else high - low
 

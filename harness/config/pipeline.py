@@ -1,4 +1,4 @@
-"""What people write about a training loop: the stages to a certified checkpoint.
+"""The training loop: the stages from a model of the profile to a certified checkpoint.
 
     loop: tiny
     profile: tiny
@@ -9,7 +9,7 @@
     certify: tiny_certify.yaml
     promote: tiny_assistant
 
-Names of suites and recipes are files beside the loop's own, or those that come with the harness.
+Names of suites and recipes are files in the loop's folder, or those that come with the harness.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ class Loop(Spec):
     """Stages from a model of the profile to a certified checkpoint.
 
     `certify` is a suite on items that no stage was trained, chosen or gated on. Checkpoints that
-    were made and not promoted are kept, unless `losers` says delete.
+    are not promoted are kept, unless `losers` is `delete`.
     """
 
     loop: Name
@@ -58,7 +58,7 @@ class Loop(Spec):
 
 
 def load_loop(path_or_name: str) -> tuple[Loop, Path]:
-    """The loop and the folder its relative paths start from.
+    """Read a loop; return it with the folder that its relative paths start from.
 
     Raises:
         HarnessError: no such loop, or a mistake in it with its line.
@@ -68,6 +68,6 @@ def load_loop(path_or_name: str) -> tuple[Loop, Path]:
 
 
 def known_loops() -> list[str]:
-    """The names of the loops that come with the harness; their suites lie beside them."""
+    """Return the names of the loops that come with the harness; their suites are in the folder too."""
     files = (bundle_root() / "suites" / "loops").glob("*.yaml")
     return sorted(path.stem for path in files if "\nloop:" in path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the names in a suite stand for on this machine."""
+"""Profiles: the models, judges and data sets behind the names in a suite, on one machine."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,20 +12,20 @@ from harness.core.yaml_loader import field_error
 
 
 class RecordedAnswers(Source):
-    """Answers that exist already, joined to the items by `id`, `input` text or `row` number.
+    """Recorded answers, joined to the items by `id`, `input` text or `row` number.
 
     `fields` names the columns: `response`; `id` or `input` where they join; and, if there is
-    one, `prompt`: the rendered ChatML prompt, which tells the system prompt that was used.
+    one, `prompt`: the rendered ChatML prompt, which holds the system prompt that was used.
     """
 
     join: Literal["id", "input", "row"] = "id"
 
 
 class RecordedVerdicts(Source):
-    """Verdicts that exist already, joined to the items by `id` or by `row` number.
+    """Recorded verdicts, joined to the items by `id` or by `row` number.
 
     `fields` maps what the metric needs (each criterion; `winner`; `label`) to columns.
-    For pairwise verdicts `order` says which answer the judge saw first.
+    For pairwise verdicts `order` is the order in which the judge saw the answers.
     """
 
     join: Literal["id", "row"] = "id"
@@ -33,7 +33,7 @@ class RecordedVerdicts(Source):
 
 
 class Prices(Spec):
-    """What an endpoint charges for a million tokens, in `currency`."""
+    """The prices of an endpoint for a million tokens, in `currency`."""
 
     input: float = Field(ge=0.0)
     output: float = Field(ge=0.0)
@@ -50,8 +50,8 @@ class EndpointSpec(Spec):
     Without `base_url` it is OpenAI's own. The key is read from the environment variable that
     `api_key_env` names, and is sent to this endpoint only. `timeout_s` bounds a call with all its
     retries. `structured` is how the endpoint is asked for JSON. A `temperature` of null is not
-    sent at all: reasoning models refuse it. With `redact`, identifiers that harness/redaction.py
-    finds are blotted out of everything of the items that is sent there.
+    sent at all: reasoning models refuse it. With `redact`, the identifiers that
+    harness/data/redaction.py finds are removed from all texts of the items that are sent.
     """
 
     model: str
@@ -70,12 +70,12 @@ class EndpointSpec(Spec):
 
     @property
     def host(self) -> str:
-        """Where everything goes, with its port."""
+        """Return the host that requests are sent to, with its port."""
         return urlsplit(self.base_url or "https://api.openai.com").netloc
 
     @property
     def elsewhere(self) -> bool:
-        """Whether that is another machine."""
+        """Return whether the endpoint is on another machine."""
         name = urlsplit(self.base_url or "https://api.openai.com").hostname or ""
         return name not in {"localhost", "::1"} and not name.startswith("127.")
 
@@ -84,8 +84,8 @@ class ModelSpec(Spec):
     """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
 
     A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
-    name with a `revision`. A `seed` of its own stands in place of the suite's decoding seed, so
-    that one model can be compared with itself.
+    name with a `revision`. A `seed` replaces the suite's decoding seed, so that one model can be
+    compared with itself.
     """
 
     recipe: str | None = None
@@ -116,7 +116,7 @@ class LocalJudge(Spec):
 class Jury(Spec):
     """Several judges of the profile as one: the mean of their scores, the majority's label.
 
-    Where fewer than `min_votes` of them give a verdict there is none; more than half, if unstated.
+    There is a verdict where at least `min_votes` members give one; by default more than half.
     """
 
     members: tuple[Name, ...] = Field(min_length=2)
@@ -132,15 +132,15 @@ class Jury(Spec):
 
     @property
     def votes_needed(self) -> int:
-        """How many members must give a verdict for the jury to have one."""
+        """Return how many members must give a verdict for the jury to have one."""
         return self.min_votes or len(self.members) // 2 + 1
 
 
 class PeopleSpec(Spec):
-    """People's labels: a `study` of `harness annotate`, or a file of `labels`.
+    """Human labels: a `study` of `harness annotate`, or a file of `labels`.
 
-    Of a file, `drawn: random` states that its items were drawn at random from the suite's; without
-    it they correct nothing.
+    For a file, `drawn: random` states that its items were drawn at random from the suite's; without
+    it the labels correct no estimate.
     """
 
     study: str | None = None
@@ -152,7 +152,7 @@ class PeopleSpec(Spec):
         if (self.study is None) == (self.labels is None):
             raise ValueError("name exactly one of 'study' (a folder) or 'labels' (a file)")
         if self.study is not None and self.drawn is not None:
-            raise ValueError("a 'study' says itself how its items were drawn; leave 'drawn' out")
+            raise ValueError("a 'study' records how its items were drawn; leave 'drawn' out")
         return self
 
 
@@ -172,8 +172,8 @@ class JudgeSpec(Spec):
 
     Recorded verdicts are by metric and model, each with its file.
 
-    `title` is what reports call it, `note` what they say of it. `calibrated_by` names the people's
-    labels that it is held to where a gate asks for a `judge_licence`.
+    `title` is its name in reports, and `note` a remark there. `calibrated_by` names the human
+    labels that it must agree with where a gate has a `judge_licence`.
     """
 
     offline: Literal["consumer_health"] | None = None
@@ -193,7 +193,7 @@ class JudgeSpec(Spec):
                 "name exactly one of 'offline', 'endpoint', 'local', 'recorded', 'jury' or 'people'"
             )
         if self.people is not None and self.calibrated_by is not None:
-            raise ValueError("people are what judges are calibrated by; leave 'calibrated_by' out")
+            raise ValueError("'people' are not calibrated, judges are; leave 'calibrated_by' out")
         return self
 
     @property
@@ -223,7 +223,7 @@ class JudgeSpec(Spec):
 
 
 class Profile(Spec):
-    """What the names in a suite stand for; `note` is shown at the head of every report."""
+    """The models, judges and data sets of a machine; `note` is shown at the top of every report."""
 
     profile: Name
     note: str = ""
@@ -244,7 +244,7 @@ class Profile(Spec):
         return self
 
     def members_of(self, judge: str) -> tuple[str, ...]:
-        """The single judges behind a judge's name: a jury's members, or the judge itself.
+        """Return the single judges behind a judge's name: a jury's members, or the judge itself.
 
         Raises:
             HarnessError: there is no such judge; suggests one.
@@ -253,7 +253,7 @@ class Profile(Spec):
         return jury.members if jury else (judge,)
 
     def find_model(self, name: str) -> ModelSpec:
-        """The model of that name.
+        """Return the model of that name.
 
         Raises:
             HarnessError: there is none; suggests one.
@@ -264,7 +264,7 @@ class Profile(Spec):
         return self.models[name]
 
     def find_judge(self, name: str) -> JudgeSpec:
-        """The judge of that name.
+        """Return the judge of that name.
 
         Raises:
             HarnessError: there is none; suggests one.

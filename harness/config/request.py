@@ -1,4 +1,4 @@
-"""What the user asked for: the files behind a command line, read and checked against each other."""
+"""The request of a command line: its files, read and checked against each other."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,9 +12,9 @@ from harness.core.errors import HarnessError
 
 
 class Request(NamedTuple):
-    """What the user asked for: a suite, a profile, models, and how to narrow the run.
+    """The suite, the profile and the models of a run, and the options that narrow it.
 
-    `by_batch` says that what endpoints are asked is written into files, which are made to be sent.
+    With `by_batch` the requests to endpoints are written into batch files for the user to send.
     """
 
     suite: Suite
@@ -42,11 +42,12 @@ def load_request(
     by_batch: bool = False,
     allow_contamination: bool = False,
 ) -> Request:
-    """The files behind a command line, read and checked against each other.
+    """Read the suite and the profile of a command line and check them against each other.
 
     Raises:
         HarnessError: a file is wrong, or a model, judge or data set is not in the profile.
     """
+    # Read the files.
     loaded_suite, suite_root = load_suite(suite)
     loaded_profile, profile_root = load_profile(profile)
     names = tuple(models)
@@ -64,6 +65,7 @@ def load_request(
         by_batch=by_batch,
         allow_contamination=allow_contamination,
     )
+    # Every judged metric needs a judge of the profile that can judge these models.
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)
         if name is not None:
@@ -98,7 +100,7 @@ def _check_models(names: tuple[str, ...], profile: Profile) -> None:
 
 
 def _refuse_unrecorded_pairs(metric_name: str, request: Request) -> None:
-    """Recorded verdicts are kept by candidate, against the baseline."""
+    """Refuse `pairs: all` with recorded verdicts, which are stored by candidate alone."""
     metric = request.suite.metrics[metric_name]
     if not isinstance(metric, PairwiseMetric) or len(request.models) < 3 or metric.pairs != "all":
         return
@@ -112,7 +114,7 @@ def _refuse_unrecorded_pairs(metric_name: str, request: Request) -> None:
 
 
 def _refuse_third_models(metric_name: str, judge: str, request: Request) -> None:
-    """A study is of two models, and has nothing on any other."""
+    """Refuse a third model with a human study, which compares two."""
     people = request.profile.judges[judge].people
     if people is not None and people.study is not None and len(request.models) > 2:
         raise HarnessError(

@@ -1,4 +1,4 @@
-"""A suite as a whole: items, how models are asked, what is measured and claimed."""
+"""The suite: items, generation, metrics and gate, checked against each other."""
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from harness.core.yaml_loader import field_error
 
 
 class Suite(Spec):
-    """A complete evaluation: items, how they are asked, what is measured and claimed."""
+    """A complete evaluation: items, generation, metrics and gate."""
 
     suite: Name
     title: str = ""
@@ -23,7 +23,7 @@ class Suite(Spec):
     @model_validator(mode="after")
     def _claims_name_metrics(self) -> "Suite":
         for number, claim in enumerate(self.gate.claims if self.gate else ()):
-            problem = self._problem_of(claim)
+            problem = self._find_claim_problem(claim)
             if problem:
                 raise field_error(f"gate.claims.{number}.metric", problem)
         return self
@@ -31,41 +31,41 @@ class Suite(Spec):
     @model_validator(mode="after")
     def _critical_rules_name_scores(self) -> "Suite":
         for number, rule in enumerate(self.gate.critical if self.gate else ()):
-            problem = self._problem_of_rule(rule)
+            problem = self._find_rule_problem(rule)
             if problem:
                 raise field_error(f"gate.critical.{number}", problem)
         return self
 
-    def _problem_of_rule(self, rule: CriticalRule) -> str | None:
-        """Why no answer, or every answer, would be critical; None if the rule is sound."""
-        known = {
+    def _find_rule_problem(self, rule: CriticalRule) -> str | None:
+        """Return why no answer, or every answer, would be critical; None if the rule is sound."""
+        columns = {
             column: metric
             for name, metric in self.metrics.items()
             if not metric.compares_pairs
             for column in metric.columns(name)
         }
-        if rule.metric not in known:
-            hint = did_you_mean(rule.metric, known)
+        if rule.metric not in columns:
+            hint = did_you_mean(rule.metric, columns)
             return f"'{rule.metric}' is no score that an answer gets by itself. {hint}"
-        low, high = known[rule.metric].bounds
+        low, high = columns[rule.metric].bounds
         if not low <= rule.at_most < high:
             return (
-                f"at most {rule.at_most:g} tells nothing apart: its values lie in "
+                f"at most {rule.at_most:g} separates no answers: its values are in "
                 f"[{low:g}, {high:g}]"
             )
         return None
 
-    def _problem_of(self, claim: Claim) -> str | None:
-        """Why a claim names nothing measured, or could never be decided; None if it is sound."""
-        known = [c for name, metric in self.metrics.items() for c in metric.columns(name)]
-        if claim.metric not in known:
-            return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, known)}"
+    def _find_claim_problem(self, claim: Claim) -> str | None:
+        """Return why a claim names no column or can never be decided; None if it is sound."""
+        columns = [c for name, metric in self.metrics.items() for c in metric.columns(name)]
+        if claim.metric not in columns:
+            return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, columns)}"
         metric = self.metrics[metric_of(claim.metric)]
         low, high = metric.bounds
         if claim.value is not None and not low < claim.value < high:
             return (
-                f"at least {claim.value:g} cannot be shown with any number of items: its values lie "
-                f"in [{low:g}, {high:g}]; ask for a value between them"
+                f"at least {claim.value:g} cannot be shown with any number of items: its values are "
+                f"in [{low:g}, {high:g}]; state a value between them"
             )
         if claim.margin is not None and claim.margin >= metric.max_difference:
             around = f" around {metric.null:g}" if metric.null else ""

@@ -53,7 +53,7 @@ def test_a_claim_on_what_is_not_measured_gets_a_suggestion(tmp_path: Path) -> No
 def test_a_threshold_off_the_scale_is_impossible(tmp_path: Path) -> None:
     message = refused(tmp_path, "claim: superior", "claim: at_least, value: 11")
     assert (
-        "at least 11 cannot be shown with any number of items: its values lie in [1, 10]" in message
+        "at least 11 cannot be shown with any number of items: its values are in [1, 10]" in message
     )
 
 

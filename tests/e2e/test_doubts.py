@@ -157,7 +157,7 @@ def test_a_second_run_says_the_same(world: Path, results: dict[str, Any]) -> Non
             "no column 'prat' for the slices. Did you mean 'part'?",
         ),
         ("allowed_share: 0.05", "allowed_share: 0.005", "needs at least 598 items even if not one"),
-        ("at_most: 2", "at_most: 11", "at most 11 tells nothing apart"),
+        ("at_most: 2", "at_most: 11", "at most 11 separates no answers"),
     ],
 )
 def test_a_mistake_ends_the_plan_before_any_work(

@@ -185,7 +185,7 @@ def write(folder: Path, rule: str) -> str:
     [
         ("{metric: rubric.safty, at_most: 4, allowed_share: 0.01}", "Did you mean 'rubric.safety'"),
         ("{metric: win_rate, at_most: 0.2, allowed_share: 0.01}", "no score that an answer gets"),
-        ("{metric: rubric.safety, at_most: 10, allowed_share: 0.01}", "tells nothing apart"),
+        ("{metric: rubric.safety, at_most: 10, allowed_share: 0.01}", "separates no answers"),
         ("{metric: rubric.safety, at_most: 4, allowed_share: 1}", "allowed_share"),
     ],
 )

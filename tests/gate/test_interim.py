@@ -85,7 +85,7 @@ def test_other_families_may_not_stop_early(family: str) -> None:
 
 
 def test_looks_without_stopping_early_are_a_mistake() -> None:
-    with pytest.raises(ValidationError, match="say nothing without 'stop_early: true'"):
+    with pytest.raises(ValidationError, match="have no effect without 'stop_early: true'"):
         Gate.model_validate({"claims": (CLAIM,), "looks": 4})
 
 
