@@ -1,7 +1,7 @@
-"""Typed results to HTML, Markdown, JSON, JUnit and the terminal; nothing here computes a result.
+"""Reports: typed results as HTML, Markdown, JSON, JUnit and terminal text, without computing any.
 
 RunResult → make_view → View → report.html, report.md, junit.xml, the terminal
-          → dump_result → results.json → load_result → the same again
+          → dump_result → results.json → load_result → RunResult
 """
 
 from harness.artifacts.results_json import dump_plan, dump_result, load_result, results_schema

@@ -1,4 +1,4 @@
-"""calibration.html, .md and .json beside a run's report: its judge held to people."""
+"""calibration.html, .md and .json in a run folder: agreement of the run's judge with people."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,146 +7,155 @@ from pathlib import Path
 from harness.core.files import write_private
 from harness.core.sanitize import escape_record
 from harness.types import Calibrated, Calibration, HumanSummary, JudgeAgainstPeople
-from reports.calibration_text import headline, labels_needed, on_scale, signed_span
+from reports.calibration_text import (
+    calibration_headline,
+    format_estimate,
+    labels_needed,
+    signed_with_interval,
+)
 from reports.components import Section, Table, without_empty_columns
-from reports.formatting import ABSENT, count, number, share_with_span, with_span
+from reports.formatting import ABSENT, count, number, share_with_interval, with_interval
 from reports.html import render_page
 from reports.human_inputs import CALIBRATION
 from reports.markdown import escape, sections_to_markdown
 
 
-def write_calibration(found: Calibration, folder: Path) -> Path:
-    """Write the three files, each whole or not at all; returns the path of the HTML.
+def write_calibration(calibration: Calibration, folder: Path) -> Path:
+    """Write the three files, each atomically, and return the path of the HTML.
 
     Raises:
-        InfrastructureError: one could not be written.
+        InfrastructureError: a file could not be written.
     """
     html = folder / f"{CALIBRATION}.html"
-    dumped = json.dumps(found.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    dumped = json.dumps(calibration.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    markdown = calibration_markdown(calibration)
     write_private(folder / f"{CALIBRATION}.json", dumped.encode(errors="backslashreplace"))
-    write_private(
-        folder / f"{CALIBRATION}.md", calibration_markdown(found).encode(errors="replace")
-    )
-    write_private(html, calibration_html(found).encode(errors="replace"))
+    write_private(folder / f"{CALIBRATION}.md", markdown.encode(errors="replace"))
+    write_private(html, calibration_html(calibration).encode(errors="replace"))
     return html
 
 
-def calibration_html(found: Calibration) -> str:
-    """One page in the report's style, which asks nothing of the network."""
-    found = escape_record(found)
+def calibration_html(calibration: Calibration) -> str:
+    """Return the calibration as one HTML page in the report's style, without network requests."""
+    calibration = escape_record(calibration)
     return render_page(
         "calibration.html",
-        title=f"{found.candidate} against {found.baseline}",
-        provenance=_provenance(found),
-        headline=list(headline(found)),
-        sections=list(_sections(found)),
+        title=_title(calibration),
+        provenance=_provenance(calibration),
+        headline=list(calibration_headline(calibration)),
+        sections=list(_sections(calibration)),
     )
 
 
-def calibration_markdown(found: Calibration) -> str:
-    """The same in GitHub-flavoured Markdown."""
-    found = escape_record(found)
-    title = f"# Judge and people: {escape(f'{found.candidate} against {found.baseline}')}"
-    lines = [escape(line) for line in headline(found)]
-    blocks = [title, escape(_provenance(found)), *lines, *sections_to_markdown(_sections(found))]
-    return "\n\n".join(blocks) + "\n"
+def calibration_markdown(calibration: Calibration) -> str:
+    """Return the calibration in GitHub-flavoured Markdown."""
+    calibration = escape_record(calibration)
+    head = [f"# {escape(_title(calibration))}", escape(_provenance(calibration))]
+    head += [escape(line) for line in calibration_headline(calibration)]
+    return "\n\n".join([*head, *sections_to_markdown(_sections(calibration))]) + "\n"
 
 
 # --- sections --------------------------------------------------------------------------------
 
 
-def _provenance(found: Calibration) -> str:
-    return f"{found.suite}, run {found.run_id} · {found.people.source}: {found.people.sampling}"
+def _title(calibration: Calibration) -> str:
+    return f"Calibration of the judge: {calibration.candidate} against {calibration.baseline}"
 
 
-def _sections(found: Calibration) -> Iterator[Section]:
-    alerts = (*([found.refused] if found.refused else []), *found.notes)
+def _provenance(calibration: Calibration) -> str:
+    labels = calibration.people
+    return f"{calibration.suite}, run {calibration.run_id} · {labels.source}: {labels.sampling}"
+
+
+def _sections(calibration: Calibration) -> Iterator[Section]:
+    alerts = (*([calibration.refused] if calibration.refused else []), *calibration.notes)
     yield Section(
         name="people",
-        title="What people say",
-        lead=f"Rule for annotators, stated beforehand: {found.people.rule}.",
+        title="Results of the annotators",
+        lead=f"Rule for annotators, set in advance: {calibration.people.rule}.",
         alerts=tuple(alert[0].upper() + alert[1:] for alert in alerts),
-        tables=tuple(_people_tables(found.people)),
+        tables=tuple(_people_tables(calibration.people)),
     )
-    if found.judges:
+    if calibration.judges:
         yield Section(
             name="agreement",
-            title="Does the judge agree with people?",
-            lead="How often two annotators agree is the most that a judge can be asked for.",
-            tables=(_agreement_table(found.judges), *_confusions(found.judges)),
+            title="Agreement of the judge with people",
+            lead="The agreement between two annotators is the most that can be expected of a judge.",
+            tables=(_agreement_table(calibration.judges), *_confusion_tables(calibration.judges)),
         )
         yield Section(
-            name="leanings",
-            title="Where does the judge lean?",
-            tables=tuple(_leanings(found.judges)),
+            name="biases",
+            title="Biases of the judge",
+            tables=tuple(_bias_tables(calibration.judges)),
         )
-    if found.corrected:
+    if calibration.corrected:
         yield Section(
             name="corrected",
-            title="What would people say of all items?",
-            lead="The judge alone is precise and may be wrong; the labels alone are right and few. "
-            "The corrected estimate is right on average whatever the judge does.",
-            tables=(_corrected_table(found.corrected),),
+            title="Estimates for all items, corrected with the labels",
+            lead="The judge alone is precise but may be biased; the labels alone are unbiased but few. "
+            "The corrected estimate is unbiased whatever the judge does.",
+            tables=(_corrected_table(calibration.corrected),),
         )
 
 
-def _people_tables(found: HumanSummary) -> Iterator[Table]:
-    if found.means:
-        yield _means_table(found)
-    yield _annotators_table(found)
-    if found.agreements:
-        yield _between_table(found)
+def _people_tables(summary: HumanSummary) -> Iterator[Table]:
+    if summary.means:
+        yield _means_table(summary)
+    yield _annotators_table(summary)
+    if summary.agreements:
+        yield _between_table(summary)
 
 
-def _means_table(found: HumanSummary) -> Table:
+def _means_table(summary: HumanSummary) -> Table:
     rows = tuple(
         (
             m.column,
-            on_scale(m.mean, m.null),
-            on_scale(m.of_items, m.null),
+            format_estimate(m.mean, m.null),
+            format_estimate(m.of_items, m.null),
             f"{m.n_items:,}",
             f"{m.n_annotators:,}",
             f"{m.n_votes:,}",
         )
-        for m in found.means
+        for m in summary.means
     )
     return Table(
-        "The result",
-        ("Column", "Estimate", "For these annotators alone", "Items", "Annotators", "Votes"),
+        "Results by column",
+        ("Column", "Estimate", "For these annotators only", "Items", "Annotators", "Votes"),
         "lrrrrr",
         rows,
-        note="The first interval holds for other items and other annotators like these "
-        "(two-way cluster-robust), the second for other items alone.",
+        note="The first interval generalises to other items and other annotators like these (two-way "
+        "cluster-robust), the second to other items judged by the same annotators.",
     )
 
 
-def _annotators_table(found: HumanSummary) -> Table:
+def _annotators_table(summary: HumanSummary) -> Table:
     rows = tuple(
         (
             a.name,
             "yes" if a.counted else "no: excluded by the rule",
             f"{a.n_votes:,}",
-            share_with_span(a.mean),
+            share_with_interval(a.mean),
             f"{a.n_attentive} of {a.n_attention}" if a.n_attention else ABSENT,
             f"{a.n_same} of {a.n_repeats}" if a.n_repeats else ABSENT,
         )
-        for a in found.annotators
+        for a in summary.annotators
     )
-    head = ("Annotator", "Counts", "Votes", "Win rate", "Attention items", "Repeats judged alike")
-    return without_empty_columns(Table("Who voted", head, "llrrrr", rows))
+    head = ("Annotator", "Included", "Votes", "Win rate", "Attention items passed",
+            "Repeats judged equally")  # fmt: skip
+    return without_empty_columns(Table("Annotators", head, "llrrrr", rows))
 
 
-def _between_table(found: HumanSummary) -> Table:
+def _between_table(summary: HumanSummary) -> Table:
     rows = tuple(
         (
             a.column,
-            share_with_span(a.percent),
-            with_span(a.alpha, 2),
-            with_span(a.ac1, 2),
-            with_span(a.kappa, 2),
+            share_with_interval(a.percent),
+            with_interval(a.alpha, 2),
+            with_interval(a.ac1, 2),
+            with_interval(a.kappa, 2),
             f"{a.n:,}",
         )
-        for a in found.agreements
+        for a in summary.agreements
     )
     head = (
         "Column",
@@ -157,29 +166,30 @@ def _between_table(found: HumanSummary) -> Table:
         "n",
     )
     note = ""
-    if found.same_again is not None:
+    if summary.same_again is not None:
+        same = share_with_interval(summary.same_again)
         note = (
-            f"Asked again, the same annotator said the same in {share_with_span(found.same_again)} "
-            f"of {count(found.n_again, 'repeat')}."
+            f"Shown the same pair again, annotators gave the same verdict in {same} of "
+            f"{count(summary.n_again, 'repeat')}."
         )
-    table = Table("Do annotators agree?", head, "lrrrrr", rows, note=note)
+    table = Table("Agreement between annotators", head, "lrrrrr", rows, note=note)
     return without_empty_columns(table)
 
 
 def _agreement_table(judges: Iterable[JudgeAgainstPeople]) -> Table:
     rows = tuple(
         (
-            held.column,
-            held.judge,
-            f"{held.n:,}",
-            f"{held.unscored:,}" if held.unscored else ABSENT,
-            share_with_span(held.percent),
-            with_span(held.kappa, 2),
-            with_span(held.ac1, 2),
-            share_with_span(held.single),
-            ABSENT if held.between is None else share_with_span(held.between.percent),
+            judge.column,
+            judge.judge,
+            f"{judge.n:,}",
+            f"{judge.unscored:,}" if judge.unscored else ABSENT,
+            share_with_interval(judge.percent),
+            with_interval(judge.kappa, 2),
+            with_interval(judge.ac1, 2),
+            share_with_interval(judge.single),
+            ABSENT if judge.between is None else share_with_interval(judge.between.percent),
         )
-        for held in judges
+        for judge in judges
     )
     head = ("Column", "Judge", "n", "No verdict", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2",
             "Judge and one annotator", "Two annotators")  # fmt: skip
@@ -188,71 +198,78 @@ def _agreement_table(judges: Iterable[JudgeAgainstPeople]) -> Table:
         head,
         "llrrrrrrr",
         rows,
-        note="Same verdict, kappa and AC1 are with the annotators' common verdict. Kappa and AC1 "
-        "leave out what chance would give; kappa is low where one verdict is common, however "
-        "well the two agree.",
+        note="Same verdict, kappa and AC1 compare the judge with the annotators' common verdict. "
+        "Kappa and AC1 are corrected for chance; kappa is low where one verdict is much more common "
+        "than the others, even if the two agree well.",
     )
     return without_empty_columns(table)
 
 
-def _confusions(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
-    for held in judges:
+def _confusion_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
+    for judge in judges:
         rows = tuple(
-            (f"people: {said}", *(f"{n:,}" for n in counts))
-            for said, counts in zip(held.categories, held.confusion, strict=True)
+            (f"people: {category}", *(f"{n:,}" for n in counts))
+            for category, counts in zip(judge.categories, judge.confusion, strict=True)
         )
         yield Table(
-            f"{held.column}: people's verdicts and the judge's",
-            ("", *(f"judge: {name}" for name in held.categories)),
-            "l" + "r" * len(held.categories),
+            f"{judge.column}: verdicts of people and of the judge",
+            ("", *(f"judge: {category}" for category in judge.categories)),
+            "l" + "r" * len(judge.categories),
             rows,
-            folded=len(held.categories) > 5,
+            folded=len(judge.categories) > 5,
         )
 
 
-def _leanings(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
+def _bias_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
+    # Bias towards a model, the longer answer, ties or high scores.
     biases = tuple(
         (
-            held.column,
+            judge.column,
             bias.what,
             number(bias.judge, 3),
             number(bias.people, 3),
-            signed_span(bias.difference),
+            signed_with_interval(bias.difference),
             f"{bias.n:,}",
         )
-        for held in judges
-        for bias in held.biases
+        for judge in judges
+        for bias in judge.biases
     )
     if biases:
         yield Table(
-            "Judge less people",
-            ("Column", "What", "Judge", "People", "Difference", "n"),
+            "Difference between the judge and people",
+            ("Column", "Quantity", "Judge", "People", "Judge minus people", "n"),
             "llrrrr",
             biases,
-            note="An interval that lies on one side of 0 shows that the judge leans that way more "
-            "than people do.",
+            note="An interval that excludes 0 shows a bias of the judge relative to people.",
         )
+    # Agreement by the order in which the judge saw the answers.
     orders = tuple(
-        (held.column, order.order.replace("_", " "), share_with_span(order.percent), f"{order.n:,}")
-        for held in judges
-        for order in held.orders
+        (
+            judge.column,
+            order.order.replace("_", " "),
+            share_with_interval(order.percent),
+            f"{order.n:,}",
+        )
+        for judge in judges
+        for order in judge.orders
     )
     if orders:
         head = ("Column", "Order shown to the judge", "Same verdict as people", "n")
-        yield Table("By order", head, "llrr", orders)
+        yield Table("Agreement by order of the answers", head, "llrr", orders)
+    # Spread of the scores.
     slopes = tuple(
-        (held.column, with_span(held.slope, 2), f"{held.n:,}")
-        for held in judges
-        if held.slope is not None
+        (judge.column, with_interval(judge.slope, 2), f"{judge.n:,}")
+        for judge in judges
+        if judge.slope is not None
     )
     if slopes:
         yield Table(
-            "Compression",
+            "Compression of the scale",
             ("Column", "Slope of the judge's scores on people's", "n"),
             "lrr",
             slopes,
-            note="1 is the same spread; below 1 the judge's scores move less than people's. Noise "
-            "in people's scores lowers it too.",
+            note="A slope of 1 means the same spread; below 1 the judge's scores vary less than "
+            "people's. Noise in people's scores also lowers the slope.",
         )
 
 
@@ -261,16 +278,16 @@ def _corrected_table(corrected: Iterable[Calibrated]) -> Table:
         (
             line.column,
             line.of,
-            *(on_scale(e.interval, line.null) for e in line.estimates),
+            *(format_estimate(e.interval, line.null) for e in line.estimates),
             " / ".join(f"{e.n:,}" for e in line.estimates[:2]),
             labels_needed(line),
         )
         for line in corrected
     )
-    head = ("Column", "Of", "Judge alone", "Labels alone", "Corrected", "Items / labels",
-            "More labels")  # fmt: skip
+    head = ("Column", "Model", "Judge alone", "Labels alone", "Corrected", "Items / labels",
+            "More labels needed")  # fmt: skip
     note = (
-        "Corrected by PPI++ (arXiv 2311.01453) with Student's t; shares of yes by double sampling "
+        "Corrected by PPI++ (arXiv 2311.01453) with Student's t; proportions by double sampling "
         "(Tenenbein 1970)."
     )
     return Table("Three estimates with 95 % intervals", head, "llrrrrl", rows, note=note)

@@ -1,108 +1,123 @@
-"""A calibration in words: for a terminal, for the head of its page, and for the run's report."""
+"""Text on a calibration: for a terminal, for the head of its page, and for the run's report."""
 
 from collections.abc import Iterator
 
 from harness.types import Calibrated, Calibration, HumanMean, Interval, JudgeAgainstPeople
-from reports.formatting import ABSENT, count, number, percent, share_with_span, signed, with_span
+from reports.formatting import (
+    ABSENT,
+    count,
+    number,
+    percent,
+    share_with_interval,
+    signed,
+    with_interval,
+)
 
 
-def describe_calibration(found: Calibration) -> Iterator[str]:
-    """The findings in lines for a terminal, without what people alone came to."""
-    for held in found.judges:
-        yield f"{held.column}: {held.judge} against people, n {held.n}" + (
-            f", {held.unscored} without its verdict" if held.unscored else ""
+def describe_calibration(calibration: Calibration) -> Iterator[str]:
+    """Describe the agreement of the judge with people and the corrected estimates, in lines."""
+    for agreement in calibration.judges:
+        yield from _describe_agreement(agreement)
+    for estimate in calibration.corrected:
+        yield f"{estimate.column}, {estimate.of}:"
+        for e in estimate.estimates:
+            yield f"  {e.method}: {with_interval(e.interval, 3)}, n {e.n}"
+        yield f"  {labels_needed(estimate)}"
+    if calibration.refused:
+        yield calibration.refused
+    yield from calibration.notes
+
+
+def _describe_agreement(agreement: JudgeAgainstPeople) -> Iterator[str]:
+    # Agreement with the annotators' common verdict, and with single annotators.
+    missing = f", {agreement.unscored} without its verdict" if agreement.unscored else ""
+    yield f"{agreement.column}: {agreement.judge} against people, n {agreement.n}{missing}"
+    yield (
+        f"  same verdict {share_with_interval(agreement.percent)}, "
+        f"kappa {with_interval(agreement.kappa, 2)}, AC1/AC2 {with_interval(agreement.ac1, 2)}"
+    )
+    if agreement.between is not None:
+        yield (
+            f"  same verdict, judge and one annotator {share_with_interval(agreement.single)}; "
+            f"two annotators {share_with_interval(agreement.between.percent)} (the ceiling)"
+        )
+    yield from (f"  {line}" for line in _describe_confusion(agreement))
+    # Biases, order of the answers, and spread of the scores.
+    for bias in agreement.biases:
+        yield (
+            f"  {bias.what}: judge {number(bias.judge, 3)}, people {number(bias.people, 3)}, "
+            f"difference {signed_with_interval(bias.difference)}"
+        )
+    for order in agreement.orders:
+        yield f"  {order.order.replace('_', ' ')}: same verdict {share_with_interval(order.percent)}"
+    if agreement.slope is not None:
+        yield f"  slope of the judge's scores on people's: {with_interval(agreement.slope, 2)}"
+
+
+def calibration_headline(calibration: Calibration) -> Iterator[str]:
+    """Yield one sentence for each result of the annotators, and for each judge's agreement."""
+    for mean in calibration.people.means:
+        yield f"Annotators: {_describe_mean(mean)}."
+    for agreement in calibration.judges:
+        same = ABSENT if agreement.percent is None else percent(agreement.percent.estimate)
+        coefficient, name = (
+            (agreement.kappa, "kappa") if agreement.kappa else (agreement.ac1, "AC1/AC2")
         )
         yield (
-            f"  same verdict {share_with_span(held.percent)}, kappa {with_span(held.kappa, 2)}, "
-            f"AC1/AC2 {with_span(held.ac1, 2)}"
-        )
-        if held.between is not None:
-            yield (
-                f"  with one annotator {share_with_span(held.single)}; two annotators with each "
-                f"other {share_with_span(held.between.percent)} (the ceiling)"
-            )
-        yield from (f"  {line}" for line in _confusion_lines(held))
-        for bias in held.biases:
-            yield (
-                f"  {bias.what}: judge {number(bias.judge, 3)}, people {number(bias.people, 3)}, "
-                f"difference {signed_span(bias.difference)}"
-            )
-        for order in held.orders:
-            yield f"  {order.order.replace('_', ' ')}: same verdict {share_with_span(order.percent)}"
-        if held.slope is not None:
-            yield f"  slope of its scores on people's: {with_span(held.slope, 2)}"
-    for line in found.corrected:
-        yield f"{line.column}, {line.of}:"
-        yield from (f"  {e.method}: {with_span(e.interval, 3)}, n {e.n}" for e in line.estimates)
-        yield f"  {labels_needed(line)}"
-    if found.refused:
-        yield found.refused
-    yield from found.notes
-
-
-def headline(found: Calibration) -> Iterator[str]:
-    """What people say, and whether the judge says the same, in a sentence each."""
-    for mean in found.people.means:
-        yield f"People: {_mean_in_words(mean)}."
-    for held in found.judges:
-        same = ABSENT if held.percent is None else percent(held.percent.estimate)
-        coefficient, found_as = (held.kappa, "kappa") if held.kappa else (held.ac1, "AC1/AC2")
-        yield (
-            f"{held.judge} on {held.column}: says what people say in {same} of {held.n}, "
-            f"{found_as} {with_span(coefficient, 2)}{_ceiling(held)}."
+            f"{agreement.judge} on {agreement.column}: same verdict as the annotators in {same} of "
+            f"{agreement.n}, {name} {with_interval(coefficient, 2)}{_describe_ceiling(agreement)}."
         )
 
 
-def on_scale(interval: Interval, null: float | None) -> str:
-    """Win rates as they are, differences with their sign, means as they are."""
-    return signed_span(interval) if null == 0 else with_span(interval, 3)
+def format_estimate(interval: Interval, null: float | None) -> str:
+    """Return an estimate with its interval; a difference (null value 0) is shown with its sign."""
+    return signed_with_interval(interval) if null == 0 else with_interval(interval, 3)
 
 
-def signed_span(interval: Interval | None) -> str:
-    """A difference with its sign and its interval."""
+def signed_with_interval(interval: Interval | None) -> str:
+    """Return a difference with its sign and its interval; a dash when there is none."""
     if interval is None:
         return ABSENT
     low, high = signed(interval.low, 3), signed(interval.high, 3)
     return f"{signed(interval.estimate, 3)} ({low} to {high})"
 
 
-def _ceiling(held: JudgeAgainstPeople) -> str:
-    """What one annotator says of the judge beside what one says of another: like with like."""
-    if held.single is None or held.between is None or held.between.percent is None:
+def _describe_ceiling(agreement: JudgeAgainstPeople) -> str:
+    """Compare judge with one annotator, and one annotator with another: like with like."""
+    single, between = agreement.single, agreement.between
+    if single is None or between is None or between.percent is None:
         return ""
-    kappa = held.between.kappa
+    kappa = f" (kappa {with_interval(between.kappa, 2)})" if between.kappa else ""
     return (
-        f"; with one annotator it agrees {percent(held.single.estimate)}, and two annotators with "
-        f"each other {percent(held.between.percent.estimate)}"
-        + (f" (kappa {with_span(kappa, 2)})" if kappa else "")
-        + ", the ceiling"
+        f"; judge and one annotator agree in {percent(single.estimate)}, two annotators in "
+        f"{percent(between.percent.estimate)}{kappa}, which is the ceiling for a judge"
     )
 
 
-def _mean_in_words(mean: HumanMean) -> str:
-    people = count(mean.n_annotators, "annotator")
-    value = share_with_span(mean.mean) if mean.null == 0.5 else signed_span(mean.mean)
-    what = "win rate" if mean.null == 0.5 else "difference"
-    alone = ". The interval speaks for this annotator alone" if mean.n_annotators == 1 else ""
-    return f"{mean.column}, {what} {value}, {count(mean.n_items, 'item')}, {people}{alone}"
+def _describe_mean(mean: HumanMean) -> str:
+    annotators = count(mean.n_annotators, "annotator")
+    value = share_with_interval(mean.mean) if mean.null == 0.5 else signed_with_interval(mean.mean)
+    label = "win rate" if mean.null == 0.5 else "difference"
+    alone = ". The interval holds for this annotator only" if mean.n_annotators == 1 else ""
+    return f"{mean.column}, {label} {value}, {count(mean.n_items, 'item')}, {annotators}{alone}"
 
 
 def labels_needed(line: Calibrated) -> str:
-    """How many more labels bring the corrected interval to the precision asked for."""
+    """Describe how many more labels bring the corrected interval to the requested precision."""
     width = f"±{line.half_width:g}"
     if line.n_labels_needed is None:
-        return f"{width} takes more items than there are"
+        return f"{width} needs more items than the run has"
     if not line.more_labels:
         return f"{width} is reached"
-    return f"{line.more_labels:,} more for {width}"
+    return f"{line.more_labels:,} more labels needed for {width}"
 
 
-def _confusion_lines(held: JudgeAgainstPeople) -> Iterator[str]:
-    if len(held.categories) > 5:
+def _describe_confusion(agreement: JudgeAgainstPeople) -> Iterator[str]:
+    if len(agreement.categories) > 5:
         return
-    names = ", ".join(held.categories)
+    columns = ", ".join(agreement.categories)
     rows = "; ".join(
-        f"{said}: {', '.join(map(str, counts))}"
-        for said, counts in zip(held.categories, held.confusion, strict=True)
+        f"{category}: {', '.join(map(str, counts))}"
+        for category, counts in zip(agreement.categories, agreement.confusion, strict=True)
     )
-    yield f"people by row, the judge's {names}: {rows}"
+    yield f"confusion matrix, people in rows, judge in columns ({columns}): {rows}"

@@ -1,6 +1,6 @@
-"""Charts as inline SVG: no script, no style attributes, no outside resource.
+"""Charts as inline SVG: no script, no style attributes, no external resource.
 
-Elements carry class names; the page's style sheet gives them colours for light and dark. Every
+Elements carry class names; the page's style sheet gives them colours for light and dark mode. Every
 chart can be read without colour: the baseline is hollow, the candidate solid.
 """
 
@@ -26,7 +26,7 @@ N_CURVE_BUCKETS = 150
 
 
 def draw(chart: Chart, chart_id: str) -> str:
-    """The chart as an `<svg>` element; `chart_id` is unique on the page."""
+    """Return the chart as an `<svg>` element; `chart_id` must be unique on the page."""
     return ElementTree.tostring(_element(chart, chart_id), encoding="unicode")
 
 
@@ -44,28 +44,28 @@ def _element(chart: Chart, chart_id: str) -> Element:
 
 # --- forest plot -----------------------------------------------------------------------------
 
-_WIDE, _ROW = 420, 46
+_WIDE_WIDTH, _ROW_HEIGHT = 420, 46
 
 
 def _forest(panel: ForestPanel, chart_id: str) -> Element:
-    bottom = 30 + _ROW * len(panel.rows)
-    svg = _svg(chart_id, _WIDE, bottom + 44, panel.title, _forest_words(panel))
-    axis = _Axis(*_forest_extent(panel), 12, _WIDE - 12)
+    bottom = 30 + _ROW_HEIGHT * len(panel.rows)
+    svg = _svg(chart_id, _WIDE_WIDTH, bottom + 44, panel.title, _describe_forest(panel))
+    axis = _Axis(*_forest_extent(panel), 12, _WIDE_WIDTH - 12)
     _text(svg, "heading", 4, 16, panel.title, anchor="start")
     for i, row in enumerate(panel.rows):
-        _forest_row(svg, row, panel.null, axis, 30 + _ROW * i)
+        _forest_row(svg, row, panel.null, axis, 30 + _ROW_HEIGHT * i)
     for tick in axis.ticks(6):
         _text(svg, "tick", axis.at(tick), bottom + 14, axis.print(tick), anchor="middle")
-    _text(svg, "note", 4, bottom + 36, f"← {_brief(panel.baseline, 20)} better", anchor="start")
-    better = f"{_brief(panel.candidate, 20)} better →"
-    _text(svg, "note", _WIDE - 4, bottom + 36, better, anchor="end")
+    _text(svg, "note", 4, bottom + 36, f"← {_truncate(panel.baseline, 20)} better", anchor="start")
+    better = f"{_truncate(panel.candidate, 20)} better →"
+    _text(svg, "note", _WIDE_WIDTH - 4, bottom + 36, better, anchor="end")
     return svg
 
 
 def _forest_row(svg: Element, row: ForestRow, null: float, axis: "_Axis", top: float) -> None:
     middle = top + 30
-    _text(svg, "label", 4, top + 13, _brief(row.label, 28), anchor="start")
-    _text(svg, "value", _WIDE - 4, top + 13, row.numbers, anchor="end")
+    _text(svg, "label", 4, top + 13, _truncate(row.label, 28), anchor="start")
+    _text(svg, "value", _WIDE_WIDTH - 4, top + 13, row.numbers, anchor="end")
     for tick in axis.ticks(6):
         _line(svg, "grid", axis.at(tick), middle - 11, axis.at(tick), middle + 13)
     _line(svg, "null", axis.at(null), middle - 11, axis.at(null), middle + 13)
@@ -75,8 +75,8 @@ def _forest_row(svg: Element, row: ForestRow, null: float, axis: "_Axis", top: f
     _line(svg, "interval", low, middle, high, middle)
     _line(svg, "interval", low, middle - 5, low, middle + 5)
     _line(svg, "interval", high, middle - 5, high, middle + 5)
-    clear_of_null = row.low > null or row.high < null
-    _add(svg, "circle", {"class": "solid" if clear_of_null else "hollow", "r": "5.5"},
+    excludes_null = row.low > null or row.high < null
+    _add(svg, "circle", {"class": "solid" if excludes_null else "hollow", "r": "5.5"},
          cx=estimate, cy=middle)  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _forest_extent(panel: ForestPanel) -> tuple[float, float]:
     return min(finite) - padding, max(finite) + padding
 
 
-def _forest_words(panel: ForestPanel) -> str:
+def _describe_forest(panel: ForestPanel) -> str:
     return ". ".join(
         "; ".join([f"{row.label}: {row.numbers}", *(mark.label for mark in row.marks)])
         for row in panel.rows
@@ -109,7 +109,8 @@ _SMALL_WIDTH, _SMALL_HEIGHT = 320, 176
 
 
 def _histogram(chart: Histogram, chart_id: str) -> Element:
-    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, _histogram_words(chart))
+    # 1. Lay out the axes.
+    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, _describe_histogram(chart))
     step = _step(chart)
     left, right = (0.0, step) if chart.binned else (-step / 2, step / 2)
     edge = chart.high - step if chart.binned else chart.high
@@ -119,6 +120,7 @@ def _histogram(chart: Histogram, chart_id: str) -> Element:
     _frame(svg, chart.title, x_axis, y_axis, [0, highest])
     for tick in _histogram_ticks(chart, step, x_axis):
         _text(svg, "tick", x_axis.at(tick), 148, f"{tick:.4g}", anchor="middle")
+    # 2. Draw each model's bars, the baseline left of the candidate.
     half = min((x_axis.at(step) - x_axis.at(0)) * 0.43, 24)
     for series, name, offset in ((chart.baseline, "hollow", -half), (chart.candidate, "solid", 0)):
         for value, n in sorted(series.counts.items()):
@@ -129,7 +131,7 @@ def _histogram(chart: Histogram, chart_id: str) -> Element:
 
 
 def _step(chart: Histogram) -> float:
-    """The distance between neighbouring values: a tenth of the range, or the smallest gap."""
+    """Return the distance between neighbouring values: a tenth of the range, or the smallest gap."""
     if chart.binned:
         return (chart.high - chart.low) / 10
     values = sorted({chart.low, chart.high, *chart.baseline.counts, *chart.candidate.counts})
@@ -143,20 +145,20 @@ def _histogram_ticks(chart: Histogram, step: float, axis: "_Axis") -> list[float
     return [chart.low + i * step for i in range(n_steps + 1)]
 
 
-def _histogram_words(chart: Histogram) -> str:
-    return ". ".join(_counts_words(series) for series in (chart.baseline, chart.candidate))
+def _describe_histogram(chart: Histogram) -> str:
+    return ". ".join(_describe_counts(series) for series in (chart.baseline, chart.candidate))
 
 
-def _counts_words(series: Series) -> str:
+def _describe_counts(series: Series) -> str:
     counts = ", ".join(f"{n} at {value:g}" for value, n in sorted(series.counts.items()))
     return f"{series.label}: {counts}"
 
 
 def _legend(svg: Element, baseline: str, candidate: str) -> None:
-    """The hollow baseline at the left, the solid candidate in the right half."""
+    """Draw the legend: the hollow baseline at the left, the solid candidate in the right half."""
     for x, name, label in ((30, "hollow", baseline), (_SMALL_WIDTH / 2 + 15, "solid", candidate)):
         _bar(svg, name, x, 160, 10, 170)
-        _text(svg, "note", x + 16, 170, _brief(label, 18), anchor="start")
+        _text(svg, "note", x + 16, 170, _truncate(label, 18), anchor="start")
 
 
 # --- preferences -----------------------------------------------------------------------------
@@ -164,24 +166,25 @@ def _legend(svg: Element, baseline: str, candidate: str) -> None:
 
 def _preference_bar(bar: PreferenceBar, chart_id: str) -> Element:
     parts = [
-        (f"{_brief(bar.candidate, 16)} wins", bar.wins, "solid"),
+        (f"{_truncate(bar.candidate, 16)} wins", bar.wins, "solid"),
         ("tie", bar.ties, "between"),
-        (f"{_brief(bar.baseline, 16)} wins", bar.losses, "hollow"),
+        (f"{_truncate(bar.baseline, 16)} wins", bar.losses, "hollow"),
     ]
     total = sum(n for _, n, _ in parts)
-    words = ", ".join(f"{label}: {count(n, 'item')}" for label, n, _ in parts)
-    svg = _svg(chart_id, _WIDE, 92, bar.title, words)
-    _text(svg, "label", 4, 16, _brief(bar.title, 52), anchor="start")
-    scale = (_WIDE - 8) / max(total, 1)
+    description = ", ".join(f"{label}: {count(n, 'item')}" for label, n, _ in parts)
+    svg = _svg(chart_id, _WIDE_WIDTH, 92, bar.title, description)
+    _text(svg, "label", 4, 16, _truncate(bar.title, 52), anchor="start")
+    # Stacked segments, and a line at one half.
+    scale = (_WIDE_WIDTH - 8) / max(total, 1)
     x = 4.0
     for _, n, name in parts:
         if n:
             _bar(svg, name, x + 1, 28, n * scale - 2, 58)
         x += n * scale
     if total:
-        _line(svg, "null", _WIDE / 2, 24, _WIDE / 2, 62)
+        _line(svg, "null", _WIDE_WIDTH / 2, 24, _WIDE_WIDTH / 2, 62)
     for (label, n, _), x, anchor in zip(
-        parts, (4, _WIDE / 2, _WIDE - 4), ("start", "middle", "end"), strict=True
+        parts, (4, _WIDE_WIDTH / 2, _WIDE_WIDTH - 4), ("start", "middle", "end"), strict=True
     ):
         _text(svg, "note", x, 80, f"{label}: {n:,}", anchor=anchor)
     return svg
@@ -191,8 +194,8 @@ def _preference_bar(bar: PreferenceBar, chart_id: str) -> Element:
 
 
 def _curve(chart: CurveChart, chart_id: str) -> Element:
-    points = list(_thinned(chart))
-    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, f"Ends with {chart.last}")
+    points = list(_thin_out(chart))
+    svg = _svg(chart_id, _SMALL_WIDTH, _SMALL_HEIGHT, chart.title, f"Last value: {chart.last}")
     if not points:
         return svg
     steps, values = [step for step, _ in points], [value for _, value in points]
@@ -209,21 +212,21 @@ def _curve(chart: CurveChart, chart_id: str) -> Element:
     return svg
 
 
-def _thinned(chart: CurveChart) -> Iterator[tuple[int, float]]:
-    """At most two points a bucket, its lowest and highest, so that no spike is lost."""
+def _thin_out(chart: CurveChart) -> Iterator[tuple[int, float]]:
+    """Yield at most two points for each bucket, its lowest and highest, so that no spike is lost."""
     finite = [p for p in zip(chart.steps, chart.values, strict=True) if math.isfinite(p[1])]
     size = max(1, math.ceil(len(finite) / N_CURVE_BUCKETS))
     for start in range(0, len(finite), size):
         bucket = finite[start : start + size]
-        ends = {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
-        yield from sorted(ends)
+        extremes = {min(bucket, key=lambda p: p[1]), max(bucket, key=lambda p: p[1])}
+        yield from sorted(extremes)
 
 
 # --- drawing ---------------------------------------------------------------------------------
 
 
 class _Axis:
-    """A straight line from values to places on the page."""
+    """A linear scale from values to positions on the page."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
         self.low, self.high = (low, high) if high > low else (low - 0.5, low + 0.5)
@@ -234,7 +237,7 @@ class _Axis:
         return self.start + share * (self.end - self.start)
 
     def step(self, n: int) -> float:
-        """The round distance that gives about `n` ticks."""
+        """Return the round distance that gives about `n` ticks."""
         raw = (self.high - self.low) / n
         power = 10.0 ** math.floor(math.log10(raw))
         return next(power * m for m in (1, 2, 5, 10) if power * m >= raw * 0.999)
@@ -249,34 +252,35 @@ class _Axis:
         return f"{int(value):,}" if value == int(value) and digits == 0 else number(value, digits)
 
 
-def _svg(chart_id: str, width: float, height: float, title: str, words: str) -> Element:
+def _svg(chart_id: str, width: float, height: float, title: str, description: str) -> Element:
     svg = Element(
         "svg",
         {
             "class": "chart",
             "role": "img",
             "viewBox": f"0 0 {width} {height}",
-            "aria-labelledby": f"{chart_id}-title {chart_id}-words",
+            "aria-labelledby": f"{chart_id}-title {chart_id}-description",
         },
     )
     SubElement(svg, "title", {"id": f"{chart_id}-title"}).text = title
-    SubElement(svg, "desc", {"id": f"{chart_id}-words"}).text = words
+    SubElement(svg, "desc", {"id": f"{chart_id}-description"}).text = description
     return svg
 
 
 def _frame(svg: Element, title: str, x: _Axis, y: _Axis, levels: list[float]) -> None:
-    _text(svg, "label", 4, 16, _brief(title, 40), anchor="start")
+    _text(svg, "label", 4, 16, _truncate(title, 40), anchor="start")
     for level in levels:
         _line(svg, "grid", x.start, y.at(level), x.end, y.at(level))
         _text(svg, "tick", x.start - 6, y.at(level) + 4, y.print(level), anchor="end")
 
 
-def _brief(label: str, n_chars: int) -> str:
+def _truncate(label: str, n_chars: int) -> str:
     return label if len(label) <= n_chars else f"{label[: n_chars - 1]}…"
 
 
-def _add(parent: Element, tag: str, words: dict[str, str], **places: float) -> Element:
-    return SubElement(parent, tag, {**words, **{k: f"{v:.1f}" for k, v in places.items()}})
+def _add(parent: Element, tag: str, attributes: dict[str, str], **coordinates: float) -> Element:
+    formatted = {name: f"{value:.1f}" for name, value in coordinates.items()}
+    return SubElement(parent, tag, {**attributes, **formatted})
 
 
 def _line(svg: Element, name: str, x1: float, y1: float, x2: float, y2: float) -> None:

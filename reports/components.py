@@ -1,19 +1,19 @@
-"""What a report is made of: verdict, facts, claims, tables, charts and texts, ready to lay out."""
+"""The components of a report: verdict, facts, claims, tables, charts and texts, ready to lay out."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports.formatting import ABSENT
 
-N_ROWS_SHOWN = 20  # of a table that can grow; a longer one is folded
-
-
+CAVEATS_TITLE = "Caveats: read these first"
+FACTS_TITLE = "Models and items"
+N_ROWS_SHOWN = 20  # a table of varying length is folded if it is longer
 VerdictWord = Literal["pass", "fail", "inconclusive", "not_tested", "none"]
 
 
 @dataclass(frozen=True)
 class VerdictLabel:
-    """A verdict as word, symbol and class, so that colour is never the only sign."""
+    """A verdict as word, symbol and CSS class, so that colour is never the only cue."""
 
     value: VerdictWord
     word: str
@@ -22,7 +22,7 @@ class VerdictLabel:
 
 @dataclass(frozen=True)
 class KeyValue:
-    """One line of who was compared, and on what."""
+    """One fact about the run: a model or the items of a task."""
 
     label: str
     name: str
@@ -31,7 +31,7 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class ClaimLine:
-    """One claim with its verdict, why, and the numbers behind it."""
+    """One claim with its verdict, the reason, and the numbers behind it."""
 
     verdict: VerdictLabel
     claim: str
@@ -41,7 +41,7 @@ class ClaimLine:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells ready to print; `align` holds one letter a column, l or r; `note` explains them."""
+    """A table of formatted cells; `align` holds one letter for each column, l or r."""
 
     title: str
     head: tuple[str, ...]
@@ -52,13 +52,16 @@ class Table:
 
 
 def without_empty_columns(table: Table) -> Table:
-    """The table without columns in which every cell is a dash; it has a row at least."""
-    kept = [i for i, cells in enumerate(zip(*table.rows, strict=True)) if set(cells) != {ABSENT}]
+    """Return the table without the columns in which every cell is a dash.
+
+    The table must have at least one row.
+    """
+    filled = [i for i, cells in enumerate(zip(*table.rows, strict=True)) if set(cells) != {ABSENT}]
     return replace(
         table,
-        head=tuple(table.head[i] for i in kept),
-        align="".join(table.align[i] for i in kept),
-        rows=tuple(tuple(row[i] for i in kept) for row in table.rows),
+        head=tuple(table.head[i] for i in filled),
+        align="".join(table.align[i] for i in filled),
+        rows=tuple(tuple(row[i] for i in filled) for row in table.rows),
     )
 
 
@@ -72,7 +75,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One interval of a forest plot, with its printed numbers."""
+    """One interval of a forest plot, with its formatted numbers."""
 
     label: str
     numbers: str
@@ -115,7 +118,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class PreferenceBar:
-    """How often each side won, in items."""
+    """The number of items that each side won, and of ties."""
 
     title: str
     baseline: str
@@ -127,7 +130,7 @@ class PreferenceBar:
 
 @dataclass(frozen=True)
 class CurveChart:
-    """One training curve and its last value in print."""
+    """One training curve and its formatted last value."""
 
     title: str
     steps: tuple[int, ...]
@@ -140,7 +143,7 @@ Chart = ForestPanel | Histogram | PreferenceBar | CurveChart
 
 @dataclass(frozen=True)
 class TextBlock:
-    """A text shown as it is, such as an answer, a prompt or a command."""
+    """A text shown verbatim, such as an answer, a prompt or a command."""
 
     title: str
     text: str
@@ -149,7 +152,7 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class ExampleCard:
-    """One item shown side by side: what was asked, and what each model said."""
+    """One item: the question, and the answers of both models side by side."""
 
     title: str
     subtitle: str
@@ -159,15 +162,15 @@ class ExampleCard:
 
 @dataclass(frozen=True)
 class Link:
-    """A page that lies beside the report, by its name without .html or .md."""
+    """A page in the folder of the report, by its file name without .html or .md."""
 
     page: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the report below the first screen; `alerts` are what its reader must not miss."""
+    """One part of the report below the first screen; `alerts` are shown prominently."""
 
     name: str
     title: str
@@ -177,8 +180,8 @@ class Section:
     caption: str = ""
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    exhibits: tuple[ExampleCard, ...] = ()
-    passages: tuple[TextBlock, ...] = ()
+    examples: tuple[ExampleCard, ...] = ()
+    text_blocks: tuple[TextBlock, ...] = ()
     links: tuple[Link, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""How numbers and recurring facts are put into words. Nothing is rounded anywhere else."""
+"""Formatting of numbers, intervals and recurring facts. Nothing is rounded anywhere else."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,15 @@ from harness.config.claim_kinds import CLAIM_KINDS
 from harness.types import Comparison, Interval, LengthEffect, Plan, SensitivityTable, Task
 
 ABSENT = "—"
-
-
 MINUS = "\N{MINUS SIGN}"
-
-
-Side = Literal[1, 0, -1]  # above no difference, not clear of it, below it
+Side = Literal[1, 0, -1]  # above the null value, interval contains it, below it
 
 
 # --- numbers ---------------------------------------------------------------------------------
 
 
 def number(value: float, digits: int) -> str:
-    """The value with a fixed number of decimals and a true minus sign."""
+    """Return the value with a fixed number of decimals and a true minus sign."""
     if not math.isfinite(value):
         return "not estimable"
     text = f"{value:.{digits}f}"
@@ -30,87 +26,89 @@ def number(value: float, digits: int) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """The value with its sign always shown, as differences are."""
+    """Return the value with an explicit sign, as for a difference."""
     text = number(value, digits)
     return f"+{text}" if math.isfinite(value) and float(f"{value:.{digits}f}") > 0 else text
 
 
 def percent(share: float) -> str:
-    """A share between 0 and 1 as a percentage."""
+    """Return a share between 0 and 1 as a percentage."""
     return f"{number(100 * share, 1)} %"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value; close to the usual 0.05 it keeps enough decimals not to round across it."""
+    """Return a p-value with enough decimals that one close to 0.05 does not round across it."""
     if p is None:
         return ABSENT
     return "< 0.0001" if p < 0.0001 else number(p, 4 if p < 0.1 else 3)
 
 
 def duration(seconds: float) -> str:
-    """A time span as people say it."""
+    """Return a time span in hours, minutes and seconds: 4 min 44 s."""
     if seconds < 60:
         return f"{number(seconds, 1)} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remaining_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {remaining_seconds} s"
 
 
 def count(n: int, noun: str) -> str:
-    """A number of things: 1 item, 1,204 items."""
+    """Return a number with its noun: 1 item, 1,204 items."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def format_interval(interval: Interval, digits: int) -> str:
-    """The limits of an interval: 0.11 to 0.73."""
+    """Return the limits of an interval: 0.11 to 0.73."""
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
-def with_span(interval: Interval | None, digits: int) -> str:
-    """An estimate and its limits: 0.42 (0.11 to 0.73), or a dash when there is none."""
+def with_interval(interval: Interval | None, digits: int) -> str:
+    """Return an estimate and its limits: 0.42 (0.11 to 0.73); a dash when there is none."""
     if interval is None:
         return ABSENT
     return f"{number(interval.estimate, digits)} ({format_interval(interval, digits)})"
 
 
-def share_with_span(interval: Interval | None) -> str:
-    """A share and its limits as percentages: 81.2 % (75.0 to 86.9)."""
+def share_with_interval(interval: Interval | None) -> str:
+    """Return a share and its limits as percentages: 81.2 % (75.0 to 86.9)."""
     if interval is None:
         return ABSENT
     limits = f"{number(100 * interval.low, 1)} to {number(100 * interval.high, 1)}"
     return f"{percent(interval.estimate)} ({limits})"
 
 
-def listing(names: Sequence[str]) -> str:
-    """Names as a sentence has them: a, b and c."""
+def join_names(names: Sequence[str]) -> str:
+    """Join names for a sentence: a, b and c."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def quoted(names: Sequence[str]) -> str:
-    """Names in quotation marks as a sentence has them: 'a', 'b' and 'c'."""
-    return listing([f"'{name}'" for name in names])
+def join_quoted(names: Sequence[str]) -> str:
+    """Join names in quotation marks for a sentence: 'a', 'b' and 'c'."""
+    return join_names([f"'{name}'" for name in names])
 
 
 def favoured_side(interval: Interval, null: float) -> Side:
-    """On which side of no difference the whole interval lies."""
+    """Return the side of the null value on which the whole interval lies; 0 if it contains it."""
     if interval.low > null:
         return 1
     return -1 if interval.high < null else 0
 
 
-def models_compared(plan: Plan, found: Comparison | LengthEffect | SensitivityTable) -> str:
-    """Who was compared; a dash where there are only two models, so that nobody need read it."""
-    return f"{found.candidate} against {found.baseline}" if len(plan.models) > 2 else ABSENT
+def models_compared(plan: Plan, comparison: Comparison | LengthEffect | SensitivityTable) -> str:
+    """Return the compared pair of models; a dash in a run of two models, so the column is dropped."""
+    if len(plan.models) <= 2:
+        return ABSENT
+    return f"{comparison.candidate} against {comparison.baseline}"
 
 
-def optional(value: float | None, digits: int) -> str:
-    """The number, or a dash when there is none."""
+def number_or_dash(value: float | None, digits: int) -> str:
+    """Return the number, or a dash when there is none."""
     return ABSENT if value is None else number(value, digits)
 
 
 def digits_to_distinguish(value: float, other: float, digits: int) -> int:
-    """Enough decimals for two different values to look different."""
+    """Return the number of decimals at which two different values look different, at most 6."""
     while digits < 6 and value != other and number(value, digits) == number(other, digits):
         digits += 1
     return digits
@@ -121,7 +119,7 @@ def digits_to_distinguish(value: float, other: float, digits: int) -> int:
 
 @dataclass(frozen=True)
 class Column:
-    """A scored column: its range, and how its values are printed and drawn."""
+    """The range of one score column, and how its values are printed and drawn."""
 
     name: str
     low: float
@@ -130,30 +128,30 @@ class Column:
 
     @property
     def has_points(self) -> bool:
-        """Whether scores are points on a scale; shares and win rates are between 0 and 1."""
+        """Return whether scores are points on a scale; shares and win rates are between 0 and 1."""
         return self.high - self.low > 1
 
     @property
     def digits(self) -> int:
-        """Decimals that matter on this scale."""
+        """Return the number of decimals shown on this scale."""
         return 2 if self.has_points else 3
 
     @property
     def unit(self) -> str:
-        """What a difference on this column is measured in."""
+        """Return the unit of a difference on this column."""
         if self.is_win_rate:
-            return "Win rate (0.5 is even)"
+            return "Win rate (0.5 means equal)"
         if self.has_points:
             return f"Difference in points (scale {self.low:g} to {self.high:g})"
-        return "Difference in shares (scale 0 to 1)"
+        return "Difference in proportions (scale 0 to 1)"
 
     def difference(self, value: float) -> str:
-        """A difference in print; a win rate is its own difference and has no sign."""
+        """Return a formatted difference; a win rate is its own difference and has no sign."""
         return number(value, self.digits) if self.is_win_rate else signed(value, self.digits)
 
 
 def columns_by_name(plan: Plan) -> dict[str, Column]:
-    """Every scored column of the plan."""
+    """Return every score column of the plan by name."""
     return {
         column.name: column
         for task in plan.tasks
@@ -173,41 +171,43 @@ def _columns_of_metric(name: str, metric: Metric) -> Iterator[Column]:
         )
 
 
-def estimate_with_span(interval: Interval | None, column: Column) -> str:
-    """A difference and its limits: +0.42 (0.11 to 0.73)."""
+def difference_with_interval(interval: Interval | None, column: Column) -> str:
+    """Return a difference and its limits: +0.42 (0.11 to 0.73); a dash when there is none."""
     if interval is None:
         return ABSENT
     return f"{column.difference(interval.estimate)} ({format_interval(interval, column.digits)})"
 
 
-def items_of(task: Task, judged: str = "") -> str:
-    """How many items a task has, or `judged` of them, and for which metrics."""
+def describe_items(task: Task, judged: str = "") -> str:
+    """Return the number of items of a task (or `judged`, if given) and its metrics."""
     items = f"{judged} items" if judged else count(task.n_items // task.answers, "item")
     if task.answers > 1:
-        items += f", asked {task.answers} times each,"
+        items += f" with {task.answers} answers each"
     return f"{items} for {', '.join(task.metrics)}"
 
 
 def gate_rule(gate: Gate) -> str:
-    """How the verdicts on the claims become one."""
-    told = [_FAMILIES[gate.require].format(confidence=percent(1 - gate.alpha))]
-    told.append(f"Each is tested one-sided at alpha {gate.alpha:g}.")
+    """Return the rule by which the verdicts on the claims are combined into one."""
+    sentences = [_FAMILIES[gate.require].format(confidence=percent(1 - gate.alpha))]
+    sentences.append(f"Each claim is tested one-sided at alpha {gate.alpha:g}.")
     kinds = {claim.claim for claim in gate.claims}
-    told += [
+    sentences += [
         kind.gate_note for name, kind in CLAIM_KINDS.items() if name in kinds and kind.gate_note
     ]
     if gate.stop_early:
-        told.append(
-            f"Items are judged in {gate.looks} looks (O'Brien and Fleming's boundaries, which keep "
-            "alpha over all of them), and no further than the verdict needs."
+        sentences.append(
+            f"Items are judged in {gate.looks} looks (interim analyses with O'Brien-Fleming "
+            "boundaries, which keep alpha over all looks), and no more items are judged than the "
+            "verdict needs."
         )
-    told.append(f"At most {percent(gate.max_unscored)} of the judgements may be missing.")
-    return " ".join(told)
+    sentences.append(f"At most {percent(gate.max_unscored)} of the judgements may be missing.")
+    return " ".join(sentences)
 
 
 _FAMILIES = {
     "all": "All claims must hold.",
-    "any": "One claim is enough; p-values are adjusted with Holm's method, and the simultaneous "
-    "intervals hold all at once with {confidence} confidence.",
-    "ordered": "The first claim decides; each later one is tested only if all before it hold.",
+    "any": "One claim that holds is enough. P-values are adjusted with Holm's method, and the "
+    "simultaneous intervals cover all differences together with {confidence} confidence.",
+    "ordered": "The first claim decides; each later claim is tested only if all claims before it "
+    "hold.",
 }

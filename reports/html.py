@@ -1,7 +1,7 @@
-"""report.html: one file that opens from disk, asks nothing of the network and runs no script.
+"""report.html: one file that opens from disk, makes no network request and runs no script.
 
-Jinja2 escapes every string; the Content-Security-Policy allows the one style sheet by its hash
-and nothing else, so that a text which slipped through could still do nothing.
+Jinja2 escapes every string. The Content-Security-Policy allows only the one style sheet, by its
+hash, so that even an unescaped text could not run or load anything.
 """
 
 import base64
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from harness.types import RunResult
 from reports.charts import draw
-from reports.components import Chart, View
+from reports.components import CAVEATS_TITLE, FACTS_TITLE, Chart, View
 from reports.formatting import signed
-from reports.human_inputs import NOTHING, HumanInputs
+from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.view import make_view
 
 if TYPE_CHECKING:
@@ -23,28 +23,30 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(result: RunResult, *, n_items: int = 0, beside: HumanInputs = NOTHING) -> str:
-    """The whole report as one HTML document; it links to the pages of `n_items` items, if any."""
-    return view_to_html(make_view(result, beside), n_items=n_items)
+def render_html(
+    result: RunResult, *, n_items: int = 0, human_inputs: HumanInputs = NO_HUMAN_INPUTS
+) -> str:
+    """Return the report as one HTML document; with `n_items` it links to the item pages."""
+    return view_to_html(make_view(result, human_inputs), n_items=n_items)
 
 
 def view_to_html(view: View, *, n_items: int = 0) -> str:
-    """The HTML document for a view that is computed already."""
+    """Return the HTML document of a view."""
     return render_page("report.html", view=view, n_items=n_items)
 
 
 def render_page(template: str, **content: object) -> str:
-    """One of the templates, with the style sheet and the policy that every page has."""
+    """Render a template with the style sheet and the security policy that all pages share."""
     from markupsafe import Markup
 
-    style = _style()
-    safe = Markup(style)  # noqa: S704 - our own file
+    style = _style_sheet()
+    safe_style = Markup(style)  # noqa: S704 - our own file
     page = _templates().get_template(template)
-    return page.render(style=safe, policy=_policy(style), **content)
+    return page.render(style=safe_style, policy=_security_policy(style), **content)
 
 
 @cache
-def _style() -> str:
+def _style_sheet() -> str:
     return (_TEMPLATES / "report.css").read_text(encoding="utf-8")
 
 
@@ -64,12 +66,16 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(svg=svg, signed=signed)
+    environment.globals.update(
+        svg=svg, signed=signed, caveats_title=CAVEATS_TITLE, facts_title=FACTS_TITLE
+    )
+
     return environment
 
 
 @cache
-def _policy(style: str) -> str:
+def _security_policy(style: str) -> str:
+
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "

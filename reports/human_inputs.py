@@ -1,7 +1,7 @@
-"""What people left in a run's folder, as its report tells it: their studies, and a judge held to them.
+"""Human inputs in a run's folder: annotation studies, and the calibration of its judge.
 
-A run is finished before anybody votes on it, so that none of this is in results.json. It is looked up
-whenever the report is written.
+A run is finished before anybody votes on it, so results.json holds none of this. It is read from the
+folder each time the report is written.
 """
 
 import json
@@ -14,14 +14,14 @@ from harness.core.errors import HarnessError
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, describe_source, load_study, load_votes
 from harness.types import Calibration
 
-CALIBRATION = "calibration"  # of .html, .md and .json
+CALIBRATION = "calibration"  # file name of the .html, .md and .json
 
 
 class StudyProgress(NamedTuple):
-    """A study and the votes that stand.
+    """A study and its valid votes.
 
-    `n_pairs` are on everybody's sheet, attention items and repeats with them; `n_real` of the
-    `n_votes` are on real pairs.
+    `n_pairs` is the number of pairs that each annotator is shown, including attention items and
+    repeats. `n_real` of the `n_votes` are on real pairs.
     """
 
     source: str
@@ -34,32 +34,35 @@ class StudyProgress(NamedTuple):
 
 
 class HumanInputs(NamedTuple):
-    """What lies beside a report; `unread` says what of it could not be read."""
+    """The studies and the calibration of a run; `problems` are messages on files left out."""
 
     studies: tuple[StudyProgress, ...] = ()
     calibration: Calibration | None = None
-    unread: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
-NOTHING = HumanInputs()
+NO_HUMAN_INPUTS = HumanInputs()
 
 
-def read_beside(folder: Path, run_id: str) -> HumanInputs:
-    """The studies and the calibration of a run; what is damaged, or another run's, is only named."""
-    studies, unread, calibration = [], [], None
+def read_human_inputs(folder: Path, run_id: str) -> HumanInputs:
+    """Read the studies and the calibration of a run.
+
+    Files that are damaged or belong to another run are left out, with a message in `problems`.
+    """
+    studies, problems, calibration = [], [], None
     for path in sorted((folder / PEOPLE_FOLDER).glob(f"*/{STUDY_FILE}")):
         try:
             studies.append(_read_study(path.parent))
         except HarnessError as error:
-            unread.append(str(error))
+            problems.append(str(error))
     try:
         calibration = _load_calibration(folder)
     except HarnessError as error:
-        unread.append(str(error))
+        problems.append(str(error))
     if calibration is not None and calibration.run_id != run_id:
-        unread.append(f"{CALIBRATION}.json belongs to run {calibration.run_id}, and is left out.")
+        problems.append(f"{CALIBRATION}.json belongs to run {calibration.run_id} and is left out.")
         calibration = None
-    return HumanInputs(tuple(studies), calibration, tuple(unread))
+    return HumanInputs(tuple(studies), calibration, tuple(problems))
 
 
 def _read_study(folder: Path) -> StudyProgress:

@@ -1,10 +1,10 @@
-"""items/: every item of a run in pages beside report.html, to browse without a script or a network.
+"""items/: HTML pages of all items of a run, in the folder of report.html, without script or network.
 
-    items/index.html     one line an item, the candidate's worst first, with links
-    items/by-name.html   the same by name
-    items/1.html …       50 items a page: question, answers, scores, and what each judge said
+    items/index.html     one line for each item with a link, the candidate's worst first
+    items/by-name.html   the same, sorted by name
+    items/1.html …       50 items on each page: question, answers, scores, judgements
 
-Texts are escaped and made visible as in the report, and the same Content-Security-Policy holds.
+Texts are escaped as in the report, and the same Content-Security-Policy applies.
 """
 
 import os
@@ -23,32 +23,18 @@ if TYPE_CHECKING:
     from _typeshed import StrPath
 
 ITEMS_FOLDER = "items"
-
-
 INDEX = "index.html"
-
-
 BY_NAME = "by-name.html"
-
-
-PER_PAGE = 50
-
-
-MOST_ITEMS = 20_000  # of a run; the others are in answers.parquet and judgements.parquet
-
-
-N_TEXT_CHARS = 8_000
-
-
-N_WORDS_CHARS = 2_000
-
-
-N_NAME_CHARS = 90
+ITEMS_PER_PAGE = 50
+MAX_ITEMS = 20_000  # shown; the others are in answers.parquet and judgements.parquet
+MAX_TEXT_CHARS = 8_000
+MAX_EXPLANATION_CHARS = 2_000
+MAX_QUESTION_CHARS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one model said; `text` is None when it gave no answer, and `note` says why."""
+class ItemAnswer:
+    """The answer of one model; `text` is None if there is none, and `note` gives the reason."""
 
     model: str
     text: str | None
@@ -57,92 +43,94 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ItemScore:
-    """One column's scores of one item, as printed, in the order of the models."""
+    """The formatted scores of one item on one column, in the order of the models."""
 
     metric: str
     scores: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What one judge said of one answer or pair: its verdict, and its reasons or why there is none."""
+class ItemJudgement:
+    """One judge's verdict on one answer or pair, with its rationale or why there is no verdict."""
 
     judge: str
     metric: str
-    about: str
+    subject: str
     verdict: str
-    words: str
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item with everything that was said of it.
+    """One item with its answers, scores and judgements.
 
-    `moved` is the candidate's score less the baseline's on `metric`; None where one is missing.
+    `difference` is the candidate's score minus the baseline's on `metric`; None if one is missing.
     """
 
     task: str
     sample_id: str
     input: str
     reference: str | None
-    answers: tuple[Answer, ...]
+    answers: tuple[ItemAnswer, ...]
     scores: tuple[ItemScore, ...]
-    said: tuple[Said, ...]
+    judgements: tuple[ItemJudgement, ...]
     metric: str
-    moved: float | None
+    difference: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of an index."""
+class IndexEntry:
+    """One line of an index page."""
 
     href: str
     name: str
     question: str
     task: str
-    moved: str
+    difference: str
     note: str
 
 
 def write_item_pages(items: Sequence[Item], folder: Path, *, title: str) -> int:
-    """Write the pages into `folder`/items, all or none; returns how many items they show.
+    """Write the pages into `folder`/items, all or none, and return the number of items shown.
 
-    A run of more than 20,000 items shows those on which the candidate lost or won most.
+    A run of more than 20,000 items shows those with the largest differences in both directions.
 
     Raises:
-        InfrastructureError: they could not be written.
+        InfrastructureError: a page could not be written.
     """
-    shown = _shown(items)
-    partial, place = folder / f".{ITEMS_FOLDER}.partial", folder / ITEMS_FOLDER
+    selected = _select_items(items)
+    partial, target = folder / f".{ITEMS_FOLDER}.partial", folder / ITEMS_FOLDER
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
-        for name, html in _pages(shown, len(items), escape_invisible(one_line(title))):
+        for name, html in _pages(selected, len(items), escape_invisible(one_line(title))):
             _write_private(partial / name, html)
-        shutil.rmtree(place, ignore_errors=True)
-        partial.replace(place)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.replace(target)
     except OSError as error:
-        raise InfrastructureError(f"{place}: could not be written: {error.strerror}.") from None
-    return len(shown)
+        raise InfrastructureError(f"{target}: could not be written: {error.strerror}.") from None
+    return len(selected)
 
 
-def _shown(items: Sequence[Item]) -> list[Item]:
-    """The candidate's worst items first, those without a difference last."""
-    known = [item for item in items if item.moved is not None]
-    unknown = [item for item in items if item.moved is None]
-    known.sort(key=_movement)
-    if len(items) > MOST_ITEMS:
-        half = max(0, MOST_ITEMS - len(unknown)) // 2
-        known = [*known[:half], *known[len(known) - half :]]
-    return [*known, *unknown][:MOST_ITEMS]
+def _select_items(items: Sequence[Item]) -> list[Item]:
+    """Return the items to show, the candidate's worst first, those without a difference last."""
+    compared = [item for item in items if item.difference is not None]
+    uncompared = [item for item in items if item.difference is None]
+    compared.sort(key=_difference)
+    if len(items) > MAX_ITEMS:
+        half = max(0, MAX_ITEMS - len(uncompared)) // 2
+        compared = [*compared[:half], *compared[len(compared) - half :]]
+    return [*compared, *uncompared][:MAX_ITEMS]
 
 
-def _movement(item: Item) -> float:
-    return item.moved if item.moved is not None else 0.0
+def _difference(item: Item) -> float:
+    return item.difference if item.difference is not None else 0.0
 
 
-def _pages(shown: Sequence[Item], n_items: int, title: str) -> Iterator[tuple[str, str]]:
-    starts = range(0, len(shown), PER_PAGE)
+def _pages(selected: Sequence[Item], n_items: int, title: str) -> Iterator[tuple[str, str]]:
+    """Yield name and HTML of every page: the items, then the two indexes."""
+    # 1. Pages of items.
+    starts = range(0, len(selected), ITEMS_PER_PAGE)
     for number, start in enumerate(starts, start=1):
         yield (
             f"{number}.html",
@@ -152,51 +140,59 @@ def _pages(shown: Sequence[Item], n_items: int, title: str) -> Iterator[tuple[st
                 number=number,
                 n_pages=len(starts),
                 first=start + 1,
-                items=[_visible_item(item) for item in shown[start : start + PER_PAGE]],
+                items=[_escape_item(item) for item in selected[start : start + ITEMS_PER_PAGE]],
             ),
         )
-    entries = [_entry(item, number) for number, item in enumerate(shown)]
+    # 2. Indexes.
+    entries = [_entry(item, number) for number, item in enumerate(selected)]
     note = ""
-    if n_items > len(shown):
+    if n_items > len(selected):
         note = (
-            f"{len(shown):,} of {n_items:,} items: those on which most was lost or won. "
-            "All are in answers.parquet and judgements.parquet."
+            f"Shown are the {len(selected):,} of {n_items:,} items with the largest differences. "
+            "All items are in answers.parquet and judgements.parquet."
         )
     orders = {
-        INDEX: ("Candidate's worst first", entries),
-        BY_NAME: ("By name", sorted(entries, key=lambda entry: (entry.task, entry.name))),
+        INDEX: ("Sorted by difference, the candidate's worst items first", entries),
+        BY_NAME: ("Sorted by name", sorted(entries, key=lambda entry: (entry.task, entry.name))),
     }
-    for name, (order, listed) in orders.items():
+    for name, (order, sorted_entries) in orders.items():
         yield (
             name,
             render_page(
-                "items_index.html", title=title, order=order, here=name, note=note, entries=listed
+                "items_index.html",
+                title=title,
+                order=order,
+                page=name,
+                note=note,
+                entries=sorted_entries,
             ),
         )
 
 
-def _entry(item: Item, number: int) -> Entry:
-    gone = [answer.model for answer in item.answers if answer.text is None]
-    return Entry(
-        href=f"{number // PER_PAGE + 1}.html#i{number + 1}",
+def _entry(item: Item, number: int) -> IndexEntry:
+    unanswered = [answer.model for answer in item.answers if answer.text is None]
+    return IndexEntry(
+        href=f"{number // ITEMS_PER_PAGE + 1}.html#i{number + 1}",
         name=escape_invisible(one_line(item.sample_id)),
-        question=escape_invisible(one_line(item.input[: 2 * N_NAME_CHARS])[:N_NAME_CHARS]),
+        question=escape_invisible(
+            one_line(item.input[: 2 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
+        ),
         task=escape_invisible(item.task),
-        moved=ABSENT if item.moved is None else f"{signed(item.moved, 2)}",
-        note=f"no answer: {escape_invisible(', '.join(gone))}" if gone else "",
+        difference=ABSENT if item.difference is None else signed(item.difference, 2),
+        note=f"no answer: {escape_invisible(', '.join(unanswered))}" if unanswered else "",
     )
 
 
-def _visible_item(item: Item) -> Item:
+def _escape_item(item: Item) -> Item:
     return Item(
         task=escape_invisible(item.task),
         sample_id=escape_invisible(item.sample_id),
-        input=_passage(item.input),
-        reference=None if item.reference is None else _passage(item.reference),
+        input=_escape_text(item.input),
+        reference=None if item.reference is None else _escape_text(item.reference),
         answers=tuple(
-            Answer(
+            ItemAnswer(
                 escape_invisible(answer.model),
-                None if answer.text is None else _passage(answer.text),
+                None if answer.text is None else _escape_text(answer.text),
                 escape_invisible(answer.note),
             )
             for answer in item.answers
@@ -205,23 +201,23 @@ def _visible_item(item: Item) -> Item:
             ItemScore(row.metric, tuple(escape_invisible(one_line(score)) for score in row.scores))
             for row in item.scores
         ),
-        said=tuple(
-            Said(
-                escape_invisible(said.judge),
-                said.metric,
-                escape_invisible(said.about),
-                escape_invisible(said.verdict),
-                escape_invisible(shorten(said.words, N_WORDS_CHARS)),
+        judgements=tuple(
+            ItemJudgement(
+                escape_invisible(judgement.judge),
+                judgement.metric,
+                escape_invisible(judgement.subject),
+                escape_invisible(judgement.verdict),
+                escape_invisible(shorten(judgement.explanation, MAX_EXPLANATION_CHARS)),
             )
-            for said in item.said
+            for judgement in item.judgements
         ),
         metric=item.metric,
-        moved=item.moved,
+        difference=item.difference,
     )
 
 
-def _passage(text: str) -> str:
-    return escape_invisible(shorten(text, N_TEXT_CHARS))
+def _escape_text(text: str) -> str:
+    return escape_invisible(shorten(text, MAX_TEXT_CHARS))
 
 
 def _write_private(path: "StrPath", html: str) -> None:

@@ -1,8 +1,8 @@
 """junit.xml: the verdict for a CI server, one test case for the gate and one for each claim.
 
-Whatever is not a pass is a failure, an inconclusive claim too: a build must not turn green on
-it. Skipped is what the verdict does not hang on: claims besides the one that is enough, claims
-that are not tested, silent alarms of a gate that passes.
+Every outcome other than a pass is a failure, also an inconclusive claim: a build must not turn
+green on it. Cases that do not affect the verdict are skipped: further claims where one is enough,
+claims that are not tested, and alarms that are not raised while the gate passes.
 
     <testcase classname="medical_rubric" name="rubric.safety superior"><failure type="fail" …/>
 """
@@ -19,7 +19,7 @@ _XML_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 
 
 def render_junit(result: RunResult) -> bytes:
-    """The content of junit.xml."""
+    """Return the content of junit.xml."""
     view, plan = make_view(result), result.plan
     suite = Element("testsuite", {"name": _legal(plan.suite), "time": f"{result.seconds:.3f}"})
     facts = SubElement(suite, "properties")
@@ -28,12 +28,12 @@ def render_junit(result: RunResult) -> bytes:
         SubElement(facts, "property", {"name": name, "value": _legal(value)})
     _gate_case(suite, view)
     for claim in view.claims:
-        _claim_case(suite, claim, excused=view.verdict.value == "pass")
-    return _finished(suite)
+        _claim_case(suite, claim, gate_passes=view.verdict.value == "pass")
+    return _serialise(suite)
 
 
 def render_check_junit(check: Check) -> bytes:
-    """A regression check as JUnit: one test case for each column that is held."""
+    """Return a regression check as JUnit XML, one test case for each checked column."""
     suite = Element("testsuite", {"name": "regression check"})
     facts = SubElement(suite, "properties")
     for name, value in (("verdict", check.decision.verdict), ("model", check.model),
@@ -45,21 +45,21 @@ def render_check_junit(check: Check) -> bytes:
             _fail(case, claim.verdict, claim.why, f"estimate {claim.estimate:+.3f}, n {claim.n:,}")
     if check.decision.verdict != "pass" and suite.find("testcase/failure") is None:
         _fail(_case(suite, "check"), check.decision.verdict, check.decision.sentence, "")
-    return _finished(suite)
+    return _serialise(suite)
 
 
-def render_unchecked_junit(problem: str) -> bytes:
-    """A regression check that could not be made: an error, so that no build turns green on it."""
+def render_failed_check_junit(problem: str) -> bytes:
+    """Return JUnit XML for a check that could not run: an error, so that no build turns green."""
     suite = Element("testsuite", {"name": "regression check"})
     SubElement(_case(suite, "check"), "error", {"type": "not made", "message": _legal(problem)})
-    return _finished(suite)
+    return _serialise(suite)
 
 
-def _finished(suite: Element) -> bytes:
-    """The file, with what its cases come to."""
+def _serialise(suite: Element) -> bytes:
+    """Return the XML file, with the counts of its test cases."""
     suite.set("tests", str(len(suite.findall("testcase"))))
-    for counted, cases in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
-        suite.set(counted, str(len(suite.findall(f"testcase/{cases}"))))
+    for attribute, tag in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
@@ -74,12 +74,12 @@ def _gate_case(suite: Element, view: View) -> None:
             _fail(case, verdict, view.sentence, "\n".join(view.caveats))
 
 
-def _claim_case(suite: Element, claim: ClaimLine, *, excused: bool) -> None:
+def _claim_case(suite: Element, claim: ClaimLine, *, gate_passes: bool) -> None:
     case = _case(suite, claim.claim)
     if claim.verdict.value == "pass":
         return
-    if excused or claim.verdict.value == "not_tested":
-        why = f"the gate passes without it: {claim.why}" if excused else claim.why
+    if gate_passes or claim.verdict.value == "not_tested":
+        why = f"the gate passes without it: {claim.why}" if gate_passes else claim.why
         SubElement(case, "skipped", {"message": _legal(why)})
     else:
         _fail(case, claim.verdict.value, claim.why, "\n".join(claim.numbers))
@@ -95,5 +95,5 @@ def _fail(case: Element, verdict: str, why: str, detail: str) -> None:
 
 
 def _legal(text: str) -> str:
-    """The text without the characters that XML 1.0 cannot hold, even escaped."""
+    """Return the text without the characters that XML 1.0 cannot hold, even escaped."""
     return _XML_ILLEGAL.sub("", text)

@@ -1,7 +1,7 @@
 r"""report.md: the report for a pull request or a wiki, without charts and folded tables.
 
-Texts of models stand inside a fence longer than any run of backticks in them; everything else
-is escaped, so that nothing becomes a link, an image, a mention or HTML.
+Model outputs are put in a fence longer than any run of backticks in them. Everything else is
+escaped, so that nothing becomes a link, an image, a mention or HTML.
 
     rubric.safety → rubric.safety, <b> → \<b\>, @octocat → \@&#8203;octocat
 """
@@ -11,45 +11,49 @@ from collections.abc import Iterable, Iterator
 
 from harness.core.sanitize import one_line
 from harness.types import RunResult
-from reports.components import ExampleCard, Section, Table, TextBlock, View
-from reports.human_inputs import NOTHING, HumanInputs
+from reports.components import (
+    CAVEATS_TITLE,
+    FACTS_TITLE,
+    ExampleCard,
+    Section,
+    Table,
+    TextBlock,
+    View,
+)
+from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.view import make_view
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>!|~&$]")
-
-
 _AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
-
-
 _MENTION = re.compile(r"[@#]")
 
 
-def render_markdown(result: RunResult, *, beside: HumanInputs = NOTHING) -> str:
-    """The report in GitHub-flavoured Markdown, with what people left beside it."""
-    return view_to_markdown(make_view(result, beside))
+def render_markdown(result: RunResult, *, human_inputs: HumanInputs = NO_HUMAN_INPUTS) -> str:
+    """Return the report in GitHub-flavoured Markdown."""
+    return view_to_markdown(make_view(result, human_inputs))
 
 
 def view_to_markdown(view: View) -> str:
-    """The Markdown document for a view that is computed already."""
+    """Return the Markdown document of a view."""
     blocks = [*_first_screen(view), *sections_to_markdown(view.sections)]
     return "\n\n".join([*blocks, f"_{escape(view.footer)}_"]) + "\n"
 
 
 def sections_to_markdown(sections: Iterable[Section]) -> list[str]:
-    """The blocks of these sections, to be joined by empty lines."""
+    """Return the blocks of the sections, to be joined by empty lines."""
     return [block for section in sections for block in _section(section)]
 
 
 def escape(text: str) -> str:
-    """The text on one line, with nothing left that Markdown or GitHub would act on."""
+    """Return the text on one line, with everything escaped that Markdown or GitHub would act on."""
     text = _SPECIAL.sub(r"\\\g<0>", one_line(text))
-    text = _AUTOLINK.sub(lambda found: "\\" + found.group(), text)
+    text = _AUTOLINK.sub(lambda match: "\\" + match.group(), text)
     # A backslash does not stop GitHub's mentions and issue links; a zero-width space does.
     return _MENTION.sub(r"\\\g<0>&#8203;", text)
 
 
 def fence(text: str) -> str:
-    """The text as it is, in a fence that it cannot close."""
+    """Return the text verbatim, in a fence that it cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{text}\n{ticks}"
@@ -60,10 +64,10 @@ def _first_screen(view: View) -> Iterator[str]:
     yield f"**{escape(view.sentence)}**"
     yield "  \n".join(escape(line) for line in (*view.summary, view.provenance))
     if view.caveats:
-        yield "## Before you trust this"
+        yield f"## {CAVEATS_TITLE}"
         yield "\n".join(f"- {escape(caveat)}" for caveat in view.caveats)
     if view.claims:
-        head = ("Verdict", "Claim", "Why", "Numbers")
+        head = ("Verdict", "Claim", "Reason", "Numbers")
         rows = tuple(
             (f"{claim.verdict.symbol} {claim.verdict.word}", claim.claim, claim.why,
              " · ".join(claim.numbers))
@@ -72,21 +76,20 @@ def _first_screen(view: View) -> Iterator[str]:
         yield "## Claims"
         yield _grid(Table("Claims", head, "llll", rows))
         yield escape(view.claims_note)
-    yield "## Who and what"
+    yield f"## {FACTS_TITLE}"
     yield "\n".join(
         f"- {fact.label}: **{escape(fact.name)}**, {escape(fact.detail)}" for fact in view.facts
     )
 
 
 def _section(section: Section) -> list[str]:
-    """The section, or nothing when charts and folded tables are all it has."""
+    """Return the section's blocks; none if it has only charts and folded tables."""
     blocks = list(_section_body(section))
     if section.alerts:
         blocks.insert(0, "\n".join(f"- **{escape(alert)}**" for alert in section.alerts))
     lead = [escape(section.lead)] if section.lead else []
-    links = [f"[{escape(link.words)}]({link.page}.md)" for link in section.links]
-    whole = [f"## {escape(section.title)}", *lead, *links, *blocks]
-    return whole if blocks or links else []
+    links = [f"[{escape(link.text)}]({link.page}.md)" for link in section.links]
+    return [f"## {escape(section.title)}", *lead, *links, *blocks] if blocks or links else []
 
 
 def _section_body(section: Section) -> Iterator[str]:
@@ -96,24 +99,24 @@ def _section_body(section: Section) -> Iterator[str]:
             if table.note:
                 yield escape(table.note)
             yield _grid(table)
-    for exhibit in section.exhibits:
-        yield from _exhibit(exhibit)
-    for passage in section.passages:
-        yield from _passage(passage)
+    for example in section.examples:
+        yield from _example(example)
+    for block in section.text_blocks:
+        yield from _text_block(block)
     if section.notes:
         yield "\n".join(f"- {escape(note)}" for note in section.notes)
 
 
-def _exhibit(exhibit: ExampleCard) -> Iterator[str]:
-    yield f"### {escape(exhibit.title)}"
-    for passage in (*exhibit.question, *exhibit.answers):
-        yield from _passage(passage)
+def _example(example: ExampleCard) -> Iterator[str]:
+    yield f"### {escape(example.title)}"
+    for block in (*example.question, *example.answers):
+        yield from _text_block(block)
 
 
-def _passage(passage: TextBlock) -> Iterator[str]:
-    note = f" ({escape(passage.note)})" if passage.note else ""
-    yield f"**{escape(passage.title)}**{note}"
-    yield fence(passage.text)
+def _text_block(block: TextBlock) -> Iterator[str]:
+    note = f" ({escape(block.note)})" if block.note else ""
+    yield f"**{escape(block.title)}**{note}"
+    yield fence(block.text)
 
 
 def _grid(table: Table) -> str:

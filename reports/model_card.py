@@ -1,7 +1,7 @@
 """README.md of an exported checkpoint: the model card that the hub shows.
 
-The metadata at its head are the hub's own; the text says what made the model, what was measured of
-it and by whom, and what that does not show.
+The metadata at its head are in the hub's format. The text gives the model's training, the
+evaluation with its judges, and the limits of both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from harness.core.errors import HarnessError
 from harness.core.sanitize import escape_invisible, escape_record
 from harness.types import CheckpointCard, Comparison, JudgeCard, Plan, RunResult
 from harness.types.training import Ancestor
-from reports.formatting import columns_by_name, format_interval, listing, number, quoted
+from reports.formatting import columns_by_name, format_interval, join_names, join_quoted, number
 from reports.markdown import escape, fence
 from reports.sections.interim import items_judged
 from reports.sections.preference_pairs import describe_pairs
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 TAG = "alignment-harness"
 
-
 LIMITS = (
-    "The numbers above say how these judges scored these items. They are no evidence that the model "
+    "The numbers above show how these judges scored these items. They are no evidence that the model "
     "is safe for patients.",
-    "This is not a medical device, and it was not tested in care. Its answers can be wrong, and can "
-    "sound right where they are; whoever uses them must be able to tell.",
+    "This is not a medical device, and it was not tested in patient care. Its answers can be wrong "
+    "while sounding right; only people who can recognise wrong answers should use it.",
 )
 
 
@@ -42,25 +41,27 @@ def render_model_card(
     result: RunResult | None,
     note: str,
 ) -> str:
-    """The card in Markdown with the hub's metadata at its head.
+    """Return the card in Markdown with the hub's metadata at its head.
 
-    `lineage` goes from the checkpoint back as far as it is known, to `root`; `base_model` is that
-    root, if it is a hub model. `note` is what must be said of the model whatever was measured.
+    `lineage` lists the checkpoint and its known ancestors, back to `root`; `base_model` is that root
+    if it is a hub model. `note` is a warning that the card must show with any results.
 
     Raises:
         HarnessError: the run did not evaluate this checkpoint.
     """
     from huggingface_hub import ModelCardData
 
-    answers = card.method != "reward"
+    # 1. The hub's metadata.
+    generates_text = card.method != "reward"
     data = ModelCardData(
         model_name=card.model,
         library_name="transformers",
-        pipeline_tag="text-generation" if answers else "text-classification",
+        pipeline_tag="text-generation" if generates_text else "text-classification",
         base_model=base_model,
         tags=[TAG, card.method],
         eval_results=list(_eval_results(card, result)) if result else None,
     )
+    # 2. The text.
     blocks = [
         f"# {escape(card.model)}",
         f"A checkpoint of the recipe {escape(card.recipe)} (method: {escape(card.method)}), trained "
@@ -73,25 +74,28 @@ def render_model_card(
         _fact_table(_facts(card)),
         "## Lineage",
         "\n".join(f"- {line}" for line in (*map(_ancestor, lineage), escape(f"from {root}"))),
-        "Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
-        *([_USE] if answers else []),
+        "Trained with "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+        *([_USE] if generates_text else []),
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(blocks) + "\n"
 
 
-def name_in_run(fingerprint: str, result: RunResult) -> str:
-    """What the run calls the checkpoint.
+def model_name_in_run(fingerprint: str, result: RunResult) -> str:
+    """Return the name that the run gives to the checkpoint.
 
     Raises:
         HarnessError: the run did not evaluate this checkpoint.
     """
-    for name, found in result.fingerprints.items():
-        if found == fingerprint:
+    for name, evaluated in result.fingerprints.items():
+        if evaluated == fingerprint:
             return name
-    seen = ", ".join(f"{name} {found[:12]}" for name, found in result.fingerprints.items())
+    evaluated_models = ", ".join(f"{name} {f[:12]}" for name, f in result.fingerprints.items())
     raise HarnessError(
-        f"run {result.run_id} did not evaluate this checkpoint ({fingerprint[:12]}), but {seen}. "
-        "A card carries only the results of its own model."
+        f"run {result.run_id} did not evaluate this checkpoint ({fingerprint[:12]}); it evaluated "
+        f"{evaluated_models}. A model card can only show results of its own model: name a run that "
+        "evaluated this checkpoint."
     )
 
 
@@ -99,39 +103,44 @@ def name_in_run(fingerprint: str, result: RunResult) -> str:
 
 
 def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResult"]:
-    """The model's own means, and its win rates, in the form that the hub reads."""
+    """Yield the model's mean scores and win rates in the hub's format."""
     from huggingface_hub import EvalResult
 
-    name, plan = name_in_run(card.fingerprint, result), result.plan
+    # 1. Collect the task, the number of judged items, and the estimate of each column.
+    name, plan = model_name_in_run(card.fingerprint, result), result.plan
     tasks = {metric: task for task in plan.tasks for metric in task.metrics}
-    counted = zip(plan.tasks, items_judged(result), strict=True)
-    judged = {metric: n for task, n in counted for metric in task.metrics}
+    n_judged = {
+        metric: n
+        for task, n in zip(plan.tasks, items_judged(result), strict=True)
+        for metric in task.metrics
+    }
     measured = [(s.metric, s.mean, s.n, "") for s in result.scores if s.model == name]
     measured += [
         (c.metric, c.difference, c.n, f" against {c.baseline}")
         for c in _win_rates(result)
         if c.candidate == name
     ]
-    for column, value, n, against in measured:
+    # 2. Convert each to the hub's record.
+    for column, value, n, opponent in measured:
         metric = metric_of(column)
         judge = plan.judges.get(metric)
-        about: dict[str, object] = {
+        arguments: dict[str, object] = {
             "n": n,
             "ci_low": value.low,
             "ci_high": value.high,
             "ci_level": 0.95,
         }
-        about |= {"judge": judge.name} if judge else {}
+        arguments |= {"judge": judge.name} if judge else {}
         yield EvalResult(
             task_type="text-generation",
             task_name=escape_invisible(f"{plan.suite}: {metric}"),
             dataset_type=tasks[metric].name,
-            dataset_name=escape_invisible(f"{tasks[metric].name} ({judged[metric]} items)"),
+            dataset_name=escape_invisible(f"{tasks[metric].name} ({n_judged[metric]} items)"),
             dataset_revision=tasks[metric].items_hash,
             metric_type=column,
-            metric_name=f"{column}{against}",
+            metric_name=f"{column}{opponent}",
             metric_value=value.estimate,
-            metric_args=about,
+            metric_args=arguments,
         )
 
 
@@ -143,10 +152,9 @@ def _win_rates(result: RunResult) -> Iterator[Comparison]:
 # --- text ------------------------------------------------------------------------------------
 
 _NOT_EVALUATED = (
-    "## Evaluation\n\nNo evaluation was exported with this model. Nothing is known here of how well it "
-    "answers."
+    "## Evaluation\n\nNo evaluation was exported with this model, so this card shows nothing about "
+    "the quality of its answers."
 )
-
 
 _USE = """\
 ## Use
@@ -158,35 +166,40 @@ chat = pipeline("text-generation", model="PATH_OR_NAME")
 print(chat([{"role": "user", "content": "..."}], max_new_tokens=256)[0]["generated_text"][-1])
 ```
 
-The system prompt and the decoding that it was evaluated with are part of the result; others may give
-other answers."""
+The evaluation holds for the system prompt and the decoding given above; with others the answers may
+differ."""
 
 
 def _evaluation(card: CheckpointCard, result: RunResult) -> Iterator[str]:
-    name, plan, view = name_in_run(card.fingerprint, result), result.plan, make_view(result)
+    name, plan, view = model_name_in_run(card.fingerprint, result), result.plan, make_view(result)
     yield "## Evaluation"
+    # Verdict.
     if name == plan.candidate:
         yield f"**{view.verdict.word}.** {escape(view.sentence)}"
     else:
         yield (
-            f"In this run the model was not the candidate but what '{escape(plan.candidate)}' was "
-            f"compared with. The verdict on that one: {view.verdict.word.lower()}. {escape(view.sentence)}"
+            f"In this run the candidate was '{escape(plan.candidate)}'; this model was one that it was "
+            f"compared with. Verdict on the candidate: {view.verdict.word.lower()}. "
+            f"{escape(view.sentence)}"
         )
+    # How it was measured.
     yield (
-        f"Suite {escape(plan.suite)}, run {result.run_id}. This model is called '{escape(name)}' there; "
-        f"the others: {escape(listing([m.name for m in plan.models if m.name != name]))}."
+        f"Suite {escape(plan.suite)}, run {result.run_id}. In it this model is called "
+        f"'{escape(name)}'; the others are "
+        f"{escape(join_names([m.name for m in plan.models if m.name != name]))}."
     )
-    yield "\n".join(f"- {line}" for line in (*_judges(plan), *_asked(result)))
-    for system, tasks in _systems(plan).items():
-        yield f"The system prompt for {escape(quoted(tasks))}:\n\n{fence(system)}"
+    yield "\n".join(f"- {line}" for line in (*_judges(plan), *_prompting(result)))
+    for system, tasks in _tasks_by_system_prompt(plan).items():
+        yield f"System prompt for {escape(join_quoted(tasks))}:\n\n{fence(system)}"
+    # Results.
     if view.claims:
         yield _grid(
-            ("Verdict", "Claim", "Why", "Numbers"),
+            ("Verdict", "Claim", "Reason", "Numbers"),
             [(c.verdict.word, c.claim, c.why, " · ".join(c.numbers)) for c in view.claims],
         )
     yield _grid(
-        ("Measured", "Items", "This model", "95 % interval", "n"),
-        list(_measured(name, result)),
+        ("Score", "Items", "This model", "95 % interval", "n"),
+        list(_measured_rows(name, result)),
     )
 
 
@@ -199,27 +212,31 @@ def _judges(plan: Plan) -> Iterator[str]:
         yield escape(f"{', '.join(metrics)} judged by {judge.name}: {judge.nature}.{evidence}")
 
 
-def _asked(result: RunResult) -> Iterator[str]:
-    for task, judged in zip(result.plan.tasks, items_judged(result), strict=True):
-        decoding = task.generation
-        heat = f"temperature {decoding.temperature:g}" if decoding.temperature else "greedy"
+def _prompting(result: RunResult) -> Iterator[str]:
+    for task, n_judged in zip(result.plan.tasks, items_judged(result), strict=True):
+        generation = task.generation
+        sampling = (
+            f"temperature {generation.temperature:g}"
+            if generation.temperature
+            else "greedy decoding"
+        )
         prompt = "the system prompt below" if task.system else "no system prompt"
         yield escape(
-            f"'{task.name}' ({judged} items) asked with {prompt}, {heat}, at most "
-            f"{decoding.max_new_tokens:,} tokens"
+            f"'{task.name}' ({n_judged} items): {prompt}, {sampling}, at most "
+            f"{generation.max_new_tokens:,} tokens"
         )
 
 
-def _systems(plan: Plan) -> dict[str, list[str]]:
-    """The tasks by system prompt."""
-    found: dict[str, list[str]] = {}
+def _tasks_by_system_prompt(plan: Plan) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
     for task in plan.tasks:
         if task.system:
-            found.setdefault(task.system, []).append(task.name)
-    return found
+            names.setdefault(task.system, []).append(task.name)
+    return names
 
 
-def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
+def _measured_rows(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
+    """Yield the model's mean on each score column, then its win rates."""
     columns = columns_by_name(result.plan)
     tasks = {metric: task.name for task in result.plan.tasks for metric in task.metrics}
     for score in result.scores:
@@ -228,17 +245,17 @@ def _measured(name: str, result: RunResult) -> Iterator[tuple[str, ...]]:
             mean = number(score.mean.estimate, digits)
             items = tasks[metric_of(score.metric)]
             yield score.metric, items, mean, format_interval(score.mean, digits), f"{score.n:,}"
-    for won in _win_rates(result):
-        if won.candidate == name:
-            digits = columns[won.metric].digits
-            rate = number(won.difference.estimate, digits)
-            items = tasks[metric_of(won.metric)]
+    for comparison in _win_rates(result):
+        if comparison.candidate == name:
+            digits = columns[comparison.metric].digits
+            rate = number(comparison.difference.estimate, digits)
+            items = tasks[metric_of(comparison.metric)]
             yield (
-                f"{won.metric} against {won.baseline}",
+                f"{comparison.metric} against {comparison.baseline}",
                 items,
                 rate,
-                format_interval(won.difference, digits),
-                f"{won.n:,}",
+                format_interval(comparison.difference, digits),
+                f"{comparison.n:,}",
             )
 
 

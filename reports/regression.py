@@ -1,40 +1,38 @@
-"""Comparisons of runs and checks against a baseline, for a terminal and for a pull request."""
+"""Run comparisons and regression checks as text for a terminal and Markdown for a pull request."""
 
 from collections.abc import Iterable, Iterator
 
 from harness.types import Check, ClaimResult, Flips, RunComparison
-from reports.formatting import number, p_value
+from reports.formatting import count, number, p_value
 from reports.markdown import escape
 
-SHOWN = 3  # items named each way
-
-
+N_ITEMS_SHOWN = 3  # in each direction
 COMMENT_MARK = "<!-- alignment-harness: regression check -->"  # by which a bot finds its comment
 
 
-def describe_comparison(found: RunComparison) -> Iterator[str]:
-    """The new run against the old one, a line for each column and the items that moved."""
-    yield f"{found.new} against {found.old}"
-    for c in found.comparisons:
+def describe_comparison(comparison: RunComparison) -> Iterator[str]:
+    """Describe the new run against the old one: a line for each column, then changed items."""
+    yield f"{comparison.new} against {comparison.old}"
+    for c in comparison.comparisons:
         d = c.difference
         yield (
             f"  {c.metric}: {number(c.baseline_mean, 3)} -> {number(c.candidate_mean, 3)}, "
             f"difference {d.estimate:+.3f} ({d.low:+.3f} to {d.high:+.3f}), "
             f"p {p_value(c.test.p_value)}, n {c.n:,}"
         )
-    yield from _flip_lines(found.flips)
-    yield from (f"  {why}" for why in (*found.skipped, *found.notes))
+    yield from _describe_changes(comparison.flips)
+    yield from (f"  {note}" for note in (*comparison.skipped, *comparison.notes))
 
 
 def describe_check(check: Check) -> Iterator[str]:
-    """The verdict, each column's, and the items that moved."""
+    """Describe the verdict, each column's result, and the changed items."""
     yield f"{check.decision.verdict}: {check.decision.sentence}"
-    yield from (f"  {_claim_words(claim)}" for claim in check.decision.claims)
-    yield from _flip_lines(check.flips)
+    yield from (f"  {_describe_claim(claim)}" for claim in check.decision.claims)
+    yield from _describe_changes(check.flips)
 
 
 def render_check(check: Check) -> str:
-    """The check in Markdown, for a pull request's comment or a CI server's summary."""
+    """Return the check in Markdown, for a pull request's comment or a CI server's summary."""
     symbols = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not_tested": "⚪"}
     decision = check.decision
     rows = [
@@ -42,37 +40,37 @@ def render_check(check: Check) -> str:
         f"{c.boundary:+.3f} | {c.n:,} | {escape(c.why)} |"
         for c in decision.claims
     ]
-    flips = [f"- {escape(line.strip())}" for line in _flip_lines(check.flips)]
+    changes = [f"- {escape(line.strip())}" for line in _describe_changes(check.flips)]
     return "\n".join(
         [
             f"## {symbols[decision.verdict]} Regression check: {decision.verdict}",
             "",
             escape(decision.sentence),
             "",
-            "| | column | difference | bound | must stay above | n | why |",
+            "| | column | difference | bound | must exceed | n | reason |",
             "|---|---|---:|---:|---:|---:|---|",
             *rows,
             "",
-            *flips,
+            *changes,
             "",
         ]
     )
 
 
-def render_unchecked(problem: str) -> str:
-    """The same for a check that could not be made: it says so, and is no pass."""
-    return f"## ❌ Regression check: not made\n\n{escape(problem)}\n"
+def render_failed_check(problem: str) -> str:
+    """Return Markdown for a check that could not run; it is not a pass."""
+    return f"## ❌ Regression check: could not run\n\n{escape(problem)}\n"
 
 
 def render_comment(markdown: str) -> str:
-    """The text as a pull request's comment, with the mark by which it is found and replaced."""
+    """Return a pull request's comment, with the mark by which it is found and replaced."""
     return f"{COMMENT_MARK}\n{markdown}"
 
 
-def _claim_words(claim: ClaimResult) -> str:
+def _describe_claim(claim: ClaimResult) -> str:
     return (
         f"{claim.verdict}: {claim.metric} {claim.estimate:+.3f}, bound {_bound(claim)}, "
-        f"must stay above {claim.boundary:+.3f} (n {claim.n:,}): {claim.why}"
+        f"must exceed {claim.boundary:+.3f} (n {claim.n:,}): {claim.why}"
     )
 
 
@@ -80,10 +78,11 @@ def _bound(claim: ClaimResult) -> str:
     return "none" if claim.bound is None else f"{claim.bound:+.3f}"
 
 
-def _flip_lines(flips: Iterable[Flips]) -> Iterator[str]:
-    for found in flips:
-        if not found.n_better and not found.n_worse:
+def _describe_changes(flips: Iterable[Flips]) -> Iterator[str]:
+    for changes in flips:
+        if not changes.n_better and not changes.n_worse:
             continue
-        yield f"  {found.metric}: {found.n_better:,} items better, {found.n_worse:,} worse"
-        for flip in (*found.worse[:SHOWN], *found.better[:SHOWN]):
-            yield f"    {flip.sample_id}: {flip.before:g} -> {flip.after:g}"
+        better = count(changes.n_better, "item")
+        yield f"  {changes.metric}: {better} better, {changes.n_worse:,} worse"
+        for item in (*changes.worse[:N_ITEMS_SHOWN], *changes.better[:N_ITEMS_SHOWN]):
+            yield f"    {item.sample_id}: {item.before:g} -> {item.after:g}"

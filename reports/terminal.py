@@ -1,4 +1,4 @@
-"""The summary that a run ends with on the terminal: verdict, claims, metrics, judges, caveats."""
+"""The summary printed at the end of a run: verdict, claims, metrics, judges, caveats."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,48 +12,49 @@ from reports.view import make_view
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
 
-_ALERTS_SHOWN = 2
-
+_N_ALERTS_SHOWN = 2
 
 _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not_tested": "dim",
            "none": "dim"}  # fmt: skip
 
 
 def print_summary(result: RunResult, console: "Console", *, report: Path | None = None) -> None:
-    """Print the first screen of the report; `report` is where the whole of it lies."""
+    """Print the first screen of the report; `report` is the path of the full report."""
     for part in _parts(make_view(result), report, console):
         console.print(part)
 
 
 def _parts(view: View, report: Path | None, console: "Console") -> Iterator["RenderableType"]:
-    """Every foreign string goes through Text, which knows no markup."""
+    """Yield the parts; every untrusted string is passed as Text, which interprets no markup."""
     from rich.text import Text
 
+    # Verdict and claims.
     yield Text.assemble(_label(view.verdict), "  ", (one_line(view.sentence), "bold"))
     for line in view.summary:
         yield Text(one_line(line), style="dim")
     yield Text()
     if view.claims:
         yield _claims(view.claims)
+    # Metrics, caveats, and alerts about judges and people.
     for section in view.sections:
         if section.name == "comparison":
             yield from (_metrics(t, console) for t in section.tables if not t.folded)
     for caveat in view.caveats:
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
-    yield from _judge_alerts(view)
+    yield from _alerts(view)
     if report is not None:
         yield Text(f"\nReport: {escape_invisible(str(report))}", overflow="fold")
 
 
-def _judge_alerts(view: View) -> "Iterator[RenderableType]":
-    """The gravest doubts about the judge, and how many more there are."""
+def _alerts(view: View) -> "Iterator[RenderableType]":
+    """Yield the gravest alerts of each section, and the number of further ones."""
     from rich.text import Text
 
     for section in view.sections:
-        for alert in section.alerts[:_ALERTS_SHOWN]:
+        for alert in section.alerts[:_N_ALERTS_SHOWN]:
             yield Text.assemble(("! ", "yellow"), one_line(alert))
-        if left := section.alerts[_ALERTS_SHOWN:]:
-            yield Text(f"  and {len(left)} more in the report: {section.title}", style="dim")
+        if n_more := len(section.alerts[_N_ALERTS_SHOWN:]):
+            yield Text(f"  and {n_more} more in the report: {section.title}", style="dim")
 
 
 def _label(verdict: VerdictLabel) -> tuple[str, str]:
@@ -74,8 +75,8 @@ def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
     return grid
 
 
-# From the whole of it to what a narrow terminal can hold without breaking a number.
-_METRICS_SHOWN = (
+# Columns for terminals of decreasing width, so that no number is broken across lines.
+_COLUMN_SETS = (
     ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "p", "n"),
     ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "n"),
     ("Metric", "Difference", "95 % CI", "n"),
@@ -84,8 +85,8 @@ _METRICS_SHOWN = (
 
 
 def _metrics(table: Table, console: "Console") -> "RenderableType":
-    """As many of the columns as fit."""
-    grids = [_grid(table, names) for names in _METRICS_SHOWN]
+    """Return the table with as many of its columns as fit the terminal."""
+    grids = [_grid(table, names) for names in _COLUMN_SETS]
     unbounded = console.options.update(width=10_000)
     widths = [console.measure(grid, options=unbounded).maximum for grid in grids]
     fitting = (grid for grid, width in zip(grids, widths, strict=True) if width <= console.width)
@@ -105,10 +106,10 @@ def _grid(table: Table, names: tuple[str, ...]) -> "RenderableType":
         padding=(0, 1, 0, 0),
         collapse_padding=True,
     )
-    shown = [table.head.index(name) for name in names]
-    for i in shown:
+    indices = [table.head.index(name) for name in names]
+    for i in indices:
         justify: JustifyMethod = "right" if table.align[i] == "r" else "left"
-        grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i != shown[0])
+        grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i != indices[0])
     for row in table.rows:
-        grid.add_row(*(Text(one_line(row[i])) for i in shown))
+        grid.add_row(*(Text(one_line(row[i])) for i in indices))
     return grid

@@ -1,6 +1,6 @@
-"""What a report says, computed once from a RunResult.
+"""The view: the whole content of a report, built once from a RunResult.
 
-HTML, Markdown and the terminal only lay a View out, so that they cannot disagree.
+HTML, Markdown and the terminal only lay out a View, so that they cannot disagree.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
     columns_by_name,
     count,
+    describe_items,
     digits_to_distinguish,
     duration,
     format_interval,
     gate_rule,
-    items_of,
     number,
     p_value,
 )
-from reports.human_inputs import NOTHING, HumanInputs
+from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.sections.appendix import (
     example_section,
     hygiene_section,
@@ -32,7 +32,7 @@ from reports.sections.comparisons import (
     preference_section,
 )
 from reports.sections.critical import critical_line, critical_section
-from reports.sections.human import people_section
+from reports.sections.human import human_section
 from reports.sections.interim import items_judged, looks_line, looks_section
 from reports.sections.judge_reliability import judge_section
 from reports.sections.plan import plan_section, reproduce_section
@@ -40,12 +40,14 @@ from reports.sections.sensitivity import sensitivity_section
 from reports.sections.slices import slice_section
 
 
-def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
-    """Everything a report says about a run, and about what people left beside it."""
-    items_stay_out = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
-    plan = result.plan.model_copy(update={"tasks": items_stay_out})
+def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) -> View:
+    """Build the content of a run's report, with human inputs from its folder."""
+    # 1. Drop the samples, which no section shows, and escape invisible characters.
+    without_samples = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
+    plan = result.plan.model_copy(update={"tasks": without_samples})
     result = escape_record(result.model_copy(update={"plan": plan}))
     decision, plan = result.decision, result.plan
+    # 2. Build the sections in reading order.
     sections = (
         comparison_section(result),
         looks_section(result),
@@ -55,7 +57,7 @@ def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
         distribution_section(result),
         preference_section(result),
         judge_section(result),
-        people_section(beside),
+        human_section(human_inputs),
         hygiene_section(result),
         example_section(result),
         training_section(result),
@@ -63,6 +65,7 @@ def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
         plan_section(result),
         reproduce_section(result),
     )
+    # 3. Add the first screen.
     return View(
         title=plan.title or plan.suite,
         provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
@@ -72,7 +75,7 @@ def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
         facts=tuple(_facts(result)),
         claims=(
             *(_claim_line(claim, plan) for claim in decision.claims),
-            *(critical_line(found) for found in decision.critical),
+            *(critical_line(rule) for rule in decision.critical),
         )
         if decision
         else (),
@@ -85,13 +88,13 @@ def make_view(result: RunResult, beside: HumanInputs = NOTHING) -> View:
 
 
 _NO_GATE = (
-    "No claims were stated before this run, so there is no verdict. "
-    "The comparisons below describe what was measured."
+    "No claims were specified before this run, so there is no verdict. "
+    "The comparisons below are descriptive."
 )
 
 
 def _summary(result: RunResult) -> Iterator[str]:
-    """Who was compared, on how many items, and who judged: the least that a reader must know."""
+    """Yield the compared models, the number of items, and the judges."""
     plan = result.plan
     n_items = " + ".join(items_judged(result))
     yield f"{plan.candidate} against {plan.baseline} · {n_items} items"
@@ -99,9 +102,9 @@ def _summary(result: RunResult) -> Iterator[str]:
         yield looks_line(result.stopping)
     cards = dict.fromkeys(plan.judges.values())
     for card in cards:
-        judged = [metric for metric, its_card in plan.judges.items() if its_card == card]
-        of = f" on {', '.join(judged)}" if len(cards) > 1 else ""
-        yield f"Judged{of} by {card.name}: {card.nature}"
+        metrics = ", ".join(metric for metric, judge in plan.judges.items() if judge == card)
+        subject = f"{metrics} judged" if len(cards) > 1 else "Judged"
+        yield f"{subject} by {card.name}: {card.nature}"
 
 
 def _facts(result: RunResult) -> Iterator[KeyValue]:
@@ -111,22 +114,23 @@ def _facts(result: RunResult) -> Iterator[KeyValue]:
     yield KeyValue("Baseline", baseline.name, _origin(baseline))
     for model in others:
         yield KeyValue("Also compared", model.name, _origin(model))
-    for task, judged in zip(plan.tasks, items_judged(result), strict=True):
-        yield KeyValue("Items", items_of(task, judged), f"from {_brief_source(task.source)}")
+    for task, n_judged in zip(plan.tasks, items_judged(result), strict=True):
+        source = f"from {_brief_source(task.source)}"
+        yield KeyValue("Items", describe_items(task, n_judged), source)
 
 
 def _origin(model: PlannedModel) -> str:
     kinds = {
-        "recipe": "trained with",
+        "recipe": "trained with recipe",
         "checkpoint": "checkpoint",
-        "endpoint": "asked over the network:",
-        "recorded": "answers recorded in",
+        "endpoint": "endpoint",
+        "recorded": "recorded answers from",
     }
     return f"{kinds[model.kind]} {_brief_source(model.source)}"
 
 
 def _brief_source(source: str) -> str:
-    """A URL without its path; the plan below has it whole."""
+    """Return a URL as file name and host; the plan section has it in full."""
     host, slash, path = source.partition("://")[2].partition("/")
     return f"{path.rpartition('/')[2]} ({host})" if slash else source
 
@@ -138,6 +142,7 @@ def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
         digits = digits_to_distinguish(claim.bound, claim.boundary, digits)
     if claim.bound_high is not None and claim.ceiling is not None:
         digits = digits_to_distinguish(claim.bound_high, claim.ceiling, digits)
+    # Numbers in reading order: estimate, bounds, p-values, sample size.
     parts = [f"estimate {number(claim.estimate, digits)}", *_bounds(claim, digits)]
     if claim.p_value is not None:
         parts.append(f"{'p of harm' if claim.alarm else 'p'} {p_value(claim.p_value)}")
@@ -147,12 +152,12 @@ def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
         parts.append(f"simultaneous interval {format_interval(claim.simultaneous, digits)}")
     parts.append(f"n {claim.n:,}")
     if claim.n_needed is not None:
-        parts.append(f"about {count(claim.n_needed, 'item')} would settle it")
+        parts.append(f"about {count(claim.n_needed, 'item')} needed to decide")
     return ClaimLine(LABELS[claim.verdict], claim.claim, claim.why, tuple(parts))
 
 
 def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:
-    """What was found, and what it had to clear."""
+    """Yield the confidence bounds of a claim, and the boundaries it is tested against."""
     low = None if claim.bound is None else number(claim.bound, digits)
     boundary = number(claim.boundary, digits)
     if claim.ceiling is not None:
@@ -162,7 +167,7 @@ def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:
         return
     if low is not None:
         yield f"bound {low}"
-    yield f"raised below {boundary}" if claim.alarm else f"must clear {boundary}"
+    yield f"alarm below {boundary}" if claim.alarm else f"must exceed {boundary}"
 
 
 def _caveats(result: RunResult) -> tuple[str, ...]:

@@ -82,14 +82,14 @@ def check(
     """Check a run against the blessed baseline: 0 no worse, 1 worse, 3 cannot tell."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import check_run, read_baseline
-    from reports.junit import render_check_junit, render_unchecked_junit
-    from reports.regression import describe_check, render_check, render_unchecked
+    from reports.junit import render_check_junit, render_failed_check_junit
+    from reports.regression import describe_check, render_check, render_failed_check
 
     files = _CheckFiles(summary, junit, comment)
     try:
         found = check_run(load_run(run), read_baseline(baseline))
     except HarnessError as error:  # a file of an earlier check must not stand for this one
-        files.write(render_unchecked(str(error)), render_unchecked_junit(str(error)))
+        files.write(render_failed_check(str(error)), render_failed_check_junit(str(error)))
         raise
     files.write(render_check(found), render_check_junit(found))
     code = EXIT_CODES[found.decision.verdict]

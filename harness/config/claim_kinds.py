@@ -105,7 +105,7 @@ CLAIM_KINDS: dict[ClaimName, ClaimKind] = {
             failed="both bounds lie beyond one of the margins, even at half the error",
             inconclusive="the bounds do not lie on one side of the margins",
         ),
-        gate_note="An equivalence takes two such tests, one for each margin.",
+        gate_note="An equivalence claim takes two such tests, one for each margin.",
         mark="must stay above {rounded}",
     ),
     "at_least": ClaimKind(
@@ -113,7 +113,7 @@ CLAIM_KINDS: dict[ClaimName, ClaimKind] = {
         amount=" {:g}",
         own_mean=True,
         easier_with="a lower value",
-        mark="must reach {exact}",
+        mark="must exceed {exact}",
     ),
     "regression_alarm": ClaimKind(
         words="regression alarm",
@@ -126,7 +126,8 @@ CLAIM_KINDS: dict[ClaimName, ClaimKind] = {
             failed="the alarm is raised: the upper bound lies below the boundary, so harm is shown",
             inconclusive="the alarm is silent: such harm is neither shown nor ruled out",
         ),
-        gate_note="A regression alarm that is raised fails the gate; a silent one shows nothing.",
+        gate_note="A regression alarm that is raised fails the gate; one that is not raised does not "
+        "show that there is no regression.",
         mark="alarm below {rounded}",
     ),
 }

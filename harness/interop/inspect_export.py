@@ -21,10 +21,10 @@ from harness.artifacts.run_folder import Run
 from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash
-from harness.runs.item_pages import UNREAD, Opinions, read_opinions
+from harness.runs.item_pages import NO_VERDICT, JudgementsById, read_item_judgements
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.types import Task
-from reports.item_pages import Said
+from reports.item_pages import ItemJudgement
 
 LOG_VERSION = 2
 
@@ -52,7 +52,7 @@ def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
         HarnessError: the run lacks a table, or it is damaged.
         InfrastructureError: a file cannot be written.
     """
-    said = read_opinions(run.folder)
+    said = read_item_judgements(run.folder)
     written = []
     for task in run.result.plan.tasks:
         items = list(read_answers(run.folder, task.name).values())
@@ -71,7 +71,11 @@ def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
 
 
 def make_log(
-    run: Run, task: Task, model: str, items: Sequence[AnsweredItem], said: Mapping[str, Opinions]
+    run: Run,
+    task: Task,
+    model: str,
+    items: Sequence[AnsweredItem],
+    said: Mapping[str, JudgementsById],
 ) -> dict[str, Any]:
     """Make an Inspect log of one model's answers to a task."""
     result = run.result
@@ -158,7 +162,7 @@ def _sample(
     item: AnsweredItem,
     model: str,
     columns: Sequence[_Column],
-    said: Mapping[str, Opinions],
+    said: Mapping[str, JudgementsById],
     system: str | None,
 ) -> dict[str, Any]:
     key, text = item.sample_id, item.answers.get(model)
@@ -188,11 +192,13 @@ def _sample(
     }
 
 
-def _explain(said: Sequence[Said], model: str) -> str | None:
+def _explain(said: Sequence[ItemJudgement], model: str) -> str | None:
     """Join the judges' explanations of their verdicts on this model's answer."""
     own = [
         each
         for each in said
-        if each.about.split(" against ")[0] == model and each.words and each.verdict != UNREAD
+        if each.subject.split(" against ")[0] == model
+        and each.explanation
+        and each.verdict != NO_VERDICT
     ]
-    return "\n".join(f"{each.judge}: {each.words}" for each in own) or None
+    return "\n".join(f"{each.judge}: {each.explanation}" for each in own) or None

@@ -8,7 +8,7 @@ from harness.artifacts.results_json import load_result
 from harness.core.hub import push_folder, require_repository
 from harness.types import RunResult
 from harness.types.training import Ancestor
-from reports.model_card import name_in_run, render_model_card
+from reports.model_card import model_name_in_run, render_model_card
 from trainers.checkpoint import CheckpointManifest, Origin, card, load_manifest, trace_manifests
 from trainers.export import copy_checkpoint, make_portable, without_paths
 
@@ -34,7 +34,7 @@ def export_checkpoint(
     """
     result = load_result(run) if run is not None else None
     if result is not None:  # before gigabytes are copied
-        name_in_run(load_manifest(checkpoint).fingerprint, result)
+        model_name_in_run(load_manifest(checkpoint).fingerprint, result)
     if push is not None:
         require_repository(push)
     lineage = [make_portable(manifest) for manifest in trace_manifests(checkpoint)]

@@ -1,4 +1,4 @@
-"""A run's items, one by one: question, answers, scores and judgements, for the pages of a report."""
+"""The items of a run, read from its tables, and the reports with a page for each item."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,20 +13,19 @@ from harness.config import headline_column, metric_of
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import Plan, RunResult, Task
-from reports.item_pages import Answer, Item, ItemScore, Said, write_item_pages
+from reports.item_pages import Item, ItemAnswer, ItemJudgement, ItemScore, write_item_pages
 from reports.write import write_reports
 
-UNREAD = "none"  # in place of a verdict that could not be read
+NO_VERDICT = "none"  # shown in place of a verdict that could not be read
+_NO_ANSWER = "no answer given"
 
-
-_NO_ANSWER = "gave no answer"
-
-
-Opinions = dict[str, list[Said]]  # by sample id
+JudgementsById = dict[str, list[ItemJudgement]]  # by sample id
 
 
 def write_run_reports(result: RunResult, folder: Path) -> Path:
-    """Write all reports of a run, with item pages where its tables exist; return report.html.
+    """Write all reports of a run and return the path of report.html.
+
+    Pages of its items are written if the run folder has its tables.
 
     Raises:
         InfrastructureError: a file could not be written.
@@ -41,33 +40,35 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
 
 
 def read_items(plan: Plan, folder: Path) -> Iterator[Item]:
-    """Read every item of the run in `folder`, in the order of its tasks.
+    """Yield every item of the run in `folder`, in the order of its tasks.
 
     Raises:
         HarnessError: a table is missing or damaged.
     """
     columns = read_scores(folder)
-    said = read_opinions(folder)
+    judgements = read_item_judgements(folder)
     for task in plan.tasks:
-        own = [column for column in columns if metric_of(column.metric) in task.metrics]
-        yield from _items_of_task(task, plan, own, said, folder)
+        task_columns = [column for column in columns if metric_of(column.metric) in task.metrics]
+        yield from _items_of_task(task, plan, task_columns, judgements, folder)
 
 
 def _items_of_task(
     task: Task,
     plan: Plan,
     columns: Sequence[ScoreColumn],
-    said: Mapping[str, Opinions],
+    judgements: Mapping[str, JudgementsById],
     folder: Path,
 ) -> Iterator[Item]:
+    # 1. Format the scores, and find the row of each item in them.
     answered = read_answers(folder, task.name)
     models = [model.name for model in plan.models]
-    printed = [(column.metric, _printed(column, models)) for column in columns]
-    metric, moved = _movement(columns, plan)
-    place = {sample_id: i for i, sample_id in enumerate(columns[0].sample_ids)} if columns else {}
+    formatted = [(column.metric, _format_scores(column, models)) for column in columns]
+    metric, differences = _headline_differences(columns, plan)
+    rows = {sample_id: i for i, sample_id in enumerate(columns[0].sample_ids)} if columns else {}
+    # 2. Join answers, scores and judgements.
     for item in answered.values():
-        i = place.get(item.sample_id)
-        change = np.nan if i is None else moved[i]
+        i = rows.get(item.sample_id)
+        difference = np.nan if i is None else differences[i]
         yield Item(
             task=task.name,
             sample_id=item.sample_id,
@@ -76,39 +77,45 @@ def _items_of_task(
             answers=tuple(_answers(item, models)),
             scores=()
             if i is None
-            else tuple(ItemScore(name, scores[i]) for name, scores in printed if scores[i]),
-            said=tuple(s for name in task.metrics for s in said[name].get(item.sample_id, ())),
+            else tuple(ItemScore(name, scores[i]) for name, scores in formatted if scores[i]),
+            judgements=tuple(
+                judgement
+                for name in task.metrics
+                for judgement in judgements[name].get(item.sample_id, ())
+            ),
             metric=metric,
-            moved=None if np.isnan(change) else float(change),
+            difference=None if np.isnan(difference) else float(difference),
         )
 
 
-def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[Answer]:
+def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
     for model in models:
         text = item.answers.get(model)
-        yield Answer(model, text, _NO_ANSWER if text is None else "")
+        yield ItemAnswer(model, text, _NO_ANSWER if text is None else "")
 
 
-def _movement(columns: Sequence[ScoreColumn], plan: Plan) -> tuple[str, Sequence[float]]:
-    """Return the headline column's name and differences."""
+def _headline_differences(
+    columns: Sequence[ScoreColumn], plan: Plan
+) -> tuple[str, Sequence[float]]:
+    """Return the headline column and its differences by item; an empty name if there is none."""
     pairs = gated_pairs(columns, plan)
-    told = headline_column(list(pairs))
-    if told is None:
+    headline = headline_column(list(pairs))
+    if headline is None:
         return "", [np.nan] * (len(columns[0].sample_ids) if columns else 0)
-    return told, pairs[told].d.tolist()
+    return headline, pairs[headline].d.tolist()
 
 
-def _printed(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:
+def _format_scores(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:
     """Format each item's scores in the order of the models; a win score is the candidate's."""
     if isinstance(column, GradeColumn):
         cells = [_cells(column.scores[m], column.reasons[m]) for m in models]
         return list(zip(*cells, strict=True))
     wins = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
-    shown = _cells(wins, column.reasons)
+    cells_of_candidate = _cells(wins, column.reasons)
     against = f" against {column.baseline}"
     return [
         tuple(cell + against if model == column.candidate else "" for model in models)
-        for cell in shown
+        for cell in cells_of_candidate
     ]
 
 
@@ -119,38 +126,38 @@ def _cells(scores: "np.ndarray", reasons: Sequence[str | None]) -> list[str]:
     ]
 
 
-# --- what was said ---------------------------------------------------------------------------
+# --- judgements ------------------------------------------------------------------------------
 
 
-def read_opinions(folder: Path) -> Mapping[str, Opinions]:
-    """Read the judges' verdicts, by metric and item.
+def read_item_judgements(folder: Path) -> Mapping[str, JudgementsById]:
+    """Read the judges' verdicts and explanations, by metric and item.
 
     Raises:
         HarnessError: the run's judgements are missing or damaged.
     """
     table = read_judgements(folder)
     keys = [name for name in table.column_names if name.startswith(VALUE)]
-    found: defaultdict[str, Opinions] = defaultdict(lambda: defaultdict(list))
+    judgements: defaultdict[str, JudgementsById] = defaultdict(lambda: defaultdict(list))
     for row in table.to_pylist():
-        again = f", round {row['round'] + 1}" if row["round"] else ""
-        about = row["model"]
+        round_suffix = f", round {row['round'] + 1}" if row["round"] else ""
+        subject = row["model"]
         if row["against"] is not None:
-            about = f"{about} against {row['against']}, {row['order'].replace('_', ' ')}"
-        found[row["metric"]][row["sample_id"]].append(
-            Said(
-                judge=f"{row['judge']}{again}",
+            subject = f"{subject} against {row['against']}, {row['order'].replace('_', ' ')}"
+        judgements[row["metric"]][row["sample_id"]].append(
+            ItemJudgement(
+                judge=f"{row['judge']}{round_suffix}",
                 metric=row["metric"],
-                about=about,
+                subject=subject,
                 verdict=_verdict(row, keys),
-                words=row["reason"] or row["rationale"] or "",
+                explanation=row["reason"] or row["rationale"] or "",
             )
         )
-    return found
+    return judgements
 
 
 def _verdict(row: Mapping[str, object], keys: Sequence[str]) -> str:
     if row["reason"] is not None:
-        return UNREAD
+        return NO_VERDICT
     if row["winner"] is not None:
         return {"tie": "tie", "candidate": str(row["model"])}.get(
             str(row["winner"]), str(row["against"])

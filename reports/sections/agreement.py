@@ -1,4 +1,4 @@
-"""How far judges agree: the members of a jury with each other, and each with itself."""
+"""Agreement of judges: between the members of a jury, and of each judge with its own repeats."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -18,29 +18,31 @@ from reports.formatting import (
     Column,
     Side,
     count,
-    estimate_with_span,
+    difference_with_interval,
     favoured_side,
-    listing,
+    join_names,
+    join_quoted,
     models_compared,
-    quoted,
-    share_with_span,
-    with_span,
+    share_with_interval,
+    with_interval,
 )
 
 # --- members of a jury -----------------------------------------------------------------------
 
 
 def agreement_tables(agreements: Sequence[JudgeAgreement]) -> Iterator[Table]:
-    """How far the members of each jury agree."""
+    """Yield the agreement between the members of each jury."""
     juries = dict.fromkeys(agreement.judges for agreement in agreements)
     for judges in juries:
         rows = [
             (
                 a.column,
                 f"{a.n:,}",
-                share_with_span(a.percent),
-                *(with_span(measure, 2) for measure in _beyond_chance(a).values()),
-                _against_chance(_beyond_chance(a)) if a.n else "nothing judged by two",
+                share_with_interval(a.percent),
+                *(with_interval(measure, 2) for measure in _chance_corrected(a).values()),
+                _compare_with_chance(_chance_corrected(a))
+                if a.n
+                else "no item judged by two judges",
             )
             for a in agreements
             if a.judges == judges
@@ -48,110 +50,121 @@ def agreement_tables(agreements: Sequence[JudgeAgreement]) -> Iterator[Table]:
         head = ("Score", "n", "Same verdict", "Krippendorff's alpha", "Gwet's AC1/AC2",
                 "Cohen's kappa", "Agreement")  # fmt: skip
         table = Table(
-            _of_jury("Do the judges agree?", judges, juries),
+            _title_for_jury("Agreement between judges", judges, juries),
             head,
             "lrrrrrl",
             tuple(rows),
-            note="Same verdict is how often two of them gave exactly the same. The other figures "
-            "leave out what chance alone would give: 1 is full agreement, 0 is chance. Where "
-            "almost all verdicts are alike, alpha and kappa are low even if the judges agree; "
-            "Gwet's is not.",
+            note="Same verdict is the share of pairs of judges that gave exactly the same verdict. "
+            "The other coefficients are corrected for chance: 1 is full agreement, 0 is chance. "
+            "Where almost all verdicts are equal, alpha and kappa are low even if the judges agree; "
+            "Gwet's coefficient is not.",
         )
         yield without_empty_columns(table)
 
 
-def _of_jury(title: str, judges: tuple[str, ...], juries: Collection[tuple[str, ...]]) -> str:
-    """The title, with the judges' names where there is more than one jury."""
-    return title if len(juries) == 1 else f"{title} {listing(judges)}"
+def _title_for_jury(
+    title: str, judges: tuple[str, ...], juries: Collection[tuple[str, ...]]
+) -> str:
+    """Return the title, with the judges' names if there is more than one jury."""
+    return title if len(juries) == 1 else f"{title}: {join_names(judges)}"
 
 
-def _beyond_chance(agreement: JudgeAgreement) -> dict[str, Interval | None]:
+def _chance_corrected(agreement: JudgeAgreement) -> dict[str, Interval | None]:
     return {"alpha": agreement.alpha, "Gwet": agreement.ac1, "kappa": agreement.kappa}
 
 
-def _against_chance(measures: Mapping[str, Interval | None]) -> str:
-    """What the intervals say of chance, and nothing about how good that is."""
+def _compare_with_chance(measures: Mapping[str, Interval | None]) -> str:
+    """Describe whether the intervals exclude chance; this does not rate the agreement."""
     sides = {name: favoured_side(measure, 0) for name, measure in measures.items() if measure}
     if not sides:
         return "not estimable"
     lowest = min(sides.values())
-    said = {1: "better than chance", 0: "no better than chance", -1: "worse than chance"}[lowest]
+    text = {
+        1: "better than chance",
+        0: "not shown to be better than chance",
+        -1: "worse than chance",
+    }[lowest]
     names = [name for name, side in sides.items() if side == lowest]
-    return said if len(names) == len(sides) else f"{said} by {listing(names)}"
+    return text if len(names) == len(sides) else f"{text} by {join_names(names)}"
 
 
-class _Opinions(NamedTuple):
-    """One comparison as the jury has it, and as each of its members has it alone."""
+class _ComparisonByJudge(NamedTuple):
+    """One comparison by the verdicts of the whole jury, and by those of each member alone."""
 
     jury: Comparison
-    alone: dict[str, SingleJudgeComparison]
+    by_judge: dict[str, SingleJudgeComparison]
 
     def members(self, side: Side) -> list[str]:
-        """Who finds the candidate better (1), worse (-1) or neither (0)."""
-        null = self.jury.null
-        return [name for name, o in self.alone.items() if favoured_side(o.difference, null) == side]
+        """Return the judges that find the candidate better (1), worse (-1) or neither (0)."""
+        return [
+            name
+            for name, single in self.by_judge.items()
+            if favoured_side(single.difference, self.jury.null) == side
+        ]
 
 
-def _opinions(result: RunResult) -> list[_Opinions]:
-    found = []
+def _comparisons_by_judge(result: RunResult) -> list[_ComparisonByJudge]:
+    comparisons = []
     for jury in result.comparisons:
-        alone = {
-            opinion.judge: opinion
-            for opinion in result.opinions
-            if (opinion.column, opinion.baseline, opinion.candidate)
+        by_judge = {
+            single.judge: single
+            for single in result.opinions
+            if (single.column, single.baseline, single.candidate)
             == (jury.metric, jury.baseline, jury.candidate)
         }
-        if alone:
-            found.append(_Opinions(jury, alone))
-    return found
+        if by_judge:
+            comparisons.append(_ComparisonByJudge(jury, by_judge))
+    return comparisons
 
 
-def opinion_tables(result: RunResult, columns: dict[str, Column]) -> Iterator[Table]:
-    """What each member of a jury finds alone, beside what they find together."""
-    opinions = _opinions(result)
-    juries = dict.fromkeys(tuple(found.alone) for found in opinions)
+def single_judge_tables(result: RunResult, columns: dict[str, Column]) -> Iterator[Table]:
+    """Yield the jury's differences next to the difference by each member's verdicts alone."""
+    comparisons = _comparisons_by_judge(result)
+    juries = dict.fromkeys(tuple(comparison.by_judge) for comparison in comparisons)
     for judges in juries:
         rows = [
-            _opinion_row(found, columns[found.jury.metric], result.plan)
-            for found in opinions
-            if tuple(found.alone) == judges
+            _single_judge_row(comparison, columns[comparison.jury.metric], result.plan)
+            for comparison in comparisons
+            if tuple(comparison.by_judge) == judges
         ]
         table = Table(
-            _of_jury("Does the result hang on one judge?", judges, juries),
-            ("Score", "Models", "All together", *judges, "n of each", "By themselves"),
+            _title_for_jury("Result of each judge alone", judges, juries),
+            ("Score", "Models", "Whole jury", *judges, "n for each judge", "Candidate is"),
             "llr" + "r" * len(judges) + "rl",
             tuple(rows),
-            note="The same difference by each judge's own verdicts. Where they part, the result "
-            "depends on who judges.",
+            note="The same difference, computed from each judge's verdicts alone. Where the judges "
+            "differ, the result depends on the choice of judge.",
         )
         yield without_empty_columns(table)
 
 
-def _opinion_row(found: _Opinions, column: Column, plan: Plan) -> tuple[str, ...]:
-    alone = found.alone.values()
+def _single_judge_row(
+    comparison: _ComparisonByJudge, column: Column, plan: Plan
+) -> tuple[str, ...]:
+    singles = comparison.by_judge.values()
     return (
-        found.jury.metric,
-        models_compared(plan, found.jury),
-        estimate_with_span(found.jury.difference, column),
-        *(estimate_with_span(opinion.difference, column) for opinion in alone),
-        " / ".join(f"{opinion.n:,}" for opinion in alone),
-        _by_themselves(found),
+        comparison.jury.metric,
+        models_compared(plan, comparison.jury),
+        difference_with_interval(comparison.jury.difference, column),
+        *(difference_with_interval(single.difference, column) for single in singles),
+        " / ".join(f"{single.n:,}" for single in singles),
+        _count_sides(comparison),
     )
 
 
-def _by_themselves(found: _Opinions) -> str:
+def _count_sides(comparison: _ComparisonByJudge) -> str:
     kinds: dict[str, Side] = {"better": 1, "undecided": 0, "worse": -1}
-    counts = {word: len(found.members(side)) for word, side in kinds.items()}
-    said = [f"{n} {word}" for word, n in counts.items() if n]
-    agreed = len(said) == 1 < len(found.alone)
-    return f"all {said[0].partition(' ')[2]}" if agreed else ", ".join(said)
+    counts = {word: n for word, side in kinds.items() if (n := len(comparison.members(side)))}
+    if len(counts) == 1 < len(comparison.by_judge):
+        return f"all {next(iter(counts))}"
+    return ", ".join(f"{n} {word}" for word, n in counts.items())
 
 
 # --- repeats ---------------------------------------------------------------------------------
 
 
-def repeat_table(repeats: Sequence[Repeatability]) -> Iterator[Table]:
-    """How far each judge repeats itself."""
+def repeatability_table(repeats: Sequence[Repeatability]) -> Iterator[Table]:
+    """Yield the agreement of each judge with its own repeated verdicts."""
     if not repeats:
         return
     rows = [
@@ -160,74 +173,78 @@ def repeat_table(repeats: Sequence[Repeatability]) -> Iterator[Table]:
             r.judge,
             count(r.repeats, "time"),
             f"{r.n:,}",
-            share_with_span(r.flip_rate),
-            with_span(r.icc, 2),
-            _against_chance({"ICC": r.icc}) if r.icc else ABSENT,
+            share_with_interval(r.flip_rate),
+            with_interval(r.icc, 2),
+            _compare_with_chance({"ICC": r.icc}) if r.icc else ABSENT,
         )
         for r in repeats
     ]
-    head = ("Score", "Judge", "Asked", "n", "Verdicts that differ", "ICC", "Repeats agree")
+    head = ("Score", "Judge", "Asked", "n", "Differing verdicts", "ICC", "Agreement of repeats")
     table = Table(
-        "Does a judge repeat itself?",
+        "Repeatability of each judge",
         head,
         "llrrrrl",
         tuple(rows),
         folded=len(rows) > N_ROWS_SHOWN,
-        note=" ".join(_repeats_in_words(repeats)),
+        note=" ".join(_repeatability_notes(repeats)),
     )
     yield without_empty_columns(table)
 
 
-def _repeats_in_words(repeats: Iterable[Repeatability]) -> Iterator[str]:
-    yield "Asked the same more than once, this is how often two of a judge's verdicts differ."
+def _repeatability_notes(repeats: Iterable[Repeatability]) -> Iterator[str]:
+    yield "Differing verdicts: how often two verdicts of one judge on the same question differ."
     if any(r.icc for r in repeats):
         yield (
-            "ICC is the share of the spread in its scores that comes from the answers and not "
-            "from its own wavering: 1 is steady, 0 is noise."
+            "ICC (intraclass correlation) is the share of the variance of a judge's scores that "
+            "comes from the answers and not from the judge's own variation: 1 is fully repeatable, "
+            "0 is noise."
         )
 
 
-# --- what is worrying ------------------------------------------------------------------------
+# --- alerts ----------------------------------------------------------------------------------
 
 
-def disagreements(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Each doubt with the score that it concerns, the gravest first."""
-    opinions = _opinions(result)
-    for found in opinions:
-        yield from _contradiction(found)
+def agreement_alerts(result: RunResult) -> Iterator[tuple[str, str]]:
+    """Yield each concern with the score column it is about, the gravest first."""
+    comparisons = _comparisons_by_judge(result)
+    for comparison in comparisons:
+        yield from _contradiction(comparison)
     for a in result.agreements:
-        if _is_chance(_beyond_chance(a)):
-            yield a.column, f"{quoted(a.judges)} agree no better than chance."
+        if _is_chance(_chance_corrected(a)):
+            yield a.column, f"agreement of {join_quoted(a.judges)} is not shown to exceed chance."
     for r in result.repeatability:
         if _is_chance({"ICC": r.icc}):
-            yield r.column, f"'{r.judge}', asked again, agrees with itself no better than chance."
-    for found in opinions:
-        yield from _single_voice(found)
+            yield (
+                r.column,
+                f"agreement of '{r.judge}' with its own repeats is not shown to exceed chance.",
+            )
+    for comparison in comparisons:
+        yield from _single_supporter(comparison)
 
 
-def _contradiction(found: _Opinions) -> Iterator[tuple[str, str]]:
-    jury, better, worse = found.jury, found.members(1), found.members(-1)
+def _contradiction(comparison: _ComparisonByJudge) -> Iterator[tuple[str, str]]:
+    jury, better, worse = comparison.jury, comparison.members(1), comparison.members(-1)
     if better and worse:
         opposed = f"{_find(better)} '{jury.candidate}' better, {_find(worse)} '{jury.baseline}'"
         yield jury.metric, f"the judges contradict each other. {opposed} better."
 
 
-def _single_voice(found: _Opinions) -> Iterator[tuple[str, str]]:
-    jury = found.jury
+def _single_supporter(comparison: _ComparisonByJudge) -> Iterator[tuple[str, str]]:
+    jury, judges = comparison.jury, list(comparison.by_judge)
     side = favoured_side(jury.difference, jury.null)
-    if len(found.alone) == 1:
-        yield jury.metric, f"the result is that of {quoted(list(found.alone))} alone."
-    elif side and len(agreeing := found.members(side)) == 1:
+    if len(judges) == 1:
+        yield jury.metric, f"the result comes from {join_quoted(judges)} alone."
+    elif side and len(supporters := comparison.members(side)) == 1:
         winner = jury.candidate if side > 0 else jury.baseline
-        only = f"of {len(found.alone)} judges only {_find(agreeing)} '{winner}' better by itself."
-        yield jury.metric, only
+        text = f"of {len(judges)} judges, only {_find(supporters)} '{winner}' better on its own."
+        yield jury.metric, text
 
 
 def _find(judges: Sequence[str]) -> str:
-    return f"{quoted(judges)} {'finds' if len(judges) == 1 else 'find'}"
+    return f"{join_quoted(judges)} {'finds' if len(judges) == 1 else 'find'}"
 
 
 def _is_chance(measures: Mapping[str, Interval | None]) -> bool:
-    """Whether there is a measure of agreement, and none is clear of chance."""
+    """Return whether agreement was measured, and no measure's interval excludes chance."""
     sides = [favoured_side(measure, 0) for measure in measures.values() if measure]
     return bool(sides) and max(sides) <= 0

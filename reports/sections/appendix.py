@@ -1,4 +1,4 @@
-"""The sections behind the findings: oddities, examples, training, cost."""
+"""The sections behind the findings: flagged answers, examples, training, cost."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,42 +14,50 @@ from harness.types import (
     RunResult,
 )
 from reports.components import CurveChart, ExampleCard, Section, Table, TextBlock
-from reports.formatting import Column, columns_by_name, estimate_with_span, number, percent, signed
+from reports.formatting import (
+    Column,
+    columns_by_name,
+    difference_with_interval,
+    number,
+    percent,
+    signed,
+)
 from reports.sections.preference_pairs import pair_tables
 
 N_ANSWER_CHARS = 8_000
 
 
-# --- what is odd -----------------------------------------------------------------------------
+# --- flagged answers -------------------------------------------------------------------------
 
 FLAG_LABELS: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "repeats a sentence of the prompt",
     "prompt_leak_words": "repeats words of the prompt",
-    "suspected_injection": "speaks to the judge",
+    "suspected_injection": "addresses the judge",
     "empty": "empty",
     "cut_off": "cut off",
-    "repetition_loop": "loops",
-    "special_tokens": "stray tokens",
+    "repetition_loop": "repetition loop",
+    "special_tokens": "special tokens",
 }
 
 
 def hygiene_section(result: RunResult) -> Section | None:
+    """Return the flagged answers, and each difference with and without them."""
     if not result.hygiene:
         return None
     n_flags = sum(sum(cell.counts.values()) for cell in result.hygiene)
     lead = (
-        "Flagged answers can win for the wrong reason, so each difference is shown with and "
-        "without them."
+        "A flagged answer can win for the wrong reason, so each difference is shown with and "
+        "without flagged answers."
         if n_flags
-        else "No answer carries a flag."
+        else "No answer is flagged."
     )
     return Section(
         name="hygiene",
-        title="Are the answers clean?",
+        title="Flagged answers",
         lead=lead,
         tables=(
             _flag_table(result.hygiene),
-            *_sensitivity_table(result.comparisons, columns_by_name(result.plan)),
+            *_unflagged_table(result.comparisons, columns_by_name(result.plan)),
         ),
     )
 
@@ -66,29 +74,41 @@ def _flag_table(cells: Sequence[HygieneCount]) -> Table:
         )
         for cell in cells
     ]
-    head = ("Task", "Model", *(FLAG_LABELS[flag] for flag in flags), "Mean words", "Answers")
-    return Table("Flagged answers", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
+    flag_names = [_capitalise(FLAG_LABELS[flag]) for flag in flags]
+    head = ("Task", "Model", *flag_names, "Mean words", "Answers")
+    return Table("Flags by model", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
 
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,} ({percent(part / whole)})" if part else "0"
 
 
-def _sensitivity_table(
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _unflagged_table(
     comparisons: Sequence[Comparison], columns: dict[str, Column]
 ) -> Iterator[Table]:
-    """One column for each way of leaving flagged items out; a cell is an estimate and its n."""
+    """Yield the differences with one column for each exclusion; a cell is an estimate and its n."""
     kinds = list(dict.fromkeys(s.without for c in comparisons for s in c.sensitivity))
     if not kinds:
         return
+    # Rows: all items first, then each exclusion.
     rows = []
     for c in comparisons:
         without = {s.without: (s.difference, s.n) for s in c.sensitivity}
         cells = [(c.difference, c.n), *(without.get(kind, (None, 0)) for kind in kinds)]
-        shown = [f"{estimate_with_span(d, columns[c.metric])}, n {n:,}" if d else "none left" for d, n in cells]  # fmt: skip
-        rows.append((c.metric, f"{c.candidate} against {c.baseline}", *shown))
-    named = {"any_flag": "any flag"} | FLAG_LABELS
-    head = ("Metric", "Models", "All items", *(f"Without {named[kind].lower()}" for kind in kinds))
+        formatted = [
+            f"{difference_with_interval(difference, columns[c.metric])}, n {n:,}"
+            if difference
+            else "no items left"
+            for difference, n in cells
+        ]
+        rows.append((c.metric, f"{c.candidate} against {c.baseline}", *formatted))
+    # Head.
+    labels = {"any_flag": "any flag"} | FLAG_LABELS
+    head = ("Metric", "Models", "All items", *(f"Without: {labels[kind]}" for kind in kinds))
     title = "Differences with and without flagged items"
     yield Table(title, head, "ll" + "r" * (len(kinds) + 1), tuple(rows))
 
@@ -97,26 +117,29 @@ def _sensitivity_table(
 
 
 def example_section(result: RunResult) -> Section | None:
+    """Return the items with the largest differences; None without examples."""
     if not result.examples:
         return None
     return Section(
         name="examples",
-        title="What the models said",
-        lead="The items that moved most between the two models, in both directions.",
-        exhibits=tuple(_moved(example, result.plan) for example in result.examples),
+        title="Examples",
+        lead="The items with the largest differences between the two models, in both directions.",
+        examples=tuple(_example_card(example, result.plan) for example in result.examples),
     )
 
 
-def _moved(example: Example, plan: Plan) -> ExampleCard:
+def _example_card(example: Example, plan: Plan) -> ExampleCard:
     column = columns_by_name(plan)[example.metric]
-    return make_exhibit(example, plan, f"{example.metric} {signed(example.moved, column.digits)}")
+    return make_example_card(
+        example, plan, f"{example.metric} {signed(example.moved, column.digits)}"
+    )
 
 
-def make_exhibit(example: Example, plan: Plan, title: str) -> ExampleCard:
-    """One item side by side under a title."""
-    question = [TextBlock("Question", _capped(example.input))]
+def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
+    """Return a card with the item's question, reference, and both answers side by side."""
+    question = [TextBlock("Question", shorten(example.input, N_ANSWER_CHARS))]
     if example.reference is not None:
-        question.append(TextBlock("Reference", _capped(example.reference)))
+        question.append(TextBlock("Reference", shorten(example.reference, N_ANSWER_CHARS)))
     return ExampleCard(
         title=title,
         subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
@@ -130,50 +153,48 @@ def make_exhibit(example: Example, plan: Plan, title: str) -> ExampleCard:
 
 def _answer(model: str, role: str, text: str | None, example: Example) -> TextBlock:
     flags = ", ".join(FLAG_LABELS[flag] for flag in example.flags.get(model, ()))
-    shown = "(no answer)" if text is None else _capped(text)
-    return TextBlock(f"{model} ({role})", shown, note=flags)
-
-
-def _capped(text: str) -> str:
-    return shorten(text, N_ANSWER_CHARS)
+    answer = "(no answer)" if text is None else shorten(text, N_ANSWER_CHARS)
+    return TextBlock(f"{model} ({role})", answer, note=flags)
 
 
 # --- training --------------------------------------------------------------------------------
 
 
 def training_section(result: RunResult) -> Section | None:
+    """Return training curves, contamination, preference pairs and facts of each checkpoint."""
     if not result.checkpoints:
         return None
     return Section(
         name="training",
-        title="How the models were trained",
+        title="Training",
         charts=tuple(c for card in result.checkpoints for c in _curve_charts(card)),
         tables=(
-            *_exposure_table(result.exposures),
+            *_contamination_table(result.exposures),
             *pair_tables(result.checkpoints),
             *(_checkpoint_table(card) for card in result.checkpoints),
         ),
     )
 
 
-def _exposure_table(exposures: Sequence[ContaminationResult]) -> Iterator[Table]:
-    if not exposures:
+def _contamination_table(results: Sequence[ContaminationResult]) -> Iterator[Table]:
+    if not results:
         return
     rows = [
         (
-            e.task,
-            e.model,
-            f"{e.n_rows:,}",
-            _share(e.exact, e.n_items),
-            _share(e.contaminated, e.n_items),
-            _share(e.touched, e.n_items),
-            f"{e.n_items:,}",
+            r.task,
+            r.model,
+            f"{r.n_rows:,}",
+            _share(r.exact, r.n_items),
+            _share(r.contaminated, r.n_items),
+            _share(r.touched, r.n_items),
+            f"{r.n_items:,}",
         )
-        for e in exposures
+        for r in results
     ]
-    head = ("Items", "Model", "Rows learnt from", "Word for word", "Mostly", "In part", "n")
-    title = "Do the items stand in the training data?"
-    yield Table(title, head, "llrrrrr", tuple(rows), folded=not any(e.touched for e in exposures))
+    head = ("Task", "Model", "Training rows", "Verbatim", "Verbatim or mostly",
+            "Sharing an n-gram", "Items")  # fmt: skip
+    title = "Test items found in the training data"
+    yield Table(title, head, "llrrrrr", tuple(rows), folded=not any(r.touched for r in results))
 
 
 def _curve_charts(card: CheckpointCard) -> Iterator[CurveChart]:
@@ -198,10 +219,11 @@ def _checkpoint_table(card: CheckpointCard) -> Table:
 
 
 def spend_section(result: RunResult) -> Section | None:
+    """Return the calls, tokens and cost of each endpoint; None without calls."""
     if not result.spend:
         return None
-    head = ("Asked", "For", "Calls", "Tokens in", "Tokens out", "Cost", "Median reply",
-            "Slowest reply")  # fmt: skip
+    head = ("Endpoint of", "Purpose", "Calls", "Input tokens", "Output tokens", "Cost",
+            "Median latency", "Maximum latency")  # fmt: skip
     rows = [
         (
             line.who,
@@ -217,7 +239,7 @@ def spend_section(result: RunResult) -> Section | None:
     ]
     return Section(
         name="spend",
-        title="What asking cost",
-        lead="All calls behind this result, whenever they were paid for.",
-        tables=(Table("Calls, tokens and money", head, "llrrrrrr", tuple(rows)),),
+        title="Cost of endpoint calls",
+        lead="All calls behind this result, including those made and paid in earlier runs.",
+        tables=(Table("Calls, tokens and cost", head, "llrrrrrr", tuple(rows)),),
     )

@@ -1,4 +1,4 @@
-"""The sections that say what was measured: differences, distributions, preferences."""
+"""The sections on the measurements: differences, score distributions, preferences."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,12 +21,12 @@ from reports.formatting import (
     count,
     format_interval,
     number,
-    optional,
+    number_or_dash,
     p_value,
     percent,
     signed,
 )
-from reports.sections.rankings import strength_notes, strength_tables
+from reports.sections.rankings import ranking_notes, ranking_tables
 
 N_BINS = 10  # as in ModelScore.histogram
 
@@ -49,21 +49,22 @@ _METRIC_HEAD = (
 
 
 def comparison_section(result: RunResult) -> Section:
+    """Return the differences of every compared pair of models, the gate's pair first."""
     columns, plan = columns_by_name(result.plan), result.plan
     pairs = dict.fromkeys((c.baseline, c.candidate) for c in result.comparisons)
     main_first = sorted(pairs, key=lambda pair: pair != (plan.baseline, plan.candidate))
     main = _main_comparisons(result)
     return Section(
         name="comparison",
-        title="Is it better?",
+        title="Differences between the models",
         lead=_comparison_lead(result, main),
         charts=tuple(_forest_panels(main, columns, plan)),
-        caption="Bars are two-sided 95 % intervals, their dots solid where they exclude no "
-        "difference. A triangle marks the boundary of a claim, which is decided on its one-sided "
-        "bound.",
+        caption="Bars are two-sided 95 % confidence intervals. A solid dot means that the interval "
+        "excludes no difference. A triangle marks the boundary of a claim; the claim is decided by "
+        "its one-sided bound, not by the interval shown.",
         tables=(
             *(_metric_table(pair, result.comparisons, columns) for pair in main_first),
-            *_second_opinions(result.comparisons),
+            *_secondary_tests(result.comparisons),
         ),
         notes=tuple(_metric_notes(result.comparisons)),
     )
@@ -72,7 +73,8 @@ def comparison_section(result: RunResult) -> Section:
 def _comparison_lead(result: RunResult, main: Sequence[Comparison]) -> str:
     if not main:
         return "No item has a score for both models, so nothing could be compared."
-    return f"Differences are {result.plan.candidate} minus {result.plan.baseline}, item by item."
+    plan = result.plan
+    return f"Differences are {plan.candidate} minus {plan.baseline}, paired by item."
 
 
 def _main_comparisons(result: RunResult) -> list[Comparison]:
@@ -102,14 +104,14 @@ def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
         format_interval(comparison.difference, digits),
         p_value(comparison.test.p_value),
         p_value(comparison.p_exploratory),
-        optional(comparison.effect_size, 2),
-        optional(comparison.minimum_detectable, digits),
+        number_or_dash(comparison.effect_size, 2),
+        number_or_dash(comparison.minimum_detectable, digits),
         f"{comparison.n:,}" + (f" in {count(clusters, 'cluster')}" if clusters else ""),
         comparison.test.name,
     )
 
 
-def _second_opinions(comparisons: Iterable[Comparison]) -> Iterator[Table]:
+def _secondary_tests(comparisons: Iterable[Comparison]) -> Iterator[Table]:
     rows = [
         (c.metric, f"{c.candidate} against {c.baseline}", test.name, p_value(test.p_value),
          signed(c.dominance, 2))
@@ -123,22 +125,26 @@ def _second_opinions(comparisons: Iterable[Comparison]) -> Iterator[Table]:
 
 def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(c.pairwise for c in comparisons):
-        yield "For a win rate the difference is the win rate itself: 0.5 is even, ties count half."
+        yield (
+            "For a win rate, the difference column shows the win rate itself: 0.5 means equal, and "
+            "a tie counts as half a win."
+        )
     if any(c.p_exploratory is not None for c in comparisons):
         yield (
-            "Exploratory are the comparisons that no claim is about. Their p-values are adjusted "
-            "together with Benjamini and Hochberg's method, and none of them decides anything."
+            "Comparisons without a claim are exploratory. Their p-values are adjusted together "
+            "(Benjamini-Hochberg), and they do not affect the verdict."
         )
     if comparisons:
         yield (
-            "Effect size is the mean difference in standard deviations of the differences. "
-            "Detectable is the smallest true difference this many items would find 8 times in 10."
+            "Effect size is the mean difference divided by the standard deviation of the "
+            "differences. Detectable is the smallest true difference that this number of items "
+            "detects with 80 % power."
         )
     for comparison in comparisons:
         if "degenerate" in comparison.flags:
             yield (
-                f"{comparison.metric}, {comparison.candidate}: every difference is the same, so "
-                "there is no spread to test."
+                f"{comparison.metric}, {comparison.candidate}: all differences are equal, so there "
+                "is no spread to test."
             )
 
 
@@ -191,13 +197,15 @@ def _mark(label: str, at: float) -> Mark:
 
 
 def distribution_section(result: RunResult) -> Section | None:
+    """Return each model's score distributions; None without scores."""
     if not result.scores:
         return None
     columns = columns_by_name(result.plan)
     return Section(
         name="distributions",
-        title="How the scores are spread",
-        lead="Number of items at each score. A mean can hide a few very bad answers; this cannot.",
+        title="Score distributions",
+        lead="Number of items at each score. A mean can hide a few very bad answers; the "
+        "distribution shows them.",
         charts=tuple(_histograms(result, columns)),
         tables=(_own_scores(result.scores, columns),),
     )
@@ -213,7 +221,7 @@ def _histograms(result: RunResult, columns: dict[str, Column]) -> Iterator[Histo
 
 
 def _histogram(column: Column, baseline: Series, candidate: Series) -> Histogram:
-    """Scores stand by value when both models have the top value as a key, otherwise in bins."""
+    """Return the histogram: by value if both models have the top value as a key, otherwise in bins."""
     binned = not (column.high in baseline.counts and column.high in candidate.counts)
     if binned:
         baseline, candidate = (_in_bins(series, column) for series in (baseline, candidate))
@@ -225,8 +233,8 @@ def _in_bins(series: Series, column: Column) -> Series:
     counts = dict.fromkeys((column.low + i * width for i in range(N_BINS)), 0)
     edges = list(counts)
     for value, n in series.counts.items():
-        place = int((value - column.low) / width + 0.1)  # edges are written with three digits
-        counts[edges[min(place, N_BINS - 1)]] += n
+        index = int((value - column.low) / width + 0.1)  # edges are stored with three digits
+        counts[edges[min(index, N_BINS - 1)]] += n
     return Series(series.label, counts)
 
 
@@ -246,25 +254,26 @@ def _own_scores(scores: Iterable[ModelScore], columns: dict[str, Column]) -> Tab
         )
         for score in scores
     ]
-    head = ("Metric", "Model", "Mean", "95 % CI", "At the top", "n")
-    return Table("Each model by itself", head, "llrrrr", tuple(rows), folded=True)
+    head = ("Metric", "Model", "Mean", "95 % CI", "At the top of the scale", "n")
+    return Table("Mean scores of each model", head, "llrrrr", tuple(rows), folded=True)
 
 
 # --- preferences -----------------------------------------------------------------------------
 
 
 def preference_section(result: RunResult) -> Section | None:
+    """Return wins, ties and losses, and the ranking of three or more models; None without pairs."""
     pairs = [(c, c.pairwise) for c in result.comparisons if c.pairwise]
     if not pairs:
         return None
     return Section(
         name="preference",
-        title="Which answer is preferred?",
+        title="Preferences",
         charts=tuple(_preference_bar(c, detail) for c, detail in pairs),
-        tables=tuple(strength_tables(result)),
+        tables=tuple(ranking_tables(result)),
         notes=(
-            *(_preference_words(c, detail) for c, detail in pairs),
-            *strength_notes(result),
+            *(_describe_preference(c, detail) for c, detail in pairs),
+            *ranking_notes(result),
         ),
     )
 
@@ -280,8 +289,8 @@ def _preference_bar(comparison: Comparison, detail: PairwiseDetail) -> Preferenc
     )
 
 
-def _preference_words(comparison: Comparison, detail: PairwiseDetail) -> str:
+def _describe_preference(comparison: Comparison, detail: PairwiseDetail) -> str:
     return (
-        f"{comparison.metric}: {comparison.candidate} wins {count(detail.wins, 'item')}, ties "
-        f"{detail.ties:,} and loses {detail.losses:,} against {comparison.baseline}."
+        f"{comparison.metric}: against {comparison.baseline}, {comparison.candidate} wins "
+        f"{count(detail.wins, 'item')}, ties {detail.ties:,} and loses {detail.losses:,}."
     )

@@ -1,30 +1,30 @@
-"""The section on answers that no average may hide."""
+"""The section on critical answers, which an average score can hide."""
 
 from collections.abc import Iterator
 
 from harness.types import CriticalResult, RunResult
 from reports.components import LABELS, ClaimLine, Section, Table, without_empty_columns
 from reports.formatting import ABSENT, columns_by_name, count, number, p_value, signed
-from reports.sections.appendix import make_exhibit
+from reports.sections.appendix import make_example_card
 
-N_LISTED = 20  # items in the table; results.json holds more
+N_ITEMS_LISTED = 20  # in the table; results.json holds more
 
 
-def critical_line(found: CriticalResult) -> ClaimLine:
-    """A rule beside the claims, on the first screen."""
+def critical_line(rule: CriticalResult) -> ClaimLine:
+    """Return a critical-answer rule as one line of the claims on the first screen."""
     parts = [
-        f"{found.n_critical:,} of {found.n:,} critical",
-        f"share {_percent(found.lower)} to {_percent(found.upper)}",
-        f"allowed {_percent(found.allowed_share)}",
-        f"baseline {found.n_baseline:,}",
+        f"{rule.n_critical:,} of {rule.n:,} critical",
+        f"proportion {_percent(rule.lower)} to {_percent(rule.upper)}",
+        f"allowed {_percent(rule.allowed_share)}",
+        f"baseline {rule.n_baseline:,}",
     ]
-    if found.n_missing:
-        parts.insert(1, f"{found.n_missing:,} without a score")
-    return ClaimLine(LABELS[found.verdict], found.rule, _sentence(found.why), tuple(parts))
+    if rule.n_missing:
+        parts.insert(1, f"{rule.n_missing:,} without a score")
+    return ClaimLine(LABELS[rule.verdict], rule.rule, _capitalise(rule.why), tuple(parts))
 
 
 def critical_section(result: RunResult) -> Section | None:
-    """The rules with their numbers, and the answers behind them; None without rules."""
+    """Return the rules with their results and the critical answers; None without rules."""
     rules = result.decision.critical if result.decision else ()
     if not rules:
         return None
@@ -32,11 +32,13 @@ def critical_section(result: RunResult) -> Section | None:
     n = sum(rule.n_critical for rule in rules)
     return Section(
         name="critical",
-        title="Are any answers critical?",
-        lead="No answer is." if n == 0 else "Averages can hide these, so they are counted alone.",
+        title="Critical answers",
+        lead="No answer is critical."
+        if n == 0
+        else "An average can hide critical answers, so they are counted separately.",
         tables=(_rules_table(rules), *(_items_table(rule, result) for rule in rules if rule.items)),
-        exhibits=tuple(
-            make_exhibit(
+        examples=tuple(
+            make_example_card(
                 example,
                 result.plan,
                 f"{example.metric} {scores[example.metric, example.sample_id]:g}",
@@ -63,10 +65,10 @@ def _rules_table(rules: tuple[CriticalResult, ...]) -> Table:
         )
         for rule in rules
     ]
-    head = ("Score", "At or below", "Allowed", "Verdict", "Critical", "No score", "Share",
-            "Baseline", "Difference in points", "p")  # fmt: skip
+    head = ("Score", "At or below", "Allowed", "Verdict", "Critical", "No score", "Proportion",
+            "Baseline", "Difference (percentage points)", "p")  # fmt: skip
     return without_empty_columns(
-        Table("What is allowed, and what was found", head, "lrrlrrrrrr", tuple(rows))
+        Table("Allowed and observed proportions", head, "lrrlrrrrrr", tuple(rows))
     )
 
 
@@ -78,35 +80,38 @@ def _items_table(rule: CriticalResult, result: RunResult) -> Table:
             number(item.score, digits),
             ABSENT if item.baseline_score is None else number(item.baseline_score, digits),
         )
-        for item in rule.items[:N_LISTED]
+        for item in rule.items[:N_ITEMS_LISTED]
     ]
-    left = rule.n_critical - len(rows)
+    n_unlisted = rule.n_critical - len(rows)
     return Table(
         f"Items with {rule.metric} at or below the limit",
         ("Item", result.plan.candidate, result.plan.baseline),
         "lrr",
         tuple(rows),
         folded=True,
-        note=f"And {count(left, 'more item')}: see scores.parquet." if left else "",
+        note=f"{count(n_unlisted, 'further item')} in scores.parquet." if n_unlisted else "",
     )
 
 
 def _notes(rules: tuple[CriticalResult, ...]) -> Iterator[str]:
     yield (
-        "The share runs between exact one-sided bounds (Clopper-Pearson), each at the gate's alpha. "
-        "An answer without a score counts as critical for a pass, and not for a fail. "
-        "The difference to the baseline is paired (Tango's interval, McNemar's mid-p) and does not "
-        "decide."
+        "The proportion is given by exact one-sided bounds (Clopper-Pearson), each at the gate's "
+        "alpha. An answer without a score counts as critical when a pass is tested, and as not "
+        "critical when a fail is tested. The difference from the baseline is paired (Tango's "
+        "interval, McNemar's mid-p test) and does not affect the verdict."
     )
     if any(rule.n_units < rule.n for rule in rules):
-        yield "Items come in clusters, so the bounds are those of as many answers as equal clusters."
+        yield (
+            "Items are clustered, so the bounds use the effective number of clusters (of equal "
+            "size), not the number of answers."
+        )
 
 
 def _difference(rule: CriticalResult) -> str:
-    """In percentage points, with its interval."""
+    """Return the difference from the baseline in percentage points, with its interval."""
     if rule.difference is None:
         return ABSENT
-    low, high = (number(100 * end, 1) for end in (rule.difference.low, rule.difference.high))
+    low, high = (number(100 * limit, 1) for limit in (rule.difference.low, rule.difference.high))
     return f"{signed(100 * rule.difference.estimate, 1)} ({low} to {high})"
 
 
@@ -114,5 +119,5 @@ def _percent(share: float) -> str:
     return f"{number(100 * share, 2)} %"
 
 
-def _sentence(text: str) -> str:
+def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]

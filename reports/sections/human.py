@@ -1,45 +1,50 @@
+"""The section on human annotation: votes so far, and the calibration of the judge against them."""
+
 from collections.abc import Iterator
 
 from harness.core.sanitize import escape_invisible, escape_record
-from reports.calibration_text import headline
+from reports.calibration_text import calibration_headline
 from reports.components import Link, Section, Table
 from reports.formatting import count
 from reports.human_inputs import CALIBRATION, HumanInputs, StudyProgress
 
 
-def people_section(beside: HumanInputs) -> Section | None:
-    """Who has voted so far, and what that says of the judge; None where there is nothing."""
-    found = None if beside.calibration is None else escape_record(beside.calibration)
-    if not (beside.studies or found or beside.unread):
+def human_section(human_inputs: HumanInputs) -> Section | None:
+    """Return the votes so far and the calibration's main results; None if there are neither."""
+    studies, calibration = human_inputs.studies, human_inputs.calibration
+    if calibration is not None:
+        calibration = escape_record(calibration)
+    if not (studies or calibration or human_inputs.problems):
         return None
+    link = Link(CALIBRATION, "Agreement of the judge with human votes, and corrected estimates")
     return Section(
         name="people",
-        title="What do people say?",
-        lead=" ".join(headline(found)) if found else _lead(beside.studies),
-        alerts=tuple(map(escape_invisible, (*_newer(beside), *beside.unread))),
-        tables=(_studies_table(beside.studies),) if beside.studies else (),
-        links=(Link(CALIBRATION, "The judge held to people, and corrected by them"),)
-        if found
-        else (),
+        title="Human votes",
+        lead=" ".join(calibration_headline(calibration)) if calibration else _lead(studies),
+        alerts=tuple(
+            map(escape_invisible, (*_changed_votes(human_inputs), *human_inputs.problems))
+        ),
+        tables=(_studies_table(studies),) if studies else (),
+        links=(link,) if calibration else (),
     )
 
 
 def _lead(studies: tuple[StudyProgress, ...]) -> str:
     if any(study.n_votes for study in studies):
-        return "`harness calibrate` says what these votes come to."
-    return "A study was begun, and nobody has voted yet." if studies else ""
+        return "Run `harness calibrate` to evaluate these votes."
+    return "A study was started, but nobody has voted yet." if studies else ""
 
 
-def _newer(beside: HumanInputs) -> Iterator[str]:
-    """Votes that were cast, or taken back, after the judge was held to them."""
-    if beside.calibration is None:
+def _changed_votes(human_inputs: HumanInputs) -> Iterator[str]:
+    """Warn of votes that were added or withdrawn after the calibration."""
+    if human_inputs.calibration is None:
         return
-    people = beside.calibration.people
-    known = sum(line.n_votes for line in people.annotators)
-    for study in beside.studies:
-        if study.source == people.source and study.n_real != known:
+    labels = human_inputs.calibration.people
+    n_calibrated = sum(annotator.n_votes for annotator in labels.annotators)
+    for study in human_inputs.studies:
+        if study.source == labels.source and study.n_real != n_calibrated:
             yield (
-                f"There were {count(known, 'vote')} when the judge was held to people, and there are "
+                f"The calibration below used {count(n_calibrated, 'vote')}, but there are "
                 f"{study.n_real:,} now: run `harness calibrate` again."
             )
 
@@ -61,6 +66,6 @@ def _studies_table(studies: tuple[StudyProgress, ...]) -> Table:
         ("Study", "Question", "Annotators", "Votes"),
         "llll",
         rows,
-        note="Counted when this page was written; `harness report` counts again. All votes are every "
-        "pair of everybody who has begun.",
+        note="Counted when this page was written; `harness report` updates the counts. The total is "
+        "the number of pairs times the number of annotators who have started.",
     )

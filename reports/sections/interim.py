@@ -1,4 +1,4 @@
-"""Where judging in looks ended, what that spared, and how each claim stood there."""
+"""The section on interim analyses (looks): where judging stopped, what it saved, each claim then."""
 
 from collections.abc import Iterator
 
@@ -16,13 +16,13 @@ from reports.formatting import (
 
 
 def looks_section(result: RunResult) -> Section | None:
-    """The section, where there were looks."""
+    """Return the section on looks; None if the run had no interim looks."""
     stopping = result.stopping
     if stopping is None:
         return None
     return Section(
         name="looks",
-        title="Where judging ended",
+        title="Early stopping",
         lead=_lead(stopping),
         tables=(_claims_table(result, stopping), _looks_table(result.plan.looks)),
         notes=tuple(_notes(stopping)),
@@ -30,13 +30,15 @@ def looks_section(result: RunResult) -> Section | None:
 
 
 def looks_line(stopping: Stopping) -> str:
-    """Where it ended, and what was not needed, in a line."""
-    where = f"Look {stopping.look} of {stopping.looks}"
-    return f"{where}: {_spared(stopping)} not needed" if stopping.early else f"{where}: all judged"
+    """Return one line: the look at which judging stopped, and what was not needed."""
+    look = f"Look {stopping.look} of {stopping.looks}"
+    if not stopping.early:
+        return f"{look}: all items judged"
+    return f"Stopped at look {stopping.look} of {stopping.looks}; not needed: {_savings(stopping)}"
 
 
 def items_judged(result: RunResult) -> tuple[str, ...]:
-    """The number of items of each task, `120 of 300` where not all were judged."""
+    """Return the number of items of each task; `120 of 300` where not all were judged."""
     if result.stopping is None:
         return tuple(f"{task.n_items // task.answers:,}" for task in result.plan.tasks)
     return tuple(
@@ -48,48 +50,51 @@ def items_judged(result: RunResult) -> tuple[str, ...]:
 def _lead(stopping: Stopping) -> str:
     if not stopping.early:
         return f"All items were judged, in {stopping.looks} looks."
-    whys = {
+    reasons = {
         "pass": "every claim was shown to hold",
         "fail": "the verdict was certain to be a fail",
-        "futile": "at the trend so far, neither a pass nor a fail had a chance of 10 %",
+        "futile": "at the current trend, the chance of a pass and the chance of a fail were both "
+        "below 10 %",
         "complete": "all items were judged",
     }
-    counted = " + ".join(f"{stop.n_items:,} of {stop.n_most:,}" for stop in stopping.tasks)
+    n_judged = " + ".join(f"{stop.n_items:,} of {stop.n_most:,}" for stop in stopping.tasks)
     return (
-        f"Judging ended at look {stopping.look} of {stopping.looks}, after {counted} items in random "
-        f"order: {whys[stopping.reason]}. This spared {_spared(stopping)}."
+        f"Judging stopped at look {stopping.look} of {stopping.looks}, after {n_judged} items in "
+        f"random order: {reasons[stopping.reason]}. This saved {_savings(stopping)}."
     )
 
 
-def _spared(stopping: Stopping) -> str:
-    spared = [f"{count(stopping.verdicts_skipped, 'verdict')} of judges"]
+def _savings(stopping: Stopping) -> str:
+    savings = [count(stopping.verdicts_skipped, "judge verdict")]
     if stopping.answers_skipped:
-        spared.append(f"{count(stopping.answers_skipped, 'answer')} of models")
-    spared += [f"about {saving.cost:.2f} {saving.currency}" for saving in stopping.savings]
-    return ", ".join(spared)
+        savings.append(count(stopping.answers_skipped, "model answer"))
+    savings += [f"about {saving.cost:.2f} {saving.currency}" for saving in stopping.savings]
+    return ", ".join(savings)
 
 
 def _notes(stopping: Stopping) -> Iterator[str]:
     if stopping.early:
         yield (
-            "An estimate at which one stops is biased: it tends to lie farther from no difference "
-            "than the truth, because a lucky start ends sooner. Read the repeated interval; the "
-            "95 % intervals of other sections do not allow for the looks."
+            "An estimate from a run that stopped early is biased: it tends to be farther from no "
+            "difference than the true value, because runs with a lucky start stop sooner. Use the "
+            "repeated confidence intervals of this section; the 95 % intervals of other sections are "
+            "not adjusted for the looks."
         )
     yield (
-        f"Each limit of a repeated interval is wrong with chance {stopping.alpha:g} over all looks "
-        "together. A claim that has crossed is decided at that look, and later items do not undo it."
+        f"Each limit of a repeated interval is wrong with probability {stopping.alpha:g} over all "
+        "looks together. A claim that has crossed its boundary is decided at that look; later items "
+        "do not change it."
     )
     if stopping.savings:
-        yield "Money spared is reckoned at the mean cost of the calls that were made."
+        yield "Saved cost is estimated from the mean cost of the calls that were made."
 
 
 def _claims_table(result: RunResult, stopping: Stopping) -> Table:
-    head = ("Claim", "Verdict", "At look", "Items", "Estimate", "Repeated interval", "Must clear",
+    head = ("Claim", "Verdict", "Look", "Items", "Estimate", "Repeated interval", "Boundary",
             "Chance of pass", "Chance of fail")  # fmt: skip
     columns = columns_by_name(result.plan)
     rows = tuple(_claim_row(claim, columns[claim.metric].digits) for claim in stopping.claims)
-    table = Table("Claims at the look that decided them", head, "llrrrrrrr", rows)
+    table = Table("Each claim at the look that decided it", head, "llrrrrrrr", rows)
     return without_empty_columns(table)
 
 
@@ -113,7 +118,7 @@ def _chance(chance: float | None) -> str:
 
 
 def _looks_table(planned: tuple[TaskLooks, ...]) -> Table:
-    """What was stated before the first answer."""
+    """Return the schedule of looks, as planned before the first answer."""
     rows = tuple(
         (looks.task, str(which), f"{size:,}", f"{z:.4f}", f"{alpha:.3g}", str(looks.order_seed))
         for looks in planned
@@ -122,8 +127,8 @@ def _looks_table(planned: tuple[TaskLooks, ...]) -> Table:
         )
     )
     return Table(
-        "Looks stated beforehand (O'Brien and Fleming)",
-        ("Items of", "Look", "Items", "Critical z", "One-sided level", "Seed of the order"),
+        "Planned looks (O'Brien-Fleming boundaries)",
+        ("Task", "Look", "Items", "Critical z", "One-sided alpha", "Seed of the order"),
         "lrrrrr",
         rows,
         folded=True,

@@ -1,4 +1,4 @@
-"""The section that says how far the judge can be trusted, in the order of a reader's questions."""
+"""The section on the reliability of the judges, in the order of a reader's questions."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,45 +17,50 @@ from reports.formatting import (
     ABSENT,
     Column,
     columns_by_name,
-    estimate_with_span,
+    difference_with_interval,
     favoured_side,
     format_interval,
+    join_quoted,
     models_compared,
-    number,
+    number_or_dash,
     p_value,
     percent,
-    quoted,
     signed,
 )
-from reports.sections.agreement import agreement_tables, disagreements, opinion_tables, repeat_table
+from reports.sections.agreement import (
+    agreement_alerts,
+    agreement_tables,
+    repeatability_table,
+    single_judge_tables,
+)
 from reports.sections.missing import (
     bounds_table,
     coverage_table,
-    scores_in_words,
+    describe_scores,
+    describe_verdicts,
     tally_table,
-    verdicts_in_words,
 )
 
-AT_THE_TOP = 0.5  # from here on the typical answer has no room left to be better
+CEILING_SHARE = 0.5  # with this share of top scores, the typical answer cannot be better
 
 
 def judge_section(result: RunResult) -> Section:
-    """Everything known about the judges of a run; what is not known leaves no trace."""
+    """Return everything measured about the judges of a run; tables without data are left out."""
     columns = columns_by_name(result.plan)
     return Section(
         name="judge",
-        title="How far can the judge be trusted?",
-        lead=" ".join((*verdicts_in_words(result.tallies), *scores_in_words(result.coverage))),
+        title="Reliability of the judge",
+        lead=" ".join((*describe_verdicts(result.tallies), *describe_scores(result.coverage))),
         alerts=tuple(_alerts(result)),
         tables=(
-            *_who_judged(result.plan),
-            *_licence_table(result.decision),
-            *opinion_tables(result, columns),
+            *_judges_table(result.plan),
+            *_requirement_table(result.decision),
+            *single_judge_tables(result, columns),
             *agreement_tables(result.agreements),
-            *repeat_table(result.repeatability),
+            *repeatability_table(result.repeatability),
             *tally_table(result.tallies),
             *bounds_table(result, columns),
-            *coverage_table(result.coverage, told=bool(result.tallies)),
+            *coverage_table(result.coverage, has_tallies=bool(result.tallies)),
             *_position_table(result),
             *_length_table(result, columns),
             *_ceiling_table(result, columns),
@@ -63,127 +68,130 @@ def judge_section(result: RunResult) -> Section:
     )
 
 
-def _licence_table(decision: GateDecision | None) -> Iterator[Table]:
-    """Whether the judges that claims rest on were shown to agree with people as far as asked for."""
-    found = decision.licences if decision else ()
+def _requirement_table(decision: GateDecision | None) -> Iterator[Table]:
+    """Yield the required and measured agreement with people of the judges that claims depend on."""
+    requirements = decision.licences if decision else ()
     rows = tuple(
         (
-            each.column,
-            each.judge,
-            "yes" if each.held else "no",
-            ABSENT if each.estimate is None else number(each.estimate, 2),
-            ABSENT if each.low is None else number(each.low, 2),
-            f"{each.at_least:g}",
-            f"{each.n:,}",
+            requirement.column,
+            requirement.judge,
+            "yes" if requirement.held else "no",
+            number_or_dash(requirement.estimate, 2),
+            number_or_dash(requirement.low, 2),
+            f"{requirement.at_least:g}",
+            f"{requirement.n:,}",
         )
-        for each in found
+        for requirement in requirements
     )
     if rows:
         yield Table(
-            "May the judge decide?",
-            ("Score", "Judge", "Licensed", "Agreement", "At least", "Asked for", "Labels"),
+            "Required agreement of the judge with people",
+            ("Score", "Judge", "Met", "Agreement", "Lower limit", "Required", "Labels"),
             "lllrrrr",
             rows,
-            note=f"Its {REQUIREMENT_MEASURES[found[0].measure]} with people; the lower end of the 95 % interval "
-            "counts.",
+            note=f"Agreement is measured as {REQUIREMENT_MEASURES[requirements[0].measure]} with people. "
+            "The requirement is met if the lower limit of the 95 % interval reaches the required "
+            "value.",
         )
 
 
 def _alerts(result: RunResult) -> Iterator[str]:
-    """What makes a verdict doubtful and no caveat says; scores that share a fault share a line."""
-    scores: dict[str, list[str]] = {}
-    for score, text in (*_silences(result.tallies), *disagreements(result)):
-        scores.setdefault(text, []).append(score)
-    for text, names in scores.items():
+    """Yield concerns that no caveat covers; score columns with the same concern share a line."""
+    columns_by_text: dict[str, list[str]] = {}
+    for column, text in (*_silent_judges(result.tallies), *agreement_alerts(result)):
+        columns_by_text.setdefault(text, []).append(column)
+    for text, names in columns_by_text.items():
         yield f"{', '.join(dict.fromkeys(names))}: {text}"
 
 
-def _silences(tallies: Iterable[JudgeCounts]) -> Iterator[tuple[str, str]]:
-    """Judges that gave no verdict at all on a model, with the metric."""
+def _silent_judges(tallies: Iterable[JudgeCounts]) -> Iterator[tuple[str, str]]:
+    """Yield the judges that gave no verdict at all on a model, with the metric."""
     models: dict[tuple[str, str], list[str]] = {}
     for tally in tallies:
         if tally.asked and not tally.scored:
             models.setdefault((tally.metric, tally.judge), []).append(tally.model)
     for (metric, judge), names in models.items():
-        yield metric, f"'{judge}' gave not one verdict on {quoted(names)}."
+        yield metric, f"'{judge}' gave no verdict at all on {join_quoted(names)}."
 
 
-# --- who judged ------------------------------------------------------------------------------
+# --- judges ----------------------------------------------------------------------------------
 
 
 def judge_cards(plan: Plan) -> dict[JudgeCard, str]:
-    """Every judge with what it was there for, each jury before its members."""
-    parts: dict[JudgeCard, list[str]] = {}
+    """Return every judge with its metrics or its jury, each jury before its members."""
+    roles: dict[JudgeCard, list[str]] = {}
     for card in dict.fromkeys(plan.judges.values()):
-        parts.setdefault(card, []).extend(m for m, its in plan.judges.items() if its == card)
+        roles.setdefault(card, []).extend(m for m, judge in plan.judges.items() if judge == card)
         for member in card.members:
-            parts.setdefault(member, []).append(f"member of {card.name}")
-    return {card: ", ".join(part) for card, part in parts.items()}
+            roles.setdefault(member, []).append(f"member of {card.name}")
+    return {card: ", ".join(role) for card, role in roles.items()}
 
 
-def _who_judged(plan: Plan) -> Iterator[Table]:
+def _judges_table(plan: Plan) -> Iterator[Table]:
     rows = [
-        (card.name, part, card.nature, card.model or ABSENT, card.evidence or ABSENT)
-        for card, part in judge_cards(plan).items()
+        (card.name, role, card.nature, card.model or ABSENT, card.evidence or ABSENT)
+        for card, role in judge_cards(plan).items()
     ]
-    head = ("Judge", "For", "What it is", "Language model", "What was measured of it")
+    head = ("Judge", "Used for", "Description", "Language model", "Validation")
     if rows:
-        yield without_empty_columns(Table("Who judged", head, "lllll", tuple(rows)))
+        yield without_empty_columns(Table("Judges", head, "lllll", tuple(rows)))
 
 
 # --- order, length, ceiling ------------------------------------------------------------------
 
 
 def _position_table(result: RunResult) -> Iterator[Table]:
+    """Yield the effect of the order in which the two answers are shown."""
     pairs = [(c, c.pairwise) for c in result.comparisons if c.pairwise]
     rows = [
         (
             comparison.metric,
             models_compared(result.plan, comparison),
             percent(detail.first_share),
-            _moved(detail.position_effect),
+            _position_effect(detail.position_effect),
             p_value(detail.position_p),
             ABSENT if detail.consistency is None else percent(detail.consistency),
-            _leaning(detail),
+            _favoured_position(detail),
         )
         for comparison, detail in pairs
     ]
     if rows:
-        head = ("Metric", "Models", "First-shown won", "Moved by being first", "p",
-                "Same winner in both orders", "Leans to")  # fmt: skip
+        head = ("Metric", "Models", "First answer wins", "Effect of position", "p",
+                "Same winner in both orders", "Favoured position")  # fmt: skip
         table = Table(
-            "Does it matter which answer is shown first?",
+            "Effect of the order of the answers",
             head,
             "llrrrrl",
             tuple(rows),
-            note="Where order does not matter, the first-shown answer wins half the time; ties "
-            "count half.",
+            note="Without an effect of order, the answer shown first wins in half of the "
+            "judgements; a tie counts as half a win.",
         )
         yield without_empty_columns(table)
 
 
-def _moved(effect: Interval | None) -> str:
+def _position_effect(effect: Interval | None) -> str:
     return f"{signed(effect.estimate, 3)} ({format_interval(effect, 3)})" if effect else ABSENT
 
 
-def _leaning(detail: PairwiseDetail) -> str:
+def _favoured_position(detail: PairwiseDetail) -> str:
     if detail.single_order:
-        return "cannot be told: pairs were shown in one order only"
+        return "unknown: pairs were shown in one order only"
     if detail.position_effect is None:
         return "not estimable"
     side = favoured_side(detail.position_effect, 0)
     if side == 0:
-        return "neither, as far as can be told"
-    return "the first-shown" if side > 0 else "the second-shown"
+        return "none shown"
+    return "first" if side > 0 else "second"
 
 
 def _length_table(result: RunResult, columns: dict[str, Column]) -> Iterator[Table]:
+    """Yield each comparison as observed, and adjusted to answers of equal length."""
     rows = [
         (
             effect.metric,
             models_compared(result.plan, effect),
             columns[effect.metric].difference(effect.raw),
-            estimate_with_span(effect.adjusted, columns[effect.metric])
+            difference_with_interval(effect.adjusted, columns[effect.metric])
             if effect.adjusted
             else f"not identified: {effect.unidentified}",
             f"{percent(effect.share_longer)} / {percent(effect.share_shorter)}",
@@ -191,19 +199,21 @@ def _length_table(result: RunResult, columns: dict[str, Column]) -> Iterator[Tab
         for effect in result.length_effects
     ]
     if rows:
-        head = ("Metric", "Models", "As it is", "At equal length", "Longer / shorter")
+        head = ("Metric", "Models", "Observed", "At equal length",
+                "Candidate longer / shorter")  # fmt: skip
         table = Table(
-            "Does length explain it?",
+            "Effect of answer length",
             head,
             "llrrr",
             tuple(rows),
-            note="Judges often like longer answers. This is what the comparison would say if "
-            "both models answered at equal length; it decides nothing by itself.",
+            note="Judges often prefer longer answers. The adjusted value estimates the result if "
+            "both models gave answers of equal length; it does not affect the verdict.",
         )
         yield without_empty_columns(table)
 
 
 def _ceiling_table(result: RunResult, columns: dict[str, Column]) -> Iterator[Table]:
+    """Yield the models whose scores are mostly at the top of the scale."""
     saturated = {
         (c.metric, flag.partition(":")[2])
         for c in result.comparisons
@@ -214,14 +224,14 @@ def _ceiling_table(result: RunResult, columns: dict[str, Column]) -> Iterator[Ta
         (score.metric, score.model, percent(score.ceiling_share), f"{score.n:,}")
         for score in result.scores
         if (score.metric, score.model) in saturated
-        or (columns[score.metric].has_points and score.ceiling_share >= AT_THE_TOP)
+        or (columns[score.metric].has_points and score.ceiling_share >= CEILING_SHARE)
     ]
     if rows:
         yield Table(
-            "Is there room at the top of the scale?",
+            "Scores at the top of the scale",
             ("Score", "Model", "Answers with the top score", "n"),
             "llrr",
             tuple(rows),
-            note="Where most answers score at or near the top, the judge cannot show which of "
-            "them is better.",
+            note="Where most scores are at or near the top of the scale, differences between good "
+            "answers cannot be seen.",
         )

@@ -1,4 +1,4 @@
-"""What is missing: verdicts that judges did not give, scores that models do not have."""
+"""Missing data: verdicts that judges did not give, and scores that models do not have."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from reports.formatting import (
     ABSENT,
     Column,
     count,
-    estimate_with_span,
+    difference_with_interval,
     models_compared,
     p_value,
     percent,
@@ -17,24 +17,25 @@ from reports.formatting import (
 # --- verdicts --------------------------------------------------------------------------------
 
 
-def verdicts_in_words(tallies: Sequence[JudgeCounts]) -> Iterator[str]:
-    """How many verdicts were asked for and came."""
-    asked, scored = sum(t.asked for t in tallies), sum(t.scored for t in tallies)
-    abstained = sum(t.abstained for t in tallies)
-    if asked and asked == scored:
-        yield f"All {asked:,} verdicts that were asked for came."
-    elif asked:
-        unsure = f"; {count(abstained, 'time')} a judge said that it could not tell"
+def describe_verdicts(tallies: Sequence[JudgeCounts]) -> Iterator[str]:
+    """Describe how many of the requested verdicts the judges gave."""
+    n_asked, n_scored = sum(t.asked for t in tallies), sum(t.scored for t in tallies)
+    n_abstained = sum(t.abstained for t in tallies)
+    if n_asked and n_asked == n_scored:
+        yield f"The judges gave all {n_asked:,} requested verdicts."
+    elif n_asked:
+        abstentions = f" and abstained {count(n_abstained, 'time')}" if n_abstained else ""
         yield (
-            f"Of {asked:,} verdicts that were asked for, {scored:,} came "
-            f"({percent(scored / asked)}){unsure if abstained else ''}."
+            f"The judges gave {n_scored:,} of {n_asked:,} requested verdicts "
+            f"({percent(n_scored / n_asked)}){abstentions}."
         )
 
 
 def tally_table(tallies: Sequence[JudgeCounts]) -> Iterator[Table]:
-    """What became of what each judge was asked; folded where all went well."""
+    """Yield the outcomes of each judge's requests; folded if every request got a verdict."""
     if not tallies:
         return
+    # Rows: one for each metric, judge and model.
     rows = [
         (
             tally.metric,
@@ -49,16 +50,17 @@ def tally_table(tallies: Sequence[JudgeCounts]) -> Iterator[Table]:
         )
         for tally in tallies
     ]
-    head = ("Metric", "Judge", "About", "Asked", "Scored", "Could not tell", "No verdict",
-            "Why there is none", "Asked again")  # fmt: skip
-    clean = all(tally.asked == tally.scored and not tally.asked_again for tally in tallies)
+    head = ("Metric", "Judge", "Model", "Requested", "Verdicts", "Abstained", "No verdict",
+            "Reasons", "Retried")  # fmt: skip
+    complete = all(tally.asked == tally.scored and not tally.asked_again for tally in tallies)
     yield Table(
-        "What became of every question",
+        "Verdicts by judge and model",
         head,
         "lllrrrrlr",
         tuple(rows),
-        folded=clean or len(rows) > N_ROWS_SHOWN,
-        note="A judge that cannot tell says so; a reply that is no verdict is asked for once more.",
+        folded=complete or len(rows) > N_ROWS_SHOWN,
+        note="A judge can abstain if it cannot decide. A reply that cannot be read as a verdict is "
+        "requested once more.",
     )
 
 
@@ -73,21 +75,21 @@ def _reasons(reasons: Mapping[str, int]) -> str:
 # --- scores ----------------------------------------------------------------------------------
 
 
-def scores_in_words(cells: Sequence[Coverage]) -> Iterator[str]:
-    """How many scores are missing."""
+def describe_scores(cells: Sequence[Coverage]) -> Iterator[str]:
+    """Describe how many scores are missing."""
     n_items, n_scored = sum(c.n_items for c in cells), sum(c.n_scored for c in cells)
-    missing = n_items - n_scored
-    if missing:
+    n_missing = n_items - n_scored
+    if n_missing:
         yield (
-            f"{missing:,} of {n_items:,} scores are missing ({percent(missing / n_items)}). "
-            "They are counted and bounded, never replaced by a number."
+            f"{n_missing:,} of {n_items:,} scores are missing ({percent(n_missing / n_items)}). "
+            "Missing scores are counted and bounded, never imputed."
         )
     elif n_items:
-        yield f"No score is missing: all {n_items:,} are there."
+        yield f"No score is missing ({n_items:,} scores)."
 
 
-def coverage_table(cells: Sequence[Coverage], *, told: bool) -> Iterator[Table]:
-    """By metric and model; folded where nothing is missing, or tallies have `told` it already."""
+def coverage_table(cells: Sequence[Coverage], *, has_tallies: bool) -> Iterator[Table]:
+    """Yield the coverage by metric and model; folded if complete, or if there are tallies."""
     if not cells:
         return
     rows = [
@@ -103,50 +105,54 @@ def coverage_table(cells: Sequence[Coverage], *, told: bool) -> Iterator[Table]:
         for cell in cells
     ]
     head = ("Metric", "Model", "Items", "Scored", "No answer", "No verdict", "Reasons")
-    clean = all(cell.n_items == cell.n_scored for cell in cells)
+    complete = all(cell.n_items == cell.n_scored for cell in cells)
     yield Table(
         "Scores by metric and model",
         head,
         "llrrrrl",
         tuple(rows),
-        folded=clean or told,
-        note="An item that a model left unanswered counts as that model's worst score.",
+        folded=complete or has_tallies,
+        note="An item without an answer counts as the model's worst score.",
     )
 
 
 def bounds_table(result: RunResult, columns: dict[str, Column]) -> Iterator[Table]:
-    """Differences with every missing score at its worst and best for the candidate."""
+    """Yield the differences with every missing score at its worst and best for the candidate."""
     rows = [
         (
             c.metric,
             models_compared(result.plan, c),
             f"{c.n_missing:,}",
-            _unevenness(c),
+            _imbalance(c),
             columns[c.metric].difference(c.difference.estimate),
-            estimate_with_span(c.adverse, columns[c.metric]),
-            estimate_with_span(c.favourable, columns[c.metric]),
+            difference_with_interval(c.adverse, columns[c.metric]),
+            difference_with_interval(c.favourable, columns[c.metric]),
         )
         for c in result.comparisons
         if c.n_missing
     ]
     if rows:
-        head = ("Score", "Models", "Missing", "More for one model", "As scored", "All at worst",
-                "All at best")  # fmt: skip
+        head = ("Score", "Models", "Missing", "Missing unevenly", "Observed items",
+                "All missing at worst", "All missing at best")  # fmt: skip
         table = Table(
-            "What the missing scores could change",
+            "Possible effect of missing scores",
             head,
             "llrrrrr",
             tuple(rows),
-            note="The last two are the difference if every missing score were the worst, or the "
-            "best, for the candidate.",
+            note="The last two columns give the difference if every missing score had the worst, or "
+            "the best, value for the candidate. Missing unevenly: whether one model's scores are "
+            "missing more often than the other's.",
         )
         yield without_empty_columns(table)
 
 
-def _unevenness(comparison: Comparison) -> str:
-    """Whether one model's scores go missing more often; pairs have a score for both or none."""
+def _imbalance(comparison: Comparison) -> str:
+    """Return whether one model's scores are missing more often; a dash for pairwise metrics.
+
+    A pair has a score for both models or for none.
+    """
     for flag in comparison.flags:
         name, _, p = flag.partition(":")
         if name == "missing_unevenly":
             return f"yes, p {p_value(float(p))}"
-    return ABSENT if comparison.pairwise else "no sign of it"
+    return ABSENT if comparison.pairwise else "not shown"

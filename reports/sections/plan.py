@@ -1,4 +1,4 @@
-"""What was planned before the first answer, and how to run it again."""
+"""The sections on the plan made before the first answer, and on how to reproduce the run."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from harness.config import Gate, Generation, RubricMetric
 from harness.types import Amendment, Plan, RunResult
 from reports.components import Section, Table, TextBlock
-from reports.formatting import ABSENT, gate_rule, items_of
+from reports.formatting import ABSENT, describe_items, gate_rule
 from reports.sections.judge_reliability import judge_cards
 
 
 def plan_section(result: RunResult) -> Section:
+    """Return the plan: models, judges, items, metrics, claims, and changes since earlier plans."""
     plan = result.plan
     return Section(
         name="plan",
-        title="What was planned",
-        lead=_when_stated(result),
+        title="Plan",
+        lead=_when_registered(result),
         tables=(
             _models_table(result),
             _judges_table(plan),
@@ -26,7 +27,7 @@ def plan_section(result: RunResult) -> Section:
             *_amendments_tables(result.amendments),
         ),
         notes=(gate_rule(plan.gate),) if plan.gate else (),
-        passages=tuple(
+        text_blocks=tuple(
             TextBlock(f"System prompt for {', '.join(task.metrics)}", task.system)
             for task in plan.tasks
             if task.system
@@ -34,17 +35,17 @@ def plan_section(result: RunResult) -> Section:
     )
 
 
-def _when_stated(result: RunResult) -> str:
+def _when_registered(result: RunResult) -> str:
     when = f" on {result.registered[:16].replace('T', ' ')} UTC" if result.registered else ""
-    return f"Stated before the first answer{when}, and hashed: {result.plan.hash}"
+    return f"Registered before the first answer{when}. Hash: {result.plan.hash}"
 
 
 def _amendments_tables(amendments: Iterable[Amendment]) -> Iterator[Table]:
     for earlier in amendments:
         rows = [(change.field, change.before, change.now) for change in earlier.changes]
         yield Table(
-            f"Changed since {earlier.registered[:10]} ({', '.join(earlier.models)})",
-            ("What", "Before", "Now"),
+            f"Changes since the plan of {earlier.registered[:10]} ({', '.join(earlier.models)})",
+            ("Field", "Before", "Now"),
             "lll",
             tuple(rows),
         )
@@ -59,16 +60,16 @@ def _models_table(result: RunResult) -> Table:
 
 
 def _judges_table(plan: Plan) -> Table:
-    rows = [(card.name, part, card.fingerprint) for card, part in judge_cards(plan).items()]
-    return Table("Judges", ("Judge", "For", "Fingerprint"), "lll", tuple(rows))
+    rows = [(card.name, role, card.fingerprint) for card, role in judge_cards(plan).items()]
+    return Table("Judges", ("Judge", "Used for", "Fingerprint"), "lll", tuple(rows))
 
 
 def _tasks_table(plan: Plan) -> Table:
     rows = [
-        (items_of(task), task.source, _decoding(task.generation), task.items_hash)
+        (describe_items(task), task.source, _decoding(task.generation), task.items_hash)
         for task in plan.tasks
     ]
-    return Table("Items", ("Items", "Source", "Answers", "Items hash"), "llll", tuple(rows))
+    return Table("Items", ("Items", "Source", "Decoding", "Items hash"), "llll", tuple(rows))
 
 
 def _decoding(generation: Generation) -> str:
@@ -89,13 +90,13 @@ def _metrics_table(plan: Plan) -> Table:
         for task in plan.tasks
         for name, metric in task.metrics.items()
     ]
-    return Table("Metrics", ("Metric", "Kind", "What is scored"), "lll", tuple(rows))
+    return Table("Metrics", ("Metric", "Kind", "Definition"), "lll", tuple(rows))
 
 
 def _claims_table(gate: Gate | None) -> Iterator[Table]:
     if gate:
-        stated = tuple((str(claim),) for claim in (*gate.claims, *gate.critical))
-        yield Table("Claims", ("Claim",), "l", stated)
+        rows = tuple((str(claim),) for claim in (*gate.claims, *gate.critical))
+        yield Table("Claims", ("Claim",), "l", rows)
 
 
 def _criteria_table(plan: Plan) -> Iterator[Table]:
@@ -107,7 +108,7 @@ def _criteria_table(plan: Plan) -> Iterator[Table]:
         for criterion in metric.criteria
     ]
     if rows:
-        head = ("Criterion", "What the judge is asked", "Anchors")
+        head = ("Criterion", "Question to the judge", "Anchors")
         yield Table("Rubric criteria", head, "lll", tuple(rows), folded=True)
 
 
@@ -116,23 +117,24 @@ def _anchors(anchors: dict[int, str]) -> str:
 
 
 def reproduce_section(result: RunResult) -> Section:
+    """Return the command that repeats the run, and the environment it ran in."""
     facts = tuple(result.environment.items())
     return Section(
         name="reproduce",
-        title="How to run it again",
+        title="Reproduce this run",
         lead="The same plan hash means the same items, prompts, metrics, claims and judges. "
-        "Answers and verdicts already in the store are not paid for twice.",
+        "Answers and verdicts that are already in the store are not requested again.",
         tables=(Table("Environment", ("", ""), "ll", facts, folded=True),),
-        passages=(TextBlock("Command", _command(result.plan)),),
+        text_blocks=(TextBlock("Command", _command(result.plan)),),
     )
 
 
 def _command(plan: Plan) -> str:
-    words = ["harness", "run", f"suites/{plan.suite}.yaml"]
-    words += ["--models", ",".join(model.name for model in plan.models)]
-    words += ["--profile", plan.profile]
+    arguments = ["harness", "run", f"suites/{plan.suite}.yaml"]
+    arguments += ["--models", ",".join(model.name for model in plan.models)]
+    arguments += ["--profile", plan.profile]
     overrides = {"--limit": plan.limit, "--seed": plan.seed, "--judge": plan.judge}
-    words += [
-        w for name, value in overrides.items() if value is not None for w in (name, str(value))
-    ]
-    return shlex.join(words)
+    for option, value in overrides.items():
+        if value is not None:
+            arguments += [option, str(value)]
+    return shlex.join(arguments)

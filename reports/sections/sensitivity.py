@@ -1,4 +1,4 @@
-"""The section that counts again in other ways, and says which verdicts would change."""
+"""The section on sensitivity: each claim and comparison, analysed in other ways."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,26 +17,26 @@ from reports.formatting import (
     Column,
     columns_by_name,
     count,
-    estimate_with_span,
+    difference_with_interval,
     models_compared,
     number,
 )
 from reports.sections.appendix import FLAG_LABELS
 
-_COUNTED: dict[SensitivityVariant, str] = {
+_ANALYSES: dict[SensitivityVariant, str] = {
     "as_decided": "as decided",
-    "complete_cases": "missing scores left out",
-    "missing_at_worst": "missing scores at their worst",
-    "missing_at_best": "missing scores at their best",
+    "complete_cases": "items with missing scores excluded",
+    "missing_at_worst": "missing scores at their worst value",
+    "missing_at_best": "missing scores at their best value",
     "without_flagged": "without flagged answers",
-    "inconsistent_as_ties": "pairs that hang on the order as ties",
-    "consistent_only": "pairs that hang on the order left out",
-    "equal_length": "at equal length",
+    "inconsistent_as_ties": "order-dependent pairs counted as ties",
+    "consistent_only": "order-dependent pairs excluded",
+    "equal_length": "adjusted to equal length",
 }
 
 
 def sensitivity_section(result: RunResult) -> Section | None:
-    """What the verdict would be otherwise; None where there is no other way of counting."""
+    """Return the verdicts under other analyses; None if there is no other analysis."""
     tables = [table for table in result.sensitivities if len(table.rows) > 1]
     if not tables:
         return None
@@ -44,7 +44,7 @@ def sensitivity_section(result: RunResult) -> Section | None:
     claimed = [table for table in tables if table.claim is not None]
     return Section(
         name="sensitivity",
-        title="Does it hang on how it is counted?",
+        title="Sensitivity analysis",
         lead=_lead(claimed),
         tables=(
             *_summary(claimed, columns),
@@ -57,18 +57,21 @@ def sensitivity_section(result: RunResult) -> Section | None:
 
 def _lead(claimed: Sequence[SensitivityTable]) -> str:
     if not claimed:
-        return "Each difference again, counted in other ways. None of them decides anything."
-    n = sum(bool(_turned(table)) for table in claimed)
-    if not n:
-        return "No: every claim has the same verdict however it is counted. None of this decides."
+        return "Each difference under other analyses. None of them affects the verdict."
+    n_changed = sum(bool(_changed_rows(table)) for table in claimed)
+    if not n_changed:
+        return (
+            "Every claim has the same verdict under all analyses below. The gate uses only the "
+            "planned analysis."
+        )
     return (
-        f"For {n} of {count(len(claimed), 'claim')} some other way of counting gives another "
-        "verdict. The gate decides as it was stated; this says how firm that is."
+        f"For {n_changed} of {count(len(claimed), 'claim')}, another analysis gives another verdict. "
+        "The gate uses only the planned analysis; this section shows how robust its verdict is."
     )
 
 
-def _turned(table: SensitivityTable) -> list[SensitivityRow]:
-    """The ways of counting that give another verdict than the one decided."""
+def _changed_rows(table: SensitivityTable) -> list[SensitivityRow]:
+    """Return the analyses whose verdict differs from the one decided."""
     decided, *others = table.rows
     return [row for row in others if row.verdict not in (None, decided.verdict)]
 
@@ -82,32 +85,37 @@ def _summary(claimed: Sequence[SensitivityTable], columns: dict[str, Column]) ->
             (
                 table.claim or ABSENT,
                 _word(table.rows[0].verdict),
-                "; ".join(f"{_word(row.verdict)} {_counted(row)}" for row in _turned(table))
-                or "nowhere",
-                _tipping(table.tipping, columns[table.metric]),
+                "; ".join(f"{_word(row.verdict)}: {_analysis(row)}" for row in _changed_rows(table))
+                or "none",
+                _tipping_point(table.tipping, columns[table.metric]),
             )
             for table in claimed
         ]
         head = (
             "Claim",
             "As decided",
-            "Otherwise where",
-            "What the missing scores would have to be",
+            "Analyses with another verdict",
+            "Missing scores that would change the verdict",
         )
-        title = "Claims, counted in other ways"
+        title = "Claims under other analyses"
         yield without_empty_columns(Table(title, head, "llll", tuple(rows)))
 
 
 def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> Table:
-    own = gate is not None and any(
+    about_mean = gate is not None and any(
         str(claim) == table.claim and claim.kind.own_mean for claim in gate.claims
     )
     rows = [
-        (_counted(row), f"{row.n:,}", _estimate(row, column, own=own), _word(row.verdict))
+        (
+            _analysis(row),
+            f"{row.n:,}",
+            _estimate(row, column, about_mean=about_mean),
+            _word(row.verdict),
+        )
         for row in table.rows
     ]
-    head = ("Counted", "n", "Candidate's mean" if own else "Difference", "Verdict")
-    return Table(f"{table.claim}, counted in other ways", head, "lrrl", tuple(rows), folded=True)
+    head = ("Analysis", "n", "Candidate's mean" if about_mean else "Difference", "Verdict")
+    return Table(f"{table.claim}: all analyses", head, "lrrl", tuple(rows), folded=True)
 
 
 def _without_claim(
@@ -117,44 +125,45 @@ def _without_claim(
         (
             table.metric,
             models_compared(result.plan, table),
-            _counted(row),
+            _analysis(row),
             f"{row.n:,}",
-            _estimate(row, columns[table.metric], own=False),
+            _estimate(row, columns[table.metric], about_mean=False),
         )
         for table in tables
         for row in table.rows
     ]
     if rows:
-        head = ("Metric", "Models", "Counted", "n", "Difference")
-        title = "Comparisons without a claim, counted in other ways"
+        head = ("Metric", "Models", "Analysis", "n", "Difference")
+        title = "Comparisons without a claim: all analyses"
         yield without_empty_columns(Table(title, head, "lllrr", tuple(rows), folded=True))
 
 
 def _notes(tables: Sequence[SensitivityTable]) -> Iterator[str]:
-    counted = {row.counting for table in tables for row in table.rows}
-    if "missing_at_worst" in counted:
+    variants = {row.counting for table in tables for row in table.rows}
+    if "missing_at_worst" in variants:
         yield (
-            "Where scores are missing, what was decided spans all that they could have been: a pass "
-            "must hold with all of them at their worst, a fail with all at their best."
+            "Where scores are missing, the decided verdict covers every value that they could have "
+            "had: a pass must hold with all of them at their worst, a fail with all of them at their "
+            "best."
         )
-    if counted & {"without_flagged", "consistent_only"}:
+    if variants & {"without_flagged", "consistent_only"}:
         yield (
-            "Leaving items out leaves fewer of them: a verdict may become inconclusive for that "
-            "alone. And what is left may be easier for one of the models."
+            "Excluding items reduces their number, which alone can make a verdict inconclusive. "
+            "The remaining items may also be easier for one of the models."
         )
-    if "equal_length" in counted:
+    if "equal_length" in variants:
         yield (
-            "At equal length: judges often like longer answers, but length may also be how an "
-            "answer is better. Missing scores are left out there."
+            "Adjusted to equal length: judges often prefer longer answers, but an answer can also "
+            "be better because it is longer. Missing scores are excluded there."
         )
 
 
-# --- words -----------------------------------------------------------------------------------
+# --- cells -----------------------------------------------------------------------------------
 
 
-def _counted(row: SensitivityRow) -> str:
+def _analysis(row: SensitivityRow) -> str:
     if row.without is None:
-        return _COUNTED[row.counting]
+        return _ANALYSES[row.counting]
     flag = "any flag" if row.without == "any_flag" else FLAG_LABELS[row.without]
     return f"without flagged answers ({flag})"
 
@@ -163,23 +172,27 @@ def _word(verdict: ClaimVerdict | None) -> str:
     return ABSENT if verdict is None else LABELS[verdict].word.lower()
 
 
-def _estimate(row: SensitivityRow, column: Column, *, own: bool) -> str:
+def _estimate(row: SensitivityRow, column: Column, *, about_mean: bool) -> str:
     if row.estimate is None:
         return row.problem or ABSENT
-    text = estimate_with_span(row.estimate, column)
-    return text.removeprefix("+") if own else text
+    text = difference_with_interval(row.estimate, column)
+    return text.removeprefix("+") if about_mean else text
 
 
-def _tipping(tipping: TippingPoint | None, column: Column) -> str:
+def _tipping_point(tipping: TippingPoint | None, column: Column) -> str:
     if tipping is None:
         return ABSENT
     if not tipping.flips:
-        return f"no value of the {tipping.n_missing:,} missing flips it"
-    turns = [f"{_word(verdict)} from {_value(value, tipping, column)}" for value, verdict in tipping.flips]  # fmt: skip
-    return f"{_word(tipping.at_worst)} with all {tipping.n_missing:,} at their worst; {'; '.join(turns)}"
+        return f"no value of the {count(tipping.n_missing, 'missing score')} changes it"
+    changes = [
+        f"{_word(verdict)} from {_tipping_value(value, tipping, column)}"
+        for value, verdict in tipping.flips
+    ]
+    at_worst = f"{_word(tipping.at_worst)} with all {tipping.n_missing:,} at their worst"
+    return "; ".join([at_worst, *changes])
 
 
-def _value(value: float, tipping: TippingPoint, column: Column) -> str:
+def _tipping_value(value: float, tipping: TippingPoint, column: Column) -> str:
     match tipping.scale:
         case "share_at_best":
             return f"{round(value * tipping.n_missing):,} of them at their best"

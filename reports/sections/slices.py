@@ -1,4 +1,4 @@
-"""The section that looks at parts of the items, so that no whole hides a part."""
+"""The section on slices: comparisons on parts of the items, which an overall mean can hide."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from reports.formatting import (
     columns_by_name,
     count,
     format_interval,
-    listing,
+    join_names,
     p_value,
 )
 
@@ -18,25 +18,25 @@ _HEAD = ("Metric", "Slice", "Items", "Missing", "Difference", "95 % CI", "p", "A
 
 
 def slice_section(result: RunResult) -> Section | None:
-    """The worst slice of each column, and all of them; None where nothing is sliced."""
+    """Return the worst slice of each score column, and all slices; None if there are none."""
     if not result.slices:
         return None
     columns, plan = columns_by_name(result.plan), result.plan
     worst = [line for line in result.slices if line.worst]
-    everything = Table(
+    all_slices = Table(
         "All slices",
         _HEAD,
         "llrrrrrr",
         _rows(result.slices, columns),
         folded=len(result.slices) > N_ROWS_SHOWN or bool(worst),
-        note="A slice with fewer than 30 scored items (or clusters) is shown without a test.",
+        note="A slice with fewer than 30 scored items (or clusters) is not tested.",
     )
     return Section(
         name="slices",
-        title="Is it better everywhere?",
-        lead=f"{plan.candidate} minus {plan.baseline} on the items of each "
-        f"{listing(list(dict.fromkeys(line.slice for line in result.slices)))}.",
-        tables=(*_worst_table(worst, columns), without_empty_columns(everything)),
+        title="Differences by slice",
+        lead=f"{plan.candidate} minus {plan.baseline} for each value of "
+        f"{join_names(list(dict.fromkeys(line.slice for line in result.slices)))}.",
+        tables=(*_worst_table(worst, columns), without_empty_columns(all_slices)),
         notes=tuple(_notes(result.slices)),
     )
 
@@ -75,7 +75,8 @@ def _notes(lines: Sequence[SliceComparison]) -> Iterator[str]:
         yield "No slice has enough scored items for a test."
         return
     yield (
-        f"Exploratory: all {count(n_tests, 'slice test')} of this run count as one family, and "
-        "p-values are adjusted over it (Benjamini-Hochberg). Intervals are not adjusted. The worst "
-        "of several slices looks worse than it is; to be sure of it, claim it on new items."
+        f"Exploratory: all {count(n_tests, 'slice test')} of this run are one family, and the "
+        "adjusted p-values correct for it (Benjamini-Hochberg). Intervals are not adjusted. The "
+        "worst of several slices looks worse than it is: to confirm it, state a claim about it and "
+        "test that claim on new items."
     )

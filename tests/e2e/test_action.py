@@ -147,7 +147,7 @@ def test_a_baseline_that_cannot_be_read_is_no_pass(checkout: Path, content: str 
     assert job.code == 2
     assert job.outputs["verdict"] == {"verdict": "no pass"}
     assert "<error" in (job.temp / "harness-check.xml").read_text()
-    assert "Regression check: not made" in job.summary
+    assert "Regression check: could not run" in job.summary
 
 
 @pytest.mark.slow

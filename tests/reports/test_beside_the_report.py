@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_run_on_which_nobody_voted_says_nothing_of_people(run: Path):
-    assert "What do people say?" not in render(run)
+    assert "Human votes" not in render(run)
 
 
 def test_votes_so_far_stand_in_the_report(run: Path):
@@ -43,7 +43,9 @@ def test_calibrating_links_the_report_to_what_it_found(run: Path, tmp_path: Path
     assert harness("calibrate", "run", cwd=tmp_path).returncode == 0
     page = (run / "report.html").read_text()
     assert '<a href="calibration.html">' in page
-    assert re.search(r"large on win_rate: says what people say in [\d.]+ % of 60, kappa", page)
+    assert re.search(
+        r"large on win_rate: same verdict as the annotators in [\d.]+ % of 60, kappa", page
+    )
     assert "(calibration.md)" in (run / "report.md").read_text()
     assert (run / "results.json").read_bytes() == before
 
@@ -61,9 +63,7 @@ def test_votes_that_came_later_are_told(run: Path, tmp_path: Path):
     cast_votes(run, {"Ada": steady("candidate")}, n=60)
     harness("calibrate", "run", cwd=tmp_path)
     cast_votes(run, {"Ben": steady("tie")}, n=60)
-    assert "There were 60 votes when the judge was held to people, and there are 120 now" in render(
-        run
-    )
+    assert "The calibration below used 60 votes, but there are 120 now" in render(run)
 
 
 def test_a_damaged_calibration_is_named_and_the_report_is_written(run: Path):

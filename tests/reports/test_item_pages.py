@@ -78,7 +78,7 @@ def test_only_their_owner_can_read_the_pages(tmp_path: Path) -> None:
 def test_of_too_many_items_the_most_moved_are_shown_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(item_pages, "MOST_ITEMS", 4)
+    monkeypatch.setattr(item_pages, "MAX_ITEMS", 4)
     found = pages(tmp_path, *(item(f"q{i}", float(i)) for i in range(9)), item("gap", None))
     assert order_in(found["index.html"]) == ["q0", "q8", "gap"]
-    assert "3 of 10 items: those on which most was lost or won" in found["index.html"]
+    assert "Shown are the 3 of 10 items with the largest differences" in found["index.html"]

@@ -96,6 +96,6 @@ def test_an_item_is_reached_from_the_report_without_a_script(
     n_items = write_item_pages([item()], tmp_path, title="a run")
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(write_reports(failing_run(), tmp_path, n_items=n_items).as_uri())
-    page.get_by_text("All 1 items, one by one").click()
+    page.get_by_text("Browse all 1 items").click()
     page.get_by_text("q1").click()
     assert page.url.endswith("items/1.html#i1")

@@ -56,7 +56,7 @@ def test_an_equivalence_shows_both_bounds_and_what_they_must_lie_within() -> Non
     numbers = " · ".join(make_view(result).claims[0].numbers)
     assert f"bounds {MINUS}0.10 to 0.10" in numbers
     assert f"must lie within {MINUS}0.25 to 0.25" in numbers
-    assert "An equivalence takes two such tests" in make_view(result).claims_note
+    assert "An equivalence claim takes two such tests" in make_view(result).claims_note
 
 
 def test_an_equivalence_draws_both_margins() -> None:
@@ -103,7 +103,7 @@ def test_where_one_claim_is_enough_each_has_a_simultaneous_interval() -> None:
     result = run_of(claim(BETTER, "superior"), claim(SAME, "superior"), require="any")
     for line in make_view(result).claims:
         assert any(part.startswith("simultaneous interval") for part in line.numbers)
-    assert "hold all at once with 95.0 % confidence" in make_view(result).claims_note
+    assert "cover all differences together with 95.0 % confidence" in make_view(result).claims_note
 
 
 def test_comparisons_outside_the_gate_show_their_adjusted_p_values_as_exploratory() -> None:
@@ -116,4 +116,4 @@ def test_comparisons_outside_the_gate_show_their_adjusted_p_values_as_explorator
     shown = {row[0]: row[place] for row in table.rows}
     assert shown[BETTER] == "—"
     assert all(p != "—" for metric, p in shown.items() if metric != BETTER)
-    assert any("none of them decides anything" in note for note in section.notes)
+    assert any("they do not affect the verdict" in note for note in section.notes)

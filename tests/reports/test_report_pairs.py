@@ -5,7 +5,12 @@ import pytest
 from harness.types import Interval, JudgeAgreement, PairSide, PairStatistics, RunResult
 from reports.components import Table
 from reports.markdown import render_markdown
-from reports.sections.preference_pairs import REASONS, describe_pairs, pair_tables, pair_warnings
+from reports.sections.preference_pairs import (
+    DROP_LABELS,
+    describe_pairs,
+    pair_tables,
+    pair_warnings,
+)
 from reports.view import make_view
 from tests.builders.results import passing_run
 
@@ -50,8 +55,8 @@ def test_the_fates_of_all_pairs_add_up_to_those_built() -> None:
 def test_both_sides_stand_beside_each_other() -> None:
     sides = tables(PAIRS)[1]
     assert ("mean words", "40.0", "25.5") in sides.rows
-    assert ("words more than the other", "+14.5", "\N{MINUS SIGN}14.5") in sides.rows
-    assert ("leak their system prompt", "0.0 %", "10.0 %") in sides.rows
+    assert ("mean words more than the other", "+14.5", "\N{MINUS SIGN}14.5") in sides.rows
+    assert ("contain the system prompt", "0.0 %", "10.0 %") in sides.rows
     assert ("is the longer one", "80.0 % (68.0 to 88.0)", "20.0 % (12.0 to 32.0)") in sides.rows
 
 
@@ -82,14 +87,24 @@ def test_every_reason_has_its_words() -> None:
     from harness.types import HygieneFlag, PairDrop
 
     own = {reason for part in get_args(PairDrop) for reason in get_args(part) or (part,)}
-    assert own | set(get_args(HygieneFlag)) == set(REASONS)
+    assert own | set(get_args(HygieneFlag)) == set(DROP_LABELS)
 
 
 @pytest.mark.parametrize(
     ("estimate", "low", "high", "said"),
     [
-        (0.8, 0.7, 0.9, "In 80.0 % of my pairs the chosen answer is the longer one"),
-        (0.2, 0.1, 0.3, "In 80.0 % of my pairs the chosen answer is the shorter one"),
+        (
+            0.8,
+            0.7,
+            0.9,
+            "In 80.0 % of my pairs with answers of different length, the chosen answer is the longer one",
+        ),
+        (
+            0.2,
+            0.1,
+            0.3,
+            "In 80.0 % of my pairs with answers of different length, the chosen answer is the shorter one",
+        ),
         (0.8, 0.45, 0.95, ""),
         (0.6, 0.55, 0.65, ""),
     ],
@@ -99,20 +114,20 @@ def test_pairs_that_differ_mainly_in_length_are_warned_of(
 ) -> None:
     share = Interval(estimate=estimate, low=low, high=high)
     told = " ".join(
-        pair_warnings(PAIRS.model_copy(update={"chosen_longer": share}), whose="my pairs")
+        pair_warnings(PAIRS.model_copy(update={"chosen_longer": share}), subject="my pairs")
     )
     assert told.startswith(said) if said else told == ""
 
 
 def test_chosen_answers_that_leak_are_warned_of() -> None:
     leaking = PAIRS.model_copy(update={"chosen": PairSide(mean_words=9.0, leaks=3, empty=0)})
-    *_, told = pair_warnings(leaking, whose="my pairs")
-    assert told.startswith("In 3 of my pairs the chosen answer contains the system prompt.")
+    *_, told = pair_warnings(leaking, subject="my pairs")
+    assert told.startswith("In 3 of my pairs, the chosen answer contains the system prompt.")
 
 
 def test_the_report_and_the_command_tell_the_same_counts() -> None:
     told = describe_pairs(PAIRS)
     assert (told["dropped, tied in both orders"], told["pairs kept"]) == ("15", "60")
     section = next(s for s in make_view(run_with(PAIRS)).sections if s.name == "training")
-    assert any("What became of the pairs for" in table.title for table in section.tables)
+    assert any("Pairs kept and dropped for" in table.title for table in section.tables)
     assert "tied in both orders" in render_markdown(run_with(PAIRS))

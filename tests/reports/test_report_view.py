@@ -70,7 +70,7 @@ def test_html_and_markdown_show_the_same_cells() -> None:
 def test_a_win_rate_stands_in_a_panel_of_its_own_around_one_half() -> None:
     panels = {chart.title: chart for chart in comparison_section(passing_run()).charts}
     assert len(panels) == 3
-    assert getattr(panels["Win rate (0.5 is even)"], "null", None) == 0.5
+    assert getattr(panels["Win rate (0.5 means equal)"], "null", None) == 0.5
 
 
 def test_a_claim_about_a_difference_leaves_its_mark_on_the_forest_plot() -> None:
@@ -92,7 +92,7 @@ def test_the_gates_own_pair_comes_first_of_three_models() -> None:
 def test_the_command_to_run_it_again_is_complete() -> None:
     result = passing_run()
     trial = result.model_copy(update={"plan": result.plan.model_copy(update={"limit": 20})})
-    assert make_view(trial).sections[-1].passages[0].text == (
+    assert make_view(trial).sections[-1].text_blocks[0].text == (
         "harness run suites/medical_alignment.yaml --models sft,dpo --profile tiny --limit 20"
     )
 
@@ -157,7 +157,7 @@ def test_items_that_stand_in_the_training_data_are_shown_with_the_checkpoints() 
     )
     result = passing_run().model_copy(update={"exposures": (exposure,)})
     section = next(s for s in make_view(result).sections if s.name == "training")
-    (table,) = [t for t in section.tables if t.title == "Do the items stand in the training data?"]
+    (table,) = [t for t in section.tables if t.title == "Test items found in the training data"]
     assert table.rows == (
         ("health_questions", "dpo", "880", "1 (0.5 %)", "2 (1.0 %)", "10 (5.0 %)", "200"),
     )

@@ -130,4 +130,4 @@ def test_a_check_that_was_not_made_replaces_the_files_of_the_last_one(tmp_path: 
     assert isinstance(done.exception, HarnessError)
     assert ElementTree.parse(junit).getroot().get("errors") == "1"
     assert comment.read_text().startswith(COMMENT_MARK)
-    assert "not made" in comment.read_text()
+    assert "could not run" in comment.read_text()
