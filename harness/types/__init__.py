@@ -1,4 +1,4 @@
-"""What runs produce: the records that travel from stage to stage.
+"""The records that runs produce and pass from stage to stage.
 
     Sample → Response → Grade | Preference → Score → Comparison → GateDecision → RunResult
 

@@ -1,4 +1,4 @@
-"""What a verdict would be if something were counted another way. None of it ever decides."""
+"""Sensitivity analyses, slices, rankings and critical answers. Only critical rules can decide."""
 
 from typing import Literal
 
@@ -18,12 +18,12 @@ SensitivityVariant = Literal[
 
 
 class SensitivityRow(Record):
-    """One way of counting.
+    """One variant of a sensitivity analysis.
 
-    `without` says which flag `without_flagged` leaves out. `estimate` is what the claim is about: a
-    difference, a win rate or the candidate's own mean, with its two-sided 95 % interval.
-    Where scores are missing, the interval of `as_decided` runs from the worst to the best of them.
-    `verdict` is that of the claim, None without one; `problem` says why there is no estimate.
+    `without` is the flag that `without_flagged` leaves out. `estimate` is the quantity of the claim:
+    a difference, a win rate or the candidate's own mean, with its two-sided 95 % interval. With
+    missing scores, the interval of `as_decided` runs from the worst to the best possible one.
+    `verdict` is that of the claim, None without one; `problem` is why there is no estimate.
     """
 
     counting: SensitivityVariant
@@ -35,12 +35,12 @@ class SensitivityRow(Record):
 
 
 class TippingPoint(Record):
-    """What the missing judgements would have to be for another verdict.
+    """The values of the missing judgements at which the verdict would change.
 
     `at_worst` is the verdict with all of them at their worst for the candidate. Each flip is the
-    smallest value, put in for all of them, from which the verdict is the one beside it; there is
-    none where no value flips it. `scale` is what the values are: a `difference`, a `score`, a
-    `win_rate`, or the `share_at_best` of yes-or-no judgements that are taken at their best.
+    smallest value, imputed for all of them, from which the paired verdict holds; none if no value
+    changes the verdict. `scale` is the unit of the values: a `difference`, a `score`, a `win_rate`,
+    or the `share_at_best` of yes-or-no judgements that are taken at their best.
     """
 
     n_missing: int
@@ -50,7 +50,7 @@ class TippingPoint(Record):
 
 
 class SensitivityTable(Record):
-    """One claim, or one comparison that no claim is about, counted in several ways."""
+    """All variants for one claim, or for one comparison without a claim."""
 
     metric: str
     baseline: str
@@ -84,10 +84,10 @@ class SliceComparison(Record):
 
 
 class BradleyTerryScore(Record):
-    """One model's Bradley-Terry log-strength, the baseline's being 0, and what it means.
+    """One model's Bradley-Terry log-strength, relative to the baseline's 0.
 
-    `against_baseline` is the win rate against the baseline that the strengths stand for. Both are
-    None where the strengths are not identified.
+    `against_baseline` is the win rate against the baseline that the strengths imply. Both are None
+    if the strengths are not identified.
     """
 
     model: str
@@ -96,7 +96,7 @@ class BradleyTerryScore(Record):
 
 
 class PairWinRate(Record):
-    """One pair's direct win rate (the later model's), beside what the strengths would make of it."""
+    """One pair's direct win rate (the later model's), and the one expected from the strengths."""
 
     baseline: str
     candidate: str
@@ -106,17 +106,17 @@ class PairWinRate(Record):
 
 
 class Cycle(Record):
-    """Three models of which each beats the next; `shown` if every interval excludes 0.5."""
+    """Three models in a cycle, each beating the next; `shown` if every interval excludes 0.5."""
 
     models: tuple[str, str, str]
     shown: bool
 
 
 class RankingTable(Record):
-    """Bradley-Terry on one pairwise metric; the direct win rates come first.
+    """Bradley-Terry strengths on one pairwise metric, with the direct win rates.
 
-    `unidentified` says why there are no strengths; `every_pair` is False where models were only
-    compared with the baseline, so that the strengths say no more than the direct win rates do.
+    `unidentified` is why there are no strengths; `every_pair` is False if models were only compared
+    with the baseline, so that the strengths add nothing to the direct win rates.
     """
 
     metric: str
@@ -129,7 +129,7 @@ class RankingTable(Record):
 
 
 class CriticalItem(Record):
-    """An item on which the candidate's answer is critical, with both scores; None is missing."""
+    """An item with a critical answer of the candidate, and both scores; None is missing."""
 
     sample_id: str
     score: float
@@ -137,7 +137,7 @@ class CriticalItem(Record):
 
 
 class CriticalResult(Record):
-    """Whether the share of critical answers is shown to be allowed.
+    """The verdict on a critical rule: whether the share of critical answers is within its limit.
 
     `n_critical` are the candidate's scored answers at or below the limit; those without a score,
     `n_missing`, count as critical for a pass and as harmless for a fail. `upper` and `lower` are

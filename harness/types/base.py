@@ -1,4 +1,4 @@
-"""What every finding is told in: an interval, and one of three verdicts."""
+"""The base class of all records, intervals and verdicts."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """Base of everything that runs produce: frozen, no unknown fields."""
+    """Base class of the records of a run: frozen, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -16,7 +16,7 @@ ClaimVerdict = Literal["pass", "fail", "inconclusive", "not_tested"]
 
 
 class Interval(Record):
-    """An estimate with its confidence interval; NaN never occurs, None means not estimable."""
+    """An estimate with its confidence interval; never NaN: what is not estimable is None."""
 
     estimate: float
     low: float

@@ -1,4 +1,4 @@
-"""What people's votes come to, and what they say of a judge."""
+"""Human votes and labels, their summaries, and the agreement of judges with them."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ from harness.types.judgements import JudgeAgreement
 
 
 class AnnotatorSummary(Record):
-    """What one annotator did. Whoever is not `counted` failed the rule that was stated beforehand.
+    """The votes of one annotator, counted. One who is not `counted` failed the preregistered rule.
 
-    `n_votes` are on real pairs (or answers), of which `n_undecided` could not be judged;
+    `n_votes` are on real pairs (or answers); `n_undecided` of them could not be judged.
     `n_attentive` of `n_attention` items with a known answer were answered as expected;
-    `n_same` of `n_repeats` pairs were judged alike when shown again. `mean` is the annotator's own
+    `n_same` of `n_repeats` pairs got the same vote when shown again. `mean` is the annotator's own
     win rate with a 95 % interval over items.
     """
 
@@ -29,10 +29,10 @@ class AnnotatorSummary(Record):
 
 
 class HumanMean(Record):
-    """People's mean on one column: a win rate, or a difference of scores.
+    """The mean of the human votes on one column: a win rate, or a difference of scores.
 
     `mean` has items and annotators as sources of uncertainty (two-way cluster-robust, t with `df`
-    degrees of freedom), `of_items` the items alone: it speaks for these annotators only. With one
+    degrees of freedom), `of_items` the items alone: it holds for these annotators only. With one
     annotator both are the same. `p_value` is two-sided, of no difference (`null`).
     """
 
@@ -48,13 +48,13 @@ class HumanMean(Record):
 
 
 class HumanSummary(Record):
-    """A human study, or a file of people's labels, counted.
+    """The counts of a human study, or of a file of human labels.
 
-    `sampling` says how the items were chosen and `random` whether that was at random. `n_drawn` of
-    `n_population` items were to be labelled; `rule` is what annotators had to keep to. Wins, ties
-    and losses are votes, the candidate's; `unsafe` are the ties in which both answers were called
-    unsafe, on the items `unsafe_items`. `agreements` are between annotators, `same_again` is how
-    often an annotator judged a pair alike when it was shown again.
+    `sampling` describes how the items were chosen, `random` whether at random. `n_drawn` of
+    `n_population` items were to be labelled; `rule` is the condition on which annotators count.
+    Wins, ties and losses are votes, from the candidate's side; `unsafe` are the ties in which both
+    answers were called unsafe, on the items `unsafe_items`. `agreements` are between annotators;
+    `same_again` is the share of repeated pairs that got the same vote again.
     """
 
     source: str
@@ -77,7 +77,7 @@ class HumanSummary(Record):
 
 
 class Bias(Record):
-    """One way in which a judge may lean: how often judge and people do it, and the difference."""
+    """One possible bias of a judge: its rate in the judge, in people, and the difference."""
 
     what: str
     n: int
@@ -87,7 +87,7 @@ class Bias(Record):
 
 
 class OrderAgreement(Record):
-    """How often the judge said what people said when it saw the answers in one order."""
+    """The agreement of the judge with people when it saw the answers in one order."""
 
     order: str
     n: int
@@ -95,7 +95,7 @@ class OrderAgreement(Record):
 
 
 class Estimate(Record):
-    """One way to estimate what people would say of all items, with a 95 % interval.
+    """One estimate of the human mean over all items, with a 95 % interval.
 
     `weight` is how much of the judge a corrected estimate uses, from 0 (labels alone) to 1.
     """
@@ -107,10 +107,10 @@ class Estimate(Record):
 
 
 class Calibrated(Record):
-    """What people would say of all items on one column: by judge, by labels, and corrected.
+    """Estimates of the human mean over all items on one column: by judge, by labels, and corrected.
 
-    `of` is a model, or the difference of two; `more_labels` are those that would bring the
-    corrected interval to `half_width`, None where the items there are do not allow it.
+    `of` is a model, or the difference of two; `more_labels` is the number that would bring the
+    corrected interval to `half_width`, None if there are too few items for it.
     """
 
     column: str
@@ -123,14 +123,14 @@ class Calibrated(Record):
 
 
 class JudgeAgainstPeople(Record):
-    """One judge held to people on one column.
+    """The agreement of one judge with people on one column.
 
-    `n` items (or answers) have a verdict of both; `unscored` of the labelled ones the judge left
-    open. `percent`, `kappa` (quadratic weights for scores) and `ac1` (likewise) are of the judge
-    with the people's common verdict; `single` is how often one annotator says what the judge says,
-    which is like `between.percent`, how often two annotators agree: the ceiling. `confusion` has
-    people's verdicts in rows and the judge's in columns, in the order of `categories`. `slope` is
-    that of the judge's scores on people's: below 1 the judge compresses.
+    `n` items (or answers) have a verdict of both; `unscored` labelled ones have none of the judge.
+    `percent`, `kappa` (quadratic weights for scores) and `ac1` (likewise) compare the judge with
+    the common verdict of all annotators; `single` is its agreement with one annotator. The ceiling
+    of `single` is `between.percent`, the agreement of two annotators. `confusion` has the human
+    verdicts in rows and the judge's in columns, in the order of `categories`. `slope` is that of
+    the judge's scores on the human ones: below 1 the judge compresses the scale.
     """
 
     column: str
@@ -150,9 +150,9 @@ class JudgeAgainstPeople(Record):
 
 
 class Calibration(Record):
-    """Judges held to people: what `harness calibrate` finds.
+    """Judges compared with human labels: the result of `harness calibrate`.
 
-    `refused` says why nothing is corrected, where the labels are no random sample.
+    `refused` is the reason why nothing is corrected, if the labels are no random sample.
     """
 
     run_id: str
@@ -170,9 +170,10 @@ REQUIREMENT_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of
 
 
 class RequirementResult(Record):
-    """Whether a judge may decide on one column: its agreement with people, and what was asked for.
+    """A required agreement of a judge with people on one column, and whether it was shown.
 
-    `low` is the lower end of the 95 % interval; None where there is no evidence.
+    `low` is the lower end of the 95 % interval; None without labels. The judge may decide if the
+    requirement was `held`.
     """
 
     column: str
@@ -200,8 +201,8 @@ class StudyItem(Record):
     """One pair of a study; `key` is unique in it.
 
     A `repeat` shows a real pair again with its sides exchanged. An `attention` item shows the
-    answer of one model (`expected`) beside a `decoy` that nobody who reads would prefer: an answer
-    to another item, `decoy_of`, or the expected answer with its words shuffled.
+    answer of one model (`expected`) next to a `decoy` that no attentive reader prefers: an answer to
+    another item, `decoy_of`, or the expected answer with its words shuffled.
     """
 
     key: str
@@ -214,7 +215,7 @@ class StudyItem(Record):
 
 
 class ScoredCriterion(Record):
-    """One question that annotators answer on a scale for each answer; `anchors` say what it means."""
+    """One question that annotators answer on a scale for each answer; `anchors` describe its points."""
 
     name: str
     asks: str
@@ -224,14 +225,14 @@ class ScoredCriterion(Record):
 
 
 class Study(Record):
-    """Everything that is stated before the first vote.
+    """The design of a human study, fixed before the first vote.
 
     Of the task's `n_items` items, `n_comparable` have two different answers, and `n` of these were
-    drawn with `seed`; on the others nobody needs to be asked. `metric` is the pairwise metric that
-    the votes answer, and `rubric` the one whose criteria are scored, where the suite has them. An
-    annotator counts only with at least `attention_at_least` of the attention items that they voted
-    on answered as expected. `secret` decides order and sides for each annotator; it never leaves
-    the study's folder.
+    drawn with `seed`; the others are ties without a vote. `metric` is the pairwise metric that the
+    votes answer, and `rubric` the one whose criteria are scored, if the suite has them. An
+    annotator counts only with at least `attention_at_least` of their attention items answered as
+    expected. `secret` determines order and sides for each annotator; it never leaves the study's
+    folder.
     """
 
     schema_version: Literal[1] = 1
@@ -260,10 +261,11 @@ class Study(Record):
 class Vote(Record):
     """One annotator's choice on one item of a study, with the sides resolved.
 
-    `left` is what was shown on the left, and `verdict` what the choice comes to. `question` and
-    `texts`, by side, are SHA-256 of what was shown (harness/votes.py), so that a vote can be given
-    to another run with the same answers, and to no other. `scores` are by side (`baseline`, `candidate`, or for attention items `expected`, `decoy`), then by criterion.
-    Times are UTC, ISO 8601; `seconds` from seeing the pair to the choice, None where unknown.
+    `left` is the side that was shown on the left, and `verdict` the meaning of the choice.
+    `question` and `texts` (by side) are SHA-256 of the texts shown (harness/human/votes.py), so that
+    a vote is also valid for another run with the same answers, and for no other. `scores` are by
+    side (`baseline`, `candidate`, or for attention items `expected`, `decoy`), then by criterion.
+    Times are UTC, ISO 8601; `seconds` is from the display to the choice, None if unknown.
     """
 
     study: str
@@ -287,7 +289,7 @@ class Vote(Record):
 
     @property
     def winner(self) -> Literal["baseline", "candidate", "tie"] | None:
-        """Who won; None on attention items, and where the annotator could not judge.
+        """Return the winner; None on attention items, and if the annotator could not judge.
 
         Two unsafe answers are a tie: neither is better.
         """
@@ -301,12 +303,12 @@ class Vote(Record):
 
     @property
     def attentive(self) -> bool | None:
-        """Whether an attention item was answered as expected; None on the others."""
+        """Return whether an attention item was answered as expected; None for other items."""
         return self.verdict == "expected" if self.kind == "attention" else None
 
 
 class Undo(Record):
-    """An annotator took back what they had said of an item."""
+    """The withdrawal of an annotator's vote on an item."""
 
     annotator: str
     item: str

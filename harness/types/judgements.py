@@ -1,4 +1,4 @@
-"""What judges are asked, and what they say."""
+"""Requests to judges, their verdicts, and the reasons of missing verdicts."""
 
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -50,13 +50,14 @@ Judgement = Grade | Preference
 
 
 class JudgeCard(Record):
-    """Who judged: shown at the head of every report. `fingerprint` decides what is judged anew.
+    """The identity of a judge, shown at the head of every report.
 
-    A `replayed` judge reads verdicts from a file, which stays their only home. A `remote` one
-    works elsewhere, so that asking it takes no time from answering. `model` is the language model
-    that judges, if one does; `evidence` is what was measured of the judge itself. A jury has
-    `members`, and nothing else speaks for it; of `people` these are the annotators.
-    `calibrated_by` names the people's labels that the judge is held to.
+    Verdicts are stored under `fingerprint`: another one means judging again. A `replayed` judge
+    reads verdicts from a file, and they are not stored again. A `remote` one runs elsewhere, so that
+    it does not slow down the generation of responses. `model` is the language model that judges, if
+    there is one; `evidence` describes measurements of the judge itself. The `members` of a jury
+    are its judges, those of `people` its annotators. `calibrated_by` names the human labels that
+    the judge is compared with.
     """
 
     name: str
@@ -73,10 +74,10 @@ class JudgeCard(Record):
 
 
 class Outcome(Record):
-    """What a judge says of one request, before it is given its item, model and metric.
+    """A judge's verdict on one request, before its item, model and metric are added.
 
     Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set.
-    `exchange` is what stands behind it, where a language model was asked.
+    `exchange` holds the replies behind it, if a language model was asked.
     """
 
     values: dict[str, float] | None = None
@@ -88,7 +89,7 @@ class Outcome(Record):
 
 
 class GradeRequest(Record):
-    """One answer to be graded on one metric. `round` counts repeats of the same request."""
+    """One answer to grade on one metric. `round` counts repeats of the same request."""
 
     sample: Sample
     metric_name: str
@@ -99,7 +100,7 @@ class GradeRequest(Record):
 
 
 class PreferenceRequest(Record):
-    """Two answers to be compared, in the order in which the judge sees them.
+    """Two answers to compare, in the order in which the judge sees them.
 
     `baseline` and `candidate` are names, for recorded verdicts only; no prompt may show them.
     """
@@ -119,7 +120,7 @@ JudgeRequest = GradeRequest | PreferenceRequest
 
 
 class JudgeAgreement(Record):
-    """How far the members of a jury gave the same items the same verdicts.
+    """The agreement of a jury's members on the same items.
 
     `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
     is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
@@ -137,38 +138,38 @@ class JudgeAgreement(Record):
 
 
 class JudgeRound(NamedTuple):
-    """Everything that one judge said on a metric in one round, counted from 0."""
+    """All judgements of one judge on a metric in one round, counted from 0."""
 
     judge: JudgeCard
     round: int
     judgements: list[Judgement]
 
 
-NOT_ASKED = "not asked"  # of an annotator: said of nothing that counts
+NOT_ASKED = "not asked"  # the annotator was not shown this item
 
 
 class MissingReason(StrEnum):
-    """Why there is no verdict: the word that a reason begins with."""
+    """Why a verdict is missing: the word that a reason begins with."""
 
-    UNREADABLE = "unreadable"  # no verdict of the shape asked for
-    ABSTAINED = "abstained"  # the judge says that it cannot tell
+    UNREADABLE = "unreadable"  # no verdict of the requested shape
+    ABSTAINED = "abstained"  # the judge could not decide
     REFUSED = "refused"
     EMPTY = "empty"
     CUT_OFF = "cut off"  # at the token limit
     FILTERED = "filtered"  # by the endpoint
-    TOO_LONG = "too long"  # for the judge's context, or its reply for us
+    TOO_LONG = "too long"  # a prompt for the judge's context, or a reply for the reader
     NO_REPLY = "no reply"  # the endpoint or the model failed
-    UNSUPPORTED = "unsupported"  # not a question for a language model
+    UNSUPPORTED = "unsupported"  # not a metric for a language model
     TOO_FEW_VOTES = "too few votes"  # of a jury
-    SPLIT = "split"  # a jury's votes, evenly
+    SPLIT = "split"  # a jury without a majority
 
 
-# What says something about the moment rather than the answer; a later run may ask again.
+# Reasons that depend on the moment and not on the answer; a later run may ask again.
 TRANSIENT = frozenset({MissingReason.FILTERED, MissingReason.NO_REPLY})
 
 
 def reason_kind(reason: str) -> MissingReason | None:
-    """The kind that a reason begins with; None for a reason that another judge gave."""
+    """Return the kind that a reason begins with; None if it begins with none of them."""
     word = reason.partition(":")[0]
     return MissingReason(word) if word in set(MissingReason) else None
 

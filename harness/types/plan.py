@@ -1,4 +1,4 @@
-"""Everything that is stated before the first answer."""
+"""The plan of a run, fixed before the first answer, and how judging in looks ended."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from harness.types.samples import Sample
 
 
 class TaskLooks(Record):
-    """When the items of one task are looked at, fixed before the first answer.
+    """The schedule of looks at the items of one task, fixed before the first answer.
 
     Items come in a random order of seed `order_seed`. At the k-th look the first `sizes[k]` of
     them are judged; a claim is decided there at one-sided level `alphas[k]`, which is that of the
@@ -26,12 +26,11 @@ class TaskLooks(Record):
 
 
 class ClaimAtLook(Record):
-    """A claim as it stood at one look: the one that decided it, or else the last.
+    """The state of a claim at the look that decided it, or else at the last.
 
-    `repeated` is its interval there, at the look's own critical value: over all looks together
-    each of its two limits is wrong with chance alpha. The chances are those that it ends with a
-    pass or fail if the trend so far is the truth; None where nothing can be said, as at the last
-    look.
+    `repeated` is its interval at the critical value of that look: over all looks together each of
+    its two limits is wrong with probability alpha. The chances are those of an eventual pass or
+    fail if the trend so far is the truth; None if they cannot be computed, as at the last look.
     """
 
     claim: str
@@ -47,7 +46,7 @@ class ClaimAtLook(Record):
 
 
 class TaskStop(Record):
-    """How many of a task's items were judged, each counted once however often it is asked."""
+    """The number of a task's items that were judged; an item that is asked repeatedly counts once."""
 
     task: str
     n_items: int
@@ -55,7 +54,7 @@ class TaskStop(Record):
 
 
 class Saving(Record):
-    """About what the skipped calls would have cost, at the mean cost of those that were made."""
+    """The approximate cost of the skipped calls, at the mean cost of those that were made."""
 
     currency: str
     cost: float
@@ -67,9 +66,9 @@ StopReason = Literal["pass", "fail", "futile", "complete"]
 class Stopping(Record):
     """How judging in looks ended: at look `look` of `looks`.
 
-    `pass` and `fail` are certain verdicts, `futile` says that neither of them had a chance of a
-    tenth left, `complete` that all items were judged. Skipped are verdicts of judges and answers
-    of models that were not needed, had they been asked before or not.
+    `pass` and `fail` are final verdicts; `futile` means that neither of them had a chance of a
+    tenth left, `complete` that all items were judged. Skipped are the verdicts and answers that
+    were not needed, whether the store had them or not.
     """
 
     look: int
@@ -84,15 +83,15 @@ class Stopping(Record):
 
     @property
     def early(self) -> bool:
-        """Whether items are left that were not judged."""
+        """Return whether judging ended before the last look."""
         return self.look < self.looks
 
 
 class PlannedModel(Record):
-    """A model under test as the plan names it.
+    """A model under test.
 
-    `source` is a recipe, a checkpoint, a model at a host, or a file; `seed` decodes it where that
-    is not the suite's.
+    `source` is a recipe, a checkpoint, a model at a host, or a file; `seed` is its seed of decoding
+    if that is not the suite's.
     """
 
     name: str
@@ -103,12 +102,11 @@ class PlannedModel(Record):
 
 
 class Task(Record):
-    """The items that one group of metrics is measured on, and how models are asked.
+    """The items of one group of metrics, and how models are prompted with them.
 
-    Files carry the items' hash and number, not the `samples` themselves. `slices` are the columns
-    by whose values the items are also compared apart. Where each item is asked several times,
-    `answers` says how often, and `n_items` counts every time. `phi` marks protected health
-    information.
+    Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by
+    whose values the items are also compared separately. `answers` is how often each item is asked;
+    `n_items` counts every time. `phi` marks protected health information.
     """
 
     name: str
@@ -125,11 +123,11 @@ class Task(Record):
 
 
 class Plan(Record):
-    """Everything stated before the first answer. `hash` covers all of it.
+    """Everything that is fixed before the first answer. `hash` covers all of it.
 
-    The first model is the baseline, the last the candidate. `limit`, `seed` and `judge` are what
-    the command line put in place of the suite's own. Where judging may stop early there are
-    `looks`, one record for each task in their order, whose items then are in random order.
+    The first model is the baseline, the last the candidate. `limit`, `seed` and `judge` are the
+    command line's, in place of the suite's own. If judging may stop early there are `looks`, one
+    record for each task in their order; the items of these tasks are in random order.
     """
 
     suite: str
@@ -148,22 +146,22 @@ class Plan(Record):
 
     @property
     def baseline(self) -> str:
-        """The model that the others are compared with."""
+        """Return the name of the model that the others are compared with."""
         return self.models[0].name
 
     @property
     def candidate(self) -> str:
-        """The model that the gate decides on."""
+        """Return the name of the model that the gate decides on."""
         return self.models[-1].name
 
     @property
     def gated(self) -> tuple[str, str]:
-        """The two models that the gate decides on, baseline first."""
+        """Return the names of the two models that the gate compares, baseline first."""
         return self.baseline, self.candidate
 
 
 class PlanChange(Record):
-    """A field that two plans state differently."""
+    """A field with different values in two plans."""
 
     field: str
     before: str
@@ -171,7 +169,7 @@ class PlanChange(Record):
 
 
 class Amendment(Record):
-    """An earlier plan on the same items, when it was frozen, and what has been changed since."""
+    """An earlier plan on the same items: when it was frozen, and the changes since."""
 
     registered: str
     models: tuple[str, ...]

@@ -1,11 +1,11 @@
-"""Runs held to each other."""
+"""Comparisons of a run with another run or with a baseline."""
 
 from harness.types.base import Record
 from harness.types.results import Comparison, GateDecision
 
 
 class ItemChange(Record):
-    """One item whose score moved."""
+    """One item whose score changed."""
 
     sample_id: str
     before: float
@@ -13,7 +13,7 @@ class ItemChange(Record):
 
 
 class Flips(Record):
-    """The items that moved most on one column, each way, and how many moved at all."""
+    """The items with the largest changes on one column, in both directions, and how many changed."""
 
     metric: str
     n_better: int
@@ -23,9 +23,9 @@ class Flips(Record):
 
 
 class RunComparison(Record):
-    """The new run's candidate against the old one's.
+    """The new run's candidate compared with the old one's.
 
-    `skipped` says why a column is not there, `notes` what to know of those that are.
+    `skipped` has the columns that are left out, with the reason, `notes` remarks on the others.
     """
 
     old: str
@@ -37,7 +37,7 @@ class RunComparison(Record):
 
 
 class Check(Record):
-    """A run held to a baseline: the verdict by column, and the items that moved."""
+    """A run compared with a baseline: the verdict by column, and the items that changed."""
 
     model: str
     baseline: str

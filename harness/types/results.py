@@ -1,4 +1,4 @@
-"""What a run finds: everything that a report shows."""
+"""The result of a run: everything that a report shows."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ from harness.types.training import PairStatistics
 
 
 class Coverage(Record):
-    """How many of a column's cells have a score for one model, and why the others have none."""
+    """The number of items of a column with a score for one model, and why the others have none."""
 
     metric: str
     model: str
@@ -26,7 +26,7 @@ class Coverage(Record):
 
 
 class ModelScore(Record):
-    """One model's own mean on one column, with the distribution behind it.
+    """One model's own mean on one column, with the distribution of its scores.
 
     `histogram` maps each value (or the low edge of each of ten bins) to its count.
     `ceiling_share` is the share of items at the top of the scale.
@@ -41,16 +41,16 @@ class ModelScore(Record):
 
 
 class TestResult(Record):
-    """A p-value with the name of the paired test that gave it."""
+    """The p-value and the name of a paired test."""
 
     name: str
     p_value: float
 
 
 class PairwiseDetail(Record):
-    """What stands behind a win rate.
+    """The wins, ties and losses behind a win rate, and the effect of position.
 
-    wins, ties and losses are items (the candidate's, averaged over orders); `first_share` is how
+    Wins, ties and losses are items (the candidate's, averaged over orders); `first_share` is how
     often the first-shown answer won, `position_effect` the candidate's mean score when shown
     first minus when shown second with its interval; `consistency` the share of items with the
     same winner in both orders.
@@ -67,9 +67,9 @@ class PairwiseDetail(Record):
 
 
 class Sensitivity(Record):
-    """A comparison without the items on which either answer carries a flag.
+    """A comparison without the items on which either answer has a flag.
 
-    `difference` is None where no item is left.
+    `difference` is None if no item is left.
     """
 
     without: HygieneFlag | Literal["any_flag"]
@@ -83,7 +83,7 @@ class Comparison(Record):
     For a win rate `difference` is the win rate itself and its null value is 0.5.
     `adverse` and `favourable` are the estimates with every missing score at its worst and best
     for the candidate. `sensitivity` repeats the comparison without flagged answers: first without
-    any, then without each kind of flag; it is empty where no answer carries one.
+    any, then without each kind of flag; it is empty if no answer has one.
     """
 
     metric: str
@@ -111,15 +111,15 @@ class Comparison(Record):
 
 
 class ClaimResult(Record):
-    """The verdict on one claim: `boundary` is what the estimate is tested against.
+    """The verdict on one claim: the estimate is tested against `boundary`.
 
-    `bound` is the one-sided confidence bound that the verdict is read from, at the gate's alpha
-    (at alpha over the number of claims, where one of them is enough). An equivalence must also
-    keep `bound_high` below `ceiling`. `p_value` is that of the claim, of a regression alarm
-    (`alarm`) that of harm. `simultaneous` is given where one claim is enough: those intervals of
-    all claims hold at once with 1 - alpha. `n_needed` is the number of items that would settle an
-    inconclusive claim with 80 % power. In an ordered family a claim behind one that does not hold
-    is `not_tested`, and has no bound.
+    `bound` is the one-sided confidence bound that decides, at the gate's alpha (at alpha over the
+    number of claims, if one of them is enough). An equivalence also needs `bound_high` below
+    `ceiling`. `p_value` is that of the claim, for a regression alarm (`alarm`) that of harm.
+    `simultaneous` is set if one claim is enough: these intervals cover all claims together with
+    probability 1 - alpha. `n_needed` is the number of items that would settle an inconclusive claim
+    with 80 % power. In an ordered family a claim after one that does not pass is `not_tested`, and
+    has no bound.
     """
 
     claim: str
@@ -142,19 +142,21 @@ class ClaimResult(Record):
 class GateDecision(Record):
     """The verdict over the whole list of claims, in a sentence and by claim.
 
-    `critical` are the rules on critical answers, which can only take a pass away; `licences` say
-    whether the judges may decide, where the gate asks.
+    `critical` are the rules on critical answers, which can only take a pass away; `licences` are
+    the gate's requirements on the judges, which must be met for them to decide.
     """
 
     verdict: Verdict
     sentence: str
     claims: tuple[ClaimResult, ...]
     critical: tuple[CriticalResult, ...] = ()
-    licences: tuple[RequirementResult, ...] = Field(default=(), exclude_if=lambda found: not found)
+    licences: tuple[RequirementResult, ...] = Field(
+        default=(), exclude_if=lambda results: not results
+    )
 
 
 class HygieneCount(Record):
-    """How many of a model's answers carry each flag."""
+    """The number of a model's answers with each flag."""
 
     task: str
     model: str
@@ -164,7 +166,7 @@ class HygieneCount(Record):
 
 
 class Example(Record):
-    """One item shown side by side in the report; `moved` is what its choice was based on."""
+    """One item shown side by side in the report, chosen for its difference in score, `moved`."""
 
     sample_id: str
     input: str
@@ -179,7 +181,7 @@ class Example(Record):
 class LengthEffect(Record):
     """A comparison at equal length: a sensitivity analysis, which never decides a gate.
 
-    `adjusted` is None where it cannot be identified, and `unidentified` says why.
+    `adjusted` is None if it cannot be identified, and `unidentified` is the reason.
     """
 
     metric: str
@@ -193,10 +195,10 @@ class LengthEffect(Record):
 
 
 class JudgeCounts(Record):
-    """What became of everything that one judge was asked on one metric about one model.
+    """The outcomes of all requests to one judge on one metric about one model, counted.
 
-    `abstained` counts where the judge itself said that it cannot tell; `reasons` counts by kind
-    what else is unscored. `asked_again` are the verdicts that were unreadable at first. For pairs
+    `abstained` counts the requests that the judge declined to decide; `reasons` counts the other
+    unscored ones by kind. `asked_again` are the verdicts that were unreadable at first. For pairs
     `model` is the candidate.
     """
 
@@ -211,7 +213,7 @@ class JudgeCounts(Record):
 
 
 class SingleJudgeComparison(Record):
-    """What one member of a jury finds by itself: its own comparison on one column."""
+    """The comparison on one column by one member of a jury alone."""
 
     column: str
     judge: str
@@ -222,7 +224,7 @@ class SingleJudgeComparison(Record):
 
 
 class Repeatability(Record):
-    """How far one judge, asked the same `repeats` times, repeats itself on one column.
+    """The agreement of one judge with itself over `repeats` identical requests on one column.
 
     `n` are the answers (or ordered pairs) judged every time. `icc` is ICC(1,1), the share of the
     variance that is not the judge's own noise; `flip_rate` how often two of its verdicts differ.
@@ -237,9 +239,9 @@ class Repeatability(Record):
 
 
 class SpendLine(Record):
-    """What asking one endpoint took, over all verdicts and answers this result rests on.
+    """Calls, tokens, cost and time of one endpoint, over all verdicts and answers of this result.
 
-    `cost` is None without prices. Seconds are those of one call, retries included.
+    `cost` is None without prices. Seconds are those of one call with its retries.
     """
 
     who: str
@@ -262,7 +264,7 @@ class Curve(Record):
 
 
 class CheckpointCard(Record):
-    """What the report says of a trained checkpoint; `pairs` are those that it learnt from, if any."""
+    """A trained checkpoint as the report shows it; `pairs` are its training pairs, if any."""
 
     model: str
     recipe: str
@@ -275,7 +277,7 @@ class CheckpointCard(Record):
 
 
 class ContaminationResult(Record):
-    """How much of a task's items stands in what one model was trained on, as far as recipes tell.
+    """The overlap of a task's items with one model's training data, as its recipes name them.
 
     Counts are of items: `exact` ones are training questions word for word, `contaminated` ones are
     exact or mostly there, `touched` ones share at least one n-gram; of `unchecked` ones only exact
@@ -294,7 +296,7 @@ class ContaminationResult(Record):
 
 
 class Caveat(Record):
-    """Something the reader of a verdict should know before trusting it."""
+    """A warning that qualifies a verdict."""
 
     code: str
     text: str
@@ -305,7 +307,7 @@ class RunResult(Record):
 
     `started`, `finished` and `seconds` are the only fields that differ between two runs of the
     same plan on the same answers in one workspace. `registered` is when the plan was first frozen
-    there, before anything was answered; `amendments` are earlier plans on the same items.
+    there, before the first answer; `amendments` are earlier plans on the same items.
     """
 
     schema_version: Literal[1] = 1

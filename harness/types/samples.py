@@ -1,4 +1,4 @@
-"""Items, and what models answer to them."""
+"""Items, and the responses of models to them."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from harness.types.base import Record
 
 
 class Sample(Record):
-    """One item of an evaluation. `row` is its place in the source file, counted from 0.
+    """One item of an evaluation. `row` is its row in the source file, counted from 0.
 
-    `slices` are its values in the columns that the suite slices by. Where an item is asked several
-    times, each time is a sample: `draw` counts them from 0, and they share a cluster.
+    `slices` are its values in the columns that the suite slices by. An item that is asked several
+    times is one sample for each time: `draw` counts them from 0, and they share a cluster.
     """
 
     id: str
@@ -24,10 +24,10 @@ class Sample(Record):
 
 
 class Exchange(Record):
-    """What a model or judge that was asked replied, and what that took.
+    """The verbatim replies of a model or judge to one request, with tokens and time.
 
-    `replies` are kept word for word: one for each time it was asked, of which the last was read.
-    Tokens that an endpoint does not count are 0.
+    `replies` has one for each attempt; the last is the one that counts. Tokens that an endpoint
+    does not count are 0.
     """
 
     replies: tuple[str, ...]
@@ -37,9 +37,9 @@ class Exchange(Record):
 
 
 class Response(Record):
-    """One model's answer to one item; `text` is None when there is none, and `reason` says why.
+    """One model's answer to one item; `text` None comes with a `reason`.
 
-    `system` is the system prompt a recorded answer was given, when its record tells.
+    `system` is the system prompt of a recorded answer, if its record has one.
     """
 
     sample_id: str
@@ -58,8 +58,8 @@ HygieneFlag = Literal[
     "empty",
     "cut_off",  # stopped at the token limit
     "repetition_loop",
-    "special_tokens",  # <|im_end|> and its kin inside the text
-    "suspected_injection",  # reads as if it spoke to the judge
+    "special_tokens",  # such as <|im_end|> inside the text
+    "suspected_injection",  # seems to address the judge
 ]
 
 

@@ -1,4 +1,4 @@
-"""What became of preference pairs, and what those that are learnt from look like."""
+"""Training data with its statistics, and the lineage and promotion of checkpoints."""
 
 from typing import Literal
 
@@ -6,14 +6,14 @@ from harness.types.base import Interval, Record
 from harness.types.judgements import JudgeAgreement
 from harness.types.samples import HygieneFlag, Message
 
-LENGTH_TELLS = 0.7  # of the pairs guessed right by length alone, from which they teach length
+LENGTH_TELLS = 0.7  # share of pairs guessed by length alone, from which the pairs teach length
 
-# Why a pair is not learnt from. A hygiene flag is that of the answer that would have been chosen.
+# Why a pair is dropped. A hygiene flag is that of the answer that would have been chosen.
 PairDrop = (
     Literal[
         "tied",
-        "inconsistent",  # another winner in the other order
-        "split",  # judges who name different winners, none with a majority
+        "inconsistent",  # the winner depends on the order
+        "split",  # the judges have no majority for one winner
         "unscored",
         "identical",
         "low_margin",
@@ -26,7 +26,7 @@ PairDrop = (
 
 
 class KeptStatistics(Record):
-    """What became of candidates; `kept` of them are rows to learn from."""
+    """The outcome of a selection of training rows; `kept` of the candidates remain."""
 
     kept: int
 
@@ -34,8 +34,8 @@ class KeptStatistics(Record):
 class PairSide(Record):
     """The chosen answers of the kept pairs, or the rejected ones.
 
-    `leaks` are answers with words or a sentence of their own system prompt, `empty` those without
-    a word.
+    `leaks` are answers that repeat words or a sentence of their own system prompt, `empty` those
+    without a word.
     """
 
     mean_words: float | None
@@ -44,9 +44,9 @@ class PairSide(Record):
 
 
 class PairStatistics(KeptStatistics):
-    """What became of the candidates: `built` is `kept` plus all that were `dropped`.
+    """The outcome of a selection of pairs: `built` is `kept` plus all that were `dropped`.
 
-    `unscored_reasons` counts why pairs went unscored. `chosen_longer` is the share of kept pairs
+    `unscored_reasons` counts the reasons of unscored pairs. `chosen_longer` is the share of kept pairs
     of unequal length in which the chosen answer is the longer one, with a 95 % interval (Wilson's,
     as if the pairs were independent). `agreement` is that of several judges, order by order.
     """
@@ -61,7 +61,7 @@ class PairStatistics(KeptStatistics):
 
     @property
     def teaches(self) -> Literal["longer", "shorter"] | None:
-        """Which answer could be chosen by its length alone in most pairs; None if neither.
+        """Return the length by which the chosen answer can be guessed in most pairs; None if neither.
 
         The length heuristic of Singhal et al. 2023, https://arxiv.org/abs/2310.03716.
         """
@@ -86,7 +86,7 @@ class PreferencePair(Record):
 
 
 class Example(Record):
-    """One chat to learn the last turn of."""
+    """One chat whose last turn is the training target."""
 
     id: str
     prompt: tuple[Message, ...]
@@ -104,10 +104,10 @@ class Ancestor(Record):
 
 
 class Promotion(Record):
-    """A checkpoint that was certified, and what that rests on.
+    """A certified checkpoint, and the evidence of its certification.
 
-    `alpha` is the share of the stated error rate that this certification, the `look`th on these
-    items, was tested at. `lineage` goes from the checkpoint back to what training started from.
+    `alpha` is the part of the error rate that this certification, the `look`th on these items, was
+    tested at. `lineage` goes from the checkpoint back to the model where training started.
     """
 
     name: str
