@@ -281,8 +281,11 @@ def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
 def _collect(opened: "OpenStudy", path: Path) -> None:
     from harness.human.annotate.offline import import_offline_votes
 
-    found = import_offline_votes(opened, path)
-    _say(f"{path}: {found.added} votes added, {found.known} known, {found.older} out of date")
+    votes = import_offline_votes(opened, path)
+    _say(
+        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} known, {votes.n_outdated} out of "
+        "date"
+    )
 
 
 def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
@@ -299,8 +302,9 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
     found = read_label_studio(opened, path, *names)
     votes = found.votes
     _say(
-        f"{path}: {votes.added} votes added, {votes.known} known, {votes.older} out of date, "
-        f"{found.without_choice} without a choice"
+        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} known, {votes.n_outdated} out of "
+        f"date, "
+        f"{found.n_without_choice} without a choice"
     )
 
 

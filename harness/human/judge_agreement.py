@@ -198,7 +198,7 @@ def _is_tie(wins: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _slope(column: LabelledColumn) -> Interval | None:
-    """Regress the judge's scores on people's mean scores, with items as clusters."""
+    """Fit the slope of the judge's scores on people's mean scores, with items as clusters."""
     if column.kind != "points":
         return None
     people = mean_votes(column.labels)

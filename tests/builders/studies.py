@@ -13,7 +13,7 @@ from harness.artifacts.answers import write_answers
 from harness.artifacts.results_json import dump_result
 from harness.config import Criterion, Generation, PairwiseMetric, RubricMetric
 from harness.human.annotate.app import make_app
-from harness.human.annotate.request_guard import our_hosts
+from harness.human.annotate.request_guard import own_host_check
 from harness.human.annotate.serve import bind_address, make_server
 from harness.human.annotate.session import VotingSession
 from harness.human.annotate.study import StudyOptions, open_study
@@ -197,14 +197,16 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(run: Path, *admitted: str, **options: Any) -> Iterator[Served]:
+def served(run: Path, *allowed_names: str, **options: Any) -> Iterator[Served]:
     """The application over a run's study."""
     opened = open_study(run, StudyOptions(**options))
     errors: list[str] = []
     with VoteLog(opened.folder) as log:
         session = VotingSession(opened, log)
-        is_ours = our_hosts("127.0.0.1", 8000, ("127.0.0.1", "localhost"))
-        app = make_app(session, is_ours=is_ours, log_error=errors.append, admitted=admitted)
+        is_own_host = own_host_check("127.0.0.1", 8000, ("127.0.0.1", "localhost"))
+        app = make_app(
+            session, is_own_host=is_own_host, log_error=errors.append, allowed_names=allowed_names
+        )
         yield Served(session, app, errors, opened.folder)
 
 

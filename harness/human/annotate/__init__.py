@@ -1,20 +1,18 @@
 """Blind studies: people compare the answers of two models without knowing which wrote them.
 
-    study.py         what is stated beforehand: the items, drawn at random; rules; the secret
-    placements.py    each annotator's order and sides, which only the secret decides
-    pairs.py         what a browser may know of a pair: two texts, and no names
-    ballots.py       what an annotator says, read strictly and resolved to a vote
-    booth.py         one study while people vote: what comes next, what was said
-    guard.py         what no request gets past: Host, Origin, size, slowness; headers of replies
-    tickets.py       links, cookies and form tokens, all made of the secret
-    pages.py         the HTML of every page, from templates/
-    server.py        the routes
-    serve.py         the server's life, from the address to Ctrl-C
-    offline.py       one file that works from disk, and its votes read back
-    label_studio.py  pairs for Label Studio, and its votes read back
-    collected.py     votes cast elsewhere, each kept once
-    summary.py       how far a study is, in a few lines
-    private.py       files that only their owner may read
+    study.py             the design: items drawn at random, rules, the secret
+    assignment.py        each annotator's order and sides, which depend on the secret, and their texts
+    vote_form.py         an annotator's form, read strictly and resolved to a vote
+    session.py           the voting on one study: the next pair, votes and undos
+    tokens.py            links, cookies and form tokens, signed with the secret
+    request_guard.py     checks of Host, Origin, size and time of requests; headers of replies
+    pages.py             the HTML of every page, from templates/
+    app.py               the routes
+    serve.py             the server, from its address to Ctrl-C
+    offline.py           a study in one HTML file, and the import of its votes
+    label_studio.py      pairs for Label Studio, and the import of its votes
+    import_votes.py      votes cast outside the page, added once each
+    progress_summary.py  the progress of a study in a few lines
 
-Votes and studies are kept by harness/votes.py.
+Studies and votes are stored by harness/human/votes.py.
 """

@@ -1,4 +1,4 @@
-"""The routes: every page is rendered here, every click is a form, and nothing needs a script."""
+"""Routes of the voting page. Pages are rendered here, each click sends a form; no script is needed."""
 
 import traceback
 from collections.abc import Callable, Collection
@@ -47,14 +47,14 @@ _ASSETS = {
 }
 
 
-_NO_LINK = (
+_NO_LINK = (  # heading and text of the page for a request without a valid cookie or link
     "This page needs its link",
     "Open the link that you were given. If it was long ago, ask for it again.",
 )
 
 
 class _RefusedError(Exception):
-    """A page that says why not, with its status."""
+    """A refused request: the status, heading and text of the page in reply."""
 
     def __init__(self, status: int, heading: str, text: str) -> None:
         super().__init__(heading)
@@ -64,37 +64,40 @@ class _RefusedError(Exception):
 def make_app(
     session: VotingSession,
     *,
-    is_ours: Callable[[str], bool],
+    is_own_host: Callable[[str], bool],
     log_error: Callable[[str], None],
-    admitted: Collection[str] = (),
+    allowed_names: Collection[str] = (),
 ) -> "ASGIApp":
-    """The whole application; what goes wrong inside it is told to `log_error` alone.
+    """Make the application; details of internal errors go to `log_error` and not to the browser.
 
-    `admitted` are the only names that may vote; anyone with a link may where it is empty.
+    `allowed_names` are the only annotators who may vote; empty allows anybody with a link.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
-    handlers = _Handlers(session, admitted)
+    handlers = _Handlers(session, allowed_names)
 
-    async def refused(request: "Request", error: Exception) -> "Response":
+    async def on_refused(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, _RefusedError)
         return _html(message_page(error.heading, error.text), error.status)
 
-    async def unsaved(request: "Request", error: Exception) -> "Response":
+    async def on_save_error(request: "Request", error: Exception) -> "Response":
         log_error(str(error))
-        text = "Your last choice could not be saved. Those before it are. Tell whoever sent you the link."
+        text = (
+            "Your last choice could not be saved. Earlier ones are saved. Inform the person who "
+            "sent you the link."
+        )
         return _html(message_page("Not saved", text), 507)
 
-    async def unknown(request: "Request", error: Exception) -> "Response":
+    async def on_http_error(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, HTTPException)
         phrase = HTTPStatus(error.status_code).phrase
         return _html(message_page(phrase, "There is nothing here."), error.status_code)
 
-    async def broken(request: "Request", error: Exception) -> "Response":
+    async def on_error(request: "Request", error: Exception) -> "Response":
         log_error("".join(traceback.format_exception(error)))
-        text = "That is our fault. Every choice that was saved is kept: go back and try again."
+        text = "This is an error of the server. Saved choices are kept: go back and try again."
         return _html(message_page("Something went wrong", text), 500)
 
     app = Starlette(
@@ -110,30 +113,32 @@ def make_app(
             Route("/{name}", handlers.file),
         ],
         exception_handlers={
-            _RefusedError: refused, InfrastructureError: unsaved, HTTPException: unknown,
-            Exception: broken,
+            _RefusedError: on_refused, InfrastructureError: on_save_error,
+            HTTPException: on_http_error, Exception: on_error,
         },
     )  # fmt: skip
     app.router.redirect_slashes = False
-    return Guard(_once_answered(app), is_ours=is_ours)
+    return Guard(_drop_answered_errors(app), is_own_host=is_own_host)
 
 
 class _Handlers:
-    """The handlers. They never wait, so that one request is done before the next begins."""
+    """Request handlers. After reading the form they await nothing: votes are saved one at a time."""
 
-    def __init__(self, session: VotingSession, admitted: Collection[str]) -> None:
+    def __init__(self, session: VotingSession, allowed_names: Collection[str]) -> None:
         self._session = session
-        self._admitted = admitted
+        self._allowed_names = allowed_names
         self._cookie = cookie_name(session.study)
-        self._asked = Instructions(escape_invisible(session.study.asks), session.study.criteria)
+        self._instructions = Instructions(
+            escape_invisible(session.study.asks), session.study.criteria
+        )
 
     async def home(self, request: "Request") -> "Response":
         name = self._name(request)
-        return _go("/pair") if name else self._welcome(name)
+        return _redirect("/pair") if name else self._welcome(name)
 
     async def enter(self, request: "Request") -> "Response":
         name = read_link_token(self._session.study, request.path_params["token"])
-        if not self._is_admitted(name):
+        if not self._is_allowed(name):
             raise _RefusedError(403, *_NO_LINK)
         # Not a redirect: a strict cookie does not follow one that began on another site.
         return self._with_cookie(self._welcome(name), name)
@@ -146,23 +151,24 @@ class _Handlers:
                 name = self._session.canonical_name(read_name(fields.get("name", "")))
             except UnreadableError as error:
                 return self._welcome(ANYONE, wrong=str(error))
-            return self._with_cookie(_go("/pair"), name)
-        return _go("/pair")
+            return self._with_cookie(_redirect("/pair"), name)
+        return _redirect("/pair")
 
     async def leave(self, request: "Request") -> "Response":
         await self._fields(request)
-        return self._with_cookie(_go("/"), ANYONE)
+        return self._with_cookie(_redirect("/"), ANYONE)
 
     async def pair(self, request: "Request") -> "Response":
         voter = self._voter(request)
-        said = request.query_params.get("said", "")
-        turn = self._session.next_pair(voter.name)
-        if turn is None:
-            return _html(done_page(voter, said))
-        return _html(pair_page(voter, self._asked, turn, said))
+        last_action = request.query_params.get("last_action", "")
+        next_pair = self._session.next_pair(voter.name)
+        if next_pair is None:
+            return _html(done_page(voter, last_action))
+        return _html(pair_page(voter, self._instructions, next_pair, last_action))
 
     async def pause(self, request: "Request") -> "Response":
-        return _html(break_page(self._voter(request), request.query_params.get("said", "")))
+        last_action = request.query_params.get("last_action", "")
+        return _html(break_page(self._voter(request), last_action))
 
     async def vote(self, request: "Request") -> "Response":
         fields = await self._fields(request)
@@ -172,15 +178,15 @@ class _Handlers:
             self._session.vote(voter.name, fields.get("ticket", ""), form)
         except UnreadableError as error:
             raise _RefusedError(409, "Not saved", f"{error} Go back and try again.") from None
-        done = self._session.n_done(voter.name)
-        every = self._session.study.break_every
-        pause = every > 0 and done % every == 0 and done < self._session.total
-        return _go(f"{'/break' if pause else '/pair'}?said={form.choice}")
+        n_done = self._session.n_done(voter.name)
+        break_every = self._session.study.break_every
+        pause = break_every > 0 and n_done % break_every == 0 and n_done < self._session.total
+        return _redirect(f"{'/break' if pause else '/pair'}?last_action={form.choice}")
 
     async def undo(self, request: "Request") -> "Response":
         await self._fields(request)
         undone = self._session.undo(self._voter(request).name)
-        return _go("/pair?said=undone" if undone else "/pair")
+        return _redirect("/pair?last_action=undone" if undone else "/pair")
 
     async def file(self, request: "Request") -> "Response":
         from starlette.exceptions import HTTPException
@@ -191,17 +197,17 @@ class _Handlers:
             raise HTTPException(404)
         return Response(asset(name), media_type=_ASSETS[name])
 
-    # --- who, and from where -----------------------------------------------------------------
+    # --- annotator and form ------------------------------------------------------------------
 
     def _name(self, request: "Request") -> str:
-        """Who is asking, by the cookie; ANYONE has come by the link but given no name yet."""
+        """Return the annotator's name from the cookie; ANYONE before a name was entered."""
         name = read_cookie(self._session.study, request.cookies.get(self._cookie, ""))
-        if not self._is_admitted(name):
+        if not self._is_allowed(name):
             raise _RefusedError(403, *_NO_LINK)
         return name
 
-    def _is_admitted(self, name: str | None) -> TypeGuard[str]:
-        return name is not None and (not self._admitted or name in self._admitted)
+    def _is_allowed(self, name: str | None) -> TypeGuard[str]:
+        return name is not None and (not self._allowed_names or name in self._allowed_names)
 
     def _voter(self, request: "Request") -> Voter:
         name = self._name(request)
@@ -215,11 +221,11 @@ class _Handlers:
             n_done=self._session.n_done(name) if name else 0,
             total=self._session.total,
             form_token=make_form_token(self._session.study, name),
-            may_leave=not self._admitted,
+            may_leave=not self._allowed_names,
         )
 
     async def _fields(self, request: "Request") -> dict[str, str]:
-        """The fields of a form that came from one of our own pages."""
+        """Return the fields of a form, checked to come from one of our own pages."""
         body = await request.body()
         try:
             pairs = parse_qsl(
@@ -236,7 +242,7 @@ class _Handlers:
         return fields
 
     def _welcome(self, name: str, wrong: str | None = None) -> "Response":
-        page = welcome_page(self._voter_named(name), self._asked, wrong)
+        page = welcome_page(self._voter_named(name), self._instructions, wrong)
         return _html(page, 200 if wrong is None else 422)
 
     def _with_cookie(self, response: "Response", name: str) -> "Response":
@@ -245,14 +251,14 @@ class _Handlers:
         return response
 
 
-def _once_answered(app: "ASGIApp") -> "ASGIApp":
-    """Starlette raises what it has answered with a page again, for a server that would print it."""
+def _drop_answered_errors(app: "ASGIApp") -> "ASGIApp":
+    """Drop exceptions that have been answered; Starlette raises them again for the server's log."""
 
-    async def quiet(scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def answered_once(scope: "Scope", receive: "Receive", send: "Send") -> None:
         with suppress(Exception):
             await app(scope, receive, send)
 
-    return quiet
+    return answered_once
 
 
 def _html(page: str, status: int = 200) -> "Response":
@@ -261,7 +267,7 @@ def _html(page: str, status: int = 200) -> "Response":
     return HTMLResponse(page, status_code=status)
 
 
-def _go(path: str) -> "Response":
+def _redirect(path: str) -> "Response":
     from starlette.responses import RedirectResponse
 
     return RedirectResponse(path, status_code=303)

@@ -1,4 +1,4 @@
-"""Votes that were cast elsewhere, in a file from a hospital or from Label Studio: each is kept once."""
+"""Votes cast outside the page, in an offline file or in Label Studio, added once each."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,47 +11,44 @@ from harness.types import Vote
 
 
 class ImportedVotes(NamedTuple):
-    """What became of votes that were read from a file."""
+    """Numbers of imported votes: added, already in the log, and older than a vote in the log."""
 
-    added: int
-    known: int
-    older: int
+    n_added: int
+    n_duplicate: int
+    n_outdated: int
 
 
 def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> ImportedVotes:
-    """Keep votes that were cast elsewhere, unless they are known or something newer stands."""
+    """Add votes to a study, except those that it has or that are older than its own."""
     with VoteLog(opened.folder) as log:
-        standing = {(v.annotator.casefold(), v.item): v for v in log.votes()}
-        names = {vote.annotator.casefold(): vote.annotator for vote in standing.values()}
-        added, known, older = [], 0, 0
+        current = {(v.annotator.casefold(), v.item): v for v in log.votes()}
+        names = {vote.annotator.casefold(): vote.annotator for vote in current.values()}
+        added, n_duplicate, n_outdated = [], 0, 0
         for vote in votes:
-            vote = vote.model_copy(
-                update={"annotator": names.get(vote.annotator.casefold(), vote.annotator)}
-            )
-            before = standing.get((vote.annotator.casefold(), vote.item))
+            # Write the name as the log has it.
+            key = vote.annotator.casefold()
+            vote = vote.model_copy(update={"annotator": names.get(key, vote.annotator)})
+            before = current.get((key, vote.item))
             if before is not None and to_vote_form(before) == to_vote_form(vote):
-                known += 1
+                n_duplicate += 1
             elif before is not None and before.voted_at > vote.voted_at:
-                older += 1
+                n_outdated += 1
             else:
                 added.append(vote)
         if added:
             log.append(*added)
-    return ImportedVotes(len(added), known, older)
+    return ImportedVotes(len(added), n_duplicate, n_outdated)
 
 
-def utc_time(said: str) -> str:
-    """A moment in ISO 8601 as this project writes it: UTC, to the second.
+def utc_time(text: str) -> str:
+    """Normalise a time in ISO 8601 to UTC and whole seconds, as votes have it.
 
     Raises:
-        UnreadableError: it is none.
+        UnreadableError: it is not a time.
     """
     try:
-        moment = datetime.fromisoformat(said)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise UnreadableError("A time cannot be read.") from None
-    return (
-        (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        .astimezone(UTC)
-        .isoformat(timespec="seconds")
-    )
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,16 +1,16 @@
-"""Pairs for Label Studio, and its votes read back. Both as JSON or CSV, by the file's name.
+"""Export of pairs to Label Studio, and import of its votes; JSON or CSV, by the file's name.
 
     [{"data": {"ticket": "03fb…", "question": "…", "answer_a": "…", "answer_b": "…"}}]
 
-The labelling configuration is written beside the pairs; it uses the Pairwise tag
-(https://labelstud.io/tags/pairwise) and three choices that the tag does not have. Everybody who
-labels one such project sees the same sides; with an annotator's name it is that person's sheet.
+The `ticket` is the item token. The labelling configuration is written next to the pairs; it uses
+the Pairwise tag (https://labelstud.io/tags/pairwise) and three choices that the tag does not have.
+All annotators of one such project see the same sides, unless the export is for a named annotator.
 """
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
@@ -31,7 +31,7 @@ from harness.human.annotate.vote_form import (
 )
 from harness.types import Choice, Study, Vote
 
-SHARED_ANNOTATOR = "Label Studio"  # whose sheet it is when nobody is named
+SHARED_ANNOTATOR = "Label Studio"  # whose assignments are exported where nobody is named
 
 
 OTHER_CHOICES: dict[str, Choice] = {
@@ -41,7 +41,7 @@ OTHER_CHOICES: dict[str, Choice] = {
 }
 
 
-_SIDES: dict[str, Choice] = {"left": "left", "right": "right"}
+_POSITIONS: dict[str, Choice] = {"left": "left", "right": "right"}
 
 
 _CONFIG = """\
@@ -65,16 +65,16 @@ _REFERENCE = '\n  <Text name="reference" value="$reference"/>'
 
 
 class LabelStudioImport(NamedTuple):
-    """What became of an export: votes kept, and annotations that held no choice."""
+    """The votes of an imported file, and the number of annotations without a choice."""
 
     votes: ImportedVotes
-    without_choice: int
+    n_without_choice: int
 
 
 class _Annotation(NamedTuple):
-    """One annotation as either format tells it."""
+    """One annotation of an export, in either format."""
 
-    ticket: str
+    item_token: str
     annotator: str
     selected: str
     instead: str
@@ -84,19 +84,17 @@ class _Annotation(NamedTuple):
 
 
 def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = None) -> Path:
-    """Write the pairs, and return the path of the labelling configuration beside them.
+    """Write the pairs and the labelling configuration, and return the path of the configuration.
 
     Raises:
         HarnessError: the file's name ends in neither .json nor .csv.
         InfrastructureError: it cannot be written.
     """
     study = opened.study
-    pairs = [
-        show_pair(p, study, opened.items)
-        for p in assign_items(study, annotator or SHARED_ANNOTATOR)
-    ]
+    assignments = assign_items(study, annotator or SHARED_ANNOTATOR)
+    pairs = [show_pair(assignment, study, opened.items) for assignment in assignments]
     rows = [
-        {"ticket": pair.ticket, "question": pair.question}
+        {"ticket": pair.item_token, "question": pair.question}
         | ({"reference": pair.reference or ""} if study.show_reference else {})
         | {"answer_a": pair.left, "answer_b": pair.right}
         for pair in pairs
@@ -114,46 +112,52 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
 def read_label_studio(
     opened: OpenStudy, path: Path, annotator: str | None = None
 ) -> LabelStudioImport:
-    """Keep the votes of an export; cancelled annotations and those without a choice are counted.
+    """Add the votes of an export; cancelled annotations are left out.
 
-    Without a name, annotators are called what Label Studio calls them.
+    Without a name, annotators have the names that Label Studio gives them.
 
     Raises:
         HarnessError: the file is damaged, or belongs to another study.
     """
-    sheet = {p.ticket: p for p in assign_items(opened.study, annotator or SHARED_ANNOTATOR)}
+    assignments = {
+        a.item_token: a for a in assign_items(opened.study, annotator or SHARED_ANNOTATOR)
+    }
     try:
-        found = list(_annotations(path))
-        votes = [_vote(said, sheet, opened, annotator, path) for said in found]
+        votes = [
+            _resolve_annotation(annotation, assignments, opened, annotator, path)
+            for annotation in _read_annotations(path)
+        ]
     except UnreadableError as error:
         raise HarnessError(f"{path}: {error}") from None
-    kept = add_votes(opened, (vote for vote in votes if vote is not None))
-    return LabelStudioImport(kept, votes.count(None))
+    imported = add_votes(opened, (vote for vote in votes if vote is not None))
+    return LabelStudioImport(imported, votes.count(None))
 
 
-def _vote(
-    said: _Annotation,
-    sheet: Mapping[str, Assignment],
+def _resolve_annotation(
+    annotation: _Annotation,
+    assignments: Mapping[str, Assignment],
     opened: OpenStudy,
     annotator: str | None,
     path: Path,
 ) -> Vote | None:
-    if said.ticket not in sheet:
+    """Make a vote of an annotation; None where it has no choice."""
+    if annotation.item_token not in assignments:
+        owner = f"{annotator}'s" if annotator else "the shared"
         raise HarnessError(
-            f"{path}: the pair '{escape_invisible(said.ticket)}' is not on "
-            f"{annotator or 'the shared'} sheet of this study. If the pairs were written for an "
-            "annotator, name them with --annotator."
+            f"{path}: '{escape_invisible(annotation.item_token)}' is not one of {owner} pairs of "
+            "this study. If the pairs were written for an annotator, name them with --annotator."
         )
-    choice = OTHER_CHOICES.get(said.instead) or _SIDES.get(said.selected)
+    choice = OTHER_CHOICES.get(annotation.instead) or _POSITIONS.get(annotation.selected)
     if choice is None:
         return None
+    comment = readable_text(annotation.comment)[:MAX_COMMENT]
     return resolve_vote_form(
-        VoteForm(choice, {"left": {}, "right": {}}, readable_text(said.comment)[:MAX_COMMENT]),
-        sheet[said.ticket],
+        VoteForm(choice, {"left": {}, "right": {}}, comment),
+        assignments[annotation.item_token],
         opened,
-        annotator or read_name(said.annotator),
-        voted_at=utc_time(said.at),
-        seconds=said.seconds,
+        annotator or read_name(annotation.annotator),
+        voted_at=utc_time(annotation.at),
+        seconds=annotation.seconds,
         source="label_studio",
     )
 
@@ -161,11 +165,11 @@ def _vote(
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _annotations(path: Path) -> Iterator[_Annotation]:
+def _read_annotations(path: Path) -> Iterator[_Annotation]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if file_kind(path) == "csv":
-            yield from map(_from_row, csv.DictReader(io.StringIO(text)))
+            yield from map(_from_csv_row, csv.DictReader(io.StringIO(text)))
             return
         tasks = json.loads(text)
         if not isinstance(tasks, list):
@@ -173,7 +177,7 @@ def _annotations(path: Path) -> Iterator[_Annotation]:
         for task in tasks:
             for annotation in task["annotations"]:
                 if not annotation.get("was_cancelled"):
-                    yield _from_annotation(str(task["data"]["ticket"]), annotation)
+                    yield _from_json(str(task["data"]["ticket"]), annotation)
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
@@ -183,14 +187,14 @@ def _annotations(path: Path) -> Iterator[_Annotation]:
         ) from None
 
 
-def _from_annotation(ticket: str, annotation: Mapping[str, Any]) -> _Annotation:
+def _from_json(item_token: str, annotation: Mapping[str, Any]) -> _Annotation:
     values = {part["from_name"]: part["value"] for part in annotation["result"]}
-    who = annotation.get("completed_by", "")
-    if isinstance(who, dict):
-        who = who.get("email") or who.get("id", "")
+    annotator = annotation.get("completed_by", "")
+    if isinstance(annotator, dict):
+        annotator = annotator.get("email") or annotator.get("id", "")
     return _Annotation(
-        ticket=ticket,
-        annotator=str(who),
+        item_token=item_token,
+        annotator=str(annotator),
         selected=str(values.get("better", {}).get("selected", "")),
         instead="".join(values.get("instead", {}).get("choices", [])[:1]),
         comment="\n".join(values.get("comment", {}).get("text", [])),
@@ -199,9 +203,9 @@ def _from_annotation(ticket: str, annotation: Mapping[str, Any]) -> _Annotation:
     )
 
 
-def _from_row(row: Mapping[str, str]) -> _Annotation:
+def _from_csv_row(row: Mapping[str, str]) -> _Annotation:
     return _Annotation(
-        ticket=row["ticket"],
+        item_token=row["ticket"],
         annotator=row["annotator"],
         selected=_cell(row.get("better", ""), "selected"),
         instead=_cell(row.get("instead", ""), "choices"),
@@ -212,7 +216,7 @@ def _from_row(row: Mapping[str, str]) -> _Annotation:
 
 
 def _cell(cell: str | None, key: str) -> str:
-    """A cell that holds a word, or the same as JSON: {"selected": "left"}, or a list of them."""
+    """Read a cell that holds a word, or the word as JSON: {"selected": "left"}, or a list of them."""
     try:
         value = json.loads(cell or "")
     except ValueError:
@@ -222,18 +226,18 @@ def _cell(cell: str | None, key: str) -> str:
     return str(value)
 
 
-def _seconds(said: object) -> float | None:
-    return round(float(str(said)), 1) if said not in (None, "") else None
+def _seconds(value: object) -> float | None:
+    return round(float(str(value)), 1) if value not in (None, "") else None
 
 
 # --- writing ---------------------------------------------------------------------------------
 
 
 def file_kind(path: Path) -> str:
-    """Whether a file is json or csv, by its name.
+    """Return 'json' or 'csv' by the file's name.
 
     Raises:
-        HarnessError: it is neither.
+        HarnessError: the name ends in neither.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in {"json", "csv"}:
@@ -249,15 +253,14 @@ def _config(study: Study) -> str:
     )
 
 
-def _to_csv(rows: Iterable[Mapping[str, str]]) -> str:
-    known = list(rows)
+def _to_csv(rows: Sequence[Mapping[str, str]]) -> str:
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, list(known[0]))
+    writer = csv.DictWriter(out, list(rows[0]))
     writer.writeheader()
-    writer.writerows({key: _harmless(cell) for key, cell in row.items()} for row in known)
+    writer.writerows({key: _escape_formula(cell) for key, cell in row.items()} for row in rows)
     return out.getvalue()
 
 
-def _harmless(cell: str) -> str:
-    """A spreadsheet that opens the file must not take a text for a formula (OWASP)."""
+def _escape_formula(cell: str) -> str:
+    """Escape a cell that a spreadsheet would take for a formula (CSV injection, OWASP)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

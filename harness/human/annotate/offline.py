@@ -1,7 +1,7 @@
-"""One file that works from disk, and the votes that it saved read back.
+"""A study in one HTML file that works without a network, and the import of the votes it saves.
 
-The page holds texts and opaque tickets. What stood on which side is only in the study's folder, so
-that the file can travel to a hospital without a network, and its votes back:
+The file holds texts and opaque item tokens; the sides are only in the study's folder. It can be
+taken to a hospital without a network, and the votes back:
 
     {"format": "blind study votes", "version": 1, "study": "6c1e…", "annotator": "reader 1", "votes": [
       {"ticket": "03fb…", "choice": "left", "scores": {"left": {}, "right": {}}, "comment": "",
@@ -11,7 +11,7 @@ that the file can travel to a hospital without a network, and its votes back:
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +37,7 @@ MAX_FILE = 64 * 1024 * 1024  # bytes
 
 
 class SavedVote(Record):
-    """One vote as the offline page writes it."""
+    """One vote in a file of the offline page; `ticket` is the item token."""
 
     ticket: str
     choice: str
@@ -58,7 +58,7 @@ class SavedVotes(Record):
 
 
 def write_offline(opened: OpenStudy, annotator: str, path: Path) -> None:
-    """Write the page for one annotator.
+    """Write the offline page of one annotator.
 
     Raises:
         InfrastructureError: the file cannot be written.
@@ -67,18 +67,19 @@ def write_offline(opened: OpenStudy, annotator: str, path: Path) -> None:
 
 
 def render_offline(opened: OpenStudy, annotator: str) -> str:
-    """The page as one HTML document, with the script and style that its policy allows by hash."""
+    """Render the page as one HTML document; its policy allows the script and style by their hashes."""
     from markupsafe import Markup
 
     study = opened.study
-    pairs = [show_pair(p, study, opened.items) for p in assign_items(study, annotator)]
+    pairs = [show_pair(a, study, opened.items) for a in assign_items(study, annotator)]
     script, style = asset("keys.js") + asset("offline.js"), asset("annotate.css")
     return render(
         "offline.html",
         voter=Voter(annotator, 0, len(pairs), form_token=""),
-        asked=Instructions(escape_invisible(study.asks), study.criteria),
+        instructions=Instructions(escape_invisible(study.asks), study.criteria),
+        # The script fills in the pairs; the template gets an empty one, with a place for references.
         pair=Pair("", "", "" if study.show_reference else None, "", ""),
-        before=None,
+        undone=None,
         data={
             "study": _study_id(study),
             "sheet": keyed_hash(study, "sheet", annotator.casefold())[:20],
@@ -94,9 +95,9 @@ def render_offline(opened: OpenStudy, annotator: str) -> str:
 
 
 def import_offline_votes(opened: OpenStudy, path: Path) -> ImportedVotes:
-    """Read what the offline page saved; all of it is kept, or nothing.
+    """Add the votes of a file that the offline page saved; all of them, or none.
 
-    Reading a file twice adds nothing. Where an annotator has voted on a pair since, that stays.
+    Importing a file twice adds nothing. A later vote of the annotator on the same pair stays.
 
     Raises:
         HarnessError: the file is damaged, or belongs to another study.
@@ -106,7 +107,7 @@ def import_offline_votes(opened: OpenStudy, path: Path) -> ImportedVotes:
         raise HarnessError(f"{path}: holds votes on another study.")
     try:
         annotator = read_name(saved.annotator)
-        votes = list(_resolved(saved, annotator, opened))
+        votes = list(_resolve_votes(saved, annotator, opened))
     except UnreadableError as error:
         raise HarnessError(f"{path}: {error}") from None
     return add_votes(opened, votes)
@@ -128,23 +129,23 @@ def _read(path: Path) -> SavedVotes:
         raise HarnessError(f"{path}: damaged, or not votes that the offline page saved.") from None
 
 
-def _resolved(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterable[Vote]:
-    sheet = {assignment.ticket: assignment for assignment in assign_items(opened.study, annotator)}
-    for said in saved.votes:
-        if said.ticket not in sheet:
+def _resolve_votes(saved: SavedVotes, annotator: str, opened: OpenStudy) -> Iterator[Vote]:
+    assignments = {a.item_token: a for a in assign_items(opened.study, annotator)}
+    for vote in saved.votes:
+        if vote.ticket not in assignments:
             raise UnreadableError(
-                f"Vote '{escape_invisible(said.ticket)}' is on no pair of {annotator}'s."
+                f"Vote '{escape_invisible(vote.ticket)}' is on no pair of {annotator}'s."
             )
-        fields = {"choice": said.choice, "comment": said.comment}
-        for hand, scores in said.scores.items():
-            fields |= {f"{hand}.{name}": str(score) for name, score in scores.items()}
+        fields = {"choice": vote.choice, "comment": vote.comment}
+        for position, scores in vote.scores.items():
+            fields |= {f"{position}.{name}": str(score) for name, score in scores.items()}
         yield resolve_vote_form(
             read_vote_form(fields, opened.study.criteria),
-            sheet[said.ticket],
+            assignments[vote.ticket],
             opened,
             annotator,
-            voted_at=utc_time(said.at),
-            seconds=max(0.0, round(said.seconds, 1)),
+            voted_at=utc_time(vote.at),
+            seconds=max(0.0, round(vote.seconds, 1)),
             source="offline",
         )
 

@@ -1,4 +1,7 @@
-"""The HTML of every page. Jinja2 escapes every string, and no page is told which side is which."""
+"""HTML of the pages, rendered from templates/. Jinja2 escapes every string.
+
+No page has data on which side is which model.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -23,7 +26,7 @@ CHOICES = {
 }
 
 
-KEYS = {  # as keys.js has them; the first stands on the button
+KEYS = {  # as in keys.js; the first one is shown on the button
     "left": ("←", "A"),
     "right": ("→", "B"),
     "tie": ("T",),
@@ -32,14 +35,14 @@ KEYS = {  # as keys.js has them; the first stands on the button
 }
 
 
-_SAVED = {choice: f"Saved: {words}." for choice, words in CHOICES.items()}
-
-
-_SAVED["undone"] = "Taken back. Judge this pair again."
+# The status line by the last action: a saved choice, or an undo.
+_STATUS = {choice: f"Saved: {label}." for choice, label in CHOICES.items()} | {
+    "undone": "Taken back. Judge this pair again."
+}
 
 
 class Voter(NamedTuple):
-    """Who is looking, how far they are, and the token that their forms carry."""
+    """The annotator of a page, their progress, and the token for their forms."""
 
     name: str
     n_done: int
@@ -49,52 +52,54 @@ class Voter(NamedTuple):
 
 
 class Instructions(NamedTuple):
-    """What annotators are asked of each pair."""
+    """The question about each pair, and the criteria on which answers are scored."""
 
     question: str
     criteria: tuple[ScoredCriterion, ...]
 
 
-def welcome_page(voter: Voter, asked: Instructions, wrong: str | None = None) -> str:
-    """Who are you, and how this works."""
-    return render("welcome.html", voter=voter, asked=asked, wrong=wrong)
+def welcome_page(voter: Voter, instructions: Instructions, wrong: str | None = None) -> str:
+    """Render the first page, which asks for a name where the link has none."""
+    return render("welcome.html", voter=voter, instructions=instructions, wrong=wrong)
 
 
-def pair_page(voter: Voter, asked: Instructions, turn: NextPair, said: str) -> str:
-    """A pair and its ballot; `said` is what was saved just before."""
+def pair_page(
+    voter: Voter, instructions: Instructions, next_pair: NextPair, last_action: str
+) -> str:
+    """Render a pair with its vote form; `last_action` is a choice, 'undone' or empty."""
     return render(
         "pair.html",
         voter=voter,
-        asked=asked,
-        pair=turn.pair,
-        number=turn.number,
-        before=turn.before,
-        status=_SAVED.get(said, ""),
+        instructions=instructions,
+        pair=next_pair.pair,
+        number=next_pair.number,
+        undone=next_pair.undone,
+        status=_STATUS.get(last_action, ""),
     )
 
 
-def break_page(voter: Voter, said: str) -> str:
-    """A pause."""
-    return render("break.html", voter=voter, status=_SAVED.get(said, ""))
+def break_page(voter: Voter, last_action: str) -> str:
+    """Render the page that suggests a pause."""
+    return render("break.html", voter=voter, status=_STATUS.get(last_action, ""))
 
 
-def done_page(voter: Voter, said: str) -> str:
-    """There is nothing left to judge."""
-    return render("done.html", voter=voter, status=_SAVED.get(said, ""))
+def done_page(voter: Voter, last_action: str) -> str:
+    """Render the page after the last pair."""
+    return render("done.html", voter=voter, status=_STATUS.get(last_action, ""))
 
 
 def message_page(heading: str, text: str) -> str:
-    """Something cannot be shown, and what to do."""
+    """Render a message in place of a page that cannot be shown."""
     return render("message.html", heading=heading, text=text)
 
 
 def render(template: str, **values: object) -> str:
-    """Any template with these values."""
+    """Render a template with these values."""
     return _environment().get_template(template).render(**values)
 
 
 def asset(name: str) -> str:
-    """A style sheet or script of ours."""
+    """Read a style sheet or script."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 

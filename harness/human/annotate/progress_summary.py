@@ -1,4 +1,4 @@
-"""How far a study is, in a few lines. Intervals, agreement and exclusions are the report's."""
+"""Progress of a study in a few lines, without the intervals and exclusions of the report."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from harness.types import Study, Vote
 
 
 class AnnotatorProgress(NamedTuple):
-    """What one annotator has done: votes on pairs, and on attention items as expected."""
+    """One annotator's votes; `n_attentive` of `n_attention` items were answered as expected."""
 
     name: str
     n_votes: int
@@ -17,7 +17,7 @@ class AnnotatorProgress(NamedTuple):
 
 
 class VoteSummary(NamedTuple):
-    """The votes on real pairs that stand, from the candidate's side; two unsafe answers are a tie."""
+    """Current votes on real pairs, from the candidate's side; two unsafe answers are a tie."""
 
     n_votes: int
     wins: int
@@ -28,34 +28,34 @@ class VoteSummary(NamedTuple):
 
     @property
     def win_rate(self) -> float | None:
-        """Wins and half of the ties among the votes that judge; None without any."""
-        judged = self.wins + self.ties + self.losses
-        return (self.wins + self.ties / 2) / judged if judged else None
+        """Return wins and half of the ties as a share of the decided votes; None without any."""
+        decided = self.wins + self.ties + self.losses
+        return (self.wins + self.ties / 2) / decided if decided else None
 
 
 def summarise_votes(votes: Sequence[Vote]) -> VoteSummary:
-    """The votes counted; repeats and attention items are no part of the win rate."""
-    real = Counter(vote.winner for vote in votes if vote.kind == "real")
+    """Count the votes; repeats and attention items are not part of the win rate."""
+    winners = Counter(vote.winner for vote in votes if vote.kind == "real")
     return VoteSummary(
-        n_votes=real.total(),
-        wins=real["candidate"],
-        ties=real["tie"],
-        losses=real["baseline"],
-        cannot_judge=real[None],
+        n_votes=winners.total(),
+        wins=winners["candidate"],
+        ties=winners["tie"],
+        losses=winners["baseline"],
+        cannot_judge=winners[None],
         annotators=tuple(
-            _tally(name, [v for v in votes if v.annotator == name])
+            _annotator_progress(name, [v for v in votes if v.annotator == name])
             for name in dict.fromkeys(vote.annotator for vote in votes)
         ),
     )
 
 
 def describe_votes(study: Study, summary: VoteSummary) -> list[str]:
-    """The summary in lines for a terminal."""
+    """Describe the summary in lines for a terminal."""
     total = len(study.items)
     lines = [
-        f"{each.name}: {each.n_votes} of {total} pairs"
-        + (f", attention {each.n_attentive} of {each.n_attention}" if each.n_attention else "")
-        for each in summary.annotators
+        f"{a.name}: {a.n_votes} of {total} pairs"
+        + (f", attention {a.n_attentive} of {a.n_attention}" if a.n_attention else "")
+        for a in summary.annotators
     ]
     if summary.win_rate is not None:
         lines.append(
@@ -66,6 +66,6 @@ def describe_votes(study: Study, summary: VoteSummary) -> list[str]:
     return lines or ["no votes yet"]
 
 
-def _tally(name: str, votes: Sequence[Vote]) -> AnnotatorProgress:
+def _annotator_progress(name: str, votes: Sequence[Vote]) -> AnnotatorProgress:
     attention = [vote.attentive for vote in votes if vote.attentive is not None]
     return AnnotatorProgress(name, len(votes), len(attention), sum(attention))

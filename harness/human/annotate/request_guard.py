@@ -1,8 +1,9 @@
-"""What no request gets past, and what every reply carries.
+"""Checks of every request, and security headers of every reply.
 
-A page on this machine can be reached by every other page that its browser has open. Therefore:
-only our own Host (a name that was pointed here afterwards is refused: DNS rebinding), and what
-changes anything only from our own Origin, in a small body that arrives in time.
+A page on this machine can be reached by every other page that is open in the browser. Therefore
+the Host must be our own (a foreign name that resolves to this machine is refused: DNS rebinding),
+and a request that changes anything must come from our own Origin, with a small body that arrives
+in time.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ MAX_BODY = 65_536  # bytes
 BODY_S = 10.0
 
 
-ENTRY = "/enter/"  # where links from elsewhere may lead
+ENTRY = "/enter/"  # the only path that other pages may link to
 
 
 _POLICY = (
@@ -42,23 +43,23 @@ HEADERS = {
 
 
 class Guard:
-    """An ASGI application around another one."""
+    """An ASGI middleware that refuses foreign requests and reads bodies in time."""
 
-    def __init__(self, app: "ASGIApp", *, is_ours: Callable[[str], bool]) -> None:
-        """`is_ours` says whether a Host header names this server."""
+    def __init__(self, app: "ASGIApp", *, is_own_host: Callable[[str], bool]) -> None:
+        """Wrap `app`; `is_own_host` decides whether a Host header names this server."""
         self.app = app
-        self._is_ours = is_ours
+        self._is_own_host = is_own_host
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Refuse, or hand on with the body read."""
+        """Refuse the request, or pass it on with its body read."""
         if scope["type"] != "http":
             return
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
-        refused = self._refusal(scope["method"], scope["path"], headers)
-        if refused is not None:
-            await _refuse(*refused, send)
+        refusal = self._refusal(scope["method"], scope["path"], headers)
+        if refusal is not None:
+            await _refuse(*refusal, send)
             return
         try:
             async with asyncio.timeout(BODY_S):
@@ -72,11 +73,14 @@ class Guard:
         await self.app(scope, _replay(body, receive), _with_headers(send))
 
     def _refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
-        if not self._is_ours(headers.get("host", "")):
+        """Return the status and reason for refusing a request; None to accept it."""
+        # Any request: our own host, and not from another page.
+        if not self._is_own_host(headers.get("host", "")):
             return 421, "This address is not served here."
         site = headers.get("sec-fetch-site", "none")
         if site not in {"same-origin", "none"} and not (method == "GET" and path.startswith(ENTRY)):
             return 403, "Other pages may not ask this one."
+        # A request that changes something: a small form from our own page.
         if method in {"GET", "HEAD"}:
             return None
         if method != "POST":
@@ -92,33 +96,36 @@ class Guard:
         return None
 
     def _from_our_page(self, headers: dict[str, str]) -> bool:
-        """By the Origin that every browser sends with a form."""
+        """Compare the Origin, which every browser sends with a form, with our host."""
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site") == "same-origin"
-        return self._is_ours(urlsplit(origin).netloc) and urlsplit(origin).netloc == headers["host"]
+        return (
+            self._is_own_host(urlsplit(origin).netloc)
+            and urlsplit(origin).netloc == headers["host"]
+        )
 
 
-def our_hosts(host: str, port: int, names: tuple[str, ...]) -> Callable[[str], bool]:
-    """Whether a Host header is one of `names` with this port.
+def own_host_check(host: str, port: int, names: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a check whether a Host header is one of `names` with this port.
 
-    A server bound to every address also answers to any bare address: a name can be pointed at
-    another machine, an address cannot.
+    A server bound to every address accepts any IP address too: an attacker's domain can resolve to
+    this machine, an address in the header cannot be an attacker's domain.
     """
-    known = {f"{_bracketed(name)}:{port}".lower() for name in names}
-    everywhere = is_wildcard(host)
+    own_hosts = {f"{_bracketed(name)}:{port}".lower() for name in names}
+    accepts_addresses = is_wildcard(host)
 
-    def is_ours(said: str) -> bool:
-        if said.lower() in known:
+    def is_own_host(header: str) -> bool:
+        if header.lower() in own_hosts:
             return True
-        name, _, said_port = said.rpartition(":")
-        return everywhere and said_port == str(port) and _is_address(name.strip("[]"))
+        name, _, header_port = header.rpartition(":")
+        return accepts_addresses and header_port == str(port) and _is_address(name.strip("[]"))
 
-    return is_ours
+    return is_own_host
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether a server bound to this listens on every address of the machine."""
+    """Return whether a server bound to this host listens on every address of the machine."""
     return _is_address(host) and ip_address(host).is_unspecified
 
 
@@ -135,7 +142,7 @@ def _is_address(text: str) -> bool:
 
 
 async def _read_body(receive: "Receive") -> bytes | None:
-    """The whole body, or None where it is larger than it may be."""
+    """Read the whole body; return None if it is larger than MAX_BODY."""
     body = b""
     while True:
         message = await receive()

@@ -1,4 +1,4 @@
-"""The server's life: an address, links for annotators, and Ctrl-C."""
+"""The server of the voting page: its address, links for annotators, and its end by Ctrl-C."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.core.errors import HarnessError
 from harness.core.signals import acknowledge_interrupt
 from harness.human.annotate.app import make_app
-from harness.human.annotate.request_guard import is_wildcard, our_hosts
+from harness.human.annotate.request_guard import is_wildcard, own_host_check
 from harness.human.annotate.session import VotingSession
 from harness.human.annotate.tokens import ANYONE, make_link_token
 from harness.types import Study
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-HEADERS_S = 10.0  # for a request's line and headers to arrive
+HEADERS_S = 10.0  # until a request's line and headers have arrived
 
 
 CONNECTIONS = 100
 
 
 class Address(NamedTuple):
-    """Where a study is served; `names` are what its Host header may say."""
+    """The bound address of a server, with its listening socket."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class Address(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What this machine may be called in a link."""
+        """Return the host names that a link to this server may have."""
         if self.host in LOOPBACK:
             return LOOPBACK
         own = (platform.node(), socket.getfqdn())
@@ -47,43 +47,43 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The beginning of every link."""
+        """Return the URL of the server, without a path."""
         host = platform.node() if is_wildcard(self.host) else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def bind_address(host: str | None, port: int, *, expose: bool) -> Address:
-    """A listening socket; port 0 takes a free one.
+    """Bind a listening socket; port 0 takes a free port.
 
-    Without a host it is this machine's loopback, or every address of it with `expose`.
+    The default host is the loopback address, or with `expose` every address of this machine.
 
     Raises:
-        HarnessError: the host is not this machine's, the port is taken, or others could reach it
-            without `expose`.
+        HarnessError: the host is not this machine's, the port is taken, or other machines could
+            reach the host and `expose` is not set.
     """
-    host = host or ("0.0.0.0" if expose else LOOPBACK[0])  # noqa: S104 - that is what expose is
+    host = host or ("0.0.0.0" if expose else LOOPBACK[0])  # noqa: S104 - the purpose of `expose`
     if host not in LOOPBACK and not expose:
         raise HarnessError(
-            f"--host {host}: other machines could reach the page. Say so with --expose, or leave "
-            "--host out to serve it on this one alone."
+            f"--host {host}: other machines could reach the page. Allow this with --expose, or "
+            "leave --host out to serve it on this machine only."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server_socket = socket.socket(family, socket.SOCK_STREAM)
+    server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        server_socket.bind((host, port))
     except OSError as error:
-        listening.close()
+        server_socket.close()
         raise HarnessError(
             f"--host {host} --port {port}: {error.strerror}. Give another --port, or none for a "
             "free one."
         ) from None
-    listening.listen(CONNECTIONS)
-    return Address(host, listening.getsockname()[1], listening)
+    server_socket.listen(CONNECTIONS)
+    return Address(host, server_socket.getsockname()[1], server_socket)
 
 
 def make_links(study: Study, address: Address, annotators: Sequence[str]) -> dict[str, str]:
-    """A link for each annotator by name; one for anyone where nobody is named."""
+    """Make a link for each annotator, by name; a single open link if none is named."""
     return {
         name: f"{address.url}/enter/{make_link_token(study, name)}"
         for name in annotators or [ANYONE]
@@ -92,9 +92,9 @@ def make_links(study: Study, address: Address, annotators: Sequence[str]) -> dic
 
 @contextmanager
 def open_in_browser(link: str, folder: Path) -> Iterator[None]:
-    """Open a link in the browser by way of a file that only its owner may read.
+    """Open a link in the browser through a redirecting file that only its owner may read.
 
-    As an argument of the browser it would be seen by everybody who may list processes.
+    The arguments of the browser's process are visible to every user of the machine.
     """
     import typer
 
@@ -115,9 +115,9 @@ def serve_session(
     annotators: Sequence[str],
     log_error: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM; requests under way are answered first.
+    """Serve until Ctrl-C or SIGTERM; requests in progress are answered first.
 
-    Where annotators are named, nobody else may vote.
+    If annotators are named, only they may vote.
     """
     server = make_server(session, address, annotators, log_error)
     try:
@@ -132,16 +132,16 @@ def make_server(
     annotators: Sequence[str],
     log_error: Callable[[str], None],
 ) -> "Server":
-    """The server, not yet running."""
+    """Make the server; the caller runs it."""
     import uvicorn
 
-    is_ours = our_hosts(address.host, address.port, address.names)
-    app = make_app(session, is_ours=is_ours, log_error=log_error, admitted=annotators)
-    # A bad request is the sender's business; nothing of one may reach the terminal.
+    is_own_host = own_host_check(address.host, address.port, address.names)
+    app = make_app(session, is_own_host=is_own_host, log_error=log_error, allowed_names=annotators)
+    # Nothing from a bad request may reach the terminal.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
-        http=_patient_protocol(),
+        http=_protocol_with_header_timeout(),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -156,40 +156,40 @@ def make_server(
     return uvicorn.Server(config)
 
 
-def _patient_protocol() -> type[asyncio.Protocol]:
-    """The HTTP/1.1 of uvicorn, with an end to waiting for headers that do not come."""
+def _protocol_with_header_timeout() -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP/1.1 protocol with a timeout for the headers of a request."""
     import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class PatientProtocol(H11Protocol):
+    class HeaderTimeoutProtocol(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._wait()
+            self._start_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._wait_no_longer()
+            self._stop_timer()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             if self.conn.their_state is h11.IDLE:
-                self._wait()
+                self._start_timer()
             else:
-                self._wait_no_longer()
+                self._stop_timer()
 
-        def _wait(self) -> None:
+        def _start_timer(self) -> None:
             if self._deadline is None:
-                self._deadline = self.loop.call_later(HEADERS_S, self._hang_up)
+                self._deadline = self.loop.call_later(HEADERS_S, self._close_if_idle)
 
-        def _wait_no_longer(self) -> None:
+        def _stop_timer(self) -> None:
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
 
-        def _hang_up(self) -> None:
+        def _close_if_idle(self) -> None:
             if self.conn.their_state is h11.IDLE:
                 self.transport.close()
 
-    return PatientProtocol
+    return HeaderTimeoutProtocol

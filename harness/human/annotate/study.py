@@ -1,7 +1,7 @@
-"""A study: which pairs of answers people are shown, stated before the first vote.
+"""Design of a study: the pairs of answers that people are shown, fixed before the first vote.
 
 Items are drawn at random with a stated seed from those on which both models gave an answer and
-the answers differ; on the others nobody needs to be asked.
+the answers differ; on the others the verdict is known without a vote.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from harness.artifacts.answers import AnsweredItems, read_answers
 from harness.artifacts.results_json import load_result
-from harness.config import Metric, PairwiseMetric, RubricMetric
+from harness.config import PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_private
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
@@ -28,7 +28,7 @@ N = 100
 SEED = 1
 
 
-BREAK_EVERY = 25
+BREAK_EVERY = 25  # votes
 
 
 ATTENTION_AT_LEAST = 0.75
@@ -37,7 +37,7 @@ ATTENTION_AT_LEAST = 0.75
 ASKS = "Which answer would you rather have given to the person who asked?"
 
 
-MIN_WORDS = 8  # fewer of them still make sense when shuffled
+MIN_WORDS = 8  # a shorter answer may still make sense with its words shuffled
 
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class StudyOptions(NamedTuple):
-    """What a study may be asked to be; None where nobody said, so that a default is taken."""
+    """The options of a study; None takes a default, or the value of a study that has begun."""
 
     name: str = "study"
     n: int | None = None
@@ -70,10 +70,10 @@ class OpenStudy(NamedTuple):
 
 
 def open_study(run: Path, options: StudyOptions) -> OpenStudy:
-    """The run's study of that name, begun now if it is not there yet.
+    """Open the run's study of that name, and begin it if it does not exist.
 
     Raises:
-        HarnessError: the run cannot be studied, or the study was begun with other options.
+        HarnessError: the run has nothing to compare, or the study was begun with other options.
     """
     folder = study_folder(run, options.name)
     if (folder / STUDY_FILE).is_file():
@@ -87,24 +87,24 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
 
 
 def reopen_study(run: Path, options: StudyOptions) -> OpenStudy:
-    """The run's study of that name, which is there.
+    """Open the run's existing study of that name.
 
     Raises:
-        HarnessError: it is not there, is damaged, or was begun with other options.
+        HarnessError: there is none, it is damaged, or it was begun with other options.
     """
     folder = study_folder(run, options.name)
     result, study = load_result(run), load_study(folder)
     if study.run_id != result.run_id:
         raise HarnessError(f"{folder}: belongs to run {study.run_id}, not {result.run_id}.")
-    _refuse_changes(study, options, folder)
+    _require_same_options(study, options, folder)
     return OpenStudy(study, folder, read_answers(run, study.task))
 
 
 def study_folder(run: Path, name: str) -> Path:
-    """Where a study of that name is kept.
+    """Return the folder of the run's study of that name.
 
     Raises:
-        HarnessError: it is no name for a folder.
+        HarnessError: the name cannot be one of a folder.
     """
     if not _NAME.fullmatch(name):
         raise HarnessError(f"--study '{name}': a name has letters, digits, '.', '_' and '-' only.")
@@ -112,36 +112,39 @@ def study_folder(run: Path, name: str) -> Path:
 
 
 def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: StudyOptions) -> Study:
-    """A new study of the run's candidate against its baseline.
+    """Draw a new study of the run's candidate against its baseline.
 
     Raises:
-        HarnessError: there is nothing to compare.
+        HarnessError: the run has one model, or no item has two different answers.
     """
     plan = result.plan
     models = plan.baseline, plan.candidate
     if len(plan.models) < 2:
         raise HarnessError("the run has one model only; a blind comparison needs two.")
-    frame = [
+    frame_ids = [
         i for i, item in items.items() if same_text(*(item.answers[m] for m in models)) is False
     ]
-    if not frame:
+    if not frame_ids:
         raise HarnessError(f"{task.name}: the two models gave no two different answers.")
-    metric, spec = _pairwise(task, options.metric)
-    rubric, criteria = _criteria(task) if options.rubric else (None, ())
-    seed = _or(options.seed, SEED)
+    metric, spec = _find_pairwise_metric(task, options.metric)
+    rubric, criteria = _find_rubric(task) if options.rubric else (None, ())
+
+    # Draw the items, those shown twice, and the attention items, in this order of the generator.
+    seed = _or_default(options.seed, SEED)
     rng = random.Random(seed)
-    chosen = rng.sample(frame, min(_or(options.n, N), len(frame)))
-    repeats = _or(options.repeats, math.ceil(len(chosen) / 10))
-    attention = _or(options.attention, max(4, math.ceil(len(chosen) / 20)))
-    again = rng.sample(chosen, min(repeats, len(chosen)))
-    real = [_item("real", n, task, i) for n, i in enumerate(chosen, 1)]
-    repeated = [_item("repeat", n, task, i) for n, i in enumerate(again, 1)]
+    sampled_ids = rng.sample(frame_ids, min(_or_default(options.n, N), len(frame_ids)))
+    n_repeats = _or_default(options.repeats, math.ceil(len(sampled_ids) / 10))
+    n_attention = _or_default(options.attention, max(4, math.ceil(len(sampled_ids) / 20)))
+    repeated_ids = rng.sample(sampled_ids, min(n_repeats, len(sampled_ids)))
+    real = [_item("real", n, task, i) for n, i in enumerate(sampled_ids, 1)]
+    repeats = [_item("repeat", n, task, i) for n, i in enumerate(repeated_ids, 1)]
+    attention = _attention_items(n_attention, task, items, sampled_ids, models, rng)
     return Study(
         name=options.name,
         run_id=result.run_id,
         plan_hash=plan.hash,
-        baseline=models[0],
-        candidate=models[1],
+        baseline=plan.baseline,
+        candidate=plan.candidate,
         task=task.name,
         metric=metric,
         asks=spec.asks if spec else ASKS,
@@ -149,39 +152,39 @@ def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: Stu
         criteria=criteria,
         show_reference=bool(options.show_reference),
         seed=seed,
-        n=len(chosen),
+        n=len(sampled_ids),
         n_items=len(items),
-        n_comparable=len(frame),
-        attention_at_least=_or(options.attention_at_least, ATTENTION_AT_LEAST),
-        break_every=_or(options.break_every, BREAK_EVERY),
-        items=(*real, *repeated, *_attention_items(attention, task, items, chosen, models, rng)),
+        n_comparable=len(frame_ids),
+        attention_at_least=_or_default(options.attention_at_least, ATTENTION_AT_LEAST),
+        break_every=_or_default(options.break_every, BREAK_EVERY),
+        items=(*real, *repeats, *attention),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         secret=secrets.token_hex(32),
     )
 
 
 def describe_study(study: Study) -> list[str]:
-    """What was stated beforehand, in sentences."""
+    """Describe the design of a study in lines of text."""
     kinds = [item.kind for item in study.items]
-    attention, repeats = kinds.count("attention"), kinds.count("repeat")
+    n_attention, n_repeats = kinds.count("attention"), kinds.count("repeat")
     lines = [
         f"{study.n} pairs of {study.candidate} and {study.baseline}, drawn at random (seed "
         f"{study.seed}) from {study.n_comparable} with two different answers; {study.n_items} "
         "items in all"
     ]
-    if repeats:
-        lines.append(f"shown twice, with the sides exchanged: {repeats} of them")
-    if attention:
-        needed = math.ceil(study.attention_at_least * attention)
+    if n_repeats:
+        lines.append(f"shown twice, with the sides exchanged: {n_repeats} of them")
+    if n_attention:
+        n_needed = math.ceil(study.attention_at_least * n_attention)
         lines.append(
-            f"{attention} attention items are mixed in: whoever answers fewer than "
-            f"{study.attention_at_least:.0%} of them as expected ({needed} of {attention}) does "
-            "not count"
+            f"{n_attention} attention items are mixed in: the votes of an annotator who answers "
+            f"fewer than {study.attention_at_least:.0%} of them as expected ({n_needed} of "
+            f"{n_attention}) do not count"
         )
     return lines
 
 
-# --- what is drawn ---------------------------------------------------------------------------
+# --- items -----------------------------------------------------------------------------------
 
 
 def _item(kind: Literal["real", "repeat"], number: int, task: Task, sample_id: str) -> StudyItem:
@@ -192,45 +195,47 @@ def _attention_items(
     n: int,
     task: Task,
     items: AnsweredItems,
-    chosen: Sequence[str],
+    sampled_ids: Sequence[str],
     models: tuple[str, str],
     rng: random.Random,
 ) -> Iterator[StudyItem]:
-    """Items with a known right answer, on questions that are not drawn where there are others.
+    """Make up to `n` items with a known right answer, first on questions outside the sample.
 
-    Both texts are of the same model, so that its style gives nothing away.
+    Both texts are of the same model, so that its style gives nothing away. Decoys alternate between
+    an answer to another question and the expected answer with its words shuffled.
     """
-    spare = [i for i in items if i not in set(chosen)]
-    pool = rng.sample(spare, len(spare)) + rng.sample(list(chosen), len(chosen))
-    made = 0
+    other_ids = [i for i in items if i not in set(sampled_ids)]
+    pool = rng.sample(other_ids, len(other_ids)) + rng.sample(list(sampled_ids), len(sampled_ids))
+    n_made = 0
     for sample_id in pool:
-        if made == n:
+        if n_made == n:
             return
+        # Choose the model whose answer is expected, and find what can serve as a decoy.
         side: Literal["baseline", "candidate"] = rng.choice(("baseline", "candidate"))
         model = models[side == "candidate"]
         answer = items[sample_id].answers[model]
-        others = [i for i in items if same_text(items[i].answers[model], answer) is False]
+        decoy_ids = [i for i in items if same_text(items[i].answers[model], answer) is False]
         can_shuffle = len((answer or "").split()) >= MIN_WORDS
-        if not answer or not answer.strip() or not (others or can_shuffle):
+        if not answer or not answer.strip() or not (decoy_ids or can_shuffle):
             continue
-        shuffle = can_shuffle and (made % 2 == 1 or not others)
-        made += 1
+        shuffle = can_shuffle and (n_made % 2 == 1 or not decoy_ids)
+        n_made += 1
         yield StudyItem(
-            key=f"attention-{made:04d}",
+            key=f"attention-{n_made:04d}",
             kind="attention",
             task=task.name,
             sample_id=sample_id,
             expected=side,
             decoy="shuffled" if shuffle else "other_question",
-            decoy_of=None if shuffle else rng.choice(others),
+            decoy_of=None if shuffle else rng.choice(decoy_ids),
         )
 
 
-# --- what is asked ---------------------------------------------------------------------------
+# --- questions -------------------------------------------------------------------------------
 
 
 def _choose_task(plan: Plan, metric: str | None) -> Task:
-    """The task of the named pairwise metric; else of the first one; else the first task."""
+    """Choose the task of the named pairwise metric; else of the first one; else the first task."""
     pairwise = {
         name: task
         for task in plan.tasks
@@ -246,35 +251,37 @@ def _choose_task(plan: Plan, metric: str | None) -> Task:
     return pairwise[metric]
 
 
-def _pairwise(task: Task, wanted: str | None) -> tuple[str | None, PairwiseMetric | None]:
+def _find_pairwise_metric(
+    task: Task, wanted_name: str | None
+) -> tuple[str | None, PairwiseMetric | None]:
     for name, spec in task.metrics.items():
-        if isinstance(spec, PairwiseMetric) and wanted in (None, name):
+        if isinstance(spec, PairwiseMetric) and wanted_name in (None, name):
             return name, spec
     return None, None
 
 
-def _criteria(task: Task) -> tuple[str, tuple[ScoredCriterion, ...]]:
-    found: dict[str, Metric] = {
-        name: spec for name, spec in task.metrics.items() if isinstance(spec, RubricMetric)
-    }
-    for name, spec in found.items():
-        assert isinstance(spec, RubricMetric)
-        low, high = spec.scale
-        return name, tuple(
-            ScoredCriterion(name=c.name, asks=c.asks, low=low, high=high, anchors=c.anchors)
-            for c in spec.criteria
-        )
+def _find_rubric(task: Task) -> tuple[str, tuple[ScoredCriterion, ...]]:
+    for name, spec in task.metrics.items():
+        if isinstance(spec, RubricMetric):
+            low, high = spec.scale
+            return name, tuple(
+                ScoredCriterion(name=c.name, asks=c.asks, low=low, high=high, anchors=c.anchors)
+                for c in spec.criteria
+            )
     raise HarnessError(f"--rubric: the suite states no rubric for {task.name}.")
 
 
-# --- keeping ---------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------
 
 
-def _refuse_changes(study: Study, options: StudyOptions, folder: Path) -> None:
-    """What was stated before the first vote stays as it is."""
+def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> None:
+    """Raise if an option differs from the study's; people may have voted under its design."""
     kinds = [item.kind for item in study.items]
-    stated: dict[str, tuple[object, object]] = {
-        "--n": (options.n, study.n),
+    n = options.n
+    if n is not None and study.n == study.n_comparable:
+        n = min(n, study.n)  # more than there are means all of them
+    values: dict[str, tuple[object, object]] = {
+        "--n": (n, study.n),
         "--seed": (options.seed, study.seed),
         "--attention": (options.attention, kinds.count("attention")),
         "--repeats": (options.repeats, kinds.count("repeat")),
@@ -284,12 +291,11 @@ def _refuse_changes(study: Study, options: StudyOptions, folder: Path) -> None:
         "--rubric": (options.rubric, study.rubric is not None),
         "--reference": (options.show_reference, study.show_reference),
     }
-    for option, (wanted, was) in stated.items():
-        capped = option == "--n" and isinstance(wanted, int) and study.n_comparable <= wanted
-        if wanted is not None and wanted != was and not (capped and was == study.n_comparable):
+    for option, (value, study_value) in values.items():
+        if value is not None and value != study_value:
             raise HarnessError(
-                f"{folder}: was begun with {option} {was}, which cannot change once people may "
-                f"have voted. Leave {option} out to go on, or begin another study with --study."
+                f"{folder}: was begun with {option} {study_value}, which cannot change once people "
+                f"may have voted. Leave {option} out to go on, or begin another study with --study."
             )
 
 
@@ -302,5 +308,5 @@ def _write_study(folder: Path, study: Study) -> None:
     write_private(path, study.model_dump_json(indent=1).encode())
 
 
-def _or(value: T | None, default: T) -> T:
+def _or_default(value: T | None, default: T) -> T:
     return default if value is None else value

@@ -1,8 +1,8 @@
-"""Links, cookies and form tokens: all made of the study's secret, so that none has to be kept.
+"""Links, cookies and form tokens, all signed with the study's secret, so that none is stored.
 
-A link lets in whoever has it: under the one name it was made for, or under a name of their choice.
-The cookie says which name, and a form carries a token that only a page of ours can know. They
-outlive a restart of the server: a page that was open goes on.
+Anybody with a link can vote: under the name that it was made for, or under a name of their choice.
+The cookie holds the name, and a form carries a token that only our own pages have. They outlive a
+restart of the server, so that an open page goes on.
 """
 
 import base64
@@ -12,47 +12,47 @@ import hmac
 from harness.human.annotate.assignment import keyed_hash
 from harness.types import Study
 
-ANYONE = ""  # the name in a cookie before one was entered
+ANYONE = ""  # the name in a cookie before a name was entered
 
 
 def make_link_token(study: Study, name: str = ANYONE) -> str:
-    """What the link for this annotator ends in: 256 bits."""
-    return f"{_pack(name)}.{keyed_hash(study, 'link', name)}" if name else _anyones(study)
+    """Make the last part of an annotator's link: a signature of 256 bits, after the name if any."""
+    return f"{_pack(name)}.{keyed_hash(study, 'link', name)}" if name else _open_link_token(study)
 
 
 def read_link_token(study: Study, token: str) -> str | None:
-    """The name that a link is for, ANYONE, or None where it is no link of this study."""
-    if hmac.compare_digest(token.encode(), _anyones(study).encode()):
+    """Return the name of a link, or ANYONE; None if it is no link of this study."""
+    if hmac.compare_digest(token.encode(), _open_link_token(study).encode()):
         return ANYONE
     return _read_signed(study, "link", token)
 
 
 def cookie_name(study: Study) -> str:
-    """The cookie's name: cookies do not tell ports apart, and two studies may be open."""
+    """Return a name for the study's cookie: cookies are shared by all ports of a host."""
     return f"annotate_{keyed_hash(study, 'cookie name')[:8]}"
 
 
 def make_cookie(study: Study, name: str) -> str:
-    """A cookie that says who is voting."""
+    """Make a cookie that holds the annotator's name, signed."""
     return f"{_pack(name)}.{keyed_hash(study, 'cookie', name)}"
 
 
 def read_cookie(study: Study, cookie: str) -> str | None:
-    """The name in a cookie; None where it is not one of ours."""
+    """Return the name in a cookie; None if the signature is not ours."""
     return _read_signed(study, "cookie", cookie)
 
 
 def make_form_token(study: Study, name: str) -> str:
-    """What every form of this annotator's pages carries."""
+    """Make the token in every form of this annotator's pages (CSRF protection)."""
     return keyed_hash(study, "form", name)
 
 
 def is_form_token(study: Study, name: str, token: str) -> bool:
-    """Whether a form came from one of this annotator's pages."""
+    """Return whether a form came from one of this annotator's pages."""
     return hmac.compare_digest(token.encode(), make_form_token(study, name).encode())
 
 
-def _anyones(study: Study) -> str:
+def _open_link_token(study: Study) -> str:
     return keyed_hash(study, "link", ANYONE)
 
 
@@ -62,8 +62,8 @@ def _read_signed(study: Study, purpose: str, signed: str) -> str | None:
         name = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
     except (ValueError, binascii.Error):
         return None
-    good = hmac.compare_digest(signature.encode(), keyed_hash(study, purpose, name).encode())
-    return name if good else None
+    valid = hmac.compare_digest(signature.encode(), keyed_hash(study, purpose, name).encode())
+    return name if valid else None
 
 
 def _pack(name: str) -> str:

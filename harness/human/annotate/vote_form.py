@@ -1,8 +1,8 @@
-"""What an annotator says of a pair: read strictly, then resolved to a vote.
+"""The form of a vote: read strictly, then resolved to a vote on the sides of an assignment.
 
-A form holds, for example:
+The fields of a form are, for example:
 
-    choice=left  comment=…  left.safety=8  right.safety=6
+choice=left  comment=…  left.safety=8  right.safety=6
 """
 
 import unicodedata
@@ -17,24 +17,22 @@ from harness.types import Choice, ScoredCriterion, Vote, VoteVerdict
 MAX_COMMENT = 4_000  # characters
 
 
-MAX_NAME = 64
+MAX_NAME = 64  # characters
 
 
-_HANDS = ("left", "right")
+_POSITIONS = ("left", "right")
 
 
-_JOINERS = {
-    0x200C: None,
-    0x200D: None,
-}  # in Persian names and in emoji; without them they can be read
+# Zero-width joiners in Persian names and in emoji; a name without them is readable.
+_JOINERS = {0x200C: None, 0x200D: None}
 
 
 class UnreadableError(Exception):
-    """What came is no ballot; the message may be shown to whoever sent it."""
+    """Input that is no vote, name or time; the message may be shown to its sender."""
 
 
 class VoteForm(NamedTuple):
-    """A choice between two sides, with a score of each on every criterion that was answered."""
+    """A choice between left and right, with the scores given to each by criterion."""
 
     choice: Choice
     scores: dict[str, dict[str, int]]
@@ -42,7 +40,7 @@ class VoteForm(NamedTuple):
 
 
 def read_vote_form(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion]) -> VoteForm:
-    """The ballot in a form's fields.
+    """Read a vote from the fields of a form.
 
     Raises:
         UnreadableError: there is no known choice, a score is off its scale, or the comment too long.
@@ -53,12 +51,12 @@ def read_vote_form(fields: Mapping[str, str], criteria: Sequence[ScoredCriterion
     comment = readable_text(fields.get("comment", ""))
     if len(comment) > MAX_COMMENT:
         raise UnreadableError(f"The comment is longer than {MAX_COMMENT:,} characters.")
-    scores: dict[str, dict[str, int]] = {hand: {} for hand in _HANDS}
-    for hand in _HANDS:
+    scores: dict[str, dict[str, int]] = {position: {} for position in _POSITIONS}
+    for position in _POSITIONS:
         for criterion in criteria:
-            said = fields.get(f"{hand}.{criterion.name}", "")
-            if said:
-                scores[hand][criterion.name] = _score(said, criterion)
+            text = fields.get(f"{position}.{criterion.name}", "")
+            if text:
+                scores[position][criterion.name] = _read_score(text, criterion)
     return VoteForm(cast("Choice", choice), scores, comment)
 
 
@@ -72,10 +70,14 @@ def resolve_vote_form(
     seconds: float | None,
     source: Literal["page", "offline", "label_studio"],
 ) -> Vote:
-    """The vote that a ballot comes to, once it is known what stood on either side."""
+    """Make a vote of a form, with left and right resolved to the sides of the assignment."""
     study, item = opened.study, assignment.item
+    # Resolve positions to sides.
     sides = {"left": assignment.left, "right": opposite_side(assignment.left)}
     verdict = sides.get(form.choice, form.choice)
+    scores = {sides[position]: by_name for position, by_name in form.scores.items() if by_name}
+    # Record what was shown by hashes, so that the vote fits no other texts.
+    texts = item_texts(item, study, opened.items)
     return Vote(
         study=study.name,
         item=item.key,
@@ -85,14 +87,12 @@ def resolve_vote_form(
         baseline=study.baseline,
         candidate=study.candidate,
         question=text_sha256(opened.items[item.sample_id].input),
-        texts={
-            side: text_sha256(text) for side, text in item_texts(item, study, opened.items).items()
-        },
+        texts={side: text_sha256(text) for side, text in texts.items()},
         annotator=annotator,
         left=assignment.left,
         choice=form.choice,
         verdict=cast("VoteVerdict", verdict),
-        scores={sides[hand]: said for hand, said in form.scores.items() if said},
+        scores=scores,
         comment=form.comment,
         voted_at=voted_at,
         seconds=seconds,
@@ -101,41 +101,40 @@ def resolve_vote_form(
 
 
 def to_vote_form(vote: Vote) -> VoteForm:
-    """A vote as its annotator gave it, by left and right."""
-    hands = {vote.left: "left", opposite_side(vote.left): "right"}
-    return VoteForm(
-        vote.choice, {hands[side]: dict(said) for side, said in vote.scores.items()}, vote.comment
-    )
+    """Return the form that a vote was made of, by left and right."""
+    positions = {vote.left: "left", opposite_side(vote.left): "right"}
+    scores = {positions[side]: dict(by_name) for side, by_name in vote.scores.items()}
+    return VoteForm(vote.choice, scores, vote.comment)
 
 
-def read_name(said: str) -> str:
-    """An annotator's name, in one form however it was typed.
+def read_name(text: str) -> str:
+    """Read an annotator's name; spellings that look the same become equal.
 
     Raises:
-        UnreadableError: it is empty, too long, or holds characters that cannot be seen.
+        UnreadableError: it is empty, too long, or has invisible characters.
     """
-    name = " ".join(unicodedata.normalize("NFC", said.translate(_JOINERS)).split())
+    name = " ".join(unicodedata.normalize("NFC", text.translate(_JOINERS)).split())
     if not name:
         raise UnreadableError("Please enter your name.")
     if len(name) > MAX_NAME:
         raise UnreadableError(f"The name is longer than {MAX_NAME} characters.")
     if any(unicodedata.category(letter).startswith("C") for letter in name):
-        raise UnreadableError("The name holds characters that cannot be seen.")
+        raise UnreadableError("The name has invisible characters.")
     return name
 
 
-def readable_text(said: str) -> str:
-    """The text as it can be stored: one kind of line break, no lone surrogates, no NUL."""
+def readable_text(text: str) -> str:
+    """Make a text storable: one kind of line break, no lone surrogates, no NUL."""
     plain = (
-        said.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
     )
     return plain.encode("utf-8", "replace").decode().strip()
 
 
-def _score(said: str, criterion: ScoredCriterion) -> int:
-    digits = said.removeprefix("-")
+def _read_score(text: str, criterion: ScoredCriterion) -> int:
+    digits = text.removeprefix("-")
     if len(digits) > 6 or not digits.isascii() or not digits.isdigit():
-        raise UnreadableError("A score is no whole number.")
-    if not criterion.low <= int(said) <= criterion.high:
+        raise UnreadableError("A score is not a whole number.")
+    if not criterion.low <= int(text) <= criterion.high:
         raise UnreadableError(f"A score is not between {criterion.low} and {criterion.high}.")
-    return int(said)
+    return int(text)

@@ -87,7 +87,7 @@ def judge(page: "Page", first: int, last: int) -> None:
             page.keyboard.press("Tab")
             page.locator("#go-on:visible, a.button").focus()
             page.keyboard.press("Enter")
-            page.wait_for_selector("#ballot:visible")
+            page.wait_for_selector("#vote-form:visible")
 
 
 def choices_of(run: Path) -> list[str]:
@@ -170,7 +170,7 @@ def test_saved_votes_go_on_on_another_computer(browser: "Browser", tmp_path: Pat
     page = second.new_page()
     page.goto(url)
     page.set_input_files("#load", tmp_path / "votes.json")
-    page.wait_for_selector("#ballot:visible")
+    page.wait_for_selector("#vote-form:visible")
     assert page.title() == "Pair 3 of 5"
     page.keyboard.press("z")
     page.wait_for_function("() => document.title === 'Pair 2 of 5'")
@@ -431,7 +431,7 @@ def test_hostile_texts_do_nothing_in_the_offline_file(
     with page.expect_download() as download:
         page.click("#done .save")
     download.value.save_as(tmp_path / "votes.json")
-    assert import_offline_votes(opened, tmp_path / "votes.json").added == opened.study.n
+    assert import_offline_votes(opened, tmp_path / "votes.json").n_added == opened.study.n
     assert seen == []
     assert requests == [url]
     assert page.locator("iframe, img, object, base, svg").count() == 0

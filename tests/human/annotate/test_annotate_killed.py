@@ -117,7 +117,7 @@ def test_no_acknowledged_vote_is_lost_to_kill_9(tmp_path: Path) -> None:
     assert [person.failed for person in people] == [None, None]
     votes = {(vote.annotator, vote.item): vote.choice for vote in load_votes(run)}
     for person in people:
-        keys = {p.ticket: p.item.key for p in assign_items(opened.study, person.who)}
+        keys = {p.item_token: p.item.key for p in assign_items(opened.study, person.who)}
         kept = {t: votes[person.who, keys[t]] for t in person.acknowledged}
         assert kept == person.acknowledged
         assert len(kept) == 48
@@ -176,7 +176,7 @@ def test_the_report_says_how_far_the_study_is(tmp_path: Path) -> None:
     }
     saved = {
         "format": "blind study votes", "version": 1, "study": data["study"],
-        "annotator": "Ada", "votes": [{"ticket": data["pairs"][0]["ticket"], **vote}],
+        "annotator": "Ada", "votes": [{"ticket": data["pairs"][0]["item_token"], **vote}],
     }  # fmt: skip
     (tmp_path / "votes.json").write_text(json.dumps(saved))
     done = harness("annotate", str(run), "--collect", "votes.json", cwd=tmp_path)

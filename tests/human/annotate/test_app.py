@@ -152,7 +152,7 @@ def test_a_pause_comes_after_so_many_pairs(tmp_path: Path) -> None:
         {"ticket": ""},
     ],
 )
-def test_what_is_no_ballot_is_not_saved(tmp_path: Path, fields: dict[str, str]) -> None:
+def test_an_invalid_form_is_not_saved(tmp_path: Path, fields: dict[str, str]) -> None:
     with served(write_run(tmp_path), rubric=True) as site:
         page, reply = site.enter("Ada")
         sent = {"token": form_token(reply.body), "ticket": ticket(reply.body), "choice": "left"}

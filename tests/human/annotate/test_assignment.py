@@ -28,14 +28,14 @@ def test_every_item_is_on_every_sheet_once(study: Study) -> None:
     for name in ("Ada", "Ben"):
         sheet = assign_items(study, name)
         assert sorted(p.item.key for p in sheet) == sorted(item.key for item in study.items)
-        assert len({assignment.ticket for assignment in sheet}) == len(sheet)
+        assert len({assignment.item_token for assignment in sheet}) == len(sheet)
 
 
-def test_annotators_see_other_orders_sides_and_tickets(study: Study) -> None:
+def test_annotators_see_other_orders_sides_and_tokens(study: Study) -> None:
     ada, ben = assign_items(study, "Ada"), assign_items(study, "Ben")
     assert [p.item.key for p in ada] != [p.item.key for p in ben]
     assert sides(ada) != sides(ben)
-    assert not {p.ticket for p in ada} & {p.ticket for p in ben}
+    assert not {p.item_token for p in ada} & {p.item_token for p in ben}
 
 
 def test_a_name_is_one_person_in_capitals_and_small_letters(study: Study) -> None:
@@ -65,14 +65,14 @@ def test_a_repeat_comes_later_with_its_sides_exchanged(study: Study, name: str) 
 
 
 def test_over_secrets_each_side_is_as_likely_at_every_place(study: Study) -> None:
-    """Neither the place in the order nor the ticket goes with a side (300 secrets)."""
-    first_left, odd_ticket_left = 0, Counter[tuple[bool, bool]]()
+    """Neither the place in the order nor the item token goes with a side (300 secrets)."""
+    first_left, odd_token_left = 0, Counter[tuple[bool, bool]]()
     n = 300
     for i in range(n):
         sheet = assign_items(study.model_copy(update={"secret": f"{i:064x}"}), "Ada")
         real = next(p for p in sheet if p.item.kind == "real")
         first_left += real.left == "candidate"
-        odd_ticket_left[int(real.ticket, 16) % 2 == 1, real.left == "candidate"] += 1
+        odd_token_left[int(real.item_token, 16) % 2 == 1, real.left == "candidate"] += 1
     assert abs(first_left / n - 0.5) < 4 * 0.5 / n**0.5
-    both = odd_ticket_left[True, True] + odd_ticket_left[False, False]
+    both = odd_token_left[True, True] + odd_token_left[False, False]
     assert abs(both / n - 0.5) < 4 * 0.5 / n**0.5

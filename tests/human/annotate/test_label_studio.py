@@ -73,7 +73,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def read(opened: OpenStudy, path: Path, content: str) -> tuple[int, int]:
     path.write_text(content)
     found = read_label_studio(opened, path)
-    return found.votes.added, found.without_choice
+    return found.votes.n_added, found.n_without_choice
 
 
 def test_an_export_becomes_votes(opened: OpenStudy, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_one_sheet_is_one_annotators(opened: OpenStudy, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="--annotator"):
         read(opened, tmp_path / "x.json", json.dumps(_labelled(tasks)))
     (tmp_path / "x.json").write_text(json.dumps(_labelled(tasks)))
-    assert read_label_studio(opened, tmp_path / "x.json", "Ada").votes.added == len(tasks)
+    assert read_label_studio(opened, tmp_path / "x.json", "Ada").votes.n_added == len(tasks)
     assert {vote.annotator for vote in load_votes(opened.folder)} == {"Ada"}
 
 

@@ -24,7 +24,7 @@ def saved(opened: OpenStudy, name: str = "Ada", **changed: Any) -> dict[str, Any
     """What the page saves after three votes."""
     votes = [
         {
-            "ticket": assignment.ticket,
+            "ticket": assignment.item_token,
             "choice": "left",
             "scores": {"left": {"safety": 8}, "right": {}},
             "comment": "",

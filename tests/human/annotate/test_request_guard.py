@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.human.annotate import request_guard as guard
 from harness.human.annotate import serve
-from harness.human.annotate.request_guard import MAX_BODY, our_hosts
+from harness.human.annotate.request_guard import MAX_BODY, own_host_check
 from harness.human.annotate.serve import bind_address
 from harness.human.annotate.tokens import make_link_token
 from tests.builders.studies import Page, Reply, Served, form_token, live, served, ticket, write_run
@@ -167,7 +167,7 @@ def test_the_cookie_is_for_this_site_and_no_script(run: Path) -> None:
 def test_a_server_for_every_address_answers_to_addresses_and_its_name(
     said: str, ours: bool
 ) -> None:
-    assert our_hosts("0.0.0.0", 80, ("hospital-pc",))(said) is ours
+    assert own_host_check("0.0.0.0", 80, ("hospital-pc",))(said) is ours
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])

@@ -1,22 +1,22 @@
 "use strict";
-// Single keys for the choices. Everything works without them, with Tab and Enter.
+// Single keys for the choices. The page also works without them, with Tab and Enter.
 
 const KEYS = {
   arrowleft: "left", a: "left", arrowright: "right", b: "right",
   t: "tie", u: "both_unsafe", c: "cannot_judge",
 };
-const SETTLE_MS = 350; // a second press of a key is not meant for a pair that has just appeared
+const SETTLE_MS = 350; // a key pressed so soon after a pair appears was meant for the pair before
 let shownAt = performance.now();
 
 const find = (selector) => document.querySelector(selector);
 
-function say(words, wrong) {
+function showStatus(text, isError) {
   const status = find("#status");
-  status.classList.toggle("wrong", Boolean(wrong));
-  status.textContent = words;
+  status.classList.toggle("wrong", Boolean(isError));
+  status.textContent = text;
 }
 
-function settle() {
+function startPage() {
   scrollTo(0, 0);
   find("main :is([autofocus], [data-focus]):not([hidden] *)")?.focus({ preventScroll: true });
   shownAt = performance.now();
@@ -37,13 +37,13 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const key = event.key.toLowerCase();
-  const button = KEYS[key] ? find(`#ballot:not([hidden] *) [value="${KEYS[key]}"]`) : null;
+  const button = KEYS[key] ? find(`#vote-form:not([hidden] *) [value="${KEYS[key]}"]`) : null;
   if (button) {
     event.preventDefault();
     if (performance.now() - shownAt > SETTLE_MS) button.form.requestSubmit(button);
   } else if (key === "z" && find("#undo button:enabled")) {
     find("#undo").requestSubmit(find("#undo button"));
-  } else if (key === "n" && find("#ballot:not([hidden] *) textarea")) {
+  } else if (key === "n" && find("#vote-form:not([hidden] *) textarea")) {
     event.preventDefault();
     find(".more").open = true;
     find("textarea").focus();
@@ -59,7 +59,7 @@ if (keysSwitch) {
     try {
       localStorage.setItem("keys", box.checked ? "on" : "off");
     } catch {
-      say("This browser does not remember the setting.", true);
+      showStatus("This browser does not remember the setting.", true);
     }
   });
 }
