@@ -12,7 +12,7 @@ and tells nothing of any of them; GPT-3 likewise ignores what more than ten docu
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from harness.core.errors import HarnessError
 from harness.data.text import NGram, ngrams, normalise_text, normalise_words
@@ -230,18 +230,26 @@ def _summary(
 N_NAMED = 3  # items that a message names
 
 
+class HasTrainingTexts(Protocol):
+    """A model whose training texts are known."""
+
+    @property
+    def training_texts(self) -> Sequence[TrainingText]:
+        """Return all texts that it learnt since its base model; none for a base model."""
+
+
 def find_contaminated_items(
-    tasks: Iterable[Task], models: Mapping[str, Any]
+    tasks: Iterable[Task], models: Mapping[str, HasTrainingTexts]
 ) -> list[ContaminationResult]:
     """Compare every set of items with the texts that each trained model learnt from, where known.
 
     What a base model read before, or a model behind an endpoint, nobody here knows.
     """
     return [
-        _exposure(task, name, find_contamination(prepared.learnt, task.samples))
+        _exposure(task, name, find_contamination(prepared.training_texts, task.samples))
         for task in tasks
         for name, prepared in models.items()
-        if prepared.learnt
+        if prepared.training_texts
     ]
 
 

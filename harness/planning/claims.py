@@ -1,6 +1,7 @@
-"""What a number of items can show about each claim, before anything is asked.
+"""The power of each claim's test with the items of a plan, computed before a run.
 
-Nothing is known yet, so the spread of the scores and the truth behind them are assumed, and said.
+Nothing has been measured yet, so the spread of the scores and the true difference are assumed. The
+forecast states both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from harness.types import Record, Task
 
 SMALL_SAMPLE_NOTE = (
     f"Below {SMALL_SAMPLE} items a mean must also clear a bound that holds at every sample size, and "
-    "shows less than said here."
+    "shows less than stated here."
 )
 
 
@@ -28,13 +29,13 @@ SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
 
 
 class ClaimForecast(Record):
-    """What the items can show about one claim, each time with 80 % power.
+    """The effect that the items can show for one claim, with 80 % power.
 
     `detectable` is the smallest distance of the truth from the boundary that `n_units` items (or
-    clusters, taken as if all items of one were alike) show. `n_needed` is how many would settle
-    the claim if the truth were `assumed_truth`, and None beyond a million. With fewer than `least`
-    the claim could not be decided whatever the models answered. A share held to a threshold is
-    tested exactly, and needs no assumed spread.
+    clusters, taken as if all items of one were alike) show. `n_needed` is the number that would
+    decide the claim if the truth were `assumed_truth`, and None beyond a million. With fewer than
+    `least` no answers could decide the claim. A share that is compared with a threshold is tested
+    exactly, and needs no assumed spread.
     """
 
     claim: str
@@ -49,9 +50,9 @@ class ClaimForecast(Record):
 
 
 class RuleForecast(Record):
-    """What a rule on critical answers takes: with more than `most` of them it is not shown to hold.
+    """The most critical answers with which a rule is still shown to hold.
 
-    `most` is None where so few items cannot show it at all.
+    `most` is None where too few items are planned to show it at all.
     """
 
     rule: str
@@ -60,7 +61,7 @@ class RuleForecast(Record):
 
 
 class AssumedTest(NamedTuple):
-    """A claim as a test: at which boundary, level and power, on which scale."""
+    """A claim as a test: its boundary, level and power, with an assumed truth and spread."""
 
     boundary: float
     truth: float
@@ -71,7 +72,7 @@ class AssumedTest(NamedTuple):
 
 
 def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast]:
-    """A forecast for each claim of the gate."""
+    """Forecast each claim of the gate."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
@@ -91,7 +92,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
 
 
 def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
-    """A forecast for each rule on critical answers."""
+    """Forecast each rule on critical answers."""
     by_metric = {name: task for task in tasks for name in task.metrics}
     for rule in gate.critical:
         task = by_metric[metric_of(rule.metric)]
@@ -104,23 +105,23 @@ def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
 
 
 def describe_rules(rules: Iterable[RuleForecast]) -> Iterator[str]:
-    """The rules for people, a line each."""
-    for each in rules:
-        if each.most is not None:
-            yield f"  {each.rule}: shown with at most {each.most:,} of {each.n_items:,}"
+    """Yield a line on each rule that the items can show."""
+    for rule in rules:
+        if rule.most is not None:
+            yield f"  {rule.rule}: shown with at most {rule.most:,} of {rule.n_items:,}"
 
 
 def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
-    """The forecasts for people, two lines a claim."""
+    """Yield two lines on each claim."""
     if claims:
         yield "What can be shown with 80 % power, if scores spread as assumed:"
     for c in claims:
-        found = "nothing" if c.detectable is None else f"{c.detectable:.3g} from the boundary"
+        effect = "nothing" if c.detectable is None else f"{c.detectable:.3g} from the boundary"
         needed = "over a million" if c.n_needed is None else f"{c.n_needed:,}"
         spread = "" if c.assumed_sd is None else f" (sd {c.assumed_sd:.3g})"
         yield f"  {c.claim}"
         yield (
-            f"    {c.n_units:,} {c.unit} show {found}{spread}; if the truth is "
+            f"    {c.n_units:,} {c.unit} show {effect}{spread}; if the truth is "
             f"{c.assumed_truth:.3g}, {needed} are needed"
         )
     if any(c.n_units < SMALL_SAMPLE for c in claims):
@@ -128,7 +129,7 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
 
 
 def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> AssumedTest:
-    """The test of a claim, with the spread and the truth that are assumed before anything is known."""
+    """Return a claim's test with the spread and the truth that are assumed before a run."""
     high, sd = metric.bounds[1], metric.assumed_sd
     exact = metric.score_kind == "share" and not clustered and claim.value is not None
     boundary, truth = _assumed(claim, metric.null, SMALL_EFFECT * sd, high)
@@ -146,7 +147,7 @@ def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) ->
 
 
 def _assumed(claim: Claim, null: float, small: float, high: float) -> tuple[float, float]:
-    """The boundary, and a truth beyond it: no difference where that is one, or a small one."""
+    """Return the boundary and an assumed truth beyond it: no difference if that is, or a small one."""
     if claim.value is not None:
         return claim.value, min(claim.value + small, high)
     boundary = null + claim.boundaries(null)[0]
@@ -159,15 +160,18 @@ def _detectable(test: AssumedTest, n: int) -> float | None:
     if n < 2:
         return None
     if test.exact:
-        found = minimum_detectable_proportion(test.boundary, n, alpha=test.alpha, power=test.power)
-        return None if found is None else found - test.boundary
+        share = minimum_detectable_proportion(test.boundary, n, alpha=test.alpha, power=test.power)
+        return None if share is None else share - test.boundary
     return minimum_detectable_effect(
         test.sd, n, alpha=test.alpha, power=test.power, alternative="one-sided"
     )
 
 
 def _needed(test: AssumedTest) -> int | None:
-    """Below a hundred items most claims need a stricter bound, so fewer are never enough."""
+    """Return the number of items that decides the claim, or None if it is above a million.
+
+    Below a hundred items most claims need a stricter bound, so fewer are never enough.
+    """
     if test.exact:
         size = sample_size_proportion_threshold(
             test.boundary, test.truth, alpha=test.alpha, power=test.power

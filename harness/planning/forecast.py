@@ -1,4 +1,4 @@
-"""What a run would do, and what its number of items can show, before anything is paid for."""
+"""The forecast of a run: its work, its cost and the power of its claims, before anything is done."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,17 +21,17 @@ from harness.planning.claims import (
     forecast_rules,
 )
 from harness.planning.human import (
-    PeopleForecast,
-    describe_people,
-    find_people,
-    forecast_people,
+    HumanClaimForecast,
+    describe_human_claims,
+    forecast_human_claims,
+    load_human_judges,
     make_available_panels,
 )
 from harness.planning.interim import LooksForecast, describe_looks, forecast_looks
 from harness.planning.judge_requirement import (
     RequirementForecast,
-    describe_licences,
-    forecast_licences,
+    describe_requirements,
+    forecast_requirements,
 )
 from harness.planning.plan import make_plan
 from harness.planning.training import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class TaskForecast(Record):
-    """The work on one set of items; counts are upper bounds, before what the store has."""
+    """The work on one set of items; counts are upper bounds that include stored rows."""
 
     name: str
     source: str
@@ -63,7 +63,7 @@ class TaskForecast(Record):
 
 
 class RemoteForecast(Record):
-    """What would leave this machine for one endpoint, and cost at most.
+    """The data that would be sent to one endpoint, and the most that it would cost.
 
     Input tokens are bytes over four, from the real prompts with answers of the full length;
     output tokens are the limit of each call.
@@ -81,11 +81,11 @@ class RemoteForecast(Record):
 
 
 class Forecast(Record):
-    """A plan with the work it stands for; nothing has been done.
+    """A plan with the work that it takes.
 
-    Where the items cannot be reached there is no plan yet: `missing` says so, and only what does
-    not hang on them is told. Where those who are to judge have not voted yet, it has no hash.
-    `obstacles` are claims that a run with --limit could not decide.
+    Where the items are not available there is no plan yet: `missing` is the reason, and only what
+    does not depend on items is forecast. Where votes of people are still to come, the plan has no
+    hash. `obstacles` are claims that a run with --limit could not decide.
     """
 
     suite: str
@@ -95,7 +95,7 @@ class Forecast(Record):
     judges: dict[str, str]
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
-    people: tuple[PeopleForecast, ...] = ()
+    people: tuple[HumanClaimForecast, ...] = ()
     licences: tuple[RequirementForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     obstacles: tuple[str, ...] = ()
@@ -109,53 +109,56 @@ class Forecast(Record):
 
 
 def forecast_run(request: Request, workspace: Path) -> Forecast:
-    """What `harness run` would do with the same options.
+    """Forecast what `harness run` would do with the same options.
 
     Raises:
-        HarnessError: whatever `harness run` would refuse before its first answer.
+        HarnessError: any error that `harness run` would raise before its first answer.
     """
-    # An endpoint that would only write batch files needs no key.
+    # Make the judges. An endpoint that would only write batch files needs no key.
     session = EndpointSession(Store(workspace), folder=workspace)
-    people = find_people(request)
+    people = load_human_judges(request)
     find_judge = judge_loader(request.profile, request.profile_root, session)
-    panels, settled = make_available_panels(request, find_judge, people)
+    panels, panels_final = make_available_panels(request, find_judge, people)
+    # Plan, and count the work.
     training = forecast_training(request)
-    plan, missing = _plan_if_at_hand(request, panels)
-    answers, verdicts = _stored(workspace)
+    plan, missing = _make_plan_if_available(request, panels)
+    n_models, gate = len(request.models), request.suite.gate
+    models = request.models[0], request.models[-1]
+    tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     judging = [
-        _remote_line(
+        _forecast_requests(
             pairs.judge,
             pairs.endpoint,
             f"chooses {pairs.recipe}",
-            [build_prompt(asked).messages for asked in pairs.requests],
+            [build_prompt(pair_request).messages for pair_request in pairs.requests],
             pairs.endpoint.max_tokens,
         )
         for pairs in training.to_judge
     ]
-    n_models, gate = len(request.models), request.suite.gate
-    models = request.models[0], request.models[-1]
-    tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
+    answers, verdicts = _count_stored_rows(workspace)
     return Forecast(
         suite=request.suite.suite,
         profile=request.profile.profile,
-        plan_hash=plan.hash if plan and settled else "",
+        plan_hash=plan.hash if plan and panels_final else "",
         models=tuple(f"{m.name} ({m.kind}: {m.source})" for m in plan.models)
         if plan
         else request.models,
         judges={
-            metric: _who(panels[metric]) if metric in panels else "nobody has voted yet"
+            metric: _describe_panel(panels[metric]) if metric in panels else "nobody has voted yet"
             for metric in request.suite.metrics
         },
         tasks=tasks,
         claims=tuple(
-            each
-            for claim, each in zip(gate.claims, forecast_claims(gate, plan.tasks), strict=True)
+            forecast
+            for claim, forecast in zip(gate.claims, forecast_claims(gate, plan.tasks), strict=True)
             if metric_of(claim.metric) not in people
         )
         if plan and gate
         else (),
-        people=tuple(forecast_people(gate, plan.tasks, models, people)) if plan and gate else (),
-        licences=tuple(forecast_licences(gate, plan.tasks, request)) if plan and gate else (),
+        people=tuple(forecast_human_claims(gate, plan.tasks, models, people))
+        if plan and gate
+        else (),
+        licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
         obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
         training=tuple(training.stages),
@@ -169,34 +172,25 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
 
 
 def print_forecast(forecast: Forecast) -> None:
-    """The forecast for people, on standard output."""
+    """Print the forecast as text on standard output."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
+    # The plan, its models and its judges.
     number = f"Plan {forecast.plan_hash[:12]}" if forecast.plan_hash else "No plan yet"
     console.print(f"{number} of suite {forecast.suite} ({forecast.profile})")
     for model in forecast.models:
         console.print(f"  model  {model}")
     for metric, judge in forecast.judges.items():
         console.print(f"  judge  {metric}: {judge}")
+    # The work, and the power of the claims.
     if forecast.missing:
         console.print(f"The items are not here: {forecast.missing}")
     else:
         console.print(_work_table(forecast.tasks))
-    for told in describe_looks(forecast.early) if forecast.early else ():
-        console.print(told)
-    for told in describe_training(forecast.training, forecast.sampling):
-        console.print(told)
-    for told in describe_claims(forecast.claims):
-        console.print(told)
-    for told in describe_people(forecast.people):
-        console.print(told)
-    for told in describe_licences(forecast.licences):
-        console.print(told)
-    for told in describe_rules(forecast.rules):
-        console.print(told)
-    for obstacle in forecast.obstacles:
-        console.print(f"This trial cannot pass: {obstacle}")
+    for line in _describe_forecast(forecast):
+        console.print(line)
+    # The requests to endpoints, and the stored rows.
     if forecast.remote:
         console.print(_remote_table(forecast.remote))
     elif not forecast.missing:
@@ -205,6 +199,17 @@ def print_forecast(forecast: Forecast) -> None:
         f"The store holds {forecast.stored_answers} answers and {forecast.stored_verdicts} "
         "verdicts; what is stored is not asked again."
     )
+
+
+def _describe_forecast(forecast: Forecast) -> Iterator[str]:
+    if forecast.early is not None:
+        yield from describe_looks(forecast.early)
+    yield from describe_training(forecast.training, forecast.sampling)
+    yield from describe_claims(forecast.claims)
+    yield from describe_human_claims(forecast.people)
+    yield from describe_requirements(forecast.licences)
+    yield from describe_rules(forecast.rules)
+    yield from (f"This trial cannot pass: {obstacle}" for obstacle in forecast.obstacles)
 
 
 def _work_table(tasks: Iterable[TaskForecast]) -> "Table":
@@ -230,7 +235,7 @@ def _remote_table(remote: Iterable[RemoteForecast]) -> "Table":
 
 
 def describe_suite(suite: str, profile: str) -> dict[str, str]:
-    """What a sound suite holds, in a few words a line.
+    """Describe a valid suite: its metrics, claims, items and models, each in a few words.
 
     Raises:
         HarnessError: a mistake in the suite or the profile, its prompts or its data.
@@ -253,25 +258,25 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     }
 
 
-def _who(panel: Panel) -> str:
+def _describe_panel(panel: Panel) -> str:
     return f"{panel.card.name}: {panel.card.nature}"
 
 
-def _plan_if_at_hand(
+def _make_plan_if_available(
     request: Request, panels: Mapping[str, Panel]
 ) -> tuple[Plan, None] | tuple[None, str]:
-    """The plan, or in a line which items cannot be reached from here."""
-    absent = _absent_file(request)
-    if absent is not None:
-        return None, absent
+    """Return the plan, or a line on the items that are not available."""
+    missing = _missing_file(request)
+    if missing is not None:
+        return None, missing
     try:
         return make_plan(request, panels), None
     except InfrastructureError as error:
         return None, str(error)
 
 
-def _absent_file(request: Request) -> str | None:
-    """The first file of items that is not there."""
+def _missing_file(request: Request) -> str | None:
+    """Return a line on the first file of items that does not exist."""
     suite, profile = request.suite, request.profile
     for data in [suite.data, *(m.data for m in suite.metrics.values() if m.data is not None)]:
         bound = profile.data.get(data.name) if data.name is not None else data.source
@@ -282,7 +287,7 @@ def _absent_file(request: Request) -> str | None:
 
 
 def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
-    """Every endpoint of the run, with the prompts that it would be sent."""
+    """Forecast the requests to each endpoint of the run."""
     models, judges = request.profile.models, request.profile.judges
     for task in plan.tasks:
         for name in request.models:
@@ -290,29 +295,31 @@ def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
             if spec is not None:
                 prompts = [make_prompt(task.system, sample.input) for sample in task.samples]
                 limit = task.generation.max_new_tokens
-                yield _remote_line(name, spec, f"answers {task.name}", prompts, limit)
+                yield _forecast_requests(name, spec, f"answers {task.name}", prompts, limit)
         for metric in task.metrics:
             for judge in judge_names(metric, request):
                 spec = judges[judge].endpoint
                 if spec is not None:
-                    asked = _longest_requests(task, metric, plan)
-                    prompts = [build_prompt(request).messages for request in asked]
-                    yield _remote_line(judge, spec, f"judges {metric}", prompts, spec.max_tokens)
+                    longest = _longest_requests(task, metric, plan)
+                    prompts = [build_prompt(judge_request).messages for judge_request in longest]
+                    yield _forecast_requests(
+                        judge, spec, f"judges {metric}", prompts, spec.max_tokens
+                    )
 
 
 def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
-    """The judge's requests as they would be if every answer had its full length."""
-    board = ResponseStream([model.name for model in plan.models], len(task.samples))
+    """Yield the judge's requests as they would be if every answer had its full length."""
+    stream = ResponseStream([model.name for model in plan.models], len(task.samples))
     answer = "word" * task.generation.max_new_tokens
-    for model in board.models:
+    for model in stream.models:
         for sample in task.samples:
-            board.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
+            stream.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
     rounds = range(task.metrics[metric].repeats)
-    requests = repeat_requests(make_requests(task, metric, board), rounds)
+    requests = repeat_requests(make_requests(task, metric, stream), rounds)
     yield from (request for request in requests if request is not None)
 
 
-def _remote_line(
+def _forecast_requests(
     who: str, spec: EndpointSpec, work: str, prompts: Sequence[Prompt], limit: int
 ) -> RemoteForecast:
     sent = sum(len(turn.content.encode()) for prompt in prompts for turn in prompt)
@@ -347,8 +354,8 @@ def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> Ta
     )
 
 
-def _stored(workspace: Path) -> tuple[int, int]:
-    """Rows in the store, read without taking its lock; none where there is no store yet."""
+def _count_stored_rows(workspace: Path) -> tuple[int, int]:
+    """Count stored responses and outcomes without taking the lock; none where there is no store."""
     import sqlite3
 
     path = workspace / "store.sqlite"

@@ -1,8 +1,8 @@
-"""What people's votes can show, and how many would do, before a run that people judge.
+"""The power of people's votes, and the number of annotators needed, before a run that people judge.
 
-The gate takes items and annotators for samples, both of them (`stats/two_way.py`). Few annotators
-are few degrees of freedom, and no number of items makes up for that; better told before anybody
-has voted than by a gate that stays undecided.
+The gate treats items and annotators as samples (`stats/annotator_means.py`). Few annotators are few
+degrees of freedom, and no number of items makes up for that, so the forecast states it before
+anybody has voted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,21 +37,21 @@ from judges.protocol import Judge
 
 
 class NoVotes(NamedTuple):
-    """A study that nobody has voted on yet: it was begun with `n_drawn` pairs, or not at all."""
+    """A study without votes; `n_drawn` is its number of pairs, None if it has not begun."""
 
     run: Path
     study: str
     n_drawn: int | None
 
 
-def find_people(request: Request) -> dict[str, HumanLabels | NoVotes]:
-    """The people who judge, by metric.
+def load_human_judges(request: Request) -> dict[str, HumanLabels | NoVotes]:
+    """Load the labels of each metric that people judge.
 
     Raises:
         HarnessError: their labels cannot be read, or answer another question.
     """
-    found = {metric: _people_of(metric, request) for metric in request.suite.metrics}
-    return {metric: people for metric, people in found.items() if people is not None}
+    by_metric = {metric: _people_of(metric, request) for metric in request.suite.metrics}
+    return {metric: people for metric, people in by_metric.items() if people is not None}
 
 
 def make_available_panels(
@@ -59,20 +59,23 @@ def make_available_panels(
     find_judge: Callable[[str], Judge],
     people: Mapping[str, HumanLabels | NoVotes],
 ) -> tuple[dict[str, Panel], bool]:
-    """The panels of metrics that can be judged already, and whether everything is as it will be."""
-    panels, settled = {}, True
+    """Make the panels of the metrics that can be judged already.
+
+    The second value is whether they are final: no votes are still to come.
+    """
+    panels, final = {}, True
     for metric, spec in request.suite.metrics.items():
         if isinstance(people.get(metric), NoVotes):
-            settled = False
+            final = False
             continue
         try:
             panels[metric] = make_metric_panel(metric, request, find_judge)
-        except NobodyVotedError:  # on whom the judge is to be held to
-            name, settled = judge_name(metric, request) or "", False
+        except NobodyVotedError:  # in the study that calibrates the judge
+            name, final = judge_name(metric, request) or "", False
             panels[metric] = make_named_panel(
                 name, request.profile, find_judge, repeats=spec.repeats
             )
-    return panels, settled
+    return panels, final
 
 
 def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
@@ -85,31 +88,31 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
     except NobodyVotedError as error:
         return NoVotes(error.run, error.study, None)
     require_same_question(metric, request.suite.metrics[metric], people)
-    if people.annotators or any(each.n_votes for each in people.annotator_status):
+    if people.annotators or any(status.n_votes for status in people.annotator_status):
         return people
     assert spec.study is not None  # a file of labels has rows
-    begun = no_votes_error(request.profile_root / spec.study)
-    if not isinstance(begun, NobodyVotedError):
-        raise begun
-    return NoVotes(begun.run, begun.study, len(people.sampled_ids))
+    no_votes = no_votes_error(request.profile_root / spec.study)
+    if not isinstance(no_votes, NobodyVotedError):
+        raise no_votes
+    return NoVotes(no_votes.run, no_votes.study, len(people.sampled_ids))
 
 
-# Of annotators' own means, as a share of the scale's range, while nobody has voted: a round guess,
-# and that of the annotators in `harness selftest`.
+# The spread of annotators' means as a share of the scale's range, where there are no votes: a round
+# guess, equal to that of the annotators in `harness selftest`.
 ASSUMED_LEANING = 0.1
 
 
-SHOWN = (2, 3, 5, 8, 12, 20)  # annotators
+N_ANNOTATORS = (2, 3, 5, 8, 12, 20)  # for which the forecast gives a detectable distance
 
 
 class DesignForecast(Record):
-    """What numbers of annotators would show, each of whom votes on every item.
+    """The power of a number of annotators, each of whom votes on every item.
 
-    `sd_items` and `sd_annotators` are how far items and annotators differ. `by_annotators` is the
-    smallest distance of the truth from the boundary that so many show on `n_items` items, None
-    where the scale does not reach so far. `n_annotators_needed` on `n_items_needed` items would settle
-    the claim if the truth were `assumed_truth`; None where 100 annotators on all items would not.
-    Items count here as if each stood alone, also where they come in clusters.
+    `sd_items` and `sd_annotators` are the spreads of items and of annotators. `by_annotators` is the
+    smallest distance of the truth from the boundary that a number of annotators shows on `n_items`
+    items, None where the scale ends before it. `n_annotators_needed` on `n_items_needed` items would
+    decide the claim if the truth were `assumed_truth`; None where 100 annotators on all items would
+    not. Items are treated as independent, also where they come in clusters.
     """
 
     sd_items: float
@@ -121,12 +124,12 @@ class DesignForecast(Record):
     n_items_needed: int | None
 
 
-class PeopleForecast(Record):
-    """What people can show about one claim, each time with 80 % power.
+class HumanClaimForecast(Record):
+    """The power of people's votes for one claim, each number with 80 % power.
 
-    `n_voted` of `n_drawn` items have votes, `n_votes` by `n_annotators` who count, and they show a
-    distance of `detectable` from the boundary. `assumed` says whether the spread of items or of
-    annotators is; `begin` is the command that begins a study, where there is none.
+    `n_voted` of `n_drawn` items have votes: `n_votes` by `n_annotators` who count. They show a
+    distance of `detectable` from the boundary. `assumed` names the spreads that are assumed: of
+    items, of annotators. `begin` is the command that begins a study, where there is none.
     """
 
     claim: str
@@ -142,13 +145,13 @@ class PeopleForecast(Record):
     design: DesignForecast
 
 
-def forecast_people(
+def forecast_human_claims(
     gate: Gate,
     tasks: Iterable[Task],
     models: tuple[str, str],
     judges: Mapping[str, HumanLabels | NoVotes],
-) -> Iterator[PeopleForecast]:
-    """A forecast for each claim on a metric that people judge.
+) -> Iterator[HumanClaimForecast]:
+    """Forecast each claim on a metric that people judge.
 
     `models` are baseline and candidate, `judges` by metric.
 
@@ -165,21 +168,21 @@ def forecast_people(
         clusters = {s.id: s.cluster for s in task.samples if s.cluster is not None}
         case = _Case(claim, metric, test, task.n_items, clusters)
         if isinstance(people, NoVotes):
-            yield _of_nobody(case, people)
+            yield _forecast_without_votes(case, people)
         else:
-            yield _of_votes(case, people, models)
+            yield _forecast_from_votes(case, people, models)
 
 
-def describe_people(forecasts: Sequence[PeopleForecast]) -> Iterator[str]:
-    """The forecasts for people, a few lines a claim."""
+def describe_human_claims(forecasts: Sequence[HumanClaimForecast]) -> Iterator[str]:
+    """Yield a few lines on each claim that people judge."""
     if forecasts:
         yield (
-            "How far the truth must lie from the boundary for people to show it with 80 % power, "
-            "items and annotators both taken for samples:"
+            "Distance of the truth from the boundary that people show with 80 % power, where items "
+            "and annotators are both samples:"
         )
     for f in forecasts:
         yield f"  {f.claim}"
-        yield f"    {_so_far(f)}"
+        yield f"    {_describe_votes(f)}"
         if f.excluded:
             yield f"    excluded by the rule for annotators: {', '.join(f.excluded)}"
         if f.n_votes and f.n_voted < f.n_drawn:
@@ -188,23 +191,23 @@ def describe_people(forecasts: Sequence[PeopleForecast]) -> Iterator[str]:
                 "until they have"
             )
         design = f.design
-        shown = ", ".join(f"{m}: {_distance(d)}" for m, d in design.by_annotators.items())
-        yield f"    with {design.n_items:,} items each, by the number of annotators: {shown}"
-        yield f"    {_needed(f)} ({_spread_in_words(f)})"
+        distances = ", ".join(f"{m}: {_distance(d)}" for m, d in design.by_annotators.items())
+        yield f"    with {design.n_items:,} items each, by the number of annotators: {distances}"
+        yield f"    {_describe_needed(f)} ({_describe_spread(f)})"
         if f.begin:
             yield f"    begin with: {f.begin}"
     if any(f.design.n_items < SMALL_SAMPLE for f in forecasts):
         yield f"  {SMALL_SAMPLE_NOTE}"
 
 
-def _so_far(f: PeopleForecast) -> str:
+def _describe_votes(f: HumanClaimForecast) -> str:
     if not f.n_votes:
         return f"{f.source}: nobody has voted yet"
-    who = "1 annotator" if f.n_annotators == 1 else f"{f.n_annotators} annotators"
-    alone = ", for this person alone" if f.n_annotators == 1 else ""
+    annotators = "1 annotator" if f.n_annotators == 1 else f"{f.n_annotators} annotators"
+    one_person = ", for this person alone" if f.n_annotators == 1 else ""
     return (
-        f"{f.source}: {f.n_votes:,} votes of {who} on {f.n_voted:,} of {f.n_drawn:,} items: "
-        f"{_distance(f.detectable)}{alone}"
+        f"{f.source}: {f.n_votes:,} votes of {annotators} on {f.n_voted:,} of {f.n_drawn:,} items: "
+        f"{_distance(f.detectable)}{one_person}"
     )
 
 
@@ -212,7 +215,7 @@ def _distance(detectable: float | None) -> str:
     return "never" if detectable is None else f"{detectable:.3g}"
 
 
-def _needed(f: PeopleForecast) -> str:
+def _describe_needed(f: HumanClaimForecast) -> str:
     n, m = f.design.n_items_needed, f.design.n_annotators_needed
     truth = f"if the truth is {f.design.assumed_truth:.3g}"
     if n is None or m is None:
@@ -220,18 +223,20 @@ def _needed(f: PeopleForecast) -> str:
     return f"{truth}, {m} annotators on {n:,} items each would do"
 
 
-def _spread_in_words(f: PeopleForecast) -> str:
-    def said(name: str, sd: float) -> str:
+def _describe_spread(f: HumanClaimForecast) -> str:
+    def describe(name: str, sd: float) -> str:
         return f"{name} differ by sd {sd:.2g}{', assumed' if name in f.assumed else ''}"
 
-    return f"{said('items', f.design.sd_items)}; {said('annotators', f.design.sd_annotators)}"
+    return (
+        f"{describe('items', f.design.sd_items)}; {describe('annotators', f.design.sd_annotators)}"
+    )
 
 
 # --- forecasts -------------------------------------------------------------------------------
 
 
 class _Case(NamedTuple):
-    """A claim with its metric, as a test, on so many items; `clusters` of those that are in one."""
+    """A claim with its metric and its test; `clusters` holds the cluster of each clustered item."""
 
     claim: Claim
     metric: Metric
@@ -240,15 +245,15 @@ class _Case(NamedTuple):
     clusters: Mapping[str, str]
 
     @property
-    def leaning(self) -> float:
-        """The variance between annotators that is assumed where none can be seen."""
+    def assumed_annotator_variance(self) -> float:
+        """Return the variance between annotators that is assumed where votes do not show it."""
         low, high = self.metric.bounds
         return (ASSUMED_LEANING * (high - low)) ** 2
 
 
-def _of_nobody(case: _Case, people: NoVotes) -> PeopleForecast:
-    """Nothing is known: items spread as in every forecast, and annotators as in the selftest."""
-    spread = VoteSpread(case.test.sd**2, case.leaning, 0.0)
+def _forecast_without_votes(case: _Case, people: NoVotes) -> HumanClaimForecast:
+    """Forecast from assumed spreads: of items as in every forecast, of annotators as in the selftest."""
+    spread = VoteSpread(case.test.sd**2, case.assumed_annotator_variance, 0.0)
     needed = _fewest(spread, case)
     n_drawn = people.n_drawn or min(needed.n_items if needed else SMALL_SAMPLE, case.n_items)
     begin = None
@@ -256,7 +261,7 @@ def _of_nobody(case: _Case, people: NoVotes) -> PeopleForecast:
         study = "" if people.study == "study" else f" --study {people.study}"
         rubric = " --rubric" if isinstance(case.metric, RubricMetric) else ""
         begin = f"harness annotate {people.run}{study} --n {n_drawn}{rubric}"
-    return PeopleForecast(
+    return HumanClaimForecast(
         claim=str(case.claim),
         source=f"study '{people.study}' of {people.run}",
         n_drawn=n_drawn,
@@ -266,7 +271,9 @@ def _of_nobody(case: _Case, people: NoVotes) -> PeopleForecast:
     )
 
 
-def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> PeopleForecast:
+def _forecast_from_votes(
+    case: _Case, people: HumanLabels, models: tuple[str, str]
+) -> HumanClaimForecast:
     if people.models not in (None, models):
         raise HarnessError(
             f"{people.source}: people compared {' with '.join(people.models or ())}, in this order, and "
@@ -277,22 +284,25 @@ def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> Peop
     if not n_voted:
         raise HarnessError(f"{people.source}: nobody's votes count for '{case.claim.metric}'.")
     clusters = [case.clusters.get(i, i) for i in table.sample_ids]
-    found = two_way_mean(votes, clusters=clusters)
+    mean = two_way_mean(votes, clusters=clusters)
     assumed: tuple[str, ...] = ()
     try:
         spread = vote_spread(votes)
     except ValueError:  # one annotator
-        spread, assumed = VoteSpread(float(np.nanvar(votes)), case.leaning, 0.0), ("annotators",)
-    shown = detectable_of_mean(found, alpha=case.test.alpha, power=case.test.power)
-    return PeopleForecast(
+        spread, assumed = (
+            VoteSpread(float(np.nanvar(votes)), case.assumed_annotator_variance, 0.0),
+            ("annotators",),
+        )
+    detectable = detectable_of_mean(mean, alpha=case.test.alpha, power=case.test.power)
+    return HumanClaimForecast(
         claim=str(case.claim),
         source=people.source,
-        n_annotators=found.n_annotators,
-        excluded=tuple(each.name for each in people.annotator_status if not each.counted),
+        n_annotators=mean.n_annotators,
+        excluded=tuple(a.name for a in people.annotator_status if not a.counted),
         n_votes=sum(label.asked_winner or bool(label.scores) for label in people.labels),
         n_voted=n_voted,
         n_drawn=len(people.sampled_ids),
-        detectable=_within(shown, case),
+        detectable=_within(detectable, case),
         assumed=assumed,
         design=_design(spread, case, len(votes), _fewest(spread, case)),
     )
@@ -301,7 +311,7 @@ def _of_votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> Peop
 def _design(
     spread: VoteSpread, case: _Case, n_items: int, needed: VoteDesign | None
 ) -> DesignForecast:
-    def shown_by(n_annotators: int) -> float | None:
+    def detectable_by(n_annotators: int) -> float | None:
         design = VoteDesign(n_annotators, n_items)
         return _within(
             detectable_by_votes(spread, design, alpha=case.test.alpha, power=case.test.power), case
@@ -311,7 +321,7 @@ def _design(
         sd_items=spread.items**0.5,
         sd_annotators=spread.annotators**0.5,
         n_items=n_items,
-        by_annotators={n: shown_by(n) for n in SHOWN},
+        by_annotators={n: detectable_by(n) for n in N_ANNOTATORS},
         assumed_truth=case.test.truth,
         n_annotators_needed=needed.n_annotators if needed else None,
         n_items_needed=needed.n_items if needed else None,
@@ -319,7 +329,7 @@ def _design(
 
 
 def _within(distance: float | None, case: _Case) -> float | None:
-    """The distance, or None where the truth cannot lie so far on the side that decides the claim."""
+    """Return the distance, or None where the scale ends before it on the side of the claim."""
     low, high = case.metric.bounds
     if not case.metric.compares_pairs and not case.claim.kind.own_mean:
         low, high = low - high, high - low
@@ -330,7 +340,10 @@ def _within(distance: float | None, case: _Case) -> float | None:
 
 
 def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
-    """Below a hundred items a mean must clear a stricter bound, so that fewer are no advice."""
+    """Return the fewest votes that decide the claim, on a hundred items or more.
+
+    Below a hundred items a mean must clear a stricter bound.
+    """
     return fewest_votes(
         spread,
         abs(case.test.truth - case.test.boundary),
@@ -342,23 +355,25 @@ def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
 
 
 def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTable:
-    """Votes on what the claim is about, on the items that have any.
+    """Return the votes on the claim's column, on the items that have any.
 
     Items on which nobody needs to be asked are ties.
     """
     table = win_table(people)
     if case.metric.compares_pairs:
-        known = tuple(i for i in people.metric_ids if i not in set(people.sampled_ids))
-        ties = np.zeros((len(known), len(table.annotators)))
+        tied_ids = tuple(i for i in people.metric_ids if i not in set(people.sampled_ids))
+        ties = np.zeros((len(tied_ids), len(table.annotators)))
         votes = np.vstack([table.values - 0.5, ties])
-        table = LabelTable((*table.sample_ids, *known), table.annotators, votes)
+        table = LabelTable((*table.sample_ids, *tied_ids), table.annotators, votes)
     else:
         keys = case.metric.parts_of(case.claim.metric).values()
-        old, new = (
+        baseline, candidate = (
             np.mean([score_table(people, model, key).values for key in keys], axis=0)
             for model in models
         )
-        table = table._replace(values=new if case.claim.kind.own_mean else new - old)
-    voted = table.labelled
-    ids = tuple(i for i, has_votes in zip(table.sample_ids, voted, strict=True) if has_votes)
-    return LabelTable(ids, table.annotators, table.values[voted])
+        table = table._replace(
+            values=candidate if case.claim.kind.own_mean else candidate - baseline
+        )
+    labelled = table.labelled
+    ids = tuple(i for i, has_votes in zip(table.sample_ids, labelled, strict=True) if has_votes)
+    return LabelTable(ids, table.annotators, table.values[labelled])

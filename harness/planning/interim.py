@@ -1,7 +1,7 @@
-"""How far judging in looks may be expected to go, for `harness plan`.
+"""The expected number of judgements where a plan may stop early, for `harness plan`.
 
-Computed for one claim by the same recursion as the boundaries; a gate of several claims ends with
-the slowest of those that hold, or with the first that fails.
+It is computed for one claim, by the recursion that gives the boundaries. A gate of several claims
+ends with the slowest of those that hold, or with the first that fails.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from harness.types import Plan, Record, TaskLooks
 
 
 class StopCase(Record):
-    """The mean share of the items judged, and so of the judges' verdicts, if `truth` is so."""
+    """The mean share of items judged, and so of judgements made, under one assumed `truth`."""
 
     truth: str
     share_judged: float
@@ -22,21 +22,21 @@ class StopCase(Record):
 
 
 class LooksForecast(Record):
-    """When items are looked at, and how many may be expected to be judged."""
+    """The sizes of the looks, and the expected number of judgements."""
 
     tasks: tuple[TaskLooks, ...]
     cases: tuple[StopCase, ...]
 
 
 def forecast_looks(plan: Plan, judgements: int) -> LooksForecast | None:
-    """The looks of a plan that may stop early; `judgements` are those on all items."""
+    """Forecast the looks of a plan that may stop early; `judgements` is the number on all items."""
     if not plan.looks:
         return None
     return LooksForecast(tasks=plan.looks, cases=tuple(_cases(plan.looks[0], judgements)))
 
 
 def describe_looks(forecast: LooksForecast) -> Iterator[str]:
-    """The forecast in lines."""
+    """Yield lines on the looks and on the expected number of judgements."""
     for looks in forecast.tasks:
         sizes = ", ".join(f"{size:,}" for size in looks.sizes)
         yield f"May stop early: looks at {sizes} items of {looks.task}, in random order (seed {looks.order_seed})."
@@ -46,7 +46,7 @@ def describe_looks(forecast: LooksForecast) -> Iterator[str]:
 
 
 def mean_share_judged(looks: TaskLooks, drift: float) -> float:
-    """The mean share of items judged for one claim, whose z has mean `drift` on all items."""
+    """Compute the mean share of items judged for one claim, whose z has mean `drift` on all items."""
     fractions = [size / looks.sizes[-1] for size in looks.sizes]
     last, bands = looks.z[-1], []
     for number, (z, fraction) in enumerate(zip(looks.z, fractions, strict=True), start=1):

@@ -1,8 +1,8 @@
-"""What a judge's licence takes, before the judge is asked: labels, and how many of them.
+"""The labels that a required agreement of judges with people takes, before the judges are asked.
 
-A licence needs the lower end of the interval of the judge's agreement with people to reach a bound
-(harness/licence.py). Few labels cannot show that whatever the judge says, and a bound above that on which
-people agree among themselves will hardly be reached by any number.
+The requirement is that the lower end of the interval of a judge's agreement with people reaches a
+bound (harness/human/judge_requirement.py). Too few labels cannot show it for any judge, and a bound
+above the agreement of people with one another is hardly reached with any number.
 """
 
 import math
@@ -23,17 +23,17 @@ from harness.stats.distributions import normal_quantile
 from harness.stats.vectors import Vector
 from harness.types import REQUIREMENT_MEASURES, Interval, JudgeAgreement, Record, Task
 
-CLOSE = 0.1  # above the bound: how good a judge is assumed to be where nothing is known of it
+CLOSE = 0.1  # above the bound: the true agreement that is assumed of a judge
 
 
 class RequirementForecast(Record):
-    """What one column's licence takes.
+    """The labels that the requirement takes for one column.
 
-    The judge has `n_labels` to be held to, or none for the reason `why`. With fewer than `least` even
-    full agreement does not show `at_least` of the `measure`, and with about `n_close` a judge whose
-    true agreement is `close` does (80 % power; None for scores). `ceiling` is how far two annotators agree,
-    and about `n_at_ceiling` labels show it of a judge that agrees with people as well; None where
-    that does not reach the bound.
+    The judge is compared with `n_labels`, or with none for the reason `why`. With fewer than `least`
+    even full agreement does not show `at_least` of the `measure`; with about `n_close` a judge whose
+    true agreement is `close` shows it (80 % power; None for scores). `ceiling` is the agreement of
+    two annotators; a judge that agrees with people as well shows the bound with about
+    `n_at_ceiling` labels, None where that agreement does not reach the bound.
     """
 
     column: str
@@ -51,16 +51,16 @@ class RequirementForecast(Record):
 
 
 class _Labels(NamedTuple):
-    """People's labels of one column: of every annotator, and in common."""
+    """People's labels of one column: of each annotator, and their common label of each item."""
 
     ratings: Ratings
     common: Vector
 
 
-def forecast_licences(
+def forecast_requirements(
     gate: Gate, tasks: Sequence[Task], request: Request
 ) -> Iterator[RequirementForecast]:
-    """A forecast for each claimed column (of a composite, each criterion) that a judge decides.
+    """Forecast each claimed column (of a composite, each criterion) that a judge decides.
 
     Raises:
         HarnessError: the labels that the profile names cannot be read.
@@ -79,8 +79,8 @@ def forecast_licences(
             yield _forecast(scale, metric, task, judge, gate.judge_licence, request)
 
 
-def describe_licences(forecasts: Sequence[RequirementForecast]) -> Iterator[str]:
-    """The forecasts for people, a few lines a column."""
+def describe_requirements(forecasts: Sequence[RequirementForecast]) -> Iterator[str]:
+    """Yield a few lines on each column."""
     if forecasts:
         first = forecasts[0]
         yield (
@@ -89,9 +89,9 @@ def describe_licences(forecasts: Sequence[RequirementForecast]) -> Iterator[str]
         )
     for f in forecasts:
         yield f"  {f.column}, judge '{f.judge}': {f.why or f'{f.n_labels:,} labels, {f.source}'}"
-        yield f"    {_takes(f)}"
+        yield f"    {_describe_needed(f)}"
         if f.ceiling is not None:
-            yield f"    {_ceiling(f)}"
+            yield f"    {_describe_ceiling(f)}"
         if not f.n_labels and f.least is not None:
             yield (
                 f"    draw them with: harness annotate RUN --n {f.n_close or f.least}, and name the study "
@@ -99,23 +99,21 @@ def describe_licences(forecasts: Sequence[RequirementForecast]) -> Iterator[str]
             )
 
 
-def _takes(f: RequirementForecast) -> str:
+def _describe_needed(f: RequirementForecast) -> str:
     if f.least is None:
         return "no number of labels shows full agreement"
     close = (
-        "" if f.n_close is None else f", and a judge that comes to {f.close:g} about {f.n_close:,}"
+        "" if f.n_close is None else f", and a judge that reaches {f.close:g} about {f.n_close:,}"
     )
     return f"full agreement takes {f.least:,} labels to show it{close}"
 
 
-def _ceiling(f: RequirementForecast) -> str:
+def _describe_ceiling(f: RequirementForecast) -> str:
     assert f.ceiling is not None
-    own = f"two annotators come to {f.ceiling.estimate:.2f} ({f.ceiling.low:.2f} to {f.ceiling.high:.2f})"
+    people = f"two annotators reach {f.ceiling.estimate:.2f} ({f.ceiling.low:.2f} to {f.ceiling.high:.2f})"
     if f.n_at_ceiling is None:
-        return (
-            f"{own}: a judge as good as a person does not reach the bound with any number of labels"
-        )
-    return f"{own}: a judge as good as a person takes about {f.n_at_ceiling:,} labels"
+        return f"{people}: a judge as good as a person does not reach the bound with any number of labels"
+    return f"{people}: a judge as good as a person takes about {f.n_at_ceiling:,} labels"
 
 
 # --- one column ------------------------------------------------------------------------------
@@ -126,37 +124,41 @@ def _forecast(
     metric: Metric,
     task: Task,
     judge: str,
-    licence: JudgeRequirement,
+    requirement: JudgeRequirement,
     request: Request,
 ) -> RequirementForecast:
-    people = _people(judge, request)
-    why = people if isinstance(people, str) else _unfit(people, scale, metric, task, request)
-    found = None if why or isinstance(people, str) else _labels(people, scale, metric, request)
-    common = np.array(_evenly(scale)) if found is None else found.common
-    chance = _chance(licence, common, scale)
-    least = _least(licence.at_least, chance)
-    close = licence.at_least + min(CLOSE, (1 - licence.at_least) / 2)
-    ceiling = None if found is None else _agreement(scale, found.ratings, licence)
+    # The labels, or why there are none.
+    people = _find_people(judge, request)
+    why = people if isinstance(people, str) else _unfit_reason(people, scale, metric, task, request)
+    labels = None if why or isinstance(people, str) else _labels(people, scale, metric, request)
+    # The numbers of labels, from agreement by chance and from the agreement of people.
+    common = np.array(_even_labels(scale)) if labels is None else labels.common
+    chance = _chance_agreement(requirement, common, scale)
+    least = _fewest_labels(requirement.at_least, chance)
+    close = requirement.at_least + min(CLOSE, (1 - requirement.at_least) / 2)
+    ceiling = None if labels is None else _annotator_agreement(scale, labels.ratings, requirement)
     return RequirementForecast(
         column=scale.column,
         judge=judge,
-        measure=licence.metric,
-        at_least=licence.at_least,
+        measure=requirement.metric,
+        at_least=requirement.at_least,
         source="" if isinstance(people, str) else people.source,
         why=why,
-        n_labels=0 if found is None else found.common.size,
+        n_labels=0 if labels is None else labels.common.size,
         least=least,
         close=close,
         n_close=None
         if scale.ordinal or least is None
-        else max(least, _close(close, licence, chance)),
+        else max(least, _labels_to_show(close, requirement, chance)),
         ceiling=None if ceiling is None else ceiling[0],
-        n_at_ceiling=None if ceiling is None else _at(*ceiling, licence.at_least),
+        n_at_ceiling=None
+        if ceiling is None
+        else _labels_at_ceiling(*ceiling, requirement.at_least),
     )
 
 
-def _people(judge: str, request: Request) -> HumanLabels | str:
-    """Whom a judge is held to, or why there is nobody."""
+def _find_people(judge: str, request: Request) -> HumanLabels | str:
+    """Return the labels that a judge is compared with, or why there are none."""
     spec = request.profile.find_judge(judge).calibrated_by
     if spec is None:
         return f"nobody's labels are named ('calibrated_by' in profile '{request.profile.profile}')"
@@ -166,19 +168,19 @@ def _people(judge: str, request: Request) -> HumanLabels | str:
         return f"{error}"
 
 
-def _unfit(
+def _unfit_reason(
     people: HumanLabels, scale: Scale, metric: Metric, task: Task, request: Request
 ) -> str | None:
-    """Why these labels license nobody, as far as it is known before there are answers."""
+    """Return why these labels cannot meet the requirement, where that is known before a run."""
     if not people.labels:
         return f"{people.source}: nobody has voted yet"
     if people.models not in (None, (request.models[0], request.models[-1])):
         return f"{people.source}: people compared other models than these"
-    other = question_mismatch(metric, scale.key, people)
-    if other is not None:
-        return f"{people.source}: {other}"
-    labelled = {label.sample_id for label in people.labels}
-    if not people.random and not {sample.id for sample in task.samples} <= labelled:
+    mismatch = question_mismatch(metric, scale.key, people)
+    if mismatch is not None:
+        return f"{people.source}: {mismatch}"
+    labelled_ids = {label.sample_id for label in people.labels}
+    if not people.random and not {sample.id for sample in task.samples} <= labelled_ids:
         return f"{people.source}: the labelled items are not stated to be a random sample"
     return None
 
@@ -193,13 +195,13 @@ def _labels(people: HumanLabels, scale: Scale, metric: Metric, request: Request)
     return _Labels(ratings, common[~np.isnan(common)])
 
 
-def _evenly(scale: Scale) -> Iterable[float]:
-    """Labels as if every verdict were as common as any other; of preferences, either side."""
+def _even_labels(scale: Scale) -> Iterable[float]:
+    """Return labels in which all verdicts are equally common; of preferences, the two sides."""
     return scale.values if scale.ordinal else (scale.values[0], scale.values[-1])
 
 
-def _chance(licence: JudgeRequirement, labels: Vector, scale: Scale) -> float:
-    match licence.metric:
+def _chance_agreement(requirement: JudgeRequirement, labels: Vector, scale: Scale) -> float:
+    match requirement.metric:
         case "kappa":
             return chance_of_kappa(labels)
         case "ac1":
@@ -211,42 +213,45 @@ def _chance(licence: JudgeRequirement, labels: Vector, scale: Scale) -> float:
 # --- how many labels -------------------------------------------------------------------------
 
 
-def _least(at_least: float, chance: float) -> int | None:
-    """Labels with which full agreement is shown: Wilson's lower end of n in n is n / (n + z^2)."""
+def _fewest_labels(at_least: float, chance: float) -> int | None:
+    """Return the fewest labels that show the bound: Wilson's lower end of n in n is n / (n + z^2)."""
     share = chance + (1 - chance) * at_least
     if share >= 1:
         return None
     return math.ceil(normal_quantile(0.025) ** 2 * share / (1 - share))
 
 
-def _close(true: float, licence: JudgeRequirement, chance: float) -> int:
-    """By the normal interval of a share of equal verdicts, with chance as it is."""
+def _labels_to_show(true: float, requirement: JudgeRequirement, chance: float) -> int:
+    """Return the labels by the normal interval of the share of equal verdicts, at this chance."""
     share = chance + (1 - chance) * true
     sd = math.sqrt(share * (1 - share)) / (1 - chance)
     z = abs(normal_quantile(0.025)) + abs(normal_quantile(0.2))
-    return math.ceil((z * sd / (true - licence.at_least)) ** 2)
+    return math.ceil((z * sd / (true - requirement.at_least)) ** 2)
 
 
-def _agreement(
-    scale: Scale, ratings: Ratings, licence: JudgeRequirement
+def _annotator_agreement(
+    scale: Scale, ratings: Ratings, requirement: JudgeRequirement
 ) -> tuple[Interval, int] | None:
-    """How far annotators agree on the licence's measure, and on how many labels; None for one."""
+    """Return the agreement of annotators and its number of labels; None for one annotator."""
     n_annotators = int((~np.isnan(ratings)).any(axis=0).sum())
     if n_annotators < 2:
         return None
     names = tuple(map(str, range(ratings.shape[1])))
-    found: JudgeAgreement = agree_on(scale, names, ratings.T)
+    agreement: JudgeAgreement = agree_on(scale, names, ratings.T)
     measures: dict[str, Interval | None] = {
-        "kappa": found.kappa or found.alpha,  # kappa is of two; alpha is its like of more
-        "ac1": found.ac1,
-        "percent": found.percent,
+        "kappa": agreement.kappa or agreement.alpha,  # kappa is for two annotators, alpha for more
+        "ac1": agreement.ac1,
+        "percent": agreement.percent,
     }
-    measure = measures[licence.metric]
-    return None if measure is None or not found.n else (measure, found.n)
+    measure = measures[requirement.metric]
+    return None if measure is None or not agreement.n else (measure, agreement.n)
 
 
-def _at(agreement: Interval, n: int, at_least: float) -> int | None:
-    """Labels whose interval, as wide as this one at n and narrower with more, keeps to the bound."""
+def _labels_at_ceiling(agreement: Interval, n: int, at_least: float) -> int | None:
+    """Return the labels at which the lower end of the interval reaches the bound.
+
+    The interval is as wide as this one at `n` labels, and narrows with the root of their number.
+    """
     if agreement.estimate <= at_least:
         return None
     below = agreement.estimate - agreement.low

@@ -1,7 +1,7 @@
 """The plan: everything that is decided before the first answer, under one hash.
 
-It fixes the items, how models are asked, who judges, what is claimed and at which alpha.
-Nothing is generated, judged or trained here.
+It fixes the items, the decoding, the judges, the claims and their alpha. Nothing is generated,
+judged or trained here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,33 +18,35 @@ from judges.panel import Panel
 
 
 def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
-    """The frozen plan; `panels` says who judges each metric.
+    """Make the frozen plan; `panels` holds the panel of each metric.
 
     A metric that people judge is measured on the items that they were shown.
 
     Raises:
         HarnessError: data that cannot be read, or a gate that could never be passed.
     """
-    shown = {metric: panel.covers for metric, panel in panels.items()}
-    tasks, gate = plan_tasks(request, shown), request.suite.gate
+    shown_items = {metric: panel.covers for metric, panel in panels.items()}
+    tasks, gate = plan_tasks(request, shown_items), request.suite.gate
+    # Interim looks: a fixed random order of the items.
     looks: tuple[TaskLooks, ...] = ()
     if gate is not None and gate.stop_early:
-        if any(shown.values()):
+        if any(shown_items.values()):
             raise HarnessError(
-                "gate: 'stop_early' spares verdicts that are not there yet, and people's are. Leave "
-                "it out where people judge."
+                "gate: 'stop_early' saves verdicts that are still to be made, but people's votes exist "
+                "already. Remove it where people judge."
             )
         tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
         looks = tuple(plan_looks(task, gate) for task in tasks)
+    # A trial run with a limit may be too small for its gate; any other run may not.
     if gate is not None and request.limit is None:
-        at_the_end = final_look_gate(gate, looks) if looks else gate
-        _refuse_infeasible(at_the_end, tasks)
+        final_gate = final_look_gate(gate, looks) if looks else gate
+        _refuse_infeasible(final_gate, tasks)
     plan = Plan(
         suite=request.suite.suite,
         title=request.suite.title,
         profile=request.profile.profile,
         note=" ".join(request.profile.note.split()),
-        models=tuple(_planned(name, request.profile.models[name]) for name in request.models),
+        models=tuple(_planned_model(name, request.profile.models[name]) for name in request.models),
         judges={metric: panel.card for metric, panel in panels.items()},
         tasks=tasks,
         gate=gate,
@@ -54,11 +56,12 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
         judge=request.judge,
         hash="",
     )
-    stated = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
-    return plan.model_copy(update={"hash": content_hash(stated)})
+    # Samples are covered by the items' hash of their task.
+    fields = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
+    return plan.model_copy(update={"hash": content_hash(fields)})
 
 
-def _planned(name: str, spec: ModelSpec) -> PlannedModel:
+def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
     if spec.recipe is not None:
         return PlannedModel(name=name, kind="recipe", source=spec.recipe, seed=spec.seed)
     if spec.checkpoint is not None:
@@ -75,7 +78,7 @@ def _planned(name: str, spec: ModelSpec) -> PlannedModel:
 
 
 def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:
-    """A gate that no answers whatever could pass on these items is a mistake."""
+    """Refuse a gate that no answers could pass on these items."""
     obstacles = list(infeasible_claims(gate, tasks))
     if obstacles:
         raise HarnessError("gate: " + "\n".join(obstacles))

@@ -1,4 +1,4 @@
-"""What a plan states, by field: for telling whether two plans measure, or claim, the same."""
+"""The statements of a plan by field, to compare what two plans measure and what they claim."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,12 +7,12 @@ from harness.types import Plan
 
 
 def measurement_fields(plan: Plan) -> dict[str, str]:
-    """Everything that two runs must share to be compared, by field."""
+    """Return everything that two runs must share to be compared, by field."""
     return dict(_measured(plan))
 
 
 def claim_fields(plan: Plan) -> dict[str, str]:
-    """Everything that decides a verdict but the models: what is measured, and what is claimed."""
+    """Return everything but the models that decides a verdict: measurements and claims, by field."""
     claimed = _claimed(plan.gate) if plan.gate else ()
     return {**measurement_fields(plan), **dict(claimed)}
 
@@ -20,7 +20,7 @@ def claim_fields(plan: Plan) -> dict[str, str]:
 def diff_fields(
     before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """The fields in which two identities differ, with both values."""
+    """Yield each field that differs, with both values."""
     for field in dict.fromkeys((*before, *after)):
         values = before.get(field, "absent"), after.get(field, "absent")
         if values[0] != values[1]:

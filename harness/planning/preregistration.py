@@ -1,8 +1,8 @@
-"""Plans frozen before the first answer, so that a report can say what was stated when.
+"""Plans frozen before the first answer, so that a report shows what was stated when.
 
-Every run leaves its plan in the workspace before anything is answered. A later run of the same
-suite on the same items that states something else says so in its report, with what changed:
-claims that were chosen after a look at the results decide nothing.
+Every run writes its plan into the workspace before a model answers. If a later run of the same suite
+on the same items states something else, its report lists the changes: claims that were chosen after
+a look at the results decide nothing.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from harness.types import Amendment, Plan, PlanChange, Record
 
 
 class Preregistration(NamedTuple):
-    """When a plan was frozen (ISO 8601, UTC), and the earlier plans that said something else."""
+    """The time at which a plan was frozen (ISO 8601, UTC), and earlier plans that differ from it."""
 
     registered: str
     amendments: tuple[Amendment, ...]
 
 
 class Registration(Record):
-    """What a plan stated, and when it was first frozen in this workspace."""
+    """The statements of a plan, and the time at which it was first frozen in this workspace."""
 
     registered: str
     plan_hash: str
@@ -37,7 +37,7 @@ class Registration(Record):
 
 
 def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
-    """Freeze the plan before anything is answered, and hold it to those that were frozen before.
+    """Freeze the plan before anything is answered, and compare it with those frozen earlier.
 
     Raises:
         InfrastructureError: a frozen copy in the workspace is damaged.
@@ -47,7 +47,7 @@ def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
 
 
 def _register(plan: Plan, workspace: Path) -> Registration:
-    """The plan's frozen copy: of several times the first counts."""
+    """Return the plan's frozen copy; write it if there is none, so that the first time counts."""
     path = _folder(workspace) / f"{plan.hash}.json"
     if path.is_file():
         return _read(path)
@@ -64,24 +64,24 @@ def _register(plan: Plan, workspace: Path) -> Registration:
 
 
 def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amendment, ...]:
-    """Earlier plans of the same suite on the same items that stated something else, oldest first.
+    """Return earlier plans of the same suite and items that stated something else, oldest first.
 
-    Plans that changed in the same way are told once, with their first time.
+    Plans that differ in the same way are listed once, with their first time.
     """
-    found: dict[tuple[PlanChange, ...], Amendment] = {}
-    for earlier in sorted(_others(registration, workspace), key=lambda each: each.registered):
+    amendments: dict[tuple[PlanChange, ...], Amendment] = {}
+    for earlier in sorted(_earlier_plans(registration, workspace), key=lambda r: r.registered):
         changes = tuple(
             PlanChange(field=field, before=before, now=now)
             for field, before, now in diff_fields(earlier.stated, registration.stated)
         )
-        if changes and changes not in found:
-            found[changes] = Amendment(
+        if changes and changes not in amendments:
+            amendments[changes] = Amendment(
                 registered=earlier.registered, models=earlier.models, changes=changes
             )
-    return tuple(found.values())
+    return tuple(amendments.values())
 
 
-def _others(registration: Registration, workspace: Path) -> Iterator[Registration]:
+def _earlier_plans(registration: Registration, workspace: Path) -> Iterator[Registration]:
     for path in _folder(workspace).glob("*.json"):
         other = _read(path)
         same_items = set(other.items.values()) & set(registration.items.values())
@@ -99,6 +99,6 @@ def _read(path: Path) -> Registration:
         return Registration.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValidationError):
         raise InfrastructureError(
-            f"{path}: this plan's frozen copy is damaged. What was stated before cannot be told; "
+            f"{path}: this plan's frozen copy is damaged. What was stated before is unknown; "
             "restore it, or start in a new workspace with --store."
         ) from None

@@ -130,6 +130,7 @@ def describe_training(
     stages: Sequence[TrainingForecast], sampling: Sequence[SamplingForecast]
 ) -> Iterator[str]:
     """Yield lines on the training runs and on the answers sampled for them."""
+    # Training runs.
     if stages:
         yield "Trained first, unless the store has it:"
     for stage in stages:
@@ -140,19 +141,20 @@ def describe_training(
             yield f"    {most}{stage.rows:,} {unit}, {stage.steps:,} optimiser steps on one GPU"
         if stage.trained is not None and stage.parameters is not None:
             share = stage.trained / (stage.parameters + stage.trained)
-            yield f"    {stage.trained:,} parameters trained beside {stage.parameters:,} ({share:.2%})"
+            yield f"    {stage.trained:,} parameters trained, {stage.parameters:,} frozen ({share:.2%})"
         if stage.memory is not None:
             yield f"    memory, estimated: {_in_gib(stage.memory.training)} to train ({_parts(stage.memory)})"
             yield f"    memory, estimated: {_in_gib(stage.memory.merging)} to merge and check the result"
         yield from (f"    {note}" for note in stage.notes)
-    for made in sampling:
-        judge = f", {made.verdicts:,} verdicts by {made.judge}" if made.verdicts else ""
-        if made.answers is not None:
+    # Sampled answers.
+    for work in sampling:
+        judge = f", {work.verdicts:,} verdicts by {work.judge}" if work.verdicts else ""
+        if work.answers is not None:
             yield (
-                f"  {made.recipe}: {made.method}, at most {made.answers:,} answers to "
-                f"{made.prompts:,} prompts{judge}"
+                f"  {work.recipe}: {work.method}, at most {work.answers:,} answers to "
+                f"{work.prompts:,} prompts{judge}"
             )
-        yield from (f"  {made.recipe}: {made.method}, {note}" for note in made.notes)
+        yield from (f"  {work.recipe}: {work.method}, {note}" for note in work.notes)
 
 
 def _unit_of(method: str) -> str:
@@ -171,16 +173,14 @@ def _in_gib(size: int) -> str:
 
 
 class _Count(NamedTuple):
-    """A number of rows; where `absent` says why they cannot be read now, an upper bound of it."""
+    """A number of rows, or an upper bound of it where they cannot be read, for the reason `absent`."""
 
     n: int | None = None
     absent: str | None = None
 
     @property
     def unknown(self) -> str:
-        return (
-            ", so neither they nor what hangs on them can be counted" if self.n is None else " yet"
-        )
+        return ", so neither they nor what depends on them is counted" if self.n is None else " yet"
 
 
 class _Result(NamedTuple):
@@ -272,13 +272,15 @@ class _StageForecaster:
         elif isinstance(recipe, PreferenceRecipe):
             assert stage.pairs is not None
             pairs = self._results[stage.pairs.key]
-            learnt = _learnt(recipe, pairs.rows.n, pairs.per_prompt)
-            counts.append(pairs.rows._replace(n=learnt))
+            n_examples = _count_training_examples(recipe, pairs.rows.n, pairs.per_prompt)
+            counts.append(pairs.rows._replace(n=n_examples))
         elif isinstance(recipe, OnlineRecipe):
             counts.append(_count(recipe.data, stage.root))
-        known = [count.n for count in counts if count.n is not None]
+        known_counts = [count.n for count in counts if count.n is not None]
         absent = "; ".join(dict.fromkeys(count.absent for count in counts if count.absent))
-        return _Count(sum(known) if len(known) == len(counts) else None, absent or None)
+        return _Count(
+            sum(known_counts) if len(known_counts) == len(counts) else None, absent or None
+        )
 
     # --- sampling ----------------------------------------------------------------------------
 
@@ -328,7 +330,10 @@ def _own_adapter(recipe: AdapterRecipe) -> Lora | None:
     return None
 
 
-def _learnt(recipe: PreferenceRecipe, pairs: int | None, per_prompt: int) -> int | None:
+def _count_training_examples(
+    recipe: PreferenceRecipe, pairs: int | None, per_prompt: int
+) -> int | None:
+    """Count the examples that pairs become, without those that are held out."""
     if pairs is None:
         return None
     return recipe.examples_per_pair * learnt_pairs(pairs, recipe.holdout, per_prompt=per_prompt)

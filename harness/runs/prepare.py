@@ -21,8 +21,8 @@ from trainers.recipe_graph import require_policy_recipe
 class Prepared(NamedTuple):
     """A model ready to answer; `teachers` are the judges that chose or rewarded what it learnt.
 
-    `base` is the name of the model that it is, or that its training started from, and `learnt`
-    what it was trained on since then.
+    `base` is the name of the model that it is, or that its training started from, and
+    `training_texts` are all texts that it learnt since.
     """
 
     model: Model
@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
     card: CheckpointCard | None
     teachers: tuple[JudgeCard, ...]
     base: str
-    learnt: tuple[TrainingText, ...] = ()
+    training_texts: tuple[TrainingText, ...] = ()
 
 
 def prepare_models(
@@ -69,7 +69,7 @@ def _prepare(
     own = _card(made.directory, name)
     if own is not None and made.pairs is not None:
         own = own.model_copy(update={"pairs": made.pairs})
-    return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.learnt)
+    return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.training_texts)
 
 
 def _card(directory: str, name: str) -> CheckpointCard | None:

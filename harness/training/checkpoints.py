@@ -168,7 +168,7 @@ class _StageMaker:
         target, exists = self._find_target(recipe, key, out)
         if not exists:
             train_base(recipe, root, target, self._context.progress.advance)
-        return _trained_model(target, learnt=tuple(texts_of_samples(texts)))
+        return _trained_model(target, training_texts=tuple(texts_of_samples(texts)))
 
     def _make_sft(self, recipe: SftRecipe, stage: RecipeStage, out: Path | None) -> TrainedModel:
         from trainers.sft import train_sft
@@ -194,8 +194,8 @@ class _StageMaker:
                 launch=self._context.launch,
                 setting=self._settings(recipe, stage.root, facts),
             )
-        learnt = (*parent.learnt, *texts_of_examples(rows))
-        return _trained_model(target, parent.base, teachers, learnt)
+        training_texts = (*parent.training_texts, *texts_of_examples(rows))
+        return _trained_model(target, parent.base, teachers, training_texts)
 
     def _make_online(
         self, recipe: OnlineRecipe, stage: RecipeStage, out: Path | None
@@ -223,8 +223,8 @@ class _StageMaker:
                 progress=self._context.progress.advance,
                 setting=self._settings(recipe, stage.root, facts),
             )
-        learnt = (*parent.learnt, *texts_of_samples(samples))
-        return _trained_model(target, parent.base, (*parent.teachers, *teachers), learnt)
+        training_texts = (*parent.training_texts, *texts_of_samples(samples))
+        return _trained_model(target, parent.base, (*parent.teachers, *teachers), training_texts)
 
     def _make_on_pairs(
         self, recipe: PairTrainedRecipe, stage: RecipeStage, out: Path | None
@@ -249,9 +249,9 @@ class _StageMaker:
                 launch=self._context.launch,
                 setting=self._settings(recipe, stage.root, facts),
             )
-        learnt = (*parent.learnt, *texts_of_pairs(pairs))
+        training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
         teachers = (*parent.teachers, *made.teachers)
-        return _trained_model(target, parent.base, teachers, learnt, made.pairs.statistics)
+        return _trained_model(target, parent.base, teachers, training_texts, made.pairs.statistics)
 
     def _settings(self, recipe: AdapterRecipe, root: Path, facts: dict[str, str]) -> RunSettings:
         evaluation = make_training_eval(recipe, root, self._judges, self._context.store)
@@ -343,11 +343,11 @@ def _trained_model(
     target: Path,
     base: str = "",
     teachers: tuple[JudgeCard, ...] = (),
-    learnt: tuple[TrainingText, ...] = (),
+    training_texts: tuple[TrainingText, ...] = (),
     pairs: PairStatistics | None = None,
 ) -> TrainedModel:
     return TrainedModel(
-        str(target), load_manifest(target).fingerprint, base, teachers, learnt, pairs
+        str(target), load_manifest(target).fingerprint, base, teachers, training_texts, pairs
     )
 
 

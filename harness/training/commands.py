@@ -35,6 +35,7 @@ def train_recipe(
         HarnessError: a mistake in the recipe, one that makes data, or one that cannot be launched.
         PendingRepliesError: verdicts are to come by batch first.
     """
+    # Refuse a recipe that cannot be trained, or not in several processes.
     recipe, root = load_recipe(recipe_name)
     if isinstance(recipe, PairsRecipe | BestOfRecipe):
         raise HarnessError(
@@ -46,6 +47,7 @@ def train_recipe(
                 f"{recipe_name}: is pre-trained by one process. Train it without --launch."
             )
         check_launch(recipe, context.launch)
+    # Train, and describe the checkpoint.
     judges = load_judges(*load_profile(profile), context.session)
     with context.open():
         model = make_checkpoint(recipe, root, context, judges, out=out)

@@ -37,22 +37,22 @@ class RunContext(NamedTuple):
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of the checkpoints."""
+        """Return the folder of the checkpoints."""
         return self.store.workspace / "checkpoints"
 
     @property
     def pairs(self) -> Path:
-        """The folder of the preference pairs."""
+        """Return the folder of the preference pairs."""
         return self.store.workspace / "pairs"
 
     @property
     def references(self) -> Path:
-        """The folder of the reference models' log-probabilities."""
+        """Return the folder of the reference models' log-probabilities."""
         return self.store.workspace / "references"
 
     @property
     def best_of(self) -> Path:
-        """The folder of the best of several answers."""
+        """Return the folder of the best of several answers."""
         return self.store.workspace / "best_of"
 
 
@@ -81,13 +81,14 @@ def make_context(
 class TrainedModel(NamedTuple):
     """A checkpoint in the workspace, or an existing model, with its provenance.
 
-    `base` is the name of the model that training started from, `teachers` are the judges that
-    chose or rewarded what it learnt from `learnt`, and `pairs` counts its own preference pairs.
+    `base` is the name of the model that training started from, and `training_texts` are all texts
+    that were learnt since. `teachers` are the judges that chose or rewarded them, and `pairs` counts
+    the preference pairs of the last stage.
     """
 
     directory: str
     fingerprint: str
     base: str = ""
     teachers: tuple[JudgeCard, ...] = ()
-    learnt: tuple[TrainingText, ...] = ()
+    training_texts: tuple[TrainingText, ...] = ()
     pairs: PairStatistics | None = None

@@ -59,6 +59,7 @@ def dry_run(
     quiet_torch()
     import torch
 
+    # Write the small recipes, and train the last one with its parents.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small = shrink_recipe(recipe, folder, cuda=torch.cuda.is_available())

@@ -153,5 +153,5 @@ def test_a_study_refuses_a_third_model(tmp_path: Path):
 
 
 def test_a_gate_that_stops_early_refuses_people(tmp_path: Path):
-    with pytest.raises(HarnessError, match="'stop_early' spares verdicts"):
+    with pytest.raises(HarnessError, match="'stop_early' saves verdicts"):
         judged_by(tmp_path, {"Ada": mostly(8)}, extra="stop_early: true")

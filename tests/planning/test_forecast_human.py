@@ -10,8 +10,8 @@ from harness.core.errors import HarnessError
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.votes import load_study
 from harness.planning.forecast import Forecast, forecast_run
-from harness.planning.human import describe_people
-from harness.planning.judge_requirement import describe_licences
+from harness.planning.human import describe_human_claims
+from harness.planning.judge_requirement import describe_requirements
 from harness.stats.annotator_means import two_way_mean
 from harness.stats.power import minimum_detectable_effect
 from harness.stats.proportions import wilson_interval
@@ -40,7 +40,9 @@ def begin(folder: Path) -> Path:
 
 
 def told(forecast: Forecast) -> str:
-    return "\n".join([*describe_people(forecast.people), *describe_licences(forecast.licences)])
+    return "\n".join(
+        [*describe_human_claims(forecast.people), *describe_requirements(forecast.licences)]
+    )
 
 
 def judged(folder: Path, says: dict[str, Says], n: int = 120, extra: str = "") -> Forecast:

@@ -249,7 +249,7 @@ def test_a_plan_goes_on_where_the_items_are_not_there(tmp_path: Path):
     done = harness("plan", "medical_rubric", "--models", "sft,dpo", "--profile", str(profile), cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "The items are not here: items.jsonl: no such file." in done.stdout
-    assert "6,815,744 parameters trained beside 8,030,261,248 (0.08%)" in done.stdout
+    assert "6,815,744 parameters trained, 8,030,261,248 frozen (0.08%)" in done.stdout
 
 
 def recipe_file(name: str) -> Path:
