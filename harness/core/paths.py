@@ -44,6 +44,11 @@ def find_bundled(
     raise HarnessError(f"{name}: no such {kind}. {did_you_mean(wanted, known)}")
 
 
+def suite_file_paths(path: str, root: Path) -> tuple[Path, Path]:
+    """Return where a file that a suite names may be: below its folder, or in the bundled suites."""
+    return root / path, bundle_root() / "suites" / path
+
+
 def link_bundle() -> None:
     """Put the bundle first on `sys.path`, so that `import judges` imports this project's package.
 

@@ -17,7 +17,7 @@ from harness.config import Conversion, ConvertOptions, Source
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
-from harness.core.paths import bundle_root
+from harness.core.paths import suite_file_paths
 from harness.core.yaml_loader import load_spec
 from harness.data.convert import Summary, convert_file
 from harness.data.samples import read_prompt
@@ -83,7 +83,7 @@ def source_of(conversion: Conversion, root: Path) -> InnerSource:
     Raises:
         HarnessError: no such file or folder, or one that does not say where its data come from.
     """
-    for given in (root / conversion.source, bundle_root() / "suites" / conversion.source):
+    for given in suite_file_paths(conversion.source, root):
         if given.suffix in {".yaml", ".yml"} and given.is_file():
             source = load_spec(given, Source)
             if source.convert is not None:
@@ -161,7 +161,7 @@ def is_available(source: Source, root: Path) -> bool:
         inner = source_of(source.convert, root)
         return is_cached(source.convert, root) or is_available(inner.source, inner.root)
     if source.path is not None:
-        return any((folder / source.path).exists() for folder in (root, bundle_root() / "suites"))
+        return any(path.exists() for path in suite_file_paths(source.path, root))
     if source.url is None:
         return False
     data_dir = os.environ.get("HARNESS_DATA_DIR")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.config import Take
 from harness.core.errors import HarnessError, did_you_mean
-from harness.core.paths import bundle_root
+from harness.core.paths import suite_file_paths
 from harness.data.tables import Row, Table, holds_objects, read_text, text_of
 from harness.types import Sample
 
@@ -76,7 +76,7 @@ def read_prompt(path: str | None, root: Path) -> str | None:
     """
     if path is None:
         return None
-    for file in (root / path, bundle_root() / "suites" / path):
+    for file in suite_file_paths(path, root):
         if file.is_file():
             prompt = read_text(file).strip()
             if not prompt:

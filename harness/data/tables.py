@@ -19,7 +19,7 @@ from harness.config import Source
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
-from harness.core.paths import bundle_root
+from harness.core.paths import suite_file_paths
 
 Row = dict[str, object]
 
@@ -107,7 +107,7 @@ def local_file(path: str, root: Path) -> Path:
     Raises:
         HarnessError: there is none.
     """
-    for candidate in (root / path, bundle_root() / "suites" / path):
+    for candidate in suite_file_paths(path, root):
         if candidate.is_file():
             return candidate
     why = "is a folder; name a file in it" if (root / path).is_dir() else "no such data file"

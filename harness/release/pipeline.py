@@ -109,7 +109,7 @@ class _LoopRun:
     def __init__(self, loop: Loop, root: Path, context: RunContext, out: Path) -> None:
         self._loop = loop
         self._root = root
-        self._profile, self._profile_root = load_profile(_beside(root, loop.profile))
+        self._profile, self._profile_root = load_profile(loop.profile, search_dir=root)
         self._context = context
         self._out = out
         self._registry = Registry(context.store.workspace)
@@ -250,7 +250,7 @@ class _LoopRun:
         return run_suite(request, self._context, out=self._out)
 
     def _request(self, suite: str, models: Sequence[_Model]) -> Request:
-        loaded, suite_root = load_suite(_beside(self._root, suite))
+        loaded, suite_root = load_suite(suite, search_dir=self._root)
         specs = {model.name: model.spec for model in models}
         profile = self._profile.model_copy(update={"models": self._profile.models | specs})
         return Request(
@@ -263,7 +263,7 @@ class _LoopRun:
         )
 
     def _gate_of(self, suite: str) -> Gate:
-        gate = load_suite(_beside(self._root, suite))[0].gate
+        gate = load_suite(suite, search_dir=self._root)[0].gate
         if gate is None:
             raise HarnessError(f"{suite}: has no gate, so that nothing could pass it.")
         return gate
@@ -342,8 +342,3 @@ def _stopped(loop: Loop, stages: Sequence[StageResult]) -> LoopResult:
         sentence=f"stopped at stage '{last.stage}'; what stands for '{loop.promote}' stays. "
         f"{last.sentence}",
     )
-
-
-def _beside(root: Path, name: str) -> str:
-    """Resolve a file in the loop's own folder, or else keep the name for bundled files."""
-    return str(root / name) if (root / name).is_file() else name

@@ -45,8 +45,7 @@ def make_training_eval(
     if recipe.watch is None:
         return None
     # The metrics that score an answer by itself, and their judges.
-    own_file = root / recipe.watch.suite
-    suite, suite_root = load_suite(str(own_file) if own_file.is_file() else recipe.watch.suite)
+    suite, suite_root = load_suite(recipe.watch.suite, search_dir=root)
     metrics = {name: m for name, m in suite.metrics.items() if not m.compares_pairs}
     if not metrics:
         raise HarnessError(
