@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.core.yaml_loader import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-
-
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

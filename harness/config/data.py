@@ -20,11 +20,7 @@ class Generation(Spec):
 
 
 Kind = Literal["sft", "preference"]
-
-
 Dedupe = Literal["row", "question", "normalised", "none"]
-
-
 Side = Literal["train", "eval"]
 
 

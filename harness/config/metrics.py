@@ -16,11 +16,7 @@ from harness.config.base import Name, Spec
 from harness.config.data import DataSpec, Generation
 
 Model = TypeVar("Model")
-
-
 ScoreKind = Literal["points", "share", "preference"]
-
-
 COMPOSITE = "composite"  # the name of the column that is the mean of all others
 
 
@@ -276,7 +272,6 @@ class RougeMetric(ComputedMetric):
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
 Computed = RougeMetric
-
 
 Metric = Annotated[
     RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")

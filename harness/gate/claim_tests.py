@@ -1,9 +1,10 @@
-"""Evidence: what the data say about one claim, before anybody decides.
+"""Claim tests: estimate, one-sided bounds and p-value of one claim, before the verdict.
 
 Missing scores count at their worst for a claim and at their best against it, so that no gap can
 decide either way. Means are tested with Student's t guarded against skew, shares exactly or by
 Tango's score test; below 100 items a mean, and a difference of shares, also needs a bound that holds
-at every sample size. Clusters of unequal size count as the equal ones that would tell as much.
+at every sample size. Clusters of unequal size count as the number of equal clusters with the same
+information.
 """
 
 import math
@@ -31,11 +32,7 @@ from harness.stats.proportions import clopper_pearson_interval, exact_threshold_
 from harness.stats.vectors import Vector
 
 SMALL_SAMPLE = 100  # items or equal clusters; below it no asymptotic bound is calibrated
-
-
 POWER = 0.8
-
-
 MOST_ITEMS = 1_000_000  # beyond this "n needed" is not advice
 
 
@@ -47,62 +44,64 @@ class Bounds(NamedTuple):
 
 
 class ClaimTest(NamedTuple):
-    """What the data say about one claim, before the verdict.
+    """The test of one claim, before the verdict.
 
     Attributes:
         estimate: With missing scores at their adverse values, on the scale of the metric.
-        boundary: What `low` must clear.
-        ceiling: What `high` must stay below, for an equivalence; None for other claims.
-        low: One-sided lower bound at the level asked for.
+        boundary: The value that `low` must exceed.
+        upper_boundary: The value that `high` must be below, for a two-sided claim; otherwise None.
+        low: One-sided lower bound at the test's level.
         high: One-sided upper bound.
         p_value: Of the claim; for a regression alarm, of harm.
-        cleared: Whether the bounds lie on the claim's side.
-        refuted: Whether the data show that the claim is false (or raise the alarm).
-        confirmed: False where the sample is too small for the p-value alone, and the bound that
-            holds at every sample size does not agree with it.
+        bound_passed: Whether the bounds are on the claim's side of the boundaries.
+        rejected: Whether the claim is shown to be false (or the alarm is raised).
+        valid_at_small_n: False where the sample is too small for the p-value alone, and the bound
+            that holds at every sample size does not agree with it.
         n: Items.
         n_needed: Items that would settle it with 80 % power; None where that is not advice.
     """
 
     estimate: float
     boundary: float
-    ceiling: float | None
+    upper_boundary: float | None
     low: float
     high: float
     p_value: float
-    cleared: bool
-    refuted: bool
-    confirmed: bool
+    bound_passed: bool
+    rejected: bool
+    valid_at_small_n: bool
     n: int
     n_needed: int | None
 
 
 def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
-    """Estimate, one-sided bounds at `alpha`, and p-value of one claim."""
-    measured = _measure(claim, pair)
-    boundary, ceiling = claim.boundaries(pair.null)
-    low, high = measured.bounds(alpha)
-    cleared = low > boundary and (ceiling is None or high < ceiling)
-    if ceiling is None:
-        refuted = high < boundary
+    """Test one claim: its estimate, one-sided bounds at `alpha`, and p-value."""
+    # Bounds against the boundaries, all less the null value.
+    estimator = _make_estimator(claim, pair)
+    boundary, upper = claim.boundaries(pair.null)
+    low, high = estimator.bounds(alpha)
+    bound_passed = low > boundary and (upper is None or high < upper)
+    if upper is None:
+        rejected = high < boundary
     else:
         # False on either side: two chances to be wrong, each at half the error.
-        sure = measured.bounds(alpha / 2)
-        refuted = sure.high < boundary or sure.low > ceiling
-    confirmed = measured.calibrated or cleared
-    needed = _items_needed(measured, boundary, ceiling, alpha)
+        at_half = estimator.bounds(alpha / 2)
+        rejected = at_half.high < boundary or at_half.low > upper
+    # Small samples: the p-value alone does not decide.
+    valid = estimator.calibrated or bound_passed
+    needed = _items_needed(estimator, boundary, upper, alpha)
     return ClaimTest(
-        estimate=_estimate(measured, ceiling) + pair.null,
+        estimate=_estimate(estimator, upper) + pair.null,
         boundary=boundary + pair.null,
-        ceiling=None if ceiling is None else ceiling + pair.null,
+        upper_boundary=None if upper is None else upper + pair.null,
         low=low + pair.null,
         high=high + pair.null,
-        p_value=_p_value(claim, measured, boundary, ceiling, Bounds(low, high), alpha),
-        cleared=cleared,
-        refuted=refuted,
-        confirmed=confirmed,
+        p_value=_p_value(claim, estimator, boundary, upper, Bounds(low, high), alpha),
+        bound_passed=bound_passed,
+        rejected=rejected,
+        valid_at_small_n=valid,
         n=pair.d.size,
-        n_needed=max(needed, _least_calibrated(pair)) if needed and not confirmed else needed,
+        n_needed=max(needed, _least_calibrated(pair)) if needed and not valid else needed,
     )
 
 
@@ -115,13 +114,13 @@ def is_about_own_mean(claim: Claim, pair: PairedScores) -> bool:
 
 
 def find_bounds(claim: Claim, pair: PairedScores, alpha: float) -> Bounds:
-    """The one-sided bounds of what a claim is about, each at `alpha`."""
-    low, high = _measure(claim, pair).bounds(alpha)
+    """Return the one-sided bounds, each at `alpha`, of the mean that a claim is about."""
+    low, high = _make_estimator(claim, pair).bounds(alpha)
     return Bounds(low + pair.null, high + pair.null)
 
 
 def _least_calibrated(pair: PairedScores) -> int:
-    """The fewest items, in clusters like these, on which a p-value can be trusted by itself."""
+    """Return the fewest items, in clusters like these, at which a p-value is calibrated."""
     n = pair.d.size
     return math.ceil(n * SMALL_SAMPLE / independent_units(n, pair.clusters))
 
@@ -131,57 +130,60 @@ def _least_calibrated(pair: PairedScores) -> int:
 
 def _p_value(
     claim: Claim,
-    measured: "_Measured",
+    estimator: "_Estimator",
     boundary: float,
-    ceiling: float | None,
+    upper: float | None,
     bounds: Bounds,
     alpha: float,
 ) -> float:
-    """Of the claim, or of harm for an alarm; an equivalence has the larger of its two tests'."""
-    above, below = bounds.low > boundary, bounds.high < (boundary if ceiling is None else ceiling)
+    """Return the p-value of the claim, or of harm for an alarm.
+
+    A two-sided claim has the larger of its two tests'.
+    """
+    above, below = bounds.low > boundary, bounds.high < (boundary if upper is None else upper)
     if claim.kind.alarm:
-        return _at_most(measured.p_below(boundary), alpha, where=below)
-    p_value = _at_most(measured.p_above(boundary), alpha, where=above)
-    if ceiling is None:
+        return _at_most(estimator.p_below(boundary), alpha, where=below)
+    p_value = _at_most(estimator.p_above(boundary), alpha, where=above)
+    if upper is None:
         return p_value
-    return max(p_value, _at_most(measured.p_below(ceiling), alpha, where=below))
+    return max(p_value, _at_most(estimator.p_below(upper), alpha, where=below))
 
 
 def _at_most(p_value: float, alpha: float, *, where: bool) -> float:
-    """Data that do not vary have no p-value but that their bound at alpha clears the boundary."""
+    """Return at most alpha where the bound passes: without variance the test has no p-value."""
     return min(p_value, alpha) if where else p_value
 
 
-def _estimate(measured: "_Measured", ceiling: float | None) -> float:
-    worst, best = float(measured.adverse.mean()), float(measured.favourable.mean())
-    return best if ceiling is not None and abs(best) > abs(worst) else worst
+def _estimate(estimator: "_Estimator", upper: float | None) -> float:
+    worst, best = float(estimator.adverse.mean()), float(estimator.favourable.mean())
+    return best if upper is not None and abs(best) > abs(worst) else worst
 
 
 def _items_needed(
-    measured: "_Measured", boundary: float, ceiling: float | None, alpha: float
+    estimator: "_Estimator", boundary: float, upper: float | None, alpha: float
 ) -> int | None:
-    """Items that would show the estimate's side of the boundary with 80 % power."""
-    if isinstance(measured, _ByPeople):
-        return None  # more items alone do not tell how other annotators would judge
-    d = measured.adverse
+    """Return the items that would show the estimate's side of the boundary with 80 % power."""
+    if isinstance(estimator, _AnnotatorMean):
+        return None  # more items alone give no information on other annotators
+    d = estimator.adverse
     sd = float(d.std(ddof=1)) if d.size > 1 else 0.0
-    estimate, power = _estimate(measured, ceiling), POWER
+    estimate, power = _estimate(estimator, upper), POWER
     effect = estimate - boundary
-    if ceiling is not None:
-        # Near the middle both tests must reject: each then needs half of what may be missed.
-        effect, power = ceiling - abs(estimate), (1 + POWER) / 2
+    if upper is not None:
+        # Near the middle both tests must reject: each may miss half of what the claim may.
+        effect, power = upper - abs(estimate), (1 + POWER) / 2
     if sd == 0 or abs(effect) < sd / 500:
         return None
     needed = float(sample_size(sd, effect, alpha=alpha, power=power, alternative="one-sided"))
-    if measured.clusters is not None:
-        needed *= design_effect(d, clusters=measured.clusters)  # NaN of a single cluster
+    if estimator.clusters is not None:
+        needed *= design_effect(d, clusters=estimator.clusters)  # NaN of a single cluster
     return math.ceil(needed) if needed <= MOST_ITEMS else None
 
 
-# --- what is measured ------------------------------------------------------------------------
+# --- estimators ------------------------------------------------------------------------------
 
 
-class _Measured(Protocol):
+class _Estimator(Protocol):
     """A mean with its gaps filled both ways: adverse to the candidate, and favourable."""
 
     @property
@@ -192,19 +194,20 @@ class _Measured(Protocol):
     def clusters(self) -> Clusters: ...
     @property
     def calibrated(self) -> bool:
-        """Whether a p-value can be trusted by itself at this sample size."""
+        """Return whether the p-value alone is calibrated at this sample size."""
 
     def bounds(self, alpha: float) -> Bounds:
-        """One-sided bounds, each at alpha."""
+        """Return one-sided bounds, each at alpha."""
 
     def p_above(self, boundary: float) -> float:
-        """P-value of "the mean lies above", with gaps adverse to that."""
+        """Return the p-value of "the mean is above", with gaps adverse to that."""
 
     def p_below(self, boundary: float) -> float:
-        """P-value of "the mean lies below", with gaps adverse to that."""
+        """Return the p-value of "the mean is below", with gaps adverse to that."""
 
 
-def _measure(claim: Claim, pair: PairedScores) -> _Measured:
+def _make_estimator(claim: Claim, pair: PairedScores) -> _Estimator:
+    """Return the estimator of the mean that a claim is about."""
     own = is_about_own_mean(claim, pair)
     if own:
         low, high = limits = pair.score_bounds
@@ -215,19 +218,19 @@ def _measure(claim: Claim, pair: PairedScores) -> _Measured:
     votes = pair.own_votes if own else pair.votes
     if votes is not None and votes.shape[1] > 1:
         items = _Mean(filled.adverse, filled.favourable, pair.clusters, limits)
-        return _ByPeople(
+        return _AnnotatorMean(
             items, fill_votes(votes, filled.adverse), fill_votes(votes, filled.favourable)
         )
     if pair.kind != "share" or pair.clusters is not None:
         return _Mean(filled.adverse, filled.favourable, pair.clusters, limits)
     if own:
         return _Share(filled.adverse, filled.favourable)
-    return _ShareDifference(filled.adverse, filled.favourable, *_filled_counts(pair))
+    return _ShareDifference(filled.adverse, filled.favourable, *_fill_counts(pair))
 
 
 @dataclass(frozen=True)
 class _Mean:
-    """Of points, win scores, or shares of clustered items."""
+    """The mean of points, of win scores, or of shares where items come in clusters."""
 
     adverse: Vector
     favourable: Vector
@@ -239,18 +242,20 @@ class _Mean:
         return independent_units(self.adverse.size, self.clusters) >= SMALL_SAMPLE
 
     def bounds(self, alpha: float) -> Bounds:
-        """Skew-guarded bounds, widened to the betting bounds where those are not calibrated."""
+        """Return skew-guarded bounds, widened to betting bounds where those are not calibrated."""
         clusters, limits = self.clusters, self.limits
         low = one_sided_lower_bound(self.adverse, alpha=alpha, clusters=clusters)
         high = one_sided_upper_bound(self.favourable, alpha=alpha, clusters=clusters)
         if not self.calibrated or low == -math.inf:
-            sure = betting_lower_bound(self.adverse, bounds=limits, alpha=alpha, clusters=clusters)
-            low = sure if low == -math.inf else min(low, sure)
+            betting = betting_lower_bound(
+                self.adverse, bounds=limits, alpha=alpha, clusters=clusters
+            )
+            low = betting if low == -math.inf else min(low, betting)
         if not self.calibrated or high == math.inf:
-            sure = betting_upper_bound(
+            betting = betting_upper_bound(
                 self.favourable, bounds=limits, alpha=alpha, clusters=clusters
             )
-            high = sure if high == math.inf else max(high, sure)
+            high = betting if high == math.inf else max(high, betting)
         return Bounds(max(low, limits[0]), min(high, limits[1]))
 
     def p_above(self, boundary: float) -> float:
@@ -261,8 +266,11 @@ class _Mean:
 
 
 @dataclass(frozen=True)
-class _ByPeople:
-    """Of what several people said: no surer than the items alone, nor than items and annotators."""
+class _AnnotatorMean:
+    """The mean of human votes.
+
+    Its bounds are the wider of the items-only and the two-way (items x annotators) bounds.
+    """
 
     items: _Mean
     at_worst: Votes
@@ -303,7 +311,7 @@ class _ByPeople:
 
 @dataclass(frozen=True)
 class _Share:
-    """One model's share of successes, by the exact binomial."""
+    """One model's share of successes, by the exact binomial test."""
 
     adverse: Vector
     favourable: Vector
@@ -329,7 +337,7 @@ class _Share:
 
 @dataclass(frozen=True)
 class _ShareDifference:
-    """Of two models' shares on the same items, by Tango's score test."""
+    """The difference of two models' shares on the same items, by Tango's score test."""
 
     adverse: Vector
     favourable: Vector
@@ -339,7 +347,8 @@ class _ShareDifference:
 
     @property
     def calibrated(self) -> bool:
-        """Of 9 items that all differ, Tango's test rejects a true null 9 % of the time."""
+        """Return whether there are enough items for Tango's test alone."""
+        # On 9 items that all differ it rejects a true null 9 % of the time.
         return self.adverse.size >= SMALL_SAMPLE
 
     def bounds(self, alpha: float) -> Bounds:
@@ -360,8 +369,8 @@ class _ShareDifference:
         return tango_test(mirrored, -boundary)
 
 
-def _filled_counts(pair: PairedScores) -> tuple[PairedCounts, PairedCounts]:
-    """Paired counts with gaps at their worst for the candidate, then at their best."""
+def _fill_counts(pair: PairedScores) -> tuple[PairedCounts, PairedCounts]:
+    """Return paired counts with gaps at their worst for the candidate, and at their best."""
     old, new = pair.baseline_scores, pair.candidate_scores
     worst = count_pairs(np.where(np.isnan(old), 1.0, old), np.where(np.isnan(new), 0.0, new))
     best = count_pairs(np.where(np.isnan(old), 0.0, old), np.where(np.isnan(new), 1.0, new))

@@ -1,9 +1,9 @@
-"""The veto: however good the averages are, too many critical answers are no pass.
+"""Rules on critical answers: too many of them prevent a pass, however good the averages are.
 
-A rule says how many of the candidate's answers may score so low. It holds when the exact upper
-bound of their share is within what is allowed, is broken when the exact lower bound exceeds it,
-and is undecided otherwise. An answer without a score counts as critical for the first and as
-harmless for the second. Rules can only take a pass away.
+A rule limits the share of the candidate's answers that score at most a threshold. It passes when
+the exact upper bound of that share is within the limit, fails when the exact lower bound exceeds
+it, and is inconclusive otherwise. An answer without a score counts as critical for the upper bound
+and as harmless for the lower one. Rules can only withdraw a pass.
 """
 
 import numpy as np
@@ -20,37 +20,41 @@ from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet
 
 
-def apply_critical_rules(decision: GateDecision, found: tuple[CriticalResult, ...]) -> GateDecision:
-    """The decision as it stands after the rules on critical answers."""
-    if not found:
+def apply_critical_rules(
+    decision: GateDecision, results: tuple[CriticalResult, ...]
+) -> GateDecision:
+    """Return the decision after the rules on critical answers."""
+    if not results:
         return decision
-    broken = [result for result in found if result.verdict == "fail"]
-    unsure = [result for result in found if result.verdict == "inconclusive"]
-    verdict, said = decision.verdict, "Critical answers are few enough"
-    if broken:
-        verdict, said = "fail", "Too many answers are critical"
-    elif unsure:
+    failed = [result for result in results if result.verdict == "fail"]
+    undecided = [result for result in results if result.verdict == "inconclusive"]
+    verdict, summary = decision.verdict, "Critical answers are few enough"
+    if failed:
+        verdict, summary = "fail", "Too many answers are critical"
+    elif undecided:
         verdict = "inconclusive" if verdict == "pass" else verdict
-        said = "Too many answers may be critical"
-    why = "; ".join(result.why for result in broken or unsure or found)
+        summary = "Too many answers may be critical"
+    why = "; ".join(result.why for result in failed or undecided or results)
     return decision.model_copy(
         update={
             "verdict": verdict,
-            "sentence": f"{decision.sentence} {said}: {why}.",
-            "critical": found,
+            "sentence": f"{decision.sentence} {summary}: {why}.",
+            "critical": results,
         }
     )
 
 
 def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float) -> CriticalResult:
-    """What the candidate's scores say of one rule, at one-sided `alpha`."""
+    """Test one rule on the candidate's scores, at one-sided `alpha`."""
+    # Count; a missing score is critical for the upper bound and harmless for the lower.
     scores = pair.candidate_scores
     critical, missing = scores <= rule.at_most, np.isnan(scores)
     n, n_critical, n_missing = scores.size, int(critical.sum()), int(missing.sum())
     units = independent_units(n, pair.clusters)
     upper = share_bounds(n_critical + n_missing, n, units, alpha)[1]
     lower = share_bounds(n_critical, n, units, alpha)[0]
-    difference, p_value, n_paired = _against_baseline(rule, pair)
+    # Decide on the bounds; the difference to the baseline is for information.
+    difference, p_value, n_paired = _compare_with_baseline(rule, pair)
     verdict: Verdict = "inconclusive"
     if upper <= rule.allowed_share:
         verdict = "pass"
@@ -73,22 +77,23 @@ def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float)
         n_paired=n_paired,
         difference=difference,
         p_value=p_value,
-        items=_items(pair, critical),
+        items=_critical_items(pair, critical),
     )
 
 
 def share_bounds(k: int, n: int, units: int, alpha: float) -> tuple[float, float]:
-    """One-sided lower and upper bound of a share, each exact at `alpha` (Clopper-Pearson).
+    """Return the one-sided lower and upper bound of a share, each exact at `alpha`.
 
-    Where items come in clusters, k of n are scaled to as many equal clusters as tell as much, as if
-    all items of a cluster said the same. Without any event the upper bound is 1 - alpha^(1/units).
+    Clopper and Pearson's bounds. Where items come in clusters, k of n are scaled to the number of
+    equal clusters with the same information, as if all items of a cluster were alike. Without any
+    event the upper bound is 1 - alpha^(1/units).
     """
-    found = clopper_pearson_interval(k * units / n, units, confidence=1 - 2 * alpha)
-    return found.low, found.high
+    interval = clopper_pearson_interval(k * units / n, units, confidence=1 - 2 * alpha)
+    return interval.low, interval.high
 
 
 def max_critical(rule: CriticalRule, n: int, units: int, alpha: float) -> int | None:
-    """The most critical answers of n with which the rule is still shown to hold; None for none."""
+    """Return the most critical answers of n with which the rule passes; None if it never does."""
     low, high = -1, n
     while high - low > 1:
         middle = (low + high) // 2
@@ -100,10 +105,10 @@ def max_critical(rule: CriticalRule, n: int, units: int, alpha: float) -> int | 
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _against_baseline(
+def _compare_with_baseline(
     rule: CriticalRule, pair: PairedScores
 ) -> tuple[Interval | None, float | None, int]:
-    """The candidate's share less the baseline's, paired; its p-value; and on how many items."""
+    """Compute the candidate's share less the baseline's, its p-value, and the number of pairs."""
     both = ~np.isnan(pair.d)
     if not both.any():
         return None, None, 0
@@ -115,8 +120,8 @@ def _against_baseline(
         p_value = mcnemar_midp(counts.candidate_only, counts.baseline_only)
     else:
         labels = pair.clusters[both]
-        found = mean_difference(new - old, clusters=labels, bounds=(-1.0, 1.0))
-        low, high = max(found.ci_low, -1.0), min(found.ci_high, 1.0)
+        mean = mean_difference(new - old, clusters=labels, bounds=(-1.0, 1.0))
+        low, high = max(mean.ci_low, -1.0), min(mean.ci_high, 1.0)
         p_value = signflip_test(new - old, clusters=labels).p_value
     estimate = float((new - old).mean())
     return Interval(estimate=estimate, low=low, high=high), p_value, int(both.sum())
@@ -150,8 +155,8 @@ def _why(
             )
 
 
-def _items(pair: PairedScores, critical: NDArray[np.bool]) -> tuple[CriticalItem, ...]:
-    """The critical items, the worst first."""
+def _critical_items(pair: PairedScores, critical: NDArray[np.bool]) -> tuple[CriticalItem, ...]:
+    """List the critical items, the worst first."""
     chosen = sorted(
         np.flatnonzero(critical).tolist(),
         key=lambda i: (pair.candidate_scores[i], pair.sample_ids[i]),

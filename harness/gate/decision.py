@@ -1,8 +1,9 @@
-"""The gate: pre-stated claims, each weighed by itself, and one verdict over all of them.
+"""The gate: pre-stated claims, each tested by itself, and one verdict over all of them.
 
 A claim passes when the data reject "it does not hold", fails when they reject "it holds", and is
-inconclusive otherwise. What the data say of a claim is `harness/evidence.py`; here is what follows
-from it under the gate's rule. A regression alarm can stop a candidate, and lets none through.
+inconclusive otherwise. The test of one claim is harness/gate/claim_tests.py; the verdicts that
+follow under the gate's rule are decided here. A regression alarm can fail a candidate, and supports
+no pass.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,10 @@ from harness.types import ClaimResult, CriticalResult, GateDecision, Interval, V
 
 _NOT_TESTED = "a claim before it does not hold, so this one is not tested"
 
-
-_UNCONFIRMED = (
+_NOT_CALIBRATED = (
     f"the test alone would pass, but below {SMALL_SAMPLE} items (or clusters of equal size) it is "
     "not calibrated, and the bound that holds at every sample size does not clear the boundary"
 )
-
 
 _BY_HOLM = (
     "its p-value holds after Holm's correction, though the bound that holds for all claims at "
@@ -32,15 +31,15 @@ _BY_HOLM = (
 
 
 def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
-    """The verdict over all claims; `pairs` are candidate against baseline, by column.
+    """Decide over all claims and rules; `pairs` are candidate against baseline, by column.
 
     `all` is an intersection-union test and `ordered` a fixed sequence: each claim at alpha. `any`
     corrects p-values with Holm's method, and bounds with Bonferroni's.
     """
-    found = [
+    tests = [
         evaluate_claim(claim, pairs[claim.metric], gate.level_of(claim)) for claim in gate.claims
     ]
-    results = _skip_untested(gate, claim_results(gate, pairs, found))
+    results = _skip_untested(gate, claim_results(gate, pairs, tests))
     rules = tuple(
         evaluate_critical_rule(rule, pairs[rule.metric], gate.alpha) for rule in gate.critical
     )
@@ -53,13 +52,15 @@ def decide_claims(
     rules: tuple[CriticalResult, ...],
     pairs: Mapping[str, PairedScores],
 ) -> GateDecision:
-    """The verdict that follows from those on single claims and rules, unless too much is unscored."""
+    """Decide from the verdicts on single claims and rules; inconclusive if too much is unscored."""
     verdict = _overall(results, gate)
-    unscored = _worst_unscored(gate, pairs)
+    unscored = _largest_unscored_share(gate, pairs)
     if unscored > gate.max_unscored:
         verdict = "inconclusive"
     pair = pairs[gate.claims[0].metric]
-    sentence = f"{pair.candidate} against {pair.baseline}: {_sentence(results, gate, unscored)}"
+    sentence = (
+        f"{pair.candidate} against {pair.baseline}: {_describe_decision(results, gate, unscored)}"
+    )
     decision = GateDecision(verdict=verdict, sentence=sentence, claims=results)
     return apply_critical_rules(decision, rules)
 
@@ -68,101 +69,103 @@ def decide_claims(
 
 
 def claim_results(
-    gate: Gate, pairs: Mapping[str, PairedScores], found: Sequence[ClaimTest]
+    gate: Gate, pairs: Mapping[str, PairedScores], tests: Sequence[ClaimTest]
 ) -> tuple[ClaimResult, ...]:
-    """The verdict on each of the gate's claims, by the evidence for it."""
-    adjusted = iter(_adjust(gate, found))
+    """Return the result of each of the gate's claims, in their order, from its test."""
+    adjusted = iter(_adjust_p_values(gate, tests))
     results = []
-    for claim, evidence in zip(gate.claims, found, strict=True):
+    for claim, test in zip(gate.claims, tests, strict=True):
+        # Verdict by the p-value of the family, or of the claim.
         p_adjusted = None if claim.kind.alarm or gate.require != "any" else next(adjusted)
-        verdict = _verdict(claim, evidence, p_adjusted, gate.alpha)
+        verdict = _verdict(claim, test, p_adjusted, gate.alpha)
+        # Everything that a report shows of it.
         results.append(
             ClaimResult(
                 claim=str(claim),
                 metric=claim.metric,
                 alarm=claim.kind.alarm,
                 verdict=verdict,
-                why=_why(claim, evidence, verdict, gate),
-                estimate=evidence.estimate,
-                boundary=evidence.boundary,
-                ceiling=evidence.ceiling,
-                bound=_bound(evidence, verdict),
-                bound_high=None if evidence.ceiling is None else evidence.high,
-                simultaneous=_simultaneous(claim, evidence, pairs, gate),
-                p_value=evidence.p_value,
+                why=_why(claim, test, verdict, gate),
+                estimate=test.estimate,
+                boundary=test.boundary,
+                ceiling=test.upper_boundary,
+                bound=_bound(test, verdict),
+                bound_high=None if test.upper_boundary is None else test.high,
+                simultaneous=_simultaneous(claim, test, pairs, gate),
+                p_value=test.p_value,
                 p_adjusted=p_adjusted,
-                n=evidence.n,
-                n_needed=evidence.n_needed if verdict == "inconclusive" else None,
+                n=test.n,
+                n_needed=test.n_needed if verdict == "inconclusive" else None,
             )
         )
     return tuple(results)
 
 
-def _adjust(gate: Gate, found: Sequence[ClaimTest]) -> list[float]:
-    """Holm's p-values of the family. One that a small sample cannot confirm rejects nothing."""
+def _adjust_p_values(gate: Gate, tests: Sequence[ClaimTest]) -> list[float]:
+    """Return Holm's p-values of the family; 1 for a test that is not valid at its small sample."""
     if gate.require != "any":
         return []
     p_values = [
-        evidence.p_value if evidence.confirmed else 1.0
-        for claim, evidence in zip(gate.claims, found, strict=True)
+        test.p_value if test.valid_at_small_n else 1.0
+        for claim, test in zip(gate.claims, tests, strict=True)
         if not claim.kind.alarm
     ]
     adjusted: list[float] = holm(np.array(p_values)).tolist()
     return adjusted
 
 
-def _verdict(claim: Claim, found: ClaimTest, p_adjusted: float | None, alpha: float) -> Verdict:
-    p_value = found.p_value if p_adjusted is None else p_adjusted
-    if found.cleared if claim.kind.alarm else p_value <= alpha and found.confirmed:
+def _verdict(claim: Claim, test: ClaimTest, p_adjusted: float | None, alpha: float) -> Verdict:
+    p_value = test.p_value if p_adjusted is None else p_adjusted
+    if test.bound_passed if claim.kind.alarm else p_value <= alpha and test.valid_at_small_n:
         return "pass"
-    return "fail" if found.refuted else "inconclusive"
+    return "fail" if test.rejected else "inconclusive"
 
 
-def _why(claim: Claim, found: ClaimTest, verdict: Verdict, gate: Gate) -> str:
+def _why(claim: Claim, test: ClaimTest, verdict: Verdict, gate: Gate) -> str:
     if not claim.kind.alarm:
-        if verdict == "pass" and not found.cleared:
+        if verdict == "pass" and not test.bound_passed:
             return _BY_HOLM
-        if verdict == "inconclusive" and not found.confirmed and found.p_value <= gate.level:
-            return _UNCONFIRMED
+        if verdict == "inconclusive" and not test.valid_at_small_n and test.p_value <= gate.level:
+            return _NOT_CALIBRATED
     return claim.kind.reasons.of(verdict)
 
 
-def _bound(found: ClaimTest, verdict: Verdict) -> float:
-    """The bound that the verdict is read from; of an equivalence, the lower one."""
-    return found.high if verdict == "fail" and found.ceiling is None else found.low
+def _bound(test: ClaimTest, verdict: Verdict) -> float:
+    """Return the bound that decided: the upper one for a fail, unless the claim is two-sided."""
+    return test.high if verdict == "fail" and test.upper_boundary is None else test.low
 
 
 def _simultaneous(
-    claim: Claim, found: ClaimTest, pairs: Mapping[str, PairedScores], gate: Gate
+    claim: Claim, test: ClaimTest, pairs: Mapping[str, PairedScores], gate: Gate
 ) -> Interval | None:
-    """Bonferroni's interval: those of the whole family hold at once with 1 - alpha."""
+    """Return Bonferroni's interval: those of the whole family hold at once with 1 - alpha."""
     if gate.require != "any" or claim.kind.alarm:
         return None
     low, high = find_bounds(claim, pairs[claim.metric], gate.level / 2)
-    return Interval(estimate=found.estimate, low=low, high=high)
+    return Interval(estimate=test.estimate, low=low, high=high)
 
 
 # --- families --------------------------------------------------------------------------------
 
 
 def _skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimResult, ...]:
-    """Of an ordered family, what comes after a claim that does not hold says nothing."""
+    """Mark the claims of an ordered family as not tested after the first that does not hold."""
     if gate.require != "ordered":
         return results
-    kept, reached = [], True
+    tested, reached = [], True
     for result in results:
         if not result.alarm and not reached:
-            untold = {"bound": None, "bound_high": None, "p_value": None, "n_needed": None}
+            no_numbers = {"bound": None, "bound_high": None, "p_value": None, "n_needed": None}
             skipped = {"verdict": "not_tested", "why": _NOT_TESTED}
-            kept.append(result.model_copy(update=untold | skipped))
+            tested.append(result.model_copy(update=no_numbers | skipped))
             continue
-        kept.append(result)
+        tested.append(result)
         reached = reached and (result.alarm or result.verdict == "pass")
-    return tuple(kept)
+    return tuple(tested)
 
 
 def _overall(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
-    """An alarm that is raised fails; a silent one stands in nobody's way, and supports nobody."""
+    """Return the verdict over all claims: a raised alarm fails, a silent one changes nothing."""
     if any(result.alarm and result.verdict == "fail" for result in results):
         return "fail"
     verdicts = [r.verdict for r in results if not r.alarm] or [r.verdict for r in results]
@@ -176,14 +179,14 @@ def _overall(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
     return other if all(verdict == other for verdict in verdicts) else "inconclusive"
 
 
-def _worst_unscored(gate: Gate, pairs: Mapping[str, PairedScores]) -> float:
+def _largest_unscored_share(gate: Gate, pairs: Mapping[str, PairedScores]) -> float:
     return max(pairs[c.metric].missing / pairs[c.metric].d.size for c in gate.claims)
 
 
 # --- in words --------------------------------------------------------------------------------
 
 
-def _sentence(results: Sequence[ClaimResult], gate: Gate, unscored: float) -> str:
+def _describe_decision(results: Sequence[ClaimResult], gate: Gate, unscored: float) -> str:
     if unscored > gate.max_unscored:
         return (
             f"{unscored:.0%} of the items are unscored, more than the {gate.max_unscored:.0%} "
@@ -191,17 +194,23 @@ def _sentence(results: Sequence[ClaimResult], gate: Gate, unscored: float) -> st
         )
     family = [result for result in results if not result.alarm]
     alarms = [result for result in results if result.alarm]
-    told = [_alarms(alarms, "fail", "raised, so harm is shown")]
+    clauses = [_describe_alarms(alarms, "fail", "raised, so harm is shown")]
     if family:
-        verdict = _overall(family, gate)
-        told.append(_in_order(family) if gate.require == "ordered" else _counted(verdict, family))
-    told.append(_alarms(alarms, "inconclusive", "silent: such harm is neither shown nor ruled out"))
-    told.append(_alarms(alarms, "pass", "cleared"))
-    first, *rest = [clause for clause in told if clause]
+        ordered = gate.require == "ordered"
+        clauses.append(
+            _describe_order(family) if ordered else _describe_counts(_overall(family, gate), family)
+        )
+    clauses += [
+        _describe_alarms(
+            alarms, "inconclusive", "silent: such harm is neither shown nor ruled out"
+        ),
+        _describe_alarms(alarms, "pass", "cleared"),
+    ]
+    first, *rest = [clause for clause in clauses if clause]
     return " ".join([first, *(clause[0].upper() + clause[1:] for clause in rest)])
 
 
-def _counted(verdict: Verdict, family: Sequence[ClaimResult]) -> str:
+def _describe_counts(verdict: Verdict, family: Sequence[ClaimResult]) -> str:
     total, decided = len(family), [r.claim for r in family if r.verdict == verdict]
     counted = f"{len(decided)} of {total} claims" if total > 1 else "the claim"
     listed = "; ".join(decided)
@@ -217,22 +226,22 @@ def _counted(verdict: Verdict, family: Sequence[ClaimResult]) -> str:
             return f"{counted} cannot be decided on this many items: {listed}."
 
 
-def _in_order(family: Sequence[ClaimResult]) -> str:
-    """How far down the ordered family the claims hold, and what stopped them."""
-    held = [result.claim for result in family if result.verdict == "pass"]
-    if len(held) == len(family):
-        return _counted("pass", family)
-    stop, left = family[len(held)], len(family) - len(held) - 1
+def _describe_order(family: Sequence[ClaimResult]) -> str:
+    """Describe how many claims of an ordered family hold, and the first that does not."""
+    passed = [result.claim for result in family if result.verdict == "pass"]
+    if len(passed) == len(family):
+        return _describe_counts("pass", family)
+    stop, left = family[len(passed)], len(family) - len(passed) - 1
     why = "is refuted" if stop.verdict == "fail" else "cannot be decided on this many items"
     after = f", and {left} after it {'is' if left == 1 else 'are'} not tested" if left else ""
-    if not held:
+    if not passed:
         return f"the first claim {why}{after}: {stop.claim}."
-    holds = "the first claim holds" if len(held) == 1 else f"the first {len(held)} claims hold"
-    return f"{holds}: {'; '.join(held)}. The next {why}{after}: {stop.claim}."
+    holds = "the first claim holds" if len(passed) == 1 else f"the first {len(passed)} claims hold"
+    return f"{holds}: {'; '.join(passed)}. The next {why}{after}: {stop.claim}."
 
 
-def _alarms(alarms: Sequence[ClaimResult], verdict: Verdict, state: str) -> str:
-    """The alarms in one state, or nothing."""
+def _describe_alarms(alarms: Sequence[ClaimResult], verdict: Verdict, state: str) -> str:
+    """Describe the alarms in one state; empty without any."""
     named = [alarm.claim for alarm in alarms if alarm.verdict == verdict]
     if not named:
         return ""

@@ -1,7 +1,7 @@
-"""Which claims so few items could not decide, whatever the models answered.
+"""Feasibility: claims that the number of items cannot decide with any answers.
 
-A claim is weighed on the best scores that there could be, an alarm on the worst. What does not
-come through on those is a mistake in the suite, to be told before anything is paid for.
+A claim is tested on the best possible scores, an alarm on the worst. One that is not decided on
+these is a mistake in the suite, reported before anything is paid for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,12 +15,13 @@ from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector
 from harness.types import Task
 
-MOST_UNITS = 2**20  # beyond this a claim on shares is as good as impossible
+MOST_UNITS = 2**20  # a claim on shares that needs more is practically impossible
 
 
 def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
-    """A sentence for each claim (or rule) that these items cannot decide, with how many could."""
+    """Describe each claim or rule that these items cannot decide, with the number that could."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
+    # Claims.
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
         units, unit = effective_sample_size(task)
@@ -33,8 +34,9 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
             )
             yield (
                 f"'{claim}' at alpha {gate.alpha:g} {needs}; '{task.name}' has {units:,}. "
-                f"Use more {_or_else(claim)}."
+                f"Use more {_remedy(claim)}."
             )
+    # Rules on critical answers.
     for rule in gate.critical:
         _, task = metrics[metric_of(rule.metric)]
         units, unit = effective_sample_size(task)
@@ -48,24 +50,24 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
 
 
 def effective_sample_size(task: Task) -> tuple[int, str]:
-    """How much independent evidence the items of a task are, in items or clusters, and in which.
+    """Return the number of independent units of a task's items, and the name of the unit.
 
-    Clusters of unequal size are told as the number of equal ones that would tell as much.
+    Clusters of unequal size count as the number of equal clusters with the same information.
     """
     labels = [sample.cluster for sample in task.samples]
     if not labels or None in labels:
         return task.n_items, "items"
     clusters = np.array(labels, dtype=np.str_)
-    n, there = independent_units(clusters.size, clusters), len(set(labels))
-    return n, "clusters" if n == there else "clusters of equal size"
+    n, n_clusters = independent_units(clusters.size, clusters), len(set(labels))
+    return n, "clusters" if n == n_clusters else "clusters of equal size"
 
 
 def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool = False) -> int:
-    """The fewest items (or clusters) with which the claim could be decided."""
+    """Return the fewest items (or clusters) with which the claim could be decided."""
     share = metric.score_kind == "share" and not clustered
     if share and claim.value is not None:
         return minimum_n_for_threshold(claim.value, gate.alpha)
-    # With a hundred items a mean that hardly varies clears any boundary within its range.
+    # With a hundred items a mean with hardly any variance passes any boundary within its range.
     most = MOST_UNITS if share else SMALL_SAMPLE
     low, high = 0, 1
     while high < most and not _is_decided(claim, gate, metric, high, share=share):
@@ -78,22 +80,22 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
 
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
-    evidence = evaluate_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
+    test = evaluate_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
     if claim.kind.alarm:
-        return evidence.refuted
-    return evidence.p_value <= gate.alpha and evidence.confirmed
+        return test.rejected
+    return test.p_value <= gate.alpha and test.valid_at_small_n
 
 
-def _or_else(claim: Claim) -> str:
-    stated = claim.value is not None or claim.margin
-    return f"items or {claim.kind.easier_with}" if stated else "items"
+def _remedy(claim: Claim) -> str:
+    can_be_eased = claim.value is not None or claim.margin
+    return f"items or {claim.kind.easier_with}" if can_be_eased else "items"
 
 
-# --- the best that there could be ------------------------------------------------------------
+# --- the best possible scores ----------------------------------------------------------------
 
 
 def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> PairedScores:
-    """Scores of `n` items that speak for the claim (against an alarm) as loudly as any could."""
+    """Return the scores of `n` items that favour the claim most, or raise the alarm most clearly."""
     low, high = metric.bounds
     reach = metric.max_difference
     old, new = np.full(n, float(low)), np.full(n, float(high))
@@ -103,14 +105,14 @@ def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> Pai
         old = new
     if metric.compares_pairs:
         wins = (1 + new - old) / 2
-        return _pair(
+        return _make_pair(
             "preference", wins - 0.5, 1 - wins, wins, bounds=(-reach, reach), limits=(0, 1)
         )
     kind: ScoreKind = "share" if share else "points"
-    return _pair(kind, new - old, old, new, bounds=(-reach, reach), limits=(low, high))
+    return _make_pair(kind, new - old, old, new, bounds=(-reach, reach), limits=(low, high))
 
 
-def _pair(
+def _make_pair(
     kind: ScoreKind,
     d: Vector,
     old: Vector,

@@ -1,8 +1,8 @@
-"""The looks of a run that may stop early: in which order items are judged, and how far each goes.
+"""The looks of a run that may stop early: the order of the items, and how many each look has.
 
-A verdict on the first items is one on all of them only if chance alone chose which come first. So
-the order is random, with a stated seed; items of one cluster stay together, because it is whole
-clusters that are independent.
+A verdict on the first items holds for all of them only if chance alone chose which come first. So
+the order is random, with a stated seed; items of one cluster stay together, because whole clusters
+are independent.
 """
 
 import random
@@ -14,80 +14,81 @@ from harness.core.errors import HarnessError
 from harness.stats.group_sequential import LEAST_STEP, nominal_levels, obrien_fleming
 from harness.types import Sample, Task, TaskLooks
 
-FIGURES = 9  # of what is stated in a plan, so that every machine states the same
-
-
-LARGEST_Z = 6.0  # asking for more, as many looks would, saves less than 1e-9 of alpha a look
+FIGURES = 9  # significant figures in a plan, so that every machine writes the same
+LARGEST_Z = 6.0  # larger boundaries, as with many looks, save less than 1e-9 of alpha a look
+LEAST_CHANCE = 0.1  # of a pass or a fail, below which judging on is not worthwhile
 
 
 def shuffle_items(task: Task, seed: int) -> Task:
-    """The task with its items in the random order in which they are judged."""
-    groups = list(_groups(task.samples))
+    """Return the task with its items in the random order in which they are judged."""
+    groups = list(_group_by_cluster(task.samples))
     random.Random(seed).shuffle(groups)
     return task.model_copy(update={"samples": tuple(s for group in groups for s in group)})
 
 
 def plan_looks(task: Task, gate: Gate) -> TaskLooks:
-    """The looks at a shuffled task: even shares of its items, to the end of a cluster each.
+    """Plan the looks at a shuffled task: even shares of its items, to the end of a cluster each.
 
     Raises:
         HarnessError: there are too few items, or clusters, for so many looks.
     """
-    found = schedule_looks(task.name, [len(group) for group in _groups(task.samples)], gate)
-    if found is None:
+    looks = schedule_looks(
+        task.name, [len(group) for group in _group_by_cluster(task.samples)], gate
+    )
+    if looks is None:
         raise HarnessError(
             f"gate: 'stop_early' with {gate.looks} looks needs more items in '{task.name}' (or "
             f"smaller clusters): {task.n_items} cannot be cut into that many parts. Use fewer "
             "'looks', a larger --limit if there is one, or leave 'stop_early' out."
         )
-    return found
+    return looks
 
 
 def schedule_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | None:
-    """Looks at groups of so many items each, which stay together; None where they are too few."""
-    sizes = _sizes(groups, gate.looks)
+    """Schedule looks at groups of items that stay together; None where there are too few."""
+    sizes = _look_sizes(groups, gate.looks)
     if sizes is None:
         return None
-    critical = _critical(sizes, gate.alpha)
+    critical = _critical_values(sizes, gate.alpha)
     return TaskLooks(
         task=name,
         order_seed=gate.order_seed,
         sizes=sizes,
-        z=_rounded(critical),
-        alphas=_rounded(nominal_levels(critical)),
+        z=_round_figures(critical),
+        alphas=_round_figures(nominal_levels(critical)),
     )
 
 
 def items_of_look(task: Task, looks: TaskLooks, number: int) -> Task:
-    """The task with only the items that are new at look `number`, counted from 1."""
+    """Return the task with only the items that are new at look `number`, counted from 1."""
     start = looks.sizes[number - 2] if number > 1 else 0
     return _with_samples(task, task.samples[start : looks.sizes[number - 1]])
 
 
 def items_until_look(task: Task, looks: TaskLooks, number: int) -> Task:
-    """The task with all items judged by look `number`."""
+    """Return the task with all items judged by look `number`."""
     return _with_samples(task, task.samples[: looks.sizes[number - 1]])
 
 
 def level_of_look(looks: TaskLooks, number: int, alpha: float) -> float:
-    """The one-sided level at look `number`, counted from 1, of a test that spends `alpha` on all.
+    """Return the one-sided level at look `number`, from 1, of tests that spend `alpha` on all looks.
 
-    It holds for whatever is tested on the items judged so far, whatever made judging end there.
+    It is valid for any test on the items judged so far, for any reason to stop there.
     """
-    return nominal_levels(_critical(looks.sizes, alpha))[number - 1]
+    return nominal_levels(_critical_values(looks.sizes, alpha))[number - 1]
 
 
 def final_look_gate(gate: Gate, looks: Sequence[TaskLooks]) -> Gate:
-    """The gate at what its last look leaves of alpha: what the items must at least be able to show."""
-    return gate.model_copy(update={"alpha": min(each.alphas[-1] for each in looks)})
+    """Return the gate at the last look's share of alpha, at which all items must be sufficient."""
+    return gate.model_copy(update={"alpha": min(of_task.alphas[-1] for of_task in looks)})
 
 
 def _with_samples(task: Task, samples: tuple[Sample, ...]) -> Task:
     return task.model_copy(update={"samples": samples, "n_items": len(samples)})
 
 
-def _groups(samples: Iterable[Sample]) -> Iterable[list[Sample]]:
-    """Items that stay together, in the order of their first one."""
+def _group_by_cluster(samples: Iterable[Sample]) -> Iterable[list[Sample]]:
+    """Group the items that stay together, in the order of their first one."""
     samples = tuple(samples)
     clustered = all(sample.cluster is not None for sample in samples)
     groups: dict[str, list[Sample]] = {}
@@ -96,24 +97,21 @@ def _groups(samples: Iterable[Sample]) -> Iterable[list[Sample]]:
     return groups.values()
 
 
-def _sizes(groups: Sequence[int], looks: int) -> tuple[int, ...] | None:
-    """Items up to each look; None where two looks would be all but the same."""
-    n, seen, sizes = sum(groups), 0, list[int]()
+def _look_sizes(groups: Sequence[int], looks: int) -> tuple[int, ...] | None:
+    """Return the items up to each look; None where two looks would nearly coincide."""
+    n, n_so_far, sizes = sum(groups), 0, list[int]()
     for size in groups:
-        seen += size
-        if seen * looks >= n * (len(sizes) + 1):
-            sizes.append(seen)
+        n_so_far += size
+        if n_so_far * looks >= n * (len(sizes) + 1):
+            sizes.append(n_so_far)
     apart = all(b - a >= LEAST_STEP * n for a, b in pairwise([0, *sizes]))
     return tuple(sizes) if len(sizes) == looks and apart else None
 
 
-def _critical(sizes: Sequence[int], alpha: float) -> list[float]:
+def _critical_values(sizes: Sequence[int], alpha: float) -> list[float]:
     fractions = [size / sizes[-1] for size in sizes]
     return [min(z, LARGEST_Z) for z in obrien_fleming(fractions, alpha=alpha)]
 
 
-def _rounded(values: Iterable[float]) -> tuple[float, ...]:
+def _round_figures(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(f"{value:.{FIGURES}g}") for value in values)
-
-
-LEAST_CHANCE = 0.1  # of a pass or a fail, below which it is not worth going on for

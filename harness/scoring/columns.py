@@ -33,11 +33,7 @@ from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, reason_kind
 from harness.types.samples import Responses
 
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
-
-
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
-
-
 HISTOGRAM_BINS = 10
 
 

@@ -81,7 +81,7 @@ def test_its_p_value_is_the_larger_of_the_two_tests() -> None:
     found = weigh(points(d), "equivalent", margin=0.3)
     assert found.p_value >= max(above, below)
     assert found.p_value == pytest.approx(max(above, below), rel=0.2)  # the guard against skew
-    assert (found.boundary, found.ceiling) == (-0.3, 0.3)
+    assert (found.boundary, found.upper_boundary) == (-0.3, 0.3)
 
 
 def test_refuting_an_equivalence_has_two_chances_and_pays_for_both() -> None:
@@ -116,7 +116,7 @@ def test_below_a_hundred_items_equivalence_needs_the_sure_bounds_too() -> None:
     d = points(spread(90) / 4)
     found = weigh(d, "equivalent", margin=0.3)
     assert found.p_value < 0.05
-    assert not found.confirmed
+    assert not found.valid_at_small_n
     assert "below 100 items (or clusters of equal size) it is not calibrated" in why(
         d, "equivalent", margin=0.3
     )
@@ -125,7 +125,7 @@ def test_below_a_hundred_items_equivalence_needs_the_sure_bounds_too() -> None:
 def test_win_rates_are_equivalent_around_one_half() -> None:
     even = wins([0.0, 1.0, 0.5, 0.5] * 150)
     found = weigh(even, "equivalent", margin=0.1)
-    assert (found.boundary, found.ceiling) == pytest.approx((0.4, 0.6))
+    assert (found.boundary, found.upper_boundary) == pytest.approx((0.4, 0.6))
     assert verdict(even, "equivalent", margin=0.1) == "pass"
     assert verdict(wins([1.0, 1.0, 0.5] * 100), "equivalent", margin=0.1) == "fail"
 
@@ -137,23 +137,23 @@ def test_shares_are_equivalent_by_the_score_test_of_either_margin() -> None:
     assert (found.low, found.high) == tango_interval(counts, confidence=0.9)
     mirrored = count_pairs(new, old)
     assert found.p_value == max(tango_test(counts, -0.1), tango_test(mirrored, -0.1))
-    assert (found.p_value <= 0.05) is found.cleared
+    assert (found.p_value <= 0.05) is found.bound_passed
 
 
 def test_clusters_that_repeat_one_another_do_not_show_an_equivalence() -> None:
     d = spread(120)
     alone = np.tile(d, 5)
     labels = [f"c{i}" for i in range(120)] * 5
-    assert weigh(points(alone), "equivalent", margin=0.12).cleared
-    assert not weigh(points(alone, clusters=labels), "equivalent", margin=0.12).cleared
+    assert weigh(points(alone), "equivalent", margin=0.12).bound_passed
+    assert not weigh(points(alone, clusters=labels), "equivalent", margin=0.12).bound_passed
 
 
 def test_an_undecided_equivalence_says_how_many_items_would_show_it() -> None:
     found = weigh(points(spread(150)), "equivalent", margin=0.12)
     assert found.n_needed is not None
     more = weigh(points(spread(found.n_needed)), "equivalent", margin=0.12)
-    assert not found.cleared
-    assert more.cleared
+    assert not found.bound_passed
+    assert more.bound_passed
 
 
 # --- regression alarms -----------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_its_p_value_is_that_of_harm() -> None:
     p_harm = stats.ttest_1samp(d, 0.0, alternative="less").pvalue
     found = weigh(points(d), "regression_alarm")
     assert found.p_value == pytest.approx(p_harm, rel=0.2)
-    assert found.refuted is (found.p_value <= 0.05)
+    assert found.rejected is (found.p_value <= 0.05)
 
 
 def test_lost_judgements_neither_raise_nor_clear_an_alarm() -> None:
@@ -239,7 +239,7 @@ def test_swapped_models_are_as_equivalent_as_before(d):
     assert here.estimate == pytest.approx(-there.estimate) or np.isnan(pair.d).any()
     assert (here.low, here.high) == pytest.approx((-there.high, -there.low))
     assert here.p_value == pytest.approx(there.p_value)
-    assert (here.cleared, here.refuted) == (there.cleared, there.refuted)
+    assert (here.bound_passed, here.rejected) == (there.bound_passed, there.rejected)
 
 
 @repeatable
@@ -248,7 +248,7 @@ def test_an_alarm_is_raised_just_where_the_swapped_models_show_superiority(d):
     pair = points(d)
     raised = evaluate_claim(claim_of("regression_alarm", margin=0.25), pair, 0.05)
     shown = evaluate_claim(claim_of("superior", margin=0.25), swapped(pair), 0.05)
-    assert raised.refuted is shown.cleared
+    assert raised.rejected is shown.bound_passed
     assert raised.p_value == pytest.approx(shown.p_value)
 
 
@@ -259,7 +259,7 @@ def test_an_equivalence_implies_non_inferiority_at_its_margin(d):
     same = evaluate_claim(claim_of("equivalent", margin=0.5), pair, 0.05)
     not_worse = evaluate_claim(claim_of("non_inferior", margin=0.5), pair, 0.05)
     assert not_worse.p_value <= same.p_value
-    assert not_worse.cleared or not same.cleared
+    assert not_worse.bound_passed or not same.bound_passed
 
 
 @repeatable
@@ -267,7 +267,7 @@ def test_an_equivalence_implies_non_inferiority_at_its_margin(d):
 def test_no_claim_holds_and_is_refuted_at_once(d):
     for claim in CLAIMS:
         found = evaluate_claim(claim, points(d), 0.05)
-        assert not (found.cleared and found.refuted)
+        assert not (found.bound_passed and found.rejected)
         assert 0 <= found.p_value <= 1
         assert found.low <= found.high
 
@@ -276,8 +276,8 @@ def test_no_claim_holds_and_is_refuted_at_once(d):
 def test_a_single_cluster_decides_nothing(claim: Claim) -> None:
     pair = points(spread(40, 1.0), clusters=["c"] * 40)
     found = evaluate_claim(claim, pair, 0.05)
-    assert not found.cleared
-    assert not found.refuted
+    assert not found.bound_passed
+    assert not found.rejected
 
 
 # --- small shares and unequal clusters -------------------------------------------------------
@@ -318,5 +318,5 @@ def test_what_clusters_would_need_is_more_than_there_are() -> None:
         points(spread(1000, 0.2), clusters=[f"c{i // 20}" for i in range(1000)]), "superior"
     )
     assert found.p_value < 0.05
-    assert not found.confirmed
+    assert not found.valid_at_small_n
     assert found.n_needed == 2000
