@@ -86,7 +86,7 @@ def read_parquet(path: Path) -> "pa.Table":
             "store keeps all answers and verdicts."
         ) from None
     except PermissionError:
-        raise HarnessError(f"{path}: cannot be read: you are not allowed to.") from None
+        raise HarnessError(f"{path}: cannot be read: permission denied.") from None
     except (OSError, pa.ArrowException) as error:
         raise HarnessError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
 

@@ -40,7 +40,7 @@ def find_bundled(
         if candidate.is_file():
             return candidate
     if Path(name).is_file():
-        raise HarnessError(f"{name}: is no {kind}: the name of one ends in .yaml.")
+        raise HarnessError(f"{name}: not a {kind}: its file name must end in .yaml.")
     raise HarnessError(f"{name}: no such {kind}. {did_you_mean(wanted, known)}")
 
 

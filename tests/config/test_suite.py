@@ -136,5 +136,5 @@ def test_a_misspelt_folder_does_not_lead_to_ours() -> None:
 
 
 def test_what_is_no_yaml_is_said_to_be_no_suite(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"is no suite: the name of one ends in \.yaml"):
+    with pytest.raises(HarnessError, match=r"not a suite: its file name must end in \.yaml"):
         load_suite(str(write(tmp_path / "items.jsonl", "{}")))
