@@ -1,4 +1,4 @@
-"""What the reader of a verdict should know before trusting it."""
+"""Caveats: what a reader of a verdict should know before trusting it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -22,20 +22,17 @@ from harness.types import (
 from judges.families import shared_family
 from reports.sections.preference_pairs import pair_warnings
 
-SURE = 0.05  # adjusted p-value up to which a slice is told as worse
-
-
-FLAGGED_SHARE = 0.02  # of a model's answers, from which a flag is a caveat
-
+SLICE_ALPHA = 0.05  # adjusted p-value up to which a worse slice is a caveat
+FLAGGED_SHARE = 0.02  # share of a model's answers above which a flag is a caveat
 
 _FLAG_PHRASES: dict[HygieneFlag, str] = {
-    "prompt_leak_sentence": "contain a whole sentence of the system prompt",
-    "prompt_leak_words": "contain eight consecutive words of the system prompt",
-    "empty": "are empty",
-    "cut_off": "were cut off at the token limit",
-    "repetition_loop": "repeat themselves in a loop",
-    "special_tokens": "contain stray special tokens",
-    "suspected_injection": "read as if they spoke to the judge",
+    "prompt_leak_sentence": "with a whole sentence of the system prompt",
+    "prompt_leak_words": "with eight consecutive words of the system prompt",
+    "empty": "empty",
+    "cut_off": "cut off at the token limit",
+    "repetition_loop": "with a repetition loop",
+    "special_tokens": "with stray special tokens",
+    "suspected_injection": "with text that seems addressed to the judge",
 }
 
 
@@ -48,109 +45,122 @@ def find_caveats(
     exposures: Iterable[ContaminationResult],
 ) -> Iterator[Caveat]:
     """Yield all caveats of a run, the gravest first."""
-    yield from _stated_anew(amendments)
-    yield from _seen_in_training(exposures)
-    yield from _teachers_who_grade(plan, models)
-    yield from _relatives_who_grade(plan, models)
-    yield from _lone_annotators(plan)
-    yield from _narrowed(plan)
-    yield from _protected(plan)
-    yield from _asked_twice(plan)
-    yield from _pairs_teach_beside(models)
-    yield from _dirty_answers(hygiene)
+    # The plan, training data and judges.
+    yield from _changed_plan(amendments)
+    yield from _contamination(exposures)
+    yield from _teachers_as_judges(plan, models)
+    yield from _judges_of_same_family(plan, models)
+    yield from _single_annotators(plan)
+    # The items.
+    yield from _limited_items(plan)
+    yield from _protected_items(plan)
+    yield from _duplicate_questions(plan)
+    # The pairs, answers and scores.
+    yield from _biased_pairs(models)
+    yield from _flagged_answers(hygiene)
     for comparison in comparisons:
-        yield from _of_comparison(comparison)
+        yield from _comparison_caveats(comparison)
 
 
-def warn_of_looks(stopping: Stopping | None) -> Iterator[Caveat]:
-    """Warn that the figures of a run that ended before its last item need care."""
+def early_stopping_caveats(stopping: Stopping | None) -> Iterator[Caveat]:
+    """Yield a caveat on estimates and intervals if judging stopped early."""
     if stopping is not None and stopping.early:
         yield Caveat(
             code="stopped_early",
-            text=f"Judging ended at look {stopping.look} of {stopping.looks}. An estimate at which "
-            "one stops tends to lie farther from no difference than the truth, and the 95 % "
-            "intervals of the comparisons do not allow for the looks; the repeated intervals do.",
+            text=f"Judging stopped at look {stopping.look} of {stopping.looks}. An estimate from a run "
+            "that stopped early tends to be farther from no difference than the true value. The 95 % "
+            "intervals of the comparisons are not adjusted for the looks; the repeated intervals are.",
         )
 
 
 def sensitivity_caveats(tables: Iterable[SensitivityTable]) -> Iterator[Caveat]:
-    """Warn of claims whose verdict changes from pass to refuted, or the other way round."""
+    """Yield a caveat for each claim that another analysis turns from pass to fail or back."""
     opposite = {"pass": "fail", "fail": "pass"}
     for table in tables:
         decided, *others = table.rows
-        other = opposite.get(decided.verdict or "")
-        turned = [row for row in others if other and row.verdict == other]
-        if turned:
-            n = len(turned)
-            how = f"{n} other ways of counting" if n > 1 else "another way of counting"
+        opposite_verdict = opposite.get(decided.verdict or "")
+        reversed_rows = [
+            row for row in others if opposite_verdict and row.verdict == opposite_verdict
+        ]
+        if reversed_rows:
+            n = len(reversed_rows)
+            analyses = f"{n} other analyses reverse" if n > 1 else "another analysis reverses"
             yield Caveat(
                 code="counting_matters",
-                text=f"{table.claim}: {how} would make this verdict its opposite "
-                f"({turned[0].verdict} instead of {decided.verdict}).",
+                text=f"{table.claim}: {analyses} this verdict ({opposite_verdict} instead of "
+                f"{decided.verdict}).",
             )
 
 
-def warn_of_slices(slices: Iterable[SliceComparison]) -> Iterator[Caveat]:
-    """Warn of slices on which the candidate is shown to be worse, corrected for their number."""
+def slice_caveats(slices: Iterable[SliceComparison]) -> Iterator[Caveat]:
+    """Yield the slices on which the candidate is worse, with p-values adjusted for their number."""
     for line in slices:
-        if line.difference is None or line.p_adjusted is None or line.p_adjusted > SURE:
+        if line.difference is None or line.p_adjusted is None or line.p_adjusted > SLICE_ALPHA:
             continue
         if line.difference.estimate < line.null:
             sign = "" if line.null else "+"  # a win rate is its own difference
             p = f"p = {line.p_adjusted:.2g}" if line.p_adjusted >= 0.0001 else "p < 0.0001"
             yield Caveat(
                 code="worse_on_a_slice",
-                text=f"{line.metric}: '{line.candidate}' is worse where {line.slice} is "
-                f"{line.value} ({line.difference.estimate:{sign}.3g} on {line.n} items, {p} over "
-                f"{line.n_tests} slice tests).",
+                text=f"{line.metric}: '{line.candidate}' is worse on the slice {line.slice} = "
+                f"{line.value} ({line.difference.estimate:{sign}.3g} on {line.n} items, {p} adjusted "
+                f"for {line.n_tests} slice tests).",
             )
 
 
-def _stated_anew(amendments: Iterable[Amendment]) -> Iterator[Caveat]:
+def _changed_plan(amendments: Iterable[Amendment]) -> Iterator[Caveat]:
     for earlier in amendments:
-        named = ", ".join(change.field for change in earlier.changes)
+        fields = ", ".join(change.field for change in earlier.changes)
         yield Caveat(
             code="plan_changed",
-            text=f"A plan for the same items was frozen on {earlier.registered[:10]} "
-            f"({', '.join(earlier.models)}) and has been changed since: {named}. "
-            "A claim that was chosen after a look at the results is a hypothesis, not a test.",
+            text=f"A plan for the same items was registered on {earlier.registered[:10]} "
+            f"({', '.join(earlier.models)}) and has been changed since: {fields}. "
+            "A claim chosen after seeing results is a hypothesis, not a test.",
         )
 
 
-def _seen_in_training(exposures: Iterable[ContaminationResult]) -> Iterator[Caveat]:
+def _contamination(exposures: Iterable[ContaminationResult]) -> Iterator[Caveat]:
     for e in exposures:
         if e.contaminated:
             yield Caveat(
                 code="contaminated",
-                text=f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' "
-                f"was trained on, {e.exact} of them word for word (--allow-contamination). Its scores "
-                "there tell what was remembered.",
+                text=f"{e.contaminated} of {e.n_items} items of '{e.task}' are in the training data of "
+                f"'{e.model}', {e.exact} of them verbatim (--allow-contamination). Its scores on them "
+                "can reflect memorisation.",
             )
 
 
-def _teachers_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
-    judged = _metrics_by_judge(plan)
+def _teachers_as_judges(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    """Warn of judges that also selected or rewarded training data, and of their model families."""
+    metrics_by_judge = _metrics_by_judge(plan)
     for name, prepared in models.items():
         for teacher in dict.fromkeys(prepared.teachers):
-            own = [m for card, ms in judged.items() if card.name == teacher.name for m in ms]
-            if own:
+            # The same judge.
+            judged_metrics = [
+                metric
+                for card, metrics in metrics_by_judge.items()
+                if card.name == teacher.name
+                for metric in metrics
+            ]
+            if judged_metrics:
                 yield Caveat(
                     code="teacher_grades",
-                    text=f"'{teacher.name}' chose or rewarded what '{name}' learnt, and also judges "
-                    f"{', '.join(own)} here. A gain there may be what the judge likes, "
-                    "not what is better.",
+                    text=f"'{teacher.name}' selected or rewarded the training data of '{name}' and "
+                    f"also judges {', '.join(judged_metrics)} here. A gain there may be what this "
+                    "judge prefers, not a better answer.",
                 )
-            for card, metrics in judged.items():
+            # Other judges of its family.
+            for card, metrics in metrics_by_judge.items():
                 if card.name != teacher.name and (family := shared_family(card, teacher.model)):
                     yield Caveat(
                         code="teacher_family_grades",
-                        text=f"'{card.name}' judges {', '.join(metrics)} and is of the same family "
-                        f"({family}) as '{teacher.name}', which chose or rewarded what "
-                        f"'{name}' learnt.",
+                        text=f"'{card.name}' judges {', '.join(metrics)} and is of the same model "
+                        f"family ({family}) as '{teacher.name}', which selected or rewarded the "
+                        f"training data of '{name}'.",
                     )
 
 
-def _relatives_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+def _judges_of_same_family(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
     """Warn of judges that grade answers of their own model family.
 
     Judges prefer answers that read like their own (Panickssery et al. 2024, arXiv 2404.13076).
@@ -161,31 +171,31 @@ def _relatives_who_grade(plan: Plan, models: Mapping[str, Prepared]) -> Iterator
             if family:
                 yield Caveat(
                     code="same_family",
-                    text=f"'{card.name}' judges {', '.join(metrics)} and is of the same family "
-                    f"({family}) as '{name}'. Judges tend to favour their own kind.",
+                    text=f"'{card.name}' judges {', '.join(metrics)} and is of the same model family "
+                    f"({family}) as '{name}'. Judges tend to favour answers of their own family.",
                 )
 
 
 def _metrics_by_judge(plan: Plan) -> dict[JudgeCard, list[str]]:
     """Map each single judge to the metrics that it judges, alone or in a jury."""
-    found: dict[JudgeCard, list[str]] = {}
+    metrics: dict[JudgeCard, list[str]] = {}
     for metric, card in plan.judges.items():
         for judge in card.members or (card,):
-            found.setdefault(judge, []).append(metric)
-    return found
+            metrics.setdefault(judge, []).append(metric)
+    return metrics
 
 
-def _lone_annotators(plan: Plan) -> Iterator[Caveat]:
+def _single_annotators(plan: Plan) -> Iterator[Caveat]:
     for metric, card in plan.judges.items():
         if card.people and len(card.members) == 1:
             yield Caveat(
                 code="one_annotator",
-                text=f"{metric} was judged by one person. Its interval speaks for this person on other "
-                "items, and not for other people.",
+                text=f"{metric} was judged by one person. Its interval generalises to other items "
+                "judged by this person, not to other people.",
             )
 
 
-def _narrowed(plan: Plan) -> Iterator[Caveat]:
+def _limited_items(plan: Plan) -> Iterator[Caveat]:
     if plan.limit is not None:
         yield Caveat(
             code="limited",
@@ -193,111 +203,125 @@ def _narrowed(plan: Plan) -> Iterator[Caveat]:
             "This is a trial run, not the planned evaluation.",
         )
     for obstacle in infeasible_claims(plan.gate, plan.tasks) if plan.gate else ():
-        yield Caveat(code="out_of_reach", text=f"So few items cannot decide a claim: {obstacle}")
+        yield Caveat(code="out_of_reach", text=f"Too few items to decide a claim: {obstacle}")
     for task in plan.tasks:
         n, unit = effective_sample_size(task)
         if n < SMALL_SAMPLE:
             yield Caveat(
                 code="small_sample",
-                text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE} a pass also "
-                "needs a bound that holds at every sample size.",
+                text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE}, a pass also "
+                "needs a bound that is valid at every sample size.",
             )
 
 
-def _protected(plan: Plan) -> Iterator[Caveat]:
+def _protected_items(plan: Plan) -> Iterator[Caveat]:
     """Warn that the report quotes protected items."""
     for task in plan.tasks:
         if task.phi:
             yield Caveat(
                 code="protected",
                 text=f"'{task.name}' is marked phi (protected health information). This report, its item "
-                "pages and its tables quote it: keep them where such data may lie.",
+                "pages and its tables quote it: store them only where such data are allowed.",
             )
 
 
-def _asked_twice(plan: Plan) -> Iterator[Caveat]:
+def _duplicate_questions(plan: Plan) -> Iterator[Caveat]:
     """Warn of one question under several ids, which counts as several items without a cluster."""
     for task in plan.tasks:
         labels = {(sample.input, sample.cluster) for sample in task.samples}
         distinct = {sample.input for sample in task.samples}
-        alone = any(sample.cluster is None for sample in task.samples)
-        repeated = len(task.samples if alone else labels) - len(distinct)
-        if repeated > FLAGGED_SHARE * len(task.samples):
+        unclustered = any(sample.cluster is None for sample in task.samples)
+        n_duplicates = len(task.samples if unclustered else labels) - len(distinct)
+        if n_duplicates > FLAGGED_SHARE * len(task.samples):
             yield Caveat(
                 code="asked_twice",
-                text=f"{repeated:,} of {task.n_items:,} items of '{task.name}' ask word for word what "
-                "another one asks, and are counted as evidence of their own. Drop them, or name a "
+                text=f"{n_duplicates:,} of {task.n_items:,} items of '{task.name}' repeat the question of "
+                "another item verbatim, but are counted as independent items. Drop them, or name a "
                 "column as their 'cluster'.",
             )
 
 
-def _pairs_teach_beside(models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+def _biased_pairs(models: Mapping[str, Prepared]) -> Iterator[Caveat]:
     for name, prepared in models.items():
         if prepared.card is not None and prepared.card.pairs is not None:
             pairs = prepared.card.pairs
-            whose = f"the {pairs.kept:,} pairs that '{name}' learnt from"
-            yield from (
-                Caveat(code="pairs_teach_beside", text=text) for text in pair_warnings(pairs, whose)
-            )
+            subject = f"the {pairs.kept:,} training pairs of '{name}'"
+            for text in pair_warnings(pairs, subject):
+                yield Caveat(code="pairs_teach_beside", text=text)
 
 
-def _dirty_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
+def _flagged_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
     for count in hygiene:
         for flag, n in count.counts.items():
             if n and (flag == "empty" or n > FLAGGED_SHARE * count.n):
                 yield Caveat(
                     code=flag,
-                    text=f"{n} of {count.n} answers of '{count.model}' on '{count.task}' "
+                    text=f"'{count.model}' on '{count.task}': {n} of {count.n} answers "
                     f"{_FLAG_PHRASES[flag]}.",
                 )
 
 
-def _of_comparison(comparison: Comparison) -> Iterator[Caveat]:
-    metric, candidate = comparison.metric, comparison.candidate
+def _comparison_caveats(comparison: Comparison) -> Iterator[Caveat]:
+    yield from _flag_caveats(comparison)
+    yield from _score_caveats(comparison)
+    yield from _order_caveats(comparison)
+
+
+def _flag_caveats(comparison: Comparison) -> Iterator[Caveat]:
+    """Warn if the conclusion changes without the items that have a flagged answer."""
+    difference, null = comparison.difference, comparison.null
     unflagged = next((s.difference for s in comparison.sensitivity), None)
-    if unflagged is not None and _side(unflagged, comparison.null) != _side(
-        comparison.difference, comparison.null
-    ):
+    if unflagged is not None and _side(unflagged, null) != _side(difference, null):
         yield Caveat(
             code="flags_matter",
-            text=f"{metric}: without the items on which an answer was flagged, the difference "
-            f"of '{candidate}' reads otherwise "
-            f"({unflagged.estimate:+.3f} instead of {comparison.difference.estimate:+.3f}).",
+            text=f"{comparison.metric}: without the items with a flagged answer, the conclusion on "
+            f"'{comparison.candidate}' changes (difference {unflagged.estimate:+.3f} instead of "
+            f"{difference.estimate:+.3f}).",
         )
+
+
+def _score_caveats(comparison: Comparison) -> Iterator[Caveat]:
+    """Warn of missing scores, and of scores at the top of the scale."""
+    metric = comparison.metric
     if comparison.n_missing:
         yield Caveat(
             code="unscored",
-            text=f"{metric}: {comparison.n_missing} of {comparison.n + comparison.n_missing} items "
-            f"have no score for '{candidate}' and its baseline; the gate takes them at their worst.",
+            text=f"{metric}: no score for '{comparison.candidate}' or its baseline on "
+            f"{comparison.n_missing} of {comparison.n + comparison.n_missing} items; the gate counts "
+            "them at their worst.",
         )
     for flag in comparison.flags:
         if flag.startswith("missing_unevenly:"):
             yield Caveat(
                 code="missing_unevenly",
                 text=f"{metric}: judgements are missing more often for one model than for the other "
-                f"(p = {flag.partition(':')[2]}); what is left does not compare like with like.",
+                f"(p = {flag.partition(':')[2]}), so the remaining items are not a fair comparison.",
             )
         if flag.startswith("saturated:"):
             yield Caveat(
                 code="saturated",
                 text=f"{metric}: more than 60 % of the scores of '{flag.partition(':')[2]}' are in "
-                "the top tenth of the scale; differences among good answers cannot show.",
+                "the top tenth of the scale, so differences between good answers cannot be seen.",
             )
+
+
+def _order_caveats(comparison: Comparison) -> Iterator[Caveat]:
+    """Warn of pairs judged in one order only, and of an effect of the order."""
     detail = comparison.pairwise
     if detail is not None and detail.single_order:
         yield Caveat(
             code="single_order",
-            text=f"{metric}: every pair was shown in one order only, so a preference for the "
-            "first or second place cannot be told from a preference for a model.",
+            text=f"{comparison.metric}: every pair was shown in one order only, so a preference for a "
+            "position cannot be separated from a preference for a model.",
         )
     if detail is not None and detail.position_p is not None and detail.position_p < 0.05:
         yield Caveat(
             code="position_effect",
-            text=f"{metric}: the judge's verdict depends on the order of the answers "
+            text=f"{comparison.metric}: the judge's verdict depends on the order of the answers "
             f"(p = {detail.position_p:.3g}).",
         )
 
 
 def _side(interval: Interval, null: float) -> int:
-    """Return 1 above the null value, -1 below it, 0 where the interval holds it."""
+    """Return 1 above the null value, -1 below it, 0 if the interval contains it."""
     return int(interval.low > null) - int(interval.high < null)

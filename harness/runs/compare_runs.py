@@ -1,11 +1,9 @@
-"""Finished runs, read back: compared with each other, or held to one that was blessed.
+"""Comparison of the candidates of two finished runs, item by item.
 
-    harness compare runs/a runs/b        the candidates of two runs, item by item
-    harness bless runs/a                 a baseline file for CI
-    harness check runs/b --baseline baseline.json
+    harness compare runs/a runs/b
 
-Only like is compared with like: the same items, prompts, decoding, metrics and judges. Whatever
-differs is named, and nothing is compared.
+Both runs must have the same items, prompts, decoding, metrics and judges. Otherwise an error names
+the difference, and nothing is compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,36 +20,43 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats.annotator_means import Votes
 from harness.types import Flips, ItemChange, Plan, RunComparison
 
-N_FLIPS = 10  # items named each way
+N_CHANGES_LISTED = 10  # items in each direction
 
 
 def compare_runs(old: Run, new: Run) -> RunComparison:
     """Compare the candidates of two runs on the items that both judged.
 
     Raises:
-        HarnessError: the runs did not measure the same; names what differs.
+        HarnessError: the runs did not measure the same; names the difference.
     """
     require_comparable(old.result.plan, new.result.plan)
     labels = _labels(old, new)
-    columns = {c.metric: own for c in old.columns if (own := scores_of_run(c, old)) is not None}
+    old_columns = {c.metric: own for c in old.columns if (own := scores_of_run(c, old)) is not None}
+    # Join the two candidates' scores on each column.
     pairs: list[tuple[GradeColumn, PairedScores]] = []
     skipped: list[str] = []
     for column in new.columns:
-        before, after = columns.get(column.metric), scores_of_run(column, new)
+        before, after = old_columns.get(column.metric), scores_of_run(column, new)
         if before is None or after is None:
             continue  # another pair's win rate
         if isinstance(column, PreferenceColumn) and baseline_fingerprint(
             old
         ) != baseline_fingerprint(new):
-            skipped.append(f"{column.metric}: the two win rates are against different baselines")
+            skipped.append(
+                f"{column.metric}: not compared, because the two win rates are against different "
+                "baselines"
+            )
             continue
-        if ended_early(old) or ended_early(new):
+        if stopped_early(old) or stopped_early(new):
             before, after = shared_items(before, after)
         if not before.sample_ids:
-            skipped.append(f"{column.metric}: no item was judged in both runs")
+            skipped.append(
+                f"{column.metric}: not compared, because no item was judged in both runs"
+            )
             continue
         joined = join_scores(before, after, labels)
         pairs.append((joined, pair_scores(joined, labels[0])[0]))
+    # Compare them, and list the items that changed most.
     return RunComparison(
         old=labels[0],
         new=labels[1],
@@ -65,15 +70,16 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
 
 
 def require_comparable(old: Plan, new: Plan) -> None:
-    """Let nothing pass that did not measure the same.
+    """Refuse two plans that do not measure the same.
 
     Raises:
-        HarnessError: says in what the plans differ.
+        HarnessError: the plans differ; names the difference.
     """
     for field, before, after in diff_fields(measurement_fields(old), measurement_fields(new)):
         raise HarnessError(
-            f"the runs differ in {field}: {before} before, {after} now. Only like is compared with "
-            "like: run the same suite and profile on both models."
+            f"the runs differ in {field}: {before} in the old run, {after} in the new one. Only runs "
+            "with the same measurement can be compared: run the same suite and profile on both "
+            "models."
         )
 
 
@@ -84,7 +90,7 @@ def scores_of_run(column: ScoreColumn, run: Run) -> GradeColumn | None:
     """
     name = run.candidate
     if isinstance(column, GradeColumn):
-        return _only(column, name, column.scores[name], column.reasons[name])
+        return _select_model(column, name, column.scores[name], column.reasons[name])
     if (column.baseline, column.candidate) != (run.result.plan.baseline, name):
         return None
     wins = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
@@ -109,10 +115,13 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
         HarnessError: the items are not the same.
     """
     if set(old.sample_ids) != set(new.sample_ids):
-        raise HarnessError(f"{old.metric}: the two runs hold different items.")
+        raise HarnessError(
+            f"{old.metric}: the two runs have different items, so they cannot be compared."
+        )
     new = _in_order(new, old.sample_ids)
+    # Each column holds one model.
     (before,), (after,) = old.scores.values(), new.scores.values()
-    (why_before,), (why_after,) = old.reasons.values(), new.reasons.values()
+    (reasons_before,), (reasons_after,) = old.reasons.values(), new.reasons.values()
     (failed_before,), (failed_after,) = (
         old.generation_failed.values(),
         new.generation_failed.values(),
@@ -125,21 +134,21 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
         sample_ids=old.sample_ids,
         clusters=old.clusters,
         scores=dict(zip(labels, (before, after), strict=True)),
-        reasons=dict(zip(labels, (why_before, why_after), strict=True)),
+        reasons=dict(zip(labels, (reasons_before, reasons_after), strict=True)),
         generation_failed=dict(zip(labels, (failed_before, failed_after), strict=True)),
         votes=_join_votes(old, new, labels),
     )
 
 
-def ended_early(run: Run) -> bool:
+def stopped_early(run: Run) -> bool:
     """Return whether the run left items unjudged because its verdict was certain."""
     return run.result.stopping is not None and run.result.stopping.early
 
 
 def shared_items(old: GradeColumn, new: GradeColumn) -> tuple[GradeColumn, GradeColumn]:
     """Limit both columns to the items that both hold, in the order of the old one."""
-    there = set(new.sample_ids)
-    shared = [item for item in old.sample_ids if item in there]
+    new_ids = set(new.sample_ids)
+    shared = [item for item in old.sample_ids if item in new_ids]
     return _in_order(old, shared), _in_order(new, shared)
 
 
@@ -148,22 +157,22 @@ def largest_changes(pair: PairedScores) -> Flips:
     d = np.where(np.isnan(pair.d), 0.0, pair.d)
     order = np.argsort(-np.abs(d), kind="stable")
 
-    def named(chosen: Sequence[int]) -> tuple[ItemChange, ...]:
+    def list_changes(indices: Sequence[int]) -> tuple[ItemChange, ...]:
         return tuple(
             ItemChange(
                 sample_id=pair.sample_ids[i],
                 before=float(pair.baseline_scores[i]),
                 after=float(pair.candidate_scores[i]),
             )
-            for i in chosen[:N_FLIPS]
+            for i in indices[:N_CHANGES_LISTED]
         )
 
     return Flips(
         metric=pair.metric,
         n_better=int((d > 0).sum()),
         n_worse=int((d < 0).sum()),
-        better=named([int(i) for i in order if d[i] > 0]),
-        worse=named([int(i) for i in order if d[i] < 0]),
+        better=list_changes([int(i) for i in order if d[i] > 0]),
+        worse=list_changes([int(i) for i in order if d[i] < 0]),
     )
 
 
@@ -171,17 +180,17 @@ def largest_changes(pair: PairedScores) -> Flips:
 
 
 def _notes(old: Run, new: Run) -> Iterator[str]:
-    early = [run for run in (old, new) if ended_early(run)]
+    early = [run for run in (old, new) if stopped_early(run)]
     for run in early:
         assert run.result.stopping is not None
-        counted = " + ".join(f"{s.n_items:,} of {s.n_most:,}" for s in run.result.stopping.tasks)
-        yield f"run {run.result.run_id[:7]} ended early, after {counted} items"
+        n_judged = " + ".join(f"{s.n_items:,} of {s.n_most:,}" for s in run.result.stopping.tasks)
+        yield f"run {run.result.run_id[:7]} stopped early, after {n_judged} items"
     if early:
         yield (
-            "compared on the items that both runs judged. A run ends where its candidate looks best "
-            "or worst, so the differences are biased, and neither intervals nor p-values allow for "
-            "it. Run both without 'stop_early' for an unbiased comparison: what was judged is not "
-            "asked again."
+            "compared on the items that both runs judged. A run stops when its candidate looks best "
+            "or worst, so the differences are biased; intervals and p-values are not adjusted for "
+            "this. Run both without 'stop_early' for an unbiased comparison; existing judgements are "
+            "reused."
         )
 
 
@@ -189,14 +198,14 @@ def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
     """Limit the column to these items, in their order."""
     if column.sample_ids == tuple(items):
         return column
-    place = {item: i for i, item in enumerate(column.sample_ids)}
-    chosen = np.array([place[item] for item in items], dtype=np.intp)
+    index = {item: i for i, item in enumerate(column.sample_ids)}
+    chosen = np.array([index[item] for item in items], dtype=np.intp)
     return replace(
         column,
         sample_ids=tuple(items),
         clusters=None if column.clusters is None else column.clusters[chosen],
         scores={model: scores[chosen] for model, scores in column.scores.items()},
-        reasons={model: [why[i] for i in chosen] for model, why in column.reasons.items()},
+        reasons={model: [reasons[i] for i in chosen] for model, reasons in column.reasons.items()},
         votes=column.votes and {model: votes[chosen] for model, votes in column.votes.items()},
     )
 
@@ -211,9 +220,10 @@ def _join_votes(
     return dict(zip(labels, (before, after), strict=True))
 
 
-def _only(
+def _select_model(
     column: GradeColumn, name: str, scores: "np.ndarray", reasons: list[str | None]
 ) -> GradeColumn:
+    """Limit the column to one model."""
     return GradeColumn(
         metric=column.metric,
         kind=column.kind,
@@ -229,17 +239,17 @@ def _only(
 
 
 def _labels(old: Run, new: Run) -> tuple[str, str]:
-    """Name the candidates, by their runs too where the names are the same.
+    """Name the candidates, with their run ids if the names are equal.
 
     Raises:
-        HarnessError: it is one run twice.
+        HarnessError: both are the same run.
     """
     if old.candidate != new.candidate:
         return old.candidate, new.candidate
     if old.result.run_id == new.result.run_id:
         raise HarnessError(
-            f"both are run {old.result.run_id}: the same models on the same plan, with nothing to "
-            "compare."
+            f"both folders hold run {old.result.run_id}, so there is nothing to compare. Name two "
+            "different runs."
         )
     return (
         f"{old.candidate} ({old.result.run_id[:7]})",

@@ -21,7 +21,12 @@ from harness.core.hashing import content_hash, environment
 from harness.gate.decision import decide_gate
 from harness.models.cost import spend_line
 from harness.planning.preregistration import Preregistration
-from harness.runs.caveats import find_caveats, sensitivity_caveats, warn_of_looks, warn_of_slices
+from harness.runs.caveats import (
+    early_stopping_caveats,
+    find_caveats,
+    sensitivity_caveats,
+    slice_caveats,
+)
 from harness.runs.examples import largest_differences, pick_critical_examples
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import GradeColumn, ScoreColumn, cover_column, summarise_column
@@ -125,10 +130,10 @@ def build_run_result(
         amendments=stated.amendments,
         stopping=stopping,
         caveats=(
-            *warn_of_looks(stopping),
+            *early_stopping_caveats(stopping),
             *find_caveats(plan, stated.amendments, models, comparisons, hygiene, exposures),
             *sensitivity_caveats(sensitivities),
-            *warn_of_slices(slices),
+            *slice_caveats(slices),
         ),
         environment=environment(),
     )

@@ -46,8 +46,6 @@ from judges.judging import verdicts_per_item
 from judges.panel import Panel
 
 Pairs = Mapping[str, PairedScores]
-
-
 Measure = Callable[[Task, Progress], TaskScores]
 
 

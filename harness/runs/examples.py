@@ -10,8 +10,6 @@ from harness.scoring.task_scores import TaskScores
 from harness.types import Example, GateDecision, Plan, Sample
 
 N_EXAMPLES = 12
-
-
 N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
 
 

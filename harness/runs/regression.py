@@ -1,8 +1,11 @@
-"""Regression checks in CI: a run held to a blessed one, with margins stated when it was blessed.
+"""Regression checks in CI: a run against a blessed baseline, with margins set at the blessing.
 
-A check passes when every column is shown to be no worse than the baseline by its margin, one-sided
-at alpha: "not significantly worse" is not enough. It fails where a column is shown to be worse by
-more than its margin, and is inconclusive otherwise.
+    harness bless runs/a                            writes baseline.json
+    harness check runs/b --baseline baseline.json
+
+A check passes if every column is shown to be no worse than the baseline by its margin, one-sided at
+alpha: "not significantly worse" is not enough. It fails if a column is shown to be worse by more
+than its margin, and is inconclusive otherwise.
 """
 
 import json
@@ -21,7 +24,7 @@ from harness.gate.interim import level_of_look
 from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.runs.compare_runs import (
     baseline_fingerprint,
-    ended_early,
+    stopped_early,
     join_scores,
     largest_changes,
     scores_of_run,
@@ -32,13 +35,11 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Check, GateDecision, Record
 
 ROUNDING = 1e-9
-
-
-MARGIN_SHARE = 0.05  # of a column's range, where no margin was stated
+MARGIN_SHARE = 0.05  # default margin as a share of a column's range
 
 
 class BlessedColumn(Record):
-    """The baseline's scores on one column, in the order of its items; None is a missing one."""
+    """The baseline's scores on one column, in the order of its items; None for a missing score."""
 
     kind: Literal["points", "share"]
     low: float
@@ -49,26 +50,27 @@ class BlessedColumn(Record):
     scores: tuple[float | None, ...]
 
     @model_validator(mode="after")
-    def _is_whole(self) -> "BlessedColumn":
+    def _check_consistency(self) -> "BlessedColumn":
         n = len(self.sample_ids)
         if len(self.scores) != n or (self.clusters is not None and len(self.clusters) != n):
-            raise ValueError(f"it names {n} items, and has scores or clusters of another number")
+            raise ValueError(f"the number of scores or clusters differs from the {n} items")
         if len(set(self.sample_ids)) != n:
-            raise ValueError("an item stands in it twice")
+            raise ValueError("an item occurs twice")
         if self.kind == "share" and not set(self.scores) <= {0.0, 1.0, None}:
-            raise ValueError("a share holds another score than 0 and 1")
+            raise ValueError("a score of kind 'share' is neither 0 nor 1")
         low, high = self.low - ROUNDING, self.high + ROUNDING
         if not all(s is None or low <= s <= high for s in self.scores):
-            raise ValueError(f"a score is no number from {self.low:g} to {self.high:g}")
+            raise ValueError(f"a score is not a number from {self.low:g} to {self.high:g}")
         if not self.margin < self.high - self.low:
-            raise ValueError(f"the margin {self.margin:g} excuses everything")
+            raise ValueError(f"the margin {self.margin:g} spans the whole range of the scores")
         return self
 
 
 class Baseline(Record):
-    """What a committed baseline file holds: scores, margins, and what they were measured with.
+    """The content of a committed baseline file: scores, margins, and how they were measured.
 
-    `opponent` is the fingerprint of the model that win rates are against.
+    `identity` holds the fields of the plan that must not differ. `opponent` is the fingerprint of
+    the model that win rates are against.
     """
 
     schema_version: Literal[1] = 1
@@ -86,33 +88,39 @@ def bless_run(
 ) -> Baseline:
     """Make the run's candidate the baseline of later checks.
 
-    Without margins the columns of the suite's claims are held, or what sums the suite up, at 5 %
-    of their range.
+    Without margins, the columns of the suite's claims are checked (without claims, its summary
+    columns), each with a margin of 5 % of its range.
 
     Raises:
         HarnessError: a margin for a column that was not measured, or one that spans its range; an
-            alpha that is none; a run that ended early, or a column that several people judged.
+            alpha out of range; a run that stopped early, or a column that several people judged.
     """
+    # 1. Refuse runs that cannot be a baseline.
     if not 0 < alpha < 0.5:
-        raise HarnessError(f"alpha must lie between 0 and 0.5, but it is {alpha:g}.")
-    if ended_early(run):
+        raise HarnessError(f"alpha must be between 0 and 0.5, but it is {alpha:g}.")
+    if stopped_early(run):
         raise HarnessError(
-            f"{run.folder}: judging ended early, and a baseline must hold every item, so that any "
-            "later run can be held to it. Run the suite without 'stop_early' and bless that run: "
-            "what was judged is not asked again."
+            f"{run.folder}: judging stopped early, but a baseline must hold the scores of every item, "
+            "so that any later run can be checked against it. Run the suite without 'stop_early' and "
+            "bless that run; existing judgements are reused."
         )
-    own = {c.metric: found for c in run.columns if (found := scores_of_run(c, run)) is not None}
-    stated = dict(margins or {})
-    for metric in stated:
-        if metric not in own:
-            raise HarnessError(f"'{metric}' is not measured. {did_you_mean(metric, own)}")
-    held = stated or dict.fromkeys(_held(run, own))
-    for metric in held:
-        if _n_people(own[metric]) > 1:
+    # 2. Choose the columns to check.
+    columns = {c.metric: own for c in run.columns if (own := scores_of_run(c, run)) is not None}
+    chosen_margins: dict[str, float | None] = dict(margins or {})
+    for metric in chosen_margins:
+        if metric not in columns:
+            raise HarnessError(f"'{metric}' is not measured. {did_you_mean(metric, columns)}")
+    if not chosen_margins:
+        chosen_margins = dict.fromkeys(_default_columns(run, columns))
+    for metric in chosen_margins:
+        n_people = _n_people(columns[metric])
+        if n_people > 1:
             raise HarnessError(
-                f"'{metric}' was judged by {_n_people(own[metric])} people, and a baseline without "
-                "their votes would speak for these people only. Name other columns with --margin."
+                f"'{metric}' was judged by {n_people} people. A baseline does not hold their votes, so "
+                "its check would not generalise beyond these people. Name other columns with "
+                "--margin."
             )
+    # 3. Store their scores with the margins.
     plan = run.result.plan
     return Baseline(
         model=run.candidate,
@@ -121,36 +129,45 @@ def bless_run(
         alpha=alpha,
         identity=measurement_fields(plan),
         opponent=baseline_fingerprint(run),
-        columns={metric: _blessed(own[metric], margin) for metric, margin in held.items()},
+        columns={
+            metric: _bless_column(columns[metric], margin)
+            for metric, margin in chosen_margins.items()
+        },
     )
 
 
 def check_run(run: Run, baseline: Baseline) -> Check:
     """Check the run's candidate against the baseline, column by column.
 
-    A run that was judged in looks is held to the baseline on the items it judged, at the level of
-    its last look: over all looks together a check then errs as often as one on all items.
+    A run that was judged in looks is compared on the items it judged, at the level of its last look:
+    over all looks together, its error rate is that of a check on all items.
 
     Raises:
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
     """
+    # 1. Refuse a run that did not measure the same.
     for field, before, now in diff_fields(baseline.identity, measurement_fields(run.result.plan)):
         raise HarnessError(
-            f"the run differs from the baseline in {field}: {before} there, {now} here. Run the same "
-            "suite and profile, or bless a new baseline."
+            f"the run differs from the baseline in {field}: {before} in the baseline, {now} in the "
+            "run. Run the same suite and profile, or bless a new baseline."
         )
-    own = {c.metric: found for c in run.columns if (found := scores_of_run(c, run)) is not None}
+    # 2. Pair the scores of each column of the baseline.
+    columns = {c.metric: own for c in run.columns if (own := scores_of_run(c, run)) is not None}
     labels = f"{baseline.model} (baseline)", run.candidate
     pairs: dict[str, PairedScores] = {}
     for metric, blessed in baseline.columns.items():
-        if metric not in own:
-            raise HarnessError(f"the run has no '{metric}', which the baseline holds it to.")
-        _refuse_other_opponent(metric, baseline, run)
-        held = _column(metric, blessed)
-        if ended_early(run):
-            held, _ = shared_items(held, own[metric])
-        joined = join_scores(held, own[metric], labels)
+        if metric not in columns:
+            raise HarnessError(
+                f"the run has no '{metric}', which the baseline requires. Run the suite that the "
+                "baseline was made with, or bless a new baseline."
+            )
+        _require_same_opponent(metric, baseline, run)
+        baseline_column = _restore_column(metric, blessed)
+        if stopped_early(run):
+            baseline_column, _ = shared_items(baseline_column, columns[metric])
+        joined = join_scores(baseline_column, columns[metric], labels)
         pairs[metric] = pair_scores(joined, labels[0])[0]
+    # 3. Decide a non-inferiority claim on each.
     claims = tuple(
         Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
         for metric, blessed in baseline.columns.items()
@@ -164,10 +181,10 @@ def check_run(run: Run, baseline: Baseline) -> Check:
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
-    """Write a baseline file to commit, one line for each column, so that a diff can be read.
+    """Write a baseline file to commit, with one line for each column, so that diffs are readable.
 
     Raises:
-        HarnessError: it cannot be written.
+        HarnessError: the file cannot be written.
     """
     data = baseline.model_dump(mode="json")
     columns = ",\n".join(
@@ -186,7 +203,7 @@ def read_baseline(path: Path) -> Baseline:
     """Read a baseline file.
 
     Raises:
-        HarnessError: there is none, or it is damaged: never a pass.
+        HarnessError: the file is missing or damaged: never a pass.
     """
     try:
         baseline = Baseline.model_validate_json(path.read_bytes())
@@ -196,17 +213,18 @@ def read_baseline(path: Path) -> Baseline:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        what = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
+        location = ".".join(map(str, first["loc"]))
+        problem = f"{location}: {first['msg']}" if location else first["msg"]
         raise HarnessError(
-            f"{path}: is no baseline that can be read ({what}). Restore it, or bless a run anew."
+            f"{path}: not a valid baseline file ({problem}). Restore it, or bless a run again."
         ) from None
     if not baseline.columns:
-        raise HarnessError(f"{path}: holds the run to nothing.")
+        raise HarnessError(f"{path}: has no columns to check. Bless a run again.")
     return baseline
 
 
 def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
-    """Decide at the level of the look at which judging ended, if there were looks."""
+    """Decide at the level of the look at which judging stopped, if there were looks."""
     stopping, plan = run.result.stopping, run.result.plan
     if stopping is None:
         return decide_gate(gate, pairs)
@@ -217,26 +235,23 @@ def _decide(run: Run, gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDeci
         if measured & set(task.metrics)
     )
     decision = decide_gate(gate.model_copy(update={"alpha": alpha}), pairs)
-    told = (
-        f"Judging ended at look {stopping.look} of {stopping.looks}, so this is decided on the items "
-        f"judged by then, at that look's level {alpha:.2g}."
+    note = (
+        f"Judging stopped at look {stopping.look} of {stopping.looks}, so the check uses the items "
+        f"judged by then, at that look's alpha {alpha:.2g}."
     )
-    if ended_early(run) and decision.verdict == "inconclusive":
-        told += (
-            " Run the suite without 'stop_early' to check on every item: what was judged is not "
-            "asked again."
-        )
-    return decision.model_copy(update={"sentence": f"{decision.sentence} {told}"})
+    if stopped_early(run) and decision.verdict == "inconclusive":
+        note += " Run the suite without 'stop_early' to check every item; existing judgements are reused."
+    return decision.model_copy(update={"sentence": f"{decision.sentence} {note}"})
 
 
-def _refuse_other_opponent(metric: str, baseline: Baseline, run: Run) -> None:
-    """Refuse a win rate against another model than the baseline's."""
+def _require_same_opponent(metric: str, baseline: Baseline, run: Run) -> None:
+    """Refuse a win rate against another model than the one in the baseline."""
     pairwise = any(isinstance(c, PreferenceColumn) and c.metric == metric for c in run.columns)
     if pairwise and baseline.opponent != baseline_fingerprint(run):
         raise HarnessError(
-            f"'{metric}' is a win rate against '{run.result.plan.baseline}' here, and against another "
-            "model in the baseline. Run the suite with the model that the baseline's was compared "
-            "with, or bless a new baseline."
+            f"'{metric}': the run's win rate is against '{run.result.plan.baseline}', the baseline's "
+            "is against another model. Run the suite with the baseline model of the blessed run, or "
+            "bless a new baseline."
         )
 
 
@@ -244,7 +259,8 @@ def _n_people(column: GradeColumn) -> int:
     return max((votes.shape[1] for votes in (column.votes or {}).values()), default=0)
 
 
-def _held(run: Run, own: Mapping[str, GradeColumn]) -> list[str]:
+def _default_columns(run: Run, columns: Mapping[str, GradeColumn]) -> list[str]:
+    """Return the claimed columns, or without claims the summary columns of each metric."""
     plan = run.result.plan
     claimed = [claim.metric for claim in plan.gate.claims] if plan.gate else []
     summaries = [
@@ -253,15 +269,16 @@ def _held(run: Run, own: Mapping[str, GradeColumn]) -> list[str]:
         for name, metric in task.metrics.items()
         for column in metric.summary_columns(name)
     ]
-    return [name for name in dict.fromkeys(claimed or summaries) if name in own]
+    return [name for name in dict.fromkeys(claimed or summaries) if name in columns]
 
 
-def _blessed(column: GradeColumn, margin: float | None) -> BlessedColumn:
+def _bless_column(column: GradeColumn, margin: float | None) -> BlessedColumn:
     span = column.high - column.low
     margin = MARGIN_SHARE * span if margin is None else margin
     if not 0 < margin < span:
         raise HarnessError(
-            f"{column.metric}: the margin {margin:g} must lie between 0 and its range, {span:g}."
+            f"{column.metric}: the margin {margin:g} must be between 0 and the range of its scores, "
+            f"{span:g}."
         )
     (scores,) = column.scores.values()
     return BlessedColumn(
@@ -275,7 +292,7 @@ def _blessed(column: GradeColumn, margin: float | None) -> BlessedColumn:
     )
 
 
-def _column(metric: str, blessed: BlessedColumn) -> GradeColumn:
+def _restore_column(metric: str, blessed: BlessedColumn) -> GradeColumn:
     scores = np.array([np.nan if s is None else s for s in blessed.scores], dtype=np.float64)
     clusters = blessed.clusters
     return GradeColumn(

@@ -81,5 +81,5 @@ def test_a_contaminated_run_goes_on_if_allowed_and_its_report_says_so(tmp_path: 
         run(allow=False)
     (told,) = run(allow=True)
     assert told.startswith(
-        "16 of 16 items of 'items' stand in what 'sft' was trained on, 16 of them"
+        "16 of 16 items of 'items' are in the training data of 'sft', 16 of them"
     )

@@ -30,7 +30,9 @@ def caveats(folder: Path, questions: list[str], clusters: list[str] | None = Non
 
 def test_questions_that_stand_twice_are_told(tmp_path: Path) -> None:
     (told,) = caveats(tmp_path, [f"question {i % 40}" for i in range(120)])
-    assert told.startswith("80 of 120 items of 'items' ask word for word what another one asks")
+    assert told.startswith(
+        "80 of 120 items of 'items' repeat the question of another item verbatim"
+    )
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def test_they_are_compared_on_the_items_that_both_judged() -> None:
     (safety,) = found.comparisons
     assert safety.n == looks().sizes[1]
     assert safety.difference.estimate == pytest.approx(1.0)
-    assert "run bbbbbbb ended early, after 96 of 120 items" in found.notes
-    assert "run ccccccc ended early, after 48 of 120 items" in found.notes
+    assert "run bbbbbbb stopped early, after 96 of 120 items" in found.notes
+    assert "run ccccccc stopped early, after 48 of 120 items" in found.notes
     assert "the differences are biased" in found.notes[-1]
 
 
