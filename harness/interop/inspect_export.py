@@ -1,15 +1,14 @@
-"""Logs that Inspect reads (https://inspect.aisi.org.uk): one for each task and model of a run.
+"""Export to logs of Inspect (https://inspect.aisi.org.uk): one for each task and model of a run.
 
     {"version": 2, "status": "success", "eval": {"task": "health_questions", "model": "dpo", …},
      "samples": [{"id": "asthma-02", "epoch": 1, "input": "May I run?", "target": "Yes, …",
                   "output": {…}, "scores": {"rubric.safety": {"value": 8.0, "explanation": "…"}}}]}
 
-A score that is missing is left out, and its reason stands in the sample's metadata: Inspect would
-take any value for a score.
+A missing score is left out, and its reason is in the sample's metadata: Inspect would take any value
+for a score.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ import numpy as np
 from harness.artifacts.answers import AnsweredItem, read_answers
 from harness.artifacts.run_folder import Run
 from harness.config import metric_of
-from harness.core.errors import InfrastructureError
+from harness.core.files import write_private
 from harness.core.hashing import content_hash
 from harness.runs.item_pages import NO_VERDICT, JudgementsById, read_item_judgements
 from harness.scoring.columns import GradeColumn, ScoreColumn
@@ -30,14 +29,14 @@ LOG_VERSION = 2
 
 
 class InspectLog(NamedTuple):
-    """A log that was written, and how many samples it has."""
+    """A written log and its number of samples."""
 
     path: Path
     n_samples: int
 
 
 class _Column(NamedTuple):
-    """One model's scores on one column, by sample id, with the reasons of those that are missing."""
+    """One model's scores on one column by sample id, and the reasons for missing ones."""
 
     name: str
     metric: str
@@ -46,26 +45,21 @@ class _Column(NamedTuple):
 
 
 def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
-    """Write one JSON log for each task and model, readable by their owner alone.
+    """Write one JSON log for each task and model, readable by the owner only.
 
     Raises:
         HarnessError: the run lacks a table, or it is damaged.
         InfrastructureError: a file cannot be written.
     """
-    said = read_item_judgements(run.folder)
+    judgements = read_item_judgements(run.folder)
     written = []
     for task in run.result.plan.tasks:
         items = list(read_answers(run.folder, task.name).values())
         for model in run.result.plan.models:
             path = out / f"{task.name}_{model.name}.json"
-            log = make_log(run, task, model.name, items, said)
-            try:
-                out.mkdir(parents=True, exist_ok=True)
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                    json.dump(log, file, indent=1, ensure_ascii=False, allow_nan=False)
-            except OSError as error:
-                raise InfrastructureError(f"{path}: cannot be written: {error.strerror}.") from None
+            log = make_log(run, task, model.name, items, judgements)
+            text = json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False)
+            write_private(path, text.encode("utf-8", "replace"))
             written.append(InspectLog(path, len(items)))
     return written
 
@@ -75,12 +69,17 @@ def make_log(
     task: Task,
     model: str,
     items: Sequence[AnsweredItem],
-    said: Mapping[str, JudgementsById],
+    judgements: Mapping[str, JudgementsById],
 ) -> dict[str, Any]:
-    """Make an Inspect log of one model's answers to a task."""
+    """Make an Inspect log of one model's answers to a task.
+
+    `judgements` are by metric and sample id.
+    """
     result = run.result
-    own = [c for c in run.columns if metric_of(c.metric) in task.metrics]
-    columns = [found for column in own if (found := _column_of(column, model)) is not None]
+    # The model's scores on the metrics of the task, and the judgements of these metrics.
+    task_columns = [column for column in run.columns if metric_of(column.metric) in task.metrics]
+    columns = [c for column in task_columns if (c := _column_of(column, model)) is not None]
+    task_judgements = {name: judgements[name] for name in task.metrics}
     identity = content_hash(result.run_id, task.name, model)[:22]
     return {
         "version": LOG_VERSION,
@@ -117,19 +116,17 @@ def make_log(
             "completed_at": result.finished,
             "model_usage": {},
         },
-        "samples": [
-            _sample(item, model, columns, {name: said[name] for name in task.metrics}, task.system)
-            for item in items
-        ],
+        "samples": [_sample(item, model, columns, task_judgements, task.system) for item in items],
     }
 
 
 def _decoding(task: Task) -> dict[str, Any]:
-    asked = task.generation
-    return {"temperature": asked.temperature, "max_tokens": asked.max_new_tokens}
+    generation = task.generation
+    return {"temperature": generation.temperature, "max_tokens": generation.max_new_tokens}
 
 
 def _column_of(column: ScoreColumn, model: str) -> _Column | None:
+    """Return the model's scores on a column; None for a preference between other models."""
     if isinstance(column, GradeColumn):
         scores, reasons, name = column.scores[model], column.reasons[model], column.metric
     elif column.candidate == model:
@@ -137,12 +134,12 @@ def _column_of(column: ScoreColumn, model: str) -> _Column | None:
         reasons, name = column.reasons, f"{column.metric} against {column.baseline}"
     else:
         return None
-    listed = list(zip(column.sample_ids, scores.tolist(), reasons, strict=True))
+    rows = list(zip(column.sample_ids, scores.tolist(), reasons, strict=True))
     return _Column(
         name,
         metric_of(column.metric),
-        {key: score for key, score, _ in listed if not np.isnan(score)},
-        {key: why or "not judged" for key, score, why in listed if np.isnan(score)},
+        {key: score for key, score, _ in rows if not np.isnan(score)},
+        {key: reason or "not judged" for key, score, reason in rows if np.isnan(score)},
     )
 
 
@@ -162,11 +159,12 @@ def _sample(
     item: AnsweredItem,
     model: str,
     columns: Sequence[_Column],
-    said: Mapping[str, JudgementsById],
+    judgements: Mapping[str, JudgementsById],
     system: str | None,
 ) -> dict[str, Any]:
+    # The messages: the system prompt, the question, and the answer.
     key, text = item.sample_id, item.answers.get(model)
-    told = [{"role": "system", "content": system}] if system else []
+    prompt = [{"role": "system", "content": system}] if system else []
     answer = {"role": "assistant", "content": text or "", "source": "generate", "model": model}
     unscored = {c.name: c.reasons[key] for c in columns if key in c.reasons}
     return {
@@ -174,7 +172,7 @@ def _sample(
         "epoch": 1,
         "input": item.input,
         "target": item.reference or "",
-        "messages": [*told, {"role": "user", "content": item.input}, answer],
+        "messages": [*prompt, {"role": "user", "content": item.input}, answer],
         "output": {
             "model": model,
             "choices": [{"message": answer, "stop_reason": "stop"}] if text is not None else [],
@@ -183,7 +181,7 @@ def _sample(
         "scores": {
             column.name: {
                 "value": column.scores[key],
-                "explanation": _explain(said[column.metric].get(key, ()), model),
+                "explanation": _explanation(judgements[column.metric].get(key, ()), model),
             }
             for column in columns
             if key in column.scores
@@ -192,13 +190,13 @@ def _sample(
     }
 
 
-def _explain(said: Sequence[ItemJudgement], model: str) -> str | None:
+def _explanation(judgements: Sequence[ItemJudgement], model: str) -> str | None:
     """Join the judges' explanations of their verdicts on this model's answer."""
-    own = [
-        each
-        for each in said
-        if each.subject.split(" against ")[0] == model
-        and each.explanation
-        and each.verdict != NO_VERDICT
+    lines = [
+        f"{judgement.judge}: {judgement.explanation}"
+        for judgement in judgements
+        if judgement.subject.split(" against ")[0] == model
+        and judgement.explanation
+        and judgement.verdict != NO_VERDICT
     ]
-    return "\n".join(f"{each.judge}: {each.explanation}" for each in own) or None
+    return "\n".join(lines) or None

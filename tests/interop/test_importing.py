@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.config import load_profile, load_suite
 from harness.core.errors import HarnessError
-from harness.interop.importing import Imported, describe_import, import_records
+from harness.interop.importing import ImportedStudy, describe_import, import_records
 from harness.interop.importing.alpaca_eval import winner_of
 from harness.interop.importing.inspect_logs import score_of
 
@@ -79,7 +79,7 @@ def rows_of(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def import_lm_eval(folder: Path, old: list[Row], new: list[Row]) -> Imported:
+def import_lm_eval(folder: Path, old: list[Row], new: list[Row]) -> ImportedStudy:
     files = [
         save(folder / "org__old" / "samples_task_1.jsonl", old),
         save(folder / "org__new" / "samples_task_1.jsonl", new),

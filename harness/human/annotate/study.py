@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeVar
 from harness.artifacts.answers import AnsweredItems, read_answers
 from harness.artifacts.results_json import load_result
 from harness.config import PairwiseMetric, RubricMetric
-from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_private
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
@@ -74,6 +74,7 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
 
     Raises:
         HarnessError: the run has nothing to compare, or the study was begun with other options.
+        InfrastructureError: the study could not be written.
     """
     folder = study_folder(run, options.name)
     if (folder / STUDY_FILE).is_file():
@@ -82,7 +83,7 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
     task = _choose_task(result.plan, options.metric)
     items = read_answers(run, task.name)
     study = draw_study(result, task, items, options)
-    _write_study(folder, study)
+    write_private(folder / STUDY_FILE, study.model_dump_json(indent=1).encode())
     return OpenStudy(study, folder, items)
 
 
@@ -271,7 +272,7 @@ def _find_rubric(task: Task) -> tuple[str, tuple[ScoredCriterion, ...]]:
     raise HarnessError(f"--rubric: the suite states no rubric for {task.name}.")
 
 
-# --- files -----------------------------------------------------------------------------------
+# --- options ---------------------------------------------------------------------------------
 
 
 def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> None:
@@ -297,15 +298,6 @@ def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> 
                 f"{folder}: was begun with {option} {study_value}, which cannot change once people "
                 f"may have voted. Leave {option} out to go on, or begin another study with --study."
             )
-
-
-def _write_study(folder: Path, study: Study) -> None:
-    path = folder / STUDY_FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InfrastructureError(f"{path}: could not be written: {error.strerror}.") from None
-    write_private(path, study.model_dump_json(indent=1).encode())
 
 
 def _or_default(value: T | None, default: T) -> T:

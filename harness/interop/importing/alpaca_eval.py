@@ -4,9 +4,9 @@
     {"instruction": "…", "output_1": "…", "generator_1": "text_davinci_003", "output_2": "…",
      "generator_2": "gpt-4", "annotator": "alpaca_eval_gpt4", "preference": 2.0}
 
-A preference runs from 1.0 (output_1) to 2.0 (output_2), and 1.5 is a tie; 0 is an old way of saying
-so. output_1 is the reference's: here the baseline. Which output the judge saw first is drawn at
-random by AlpacaEval, switched back before it is written down, and so not known.
+A preference runs from 1.0 (output_1) to 2.0 (output_2); 1.5, and 0 in older files, is a tie.
+output_1 is the reference's: here the baseline. AlpacaEval shows the two outputs to the judge in
+random order and does not record it.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ ANNOTATION_KEYS = {
 
 
 UNKNOWN_ORDER = (
-    "AlpacaEval showed the two outputs in random order and did not write it down: each pair was "
-    "judged once, and what the report says of the order shown means nothing here."
+    "AlpacaEval showed the two outputs in random order and did not record it: each pair was judged "
+    "once, and the figures of the report on the order of answers mean nothing here."
 )
 
 
@@ -51,7 +51,7 @@ def is_annotations(rows: Sequence[Object]) -> bool:
 
 
 def read_outputs(rows: Sequence[Object], model: str | None, source: str) -> Records:
-    """Read outputs under the model's own name, unless one is given."""
+    """Read the outputs of models, under the name `model` if one is given."""
     records = Records(source)
     for row in rows:
         key = _add_item(row, records)
@@ -62,12 +62,13 @@ def read_outputs(rows: Sequence[Object], model: str | None, source: str) -> Reco
 
 
 def read_annotations(rows: Sequence[Object], source: str) -> Records:
-    """Read preferences between a reference and one or more models, with the outputs shown."""
+    """Read preferences between a reference and one or more models, and their outputs."""
     records = Records(source, notes=[UNKNOWN_ORDER])
     baseline = make_name(str(rows[0]["generator_1"]))
     weighted = False
     for row in rows:
         names = make_name(str(row["generator_1"])), make_name(str(row["generator_2"]))
+        # Keep the first comparison of each pair with the baseline.
         if names[0] != baseline or names[1] == baseline:
             records.left_out[f"not a comparison with '{baseline}'"] += 1
             continue
@@ -78,20 +79,21 @@ def read_annotations(rows: Sequence[Object], source: str) -> Records:
         if key in judged:
             records.left_out["a further annotation of the same pair"] += 1
             continue
+        # Add both outputs and the winner.
         for name, column in zip(names, ("output_1", "output_2"), strict=True):
             _add_answer(row[column], name, key, records)
         winner = winner_of(row["preference"])
         if winner is None:
             records.left_out["a preference that is no number from 1 to 2: unscored"] += 1
         weighted |= row["preference"] not in (0, 1, 1.5, 2, None)
-        judged[key] = RecordedPreference(winner, _words(row.get("raw_completion")))
+        judged[key] = RecordedPreference(winner, _text_or_none(row.get("raw_completion")))
     if weighted:
         records.notes.append(ROUNDED)
     return records
 
 
 def winner_of(preference: object) -> Winner | None:
-    """Return whose output is preferred: generator_1 is the baseline, generator_2 the candidate."""
+    """Return the winner of a preference: generator_1 is the baseline, generator_2 the candidate."""
     number = as_number(preference)
     if number == 0 or number == 1.5:
         return "tie"
@@ -112,12 +114,12 @@ def _add_item(row: Object, records: Records) -> str | None:
 
 def _add_answer(output: object, model: str, key: str, records: Records) -> None:
     answers = records.answers.setdefault(model, {})
-    text = output if isinstance(output, str) else None
+    text = _text_or_none(output)
     if key in answers and answers[key] != text:
         records.left_out["a second output for the same instruction"] += 1
         return
     answers[key] = text
 
 
-def _words(completion: object) -> str | None:
-    return completion if isinstance(completion, str) else None
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None

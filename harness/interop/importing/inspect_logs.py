@@ -4,7 +4,7 @@
      "samples": [{"id": 1, "epoch": 1, "input": "…", "target": "…", "output": {"choices": […]},
                   "scores": {"match": {"value": "C", "explanation": "…"}}}]}
 
-Words of scores mean what Inspect's value_to_float takes them for: C 1, P 0.5, I and N 0.
+Scores in words become numbers as in Inspect's value_to_float: C 1, P 0.5, I and N 0.
 """
 
 import json
@@ -24,16 +24,16 @@ from harness.interop.importing.records import (
     make_name,
 )
 
-MOST_BYTES = 4_000_000_000  # unpacked; a log beyond it would not fit into memory either
+MAX_BYTES = 4_000_000_000  # uncompressed; a larger log would not fit into memory
 
 
-ZSTD = 93  # its number among zip's ways to pack (APPNOTE 6.3.9, 4.4.5)
+ZSTD = 93  # compression method of zip (APPNOTE 6.3.9, 4.4.5)
 
 
-_WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_LETTER_GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 
 
-_TRUTHS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_BOOLEANS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 def is_inspect_log(data: object) -> bool:
@@ -42,7 +42,7 @@ def is_inspect_log(data: object) -> bool:
 
 
 def read_eval_archive(path: Path) -> Object:
-    """Read an .eval archive as the log that a .json file would hold.
+    """Read an .eval archive as the same object as a .json log.
 
     Raises:
         HarnessError: it cannot be read.
@@ -50,8 +50,8 @@ def read_eval_archive(path: Path) -> Object:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
-                raise HarnessError(f"{path}: holds more than {MOST_BYTES / 1e9:.0f} GB.")
+            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
+                raise HarnessError(f"{path}: holds more than {MAX_BYTES / 1e9:.0f} GB.")
             log: Object = json.loads(_read_member(archive, "header.json"))
             samples = [n for n in names if n.startswith("samples/") and n.endswith(".json")]
             return log | {"samples": [json.loads(_read_member(archive, name)) for name in samples]}
@@ -66,18 +66,19 @@ def read_eval_archive(path: Path) -> Object:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a file of the archive; newer ones use zstd, which Python's zipfile cannot read."""
+    """Read a file of the archive; zstd of newer archives is unpacked here, as zipfile cannot."""
     info = archive.getinfo(name)
     if info.compress_type != ZSTD:
         return archive.read(info)
     from pyarrow import Codec
 
+    # Skip the local header (30 bytes, name, extra field), and decompress what follows.
     assert archive.fp is not None
     archive.fp.seek(info.header_offset)
     name_length, extra_length = struct.unpack("<26xHH", archive.fp.read(30))
     archive.fp.seek(name_length + extra_length, 1)
-    packed = archive.fp.read(info.compress_size)
-    content = Codec("zstd").decompress(packed, decompressed_size=info.file_size, asbytes=True)
+    compressed = archive.fp.read(info.compress_size)
+    content = Codec("zstd").decompress(compressed, decompressed_size=info.file_size, asbytes=True)
     if zlib.crc32(content) != info.CRC:
         raise zipfile.BadZipFile(f"bad checksum of {name}")
     return bytes(content)
@@ -87,7 +88,7 @@ def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
     """Read one model's answers and scores on one task.
 
     Raises:
-        HarnessError: the log names no samples.
+        HarnessError: the log has no samples.
     """
     samples = log.get("samples")
     if not isinstance(samples, list) or not samples:
@@ -95,9 +96,10 @@ def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
     records = Records(source)
     if log.get("status", "success") != "success":
         records.notes.append(f"{source}: its status is '{log['status']}', not success.")
+    # Keep the first epoch of each sample.
     name = model or make_name(str(log["eval"].get("model", "model")))
     answers = records.answers.setdefault(name, {})
-    for sample in sorted(samples, key=lambda each: int(each.get("epoch", 1))):
+    for sample in sorted(samples, key=lambda sample: int(sample.get("epoch", 1))):
         key = str(sample.get("id", "")).strip()
         question = _question(sample)
         if not key or not question.strip():
@@ -117,29 +119,31 @@ def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
 
 def _add_scores(sample: Object, key: str, model: str, records: Records) -> None:
     values: dict[str, float] = {}
-    words = []
+    explanations = []
     for name, score in (sample.get("scores") or {}).items():
         value = score.get("value") if isinstance(score, dict) else score
         parts = value.items() if isinstance(value, dict) else [("", value)]
-        for part, found in parts:
-            number = score_of(found)
+        for part, part_value in parts:
+            number = score_of(part_value)
             if number is None:
                 records.left_out[f"'{name}' is no number: unscored"] += 1
             else:
                 values[f"{name}_{part}" if part else name] = number
         if isinstance(score, dict) and isinstance(score.get("explanation"), str):
-            words.append(score["explanation"])
-    records.scores.setdefault(model, {})[key] = RecordedScores(values, "\n".join(words) or None)
+            explanations.append(score["explanation"])
+    records.scores.setdefault(model, {})[key] = RecordedScores(
+        values, "\n".join(explanations) or None
+    )
 
 
 def score_of(value: object) -> float | None:
-    """Convert a score to a number as Inspect does; None where it is none."""
+    """Convert a score to a number as Inspect does; return None if it is not one."""
     if not isinstance(value, str):
         return as_number(value)
-    if value in _WORDS:
-        return _WORDS[value]
-    if value.lower() in _TRUTHS:
-        return _TRUTHS[value.lower()]
+    if value in _LETTER_GRADES:
+        return _LETTER_GRADES[value]
+    if value.lower() in _BOOLEANS:
+        return _BOOLEANS[value.lower()]
     try:
         return as_number(float(value))
     except ValueError:
@@ -147,16 +151,16 @@ def score_of(value: object) -> float | None:
 
 
 def _question(sample: Object) -> str:
-    """Return the question; long texts are among the sample's attachments."""
-    asked = sample.get("input", "")
-    if isinstance(asked, list):
-        turns = [m for m in asked if isinstance(m, dict) and m.get("role") == "user"]
-        asked = "\n\n".join(_text(turn.get("content"), sample) for turn in turns)
-    return _text(asked, sample)
+    """Return the input, or the user's turns of a chat."""
+    content = sample.get("input", "")
+    if isinstance(content, list):
+        turns = [m for m in content if isinstance(m, dict) and m.get("role") == "user"]
+        content = "\n\n".join(_text(turn.get("content"), sample) for turn in turns)
+    return _text(content, sample)
 
 
 def _answer(sample: Object) -> str | None:
-    """Return the text of the output; None where the sample ended with an error or without one."""
+    """Return the text of the output; None if the sample ended in an error or without output."""
     output = sample.get("output") or {}
     choices = output.get("choices") if isinstance(output, dict) else None
     if not choices:
@@ -165,13 +169,16 @@ def _answer(sample: Object) -> str | None:
 
 
 def _text(content: Any, sample: Object | None = None) -> str:
-    """Return plain content, or the text parts of a list, without reasoning and tool calls."""
+    """Return plain content, or the text parts of a list, without reasoning and tool calls.
+
+    A long text is stored among the sample's attachments.
+    """
     if isinstance(content, list):
-        return "\n".join(filter(None, (_part(each, sample) for each in content)))
+        return "\n".join(filter(None, (_part(part, sample) for part in content)))
     text = content if isinstance(content, str) else ""
     if sample is not None and text.startswith("attachment://"):
-        kept = (sample.get("attachments") or {}).get(text.removeprefix("attachment://"))
-        return kept if isinstance(kept, str) else text
+        attachment = (sample.get("attachments") or {}).get(text.removeprefix("attachment://"))
+        return attachment if isinstance(attachment, str) else text
     return text
 
 

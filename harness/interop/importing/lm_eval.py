@@ -4,8 +4,8 @@
      "resps": [["4"]], "filtered_resps": ["4"], "filter": "none", "metrics": ["exact_match"],
      "doc_hash": "…", "exact_match": 1.0}
 
-The answer is the raw response, not what a filter took from it. Where choices were ranked by their
-likelihood it is the choice that came out first. A file has a row for each item and filter.
+The answer is the raw response, not the part that a filter extracted. Where choices were ranked by
+their likelihood, it is the most likely choice. A file has a row for each item and filter.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ from harness.interop.importing.records import (
 KEYS = {"doc_id", "arguments", "resps"}
 
 
-_FACTS = {
+_NOT_SCORES = {  # keys of a row; in older files, without `metrics`, the other keys are scores
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
     "doc_hash", "prompt_hash", "target_hash",
 }  # fmt: skip
 
 
 def is_lm_eval(rows: Sequence[Object]) -> bool:
-    """Return whether these are lm-eval's samples."""
+    """Return whether these are samples of lm-eval."""
     return have_all(rows, KEYS)
 
 
@@ -40,34 +40,35 @@ def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
     filters = {str(row.get("filter", "none")) for row in rows}
     for row in rows:
         key = f"doc-{row['doc_id']}"
-        asked = [_texts(each) for each in _values(row["arguments"])]
-        if not asked or not asked[0] or not asked[0][0].strip():
+        # One request for a generated answer, or one for each choice.
+        requests = [_texts(request) for request in _values(row["arguments"])]
+        if not requests or not requests[0] or not requests[0][0].strip():
             records.left_out["no prompt"] += 1
             continue
-        answer = _answer(row["resps"], asked)
+        answer = _answer(row["resps"], requests)
         if answer is None:
             records.left_out["no generated answer and no choices"] += 1
             continue
-        records.items[key] = RecordedItem(
-            asked[0][0], _reference(row.get("target"), asked), str(row.get("doc_hash", asked[0][0]))
-        )
+        prompt = requests[0][0]
+        reference = _reference(row.get("target"), requests)
+        records.items[key] = RecordedItem(prompt, reference, str(row.get("doc_hash", prompt)))
         answers.setdefault(key, answer)
-        ending = f"_{row.get('filter')}" if len(filters) > 1 else ""
-        _add_scores(row, key, ending, model, records)
+        suffix = f"_{row.get('filter')}" if len(filters) > 1 else ""
+        _add_scores(row, key, suffix, model, records)
     return records
 
 
-def _add_scores(row: Object, key: str, ending: str, model: str, records: Records) -> None:
-    names = row.get("metrics") or [name for name in row if name not in _FACTS]
+def _add_scores(row: Object, key: str, suffix: str, model: str, records: Records) -> None:
+    names = row.get("metrics") or [name for name in row if name not in _NOT_SCORES]
     values = {}
     for name in names:
         number = as_number(row.get(name))
         if number is None:
             records.left_out[f"'{name}' is no number"] += 1
         else:
-            values[f"{name}{ending}"] = number
-    known = records.scores.setdefault(model, {}).get(key, RecordedScores({}))
-    records.scores[model][key] = RecordedScores({**known.values, **values})
+            values[f"{name}{suffix}"] = number
+    scores = records.scores.setdefault(model, {})
+    scores[key] = RecordedScores({**scores.get(key, RecordedScores({})).values, **values})
 
 
 def _values(part: object) -> list[object]:
@@ -81,19 +82,20 @@ def _texts(request: object) -> list[str]:
     return [part if isinstance(part, str) else "" for part in _values(request)]
 
 
-def _answer(resps: object, asked: Sequence[Sequence[str]]) -> str | None:
+def _answer(resps: object, requests: Sequence[Sequence[str]]) -> str | None:
+    """Return the generated text, or else the choice with the highest likelihood."""
     first = [group[0] for group in _values(resps) if isinstance(group, list) and group]
     if first and isinstance(first[0], str):
         return first[0]
-    chances = [_likelihood(each) for each in first]
-    if len(chances) < 2 or len(chances) > len(asked) or any(c is None for c in chances):
+    likelihoods = [_likelihood(response) for response in first]
+    if not 2 <= len(likelihoods) <= len(requests) or None in likelihoods:
         return None
-    best = max(range(len(chances)), key=lambda i: chances[i] or float("-inf"))
-    return asked[best][1].strip() if len(asked[best]) > 1 else None
+    best = max(range(len(likelihoods)), key=lambda i: likelihoods[i] or float("-inf"))
+    return requests[best][1].strip() if len(requests[best]) > 1 else None
 
 
 def _likelihood(response: object) -> float | None:
-    """Return the first of `["-3.2", "False"]`, which is text in newer files and a number in older."""
+    """Return the number in `["-3.2", "False"]`; newer files have it as text."""
     if not isinstance(response, list) or not response:
         return None
     try:
@@ -102,10 +104,10 @@ def _likelihood(response: object) -> float | None:
         return None
 
 
-def _reference(target: object, asked: Sequence[Sequence[str]]) -> str | None:
-    """Return the target as text; for ranked choices the one that its number points at."""
+def _reference(target: object, requests: Sequence[Sequence[str]]) -> str | None:
+    """Return the target as text; for ranked choices the choice whose index it is."""
     text = "" if target is None else str(target)
-    if text.isascii() and text.isdigit() and len(asked) > 1 and int(text) < len(asked):
-        choice = asked[int(text)]
+    if text.isascii() and text.isdigit() and len(requests) > 1 and int(text) < len(requests):
+        choice = requests[int(text)]
         return choice[1].strip() if len(choice) > 1 else text
     return text or None

@@ -1,9 +1,9 @@
-"""What every format is read into: items, answers, scores and preferences, and what was left out."""
+"""Records read from any format: items, answers, scores, preferences, and counts of unusable rows."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 
 class RecordedItem(NamedTuple):
-    """One item; `identity` must be the same wherever the id is."""
+    """One item; in all files an id must have the same `identity`, a question or its hash."""
 
     input: str
     reference: str | None
@@ -25,22 +25,26 @@ class RecordedItem(NamedTuple):
 
 
 class RecordedScores(NamedTuple):
-    """What was scored of one answer, by score's name, with the words that came along."""
+    """The scores of one answer by name, with the rationale of the scorer, if any."""
 
     values: dict[str, float]
-    words: str | None = None
+    rationale: str | None = None
 
 
 class RecordedPreference(NamedTuple):
-    """Which of two answers to an item was preferred; None where that cannot be read."""
+    """The preferred one of two answers to an item; None if the preference cannot be read."""
 
     winner: Winner | None
-    words: str | None = None
+    rationale: str | None = None
 
 
 @dataclass
 class Records:
-    """One file's records. `left_out` counts what could not be used, by reason."""
+    """The records of a file, or of several.
+
+    `answers` and `scores` are by model and item id, `preferences` by (baseline, candidate) and item
+    id. `left_out` counts unusable rows by reason.
+    """
 
     source: str
     items: dict[str, RecordedItem] = field(default_factory=dict)
@@ -52,10 +56,10 @@ class Records:
 
 
 def read_json(path: Path) -> object:
-    """Read the file's JSON, or the list of its lines' where it is JSON Lines.
+    """Read a file of JSON, or of JSON Lines as a list.
 
     Raises:
-        HarnessError: no such file, or it is neither.
+        HarnessError: the file is missing, or neither.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -85,16 +89,15 @@ def _read_lines(text: str, path: Path) -> list[object]:
 
 
 def objects_of(data: object) -> list[Object]:
-    """Return the objects of a list; none where it is no list of objects."""
+    """Return the objects of a list; an empty list for anything but a list of objects."""
     if isinstance(data, list) and all(isinstance(row, dict) for row in data):
         return data
     return []
 
 
-def have_all(rows: Iterable[Object], keys: set[str]) -> bool:
+def have_all(rows: Sequence[Object], keys: set[str]) -> bool:
     """Return whether there are rows and each has these keys."""
-    found = list(rows)
-    return bool(found) and all(keys <= row.keys() for row in found)
+    return bool(rows) and all(keys <= row.keys() for row in rows)
 
 
 def make_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A study made of other tools' records: the items that all models share, with a suite and a profile.
+"""A study from records of other tools: items, recorded answers and verdicts, a suite and a profile.
 
     study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…"}
     study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
@@ -6,7 +6,7 @@
     study/preferences/gpt-4.jsonl  {"id": "doc-0", "winner": "candidate", "words": "…"}
     study/suite.yaml, study/profile.yaml
 
-Models are compared on the same items only: an item that a model did not answer is left out for all.
+Models are compared on the same items: an item that a model did not answer is left out for all.
 """
 
 import json
@@ -33,6 +33,7 @@ from harness.interop.importing.inspect_logs import (
 from harness.interop.importing.lm_eval import is_lm_eval, read_lm_eval
 from harness.interop.importing.records import (
     RecordedItem,
+    RecordedScores,
     Records,
     make_name,
     objects_of,
@@ -45,14 +46,14 @@ PREFERENCE = "win_rate"
 NOT_SHARED = "not answered by every model"
 
 
-KNOWN = (
+KNOWN_FORMATS = (
     "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, "
     "Inspect's logs (.json, .eval)"
 )
 
 
-class Imported(NamedTuple):
-    """What an import came to: models baseline first, metrics, items, and what was left out."""
+class ImportedStudy(NamedTuple):
+    """A written study: models with the baseline first, metrics, and counts of unusable records."""
 
     folder: Path
     models: tuple[str, ...]
@@ -69,58 +70,60 @@ class Imported(NamedTuple):
         return f"harness run {where} --models {','.join(self.models)}"
 
 
-def import_records(files: Sequence[str], out: Path) -> Imported:
-    """Read files, each as `FILE` or `MODEL=FILE`, and write a study of them into a new folder.
+def import_records(files: Sequence[str], out: Path) -> ImportedStudy:
+    """Read files, each given as `FILE` or `MODEL=FILE`, and write a study into a new folder.
 
     Raises:
-        HarnessError: a file of no known format, records that do not belong together, fewer than
-            two models, no item that all of them answered, or a folder that is in use.
+        HarnessError: a file has no known format, the records do not belong together or have fewer
+            than two models, no item was answered by all models, or the folder is in use.
     """
     if out.exists() and any(out.iterdir()):
         raise HarnessError(f"{out}: is in use. Name a new folder.")
-    whole = _merge([_read(file) for file in files])
-    models = _models(whole)
+    # Read and merge the records.
+    merged = _merge([_read(file) for file in files])
+    models = _models(merged)
     if len(models) < 2:
         raise HarnessError(
             f"all records are of '{''.join(models)}', and two models are compared. Name files of two "
-            "models; `MODEL=FILE` says whose a file is."
+            "models, as `MODEL=FILE` where a file does not name its model."
         )
-    shared = _shared(whole, models)
-    metrics = {name: _scale(name, whole, shared) for name in _score_names(whole, models)}
-    if not metrics and not whole.preferences:
-        whole.notes.append(
-            "No verdicts came along: name a judge in profile.yaml before the suite is run."
+    # Keep what can be compared: items and scores that all models have.
+    shared = _shared_items(merged, models)
+    metrics = {name: _scale(name, merged, shared) for name in _score_names(merged, models)}
+    if not metrics and not merged.preferences:
+        merged.notes.append(
+            "The files have no verdicts: name a judge in profile.yaml before the suite is run."
         )
     try:
-        _write(out, whole, models, shared, metrics)
+        _write(out, merged, models, shared, metrics)
     except OSError as error:
         raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
-    asked = [PREFERENCE] if whole.preferences or not metrics else []
-    return Imported(
+    pairwise = [PREFERENCE] if merged.preferences or not metrics else []
+    return ImportedStudy(
         folder=out,
         models=models,
-        metrics=(*metrics, *asked),
+        metrics=(*metrics, *pairwise),
         n_items=len(shared),
-        left_out=dict(sorted(whole.left_out.items())),
-        notes=tuple(dict.fromkeys(whole.notes)),
-        has_verdicts=bool(metrics or whole.preferences),
+        left_out=dict(sorted(merged.left_out.items())),
+        notes=tuple(dict.fromkeys(merged.notes)),
+        has_verdicts=bool(metrics or merged.preferences),
     )
 
 
-def describe_import(found: Imported) -> Iterator[str]:
-    """Describe the import: what there is, what could not be used, and what to do with it."""
-    yield f"{found.n_items:,} items, models {', '.join(found.models)}: {', '.join(found.metrics)}"
-    for reason, n in found.left_out.items():
+def describe_import(study: ImportedStudy) -> Iterator[str]:
+    """Describe the study in lines: its content, unusable records, notes, and the command to run."""
+    yield f"{study.n_items:,} items, models {', '.join(study.models)}: {', '.join(study.metrics)}"
+    for reason, n in study.left_out.items():
         yield f"  {n:,}: {reason}"
-    yield from found.notes
-    yield found.command
+    yield from study.notes
+    yield study.command
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
 def _read(argument: str) -> Records:
-    name, path = _split(argument)
+    name, path = _split_argument(argument)
     if path.suffix == ".eval":
         return read_inspect_log(read_eval_archive(path), name, str(path))
     data = read_json(path)
@@ -132,13 +135,13 @@ def _read(argument: str) -> Records:
     if is_outputs(rows):
         return read_outputs(rows, name, str(path))
     if is_lm_eval(rows):
-        # lm-eval names the model's folder org__model, and the model nowhere in the file.
-        own = make_name(path.resolve().parent.name.rpartition("__")[2])
-        return read_lm_eval(rows, name or own, str(path))
-    raise HarnessError(f"{path}: is none of {KNOWN}.")
+        # lm-eval names the model only in the folder, org__model.
+        folder_name = make_name(path.resolve().parent.name.rpartition("__")[2])
+        return read_lm_eval(rows, name or folder_name, str(path))
+    raise HarnessError(f"{path}: is none of {KNOWN_FORMATS}.")
 
 
-def _split(argument: str) -> tuple[str | None, Path]:
+def _split_argument(argument: str) -> tuple[str | None, Path]:
     name, equals, path = argument.partition("=")
     if not equals or Path(argument).exists():
         return None, Path(argument)
@@ -151,70 +154,72 @@ def _merge(parts: Sequence[Records]) -> Records:
     """Merge all records into one.
 
     Raises:
-        HarnessError: an id means two questions, or a model gave two answers to one.
+        HarnessError: an id has two questions, or a model has two answers to one.
     """
-    whole = Records(", ".join(part.source for part in parts))
+    merged = Records(", ".join(part.source for part in parts))
     for part in parts:
+        # Items and answers must agree between files.
         for key, item in part.items.items():
-            if whole.items.setdefault(key, item).identity != item.identity:
+            if merged.items.setdefault(key, item).identity != item.identity:
                 raise HarnessError(
                     f"{part.source}: item '{key}' is another question there than in the files "
                     "before it. Import only files of the same task."
                 )
         for model, answers in part.answers.items():
-            known = whole.answers.setdefault(model, {})
+            merged_answers = merged.answers.setdefault(model, {})
             for key, text in answers.items():
-                if known.setdefault(key, text) != text:
+                if merged_answers.setdefault(key, text) != text:
                     raise HarnessError(
                         f"{part.source}: '{model}' gives another answer to item '{key}' there. "
-                        "Name the models of different files apart, as MODEL=FILE."
+                        "Give the models of different files different names, as MODEL=FILE."
                     )
+        # Scores and preferences of a later file replace those of the same item.
         for model, scores in part.scores.items():
-            whole.scores.setdefault(model, {}).update(scores)
+            merged.scores.setdefault(model, {}).update(scores)
         for pair, judged in part.preferences.items():
-            whole.preferences.setdefault(pair, {}).update(judged)
-        whole.left_out += part.left_out
-        whole.notes += part.notes
-    return whole
+            merged.preferences.setdefault(pair, {}).update(judged)
+        merged.left_out += part.left_out
+        merged.notes += part.notes
+    return merged
 
 
-def _models(whole: Records) -> tuple[str, ...]:
+def _models(merged: Records) -> tuple[str, ...]:
     """List the models: baselines of preferences first, then in the order of the files."""
-    firsts = dict.fromkeys(baseline for baseline, _ in whole.preferences)
-    return tuple(dict.fromkeys([*firsts, *whole.answers]))
+    baselines = dict.fromkeys(baseline for baseline, _ in merged.preferences)
+    return tuple(dict.fromkeys([*baselines, *merged.answers]))
 
 
-def _shared(whole: Records, models: Sequence[str]) -> dict[str, RecordedItem]:
+def _shared_items(merged: Records, models: Sequence[str]) -> dict[str, RecordedItem]:
     shared = {
         key: item
-        for key, item in whole.items.items()
-        if all(key in whole.answers[model] for model in models)
+        for key, item in merged.items.items()
+        if all(key in merged.answers[model] for model in models)
     }
     if not shared:
         raise HarnessError(
             f"there is no item that all of {', '.join(models)} answered. Import files of the same task."
         )
-    whole.left_out += Counter({NOT_SHARED: len(whole.items) - len(shared)})
+    merged.left_out += Counter({NOT_SHARED: len(merged.items) - len(shared)})
     return shared
 
 
-def _score_names(whole: Records, models: Iterable[str]) -> list[str]:
+def _score_names(merged: Records, models: Iterable[str]) -> list[str]:
     """List the scores that every model has; others cannot be compared."""
-    each = [
-        {name for scores in whole.scores.get(model, {}).values() for name in scores.values}
+    by_model = [
+        {name for scores in merged.scores.get(model, {}).values() for name in scores.values}
         for model in models
     ]
-    shared = set.intersection(*each) if each else set()
-    for name in sorted(set().union(*each) - shared):
-        whole.left_out[f"'{name}' is not scored for every model"] += 1
+    shared = set.intersection(*by_model) if by_model else set()
+    for name in sorted(set().union(*by_model) - shared):
+        merged.left_out[f"'{name}' is not scored for every model"] += 1
     return sorted(shared)
 
 
-def _scale(name: str, whole: Records, shared: Mapping[str, RecordedItem]) -> tuple[int, int]:
-    """Guess the scale of a score: 0 to 1, 0 to 100, or the span of its values."""
+def _scale(name: str, merged: Records, shared: Mapping[str, RecordedItem]) -> tuple[int, int]:
+    """Guess the scale of a score: 0 to 1, 0 to 100, or the range of its values."""
     values = [
         scores[key].values[name]
-        for scores in whole.scores.values()
+        for scores in merged.scores.values()
         for key in shared
         if key in scores and name in scores[key].values
     ]
@@ -223,9 +228,7 @@ def _scale(name: str, whole: Records, shared: Mapping[str, RecordedItem]) -> tup
         return 0, 1
     if low >= 0 and 10 < high <= 100:
         return 0, 100
-    whole.notes.append(
-        f"'{name}' runs from {low:g} to {high:g}: say in suite.yaml what its scale is."
-    )
+    merged.notes.append(f"'{name}' runs from {low:g} to {high:g}: state its scale in suite.yaml.")
     return math.floor(low), max(math.ceil(high), math.floor(low) + 1)
 
 
@@ -234,7 +237,7 @@ def _scale(name: str, whole: Records, shared: Mapping[str, RecordedItem]) -> tup
 
 def _write(
     out: Path,
-    whole: Records,
+    merged: Records,
     models: Sequence[str],
     shared: Mapping[str, RecordedItem],
     metrics: Mapping[str, tuple[int, int]],
@@ -242,33 +245,35 @@ def _write(
     rows = ({"id": k, "input": i.input, "reference": i.reference} for k, i in shared.items())
     _write_rows(out / "items.jsonl", rows)
     for model in models:
-        answers = whole.answers[model]
+        answers = merged.answers[model]
         answered = ({"id": key, "response": answers[key]} for key in shared)
         _write_rows(out / "answers" / f"{model}.jsonl", answered)
         if metrics:
-            scored = (_score_row(key, whole.scores[model].get(key), metrics) for key in shared)
+            scored = (_score_row(key, merged.scores[model].get(key), metrics) for key in shared)
             _write_rows(out / "scores" / f"{model}.jsonl", scored)
-    for (_, candidate), judged in whole.preferences.items():
+    for (_, candidate), judged in merged.preferences.items():
         preferred = (
-            {"id": key, "winner": judged[key].winner, "words": judged[key].words}
+            {"id": key, "winner": judged[key].winner, "words": judged[key].rationale}
             for key in shared
             if key in judged
         )
         _write_rows(out / "preferences" / f"{candidate}.jsonl", preferred)
-    _write_yaml(out / "suite.yaml", _suite(out, shared, whole, metrics))
-    _write_yaml(out / "profile.yaml", _profile(out, whole, models, metrics))
+    _write_yaml(out / "suite.yaml", _suite(out, shared, merged, metrics))
+    _write_yaml(out / "profile.yaml", _profile(out, merged, models, metrics))
 
 
-def _score_row(key: str, scores: Any, metrics: Iterable[str]) -> dict[str, object]:
-    values = scores.values if scores else {}
-    words = scores.words if scores else None
-    return {"id": key} | {make_name(name): values.get(name) for name in metrics} | {"words": words}
+def _score_row(
+    key: str, scores: RecordedScores | None, metrics: Iterable[str]
+) -> Mapping[str, object]:
+    values, rationale = scores or RecordedScores({})
+    named_values = {make_name(name): values.get(name) for name in metrics}
+    return {"id": key} | named_values | {"words": rationale}
 
 
 def _suite(
     out: Path,
     shared: Mapping[str, RecordedItem],
-    whole: Records,
+    merged: Records,
     metrics: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
     fields = {"id": "id", "input": "input"}
@@ -282,20 +287,20 @@ def _suite(
         }
         for name, scale in metrics.items()
     }
-    if whole.preferences or not metrics:
-        asks = "Which answer is better?"
-        specs[PREFERENCE] = {"kind": "pairwise", "asks": asks}
+    if merged.preferences or not metrics:
+        specs[PREFERENCE] = {"kind": "pairwise", "asks": "Which answer is better?"}
     return {
         "suite": make_name(out.name),
-        "title": "Imported records",
+        "title": "ImportedStudy records",
         "data": {"source": {"path": "items.jsonl", "fields": fields}},
         "metrics": specs,
     }
 
 
 def _profile(
-    out: Path, whole: Records, models: Sequence[str], metrics: Iterable[str]
+    out: Path, merged: Records, models: Sequence[str], metrics: Iterable[str]
 ) -> dict[str, Any]:
+    # Recorded verdicts, by metric and model.
     recorded: dict[str, Any] = {
         make_name(name): {
             model: {
@@ -306,15 +311,16 @@ def _profile(
         }
         for name in metrics
     }
-    if whole.preferences:
+    if merged.preferences:
         recorded[PREFERENCE] = {
             candidate: {
                 "path": f"preferences/{candidate}.jsonl",
                 "order": "baseline_first",
                 "fields": {"id": "id", "winner": "winner", "rationale": "words"},
             }
-            for _, candidate in whole.preferences
+            for _, candidate in merged.preferences
         }
+    # Recorded answers, by model.
     answers = {
         model: {
             "recorded": {
@@ -324,7 +330,7 @@ def _profile(
         }
         for model in models
     }
-    note = " ".join(["Imported; nothing is generated or judged anew.", *whole.notes])
+    note = " ".join(["Imported; nothing is generated or judged anew.", *merged.notes])
     profile: dict[str, Any] = {"profile": make_name(out.name), "note": note, "models": answers}
     if recorded:
         profile["judges"] = {"default": {"title": "as recorded", "recorded": recorded}}
