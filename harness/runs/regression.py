@@ -24,11 +24,11 @@ from harness.gate.interim import level_of_look
 from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.runs.compare_runs import (
     baseline_fingerprint,
-    stopped_early,
     join_scores,
     largest_changes,
     scores_of_run,
     shared_items,
+    stopped_early,
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
