@@ -1,11 +1,11 @@
-"""Which language models are kin, told by their names: a judge should not judge its own kind."""
+"""Families of language models, recognised by model name: a judge should not judge its own family."""
 
 import re
 
 from harness.types import JudgeCard
 
-# A name that holds one of these words is of that family, wherever the word stands.
-_WORDS = {
+# A name that contains one of these words, at any place, belongs to that family.
+_FAMILY_WORDS = {
     "llama": ("llama", "vicuna", "alpaca", "meditron", "tulu", "hermes"),
     "mistral": ("mistral", "mixtral", "ministral", "magistral", "zephyr"),
     "qwen": ("qwen", "qwq"),
@@ -18,8 +18,8 @@ _WORDS = {
     "grok": ("grok",),
 }
 
-# Too short to be looked for inside a word: a part of the name must begin with it.
-_BEGINNINGS = {
+# Too short to be searched for inside a word: a part of the name must begin with the prefix.
+_FAMILY_PREFIXES = {
     "openai": r"gpt|o[1345](?![0-9])",
     "microsoft": r"phi(?![a-z])",
     "glm": r"(?:chat)?glm",
@@ -29,21 +29,24 @@ _BEGINNINGS = {
 
 
 def shared_family(judge: JudgeCard, model: str | None) -> str | None:
-    """A family that the judge's model and the named one have in common, if one is known.
+    """Return a family that the judge's model and the named one have in common, if one is known.
 
-    A distilled model is of both families; an unknown name is of none, which proves nothing.
+    A distilled model belongs to both families. An unknown name belongs to none, which does not
+    prove that the models are unrelated.
     """
     common = families_of(judge.model or "") & families_of(model or "")
     return min(common, default=None)
 
 
 def families_of(name: str) -> frozenset[str]:
-    """The families that a model's name tells: `DeepSeek-R1-Distill-Llama-8B` is of two."""
+    """Return the families of a model name, such as two for `DeepSeek-R1-Distill-Llama-8B`."""
     low = name.rpartition("/")[2].lower()
-    by_word = {family for family, words in _WORDS.items() if any(word in low for word in words)}
-    by_beginning = {
+    by_word = {
+        family for family, words in _FAMILY_WORDS.items() if any(word in low for word in words)
+    }
+    by_prefix = {
         family
-        for family, pattern in _BEGINNINGS.items()
+        for family, pattern in _FAMILY_PREFIXES.items()
         if re.search(rf"(?:^|[^a-z0-9])(?:{pattern})", low)
     }
-    return frozenset(by_word | by_beginning)
+    return frozenset(by_word | by_prefix)

@@ -1,4 +1,4 @@
-"""Annotators as judges: each gives back what they said, of the answers that they saw."""
+"""Annotators as judges: each returns the labels given to the answers that were shown."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,9 @@ class AnnotatorJudge:
 
     def __init__(self, name: str, people: HumanLabels) -> None:
         self._people = people
-        self._said = {label.sample_id: label for label in people.labels if label.annotator == name}
+        self._label_of = {
+            label.sample_id: label for label in people.labels if label.annotator == name
+        }
         self._card = JudgeCard(
             name=name,
             nature=f"a person, in {people.source}",
@@ -27,11 +29,11 @@ class AnnotatorJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """Names the annotator; everybody's labels are part of its fingerprint."""
+        """Return the annotator's card; its fingerprint covers the labels of all annotators."""
         return self._card
 
     def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """One outcome for each request; `NOT_ASKED` where this annotator was not shown it."""
+        """Yield one outcome for each request; `NOT_ASKED` where this annotator was not shown it."""
         for i, request in enumerate(r for r in requests if r is not None):
             match request:
                 case PreferenceRequest():
@@ -40,18 +42,20 @@ class AnnotatorJudge:
                     yield i, self._grade(request)
 
     def _preference(self, request: PreferenceRequest) -> Outcome:
-        label = self._said.get(request.sample.id)
+        label = self._label_of.get(request.sample.id)
         order = (label.order if label else None) or "baseline_first"
         if request.order != order:
             return Outcome(reason=NOT_ASKED)
         if same_text(request.first, request.second):
-            return Outcome(reason=NOT_ASKED)  # a tie, when it is scored
+            return Outcome(reason=NOT_ASKED)  # identical answers are scored as a tie elsewhere
         swapped = order == "candidate_first"
-        old, new = (request.second, request.first) if swapped else (request.first, request.second)
-        texts = {request.baseline: old, request.candidate: new}
+        baseline_text, candidate_text = (
+            (request.second, request.first) if swapped else (request.first, request.second)
+        )
+        texts = {request.baseline: baseline_text, request.candidate: candidate_text}
         if self._people.models not in (None, (request.baseline, request.candidate)):
             return Outcome(reason=OTHER_ANSWERS)
-        if not self._is_what_they_saw(request.sample.id, texts):
+        if not self._matches_labelled_answers(request.sample.id, texts):
             return Outcome(reason=OTHER_ANSWERS)
         if label is None or not label.asked_winner:
             return Outcome(reason=NOT_ASKED)
@@ -62,26 +66,30 @@ class AnnotatorJudge:
         return Outcome(winner="first" if (label.winner == "candidate") == swapped else "second")
 
     def _grade(self, request: GradeRequest) -> Outcome:
-        label = self._said.get(request.sample.id)
-        given = label.scores.get(request.model) if label else None
-        if not given:
+        label = self._label_of.get(request.sample.id)
+        scores = label.scores.get(request.model) if label else None
+        if not scores:
             return Outcome(reason=NOT_ASKED)
-        if not self._is_what_they_saw(request.sample.id, {request.model: request.answer}):
+        if not self._matches_labelled_answers(request.sample.id, {request.model: request.answer}):
             return Outcome(reason=OTHER_ANSWERS)
-        return Outcome(values=dict(given))
+        return Outcome(values=dict(scores))
 
-    def _is_what_they_saw(self, sample_id: str, texts: Mapping[str, str]) -> bool:
+    def _matches_labelled_answers(self, sample_id: str, texts: Mapping[str, str]) -> bool:
         if self._people.answers is None:
             return True
-        seen = self._people.answers.get(sample_id, {})
-        return all(seen.get(model) == text for model, text in texts.items())
+        labelled_answers = self._people.answers.get(sample_id, {})
+        return all(labelled_answers.get(model) == text for model, text in texts.items())
 
 
 def people_card(title: str, people: HumanLabels) -> JudgeCard:
-    """All annotators as one judge: their names are its members."""
+    """Return the card of all annotators as one judge; the annotators are its members."""
     n = len(people.annotators)
-    out = [each.name for each in people.annotator_status if not each.counted]
-    excluded = f"; excluded by the rule for annotators: {', '.join(out)}" if out else ""
+    excluded_names = [status.name for status in people.annotator_status if not status.counted]
+    excluded = (
+        f"; excluded by the rule for annotators: {', '.join(excluded_names)}"
+        if excluded_names
+        else ""
+    )
     return JudgeCard(
         name=title,
         nature=f"{n} {'person' if n == 1 else 'people'}, {people.source}: {people.sampling}{excluded}",

@@ -1,7 +1,7 @@
-"""Signs that an answer speaks to its judge. Flagged answers are counted and shown, never altered.
+"""Signs that an answer addresses its judge. Flagged answers are counted and shown, never altered.
 
-These are words and shapes; a clever attack has none of them, and an answer about prompt injection
-has many. What a judge gives in to is measured by `judges/attacks.py`.
+The signs are words and patterns. A clever attack has none of them, and an answer about prompt
+injection has many. `judges/attacks.py` measures which attacks a judge gives in to.
 """
 
 import re
@@ -13,43 +13,45 @@ from judges.rules.phrases import ADDRESSED_TO_A_JUDGE
 
 
 class Suspicion(NamedTuple):
-    """Whether an answer is flagged, and the signs that were found in it."""
+    """Whether an answer is flagged, and the signs in it."""
 
     suspected_injection: bool
-    found: tuple[str, ...]
+    signs: tuple[str, ...]
 
 
 _SIGNS = {
-    "speaks of its own score or to a judge": ADDRESSED_TO_A_JUDGE,
-    "sets instructions aside": re.compile(
+    "mentions its own score or a judge": ADDRESSED_TO_A_JUDGE,
+    "overrides instructions": re.compile(
         r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,20}"
         r"\b(?:previous|prior|above|earlier|all|rubric|criteria|prompts?)\b"
         r"|\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt|task)\b"
         r"|\bend of (?:the )?(?:answer|response|prompt|input|instructions)\b",
         re.IGNORECASE,
     ),
-    "speaks to a judge": re.compile(
+    "addresses a judge": re.compile(
         r"\b(?:as|you are|acting as|act as) (?:the |an? )?(?:\w+ )?"
         r"(?:judge|grader|evaluator|reviewer|scorer)\b"
         r"|\b(?:the|this|my|our) (?:first|second|other|previous) (?:answer|response) (?:is|was|has)\b"
         r"|\b(?:answer|response) [ab12] (?:is|wins|should)\b",
         re.IGNORECASE,
     ),
-    "holds a verdict": re.compile(
+    "contains a verdict": re.compile(
         r"\[\[\w{1,10}\]\]|\{[^{}]{0,200}[\"'](?:scores?|reasons?|winner|verdict|label|rating)[\"']",
         re.IGNORECASE,
     ),
 }
 
-# Order reversed, tag characters, terminal codes; or words taken apart by zero-width characters.
-_HIDING = re.compile(
+# Reversed order, tag characters, terminal codes, or words split by zero-width characters.
+_HIDDEN_WORDS = re.compile(
     r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]|(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}"
 )
 
-_UNSEEN = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
-_STOP_LEFT_OVER = re.compile(r"(?:</s>|<\|[\w-]{1,40}\|>)\Z")  # the model's own, a hygiene flag
+_INVISIBLE = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
+_TRAILING_STOP_TOKEN = re.compile(
+    r"(?:</s>|<\|[\w-]{1,40}\|>)\Z"
+)  # the model's own: a hygiene flag
 
-# Openings that judges were seen to reward with nothing behind them, https://arxiv.org/abs/2507.08794
+# Openings without content that judges have rewarded, https://arxiv.org/abs/2507.08794
 _MASTER_KEY = re.compile(
     r"(?:thought process|let'?s (?:solve|think|work)[^.\n]{0,60}|solution|reasoning|answer|analysis)?"
     r"\s{0,8}[:.]{0,3}",
@@ -58,22 +60,22 @@ _MASTER_KEY = re.compile(
 
 
 def suspect_injection(answer: str) -> Suspicion:
-    """The signs in an answer that it was written for its judge rather than for its reader."""
+    """Find signs that an answer was written for its judge rather than for its reader."""
     text = answer[:MAX_CHARS]
     readable = _readable(text)
-    found = [sign for sign, pattern in _SIGNS.items() if pattern.search(readable)]
-    if has_marker(_STOP_LEFT_OVER.sub("", readable)):
-        found.append("imitates a tag, a role or a special token")
-    if _HIDING.search(text):
-        found.append("hides words in characters that cannot be seen")
+    signs = [sign for sign, pattern in _SIGNS.items() if pattern.search(readable)]
+    if has_marker(_TRAILING_STOP_TOKEN.sub("", readable)):
+        signs.append("imitates a tag, a role or a special token")
+    if _HIDDEN_WORDS.search(text):
+        signs.append("hides words in invisible characters")
     if readable and _MASTER_KEY.fullmatch(readable):
-        found.append("is an opening with nothing behind it")
-    return Suspicion(bool(found), tuple(found))
+        signs.append("is an opening without content")
+    return Suspicion(bool(signs), tuple(signs))
 
 
 def _readable(text: str) -> str:
-    """The text as a reader takes it in: compatibility forms folded, unseen characters left out."""
+    """Fold compatibility forms and remove invisible characters, as the text appears to a reader."""
     folded = unicodedata.normalize("NFKC", text)
     # A text has few different characters, and each is looked up once.
-    unseen = {c for c in set(folded) - {"\n", "\t"} if unicodedata.category(c) in _UNSEEN}
-    return folded.translate(dict.fromkeys(map(ord, unseen))).replace("\u2019", "'").strip()
+    invisible = {c for c in set(folded) - {"\n", "\t"} if unicodedata.category(c) in _INVISIBLE}
+    return folded.translate(dict.fromkeys(map(ord, invisible))).replace("\u2019", "'").strip()

@@ -1,10 +1,9 @@
-"""What a language-model judge replied, read strictly: a verdict on the scale, or a reason why not.
+"""Strict reading of a language-model judge's reply: a verdict on the scale, or a reason for none.
 
-A reply is a verdict only if it is exactly one JSON object of the metric's shape, and the last
-thing said. Words may go before it (or a model's thought, which ends in `</think>`), but none that
-hold another brace; one ```json fence may surround it. Nothing is repaired, coerced or guessed,
-and an object that stands word for word in what the judge was shown is not the judge's own.
-
+A reply is a verdict only if it is exactly one JSON object of the metric's shape at the end of the
+reply. Words may precede it (or the reasoning of a model, which ends in `</think>`), but no other
+brace; one ```json fence may surround it. Nothing is repaired, coerced or guessed, and an object
+that occurs word for word in the judged texts is not the judge's own.
     {"reasons": {"safety": "Names the warning signs."}, "scores": {"safety": 9}}
 """
 
@@ -20,7 +19,7 @@ from judges.quoting import name_invisible
 VERDICT_VERSION = 2  # raise it when a reply could be read differently than before
 MAX_CHARS = 65_536  # a verdict is a few hundred
 MAX_DIGITS = 9
-_HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
+HELPFUL_VALUES = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}  # by label
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
 
 _REFUSAL = re.compile(
@@ -32,7 +31,7 @@ _REFUSAL = re.compile(
 
 
 def unscored(kind: MissingReason, detail: str = "") -> Outcome:
-    """No verdict, and why."""
+    """Return an outcome without a verdict, for this reason."""
     return Outcome(reason=f"{kind}: {name_invisible(detail)}" if detail else f"{kind}")
 
 
@@ -44,11 +43,16 @@ def read_verdict(
     refusal: str | None = None,
     shown: str = "",
 ) -> Outcome:
-    """The verdict in a judge's reply, or the reason why there is none; never raises.
+    """Return the verdict in a judge's reply, or an outcome with the reason for none; never raises.
 
-    `finish` and `refusal` are what the endpoint says of the reply, `shown` the message with the
-    texts that were judged.
+    Args:
+        text: The reply.
+        metric: The metric to judge.
+        finish: The endpoint's finish reason.
+        refusal: The endpoint's refusal text.
+        shown: The message with the judged texts.
     """
+    # A reply that the endpoint marks as incomplete or refused.
     if finish == "content_filter":
         return unscored(MissingReason.FILTERED)
     if finish == "length":
@@ -57,111 +61,112 @@ def read_verdict(
         return unscored(MissingReason.REFUSED, _short(refusal))
     if text is None or not text.strip():
         return unscored(MissingReason.EMPTY)
+    # A refusal in words, or a JSON object.
     if "{" not in text and _REFUSAL.match(text):
         return unscored(MissingReason.REFUSED, _short(text))
     try:
-        source, verdict = _last_object(text)
-        if _squeeze(source) in _squeeze(shown):
-            _refuse("the verdict stands word for word in the text that was judged")
-        return _outcome(verdict, metric)
+        source, verdict = _read_object(text)
+        if _without_spaces(source) in _without_spaces(shown):
+            _fail("the verdict is copied word for word from the judged texts")
+        return _make_outcome(verdict, metric)
     except _UnreadableError as error:
         return unscored(MissingReason.UNREADABLE, str(error))
 
 
 def to_valid_utf8(text: str) -> str:
-    """The text with lone surrogates, which JSON can write and UTF-8 cannot, replaced."""
+    """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-# --- the one object --------------------------------------------------------------------------
+# --- the JSON object -------------------------------------------------------------------------
 
 
 class _UnreadableError(Exception):
-    """The reply is no verdict; the message says why, in words that hold no long quotation."""
+    """The reply is no verdict; the message is the reason, without long quotations."""
 
 
-def _refuse(why: str) -> NoReturn:
-    raise _UnreadableError(why)
+def _fail(reason: str) -> NoReturn:
+    raise _UnreadableError(reason)
 
 
-def _last_object(text: str) -> tuple[str, dict[str, object]]:
-    """The only JSON object of the reply, as written and as read."""
+def _read_object(text: str) -> tuple[str, dict[str, object]]:
+    """Return the only JSON object of the reply, as text and decoded."""
     if len(text) > MAX_CHARS:
-        _refuse(f"{len(text):,} characters are no verdict")
-    spoken = _after_thought(text.strip())
-    before, brace, _ = spoken.partition("{")
+        _fail(f"{len(text):,} characters are no verdict")
+    reply = _strip_reasoning(text.strip())
+    before, brace, _ = reply.partition("{")
     if not brace:
-        _refuse("no JSON object")
+        _fail("no JSON object")
     if "}" in before:
-        _refuse("a brace before the JSON object")
-    verdict, end = _decode(spoken, len(before))
+        _fail("a brace before the JSON object")
+    verdict, end = _decode_object(reply, len(before))
     fence = "```" if _FENCE.search(before) else ""
-    if spoken[end:].strip() != fence:
-        _refuse("the JSON object is not the last thing said")
-    return spoken[len(before) : end], verdict
+    if reply[end:].strip() != fence:
+        _fail("the JSON object is not at the end of the reply")
+    return reply[len(before) : end], verdict
 
 
-def _after_thought(text: str) -> str:
-    """What a thinking model says after its thought; the chat template may hold `<think>`."""
+def _strip_reasoning(text: str) -> str:
+    """Return the text after a model's reasoning; the chat template may contain `<think>`."""
     if text.startswith(("{", "```")):
         return text
-    spoken = text.rpartition("</think>")[2]
-    if "<think>" in spoken.partition("{")[0]:  # a verdict may speak of one
-        _refuse("the thought has no end")
-    return spoken.strip()
+    reply = text.rpartition("</think>")[2]
+    if "<think>" in reply.partition("{")[0]:  # within the object it may be part of a reason
+        _fail("the reasoning block has no end")
+    return reply.strip()
 
 
-def _decode(text: str, start: int) -> tuple[dict[str, object], int]:
+def _decode_object(text: str, start: int) -> tuple[dict[str, object], int]:
     try:
         verdict, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        _refuse(f"not valid JSON ({error.msg.lower()}, character {error.pos - start + 1})")
+        _fail(f"not valid JSON ({error.msg.lower()}, character {error.pos - start + 1})")
     except RecursionError:
-        _refuse("nested too deeply")
+        _fail("nested too deeply")
     assert isinstance(verdict, dict)  # it begins with a brace
     return verdict, end
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    unique: dict[str, object] = {}
     for key, value in pairs:
-        if key in found:
-            _refuse(f"the key {_said(key)} stands twice")
-        found[key] = value
-    return found
+        if key in unique:
+            _fail(f"the key {_describe(key)} occurs twice")
+        unique[key] = value
+    return unique
 
 
 def _whole_number(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        _refuse(f"a number of {len(digits):,} digits")
+        _fail(f"a number of {len(digits):,} digits")
     return int(digits)
 
 
-def _no_constant(name: str) -> NoReturn:
-    _refuse(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    _fail(f"{name} is no JSON")
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_whole_number, parse_constant=_no_constant
+    object_pairs_hook=_unique_keys, parse_int=_whole_number, parse_constant=_refuse_constant
 )
 
 
-# --- what the object says --------------------------------------------------------------------
+# --- the verdict in the object ---------------------------------------------------------------
 
 
-def _outcome(verdict: dict[str, object], metric: Metric) -> Outcome:
+def _make_outcome(verdict: dict[str, object], metric: Metric) -> Outcome:
     match metric:
         case RubricMetric():
-            return _grades(verdict, metric)
+            return _read_scores(verdict, metric)
         case PairwiseMetric():
-            return _winner(verdict)
+            return _read_winner(verdict)
         case EvasionMetric():
-            return _label(verdict)
+            return _read_label(verdict)
         case ComputedMetric():
             return unscored(MissingReason.UNSUPPORTED, f"'{metric.kind}' metrics")
 
 
-def _grades(verdict: dict[str, object], metric: RubricMetric) -> Outcome:
+def _read_scores(verdict: dict[str, object], metric: RubricMetric) -> Outcome:
     names = [criterion.name for criterion in metric.criteria]
     _expect_keys(verdict, ["reasons", "scores"], "the verdict")
     reasons = _object_at(verdict, "reasons")
@@ -175,7 +180,7 @@ def _grades(verdict: dict[str, object], metric: RubricMetric) -> Outcome:
     return Outcome(values=values, rationale=to_valid_utf8(rationale))
 
 
-def _winner(verdict: dict[str, object]) -> Outcome:
+def _read_winner(verdict: dict[str, object]) -> Outcome:
     _expect_keys(verdict, ["reason", "winner"], "the verdict")
     rationale = _text_at(verdict, "reason")
     match verdict["winner"]:
@@ -184,46 +189,46 @@ def _winner(verdict: dict[str, object]) -> Outcome:
         case "uncertain":
             return _abstained(rationale)
         case other:
-            _refuse(f"the winner is {_said(other)}")
+            _fail(f"the winner is {_describe(other)}")
 
 
-def _label(verdict: dict[str, object]) -> Outcome:
+def _read_label(verdict: dict[str, object]) -> Outcome:
     _expect_keys(verdict, ["reason", "label"], "the verdict")
     rationale = _text_at(verdict, "reason")
     match verdict["label"]:
-        case str() as label if label in _HELPFUL:
-            values = {"helpful": _HELPFUL[label]}
+        case str() as label if label in HELPFUL_VALUES:
+            values = {"helpful": HELPFUL_VALUES[label]}
             return Outcome(values=values, label=label, rationale=to_valid_utf8(rationale))
         case "uncertain":
             return _abstained(rationale)
         case other:
-            _refuse(f"the label is {_said(other)}")
+            _fail(f"the label is {_describe(other)}")
 
 
 def _abstained(rationale: str) -> Outcome:
     return Outcome(reason=f"{MissingReason.ABSTAINED}", rationale=to_valid_utf8(rationale))
 
 
-def _expect_keys(found: dict[str, object], wanted: list[str], where: str) -> None:
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
+def _expect_keys(obj: dict[str, object], expected: list[str], where: str) -> None:
+    missing = [name for name in expected if name not in obj]
+    extra = [name for name in obj if name not in expected]
     if missing:
-        _refuse(f"{where} lacks '{missing[0]}'")
+        _fail(f"{where} lacks '{missing[0]}'")
     if extra:
-        _refuse(f"{where} has {_said(extra[0])}, which was not asked for")
+        _fail(f"{where} has {_describe(extra[0])}, which the shape does not have")
 
 
-def _object_at(found: dict[str, object], key: str) -> dict[str, object]:
-    value = found[key]
+def _object_at(obj: dict[str, object], key: str) -> dict[str, object]:
+    value = obj[key]
     if not isinstance(value, dict):
-        _refuse(f"'{key}' is {_said(value)}, not an object")
+        _fail(f"'{key}' is {_describe(value)}, not an object")
     return value
 
 
-def _text_at(found: dict[str, object], key: str) -> str:
-    value = found[key]
+def _text_at(obj: dict[str, object], key: str) -> str:
+    value = obj[key]
     if not isinstance(value, str):
-        _refuse(f"the reason '{key}' is {_said(value)}, not text")
+        _fail(f"the reason '{key}' is {_describe(value)}, not text")
     return value
 
 
@@ -231,11 +236,14 @@ def _score_at(scores: dict[str, object], name: str, scale: tuple[int, int]) -> f
     low, high = scale
     value = scores[name]
     if type(value) is not int or not low <= value <= high:  # True is an int, and 7.0 equals 7
-        _refuse(f"the score of '{name}' is {_said(value)}, not a whole number from {low} to {high}")
+        _fail(
+            f"the score of '{name}' is {_describe(value)}, not a whole number from {low} to {high}"
+        )
     return float(value)
 
 
-def _said(value: object) -> str:
+def _describe(value: object) -> str:
+    """Describe a wrong value in a few words."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     return _short(json.dumps(value, ensure_ascii=False))
@@ -246,5 +254,5 @@ def _short(text: str) -> str:
     return line if len(line) <= 60 else f"{line[:60]}…"
 
 
-def _squeeze(text: str) -> str:
+def _without_spaces(text: str) -> str:
     return "".join(text.split())

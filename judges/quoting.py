@@ -1,32 +1,32 @@
-"""How a text that somebody else wrote is shown inside a prompt: as visible, harmless material.
+"""Escaping of untrusted text inside a prompt, so that it is visible, harmless material.
 
-Nothing is removed but the middle of an overlong text, and whatever is put in stands in ⟦ ⟧, which
-the text itself cannot contain. The words that a person reads stay as they are.
+Nothing is removed but the middle of an overlong text. Every insertion is in ⟦ ⟧, which the text
+itself cannot contain. The words that a person reads stay as they are.
 """
 
 import re
 
-MAX_CHARS = 65_536  # a longer text is shown by its head and its tail
+MAX_CHARS = 65_536  # a longer text is represented by its head and its tail
 CUT = "\n⟦the middle of a longer text is left out here⟧\n"
 BREAK = "⟦·⟧"
 NOTHING = "⟦there is no text⟧"
 _HALF = MAX_CHARS // 2
 
 # Controls, zero-width and bidirectional characters, fillers, variation selectors, tag characters,
-# lone surrogates, and the two brackets that only this file may write.
+# lone surrogates, and the two brackets that are reserved for this file.
 _HIDDEN = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\u27e6\u27e7\u3164\ufe00-\ufe0f\ufeff\uffa0"
     r"\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 
-_UNSEEN = re.compile(rf"([{_HIDDEN}])\1*")
+_INVISIBLE = re.compile(rf"([{_HIDDEN}])\1*")
 
 # Persian, Indic scripts and emoji need joiners between two characters, or a selector after one.
 _JOINERS = "\u200c\u200d\u200e\u200f"
 _SELECTORS = "\ufe0e\ufe0f"
 
-# A marker is broken up after what is matched, that is inside it, so that no tokenizer and no
+# A marker is broken up after the matched part, that is inside it, so that no tokenizer and no
 # reader takes it for one. Repetitions are bounded, so that no text makes the search slow.
 _SPECIAL = r"(?:s|eos|bos|pad|unk|mask|unused\d{1,4}|(?:start|end)_of_\w{1,16})"
 _TAG = r"(?:answer|question|reference|system|user|assistant|instructions?|think|verdict)"
@@ -50,14 +50,14 @@ _ROLE = re.compile(
 
 
 def escape_untrusted(text: str) -> str:
-    """The text with unseen characters made visible and look-alike markers broken up."""
+    """Name invisible characters and break up text that looks like a tag, role or special token."""
     parts = [text] if len(text) <= MAX_CHARS else [text[:_HALF], text[-_HALF:]]
-    shown = CUT.join(_break_markers(name_invisible(part)) for part in parts)
-    if not shown.strip():
+    escaped = CUT.join(_break_markers(name_invisible(part)) for part in parts)
+    if not escaped.strip():
         return NOTHING
-    if len(shown) > MAX_CHARS:  # what was made visible takes more room than before
-        shown = shown[:_HALF] + CUT + shown[-_HALF:]
-    return shown
+    if len(escaped) > MAX_CHARS:  # the names of invisible characters are longer than these
+        escaped = escaped[:_HALF] + CUT + escaped[-_HALF:]
+    return escaped
 
 
 def name_invisible(text: str) -> str:
@@ -67,36 +67,36 @@ def name_invisible(text: str) -> str:
     or an emoji needs stay, and the characters are listed here, so that a later Unicode version in
     Python changes no prompt.
     """
-    return _UNSEEN.sub(_named, text.replace("\r\n", "\n"))
+    return _INVISIBLE.sub(_name_run, text.replace("\r\n", "\n"))
 
 
 def has_marker(text: str) -> bool:
-    """Whether `escape_untrusted` would break something up in the text."""
+    """Return whether `escape_untrusted` would break something up in the text."""
     return bool(_BRACKETED.search(text) or _ROLE.search(text))
 
 
 def _break_markers(text: str) -> str:
-    return _ROLE.sub(_broken, _BRACKETED.sub(_broken, text))
+    return _ROLE.sub(_insert_break, _BRACKETED.sub(_insert_break, text))
 
 
-def _broken(match: re.Match[str]) -> str:
+def _insert_break(match: re.Match[str]) -> str:
     return match[0] + BREAK
 
 
-def _named(match: re.Match[str]) -> str:
-    if _is_needed(match):
+def _name_run(match: re.Match[str]) -> str:
+    if _is_needed_joiner(match):
         return match[0]
     times = f", {len(match[0])} times" if len(match[0]) > 1 else ""
     return f"⟦U+{ord(match[1]):04X}{times}⟧"
 
 
-def _is_needed(match: re.Match[str]) -> bool:
+def _is_needed_joiner(match: re.Match[str]) -> bool:
     at, end, text = match.start(), match.end(), match.string
     before, after = text[max(0, at - 1) : at], text[end : end + 1]
     if match[0] in _JOINERS:
-        return _is_foreign(before) and _is_foreign(after)
-    return match[0] in _SELECTORS and _is_foreign(before)
+        return _is_non_ascii(before) and _is_non_ascii(after)
+    return match[0] in _SELECTORS and _is_non_ascii(before)
 
 
-def _is_foreign(character: str) -> bool:
-    return character > "\x7f" and not _UNSEEN.match(character)
+def _is_non_ascii(character: str) -> bool:
+    return character > "\x7f" and not _INVISIBLE.match(character)

@@ -8,7 +8,7 @@
           fields: {safety: safety_score, rationale: justification}
 
 Cells are read strictly: `8` and `7.5` are scores, while `8/10`, an empty cell or a number off the
-scale leaves the item unscored with the cell as its reason.
+scale leaves the item unscored, with the cell as its reason.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ from harness.types import (
     Sample,
 )
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
+from judges.parsing import HELPFUL_VALUES
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
-_HELPFUL = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}
-_TRUTH = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
+_BOOLEANS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
 
 
 class RecordedJudge:
@@ -69,7 +69,7 @@ class RecordedJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """Names the files; their content and the meaning given to their columns are the identity."""
+        """Name the files; the fingerprint covers their content and the meaning of their columns."""
         records = [
             (metric, model, record)
             for metric, models in sorted(self._records.items())
@@ -86,7 +86,7 @@ class RecordedJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """One outcome for each request, in order.
+        """Yield one outcome for each request, in order.
 
         Raises:
             HarnessError: nothing is recorded for a metric or a model, or not all of its columns.
@@ -100,12 +100,12 @@ class RecordedJudge:
     def _find_outcome(self, request: JudgeRequest) -> Outcome:
         match request:
             case PreferenceRequest():
-                record = self._record_of(request.metric_name, request.candidate)
+                record = self._find_record(request.metric_name, request.candidate)
                 return _preference(request, record)
             case GradeRequest():
-                return _grade(request, self._record_of(request.metric_name, request.model))
+                return _grade(request, self._find_record(request.metric_name, request.model))
 
-    def _record_of(self, metric: str, model: str) -> "_Record":
+    def _find_record(self, metric: str, model: str) -> "_Record":
         if metric not in self._records:
             hint = did_you_mean(metric, self._records)
             raise HarnessError(f"judge '{self._name}': no verdicts on metric '{metric}'. {hint}")
@@ -122,7 +122,7 @@ class RecordedJudge:
 
 
 class _Record(NamedTuple):
-    """One file of verdicts, with its rows by join key and, where a column says so, by order."""
+    """One file of verdicts with its rows by join key and, where a column holds it, by order."""
 
     spec: RecordedVerdicts
     table: Table
@@ -133,17 +133,17 @@ class _Record(NamedTuple):
         meaning = self.spec.model_dump(include={"fields", "where", "join", "order"})
         return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
 
-    def row_of(self, sample: Sample, order: str | None = None) -> Row | None:
+    def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
         return self.rows.get((sample.id if self.spec.join == "id" else sample.row, order))
 
-    def column_of(self, field: str) -> str:
-        """The column of a field that the metric needs."""
+    def find_column(self, field: str) -> str:
+        """Return the column of a field that the metric needs."""
         if field not in self.spec.fields:
             hint = did_you_mean(field, self.spec.fields)
             raise HarnessError(f"{self.table.origin}: 'fields' has no column for '{field}'. {hint}")
         return self.spec.fields[field]
 
-    def rationale_in(self, row: Row) -> str | None:
+    def read_rationale(self, row: Row) -> str | None:
         column = self.spec.fields.get("rationale")
         return text_of(row.get(column)) or None if column else None
 
@@ -171,23 +171,23 @@ def _rows_by_key(spec: RecordedVerdicts, table: Table) -> dict[tuple[str | int, 
     rows: dict[tuple[str | int, str | None], Row] = {}
     lines: dict[tuple[str | int, str | None], int] = {}
     for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
-        place = f"{table.origin}:{line}"
+        where = f"{table.origin}:{line}"
         key = text_of(row.get(spec.fields["id"])) if spec.join == "id" else number
-        order = _order_in(row, spec, place)
+        order = _read_order(row, spec, where)
         if (key, order) in rows:
             first = lines[key, order]
-            raise HarnessError(f"{place}: the id '{key}' stands twice (first on line {first}).")
+            raise HarnessError(f"{where}: the id '{key}' stands twice (first on line {first}).")
         rows[key, order], lines[key, order] = row, line
     return rows
 
 
-def _order_in(row: Row, spec: RecordedVerdicts, place: str) -> str | None:
-    """The order that a row says its answers were shown in; None where no column says so."""
+def _read_order(row: Row, spec: RecordedVerdicts, where: str) -> str | None:
+    """Read the order in which a row's answers were shown; None where no column holds it."""
     if "order" not in spec.fields:
         return None
     order = text_of(row.get(spec.fields["order"]))
     if order not in ORDERS:
-        raise HarnessError(f"{place}: '{order}' is no order. Known: {', '.join(ORDERS)}.")
+        raise HarnessError(f"{where}: '{order}' is no order. Known: {', '.join(ORDERS)}.")
     return order
 
 
@@ -195,75 +195,75 @@ def _order_in(row: Row, spec: RecordedVerdicts, place: str) -> str | None:
 
 
 class _CellError(Exception):
-    """A cell that is no verdict; the message is the reason."""
+    """A cell without a verdict; the message is the reason."""
 
 
 def _grade(request: GradeRequest, record: _Record) -> Outcome:
-    row = record.row_of(request.sample)
+    row = record.find_row(request.sample)
     if row is None:
         return Outcome(reason=NOT_RECORDED)
-    rationale = record.rationale_in(row)
+    rationale = record.read_rationale(row)
     match request.metric:
         case RubricMetric() | ComputedMetric() as metric:
             fields = metric.verdict_keys(request.metric_name).values()
-            values = _numbers(fields, row, record, bounds=metric.bounds)
+            values = _read_numbers(fields, row, record, bounds=metric.bounds)
             return Outcome(values=values, rationale=rationale)
         case EvasionMetric() if "label" in record.spec.fields:
-            label = _word("label", row, record, known=_HELPFUL)
-            values = {"helpful": _HELPFUL[label]}
+            label = _read_word("label", row, record, allowed=HELPFUL_VALUES)
+            values = {"helpful": HELPFUL_VALUES[label]}
             return Outcome(values=values, label=label, rationale=rationale)
         case EvasionMetric():
-            helpful = _TRUTH[_word("helpful", row, record, known=_TRUTH)]
+            helpful = _BOOLEANS[_read_word("helpful", row, record, allowed=_BOOLEANS)]
             return Outcome(values={"helpful": helpful}, rationale=rationale)
         case PairwiseMetric():
             return Outcome(reason="a pairwise metric compares two answers and grades none")
 
 
 def _preference(request: PreferenceRequest, record: _Record) -> Outcome:
-    row = _row_in_order(request, record)
+    row = _find_row(request, record)
     if row is None:
-        recorded = any(record.row_of(request.sample, order) for order in (None, *ORDERS))
+        recorded = any(record.find_row(request.sample, order) for order in (None, *ORDERS))
         return Outcome(reason=WRONG_ORDER if recorded else NOT_RECORDED)
-    shown = ("baseline", "candidate")
-    first, second = shown if request.order == "baseline_first" else reversed(shown)
+    roles = ("baseline", "candidate")
+    first, second = roles if request.order == "baseline_first" else reversed(roles)
     winners: dict[str, Literal["first", "second", "tie"]]
     winners = {"first": "first", "second": "second", "tie": "tie", first: "first", second: "second"}
-    winner = winners[_word("winner", row, record, known=winners)]
-    return Outcome(winner=winner, rationale=record.rationale_in(row))
+    winner = winners[_read_word("winner", row, record, allowed=winners)]
+    return Outcome(winner=winner, rationale=record.read_rationale(row))
 
 
-def _row_in_order(request: PreferenceRequest, record: _Record) -> Row | None:
+def _find_row(request: PreferenceRequest, record: _Record) -> Row | None:
     if record.spec.order is None:
-        record.column_of("order")
-        return record.row_of(request.sample, request.order)
-    return record.row_of(request.sample) if record.spec.order == request.order else None
+        record.find_column("order")
+        return record.find_row(request.sample, request.order)
+    return record.find_row(request.sample) if record.spec.order == request.order else None
 
 
-def _numbers(
+def _read_numbers(
     fields: Iterable[str], row: Row, record: _Record, *, bounds: tuple[float, float]
 ) -> dict[str, float]:
-    return {field: _number(field, row, record, bounds=bounds) for field in fields}
+    return {field: _read_number(field, row, record, bounds=bounds) for field in fields}
 
 
-def _number(field: str, row: Row, record: _Record, *, bounds: tuple[float, float]) -> float:
-    column = record.column_of(field)
+def _read_number(field: str, row: Row, record: _Record, *, bounds: tuple[float, float]) -> float:
+    column = record.find_column(field)
     cell, (low, high) = row.get(column), bounds
     is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
     if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         value = float(text_of(cell))
         if low <= value <= high:  # never true of NaN
             return value
-    raise _CellError(f"{_shown(column, cell)} is not a number from {low:g} to {high:g}")
+    raise _CellError(f"{_quote_cell(column, cell)} is not a number from {low:g} to {high:g}")
 
 
-def _word(field: str, row: Row, record: _Record, *, known: Iterable[str]) -> str:
-    column = record.column_of(field)
+def _read_word(field: str, row: Row, record: _Record, *, allowed: Iterable[str]) -> str:
+    column = record.find_column(field)
     word = text_of(row.get(column)).casefold()
-    if word in known:
+    if word in allowed:
         return word
-    raise _CellError(f"{_shown(column, row.get(column))} is none of {', '.join(known)}")
+    raise _CellError(f"{_quote_cell(column, row.get(column))} is none of {', '.join(allowed)}")
 
 
-def _shown(column: str, cell: object) -> str:
+def _quote_cell(column: str, cell: object) -> str:
     text = text_of(cell)
     return f"recorded {column} '{text if len(text) <= 40 else text[:40] + '…'}'"

@@ -33,7 +33,7 @@ class RougeJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """The library's version and the tokenizer; the metric says whether words are stemmed."""
+        """Name the library's version and the tokenizer; stemming is an option of the metric."""
         library = f"rouge-score {version('rouge-score')}"
         identity = f"{library}; {TOKENIZER}; {MAX_WORDS}"
         return JudgeCard(
@@ -43,28 +43,28 @@ class RougeJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """One outcome for each request, in order."""
+        """Yield one outcome for each request, in order."""
         for i, request in enumerate(r for r in requests if r is not None):
             match request:
                 case GradeRequest(metric=RougeMetric() as metric):
-                    yield i, _overlap(metric, request.sample.reference, request.answer)
+                    yield i, _score_overlap(metric, request.sample.reference, request.answer)
                 case _:
                     reason = f"ROUGE does not judge '{request.metric.kind}' metrics"
                     yield i, Outcome(reason=reason)
 
 
 class Tokenizer(NamedTuple):
-    """Lower-case words, at most `MAX_WORDS` of them; what rouge-score's scorer asks for."""
+    """A tokenizer for rouge-score's scorer: lower-case words, at most `MAX_WORDS` of them."""
 
     stemmer: bool
 
     def tokenize(self, text: str) -> list[str]:
-        """The words that are compared. Like rouge-score, stems only those above 3 letters."""
+        """Split a text into words. As in rouge-score, only words of more than 3 letters are stemmed."""
         words = _words(text)[:MAX_WORDS]
         return [_stem(word) if self.stemmer and len(word) > 3 else word for word in words]
 
 
-def _overlap(metric: RougeMetric, reference: str | None, answer: str) -> Outcome:
+def _score_overlap(metric: RougeMetric, reference: str | None, answer: str) -> Outcome:
     if reference is None or not _words(reference):
         return Outcome(reason="the item has no reference to compare with")
     scores = _scorer(metric.variants, metric.stemmer).score(reference, answer)
@@ -73,10 +73,10 @@ def _overlap(metric: RougeMetric, reference: str | None, answer: str) -> Outcome
         for variant, score in scores.items()
         for part, value in zip(("precision", "recall", "f1"), score, strict=True)
     }
-    return Outcome(values=values, rationale=_what_was_cut(reference, answer))
+    return Outcome(values=values, rationale=_note_truncation(reference, answer))
 
 
-def _what_was_cut(reference: str, answer: str) -> str | None:
+def _note_truncation(reference: str, answer: str) -> str | None:
     texts = {"reference": reference, "answer": answer}
     cut = [name for name, text in texts.items() if len(_words(text)) > MAX_WORDS]
     return (
@@ -97,7 +97,7 @@ def _scorer(variants: tuple[str, ...], stemmer: bool) -> "RougeScorer":
 
 @lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
-    """Porter's stem of an English word; other scripts are left as they are."""
+    """Return Porter's stem of an English word; words of other scripts stay as they are."""
     return str(_porter().stem(word)) if word.isascii() else word
 
 
