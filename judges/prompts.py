@@ -4,6 +4,7 @@ The system message holds the instructions and the metric, and nothing of the ite
 the same for every item. Untrusted texts (question, reference, answers) are in the user message, in
 blocks whose tags carry a token that depends on every text shown: no text can be written to contain
 its own token. Names of models are never shown.
+
     <question-6f0c…>
     My son coughs every night. Could this be asthma?
     </question-6f0c…>
