@@ -1,6 +1,6 @@
 """Juries and repeats: several verdicts on the same thing, made one before anything is scored.
 
-    ballots of each judge and round → one judgement for each answer or ordered pair
+    judgements of each judge and round → one judgement for each answer or ordered pair
 
 Scores are averaged, labels and winners go by majority. A judge's own rounds are made one first,
 then the judges are, so that no judge weighs more because its neighbour failed.

@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
-from harness.scoring.paired import Mask, PairedScores, _at
+from harness.scoring.paired import Mask, PairedScores, take_clusters
 from harness.stats.annotator_means import TwoWayMean, two_way_mean
 from harness.stats.means import MeanDifference, design_effect, mean_difference
 from harness.stats.missing import differential_missingness, fill_missing
@@ -38,7 +38,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         ValueError: not a single item has a difference.
     """
     observed = ~np.isnan(pair.d)
-    clusters = _at(pair.clusters, observed)
+    clusters = take_clusters(pair.clusters, observed)
     d = pair.d[observed]
     found = mean_difference(d, clusters=clusters, bounds=pair.bounds)
     return Comparison(
@@ -71,7 +71,9 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
 
 def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
     """Compute the difference on the chosen items with its 95 % interval, on the metric's own scale."""
-    found = mean_difference(pair.d[chosen], clusters=_at(pair.clusters, chosen), bounds=pair.bounds)
+    found = mean_difference(
+        pair.d[chosen], clusters=take_clusters(pair.clusters, chosen), bounds=pair.bounds
+    )
     low, high = found.ci_low, found.ci_high
     people = _several_people(pair, chosen)
     if people is not None:
@@ -90,7 +92,7 @@ def _several_people(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
     """
     if pair.votes is None or not chosen.any():
         return None
-    found = two_way_mean(pair.votes[chosen], clusters=_at(pair.clusters, chosen))
+    found = two_way_mean(pair.votes[chosen], clusters=take_clusters(pair.clusters, chosen))
     return found if found.n_annotators > 1 and found.se > 0 else None
 
 
@@ -125,7 +127,7 @@ def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
 
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:
     """Run the two-sided test of no difference on the observed items."""
-    clusters = _at(pair.clusters, observed)
+    clusters = take_clusters(pair.clusters, observed)
     people = _several_people(pair, observed)
     if people is not None:
         p_value = 2 * min(people.p_above(0.0), people.p_below(0.0), 0.5)
@@ -169,9 +171,11 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
     if len(column.orders) > 1:
         ahead, behind = column.by_order["candidate_first"], column.by_order["baseline_first"]
         u = (ahead - behind)[judged]
-        found = mean_difference(u, clusters=_at(column.clusters, judged), bounds=(-1.0, 1.0))
+        found = mean_difference(
+            u, clusters=take_clusters(column.clusters, judged), bounds=(-1.0, 1.0)
+        )
         effect = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
-        position_p = signflip_test(u, clusters=_at(column.clusters, judged)).p_value
+        position_p = signflip_test(u, clusters=take_clusters(column.clusters, judged)).p_value
         consistency = float((u == 0).mean())
     return PairwiseDetail(
         wins=int((means > 0.5).sum()),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.analysis.comparisons import find_interval
 from harness.config import Metric
 from harness.scoring.columns import WIN, score_judgements
-from harness.scoring.human import score_people
+from harness.scoring.human import score_annotators
 from harness.scoring.paired import pair_scores
 from harness.scoring.reduce import group_by_judge, reduce_rounds, subject_key
 from harness.stats.agreement import (
@@ -55,13 +55,16 @@ class JudgeFindings(NamedTuple):
 
 
 def summarise_judges(
-    task: Task, metric_name: str, ballots: Sequence[JudgeRound], responses: Mapping[str, Responses]
+    task: Task,
+    metric_name: str,
+    judge_rounds: Sequence[JudgeRound],
+    responses: Mapping[str, Responses],
 ) -> JudgeFindings:
     """Summarise the judges of one metric from their judgements; computed metrics have no summary."""
     metric = task.metrics[metric_name]
     if metric.computed:
         return JudgeFindings([], [], [], [])
-    judges = group_by_judge(ballots)
+    judges = group_by_judge(judge_rounds)
     scales = scales_of(metric_name, metric)
     return JudgeFindings(
         tallies=[t for card, own in judges.items() for t in _tally(metric_name, card, own)],
@@ -77,17 +80,17 @@ def summarise_judges(
     )
 
 
-def preference_agreement(column: str, ballots: Sequence[JudgeRound]) -> JudgeAgreement | None:
+def preference_agreement(column: str, judge_rounds: Sequence[JudgeRound]) -> JudgeAgreement | None:
     """Compute how far several judges preferred the same answers; None for one judge or no verdicts."""
-    judges = group_by_judge(ballots)
-    asked = any(ballot.judgements for ballot in ballots)
+    judges = group_by_judge(judge_rounds)
+    asked = any(judge_round.judgements for judge_round in judge_rounds)
     return _agreement(_preferences(column), judges) if asked and len(judges) > 1 else None
 
 
 def _tally(metric: str, card: JudgeCard, rounds: Iterable[JudgeRound]) -> Iterator[JudgeCounts]:
     by_model: dict[str, list[Judgement]] = {}
-    for ballot in rounds:
-        for judgement in ballot.judgements:
+    for judge_round in rounds:
+        for judgement in judge_round.judgements:
             model = judgement.model if isinstance(judgement, Grade) else judgement.candidate
             by_model.setdefault(model, []).append(judgement)
     for model, judgements in by_model.items():
@@ -133,9 +136,9 @@ def _preferences(column: str) -> Scale:
     return Scale(column, "winner", tuple(sorted(WIN.values())), False)
 
 
-def _ratings(scale: Scale, ballots: Iterable[JudgeRound]) -> Ratings:
+def _ratings(scale: Scale, judge_rounds: Iterable[JudgeRound]) -> Ratings:
     """Arrange the rounds' values by subject, in the order in which subjects first occur."""
-    rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in ballots]
+    rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in judge_rounds]
     subjects = dict.fromkeys(subject for each in rated for subject in each)
     return np.array([[each.get(s, np.nan) for s in subjects] for each in rated], dtype=np.float64)
 
@@ -230,7 +233,7 @@ def _opinions(
     baseline = next(iter(responses))
     for card, rounds in judges.items():
         scored = (
-            score_people(task, metric, rounds, responses)
+            score_annotators(task, metric, rounds, responses)
             if card.people
             else score_judgements(task, metric, reduce_rounds(rounds), responses)
         )

@@ -187,7 +187,7 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
                 reasons=_either_reason([_reasons(part) for part in parts.values()]),
                 votes=_votes_from_lists(metadata["votes"]) if "votes" in metadata else None,
                 first_share=metadata.get("first_share"),
-                asked=tuple(metadata.get("orders", ())),
+                asked_orders=tuple(metadata.get("orders", ())),
                 **shared,
             )
         else:

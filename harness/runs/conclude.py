@@ -29,7 +29,7 @@ from harness.runs.caveats import (
 )
 from harness.runs.examples import largest_differences, pick_critical_examples
 from harness.runs.prepare import Prepared
-from harness.scoring.columns import GradeColumn, ScoreColumn, cover_column, summarise_column
+from harness.scoring.columns import GradeColumn, ScoreColumn, summarise_column, summarise_coverage
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import Flags, RunScores, TaskScores
@@ -111,7 +111,7 @@ def build_run_result(
         decision=decision,
         comparisons=adjust_exploratory(comparisons, plan),
         scores=tuple(_summaries(columns)),
-        coverage=tuple(cover for column in columns for cover in cover_column(column)),
+        coverage=tuple(cover for column in columns for cover in summarise_coverage(column)),
         hygiene=tuple(hygiene),
         examples=tuple(largest_differences(measured, decided, plan)),
         checkpoints=tuple(p.card for p in models.values() if p.card is not None),
@@ -182,16 +182,16 @@ def _unread_reply(metric: str, part: TaskScores) -> str:
     """
     if part.task.phi:
         return ""
-    for ballot in part.ballots.get(metric, ()):
-        for judgement in ballot.judgements:
+    for judge_round in part.judge_rounds.get(metric, ()):
+        for judgement in judge_round.judgements:
             if judgement.reason and judgement.exchange and any(judgement.exchange.replies):
                 reply = " ".join(judgement.exchange.replies[-1].split())[:80]
-                return f" '{ballot.judge.name}' replied, for example: {reply}"
+                return f" '{judge_round.judge.name}' replied, for example: {reply}"
     return ""
 
 
 def _common_reason(column: ScoreColumn) -> str:
-    reasons = [r for cover in cover_column(column) for r in cover.reasons]
+    reasons = [r for cover in summarise_coverage(column) for r in cover.reasons]
     return reasons[0] if reasons else "nothing was judged"
 
 
@@ -263,9 +263,9 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
 def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
     """Summarise the judges of all metrics."""
     by_metric = [
-        summarise_judges(part.task, metric, ballots, part.responses)
+        summarise_judges(part.task, metric, judge_rounds, part.responses)
         for part in measured
-        for metric, ballots in part.ballots.items()
+        for metric, judge_rounds in part.judge_rounds.items()
     ]
     return JudgeFindings(
         tallies=[line for found in by_metric for line in found.tallies],
@@ -286,8 +286,8 @@ def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLin
             asked = (response.exchange for response in responses.values())
             yield from spend_line(model, f"answers {part.task.name}", asked, prices[model])
     for part in measured:
-        for metric, ballots in part.ballots.items():
-            for card, rounds in group_by_judge(ballots).items():
+        for metric, judge_rounds in part.judge_rounds.items():
+            for card, rounds in group_by_judge(judge_rounds).items():
                 asked = (judgement.exchange for each in rounds for judgement in each.judgements)
                 yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
 

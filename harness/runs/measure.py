@@ -11,7 +11,7 @@ from harness.data.hygiene import hygiene_flags
 from harness.models.generate import generate_responses
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
-from harness.scoring.human import score_people
+from harness.scoring.human import score_annotators
 from harness.scoring.reduce import reduce_judgements
 from harness.scoring.task_scores import Flags, TaskScores
 from harness.types import HygieneFlag, Response, Task
@@ -42,16 +42,16 @@ def score_task(
     task: Task,
     responses: dict[str, Responses],
     flags: Flags,
-    ballots: dict[str, list[JudgeRound]],
+    judge_rounds: dict[str, list[JudgeRound]],
     panels: Mapping[str, Panel],
 ) -> TaskScores:
     """Score a task's judgements and keep everything measured."""
     columns = [
         column
-        for metric, cast in ballots.items()
+        for metric, cast in judge_rounds.items()
         for column in _score(task, metric, cast, panels[metric], responses)
     ]
-    return TaskScores(task, responses, flags, ballots, columns)
+    return TaskScores(task, responses, flags, judge_rounds, columns)
 
 
 def _score(
@@ -62,7 +62,7 @@ def _score(
     responses: Mapping[str, Responses],
 ) -> list[ScoreColumn]:
     if panel.card.people:
-        return score_people(task, metric, cast, responses)
+        return score_annotators(task, metric, cast, responses)
     return score_judgements(task, metric, reduce_judgements(cast, panel.votes_needed), responses)
 
 
@@ -79,14 +79,14 @@ def merge_task_scores(
         model: {i: found for part in parts for i, found in part.flags[model].items()}
         for model in first.flags
     }
-    ballots = {
+    judge_rounds = {
         metric: [
             JudgeRound(same[0].judge, same[0].round, [j for each in same for j in each.judgements])
-            for same in zip(*(part.ballots[metric] for part in parts), strict=True)
+            for same in zip(*(part.judge_rounds[metric] for part in parts), strict=True)
         ]
-        for metric in first.ballots
+        for metric in first.judge_rounds
     }
-    return score_task(task, responses, flags, ballots, panels)
+    return score_task(task, responses, flags, judge_rounds, panels)
 
 
 JUDGES_STARTED_S = 3.0  # after which judges have imported what they need themselves
@@ -119,10 +119,10 @@ def measure_task(
         # Work that needs no verdict is done while judges wait for their endpoints.
         preload_imports(early.values())
         flags = flag_responses(task, responses)
-        ballots: dict[str, list[JudgeRound]] = {metric: [] for metric in task.metrics}
+        judge_rounds: dict[str, list[JudgeRound]] = {metric: [] for metric in task.metrics}
         for seat in seats:
-            ballots[seat[0]] += early[seat].result() if seat in early else ask(*seat)
-    return score_task(task, responses, flags, ballots, panels)
+            judge_rounds[seat[0]] += early[seat].result() if seat in early else ask(*seat)
+    return score_task(task, responses, flags, judge_rounds, panels)
 
 
 def preload_imports(judges: Collection[JudgeWorker[list[JudgeRound]]]) -> None:

@@ -94,5 +94,10 @@ def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
     """
     write_scores((column for part in measured for column in part.columns), folder)
     write_answers(((part.task, part.responses) for part in measured), folder)
-    cast = (ballot for part in measured for ballots in part.ballots.values() for ballot in ballots)
+    cast = (
+        judge_round
+        for part in measured
+        for judge_rounds in part.judge_rounds.values()
+        for judge_round in judge_rounds
+    )
     write_judgements(cast, folder)

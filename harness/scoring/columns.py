@@ -1,7 +1,7 @@
-"""Scores: judgements as columns of numbers, one value per item and model, gaps kept as gaps.
+"""Score columns: judgements as numbers, one value per item and model, gaps kept as gaps.
 
-A gap left by the model (it gave no answer) is its worst score. A gap left by the judge stays a
-gap, NaN with a reason, and is bounded later; it is never dropped and never a number.
+Where a model gave no answer it gets its worst score. Where a judge gave no verdict the score is
+NaN with a reason, and is bounded later; it is never dropped and never imputed here.
 """
 
 from collections import Counter
@@ -42,8 +42,8 @@ class GradeColumn:
     """One column of a metric that grades answers one by one.
 
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
-    A `share` holds 0 and 1 only. Where people judged, `votes` are by model, items x annotators, and
-    a score is their mean.
+    A `share` holds 0 and 1 only. With human labels, `votes` are by model, items x annotators, and a
+    score is their mean.
     """
 
     metric: str
@@ -62,9 +62,9 @@ class GradeColumn:
 class PreferenceColumn:
     """Win scores of one candidate against the baseline: 1 win, 0.5 tie, 0 loss, NaN unscored.
 
-    Where people judged, each in an order of their own, `votes` are items x annotators, their mean
-    stands in the first order, and `first_share` is how often what was shown first won. `asked` are
-    the orders in which verdicts were asked for; without them, those in which any was given.
+    With human labels, each given in one order, `votes` are items x annotators, their mean is stored
+    under the first order, and `first_share` is how often the answer shown first won. `asked_orders`
+    are the orders in which verdicts were requested; if empty, those in which any was given count.
     """
 
     metric: str
@@ -77,12 +77,12 @@ class PreferenceColumn:
     generation_failed: int
     votes: Votes | None = None
     first_share: float | None = None
-    asked: tuple[Order, ...] = ()
+    asked_orders: tuple[Order, ...] = ()
 
     @property
     def orders(self) -> tuple[Order, ...]:
-        """The orders that count: a judge that fails on a whole order leaves gaps, not one order."""
-        return self.asked or judged_orders(self.by_order)
+        """Return the orders that count: an order on which the judge failed throughout is a gap."""
+        return self.asked_orders or judged_orders(self.by_order)
 
 
 ScoreColumn = GradeColumn | PreferenceColumn
@@ -94,7 +94,7 @@ def score_judgements(
     judgements: Iterable[Judgement],
     responses: Mapping[str, Responses],
 ) -> list[ScoreColumn]:
-    """The columns of one metric, in the order of the suite."""
+    """Return the columns of one metric, in the order of the suite."""
     metric = task.metrics[metric_name]
     if isinstance(metric, PairwiseMetric):
         preferences = [j for j in judgements if isinstance(j, Preference)]
@@ -113,28 +113,28 @@ def score_judgements(
 
 
 def summarise_column(column: GradeColumn) -> list[ModelScore]:
-    """Each model's mean with its 95 % interval, its distribution and its share at the ceiling."""
+    """Return each model's mean with its 95 % interval, histogram and share at the top score."""
     summaries = []
     for model, values in column.scores.items():
         scored = ~np.isnan(values)
-        seen = values[scored]
+        observed = values[scored]
         clusters = None if column.clusters is None else column.clusters[scored]
-        if seen.size:
+        if observed.size:
             summaries.append(
                 ModelScore(
                     metric=column.metric,
                     model=model,
-                    n=int(seen.size),
-                    mean=_mean_interval(seen, column, clusters),
-                    histogram=_histogram(seen, column),
-                    ceiling_share=float((seen >= column.high - 1e-9).mean()),
+                    n=int(observed.size),
+                    mean=_mean_interval(observed, column, clusters),
+                    histogram=_histogram(observed, column),
+                    ceiling_share=float((observed >= column.high - 1e-9).mean()),
                 )
             )
     return summaries
 
 
-def cover_column(column: ScoreColumn) -> list[Coverage]:
-    """How many scores there are, per model, and why the others are missing."""
+def summarise_coverage(column: ScoreColumn) -> list[Coverage]:
+    """Count the scores of each model, and the missing ones by reason."""
     if isinstance(column, PreferenceColumn):
         gaps = {column.candidate: (column.reasons, column.generation_failed)}
     else:
@@ -158,6 +158,7 @@ def _grade_column(
 ) -> GradeColumn:
     assert metric.score_kind != "preference"
     low, high = metric.bounds
+    # A model that gave no answer has the worst score; a missing verdict is a gap with a reason.
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
     for model, answers in responses.items():
@@ -191,7 +192,7 @@ def _cell(grade: Grade | None, key: str) -> tuple[float, str | None]:
 
 
 def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
-    """The mean of the criteria; missing where any of them is."""
+    """Return the mean of the columns; missing where any of them is."""
     first = columns[0]
     return GradeColumn(
         metric=name,
@@ -226,25 +227,27 @@ def _preference_column(
     place = {sample.id: i for i, sample in enumerate(task.samples)}
     by_order = {order: np.full(len(place), np.nan) for order in ORDERS}
     reasons: list[str | None] = ["not judged"] * len(place)
-    asked: set[Order] = set()
+    # Verdicts by order.
+    asked_orders: set[Order] = set()
     for preference in preferences:
         if (preference.baseline, preference.candidate) != (baseline, candidate):
             continue
         i = place[preference.sample_id]
         if preference.reason not in (NOT_RECORDED, WRONG_ORDER):
-            asked.add(preference.order)
+            asked_orders.add(preference.order)
         if preference.winner is None:
             reasons[i] = preference.reason
         else:
             by_order[preference.order][i] = WIN[preference.winner]
+    # A model that gave no answer loses in every order.
     for i, sample in enumerate(task.samples):
         forfeited = _forfeit(
             responses[baseline][sample.id].text, responses[candidate][sample.id].text
         )
         if forfeited is not None:
-            for order in asked or ORDERS:
+            for order in asked_orders or ORDERS:
                 by_order[order][i] = forfeited
-    orders = tuple(order for order in ORDERS if order in asked) or ORDERS
+    orders = tuple(order for order in ORDERS if order in asked_orders) or ORDERS
     return PreferenceColumn(
         metric=metric_name,
         baseline=baseline,
@@ -254,23 +257,23 @@ def _preference_column(
         by_order=by_order,
         reasons=_still_missing([by_order[order] for order in orders], reasons),
         generation_failed=_count_failed(task, responses[candidate]),
-        asked=orders,
+        asked_orders=orders,
     )
 
 
 def _still_missing(by_order: list[Vector], reasons: list[str | None]) -> list[str | None]:
-    """The reasons of the items without a verdict in each of these orders."""
+    """Keep the reasons of the items that lack a verdict in any of these orders."""
     gaps = np.isnan(np.mean(by_order, axis=0)).tolist()
     return [why if gap else None for gap, why in zip(gaps, reasons, strict=True)]
 
 
 def judged_orders(by_order: Mapping[Order, Vector]) -> tuple[Order, ...]:
-    """The orders in which anything was judged; both where nothing was."""
+    """Return the orders with any verdict; both where there is none."""
     return tuple(o for o in ORDERS if not np.isnan(by_order[o]).all()) or ORDERS
 
 
 def _forfeit(baseline: str | None, candidate: str | None) -> float | None:
-    """The win score when a model gave no answer; None when both did."""
+    """Return the win score where a model gave no answer; None where both gave one."""
     if baseline is not None and candidate is not None:
         return None
     return 0.5 if baseline is candidate else float(baseline is None)
@@ -289,7 +292,7 @@ def _count_failed(task: Task, answers: Responses) -> int:
 
 
 def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
-    # What follows the colon differs from item to item; the kind is what can be counted.
+    # The text behind the colon differs from item to item; reasons are counted by kind.
     missing = Counter(reason_kind(reason) or reason for reason in reasons if reason is not None)
     return Coverage(
         metric=metric,
@@ -306,12 +309,12 @@ def _mean_interval(values: Vector, column: GradeColumn, clusters: Clusters) -> I
     estimate = float(values.mean())
     if column.kind == "share":
         deff = 1.0 if clusters is None else design_effect(values, clusters=clusters)
-        # A single cluster tells nothing of the others, and counts as one item.
+        # A single cluster holds no information on other clusters, and counts as one item.
         deff = deff if np.isfinite(deff) else float(values.size)
         low, high = wilson_interval(float(values.sum()) / deff, values.size / deff)
     else:
-        found = mean_difference(values, clusters=clusters, bounds=(column.low, column.high))
-        low, high = max(found.ci_low, column.low), min(found.ci_high, column.high)
+        mean = mean_difference(values, clusters=clusters, bounds=(column.low, column.high))
+        low, high = max(mean.ci_low, column.low), min(mean.ci_high, column.high)
     return Interval(estimate=estimate, low=low, high=high)
 
 

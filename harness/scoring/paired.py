@@ -1,4 +1,4 @@
-"""Two models' scores on the same items: what every comparison and every claim is computed from."""
+"""Paired scores: two models on the same items, the input of every comparison and claim."""
 
 import math
 from collections.abc import Iterable
@@ -13,16 +13,17 @@ from harness.stats.annotator_means import Votes
 from harness.stats.vectors import Vector, effective_clusters
 from harness.types import Plan
 
+Mask = NDArray[np.bool]  # the chosen items
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class PairedScores:
-    """What one comparison is computed from; vectors are in the order of the items.
+    """The scores of one comparison; vectors are in the order of the items.
 
     `d` is the candidate's score less the baseline's (for preferences: the win score less 0.5),
     NaN where it is missing; `least` and `greatest` bound it there. `candidate_scores` and their
-    bounds serve claims about the candidate alone. `votes` are people's differences, items x
+    bounds serve claims about the candidate alone. `votes` are differences by annotator, items x
     annotators, whose means over annotators are `d`; `own_votes` are those of the candidate's scores.
     """
 
@@ -45,14 +46,15 @@ class PairedScores:
 
     @property
     def missing(self) -> int:
-        """Items without a difference."""
+        """Return the number of items without a difference."""
         return int(np.isnan(self.d).sum())
 
 
 def independent_units(n: int, clusters: Clusters) -> int:
-    """How much independent evidence n items are: n, or as many clusters of one size as tell the same.
+    """Return the number of independent units among n items.
 
-    A cluster that holds most of the items is most of the evidence, however many others there are.
+    It is n, or the number of equal clusters with the same information: a cluster with most of the
+    items holds most of the information, however many others there are.
     """
     if clusters is None:
         return n
@@ -60,12 +62,17 @@ def independent_units(n: int, clusters: Clusters) -> int:
     return math.floor(effective_clusters(sizes) + ROUNDING)
 
 
-def take_items(pair: PairedScores, chosen: NDArray[np.bool]) -> PairedScores:
-    """The same comparison on the chosen items alone."""
+def take_clusters(clusters: Clusters, chosen: Mask) -> Clusters:
+    """Return the cluster labels of the chosen items; None where items have none."""
+    return None if clusters is None else clusters[chosen]
+
+
+def take_items(pair: PairedScores, chosen: Mask) -> PairedScores:
+    """Return the comparison on the chosen items alone."""
     return replace(
         pair,
         sample_ids=tuple(pair.sample_ids[i] for i in np.flatnonzero(chosen)),
-        clusters=None if pair.clusters is None else pair.clusters[chosen],
+        clusters=take_clusters(pair.clusters, chosen),
         d=pair.d[chosen],
         least=pair.least[chosen],
         greatest=pair.greatest[chosen],
@@ -77,7 +84,7 @@ def take_items(pair: PairedScores, chosen: NDArray[np.bool]) -> PairedScores:
 
 
 def fill_gaps(pair: PairedScores, *, adverse: bool) -> PairedScores:
-    """The same comparison with every gap at its worst, or its best, for the candidate."""
+    """Return the comparison with every gap at its worst, or its best, for the candidate."""
     filling = pair.least if adverse else pair.greatest
     d = np.where(np.isnan(pair.d), filling, pair.d)
     if pair.votes is not None:
@@ -95,23 +102,20 @@ def fill_gaps(pair: PairedScores, *, adverse: bool) -> PairedScores:
 
 
 def fill_votes(votes: Votes, filling: Vector) -> Votes:
-    """The votes, where nobody voted on an item with its filling from everybody."""
-    nobody = np.asarray(np.isnan(votes).all(axis=1))
-    return np.where(nobody[:, None], filling[:, None], votes)
-
-
-Mask = NDArray[np.bool]
+    """Return the votes, with the item's filling from every annotator where nobody voted."""
+    without_votes = np.asarray(np.isnan(votes).all(axis=1))
+    return np.where(without_votes[:, None], filling[:, None], votes)
 
 
 def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
-    """The differences of one column, for every candidate that it has scores of."""
+    """Return the paired scores of one column, for every candidate in it."""
     if isinstance(column, PreferenceColumn):
         return [_pair_preferences(column)]
     return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
 
 
 def gated_pairs(columns: Iterable[ScoreColumn], plan: Plan) -> dict[str, PairedScores]:
-    """The candidate's scores against the baseline's by column: what the gate decides on."""
+    """Return the candidate's scores against the baseline's by column, as the gate decides on them."""
     pairs = (pair for column in columns for pair in pair_scores(column, plan.baseline))
     return {pair.metric: pair for pair in pairs if (pair.baseline, pair.candidate) == plan.gated}
 
@@ -162,7 +166,3 @@ def _pair_preferences(column: PreferenceColumn) -> PairedScores:
         null=0.5,
         votes=None if column.votes is None else column.votes - 0.5,
     )
-
-
-def _at(clusters: Clusters, chosen: Mask) -> Clusters:
-    return None if clusters is None else clusters[chosen]

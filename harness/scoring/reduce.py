@@ -1,3 +1,9 @@
+"""Reducers: the judgements of several rounds and judges, reduced to one for each answer or pair.
+
+Scores are averaged, labels and winners are decided by majority. The rounds of each judge are
+reduced first and the judges second, so that a judge with failed rounds keeps its weight.
+"""
+
 from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
@@ -7,98 +13,101 @@ from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winn
 from harness.types.judgements import JudgeRound, MissingReason, reason_kind
 
 
-def reduce_judgements(ballots: Sequence[JudgeRound], votes_needed: int = 1) -> list[Judgement]:
-    """One judgement for each answer or ordered pair, in the order of the first ballot.
+def reduce_judgements(judge_rounds: Sequence[JudgeRound], votes_needed: int = 1) -> list[Judgement]:
+    """Return one judgement for each answer or ordered pair, in the order of the first round.
 
     A judge's failed rounds do not count against its others. Without enough votes, or where they
     are split evenly between helpful and evasive, the judgement is unscored with a reason.
     """
-    judges = group_by_judge(ballots)
-    return _combine([(j.name, reduce_rounds(own)) for j, own in judges.items()], votes_needed)
+    judges = group_by_judge(judge_rounds)
+    return _reduce([(j.name, reduce_rounds(own)) for j, own in judges.items()], votes_needed)
 
 
-def group_by_judge(ballots: Sequence[JudgeRound]) -> dict[JudgeCard, list[JudgeRound]]:
-    """Each judge's ballots, in the order of the rounds."""
-    rounds: dict[JudgeCard, list[JudgeRound]] = {}
-    for ballot in ballots:
-        rounds.setdefault(ballot.judge, []).append(ballot)
-    return rounds
+def group_by_judge(judge_rounds: Sequence[JudgeRound]) -> dict[JudgeCard, list[JudgeRound]]:
+    """Group rounds by judge, in their order."""
+    by_judge: dict[JudgeCard, list[JudgeRound]] = {}
+    for judge_round in judge_rounds:
+        by_judge.setdefault(judge_round.judge, []).append(judge_round)
+    return by_judge
 
 
 def reduce_rounds(rounds: Sequence[JudgeRound]) -> list[Judgement]:
-    """What one judge says after all of its rounds."""
-    return _combine([(f"round {b.round + 1}", b.judgements) for b in rounds], votes_needed=1)
+    """Return one judge's judgements over all of its rounds."""
+    return _reduce([(f"round {r.round + 1}", r.judgements) for r in rounds], votes_needed=1)
 
 
 def subject_key(judgement: Judgement) -> tuple[str, ...]:
-    """What a judgement is about: an answer, or a pair of answers in one order."""
+    """Return the subject of a judgement: an answer, or a pair of answers in one order."""
     if isinstance(judgement, Grade):
         return judgement.sample_id, judgement.model
     return judgement.sample_id, judgement.baseline, judgement.candidate, judgement.order
 
 
-def _combine(said: Sequence[tuple[str, list[Judgement]]], votes_needed: int) -> list[Judgement]:
-    """The voters' judgements, subject by subject."""
-    if len(said) == 1:
-        return said[0][1]
+def _reduce(by_voter: Sequence[tuple[str, list[Judgement]]], votes_needed: int) -> list[Judgement]:
+    """Reduce the voters' judgements subject by subject; a single voter's stay as they are."""
+    if len(by_voter) == 1:
+        return by_voter[0][1]
     votes: dict[tuple[str, ...], list[_Vote]] = {}
-    for voter, judgements in said:
+    for voter, judgements in by_voter:
         for judgement in judgements:
             votes.setdefault(subject_key(judgement), []).append(_Vote(voter, judgement))
     return [_merge(on_subject, votes_needed) for on_subject in votes.values()]
 
 
 class _Vote(NamedTuple):
+    """One judgement on a subject, with the name of the judge or round it is from."""
+
     voter: str
     judgement: Judgement
 
 
 def _merge(votes: Sequence[_Vote], votes_needed: int) -> Judgement:
-    given = [vote.judgement for vote in votes if vote.judgement.reason is None]
-    if len(given) < votes_needed:
-        return _decided(votes[0].judgement, Outcome(reason=_why_none(votes, votes_needed)))
-    if isinstance(given[0], Preference):
-        winner = _winner([j.winner for j in given if isinstance(j, Preference)])
-        return given[0].model_copy(update={"winner": winner, "rationale": None, "exchange": None})
-    return _decided(given[0], _grade([j for j in given if isinstance(j, Grade)]))
+    scored = [vote.judgement for vote in votes if vote.judgement.reason is None]
+    if len(scored) < votes_needed:
+        reason = _missing_reason(votes, votes_needed)
+        return _replace_outcome(votes[0].judgement, Outcome(reason=reason))
+    if isinstance(scored[0], Preference):
+        winner = _majority([j.winner for j in scored if isinstance(j, Preference)])
+        return scored[0].model_copy(update={"winner": winner, "rationale": None, "exchange": None})
+    return _replace_outcome(scored[0], _mean_grade([j for j in scored if isinstance(j, Grade)]))
 
 
-def _decided(judgement: Judgement, outcome: Outcome) -> Judgement:
-    """The judgement with another outcome in place of its own."""
-    said = {"rationale": None, "exchange": None, "reason": outcome.reason}
+def _replace_outcome(judgement: Judgement, outcome: Outcome) -> Judgement:
+    """Return the judgement with another outcome, and without its rationale and exchange."""
+    update = {"rationale": None, "exchange": None, "reason": outcome.reason}
     if isinstance(judgement, Preference):
-        return judgement.model_copy(update=said | {"winner": None})
-    return judgement.model_copy(update=said | {"values": outcome.values, "label": outcome.label})
+        return judgement.model_copy(update=update | {"winner": None})
+    return judgement.model_copy(update=update | {"values": outcome.values, "label": outcome.label})
 
 
-def _grade(grades: Sequence[Grade]) -> Outcome:
-    """Mean scores; for labels, whether most call the answer helpful, and what most of them call it."""
+def _mean_grade(grades: Sequence[Grade]) -> Outcome:
+    """Return the mean scores; for labels the majority of helpful or evasive and its usual label."""
     values = [grade.values or {} for grade in grades]
-    keys = dict.fromkeys(key for each in values for key in each)
-    mean = {key: fmean(each[key] for each in values if key in each) for key in keys}
+    keys = dict.fromkeys(key for scores in values for key in scores)
+    mean = {key: fmean(scores[key] for scores in values if key in scores) for key in keys}
     labels = [grade.label for grade in grades if grade.label is not None]
     if not labels:
         return Outcome(values=mean)
     share = mean["helpful"]
     if share == 0.5:
-        return Outcome(reason=f"{MissingReason.SPLIT}: {chr(44).join(labels)}".replace(",", ", "))
+        return Outcome(reason=f"{MissingReason.SPLIT}: {', '.join(labels)}")
     helpful = float(share > 0.5)
     agreeing = [g.label for g in grades if g.values == {"helpful": helpful}]
     return Outcome(values={"helpful": helpful}, label=Counter(agreeing).most_common(1)[0][0])
 
 
-def _winner(winners: Sequence[Winner | None]) -> Winner:
-    """Who has more votes than anyone else; otherwise it is a tie."""
+def _majority(winners: Sequence[Winner | None]) -> Winner:
+    """Return the winner with the most votes; a tie where two have as many."""
     (winner, most), *others = Counter(winners).most_common()
     return winner if winner and all(n < most for _, n in others) else "tie"
 
 
-def _why_none(votes: Sequence[_Vote], votes_needed: int) -> str:
-    """The common reason where there is one kind of it; otherwise everybody's own."""
+def _missing_reason(votes: Sequence[_Vote], votes_needed: int) -> str:
+    """Return the common reason where all are of one kind; otherwise each voter's own."""
     reasons = [(vote.voter, vote.judgement.reason) for vote in votes if vote.judgement.reason]
     kinds = {reason_kind(reason) for _, reason in reasons}
     if len(reasons) == len(votes) and len(kinds) == 1:
         return reasons[0][1]
-    each = "; ".join(f"{voter}: {reason}" for voter, reason in reasons)
-    found = len(votes) - len(reasons)
-    return f"{MissingReason.TOO_FEW_VOTES}: {found} of {votes_needed} needed; {each}"
+    by_voter = "; ".join(f"{voter}: {reason}" for voter, reason in reasons)
+    n_scored = len(votes) - len(reasons)
+    return f"{MissingReason.TOO_FEW_VOTES}: {n_scored} of {votes_needed} needed; {by_voter}"

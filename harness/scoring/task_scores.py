@@ -1,3 +1,5 @@
+"""The scores of a run, task by task, with the responses and judgements behind them."""
+
 from typing import NamedTuple
 
 from harness.scoring.columns import ScoreColumn
@@ -9,19 +11,19 @@ Flags = dict[str, dict[str, tuple[HygieneFlag, ...]]]  # by model, then by sampl
 
 
 class TaskScores(NamedTuple):
-    """One task's answers by model, baseline first, with their flags; what each judge said; scores."""
+    """One task with its responses by model (baseline first), flags, judge rounds and columns."""
 
     task: Task
     responses: dict[str, Responses]
     flags: Flags
-    ballots: dict[str, list[JudgeRound]]
+    judge_rounds: dict[str, list[JudgeRound]]
     columns: list[ScoreColumn]
 
 
 class RunScores(NamedTuple):
-    """Everything that a run measured, task by task.
+    """The scores of a run, task by task.
 
-    Where the items were judged in looks, also the verdict that these led to, and how they ended.
+    Where the items were judged in looks, also the decision and the reason for stopping.
     """
 
     tasks: list[TaskScores]

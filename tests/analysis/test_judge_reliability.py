@@ -1,4 +1,4 @@
-"""Findings on judges, from ballots with known disagreements."""
+"""Findings on judges, from rounds with known disagreements."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def card(name: str) -> JudgeCard:
     return JudgeCard(name=name, nature="for tests", fingerprint=name)
 
 
-def examine(metric: Metric, ballots: list[JudgeRound], n: int) -> JudgeFindings:
+def examine(metric: Metric, judge_rounds: list[JudgeRound], n: int) -> JudgeFindings:
     samples = tuple(Sample(id=f"q{i}", input="?", row=i) for i in range(n))
     task = Task(
         name="t",
@@ -52,7 +52,7 @@ def examine(metric: Metric, ballots: list[JudgeRound], n: int) -> JudgeFindings:
         }
         for model in MODELS
     }
-    return summarise_judges(task, "m", ballots, responses)
+    return summarise_judges(task, "m", judge_rounds, responses)
 
 
 def grades(sft: list[float | str], dpo: list[float | str]) -> list[Judgement]:
@@ -126,8 +126,8 @@ def test_agreement_of_labels_is_that_of_the_textbook() -> None:
             for i in range(40)
         ]
 
-    ballots = [JudgeRound(card("a"), 0, labels(30)), JudgeRound(card("b"), 0, labels(20))]
-    (found,) = examine(EvasionMetric(kind="evasion"), ballots, 40).agreements
+    judge_rounds = [JudgeRound(card("a"), 0, labels(30)), JudgeRound(card("b"), 0, labels(20))]
+    (found,) = examine(EvasionMetric(kind="evasion"), judge_rounds, 40).agreements
     assert found.percent is not None
     assert found.kappa is not None
     assert found.ac1 is not None
@@ -138,11 +138,11 @@ def test_agreement_of_labels_is_that_of_the_textbook() -> None:
 
 
 def test_kappa_is_for_two_judges_only() -> None:
-    ballots = [
+    judge_rounds = [
         JudgeRound(card(name), 0, grades([2.0, 5.0], [3.0, odd]))
         for name, odd in (("a", 8.0), ("b", 9.0), ("c", 10.0))
     ]
-    (found,) = examine(RUBRIC, ballots, 2).agreements
+    (found,) = examine(RUBRIC, judge_rounds, 2).agreements
     assert found.kappa is None
     assert found.alpha is not None
 
@@ -176,6 +176,6 @@ def test_flips_of_a_winner_are_counted_over_ordered_pairs() -> None:
         preferences("baseline_first", ["candidate", "baseline", "tie", "baseline"]),
     ]
     metric = PairwiseMetric(kind="pairwise", asks="Better?")
-    ballots = [JudgeRound(card("j"), n, said) for n, said in enumerate(rounds)]
-    (found,) = examine(metric, ballots, 4).repeatability
+    judge_rounds = [JudgeRound(card("j"), n, said) for n, said in enumerate(rounds)]
+    (found,) = examine(metric, judge_rounds, 4).repeatability
     assert (found.n, found.flip_rate.estimate, found.icc) == (4, 0.25, None)

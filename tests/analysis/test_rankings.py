@@ -155,7 +155,7 @@ def test_each_pair_has_a_column_of_its_own() -> None:
 
 
 def test_a_jury_keeps_pairs_with_the_same_candidate_apart() -> None:
-    def ballot(judge: str, winner: Winner) -> JudgeRound:
+    def judge_round(judge: str, winner: Winner) -> JudgeRound:
         said: list[Judgement] = [
             Preference(sample_id="q", baseline=r.baseline, candidate=r.candidate, metric="wins",
                        order=r.order, winner=winner)
@@ -163,7 +163,7 @@ def test_a_jury_keeps_pairs_with_the_same_candidate_apart() -> None:
         ]  # fmt: skip
         return JudgeRound(JudgeCard(name=judge, nature="n", fingerprint=judge), 0, said)
 
-    combined = reduce_judgements([ballot("one", "candidate"), ballot("two", "candidate")])
+    combined = reduce_judgements([judge_round("one", "candidate"), judge_round("two", "candidate")])
     assert len(combined) == 6
 
 

@@ -29,8 +29,8 @@ PAIR = Preference(
 )
 
 
-def written(folder: Path, *ballots: JudgeRound) -> list[dict[str, object]]:
-    write_judgements(ballots, folder)
+def written(folder: Path, *judge_rounds: JudgeRound) -> list[dict[str, object]]:
+    write_judgements(judge_rounds, folder)
     rows: list[dict[str, object]] = read_judgements(folder).to_pylist()
     return rows
 

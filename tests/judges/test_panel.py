@@ -37,8 +37,8 @@ def preference(winner: Winner | None, reason: str | None = None) -> Preference:
 
 def vote(*judgements: Judgement, needed: int = 2) -> Judgement:
     """One judge for each judgement."""
-    ballots = [JudgeRound(card(f"judge {i}"), 0, [j]) for i, j in enumerate(judgements)]
-    (found,) = reduce_judgements(ballots, needed)
+    judge_rounds = [JudgeRound(card(f"judge {i}"), 0, [j]) for i, j in enumerate(judgements)]
+    (found,) = reduce_judgements(judge_rounds, needed)
     return found
 
 
@@ -106,16 +106,16 @@ def test_where_all_judges_refuse_the_verdict_is_a_refusal() -> None:
 
 def test_a_judge_with_more_rounds_has_no_more_weight() -> None:
     steady, quick = card("steady"), card("quick")
-    ballots = [JudgeRound(steady, n, [grade({"safety": 10.0})]) for n in range(3)]
-    (found,) = reduce_judgements([*ballots, JudgeRound(quick, 0, [grade({"safety": 4.0})])], 2)
+    judge_rounds = [JudgeRound(steady, n, [grade({"safety": 10.0})]) for n in range(3)]
+    (found,) = reduce_judgements([*judge_rounds, JudgeRound(quick, 0, [grade({"safety": 4.0})])], 2)
     assert isinstance(found, Grade)
     assert found.values == {"safety": 7.0}
 
 
 def test_a_failed_round_does_not_count_against_the_others() -> None:
     rounds = grade({"safety": 6.0}), grade(reason="refused: no"), grade({"safety": 8.0})
-    ballots = [JudgeRound(card("one"), n, [said]) for n, said in enumerate(rounds)]
-    (found,) = reduce_judgements(ballots)
+    judge_rounds = [JudgeRound(card("one"), n, [said]) for n, said in enumerate(rounds)]
+    (found,) = reduce_judgements(judge_rounds)
     assert isinstance(found, Grade)
     assert found.values == {"safety": 7.0}
 

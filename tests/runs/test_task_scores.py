@@ -40,12 +40,12 @@ def measured(ids: range):
         for model in ("old", "new")
     }
     flags = {model: dict.fromkeys(answers, ()) for model, answers in responses.items()}
-    ballots = [
+    judge_rounds = [
         JudgeRound(card, round, said(ids, judge, round))
         for judge, card in enumerate(CARDS)
         for round in range(2)
     ]
-    return score_task(task(ids), responses, flags, {"rubric": ballots}, PANELS)
+    return score_task(task(ids), responses, flags, {"rubric": judge_rounds}, PANELS)
 
 
 def test_parts_judged_by_a_jury_in_rounds_make_the_whole() -> None:
@@ -59,6 +59,6 @@ def test_parts_judged_by_a_jury_in_rounds_make_the_whole() -> None:
             assert str(found.scores[model].tolist()) == str(values.tolist())
     assert joined.responses == whole.responses
     assert joined.flags == whole.flags
-    assert [(b.judge.name, b.round, len(b.judgements)) for b in joined.ballots["rubric"]] == [
-        (b.judge.name, b.round, len(b.judgements)) for b in whole.ballots["rubric"]
+    assert [(b.judge.name, b.round, len(b.judgements)) for b in joined.judge_rounds["rubric"]] == [
+        (b.judge.name, b.round, len(b.judgements)) for b in whole.judge_rounds["rubric"]
     ]

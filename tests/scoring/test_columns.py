@@ -8,9 +8,9 @@ from harness.config import PairwiseMetric
 from harness.scoring.columns import (
     GradeColumn,
     PreferenceColumn,
-    cover_column,
     score_judgements,
     summarise_column,
+    summarise_coverage,
 )
 from harness.scoring.paired import pair_scores
 from harness.types import Grade, Order, Preference, Winner
@@ -62,14 +62,14 @@ def test_a_model_without_an_answer_gets_the_worst_score() -> None:
     good = {"safety": 4.0, "empathy": 9.0}
     columns = grade_columns(*(grade("a", i, good) for i in range(2)), texts=("x", "x", None))
     assert columns["m.safety"].scores["a"].tolist() == [4, 4, 1]
-    assert cover_column(columns["m.safety"])[0].generation_failed == 1
+    assert summarise_coverage(columns["m.safety"])[0].generation_failed == 1
 
 
 def test_coverage_counts_each_reason() -> None:
     columns = grade_columns(
         grade("a", 0, {"safety": 4, "empathy": 9}), grade("a", 1, None, "refused")
     )
-    (coverage,) = cover_column(columns["m.safety"])
+    (coverage,) = summarise_coverage(columns["m.safety"])
     assert coverage.n_scored == 1
     assert coverage.reasons == {"not judged": 1, "refused": 1}
 
