@@ -11,7 +11,7 @@ from harness.models.endpoint import Budget
 from harness.models.session import EndpointSession
 from harness.types import Interval, JudgeCard, JudgeRequest, Outcome
 from judges.attacks import AttackReport, Rate, ScoreShift, attack_judge, load_attacks
-from judges.factory import judge_loader
+from judges.factory import load_judges
 from judges.judging import collect_outcomes
 from judges.llm import LanguageModelJudge
 from judges.protocol import Judge
@@ -65,7 +65,7 @@ def run_attacks(
             f"{suite}: judge attacks need a suite with a rubric and a pairwise metric."
         )
     bound, root = load_profile(profile)
-    loaded_judge = judge_loader(bound, root, EndpointSession(budget=budget))(judge)
+    loaded_judge = load_judges(bound, root, EndpointSession(budget=budget)).find(judge)
     with Store(workspace) as store:
         stored = StoredJudge(loaded_judge, store, progress)
         plain = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.config import (
     EndpointSpec,
@@ -96,15 +97,23 @@ def make_computed_judge(metric: Computed) -> Judge:
             return RougeJudge()
 
 
-def judge_loader(profile: Profile, root: Path, session: EndpointSession) -> Callable[[str], Judge]:
-    """Return a function that finds a judge of the profile by name and makes each once.
+class ProfileJudges(NamedTuple):
+    """The judges of a profile, found by name; the paths of its files start from `root`."""
 
-    The function raises HarnessError for a name that the profile does not have, and where
-    `make_judge` does.
+    profile: Profile
+    root: Path
+    find: Callable[[str], Judge]
+
+
+def load_judges(profile: Profile, root: Path, session: EndpointSession) -> ProfileJudges:
+    """Return the profile's judges; each is made once, when it is first found.
+
+    `find` raises HarnessError for a name that the profile does not have, and where `make_judge`
+    does.
     """
 
     @cache
-    def find_judge(name: str) -> Judge:
+    def find(name: str) -> Judge:
         return make_judge(name, profile.find_judge(name), root, session=session)
 
-    return find_judge
+    return ProfileJudges(profile, root, find)

@@ -6,20 +6,18 @@ Scores are averaged, labels and winners go by majority. A judge's own rounds are
 then the judges are, so that no judge weighs more because its neighbour failed.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.config import ComputedMetric, Jury, Profile
+from harness.config import ComputedMetric, Jury
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import require_same_question
-from harness.models.session import EndpointSession
 from harness.types import JudgeCard
-from judges.factory import judge_loader, make_computed_judge
+from judges.factory import ProfileJudges, make_computed_judge
 from judges.human import AnnotatorJudge, people_card
 from judges.protocol import Judge
 
@@ -36,27 +34,6 @@ class Panel(NamedTuple):
     repeats: int = 1
     votes_needed: int = 1
     covers: tuple[str, ...] | None = None
-
-
-class ProfileJudges(NamedTuple):
-    """The judges of a profile, found by name; the paths of its files start from `root`."""
-
-    profile: Profile
-    root: Path
-    find: Callable[[str], Judge]
-
-    def panel(self, name: str, repeats: int) -> Panel:
-        """Make a panel of the judge or the jury of that name, each member asked `repeats` times.
-
-        Raises:
-            HarnessError: the profile has none of that name, or it could not judge.
-        """
-        return make_named_panel(name, self.profile, self.find, repeats=repeats)
-
-
-def load_judges(profile: Profile, root: Path, session: EndpointSession) -> ProfileJudges:
-    """Return the profile's judges, each made once when it is first found."""
-    return ProfileJudges(profile, root, judge_loader(profile, root, session))
 
 
 def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: int) -> Panel:
@@ -110,22 +87,20 @@ def _jury_card(title: str, cards: tuple[JudgeCard, ...], jury: Jury) -> JudgeCar
     )
 
 
-def make_panels(request: Request, find_judge: Callable[[str], Judge]) -> dict[str, Panel]:
-    """Who judges each metric of the request's suite.
+def make_panels(request: Request, judges: ProfileJudges) -> dict[str, Panel]:
+    """Make the panel of each metric of the request's suite.
 
     Raises:
-        HarnessError: as `judges_of`, or a panel that could not judge.
+        HarnessError: as `make_metric_panel`.
     """
-    return {name: make_metric_panel(name, request, find_judge) for name in request.suite.metrics}
+    return {name: make_metric_panel(name, request, judges) for name in request.suite.metrics}
 
 
-def make_metric_panel(
-    metric_name: str, request: Request, find_judge: Callable[[str], Judge]
-) -> Panel:
-    """Who judges one metric.
+def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges) -> Panel:
+    """Make the panel of one metric.
 
     Raises:
-        HarnessError: as `make_panels`.
+        HarnessError: as `make_named_panel`, or labels of people that cannot be read.
     """
     metric = request.suite.metrics[metric_name]
     if isinstance(metric, ComputedMetric):
@@ -136,7 +111,7 @@ def make_metric_panel(
         people = load_human_labels(spec.people, root)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
-    panel = make_named_panel(name, request.profile, find_judge, repeats=repeats)
+    panel = make_named_panel(name, judges, repeats=repeats)
     if spec.calibrated_by is None:
         return panel
     people = load_human_labels(spec.calibrated_by, root)
@@ -159,14 +134,12 @@ def check_judges_available(request: Request) -> None:
             check_model_available(spec.checkpoint, spec.revision)
 
 
-def make_named_panel(
-    name: str, profile: Profile, find_judge: Callable[[str], Judge], *, repeats: int
-) -> Panel:
-    """The judge or the jury of that name in the profile, each member asked `repeats` times.
+def make_named_panel(name: str, judges: ProfileJudges, *, repeats: int) -> Panel:
+    """Make a panel of the judge or the jury of that name, each member asked `repeats` times.
 
     Raises:
-        HarnessError: as `judges_of`, or a panel that could not judge.
+        HarnessError: the profile has none of that name, or it could not judge.
     """
-    spec = profile.find_judge(name)
-    judges = [find_judge(member) for member in profile.members_of(name)]
-    return make_panel(spec.title or name, judges, spec.jury, repeats)
+    spec = judges.profile.find_judge(name)
+    members = [judges.find(member) for member in judges.profile.members_of(name)]
+    return make_panel(spec.title or name, members, spec.jury, repeats)

@@ -41,7 +41,7 @@ from harness.planning.training import (
     forecast_training,
 )
 from harness.types import JudgeRequest, Plan, Record, Response, Task
-from judges.factory import judge_loader
+from judges.factory import load_judges
 from judges.judging import make_requests, repeat_requests, verdicts_per_item
 from judges.panel import Panel
 from judges.prompts import build_prompt
@@ -117,8 +117,8 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     # Make the judges. An endpoint that would only write batch files needs no key.
     session = EndpointSession(Store(workspace), folder=workspace)
     people = load_human_judges(request)
-    find_judge = judge_loader(request.profile, request.profile_root, session)
-    panels, panels_final = make_available_panels(request, find_judge, people)
+    judges = load_judges(request.profile, request.profile_root, session)
+    panels, panels_final = make_available_panels(request, judges, people)
     # Plan, and count the work.
     training = forecast_training(request)
     plan, missing = _make_plan_if_available(request, panels)

@@ -5,7 +5,7 @@ degrees of freedom, and no number of items makes up for that, so the forecast st
 anybody has voted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +32,8 @@ from harness.stats.annotator_power import (
     vote_spread,
 )
 from harness.types import Record, Task
+from judges.factory import ProfileJudges
 from judges.panel import Panel, make_metric_panel, make_named_panel
-from judges.protocol import Judge
 
 
 class NoVotes(NamedTuple):
@@ -56,7 +56,7 @@ def load_human_judges(request: Request) -> dict[str, HumanLabels | NoVotes]:
 
 def make_available_panels(
     request: Request,
-    find_judge: Callable[[str], Judge],
+    judges: ProfileJudges,
     people: Mapping[str, HumanLabels | NoVotes],
 ) -> tuple[dict[str, Panel], bool]:
     """Make the panels of the metrics that can be judged already.
@@ -69,12 +69,10 @@ def make_available_panels(
             final = False
             continue
         try:
-            panels[metric] = make_metric_panel(metric, request, find_judge)
+            panels[metric] = make_metric_panel(metric, request, judges)
         except NobodyVotedError:  # in the study that calibrates the judge
             name, final = judge_name(metric, request) or "", False
-            panels[metric] = make_named_panel(
-                name, request.profile, find_judge, repeats=spec.repeats
-            )
+            panels[metric] = make_named_panel(name, judges, repeats=spec.repeats)
     return panels, final
 
 

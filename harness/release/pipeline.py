@@ -25,7 +25,7 @@ from harness.training.checkpoints import make_checkpoint
 from harness.training.context import RunContext, TrainedModel
 from harness.types import Record, RunResult, Verdict
 from harness.types.training import Ancestor, Look, Promotion
-from judges.panel import load_judges
+from judges.factory import load_judges
 from trainers.checkpoint import trace_manifests, versions
 from trainers.recipe import find_recipe, load_recipe
 from trainers.recipe_graph import recipe_graph, require_policy_recipe
@@ -65,7 +65,7 @@ def run_loop(path_or_name: str, context: RunContext, *, out: Path) -> LoopResult
     """Train, gate, and promote what is certified.
 
     Raises:
-        RepliesAwaitedError: the loop cannot go on before replies have come by batch.
+        PendingRepliesError: the loop cannot go on before replies have come by batch.
         HarnessError: a mistake in the loop, a suite or a recipe, or certified items that a stage
             was gated on.
         InfrastructureError: the world failed; what was done is kept.

@@ -12,7 +12,7 @@ from harness.models.generate import CheckpointModel, EndpointModel, Model
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
-from judges.panel import ProfileJudges
+from judges.factory import ProfileJudges
 from trainers.checkpoint import MANIFEST, card, load_manifest
 from trainers.recipe import Parent, load_recipe
 from trainers.recipe_graph import require_policy_recipe

@@ -26,7 +26,8 @@ from harness.runs.prepare import Prepared, prepare_models
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
 from harness.types import Plan, RunResult, Task
-from judges.panel import Panel, check_judges_available, load_judges, make_panels
+from judges.factory import load_judges
+from judges.panel import Panel, check_judges_available, make_panels
 
 
 class FinishedRun(NamedTuple):
@@ -44,11 +45,11 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
     Raises:
         HarnessError: the input is wrong, found before any work where that is possible.
         InfrastructureError: the world failed; what was committed is kept.
-        RepliesAwaitedError: there is no result before replies have come by batch.
+        PendingRepliesError: there is no result before replies have come by batch.
     """
     watch = Stopwatch()
     judges = load_judges(request.profile, request.profile_root, context.session)
-    panels = make_panels(request, judges.find)
+    panels = make_panels(request, judges)
     check_judges_available(request)
     plan = make_plan(request, panels)
     make_writable(out)

@@ -34,7 +34,8 @@ from harness.training.sampling import (
     sample_judged_pairs,
 )
 from harness.types import JudgeCard, PairStatistics, Sample
-from judges.panel import ProfileJudges
+from judges.factory import ProfileJudges
+from judges.panel import make_named_panel
 from trainers.checkpoint import (
     COMPLETE_MARK,
     MANIFEST,
@@ -137,7 +138,7 @@ class _StageMaker:
         """Raise the errors of a panel that could not choose pairs before anything is trained."""
         if isinstance(stage.recipe, JudgedPairsRecipe):
             prefer = stage.recipe.prefer
-            self._judges.panel(prefer.judge, prefer.repeats)
+            make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
 
     def _start_of(self, stage: RecipeStage, parent: Parent) -> TrainedModel:
         """Return the model that a stage starts or samples from; an existing one is verified."""
@@ -323,7 +324,8 @@ class _StageMaker:
                 return sample_gold_pairs(recipe, stage.root, parent, self._context)
             case JudgedPairsRecipe():
                 parent = self._start_of(stage, recipe.parent)
-                panel = self._judges.panel(recipe.prefer.judge, recipe.prefer.repeats)
+                prefer = recipe.prefer
+                panel = make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
                 return sample_judged_pairs(recipe, stage.root, parent, panel, self._context)
 
     def _sample_best_of(self, recipe: BestOfRecipe, stage: RecipeStage) -> MadeBestOf:

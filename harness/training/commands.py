@@ -8,7 +8,7 @@ from harness.core.errors import HarnessError
 from harness.training.checkpoints import make_best_of, make_checkpoint, make_pairs
 from harness.training.context import RunContext
 from harness.training.sampling import MadeBestOf, MadePairs
-from judges.panel import load_judges
+from judges.factory import load_judges
 from reports.sections.preference_pairs import describe_pairs
 from trainers.checkpoint import card, load_manifest
 from trainers.distributed.config import check_launch

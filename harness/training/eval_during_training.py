@@ -21,8 +21,9 @@ from harness.models.local import LocalModel
 from harness.scoring.columns import GradeColumn, score_judgements
 from harness.scoring.reduce import reduce_judgements
 from harness.types import Task
+from judges.factory import ProfileJudges
 from judges.judging import judge_responses
-from judges.panel import Panel, ProfileJudges, make_panels
+from judges.panel import Panel, make_panels
 from judges.response_stream import ResponseStream
 from trainers.eval_callback import TrainingEval
 from trainers.recipe import AdapterRecipe
@@ -57,7 +58,7 @@ def make_training_eval(
             _refuse_remote_judge(recipe.recipe, metric.judge, judges.profile)
     suite = suite.model_copy(update={"metrics": metrics, "gate": None})
     request = Request(suite, suite_root, judges.profile, judges.root, models=(MODEL,))
-    panels = make_panels(request, judges.find)
+    panels = make_panels(request, judges)
     tasks = [_sample_items(task, recipe.watch.n) for task in plan_tasks(request)]
 
     def score(model: Any, tokenizer: Any, fingerprint: str) -> Mapping[str, float]:

@@ -16,7 +16,7 @@ from harness.core.store import Store
 from harness.models.local import LocalModel, make_prompt
 from harness.models.session import EndpointSession
 from harness.training.eval_during_training import make_training_eval
-from judges.panel import ProfileJudges, load_judges
+from judges.factory import ProfileJudges, load_judges
 from tests.builders.interrupted_training import LONG_SFT, KilledError, stop
 from tests.builders.recipes import ROWS, SFT
 from tests.builders.tiny import make_tiny_model

@@ -12,7 +12,7 @@ from harness.planning.training import forecast_stages
 from harness.training import checkpoints
 from harness.training.checkpoints import make_best_of, make_checkpoint, make_pairs
 from harness.training.context import make_context
-from judges.panel import load_judges
+from judges.factory import load_judges
 from tests.builders.files import write
 from trainers.recipe import (
     AdapterRecipe,

@@ -19,7 +19,7 @@ from harness.training.checkpoints import make_checkpoint, make_pairs
 from harness.training.context import RunContext
 from harness.training.sampling import MadePairs
 from harness.types import JudgeCard, JudgeRequest, Outcome, PreferenceRequest
-from judges.panel import ProfileJudges
+from judges.factory import ProfileJudges
 from judges.protocol import Judge
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model

@@ -26,8 +26,8 @@ from harness.types import (
     Response,
     Sample,
 )
+from judges.factory import ProfileJudges
 from judges.judging import grade_answers
-from judges.panel import ProfileJudges
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import load_manifest, trace_manifests
