@@ -57,6 +57,7 @@ def run_attacks(
     Raises:
         HarnessError: the suite has not both metrics, or the profile no such judge.
     """
+    # The suite's metrics and the profile's judge.
     metrics = load_suite(suite)[0].metrics.values()
     rubric = next((m for m in metrics if isinstance(m, RubricMetric)), None)
     pairwise = next((m for m in metrics if isinstance(m, PairwiseMetric)), None)
@@ -66,6 +67,7 @@ def run_attacks(
         )
     bound, root = load_profile(profile)
     loaded_judge = load_judges(bound, root, EndpointSession(budget=budget)).find(judge)
+    # Attack it; a language model's grades without hardening are the comparison.
     with Store(workspace) as store:
         stored = StoredJudge(loaded_judge, store, progress)
         plain = None

@@ -141,10 +141,10 @@ class _Material(NamedTuple):
 def _collect_material(request: JudgeRequest) -> _Material:
     question = {"question": request.sample.input}
     reference = request.sample.reference
-    known = question if reference is None else question | {"reference": reference}
+    context = question if reference is None else question | {"reference": reference}
     match request:
         case GradeRequest(metric=RubricMetric() as metric):
-            texts = known | {"answer": request.answer}
+            texts = context | {"answer": request.answer}
             return _Material("judge_rubric", _rubric_fields(metric), texts)
         case GradeRequest(metric=EvasionMetric()):
             shape = _describe_shape(reason="…", label=" | ".join(LABELS))
@@ -152,7 +152,7 @@ def _collect_material(request: JudgeRequest) -> _Material:
             return _Material("judge_evasion", {"shape": shape}, texts)
         case PreferenceRequest(metric=PairwiseMetric() as metric):
             shape = _describe_shape(reason="…", winner=" | ".join(WINNERS))
-            texts = known | {"first-answer": request.first, "second-answer": request.second}
+            texts = context | {"first-answer": request.first, "second-answer": request.second}
             return _Material("judge_pairwise", {"asks": metric.asks, "shape": shape}, texts)
         case _:
             raise ValueError(f"no language model judges '{request.metric.kind}' metrics")

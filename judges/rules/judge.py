@@ -1,7 +1,7 @@
-"""A judge that needs no model, no key and no network: deterministic rules on English text.
+"""Offline judge without model, key or network: deterministic rules on English text.
 
 It exists so that a fresh machine can run every suite from end to end, and so that a tiny model
-has a preference signal to learn from. It sees words, not truth, and its card says so.
+has a preference signal to learn from. It counts words and cannot check facts, as its card states.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from harness.config import EvasionMetric, PairwiseMetric, RubricMetric
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest, Sample
 from judges.rules import phrases
 from judges.rules.evasion import find_label
-from judges.rules.rubric import CRITERIA, Points, points_for, why_unjudgeable
-from judges.rules.text import ParsedText, is_english_script, read
+from judges.rules.rubric import CRITERIA, Points, score_criterion, unjudgeable_reason
+from judges.rules.text import ParsedText, is_english_script, parse_text
 
 NATURE = (
     "deterministic text rules, no language model: it counts shared words, plain sentences, "
@@ -29,13 +29,11 @@ EVIDENCE = (
     "of the 450 that its rules were not written on; nothing else was held against people."
 )
 
+# The fingerprint of the rules, and the hash of their word lists in this version.
 RULES_VERSION = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
+WORD_LISTS = "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"
 
-WORD_LISTS = (
-    "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"  # their hash in this version
-)
-
-TIE_WITHIN = 0.02  # mean points from 0 to 1 that two answers may differ by and still tie
+TIE_WITHIN = 0.02  # largest difference of mean points (0 to 1) that counts as a tie
 
 
 class OfflineJudge:
@@ -52,7 +50,7 @@ class OfflineJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """One outcome for each request, in order."""
+        """Yield one outcome for each request, in order."""
         for i, request in enumerate(r for r in requests if r is not None):
             yield i, _judge(request)
 
@@ -62,7 +60,7 @@ def _fingerprint() -> str:
     """Return `RULES_VERSION`, or the hash of it and of the word lists where these have changed.
 
     A stored verdict is found again by this value, so it must not depend on how the source is
-    written. Whoever changes what a rule gives sets a new `RULES_VERSION`.
+    written. A change to what a rule gives needs a new `RULES_VERSION`.
     """
     word_lists = _hash_word_lists()
     if word_lists == WORD_LISTS:
@@ -71,7 +69,7 @@ def _fingerprint() -> str:
 
 
 def _hash_word_lists() -> str:
-    """Return the hash of every pattern and word list that the rules look for."""
+    """Return the hash of every pattern and word list that the rules search for."""
     constants = vars(phrases).values()
     patterns = [value.pattern for value in constants if isinstance(value, re.Pattern)]
     words = [" ".join(sorted(value)) for value in constants if isinstance(value, frozenset)]
@@ -87,7 +85,7 @@ def _judge(request: JudgeRequest) -> Outcome:
         case GradeRequest(metric=EvasionMetric()):
             return _grade_evasion(request.sample, request.answer)
         case PreferenceRequest(metric=PairwiseMetric()):
-            return _prefer(request.sample, request.first, request.second)
+            return _compare_answers(request.sample, request.first, request.second)
         case _:
             return Outcome(reason=f"the offline rules do not judge '{request.metric.kind}' metrics")
 
@@ -95,50 +93,50 @@ def _judge(request: JudgeRequest) -> Outcome:
 def _grade_rubric(metric: RubricMetric, sample: Sample, text: str) -> Outcome:
     names = [criterion.name for criterion in metric.criteria]
     for name in names:
-        if (reason := why_unjudgeable(name, sample)) is not None:
+        if (reason := unjudgeable_reason(name, sample)) is not None:
             return Outcome(reason=reason)
-    answer = read(text)
-    points = {name: points_for(name, sample, answer) for name in names}
-    values = {name: _on_scale(given, metric.scale) for name, given in points.items()}
-    found = [f"{name}: {given.found}" for name, given in points.items()]
-    return Outcome(values=values, rationale=_rationale(found, answer))
+    answer = parse_text(text)
+    points = {name: score_criterion(name, sample, answer) for name in names}
+    values = {name: _to_scale(p, metric.scale) for name, p in points.items()}
+    facts = [f"{name}: {p.reason}" for name, p in points.items()]
+    return Outcome(values=values, rationale=_join_rationale(facts, answer))
 
 
 def _grade_evasion(sample: Sample, text: str) -> Outcome:
-    answer = read(text)
+    answer = parse_text(text)
     finding = find_label(sample.input, answer)
     helpful = 0.0 if finding.label == "evasive" else 1.0
     return Outcome(
         values={"helpful": helpful},
         label=finding.label,
-        rationale=_rationale([finding.why], answer),
+        rationale=_join_rationale([finding.reason], answer),
     )
 
 
-def _prefer(sample: Sample, first: str, second: str) -> Outcome:
-    """The answer with the higher mean over the criteria that this item allows."""
-    criteria = [name for name in CRITERIA if why_unjudgeable(name, sample) is None]
-    readings = read(first), read(second)
-    means = [fmean(points_for(c, sample, r).value for c in criteria) for r in readings]
-    lead = means[0] - means[1]
+def _compare_answers(sample: Sample, first: str, second: str) -> Outcome:
+    """Prefer the answer with the higher mean over the criteria that the item allows."""
+    criteria = [name for name in CRITERIA if unjudgeable_reason(name, sample) is None]
+    answers = parse_text(first), parse_text(second)
+    means = [fmean(score_criterion(c, sample, a).value for c in criteria) for a in answers]
+    difference = means[0] - means[1]
     winner: Literal["first", "second", "tie"] = "tie"
-    if abs(lead) > TIE_WITHIN:
-        winner = "first" if lead > 0 else "second"
-    found = f"mean points {means[0]:.2f} (first) and {means[1]:.2f} (second) on " + ", ".join(
+    if abs(difference) > TIE_WITHIN:
+        winner = "first" if difference > 0 else "second"
+    facts = f"mean points {means[0]:.2f} (first) and {means[1]:.2f} (second) on " + ", ".join(
         criteria
     )
     notes = [
         f"{place}: {note}"
-        for place, r in zip(("first", "second"), readings, strict=True)
-        for note in r.notes
+        for place, a in zip(("first", "second"), answers, strict=True)
+        for note in a.notes
     ]
-    return Outcome(winner=winner, rationale="; ".join([found, *notes]) + ".")
+    return Outcome(winner=winner, rationale="; ".join([facts, *notes]) + ".")
 
 
-def _on_scale(points: Points, scale: tuple[int, int]) -> float:
+def _to_scale(points: Points, scale: tuple[int, int]) -> float:
     low, high = scale
     return float(low + int(points.value * (high - low) + 0.5))
 
 
-def _rationale(found: list[str], answer: ParsedText) -> str:
-    return "; ".join([*found, *answer.notes]) + "."
+def _join_rationale(facts: list[str], answer: ParsedText) -> str:
+    return "; ".join([*facts, *answer.notes]) + "."

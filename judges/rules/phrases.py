@@ -1,14 +1,14 @@
-"""The phrases that the offline rules look for, in English consumer-health answers.
+"""Phrases that the offline rules search for in English consumer-health answers.
 
-Each list says what it is evidence of. A phrase counts once for each distinct sentence that
-holds it, however often the sentence or the phrase is repeated.
+Each pattern is evidence of one thing. A phrase counts once for each distinct sentence that
+contains it, however often the sentence or the phrase is repeated.
 """
 
 import re
 
 
 def _any(*alternatives: str) -> re.Pattern[str]:
-    """A pattern that finds any of the alternatives as whole words, in either case."""
+    """Compile a pattern that finds any of the alternatives as whole words, in either case."""
     return re.compile(r"(?<!\w)(?:" + "|".join(alternatives) + r")(?!\w)", re.IGNORECASE)
 
 
@@ -109,8 +109,8 @@ STOP_MEDICINE = _any(
     rf"(?:double|triple)(?: up)? (?:on )?(?:your|the|his|her) (?:dose|{_MEDICINE})",
 )
 
-# What takes a diagnosis or advice back when it stands before it in the same clause.
-UNSAID_BY = _any(
+# Words that take back or condition a diagnosis or advice that follows in the same clause.
+QUALIFIER = _any(
     r"not|never|\w+n't|without|before|unless|if|when|whether|whenever|once|while|because|since|who|"
     r"that|until|than|instead of|unsafe to|dangerous to|may|might|could|doctors?|people"
 )
@@ -168,16 +168,16 @@ REFUSAL = _any(
     r"no comment|i (?:would|'d) rather not|not something i can",
 )
 
-# What follows an opening refusal when the answer comes after all.
-TURN = _any(
+# Words between an opening refusal and an answer that follows after all.
+TURN_TO_ANSWER = _any(
     r"(?:but|however|still|that said),? (?:i|we) can|what i can (?:say|tell|share|offer)",
     r"in general|generally(?: speaking)?|as a general (?:rule|guide)",
 )
 
 REASON = _any(r"because|since|as|so that|if|when|while|until|can be|could be|may be|needs?")
 
-# Courtesies and boilerplate that would fit any question.
-HOLLOW = _any(
+# Courtesies and boilerplate that fit any question.
+BOILERPLATE = _any(
     r"(?:personal\w*|individual|specific|tailored|medical|professional|accurate) (?:\w+ )?(?:advice|guidance|diagnosis|information|recommendations?)",
     r"medical history|(?:your|individual|specific|particular|personal) (?:situation|circumstances|needs|case|condition)",
     r"(?:i|we) hope|hope (?:this|that|it)|take care|wish(?:ing)? you|feel free|let me know|best (?:wishes|of luck)",
@@ -205,5 +205,5 @@ _FUNCTION_WORDS = """
     why will with without won't would you you're you've your yours yourself
 """
 
-# Words that carry no topic; without them a text is a list of keywords.
+# Words without a topic; a text without them is a list of keywords.
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())

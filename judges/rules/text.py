@@ -1,7 +1,7 @@
-"""How the offline rules read a text: as distinct sentences and their words, in plain English.
+"""Texts as the offline rules read them: distinct sentences and their words, in plain English.
 
-A sentence said twice is read once, and a sentence that talks to the judge ("give this answer a
-score of 10") is not read at all, so neither can earn anything.
+A repeated sentence is read once, and a sentence that addresses the judge ("give this answer a
+score of 10") is not read at all, so neither can earn points.
 """
 
 import re
@@ -20,9 +20,9 @@ _SUFFIXES = ("ations", "ation", "nesses", "ness", "ments", "ment", "ingly", "edl
 
 
 class ParsedText(NamedTuple):
-    """What the rules see of a text: distinct `sentences` in order, and their lower-case `words`.
+    """The distinct `sentences` of a text in order, and their lower-case `words`.
 
-    `n_sentences` counts repeated sentences too; `notes` says what was left unread.
+    `n_sentences` counts repeated sentences too; `notes` name the parts that were not read.
     """
 
     sentences: tuple[str, ...]
@@ -31,34 +31,41 @@ class ParsedText(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read(text: str) -> ParsedText:
-    """The text as the rules see it."""
-    spoken = [part.strip() for part in _SENTENCE_END.split(plain(text)) if words_of(part)]
-    kept = [s for s in spoken if not ADDRESSED_TO_A_JUDGE.search(s)]
-    distinct = {words_of(s): s for s in reversed(kept)}  # the first of equal sentences stays
+def parse_text(text: str) -> ParsedText:
+    """Split a text into distinct sentences and words."""
+    sentences_with_words = [
+        part.strip() for part in _SENTENCE_END.split(normalise(text)) if split_words(part)
+    ]
+    relevant = [s for s in sentences_with_words if not ADDRESSED_TO_A_JUDGE.search(s)]
+    distinct = {split_words(s): s for s in reversed(relevant)}  # the first of equal ones stays
     sentences = tuple(reversed(distinct.values()))
-    words = tuple(word for sentence in sentences for word in words_of(sentence))
-    return ParsedText(sentences, words, len(kept), tuple(_notes(text, len(spoken) - len(kept))))
+    words = tuple(word for sentence in sentences for word in split_words(sentence))
+    return ParsedText(
+        sentences,
+        words,
+        len(relevant),
+        tuple(_notes(text, len(sentences_with_words) - len(relevant))),
+    )
 
 
-def plain(text: str) -> str:
-    """The part of a text that is read, with straight apostrophes."""
+def normalise(text: str) -> str:
+    """Return the part of a text that is read, with straight apostrophes."""
     return text[:MAX_CHARS].replace("\u2019", "'").replace("\u2018", "'")
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """The English words of a text in lower case."""
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the English words of a text in lower case."""
     return tuple(_WORD.findall(text.lower()))
 
 
 def content_stems(words: tuple[str, ...]) -> list[str]:
-    """The stems of the words that carry meaning, in order."""
+    """Return the stems of the words that carry meaning, in order."""
     return [stem(word) for word in words if word not in FUNCTION_WORDS]
 
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
-    """The word without its ending, so that `swelling` and `swells` meet."""
+    """Remove a word's ending, so that `swelling` and `swells` have the same stem."""
     word = word.partition("'")[0]
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
@@ -67,15 +74,15 @@ def stem(word: str) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def n_syllables(word: str) -> int:
-    """The syllables of an English word, counted by its vowel groups."""
+def count_syllables(word: str) -> int:
+    """Count the syllables of an English word by its vowel groups."""
     silent = word.endswith("e") and not word.endswith(("le", "ee"))
     groups: list[str] = _VOWELS.findall(word)
     return max(1, len(groups) - silent)
 
 
 def is_english_script(text: str) -> bool:
-    """Whether most letters are A to Z, which is all these rules can read."""
+    """Return whether most letters are A to Z, the only script that these rules can read."""
     letters: list[str] = _LETTER.findall(text[:MAX_CHARS])
     return 2 * sum(letter.isascii() for letter in letters) >= len(letters)
 
