@@ -1,1 +1,1 @@
-"""Recipes become checkpoints: pre-training, SFT, preference pairs and DPO."""
+"""Training: recipes become checkpoints, by pre-training, SFT, preference methods and online RL."""

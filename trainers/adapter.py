@@ -1,4 +1,4 @@
-"""LoRA adapters: what they are put on, and how they become one with it again."""
+"""LoRA adapters: loading the model to train one on, and merging it into that model."""
 
 import gc
 import hashlib
@@ -17,7 +17,7 @@ MERGE_TOLERANCE = 1e-3
 
 
 # Largest difference of a reward between an adapter and its merged model, as a share of 1 plus the
-# reward. In bfloat16, which keeps 8 bits, a few roundings make 1e-2; in float32 it is 1e-5.
+# reward. In bfloat16, with 8 bits of precision, a few roundings make 1e-2; in float32 it is 1e-5.
 REWARD_TOLERANCE = 3e-2
 
 
@@ -31,40 +31,40 @@ def load_base(
     quantisation: Quantisation | None,
     head: Head = "language_model",
 ) -> tuple[Any, Any]:
-    """The model that an adapter is trained on, in 4 bits if so asked, and its tokenizer.
+    """Load the model to train an adapter on, optionally in 4 bits, and its tokenizer.
 
     Raises:
-        HarnessError: an adapter in the place of a model, quantisation without an NVIDIA GPU, or a
-            model that cannot be loaded.
+        HarnessError: `source` is an adapter, quantisation is asked for without an NVIDIA GPU, or the
+            model cannot be loaded.
     """
     if (Path(source) / "adapter_config.json").is_file():
-        # transformers would load it onto its base, and training would lay a second one on top.
+        # transformers would load it onto its base, and training would add a second one on top.
         raise HarnessError(
             f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
         )
     options: dict[str, Any] = {}
     if quantisation is not None:
-        options["quantization_config"] = _four_bits(quantisation)
+        options["quantization_config"] = _quantisation_config(quantisation)
     if sharding_strategy():
-        options["device_map"] = None  # whoever shards the model also places it
+        options["device_map"] = None  # FSDP or DeepSpeed places the model
     model, tokenizer = _load(source, revision, head, **options)
     if quantisation is not None:
-        keep_gradients_on_cpu(model)
+        disable_inference_repacking(model)
     return model, tokenizer
 
 
-def keep_gradients_on_cpu(model: Any) -> None:
-    """Let no evaluation pass end training in 4 bits.
+def disable_inference_repacking(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for inference, which would end training.
 
-    On a CPU with AVX512-BF16 the first forward pass in evaluation mode repacks the weights of
-    bitsandbytes for kernels without a gradient; every later step would train nothing.
+    On a CPU with AVX512-BF16 the first forward pass in evaluation mode repacks the weights for
+    kernels without a gradient; every later step would train nothing.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
-def _four_bits(quantisation: Quantisation) -> Any:
+def _quantisation_config(quantisation: Quantisation) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -79,7 +79,7 @@ def _four_bits(quantisation: Quantisation) -> Any:
         bnb_4bit_quant_type=quantisation.kind,
         bnb_4bit_use_double_quant=quantisation.double,
         bnb_4bit_compute_dtype=compute,
-        # Bytes cannot be sharded; the same bits under a floating type can.
+        # Bytes cannot be sharded; the same bits stored as a floating type can.
         bnb_4bit_quant_storage=compute if sharding_strategy() else torch.uint8,
     )
 
@@ -93,17 +93,18 @@ def _load(source: str | Path, revision: str | None, head: Head, **options: Any) 
 def load_reward_weights(
     source: str | Path, *, revision: str | None = None, **options: Any
 ) -> tuple[Any, Any]:
-    """A model with one number for a chat, on the GPU if there is one, and its tokenizer.
+    """Load a model that outputs one number for a chat, on the GPU if there is one, and its tokenizer.
 
-    Put on a language model, the head is new: all zeros, so that every answer gets a 0 at first.
+    On a language model the head is new: all zeros, so that every answer scores 0 at first.
 
     Raises:
-        HarnessError: it cannot be loaded, or has no such form.
+        HarnessError: it cannot be loaded, or its architecture has no such head.
     """
     quiet_torch()
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    # Load model and tokenizer.
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"dtype": "auto", "device_map": device, "revision": revision, **options}
     try:
@@ -121,6 +122,7 @@ def load_reward_weights(
     except (OSError, ValueError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise HarnessError(f"{source}: cannot be loaded as a reward model: {first_line}") from None
+    # Start a new head at zero.
     if loading["missing_keys"]:
         torch.nn.init.zeros_(model.score.weight)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -128,7 +130,7 @@ def load_reward_weights(
 
 
 def lora_config(lora: Lora, head: Head = "language_model") -> Any:
-    """The adapter as PEFT describes it; a reward model's head is trained whole."""
+    """Return PEFT's configuration of the adapter; a reward model's head is trained in full."""
     from peft import LoraConfig
 
     targets = lora.target_modules
@@ -141,8 +143,8 @@ def lora_config(lora: Lora, head: Head = "language_model") -> Any:
     )
 
 
-def remember_adapter(model: Any) -> None:
-    """Keep a trained adapter's weights as they are, for `upcast_adapter` to put back."""
+def remember_adapter_weights(model: Any) -> None:
+    """Store a copy of the adapter's weights on the model, for `upcast_adapter` to restore."""
     model.as_loaded = {
         name: parameter.detach().clone()
         for name, parameter in model.named_parameters()
@@ -151,11 +153,11 @@ def remember_adapter(model: Any) -> None:
 
 
 def upcast_adapter(model: Any) -> None:
-    """Put every adapter weight in float32, the frozen reference's too.
+    """Cast every adapter weight to float32, including the frozen reference's.
 
-    TRL casts the adapters of a quantised model to bfloat16, in which most steps of a small
-    learning rate are rounded away. One that goes on training was rounded with that, but not its
-    copy that is the reference; so it gets the weights that were remembered.
+    TRL casts the adapters of a quantised model to bfloat16, in which most steps of a small learning
+    rate are rounded away. This also rounds a parent's adapter that continues to train, but not its
+    frozen copy, the reference. So its weights are restored from `remember_adapter_weights`.
     """
     remembered = model.__dict__.pop("as_loaded", {})
     for name, parameter in model.named_parameters():
@@ -164,12 +166,12 @@ def upcast_adapter(model: Any) -> None:
 
 
 def adapter_hash(model: Any) -> str:
-    """A hash of the weights that are trained; of a sharded model every process must ask for it."""
+    """Return a hash of the trained weights; for a sharded model, call it in every process."""
     return weights_hash(trained_weights(model))
 
 
 def weights_hash(weights: Mapping[str, Any]) -> str:
-    """A hash of the weights in their order, in float32."""
+    """Return a hash of the weights in their order, in float32."""
     digest = hashlib.sha256()
     for weight in weights.values():
         digest.update(weight.float().numpy().tobytes())
@@ -177,19 +179,19 @@ def weights_hash(weights: Mapping[str, Any]) -> str:
 
 
 def trained_weights(model: Any) -> dict[str, Any]:
-    """The weights that are trained, by name, whole and on the CPU.
+    """Return the trained weights by name, unsharded and on the CPU.
 
-    Where they are sharded over processes, every process must ask for them.
+    If the model is sharded over processes, call it in every process.
     """
     return {
-        name.replace("_checkpoint_wrapped_module.", ""): _whole(parameter).cpu()
+        name.replace("_checkpoint_wrapped_module.", ""): _full_tensor(parameter).cpu()
         for name, parameter in model.named_parameters()
         if ("lora_" in name or "modules_to_save" in name) and "default" in name.split(".")
     }
 
 
-def _whole(parameter: Any) -> Any:
-    """All of a parameter of which FSDP 2 or ZeRO 3 may have left a part here."""
+def _full_tensor(parameter: Any) -> Any:
+    """Return a parameter in full, gathered from all processes if FSDP 2 or ZeRO 3 sharded it."""
     if hasattr(parameter, "full_tensor"):
         return parameter.detach().full_tensor()
     if hasattr(parameter, "ds_id"):
@@ -201,10 +203,13 @@ def _whole(parameter: Any) -> Any:
 
 
 def save_adapter(model: Any, weights: Mapping[str, Any], folder: Path) -> None:
-    """Save the trained adapter, whose weights these are, in `folder/adapter`; no frozen reference."""
-    whole = dict(weights) if sharding_strategy() else None  # what is not sharded PEFT finds itself
-    model.save_pretrained(folder / "adapter", selected_adapters=["default"], state_dict=whole)
-    (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty form by PEFT
+    """Save the trained adapter, without a frozen reference, in `folder/adapter`.
+
+    `weights` are those of `trained_weights`.
+    """
+    state_dict = dict(weights) if sharding_strategy() else None  # unsharded, PEFT reads the model's
+    model.save_pretrained(folder / "adapter", selected_adapters=["default"], state_dict=state_dict)
+    (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty template of PEFT
 
 
 def merge_saved(
@@ -217,31 +222,45 @@ def merge_saved(
     head: Head = "language_model",
     trained: str | None = None,
 ) -> dict[str, float]:
-    """Merge what lies in `folder/adapter` into its base in full precision, and save that in `folder`.
+    """Merge `folder/adapter` into its base in full precision, and save the model in `folder`.
 
-    The saved model is loaded again and compared with the adapter on the `probes` (token ids);
-    the mean KL divergence is returned, or the largest difference of a reward. `trained` is the hash
-    that the adapter must have, if known.
+    The saved model is loaded again and compared with the adapter on the `probes` (token ids).
+
+    Args:
+        folder: The checkpoint that is being written.
+        tokenizer: Saved with the model.
+        base: The model under the adapter.
+        revision: The base's revision on the hub.
+        probes: Token ids of chats.
+        head: Whether the model generates text or outputs a reward.
+        trained: The hash that the adapter must have, if known.
+
+    Returns:
+        The mean KL divergence of the merged model from the adapter, or the largest difference of a
+        reward.
 
     Raises:
-        HarnessError: the adapter is another one, or the merged model differs from it.
+        HarnessError: the adapter has another hash, or the merged model differs from it.
     """
     from peft import PeftModel
 
+    # Load the adapter on its base.
     tuned = PeftModel.from_pretrained(_load(base, revision, head)[0], folder / "adapter").eval()
     if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
     expected = [_logits(tuned, probe) for probe in probes]
+    # Merge and save.
     tuned.merge_and_unload().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     del tuned
-    free_memory()  # the weights are held once: what was merged goes before it is read back
+    free_memory()  # so that the weights are in memory once, not twice, when they are read back
+    # Compare the saved model with the adapter.
     merged = _load(folder, None, head)[0].eval()
-    found = [_logits(merged, probe) for probe in probes]
+    actual = [_logits(merged, probe) for probe in probes]
     if head == "reward":
-        name, difference, allowed = "merge_difference", _reward_gap(expected, found), REWARD_TOLERANCE  # fmt: skip
+        name, difference, allowed = "merge_difference", _reward_gap(expected, actual), REWARD_TOLERANCE  # fmt: skip
     else:
-        name, difference, allowed = "merge_kl", _mean_kl(expected, found), MERGE_TOLERANCE
+        name, difference, allowed = "merge_kl", _mean_kl(expected, actual), MERGE_TOLERANCE
     if not difference < allowed:
         raise HarnessError(
             f"The merged model differs from its adapter ({name} {difference:.2g}, "
@@ -251,7 +270,7 @@ def merge_saved(
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more; models refer to themselves in circles."""
+    """Release unreferenced memory; a model is a reference cycle, so this runs the garbage collector."""
     import torch
 
     gc.collect()
@@ -266,16 +285,16 @@ def _logits(model: Any, ids: Sequence[int]) -> Any:
         return model(torch.tensor([list(ids)], device=model.device)).logits[0].float().cpu()
 
 
-def _mean_kl(expected: Sequence[Any], found: Sequence[Any]) -> float:
+def _mean_kl(expected: Sequence[Any], actual: Sequence[Any]) -> float:
     import torch
 
     terms = []
-    for logits, others in zip(expected, found, strict=True):
-        p, q = logits.log_softmax(dim=-1), others.log_softmax(dim=-1)
+    for expected_logits, actual_logits in zip(expected, actual, strict=True):
+        p, q = expected_logits.log_softmax(dim=-1), actual_logits.log_softmax(dim=-1)
         terms.append((p.exp() * (p - q)).sum(dim=-1))
     return float(torch.cat(terms).mean().clamp(min=0.0))
 
 
-def _reward_gap(expected: Sequence[Any], found: Sequence[Any]) -> float:
-    gaps = [(p - q).abs() / (1 + p.abs()) for p, q in zip(expected, found, strict=True)]
+def _reward_gap(expected: Sequence[Any], actual: Sequence[Any]) -> float:
+    gaps = [(p - q).abs() / (1 + p.abs()) for p, q in zip(expected, actual, strict=True)]
     return max(float(gap) for gap in gaps)

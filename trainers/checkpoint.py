@@ -1,11 +1,12 @@
-"""A checkpoint is a directory that can be trusted: everything in it is listed and hashed.
+"""Checkpoints: directories whose every file is listed and hashed.
 
     model.safetensors  config.json  tokenizer.json ...   the merged model
     adapter/                                             the LoRA adapter it was merged from
     checkpoint.json                                      what made it, and every file's sha256
     COMPLETE                                             sha256 of checkpoint.json, written last
 
-It is written into a temporary sibling and renamed, so that a killed run leaves nothing half done.
+A checkpoint is written into a temporary sibling and renamed, so that a killed run leaves no partial
+one.
 """
 
 import os
@@ -22,7 +23,7 @@ from harness.core.hashing import content_hash, file_hash
 from harness.models.weights import PICKLE_SUFFIXES, fingerprint_model
 from harness.types import CheckpointCard, Curve, Record
 from trainers.recipe import AdapterRecipe, PretrainRecipe
-from trainers.trl_config import OF_TRACKING
+from trainers.trl_config import TRACKING_OPTIONS
 
 MANIFEST = "checkpoint.json"
 
@@ -30,7 +31,7 @@ MANIFEST = "checkpoint.json"
 COMPLETE_MARK = "COMPLETE"
 
 
-# Raise it when a change of this room gives other weights for the same recipe.
+# Raise it when a change of this package gives other weights for the same recipe.
 TRAINERS_VERSION = 3
 
 
@@ -38,7 +39,7 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers")
 
 
 class Origin(Record):
-    """The model that a checkpoint was trained from, and where it lay then."""
+    """A model that a checkpoint was made from, and its location at that time."""
 
     source: str
     revision: str | None = None
@@ -46,7 +47,7 @@ class Origin(Record):
 
 
 class Training(Record):
-    """What a training run tells of itself; the files are added when the checkpoint is sealed."""
+    """The record of a training run; `CheckpointManifest` adds the files."""
 
     recipe: str
     method: str
@@ -57,7 +58,7 @@ class Training(Record):
     facts: dict[str, str]
     metrics: dict[str, float]
     curves: tuple[Curve, ...]
-    adapter_base: Origin | None = None  # what `adapter/` lies on; not always the parent
+    adapter_base: Origin | None = None  # the model under `adapter/`; not always the parent
 
 
 class CheckpointManifest(Training):
@@ -71,25 +72,29 @@ class CheckpointManifest(Training):
 def checkpoint_key(
     recipe: AdapterRecipe | PretrainRecipe, parent_fingerprint: str | None, data_hash: str
 ) -> str:
-    """Equal for runs that would give the same checkpoint."""
-    # Their content is in the two hashes; watching changes nothing.
-    named_only = {"recipe", "parent", "pairs", "best_of", "reward", "watch"}
-    if recipe.method != "pretrain":  # there the data also say how they are read
-        named_only.add("data")
-    options = recipe.model_dump(mode="json", exclude=named_only)
-    for name in OF_TRACKING:
+    """Return a key that is equal for runs that would give the same checkpoint."""
+    # The two hashes cover what these fields refer to; evaluation during training changes no weight.
+    excluded = {"recipe", "parent", "pairs", "best_of", "reward", "watch"}
+    if recipe.method != "pretrain":  # its `data` also decide how the text is read
+        excluded.add("data")
+    options = recipe.model_dump(mode="json", exclude=excluded)
+    for name in TRACKING_OPTIONS:
         options.get("trainer", {}).pop(name, None)
     return content_hash(options, parent_fingerprint, data_hash, versions(), TRAINERS_VERSION)
 
 
 def versions() -> dict[str, str]:
-    """The libraries that decide what a recipe gives."""
+    """Return the versions of the libraries that a trained model depends on."""
     return {package: version(package) for package in PACKAGES}
 
 
 @contextmanager
 def checkpoint_folder(out: Path) -> Iterator[Path]:
-    """A temporary sibling of `out` to fill and seal; it takes the place of `out` at the end."""
+    """Make a temporary sibling of `out` to write a checkpoint in; on success it replaces `out`.
+
+    Raises:
+        HarnessError: `out` holds something other than a checkpoint.
+    """
     if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir()):
         raise HarnessError(f"{out}: exists and is no checkpoint; it is not overwritten.")
     partial = out.with_name(f".{out.name}.{os.getpid()}")
@@ -124,7 +129,7 @@ def write_manifest(folder: Path, manifest: CheckpointManifest) -> None:
 
 
 def verify_checkpoint(directory: Path) -> CheckpointManifest:
-    """The manifest of a checkpoint that is whole and unchanged.
+    """Verify that a checkpoint is complete and unchanged, and return its manifest.
 
     Raises:
         HarnessError: unfinished, changed, damaged, or holding files that run code when loaded.
@@ -146,7 +151,11 @@ def verify_checkpoint(directory: Path) -> CheckpointManifest:
 
 
 def load_manifest(directory: Path) -> CheckpointManifest:
-    """What `checkpoint.json` says, without looking at the other files."""
+    """Load `checkpoint.json`, without checking the other files.
+
+    Raises:
+        HarnessError: it is missing, or is no manifest.
+    """
     path = directory / MANIFEST
     try:
         return CheckpointManifest.model_validate_json(path.read_bytes())
@@ -159,18 +168,18 @@ def load_manifest(directory: Path) -> CheckpointManifest:
 
 
 def refuse_reward_model(directory: str | Path) -> None:
-    """Return if the model is to be asked; what is no checkpoint of ours passes.
+    """Refuse a reward model where a language model is needed; accept a model without a manifest.
 
     Raises:
         HarnessError: it is a reward model.
     """
-    ours = (Path(directory) / MANIFEST).is_file()
-    if ours and load_manifest(Path(directory)).method == "reward":
-        raise HarnessError(f"{directory}: is a reward model, which answers nothing.")
+    has_manifest = (Path(directory) / MANIFEST).is_file()
+    if has_manifest and load_manifest(Path(directory)).method == "reward":
+        raise HarnessError(f"{directory}: is a reward model, which generates no text.")
 
 
-def card(manifest: CheckpointManifest, model_name: str) -> CheckpointCard:
-    """What a report says of the checkpoint."""
+def make_card(manifest: CheckpointManifest, model_name: str) -> CheckpointCard:
+    """Make the report's summary of a checkpoint."""
     return CheckpointCard(
         model=model_name,
         recipe=manifest.recipe,
@@ -202,7 +211,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def trace_manifests(checkpoint: Path) -> Iterator[CheckpointManifest]:
-    """The checkpoint's manifest and those of its ancestors, as far as they still lie here unchanged.
+    """Yield the manifests of the checkpoint and its ancestors, up to the first missing or changed one.
 
     Raises:
         HarnessError: the folder is no checkpoint, or a manifest is damaged.
@@ -210,10 +219,10 @@ def trace_manifests(checkpoint: Path) -> Iterator[CheckpointManifest]:
     manifest = load_manifest(checkpoint)
     yield manifest
     while manifest.parent is not None:
-        place = Path(manifest.parent.source)
-        if not (place / MANIFEST).is_file():
+        folder = Path(manifest.parent.source)
+        if not (folder / MANIFEST).is_file():
             return
-        fingerprint, manifest = manifest.parent.fingerprint, load_manifest(place)
-        if manifest.fingerprint != fingerprint:  # another checkpoint has taken its place
+        fingerprint, manifest = manifest.parent.fingerprint, load_manifest(folder)
+        if manifest.fingerprint != fingerprint:  # replaced by another checkpoint
             return
         yield manifest

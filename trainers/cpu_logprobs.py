@@ -1,8 +1,8 @@
-"""The last layer on a CPU: the answers' tokens projected onto the vocabulary at once.
+"""TRL's token log-probabilities on a CPU, in one matrix product over the answers' tokens.
 
-TRL 1.16 projects in tiles, and once more in the backward pass. On a GPU its Triton kernels make that
-cheap. In plain torch every tile takes a dozen passes over memory, for prompts and padding too, which
-is nearly half of a small model's training time on a CPU.
+TRL 1.16 computes the logits in tiles, and again in the backward pass. On a GPU its Triton kernels
+make that cheap. In plain torch every tile takes a dozen passes over memory, for prompts and padding
+too, which is nearly half of a small model's training time on a CPU (docs/benchmarks.md).
 """
 
 from collections.abc import Iterator
@@ -12,35 +12,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_LOGITS = 1 << 26  # 256 MB in 32 bits, held about six times until the backward pass is over
+MAX_LOGITS = 1 << 26  # 256 MB in 32 bits, in memory about six times until the backward pass ends
 
 
 @contextmanager
 def fast_cpu_logprobs() -> Iterator[None]:
-    """What TRL's trainers compute on a CPU meanwhile is the same, but for rounding, and sooner.
+    """Replace TRL's log-probabilities on CPUs inside this context: same values up to rounding, faster.
 
-    Batches of more than `MAX_LOGITS` logits, and other devices, are left to TRL.
+    TRL computes batches of more than `MAX_LOGITS` logits, and other devices, itself.
     """
     from trl.trainer import utils
 
-    tiles, picks_answers = utils._ChunkedLogProbFunction, utils._use_triton
+    trl_function, trl_use_triton = utils._ChunkedLogProbFunction, utils._use_triton
 
-    class Head:
-        """Takes the place of TRL's autograd function."""
+    class LogProbFunction:
+        """A replacement of TRL's autograd function."""
 
         @staticmethod
         def apply(hidden: "Tensor", weight: "Tensor", *rest: Any) -> tuple["Tensor | None", ...]:
             small = len(hidden) * len(weight) <= MAX_LOGITS
-            compute = log_probabilities if small and hidden.device.type == "cpu" else tiles.apply
+            replaced = small and hidden.device.type == "cpu"
+            compute = log_probabilities if replaced else trl_function.apply
             return compute(hidden, weight, *rest)
 
-    utils._ChunkedLogProbFunction = Head
-    # This is asked whether to project answers alone. That is right wherever shapes may change.
-    utils._use_triton = lambda device: device.type == "cpu" or picks_answers(device)
+    utils._ChunkedLogProbFunction = LogProbFunction
+    # TRL calls this to decide whether to project the answers' tokens alone, which is right wherever
+    # shapes may differ between steps.
+    utils._use_triton = lambda device: device.type == "cpu" or trl_use_triton(device)
     try:
         yield
     finally:
-        utils._ChunkedLogProbFunction, utils._use_triton = tiles, picks_answers
+        utils._ChunkedLogProbFunction, utils._use_triton = trl_function, trl_use_triton
 
 
 def log_probabilities(
@@ -54,11 +56,11 @@ def log_probabilities(
     scale: float,
     outputs: tuple[str, ...],
 ) -> tuple["Tensor | None", ...]:
-    """Of n states (n x h) and n targets: log-probabilities, and what else `outputs` names.
+    """Compute the log-probabilities of n targets from n states (n x h), and the named `outputs`.
 
-    That is each state's entropy, log of the sum of squared probabilities, mean logit, and whether
-    its target is the likeliest token; each of length n, or None where not asked for. The arguments
-    are those of TRL's `ChunkedLogProbFunction`; there are no chunks here.
+    These are each state's entropy, the log of the sum of its squared probabilities, its mean logit,
+    and whether its target is the likeliest token; each of length n, or None if not named. The
+    arguments are those of TRL's `ChunkedLogProbFunction`; `chunk_size` is ignored.
     """
     from torch import log_softmax, tanh
     from torch.nn.functional import linear

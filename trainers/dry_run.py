@@ -37,7 +37,7 @@ from trainers.recipe import (
     load_recipe,
 )
 from trainers.recipe_graph import RecipeStage, recipe_graph
-from trainers.trl_config import OF_TRACKING
+from trainers.trl_config import TRACKING_OPTIONS
 
 STEPS = 2
 
@@ -167,7 +167,7 @@ def _small_recipe(
     options = {
         name: value
         for name, value in recipe.trainer.items()
-        if name not in (*_OF_TOKENIZER, *_OF_LENGTH, *OF_TRACKING)
+        if name not in (*_OF_TOKENIZER, *_OF_LENGTH, *TRACKING_OPTIONS)
     }
     for name in _OF_TOKENIZER:
         if name in recipe.trainer:

@@ -1,7 +1,7 @@
-"""The model scored while it trains, and left as it was.
+"""Evaluation of the model during training, without a side effect on the training.
 
-Who scores is not known here: a `TrainingEval` brings a function from the model to named numbers. They stand
-in the trainer's log, and so in the curves and with whoever `report_to` tells.
+A `TrainingEval` brings a function from the model to named scores. They are entries of the trainer's
+log, and so appear in the curves and in the trackers of `report_to`.
 """
 
 import random
@@ -11,57 +11,61 @@ from typing import Any, NamedTuple
 
 from harness.core.hashing import content_hash
 from trainers.adapter import adapter_hash
-from trainers.trl_config import WATCHED
+from trainers.trl_config import SUITE_PREFIX
 
-# The model, its tokenizer, and a fingerprint of the weights as they are now.
+# From the model, its tokenizer and a fingerprint of its current weights to named scores.
 Score = Callable[[Any, Any, str], Mapping[str, float]]
 
 
 class TrainingEval(NamedTuple):
-    """Scores the model before the first step, after `every` so many, and after the last."""
+    """An evaluation before the first step, after every `every` steps, and after the last step."""
 
     every: int
     score: Score
 
 
-def add_eval_callback(trainer: Any, watch: TrainingEval, base: str) -> None:
-    """Have the trainer's model scored; `base` is the fingerprint of what its adapter lies on."""
+def add_eval_callback(trainer: Any, training_eval: TrainingEval, base: str) -> None:
+    """Evaluate the trainer's model while it trains.
+
+    `base` is the fingerprint of the model under the adapter.
+    """
     from transformers import TrainerCallback
 
-    def look(args: Any, state: Any, control: Any) -> None:
+    def evaluate(args: Any, state: Any, control: Any) -> None:
         fingerprint = content_hash("in training", base, adapter_hash(trainer.model))
         with preserve_state(trainer.model):
-            scores = watch.score(trainer.model, trainer.processing_class, fingerprint)
-        entry = {f"{WATCHED}{name}": value for name, value in scores.items()}
-        # Not through `trainer.log`, which would close the means of the step that is under way.
+            scores = training_eval.score(trainer.model, trainer.processing_class, fingerprint)
+        entry = {f"{SUITE_PREFIX}{name}": value for name, value in scores.items()}
+        # Not with `trainer.log`, which would reset the running means of the current step.
         state.log_history.append(entry | {"step": state.global_step})
-        wanted = control.should_log  # being told of a log ends the wish for one
+        should_log = control.should_log  # `on_log` resets it
         trainer.callback_handler.on_log(args, state, control, entry)
-        control.should_log = wanted
+        control.should_log = should_log
 
-    class Look(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+    class Evaluate(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step == 0:  # a resumed run has been looked at
-                look(args, state, control)
+            if state.global_step == 0:  # a resumed run has this evaluation already
+                evaluate(args, state, control)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step % watch.every == 0 or state.global_step == state.max_steps:
-                look(args, state, control)
+            last = state.global_step == state.max_steps
+            if last or state.global_step % training_eval.every == 0:
+                evaluate(args, state, control)
 
-    trainer.add_callback(Look())
+    trainer.add_callback(Evaluate())
 
 
 @contextmanager
 def preserve_state(model: Any) -> Iterator[None]:
-    """Whatever happens inside, the model's modes and all random numbers go on as if it had not.
+    """Restore the model's training modes and all random states on exit.
 
-    Gradients are not touched by who asks the model without them.
+    Gradients stay as they are if the model is called without computing any.
     """
     import numpy as np
     import torch
 
     modes = [(module, module.training) for module in model.modules()]
-    ours, numpys = random.getstate(), np.random.get_state()
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count())
     try:
         with torch.random.fork_rng(devices=devices):
@@ -69,5 +73,5 @@ def preserve_state(model: Any) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-        random.setstate(ours)
-        np.random.set_state(numpys)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)

@@ -1,4 +1,4 @@
-"""What SFT learns from: a chat up to the assistant's turn, and the answer.
+"""SFT's training examples: a chat up to the assistant's turn, and the answer.
 
 Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying ...")
 """
@@ -23,7 +23,7 @@ CHAT_FIELDS = ("system", "history")
 
 
 def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:
-    """The sources' rows as examples, in their order.
+    """Load the sources' rows as examples, in their order, each source `repeat` times.
 
     Raises:
         HarnessError: missing data or columns, or a row without an answer.
@@ -34,26 +34,26 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
 
 
 def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
-    """The rows of one source; a conversion that it names is made first."""
+    """Load the rows of one source, after the conversion that it names."""
     return make_samples(load_rows(resolve_conversion(source, root), root), source.fields, None)
 
 
 def data_hash(rows: Sequence[Record]) -> str:
-    """One hash over everything that is learned from, system prompts included."""
+    """Return one hash over all rows that are trained on, including their system prompts."""
     return content_hash(*rows)
 
 
 def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
-    file_system = read_prompt(source.system, root)
+    default_system = read_prompt(source.system, root)
     table = load_rows(resolve_conversion(source, root), root)
-    fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
-    of_chat = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
-    for field, column in of_chat.items():
+    sample_fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
+    chat_fields = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
+    for field, column in chat_fields.items():
         table.column(column, f"field '{field}'")
     examples = []
-    for sample in make_samples(table, fields, None):
-        cells = {field: table.rows[sample.row].get(column) for field, column in of_chat.items()}
-        system = text_of(cells.get("system")).strip() or file_system
+    for sample in make_samples(table, sample_fields, None):
+        cells = {field: table.rows[sample.row].get(column) for field, column in chat_fields.items()}
+        system = text_of(cells.get("system")).strip() or default_system
         place = f"{table.origin}:{table.lines[sample.row]}"
         examples.append(_example(sample, system, _history(cells.get("history"), place)))
     return examples
@@ -74,8 +74,9 @@ def _example(sample: Sample, system: str | None, history: tuple[Message, ...]) -
             f"Row '{sample.id}' has no answer to learn. 'fields' must map 'reference' to its column, "
             "and no row may be empty there."
         )
-    *before, asked = make_prompt(system, sample.input)
-    return Example(id=sample.id, prompt=(*before, *history, asked), completion=sample.reference)
+    *system_turns, question = make_prompt(system, sample.input)
+    prompt = (*system_turns, *history, question)
+    return Example(id=sample.id, prompt=prompt, completion=sample.reference)
 
 
 _TURNS = TypeAdapter(tuple[Message, ...])

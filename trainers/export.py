@@ -1,9 +1,10 @@
-"""A checkpoint as others get it: the merged model alone, and nothing that tells of this machine.
+"""Export of a checkpoint to share: the merged model alone, without traces of this machine.
 
     model.safetensors  config.json  tokenizer.json ...   as they were evaluated, byte for byte
     checkpoint.json  COMPLETE                            what made it, with names instead of paths
 
-What describes the model may be added and edited; the manifest covers what decides its answers.
+Files that describe the model may be added and edited; the manifest covers those that decide its
+answers.
 """
 
 import re
@@ -27,7 +28,7 @@ _PATH = re.compile(r"(?<![\w.:/~-])(?:~|[A-Za-z]:)?/(?:[^\s/:'\",;()]+/)*([^\s/:
 
 
 def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
-    """The checkpoint's model in `out`, whole and with the fingerprint it was evaluated under.
+    """Copy the checkpoint's model to `out`, with the fingerprint under which it was evaluated.
 
     Raises:
         HarnessError: a damaged checkpoint, `out` holds something else, or a file of the model
@@ -50,23 +51,23 @@ def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
 
 
 def make_portable(manifest: CheckpointManifest) -> CheckpointManifest:
-    """The manifest with names instead of paths, and without the adapter, which stays behind."""
+    """Return the manifest with names instead of paths, and without the adapter, which is not copied."""
     parent = manifest.parent and _portable_origin(manifest.parent)
     facts = {key: without_paths(value) for key, value in manifest.facts.items()}
     return manifest.model_copy(update={"parent": parent, "facts": facts, "adapter_base": None})
 
 
 def without_paths(text: str) -> str:
-    """The text with the last part of each absolute path in its place."""
+    """Replace each absolute path in a text by its last part."""
     return _PATH.sub(r"\1", text)
 
 
 def _portable_origin(origin: Origin) -> Origin:
-    """A hub model keeps its name; a folder is called what was trained in it, or by its own name."""
+    """Replace a folder by the name of its recipe, or by its own name; keep the name of a hub model."""
     if origin.revision is not None:
         return origin
     folder = Path(origin.source)
-    known = (folder / MANIFEST).is_file()
+    has_manifest = (folder / MANIFEST).is_file()
     return origin.model_copy(
-        update={"source": load_manifest(folder).recipe if known else folder.name}
+        update={"source": load_manifest(folder).recipe if has_manifest else folder.name}
     )

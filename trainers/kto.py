@@ -5,7 +5,8 @@ not. The reference is the parent, so the first rewards are 0 and the first loss 
 """
 
 import random
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from harness.core.errors import HarnessError
 from trainers.dpo import START_TOLERANCE
@@ -15,72 +16,73 @@ from trainers.starting_model import StartingPoint, load_policy
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
-MEASURED = ("eval_loss", "eval_rewards/margins", "eval_kl")
+EVAL_METRICS = ("eval_loss", "eval_rewards/margins", "eval_kl")
 
 
-class Kto(NamedTuple):
-    """Learns that the chosen answers are desirable, and that the rejected ones are not."""
+@dataclass(frozen=True)
+class Kto:
+    """Kahneman-Tversky optimisation on the answers of pairs; a `Method`."""
 
     recipe: KtoRecipe
     start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:
-        """TRL's, of its stable namespace."""
+        """Return KTOConfig, of TRL's stable namespace."""
         from trl import KTOConfig
 
         return KTOConfig
 
     def make_trainer(self, config: Any) -> Any:
-        """The parent's own adapter, or a new one on the parent; the reference is the parent."""
+        """Make a trainer for the parent's own adapter, or for a new one on the parent."""
         from trl import KTOTrainer
 
         policy = load_policy(self.recipe, self.start)
         return KTOTrainer(
             model=policy.model,
             args=config,
-            train_dataset=_labelled(self.pairs.learn, self.recipe.seed),
-            eval_dataset=_labelled(self.pairs.held_out, self.recipe.seed),
+            train_dataset=_labelled(self.pairs.train, self.recipe.seed),
+            eval_dataset=_labelled(self.pairs.eval, self.recipe.seed),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
 
     def check_data(self, trainer: Any) -> dict[str, str]:
-        """Pairs and their rows, and how many of them were cut or dropped."""
+        """Return the counts of pairs and rows, and of rows that were truncated or dropped."""
         rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
         prompts, answers = rows["prompt_ids"], rows["completion_ids"]
         check_tokens(prompts, answers, tokenizer, config)
         lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
-        cut = sum(length > (config.max_length or length) for length in lengths)
+        truncated = sum(length > (config.max_length or length) for length in lengths)
         return {
-            "pairs": str(len(self.pairs.learn)),
-            "rows": str(2 * len(self.pairs.learn)),
-            "truncated": str(cut),
-            "dropped": str(2 * len(self.pairs.learn) - len(rows)),
-            "held-out pairs": str(len(self.pairs.held_out)),
+            "pairs": str(len(self.pairs.train)),
+            "rows": str(2 * len(self.pairs.train)),
+            "truncated": str(truncated),
+            "dropped": str(2 * len(self.pairs.train) - len(rows)),
+            "held-out pairs": str(len(self.pairs.eval)),
             "reference": "the parent checkpoint",
         }
 
-    def check_log(self, log: Log, config: Any) -> None:
-        """The first step stands at the reference."""
+    def check_first_step(self, log: Log, config: Any) -> None:
+        """Check that training starts at the reference."""
         check_start(log, config)
 
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """Loss, margin and divergence on the held-out pairs."""
-        return held_out_metrics(trainer, MEASURED)
+    def eval_metrics(self, trainer: Any) -> dict[str, float]:
+        """Return loss, margin and divergence on the held-out pairs."""
+        return held_out_metrics(trainer, EVAL_METRICS)
 
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """The first chats, with their answers."""
+    def merge_probes(self, trainer: Any) -> list[list[int]]:
+        """Return the token ids of the first chats, with their answers."""
         first = trainer.train_dataset[:N_PROBES]
         return [p + c for p, c in zip(first["prompt_ids"], first["completion_ids"], strict=True)]
 
 
 def _labelled(pairs: list[Any], seed: int) -> Any | None:
-    """Both answers of each pair as rows of their own, shuffled.
+    """Return both answers of each pair as labelled rows, shuffled.
 
-    TRL reads them in their order, and estimates the divergence from each prompt with the answer
-    of the row before it. In the pairs' own order it would see all chosen answers first, or take
-    an answer to the same prompt for one to another.
+    TRL reads the rows in their order, and estimates the divergence from each prompt with the answer
+    of the row before it. In the pairs' own order it would read all chosen answers first, or pair a
+    prompt with another answer to the same prompt.
     """
     from datasets import Dataset
 
@@ -97,11 +99,11 @@ def _labelled(pairs: list[Any], seed: int) -> Any | None:
 
 
 def check_start(log: Log, config: Any) -> None:
-    """Refuse a run whose reference was not its starting policy.
+    """Check that the reference was the starting policy.
 
     Raises:
-        HarnessError: a first reward other than 0, or (where both kinds of rows weigh the same) a
-            first loss other than half their weight.
+        HarnessError: the first rewards are not 0, or (where both kinds of rows weigh the same) the
+            first loss is not half their weight.
     """
     first = log[0]
     rewards = [first[name] for name in ("rewards/chosen", "rewards/rejected") if name in first]

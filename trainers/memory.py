@@ -1,4 +1,4 @@
-"""What a training run takes, told from sizes alone: nothing is loaded, no GPU is needed.
+"""Size estimates of a training run, from the model's shape alone: no weights, no GPU.
 
 shape = find_shape(parent, root)             sizes of the model that training starts from
 lora_parameters(shape, lora)                 exact
@@ -21,7 +21,7 @@ from trainers.recipe import AdapterRecipe, Lora, Parent, Quantisation, parent_di
 Options = Mapping[str, JsonValue]
 
 
-# What TRL does where a recipe says nothing (SFTConfig and DPOConfig agree on these).
+# TRL's defaults (SFTConfig and DPOConfig agree on these).
 TRL_DEFAULTS: Options = {
     "per_device_train_batch_size": 8,
     "gradient_accumulation_steps": 1,
@@ -63,7 +63,7 @@ MISTRAL_7B = Shape("mistral", 32000, 4096, 14336, 32, 32, 8, 128, 32768, 10_000.
 SMOLLM2_135M = Shape("llama", 49152, 576, 1536, 30, 9, 3, 64, 8192, 100_000.0, 1e-5, tied=True)
 
 
-# From the models' published config.json, so that they need not be fetched to be planned for.
+# From the models' published config.json, so that a plan need not fetch them.
 HUB_SHAPES = {
     "meta-llama/Meta-Llama-3-8B": LLAMA_3_8B,
     "meta-llama/Llama-3.1-8B-Instruct": LLAMA_3_8B._replace(context=131072),
@@ -73,14 +73,14 @@ HUB_SHAPES = {
 
 
 # Hub models that cannot be trained as their pinned commits have them.
-NO_TEMPLATE = {"meta-llama/Meta-Llama-3-8B"}
+HUB_MODELS_WITHOUT_TEMPLATE = {"meta-llama/Meta-Llama-3-8B"}
 
 
-PICKLES = {"BioMistral/BioMistral-7B"}
+HUB_PICKLES = {"BioMistral/BioMistral-7B"}
 
 
 class Memory(Record):
-    """An estimate in bytes of what one GPU holds while it trains, and while it merges at the end."""
+    """An estimate of one GPU's memory in bytes, while it trains and while it merges at the end."""
 
     weights: int
     adapter: int
@@ -91,52 +91,49 @@ class Memory(Record):
 
     @property
     def training(self) -> int:
-        """All that is there at once in a step."""
+        """Return the total of a training step."""
         return self.weights + self.adapter + self.gradients + self.optimiser + self.activations
 
     @property
     def merging(self) -> int:
-        """All that is there at once when the adapter is merged and the result is checked.
-
-        What trained is gone by then.
-        """
+        """Return the total while the adapter is merged and checked, after training freed its memory."""
         return self.merge
 
 
 def find_shape(parent: Parent, root: Path) -> Shape | None:
-    """The sizes of a checkpoint here, or of a hub model that is known; None of any other.
+    """Return the shape of a local checkpoint or of a known hub model; None of any other.
 
     Raises:
-        HarnessError: a checkpoint here that is no Llama and no Mistral, or has no config.json.
+        HarnessError: a local checkpoint is neither Llama nor Mistral, or has no config.json.
     """
     source = parent_directory(parent, root)
     return _read_shape(Path(source)) if Path(source).is_dir() else HUB_SHAPES.get(source)
 
 
 def find_obstacle(source: str, recipe: AdapterRecipe | None) -> str | None:
-    """What is known to stop a training run on a hub model, told before anything is fetched."""
-    if source in PICKLES and (recipe is None or not recipe.parent.unpickle):
+    """Return why a training run on a hub model would fail, if known before anything is fetched."""
+    if source in HUB_PICKLES and (recipe is None or not recipe.parent.unpickle):
         return (
             "its weights at the pinned commit are a pickle, which may run code and is not loaded; "
-            "'unpickle: true' beside its revision reads the tensors alone"
+            "'unpickle: true' next to its revision reads the tensors alone"
         )
-    if source in NO_TEMPLATE and (recipe is None or recipe.chat_template is None):
+    if source in HUB_MODELS_WITHOUT_TEMPLATE and (recipe is None or recipe.chat_template is None):
         return "its tokenizer has no chat template; give the recipe a 'chat_template'"
     return None
 
 
 def count_parameters(shape: Shape) -> int:
-    """All weights of the model."""
+    """Count all weights of the model."""
     layer = sum(n_in * n_out for n_in, n_out in _projections(shape).values())
     norms = (2 * shape.n_layers + 1) * shape.hidden_size
     return shape.n_layers * layer + norms + _embeddings(shape)
 
 
 def lora_parameters(shape: Shape, lora: Lora) -> int:
-    """The weights that are trained: r for each input and each output of a target.
+    """Count the trained weights: r for each input and each output of a target.
 
     Raises:
-        HarnessError: a target that the model has not.
+        HarnessError: the model lacks a target module.
     """
     return shape.n_layers * sum(
         lora.r * (n_in + n_out) for n_in, n_out in _targets(shape, lora).values()
@@ -144,7 +141,7 @@ def lora_parameters(shape: Shape, lora: Lora) -> int:
 
 
 def optimiser_steps(rows: int, options: Options) -> int:
-    """Steps of the optimiser on one GPU, as transformers counts them; packing makes them fewer."""
+    """Count the optimiser's steps on one GPU, as transformers does; packing makes them fewer."""
     limit = _number("max_steps", options)
     if limit > 0:
         return int(limit)
@@ -153,14 +150,14 @@ def optimiser_steps(rows: int, options: Options) -> int:
     return math.ceil(per_epoch * _number("num_train_epochs", options))
 
 
-def learnt_pairs(pairs: int, holdout: float, *, per_prompt: int = 1) -> int:
-    """Pairs that are left to learn from when those of a share of the prompts are held out."""
+def n_training_pairs(pairs: int, holdout: float, *, per_prompt: int = 1) -> int:
+    """Count the pairs to train on when those of a share of the prompts are held out."""
     prompts = pairs // per_prompt
     return (prompts - round(holdout * prompts)) * per_prompt
 
 
 def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory | None:
-    """What one GPU holds, in bytes; None for a method that is not estimated.
+    """Estimate one GPU's memory in bytes; None for a method without an estimate.
 
     With P weights in the layers' projections, E others, T trained ones, and B = batch x sequences
     x max_length tokens at a time (2 sequences a row where chosen and rejected go together):
@@ -169,16 +166,17 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
                      for 64 weights, or with double quantisation 1 byte, and 4 for 256 of those
         adapter      4 T in float32; twice that where DPO keeps a frozen copy as its reference
         gradients    4 T
-        optimiser    8 T, or 2 T with 8 bits; paged states are counted as if they stayed here
+        optimiser    8 T, or 2 T with 8 bits; paged states count as if they stayed on the GPU
         activations  what backpropagation needs, in 2 bytes a number: of every layer its input
                      (checkpointed) or all (6 h + 2 q + 2 k + 4 m for hidden size h, query and
                      key widths q and k, and the MLP's m), which one layer always needs; each
                      target's input again in float32, twice with dropout; and the logits twice
                      in float32, for themselves and their gradient
-        merge        2 (P + E) + 4 T: the base in full precision with its adapter, and after it the merged model, read back
+        merge        2 (P + E) + 4 T: the base in full precision with its adapter; after it the merged
+                     model, read back
 
     It assumes that every row has max_length tokens and that attention keeps no matrix of scores
-    (sdpa). Not in it: the CUDA context (about half a GB), fragmentation, and buffers of kernels.
+    (sdpa). It leaves out the CUDA context (about half a GB), fragmentation, and buffers of kernels.
     """
     if recipe.sequences is None:
         return None
@@ -198,7 +196,7 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
 
 
 def _projections(shape: Shape) -> dict[str, tuple[int, int]]:
-    """Inputs and outputs of each projection of a layer."""
+    """Return the inputs and outputs of each projection of a layer."""
     hidden, inner = shape.hidden_size, shape.intermediate_size
     query, key = shape.n_heads * shape.head_size, shape.n_kv_heads * shape.head_size
     sizes = [
@@ -231,13 +229,13 @@ def _embeddings(shape: Shape) -> int:
 
 
 def _weight_bytes(shape: Shape, quantisation: Quantisation | None) -> int:
-    everything = count_parameters(shape)
+    parameters = count_parameters(shape)
     if quantisation is None:
-        return shape.bytes_per_weight * everything
+        return shape.bytes_per_weight * parameters
     layers = shape.n_layers * sum(n_in * n_out for n_in, n_out in _projections(shape).values())
     blocks = layers / 64
     constants = blocks + 4 * blocks / 256 if quantisation.double else 4 * blocks
-    return round(layers / 2 + constants) + shape.bytes_per_weight * (everything - layers)
+    return round(layers / 2 + constants) + shape.bytes_per_weight * (parameters - layers)
 
 
 def _activation_bytes(shape: Shape, lora: Lora, options: Options, sequences: int) -> int:
@@ -262,7 +260,7 @@ def _option(name: str, options: Options) -> JsonValue:
 
 def _number(name: str, options: Options) -> float:
     value = _option(name, options)
-    if value is None and name == "max_length":  # TRL then cuts nothing; the default is a guess
+    if value is None and name == "max_length":  # TRL then truncates nothing; the default is a guess
         value = TRL_DEFAULTS[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise HarnessError(f"trainer.{name}: must be a number, not {value!r}.")

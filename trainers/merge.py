@@ -1,7 +1,7 @@
-"""A LoRA adapter that was trained anywhere, made one with its base: a sealed checkpoint.
+"""Merging a LoRA adapter, trained here or elsewhere, into its base: a checkpoint of the harness.
 
-The base is loaded as it lies there, in full precision. Merging into 4 bits would give another model
-than the one that was trained.
+The base is loaded in full precision. Merging into 4 bits would give another model than the one that
+was trained.
 """
 
 import json
@@ -36,7 +36,7 @@ WEIGHTS = "adapter_model.safetensors"
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
 
 
-# What adapter and merged model are compared on, where no training rows are at hand.
+# Prompts on which adapter and merged model are compared, as there are no training rows.
 PROBES = (
     "My son coughs every night. Could this be asthma?",
     "Which side effects of ibuprofen should I know about, and when should I see a doctor?",
@@ -53,31 +53,33 @@ def merge_adapter(
     revision: str | None = None,
     allow_other_base: bool = False,
 ) -> CheckpointManifest:
-    """A checkpoint in `out`: the adapter merged into `base`, a folder or a hub model at a `revision`.
+    """Merge an adapter into `base`, a folder or a hub model at a `revision`, as a checkpoint in `out`.
 
-    An adapter in a checkpoint of the harness hands on what is known of its training.
+    The checkpoint keeps the record of the adapter's training if the harness trained it.
 
     Raises:
         HarnessError: no LoRA adapter in safetensors, a quantised base, one that the adapter was not
             trained on unless that is allowed, or a merged model that differs from its adapter.
     """
     out = out.resolve()
+    # Check that adapter and base belong together.
     config = _read_config(adapter)
     head = _check_config(adapter, config)
     quiet_torch()
     quiet_libraries()
     _refuse_quantised(base, revision)
     fingerprint = fingerprint_model(base, revision=revision)
-    known = _training_of(adapter, fingerprint)
-    if known is None and not allow_other_base:
+    recorded = _recorded_training(adapter, fingerprint)
+    if recorded is None and not allow_other_base:
         _check_base(adapter, config, base, fingerprint)
     tokenizer = _tokenizer(adapter, base, revision)
+    # Merge them, and compare the result with the adapter.
     with checkpoint_folder(out) as folder:
         (folder / "adapter").mkdir()
         for name in (CONFIG, WEIGHTS):
             shutil.copyfile(adapter / name, folder / "adapter" / name)
         try:
-            measured = merge_saved(
+            metrics = merge_saved(
                 folder,
                 tokenizer,
                 base=base,
@@ -85,13 +87,14 @@ def merge_adapter(
                 probes=[_encode(tokenizer, text) for text in PROBES],
                 head=head,
             )
-        except (RuntimeError, ValueError) as error:  # how PEFT refuses what does not fit together
+        except (RuntimeError, ValueError) as error:  # PEFT's errors for an adapter of other shapes
             first_line = str(error).strip().partition("\n")[0]
             raise HarnessError(f"{adapter}: does not fit on {base}: {first_line}") from None
+        # Write the manifest.
         origin = Origin(source=_absolute(base), revision=revision, fingerprint=fingerprint)
-        training = known or _unknown_training(adapter, config, origin, out)
+        training = recorded or _external_training(adapter, config, origin, out)
         training = training.model_copy(
-            update={"adapter_base": origin, "metrics": training.metrics | measured}
+            update={"adapter_base": origin, "metrics": training.metrics | metrics}
         )
         return finalise(folder, training)
 
@@ -126,18 +129,20 @@ def _check_config(adapter: Path, config: dict[str, Any]) -> Head:
     return HEADS[task]
 
 
-def _training_of(adapter: Path, base: str) -> Training | None:
-    """What is known where the adapter lies in a checkpoint of ours and the base is its own."""
+def _recorded_training(adapter: Path, base: str) -> Training | None:
+    """Return the training record of an adapter in a checkpoint of ours, if `base` is its own base."""
     if not (adapter.parent / MANIFEST).is_file():
         return None
     manifest = load_manifest(adapter.parent)
-    inside = manifest.files.get(f"{adapter.name}/{WEIGHTS}") == file_hash(adapter / WEIGHTS)
-    if not inside or manifest.adapter_base is None or manifest.adapter_base.fingerprint != base:
+    listed = manifest.files.get(f"{adapter.name}/{WEIGHTS}") == file_hash(adapter / WEIGHTS)
+    if not listed or manifest.adapter_base is None or manifest.adapter_base.fingerprint != base:
         return None
     return Training(**{name: getattr(manifest, name) for name in Training.model_fields})
 
 
-def _unknown_training(adapter: Path, config: dict[str, Any], origin: Origin, out: Path) -> Training:
+def _external_training(
+    adapter: Path, config: dict[str, Any], origin: Origin, out: Path
+) -> Training:
     sha256 = file_hash(adapter / WEIGHTS)
     return Training(
         recipe=out.name,
@@ -163,7 +168,7 @@ def _refuse_quantised(base: str, revision: str | None) -> None:
     from transformers import AutoConfig
 
     if (Path(base) / CONFIG).is_file():
-        raise HarnessError(f"{base}: is an adapter, not a model; name what it lies on.")
+        raise HarnessError(f"{base}: is an adapter, not a model; name the model under it.")
     if not Path(base).is_dir() and revision is None:
         raise HarnessError(
             f"{base}: is no directory here. If it is a hub model, give its --revision, so that it "
@@ -183,26 +188,30 @@ def _refuse_quantised(base: str, revision: str | None) -> None:
 
 
 def _check_base(adapter: Path, config: dict[str, Any], base: str, fingerprint: str) -> None:
-    """The adapter names what it was trained on: a folder or a hub model."""
-    stated = config.get("base_model_name_or_path") or "nothing"
+    """Check `base` against the folder or hub model that the adapter names as its base.
+
+    Raises:
+        HarnessError: they differ.
+    """
+    trained_on = config.get("base_model_name_or_path") or "nothing"
     if (adapter.parent / MANIFEST).is_file():
-        under = load_manifest(adapter.parent).adapter_base
-        if under is not None and under.fingerprint != fingerprint:
-            stated = f"{under.source} ({under.fingerprint[:12]})"
-    if _absolute(stated) != _absolute(base):
+        recorded = load_manifest(adapter.parent).adapter_base
+        if recorded is not None and recorded.fingerprint != fingerprint:
+            trained_on = f"{recorded.source} ({recorded.fingerprint[:12]})"
+    if _absolute(trained_on) != _absolute(base):
         raise HarnessError(
-            f"{adapter}: was trained on {stated}, not on {base}. On another model its weights mean "
-            "nothing. If the two are the same, say --allow-other-base."
+            f"{adapter}: was trained on {trained_on}, not on {base}. On another model its weights mean "
+            "nothing. If the two are the same, pass --allow-other-base."
         )
 
 
 def _tokenizer(adapter: Path, base: str, revision: str | None) -> Any:
-    """The adapter's own, with the chat template it learnt, or else the base's."""
+    """Load the adapter's own tokenizer, with its chat template, or else the base's."""
     from transformers import AutoTokenizer
 
-    for place in (adapter, adapter.parent):
-        if (place / "tokenizer_config.json").is_file():
-            return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    for folder in (adapter, adapter.parent):
+        if (folder / "tokenizer_config.json").is_file():
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     return AutoTokenizer.from_pretrained(base, revision=revision, trust_remote_code=False)
 
 

@@ -1,3 +1,5 @@
+"""The protocol of a training method, and the records that one training run passes around."""
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,73 +13,85 @@ from trainers.trl_config import Log
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 
-ProgressCallback = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
 class Method(Protocol):
     """One way to train an adapter, with its data."""
 
     def config_type(self) -> Any:
-        """TRL's configuration class."""
+        """Return TRL's configuration class."""
 
     def make_trainer(self, config: Any) -> Any:
-        """TRL's trainer, ready to go.
+        """Make TRL's trainer, ready to train.
 
         Raises:
             HarnessError: data or a parent that cannot be trained on.
         """
 
     def check_data(self, trainer: Any) -> dict[str, str]:
-        """Facts on the data, such as the rows that were cut.
+        """Return facts on the tokenised data, such as the number of truncated rows.
 
         Raises:
-            HarnessError: data that would teach something else than was meant.
+            HarnessError: the tokens would not train what the recipe asks for.
         """
 
-    def check_log(self, log: Log, config: Any) -> None:
-        """Refuse a run that did not begin where its method begins.
+    def check_first_step(self, log: Log, config: Any) -> None:
+        """Check the first logged step against its known values.
 
         Raises:
-            HarnessError: it did not.
+            HarnessError: the run did not begin where its method begins.
         """
 
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """What the trained model reaches on held-out data."""
+    def eval_metrics(self, trainer: Any) -> dict[str, float]:
+        """Return the trained model's metrics on held-out data."""
 
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """Token ids of a few training rows."""
+    def merge_probes(self, trainer: Any) -> list[list[int]]:
+        """Return token ids of a few training rows, on which adapter and merged model are compared."""
 
 
 class RunSettings(NamedTuple):
-    """What a run is given beside its recipe and its data; none of it changes what is learnt.
+    """Settings of a run that do not change what is learnt.
 
-    `facts` are told of the data; `references` is where log-probabilities of references are kept,
-    which changes weights by rounding only.
+    Attributes:
+        facts: Facts on the data, for the checkpoint's manifest.
+        training_eval: An evaluation of the model during training.
+        reference_dir: The cache of references' log-probabilities. Its use changes the trained weights
+            by rounding only.
     """
 
     facts: Mapping[str, str] = NO_FACTS
-    watch: TrainingEval | None = None
-    references: Path | None = None
+    training_eval: TrainingEval | None = None
+    reference_dir: Path | None = None
 
 
 class OutputPaths(NamedTuple):
-    """Where a run puts things: steps to resume from, logs, and its adapter, in `folder`."""
+    """The folders of a run: steps to resume from, logs, and the checkpoint with the adapter."""
 
     steps: Path
     logs: Path
-    folder: Path
+    checkpoint: Path
 
 
 class Job(NamedTuple):
-    """What is trained, how, and where everything goes."""
+    """One training run: its recipe, its method with the data, and its folders."""
 
     recipe: AdapterRecipe
     method: Method
-    place: OutputPaths
+    paths: OutputPaths
 
 
 class Trained(NamedTuple):
-    """What a run leaves beside its saved adapter: that adapter's hash, and what is known of it."""
+    """The result of a run whose adapter is saved.
+
+    Attributes:
+        adapter: The hash of the trained adapter.
+        tokenizer: The tokenizer to save with the model.
+        probes: Token ids on which the merged model is compared with the adapter.
+        facts: Facts on the data and the run, for the checkpoint's manifest.
+        metrics: Metrics on held-out data.
+        curves: The training curves.
+    """
 
     adapter: str
     tokenizer: Any

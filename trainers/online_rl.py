@@ -1,12 +1,13 @@
 """GRPO (https://arxiv.org/abs/2402.03300) and RLOO (https://arxiv.org/abs/2402.14740).
 
-The model answers each prompt several times, a reward scores the answers, and those above the
-others of their prompt become likelier. An answer that could not be scored has no reward: it is
-left out of its group's mean, and moves nothing.
+The model answers each prompt several times, a reward scores the answers, and answers that score above
+the others of their prompt become likelier. An answer that could not be scored has no reward: it is
+left out of its group's mean, and contributes no gradient.
 """
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from trainers.starting_model import StartingPoint, find_starting_point, load_pol
 from trainers.training import N_PROBES, train_adapter
 from trainers.trl_config import Log
 
-KL_TOLERANCE = 1e-3  # nats per token; in bfloat16 two computations of the same differ by 1e-4
+KL_TOLERANCE = 1e-3  # nats per token; in bfloat16 two computations of one value differ by 1e-4
 
 
 class PromptRow(Record):
@@ -33,9 +34,12 @@ class PromptRow(Record):
 
 
 class Reward(NamedTuple):
-    """What scores answers: None where it could not.
+    """A reward for online reinforcement learning.
 
-    `fingerprint` covers everything that a score depends on; `name` says who it is.
+    Attributes:
+        score: Scores answers to prompts; None where an answer could not be scored.
+        fingerprint: A hash of everything that a score depends on.
+        name: The name in reports and errors.
     """
 
     score: Callable[[Sequence[PromptRow], Sequence[str]], Sequence[float | None]]
@@ -43,9 +47,9 @@ class Reward(NamedTuple):
     name: str
 
 
-def online_hash(questions: Sequence[PromptRow], reward: Reward) -> str:
-    """One hash over what is asked and what rewards the answers."""
-    return content_hash(data_hash(questions), reward.fingerprint)
+def online_hash(prompts: Sequence[PromptRow], reward: Reward) -> str:
+    """Return one hash over the prompts and the reward."""
+    return content_hash(data_hash(prompts), reward.fingerprint)
 
 
 def train_online(
@@ -53,59 +57,60 @@ def train_online(
     parent: str | Path,
     out: Path,
     *,
-    questions: Sequence[PromptRow],
+    prompts: Sequence[PromptRow],
     reward: Reward,
     progress: ProgressCallback,
-    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
+    settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
 ) -> CheckpointManifest:
-    """A merged checkpoint in `out`, trained from `parent` on its own rewarded answers.
+    """Train `parent` on its own rewarded answers, and write a merged checkpoint in `out`.
 
     Raises:
-        HarnessError: options that TRL refuses, prompts that leave no room for an answer, a run
-            that did not start at the parent, or one that learnt nothing.
+        HarnessError: options that TRL refuses, prompts too long for an answer to fit, a run that did
+            not start at the parent, or one that learnt nothing.
     """
     start = find_starting_point(recipe, parent)
     return train_adapter(
         recipe,
-        Online(recipe, start, questions, reward),
+        Online(recipe, start, prompts, reward),
         out,
         start=start,
-        data_hash=online_hash(questions, reward),
+        data_hash=online_hash(prompts, reward),
         progress=progress,
-        setting=setting,
+        settings=settings,
     )
 
 
-class Online(NamedTuple):
-    """Learns from the rewards of its own answers."""
+@dataclass(frozen=True)
+class Online:
+    """GRPO or RLOO on prompts and a reward; a `Method`."""
 
     recipe: OnlineRecipe
     start: StartingPoint
-    questions: Sequence[PromptRow]
+    prompts: Sequence[PromptRow]
     reward: Reward
 
     def config_type(self) -> Any:
-        """TRL's, of its stable namespace."""
+        """Return GRPOConfig or RLOOConfig, of TRL's stable namespace."""
         from trl import GRPOConfig, RLOOConfig
 
         return GRPOConfig if self.recipe.method == "grpo" else RLOOConfig
 
     def make_trainer(self, config: Any) -> Any:
-        """The parent's own adapter, or a new one on the parent; a reference is the parent."""
+        """Make a trainer for the parent's own adapter, or for a new one on the parent."""
         from datasets import Dataset
         from trl import GRPOTrainer, RLOOTrainer
 
-        if not self.questions:
+        if not self.prompts:
             raise HarnessError(f"{self.recipe.recipe}: there are no prompts to answer.")
         for trainer in ("grpo", "rloo"):  # they print the whole prompt of an answer without reward
             logging.getLogger(f"trl.trainer.{trainer}_trainer").setLevel(logging.ERROR)
         policy = load_policy(self.recipe, self.start)
         rows = [
-            {"prompt": [message.model_dump() for message in question.prompt], "place": place}
-            for place, question in enumerate(self.questions)
+            {"prompt": [message.model_dump() for message in row.prompt], "place": place}
+            for place, row in enumerate(self.prompts)
         ]
         kind = GRPOTrainer if self.recipe.method == "grpo" else RLOOTrainer
-        return _by_epoch(kind)(
+        return _with_epoch_order(kind)(
             model=policy.model,
             args=config,
             reward_funcs=self._score,
@@ -123,7 +128,7 @@ class Online(NamedTuple):
         **_: Any,
     ) -> list[float | None]:
         answers = [turns[-1]["content"] for turns in completions]
-        rewards = list(self.reward.score([self.questions[i] for i in place], answers))
+        rewards = list(self.reward.score([self.prompts[i] for i in place], answers))
         if trainer_state.global_step == 0 and all(reward is None for reward in rewards):
             raise HarnessError(
                 f"{self.reward.name} scored none of the first {len(rewards)} answers, so there is "
@@ -133,13 +138,13 @@ class Online(NamedTuple):
         return rewards
 
     def check_data(self, trainer: Any) -> dict[str, str]:
-        """Prompts, and who rewards; none is cut or dropped.
+        """Return the number of prompts, as none is truncated or dropped, and the reward.
 
         Raises:
-            HarnessError: a prompt that leaves no room for a whole answer.
+            HarnessError: the longest prompt with the longest answer exceeds the model's context.
         """
         config, tokenizer = trainer.args, trainer.processing_class
-        longest = max(len(encode_chat(tokenizer, q.prompt)) for q in self.questions)
+        longest = max(len(encode_chat(tokenizer, row.prompt)) for row in self.prompts)
         context = trainer.model.config.max_position_embeddings
         if longest + config.max_completion_length > context:
             raise HarnessError(
@@ -148,47 +153,48 @@ class Online(NamedTuple):
                 "trainer.max_completion_length, or leave out long prompts."
             )
         return {
-            "prompts": str(len(self.questions)),
+            "prompts": str(len(self.prompts)),
             "answers per prompt": str(config.num_generations),
             "reward": self.reward.name,
             "reference": "the parent checkpoint" if config.beta else "none",
         }
 
-    def check_log(self, log: Log, config: Any) -> None:
-        """The first step stands at the reference, where there is one."""
+    def check_first_step(self, log: Log, config: Any) -> None:
+        """Check that training starts at the reference, if there is one."""
         check_start(log, config)
 
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """Mean reward in the first and the last steps, and the share that was not scored."""
+    def eval_metrics(self, trainer: Any) -> dict[str, float]:
+        """Return the mean reward of the first and the last steps, and the share not scored."""
         return reward_metrics(trainer.state.log_history)
 
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """The first chats."""
-        first = self.questions[:N_PROBES]
-        return [encode_chat(trainer.processing_class, question.prompt) for question in first]
+    def merge_probes(self, trainer: Any) -> list[list[int]]:
+        """Return the token ids of the first chats."""
+        return [
+            encode_chat(trainer.processing_class, row.prompt) for row in self.prompts[:N_PROBES]
+        ]
 
 
-def _by_epoch(kind: Any) -> Any:
-    """TRL's trainer, with the order of the prompts drawn anew from each epoch's number.
+def _with_epoch_order(kind: Any) -> Any:
+    """Extend TRL's trainer to shuffle the prompts with a seed of each epoch's own.
 
-    TRL draws it from one generator, which a resumed run would begin again with the first epoch's.
+    TRL shuffles with one generator, so a resumed run would repeat the first epoch's order.
     """
 
-    class ByEpoch(kind):  # type: ignore[misc]  # TRL has no types
+    class WithEpochOrder(kind):  # type: ignore[misc]  # TRL has no types
         def _get_train_sampler(self, dataset: Any = None) -> Any:
             sampler = super()._get_train_sampler(dataset)
             if sampler.shuffle:
                 sampler.set_epoch = lambda n: sampler.generator.manual_seed(sampler.seed + n)
             return sampler
 
-    return ByEpoch
+    return WithEpochOrder
 
 
 def check_start(log: Log, config: Any) -> None:
-    """Refuse a run that did not start at its reference; without one (beta 0) there is nothing to see.
+    """Check that training started at its reference; without one (beta 0) accept anything.
 
     Raises:
-        HarnessError: a first divergence other than 0.
+        HarnessError: the first divergence is not 0.
     """
     if config.beta and abs(log[0]["kl"]) > KL_TOLERANCE:
         raise HarnessError(
@@ -198,7 +204,10 @@ def check_start(log: Log, config: Any) -> None:
 
 
 def reward_metrics(log: Log) -> dict[str, float]:
-    """Mean reward over the first and the last tenth of the steps (one at least), and gaps."""
+    """Return the mean reward of the first and the last tenth of the steps (at least one step each).
+
+    Also return the share of answers that were not scored.
+    """
     rewards = [entry["reward"] for entry in log if entry.get("reward") is not None]
     n = max(1, len(rewards) // 10)
     unscored = [entry["unscored"] for entry in log if "unscored" in entry]

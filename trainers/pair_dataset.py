@@ -1,4 +1,4 @@
-"""Preference pairs as TRL reads them, and what must be true of them once it has cut them."""
+"""Preference pairs as TRL's data set, and the checks on the tokens that TRL makes of them."""
 
 import math
 import random
@@ -10,32 +10,33 @@ from harness.types.training import PreferencePair
 
 
 class SplitPairs(NamedTuple):
-    """Pairs to learn from, and pairs that are kept for evaluation."""
+    """Pairs to train on, and pairs that are held out for evaluation."""
 
-    learn: list[PreferencePair]
-    held_out: list[PreferencePair]
+    train: list[PreferencePair]
+    eval: list[PreferencePair]
 
 
 def split_pairs(pairs: Sequence[PreferencePair], holdout: float, seed: int) -> SplitPairs:
-    """Pairs to learn from and pairs to evaluate on; a prompt's pairs stay together.
+    """Hold out the pairs of a share of the prompts; the pairs of one prompt stay together.
 
     Raises:
-        HarnessError: nothing to learn from.
+        HarnessError: there are no pairs to train on.
     """
     prompts = sorted({pair.sample_id for pair in pairs})
-    held = set(random.Random(seed).sample(prompts, round(holdout * len(prompts))))
-    learn = [pair for pair in pairs if pair.sample_id not in held]
-    if not learn:
+    eval_prompts = set(random.Random(seed).sample(prompts, round(holdout * len(prompts))))
+    train = [pair for pair in pairs if pair.sample_id not in eval_prompts]
+    if not train:
         raise HarnessError(
-            "There are no preference pairs to learn from. See the pairs' statistics for what was dropped."
+            "There are no preference pairs to train on. See the pairs' statistics for what was dropped."
         )
-    return SplitPairs(learn, [pair for pair in pairs if pair.sample_id in held])
+    return SplitPairs(train, [pair for pair in pairs if pair.sample_id in eval_prompts])
 
 
 def pair_dataset(pairs: Sequence[PreferencePair]) -> Any | None:
-    """The pairs as a data set of chats, or None where there are none.
+    """Return the pairs as a data set of chats, or None if there are no pairs.
 
-    Chats, not rendered text: the template writes the one BOS and the end of the turn.
+    The rows are chats, not rendered text, so that the template writes exactly one BOS and the end of
+    the turn.
     """
     from datasets import Dataset
 
@@ -53,10 +54,11 @@ def pair_dataset(pairs: Sequence[PreferencePair]) -> Any | None:
 def check_tokens(
     prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], tokenizer: Any, config: Any
 ) -> None:
-    """Refuse what TRL made of chats and answers, if it would teach something else.
+    """Check the tokens that TRL made of prompts and answers.
 
     Raises:
-        HarnessError: nothing is left, two BOS tokens, or answers without an end of turn.
+        HarnessError: no row is left, a prompt begins with two BOS tokens, or an answer has no end of
+            turn.
     """
     if not len(answers):
         raise HarnessError(
@@ -72,11 +74,17 @@ def check_tokens(
 
 
 def count_pairs(longest: Sequence[int], pairs: SplitPairs, config: Any) -> dict[str, str]:
-    """Facts from the tokens that the longer answer of each kept pair has with its prompt."""
+    """Return the counts of pairs that were truncated, dropped and held out.
+
+    Args:
+        longest: Tokens of each remaining pair's prompt with the longer of its two answers.
+        pairs: All pairs of the run.
+        config: TRL's configuration, with its `max_length`.
+    """
     limit = config.max_length or math.inf
     return {
-        "pairs": str(len(pairs.learn)),
+        "pairs": str(len(pairs.train)),
         "truncated": str(sum(length > limit for length in longest)),
-        "dropped": str(len(pairs.learn) - len(longest)),
-        "held-out pairs": str(len(pairs.held_out)),
+        "dropped": str(len(pairs.train) - len(longest)),
+        "held-out pairs": str(len(pairs.eval)),
     }

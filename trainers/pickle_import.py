@@ -1,10 +1,10 @@
-"""A pickle's weights as safetensors: read by a reader that knows tensors only, and kept.
+"""Conversion of pickled weights to safetensors, with a reader that accepts tensors only.
 
     parent: {checkpoint: BioMistral/BioMistral-7B, revision: 9a11e1f…, unpickle: true}
 
 Loading a pickle may run code. `unpickle: true` reads it with torch's restricted unpickler
-(https://docs.pytorch.org/docs/stable/notes/serialization.html), which refuses whatever is no tensor,
-and saves what it finds in the cache (HARNESS_CACHE_DIR). Everything else loads that copy.
+(https://docs.pytorch.org/docs/stable/notes/serialization.html), which accepts tensors only, and saves
+the tensors as safetensors in the cache (HARNESS_CACHE_DIR). Everything else loads that copy.
 """
 
 import json
@@ -23,29 +23,29 @@ from harness.data.tables import cache_dir
 INDEX = "pytorch_model.bin.index.json"
 
 
-BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template
+COMPANION_FILES = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template
 
 
 def unpickle(source: str, revision: str | None) -> Path:
-    """A directory with the model's weights as safetensors; made once for each content.
+    """Return a directory with the model's weights as safetensors, converted once for each content.
 
     `source` is a directory, or the name of a hub model with its `revision`.
 
     Raises:
         HarnessError: there is no such pickle, or it holds more than tensors.
-        InfrastructureError: the hub cannot be had.
+        InfrastructureError: the hub cannot be reached.
     """
-    given = Path(source)
-    if given.is_dir():
-        files = sorted(path for path in given.iterdir() if path.is_file())
-        key = content_hash({path.name: file_hash(path) for path in files})
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file())
+        key = content_hash({file.name: file_hash(file) for file in files})
     else:
         key = content_hash(source, revision)
 
     def convert(folder: Path) -> None:
-        _convert(given if given.is_dir() else _fetch(source, revision), folder)
+        _convert(path if path.is_dir() else _fetch(source, revision), folder)
 
-    return build_once(cache_dir() / "unpickled" / f"{given.name}-{key[:12]}", convert)
+    return build_once(cache_dir() / "unpickled" / f"{path.name}-{key[:12]}", convert)
 
 
 def _fetch(source: str, revision: str | None) -> Path:
@@ -54,8 +54,8 @@ def _fetch(source: str, revision: str | None) -> Path:
 
     check_model_available(source, revision)
     try:
-        wanted = [*BESIDE, "pytorch_model*.bin"]
-        return Path(snapshot_download(source, revision=revision, allow_patterns=wanted))
+        patterns = [*COMPANION_FILES, "pytorch_model*.bin"]
+        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, OSError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise InfrastructureError(
@@ -64,27 +64,29 @@ def _fetch(source: str, revision: str | None) -> Path:
 
 
 def _convert(folder: Path, out: Path) -> None:
-    index = folder / INDEX
-    if index.is_file():
-        listed = json.loads(index.read_bytes())
-        shards = sorted(set(listed["weight_map"].values()))
-        places = {name: _renamed(shard) for name, shard in listed["weight_map"].items()}
-        named = {**listed, "weight_map": places}
-        (out / _renamed(INDEX)).write_text(json.dumps(named, indent=1), encoding="utf-8")
+    # Rewrite the index of a model in several shards.
+    index_file = folder / INDEX
+    if index_file.is_file():
+        index = json.loads(index_file.read_bytes())
+        shards = sorted(set(index["weight_map"].values()))
+        weight_map = {name: _safetensors_name(shard) for name, shard in index["weight_map"].items()}
+        text = json.dumps({**index, "weight_map": weight_map}, indent=1)
+        (out / _safetensors_name(INDEX)).write_text(text, encoding="utf-8")
     else:
         shards = ["pytorch_model.bin"]
+    # Convert the shards, and copy the files that belong to the model.
     for shard in shards:
         if Path(shard).name != shard or not (folder / shard).is_file():
             raise HarnessError(f"{folder}: has no {shard}, so there is no pickle to read.")
-        _save(_read_tensors(folder / shard), out / _renamed(shard))
-    for pattern in BESIDE:
+        _save(_read_tensors(folder / shard), out / _safetensors_name(shard))
+    for pattern in COMPANION_FILES:
         for path in folder.glob(pattern):
             if path.name != INDEX:
                 shutil.copyfile(path, out / path.name)
 
 
-def _renamed(shard: str) -> str:
-    """As transformers names the same thing in safetensors."""
+def _safetensors_name(shard: str) -> str:
+    """Return the name that transformers gives the same file in safetensors."""
     return shard.replace("pytorch_model", "model", 1).replace(".bin", ".safetensors", 1)
 
 
@@ -95,15 +97,15 @@ def _read_tensors(path: Path) -> dict[str, Any]:
 
     refused = f"{path}: holds more than tensors, or is damaged; it is not loaded"
     try:
-        found = torch.load(
+        tensors = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise HarnessError(f"{refused}: {first_line}") from None
-    if not isinstance(found, dict) or not _all_tensors(found.values()):
+    if not isinstance(tensors, dict) or not _all_tensors(tensors.values()):
         raise HarnessError(f"{refused}.")
-    return found
+    return tensors
 
 
 def _all_tensors(values: Iterable[object]) -> bool:
@@ -113,12 +115,12 @@ def _all_tensors(values: Iterable[object]) -> bool:
 
 
 def _save(tensors: dict[str, Any], path: Path) -> None:
-    """Tied weights share memory, which safetensors refuses: the second gets a copy of its own."""
+    """Save the tensors; tied weights, which share memory, are copied, as safetensors requires."""
     from safetensors.torch import save_file
 
-    seen = set()
+    addresses = set()
     for name, tensor in tensors.items():
-        place = tensor.untyped_storage().data_ptr()
-        tensors[name] = tensor.clone() if place in seen else tensor.contiguous()
-        seen.add(place)
+        address = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if address in addresses else tensor.contiguous()
+        addresses.add(address)
     save_file(tensors, path, {"format": "pt"})

@@ -1,4 +1,4 @@
-"""One training run on preference pairs, by whichever method the recipe names."""
+"""Training on preference pairs, with the method that the recipe names."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,11 +33,11 @@ def train_on_pairs(
     pairs: Sequence[PreferencePair],
     progress: ProgressCallback,
     launch: Launch | None = None,
-    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
+    settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
 ) -> CheckpointManifest:
-    """A merged checkpoint in `out`, trained from `parent` on the pairs.
+    """Train `parent` on the pairs, and write a merged checkpoint in `out`.
 
-    With `launch`, in several processes.
+    With `launch` the training runs in several processes.
 
     Raises:
         HarnessError: options that TRL refuses, too few pairs, a run that did not start where its
@@ -47,23 +47,23 @@ def train_on_pairs(
     split = split_pairs(pairs, recipe.holdout, recipe.seed)
     return train_adapter(
         recipe,
-        _method(recipe, start, split, setting.references),
+        _make_method(recipe, start, split, settings.reference_dir),
         out,
         start=start,
         data_hash=data_hash(pairs),
         progress=progress,
         head=recipe.head,
         launch=launch,
-        setting=setting,
+        settings=settings,
     )
 
 
-def _method(
-    recipe: PairTrainedRecipe, start: StartingPoint, pairs: SplitPairs, references: Path | None
+def _make_method(
+    recipe: PairTrainedRecipe, start: StartingPoint, pairs: SplitPairs, reference_dir: Path | None
 ) -> Method:
     match recipe:
         case DpoRecipe():
-            return Dpo(recipe, start, pairs, references)
+            return Dpo(recipe, start, pairs, reference_dir)
         case KtoRecipe():
             return Kto(recipe, start, pairs)
         case OrpoRecipe():

@@ -1,8 +1,8 @@
-"""A tiny Llama from nothing, so that the whole loop runs on a laptop without a network.
+"""Pre-training of a tiny Llama, so that the whole pipeline runs on a laptop without a network.
 
-It reads sentences of one topic in ever new orders, prose and chats, but no question with its
-answer: that is left for SFT to teach. Rows that are evaluated on are never read; the recipe's
-`where` chooses the split.
+The text is prose, chats, and sentences of one topic in a new order each time, so that no question is
+followed by its answer: SFT teaches that. The recipe's `where` selects a split without the rows that
+are evaluated on.
 """
 
 import math
@@ -30,7 +30,7 @@ from trainers.recipe import PretrainRecipe, TinyModel
 PAD, END_OF_TEXT, TURN, END_OF_TURN = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
 
-# The generation marks tell TRL which tokens the assistant says, the end of its turn included.
+# The generation tags mark the assistant's tokens for TRL, including the end of the turn.
 CHAT_TEMPLATE = """\
 {%- for message in messages %}
 {{- '<|im_start|>' + message.role + '\\n' }}
@@ -45,7 +45,7 @@ CHAT_TEMPLATE = """\
 
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int, context: int) -> Any:
-    """A tokenizer of `vocab_size` tokens learnt from the texts."""
+    """Train a tokenizer of `vocab_size` tokens on the texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -80,30 +80,32 @@ CURVE_POINTS = 50
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-SourceRows = Sequence[tuple[str, tuple[Sample, ...]]]  # how a source is read, and its rows
+SourceRows = Sequence[tuple[str, tuple[Sample, ...]]]  # each source's `read` value and its rows
 
 
 def train_base(
     recipe: PretrainRecipe, root: Path, out: Path, progress: Callable[[str, int, int], None]
 ) -> CheckpointManifest:
-    """A base model in `out`, from the recipe's text alone."""
+    """Train a base model and its tokenizer on the recipe's text, and write them in `out`."""
     quiet_torch()
     import torch
 
+    # Train the tokenizer.
     started = time.monotonic()
-    reading = [(source.read, load_samples(source, root)) for source in recipe.data]
-    samples = [sample for _, rows in reading for sample in rows]
+    sources = [(source.read, load_samples(source, root)) for source in recipe.data]
+    samples = [sample for _, rows in sources for sample in rows]
     tokenizer = train_tokenizer(
         [_prose(sample) for sample in samples],
         vocab_size=recipe.model.vocab_size,
         context=recipe.model.context,
     )
+    # Train the model.
     torch.manual_seed(recipe.seed)
     model = _make_model(recipe.model, tokenizer)
-    windows = _windows(reading, tokenizer, recipe.window, random.Random(recipe.seed))
+    windows = _windows(sources, tokenizer, recipe.window, random.Random(recipe.seed))
     losses = _train(model, windows, recipe, progress)
-
-    hashed = data_hash(samples)
+    # Write the checkpoint.
+    rows_hash = data_hash(samples)
     facts = {
         "parameters": str(model.num_parameters()),
         "tokens read": str(len(losses) * recipe.batch_size * recipe.window),
@@ -116,36 +118,36 @@ def train_base(
             recipe=recipe.recipe,
             method=recipe.method,
             seed=recipe.seed,
-            key=checkpoint_key(recipe, None, hashed),
+            key=checkpoint_key(recipe, None, rows_hash),
             parent=None,
-            data_hash=hashed,
+            data_hash=rows_hash,
             facts=facts,
             metrics={"train_loss": losses[-1]},
-            curves=(_thinned("loss", losses),),
+            curves=(_downsample("loss", losses),),
         )
         return finalise(folder, training)
 
 
-# --- what is read ----------------------------------------------------------------------------
+# --- text ------------------------------------------------------------------------------------
 
 
 def _windows(
-    reading: SourceRows, tokenizer: Any, width: int, order: random.Random
+    sources: SourceRows, tokenizer: Any, width: int, rng: random.Random
 ) -> Iterator[list[int]]:
-    """The documents end to end, in a new order each time, cut into windows."""
+    """Yield windows of the documents' tokens without end; each epoch shuffles the documents anew."""
     buffer: list[int] = []
     while True:
-        for text in _documents(reading, tokenizer, order):
+        for text in _documents(sources, tokenizer, rng):
             buffer += tokenizer.backend_tokenizer.encode(text).ids
             while len(buffer) >= width:
                 yield buffer[:width]
                 buffer = buffer[width:]
 
 
-def _documents(reading: SourceRows, tokenizer: Any, order: random.Random) -> list[str]:
+def _documents(sources: SourceRows, tokenizer: Any, rng: random.Random) -> list[str]:
     documents: list[str] = []
     sentences: dict[str, list[str]] = defaultdict(list)
-    for read, samples in reading:
+    for read, samples in sources:
         for sample in samples:
             match read:
                 case "chat":
@@ -155,9 +157,9 @@ def _documents(reading: SourceRows, tokenizer: Any, order: random.Random) -> lis
                 case "sentences":
                     sentences[sample.cluster or ""] += _SENTENCE_END.split(_prose(sample))
     for topic in sentences.values():
-        order.shuffle(topic)
+        rng.shuffle(topic)
         documents.append(" ".join(topic) + END_OF_TEXT)
-    order.shuffle(documents)
+    rng.shuffle(documents)
     return documents
 
 
@@ -172,7 +174,7 @@ def _chat(sample: Sample, tokenizer: Any) -> str:
     return text
 
 
-# --- how it is learnt ------------------------------------------------------------------------
+# --- training --------------------------------------------------------------------------------
 
 
 def _make_model(shape: TinyModel, tokenizer: Any) -> Any:
@@ -221,13 +223,13 @@ def _train(
 
 
 def _schedule(step: int, steps: int) -> float:
-    """A linear rise, then half a cosine down to a tenth."""
-    rise = (step + 1) / max(1, WARM_UP * steps)
-    return min(1.0, rise) * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+    """Return the learning rate's factor: a linear warm-up, then half a cosine down to a tenth."""
+    warm_up = (step + 1) / max(1, WARM_UP * steps)
+    return min(1.0, warm_up) * (0.55 + 0.45 * math.cos(math.pi * step / steps))
 
 
-def _thinned(name: str, values: Sequence[float]) -> Curve:
-    """Means over equal stretches of the run."""
+def _downsample(name: str, values: Sequence[float]) -> Curve:
+    """Average the values over equal stretches of the run."""
     size = max(1, len(values) // CURVE_POINTS)
     ends = range(size, len(values) + 1, size)
     means = tuple(sum(values[end - size : end]) / size for end in ends)

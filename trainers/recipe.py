@@ -1,4 +1,4 @@
-"""What people write about one training run, or about one set of preference pairs.
+"""Recipes: the YAML file of one training run, or of one set of preference pairs.
 
     # harness train tiny/sft.yaml
     recipe: tiny_sft
@@ -10,7 +10,7 @@
     lora: {r: 32, alpha: 32}
     trainer: {num_train_epochs: 3, learning_rate: 0.001}
 
-`trainer` is TRL's own configuration, passed through; TRL says what it knows.
+`trainer` holds options of TRL's own configuration class; they are passed through and checked by TRL.
 """
 
 from pathlib import Path
@@ -27,12 +27,12 @@ from trainers.chat_template import read_template
 
 
 class TrainingSource(Source):
-    """Rows to learn from: `fields` maps `input` and `reference` (and `id`, `context`) to columns.
+    """Rows to train on: `fields` maps `input` and `reference` (and `id`, `context`) to columns.
 
     A row becomes a chat of the `system` prompt (a file), its input, and its reference as the answer.
-    `fields` may also map `system`, a row's own system prompt, which goes before the file's, and
-    `history`, the turns before its input: a list of {role, content}.
-    A small source is read `repeat` times in each epoch, so that a large one does not drown it.
+    `fields` may also map `system`, a row's own system prompt, which replaces the file's, and
+    `history`, the turns before its input: a list of {role, content}. Each epoch reads the rows
+    `repeat` times, which upweights a small source in a mix with a large one.
     """
 
     system: str | None = None
@@ -42,8 +42,8 @@ class TrainingSource(Source):
 class Parent(Spec):
     """The model that training starts from: another recipe's checkpoint, or one that exists.
 
-    A `checkpoint` is a directory, counted from the recipe's own folder, or a hub name with its
-    `revision`. With `unpickle` its weights are a pickle, of which tensors alone are read.
+    A `checkpoint` is a directory, relative to the recipe's own folder, or a hub name with its
+    `revision`. With `unpickle` its weights are a pickle, from which only tensors are read.
     """
 
     recipe: str | None = None
@@ -81,16 +81,16 @@ class Quantisation(Spec):
 class TextSource(Source):
     """Rows to pre-train on, and how they are read.
 
-    chat       the input is what a person says, the reference what the assistant answers
+    chat       a chat of the input as the user's turn and the reference as the assistant's
     prose      the input alone
-    sentences  the sentences of input and reference, mixed with all others of their `cluster`
+    sentences  the sentences of input and reference, shuffled with all others of their `cluster`
     """
 
     read: Literal["chat", "prose", "sentences"]
 
 
 class TinyModel(Spec):
-    """The shape of a small Llama that is trained from nothing."""
+    """The shape of a small Llama that is trained from scratch."""
 
     vocab_size: int = Field(ge=300)
     hidden_size: int = Field(ge=8)
@@ -116,7 +116,7 @@ class RecipeSpec(Spec):
 
 
 class PretrainRecipe(RecipeSpec):
-    """A base model and its tokenizer from nothing but text."""
+    """A base model and its tokenizer, trained from scratch on text."""
 
     makes: ClassVar[Product] = "a model"
 
@@ -131,10 +131,11 @@ class PretrainRecipe(RecipeSpec):
     learning_rate: float = Field(gt=0.0)
 
 
-class Watched(Spec):
-    """The suite that the model is scored on while it trains: `n` items, `every` so many steps.
+class TrainingEvalSpec(Spec):
+    """Evaluation during training: `n` items of a suite every `every` steps.
 
-    Its judges must be on this machine. The scores are curves in the report and choose nothing.
+    The suite's judges must run on this machine. The scores are curves in the report; no checkpoint is
+    selected by them.
     """
 
     suite: str
@@ -143,10 +144,10 @@ class Watched(Spec):
 
 
 class AdapterRecipe(RecipeSpec):
-    """The fields of every recipe that trains an adapter on a parent.
+    """The keys of every recipe that trains an adapter on a parent.
 
-    `chat_template` is a file beside the recipe or the name of one of ours; once the recipe is
-    loaded, it is the template's text. Without it the parent's own is used.
+    `chat_template` is a file in the recipe's folder or the name of a bundled template; a loaded
+    recipe holds the template's text. By default the parent's own template is used.
 
     Attributes:
         unit: The name of the examples that the method learns from.
@@ -164,23 +165,23 @@ class AdapterRecipe(RecipeSpec):
     method: str
     seed: int = 1
     parent: Parent
-    # Left out where they say nothing, so that the keys of older checkpoints stay theirs.
+    # Omitted when unset, so that the keys of older checkpoints remain valid.
     chat_template: str | None = Field(default=None, exclude_if=lambda template: template is None)
-    watch: Watched | None = Field(default=None, exclude_if=lambda watch: watch is None)
+    watch: TrainingEvalSpec | None = Field(default=None, exclude_if=lambda watch: watch is None)
     quantisation: Quantisation | None = None
     trainer: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def adapter_copies(self) -> int:
-        """Return how many copies of the adapter are kept in memory, a frozen reference included."""
+        """Return the number of copies of the adapter in memory, including a frozen reference."""
         return 1
 
 
 class SftRecipe(AdapterRecipe):
-    """Supervised fine-tuning on the answers alone, through TRL's SFTTrainer.
+    """Supervised fine-tuning on the completions alone, with TRL's SFTTrainer.
 
     Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `holdout`
-    is the share of their questions that is kept for evaluation.
+    is the share of their questions that is held out for evaluation.
     """
 
     unit: ClassVar = "rows"
@@ -193,17 +194,17 @@ class SftRecipe(AdapterRecipe):
     lora: Lora
 
     @model_validator(mode="after")
-    def _there_are_rows(self) -> "SftRecipe":
+    def _require_rows(self) -> "SftRecipe":
         if not self.data and self.best_of is None:
             raise ValueError("nothing to learn from: name 'data', 'best_of' or both")
         return self
 
 
 class PreferenceRecipe(AdapterRecipe):
-    """The fields of every recipe that learns from preference pairs.
+    """The keys of every recipe that trains on preference pairs.
 
-    Without `lora` the parent's own adapter goes on training; with it a new one is put on the
-    merged parent. `holdout` is the share of pairs that is kept for evaluation.
+    Without `lora` the parent's own adapter continues to train; with it a new adapter is added to the
+    merged parent. `holdout` is the share of prompts whose pairs are held out for evaluation.
 
     Attributes:
         examples_per_pair: Training examples that one pair becomes.
@@ -221,20 +222,20 @@ class PreferenceRecipe(AdapterRecipe):
 
 
 class DpoRecipe(PreferenceRecipe):
-    """Direct preference optimisation through TRL's DPOTrainer; the reference is the parent.
+    """Direct preference optimisation with TRL's DPOTrainer; the reference is the parent.
 
-    `trainer.loss_type` chooses the loss. `reference: base` puts the model under the parent's own
-    adapter in the parent's place, as TRL did before 0.29, to reproduce results of that time.
+    `trainer.loss_type` selects the loss. With `reference: base` the reference is the model under the
+    parent's own adapter, as in TRL before 0.29, to reproduce results of that time.
     """
 
     method: Literal["dpo"]
-    # Left out where it says nothing new, so that the keys of older checkpoints stay theirs.
+    # Omitted when it is the default, so that the keys of older checkpoints remain valid.
     reference: Literal["parent", "base"] = Field(
         default="parent", exclude_if=lambda reference: reference == "parent"
     )
 
     @model_validator(mode="after")
-    def _base_lies_under_the_parents_adapter(self) -> "DpoRecipe":
+    def _check_reference(self) -> "DpoRecipe":
         if self.reference == "base" and self.lora is not None:
             raise field_error(
                 "reference", "with a new adapter the parent is the base; remove this, or 'lora'"
@@ -243,15 +244,14 @@ class DpoRecipe(PreferenceRecipe):
 
     @property
     def adapter_copies(self) -> int:
-        """Return 2 where the parent's adapter goes on training: a frozen copy is the reference."""
+        """Return 2 where the parent's adapter continues to train, as a frozen copy is the reference."""
         return 2 if self.lora is None else 1
 
 
 class KtoRecipe(PreferenceRecipe):
-    """Kahneman-Tversky optimisation through TRL's KTOTrainer; the reference is the parent.
+    """Kahneman-Tversky optimisation with TRL's KTOTrainer; the reference is the parent.
 
-    The chosen answer of each pair is a desirable one, the rejected an undesirable one; from there
-    on the two are rows of their own.
+    Each pair becomes two unpaired rows: the chosen answer is desirable, the rejected one undesirable.
     """
 
     unit: ClassVar = "answers"
@@ -262,7 +262,7 @@ class KtoRecipe(PreferenceRecipe):
 
 
 class OrpoRecipe(PreferenceRecipe):
-    """Odds ratio preference optimisation, which has no reference, through TRL's ORPOTrainer.
+    """Odds ratio preference optimisation, which has no reference, with TRL's ORPOTrainer.
 
     That trainer is experimental: TRL may change or remove it in any release.
     """
@@ -271,7 +271,7 @@ class OrpoRecipe(PreferenceRecipe):
 
 
 class SimpoRecipe(PreferenceRecipe):
-    """Simple preference optimisation, which has no reference, through TRL's CPOTrainer.
+    """Simple preference optimisation, which has no reference, with TRL's CPOTrainer.
 
     That trainer is experimental: TRL may change or remove it in any release. `trainer.beta` and
     `trainer.simpo_gamma` are those of the paper; the loss has no SFT term (`cpo_alpha` 0).
@@ -280,18 +280,18 @@ class SimpoRecipe(PreferenceRecipe):
     method: Literal["simpo"]
 
     @model_validator(mode="after")
-    def _the_loss_is_simpo(self) -> "SimpoRecipe":
+    def _refuse_loss_options(self) -> "SimpoRecipe":
         for option in ("loss_type", "cpo_alpha"):
             if option in self.trainer:
-                raise field_error(f"trainer.{option}", "is what makes it SimPO; remove it")
+                raise field_error(f"trainer.{option}", "is set by the method 'simpo'; remove it")
         return self
 
 
 class RewardRecipe(PreferenceRecipe):
-    """A model that gives an answer one number, through TRL's RewardTrainer.
+    """A model that scores an answer with one number, with TRL's RewardTrainer.
 
-    A new adapter and a head are put on the merged parent. The result answers nothing; GRPO and
-    RLOO take it as their reward.
+    A new adapter and a new head are added to the merged parent. The result generates no text; GRPO
+    and RLOO use it as their reward.
     """
 
     makes: ClassVar[Product] = "a reward model"
@@ -301,16 +301,16 @@ class RewardRecipe(PreferenceRecipe):
     lora: Lora
 
     @model_validator(mode="after")
-    def _it_answers_nothing(self) -> "RewardRecipe":
+    def _refuse_training_eval(self) -> "RewardRecipe":
         if self.watch is not None:
-            raise field_error("watch", "a reward model answers nothing that a suite could score")
+            raise field_error("watch", "a reward model generates nothing that a suite could score")
         return self
 
 
 class RewardSource(Spec):
-    """What rewards a sampled answer: a reward model's recipe, or a judge who grades on a rubric.
+    """The reward of a sampled answer: a reward model's recipe, or a judge's grade on a rubric.
 
-    A grade is the mean over the criteria, 0 at the low end of the scale and 1 at the high one.
+    A grade is the mean over the criteria, 0 at the low end of the scale and 1 at the high end.
     """
 
     recipe: str | None = None
@@ -324,16 +324,16 @@ class RewardSource(Spec):
 
 
 class OnlineRecipe(AdapterRecipe):
-    """The model answers while it trains, and what is rewarded becomes likelier.
+    """Online reinforcement learning from rewarded answers, with TRL's GRPOTrainer or RLOOTrainer.
 
-    Through TRL's GRPOTrainer or RLOOTrainer. How answers are sampled is said in `trainer`
-    (`num_generations`, `max_completion_length`, `temperature`). The reference, where
-    `trainer.beta` is not 0, is the parent. `lora` is as for preference pairs.
+    `trainer` also holds the sampling options (`num_generations`, `max_completion_length`,
+    `temperature`). The reference, where `trainer.beta` is not 0, is the parent. `lora` is as for
+    preference pairs.
     """
 
     unit: ClassVar = "prompts"
     sequences: ClassVar = None
-    one_process: ClassVar = "its rewards are asked, and kept, by one"
+    one_process: ClassVar = "one process requests and stores its rewards"
 
     method: Literal["grpo", "rloo"]
     data: Source
@@ -363,7 +363,7 @@ class PairsRecipeSpec(RecipeSpec):
 
 
 class JudgedPairsRecipe(PairsRecipeSpec):
-    """Pairs of two sampled answers of the parent; a judge who sees both orders picks the better.
+    """Pairs of two sampled answers of the parent: the one that a judge prefers in both orders is chosen.
 
     `draws` pairs of answers are sampled for each prompt. The judge may be a jury.
     """
@@ -385,7 +385,7 @@ class JudgedPairsRecipe(PairsRecipeSpec):
 
 
 class GoldPairsRecipe(PairsRecipeSpec):
-    """Pairs of the reference answer, chosen, and the parent's own answer, rejected."""
+    """Pairs of the reference answer (chosen) and the parent's own answer (rejected)."""
 
     unjudged: ClassVar = "gold answers"
 
@@ -403,7 +403,7 @@ class GoldPairsRecipe(PairsRecipeSpec):
 
 
 class GivenPairsRecipe(PairsRecipeSpec):
-    """Pairs that others made, in a file that `harness convert --to preference` wrote."""
+    """Existing pairs, from a file that `harness convert --to preference` wrote."""
 
     unjudged: ClassVar = "whoever made the file"
 
@@ -413,7 +413,7 @@ class GivenPairsRecipe(PairsRecipeSpec):
     filters: PairFilters = PairFilters()
 
     @model_validator(mode="after")
-    def _columns_are_fixed(self) -> "GivenPairsRecipe":
+    def _refuse_fields(self) -> "GivenPairsRecipe":
         if self.data.fields:
             raise field_error(
                 "data.fields",
@@ -425,8 +425,8 @@ class GivenPairsRecipe(PairsRecipeSpec):
 class BestOfRecipe(RecipeSpec):
     """Rows of a prompt and the best of the parent's own `n` answers (rejection sampling).
 
-    A judge grades each answer on a rubric. An answer with a hygiene flag is never the best, nor is
-    one without a grade; the first draw wins a tie.
+    A judge grades each answer on a rubric. An answer with a hygiene flag or without a grade is never
+    the best; the first draw wins a tie.
     """
 
     makes: ClassVar[Product] = "rows to learn from"
@@ -476,20 +476,20 @@ class _AnyRecipe(RootModel[Annotated[Recipe, Field(discriminator="method")]]):
 
 
 def load_recipe(path_or_name: str, *, search_dir: Path | None = None) -> tuple[Recipe, Path]:
-    """Return the recipe and the folder its relative paths start from.
+    """Load a recipe, and return it with the folder that its relative paths start from.
 
     Raises:
         HarnessError: as `find_recipe`, or a mistake in the recipe (with its line).
     """
     path = find_recipe(path_or_name, search_dir=search_dir)
-    return _with_template(path), path.parent
+    return _load_with_template(path), path.parent
 
 
 def find_recipe(path_or_name: str, *, search_dir: Path | None = None) -> Path:
     """Return the file of a recipe.
 
-    It is looked for in `search_dir` (the folder of the recipe that names it), in the working
-    directory, and among the bundled recipes.
+    The search order is `search_dir` (another recipe's folder), the working directory, and the bundled
+    recipes.
 
     Raises:
         HarnessError: no such recipe (with a suggestion).
@@ -501,20 +501,20 @@ def find_recipe(path_or_name: str, *, search_dir: Path | None = None) -> Path:
 
 
 def known_recipes() -> list[str]:
-    """Return the bundled recipes, as they are named on the command line."""
-    bundled = _bundled_dir()
-    return sorted(path.relative_to(bundled).as_posix() for path in bundled.rglob("*.yaml"))
+    """List the bundled recipes by their command-line names."""
+    folder = _bundled_dir()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
 
 
 def parent_directory(parent: Parent, root: Path) -> str:
-    """What to load a `checkpoint` parent from: a directory, or the hub name as it stands."""
+    """Return what to load a `checkpoint` parent from: a directory, or the hub name unchanged."""
     assert parent.checkpoint is not None
     directory = root / parent.checkpoint
     return str(directory.resolve()) if directory.is_dir() else parent.checkpoint
 
 
-def _with_template(path: Path) -> Recipe:
-    """The recipe with the text of its chat template, which is what decides its checkpoint."""
+def _load_with_template(path: Path) -> Recipe:
+    """Load a recipe with its chat template's text, which is what decides its checkpoint."""
     recipe = load_spec(path, _AnyRecipe).root
     if not isinstance(recipe, AdapterRecipe) or recipe.chat_template is None:
         return recipe

@@ -121,7 +121,7 @@ def require_policy_recipe(recipe: Recipe, name: str) -> TrainingRecipe:
         raise HarnessError(f"{name}: makes {recipe.makes}, not a model.")
     if isinstance(recipe, RewardRecipe):
         raise HarnessError(
-            f"{name}: trains a reward model, which answers nothing. Only the 'reward' of a GRPO or "
+            f"{name}: trains a reward model, which generates no text. Only the 'reward' of a GRPO or "
             "RLOO recipe can name it."
         )
     return recipe

@@ -1,13 +1,13 @@
-"""Log-probabilities of DPO's reference: computed once for a parent and its pairs, and kept.
+"""A cache of the log-probabilities of DPO's reference, for one parent and its pairs.
 
-The reference does not change while it is learnt from, so its forward passes need not be repeated in
-each epoch, nor by the next run with another beta or loss. TRL computes them; its own cache is keyed
-by all training options and lies in a temporary folder, so it is hardly ever found again.
+The reference does not change during training, so its forward passes need not be repeated in each
+epoch, nor in the next run with another beta or loss. TRL computes them; its own cache is keyed by all
+training options and in a temporary folder, so that it is hardly ever reused.
 
     KEY.json    {"chosen": [-41.2, ...], "rejected": [-57.9, ...], "check": "..."}
 
 KEY is a hash of everything that decides the numbers: the weights, the tokens (and so the chat template
-and what was cut), the precision, the batches, and the libraries' versions.
+and truncation), the precision, the batches, and the libraries' versions.
 """
 
 import hashlib
@@ -38,46 +38,43 @@ class ReferenceLogProbs(Record):
 
 
 class ReferenceCache(NamedTuple):
-    """What a DPO run has of its reference: how many sets of pairs were computed now, or read."""
+    """The use of the cache in one run: sets of pairs that were computed, and that were read."""
 
     computed: int
     read: int
 
 
 def cached_reference_logprobs(
-    trainer: Any, recipe: DpoRecipe, start: StartingPoint, kept: Path
+    trainer: Any, recipe: DpoRecipe, start: StartingPoint, cache_dir: Path
 ) -> ReferenceCache:
-    """Let the trainer read its reference's log-probabilities instead of computing them each step.
+    """Give the trainer its reference's log-probabilities, so that it computes none in its steps.
 
-    What `kept` does not hold is computed and kept there. The adapters must be in full precision, and
-    the model as it is before its first step.
+    Values that `cache_dir` does not hold are computed and written there. The adapters must be in full
+    precision, and the model before its first step.
     """
     computed = read = 0
     args = trainer.args
-    evaluated = trainer.eval_dataset
     sizes = {
         "train": args.per_device_train_batch_size,
         "eval": args.per_device_eval_batch_size,
     }
-    for name, dataset in (("train", trainer.train_dataset), ("eval", evaluated)):
+    for name, dataset in (("train", trainer.train_dataset), ("eval", trainer.eval_dataset)):
         if dataset is None:
             continue
         size = args.precompute_ref_batch_size or sizes[name]
         key = reference_key(recipe, start, dataset, args, size)
-        path = kept / f"{key[:32]}.json"
-        found = _load(path, len(dataset))
-        if found is None:
-            trainer._precompute_model_hash = (
-                key  # TRL's own cache of this process is told apart too
-            )
-            with _no_bar():
-                whole = trainer._precompute_ref_logps(dataset, name, size)
-            _keep(path, whole["ref_chosen_logps"], whole["ref_rejected_logps"])
+        path = cache_dir / f"{key[:32]}.json"
+        cached = _load(path, len(dataset))
+        if cached is None:
+            trainer._precompute_model_hash = key  # the key of TRL's own cache in this process
+            with _without_progress_bar():
+                extended = trainer._precompute_ref_logps(dataset, name, size)
+            _write(path, extended["ref_chosen_logps"], extended["ref_rejected_logps"])
             computed += 1
         else:
-            whole = _with_columns(dataset, found)
+            extended = _with_columns(dataset, cached)
             read += 1
-        setattr(trainer, f"{name}_dataset", whole)
+        setattr(trainer, f"{name}_dataset", extended)
     trainer.precompute_ref_logps = True
     return ReferenceCache(computed, read)
 
@@ -85,8 +82,8 @@ def cached_reference_logprobs(
 def reference_key(
     recipe: DpoRecipe, start: StartingPoint, dataset: Any, args: Any, batch_size: int
 ) -> str:
-    """Equal for runs whose reference gives these tokens the same log-probabilities."""
-    decides = {
+    """Return a key that is equal for runs whose reference gives the same log-probabilities."""
+    inputs = {
         "parent": start.parent.fingerprint,
         "base": start.base.fingerprint,
         "reference": recipe.reference,
@@ -99,7 +96,7 @@ def reference_key(
         "ld_alpha": args.ld_alpha,
         "batch": batch_size,
     }
-    return content_hash(decides, _hash_tokens(dataset), versions(), REFERENCE_VERSION)
+    return content_hash(inputs, _hash_tokens(dataset), versions(), REFERENCE_VERSION)
 
 
 def _hash_tokens(dataset: Any) -> str:
@@ -113,34 +110,34 @@ def _hash_tokens(dataset: Any) -> str:
     return digest.hexdigest()
 
 
-def _with_columns(dataset: Any, found: ReferenceLogProbs) -> Any:
+def _with_columns(dataset: Any, cached: ReferenceLogProbs) -> Any:
     from datasets import Dataset, Features, Value, concatenate_datasets
 
-    columns = {"ref_chosen_logps": found.chosen, "ref_rejected_logps": found.rejected}
-    features = Features(dict.fromkeys(columns, Value("float32")))  # as TRL has them
+    columns = {"ref_chosen_logps": cached.chosen, "ref_rejected_logps": cached.rejected}
+    features = Features(dict.fromkeys(columns, Value("float32")))  # TRL's type
     added = Dataset.from_dict({k: list(v) for k, v in columns.items()}, features=features)
     return concatenate_datasets([dataset, added], axis=1)
 
 
 def _load(path: Path, n_pairs: int) -> ReferenceLogProbs | None:
-    """What lies there, if it is whole."""
+    """Load cached values; None if the file is missing, damaged or of another number of pairs."""
     try:
-        found = ReferenceLogProbs.model_validate_json(path.read_bytes())
+        cached = ReferenceLogProbs.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    whole = found.check == content_hash(found.chosen, found.rejected)
-    return found if whole and len(found.chosen) == len(found.rejected) == n_pairs else None
+    intact = cached.check == content_hash(cached.chosen, cached.rejected)
+    return cached if intact and len(cached.chosen) == len(cached.rejected) == n_pairs else None
 
 
-def _keep(path: Path, chosen: Sequence[float], rejected: Sequence[float]) -> None:
+def _write(path: Path, chosen: Sequence[float], rejected: Sequence[float]) -> None:
     values = tuple(chosen), tuple(rejected)
-    made = ReferenceLogProbs(chosen=values[0], rejected=values[1], check=content_hash(*values))
-    write_atomically(path, f"{made.model_dump_json()}\n".encode())
+    record = ReferenceLogProbs(chosen=values[0], rejected=values[1], check=content_hash(*values))
+    write_atomically(path, f"{record.model_dump_json()}\n".encode())
 
 
 @contextmanager
-def _no_bar() -> Iterator[None]:
-    """TRL draws a progress bar unless the environment says otherwise."""
+def _without_progress_bar() -> Iterator[None]:
+    """Disable TRL's progress bar, which only an environment variable can."""
     before = os.environ.get("TQDM_DISABLE")
     os.environ["TQDM_DISABLE"] = "1"
     try:

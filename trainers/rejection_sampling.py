@@ -1,7 +1,7 @@
 """Rejection sampling: of several answers to each prompt, the best by a judge becomes a row for SFT.
 
 As in RAFT (https://arxiv.org/abs/2304.06767). An answer with a hygiene flag is never the best,
-however much the judge liked it, and one that the judge could not grade has no grade to win with.
+whatever its grade, nor is an answer that the judge could not grade.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from harness.types.training import Example
 
 
 class GradedAnswer(NamedTuple):
-    """One of a model's answers; `grade` is None where there is none."""
+    """One of a model's answers; `grade` is None if the judge gave none."""
 
     response: Response
     flags: tuple[HygieneFlag, ...]
@@ -35,7 +35,7 @@ Drop = Literal["unscored", "flagged"]
 
 
 class BestOfStatistics(KeptStatistics):
-    """What became of the prompts (`prompts` is `kept` plus all that were `dropped`) and answers.
+    """Counts of prompts (`prompts` is `kept` plus all that were `dropped`) and of answers.
 
     Grades are from 0, the low end of the scale, to 1.
     """
@@ -50,19 +50,20 @@ class BestOfStatistics(KeptStatistics):
 
 
 class BestOf(NamedTuple):
-    """The rows to learn from, and what was dropped."""
+    """The rows to train on, and statistics of the answers."""
 
     rows: list[Example]
     statistics: BestOfStatistics
 
 
 def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
-    """The best graded clean answer to each prompt; the first drawn of equals."""
-    drawn = list(draws)
+    """Choose the answer with the best grade and no flag for each prompt; of equals the first drawn."""
+    draws = list(draws)
     rows: list[Example] = []
     best: list[float] = []
     dropped: Counter[Drop] = Counter()
-    for draw in drawn:
+    # Choose.
+    for draw in draws:
         graded = [(a.grade, a) for a in draw.answers if a.grade is not None and not a.flags]
         if not graded:
             dropped["flagged" if all(a.flags for a in draw.answers) else "unscored"] += 1
@@ -72,10 +73,11 @@ def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
         rows.append(
             Example(id=draw.sample_id, prompt=draw.prompt, completion=answer.response.text or "")
         )
-    answers = [answer for draw in drawn for answer in draw.answers]
+    # Count.
+    answers = [answer for draw in draws for answer in draw.answers]
     grades = [answer.grade for answer in answers if answer.grade is not None]
     statistics = BestOfStatistics(
-        prompts=len(drawn),
+        prompts=len(draws),
         kept=len(rows),
         dropped=dict(dropped),
         answers=len(answers),
@@ -88,12 +90,12 @@ def choose_best(draws: Iterable[GradedDraws]) -> BestOf:
 
 
 def write_best_of(path: Path, best: BestOf) -> None:
-    """Write the rows as JSON Lines, and then their statistics beside them."""
+    """Write the rows as JSON Lines, and then their statistics in a second file."""
     write_rows_with_stats(path, best.rows, best.statistics)
 
 
 def load_best_of(path: Path) -> BestOf:
-    """The rows of a file, with the statistics beside it.
+    """Load the rows of a file, and their statistics.
 
     Raises:
         HarnessError: missing, unreadable or incomplete.

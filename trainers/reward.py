@@ -1,18 +1,19 @@
 """A reward model: one number for an answer, learnt from preference pairs (Bradley-Terry).
 
-It is no model that answers. GRPO and RLOO take it as their reward.
+It generates no text. GRPO and RLOO use it as their reward.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.types import Message
 from trainers.adapter import load_base, load_reward_weights, lora_config
-from trainers.chat_template import give_template
+from trainers.chat_template import set_chat_template
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
 from trainers.recipe import RewardRecipe
@@ -20,27 +21,28 @@ from trainers.starting_model import StartingPoint
 from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
-MEASURED = ("eval_loss", "eval_accuracy", "eval_margin")
+EVAL_METRICS = ("eval_loss", "eval_accuracy", "eval_margin")
 
 
 BATCH_SIZE = 16
 
 
-class RewardModel(NamedTuple):
-    """Learns to give the chosen answers of the pairs a higher number than the rejected ones."""
+@dataclass(frozen=True)
+class RewardModel:
+    """Reward modelling on pairs: chosen answers get higher numbers than rejected ones; a `Method`."""
 
     recipe: RewardRecipe
     start: StartingPoint
     pairs: SplitPairs
 
     def config_type(self) -> Any:
-        """TRL's, of its stable namespace."""
+        """Return RewardConfig, of TRL's stable namespace."""
         from trl import RewardConfig
 
         return RewardConfig
 
     def make_trainer(self, config: Any) -> Any:
-        """A new adapter and a head of zeros on the parent."""
+        """Make a trainer with a new adapter, and a head of zeros, on the parent."""
         from trl import RewardTrainer
 
         base = self.start.base
@@ -50,42 +52,42 @@ class RewardModel(NamedTuple):
             quantisation=self.recipe.quantisation,
             head="reward",
         )
-        give_template(tokenizer, self.recipe.chat_template, base.source)
+        set_chat_template(tokenizer, self.recipe.chat_template, base.source)
         return RewardTrainer(
             model=model,
             args=config,
-            train_dataset=pair_dataset(self.pairs.learn),
-            eval_dataset=pair_dataset(self.pairs.held_out),
+            train_dataset=pair_dataset(self.pairs.train),
+            eval_dataset=pair_dataset(self.pairs.eval),
             processing_class=tokenizer,
             peft_config=lora_config(self.recipe.lora, head="reward"),
         )
 
     def check_data(self, trainer: Any) -> dict[str, str]:
-        """Pairs, and how many were dropped because an answer with its prompt is too long."""
+        """Return the counts of pairs, and of those dropped because prompt and answer are too long."""
         rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
         chosen, rejected = rows["chosen_ids"], rows["rejected_ids"]
         check_tokens(chosen, [*chosen, *rejected], tokenizer, config)
         longest = [max(len(c), len(r)) for c, r in zip(chosen, rejected, strict=True)]
         return count_pairs(longest, self.pairs, config)
 
-    def check_log(self, log: Log, config: Any) -> None:
-        """The head of zeros rewards everything alike at first."""
+    def check_first_step(self, log: Log, config: Any) -> None:
+        """Check that training starts with equal rewards, as the head of zeros gives."""
         check_start(log, config)
 
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """Loss, accuracy and margin on the held-out pairs."""
-        return held_out_metrics(trainer, MEASURED)
+    def eval_metrics(self, trainer: Any) -> dict[str, float]:
+        """Return loss, accuracy and margin on the held-out pairs."""
+        return held_out_metrics(trainer, EVAL_METRICS)
 
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """The first chats, with their chosen answers."""
+    def merge_probes(self, trainer: Any) -> list[list[int]]:
+        """Return the token ids of the first chats, with their chosen answers."""
         return [list(ids) for ids in trainer.train_dataset["chosen_ids"][:N_PROBES]]
 
 
 def check_start(log: Log, config: Any) -> None:
-    """Refuse a run that did not start with rewards of 0.
+    """Check that training started with rewards of 0.
 
     Raises:
-        HarnessError: a first margin other than 0, or a first loss other than ln 2.
+        HarnessError: the first margin is not 0, or the first loss not ln 2.
     """
     margin, loss = log[0]["margin"], log[0]["loss"]
     if abs(margin) > START_TOLERANCE or abs(loss - math.log(2)) > START_TOLERANCE:
@@ -95,17 +97,21 @@ def check_start(log: Log, config: Any) -> None:
         )
 
 
-def load_scores(
+def load_reward_scorer(
     directory: Path,
 ) -> Callable[[Sequence[tuple[Message, ...]], Sequence[str]], list[float]]:
-    """The rewards of answers to chats, by the reward model there; loaded when first asked."""
-    loaded = cache(lambda: load_reward_weights(directory))
+    """Return a function that scores answers to chats with the reward model in a directory.
+
+    The model is loaded at the first call.
+    """
+    load = cache(lambda: load_reward_weights(directory))
 
     def score(prompts: Sequence[tuple[Message, ...]], answers: Sequence[str]) -> list[float]:
         import torch
 
-        model, tokenizer = loaded()
+        model, tokenizer = load()
         model.eval()
+        # Complete the chats.
         chats = [
             [
                 *(message.model_dump() for message in prompt),
@@ -113,6 +119,7 @@ def load_scores(
             ]
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
+        # Score them in batches.
         rewards: list[float] = []
         for start in range(0, len(chats), BATCH_SIZE):
             batch = tokenizer.apply_chat_template(

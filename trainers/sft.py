@@ -1,6 +1,7 @@
-"""Supervised fine-tuning: a LoRA adapter learns the answers, and the end of its turn."""
+"""Supervised fine-tuning: a LoRA adapter learns the completions and the end of the turn."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from harness.data.split import split_by_question
 from harness.models.weights import fingerprint_model
 from harness.types.training import Example
 from trainers.adapter import load_base, lora_config
-from trainers.chat_template import give_template
+from trainers.chat_template import set_chat_template
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.distributed.config import Launch
 from trainers.examples import data_hash
@@ -28,46 +29,49 @@ def train_sft(
     rows: Sequence[Example],
     progress: ProgressCallback,
     launch: Launch | None = None,
-    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
+    settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
 ) -> CheckpointManifest:
-    """A merged checkpoint in `out`, trained from `parent` on the rows' completions alone.
+    """Train `parent` on the rows' completions, and write a merged checkpoint in `out`.
 
-    The recipe's share of questions is held out and evaluated on. With `launch`, in several processes.
+    The recipe's share of questions is held out for evaluation. With `launch` the training runs in
+    several processes.
 
     Raises:
-        HarnessError: options that TRL refuses, rows that teach nothing, or a run that learnt nothing.
+        HarnessError: options that TRL refuses, unsuitable rows, or a run that learnt nothing.
     """
     revision = recipe.parent.revision
     fingerprint = fingerprint_model(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
+    split = split_rows(rows, recipe.holdout, recipe.seed)
     return train_adapter(
         recipe,
-        Sft(recipe, parent, *split_rows(rows, recipe.holdout, recipe.seed)),
+        Sft(recipe, parent, split.train, split.eval),
         out,
         start=StartingPoint(origin, origin),
         data_hash=data_hash(rows),
         progress=progress,
         launch=launch,
-        setting=setting,
+        settings=settings,
     )
 
 
-class Sft(NamedTuple):
-    """Learns the answers of `rows`, and to end its turn after them."""
+@dataclass(frozen=True)
+class Sft:
+    """Supervised fine-tuning on the completions of `rows`; a `Method`."""
 
     recipe: SftRecipe
     parent: str | Path
     rows: Sequence[Example]
-    held_out: Sequence[Example] = ()
+    eval_rows: Sequence[Example] = ()
 
     def config_type(self) -> Any:
-        """TRL's, of its stable namespace."""
+        """Return SFTConfig, of TRL's stable namespace."""
         from trl import SFTConfig
 
         return SFTConfig
 
     def make_trainer(self, config: Any) -> Any:
-        """A new adapter on the parent."""
+        """Make a trainer with a new adapter on the parent."""
         from datasets import Dataset
         from trl import SFTTrainer
 
@@ -77,17 +81,19 @@ class Sft(NamedTuple):
                 f"{recipe.recipe}: there are no rows to learn from. Where they are the best of several "
                 "answers, see their statistics for why all prompts were dropped."
             )
+        # Load the parent.
         model, tokenizer = load_base(
             self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )
-        give_template(tokenizer, recipe.chat_template, self.parent)
-        held = [_columns(row) for row in self.held_out]
+        set_chat_template(tokenizer, recipe.chat_template, self.parent)
         n_embeddings = model.get_input_embeddings().weight.shape[0]
+        # Make the trainer, which may not resize the parent's embeddings.
+        eval_columns = [_columns(row) for row in self.eval_rows]
         trainer = SFTTrainer(
             model=model,
             args=config,
             train_dataset=Dataset.from_list([_columns(row) for row in self.rows]),
-            eval_dataset=Dataset.from_list(held) if held else None,
+            eval_dataset=Dataset.from_list(eval_columns) if eval_columns else None,
             processing_class=tokenizer,
             peft_config=lora_config(recipe.lora),
         )
@@ -100,41 +106,41 @@ class Sft(NamedTuple):
         return trainer
 
     def check_data(self, trainer: Any) -> dict[str, str]:
-        """Rows, and how many of them were cut or dropped."""
+        """Return the counts of rows, and of those that were truncated or dropped."""
         facts = check_rows(trainer.train_dataset, self.rows, trainer.processing_class, trainer.args)
-        return facts | ({"held-out rows": str(len(self.held_out))} if self.held_out else {})
+        return facts | ({"held-out rows": str(len(self.eval_rows))} if self.eval_rows else {})
 
-    def check_log(self, log: Log, config: Any) -> None:
-        """A first loss can be anything."""
+    def check_first_step(self, log: Log, config: Any) -> None:
+        """Accept any first loss."""
 
-    def measure(self, trainer: Any) -> dict[str, float]:
-        """The loss on the held-out rows, if there are any; what it is worth the suites measure."""
+    def eval_metrics(self, trainer: Any) -> dict[str, float]:
+        """Return the loss on the held-out rows, if there are any."""
         return held_out_metrics(trainer, ["eval_loss"])
 
-    def probes(self, trainer: Any) -> list[list[int]]:
-        """The first chats."""
+    def merge_probes(self, trainer: Any) -> list[list[int]]:
+        """Return the token ids of the first chats."""
         return [list(ids) for ids in trainer.train_dataset["input_ids"][:N_PROBES]]
 
 
 class SplitRows(NamedTuple):
-    """Rows to learn from, and rows that are kept for evaluation."""
+    """Rows to train on, and rows that are held out for evaluation."""
 
-    learn: Sequence[Example]
-    held_out: Sequence[Example]
+    train: Sequence[Example]
+    eval: Sequence[Example]
 
 
 def split_rows(rows: Sequence[Example], holdout: float, seed: int) -> SplitRows:
-    """About `holdout` of the questions are kept; near-duplicates of one another stay together."""
+    """Hold out about `holdout` of the questions; near-duplicates of one another stay together."""
     if not holdout:
         return SplitRows(rows, [])
     questions = [row.prompt[-1].content for row in rows]
     sides = split_by_question(questions, eval_share=holdout, seed=seed).sides
-    learn = [row for row, side in zip(rows, sides, strict=True) if side == "train"]
-    return SplitRows(learn, [row for row, side in zip(rows, sides, strict=True) if side == "eval"])
+    train = [row for row, side in zip(rows, sides, strict=True) if side == "train"]
+    return SplitRows(train, [row for row, side in zip(rows, sides, strict=True) if side == "eval"])
 
 
 def _columns(row: Example) -> dict[str, list[dict[str, str]]]:
-    """Chats, not rendered text: the template writes the one BOS and the end of the turn."""
+    """Return a row as chats, not rendered text, so that the template writes exactly one BOS."""
     return {
         "prompt": [message.model_dump() for message in row.prompt],
         "completion": [{"role": "assistant", "content": row.completion}],
@@ -144,17 +150,20 @@ def _columns(row: Example) -> dict[str, list[dict[str, str]]]:
 def check_rows(
     tokenised: Any, rows: Sequence[Example], tokenizer: Any, config: Any
 ) -> dict[str, str]:
-    """Count what TRL cut or dropped, and refuse data that would not teach the model to stop.
+    """Count the rows that TRL truncated or dropped, and check the tokens that are trained on.
 
     Raises:
-        HarnessError: two BOS tokens, answers without a learnt end of turn, or no rows left.
+        HarnessError: no row is left, a chat begins with two BOS tokens, or the loss covers too few
+            ends of turn, so that the model would not learn to stop.
     """
+    # TRL drops a row whose prompt alone reaches `max_length`, and truncates the other long ones.
     lengths = [_lengths(row, tokenizer) for row in rows]
     limit = config.max_length or max(length for _, length in lengths)
     dropped = sum(prompt >= limit for prompt, _ in lengths)
     truncated = sum(length > limit for _, length in lengths) - dropped
     if dropped == len(rows):
         raise HarnessError(f"No row fits into max_length {limit}. Raise trainer.max_length.")
+    # Each chat has one BOS, and each complete answer an end of turn among its labels.
     bos = tokenizer.bos_token_id
     if bos is not None and any(list(ids[:2]) == [bos, bos] for ids in tokenised["input_ids"]):
         raise HarnessError("The chats begin with two BOS tokens; the chat template must write one.")
@@ -169,12 +178,12 @@ def check_rows(
 
 
 def _lengths(row: Example, tokenizer: Any) -> tuple[int, int]:
-    """Tokens of the prompt, and of the prompt with its completion."""
+    """Return the number of tokens of the prompt, and of the prompt with its completion."""
     columns = _columns(row)
     prompt = tokenizer.apply_chat_template(
         columns["prompt"], add_generation_prompt=True, return_dict=True
     )
-    whole = tokenizer.apply_chat_template(
+    chat = tokenizer.apply_chat_template(
         columns["prompt"] + columns["completion"], return_dict=True
     )
-    return len(prompt["input_ids"]), len(whole["input_ids"])
+    return len(prompt["input_ids"]), len(chat["input_ids"])

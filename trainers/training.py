@@ -1,8 +1,8 @@
-"""One training run, whatever its method: resumable, checked, and sealed as a merged checkpoint.
+"""One training run of any method: resumable, checked, and saved as a merged checkpoint.
 
-A method says which of TRL's trainers it needs and what must be true of its data and its log. What
-every run shares is here: the adapter in full precision, steps kept for a killed run, a batch that
-shrinks where memory ends, and the checks that training was training.
+A method brings TRL's trainer and the checks on its data and its first step. Everything that the
+methods share is here: the adapter in full precision, checkpoints to resume a killed run from, a
+smaller batch when memory runs out, and the check that training changed the adapter.
 """
 
 import shutil
@@ -63,24 +63,26 @@ def train_adapter(
     progress: ProgressCallback,
     head: Head = "language_model",
     launch: Launch | None = None,
-    setting: RunSettings = RunSettings(),  # noqa: B008 - a tuple, which nothing changes
+    settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
 ) -> CheckpointManifest:
-    """A merged checkpoint in `out`. Killed, the same call goes on from the last kept step.
+    """Train an adapter, and write it merged with its base as a checkpoint in `out`.
 
-    With `launch` it is trained in those processes, and merged in this one.
+    After a kill, the same call resumes from the latest saved step. With `launch` the training, but
+    not the merging, runs in several processes.
 
     Raises:
-        HarnessError: options that TRL refuses, data that teaches nothing, or a run that learnt
-            nothing.
+        HarnessError: options that TRL refuses, unsuitable data, or a run that learnt nothing.
     """
     quiet_torch()
     quiet_libraries()
     started = time.monotonic()
-    # However it is launched: the batch is the recipe's, and the weights are, but for rounding.
+    # The key has no `launch`: the batch is the recipe's, and the weights differ by rounding only.
     key = checkpoint_key(recipe, start.parent.fingerprint, data_hash)
     with checkpoint_folder(out) as folder:
-        job = Job(recipe, method, _place(out, folder, key, launch))
-        trained = _train(job, start.base, progress, launch, setting.watch)
+        # Train.
+        job = Job(recipe, method, _output_paths(out, folder, key, launch))
+        trained = _train(job, start.base, progress, launch, settings.training_eval)
+        # Merge, and compare the result with the adapter.
         merged = merge_saved(
             folder,
             trained.tokenizer,
@@ -90,6 +92,7 @@ def train_adapter(
             head=head,
             trained=trained.adapter,
         )
+        # Write the manifest.
         seconds = {"seconds": f"{time.monotonic() - started:.0f}"}
         training = Training(
             recipe=recipe.recipe,
@@ -98,29 +101,29 @@ def train_adapter(
             key=key,
             parent=start.parent,
             data_hash=data_hash,
-            facts=dict(setting.facts) | trained.facts | seconds,
+            facts=dict(settings.facts) | trained.facts | seconds,
             metrics=trained.metrics | merged,
             curves=trained.curves,
             adapter_base=start.base,
         )
         manifest = finalise(folder, training)
-    for steps in out.parent.glob(f"{_steps_name(out, key)}.*steps"):
+    for steps in out.parent.glob(f"{_steps_prefix(out, key)}.*steps"):
         shutil.rmtree(steps, ignore_errors=True)
     return manifest
 
 
-def _place(out: Path, folder: Path, key: str, launch: Launch | None) -> OutputPaths:
-    """Steps and logs lie beside the checkpoint: they outlive a run that was killed."""
+def _output_paths(out: Path, folder: Path, key: str, launch: Launch | None) -> OutputPaths:
+    """Return the run's folders; steps and logs are siblings of `out`, so that they survive a kill."""
     steps = f"{launch.name}.steps" if launch else "steps"
     return OutputPaths(
-        steps=out.with_name(f"{_steps_name(out, key)}.{steps}"),
-        logs=out.with_name(f"{out.name}.logs"),  # the steps are removed at the end
-        folder=folder,
+        steps=out.with_name(f"{_steps_prefix(out, key)}.{steps}"),
+        logs=out.with_name(f"{out.name}.logs"),  # not in `steps`, which are removed at the end
+        checkpoint=folder,
     )
 
 
-def _steps_name(out: Path, key: str) -> str:
-    """What the names of a run's steps begin with, however it is launched."""
+def _steps_prefix(out: Path, key: str) -> str:
+    """Return the start of the name of a run's step folders, with any launch."""
     return f".{out.name}.{key[:12]}"
 
 
@@ -129,154 +132,165 @@ def _train(
     base: Origin,
     progress: ProgressCallback,
     launch: Launch | None,
-    watch: TrainingEval | None,
+    training_eval: TrainingEval | None,
 ) -> Trained:
-    """In the processes of `launch`, or in this one, where the model may be watched."""
+    """Train in the processes of `launch`, or in this one, where the model can be evaluated too."""
     if launch is not None:
         from trainers.distributed.launch import train_launched
 
         return train_launched(job, progress, launch)
-    watched = watch and partial(add_eval_callback, watch=watch, base=base.fingerprint)
-    trained = train_here(job, progress, watch=watched)
-    free_memory()  # the trainer and its model go before their base is loaded again
+    add_callback = training_eval and partial(
+        add_eval_callback, training_eval=training_eval, base=base.fingerprint
+    )
+    trained = train_in_process(job, progress, add_callback=add_callback)
+    free_memory()  # of the trainer and its model, before the base is loaded again
     return trained
 
 
 @fast_cpu_logprobs()
-def train_here(
+def train_in_process(
     job: Job,
     progress: ProgressCallback,
-    crew: WorldInfo = WorldInfo(),  # noqa: B008 - a tuple, which nothing changes
-    watch: Callable[[Any], None] | None = None,
+    world: WorldInfo = WorldInfo(),  # noqa: B008 - an immutable tuple
+    add_callback: Callable[[Any], None] | None = None,
 ) -> Trained:
-    """Train in this process, one of its `crew`; the first of them saves the adapter.
+    """Train in this process, which may be one of several; the main process saves the adapter.
 
-    `watch` is shown the trainer before it begins.
+    `add_callback` is called with the trainer before it starts.
 
     Raises:
         HarnessError: as `train_adapter`.
-        OutOfMemoryError: memory ended, and others of the crew wait for this process.
+        OutOfMemoryError: memory ran out in one of several processes, which must all start again.
     """
-    run = _run_in_memory(job, progress, crew, watch)
+    # Train.
+    run = _train_with_halving(job, progress, world, add_callback)
     trainer, log = run.trainer, run.trainer.state.log_history
     weights = trained_weights(trainer.model)
+    # Check that it was training.
     after = weights_hash(weights)
-    job.method.check_log([entry for entry in log if "loss" in entry], trainer.args)
+    job.method.check_first_step([entry for entry in log if "loss" in entry], trainer.args)
     check_gradients(
         log,
         adapter_before=weights_hash(run.before),
         adapter_after=after,
         allow_zero_gradient=allow_zero_gradient(trainer.args),
     )
-    metrics = job.method.measure(trainer) or _mean_loss(log)
-    if crew.first:
-        save_adapter(trainer.model, weights, job.place.folder)
+    # Evaluate and save. Every process takes part in the evaluation.
+    metrics = job.method.eval_metrics(trainer) or _mean_loss(log)
+    if world.is_main:
+        save_adapter(trainer.model, weights, job.paths.checkpoint)
     return Trained(
         adapter=after,
         tokenizer=trainer.processing_class,
-        probes=job.method.probes(trainer),
+        probes=job.method.merge_probes(trainer),
         facts=run.facts | {"adapter entries that moved": changed_share(run.before, weights)},
         metrics=metrics,
         curves=collect_curves(log),
     )
 
 
-class _Run(NamedTuple):
-    """A finished trainer, its adapter's weights before it began, and facts on its data."""
+class _FinishedRun(NamedTuple):
+    """A finished trainer, its adapter's weights before training, and facts on its data."""
 
     trainer: Any
     before: dict[str, Any]
     facts: dict[str, str]
 
 
-def _run_in_memory(
-    job: Job, progress: ProgressCallback, crew: WorldInfo, watch: Callable[[Any], None] | None
-) -> _Run:
-    """Train; where memory ends, again with half the batch and twice the accumulation."""
+def _train_with_halving(
+    job: Job,
+    progress: ProgressCallback,
+    world: WorldInfo,
+    add_callback: Callable[[Any], None] | None,
+) -> _FinishedRun:
+    """Train; when memory runs out, start again with half the batch and twice the accumulation."""
     import torch
 
-    recipe, halvings = job.recipe, crew.halvings
+    recipe, halvings = job.recipe, world.halvings
     options: dict[str, Any] = dict(recipe.trainer)
-    if crew.size > 1:
-        options |= split_batch(recipe.recipe, options, crew)
+    if world.world_size > 1:
+        options |= split_batch(recipe.recipe, options, world)
     while True:
         config = make_config(
             job.method.config_type(),
             options,
             recipe=recipe.recipe,
             seed=recipe.seed,
-            folder=job.place.steps,
+            folder=job.paths.steps,
         )
         rows, accumulated = config.per_device_train_batch_size, config.gradient_accumulation_steps
         try:
-            run = _run(job, config, progress, crew, watch)
+            run = _train_once(job, config, progress, world, add_callback)
         except torch.OutOfMemoryError:
             if rows == 1:
                 raise HarnessError(
                     f"{recipe.recipe}: not enough memory for a batch of one. Lower trainer.max_length, "
-                    "train in 4 bits ('quantisation'), or take a machine with more memory."
+                    "train in 4 bits ('quantisation'), or use a machine with more memory."
                 ) from None
-            if crew.size > 1:
+            if world.world_size > 1:
                 raise
         else:
-            if crew.size > 1:
-                run.facts["processes"] = f"{crew.size}, with {rows} rows at a time in each"
+            if world.world_size > 1:
+                run.facts["processes"] = f"{world.world_size}, with {rows} rows at a time in each"
             if halvings:
-                told = f"{rows} at a time, accumulated {accumulated} times: memory ended"
-                run.facts["batch"] = told
+                batch = f"{rows} at a time, accumulated {accumulated} times: memory ended"
+                run.facts["batch"] = batch
             return run
-        # Outside the handler, so that what the failed batch held is free again.
+        # Outside the handler, so that the memory of the failed batch is free again.
         names = ("per_device_train_batch_size", "gradient_accumulation_steps")
         options |= dict(zip(names, halve_batch(rows, accumulated), strict=True))
         halvings += 1
         torch.cuda.empty_cache()
 
 
-def _run(
+def _train_once(
     job: Job,
     config: Any,
     progress: ProgressCallback,
-    crew: WorldInfo,
-    watch: Callable[[Any], None] | None,
-) -> _Run:
+    world: WorldInfo,
+    add_callback: Callable[[Any], None] | None,
+) -> _FinishedRun:
     from jinja2 import TemplateError
 
+    # Make the trainer, and check the data as it tokenised them.
     recipe, method = job.recipe, job.method
     try:
         trainer = method.make_trainer(config)
     except TemplateError as error:
         raise HarnessError(f"{recipe.recipe}: the chat template refuses a row: {error}.") from None
-    except (ValueError, NotImplementedError) as error:  # how TRL refuses what does not fit together
+    except (ValueError, NotImplementedError) as error:  # TRL's errors for options that conflict
         raise HarnessError(f"{recipe.recipe}: trainer: {error}") from error
     facts = method.check_data(trainer) | trainable_share(trainer.model)
+    # Set it up.
     quiet_trainer(trainer, recipe.method, progress)
-    if not is_zero3(config):  # which keeps full precision in its optimiser, and wants one type
+    if not is_zero3(config):  # ZeRO 3 needs one type, and keeps full precision in its optimiser
         upcast_adapter(trainer.model)
-    place_logs(trainer, job.place.logs)
+    place_logs(trainer, job.paths.logs)
     save_for_resume(trainer)
-    if crew.size > 1:
-        seed_per_rank(trainer, crew)
-    if watch is not None:
-        watch(trainer)
+    if world.world_size > 1:
+        seed_per_rank(trainer, world)
+    if add_callback is not None:
+        add_callback(trainer)
+    # Train, from the latest saved step if there is one.
     before = {name: weight.clone() for name, weight in trained_weights(trainer.model).items()}
-    trainer.train(resume_from_checkpoint=latest_checkpoint(job.place.steps, crew))
-    return _Run(trainer, before, facts)
+    trainer.train(resume_from_checkpoint=latest_checkpoint(job.paths.steps, world))
+    return _FinishedRun(trainer, before, facts)
 
 
 def changed_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """How many of the trained numbers are not what they were, as a share.
+    """Return the share of the trained numbers that changed, as a percentage.
 
-    Far below one, steps were smaller than what the numbers can hold.
+    A share far below 100 % means that steps were smaller than the precision of the numbers.
     """
-    moved = sum(int((after[name] != weight).sum()) for name, weight in before.items())
-    return f"{moved / sum(weight.numel() for weight in before.values()):.1%}"
+    changed = sum(int((after[name] != weight).sum()) for name, weight in before.items())
+    return f"{changed / sum(weight.numel() for weight in before.values()):.1%}"
 
 
 def trainable_share(model: Any) -> dict[str, str]:
-    """How many parameters are trained.
+    """Return the number of trainable parameters, as a fact.
 
     Raises:
-        HarnessError: none is, as where an adapter was attached for inference.
+        HarnessError: there are none, for example because the adapter was loaded for inference.
     """
     trained, total = model.get_nb_trainable_parameters()
     if not trained:
@@ -285,9 +299,10 @@ def trainable_share(model: Any) -> dict[str, str]:
 
 
 def _mean_loss(log: Log) -> dict[str, float]:
-    """The mean over the run, steps before a kill included; the trainer's own mean forgets them.
+    """Return the mean loss over the run, including the steps before a kill.
 
-    Between logged steps a kill still loses what came since the last one.
+    The trainer's own mean leaves those out. The steps between the last log entry and the kill are
+    missing here too.
     """
     entries = [entry for entry in log if "loss" in entry]
     before = [0.0, *(entry["step"] for entry in entries)]

@@ -1,4 +1,4 @@
-"""TRL's own configuration from a recipe's `trainer` block, and what its trainers report back."""
+"""TRL's configuration from a recipe's `trainer` block, and the metrics that TRL's trainers log."""
 
 import math
 import os
@@ -15,7 +15,7 @@ from harness.types import Curve
 Log = list[dict[str, float]]
 
 
-# Who may be told of each step, and the packages that can tell them.
+# Experiment trackers that `trainer.report_to` may name, and the packages that each needs (one of).
 TRACKERS = {
     "tensorboard": ("tensorboard", "tensorboardX"),
     "wandb": ("wandb",),
@@ -24,10 +24,10 @@ TRACKERS = {
 }
 
 
-OF_TRACKING = ("report_to", "run_name", "project")  # options that do not change what is learnt
+TRACKING_OPTIONS = ("report_to", "run_name", "project")  # options that do not change what is learnt
 
 
-WATCHED = "watch/"  # what the names of a watched suite's scores begin with
+SUITE_PREFIX = "watch/"  # of the names of a suite's scores during training
 
 
 CURVES = (
@@ -67,7 +67,7 @@ CURVES = (
 def make_config(
     kind: Any, options: Mapping[str, Any], *, recipe: str, seed: int, folder: Path
 ) -> Any:
-    """A TRL configuration of `kind` (SFTConfig, DPOConfig) with the recipe's options.
+    """Make a TRL configuration of `kind` (SFTConfig, DPOConfig) with the recipe's options.
 
     Raises:
         HarnessError: an option that TRL does not know, that the harness sets itself, or with a
@@ -78,23 +78,24 @@ def make_config(
     ours = {
         "output_dir": str(folder),
         "seed": seed,
-        "save_strategy": "no",  # steps are kept by the clock, to resume from
+        "save_strategy": "no",  # checkpoints to resume from are saved by the clock
         "save_total_limit": 1,
         "disable_tqdm": True,
         "logging_first_step": True,  # the first step is checked
     }
-    known = {field.name for field in fields(kind) if field.init}
+    # Refuse unknown options, and those set here.
+    known_names = {field.name for field in fields(kind) if field.init}
     for name in options:
         if name in ours:
             raise HarnessError(f"{recipe}: trainer.{name} is set by the harness; remove it.")
-        if name not in known:
-            hint = did_you_mean(name, known - ours.keys())
+        if name not in known_names:
+            hint = did_you_mean(name, known_names - ours.keys())
             raise HarnessError(f"{recipe}: trainer.{name}: unknown to {kind.__name__}. {hint}")
-    told = check_trackers(options.get("report_to"), recipe)
-    ours |= {"report_to": told or "none"}
-    if told:
+    trackers = check_trackers(options.get("report_to"), recipe)
+    ours |= {"report_to": trackers or "none"}
+    if trackers:
         options = {"run_name": recipe} | dict(options)
-    # TRL's defaults are for a GPU and are refused without one.
+    # TRL's defaults need a GPU, and raise without one.
     cpu = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}
     try:
         return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | ours)
@@ -103,7 +104,7 @@ def make_config(
 
 
 def check_trackers(report_to: object, recipe: str) -> list[str]:
-    """The trackers that a recipe's `report_to` names, one or a list; none unless it names some.
+    """Return the trackers that a recipe's `report_to` names: one or a list, by default none.
 
     Raises:
         HarnessError: an unknown tracker, or one whose package is not installed.
@@ -125,7 +126,7 @@ def check_trackers(report_to: object, recipe: str) -> list[str]:
 
 
 def place_logs(trainer: Any, folder: Path) -> None:
-    """TensorBoard's files go to `folder`, unless TENSORBOARD_LOGGING_DIR names another."""
+    """Make TensorBoard write to `folder`, unless TENSORBOARD_LOGGING_DIR names another."""
     from transformers.integrations import TensorBoardCallback
 
     for callback in trainer.callback_handler.callbacks:
@@ -142,14 +143,14 @@ def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], 
             progress(stage, state.global_step, state.max_steps)
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            check_finite(state.log_history[-1:])  # hours before the end of the run
+            check_finite(state.log_history[-1:])  # now, not hours later at the end of the run
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Progress())
 
 
 def quiet_libraries() -> None:
-    """No progress bars while rows are tokenised, and no notes on the libraries' own futures."""
+    """Disable progress bars of tokenisation, and the libraries' warnings of future changes."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from datasets import disable_progress_bars
 
@@ -158,13 +159,13 @@ def quiet_libraries() -> None:
 
 
 def collect_curves(log: Log) -> tuple[Curve, ...]:
-    """The training curves in a trainer's log history, and the scores of a suite that was watched."""
-    watched = {name: None for entry in log for name in entry if name.startswith(WATCHED)}
-    return tuple(curve for name in (*CURVES, *watched) if (curve := _curve(name, log)).steps)
+    """Return the training curves of a trainer's log history, and a suite's scores during training."""
+    scores = {name: None for entry in log for name in entry if name.startswith(SUITE_PREFIX)}
+    return tuple(curve for name in (*CURVES, *scores) if (curve := _curve(name, log)).steps)
 
 
 def held_out_metrics(trainer: Any, names: Sequence[str]) -> dict[str, float]:
-    """What the trainer measures on its held-out rows at the end, if there are any."""
+    """Return the trainer's final metrics on its held-out rows, if there are any."""
     if trainer.eval_dataset is None:
         return {}
     state = trainer.state
@@ -173,19 +174,19 @@ def held_out_metrics(trainer: Any, names: Sequence[str]) -> dict[str, float]:
         for entry in state.log_history
         if "eval_loss" in entry and entry["step"] == state.global_step
     ]
-    found = at_end[-1] if at_end else trainer.evaluate()
-    return {name: float(found[name]) for name in names if name in found}
+    metrics = at_end[-1] if at_end else trainer.evaluate()
+    return {name: float(metrics[name]) for name in names if name in metrics}
 
 
 def check_gradients(
     log: Log, *, adapter_before: str, adapter_after: str, allow_zero_gradient: bool = False
 ) -> None:
-    """Refuse a run that looked like training and was none.
+    """Check that a run learnt something.
 
-    `may_rest` says that single steps may rightly have no gradient.
+    With `allow_zero_gradient` single steps, but not all, may have a gradient of 0.
 
     Raises:
-        HarnessError: a loss or gradient that is no number, a gradient of 0, or an unchanged adapter.
+        HarnessError: a loss or gradient is not finite, a gradient is 0, or the adapter is unchanged.
     """
     check_finite(log)
     norms = [entry["grad_norm"] for entry in log if "grad_norm" in entry]
@@ -199,10 +200,10 @@ def check_gradients(
 
 
 def allow_zero_gradient(config: Any) -> bool:
-    """Whether a step may rightly have no gradient.
+    """Return whether a single step may correctly have a gradient of 0.
 
-    So it is where all pairs of a batch lie beyond a hinge, and where all answers to a prompt are
-    rewarded alike, or not at all.
+    This happens when all pairs of a batch are beyond a hinge, and when all answers to a prompt have
+    the same reward, or none.
     """
     return "hinge" in (getattr(config, "loss_type", None) or ()) or hasattr(
         config, "num_generations"
@@ -210,10 +211,10 @@ def allow_zero_gradient(config: Any) -> bool:
 
 
 def check_finite(log: Log) -> None:
-    """Refuse a loss or gradient that is no number.
+    """Check that all losses and gradients are finite.
 
     Raises:
-        HarnessError: there is one; says at which step.
+        HarnessError: one is not, with its step.
     """
     for entry in log:
         values = [entry[name] for name in ("loss", "grad_norm") if name in entry]

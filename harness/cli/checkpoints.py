@@ -81,11 +81,11 @@ def merge(
     output: OutputFormat = Format.text,
 ) -> None:
     """Make one checkpoint of an adapter and its base, and check that the two answer alike."""
-    from trainers.checkpoint import card
+    from trainers.checkpoint import make_card
     from trainers.merge import merge_adapter
 
     made = merge_adapter(adapter, into, out, revision=revision, allow_other_base=allow_other_base)
-    summary = {"fingerprint": made.fingerprint} | card(made, out.name).facts
+    summary = {"fingerprint": made.fingerprint} | make_card(made, out.name).facts
     emit_artifact(output, str(out), summary)
 
 

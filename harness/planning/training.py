@@ -22,8 +22,8 @@ from trainers.memory import (
     estimate_memory,
     find_obstacle,
     find_shape,
-    learnt_pairs,
     lora_parameters,
+    n_training_pairs,
     optimiser_steps,
 )
 from trainers.recipe import (
@@ -266,7 +266,7 @@ class _StageForecaster:
             counts += [_count_examples(source, stage.root) for source in recipe.data]
             if recipe.holdout and not any(count.absent for count in counts):
                 rows = load_examples(recipe.data, stage.root)
-                counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).learn))]
+                counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).train))]
             if stage.best_of is not None:
                 counts.append(self._results[stage.best_of.key].rows)
         elif isinstance(recipe, PreferenceRecipe):
@@ -336,7 +336,7 @@ def _count_training_examples(
     """Count the examples that pairs become, without those that are held out."""
     if pairs is None:
         return None
-    return recipe.examples_per_pair * learnt_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
+    return recipe.examples_per_pair * n_training_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
 
 
 def _count(source: Source, root: Path) -> _Count:

@@ -9,7 +9,13 @@ from harness.core.hub import push_folder, require_repository
 from harness.types import RunResult
 from harness.types.training import Ancestor
 from reports.model_card import model_name_in_run, render_model_card
-from trainers.checkpoint import CheckpointManifest, Origin, card, load_manifest, trace_manifests
+from trainers.checkpoint import (
+    CheckpointManifest,
+    Origin,
+    load_manifest,
+    make_card,
+    trace_manifests,
+)
 from trainers.export import copy_checkpoint, make_portable, without_paths
 
 
@@ -50,7 +56,7 @@ def _model_card(
 ) -> str:
     manifest, root = lineage[0], lineage[-1].parent
     text = render_model_card(
-        card(manifest, name),
+        make_card(manifest, name),
         [_ancestor(each) for each in lineage],
         root=_describe(root) if root else "nothing but text",
         base_model=root.source if root and root.revision else None,

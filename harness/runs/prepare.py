@@ -13,7 +13,7 @@ from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
 from judges.factory import ProfileJudges
-from trainers.checkpoint import MANIFEST, card, load_manifest
+from trainers.checkpoint import MANIFEST, load_manifest, make_card
 from trainers.recipe import Parent, load_recipe
 from trainers.recipe_graph import require_policy_recipe
 
@@ -75,4 +75,4 @@ def _prepare(
 def _card(directory: str, name: str) -> CheckpointCard | None:
     if not (Path(directory) / MANIFEST).is_file():
         return None
-    return card(load_manifest(Path(directory)), name)
+    return make_card(load_manifest(Path(directory)), name)

@@ -193,7 +193,7 @@ class _StageMaker:
                 rows=rows,
                 progress=self._context.progress.advance,
                 launch=self._context.launch,
-                setting=self._settings(recipe, stage.root, facts),
+                settings=self._settings(recipe, stage.root, facts),
             )
         training_texts = (*parent.training_texts, *texts_of_examples(rows))
         return _trained_model(target, parent.base, teachers, training_texts)
@@ -219,10 +219,10 @@ class _StageMaker:
                 recipe,
                 parent.directory,
                 target,
-                questions=prompts,
+                prompts=prompts,
                 reward=reward,
                 progress=self._context.progress.advance,
-                setting=self._settings(recipe, stage.root, facts),
+                settings=self._settings(recipe, stage.root, facts),
             )
         training_texts = (*parent.training_texts, *texts_of_samples(samples))
         return _trained_model(target, parent.base, (*parent.teachers, *teachers), training_texts)
@@ -248,7 +248,7 @@ class _StageMaker:
                 pairs=pairs,
                 progress=self._context.progress.advance,
                 launch=self._context.launch,
-                setting=self._settings(recipe, stage.root, facts),
+                settings=self._settings(recipe, stage.root, facts),
             )
         training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
         teachers = (*parent.teachers, *made.teachers)
@@ -354,9 +354,9 @@ def _trained_model(
 
 
 def _reward_of_model(model: TrainedModel, recipe_name: str) -> Reward:
-    from trainers.reward import load_scores
+    from trainers.reward import load_reward_scorer
 
-    scores = load_scores(Path(model.directory))
+    scores = load_reward_scorer(Path(model.directory))
 
     def score(prompts: Sequence[PromptRow], answers: Sequence[str]) -> list[float]:
         return scores([prompt.prompt for prompt in prompts], answers)

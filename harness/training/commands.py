@@ -10,7 +10,7 @@ from harness.training.context import RunContext
 from harness.training.sampling import MadeBestOf, MadePairs
 from judges.factory import load_judges
 from reports.sections.preference_pairs import describe_pairs
-from trainers.checkpoint import card, load_manifest
+from trainers.checkpoint import load_manifest, make_card
 from trainers.distributed.config import check_launch
 from trainers.recipe import BestOfRecipe, PairsRecipe, PretrainRecipe, load_recipe
 from trainers.recipe_graph import require_pairs_recipe
@@ -51,7 +51,7 @@ def train_recipe(
     judges = load_judges(*load_profile(profile), context.session)
     with context.open():
         model = make_checkpoint(recipe, root, context, judges, out=out)
-    described = card(load_manifest(Path(model.directory)), recipe.recipe)
+    described = make_card(load_manifest(Path(model.directory)), recipe.recipe)
     return Summary(model.directory, {"fingerprint": model.fingerprint} | described.facts)
 
 

@@ -10,7 +10,7 @@ from harness.core.errors import HarnessError
 from harness.models.local import LocalModel, encode_chat, make_prompt
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
-from trainers.chat_template import give_template, read_template
+from trainers.chat_template import read_template, set_chat_template
 from trainers.checkpoint import checkpoint_key
 from trainers.export import copy_checkpoint
 from trainers.preference import train_on_pairs
@@ -93,17 +93,17 @@ def test_the_medical_llama3_study_brings_a_template():
 
 def test_neither_a_template_of_its_own_nor_one_in_the_recipe_is_refused(base: Path):
     with pytest.raises(HarnessError, match=r"has no chat template\. Name one in the recipe"):
-        give_template(load_tokenizer(base), None, base)
+        set_chat_template(load_tokenizer(base), None, base)
 
 
 def test_a_template_that_cannot_be_written_with_is_refused(base: Path):
     with pytest.raises(HarnessError, match="template refuses the prompt"):
-        give_template(load_tokenizer(base), "{{ messages[", base)
+        set_chat_template(load_tokenizer(base), "{{ messages[", base)
 
 
 def test_the_plain_template_writes_one_bos_and_ends_each_answer(base: Path):
     tokenizer = load_tokenizer(base)
-    give_template(tokenizer, PLAIN, base)
+    set_chat_template(tokenizer, PLAIN, base)
     prompt = encode_chat(tokenizer, PROMPT)
     turns = [*(m.model_dump() for m in PROMPT), {"role": "assistant", "content": "See a doctor."}]
     whole = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
@@ -116,7 +116,7 @@ def test_the_plain_template_writes_one_bos_and_ends_each_answer(base: Path):
 def test_padding_is_not_the_end_of_a_turn(base: Path):
     tokenizer = load_tokenizer(base)
     tokenizer.pad_token = tokenizer.eos_token
-    give_template(tokenizer, PLAIN, base)
+    set_chat_template(tokenizer, PLAIN, base)
     assert tokenizer.pad_token == "<|pad|>"
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     assert len(tokenizer) == len(load_tokenizer(base))

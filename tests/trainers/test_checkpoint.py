@@ -8,10 +8,10 @@ from trainers.checkpoint import (
     CheckpointManifest,
     Origin,
     Training,
-    card,
     checkpoint_folder,
     checkpoint_key,
     finalise,
+    make_card,
     verify_checkpoint,
 )
 from trainers.recipe import SftRecipe, load_recipe
@@ -121,7 +121,7 @@ def test_the_key_changes_with_what_changes_the_result_and_not_with_names():
 
 
 def test_the_card_shows_what_the_report_needs(tmp_path: Path):
-    shown = card(make_checkpoint(tmp_path / "sft"), "sft")
+    shown = make_card(make_checkpoint(tmp_path / "sft"), "sft")
     assert (shown.model, shown.method, shown.parent) == ("sft", "sft", "f" * 64)
     assert shown.facts == {"rows": "3", "train_loss": "1.235"}
     assert shown.curves[0].values == (2.0, 1.0)

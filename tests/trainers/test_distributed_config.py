@@ -15,7 +15,7 @@ from trainers.distributed.config import (
     load_launch,
     split_batch,
 )
-from trainers.recipe import OnlineRecipe, Quantisation, Recipe, Watched, load_recipe
+from trainers.recipe import OnlineRecipe, Quantisation, Recipe, TrainingEvalSpec, load_recipe
 
 GPUS = 4
 MULTI_GPU = """\
@@ -59,7 +59,7 @@ def test_what_is_shipped_is_read_by_accelerate(name: str):
     [
         (MULTI_GPU.replace("'no'", "bf16"), "mixed_precision bf16: the precision is the recipe's"),
         (MULTI_GPU + "num_processes: 8\n", "num_processes is 8, and there are 4 GPUs here"),
-        (MULTI_GPU + "num_processes: 1\n", "is for one process alone; leave --launch out"),
+        (MULTI_GPU + "num_processes: 1\n", "is for one process alone; omit --launch"),
         (MULTI_GPU.replace("num_machines: 1", "num_machines: 2"), "num_machines must be 1"),
         (MULTI_GPU.replace("MULTI_GPU", "MULTI_CPU"), "starts only one process for MULTI_CPU"),
         (MULTI_GPU.replace("MULTI_GPU", "MEGATRON_LM"), "MEGATRON_LM is not supported"),
@@ -103,7 +103,7 @@ def test_the_batch_of_a_step_is_shared_out(
     size: int, accumulated: int, processes: int, expected: tuple[int, int]
 ):
     options = {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulated}
-    shared = split_batch("recipe", options, WorldInfo(size=processes))
+    shared = split_batch("recipe", options, WorldInfo(world_size=processes))
     assert tuple(shared.values()) == expected
     assert processes * expected[0] * expected[1] == size * accumulated
 
@@ -111,12 +111,12 @@ def test_the_batch_of_a_step_is_shared_out(
 def test_a_batch_that_cannot_be_shared_out_is_refused():
     options = {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 2}
     with pytest.raises(HarnessError, match=r"learns from 6 rows .* num_processes may be 2, 3, 6"):
-        split_batch("recipe", options, WorldInfo(size=4))
+        split_batch("recipe", options, WorldInfo(world_size=4))
 
 
 def test_where_memory_ended_the_shared_batch_is_halved():
     options = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
-    shared = split_batch("recipe", options, WorldInfo(size=2, halvings=2))
+    shared = split_batch("recipe", options, WorldInfo(world_size=2, halvings=2))
     assert tuple(shared.values()) == (2, 4)
     assert halve_batch(3, 1) == (1, 3)
 
@@ -126,9 +126,9 @@ def test_where_memory_ended_the_shared_batch_is_halved():
     [
         (with_options(optim="paged_adamw_8bit"), launch("fsdp"), "cannot read FSDP's sharded"),
         (with_options(optim="adamw_8bit"), launch("deepspeed", offload=True), "moves the optimiser to the CPU"),
-        (with_options(fsdp="full_shard"), launch("data_parallel"), "trainer.fsdp: is said by --launch"),
+        (with_options(fsdp="full_shard"), launch("data_parallel"), "trainer.fsdp: is set by --launch"),
         (SFT.model_copy(update={"quantisation": Quantisation(bits=4)}), launch("data_parallel", cpu=True), "asks for CPUs"),
-        (SFT.model_copy(update={"watch": Watched(suite="s", every=1)}), launch("fsdp"), "watch: cannot be launched"),
+        (SFT.model_copy(update={"watch": TrainingEvalSpec(suite="s", every=1)}), launch("fsdp"), "watch: cannot be launched"),
         (with_options(per_device_train_batch_size=3), launch("fsdp"), "cannot share evenly"),
     ],
 )  # fmt: skip
@@ -162,9 +162,9 @@ def test_the_studies_recipes_can_be_launched(kind: str):
 def test_four_bits_are_kept_under_a_type_that_can_be_sharded(monkeypatch: pytest.MonkeyPatch):
     import torch
 
-    from trainers.adapter import _four_bits
+    from trainers.adapter import _quantisation_config
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert _four_bits(Quantisation(bits=4)).bnb_4bit_quant_storage == torch.uint8
+    assert _quantisation_config(Quantisation(bits=4)).bnb_4bit_quant_storage == torch.uint8
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    assert _four_bits(Quantisation(bits=4)).bnb_4bit_quant_storage == torch.bfloat16
+    assert _quantisation_config(Quantisation(bits=4)).bnb_4bit_quant_storage == torch.bfloat16

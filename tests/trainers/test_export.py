@@ -54,7 +54,7 @@ def test_an_adapter_from_elsewhere_is_merged_and_its_training_unknown(
 def test_another_base_than_the_adapters_is_refused_unless_allowed(sft: Sft, tmp_path: Path) -> None:
     adapter = loose_adapter(sft, tmp_path / "adapter")
     other = str(shutil.copytree(sft.base, tmp_path / "other"))
-    with pytest.raises(HarnessError, match="say --allow-other-base"):
+    with pytest.raises(HarnessError, match="pass --allow-other-base"):
         merge_adapter(adapter, other, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     merge_adapter(adapter, other, tmp_path / "merged", allow_other_base=True)

@@ -19,8 +19,8 @@ from trainers.memory import (
     estimate_memory,
     find_obstacle,
     find_shape,
-    learnt_pairs,
     lora_parameters,
+    n_training_pairs,
     optimiser_steps,
 )
 from trainers.recipe import DpoRecipe, Lora, OnlineRecipe, Parent, Quantisation, RewardSource
@@ -122,8 +122,8 @@ def test_steps_are_those_that_the_trainer_takes(tmp_path: Path):
 
 
 def test_the_pairs_of_a_held_out_prompt_are_not_learnt():
-    assert learnt_pairs(100, 0.15) == 85
-    assert learnt_pairs(4 * 144, 0.15, per_prompt=4) == 4 * (144 - 22)
+    assert n_training_pairs(100, 0.15) == 85
+    assert n_training_pairs(4 * 144, 0.15, per_prompt=4) == 4 * (144 - 22)
 
 
 def test_the_defaults_are_those_of_trl():

@@ -53,7 +53,7 @@ from trainers.recipe import (
     Parent,
     SimpoRecipe,
 )
-from trainers.reward import load_scores
+from trainers.reward import load_reward_scorer
 from trainers.sft import train_sft
 from trainers.starting_model import find_starting_point, load_policy
 from trainers.trl_config import allow_zero_gradient, check_gradients, make_config, quiet_libraries
@@ -105,7 +105,7 @@ def train(
 
 
 def rewarded(recipe: OnlineRecipe, parent: Path, out: Path, reward: Reward) -> CheckpointManifest:
-    return train_online(recipe, parent, out, questions=QUESTIONS, reward=reward, progress=quiet)
+    return train_online(recipe, parent, out, prompts=QUESTIONS, reward=reward, progress=quiet)
 
 
 def sampled_reward(folder: Path) -> float:
@@ -320,7 +320,7 @@ def test_kto_reads_both_kinds_of_answers_from_the_start(parent: Path, tmp_path: 
 
 
 def test_options_that_make_it_simpo_cannot_be_set() -> None:
-    with pytest.raises(ValueError, match="is what makes it SimPO"):
+    with pytest.raises(ValueError, match="is set by the method 'simpo'"):
         SimpoRecipe(**COMMON | {"trainer": {"cpo_alpha": 1.0}}, method="simpo")
 
 
@@ -359,7 +359,7 @@ def test_a_reward_model_starts_at_zero_and_learns_to_tell_the_answers_apart(
     assert made.metrics["eval_accuracy"] == 1.0
     assert made.metrics["merge_difference"] < 1e-4
     assert verify_checkpoint(tmp_path / "reward") == made
-    score = load_scores(tmp_path / "reward")
+    score = load_reward_scorer(tmp_path / "reward")
     prompts = [pair.prompt for pair in PAIRS]
     chosen = score(prompts, [pair.chosen for pair in PAIRS])
     rejected = score(prompts, [pair.rejected for pair in PAIRS])
@@ -488,7 +488,7 @@ def test_a_resumed_run_on_rewards_ends_with_the_same_weights(
             recipe,
             parent,
             tmp_path / "killed",
-            questions=QUESTIONS,
+            prompts=QUESTIONS,
             reward=LETTERS,
             progress=stop(step + 1),
         )
@@ -523,7 +523,7 @@ def test_an_older_checkpoint_that_does_not_say_what_its_adapter_lies_on_is_refus
     made = train(DPO, parent, tmp_path / "dpo")
     older = made.model_copy(update={"adapter_base": None})
     rewrite_manifest(tmp_path / "dpo", older)
-    with pytest.raises(HarnessError, match="before checkpoints said what their adapter lies on"):
+    with pytest.raises(HarnessError, match="before checkpoints recorded the base of their adapter"):
         find_starting_point(DPO, tmp_path / "dpo")
 
 

@@ -13,7 +13,7 @@ from harness.types.training import PreferencePair
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, last_logits, quiet
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, Origin
-from trainers.dpo import _with_divergence
+from trainers.dpo import _with_kl_metric
 from trainers.method import RunSettings
 from trainers.preference import train_on_pairs
 from trainers.recipe import DpoRecipe
@@ -68,8 +68,8 @@ def train(
     **trainer: object,
 ) -> CheckpointManifest:
     changed = recipe.model_copy(update={"trainer": recipe.trainer | trainer})
-    setting = RunSettings(references=kept)
-    return train_on_pairs(changed, parent, out, pairs=pairs, progress=quiet, setting=setting)
+    settings = RunSettings(reference_dir=kept)
+    return train_on_pairs(changed, parent, out, pairs=pairs, progress=quiet, settings=settings)
 
 
 def curve(made: CheckpointManifest, name: str) -> tuple[float, ...]:
@@ -200,7 +200,7 @@ def test_nothing_is_logged_where_nothing_was_rewarded():
                 logs | {name: sum(v) / len(v) for name, v in self._metrics["train"].items()}
             )
 
-    trainer = _with_divergence(Trainer)()
+    trainer = _with_kl_metric(Trainer)()
     trainer.log({"train_runtime": 1.0})
     trainer._metrics["train"] |= {"rewards/chosen": [0.1, 0.3], "rewards/rejected": [-0.5, -0.7]}
     trainer.log({})

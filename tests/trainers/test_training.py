@@ -123,7 +123,7 @@ def test_a_prompts_pairs_stay_on_one_side_of_the_split():
     learn, held_out = split_pairs([*PAIRS, *PAIRS], 0.25, seed=1)
     assert (len(learn), len(held_out)) == (12, 4)
     assert not {p.sample_id for p in learn} & {p.sample_id for p in held_out}
-    with pytest.raises(HarnessError, match="no preference pairs to learn from"):
+    with pytest.raises(HarnessError, match="no preference pairs to train on"):
         split_pairs([], 0.25, seed=1)
 
 

@@ -23,7 +23,7 @@ from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import CheckpointManifest, checkpoint_key
 from trainers.eval_callback import TrainingEval, preserve_state
 from trainers.method import RunSettings
-from trainers.recipe import Lora, Parent, RewardRecipe, SftRecipe, Watched
+from trainers.recipe import Lora, Parent, RewardRecipe, SftRecipe, TrainingEvalSpec
 from trainers.sft import train_sft
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -64,8 +64,8 @@ def train(
     recipe: SftRecipe = LONG_SFT,
     at: int | None = None,
 ) -> CheckpointManifest:
-    setting = RunSettings(watch=watch)
-    return train_sft(recipe, base, out, rows=ROWS, progress=stop(at), setting=setting)
+    settings = RunSettings(training_eval=watch)
+    return train_sft(recipe, base, out, rows=ROWS, progress=stop(at), settings=settings)
 
 
 def curves(made: CheckpointManifest) -> dict[str, tuple[int, ...]]:
@@ -134,19 +134,19 @@ def test_random_numbers_go_on_as_if_nobody_had_looked():
 
 
 def test_what_is_watched_makes_no_other_checkpoint():
-    watched = SFT.model_copy(update={"watch": Watched(suite="medical_rubric", every=1)})
+    watched = SFT.model_copy(update={"watch": TrainingEvalSpec(suite="medical_rubric", every=1)})
     assert checkpoint_key(watched, "parent", "data") == checkpoint_key(SFT, "parent", "data")
 
 
 def test_a_reward_model_cannot_be_watched():
-    with pytest.raises(ValueError, match="answers nothing that a suite could score"):
+    with pytest.raises(ValueError, match="generates nothing that a suite could score"):
         RewardRecipe(
             recipe="it",
             method="reward",
             parent=Parent(checkpoint="base"),
             pairs="pairs.yaml",
             lora=Lora(r=4, alpha=8),
-            watch=Watched(suite="medical_rubric", every=1),
+            watch=TrainingEvalSpec(suite="medical_rubric", every=1),
         )
 
 
@@ -181,7 +181,7 @@ def judging(tmp_path: Path) -> Iterator[Judging]:
 
 
 def watched(suite: str = "watched.yaml", n: int = 6) -> SftRecipe:
-    return SFT.model_copy(update={"watch": Watched(suite=suite, every=1, n=n)})
+    return SFT.model_copy(update={"watch": TrainingEvalSpec(suite=suite, every=1, n=n)})
 
 
 def test_a_recipe_without_the_key_is_not_watched(judging: Judging, folder: Path):

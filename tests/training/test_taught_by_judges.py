@@ -260,13 +260,13 @@ def test_a_reward_model_is_no_model_that_answers(world: World) -> None:
     directory = world.make("reward").directory
     recipe = str(world.folder / "reward.yaml")
     for spec in (ModelSpec(recipe=recipe), ModelSpec(checkpoint=directory)):
-        with pytest.raises(HarnessError, match="reward model, which answers nothing"):
+        with pytest.raises(HarnessError, match="reward model, which generates no text"):
             prepare(world, spec)
     write(
         world.folder / "wrong.yaml",
         "recipe: wrong\n" + RECIPES["dpo"].replace("sft.yaml", "reward.yaml") + "\n",
     )
-    with pytest.raises(HarnessError, match="reward model, which answers nothing"):
+    with pytest.raises(HarnessError, match="reward model, which generates no text"):
         world.make("wrong")
 
 

@@ -1,11 +1,11 @@
-"""One training run in several processes of this machine, through `accelerate launch`.
+"""One training run in several processes of this machine, with `accelerate launch`.
 
-    this process ── pickled orders ──► accelerate launch ──► trainers/rank.py, once for each process
-                 ◄── steps, as lines of standard output ───────
-                 ◄── trained.json, tokenizer/, adapter ────────   or failed.RANK.json
+    this process ── job.pickle ─────────────────► accelerate launch ──► worker.py, once for each process
+                 ◄── steps, as lines of standard output ────────
+                 ◄── trained.json, tokenizer/, adapter ─────────   or failed.RANK.json
 
-What must be done once is done here: the data before it, merging and sealing after it. The processes
-end when this one does: they watch their standard input, which is a pipe from here.
+Preparing the data, merging and writing the manifest stay in this process. The workers end when it
+does: their standard input is a pipe from here, and they exit at its end.
 """
 
 import json
@@ -36,17 +36,17 @@ TRAINED = "trained.json"
 TOKENIZER = "tokenizer"
 
 
-ORDERS = "orders.pickle"
+JOB = "job.pickle"
 
 
-GRACE_S = 10.0  # to end by themselves, before they are killed
+GRACE_S = 10.0  # for the processes to end by themselves, before they are killed
 
 
-LAST_WORDS = 2000  # characters of the log that an unforeseen end is told with
+LOG_TAIL = 2000  # characters of the log in the error of an unexplained exit
 
 
 class WorkerJob(NamedTuple):
-    """What every process is given: the job, and how often its batch is halved."""
+    """The input of every worker: the job, the number of workers, and halvings of the batch."""
 
     job: Job
     processes: int
@@ -54,7 +54,7 @@ class WorkerJob(NamedTuple):
 
 
 class WorkerResult(Record):
-    """What the first process tells of a finished run."""
+    """The output of rank 0: a `Trained` without its tokenizer, which has a folder of its own."""
 
     adapter: str
     probes: list[list[int]]
@@ -64,54 +64,58 @@ class WorkerResult(Record):
 
 
 class WorkerFailure(Record):
-    """Why a process ended: an error of the user's or the world's, its memory, or a fault of ours."""
+    """Why a worker ended: a user's mistake, its environment, too little memory, or a bug of ours."""
 
     kind: Literal["input", "infrastructure", "memory", "fault"]
     message: str
 
 
 def train_launched(job: Job, progress: ProgressCallback, launch: Launch) -> Trained:
-    """The same job in the launch's processes; where memory ends in one, again with half the batch.
+    """Run a job in the launch's processes; when memory runs out, restart with half the batch.
 
     Raises:
-        HarnessError: what the run raised in any process, or one that means something else there.
-        InfrastructureError: a process that ended otherwise; its last words are told.
+        HarnessError: the run's error in any process, or a recipe that cannot be launched so.
+        InfrastructureError: a process ended for another reason; quotes the end of its log.
     """
     from transformers import AutoTokenizer
 
     check_launch(job.recipe, launch)
-    free_memory()  # of models that answered before: the GPUs are others' now
+    free_memory()  # of models that generated answers here: the workers need the GPUs
     halvings = 0
     while True:
-        orders = WorkerJob(job, launch.processes, halvings)
+        # The folder is private to this user, which a pickle requires.
         with tempfile.TemporaryDirectory(prefix="harness-launch-") as name:
-            folder = Path(name)  # readable by nobody else, as a pickle must be
-            (folder / ORDERS).write_bytes(pickle.dumps(orders))
-            code = _run(launch, folder, progress)
+            folder = Path(name)
+            # Run the workers.
+            worker_job = WorkerJob(job, launch.processes, halvings)
+            (folder / JOB).write_bytes(pickle.dumps(worker_job))
+            code = _run_workers(launch, folder, progress)
+            # Read their result.
             failure = _first_failure(folder)
             if failure is None and code == 0:
-                told = WorkerResult.model_validate_json((folder / TRAINED).read_bytes())
+                result = WorkerResult.model_validate_json((folder / TRAINED).read_bytes())
                 tokenizer = AutoTokenizer.from_pretrained(
                     folder / TOKENIZER, trust_remote_code=False
                 )
-                facts = told.facts | {"launched": launch.name}
-                return Trained(**dict(told) | {"tokenizer": tokenizer, "facts": facts})
+                facts = result.facts | {"launched": launch.name}
+                return Trained(**dict(result) | {"tokenizer": tokenizer, "facts": facts})
             if failure is None:
-                failure = WorkerFailure(kind="infrastructure", message=_last_words(folder, code))
+                message = _unexplained_exit(folder, code)
+                failure = WorkerFailure(kind="infrastructure", message=message)
         if failure.kind != "memory":
-            raise _error(failure)
+            raise _as_error(failure)
         halvings += 1
 
 
 # --- processes -------------------------------------------------------------------------------
 
 
-def _run(launch: Launch, folder: Path, progress: ProgressCallback) -> int:
-    """Launch, hand on the steps, and return the exit code; nothing is left running."""
-    with (folder / "log").open("wb") as log, _started(launch, folder, log.fileno()) as process:
+def _run_workers(launch: Launch, folder: Path, progress: ProgressCallback) -> int:
+    """Run the workers, report their steps, and return the exit code; no process is left running."""
+    with (folder / "log").open("wb") as log, _launcher(launch, folder, log.fileno()) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            step = _step(line)
+            step = _parse_progress(line)
             if step is None:
                 log.write(line)
             else:
@@ -120,17 +124,20 @@ def _run(launch: Launch, folder: Path, progress: ProgressCallback) -> int:
 
 
 @contextmanager
-def _started(launch: Launch, folder: Path, log: int) -> "Iterator[subprocess.Popen[bytes]]":
-    """The launcher, in a session of its own: Ctrl-C reaches this process, which ends it."""
+def _launcher(launch: Launch, folder: Path, log: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run accelerate's launcher in its own session, so that Ctrl-C reaches this process alone.
+
+    On exit, also after Ctrl-C, this process terminates the launcher.
+    """
     threads = max(1, (os.cpu_count() or 1) // launch.processes) if launch.cpu else 1
     command = [sys.executable, "-m", "accelerate.commands.launch"]
     command += ["--config_file", str(launch.file), "--num_processes", str(launch.processes)]
-    command += ["--main_process_port", "0"]  # any that is free
+    command += ["--main_process_port", "0"]  # any free port
     command += ["--num_cpu_threads_per_process", str(threads)]
     command += ["--module", "trainers.distributed.worker", str(folder)]
-    process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+    process = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
         command,
-        env=_environment(launch),
+        env=_worker_env(launch),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -139,18 +146,18 @@ def _started(launch: Launch, folder: Path, log: int) -> "Iterator[subprocess.Pop
     try:
         yield process
     finally:
-        _end(process)
+        _terminate(process)
 
 
-def _environment(launch: Launch) -> dict[str, str]:
-    ours = [bundle_root(), Path(harness.__file__).resolve().parents[1]]  # one in a checkout
-    paths = [*map(str, ours), os.environ.get("PYTHONPATH", "")]
-    found = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    return found | {"CUDA_VISIBLE_DEVICES": ""} if launch.cpu else found
+def _worker_env(launch: Launch) -> dict[str, str]:
+    roots = [bundle_root(), Path(harness.__file__).resolve().parents[1]]  # the same in a checkout
+    paths = [*map(str, roots), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return env | {"CUDA_VISIBLE_DEVICES": ""} if launch.cpu else env
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Have the processes end, which see their standard input end; kill what does not."""
+def _terminate(process: "subprocess.Popen[bytes]") -> None:
+    """End the launcher and its workers, which exit when their standard input ends; then kill."""
     assert process.stdin is not None
     assert process.stdout is not None
     if process.poll() is None:
@@ -165,13 +172,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.stdout.close()
 
 
-def _step(line: bytes) -> tuple[str, int, int] | None:
-    """What a line tells of the run; None for what a library printed."""
+def _parse_progress(line: bytes) -> tuple[str, int, int] | None:
+    """Return the step that a worker's line reports; None for the output of a library."""
     try:
-        told: JsonValue = json.loads(line)
+        message: JsonValue = json.loads(line)
     except ValueError:
         return None
-    match told:
+    match message:
         case {"stage": str(stage), "done": int(done), "total": int(total)}:
             return stage, done, total
     return None
@@ -181,15 +188,17 @@ def _step(line: bytes) -> tuple[str, int, int] | None:
 
 
 def _first_failure(folder: Path) -> WorkerFailure | None:
-    """The one that explains the others: they are ended when one of them fails."""
-    found = sorted(folder.glob("failed.*.json"), key=lambda path: path.stat().st_mtime_ns)
-    return WorkerFailure.model_validate_json(found[0].read_bytes()) if found else None
+    """Return the earliest failure: when one process fails, the others are ended because of it."""
+    files = sorted(folder.glob("failed.*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return WorkerFailure.model_validate_json(files[0].read_bytes()) if files else None
 
 
-def _error(failure: WorkerFailure) -> HarnessError:
+def _as_error(failure: WorkerFailure) -> HarnessError:
     return (HarnessError if failure.kind == "input" else InfrastructureError)(failure.message)
 
 
-def _last_words(folder: Path, code: int) -> str:
-    said = (folder / "log").read_text(encoding="utf-8", errors="replace").strip()
-    return f"The launched processes ended with code {code}. They said last:\n{said[-LAST_WORDS:]}"
+def _unexplained_exit(folder: Path, code: int) -> str:
+    log = (folder / "log").read_text(encoding="utf-8", errors="replace").strip()
+    return (
+        f"The launched processes ended with code {code}. The end of their log:\n{log[-LOG_TAIL:]}"
+    )

@@ -1,4 +1,4 @@
-"""What the processes of one run agree on, and where they must differ."""
+"""Synchronisation of the processes of one run: shared flags, and seeds that differ by rank."""
 
 from typing import Any
 
@@ -6,37 +6,38 @@ from trainers.distributed.config import WorldInfo
 
 
 def broadcast_flag(flag: bool, device: Any) -> bool:
-    """The first process's answer, in every process; one alone agrees with itself.
+    """Broadcast rank 0's flag to all processes; in a single process return it.
 
-    Clocks differ, and processes that do not save the same step wait for each other for ever.
+    Clocks differ between processes, and processes that do not save the same step wait for each other
+    for ever.
     """
     import torch
     from torch import distributed
 
     if not distributed.is_initialized():
         return flag
-    answer = torch.tensor(int(flag), device=device)
-    distributed.broadcast(answer, 0)
-    return bool(answer)
+    tensor = torch.tensor(int(flag), device=device)
+    distributed.broadcast(tensor, 0)
+    return bool(tensor)
 
 
-def seed_per_rank(trainer: Any, crew: WorldInfo) -> None:
-    """Have each process draw its own dropout, from the recipe's seed and its rank.
+def seed_per_rank(trainer: Any, world: WorldInfo) -> None:
+    """Seed each process with the recipe's seed plus its rank, so that dropout differs.
 
-    The adapter was drawn from the seed alone, alike in all of them, and so is the order of the rows.
-    A resumed run goes on with the states that were saved.
+    The adapter and the order of the rows were drawn from the seed alone, so all processes share them.
+    A resumed run continues with the random states that were saved.
     """
     import torch
     from transformers import TrainerCallback
 
-    class OwnNoise(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+    class SeedPerRank(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            torch.manual_seed(args.seed + crew.rank)
+            torch.manual_seed(args.seed + world.rank)
 
-    trainer.add_callback(OwnNoise())
+    trainer.add_callback(SeedPerRank())
 
 
 def is_zero3(config: Any) -> bool:
-    """Whether DeepSpeed shards the very parameters of the model."""
+    """Return whether DeepSpeed shards the model's parameters (ZeRO 3)."""
     plugin = getattr(config, "deepspeed_plugin", None)
     return plugin is not None and plugin.zero_stage == 3

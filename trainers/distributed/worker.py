@@ -1,4 +1,4 @@
-"""One of the processes of a launched run: `python -m trainers.rank FOLDER`, by way of accelerate."""
+"""One process of a launched run, started by accelerate: `python -m trainers.distributed.worker FOLDER`."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError, InfrastructureError
 from trainers.distributed.config import WorldInfo
 from trainers.distributed.launch import (
-    ORDERS,
+    JOB,
     TOKENIZER,
     TRAINED,
     WorkerFailure,
@@ -19,14 +19,14 @@ from trainers.distributed.launch import (
     WorkerResult,
 )
 from trainers.method import Trained
-from trainers.training import train_here
+from trainers.training import train_in_process
 
 INTERRUPTED = 130
 
 
 def main(folder: Path) -> int:
-    """Run what is ordered in the folder as the process that accelerate says this is; the exit code."""
-    threading.Thread(target=_end_with_the_launcher, daemon=True).start()
+    """Run the folder's job with the rank that accelerate assigned, and return the exit code."""
+    threading.Thread(target=_exit_with_launcher, daemon=True).start()
     from harness.models.weights import quiet_torch
     from trainers.trl_config import quiet_libraries
 
@@ -34,50 +34,55 @@ def main(folder: Path) -> int:
     quiet_libraries()
     import torch
 
-    orders: WorkerJob = pickle.loads((folder / ORDERS).read_bytes())  # noqa: S301 - our own, in a private folder
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    # Read the job.
+    worker_job: WorkerJob = pickle.loads((folder / JOB).read_bytes())  # noqa: S301 - ours, in a private folder
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    # Train. Rank 0 reports and writes; every process writes its own failure.
     try:
-        if size != orders.processes:
+        if world_size != worker_job.processes:
             raise InfrastructureError(
-                f"accelerate started {size} processes, not {orders.processes}."
+                f"accelerate started {world_size} processes, not {worker_job.processes}."
             )
-        crew = WorldInfo(rank, size, orders.halvings)
-        trained = train_here(orders.job, _tell if crew.first else _be_quiet, crew)
-        if crew.first:
-            _write(trained, folder)
+        world = WorldInfo(rank, world_size, worker_job.halvings)
+        progress = _print_progress if world.is_main else _ignore_progress
+        trained = train_in_process(worker_job.job, progress, world)
+        if world.is_main:
+            _write_result(trained, folder)
     except HarnessError as error:
         kind = "infrastructure" if isinstance(error, InfrastructureError) else "input"
-        return _fail(folder, rank, WorkerFailure(kind=kind, message=str(error)))
+        return _write_failure(folder, rank, WorkerFailure(kind=kind, message=str(error)))
     except torch.OutOfMemoryError as error:
-        return _fail(folder, rank, WorkerFailure(kind="memory", message=str(error)))
-    except Exception:  # noqa: BLE001 - told by the process that launched this one
-        told = f"Process {rank} of {size} failed; please report it:\n{traceback.format_exc()}"
-        return _fail(folder, rank, WorkerFailure(kind="fault", message=told.rstrip()))
+        return _write_failure(folder, rank, WorkerFailure(kind="memory", message=str(error)))
+    except Exception:  # noqa: BLE001 - reported by the launching process
+        message = (
+            f"Process {rank} of {world_size} failed; please report it:\n{traceback.format_exc()}"
+        )
+        return _write_failure(folder, rank, WorkerFailure(kind="fault", message=message.rstrip()))
     return 0
 
 
-def _end_with_the_launcher() -> None:
-    """Wait for the end of standard input, which comes when the launching process ends, however."""
+def _exit_with_launcher() -> None:
+    """Exit when standard input closes, which it does when the launching process ends."""
     while os.read(0, 4096):
         pass
     os._exit(INTERRUPTED)
 
 
-def _tell(stage: str, done: int, total: int) -> None:
+def _print_progress(stage: str, done: int, total: int) -> None:
     print(json.dumps({"stage": stage, "done": done, "total": total}), flush=True)  # noqa: T201
 
 
-def _be_quiet(stage: str, done: int, total: int) -> None:
+def _ignore_progress(stage: str, done: int, total: int) -> None:
     pass
 
 
-def _write(trained: Trained, folder: Path) -> None:
+def _write_result(trained: Trained, folder: Path) -> None:
     trained.tokenizer.save_pretrained(folder / TOKENIZER)
-    known = {name: getattr(trained, name) for name in WorkerResult.model_fields}
-    (folder / TRAINED).write_text(WorkerResult(**known).model_dump_json(), encoding="utf-8")
+    result = WorkerResult(**{name: getattr(trained, name) for name in WorkerResult.model_fields})
+    (folder / TRAINED).write_text(result.model_dump_json(), encoding="utf-8")
 
 
-def _fail(folder: Path, rank: int, failure: WorkerFailure) -> int:
+def _write_failure(folder: Path, rank: int, failure: WorkerFailure) -> int:
     (folder / f"failed.{rank}.json").write_text(failure.model_dump_json(), encoding="utf-8")
     return 1
 
@@ -86,4 +91,4 @@ if __name__ == "__main__":
     code = main(Path(sys.argv[1]))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # whoever failed must not wait for the others, nor they for it
+    os._exit(code)  # without waiting for the other processes, which may wait for this one
