@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.data.jsonl import load_kept, write_rows_with_stats
+from harness.data.jsonl import load_rows_with_stats, write_rows_with_stats
 from harness.types import HygieneFlag, KeptStatistics, Message, Response
 from harness.types.training import Example
 
@@ -100,4 +100,4 @@ def load_best_of(path: Path) -> BestOf:
     Raises:
         HarnessError: missing, unreadable or incomplete.
     """
-    return BestOf(*load_kept(path, Example, BestOfStatistics))
+    return BestOf(*load_rows_with_stats(path, Example, BestOfStatistics))

@@ -22,10 +22,10 @@ from harness.types.training import Example, PreferencePair
 N_SMALLEST, N_LARGEST = 8, 13
 
 
-CONTAMINATED = 0.7
+CONTAMINATED_SHARE = 0.7
 
 
-TEMPLATE = 10
+MAX_ITEMS_PER_NGRAM = 10
 
 
 Part = Literal["question", "reference"]
@@ -103,7 +103,7 @@ def find_contamination(
         for question in text.questions:
             for item in same_question.get(normalise_text(question), ()):
                 exact.setdefault(item, text.row)
-        found = _found(text, index, n)
+        found = _matching_ngrams(text, index, n)
         if not found:
             continue
         seen |= found
@@ -166,11 +166,11 @@ def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
     return {
         ngram: places
         for ngram, places in index.items()
-        if len({item for item, _ in places}) <= TEMPLATE
+        if len({item for item, _ in places}) <= MAX_ITEMS_PER_NGRAM
     }
 
 
-def _found(text: TrainingText, index: dict[NGram, set[_Place]], n: int) -> set[NGram]:
+def _matching_ngrams(text: TrainingText, index: dict[NGram, set[_Place]], n: int) -> set[NGram]:
     found: set[NGram] = set()
     for part in (*text.questions, *text.answers):
         found |= index.keys() & ngrams(normalise_words(part), n)  # one pass in C: the hot line
@@ -220,14 +220,14 @@ def _summary(
         n_training_rows=n_training_rows,
         n_items=len(overlaps),
         exact=sum(overlap.exact for overlap in overlaps),
-        contaminated=sum(overlap.share >= CONTAMINATED for overlap in overlaps),
+        contaminated=sum(overlap.share >= CONTAMINATED_SHARE for overlap in overlaps),
         touched=len(touched),
         unchecked=sum(o.question_share is None and o.reference_share is None for o in overlaps),
         worst=tuple(touched[:n_worst]),
     )
 
 
-N_NAMED = 3  # items that a message names
+N_LISTED = 3  # items that a message names
 
 
 class HasTrainingTexts(Protocol):
@@ -246,14 +246,14 @@ def find_contaminated_items(
     What a base model read before, or a model behind an endpoint, nobody here knows.
     """
     return [
-        _exposure(task, name, find_contamination(prepared.training_texts, task.samples))
+        _contamination_result(task, name, find_contamination(prepared.training_texts, task.samples))
         for task in tasks
         for name, prepared in models.items()
         if prepared.training_texts
     ]
 
 
-def refuse_contamination(exposures: Sequence[ContaminationResult]) -> None:
+def require_no_contamination(exposures: Sequence[ContaminationResult]) -> None:
     """Stop before scores that would tell what was remembered.
 
     Raises:
@@ -262,22 +262,22 @@ def refuse_contamination(exposures: Sequence[ContaminationResult]) -> None:
     found = [exposure for exposure in exposures if exposure.contaminated]
     if found:
         raise HarnessError(
-            " ".join(_told(found))
+            " ".join(_describe(found))
             + " A score on such items tells what was remembered. Take them out of the training data "
             "(`harness convert --split` keeps questions apart), or say --allow-contamination; the "
             "report will say so."
         )
 
 
-def _told(exposures: Iterable[ContaminationResult]) -> Iterator[str]:
+def _describe(exposures: Iterable[ContaminationResult]) -> Iterator[str]:
     for e in exposures:
         yield (
             f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' was "
-            f"trained on, {e.exact} of them word for word ({', '.join(e.worst[:N_NAMED])})."
+            f"trained on, {e.exact} of them word for word ({', '.join(e.worst[:N_LISTED])})."
         )
 
 
-def _exposure(task: Task, model: str, found: Contamination) -> ContaminationResult:
+def _contamination_result(task: Task, model: str, found: Contamination) -> ContaminationResult:
     return ContaminationResult(
         task=task.name,
         model=model,

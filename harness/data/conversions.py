@@ -19,7 +19,7 @@ from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
 from harness.core.paths import suite_file_paths
 from harness.core.yaml_loader import load_spec
-from harness.data.convert import Summary, convert_file
+from harness.data.convert import ConversionSummary, convert_file
 from harness.data.samples import read_prompt
 from harness.data.tables import cache_dir, local_file
 
@@ -55,9 +55,9 @@ def is_cached(conversion: Conversion, root: Path) -> bool:
     return is_complete(_folder(conversion, root))
 
 
-def read_summary(conversion: Conversion, root: Path) -> Summary:
+def read_summary(conversion: Conversion, root: Path) -> ConversionSummary:
     """Read the counts of every row, making the conversion if it is missing."""
-    return Summary.model_validate_json((_make(conversion, root) / SUMMARY).read_bytes())
+    return ConversionSummary.model_validate_json((_make(conversion, root) / SUMMARY).read_bytes())
 
 
 def conversion_facts(sources: Iterable[Source], root: Path) -> dict[str, str]:

@@ -28,7 +28,7 @@ def write_rows_with_stats(path: Path, rows: Sequence[Record], statistics: KeptSt
     write_atomically(_statistics_path(path), f"{statistics.model_dump_json(indent=2)}\n".encode())
 
 
-def load_kept(
+def load_rows_with_stats(
     path: Path, row: type[RowT], statistics: type[StatisticsT]
 ) -> tuple[list[RowT], StatisticsT]:
     """Load the rows of a file, and the statistics in the file next to it.

@@ -19,7 +19,7 @@ from harness.config import Source
 from harness.config.data import JudgedPairFilters, PairFilters
 from harness.core.errors import HarnessError
 from harness.data.hygiene import leaks_sentence, leaks_words
-from harness.data.jsonl import load_kept, write_rows_with_stats
+from harness.data.jsonl import load_rows_with_stats, write_rows_with_stats
 from harness.data.tables import load_rows
 from harness.data.text import normalise_words
 from harness.types import (
@@ -95,7 +95,7 @@ def pairs_from_given(pairs: Iterable[PreferencePair], filters: PairFilters | Non
     return _collect([_given_pair(pair) for pair in pairs], filters)
 
 
-def not_judgeable(first: str | None, second: str | None) -> PairDrop | None:
+def unpairable_reason(first: str | None, second: str | None) -> PairDrop | None:
     """Explain why two answers cannot make a pair whatever the verdict, so that none is asked for."""
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
@@ -115,7 +115,7 @@ class _Dropped(NamedTuple):
 
 def _judged_pair(answers: JudgedAnswers, min_margin: float) -> PreferencePair | _Dropped:
     first, second = answers.first, answers.second
-    if reason := not_judgeable(first.response.text, second.response.text):
+    if reason := unpairable_reason(first.response.text, second.response.text):
         return _Dropped(reason)
     winner = _agreed_winner(answers)
     if isinstance(winner, _Dropped):
@@ -158,7 +158,7 @@ def _margin(winner: Winner, votes: Sequence[Winner]) -> float:
 
 
 def _gold_pair(answer: GoldAnswer) -> PreferencePair | _Dropped:
-    if reason := not_judgeable(answer.gold, answer.own.text):
+    if reason := unpairable_reason(answer.gold, answer.own.text):
         return _Dropped(reason)
     return PreferencePair(
         sample_id=answer.own.sample_id,
@@ -170,7 +170,7 @@ def _gold_pair(answer: GoldAnswer) -> PreferencePair | _Dropped:
 
 
 def _given_pair(pair: PreferencePair) -> PreferencePair | _Dropped:
-    reason = not_judgeable(pair.chosen, pair.rejected)
+    reason = unpairable_reason(pair.chosen, pair.rejected)
     return _Dropped(reason) if reason else pair
 
 
@@ -261,7 +261,7 @@ def load_pairs(path: Path) -> Pairs:
     Raises:
         HarnessError: missing, unreadable or incomplete.
     """
-    return Pairs(*load_kept(path, PreferencePair, PairStatistics))
+    return Pairs(*load_rows_with_stats(path, PreferencePair, PairStatistics))
 
 
 def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = None) -> Pairs:

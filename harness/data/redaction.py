@@ -28,13 +28,13 @@ from harness.types import Sample, Task
 REDACTION_VERSION = 1  # raise it when a text would be redacted otherwise
 
 
-Kind = Literal["e-mail", "phone", "record number", "date", "url"]
+IdentifierKind = Literal["e-mail", "phone", "record number", "date", "url"]
 
 
 class Identifier(NamedTuple):
     """Something found in a text, from `start` up to `end`."""
 
-    kind: Kind
+    kind: IdentifierKind
     start: int
     end: int
 
@@ -288,7 +288,7 @@ _CALL_VALUE = rf"\(?\d(?:{_SIGN}\d){{5,14}}(?!\d)(?![.,-]\d){_NO_UNIT}"
 
 # What goes before the value stays in the text: it tells the reader what was there. Of patterns
 # that fit at one place the first counts.
-_PATTERNS: tuple[tuple[Kind, str, str], ...] = (
+_PATTERNS: tuple[tuple[IdentifierKind, str, str], ...] = (
     ("url", "", _URL),
     ("e-mail", "", _EMAIL),
     ("record number", _RECORD + _RECORD_FILLER, _RECORD_VALUE),
@@ -300,7 +300,7 @@ _PATTERNS: tuple[tuple[Kind, str, str], ...] = (
 )
 
 
-_KINDS: dict[str, Kind] = {f"p{n}": kind for n, (kind, _, _) in enumerate(_PATTERNS)}
+_KINDS: dict[str, IdentifierKind] = {f"p{n}": kind for n, (kind, _, _) in enumerate(_PATTERNS)}
 
 
 _ANY_PATTERN = "|".join(f"{b}(?P<p{n}>{v})" for n, (_, b, v) in enumerate(_PATTERNS))

@@ -1,13 +1,13 @@
 """Training and evaluation rows, apart by what is asked.
 
 A question stands on one side only, however many rows it has, and so do its near-duplicates: two
-questions of which at least half of the distinct 8-grams of words are the same (`NEAR`), joined
+questions of which at least half of the distinct 8-grams of words are the same (`MIN_JACCARD`), joined
 transitively. A question of fewer than 8 words has no 8-gram, so only its own copies are found.
 
 The side is the hash of the group's alphabetically first question. So it depends neither on the
 order of the rows nor on other groups: new rows move an old group only if they join it and become
 its first question, join two into one, or come between near-duplicates that share only n-grams
-which many questions have (`NEIGHBOURS`).
+which many questions have (`MAX_NEIGHBOURS`).
 """
 
 import hashlib
@@ -24,16 +24,18 @@ Side = Literal["train", "eval"]
 SIDES: tuple[Side, Side] = ("train", "eval")
 
 
-N = 8
+N_WORDS = 8
 
 
-NEAR = 0.5  # shared share of the union of both questions' n-grams (Jaccard)
+MIN_JACCARD = 0.5  # shared share of the union of both questions' n-grams (Jaccard)
 
 
-INDEXED = 16  # n-grams by which a question is found; near-duplicates share several of them
+N_INDEX_NGRAMS = 16  # n-grams by which a question is found; near-duplicates share several of them
 
 
-NEIGHBOURS = 5  # questions compared with each other because of one n-gram: keeps the time linear
+MAX_NEIGHBOURS = (
+    5  # questions compared with each other because of one n-gram: keeps the time linear
+)
 
 
 class Split(NamedTuple):
@@ -62,15 +64,15 @@ def _leaders(questions: list[str]) -> dict[str, str]:
     parents = list(range(len(questions)))
     by_ngram: dict[NGram, deque[int]] = {}
     for number, question in enumerate(questions):
-        own = set(ngrams(question.split(), N))
+        own = set(ngrams(question.split(), N_WORDS))
         near: set[int] = set()
-        for ngram in sorted(own, key=_checksum)[:INDEXED]:
-            earlier = by_ngram.setdefault(ngram, deque(maxlen=NEIGHBOURS))
+        for ngram in sorted(own, key=_checksum)[:N_INDEX_NGRAMS]:
+            earlier = by_ngram.setdefault(ngram, deque(maxlen=MAX_NEIGHBOURS))
             near.update(earlier)
             earlier.append(number)
         for other in near:
             first, second = _root(parents, number), _root(parents, other)
-            if first != second and _are_near(own, set(ngrams(questions[other].split(), N))):
+            if first != second and _are_near(own, set(ngrams(questions[other].split(), N_WORDS))):
                 parents[max(first, second)] = min(first, second)
     return {q: questions[_root(parents, number)] for number, q in enumerate(questions)}
 
@@ -83,7 +85,7 @@ def _root(parents: list[int], number: int) -> int:
 
 
 def _are_near(first: set[NGram], second: set[NGram]) -> bool:
-    return len(first & second) >= NEAR * len(first | second)
+    return len(first & second) >= MIN_JACCARD * len(first | second)
 
 
 def _checksum(ngram: NGram) -> tuple[int, NGram]:

@@ -94,11 +94,11 @@ def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
         path = local_file(source.path, root)
         content = _read_bytes(path)
         if source.sha256 is not None:
-            content = _verified(content, source.sha256, source.path)
+            content = _verify_sha256(content, source.sha256, source.path)
         return content, source.path, path.name
     if source.url is not None:
-        return _pinned(source), source.url, source.url.rsplit("/", 1)[-1].replace("%20", " ")
-    return _hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
+        return _read_pinned(source), source.url, source.url.rsplit("/", 1)[-1].replace("%20", " ")
+    return _load_hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
 
 
 def local_file(path: str, root: Path) -> Path:
@@ -121,18 +121,18 @@ def _read_bytes(path: Path) -> bytes:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
-def _pinned(source: Source) -> bytes:
+def _read_pinned(source: Source) -> bytes:
     """Read the file below HARNESS_DATA_DIR, or in the cache, or fetch it once into the cache."""
     assert source.url is not None
     assert source.sha256 is not None
     data_dir = os.environ.get("HARNESS_DATA_DIR")
     local = Path(data_dir, source.local) if data_dir and source.local else None
     if local is not None and local.is_file():
-        return _verified(_read_bytes(local), source.sha256, str(local))
+        return _verify_sha256(_read_bytes(local), source.sha256, str(local))
     cached = cache_dir() / source.sha256
     if cached.is_file():
-        return _verified(_read_bytes(cached), source.sha256, str(cached))
-    content = _verified(_fetch(source, local), source.sha256, source.url)
+        return _verify_sha256(_read_bytes(cached), source.sha256, str(cached))
+    content = _verify_sha256(_fetch(source, local), source.sha256, source.url)
     try:
         write_atomically(cached, content)
     except OSError as error:
@@ -166,7 +166,7 @@ def _fetch(source: Source, local: Path | None) -> bytes:
         ) from None
 
 
-def _verified(content: bytes, sha256: str, origin: str) -> bytes:
+def _verify_sha256(content: bytes, sha256: str, origin: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise HarnessError(
@@ -175,7 +175,7 @@ def _verified(content: bytes, sha256: str, origin: str) -> bytes:
     return content
 
 
-def _hub_rows(source: Source) -> bytes:
+def _load_hub_rows(source: Source) -> bytes:
     """Load a hub data set as JSON Lines, so that one parser and one hash serve every origin."""
     from datasets import disable_progress_bars, load_dataset
 

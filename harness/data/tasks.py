@@ -19,12 +19,12 @@ class _Group(NamedTuple):
 
     data: DataSpec
     generation: Generation
-    shown: Sequence[str] | None
+    item_ids: Sequence[str] | None
     metrics: dict[str, Metric]
 
 
 def plan_tasks(
-    request: Request, shown: Mapping[str, Sequence[str] | None] | None = None
+    request: Request, item_ids: Mapping[str, Sequence[str] | None] | None = None
 ) -> tuple[Task, ...]:
     """Plan the tasks that the request's models answer, without the rest of a plan.
 
@@ -37,13 +37,15 @@ def plan_tasks(
     suite, groups = request.suite, list[_Group]()
     for name, metric in suite.metrics.items():
         data, generation = metric.data or suite.data, metric.generation or suite.generation
-        alone = _Group(data, generation, (shown or {}).get(name), {})
+        alone = _Group(data, generation, (item_ids or {}).get(name), {})
         group = next((each for each in groups if each[:3] == alone[:3]), alone)
         group.metrics[name] = metric
         if group is alone:
             groups.append(group)
     return tuple(
-        _keep_items(_make_task(group.data, group.generation, group.metrics, request), group.shown)
+        _keep_items(
+            _make_task(group.data, group.generation, group.metrics, request), group.item_ids
+        )
         for group in groups
     )
 

@@ -13,7 +13,7 @@ from harness.artifacts.scores import write_scores
 from harness.config.request import Request
 from harness.core.progress import Progress
 from harness.core.store import make_writable
-from harness.data.contamination import find_contaminated_items, refuse_contamination
+from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.human.judge_requirement import check_judge_requirement
 from harness.models.generate import check_recorded_answers
 from harness.planning.plan import make_plan
@@ -58,7 +58,7 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
         models = prepare_models(request, context, judges)
         exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
-            refuse_contamination(exposures)
+            require_no_contamination(exposures)
         measured = measure_tasks(plan, models, panels, context)
     result = build_run_result(plan, stated, models, measured, exposures, watch)
     result = check_judge_requirement(result, request, measured.tasks)

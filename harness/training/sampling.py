@@ -20,9 +20,9 @@ from harness.data.preference_pairs import (
     Pairs,
     SampledAnswer,
     load_pairs,
-    not_judgeable,
     pairs_from_gold,
     pairs_from_preferences,
+    unpairable_reason,
     write_pairs,
 )
 from harness.data.samples import read_prompt
@@ -229,7 +229,7 @@ def _judge_answer_pairs(
 
 
 def _requests(pair: _AnswerPair, recipe: JudgedPairsRecipe) -> Iterator[PreferenceRequest]:
-    if not_judgeable(pair.first.text, pair.second.text) is None:
+    if unpairable_reason(pair.first.text, pair.second.text) is None:
         sides = (pair.first_name, pair.first.text or ""), (pair.second_name, pair.second.text or "")
         yield from preference_requests(pair.sample, "pairs", recipe.prefer, *sides)
 

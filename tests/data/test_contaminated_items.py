@@ -8,7 +8,11 @@ from harness.config import Generation
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.data.contamination import TrainingText, find_contaminated_items, refuse_contamination
+from harness.data.contamination import (
+    TrainingText,
+    find_contaminated_items,
+    require_no_contamination,
+)
 from harness.runs.prepare import Prepared
 from harness.runs.run import run_suite
 from harness.training.context import make_context
@@ -44,11 +48,11 @@ def test_an_item_learnt_word_for_word_stops_the_run_and_is_named() -> None:
     )
     assert (exposures[0].exact, exposures[0].contaminated, exposures[0].n_rows) == (1, 1, 2)
     with pytest.raises(HarnessError, match=r"1 of 2 items of 'items'.*item 'q0' in row 'row-1'"):
-        refuse_contamination(exposures)
+        require_no_contamination(exposures)
 
 
 def test_clean_items_stop_nothing() -> None:
-    refuse_contamination(
+    require_no_contamination(
         find_contaminated_items([task(QUESTION)], {"sft": learnt("What is gout?")})
     )
 

@@ -10,7 +10,7 @@ import pytest
 from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.data.convert import Summary, convert_file, make_options
+from harness.data.convert import ConversionSummary, convert_file, make_options
 from harness.data.preference_pairs import load_given_pairs, load_pairs
 from harness.training.commands import build_pairs
 from harness.training.context import make_context
@@ -25,7 +25,7 @@ PAIRS = [{"question": f"What helps against illness {n}?", "response_chosen": "Se
           "response_rejected": f"Remedy {n}."} for n in range(30)]  # fmt: skip
 
 
-def convert(folder: Path, rows: list[Mapping[str, object]], **options: object) -> Summary:
+def convert(folder: Path, rows: list[Mapping[str, object]], **options: object) -> ConversionSummary:
     source = write_rows(folder / "in.jsonl", rows)
     given = {"to": "sft", "fields": "", **options}
     return convert_file(str(source), folder / "out.jsonl", make_options(**given))  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ def test_the_summary_beside_the_output_accounts_for_every_row(tmp_path: Path) ->
     ]
     assert summary.records == {"out.jsonl": 3}
     written = (tmp_path / "out.summary.json").read_text(encoding="utf-8")
-    assert Summary.model_validate_json(written) == summary
+    assert ConversionSummary.model_validate_json(written) == summary
     content = (tmp_path / "in.jsonl").read_bytes()
     assert summary.sha256 == hashlib.sha256(content).hexdigest()
 
@@ -200,7 +200,7 @@ def test_what_cannot_be_done_is_refused(
 
 def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
     source = write_rows(tmp_path / "in.jsonl", SFT)
-    with pytest.raises(HarnessError, match="is what is read"):
+    with pytest.raises(HarnessError, match="is the source itself"):
         convert_file(str(source), source, make_options(to="sft", fields=""))
 
 

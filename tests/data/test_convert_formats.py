@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 
 from harness.config.data import Kind
 from harness.core.errors import HarnessError
-from harness.data.convert.drafts import ChatExample, Drafts
+from harness.data.convert.examples import ChatExample, FilteredExamples
 from harness.data.convert.formats import (
     FORMATS,
     Format,
     detect_format,
     find_format,
     format_of_fields,
-    read_drafts,
+    read_examples,
 )
 from harness.types import Message
 
 Row = Mapping[str, object]
 
 
-def drafts_of(rows: Sequence[Row], to: Kind = "sft") -> Drafts:
+def drafts_of(rows: Sequence[Row], to: Kind = "sft") -> FilteredExamples:
     columns = {column for row in rows for column in row}
     format = detect_format(columns, to=to, origin="some.jsonl")
-    return read_drafts([(str(n), row) for n, row in enumerate(rows, start=1)], format)
+    return read_examples([(str(n), row) for n, row in enumerate(rows, start=1)], format)
 
 
 def draft_of(row: Row, to: Kind = "sft") -> ChatExample:
@@ -165,7 +165,7 @@ def test_every_preference_format_makes_the_same_pair(row: Row) -> None:
 
 def test_a_labelled_answer_carries_its_label() -> None:
     rows = [{"prompt": "A?", "completion": "B.", "label": label} for label in (True, "False", 1)]
-    assert [draft.liked for draft in drafts_of(rows).kept] == [True, False, True]
+    assert [draft.label for draft in drafts_of(rows).kept] == [True, False, True]
 
 
 # --- rows that cannot be used ----------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_whatever_the_cells_hold_every_row_is_kept_or_dropped(
 ) -> None:
     columns = sorted(format.columns | {"id", "system", "history", "input"})
     rows = data.draw(st.lists(st.dictionaries(st.sampled_from(columns), _CELLS), max_size=4))
-    drafts = read_drafts([(str(n), row) for n, row in enumerate(rows)], format)
+    drafts = read_examples([(str(n), row) for n, row in enumerate(rows)], format)
     places = [*(draft.rows[0] for draft in drafts.kept), *(d.row for d in drafts.dropped)]
     assert sorted(places) == [str(n) for n in range(len(rows))]
     assert len({draft.id for draft in drafts.kept}) == len(drafts.kept)
@@ -346,6 +346,6 @@ def test_named_fields_read_a_plain_table() -> None:
     fields = {"id": "n", "input": "q", "reference": "a", "context": "c", "system": "s"}
     row = {"n": 5, "q": "Does it?", "a": "Yes.", "c": "It does.", "s": "Be kind."}
     format = format_of_fields(fields, row, to="sft", origin="x")
-    (draft,) = read_drafts([("1", row)], format).kept
+    (draft,) = read_examples([("1", row)], format).kept
     assert (draft.id, draft.system, draft.question) == ("5", "Be kind.", "Does it?")
     assert said(draft) == chat("It does.\n\nDoes it?")

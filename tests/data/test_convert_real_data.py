@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.data.contamination import find_contamination, texts_of_examples
-from harness.data.convert import Summary, convert_file, make_options
+from harness.data.convert import ConversionSummary, convert_file, make_options
 from harness.data.text import normalise_text
 from trainers.examples import load_examples, load_samples
 from trainers.recipe import TrainingSource
@@ -21,7 +21,7 @@ MEQSUM = "MeQSum/MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx"
 STUDY = "medical_llama3_study/responses.jsonl"
 
 
-def convert(name: str, out: Path, **options: object) -> Summary:
+def convert(name: str, out: Path, **options: object) -> ConversionSummary:
     given = {"to": "sft", "fields": "", **options}
     return convert_file(str(Path(DATA or "", name)), out / "out.jsonl", make_options(**given))  # type: ignore[arg-type]
 

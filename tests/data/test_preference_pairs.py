@@ -9,10 +9,10 @@ from harness.data.preference_pairs import (
     JudgedAnswers,
     SampledAnswer,
     load_pairs,
-    not_judgeable,
     pairs_from_given,
     pairs_from_gold,
     pairs_from_preferences,
+    unpairable_reason,
     write_pairs,
 )
 from harness.models.local import make_prompt
@@ -219,9 +219,9 @@ def test_filters_that_leave_nothing_are_shown_with_their_line(tmp_path: Path):
 
 
 def test_whether_two_answers_can_be_judged_is_known_before_a_judge_is_asked():
-    assert not_judgeable("Yes.", "No.") is None
-    assert not_judgeable("Yes.", " Yes.") == "identical"
-    assert not_judgeable(None, "Yes.") == "empty"
+    assert unpairable_reason("Yes.", "No.") is None
+    assert unpairable_reason("Yes.", " Yes.") == "identical"
+    assert unpairable_reason(None, "Yes.") == "empty"
 
 
 def test_pairs_survive_a_file(tmp_path: Path):

@@ -1,21 +1,20 @@
-"""Public data sets made into files that recipes read.
+"""Conversion of public data sets into files that recipes read.
 
     converted = convert_file("dpo_zh.jsonl", Path("pairs.jsonl"), Options(to="preference"))
 
-Every row that is read is kept, or dropped with a reason and its place in the file.
+Every row is kept, or dropped with a reason and its place in the file.
 
-    files.py      convert_file: a source in, JSON Lines and a summary out
-    formats.py    the formats by their columns, and how a row of each is read
-    cells.py      texts and chats in one row
-    medquad.py    MedQuAD's folders of XML
-    drafts.py     what a row says on its way, or why it is left out
-    filters.py    duplicates, lengths and seeded subsets
-    records.py    drafts as recipes read them
-    summary.py    what became of every row
+    converter.py        convert_file: from a source to JSON Lines and a summary
+    formats.py          the known formats by their columns, and the reader of each
+    cells.py            texts and chats in one row
+    formats_medquad.py  MedQuAD's folders of XML
+    examples.py         chats with their answers, reasons for dropping rows, rows for recipes
+    filters.py          excluded ids, labels, lengths, duplicates and seeded subsets
+    summary.py          options, and counts of kept and dropped rows
 """
 
 from harness.config.data import ConvertOptions as Options
 from harness.data.convert.converter import convert_file, describe_conversion
-from harness.data.convert.summary import Summary, make_options
+from harness.data.convert.summary import ConversionSummary, make_options
 
-__all__ = ["Options", "Summary", "convert_file", "describe_conversion", "make_options"]
+__all__ = ["ConversionSummary", "Options", "convert_file", "describe_conversion", "make_options"]

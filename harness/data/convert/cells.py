@@ -1,9 +1,9 @@
-"""Texts and chats in one row. Texts are trimmed at both ends, and otherwise left as they are."""
+"""Readers of texts and chats in the cells of one row. Texts are trimmed and otherwise unchanged."""
 
 import math
 from collections.abc import Mapping
 
-from harness.data.convert.drafts import UnusableRowError
+from harness.data.convert.examples import UnusableRowError
 from harness.data.tables import text_of
 from harness.types import Message
 
@@ -27,14 +27,14 @@ ROLES = {
 
 
 def text_in(row: Row, column: str) -> str:
-    """Read the text of a cell, empty for an empty one; a list of texts becomes paragraphs."""
+    """Read the text of a cell; a list of texts becomes paragraphs."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
     return _text(row[column], column)
 
 
 def optional_text(row: Row, column: str) -> str:
-    """Read the text of a cell, empty where the row has no such column."""
+    """Read the text of a cell; return an empty text if the row has no such column."""
     return text_in(row, column) if column in row else ""
 
 
@@ -87,8 +87,8 @@ def answer_in(row: Row, column: str, prompt: Chat) -> str:
     *before, last = _chat(cell, column) or (Message(role="assistant", content=""),)
     if last.role != "assistant":
         raise UnusableRowError("role_order", f"'{column}' does not end with the assistant")
-    said = [m for m in prompt if m.role != "system"]
-    if before and [m for m in before if m.role != "system"] != said:
+    prompt_turns = [m for m in prompt if m.role != "system"]
+    if before and [m for m in before if m.role != "system"] != prompt_turns:
         raise UnusableRowError("other_prompt", f"'{column}' brings another prompt than its row")
     return last.content
 
@@ -101,15 +101,15 @@ def last_answer(chat: Chat, column: str) -> tuple[Chat, str]:
 
 
 def check_prompt(prompt: Chat) -> None:
-    """Refuse a prompt that no chat template would write as it is meant.
+    """Raise unless a chat template can render the prompt as intended.
 
-    After a system prompt, if there is one, people and assistant take turns; people begin and end.
+    After an optional system prompt, user and assistant alternate; the user begins and ends.
     """
-    turns = [m.role for m in prompt]
-    spoken = turns[1:] if turns[:1] == ["system"] else turns
-    expected = ["user", "assistant"] * (len(spoken) // 2) + ["user"]
-    if spoken != expected:
-        raise UnusableRowError("role_order", "turns: " + ", ".join(turns[:8] or ["none"]))
+    roles = [m.role for m in prompt]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    expected = ["user", "assistant"] * (len(turns) // 2) + ["user"]
+    if turns != expected:
+        raise UnusableRowError("role_order", "turns: " + ", ".join(roles[:8] or ["none"]))
     if not all(m.content for m in prompt):
         raise UnusableRowError("empty_question", "a turn before the answer is empty")
 
@@ -122,19 +122,20 @@ def _chat(cell: object, column: str) -> Chat:
 
 
 def _turn(turn: Row, column: str) -> Message:
-    for who, what in (("from", "value"), ("role", "content")):
-        if who in turn and what in turn:
-            role = ROLES.get(str(turn[who]).casefold())
+    for role_key, text_key in (("from", "value"), ("role", "content")):
+        if role_key in turn and text_key in turn:
+            name = turn[role_key]
+            role = ROLES.get(str(name).casefold())
             if role is None:
-                raise UnusableRowError("unknown_role", f"'{column}' has a turn of '{turn[who]}'")
-            return Message.model_validate({"role": role, "content": _text(turn[what], column)})
+                raise UnusableRowError("unknown_role", f"'{column}' has a turn of '{name}'")
+            return Message.model_validate({"role": role, "content": _text(turn[text_key], column)})
     raise UnusableRowError(
         "unreadable", f"'{column}' has a turn without from and value, or role and content"
     )
 
 
 def _text(cell: object, column: str) -> str:
-    if isinstance(cell, float) and math.isnan(cell):  # how pandas writes an empty cell
+    if isinstance(cell, float) and math.isnan(cell):  # pandas writes an empty cell so
         return ""
     if isinstance(cell, dict | bool) or (
         isinstance(cell, list) and not all(isinstance(part, str) for part in cell)

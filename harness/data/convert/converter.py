@@ -1,4 +1,4 @@
-"""A source in, JSON Lines and a summary out."""
+"""Conversion of a source to JSON Lines and a summary."""
 
 import json
 from collections import Counter
@@ -14,11 +14,11 @@ from harness.core.files import write_atomically
 from harness.core.store import make_writable
 from harness.core.yaml_loader import load_spec
 from harness.data.convert.cells import Row
-from harness.data.convert.drafts import (
-    ASKED_FOR,
+from harness.data.convert.examples import (
+    REQUESTED_DROPS,
     ChatExample,
-    Drafts,
     Dropped,
+    FilteredExamples,
     preference_pairs,
     sft_columns,
     sft_row,
@@ -37,21 +37,21 @@ from harness.data.convert.formats import (
     detect_format,
     find_format,
     format_of_fields,
-    read_drafts,
+    read_examples,
 )
 from harness.data.convert.formats_medquad import load_medquad
-from harness.data.convert.summary import SplitFacts, Summary
+from harness.data.convert.summary import ConversionSummary, SplitFacts
 from harness.data.preference_pairs import pairs_from_given, write_pairs
 from harness.data.samples import read_prompt
 from harness.data.split import SIDES, Split, split_by_question
 from harness.data.tables import load_rows
 from harness.data.text import normalise_words
 
-N_SHOWN = 5  # rows that a message names for each reason; the summary's file names all
+N_LISTED = 5  # rows that a message lists for each reason; the summary file has all
 
 
-class Loaded(NamedTuple):
-    """A source's rows with their places in it, before anything is made of them."""
+class LoadedSource(NamedTuple):
+    """The rows of a source with their places in it."""
 
     rows: Sequence[tuple[str, Row]]
     origin: str
@@ -60,65 +60,73 @@ class Loaded(NamedTuple):
     phi: bool
 
 
-def convert_file(given: str, out: Path, options: Options, *, root: Path | None = None) -> Summary:
-    """Convert a file, a folder of XML or a YAML source, and write `out` with its summary beside it.
+def convert_file(
+    source: str, out: Path, options: Options, *, root: Path | None = None
+) -> ConversionSummary:
+    """Convert a file, a folder of XML or a YAML source; write `out` and its `.summary.json`.
 
-    The options' own files start from `root`. `out` is JSON Lines that a recipe reads: rows with
-    `input` and `reference` for SFT, preference pairs for DPO. With `options.split` it names two
-    files, `.train.jsonl` and `.eval.jsonl`.
+    `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
+    pairs for DPO. With `options.split` it becomes two files, `.train.jsonl` and `.eval.jsonl`.
+    File names in `options` start from `root`.
 
     Raises:
-        HarnessError: an unknown format, unreadable data, no usable row, or with `options.strict`
-            any row that had to be dropped.
+        HarnessError: the format is unknown, the data cannot be read, no row is usable, or with
+            `options.strict` a row had to be dropped.
     """
+    # Check the output, and load the source.
     if out.suffix != ".jsonl":
         raise HarnessError(f"{out}: JSON Lines are written; end the name with .jsonl.")
-    if out.exists() and out.resolve() == Path(given).resolve():
-        raise HarnessError(f"{out}: is what is read; give --out another name.")
+    if out.exists() and out.resolve() == Path(source).resolve():
+        raise HarnessError(f"{out}: is the source itself; give --out another name.")
     if out.is_dir():
         raise HarnessError(f"{out}: is a folder; give --out the name of a file.")
     make_writable(out.parent)
-    loaded = _load(given)
-    format = _format(loaded, options)
+    loaded = _load(source)
+    format = _choose_format(loaded, options)
+
+    # Read the examples, filter them and add the system prompt.
     root = root or Path()
     system = read_prompt(options.system, root)
-    withheld = None if options.without is None else _load_ids(root / options.without)
-    read = _filtered(read_drafts(loaded.rows, format), options, withheld)
-    _check(read, loaded, options)
-    drafts = [with_system_prompt(draft, system) for draft in read.kept]
-    split = _split(drafts, options)
-    parts = _parts(out, drafts, split)
+    excluded_ids = None if options.without is None else _load_ids(root / options.without)
+    filtered = _filter(read_examples(loaded.rows, format), options, excluded_ids)
+    _check_rows(filtered, loaded, options)
+    examples = [with_system_prompt(example, system) for example in filtered.kept]
+
+    # Write the files, and then the summary.
+    split = _split(examples, options)
+    parts = _parts(out, examples, split)
     for path, part in parts.items():
-        _write_part(path, part, sft_columns(drafts), options.to)
-    summary = Summary(
+        _write_part(path, part, sft_columns(examples), options.to)
+    summary = ConversionSummary(
         source=loaded.origin,
         sha256=loaded.sha256,
         format=format.name,
         options=options,
         rows=len(loaded.rows),
-        kept=sum(len(draft.rows) for draft in drafts),
-        dropped=dict(sorted(Counter(d.reason for d in read.dropped).items())),
+        kept=sum(len(example.rows) for example in examples),
+        dropped=dict(sorted(Counter(d.reason for d in filtered.dropped).items())),
         records={path.name: len(part) for path, part in parts.items()},
-        recipe=_recipe_line(next(iter(parts)).name, drafts, loaded, options),
+        recipe=_recipe_line(next(iter(parts)).name, examples, loaded, options),
         system_prompt=system,
-        own_system=sum(draft.system is not None for draft in read.kept),
-        multi_turn=sum(bool(draft.history) for draft in drafts),
-        words_answer=_mean_words([draft.answer for draft in drafts]),
-        words_rejected=_mean_words([draft.rejected or "" for draft in drafts])
+        own_system=sum(example.system is not None for example in filtered.kept),
+        multi_turn=sum(bool(example.history) for example in examples),
+        words_answer=_mean_words([example.answer for example in examples]),
+        words_rejected=_mean_words([example.rejected or "" for example in examples])
         if options.to == "preference"
         else None,
         split=SplitFacts(n_groups=split.n_groups, largest_group=split.largest_group)
         if split
         else None,
-        dropped_rows=_in_file_order(read.dropped, loaded),
+        dropped_rows=_in_file_order(filtered.dropped, loaded),
     )
     summary_path = out.with_suffix(".summary.json")
     write_atomically(summary_path, f"{summary.model_dump_json(indent=2)}\n".encode())
     return summary
 
 
-def describe_conversion(summary: Summary) -> list[str]:
-    """Format the summary as lines of text."""
+def describe_conversion(summary: ConversionSummary) -> list[str]:
+    """Describe a conversion in lines of text."""
+    # The source and its rows.
     lines = [
         f"source: {summary.source} (sha256 {summary.sha256[:12]})",
         f"format: {summary.format}",
@@ -128,9 +136,10 @@ def describe_conversion(summary: Summary) -> list[str]:
     ]
     for reason, n in summary.dropped.items():
         rows = [d.row for d in summary.dropped_rows if d.reason == reason]
-        more = ", …" if n > N_SHOWN else ""
-        lines.append(f"  {reason}: {n} (rows {', '.join(rows[:N_SHOWN])}{more})")
+        more = ", …" if n > N_LISTED else ""
+        lines.append(f"  {reason}: {n} (rows {', '.join(rows[:N_LISTED])}{more})")
     lines += [f"written: {name}, {n} records" for name, n in summary.records.items()]
+    # The written records.
     words = f"{summary.words_answer:.0f}"
     if summary.words_rejected is not None:
         words += f" chosen, {summary.words_rejected:.0f} rejected"
@@ -150,24 +159,24 @@ def describe_conversion(summary: Summary) -> list[str]:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _load(given: str) -> Loaded:
-    path = Path(given)
+def _load(source: str) -> LoadedSource:
+    path = Path(source)
     if path.is_dir():
         pairs = load_medquad(path)
-        return Loaded(pairs.rows, given, pairs.sha256, fields={}, phi=False)
+        return LoadedSource(pairs.rows, source, pairs.sha256, fields={}, phi=False)
     is_spec = path.suffix in {".yaml", ".yml"}
-    source = load_spec(path, Source) if is_spec else Source(path=given)
-    table = load_rows(source, path.parent if is_spec else Path())
+    spec = load_spec(path, Source) if is_spec else Source(path=source)
+    table = load_rows(spec, path.parent if is_spec else Path())
     rows = [(str(line), row) for line, row in zip(table.lines, table.rows, strict=True)]
-    where = "".join(f", {key} = {value}" for key, value in source.where.items())
-    return Loaded(rows, table.origin + where, table.sha256, source.fields, source.phi)
+    where = "".join(f", {key} = {value}" for key, value in spec.where.items())
+    return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)
 
 
-def _format(loaded: Loaded, options: Options) -> Format:
+def _choose_format(loaded: LoadedSource, options: Options) -> Format:
     columns = list(dict.fromkeys(column for _, row in loaded.rows for column in row))
     fields = options.fields or loaded.fields
     if fields and options.source_format:
-        raise HarnessError("--from names a format and --fields name columns; give one of them.")
+        raise HarnessError("--from names a format and --fields names columns; give one of them.")
     if fields:
         return format_of_fields(fields, columns, to=options.to, origin=loaded.origin)
     if options.source_format:
@@ -175,18 +184,20 @@ def _format(loaded: Loaded, options: Options) -> Format:
     return detect_format(columns, to=options.to, origin=loaded.origin)
 
 
-def _filtered(drafts: Drafts, options: Options, withheld: set[str] | None) -> Drafts:
-    if withheld is not None:
-        drafts = drop_excluded(drafts, withheld)
-    if any(draft.liked is not None for draft in drafts.kept):
-        drafts = pair_up(drafts) if options.to == "preference" else only_positive(drafts)
-    drafts = keep_lengths(drafts, min_words=options.min_words, max_words=options.max_words)
-    drafts = drop_duplicates(drafts, options.dedupe)
-    return drafts if options.take is None else take_subset(drafts, options.take, options.seed)
+def _filter(
+    examples: FilteredExamples, options: Options, excluded_ids: set[str] | None
+) -> FilteredExamples:
+    if excluded_ids is not None:
+        examples = drop_excluded(examples, excluded_ids)
+    if any(example.label is not None for example in examples.kept):
+        examples = pair_up(examples) if options.to == "preference" else only_positive(examples)
+    examples = keep_lengths(examples, min_words=options.min_words, max_words=options.max_words)
+    examples = drop_duplicates(examples, options.dedupe)
+    return examples if options.take is None else take_subset(examples, options.take, options.seed)
 
 
 def _load_ids(path: Path) -> set[str]:
-    """Load ids from a JSON list, the keys of a JSON object, or one on each line."""
+    """Load ids from a JSON list, the keys of a JSON object, or words of plain text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -200,29 +211,30 @@ def _load_ids(path: Path) -> set[str]:
     return {str(identity) for identity in ids}
 
 
-def _check(drafts: Drafts, loaded: Loaded, options: Options) -> None:
-    kept = sum(len(draft.rows) for draft in drafts.kept)
-    if kept + len(drafts.dropped) != len(loaded.rows):
+def _check_rows(examples: FilteredExamples, loaded: LoadedSource, options: Options) -> None:
+    """Check that no row was lost, that some are left, and with --strict that none was dropped."""
+    n_kept = sum(len(example.rows) for example in examples.kept)
+    if n_kept + len(examples.dropped) != len(loaded.rows):
         raise AssertionError("a row was lost: it was neither kept nor dropped")
-    problems = [dropped for dropped in drafts.dropped if dropped.reason not in ASKED_FOR]
+    problems = [dropped for dropped in examples.dropped if dropped.reason not in REQUESTED_DROPS]
     if options.strict and problems:
         raise HarnessError(
             f"{len(problems)} of {len(loaded.rows)} rows cannot be used:\n"
-            + _listed(_in_file_order(problems, loaded)[: 2 * N_SHOWN], loaded)
+            + _listed(_in_file_order(problems, loaded)[: 2 * N_LISTED], loaded)
         )
-    if not kept:
+    if not n_kept:
         raise HarnessError(
             f"{loaded.origin}: none of its {len(loaded.rows)} rows can be used:\n"
-            + _listed(_in_file_order(drafts.dropped, loaded)[:N_SHOWN], loaded)
+            + _listed(_in_file_order(examples.dropped, loaded)[:N_LISTED], loaded)
         )
 
 
-def _in_file_order(dropped: Iterable[Dropped], loaded: Loaded) -> tuple[Dropped, ...]:
-    order = {place: number for number, (place, _) in enumerate(loaded.rows)}
-    return tuple(sorted(dropped, key=lambda d: order[d.row]))
+def _in_file_order(dropped: Iterable[Dropped], loaded: LoadedSource) -> tuple[Dropped, ...]:
+    position = {place: number for number, (place, _) in enumerate(loaded.rows)}
+    return tuple(sorted(dropped, key=lambda d: position[d.row]))
 
 
-def _listed(dropped: Iterable[Dropped], loaded: Loaded) -> str:
+def _listed(dropped: Iterable[Dropped], loaded: LoadedSource) -> str:
     return "\n".join(
         f"{loaded.origin}:{d.row}: {d.reason}{f' ({d.detail})' if d.detail else ''}"
         for d in dropped
@@ -232,21 +244,21 @@ def _listed(dropped: Iterable[Dropped], loaded: Loaded) -> str:
 # --- writing ---------------------------------------------------------------------------------
 
 
-def _split(drafts: Sequence[ChatExample], options: Options) -> Split | None:
+def _split(examples: Sequence[ChatExample], options: Options) -> Split | None:
     if options.split is None:
         return None
-    questions = [draft.question for draft in drafts]
+    questions = [example.question for example in examples]
     return split_by_question(questions, eval_share=options.split, seed=options.seed)
 
 
 def _parts(
-    out: Path, drafts: Sequence[ChatExample], split: Split | None
+    out: Path, examples: Sequence[ChatExample], split: Split | None
 ) -> dict[Path, list[ChatExample]]:
     if split is None:
-        return {out: list(drafts)}
-    sided = list(zip(drafts, split.sides, strict=True))
+        return {out: list(examples)}
+    by_side = list(zip(examples, split.sides, strict=True))
     parts = {
-        out.with_suffix(f".{side}.jsonl"): [draft for draft, at in sided if at == side]
+        out.with_suffix(f".{side}.jsonl"): [example for example, at in by_side if at == side]
         for side in SIDES
     }
     for path, part in parts.items():
@@ -259,16 +271,18 @@ def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str],
     if to == "preference":
         write_pairs(path, pairs_from_given(preference_pairs(part)))
         return
-    rows = (sft_row(draft, columns) for draft in part)
+    rows = (sft_row(example, columns) for example in part)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, "".join(lines).encode())
 
 
-def _recipe_line(name: str, drafts: Sequence[ChatExample], loaded: Loaded, options: Options) -> str:
+def _recipe_line(
+    name: str, examples: Sequence[ChatExample], loaded: LoadedSource, options: Options
+) -> str:
     phi = ", phi: true" if loaded.phi else ""
     if options.to == "preference":
         return f"method: given_pairs, data: {{path: {name}{phi}}}"
-    fields = ", ".join(f"{column}: {column}" for column in sft_columns(drafts))
+    fields = ", ".join(f"{column}: {column}" for column in sft_columns(examples))
     return f"{{path: {name}, fields: {{{fields}}}{phi}}}"
 
 

@@ -1,4 +1,4 @@
-"""Which drafts go on: duplicates, lengths, labels, withheld ids and seeded subsets."""
+"""Filters of examples: excluded ids, labels, lengths, duplicates and seeded subsets."""
 
 import random
 from collections import defaultdict, deque
@@ -7,114 +7,124 @@ from collections.abc import Callable, Collection, Sequence
 from harness.config.data import Dedupe
 from harness.core.errors import HarnessError
 from harness.data.convert.cells import Chat
-from harness.data.convert.drafts import ChatExample, Drafts, Dropped, Reason
+from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples, Reason
 from harness.data.text import normalise_text, normalise_words
 
 
-def drop_excluded(drafts: Drafts, ids: Collection[str]) -> Drafts:
+def drop_excluded(examples: FilteredExamples, ids: Collection[str]) -> FilteredExamples:
     """Drop the examples with these ids.
 
     Raises:
-        HarnessError: no draft has any of them, so they are the ids of something else.
+        HarnessError: no example has any of them, so they are ids of other data.
     """
-    if ids and not any(draft.id in ids for draft in drafts.kept):
+    if ids and not any(example.id in ids for example in examples.kept):
         raise HarnessError(f"None of the {len(ids)} ids to leave out is the id of a row.")
-    return _drop(drafts, lambda draft: ("withheld", "") if draft.id in ids else None)
+    return _drop(examples, lambda example: ("withheld", "") if example.id in ids else None)
 
 
-def only_positive(drafts: Drafts) -> Drafts:
-    """Drop answers that are labelled bad."""
-    return _drop(drafts, lambda draft: ("disliked", "") if draft.liked is False else None)
+def only_positive(examples: FilteredExamples) -> FilteredExamples:
+    """Drop examples whose answer is labelled bad."""
+    return _drop(examples, lambda example: ("disliked", "") if example.label is False else None)
 
 
-def pair_up(drafts: Drafts) -> Drafts:
-    """Pair each liked answer with a disliked one to the same prompt, in file order."""
-    waiting: dict[tuple[Chat, bool | None], deque[ChatExample]] = defaultdict(deque)
+def pair_up(examples: FilteredExamples) -> FilteredExamples:
+    """Pair each good answer with a bad one to the same prompt, in file order."""
+    # Match each example with the first unmatched one of the other label.
+    unmatched: dict[tuple[Chat, bool | None], deque[ChatExample]] = defaultdict(deque)
     pairs = []
-    for draft in drafts.kept:
-        others = waiting[draft.prompt, not draft.liked]
-        if not others:
-            waiting[draft.prompt, draft.liked].append(draft)
+    for example in examples.kept:
+        counterparts = unmatched[example.prompt, not example.label]
+        if not counterparts:
+            unmatched[example.prompt, example.label].append(example)
             continue
-        first = others.popleft()
-        liked, disliked = (draft, first) if draft.liked else (first, draft)
+        first = counterparts.popleft()
+        chosen, rejected = (example, first) if example.label else (first, example)
         pairs.append(
             first._replace(
-                rows=(*first.rows, *draft.rows),
-                answer=liked.answer,
-                rejected=disliked.answer,
-                liked=None,
+                rows=(*first.rows, *example.rows),
+                answer=chosen.answer,
+                rejected=rejected.answer,
+                label=None,
             )
         )
-    left = [draft for queue in waiting.values() for draft in queue]
-    alone = [d for draft in left for d in _dropped(draft, "no_counterpart", "")]
-    paired = Drafts(pairs, [*drafts.dropped, *alone])
-    return _drop(paired, lambda d: ("identical_answers", "") if d.answer == d.rejected else None)
+    # Drop what has no counterpart, and pairs of equal answers.
+    dropped = [
+        row
+        for queue in unmatched.values()
+        for example in queue
+        for row in _dropped(example, "no_counterpart", "")
+    ]
+    paired = FilteredExamples(pairs, [*examples.dropped, *dropped])
+    return _drop(paired, lambda p: ("identical_answers", "") if p.answer == p.rejected else None)
 
 
-def keep_lengths(drafts: Drafts, *, min_words: int | None, max_words: int | None) -> Drafts:
-    """Keep examples in which every answer has a number of words between the limits."""
+def keep_lengths(
+    examples: FilteredExamples, *, min_words: int | None, max_words: int | None
+) -> FilteredExamples:
+    """Drop examples with an answer of fewer or more words than allowed."""
 
-    def problem(draft: ChatExample) -> tuple[Reason, str] | None:
-        lengths = [len(normalise_words(answer)) for answer in draft.answers]
+    def problem(example: ChatExample) -> tuple[Reason, str] | None:
+        lengths = [len(normalise_words(answer)) for answer in example.answers]
         if min_words is not None and min(lengths) < min_words:
             return "too_short", f"{min(lengths)} words"
         if max_words is not None and max(lengths) > max_words:
             return "too_long", f"{max(lengths)} words"
         return None
 
-    return _drop(drafts, problem)
+    return _drop(examples, problem)
 
 
-def drop_duplicates(drafts: Drafts, by: Dedupe) -> Drafts:
-    """Keep the first of equal examples: as whole rows, or by their (normalised) question."""
-    first: dict[object, str] = {}
+def drop_duplicates(examples: FilteredExamples, by: Dedupe) -> FilteredExamples:
+    """Keep the first of equal examples: equal as a whole, or by their (normalised) question."""
+    first_rows: dict[object, str] = {}
 
-    def problem(draft: ChatExample) -> tuple[Reason, str] | None:
-        same = _sameness(draft, by)
-        if same in first:
-            return "duplicate", f"of row {first[same]}"
-        first[same] = draft.rows[0]
+    def problem(example: ChatExample) -> tuple[Reason, str] | None:
+        key = _duplicate_key(example, by)
+        if key in first_rows:
+            return "duplicate", f"of row {first_rows[key]}"
+        first_rows[key] = example.rows[0]
         return None
 
-    return _drop(drafts, problem)
+    return _drop(examples, problem)
 
 
-def take_subset(drafts: Drafts, n: int, seed: int) -> Drafts:
+def take_subset(examples: FilteredExamples, n: int, seed: int) -> FilteredExamples:
     """Take a seeded subset of `n`, in file order.
 
     Raises:
-        HarnessError: there are fewer.
+        HarnessError: there are fewer examples.
     """
-    if n > len(drafts.kept):
-        raise HarnessError(f"Only {len(drafts.kept)} rows can be used, fewer than --take {n}.")
-    chosen = set(random.Random(seed).sample([draft.id for draft in drafts.kept], n))
-    return _drop(drafts, lambda draft: None if draft.id in chosen else ("not_taken", ""))
+    if n > len(examples.kept):
+        raise HarnessError(f"Only {len(examples.kept)} rows can be used, fewer than --take {n}.")
+    taken_ids = set(random.Random(seed).sample([example.id for example in examples.kept], n))
+    return _drop(examples, lambda example: None if example.id in taken_ids else ("not_taken", ""))
 
 
-def _sameness(draft: ChatExample, by: Dedupe) -> object:
-    """Return the key that two examples share when one repeats the other."""
+def _duplicate_key(example: ChatExample, by: Dedupe) -> object:
+    """Return the key that is equal for duplicates."""
     match by:
         case "none":
-            return draft.rows
+            return example.rows
         case "row":
-            return draft.prompt, draft.answers
+            return example.prompt, example.answers
         case "question":
-            return draft.question
+            return example.question
         case "normalised":
-            return normalise_text(draft.question)
+            return normalise_text(example.question)
 
 
-def _drop(drafts: Drafts, problem: Callable[[ChatExample], tuple[Reason, str] | None]) -> Drafts:
+def _drop(
+    examples: FilteredExamples, problem: Callable[[ChatExample], tuple[Reason, str] | None]
+) -> FilteredExamples:
     kept: list[ChatExample] = []
     dropped: list[Dropped] = []
-    for draft in drafts.kept:
-        if found := problem(draft):
-            dropped += _dropped(draft, *found)
+    for example in examples.kept:
+        if reason := problem(example):
+            dropped += _dropped(example, *reason)
         else:
-            kept.append(draft)
-    return Drafts(kept, [*drafts.dropped, *dropped])
+            kept.append(example)
+    return FilteredExamples(kept, [*examples.dropped, *dropped])
 
 
-def _dropped(draft: ChatExample, reason: Reason, detail: str) -> Sequence[Dropped]:
-    return [Dropped(row=row, reason=reason, detail=detail) for row in draft.rows]
+def _dropped(example: ChatExample, reason: Reason, detail: str) -> Sequence[Dropped]:
+    return [Dropped(row=row, reason=reason, detail=detail) for row in example.rows]

@@ -1,4 +1,4 @@
-"""The formats that are known, by their columns, and how a row of each is read."""
+"""The known formats of public data sets, by their columns, and the reader of each."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -19,22 +19,22 @@ from harness.data.convert.cells import (
     user,
     with_system,
 )
-from harness.data.convert.drafts import ChatExample, Drafts, Dropped, UnusableRowError
+from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples, UnusableRowError
 from harness.types import Message
 
 
 class ParsedRow(NamedTuple):
-    """What one row says. `context` is the part of the last question that is no question."""
+    """A row read by a format; `context` is the text that the last turn begins with, before the question."""
 
     prompt: Chat
     answer: str
     rejected: str | None = None
     context: str = ""
-    liked: bool | None = None
+    label: bool | None = None
 
 
 class Format(NamedTuple):
-    """A layout of rows: the columns that tell it, what it is made into, and how it is read."""
+    """A layout of rows: the columns that identify it, the kinds it makes, and its reader."""
 
     name: str
     to: frozenset[Kind]
@@ -50,12 +50,12 @@ def find_format(name: str, columns: Iterable[str], *, to: Kind, origin: str) -> 
     """Find the format of that name.
 
     Raises:
-        HarnessError: there is none, it makes something else, or its columns are missing.
+        HarnessError: there is none, it makes another kind, or its columns are missing.
     """
-    known = {format.name: format for format in FORMATS}
-    if name not in known:
-        raise HarnessError(f"there is no format '{name}'. {did_you_mean(name, known)}")
-    format = known[name]
+    formats = {format.name: format for format in FORMATS}
+    if name not in formats:
+        raise HarnessError(f"there is no format '{name}'. {did_you_mean(name, formats)}")
+    format = formats[name]
     _check_kind([format], to, origin)
     if missing := sorted(format.columns - set(columns)):
         raise HarnessError(
@@ -65,39 +65,42 @@ def find_format(name: str, columns: Iterable[str], *, to: Kind, origin: str) -> 
 
 
 def detect_format(columns: Iterable[str], *, to: Kind, origin: str) -> Format:
-    """Detect the only format that these columns fit; one that has all columns of the others wins.
+    """Detect the format of these columns: the only one that fits, or the most specific one.
 
     Raises:
-        HarnessError: none fits, or several do; says what was found and what is known.
+        HarnessError: no format fits, or several do; the message lists them and the columns.
     """
-    found = set(columns)
-    fitting = [format for format in FORMATS if format.columns <= found]
+    # Formats whose columns are all there.
+    present = set(columns)
+    fitting = [format for format in FORMATS if format.columns <= present]
     if not fitting:
-        known = "; ".join(str(format) for format in FORMATS if to in format.to)
+        formats = "; ".join(str(format) for format in FORMATS if to in format.to)
         raise HarnessError(
-            f"{origin}: its columns fit no known format. Found: {_listed(found)}. "
-            f"Known for --to {to}: {known}. "
-            f"Or say which columns they are: --fields {_EXAMPLE_FIELDS[to]}."
+            f"{origin}: its columns fit no known format. Found: {_listed(present)}. "
+            f"Known for --to {to}: {formats}. "
+            f"Or name the columns: --fields {_EXAMPLE_FIELDS[to]}."
         )
-    if best := _most_telling(fitting):
+    # The most specific of all, or else of those that make the wanted kind.
+    if best := _most_specific(fitting):
         return _check_kind([best], to, origin)[0]
     usable = _check_kind(fitting, to, origin)
-    if best := _most_telling(usable):
+    if best := _most_specific(usable):
         return best
     raise HarnessError(
         f"{origin}: its columns fit several formats: {'; '.join(map(str, usable))}. "
-        "Say which one with --from."
+        "Choose one with --from."
     )
 
 
 def format_of_fields(
     fields: Mapping[str, str], columns: Iterable[str], *, to: Kind, origin: str
 ) -> Format:
-    """Make a format for plain tables whose columns were named.
+    """Make a format for a table whose columns were named by `fields`.
 
     Raises:
-        HarnessError: an unknown field, one that is missing, or a column that is not there.
+        HarnessError: a field is unknown or missing, or a column does not exist.
     """
+    # Check the fields.
     answers = ("chosen", "rejected") if to == "preference" else ("reference",)
     required, other = ("input", *answers), ("id", "context", "system")
     for name, column in fields.items():
@@ -109,6 +112,7 @@ def format_of_fields(
     if missing := [name for name in required if name not in fields]:
         raise HarnessError(f"{origin}: --fields must also name {', '.join(missing)}.")
 
+    # Read a row by them.
     def optional(row: Row, field: str) -> str:
         return optional_text(row, fields[field]) if field in fields else ""
 
@@ -127,52 +131,53 @@ def format_of_fields(
     )
 
 
-def read_drafts(rows: Iterable[tuple[str, Row]], format: Format) -> Drafts:
-    """Read every row, with its place in the file, as an example or as dropped.
+def read_examples(rows: Iterable[tuple[str, Row]], format: Format) -> FilteredExamples:
+    """Read each row, given with its place in the file, as an example or as dropped.
 
-    An id is the row's own, or `row-00017`. One that stood before gets its place in the file too.
+    An id is the row's own, or `row-00017`. A repeated id gets the place appended.
     """
-    drafts = Drafts([], [])
-    taken: set[str] = set()
+    examples = FilteredExamples([], [])
+    used_ids: set[str] = set()
     for place, row in rows:
         try:
-            draft = _draft(place, row, format)
+            example = _read_example(place, row, format)
         except UnusableRowError as problem:
-            drafts.dropped.append(Dropped(row=place, reason=problem.reason, detail=problem.detail))
+            examples.dropped.append(
+                Dropped(row=place, reason=problem.reason, detail=problem.detail)
+            )
             continue
-        while draft.id in taken:
-            draft = draft._replace(id=f"{draft.id}~{place}")
-        taken.add(draft.id)
-        drafts.kept.append(draft)
-    return drafts
+        while example.id in used_ids:
+            example = example._replace(id=f"{example.id}~{place}")
+        used_ids.add(example.id)
+        examples.kept.append(example)
+    return examples
 
 
-def _draft(place: str, row: Row, format: Format) -> ChatExample:
-    reading = format.read(row)
-    check_prompt(reading.prompt)
-    for text in (reading.answer, *([] if reading.rejected is None else [reading.rejected])):
-        if not text:
-            raise UnusableRowError("empty_answer", "")
-    if reading.answer == reading.rejected:
+def _read_example(place: str, row: Row, format: Format) -> ChatExample:
+    parsed = format.read(row)
+    check_prompt(parsed.prompt)
+    if not parsed.answer or parsed.rejected == "":
+        raise UnusableRowError("empty_answer", "")
+    if parsed.answer == parsed.rejected:
         raise UnusableRowError("identical_answers", "")
-    asked = [m.content for m in reading.prompt if m.role == "user"]
-    asked[-1] = asked[-1].removeprefix(reading.context).strip()
+    questions = [m.content for m in parsed.prompt if m.role == "user"]
+    questions[-1] = questions[-1].removeprefix(parsed.context).strip()
     own_id = optional_text(row, format.id_column)
     return ChatExample(
         rows=(place,),
         id=own_id or (f"row-{int(place):05d}" if place.isdecimal() else place),
-        prompt=reading.prompt,
-        question="\n".join(asked),
-        answer=reading.answer,
-        rejected=reading.rejected,
-        liked=reading.liked,
+        prompt=parsed.prompt,
+        question="\n".join(questions),
+        answer=parsed.answer,
+        rejected=parsed.rejected,
+        label=parsed.label,
     )
 
 
-def _most_telling(formats: list[Format]) -> Format | None:
+def _most_specific(formats: list[Format]) -> Format | None:
     """Find the format that has all columns of the others, if there is one."""
-    best = [f for f in formats if all(f.columns >= other.columns for other in formats)]
-    return best[0] if best else None
+    supersets = (f for f in formats if all(f.columns >= other.columns for other in formats))
+    return next(supersets, None)
 
 
 def _check_kind(formats: list[Format], to: Kind, origin: str) -> list[Format]:
@@ -190,13 +195,13 @@ def _listed(columns: Iterable[str]) -> str:
     return ", ".join(sorted(columns)) or "none"
 
 
-# --- how a row of each format is read --------------------------------------------------------
+# --- readers of the formats ------------------------------------------------------------------
 
 
 def _alpaca(row: Row) -> ParsedRow:
     parts = [text_in(row, "instruction"), optional_text(row, "input")]
-    asked = user("\n\n".join(part for part in parts if part))
-    prompt = with_system(optional_text(row, "system"), (*history_in(row), asked))
+    turn = user("\n\n".join(part for part in parts if part))
+    prompt = with_system(optional_text(row, "system"), (*history_in(row), turn))
     return ParsedRow(prompt, text_in(row, "output"))
 
 
@@ -219,11 +224,11 @@ def _prompt_completion(row: Row) -> ParsedRow:
 
 
 def _unpaired(row: Row) -> ParsedRow:
-    label = row.get("label")
-    liked = label if isinstance(label, bool) else _LABELS.get(str(label).casefold())
-    if liked is None:
-        raise UnusableRowError("unreadable", f"'label' is {label!r}, neither true nor false")
-    return _prompt_completion(row)._replace(liked=liked)
+    cell = row.get("label")
+    label = cell if isinstance(cell, bool) else _LABELS.get(str(cell).casefold())
+    if label is None:
+        raise UnusableRowError("unreadable", f"'label' is {cell!r}, neither true nor false")
+    return _prompt_completion(row)._replace(label=label)
 
 
 def _preference(row: Row) -> ParsedRow:
@@ -233,15 +238,15 @@ def _preference(row: Row) -> ParsedRow:
 
 def _implicit_preference(row: Row) -> ParsedRow:
     prompt, chosen = last_answer(chat_in(row, "chosen"), "chosen")
-    other, rejected = last_answer(chat_in(row, "rejected"), "rejected")
-    if prompt != other:
+    other_prompt, rejected = last_answer(chat_in(row, "rejected"), "rejected")
+    if prompt != other_prompt:
         raise UnusableRowError("other_prompt", "chosen and rejected answer different prompts")
     return ParsedRow(prompt, chosen, rejected)
 
 
 def _reward(row: Row) -> ParsedRow:
-    asked = user(text_in(row, "question"))
-    prompt = with_system(optional_text(row, "system"), (*history_in(row), asked))
+    turn = user(text_in(row, "question"))
+    prompt = with_system(optional_text(row, "system"), (*history_in(row), turn))
     return ParsedRow(prompt, text_in(row, "response_chosen"), text_in(row, "response_rejected"))
 
 
@@ -260,7 +265,7 @@ def _medquad(row: Row) -> ParsedRow:
 
 
 def _with_own_system(row: Row, chat: Chat) -> Chat:
-    """Add the row's `system` column where the chat does not begin with a system prompt."""
+    """Add the row's `system` column, unless the chat begins with a system prompt."""
     if chat and chat[0].role == "system":
         return chat
     return with_system(optional_text(row, "system"), chat)

@@ -15,17 +15,17 @@ from harness.data.convert.cells import Row
 
 
 class QaPairs(NamedTuple):
-    """The question-answer pairs with their places, and one hash over all files."""
+    """Question-answer pairs with their places, and one hash over all files."""
 
     rows: list[tuple[str, Row]]
     sha256: str
 
 
 def load_medquad(folder: Path) -> QaPairs:
-    """Load the pairs of all XML files in and below a folder, in the order of the files' names.
+    """Load the pairs of all XML files in and below a folder, sorted by file name.
 
     Raises:
-        HarnessError: no XML files, or one that is not MedQuAD's.
+        HarnessError: there is no XML file, or a file is not one of MedQuAD.
     """
     files = sorted(folder.rglob("*.xml"), key=lambda file: file.relative_to(folder).as_posix())
     if not files:

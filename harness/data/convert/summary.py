@@ -1,21 +1,21 @@
-"""What a conversion was asked for, and what became of every row."""
+"""Options of a conversion, and its summary, which accounts for every row."""
 
 from pydantic import ValidationError
 
 from harness.config import ConvertOptions as Options
 from harness.config.data import Dedupe, Kind
 from harness.core.errors import HarnessError
-from harness.data.convert.drafts import Dropped, Reason
+from harness.data.convert.examples import Dropped, Reason
 from harness.types import Record
 
-__all__ = ["Dedupe", "Kind", "Options", "SplitFacts", "Summary", "make_options"]
+__all__ = ["ConversionSummary", "Dedupe", "Kind", "Options", "SplitFacts", "make_options"]
 
 
-def make_options(*, fields: str, **given: object) -> Options:
+def make_options(*, fields: str, **values: object) -> Options:
     """Make options from the command line's values; `fields` is `input=Q,reference=A`.
 
     Raises:
-        HarnessError: a field without a column, or a share that is none.
+        HarnessError: a field has no column, or a value is out of range.
     """
     columns = {}
     for part in filter(None, (part.strip() for part in fields.split(","))):
@@ -24,25 +24,26 @@ def make_options(*, fields: str, **given: object) -> Options:
             raise HarnessError(f"--fields: '{part}' is not NAME=COLUMN, such as input=question.")
         columns[name.strip()] = column.strip()
     try:
-        return Options.model_validate({"fields": columns} | given)
+        return Options.model_validate({"fields": columns} | values)
     except ValidationError as error:
         problem = error.errors()[0]
         raise HarnessError(f"--{problem['loc'][0]}: {problem['msg']}.") from None
 
 
 class SplitFacts(Record):
-    """Groups of questions that stayed together, and the rows of the largest."""
+    """Number of groups of questions that are not split, and rows in the largest one."""
 
     n_groups: int
     largest_group: int
 
 
-class Summary(Record):
-    """What a conversion made of its source; `rows` is `kept` plus all that were `dropped`.
+class ConversionSummary(Record):
+    """Counts of a conversion; `rows` is `kept` plus the number of `dropped` rows.
 
-    `records` counts what was written, by file: of answers with labels, two rows make a pair.
-    `recipe` is the line of a recipe that reads it. `own_system` counts records whose row brought
-    its own system prompt; the others have `system_prompt`, if one was given. Words are means.
+    `records` are the numbers of written records by file; two rows of labelled answers make one
+    pair. `recipe` is the line of a recipe that reads the file. `own_system` counts records with a
+    system prompt of their own; the others have `system_prompt`, if there is one. `words_answer` and
+    `words_rejected` are means.
     """
 
     source: str

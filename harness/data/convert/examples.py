@@ -1,0 +1,127 @@
+"""Chats with their answers, read from rows; reasons for dropping rows; rows as recipes read them."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from harness.types import Message, Record
+from harness.types.training import PreferencePair
+
+Reason = Literal[
+    "missing_column",  # the row lacks a column of the format
+    "unreadable",  # a cell of another type, such as a number where a chat should be
+    "unknown_role",  # a turn of a tool or function, neither user nor assistant
+    "role_order",  # turns that do not alternate, or end with the wrong role
+    "empty_question",  # or any other empty turn before the answer
+    "empty_answer",
+    "identical_answers",  # chosen equals rejected
+    "other_prompt",  # an answer comes with another prompt than its row
+    "disliked",  # an answer labelled bad, which SFT should not imitate
+    "no_counterpart",  # no answer of the other label to the same prompt
+    "too_short",
+    "too_long",
+    "duplicate",
+    "withheld",  # its id is in the list of excluded ids
+    "not_taken",  # not in the seeded subset
+]
+
+
+REQUESTED_DROPS: frozenset[Reason] = frozenset({"withheld", "not_taken"})  # no error of the data
+
+
+class Dropped(Record):
+    """A dropped row; `row` is its line, its number in a list, or its file and id."""
+
+    row: str
+    reason: Reason
+    detail: str = ""
+
+
+class ChatExample(NamedTuple):
+    """A chat with one answer, or with a chosen (`answer`) and a rejected one.
+
+    Attributes:
+        rows: the places in the file that it was read from: one, or two that make a pair.
+        question: the user's turns without a context; examples with the same question are duplicates.
+        label: whether the answer is labelled good, for data that labels single answers.
+    """
+
+    rows: tuple[str, ...]
+    id: str
+    prompt: tuple[Message, ...]
+    question: str
+    answer: str
+    rejected: str | None = None
+    label: bool | None = None
+
+    @property
+    def system(self) -> str | None:
+        """Return the system prompt of the chat, if any."""
+        return self.prompt[0].content if self.prompt[0].role == "system" else None
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """Return the turns between the system prompt and the last question."""
+        return self.prompt[1 if self.system is not None else 0 : -1]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Return the answer, and the rejected one if there is one."""
+        return (self.answer,) if self.rejected is None else (self.answer, self.rejected)
+
+
+class FilteredExamples(NamedTuple):
+    """The examples that were kept so far, and the dropped rows."""
+
+    kept: list[ChatExample]
+    dropped: list[Dropped]
+
+
+class UnusableRowError(Exception):
+    """A row that cannot be used; it is dropped for `reason`."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def with_system_prompt(example: ChatExample, system: str | None) -> ChatExample:
+    """Add the system prompt, unless the chat has one of its own."""
+    if system is None or example.system is not None:
+        return example
+    message = Message(role="system", content=system)
+    return example._replace(prompt=(message, *example.prompt))
+
+
+def sft_columns(examples: Sequence[ChatExample]) -> tuple[str, ...]:
+    """List the columns of SFT rows, the same for every row, so that a recipe can name them."""
+    system = ("system",) if any(example.system is not None for example in examples) else ()
+    history = ("history",) if any(example.history for example in examples) else ()
+    return ("id", "input", "reference", *system, *history)
+
+
+def sft_row(example: ChatExample, columns: Sequence[str]) -> dict[str, object]:
+    """Make an SFT row {"id": …, "input": …, "reference": …, …} with these columns."""
+    row = {
+        "id": example.id,
+        "input": example.prompt[-1].content,
+        "reference": example.answer,
+        "system": example.system,
+        "history": [message.model_dump() for message in example.history],
+    }
+    return {column: row[column] for column in columns}
+
+
+def preference_pairs(examples: Sequence[ChatExample]) -> list[PreferencePair]:
+    """Make preference pairs; pairs with the same prompt share an id and stay together in training."""
+    ids: dict[tuple[Message, ...], str] = {}
+    return [
+        PreferencePair(
+            sample_id=ids.setdefault(example.prompt, example.id),
+            prompt=example.prompt,
+            chosen=example.answer,
+            rejected=example.rejected or "",
+            source="given",
+        )
+        for example in examples
+    ]
