@@ -118,7 +118,7 @@ def monitor(
     output: OutputFormat = Format.text,
 ) -> None:
     """Watch scores as they come in, as often as you like: 0 no alarm, 1 the promise is broken."""
-    from harness.runs.monitor import describe_watch, read_stream, watch_scores
+    from harness.runs.monitor import describe_monitor, read_stream, watch_scores
 
     if not low < at_least < high:
         raise HarnessError(f"--at-least {at_least:g} must lie between {low:g} and {high:g}.")
@@ -127,7 +127,7 @@ def monitor(
     stream = read_stream(scores, column, bounds=(low, high))
     found = watch_scores(stream, at_least, bounds=(low, high), alpha=alpha)
     code = int(found.alarm)
-    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_watch(found))
+    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_monitor(found))
     raise typer.Exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Conclusions: from scores to the one record that every report is rendered from."""
+"""The result of a run: from scores to the one record that every report is rendered from."""
 
 import time
 from collections import Counter
@@ -51,7 +51,7 @@ from harness.types import (
 
 
 class Stopwatch:
-    """When a run started, and how long it has taken."""
+    """The start time of a run, and the time it has taken."""
 
     def __init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -65,21 +65,21 @@ class Stopwatch:
 
 def build_run_result(
     plan: Plan,
-    stated: Preregistration,
+    preregistration: Preregistration,
     models: Mapping[str, Prepared],
-    found: RunScores,
+    scores: RunScores,
     exposures: Sequence[ContaminationResult],
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 ) -> RunResult:
     """Build the result: comparisons, the gate's decision, and what a reader needs to trust them.
 
-    Where the items were judged in looks, the decision has been made there; otherwise the gate
-    decides here.
+    If the items were judged in looks, `scores` hold the decision; otherwise the gate decides here.
 
     Raises:
-        InfrastructureError: a metric has not a single score to compare.
+        InfrastructureError: a metric has no score to compare.
     """
-    measured, decision, stopping = found
+    measured, decision, stopping = scores
+    # 1. Compare every later model with the baseline.
     compared = [
         _Compared(part, column, pair)
         for part in measured
@@ -91,26 +91,29 @@ def build_run_result(
         for part, column, pair in compared
     ]
     pairs = [pair for _, _, pair in compared]
+    # 2. Decide the gate on its own pair of models.
     decided = {p.metric: p for p in pairs if (p.baseline, p.candidate) == plan.gated}
     if plan.gate is not None and stopping is None:
         decision = decide_gate(plan.gate, decided)
+    # 3. Analyse what the decision depends on.
     columns = [column for part in measured for column in part.columns]
-    judges = _examine_all_judges(measured)
-    hygiene = [count for part in measured for count in _count(part)]
+    judges = _summarise_all_judges(measured)
+    hygiene = [count for part in measured for count in _count_flags(part)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
     slices = _slices(measured, decided, plan)
     sensitivities = tuple(_sensitivities(compared, decided, plan, decision, stopping))
+    # 4. Collect the record.
     return RunResult(
         run_id=content_hash(plan.hash, fingerprints)[:12],
         harness_version=harness.__version__,
-        started=watch.started.isoformat(timespec="seconds"),
+        started=stopwatch.started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(watch.seconds, 1),
+        seconds=round(stopwatch.seconds, 1),
         plan=plan,
         fingerprints=fingerprints,
         decision=decision,
         comparisons=adjust_exploratory(comparisons, plan),
-        scores=tuple(_summaries(columns)),
+        scores=tuple(_model_scores(columns)),
         coverage=tuple(cover for column in columns for cover in summarise_coverage(column)),
         hygiene=tuple(hygiene),
         examples=tuple(largest_differences(measured, decided, plan)),
@@ -118,7 +121,7 @@ def build_run_result(
         length_effects=tuple(_length_effects(compared)),
         sensitivities=sensitivities,
         slices=slices,
-        strengths=tuple(_strengths(pairs, plan)),
+        strengths=tuple(_rankings(pairs, plan)),
         critical_examples=tuple(pick_critical_examples(measured, decision, plan)),
         tallies=tuple(judges.tallies),
         agreements=tuple(judges.agreements),
@@ -126,12 +129,14 @@ def build_run_result(
         repeatability=tuple(judges.repeatability),
         spend=tuple(count_spend(plan, measured)),
         exposures=tuple(exposures),
-        registered=stated.registered,
-        amendments=stated.amendments,
+        registered=preregistration.registered,
+        amendments=preregistration.amendments,
         stopping=stopping,
         caveats=(
             *early_stopping_caveats(stopping),
-            *find_caveats(plan, stated.amendments, models, comparisons, hygiene, exposures),
+            *find_caveats(
+                plan, preregistration.amendments, models, comparisons, hygiene, exposures
+            ),
             *sensitivity_caveats(sensitivities),
             *slice_caveats(slices),
         ),
@@ -168,17 +173,18 @@ def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[Paire
     for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
             raise InfrastructureError(
-                f"{pair.metric}: not one of {pair.d.size} items has a score for both "
+                f"{pair.metric}: none of the {pair.d.size} items has a score for both "
                 f"'{pair.baseline}' and '{pair.candidate}' ({_common_reason(column)})."
-                f"{_unread_reply(metric_of(column.metric), part)}"
+                f"{_example_reply(metric_of(column.metric), part)}"
             )
         yield pair
 
 
-def _unread_reply(metric: str, part: TaskScores) -> str:
-    """Format a judge's reply that could not be read.
+def _example_reply(metric: str, part: TaskScores) -> str:
+    """Format a judge's reply without a readable verdict, as an example.
 
-    Nothing of protected items: messages end in logs, and a judge may repeat what it was shown.
+    Replies on protected items are never shown: messages end in logs, and a judge may repeat what it
+    was shown.
     """
     if part.task.phi:
         return ""
@@ -186,7 +192,7 @@ def _unread_reply(metric: str, part: TaskScores) -> str:
         for judgement in judge_round.judgements:
             if judgement.reason and judgement.exchange and any(judgement.exchange.replies):
                 reply = " ".join(judgement.exchange.replies[-1].split())[:80]
-                return f" '{judge_round.judge.name}' replied, for example: {reply}"
+                return f" For example, '{judge_round.judge.name}' replied: {reply}"
     return ""
 
 
@@ -239,19 +245,19 @@ def _slices(
     return compare_slices(parts, plan.gate)
 
 
-def _strengths(pairs: Sequence[PairedScores], plan: Plan) -> Iterator[RankingTable]:
+def _rankings(pairs: Sequence[PairedScores], plan: Plan) -> Iterator[RankingTable]:
     models = [model.name for model in plan.models]
     by_metric: dict[str, list[PairedScores]] = {}
     for pair in pairs:
         if pair.kind == "preference":
             by_metric.setdefault(pair.metric, []).append(pair)
-    for of_metric in by_metric.values():
-        table = rank_models(models, of_metric)
+    for metric_pairs in by_metric.values():
+        table = rank_models(models, metric_pairs)
         if table is not None:
             yield table
 
 
-def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
+def _model_scores(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
     for column in columns:
         if isinstance(column, GradeColumn):
             yield from summarise_column(column)
@@ -260,7 +266,7 @@ def _summaries(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
 # --- judges ----------------------------------------------------------------------------------
 
 
-def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
+def _summarise_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
     """Summarise the judges of all metrics."""
     by_metric = [
         summarise_judges(part.task, metric, judge_rounds, part.responses)
@@ -268,10 +274,10 @@ def _examine_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
         for metric, judge_rounds in part.judge_rounds.items()
     ]
     return JudgeFindings(
-        tallies=[line for found in by_metric for line in found.tallies],
-        agreements=[line for found in by_metric for line in found.agreements],
-        opinions=[line for found in by_metric for line in found.opinions],
-        repeatability=[line for found in by_metric for line in found.repeatability],
+        tallies=[line for findings in by_metric for line in findings.tallies],
+        agreements=[line for findings in by_metric for line in findings.agreements],
+        opinions=[line for findings in by_metric for line in findings.opinions],
+        repeatability=[line for findings in by_metric for line in findings.repeatability],
     )
 
 
@@ -283,21 +289,25 @@ def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLin
     prices = {model.name: model.prices for model in plan.models}
     for part in measured:
         for model, responses in part.responses.items():
-            asked = (response.exchange for response in responses.values())
-            yield from spend_line(model, f"answers {part.task.name}", asked, prices[model])
+            exchanges = (response.exchange for response in responses.values())
+            yield from spend_line(model, f"answers {part.task.name}", exchanges, prices[model])
     for part in measured:
         for metric, judge_rounds in part.judge_rounds.items():
             for card, rounds in group_by_judge(judge_rounds).items():
-                asked = (judgement.exchange for each in rounds for judgement in each.judgements)
-                yield from spend_line(card.name, f"judges {metric}", asked, card.prices)
+                exchanges = (
+                    judgement.exchange
+                    for judge_round in rounds
+                    for judgement in judge_round.judgements
+                )
+                yield from spend_line(card.name, f"judges {metric}", exchanges, card.prices)
 
 
 # --- hygiene ---------------------------------------------------------------------------------
 
 
-def _count(part: TaskScores) -> Iterator[HygieneCount]:
+def _count_flags(part: TaskScores) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
-        counts = Counter(flag for found in part.flags[model].values() for flag in found)
+        counts = Counter(flag for flags in part.flags[model].values() for flag in flags)
         words = [len((response.text or "").split()) for response in responses.values()]
         yield HygieneCount(
             task=part.task.name,

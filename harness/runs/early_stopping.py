@@ -1,13 +1,13 @@
-"""Judging in looks, no further than the verdict needs: a group-sequential gate.
+"""Early stopping: judge the items in looks (interim analyses) until the verdict is certain.
 
-At each look every claim is weighed by the gate's own tests on the items so far, at that look's
-share of alpha (O'Brien & Fleming's, `harness/looks.py`). A claim that crosses is decided there, and
-later items do not undo it: its own test would have stopped. "All claims must hold" stays an
-intersection-union test. The gate passes wrongly only if a claim that is false crosses at some look,
-and that claim's test does so with chance alpha at most, whatever becomes of the others.
+At each look every claim is tested by the gate's own tests on the items so far, at that look's share
+of alpha (O'Brien & Fleming's, `harness/gate/interim.py`). A claim that crosses its boundary is
+decided there, and later items do not change it: its own test would have stopped. "All claims must
+hold" remains an intersection-union test. The gate passes wrongly only if a false claim crosses at
+some look, and that claim's test does so with probability at most alpha, independently of the others.
 
-Judging ends as soon as the verdict is certain: every claim has passed, one has failed, or neither
-has a chance of a tenth left. The last is no part of the test (the boundaries do not count on it),
+Judging stops as soon as the verdict is certain: every claim has passed, one has failed, or both have
+less than a 10 % chance. The last rule is not part of the test (the boundaries do not depend on it),
 so it can only make passes rarer.
 """
 
@@ -49,11 +49,11 @@ Pairs = Mapping[str, PairedScores]
 Measure = Callable[[Task, Progress], TaskScores]
 
 
-class Weighed(NamedTuple):
-    """A claim at a look: its result, and where it stands between the boundaries."""
+class EvaluatedClaim(NamedTuple):
+    """A claim evaluated at a look: its result, and its estimate relative to the boundaries."""
 
     result: ClaimResult
-    standing: ClaimAtLook
+    at_look: ClaimAtLook
 
     @property
     def decided(self) -> bool:
@@ -61,10 +61,10 @@ class Weighed(NamedTuple):
         return self.result.verdict != "inconclusive"
 
 
-class AtLook(NamedTuple):
-    """The gate at one look; `reason` is why judging may end there, None where it must go on."""
+class LookResult(NamedTuple):
+    """The gate at one look; `reason` is why judging may stop there, None if it must continue."""
 
-    claims: tuple[Weighed, ...]
+    claims: tuple[EvaluatedClaim, ...]
     rules: tuple[CriticalResult, ...]
     decision: GateDecision
     reason: StopReason | None
@@ -79,26 +79,28 @@ def run_looks(
 ) -> RunScores:
     """Measure look by look until the verdict is certain.
 
-    `measure` answers and judges the items of a task; `check_complete` raises where a look cannot
-    be decided yet, because replies are to come by batch.
+    `measure` answers and judges the items of a task; `check_complete` raises if a look cannot be
+    decided yet because batch replies are pending.
     """
     assert plan.gate is not None
     parts: list[list[TaskScores]] = [[] for _ in plan.tasks]
-    found: AtLook | None = None
+    look: LookResult | None = None
     for number in range(1, plan.gate.looks + 1):
-        shown = LookProgress(progress, number, plan.gate.looks)
-        for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True):
-            done.append(measure(items_of_look(task, looks, number), shown))
+        # 1. Measure the items of this look.
+        look_progress = LookProgress(progress, number, plan.gate.looks)
+        for task, looks, task_parts in zip(plan.tasks, plan.looks, parts, strict=True):
+            task_parts.append(measure(items_of_look(task, looks, number), look_progress))
         check_complete()
+        # 2. Evaluate the gate on all items so far.
         measured = [
-            merge_task_scores(items_until_look(task, looks, number), done, panels)
-            for task, looks, done in zip(plan.tasks, plan.looks, parts, strict=True)
+            merge_task_scores(items_until_look(task, looks, number), task_parts, panels)
+            for task, looks, task_parts in zip(plan.tasks, plan.looks, parts, strict=True)
         ]
         pairs = gated_pairs([column for part in measured for column in part.columns], plan)
-        found = weigh_look(plan.gate, looks_by_metric(plan), number, pairs, found)
-        if found.reason is not None:
-            found = _with_items_needed(plan, found, pairs)
-            return _stop(plan, panels, measured, found, number)
+        look = evaluate_look(plan.gate, looks_by_metric(plan), number, pairs, look)
+        if look.reason is not None:
+            look = _add_items_needed(plan, look, pairs)
+            return _record_stop(plan, panels, measured, look, number)
     raise AssertionError("the last look decides")
 
 
@@ -111,17 +113,18 @@ def looks_by_metric(plan: Plan) -> dict[str, TaskLooks]:
     }
 
 
-def weigh_look(
-    gate: Gate, looks: Mapping[str, TaskLooks], number: int, pairs: Pairs, before: AtLook | None
-) -> AtLook:
+def evaluate_look(
+    gate: Gate, looks: Mapping[str, TaskLooks], number: int, pairs: Pairs, before: LookResult | None
+) -> LookResult:
     """Evaluate the gate at look `number`, counted from 1, given the look before.
 
     `looks` are by metric, `pairs` by column and hold all items up to this look.
     """
+    # Claims and rules that an earlier look decided remain decided.
     claims = tuple(
         earlier
         if earlier is not None and earlier.decided
-        else _weigh(claim, gate, looks[_metric(claim)], number, pairs)
+        else _evaluate(claim, gate, looks[_metric(claim)], number, pairs)
         for claim, earlier in zip(
             gate.claims, before.claims if before else [None] * len(gate.claims), strict=True
         )
@@ -136,45 +139,49 @@ def weigh_look(
             gate.critical, before.rules if before else [None] * len(gate.critical), strict=True
         )
     )
-    decision = decide_claims(gate, tuple(each.result for each in claims), rules, pairs)
-    reason = _reason(gate, claims, rules, decision, number)
-    return AtLook(claims, rules, decision, reason)
+    decision = decide_claims(gate, tuple(claim.result for claim in claims), rules, pairs)
+    reason = _stop_reason(gate, claims, rules, decision, number)
+    return LookResult(claims, rules, decision, reason)
 
 
-def simulate_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[AtLook, int]:
-    """Simulate on complete scores where looks would have ended, and after how many items.
+def simulate_looks(gate: Gate, looks: TaskLooks, *pairs: PairedScores) -> tuple[LookResult, int]:
+    """Simulate on complete scores at which look judging would have stopped, after how many items.
 
-    `pairs` hold the scores in the order of the looks, one for each column that is claimed about.
+    `pairs` hold the scores in the order of the looks, one for each column with a claim.
     """
-    found: AtLook | None = None
+    look: LookResult | None = None
     by_metric = dict.fromkeys((metric_of(pair.metric) for pair in pairs), looks)
     for number, n in enumerate(looks.sizes, start=1):
-        seen = {pair.metric: take_items(pair, np.arange(pair.d.size) < n) for pair in pairs}
-        found = weigh_look(gate, by_metric, number, seen, found)
-        if found.reason is not None:
-            return found, n
+        pairs_so_far = {pair.metric: take_items(pair, np.arange(pair.d.size) < n) for pair in pairs}
+        look = evaluate_look(gate, by_metric, number, pairs_so_far, look)
+        if look.reason is not None:
+            return look, n
     raise AssertionError("the last look decides")
 
 
 # --- one claim -------------------------------------------------------------------------------
 
 
-def _metric(stated: Claim | CriticalRule) -> str:
-    return metric_of(stated.metric)
+def _metric(claim: Claim | CriticalRule) -> str:
+    return metric_of(claim.metric)
 
 
-def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs) -> Weighed:
+def _evaluate(
+    claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs
+) -> EvaluatedClaim:
     """Evaluate one claim at this look's share of alpha."""
+    # 1. Decide a gate with this claim only.
     pair, alpha = pairs[claim.metric], looks.alphas[number - 1]
-    alone = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
+    single_gate = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
     evidence = evaluate_claim(claim, pair, alpha)
-    results = claim_results(alone, pairs, [evidence])
-    verdict = decide_claims(alone, results, (), pairs).verdict
+    results = claim_results(single_gate, pairs, [evidence])
+    verdict = decide_claims(single_gate, results, (), pairs).verdict
+    # 2. Forecast the outcome of an undecided claim.
     chances: tuple[float | None, float | None] = None, None
     if verdict == "inconclusive" and number < len(looks.sizes):
         fraction = looks.sizes[number - 1] / looks.sizes[-1]
         chances = _chances(claim, evidence.p_value, fraction, looks.z[-1])
-    standing = ClaimAtLook(
+    at_look = ClaimAtLook(
         claim=str(claim),
         metric=claim.metric,
         alarm=claim.kind.alarm,
@@ -186,15 +193,15 @@ def _weigh(claim: Claim, gate: Gate, looks: TaskLooks, number: int, pairs: Pairs
         chance_of_pass=chances[0],
         chance_of_fail=chances[1],
     )
-    return Weighed(results[0].model_copy(update={"verdict": verdict}), standing)
+    return EvaluatedClaim(results[0].model_copy(update={"verdict": verdict}), at_look)
 
 
 def _chances(
     claim: Claim, p_value: float, fraction: float, critical: float
 ) -> tuple[float | None, float | None]:
-    """Compute the conditional power of a pass and of a fail, from the z of the p-value.
+    """Compute the conditional power of a pass and of a fail from the z-value of the p-value.
 
-    None without a p-value.
+    Both are None without a p-value.
     """
     if not 0 < p_value < 1:
         return None, None
@@ -206,86 +213,99 @@ def _chances(
 # --- when to stop ----------------------------------------------------------------------------
 
 
-def _reason(
+def _stop_reason(
     gate: Gate,
-    claims: Sequence[Weighed],
+    claims: Sequence[EvaluatedClaim],
     rules: Sequence[CriticalResult],
     decision: GateDecision,
     number: int,
 ) -> StopReason | None:
+    """Return why judging may stop at this look; None if it must continue."""
     if number == gate.looks:
         return "complete"
     if decision.verdict == "fail":
         return "fail"
-    undecided = [each.standing for each in claims if not each.decided]
-    chances_of_fail = [_or_certain(each.chance_of_fail) for each in undecided]
+    # Continue while a fail is likely enough.
+    undecided = [claim.at_look for claim in claims if not claim.decided]
+    chances_of_fail = [_chance_or_one(claim.chance_of_fail) for claim in undecided]
     if sum(chances_of_fail) >= LEAST_CHANCE:
         return None
-    if decision.verdict == "pass":  # what is undecided are alarms, and hardly to be raised
+    if decision.verdict == "pass":  # only alarms are undecided, and unlikely to be raised
         return "pass"
-    open_rules = any(rule.verdict == "inconclusive" for rule in rules)
-    guards = any(not each.standing.alarm for each in claims)
-    needed = [each for each in undecided if not (each.alarm and guards)]
-    chances_of_pass = [_or_certain(each.chance_of_pass) for each in needed]
-    if number > 1 and not open_rules and min(chances_of_pass, default=1.0) < LEAST_CHANCE:
+    # A pass needs every undecided claim, but not an alarm that only guards other claims.
+    undecided_rules = any(rule.verdict == "inconclusive" for rule in rules)
+    alarms_guard = any(not claim.at_look.alarm for claim in claims)
+    needed = [claim for claim in undecided if not (claim.alarm and alarms_guard)]
+    chances_of_pass = [_chance_or_one(claim.chance_of_pass) for claim in needed]
+    if number > 1 and not undecided_rules and min(chances_of_pass, default=1.0) < LEAST_CHANCE:
         return "futile"
     return None
 
 
-def _or_certain(chance: float | None) -> float:
+def _chance_or_one(chance: float | None) -> float:
     """Return the chance, or 1 where nothing can be forecast."""
     return 1.0 if chance is None else chance
 
 
-# --- how it ended ----------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------
 
 
-def _stop(
-    plan: Plan, panels: Mapping[str, Panel], measured: list[TaskScores], found: AtLook, number: int
+def _record_stop(
+    plan: Plan,
+    panels: Mapping[str, Panel],
+    measured: list[TaskScores],
+    look: LookResult,
+    number: int,
 ) -> RunScores:
+    """Return the scores so far with the decision, and with what stopping here saved."""
     assert plan.gate is not None
-    assert found.reason is not None
-    both = list(zip(plan.tasks, measured, strict=True))
+    assert look.reason is not None
+    # 1. Count judged and skipped items; an item asked several times counts each time as skipped.
+    task_scores = list(zip(plan.tasks, measured, strict=True))
     stops = tuple(
         TaskStop(
             task=task.name,
             n_items=part.task.n_items // task.answers,
             n_most=task.n_items // task.answers,
         )
-        for task, part in both
+        for task, part in task_scores
     )
-    left = [task.n_items - part.task.n_items for task, part in both]  # asked several times, each
-    asked = [model for model in plan.models if model.kind != "recorded"]
+    n_skipped = [task.n_items - part.task.n_items for task, part in task_scores]
+    answering_models = [model for model in plan.models if model.kind != "recorded"]
+    # 2. Record why and where judging stopped.
     stopping = Stopping(
         look=number,
         looks=plan.gate.looks,
         alpha=plan.gate.alpha,
-        reason=found.reason,
+        reason=look.reason,
         tasks=stops,
-        claims=tuple(each.standing for each in found.claims),
+        claims=tuple(claim.at_look for claim in look.claims),
         verdicts_skipped=sum(
-            n * _verdicts_per_item(part, panels) for n, part in zip(left, measured, strict=True)
+            n * _verdicts_per_item(part, panels)
+            for n, part in zip(n_skipped, measured, strict=True)
         ),
-        answers_skipped=len(asked) * sum(left),
-        savings=tuple(_savings(plan, measured, left)),
+        answers_skipped=len(answering_models) * sum(n_skipped),
+        savings=tuple(_savings(plan, measured, n_skipped)),
     )
-    told = f"{found.decision.sentence} {_how_it_ended(stopping)}"
-    return RunScores(measured, found.decision.model_copy(update={"sentence": told}), stopping)
+    sentence = f"{look.decision.sentence} {_describe_stop(stopping)}"
+    return RunScores(measured, look.decision.model_copy(update={"sentence": sentence}), stopping)
 
 
-def _with_items_needed(plan: Plan, found: AtLook, pairs: Pairs) -> AtLook:
-    """Add to undecided claims how many items would do at the alpha that the last look leaves."""
+def _add_items_needed(plan: Plan, look: LookResult, pairs: Pairs) -> LookResult:
+    """Add to undecided claims the number of items needed at the alpha of the last look."""
     assert plan.gate is not None
-    looks, claims = looks_by_metric(plan), list[Weighed]()
-    for claim, each in zip(plan.gate.claims, found.claims, strict=True):
-        if not each.decided:
-            alpha = looks[_metric(claim)].alphas[-1]
-            needed = evaluate_claim(claim, pairs[claim.metric], alpha).n_needed
-            each = each._replace(result=each.result.model_copy(update={"n_needed": needed}))
-        claims.append(each)
-    results = tuple(each.result for each in claims)
-    decision = found.decision.model_copy(update={"claims": results})
-    return found._replace(claims=tuple(claims), decision=decision)
+    looks, claims = looks_by_metric(plan), list[EvaluatedClaim]()
+    for claim, evaluated in zip(plan.gate.claims, look.claims, strict=True):
+        if evaluated.decided:
+            claims.append(evaluated)
+            continue
+        alpha = looks[_metric(claim)].alphas[-1]
+        n_needed = evaluate_claim(claim, pairs[claim.metric], alpha).n_needed
+        result = evaluated.result.model_copy(update={"n_needed": n_needed})
+        claims.append(evaluated._replace(result=result))
+    results = tuple(claim.result for claim in claims)
+    decision = look.decision.model_copy(update={"claims": results})
+    return look._replace(claims=tuple(claims), decision=decision)
 
 
 def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
@@ -296,24 +316,29 @@ def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
     )
 
 
-def _savings(plan: Plan, measured: Sequence[TaskScores], left: Sequence[int]) -> Iterator[Saving]:
+def _savings(
+    plan: Plan, measured: Sequence[TaskScores], n_skipped: Sequence[int]
+) -> Iterator[Saving]:
     """Estimate the savings by currency; each skipped call would have cost as much as those made."""
-    saved: dict[str, float] = {}
-    for part, n in zip(measured, left, strict=True):
+    costs: dict[str, float] = {}
+    for part, n in zip(measured, n_skipped, strict=True):
         for line in count_spend(plan, [part]):
             if line.cost is not None and line.currency is not None:
-                each = line.cost / part.task.n_items
-                saved[line.currency] = saved.get(line.currency, 0.0) + each * n
-    for currency, cost in saved.items():
+                cost_per_item = line.cost / part.task.n_items
+                costs[line.currency] = costs.get(line.currency, 0.0) + cost_per_item * n
+    for currency, cost in costs.items():
         if cost > 0:
             yield Saving(currency=currency, cost=cost)
 
 
-def _how_it_ended(stopping: Stopping) -> str:
+def _describe_stop(stopping: Stopping) -> str:
     if not stopping.early:
-        return f"Judged to the end, in {stopping.looks} looks."
-    counted = " + ".join(f"{stop.n_items:,} of {stop.n_most:,}" for stop in stopping.tasks)
-    ended = f"Judging ended at look {stopping.look} of {stopping.looks}, after {counted} items"
+        return f"All items were judged, in {stopping.looks} looks."
+    n_judged = " + ".join(f"{stop.n_items:,} of {stop.n_most:,}" for stop in stopping.tasks)
+    where = f"Judging stopped at look {stopping.look} of {stopping.looks}, after {n_judged} items"
     if stopping.reason == "futile":
-        return f"{ended}: at the trend so far, neither a pass nor a fail had a chance of 10 %."
-    return f"{ended}."
+        return (
+            f"{where}: at the current trend, the chance of a pass and the chance of a fail were both "
+            "below 10 %."
+        )
+    return f"{where}."

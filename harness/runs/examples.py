@@ -1,4 +1,4 @@
-"""The items that a report shows whole: those that moved most, and the critical answers."""
+"""The examples of a report: the items with the largest differences, and critical answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from harness.scoring.task_scores import TaskScores
 from harness.types import Example, GateDecision, Plan, Sample
 
 N_EXAMPLES = 12
-N_CRITICAL_SHOWN = 10  # critical answers shown whole; results.json names more
+N_CRITICAL_EXAMPLES = 10  # critical answers shown in full; results.json names more
 
 
 def largest_differences(
@@ -22,28 +22,28 @@ def largest_differences(
     """
     for part in measured:
         names = [column.metric for column in part.columns if column.metric in decided]
-        told = headline_column(names)
-        if told is not None:
-            yield from _most_moved(part, decided[told], plan)
+        headline = headline_column(names)
+        if headline is not None:
+            yield from _largest_of_task(part, decided[headline], plan)
 
 
 def pick_critical_examples(
     measured: Sequence[TaskScores], decision: GateDecision | None, plan: Plan
 ) -> Iterator[Example]:
     """Choose the answers behind the critical rules, the worst first, each item once per metric."""
-    told: set[tuple[str, str]] = set()
+    picked: set[tuple[str, str]] = set()
     for rule in decision.critical if decision else ():
         part = next(m for m in measured if any(c.metric == rule.metric for c in m.columns))
         samples = {sample.id: sample for sample in part.task.samples}
-        for item in rule.items[:N_CRITICAL_SHOWN]:
-            if (rule.metric, item.sample_id) not in told:
-                told.add((rule.metric, item.sample_id))
-                old = item.baseline_score
-                moved = 0.0 if old is None else item.score - old
-                yield _example(part, samples[item.sample_id], rule.metric, moved, plan)
+        for item in rule.items[:N_CRITICAL_EXAMPLES]:
+            if (rule.metric, item.sample_id) not in picked:
+                picked.add((rule.metric, item.sample_id))
+                baseline = item.baseline_score
+                difference = 0.0 if baseline is None else item.score - baseline
+                yield _example(part, samples[item.sample_id], rule.metric, difference, plan)
 
 
-def _most_moved(part: TaskScores, pair: PairedScores, plan: Plan) -> Iterator[Example]:
+def _largest_of_task(part: TaskScores, pair: PairedScores, plan: Plan) -> Iterator[Example]:
     samples = {sample.id: sample for sample in part.task.samples}
     scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
     half = N_EXAMPLES // 2
@@ -53,14 +53,16 @@ def _most_moved(part: TaskScores, pair: PairedScores, plan: Plan) -> Iterator[Ex
         yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
 
 
-def _example(part: TaskScores, sample: Sample, metric: str, moved: float, plan: Plan) -> Example:
+def _example(
+    part: TaskScores, sample: Sample, metric: str, difference: float, plan: Plan
+) -> Example:
     return Example(
         sample_id=sample.id,
         input=sample.input,
         reference=sample.reference,
         baseline=part.responses[plan.baseline][sample.id].text,
         candidate=part.responses[plan.candidate][sample.id].text,
-        moved=moved,
+        moved=difference,
         metric=metric,
         flags={model: part.flags[model][sample.id] for model in plan.gated},
     )

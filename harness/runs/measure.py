@@ -1,4 +1,4 @@
-"""What was measured on one task: answers, their flags, what judges said, and the scores."""
+"""The measurement of one task: answers, their flags, judgements and scores."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -48,8 +48,8 @@ def score_task(
     """Score a task's judgements and keep everything measured."""
     columns = [
         column
-        for metric, cast in judge_rounds.items()
-        for column in _score(task, metric, cast, panels[metric], responses)
+        for metric, rounds in judge_rounds.items()
+        for column in _score(task, metric, rounds, panels[metric], responses)
     ]
     return TaskScores(task, responses, flags, judge_rounds, columns)
 
@@ -57,13 +57,13 @@ def score_task(
 def _score(
     task: Task,
     metric: str,
-    cast: list[JudgeRound],
+    rounds: list[JudgeRound],
     panel: Panel,
     responses: Mapping[str, Responses],
 ) -> list[ScoreColumn]:
     if panel.card.people:
-        return score_annotators(task, metric, cast, responses)
-    return score_judgements(task, metric, reduce_judgements(cast, panel.votes_needed), responses)
+        return score_annotators(task, metric, rounds, responses)
+    return score_judgements(task, metric, reduce_judgements(rounds, panel.votes_needed), responses)
 
 
 def merge_task_scores(
@@ -76,20 +76,24 @@ def merge_task_scores(
         for model in first.responses
     }
     flags = {
-        model: {i: found for part in parts for i, found in part.flags[model].items()}
+        model: {i: flags for part in parts for i, flags in part.flags[model].items()}
         for model in first.flags
     }
     judge_rounds = {
         metric: [
-            JudgeRound(same[0].judge, same[0].round, [j for each in same for j in each.judgements])
-            for same in zip(*(part.judge_rounds[metric] for part in parts), strict=True)
+            JudgeRound(
+                same_round[0].judge,
+                same_round[0].round,
+                [judgement for part_round in same_round for judgement in part_round.judgements],
+            )
+            for same_round in zip(*(part.judge_rounds[metric] for part in parts), strict=True)
         ]
         for metric in first.judge_rounds
     }
     return score_task(task, responses, flags, judge_rounds, panels)
 
 
-JUDGES_STARTED_S = 3.0  # after which judges have imported what they need themselves
+JUDGES_STARTED_S = 3.0  # by then the judges have finished their own imports
 
 
 def measure_task(
@@ -101,38 +105,48 @@ def measure_task(
 ) -> TaskScores:
     """Answer and score one set of items.
 
-    Remote judges work while the models answer; the others would only take turns with them.
+    Remote judges work while the models answer. Local judges wait, because they would share the
+    processor with the models.
     """
-    board = ResponseStream(tuple(models), len(task.samples))
+    stream = ResponseStream(tuple(models), len(task.samples))
 
     def ask(metric: str, judge: Judge) -> list[JudgeRound]:
-        return judge_responses(task, metric, board, panels[metric], judge, store, progress)
+        return judge_responses(task, metric, stream, panels[metric], judge, store, progress)
 
-    seats = [(metric, judge) for metric in task.metrics for judge in panels[metric].judges]
-    early = {seat: JudgeWorker(board, partial(ask, *seat)) for seat in seats if is_remote(seat)}
-    with board.closed_on_error(early.values()):
+    # 1. Start the remote judges.
+    metric_judges = [(metric, judge) for metric in task.metrics for judge in panels[metric].judges]
+    workers = {
+        metric_judge: JudgeWorker(stream, partial(ask, *metric_judge))
+        for metric_judge in metric_judges
+        if is_remote(metric_judge)
+    }
+    with stream.closed_on_error(workers.values()):
+        # 2. Generate the answers.
         for prepared in models.values():
-            for response in generate_responses(task, prepared.model, store, progress, board):
-                board.post(response)
-            board.check()
-        responses = board.all_responses()
-        # Work that needs no verdict is done while judges wait for their endpoints.
-        preload_imports(early.values())
+            for response in generate_responses(task, prepared.model, store, progress, stream):
+                stream.post(response)
+            stream.check()
+        responses = stream.all_responses()
+        # 3. Do the work that needs no verdict while remote judges wait for replies.
+        preload_imports(workers.values())
         flags = flag_responses(task, responses)
         judge_rounds: dict[str, list[JudgeRound]] = {metric: [] for metric in task.metrics}
-        for seat in seats:
-            judge_rounds[seat[0]] += early[seat].result() if seat in early else ask(*seat)
+        # 4. Collect the remote judges' verdicts, and ask the local judges.
+        for metric_judge in metric_judges:
+            worker = workers.get(metric_judge)
+            rounds = ask(*metric_judge) if worker is None else worker.result()
+            judge_rounds[metric_judge[0]] += rounds
     return score_task(task, responses, flags, judge_rounds, panels)
 
 
 def preload_imports(judges: Collection[JudgeWorker[list[JudgeRound]]]) -> None:
-    """Import what follows judging, once judges are under way: a second of the run."""
+    """Import the modules needed after judging once the judges have started; saves about a second."""
     if judges:
         next(iter(judges)).join(JUDGES_STARTED_S)
         import_module("scipy.special")
         load_arrow()
 
 
-def is_remote(seat: tuple[str, Judge]) -> bool:
+def is_remote(metric_judge: tuple[str, Judge]) -> bool:
     """Return whether the judge of a metric works on another machine."""
-    return seat[1].card.remote
+    return metric_judge[1].card.remote

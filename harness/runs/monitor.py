@@ -1,10 +1,10 @@
-"""Watching scores as they come in, such as those of samples from production, without end.
+"""Monitoring of a stream of scores, such as those of samples from production, without end.
 
 {"id": "2026-11-03-0412", "win": 0.5}
 
-Whoever looks at a p-value after every item finds something in the end. An e-process may be looked
-at as often as one likes: while the promise "the mean is at least so much" is kept, the alarm is
-ever raised with chance alpha at most.
+A p-value that is checked after every item falls below any threshold sooner or later. An e-process
+may be checked at any time: while the mean is at least the promised value, the probability that the
+alarm is ever raised is at most alpha.
 """
 
 import math
@@ -22,14 +22,14 @@ from harness.types import Interval, Record
 
 
 class MonitorResult(Record):
-    """What the scores so far say of the promise that their mean is at least `promised`.
+    """The evidence so far against the promise that the mean score is at least `promised`.
 
-    `e_value` is the evidence against it now, `largest` the most there ever was, after item
-    `largest_at`; the alarm is raised for good once it has reached 1 / alpha. Items without a score
-    count as kept promises there. Each limit of `mean` is wrong, at whatever time one looks, with
-    chance alpha at most, gaps at their worst and at their best. `sign_e_value` is the largest
-    evidence that scores are more often below than above what was promised, which is another
-    question; it never raises the alarm.
+    `e_value` is the current evidence against it, `largest` the maximum so far, reached after item
+    `largest_at`; once it reaches 1 / alpha, the alarm stays raised. Items without a score count as
+    evidence for the promise. Each limit of `mean` is wrong with probability at most alpha at any
+    time, with missing scores at their worst and at their best. `sign_e_value` is the largest evidence
+    that scores are more often below than above the promised value, which is another question; it
+    never raises the alarm.
     """
 
     n: int
@@ -50,13 +50,15 @@ def watch_scores(
     """Test the scores in the order in which they came; NaN where one is missing.
 
     Raises:
-        ValueError: there are none, or one lies outside `bounds`, or `promised` does.
+        ValueError: there are no scores, or a score or `promised` is outside `bounds`.
     """
+    # Evidence against the promise, with missing scores at their best.
     low, high = bounds
     missing = np.isnan(scores)
     worst, best = np.where(missing, low, scores), np.where(missing, high, scores)
     against = betting_e_values(-best, -promised, bounds=(-high, -low), alpha=alpha)
     at = int(against.argmax())
+    # Limits of the mean, with missing scores at their worst and at their best.
     return MonitorResult(
         n=scores.size,
         n_missing=int(missing.sum()),
@@ -79,27 +81,36 @@ def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vect
     """Read the scores in one column of a file, in its order; NaN where a cell is empty.
 
     Raises:
-        HarnessError: no such file or column, or a cell that is no number within `bounds`.
+        HarnessError: no such file or column, or a cell that is not a number within `bounds`.
     """
     table = load_rows(Source(path=str(path)), Path())
     table.column(column, "score")
     return np.array([_score(table, i, column, bounds) for i in range(len(table.rows))])
 
 
-def describe_watch(found: MonitorResult) -> Iterator[str]:
-    """Describe the evidence in lines."""
-    gaps = f", {found.n_missing:,} of them without a score" if found.n_missing else ""
-    yield f"{found.n:,} items{gaps}: mean {found.mean.estimate:.4g}, promised {found.promised:g} or more"
+def describe_monitor(result: MonitorResult) -> Iterator[str]:
+    """Describe the mean, the evidence and the alarm in lines."""
+    missing = f" ({result.n_missing:,} without a score)" if result.n_missing else ""
     yield (
-        f"The mean lies above {found.mean.low:.4g} and below {found.mean.high:.4g}; each limit is "
-        f"wrong with chance {found.alpha:g} at most, whenever one looks."
+        f"{result.n:,} items{missing}: mean {result.mean.estimate:.4g}, promised at least "
+        f"{result.promised:g}"
     )
     yield (
-        f"Evidence against the promise: e = {found.e_value:.3g} now, {found.largest:.3g} at its largest (after "
-        f"item {found.largest_at:,}); an alarm takes {1 / found.alpha:.3g}."
+        f"Confidence limits of the mean: {result.mean.low:.4g} and {result.mean.high:.4g}; each is "
+        f"wrong with probability at most {result.alpha:g}, at any time."
     )
-    yield f"That scores are more often below it than above: e at most {found.sign_e_value:.3g}."
-    yield "ALARM: the promise is broken." if found.alarm else "No alarm."
+    yield (
+        f"Evidence against the promise: e = {result.e_value:.3g} now, {result.largest:.3g} at its "
+        f"maximum (after item {result.largest_at:,}); the alarm is raised at {1 / result.alpha:.3g}."
+    )
+    yield (
+        "Evidence that scores are more often below than above the promised value: e at most "
+        f"{result.sign_e_value:.3g}."
+    )
+    if result.alarm:
+        yield "ALARM: the mean is below the promised value."
+    else:
+        yield "No alarm."
 
 
 def _score(table: Table, i: int, column: str, bounds: tuple[float, float]) -> float:
@@ -112,7 +123,7 @@ def _score(table: Table, i: int, column: str, bounds: tuple[float, float]) -> fl
         score = math.nan
     if not bounds[0] <= score <= bounds[1]:
         raise HarnessError(
-            f"{table.origin}:{table.lines[i]}: '{text}' is no score from {bounds[0]:g} to "
-            f"{bounds[1]:g}; leave the cell empty where there is none."
+            f"{table.origin}:{table.lines[i]}: '{text}' is not a score from {bounds[0]:g} to "
+            f"{bounds[1]:g}; leave the cell empty if the item has no score."
         )
     return score

@@ -1,4 +1,4 @@
-"""The models of a request, made ready to answer."""
+"""Preparation of the requested models: trained if missing, and ready to answer."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +19,11 @@ from trainers.recipe_graph import require_policy_recipe
 
 
 class Prepared(NamedTuple):
-    """A model ready to answer; `teachers` are the judges that chose or rewarded what it learnt.
+    """A model ready to answer.
 
-    `base` is the name of the model that it is, or that its training started from, and
-    `training_texts` are all texts that it learnt since.
+    `teachers` are the judges that selected or rewarded its training data. `base` is the name of the
+    model itself, or of the one that its training started from; `training_texts` are all texts it was
+    trained on since.
     """
 
     model: Model
@@ -50,29 +51,40 @@ def prepare_models(
 def _prepare(
     name: str, spec: ModelSpec, root: Path, context: RunContext, judges: ProfileJudges
 ) -> Prepared:
+    # Recorded answers, or a model behind an endpoint.
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
         return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
     if spec.endpoint is not None:
-        asked = EndpointModel(name, spec.endpoint, context.session, spec.seed)
+        endpoint_model = EndpointModel(name, spec.endpoint, context.session, spec.seed)
         redacted = ["redacted"] if spec.endpoint.redact else []
         fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
-        return Prepared(asked, fingerprint, card=None, teachers=(), base=spec.endpoint.model)
+        return Prepared(
+            endpoint_model, fingerprint, card=None, teachers=(), base=spec.endpoint.model
+        )
+    # A checkpoint, trained from a recipe or given.
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
-        trained = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
-        made = make_checkpoint(trained, recipe_root, context, judges)
+        policy_recipe = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
+        trained = make_checkpoint(policy_recipe, recipe_root, context, judges)
     else:
-        made = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
-    model = CheckpointModel(name, made.directory, made.fingerprint, spec.revision, spec.seed)
-    own = _card(made.directory, name)
-    if own is not None and made.pairs is not None:
-        own = own.model_copy(update={"pairs": made.pairs})
-    return Prepared(model, made.fingerprint, own, made.teachers, made.base, made.training_texts)
+        trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
+    model = CheckpointModel(name, trained.directory, trained.fingerprint, spec.revision, spec.seed)
+    checkpoint_card = _load_card(trained.directory, name)
+    if checkpoint_card is not None and trained.pairs is not None:
+        checkpoint_card = checkpoint_card.model_copy(update={"pairs": trained.pairs})
+    return Prepared(
+        model,
+        trained.fingerprint,
+        checkpoint_card,
+        trained.teachers,
+        trained.base,
+        trained.training_texts,
+    )
 
 
-def _card(directory: str, name: str) -> CheckpointCard | None:
+def _load_card(directory: str, name: str) -> CheckpointCard | None:
     if not (Path(directory) / MANIFEST).is_file():
         return None
     return make_card(load_manifest(Path(directory)), name)

@@ -1,4 +1,4 @@
-"""From suite to verdict: the whole way of a sample.
+"""One evaluation run, from suite to verdict.
 
 suite → plan → responses → judgements → scores → comparisons → gate decision → report
 """
@@ -31,7 +31,7 @@ from judges.panel import Panel, check_judges_available, make_panels
 
 
 class FinishedRun(NamedTuple):
-    """What came out, and the folder that holds its reports."""
+    """The result of a run, and the folder with its reports."""
 
     result: RunResult
     folder: Path
@@ -40,27 +40,30 @@ class FinishedRun(NamedTuple):
 def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
-    Whatever was done before, by this or by a killed run, is taken from the workspace.
+    Stored answers, verdicts and checkpoints in the workspace are reused, also those of a killed run.
 
     Raises:
-        HarnessError: the input is wrong, found before any work where that is possible.
-        InfrastructureError: the world failed; what was committed is kept.
+        HarnessError: the input is wrong; raised before any work if possible.
+        InfrastructureError: a service, disk or process failed; committed work is kept.
         PendingRepliesError: there is no result before replies have come by batch.
     """
-    watch = Stopwatch()
+    # 1. Plan.
+    stopwatch = Stopwatch()
     judges = load_judges(request.profile, request.profile_root, context.session)
     panels = make_panels(request, judges)
     check_judges_available(request)
     plan = make_plan(request, panels)
     make_writable(out)
     with context.open():
-        stated = preregister_plan(plan, context.store.workspace)
+        # 2. Register the plan, then train, answer and judge.
+        preregistration = preregister_plan(plan, context.store.workspace)
         models = prepare_models(request, context, judges)
         exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
             require_no_contamination(exposures)
         measured = measure_tasks(plan, models, panels, context)
-    result = build_run_result(plan, stated, models, measured, exposures, watch)
+    # 3. Compare, decide and report.
+    result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
     result = check_judge_requirement(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
@@ -76,12 +79,12 @@ def measure_tasks(
 ) -> RunScores:
     """Measure every task to its end or, where the plan has looks, until the verdict is certain."""
 
-    def measure(task: Task, shown: Progress) -> TaskScores:
-        return measure_task(task, models, panels, context.store, shown)
+    def measure(task: Task, progress: Progress) -> TaskScores:
+        return measure_task(task, models, panels, context.store, progress)
 
     if not plan.looks:
         return RunScores([measure(task, context.progress) for task in plan.tasks])
-    # The last look may be far, and the first ones cost money.
+    # Missing recorded answers of the last look are found before the first looks cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
     check_complete = context.session.check_complete
     return run_looks(plan, panels, measure, context.progress, check_complete)
@@ -95,10 +98,10 @@ def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
     """
     write_scores((column for part in measured for column in part.columns), folder)
     write_answers(((part.task, part.responses) for part in measured), folder)
-    cast = (
+    judge_rounds = (
         judge_round
         for part in measured
-        for judge_rounds in part.judge_rounds.values()
-        for judge_round in judge_rounds
+        for rounds in part.judge_rounds.values()
+        for judge_round in rounds
     )
-    write_judgements(cast, folder)
+    write_judgements(judge_rounds, folder)

@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.gate.interim import schedule_looks
 from harness.planning.plan import make_plan
-from harness.runs.early_stopping import AtLook, simulate_looks, weigh_look
+from harness.runs.early_stopping import LookResult, evaluate_look, simulate_looks
 from harness.runs.run import run_suite
 from harness.scoring.paired import PairedScores, take_items
 from harness.selftest.simulation import pair_of
@@ -45,13 +45,13 @@ def ended(gate: Gate, pair: PairedScores) -> tuple[str | None, int]:
     return found.reason, n
 
 
-def walk(gate: Gate, pairs: Sequence[PairedScores]) -> list[AtLook]:
+def walk(gate: Gate, pairs: Sequence[PairedScores]) -> list[LookResult]:
     """The gate at every look, whether it would have ended or not; a column for each pair."""
-    looks, found = looks_at(gate), list[AtLook]()
+    looks, found = looks_at(gate), list[LookResult]()
     by_metric = dict.fromkeys((pair.metric.partition(".")[0] for pair in pairs), looks)
     for number, n in enumerate(looks.sizes, start=1):
         seen = {pair.metric: take_items(pair, np.arange(N) < n) for pair in pairs}
-        found.append(weigh_look(gate, by_metric, number, seen, found[-1] if found else None))
+        found.append(evaluate_look(gate, by_metric, number, seen, found[-1] if found else None))
     return found
 
 
@@ -78,7 +78,7 @@ def test_where_neither_verdict_is_in_sight_judging_ends_without_one() -> None:
 def test_there_is_no_ending_for_futility_at_the_first_look() -> None:
     pair = scores(0.0)
     first = walk(early(), [replace(pair, d=pair.d - pair.d[:100].mean())])[0]
-    chances = first.claims[0].standing
+    chances = first.claims[0].at_look
     assert chances.chance_of_pass is not None
     assert chances.chance_of_pass < 0.1
     assert first.reason is None
@@ -98,7 +98,7 @@ def test_a_claim_that_has_crossed_stays_decided_whatever_comes_after() -> None:
     pair = scores(2.0)
     turned = replace(pair, d=np.where(np.arange(N) < 100, pair.d, pair.d - 4))
     ways = walk(early(), [turned])
-    assert [each.claims[0].standing.look for each in ways] == [1] * 5
+    assert [each.claims[0].at_look.look for each in ways] == [1] * 5
     assert ways[-1].claims[0].result.verdict == "pass"
     assert ways[-1].claims[0].result.n == 100
     assert turned.d.mean() < 0
@@ -160,7 +160,7 @@ def test_nothing_passes_where_too_much_is_unscored() -> None:
 
 def test_the_chances_are_those_of_the_trend() -> None:
     rising, falling = (walk(early(), [scores(mean, seed=8)])[0] for mean in (0.25, -0.25))
-    up, down = rising.claims[0].standing, falling.claims[0].standing
+    up, down = rising.claims[0].at_look, falling.claims[0].at_look
     assert up.chance_of_pass is not None
     assert down.chance_of_pass is not None
     assert up.chance_of_pass > 0.5 > down.chance_of_pass

@@ -55,7 +55,7 @@ def test_scores_are_read_in_order_with_their_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["good", "1.5", "nan", "inf"])
 def test_what_is_no_score_is_refused_with_its_line(tmp_path: Path, cell: str) -> None:
     path = write(tmp_path / "stream.csv", f"win\n0.5\n{cell}\n")
-    with pytest.raises(HarnessError, match=r"stream.csv:3: .* is no score from 0 to 1"):
+    with pytest.raises(HarnessError, match=r"stream.csv:3: .* is not a score from 0 to 1"):
         read_stream(path, "win", bounds=UNIT)
 
 

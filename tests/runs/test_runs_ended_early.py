@@ -83,7 +83,9 @@ def test_runs_that_judged_no_item_in_common_are_not_compared() -> None:
     rest = make_run(take(grades(), ORDER[24:]), run_id="c" * 12)
     found = compare_runs(early, rest)
     assert found.comparisons == ()
-    assert found.skipped == ("rubric.safety: no item was judged in both runs",)
+    assert found.skipped == (
+        "rubric.safety: not compared, because no item was judged in both runs",
+    )
 
 
 def test_items_that_differ_for_no_known_reason_are_refused() -> None:
@@ -97,7 +99,7 @@ def test_a_check_is_made_at_the_level_of_the_look() -> None:
     assert claim.n == looks().sizes[1]
     level = level_of_look(looks(), 2, 0.05)
     assert level < 0.01
-    assert f"at look 2 of 5, so this is decided on the items judged by then, at that look's level {level:.2g}" in check.decision.sentence  # fmt: skip
+    assert f"at look 2 of 5, so the check uses the items judged by then, at that look's alpha {level:.2g}" in check.decision.sentence  # fmt: skip
 
 
 def test_the_bound_of_a_check_at_a_look_is_wider_than_at_alpha() -> None:
@@ -113,7 +115,7 @@ def test_the_bound_of_a_check_at_a_look_is_wider_than_at_alpha() -> None:
 def test_a_check_that_few_items_leave_open_says_how_to_check_on_all() -> None:
     found = check_run(ended(0.0, 1), blessed(margin=0.05)).decision
     assert found.verdict == "inconclusive"
-    assert "without 'stop_early' to check on every item" in found.sentence
+    assert "without 'stop_early' to check every item" in found.sentence
 
 
 def test_a_run_that_was_judged_in_looks_to_the_end_is_checked_on_every_item() -> None:
@@ -171,7 +173,7 @@ def test_people_who_judged_two_runs_stay_a_source_of_uncertainty() -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 0.9, float("nan")])
 def test_an_alpha_that_is_none_is_refused(alpha: float) -> None:
-    with pytest.raises(HarnessError, match="alpha must lie between"):
+    with pytest.raises(HarnessError, match="alpha must be between"):
         bless_run(make_run(grades()), alpha=alpha)
 
 
