@@ -35,7 +35,7 @@ from harness.training.sampling import (
 )
 from harness.types import JudgeCard, PairStatistics, Sample
 from judges.factory import ProfileJudges
-from judges.panel import make_named_panel
+from judges.panel import Panel, make_named_panel
 from trainers.checkpoint import (
     COMPLETE_MARK,
     MANIFEST,
@@ -52,20 +52,16 @@ from trainers.pickle_import import unpickle
 from trainers.recipe import (
     AdapterRecipe,
     BestOfRecipe,
-    DpoRecipe,
     GivenPairsRecipe,
     GoldPairsRecipe,
     JudgedPairsRecipe,
-    KtoRecipe,
     OnlineRecipe,
-    OrpoRecipe,
     PairsRecipe,
     PairTrainedRecipe,
     Parent,
+    PreferenceRecipe,
     PretrainRecipe,
-    RewardRecipe,
     SftRecipe,
-    SimpoRecipe,
     TrainingRecipe,
     parent_directory,
 )
@@ -122,8 +118,11 @@ class _StageMaker:
 
     def make(self, stages: Sequence[RecipeStage], out: Path | None = None) -> None:
         """Make the stages in their order; `out` is the folder of the last one's checkpoint."""
+        # Find a panel that could not choose pairs before anything is trained.
         for stage in stages:
-            self._check_panel(stage)
+            if isinstance(stage.recipe, JudgedPairsRecipe):
+                self._panel_of(stage.recipe)
+        # Make each stage from the products of those before it.
         for stage in stages:
             match stage.recipe:
                 case BestOfRecipe() as recipe:
@@ -133,12 +132,6 @@ class _StageMaker:
                 case recipe:
                     folder = out if stage is stages[-1] else None
                     self.models[stage.key] = self._make_model(recipe, stage, folder)
-
-    def _check_panel(self, stage: RecipeStage) -> None:
-        """Raise the errors of a panel that could not choose pairs before anything is trained."""
-        if isinstance(stage.recipe, JudgedPairsRecipe):
-            prefer = stage.recipe.prefer
-            make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
 
     def _start_of(self, stage: RecipeStage, parent: Parent) -> TrainedModel:
         """Return the model that a stage starts or samples from; an existing one is verified."""
@@ -158,7 +151,7 @@ class _StageMaker:
                 return self._make_sft(recipe, stage, out)
             case OnlineRecipe():
                 return self._make_online(recipe, stage, out)
-            case DpoRecipe() | KtoRecipe() | OrpoRecipe() | SimpoRecipe() | RewardRecipe():
+            case PreferenceRecipe():
                 return self._make_on_pairs(recipe, stage, out)
 
     def _make_base(self, recipe: PretrainRecipe, root: Path, out: Path | None) -> TrainedModel:
@@ -324,9 +317,12 @@ class _StageMaker:
                 return sample_gold_pairs(recipe, stage.root, parent, self._context)
             case JudgedPairsRecipe():
                 parent = self._start_of(stage, recipe.parent)
-                prefer = recipe.prefer
-                panel = make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
+                panel = self._panel_of(recipe)
                 return sample_judged_pairs(recipe, stage.root, parent, panel, self._context)
+
+    def _panel_of(self, recipe: JudgedPairsRecipe) -> Panel:
+        prefer = recipe.prefer
+        return make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
 
     def _sample_best_of(self, recipe: BestOfRecipe, stage: RecipeStage) -> MadeBestOf:
         parent = self._start_of(stage, recipe.parent)
