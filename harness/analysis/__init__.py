@@ -1,1 +1,1 @@
-"""Comparisons, sensitivity, slices, length, rankings and judge reliability: what a report shows beside the gate."""
+"""Comparisons, sensitivity, slices, length, rankings and judge reliability: the analyses that a report shows next to the gate."""

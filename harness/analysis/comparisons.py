@@ -26,8 +26,8 @@ from harness.types import (
     TestResult,
 )
 
-CEILING_SHARE = 0.6
-UNEVEN = 0.05  # p-value below which judgements go missing more often for one of the models
+CEILING_SHARE = 0.6  # share of scores near the top of the scale above which it is saturated
+UNEVEN_P = 0.05  # p-value below which judgements go missing more often for one of the models
 Flagged = Mapping[str, Collection[HygieneFlag]]  # flags in either answer, by sample id
 
 
@@ -37,32 +37,33 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
     Raises:
         ValueError: not a single item has a difference.
     """
+    # Test and intervals use the items with a difference; the missing ones are bounded.
     observed = ~np.isnan(pair.d)
     clusters = take_clusters(pair.clusters, observed)
     d = pair.d[observed]
-    found = mean_difference(d, clusters=clusters, bounds=pair.bounds)
+    difference = mean_difference(d, clusters=clusters, bounds=pair.bounds)
     return Comparison(
         metric=pair.metric,
         baseline=pair.baseline,
         candidate=pair.candidate,
-        n=found.n,
+        n=difference.n,
         n_missing=pair.missing,
-        n_clusters=None if clusters is None else found.n_clusters,
+        n_clusters=None if clusters is None else difference.n_clusters,
         null=pair.null,
         difference=find_interval(pair, observed),
-        se=found.se if np.isfinite(found.se) else None,
+        se=difference.se if np.isfinite(difference.se) else None,
         baseline_mean=float(pair.baseline_scores[observed].mean()),
         candidate_mean=float(pair.candidate_scores[observed].mean()),
         test=main_test(pair, observed),
         secondary=_secondary_tests(pair, d),
-        effect_size=found.d_z if np.isfinite(found.d_z) else None,
-        dominance=found.dominance,
-        minimum_detectable=_minimum_detectable(d, clusters, found),
+        effect_size=difference.d_z if np.isfinite(difference.d_z) else None,
+        dominance=difference.dominance,
+        minimum_detectable=_minimum_detectable(d, clusters, difference),
         adverse=_filled_interval(pair, adverse=True),
         favourable=_filled_interval(pair, adverse=False),
         sensitivity=tuple(_sensitivity(pair, observed, flagged)),
-        pairwise=_detail(column) if isinstance(column, PreferenceColumn) else None,
-        flags=tuple(_flags(pair, column, found)),
+        pairwise=_pairwise_detail(column) if isinstance(column, PreferenceColumn) else None,
+        flags=tuple(_comparison_flags(pair, column, difference)),
     )
 
 
@@ -71,29 +72,29 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
 
 def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
     """Compute the difference on the chosen items with its 95 % interval, on the metric's own scale."""
-    found = mean_difference(
+    mean = mean_difference(
         pair.d[chosen], clusters=take_clusters(pair.clusters, chosen), bounds=pair.bounds
     )
-    low, high = found.ci_low, found.ci_high
-    people = _several_people(pair, chosen)
-    if people is not None:
-        low, high = people.interval()
+    low, high = mean.ci_low, mean.ci_high
+    two_way = _two_way_mean_of_votes(pair, chosen)
+    if two_way is not None:
+        low, high = two_way.interval()
     elif pair.kind == "share" and pair.clusters is None:
         counts = count_pairs(pair.baseline_scores[chosen], pair.candidate_scores[chosen])
         low, high = tango_interval(counts)
     low, high = max(low, pair.bounds[0]), min(high, pair.bounds[1])
-    return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
+    return Interval(estimate=mean.estimate + pair.null, low=low + pair.null, high=high + pair.null)
 
 
-def _several_people(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
+def _two_way_mean_of_votes(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
     """Compute the mean with annotators as a source of uncertainty.
 
     None for one annotator, or where nothing varies.
     """
     if pair.votes is None or not chosen.any():
         return None
-    found = two_way_mean(pair.votes[chosen], clusters=take_clusters(pair.clusters, chosen))
-    return found if found.n_annotators > 1 and found.se > 0 else None
+    mean = two_way_mean(pair.votes[chosen], clusters=take_clusters(pair.clusters, chosen))
+    return mean if mean.n_annotators > 1 and mean.se > 0 else None
 
 
 def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
@@ -101,9 +102,9 @@ def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
         return None
     filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)
     d = filled.adverse if adverse else filled.favourable
-    found = mean_difference(d, clusters=pair.clusters, bounds=pair.bounds)
-    low, high = max(found.ci_low, pair.bounds[0]), min(found.ci_high, pair.bounds[1])
-    return Interval(estimate=found.estimate + pair.null, low=low + pair.null, high=high + pair.null)
+    mean = mean_difference(d, clusters=pair.clusters, bounds=pair.bounds)
+    low, high = max(mean.ci_low, pair.bounds[0]), min(mean.ci_high, pair.bounds[1])
+    return Interval(estimate=mean.estimate + pair.null, low=low + pair.null, high=high + pair.null)
 
 
 def _sensitivity(pair: PairedScores, observed: Mask, flagged: Flagged) -> Iterator[Sensitivity]:
@@ -128,18 +129,18 @@ def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:
     """Run the two-sided test of no difference on the observed items."""
     clusters = take_clusters(pair.clusters, observed)
-    people = _several_people(pair, observed)
-    if people is not None:
-        p_value = 2 * min(people.p_above(0.0), people.p_below(0.0), 0.5)
+    two_way = _two_way_mean_of_votes(pair, observed)
+    if two_way is not None:
+        p_value = 2 * min(two_way.p_above(0.0), two_way.p_below(0.0), 0.5)
         return TestResult(name="two-way cluster-robust t, items and annotators", p_value=p_value)
     if pair.kind == "share" and clusters is None:
         counts = count_pairs(pair.baseline_scores[observed], pair.candidate_scores[observed])
         p_value = mcnemar_midp(counts.candidate_only, counts.baseline_only)
         return TestResult(name="McNemar mid-p", p_value=p_value)
     test = signflip_test(pair.d[observed], clusters=clusters)
-    how = "exact" if test.method == "exact" else f"{test.resamples:,} resamples"
+    method = "exact" if test.method == "exact" else f"{test.resamples:,} resamples"
     unit = "" if clusters is None else ", whole clusters"
-    return TestResult(name=f"paired sign-flip ({how}{unit})", p_value=test.p_value)
+    return TestResult(name=f"paired sign-flip ({method}{unit})", p_value=test.p_value)
 
 
 def _secondary_tests(pair: PairedScores, d: Vector) -> tuple[TestResult, ...]:
@@ -150,16 +151,19 @@ def _secondary_tests(pair: PairedScores, d: Vector) -> tuple[TestResult, ...]:
     return (TestResult(name=f"Wilcoxon-Pratt ({test.method}), symmetry", p_value=test.p_value),)
 
 
-def _minimum_detectable(d: Vector, clusters: Clusters, found: MeanDifference) -> float | None:
-    if found.degenerate or found.n < 3:
+def _minimum_detectable(d: Vector, clusters: Clusters, difference: MeanDifference) -> float | None:
+    if difference.degenerate or difference.n < 3:
         return None
-    effective = found.n if clusters is None else found.n / design_effect(d, clusters=clusters)
+    effective = (
+        difference.n if clusters is None else difference.n / design_effect(d, clusters=clusters)
+    )
     if effective <= 1:
         return None
     return minimum_detectable_effect(float(d.std(ddof=1)), effective)
 
 
-def _detail(column: PreferenceColumn) -> PairwiseDetail:
+def _pairwise_detail(column: PreferenceColumn) -> PairwiseDetail:
+    # Wins, ties and losses, by the mean over the orders.
     scores = np.array([column.by_order[order] for order in column.orders])
     judged = ~np.isnan(scores).any(axis=0)
     means = scores[:, judged].mean(axis=0)
@@ -167,14 +171,14 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
     first_share = column.first_share
     if first_share is None:
         first_share = float(_first_shown_scores(column).mean())
+    # The effect of the order, where both were judged.
     effect = position_p = consistency = None
     if len(column.orders) > 1:
-        ahead, behind = column.by_order["candidate_first"], column.by_order["baseline_first"]
-        u = (ahead - behind)[judged]
-        found = mean_difference(
+        u = (column.by_order["candidate_first"] - column.by_order["baseline_first"])[judged]
+        mean = mean_difference(
             u, clusters=take_clusters(column.clusters, judged), bounds=(-1.0, 1.0)
         )
-        effect = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
+        effect = Interval(estimate=mean.estimate, low=mean.ci_low, high=mean.ci_high)
         position_p = signflip_test(u, clusters=take_clusters(column.clusters, judged)).p_value
         consistency = float((u == 0).mean())
     return PairwiseDetail(
@@ -191,19 +195,21 @@ def _detail(column: PreferenceColumn) -> PairwiseDetail:
 
 def _first_shown_scores(column: PreferenceColumn) -> Vector:
     """Score 1 where the first-shown answer won and 0.5 for ties, over all verdicts that were read."""
-    ahead = column.by_order["candidate_first"]
-    behind = 1 - column.by_order["baseline_first"]
-    scores: Vector = np.concatenate([ahead, behind])
+    candidate_first = column.by_order["candidate_first"]
+    baseline_first = 1 - column.by_order["baseline_first"]
+    scores: Vector = np.concatenate([candidate_first, baseline_first])
     return scores[~np.isnan(scores)]
 
 
-def _flags(pair: PairedScores, column: ScoreColumn, found: MeanDifference) -> Iterable[str]:
-    if found.degenerate:
+def _comparison_flags(
+    pair: PairedScores, column: ScoreColumn, difference: MeanDifference
+) -> Iterable[str]:
+    if difference.degenerate:
         yield "degenerate"
     if isinstance(column, GradeColumn) and pair.missing:
         gaps = np.isnan(pair.baseline_scores), np.isnan(pair.candidate_scores)
         p_value = differential_missingness(*gaps).p_value
-        if p_value < UNEVEN:
+        if p_value < UNEVEN_P:
             yield f"missing_unevenly:{p_value:.3g}"
     if isinstance(column, GradeColumn) and column.kind == "points":
         top = column.high - 0.1 * (column.high - column.low)
@@ -219,18 +225,18 @@ def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[C
     The family is every pair of models on every column that no claim is about, so what looks like
     a finding among many is a chance one in at most alpha of the cases, on average.
     """
-    outside = [found for found in comparisons if not _is_claimed(found, plan)]
+    outside = [c for c in comparisons if not _is_claimed(c, plan)]
     if not outside:
         return tuple(comparisons)
-    adjusted = iter(benjamini_hochberg(np.array([found.test.p_value for found in outside])))
+    adjusted = iter(benjamini_hochberg(np.array([c.test.p_value for c in outside])))
     return tuple(
-        found
-        if _is_claimed(found, plan)
-        else found.model_copy(update={"p_exploratory": float(next(adjusted))})
-        for found in comparisons
+        c if _is_claimed(c, plan) else c.model_copy(update={"p_exploratory": float(next(adjusted))})
+        for c in comparisons
     )
 
 
-def _is_claimed(found: Comparison, plan: Plan) -> bool:
+def _is_claimed(comparison: Comparison, plan: Plan) -> bool:
     claimed = {claim.metric for claim in plan.gate.claims} if plan.gate else set()
-    return found.metric in claimed and (found.baseline, found.candidate) == plan.gated
+    return (
+        comparison.metric in claimed and (comparison.baseline, comparison.candidate) == plan.gated
+    )

@@ -1,6 +1,6 @@
-"""How far judges can be trusted: what they left open, whether they agree, and repeat themselves.
+"""Reliability of judges: unscored requests, agreement between judges, and repeatability.
 
-Agreement is counted over answers (or ordered pairs) as if they were independent; those to one
+Agreement is computed over answers (or ordered pairs) as if they were independent. Those to one
 question are not quite, so its intervals are somewhat too narrow.
 """
 
@@ -46,7 +46,7 @@ Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdic
 
 
 class JudgeFindings(NamedTuple):
-    """Everything that was found of the judges of one metric, or of several."""
+    """The findings about the judges of one metric, or of several."""
 
     tallies: list[JudgeCounts]
     agreements: list[JudgeAgreement]
@@ -67,27 +67,39 @@ def summarise_judges(
     judges = group_by_judge(judge_rounds)
     scales = scales_of(metric_name, metric)
     return JudgeFindings(
-        tallies=[t for card, own in judges.items() for t in _tally(metric_name, card, own)],
-        agreements=[_agreement(scale, judges) for scale in scales] if len(judges) > 1 else [],
-        opinions=list(_opinions(task, metric_name, judges, responses)) if len(judges) > 1 else [],
+        tallies=[
+            t for card, rounds in judges.items() for t in _count_by_model(metric_name, card, rounds)
+        ],
+        agreements=[_first_round_agreement(scale, judges) for scale in scales]
+        if len(judges) > 1
+        else [],
+        opinions=list(_single_judge_comparisons(task, metric_name, judges, responses))
+        if len(judges) > 1
+        else [],
         repeatability=[
-            found
-            for card, own in judges.items()
-            if len(own) > 1
+            repeatability
+            for card, rounds in judges.items()
+            if len(rounds) > 1
             for scale in scales
-            if (found := _repeatability(scale, card, own)) is not None
+            if (repeatability := _repeatability(scale, card, rounds)) is not None
         ],
     )
 
 
 def preference_agreement(column: str, judge_rounds: Sequence[JudgeRound]) -> JudgeAgreement | None:
-    """Compute how far several judges preferred the same answers; None for one judge or no verdicts."""
+    """Compute the agreement of several judges on preferences; None for one judge or no verdicts."""
     judges = group_by_judge(judge_rounds)
-    asked = any(judge_round.judgements for judge_round in judge_rounds)
-    return _agreement(_preferences(column), judges) if asked and len(judges) > 1 else None
+    has_judgements = any(judge_round.judgements for judge_round in judge_rounds)
+    return (
+        _first_round_agreement(_preference_scale(column), judges)
+        if has_judgements and len(judges) > 1
+        else None
+    )
 
 
-def _tally(metric: str, card: JudgeCard, rounds: Iterable[JudgeRound]) -> Iterator[JudgeCounts]:
+def _count_by_model(
+    metric: str, card: JudgeCard, rounds: Iterable[JudgeRound]
+) -> Iterator[JudgeCounts]:
     by_model: dict[str, list[Judgement]] = {}
     for judge_round in rounds:
         for judgement in judge_round.judgements:
@@ -132,18 +144,21 @@ def scales_of(name: str, metric: Metric) -> list[Scale]:
     return [Scale(c, key, metric.verdict_values, metric.ordinal) for c, key in keys.items()]
 
 
-def _preferences(column: str) -> Scale:
+def _preference_scale(column: str) -> Scale:
     return Scale(column, "winner", tuple(sorted(WIN.values())), False)
 
 
 def _ratings(scale: Scale, judge_rounds: Iterable[JudgeRound]) -> Ratings:
-    """Arrange the rounds' values by subject, in the order in which subjects first occur."""
-    rated = [{_rated(j, b.judge): _value(j, scale.key) for j in b.judgements} for b in judge_rounds]
-    subjects = dict.fromkeys(subject for each in rated for subject in each)
-    return np.array([[each.get(s, np.nan) for s in subjects] for each in rated], dtype=np.float64)
+    """Return the rounds' values as raters x subjects, subjects in order of first occurrence."""
+    rated = [
+        {_rated_subject(j, b.judge): _value(j, scale.key) for j in b.judgements}
+        for b in judge_rounds
+    ]
+    subjects = dict.fromkeys(subject for row in rated for subject in row)
+    return np.array([[row.get(s, np.nan) for s in subjects] for row in rated], dtype=np.float64)
 
 
-def _rated(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:
+def _rated_subject(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:
     """Identify what was rated; people see a pair once, each in an order of their own."""
     subject = subject_key(judgement)
     return subject[:-1] if judge.people and isinstance(judgement, Preference) else subject
@@ -158,7 +173,7 @@ def _value(judgement: Judgement, key: str) -> float:
 def _repeatability(
     scale: Scale, card: JudgeCard, rounds: Sequence[JudgeRound]
 ) -> Repeatability | None:
-    """Compute how far a judge repeats itself; None where nothing was judged twice."""
+    """Compute how well a judge repeats itself; None where nothing was judged twice."""
     ratings = _ratings(scale, rounds).T
     repeated = ratings[(~np.isnan(ratings)).sum(axis=1) >= 2]
     if len(repeated) == 0:
@@ -175,13 +190,15 @@ def _repeatability(
     )
 
 
-def _agreement(scale: Scale, judges: Mapping[JudgeCard, Sequence[JudgeRound]]) -> JudgeAgreement:
+def _first_round_agreement(
+    scale: Scale, judges: Mapping[JudgeCard, Sequence[JudgeRound]]
+) -> JudgeAgreement:
     """Compute agreement of the judges' first rounds, so that repeats steady no judge."""
     ratings = _ratings(scale, [rounds[0] for rounds in judges.values()])
-    return agree_on(scale, tuple(card.name for card in judges), ratings)
+    return rater_agreement(scale, tuple(card.name for card in judges), ratings)
 
 
-def agree_on(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> JudgeAgreement:
+def rater_agreement(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> JudgeAgreement:
     """Compute how far raters gave the same subjects the same ratings.
 
     `ratings` are raters x subjects; NaN is a gap.
@@ -209,8 +226,8 @@ def _kappa(ratings: Ratings, scale: Scale) -> Interval | None:
     return as_interval(cohen_kappa(first, second, categories=scale.values, weights=weights))
 
 
-def as_interval(found: Agreement) -> Interval | None:
-    return _interval(found.estimate, found.ci_low, found.ci_high)
+def as_interval(agreement: Agreement) -> Interval | None:
+    return _interval(agreement.estimate, agreement.ci_low, agreement.ci_high)
 
 
 def _interval(estimate: float, low: float, high: float) -> Interval | None:
@@ -220,16 +237,16 @@ def _interval(estimate: float, low: float, high: float) -> Interval | None:
     return Interval(estimate=estimate, low=low, high=high)
 
 
-# --- opinions --------------------------------------------------------------------------------
+# --- comparisons by single judges ------------------------------------------------------------
 
 
-def _opinions(
+def _single_judge_comparisons(
     task: Task,
     metric: str,
     judges: Mapping[JudgeCard, Sequence[JudgeRound]],
     responses: Mapping[str, Responses],
 ) -> Iterator[SingleJudgeComparison]:
-    """Compare by each member's verdicts alone; none where it scored nothing."""
+    """Compare by each judge's verdicts alone; skip pairs of which it scored nothing."""
     baseline = next(iter(responses))
     for card, rounds in judges.items():
         scored = (

@@ -1,4 +1,4 @@
-"""Whether length explains a comparison: the same at equal length, beside the raw figure."""
+"""Length control: a comparison adjusted to answers of equal length, next to the raw figure."""
 
 from collections.abc import Mapping
 
@@ -18,26 +18,26 @@ def find_length_effect(
     clusters = None if pair.clusters is None else pair.clusters[observed]
     lengths = _lengths(pair, responses[pair.candidate]) - _lengths(pair, responses[pair.baseline])
     if pair.kind == "preference":
-        found = length_controlled_win_rate(
+        effect = length_controlled_win_rate(
             pair.candidate_scores[observed],
             lengths[observed],
             clusters=clusters,
             confidence=confidence,
         )
     else:
-        found = length_adjusted_difference(
+        effect = length_adjusted_difference(
             pair.d[observed], lengths[observed], clusters=clusters, confidence=confidence
         )
-    adjusted = Interval(estimate=found.estimate, low=found.ci_low, high=found.ci_high)
+    adjusted = Interval(estimate=effect.estimate, low=effect.ci_low, high=effect.ci_high)
     return LengthEffect(
         metric=pair.metric,
         baseline=pair.baseline,
         candidate=pair.candidate,
-        raw=found.raw,
-        adjusted=None if found.unidentified else adjusted,
-        unidentified=found.unidentified,
-        share_longer=found.share_longer,
-        share_shorter=found.share_shorter,
+        raw=effect.raw,
+        adjusted=None if effect.unidentified else adjusted,
+        unidentified=effect.unidentified,
+        share_longer=effect.share_longer,
+        share_shorter=effect.share_shorter,
     )
 
 

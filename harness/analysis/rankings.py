@@ -1,8 +1,8 @@
-"""Three or more models on one line: Bradley-Terry strengths beside the direct win rates.
+"""Rankings of three or more models: Bradley-Terry strengths next to the direct win rates.
 
-Where every model was only compared with the baseline, strengths say just what the direct win rates
-say; `pairs: all` on the metric has every pair judged, and then a pair also learns from the others,
-and preferences that go round in a circle can be seen.
+Where every model was compared only with the baseline, strengths carry the same information as the
+direct win rates. With `pairs: all` on the metric every pair is judged; then the other pairs inform
+the estimate of a pair too, and cyclic preferences become visible.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> Ranking
     if len(models) < FEWEST_MODELS:
         return None
     place = {model: i for i, model in enumerate(models)}
-    found = _fit(pairs, place)
+    strengths = _fit(pairs, place)
     rates = np.full((len(models), len(models)), np.nan)
     for pair in pairs:
         rate = _direct(pair).estimate
@@ -37,31 +37,33 @@ def rank_models(models: Sequence[str], pairs: Sequence[PairedScores]) -> Ranking
         metric=pairs[0].metric,
         n_items=len(pairs[0].sample_ids),
         every_pair=len(pairs) == len(models) * (len(models) - 1) // 2,
-        strengths=tuple(_strength(model, i, found) for model, i in place.items()),
-        pairs=tuple(_direct_pair(pair, place, found) for pair in pairs),
+        strengths=tuple(_strength(model, i, strengths) for model, i in place.items()),
+        pairs=tuple(_direct_pair(pair, place, strengths) for pair in pairs),
         cycles=tuple(_cycles(models, rates, pairs)),
-        unidentified=found.unidentified,
+        unidentified=strengths.unidentified,
     )
 
 
 def _fit(pairs: Sequence[PairedScores], place: dict[str, int]) -> Strengths:
     """Fit all scored pairs; those about one item, or one cluster of items, form a cluster."""
-    known = [(pair, ~np.isnan(pair.d)) for pair in pairs]
+    scored_pairs = [(pair, ~np.isnan(pair.d)) for pair in pairs]
     labels = [pair.sample_ids if pair.clusters is None else pair.clusters for pair in pairs]
-    sizes = [int(scored.sum()) for _, scored in known]
+    sizes = [int(scored.sum()) for _, scored in scored_pairs]
     return bradley_terry(
         np.repeat([place[pair.baseline] for pair in pairs], sizes),
         np.repeat([place[pair.candidate] for pair in pairs], sizes),
-        np.concatenate([pair.candidate_scores[scored] for pair, scored in known]),
-        items=np.concatenate([np.array(its)[scored] for its, (_, scored) in zip(labels, known, strict=True)]),
+        np.concatenate([pair.candidate_scores[scored] for pair, scored in scored_pairs]),
+        items=np.concatenate([np.array(labels_of_pair)[scored] for labels_of_pair, (_, scored) in zip(labels, scored_pairs, strict=True)]),
         n_models=len(place),
     )  # fmt: skip
 
 
-def _strength(model: str, i: int, found: Strengths) -> BradleyTerryScore:
-    if found.unidentified:
+def _strength(model: str, i: int, strengths: Strengths) -> BradleyTerryScore:
+    if strengths.unidentified:
         return BradleyTerryScore(model=model, log_strength=None, against_baseline=None)
-    value, low, high = (float(each[i]) for each in (found.log_strength, found.low, found.high))
+    value, low, high = (
+        float(values[i]) for values in (strengths.log_strength, strengths.low, strengths.high)
+    )
     return BradleyTerryScore(
         model=model,
         log_strength=Interval(estimate=value, low=low, high=high),
@@ -77,14 +79,14 @@ def _direct(pair: PairedScores) -> Interval:
     return find_interval(pair, ~np.isnan(pair.d))
 
 
-def _direct_pair(pair: PairedScores, place: dict[str, int], found: Strengths) -> PairWinRate:
-    one, other = (found.log_strength[place[m]] for m in (pair.baseline, pair.candidate))
+def _direct_pair(pair: PairedScores, place: dict[str, int], strengths: Strengths) -> PairWinRate:
+    one, other = (strengths.log_strength[place[m]] for m in (pair.baseline, pair.candidate))
     return PairWinRate(
         baseline=pair.baseline,
         candidate=pair.candidate,
         n=pair.d.size - pair.missing,
         win_rate=_direct(pair),
-        expected=None if found.unidentified else expected_win_rate(float(other), float(one)),
+        expected=None if strengths.unidentified else expected_win_rate(float(other), float(one)),
     )
 
 
@@ -96,9 +98,9 @@ def _cycles(
         for pair in pairs
         if (direct := _direct(pair)).low > pair.null or direct.high < pair.null
     }
-    found = []
+    cycles = []
     for a, b, c in find_cycles(rates):
         names = (models[a], models[b], models[c])
         sides = ({names[0], names[1]}, {names[1], names[2]}, {names[2], names[0]})
-        found.append(Cycle(models=names, shown=all(frozenset(side) in clear for side in sides)))
-    return found
+        cycles.append(Cycle(models=names, shown=all(frozenset(side) in clear for side in sides)))
+    return cycles

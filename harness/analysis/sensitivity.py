@@ -1,9 +1,9 @@
-"""Would the verdict be another if something were counted another way?
+"""Sensitivity of each verdict to the treatment of missing, flagged and inconsistent items.
 
-For each claim, and for each comparison that no claim is about: with missing judgements left out,
-at their worst and at their best; without flagged answers; with pairs on which the order decided
-as ties, or left out; at equal length; and which missing judgements would turn the verdict. Every
-verdict here is that of the gate itself on other numbers. None of it decides.
+Variants, for each claim and for each comparison without a claim: missing judgements left out, at
+their worst and at their best; without flagged answers; pairs with inconsistent orders as ties, or
+left out; at equal length. The tipping point is the value of missing judgements that would change
+the verdict. Every verdict here is the gate's own decision on altered scores. None of them decides.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,10 +37,10 @@ from harness.types import (
 )
 from harness.types.samples import Responses
 
-GRID = 33  # imputed values looked at where a verdict may turn there and back
+GRID = 33  # imputed values tried where a verdict may change and change back
 HALVINGS = 20
 Mask = NDArray[np.bool]
-Judge = Callable[[PairedScores], ClaimResult]  # the claim's result with other scores in their place
+Judge = Callable[[PairedScores], ClaimResult]  # the claim's result with altered scores
 
 
 def find_sensitivities(
@@ -55,19 +55,22 @@ def find_sensitivities(
 ) -> Iterator[SensitivityTable]:
     """Yield a table for each claim about this comparison, or one without a claim.
 
-    `decided` are the comparisons that the gate decides on, this one among them if it is one. What
-    has been decided in looks, some of them earlier, is the `decision`; `gate` has the alpha of the
-    last look then.
+    `decided` are the comparisons that the gate decides on, including this one if it is one. After
+    interim looks, `decision` has the verdicts, some of them from earlier looks, and `gate` the
+    alpha of the last look.
     """
-    so_far = {each.claim: each.verdict for each in decision.claims} if decision else {}
-    about = [c for c in gate.claims if c.metric == pair.metric] if gate else []
+    # The claims about this comparison, and their verdicts so far.
+    verdicts = {c.claim: c.verdict for c in decision.claims} if decision else {}
+    claims = [c for c in gate.claims if c.metric == pair.metric] if gate else []
     if decided.get(pair.metric) is not pair:
-        about = []
-    stated: list[Claim | None] = [*about] or [None]
-    for claim in stated:
-        judge = None if claim is None or gate is None else _judge_of(claim, gate, decided)
+        claims = []
+    claims_or_none: list[Claim | None] = [*claims] or [None]
+    # One table for each, or one without a claim.
+    for claim in claims_or_none:
+        judge = None if claim is None or gate is None else _claim_judge(claim, gate, decided)
+        variants = _variant_rows(column, pair, claim, flagged, judge)
         rows = [
-            *_as_stated(_rows(column, pair, claim, flagged, judge), so_far.get(str(claim))),
+            *_with_decided_verdict(variants, verdicts.get(str(claim))),
             *_at_equal_length(pair, metric, claim, responses, gate, judge),
         ]
         if claim is not None or len(rows) > 1:
@@ -83,28 +86,32 @@ def find_sensitivities(
             )
 
 
-def _judge_of(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> Judge:
+def _claim_judge(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) -> Judge:
     """Return the gate's verdict on one claim as a function of its scores.
 
     A claim is judged by itself only where all must hold.
     """
-    alone = gate.require == "all" or claim.kind.alarm
-    stated = (claim,) if alone else gate.claims
-    asked = gate.model_copy(
-        update={"claims": stated, "critical": (), "require": "all" if alone else gate.require}
+    judged_alone = gate.require == "all" or claim.kind.alarm
+    gate_claims = (claim,) if judged_alone else gate.claims
+    reduced_gate = gate.model_copy(
+        update={
+            "claims": gate_claims,
+            "critical": (),
+            "require": "all" if judged_alone else gate.require,
+        }
     )
-    place = stated.index(claim)
+    place = gate_claims.index(claim)
 
     def judge(pair: PairedScores) -> ClaimResult:
-        return decide_gate(asked, {**decided, pair.metric: pair}).claims[place]
+        return decide_gate(reduced_gate, {**decided, pair.metric: pair}).claims[place]
 
     return judge
 
 
-# --- ways of counting ------------------------------------------------------------------------
+# --- variants --------------------------------------------------------------------------------
 
 
-def _rows(
+def _variant_rows(
     column: ScoreColumn,
     pair: PairedScores,
     claim: Claim | None,
@@ -116,7 +123,7 @@ def _rows(
         altered: PairedScores,
         without: str | None = None,
     ) -> SensitivityRow:
-        return _row(counting, altered, claim, judge, without)
+        return _make_row(counting, altered, claim, judge, without)
 
     yield row("as_decided", pair)
     gaps = _gaps(pair, claim)
@@ -124,7 +131,7 @@ def _rows(
         yield row("complete_cases", take_items(pair, ~gaps))
         yield row("missing_at_worst", fill_gaps(pair, adverse=True))
         yield row("missing_at_best", fill_gaps(pair, adverse=False))
-    for kind in _kinds(flagged):
+    for kind in _flag_kinds(flagged):
         dirty = {item for item, flags in flagged.items() if has_flag(flags, kind)}
         clean = np.array([item not in dirty for item in pair.sample_ids])
         yield row("without_flagged", take_items(pair, clean), kind)
@@ -132,10 +139,10 @@ def _rows(
         yield from _by_consistency(column, pair, row)
 
 
-def _as_stated(
+def _with_decided_verdict(
     rows: Iterator[SensitivityRow], verdict: ClaimVerdict | None
 ) -> Iterator[SensitivityRow]:
-    """Replace the first row by the verdict that was given, where there is one."""
+    """Replace the verdict of the first row by the decided one, if there is one."""
     first = next(rows)
     yield first if verdict is None else first.model_copy(update={"verdict": verdict})
     yield from rows
@@ -146,7 +153,7 @@ def _by_consistency(
     pair: PairedScores,
     row: Callable[[SensitivityVariant, PairedScores], SensitivityRow],
 ) -> Iterator[SensitivityRow]:
-    """Yield rows for inconsistent pairs, which have another winner in the other order."""
+    """Yield rows without or with altered inconsistent pairs, whose winner depends on the order."""
     one, other = (column.by_order[order] for order in column.orders)
     judged = ~np.isnan(one) & ~np.isnan(other)
     inconsistent = judged & (one != other)
@@ -157,20 +164,20 @@ def _by_consistency(
         yield row("consistent_only", take_items(pair, judged & ~inconsistent))
 
 
-def _row(
+def _make_row(
     counting: SensitivityVariant,
     pair: PairedScores,
     claim: Claim | None,
     judge: Judge | None,
     without: str | None,
 ) -> SensitivityRow:
-    known = ~_gaps(pair, claim)
-    if not known.any():
+    observed = ~_gaps(pair, claim)
+    if not observed.any():
         return SensitivityRow.model_validate(
             {
                 "counting": counting,
                 "without": without,
-                "n": known.size,
+                "n": observed.size,
                 "estimate": None,
                 "problem": "no scored item is left",
             }
@@ -179,14 +186,14 @@ def _row(
         {
             "counting": counting,
             "without": without,
-            "n": known.size,
+            "n": observed.size,
             "estimate": _estimate(pair, claim),
             "verdict": None if judge is None else judge(pair).verdict,
         }
     )
 
 
-def _kinds(flagged: Flagged) -> list[str]:
+def _flag_kinds(flagged: Flagged) -> list[str]:
     """List the kinds of flags present, after "any_flag" where there is more than one."""
     kinds: list[str] = [
         f for f in get_args(HygieneFlag) if any(f in has for has in flagged.values())
@@ -194,20 +201,20 @@ def _kinds(flagged: Flagged) -> list[str]:
     return ["any_flag", *kinds] if len(kinds) > 1 else kinds
 
 
-# --- what a claim is about -------------------------------------------------------------------
+# --- values that a claim is about ------------------------------------------------------------
 
 
-def _is_own(pair: PairedScores, claim: Claim | None) -> bool:
+def _claims_own_mean(pair: PairedScores, claim: Claim | None) -> bool:
     """Return whether the claim is about the candidate's own mean rather than a difference."""
     return claim is not None and is_about_own_mean(claim, pair)
 
 
 def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
-    return np.isnan(pair.candidate_scores if _is_own(pair, claim) else pair.d)
+    return np.isnan(pair.candidate_scores if _claims_own_mean(pair, claim) else pair.d)
 
 
 def _estimate(pair: PairedScores, claim: Claim | None) -> Interval:
-    """Estimate with a 95 % interval; with gaps, from the worst case's to the best case's end."""
+    """Estimate with a 95 % interval; with gaps, from the worst case's low to the best case's high."""
     if not _gaps(pair, claim).any():
         return _interval(pair, claim)
     worst = _interval(fill_gaps(pair, adverse=True), claim)
@@ -216,7 +223,7 @@ def _estimate(pair: PairedScores, claim: Claim | None) -> Interval:
 
 
 def _interval(pair: PairedScores, claim: Claim | None) -> Interval:
-    if not _is_own(pair, claim):
+    if not _claims_own_mean(pair, claim):
         return find_interval(pair, np.ones(pair.d.size, dtype=np.bool))
     scores, (least, greatest) = pair.candidate_scores, pair.score_bounds
     if pair.kind == "share" and pair.clusters is None:
@@ -239,28 +246,28 @@ def _at_equal_length(
     judge: Judge | None,
 ) -> Iterator[SensitivityRow]:
     """Yield the row at equal length, for preferences and rubric scores of answered items."""
-    if not metric.length_adjusted or _is_own(pair, claim):
+    if not metric.length_adjusted or _claims_own_mean(pair, claim):
         return
-    found = find_length_effect(pair, responses)
+    effect = find_length_effect(pair, responses)
     verdict: ClaimVerdict | None = None
-    if gate and claim and judge and found.adjusted:
+    if gate and claim and judge and effect.adjusted:
         level = gate.level_of(claim)
         at_level = find_length_effect(pair, responses, confidence=1 - 2 * level)
         verdict = _verdict_within(at_level, judge(pair))
     yield SensitivityRow(
         counting="equal_length",
         n=pair.d.size - pair.missing,
-        estimate=found.adjusted,
+        estimate=effect.adjusted,
         verdict=verdict,
-        problem=found.unidentified,
+        problem=effect.unidentified,
     )
 
 
-def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict | None:
+def _verdict_within(effect: LengthEffect, decided: ClaimResult) -> ClaimVerdict | None:
     """Decide from the interval, whose ends are one-sided bounds at the claim's level."""
-    if found.adjusted is None:
+    if effect.adjusted is None:
         return None
-    low, high = found.adjusted.low, found.adjusted.high
+    low, high = effect.adjusted.low, effect.adjusted.high
     if low > decided.boundary and (decided.ceiling is None or high < decided.ceiling):
         return "pass"
     if high < decided.boundary or (decided.ceiling is not None and low > decided.ceiling):
@@ -274,17 +281,17 @@ def _verdict_within(found: LengthEffect, decided: ClaimResult) -> ClaimVerdict |
 def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> TippingPoint | None:
     """Find the value that changes the verdict when put into every gap; None without gaps.
 
-    A value beyond what an item could have had counts as the nearest that it could. Yes-or-no
-    judgements have no value in between: of them, more and more are taken at their best.
+    A value outside an item's range is clipped to it. Yes-or-no judgements have no value in
+    between: a growing share of them is taken at their best.
     """
     gaps = _gaps(pair, claim)
     if not gaps.any():
         return None
     stepwise = pair.kind == "share" and pair.clusters is None
-    own = _is_own(pair, claim)
+    own_mean = _claims_own_mean(pair, claim)
     if stepwise:
         scale, low, high, shift = "share_at_best", 0.0, 1.0, 0.0
-    elif own:
+    elif own_mean:
         scale, (low, high), shift = "score", pair.score_bounds, 0.0
     else:
         scale = "win_rate" if pair.kind == "preference" else "difference"
@@ -292,7 +299,11 @@ def find_tipping_point(claim: Claim, pair: PairedScores, judge: Judge) -> Tippin
         shift = pair.null
 
     def verdict_at(value: float) -> ClaimVerdict:
-        filled = _best_up_to(pair, gaps, value) if stepwise else _imputed(pair, value, own=own)
+        filled = (
+            _fill_share_at_best(pair, gaps, value)
+            if stepwise
+            else _impute(pair, value, own_mean=own_mean)
+        )
         return judge(filled).verdict
 
     n = int(gaps.sum())
@@ -317,25 +328,25 @@ def _flips_between(
     verdict_at: Callable[[float], ClaimVerdict], low: float, high: float
 ) -> Iterator[tuple[float, ClaimVerdict]]:
     """Yield where the verdict changes between two values, and what it changes to."""
-    now, last = verdict_at(low), verdict_at(high)
-    while now != last:
+    verdict, last_verdict = verdict_at(low), verdict_at(high)
+    while verdict != last_verdict:
         before, after = low, high
         for _ in range(HALVINGS):
             middle = (before + after) / 2
-            before, after = (middle, after) if verdict_at(middle) == now else (before, middle)
-        low, now = after, verdict_at(after)
-        yield low, now
+            before, after = (middle, after) if verdict_at(middle) == verdict else (before, middle)
+        low, verdict = after, verdict_at(after)
+        yield low, verdict
 
 
-def _imputed(pair: PairedScores, value: float, *, own: bool) -> PairedScores:
-    if own:
+def _impute(pair: PairedScores, value: float, *, own_mean: bool) -> PairedScores:
+    if own_mean:
         scores = pair.candidate_scores
         return replace(pair, candidate_scores=np.where(np.isnan(scores), value, scores))
     d = np.where(np.isnan(pair.d), np.clip(value, pair.least, pair.greatest), pair.d)
     return replace(pair, d=d)
 
 
-def _best_up_to(pair: PairedScores, gaps: Mask, share: float) -> PairedScores:
+def _fill_share_at_best(pair: PairedScores, gaps: Mask, share: float) -> PairedScores:
     """Fill that share of the gaps at their best and the rest at their worst, in any order of items."""
     worst, best = fill_gaps(pair, adverse=True), fill_gaps(pair, adverse=False)
     missing = np.flatnonzero(gaps)

@@ -1,8 +1,8 @@
-"""Slices: the same comparison on parts of the items, so that a whole cannot hide a part.
+"""Slices: the same comparison on parts of the items, so that the overall result hides no part.
 
-Looking at many parts finds a bad one by chance alone. So every slice test of a run stands in one
-family, whose p-values are corrected (Benjamini-Hochberg) and whose size is told; a slice of too
-few items is shown without a test; and nothing here decides.
+Testing many parts finds a bad one by chance alone. So all slice tests of a run form one family,
+whose p-values are corrected (Benjamini-Hochberg) and whose size is reported. A slice of too few
+items is shown without a test, and no slice decides.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,27 +28,29 @@ def compare_slices(
     tested slice of each column is marked; p-values are corrected over all of them.
     """
     gated = {claim.metric for claim in gate.claims} if gate else None
-    found = [
+    lines = [
         line
         for samples, pairs in parts
         for pair in pairs
         if gated is None or pair.metric in gated
-        for line in _slices_of(pair, {sample.id: sample.slices for sample in samples})
+        for line in _compare_slices_of(pair, {sample.id: sample.slices for sample in samples})
     ]
-    return tuple(_mark_worst(_adjust(found)))
+    return tuple(_mark_worst(_adjust(lines)))
 
 
-def _slices_of(
+def _compare_slices_of(
     pair: PairedScores, values: Mapping[str, Mapping[str, str]]
 ) -> Iterator[SliceComparison]:
     columns = dict.fromkeys(column for item in pair.sample_ids for column in values[item])
     for column in columns:
-        of_items = np.array([values[item].get(column) or NO_VALUE for item in pair.sample_ids])
-        for value in np.unique(of_items).tolist():
-            yield _compare(take_items(pair, of_items == value), column, value)
+        values_of_items = np.array(
+            [values[item].get(column) or NO_VALUE for item in pair.sample_ids]
+        )
+        for value in np.unique(values_of_items).tolist():
+            yield _compare_slice(take_items(pair, values_of_items == value), column, value)
 
 
-def _compare(pair: PairedScores, column: str, value: str) -> SliceComparison:
+def _compare_slice(pair: PairedScores, column: str, value: str) -> SliceComparison:
     scored = ~np.isnan(pair.d)
     clusters = None if pair.clusters is None else pair.clusters[scored]
     units = int(scored.sum()) if clusters is None else np.unique(clusters).size
@@ -67,8 +69,8 @@ def _compare(pair: PairedScores, column: str, value: str) -> SliceComparison:
     )
 
 
-def _adjust(found: Sequence[SliceComparison]) -> list[SliceComparison]:
-    p_values = [line.p_value for line in found if line.p_value is not None]
+def _adjust(lines: Sequence[SliceComparison]) -> list[SliceComparison]:
+    p_values = [line.p_value for line in lines if line.p_value is not None]
     adjusted = iter(benjamini_hochberg(np.array(p_values)).tolist() if p_values else ())
     return [
         line.model_copy(
@@ -77,19 +79,19 @@ def _adjust(found: Sequence[SliceComparison]) -> list[SliceComparison]:
                 "p_adjusted": None if line.p_value is None else next(adjusted),
             }
         )
-        for line in found
+        for line in lines
     ]
 
 
-def _mark_worst(found: Sequence[SliceComparison]) -> Iterator[SliceComparison]:
+def _mark_worst(lines: Sequence[SliceComparison]) -> Iterator[SliceComparison]:
     worst: dict[str, SliceComparison] = {}
-    for line in found:
+    for line in lines:
         if line.p_value is None or line.difference is None:
             continue
         lowest = worst.get(line.metric)
         if lowest is None or _estimate(line) < _estimate(lowest):
             worst[line.metric] = line
-    for line in found:
+    for line in lines:
         yield line.model_copy(update={"worst": line is worst.get(line.metric)})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.judge_reliability import Ratings, Scale, agree_on, as_interval
+from harness.analysis.judge_reliability import Ratings, Scale, as_interval, rater_agreement
 from harness.artifacts.answers import AnsweredItems
 from harness.config import ScoreKind
 from harness.human.label_join import LabelledColumn
@@ -28,7 +28,7 @@ def judge_agreement(
     both = scored & ~np.isnan(common)
 
     # The judge against the annotators' common label, and annotators against each other.
-    agreement = agree_on(
+    agreement = rater_agreement(
         column.scale, (column.judge, "people"), np.array([judged, common])[:, both]
     )
     several = int((~np.isnan(column.labels)).any(axis=0).sum()) > 1
@@ -43,7 +43,7 @@ def judge_agreement(
         kappa=agreement.kappa or _perfect_agreement(percent, chance_of_kappa(common[both])),
         ac1=agreement.ac1 or _perfect_agreement(percent, chance_of_ac1(common[both], column.scale)),
         single=_single_annotator_agreement(judged, column.labels, scored) if several else None,
-        between=agree_on(column.scale, names, column.labels.T) if several else None,
+        between=rater_agreement(column.scale, names, column.labels.T) if several else None,
         categories=tuple(_category(value, column.kind) for value in column.scale.values),
         confusion=_confusion(common[both], judged[both], column.scale.values),
         biases=tuple(_biases(column, _answer_lengths(texts), models)),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.judge_reliability import Scale, agree_on, as_interval
+from harness.analysis.judge_reliability import Scale, as_interval, rater_agreement
 from harness.human.labels import AnnotatorStatus, HumanLabels, Label
 from harness.scoring.columns import WIN
 from harness.stats.agreement import percent_agreement
@@ -229,14 +229,14 @@ def _agreements(
         return
     if wins.labelled.any():
         scale = Scale(people.metric or WIN_RATE, "winner", tuple(sorted(WIN.values())), False)
-        yield agree_on(scale, wins.annotators, wins.values.T)
+        yield rater_agreement(scale, wins.annotators, wins.values.T)
     ranges = {criterion.name: (criterion.low, criterion.high) for criterion in people.criteria}
     for name in criteria:
         tables = [score_table(people, model, name).values for model in models]
         ratings = np.concatenate(tables).T
         points = _scale_points(ranges.get(name), ratings)
         scale = Scale(_column(people, name), name, points, ordinal=len(points) > 2)
-        yield agree_on(scale, people.annotators, ratings)
+        yield rater_agreement(scale, people.annotators, ratings)
 
 
 def _scale_points(known_range: tuple[int, int] | None, ratings: Votes) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.analysis.judge_reliability import Ratings, Scale, agree_on, scales_of
+from harness.analysis.judge_reliability import Ratings, Scale, rater_agreement, scales_of
 from harness.config import Gate, JudgeRequirement, Metric, metric_of
 from harness.config.request import Request, judge_name
 from harness.human.judge_agreement import chance_of_ac1, chance_of_kappa, common_labels
@@ -237,7 +237,7 @@ def _annotator_agreement(
     if n_annotators < 2:
         return None
     names = tuple(map(str, range(ratings.shape[1])))
-    agreement: JudgeAgreement = agree_on(scale, names, ratings.T)
+    agreement: JudgeAgreement = rater_agreement(scale, names, ratings.T)
     measures: dict[str, Interval | None] = {
         "kappa": agreement.kappa or agreement.alpha,  # kappa is for two annotators, alpha for more
         "ac1": agreement.ac1,
