@@ -1,4 +1,4 @@
-"""Cells of `harness selftest` for equivalences, regression alarms, and families of claims."""
+"""Trials of `harness selftest` for equivalences, regression alarms, and families of claims."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,8 +26,10 @@ from harness.types import GateDecision
 MARGIN = 0.5  # of the equivalences and alarms, in points
 FAMILY = 4  # claims of a family, on columns whose differences correlate 0.5
 FLIPS = 399  # of signs
-LOOSE = 0.08  # the least that max-T must be caught erring on skewed differences
-UNCORRECTED = 0.09  # the least that testing a family without correction must be caught erring
+# Error rates that these negative controls must reach at least: max-T on skewed differences, and a
+# family without correction.
+MIN_MAX_T_ERROR = 0.08
+MIN_UNCORRECTED_ERROR = 0.09
 COLUMNS = tuple(f"c{i}" for i in range(FAMILY))
 SUPERIOR = tuple(Claim(metric=name, claim="superior") for name in COLUMNS)
 LARGE = SIZES[1:]
@@ -42,67 +44,69 @@ def claim_trials(limit: float, covered: float) -> Iterator[Trial]:
 
 def _equivalence_trials(limit: float) -> Iterator[Trial]:
     same = Claim(metric="m", claim="equivalent", margin=MARGIN)
-    yield _claim(same, "symmetric", symmetric, MARGIN, "pass", "error", limit, LARGE)
-    yield _claim(same, "skewed", skewed, MARGIN, "pass", "error", limit, SIZES)
-    yield _claim(same, "skewed", skewed, -MARGIN, "pass", "error", limit, LARGE)
-    yield _claim(same, "skewed", skewed, MARGIN, "fail", "error", limit, LARGE)
-    yield _claim(same, "skewed", skewed, -MARGIN, "fail", "error", limit, LARGE)
-    yield _claim(same, "skewed", skewed, 0.0, "pass", "power", None, LARGE)
-    yield _share_claim(limit)
+    yield _claim_trial(same, "symmetric", symmetric, MARGIN, "pass", "error", limit, LARGE)
+    yield _claim_trial(same, "skewed", skewed, MARGIN, "pass", "error", limit, SIZES)
+    yield _claim_trial(same, "skewed", skewed, -MARGIN, "pass", "error", limit, LARGE)
+    yield _claim_trial(same, "skewed", skewed, MARGIN, "fail", "error", limit, LARGE)
+    yield _claim_trial(same, "skewed", skewed, -MARGIN, "fail", "error", limit, LARGE)
+    yield _claim_trial(same, "skewed", skewed, 0.0, "pass", "power", None, LARGE)
+    yield _share_equivalence_trial(limit)
 
 
 def _alarm_trials(limit: float) -> Iterator[Trial]:
     alarm = Claim(metric="m", claim="regression_alarm")
-    yield _claim(alarm, "symmetric", symmetric, 0.0, "fail", "error", limit, LARGE)
-    yield _claim(alarm, "skewed", skewed, 0.0, "fail", "error", limit, SIZES)
-    yield _claim(alarm, "skewed", skewed, -SHIFT, "fail", "power", None, LARGE)
+    yield _claim_trial(alarm, "symmetric", symmetric, 0.0, "fail", "error", limit, LARGE)
+    yield _claim_trial(alarm, "skewed", skewed, 0.0, "fail", "error", limit, SIZES)
+    yield _claim_trial(alarm, "skewed", skewed, -SHIFT, "fail", "power", None, LARGE)
 
 
 def _family_trials(limit: float, covered: float) -> Iterator[Trial]:
-    """List trials in which every claim's test is valid by itself, so that the correction is tried."""
+    """List trials in which every single test is valid, so that they test the correction alone."""
     equal, one_better = f"skewed, {FAMILY} equal", f"skewed, 1 better of {FAMILY}"
     yield Trial("any claim, Holm", equal, "error", limit, _any_passes, LARGE)
     yield Trial("any claim, Holm", one_better, "error", limit, _false_one_passes, LARGE)
     yield Trial("claims in order", one_better, "error", limit, _later_claim_passes, LARGE)
     yield Trial("simultaneous intervals", equal, "coverage", covered, _all_covered, LARGE)
     yield Trial(
-        "any claim, uncorrected", equal, "control", UNCORRECTED, _uncorrected_passes, (500,)
+        "any claim, uncorrected",
+        equal,
+        "control",
+        MIN_UNCORRECTED_ERROR,
+        _uncorrected_passes,
+        (500,),
     )
 
 
 # --- single claims ---------------------------------------------------------------------------
 
 
-def _claim(
+def _claim_trial(
     claim: Claim,
     name: str,
-    world: Scenario,
+    scenario: Scenario,
     shift: float,
     verdict: str,
     kind: Kind,
     limit: float | None,
     sizes: tuple[int, ...],
 ) -> Trial:
-    """Make a trial of how often the claim gets that verdict.
-
-    The verdict is a wrong one, or for `power` the right one.
-    """
+    """Make a trial that draws whether the claim gets the verdict: a wrong one, or for `power` the right one."""
     gate = Gate(alpha=ALPHA, claims=(claim,))
 
-    def happens(rng: np.random.Generator, n: int) -> bool:
-        pair = pair_of(world(rng, n) + shift)
+    def draw(rng: np.random.Generator, n: int) -> bool:
+        pair = pair_of(scenario(rng, n) + shift)
         return decide_gate(gate, {"m": pair}).claims[0].verdict == verdict
 
-    words = {"pass": "", "fail": " raised" if claim.kind.alarm else " refuted"}
-    method = f"gate: {claim}{words[verdict]}".replace("m ", "", 1)
+    suffixes = {"pass": "", "fail": " raised" if claim.kind.alarm else " refuted"}
+    method = f"gate: {claim}{suffixes[verdict]}".replace("m ", "", 1)
     truth = f"{name}, true {shift:+g}" if shift else f"{name}, true 0"
-    return Trial(method, truth, kind, limit, happens, sizes)
+    return Trial(method, truth, kind, limit, draw, sizes)
 
 
-def _share_claim(limit: float) -> Trial:
+def _share_equivalence_trial(limit: float) -> Trial:
     """Make a trial of shares that differ by exactly the margin.
 
-    Half of the discordant items would be even.
+    Half of the discordant items would mean equal shares.
     """
     margin, discordant = 0.05, 0.15
     gate = Gate(claims=(Claim(metric="m", claim="equivalent", margin=margin),))
@@ -118,9 +122,9 @@ def _share_claim(limit: float) -> Trial:
 
 
 def share_trials(limit: float) -> Iterator[Trial]:
-    """List trials of equal shares, on items of which three in ten (or all) differ.
+    """List trials of equal shares where 30 % (or all) of the items differ.
 
-    Tango's test alone errs there.
+    Tango's test alone errs in these.
     """
     gate = Gate(claims=(Claim(metric="m", claim="superior"),))
 
@@ -131,23 +135,32 @@ def share_trials(limit: float) -> Iterator[Trial]:
         return decide_gate(gate, {"m": pair}).verdict == "pass"
 
     for discordant, sizes in ((0.3, SIZES), (1.0, (9, 30))):
-        told = f"equal shares, {discordant:.0%} differ"
-        happens = partial(passes, discordant)
-        yield Trial("gate: shares superior", told, "error", limit, happens, sizes)
+        scenario_name = f"equal shares, {discordant:.0%} differ"
+        draw = partial(passes, discordant)
+        yield Trial("gate: shares superior", scenario_name, "error", limit, draw, sizes)
 
 
 def other_corrections() -> Iterator[Trial]:
-    """List the corrections that the gate does not offer, each with its reason."""
-    told = f"skewed, {FAMILY} equal"
+    """List corrections that the gate does not offer, each with the reason for that."""
+    scenario_name = f"skewed, {FAMILY} equal"
     yield Trial(
-        "any claim, max-T by sign flips", told, "control", LOOSE, _largest_t_rejects, (100,)
+        "any claim, max-T by sign flips",
+        scenario_name,
+        "control",
+        MIN_MAX_T_ERROR,
+        _largest_t_rejects,
+        (100,),
     )
 
 
-def _shares(old: Vector, new: Vector) -> PairedScores:
-    pair = pair_of(new - old, (-1.0, 1.0))
+def _shares(baseline_scores: Vector, candidate_scores: Vector) -> PairedScores:
+    pair = pair_of(candidate_scores - baseline_scores, (-1.0, 1.0))
     return replace(
-        pair, kind="share", baseline_scores=old, candidate_scores=new, score_bounds=(0, 1)
+        pair,
+        kind="share",
+        baseline_scores=baseline_scores,
+        candidate_scores=candidate_scores,
+        score_bounds=(0, 1),
     )
 
 
@@ -162,13 +175,13 @@ def _decide(
     rng: np.random.Generator, n: int, *, gains: tuple[float, ...], require: str
 ) -> GateDecision:
     """Decide a family of claims of superiority, on columns with these true gains."""
-    drawn = zip(COLUMNS, _draw(rng, n), gains, strict=True)
-    pairs = {name: pair_of(d + gain) for name, d, gain in drawn}
+    columns = zip(COLUMNS, _draw_columns(rng, n), gains, strict=True)
+    pairs = {name: pair_of(d + gain) for name, d, gain in columns}
     gate = Gate.model_validate({"alpha": ALPHA, "require": require, "claims": SUPERIOR})
     return decide_gate(gate, pairs)
 
 
-def _draw(rng: np.random.Generator, n: int) -> list[Vector]:
+def _draw_columns(rng: np.random.Generator, n: int) -> list[Vector]:
     """Draw differences of mean 0 on each column.
 
     An item's difference is the shared one with chance r, or the column's own: correlation between two
@@ -180,7 +193,7 @@ def _draw(rng: np.random.Generator, n: int) -> list[Vector]:
 
 def _largest_t_rejects(rng: np.random.Generator, n: int) -> bool:
     """Apply Westfall and Young's correction by sign flips that all columns share, one-sided."""
-    d = np.array(_draw(rng, n))
+    d = np.array(_draw_columns(rng, n))
     scale = np.sqrt((d**2).sum(axis=1))
     flipped = rng.choice([-1.0, 1.0], size=(FLIPS, n)) @ d.T / scale
     extreme = int((flipped.max(axis=1) >= (d.sum(axis=1) / scale).max() - 1e-9).sum())

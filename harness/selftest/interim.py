@@ -1,4 +1,4 @@
-"""Cells of `harness selftest` for gates that may stop early, and for evidence seen at any time."""
+"""Trials of `harness selftest` for gates that may stop early, and for e-values monitored at any time."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -27,25 +27,25 @@ LARGE = (500,)
 
 def look_trials(limit: float) -> Iterator[Trial]:
     """List the trials; errors may reach `limit`."""
-    for name, world in (("symmetric", symmetric), ("skewed", skewed)):
-        yield _looks(name, world, 0.0, "error", limit, (100, 500))
-        gained = f"{name}, true +{SHIFT:g}"
-        yield _looks(gained, world, SHIFT, "power", None, LARGE)
-        yield _looks(gained, world, SHIFT, "saved", None, LARGE)
-    for name, world in (("win rate 0.50", even_wins), ("win rate 0.69", clear_wins)):
-        if world is even_wins:
-            yield _looks(name, world, 0.0, "error", limit, LARGE)
+    for name, scenario in (("symmetric", symmetric), ("skewed", skewed)):
+        yield _early_stopping_trial(name, scenario, 0.0, "error", limit, (100, 500))
+        gain_name = f"{name}, true +{SHIFT:g}"
+        yield _early_stopping_trial(gain_name, scenario, SHIFT, "power", None, LARGE)
+        yield _early_stopping_trial(gain_name, scenario, SHIFT, "saved", None, LARGE)
+    for name, scenario in (("win rate 0.50", even_wins), ("win rate 0.69", clear_wins)):
+        if scenario is even_wins:
+            yield _early_stopping_trial(name, scenario, 0.0, "error", limit, LARGE)
         else:
-            yield _looks(name, world, 0.0, "power", None, LARGE)
-        yield _looks(name, world, 0.0, "saved", None, LARGE)
+            yield _early_stopping_trial(name, scenario, 0.0, "power", None, LARGE)
+        yield _early_stopping_trial(name, scenario, 0.0, "saved", None, LARGE)
     for method, alarms in (("betting", _betting_alarms), ("sign", _sign_alarms)):
         name = f"{method} e-values, seen after every item"
         yield Trial(name, "equal models", "error", limit, alarms, LARGE)
 
 
-def _looks(
-    world_name: str,
-    world: Scenario,
+def _early_stopping_trial(
+    scenario_name: str,
+    scenario: Scenario,
     shift: float,
     kind: Kind,
     limit: float | None,
@@ -53,19 +53,21 @@ def _looks(
 ) -> Trial:
     """Make a trial of a gate that may stop early.
 
-    It draws whether the gate passes, or the share of items that it spares.
+    It draws whether the gate passes, or for `saved` the share of items that it saves.
     """
     gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),), stop_early=True)
     looks = cache(partial(schedule_looks, "items", gate=gate))
-    bounds = (-0.5, 0.5) if world in (even_wins, clear_wins) else (-9.0, 9.0)
+    bounds = (-0.5, 0.5) if scenario in (even_wins, clear_wins) else (-9.0, 9.0)
 
-    def happens(rng: np.random.Generator, n: int) -> float:
-        planned = looks((1,) * n)
-        assert planned is not None
-        found, seen = simulate_looks(gate, planned, pair_of(world(rng, n) + shift, bounds))
-        return 1 - seen / n if kind == "saved" else float(found.decision.verdict == "pass")
+    def draw(rng: np.random.Generator, n: int) -> float:
+        planned_looks = looks((1,) * n)
+        assert planned_looks is not None
+        outcome, n_used = simulate_looks(
+            gate, planned_looks, pair_of(scenario(rng, n) + shift, bounds)
+        )
+        return 1 - n_used / n if kind == "saved" else float(outcome.decision.verdict == "pass")
 
-    return Trial("stop_early: superior", world_name, kind, limit, happens, sizes)
+    return Trial("stop_early: superior", scenario_name, kind, limit, draw, sizes)
 
 
 def _betting_alarms(rng: np.random.Generator, n: int) -> bool:

@@ -1,8 +1,8 @@
-"""A/A on a run's own scores: what its gate would say if there were nothing to find.
+"""A/A test of a gate on a run's own scores: the rate of wrong passes when the models are equal.
 
-For each item a coin decides which of the two models is called the candidate. Whatever the scores
-look like (ties, ceilings, disasters, clusters), the two are then equal, and a claim of superiority
-that passes is wrong. Nothing is asked again.
+For each item a coin decides which of the two models is called the candidate. For any distribution
+of scores (ties, ceilings, disasters, clusters) the two are then equal, and a claim of superiority
+that passes is wrong. Nothing is judged again.
 """
 
 import math
@@ -18,12 +18,12 @@ from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Record
 
-ALPHA = 0.05  # where the run has no gate
-STANDARD_ERRORS = 2.6  # what chance may add to alpha: 0.5 % of sound gates exceed it
+ALPHA = 0.05  # for a run without a gate
+STANDARD_ERRORS = 2.6  # allowed above alpha by chance: 0.5 % of sound gates exceed it
 
 
 class Resplit(Record):
-    """How often one column's claim of superiority passed among `n_splits` worlds without a truth."""
+    """The passes of one column's claim of superiority in `n_splits` splits without a difference."""
 
     column: str
     n: int
@@ -62,18 +62,18 @@ def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Respli
     return tuple(_resplit(pair, alpha, limit, n_splits, seed) for pair in pairs)
 
 
-def describe_resplits(found: Sequence[Resplit]) -> Iterator[str]:
+def describe_resplits(resplits: Sequence[Resplit]) -> Iterator[str]:
     """Format the columns as lines of a Markdown table, and a last line with the outcome."""
     yield "| column | n | splits | wrong passes | limit | |"
     yield "|---|---:|---:|---:|---:|---|"
-    for each in found:
+    for resplit in resplits:
         yield (
-            f"| {each.column} | {each.n} | {each.n_splits} | {each.rate:.3f} | at most "
-            f"{each.limit:.3f} | {'ok' if each.holds else 'FAILS'} |"
+            f"| {resplit.column} | {resplit.n} | {resplit.n_splits} | {resplit.rate:.3f} | at most "
+            f"{resplit.limit:.3f} | {'ok' if resplit.holds else 'FAILS'} |"
         )
-    broken = sum(not each.holds for each in found)
+    broken = sum(not resplit.holds for resplit in resplits)
     yield ""
-    yield f"{broken} of {len(found)} limits broken" if broken else "all limits kept"
+    yield f"{broken} of {len(resplits)} limits broken" if broken else "all limits kept"
 
 
 def _resplit(pair: PairedScores, alpha: float, limit: float, n_splits: int, seed: int) -> Resplit:
@@ -87,15 +87,15 @@ def _resplit(pair: PairedScores, alpha: float, limit: float, n_splits: int, seed
 
 
 def _coins(pair: PairedScores, rng: np.random.Generator) -> "np.ndarray":
-    """Flip one coin for each item, or for each cluster, whose items are not independent."""
+    """Draw one coin for each item, or for each cluster, whose items are not independent."""
     if pair.clusters is None:
         return rng.random(pair.d.size) < 0.5
-    names, places = np.unique(pair.clusters, return_inverse=True)
-    return (rng.random(names.size) < 0.5)[places]
+    names, indices = np.unique(pair.clusters, return_inverse=True)
+    return (rng.random(names.size) < 0.5)[indices]
 
 
 def swap_models(pair: PairedScores, swapped: "np.ndarray") -> PairedScores:
-    """Exchange the scores of baseline and candidate on the items that are marked."""
+    """Swap the scores of baseline and candidate on the marked items."""
     return replace(
         pair,
         d=np.where(swapped, -pair.d, pair.d),

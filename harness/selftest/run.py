@@ -1,9 +1,9 @@
-"""`harness selftest`: how often the harness's own gates and tests are wrong, by simulation.
+"""`harness selftest`: error rates of the harness's own gates and tests, by simulation.
 
-Scores are drawn from worlds in which the truth is known, and the functions that decide real runs
-decide on them. A method that errs more often than it says fails the test; so does a negative
-control (a common way of doing it wrong) that is not caught, which would show that the simulation
-has no teeth.
+Scores are drawn from scenarios whose truth is known, and the functions that decide real runs
+decide on them. A method that errs more often than its nominal rate fails the test. So does a
+negative control (a common mistake) whose errors the simulation does not detect, because the
+simulation would then detect nothing.
 """
 
 import math
@@ -39,16 +39,16 @@ from harness.stats.permutation import signflip_test
 from harness.stats.wilcoxon import wilcoxon_test
 from harness.types import Record
 
-STANDARD_ERRORS = 2.6  # what chance may add to a rate of 5 %: 0.5 % of sound methods exceed it
-LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before what chance may take away
+STANDARD_ERRORS = 2.6  # allowed above a rate of 5 % by chance: 0.5 % of sound methods exceed it
+LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before the allowance for chance
 
 
 class ErrorRate(Record):
-    """One method in one world: its rate over the simulations, and the limit it must keep.
+    """The rate of one method in one scenario over the simulations, and its limit.
 
-    Of an `error` the rate must lie at or below the limit, of a `coverage` or a `control` (which
-    must be caught erring) at or above it; `power` and the mean share `saved` have no limit. `se` is
-    the Monte Carlo error.
+    The rate of an `error` must not exceed the limit, that of a `coverage` or a `control` (which
+    must err) must reach it; `power` and the mean share `saved` have no limit. `se` is the Monte
+    Carlo error.
     """
 
     method: str
@@ -68,7 +68,7 @@ class ErrorRate(Record):
 
 
 class SelfTest(Record):
-    """All cells, from `simulations` simulations each with a fixed seed."""
+    """All cells, each from `simulations` simulations with a fixed seed."""
 
     simulations: int
     cells: tuple[ErrorRate, ...]
@@ -90,21 +90,21 @@ def run_selftest(
 
     `jobs` processes share the work and change no figure.
     """
-    total = len(_plans(simulations))
+    total = len(_planned_cells(simulations))
     simulate = partial(_simulate, simulations=simulations, seed=seed)
     cells: list[ErrorRate] = []
-    with _workers(min(jobs, total)) as spread:
-        for cell in spread(simulate, range(total)):
+    with _workers(min(jobs, total)) as parallel_map:
+        for cell in parallel_map(simulate, range(total)):
             cells.append(cell)
             progress("selftest", len(cells), total)
     return SelfTest(simulations=simulations, cells=tuple(cells))
 
 
 def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
-    """Simulate the cell of that number with a random stream of its own."""
-    trial, n = _plans(simulations)[number]
+    """Simulate the cell with this number, with its own random stream."""
+    trial, n = _planned_cells(simulations)[number]
     rng = np.random.default_rng((seed, number + 1))
-    outcomes = np.array([trial.happens(rng, n) for _ in range(simulations)], dtype=np.float64)
+    outcomes = np.array([trial.draw(rng, n) for _ in range(simulations)], dtype=np.float64)
     return ErrorRate(
         method=trial.method,
         world=trial.world,
@@ -116,7 +116,7 @@ def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
     )
 
 
-def _plans(simulations: int) -> list[tuple["Trial", int]]:
+def _planned_cells(simulations: int) -> list[tuple[Trial, int]]:
     return [(trial, n) for trial in _trials(simulations) for n in trial.sizes]
 
 
@@ -134,28 +134,7 @@ def _leave_signals_to_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def describe_selftest(found: SelfTest) -> Iterator[str]:
-    """Format the cells as lines of a Markdown table, and a last line with the outcome."""
-    yield "| method | world | n | what | rate | ± | limit | |"
-    yield "|---|---|---:|---|---:|---:|---:|---|"
-    signs: dict[Kind, str] = {"error": "at most", "coverage": "at least", "control": "at least"}
-    for cell in found.cells:
-        limit = "" if cell.limit is None else f"{signs[cell.kind]} {cell.limit:.3f}"
-        outcome = "" if cell.limit is None else "ok" if cell.holds else "FAILS"
-        yield (
-            f"| {cell.method} | {cell.world} | {cell.n} | {_WHAT[cell.kind]} | {cell.rate:.3f} | "
-            f"{cell.se:.3f} | {limit} | {outcome} |"
-        )
-    failed = sum(not cell.holds for cell in found.cells)
-    yield ""
-    yield (
-        f"{failed} of {len(found.cells)} limits broken"
-        if failed
-        else f"all limits kept, {found.simulations:,} simulations each"
-    )
-
-
-_WHAT: dict[Kind, str] = {
+_KIND_LABELS: dict[Kind, str] = {
     "error": "wrong verdicts",
     "coverage": "interval covers",
     "power": "right verdicts",
@@ -164,19 +143,49 @@ _WHAT: dict[Kind, str] = {
 }
 
 
-def _trials(simulations: int) -> Iterator[Trial]:
-    by_chance = STANDARD_ERRORS * math.sqrt(ALPHA * (1 - ALPHA) / simulations)
-    limit, covered = ALPHA + by_chance, LEAST_COVERAGE - by_chance
-    worlds: tuple[tuple[str, Scenario], ...] = (("symmetric", symmetric), ("skewed", skewed))
-    for name, world in worlds:
-        yield _gate(name, world, Claim(metric="m", claim="superior"), 0.0, "error", limit)
-        margin = Claim(metric="m", claim="non_inferior", margin=0.5)
-        yield _gate(name, world, margin, -0.5, "error", limit)
-        yield _gate(name, world, Claim(metric="m", claim="superior"), SHIFT, "power", None)
-        yield Trial(
-            "95 % interval of a difference", name, "coverage", covered, _covers(world), (100, 500)
+def describe_selftest(result: SelfTest) -> Iterator[str]:
+    """Format the cells as lines of a Markdown table, and a last line with the outcome."""
+    yield "| method | world | n | what | rate | ± | limit | |"
+    yield "|---|---|---:|---|---:|---:|---:|---|"
+    signs: dict[Kind, str] = {"error": "at most", "coverage": "at least", "control": "at least"}
+    for cell in result.cells:
+        limit = "" if cell.limit is None else f"{signs[cell.kind]} {cell.limit:.3f}"
+        outcome = "" if cell.limit is None else "ok" if cell.holds else "FAILS"
+        yield (
+            f"| {cell.method} | {cell.world} | {cell.n} | {_KIND_LABELS[cell.kind]} | {cell.rate:.3f} | "
+            f"{cell.se:.3f} | {limit} | {outcome} |"
         )
-    yield _gate("equal models", even_wins, Claim(metric="m", claim="superior"), 0.0, "error", limit)
+    failed = sum(not cell.holds for cell in result.cells)
+    yield ""
+    yield (
+        f"{failed} of {len(result.cells)} limits broken"
+        if failed
+        else f"all limits kept, {result.simulations:,} simulations each"
+    )
+
+
+def _trials(simulations: int) -> Iterator[Trial]:
+    # The gate and its interval in the basic scenarios.
+    allowance = STANDARD_ERRORS * math.sqrt(ALPHA * (1 - ALPHA) / simulations)
+    limit, covered = ALPHA + allowance, LEAST_COVERAGE - allowance
+    scenarios: tuple[tuple[str, Scenario], ...] = (("symmetric", symmetric), ("skewed", skewed))
+    for name, scenario in scenarios:
+        yield _gate_trial(name, scenario, Claim(metric="m", claim="superior"), 0.0, "error", limit)
+        margin = Claim(metric="m", claim="non_inferior", margin=0.5)
+        yield _gate_trial(name, scenario, margin, -0.5, "error", limit)
+        yield _gate_trial(name, scenario, Claim(metric="m", claim="superior"), SHIFT, "power", None)
+        yield Trial(
+            "95 % interval of a difference",
+            name,
+            "coverage",
+            covered,
+            _interval_covers(scenario),
+            (100, 500),
+        )
+    yield _gate_trial(
+        "equal models", even_wins, Claim(metric="m", claim="superior"), 0.0, "error", limit
+    )
+    # Single tests, and negative controls.
     yield Trial("share at least 0.9", "share is 0.9", "error", limit, _share_passes)
     yield Trial("exact sign-flip test", "symmetric", "error", limit, _signflip_rejects)
     yield Trial("McNemar mid-p", "equal shares", "error", limit, _mcnemar_rejects)
@@ -187,6 +196,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
         "t test, peeking every 25 items", "symmetric", "control", 0.15, _peeking_rejects, (500,)
     )
     yield Trial("Wilcoxon for a mean", "skewed, mean 0", "control", 0.5, _wilcoxon_rejects, (500,))
+    # The families of trials in the other modules.
     yield from look_trials(limit)
     yield from claim_trials(limit, covered)
     yield from people_trials(limit, covered)
@@ -198,24 +208,29 @@ def _trials(simulations: int) -> Iterator[Trial]:
 # --- methods ---------------------------------------------------------------------------------
 
 
-def _gate(
-    world_name: str, world: Scenario, claim: Claim, shift: float, kind: Kind, limit: float | None
+def _gate_trial(
+    scenario_name: str,
+    scenario: Scenario,
+    claim: Claim,
+    shift: float,
+    kind: Kind,
+    limit: float | None,
 ) -> Trial:
     gate = Gate(alpha=ALPHA, claims=(claim,))
-    bounds = (-0.5, 0.5) if world is even_wins else (-9.0, 9.0)
+    bounds = (-0.5, 0.5) if scenario is even_wins else (-9.0, 9.0)
 
     def passes(rng: np.random.Generator, n: int) -> bool:
-        pair = pair_of(world(rng, n) + shift, bounds)
+        pair = pair_of(scenario(rng, n) + shift, bounds)
         return decide_gate(gate, {"m": pair}).verdict == "pass"
 
-    return Trial(f"gate: {claim}".replace("m ", "", 1), world_name, kind, limit, passes)
+    return Trial(f"gate: {claim}".replace("m ", "", 1), scenario_name, kind, limit, passes)
 
 
-def _covers(world: Scenario) -> Callable[[np.random.Generator, int], bool]:
+def _interval_covers(scenario: Scenario) -> Callable[[np.random.Generator, int], bool]:
     def covers(rng: np.random.Generator, n: int) -> bool:
-        pair = pair_of(world(rng, n), (-9.0, 9.0))
-        found = find_interval(pair, np.ones(n, dtype=np.bool))
-        return found.low <= 0 <= found.high
+        pair = pair_of(scenario(rng, n), (-9.0, 9.0))
+        interval = find_interval(pair, np.ones(n, dtype=np.bool))
+        return interval.low <= 0 <= interval.high
 
     return covers
 
@@ -265,7 +280,8 @@ def _peeking_rejects(rng: np.random.Generator, n: int) -> bool:
 
     d = symmetric(rng, n)
     return any(
-        float(stats.ttest_1samp(d[:looked], 0.0).pvalue) <= ALPHA for looked in range(25, n + 1, 25)
+        float(stats.ttest_1samp(d[:n_items], 0.0).pvalue) <= ALPHA
+        for n_items in range(25, n + 1, 25)
     )
 
 

@@ -1,4 +1,4 @@
-"""The worlds of `harness selftest`: scores whose truth is known, and what is tried on them."""
+"""The scenarios of `harness selftest`, scores whose truth is known, and the trials on them."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -25,17 +25,17 @@ Scenario = Callable[[np.random.Generator, int], Vector]
 
 
 class Trial(NamedTuple):
-    """A method in a world: draws a sample of n items, and says whether (or how much) it happened."""
+    """A method in a scenario; `draw` samples n items and returns the outcome: 0, 1 or a share."""
 
     method: str
     world: str
     kind: Kind
     limit: float | None
-    happens: Callable[[np.random.Generator, int], float]
+    draw: Callable[[np.random.Generator, int], float]
     sizes: tuple[int, ...] = SIZES
 
 
-# --- worlds ----------------------------------------------------------------------------------
+# --- scenarios -------------------------------------------------------------------------------
 
 
 def skewed(rng: np.random.Generator, n: int) -> Vector:

@@ -18,7 +18,7 @@ def trial(world: str, kind: str) -> Trial:
 
 def mean_of(found: Trial) -> float:
     rng = np.random.default_rng(1)
-    return float(np.mean([found.happens(rng, 500) for _ in range(SIMULATIONS)]))
+    return float(np.mean([found.draw(rng, 500) for _ in range(SIMULATIONS)]))
 
 
 def test_equal_models_pass_no_more_often_than_stated() -> None:

@@ -8,8 +8,8 @@ from harness.selftest.human import (
     ITEMS,
     TRUE_WINS,
     count_labelled,
-    judged_shares,
-    judged_wins,
+    draw_judged_shares,
+    draw_judged_wins,
 )
 from harness.stats.judge_correction import corrected_mean, corrected_share
 
@@ -24,7 +24,7 @@ def off_by(estimates: list[float], truth: float) -> float:
 
 def test_a_corrected_win_rate_is_right_on_average_and_the_judges_own_is_not():
     rng = np.random.default_rng(1)
-    drawn = [judged_wins(rng) for _ in range(RUNS)]
+    drawn = [draw_judged_wins(rng) for _ in range(RUNS)]
     corrected = [corrected_mean(y[:N], j[:N], j[N:]).estimate for y, j in drawn]
     assert off_by(corrected, TRUE_WINS) < 3
     assert off_by([float(j.mean()) for _, j in drawn], TRUE_WINS) > 50
@@ -32,7 +32,7 @@ def test_a_corrected_win_rate_is_right_on_average_and_the_judges_own_is_not():
 
 def test_a_corrected_share_is_right_on_average_and_the_judges_own_is_not():
     rng = np.random.default_rng(2)
-    drawn = [judged_shares(rng) for _ in range(RUNS)]
+    drawn = [draw_judged_shares(rng) for _ in range(RUNS)]
     corrected = [
         corrected_share(
             count_labelled(y[:N], j[:N]),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.selftest.human import count_labelled, judged_shares, judged_wins
+from harness.selftest.human import count_labelled, draw_judged_shares, draw_judged_wins
 from harness.stats.annotator_power import labels_for_mean, labels_for_share
 from harness.stats.judge_correction import corrected_mean, corrected_share
 
@@ -12,7 +12,7 @@ N = 500
 
 def test_so_many_labels_bring_a_mean_to_the_half_width():
     rng = np.random.default_rng(1)
-    people, judge = judged_wins(rng)
+    people, judge = draw_judged_wins(rng)
     needed = labels_for_mean(people[:100], judge[:100], judge[100:], half_width=0.07)
     assert needed is not None
     low, high = corrected_mean(people[:needed], judge[:needed], judge[needed:]).interval
@@ -21,7 +21,7 @@ def test_so_many_labels_bring_a_mean_to_the_half_width():
 
 def test_so_many_labels_bring_a_share_to_the_half_width():
     rng = np.random.default_rng(2)
-    people, judge = judged_shares(rng)
+    people, judge = draw_judged_shares(rng)
     counts = count_labelled(people[:100], judge[:100])
     needed = labels_for_share(counts, float(judge.mean()), N, half_width=0.04)
     assert needed is not None
@@ -34,5 +34,5 @@ def test_so_many_labels_bring_a_share_to_the_half_width():
 
 
 def test_a_half_width_beyond_all_items_has_no_number():
-    people, judge = judged_wins(np.random.default_rng(1))
+    people, judge = draw_judged_wins(np.random.default_rng(1))
     assert labels_for_mean(people[:50], judge[:50], judge[50:], half_width=0.001) is None
