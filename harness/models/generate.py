@@ -1,5 +1,6 @@
 """Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import takewhile
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from harness.config import EndpointSpec, Generation
+from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
 from harness.core.store import Store
@@ -18,6 +20,7 @@ from harness.models.local import LocalModel, Prompt, make_prompt
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.write_buffer import WriteBuffer
 from harness.types import Exchange, Response, Sample, Task
+from harness.types.samples import Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
@@ -107,6 +110,38 @@ def check_recorded_answers(tasks: Iterable[Task], models: Iterable[Model]) -> No
             read_responses(task, model)
 
 
+def require_answers(task: Task, model: str, responses: Responses, most_failed: float) -> None:
+    """Refuse to judge a model that too many requests did not reach: that would measure the server.
+
+    Args:
+        task: The items.
+        model: The model's name in the run.
+        responses: Its responses to the items.
+        most_failed: The largest share of failed requests with which the run may go on.
+
+    Raises:
+        InfrastructureError: all requests failed, or a larger share; with the server's own words.
+    """
+    failed = [response for response in responses.values() if response.request_failed]
+    if failed and (len(failed) == len(responses) or len(failed) > most_failed * len(responses)):
+        raise InfrastructureError(
+            f"'{model}': {len(failed)} of {len(responses)} requests failed "
+            f"({count_failures(task, failed)}). Answers so far are kept; run again to ask for the others."
+        )
+
+
+def count_failures(task: Task, failed: Iterable[Response]) -> str:
+    """Count failed requests by their reason, the commonest three first.
+
+    A server may quote what it was sent, so that of protected items only the kind is shown.
+    """
+    reasons = (response.reason or "" for response in failed)
+    kinds = (reason.partition(":")[0] if task.phi else reason for reason in reasons)
+    counts = Counter(kinds).most_common()
+    words = [reason if n == 1 else f"{reason} ({n} times)" for reason, n in counts[:3]]
+    return "; ".join(words) + ("; …" if len(counts) > 3 else "")
+
+
 # --- local models ----------------------------------------------------------------------------
 
 
@@ -129,7 +164,8 @@ def _generate_locally(
         if missing:
             responses = _generate_batch([task.samples[i] for i in missing], task, model)
             answered = {keys[i]: response for i, response in zip(missing, responses, strict=True)}
-            store.put("response", answered)
+            # What failed for want of memory is tried again by the next run.
+            store.put("response", {k: r for k, r in answered.items() if not r.request_failed})
             stored.update(answered)
             yield from (_with_run_names(stored[keys[i]], task.samples[i], model) for i in missing)
         progress.advance(f"{model.name} answers {task.name}", len(stored), len(set(keys)))

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size, infeasible_claims
+from harness.models.generate import count_failures
 from harness.runs.prepare import Prepared
+from harness.scoring.task_scores import TaskScores
 from harness.types import (
     Amendment,
     Caveat,
@@ -60,6 +62,20 @@ def find_caveats(
     yield from _flagged_answers(hygiene)
     for comparison in comparisons:
         yield from _comparison_caveats(comparison)
+
+
+def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Report requests to models that failed, with the server's own words."""
+    for part in measured:
+        for model, responses in part.responses.items():
+            failed = [response for response in responses.values() if response.request_failed]
+            if failed:
+                yield Caveat(
+                    code="failed_requests",
+                    text=f"{len(failed)} of {len(responses)} requests to '{model}' failed "
+                    f"({count_failures(part.task, failed)}). These items have no score, and each claim is "
+                    "tested as if they were at their worst for it.",
+                )
 
 
 def early_stopping_caveats(stopping: Stopping | None) -> Iterator[Caveat]:

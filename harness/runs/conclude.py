@@ -23,6 +23,7 @@ from harness.models.cost import spend_line
 from harness.planning.preregistration import Preregistration
 from harness.runs.caveats import (
     early_stopping_caveats,
+    failed_request_caveats,
     find_caveats,
     sensitivity_caveats,
     slice_caveats,
@@ -133,6 +134,7 @@ def build_run_result(
         amendments=preregistration.amendments,
         stopping=stopping,
         caveats=(
+            *failed_request_caveats(measured),
             *early_stopping_caveats(stopping),
             *find_caveats(
                 plan, preregistration.amendments, models, comparisons, hygiene, exposures

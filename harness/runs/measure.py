@@ -1,6 +1,6 @@
 """The measurement of one task: answers, their flags, judgements and scores."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -102,8 +102,9 @@ def measure_task(
     panels: Mapping[str, Panel],
     store: Store,
     progress: Progress,
+    check_answers: Callable[[Task, str, Responses], None],
 ) -> TaskScores:
-    """Answer and score one set of items.
+    """Answer and score one set of items; `check_answers` may refuse a model's answers.
 
     Remote judges work while the models answer. Local judges wait, because they would share the
     processor with the models.
@@ -122,10 +123,11 @@ def measure_task(
     }
     with stream.closed_on_error(workers.values()):
         # 2. Generate the answers.
-        for prepared in models.values():
+        for name, prepared in models.items():
             for response in generate_responses(task, prepared.model, store, progress, stream):
                 stream.post(response)
             stream.check()
+            check_answers(task, name, stream.all_responses()[name])
         responses = stream.all_responses()
         # 3. Do the work that needs no verdict while remote judges wait for replies.
         preload_imports(workers.values())

@@ -15,7 +15,7 @@ from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.human.judge_requirement import check_judge_requirement
-from harness.models.generate import check_recorded_answers
+from harness.models.generate import check_recorded_answers, require_answers
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
 from harness.runs.conclude import Stopwatch, build_run_result
@@ -26,6 +26,7 @@ from harness.runs.prepare import Prepared, prepare_models
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
 from harness.types import Plan, RunResult, Task
+from harness.types.samples import Responses
 from judges.factory import load_judges
 from judges.panel import Panel, check_judges_available, make_panels
 
@@ -78,9 +79,14 @@ def measure_tasks(
     context: RunContext,
 ) -> RunScores:
     """Measure every task to its end or, where the plan has looks, until the verdict is certain."""
+    most_failed = plan.gate.max_unscored if plan.gate else 1.0
+
+    def check_answers(task: Task, model: str, responses: Responses) -> None:
+        if not context.session.has_pending:  # replies by batch are not failures
+            require_answers(task, model, responses, most_failed)
 
     def measure(task: Task, progress: Progress) -> TaskScores:
-        return measure_task(task, models, panels, context.store, progress)
+        return measure_task(task, models, panels, context.store, progress, check_answers)
 
     if not plan.looks:
         return RunScores([measure(task, context.progress) for task in plan.tasks])

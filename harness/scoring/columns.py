@@ -1,7 +1,8 @@
 """Score columns: judgements as numbers, one value per item and model, gaps kept as gaps.
 
-Where a model gave no answer it gets its worst score. Where a judge gave no verdict the score is
-NaN with a reason, and is bounded later; it is never dropped and never imputed here.
+Where a model gave no answer it gets its worst score. Where a judge gave no verdict, or a request
+never reached the model, the score is NaN with a reason, and is bounded later; it is never dropped
+and never imputed here.
 """
 
 from collections import Counter
@@ -29,8 +30,8 @@ from harness.types import (
     Preference,
     Task,
 )
-from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, reason_kind
-from harness.types.samples import Responses
+from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, MissingReason, reason_kind
+from harness.types.samples import Response, Responses
 
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
@@ -158,14 +159,13 @@ def _grade_column(
 ) -> GradeColumn:
     assert metric.score_kind != "preference"
     low, high = metric.bounds
-    # A model that gave no answer has the worst score; a missing verdict is a gap with a reason.
+    # A model that gave no answer has the worst score. A request that never reached the model and
+    # a missing verdict are gaps with a reason.
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
     for model, answers in responses.items():
         cells = [
-            (low, None)
-            if answers[sample.id].text is None
-            else _cell(grades.get((model, sample.id)), key)
+            _cell(answers[sample.id], grades.get((model, sample.id)), key, low)
             for sample in task.samples
         ]
         scores[model] = np.array([value for value, _ in cells], dtype=np.float64)
@@ -183,7 +183,13 @@ def _grade_column(
     )
 
 
-def _cell(grade: Grade | None, key: str) -> tuple[float, str | None]:
+def _cell(
+    response: Response, grade: Grade | None, key: str, worst: float
+) -> tuple[float, str | None]:
+    if response.request_failed:
+        return np.nan, _failed_request(response)
+    if response.text is None:
+        return worst, None
     if grade is None:
         return np.nan, "not judged"
     if grade.values is None or key not in grade.values:
@@ -241,9 +247,12 @@ def _preference_column(
             by_order[preference.order][i] = WIN[preference.winner]
     # A model that gave no answer loses in every order.
     for i, sample in enumerate(task.samples):
-        forfeited = _forfeit(
-            responses[baseline][sample.id].text, responses[candidate][sample.id].text
-        )
+        both = responses[baseline][sample.id], responses[candidate][sample.id]
+        failed = next((response for response in both if response.request_failed), None)
+        if failed is not None:
+            reasons[i] = _failed_request(failed)
+            continue
+        forfeited = _forfeit(both[0].text, both[1].text)
         if forfeited is not None:
             for order in asked_orders or ORDERS:
                 by_order[order][i] = forfeited
@@ -288,7 +297,12 @@ def _clusters(task: Task) -> Clusters:
 
 
 def _count_failed(task: Task, answers: Responses) -> int:
-    return sum(answers[sample.id].text is None for sample in task.samples)
+    responses = (answers[sample.id] for sample in task.samples)
+    return sum(response.text is None and not response.request_failed for response in responses)
+
+
+def _failed_request(response: Response) -> str:
+    return f"{MissingReason.REQUEST_FAILED}: {response.reason}"
 
 
 def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
@@ -300,7 +314,8 @@ def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -
         n_items=len(reasons),
         n_scored=len(reasons) - missing.total(),
         generation_failed=failed,
-        judge_failed=missing.total(),
+        judge_failed=missing.total() - missing[MissingReason.REQUEST_FAILED],
+        request_failed=missing[MissingReason.REQUEST_FAILED],
         reasons={str(kind): n for kind, n in sorted(missing.items())},
     )
 

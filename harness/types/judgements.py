@@ -160,6 +160,7 @@ class MissingReason(StrEnum):
     TOO_LONG = "too long"  # a prompt for the judge's context, or a reply for the reader
     NO_REPLY = "no reply"  # the endpoint or the model failed
     UNSUPPORTED = "unsupported"  # not a metric for a language model
+    REQUEST_FAILED = "request failed"  # to a model under test, so that there was nothing to judge
     TOO_FEW_VOTES = "too few votes"  # of a jury
     SPLIT = "split"  # a jury without a majority
 

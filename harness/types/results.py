@@ -14,7 +14,11 @@ from harness.types.training import PairStatistics
 
 
 class Coverage(Record):
-    """The number of items of a column with a score for one model, and why the others have none."""
+    """The number of items of a column with a score for one model, and why the others have none.
+
+    Without an answer of the model (`generation_failed`) an item has the worst score; it has none
+    where the judge gave no verdict (`judge_failed`) or the request to a model never reached it.
+    """
 
     metric: str
     model: str
@@ -23,6 +27,7 @@ class Coverage(Record):
     generation_failed: int
     judge_failed: int
     reasons: dict[str, int]
+    request_failed: int = Field(default=0, exclude_if=lambda n: n == 0)
 
 
 class ModelScore(Record):

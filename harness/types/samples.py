@@ -36,6 +36,20 @@ class Exchange(Record):
     seconds: float
 
 
+# First words of the reasons for which a model was not reached, or could not run.
+REQUEST_FAILURES = (
+    "timeout",
+    "unreachable",
+    "rate_limited",
+    "server_error",
+    "garbage",
+    "too_large",
+    "bad_request",
+    "context_length",
+    "out of memory",
+)
+
+
 class Response(Record):
     """One model's answer to one item; `text` None comes with a `reason`.
 
@@ -50,6 +64,12 @@ class Response(Record):
     reason: str | None = None
     system: str | None = None
     exchange: Exchange | None = None
+
+    @property
+    def request_failed(self) -> bool:
+        """Return whether the request failed on its way: then the model has not answered at all."""
+        failed = self.finish == "failed" and self.text is None
+        return failed and (self.reason or "").startswith(REQUEST_FAILURES)
 
 
 HygieneFlag = Literal[

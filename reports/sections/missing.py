@@ -100,19 +100,22 @@ def coverage_table(cells: Sequence[Coverage], *, has_tallies: bool) -> Iterator[
             _part(cell.n_scored, cell.n_items),
             f"{cell.generation_failed:,}",
             f"{cell.judge_failed:,}",
+            f"{cell.request_failed:,}",
             _reasons(cell.reasons),
         )
         for cell in cells
     ]
-    head = ("Metric", "Model", "Items", "Scored", "No answer", "No verdict", "Reasons")
+    head = ("Metric", "Model", "Items", "Scored", "No answer", "No verdict", "Failed requests",
+            "Reasons")  # fmt: skip
     complete = all(cell.n_items == cell.n_scored for cell in cells)
     yield Table(
         "Scores by metric and model",
         head,
-        "llrrrrl",
+        "llrrrrrl",
         tuple(rows),
         folded=complete or has_tallies,
-        note="An item without an answer counts as the model's worst score.",
+        note="An item without an answer counts as the model's worst score. An item whose request "
+        "failed on the way has no score, as one without a verdict.",
     )
 
 
