@@ -91,7 +91,7 @@ def preference_agreement(column: str, judge_rounds: Sequence[JudgeRound]) -> Jud
     judges = group_by_judge(judge_rounds)
     has_judgements = any(judge_round.judgements for judge_round in judge_rounds)
     return (
-        _first_round_agreement(_preference_scale(column), judges)
+        _first_round_agreement(preference_scale(column), judges)
         if has_judgements and len(judges) > 1
         else None
     )
@@ -144,7 +144,8 @@ def scales_of(name: str, metric: Metric) -> list[Scale]:
     return [Scale(c, key, metric.verdict_values, metric.ordinal) for c, key in keys.items()]
 
 
-def _preference_scale(column: str) -> Scale:
+def preference_scale(column: str) -> Scale:
+    """Return the scale of win scores: a loss, a tie and a win."""
     return Scale(column, "winner", tuple(sorted(WIN.values())), False)
 
 

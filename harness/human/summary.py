@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.judge_reliability import Scale, as_interval, rater_agreement
+from harness.analysis.judge_reliability import (
+    Scale,
+    as_interval,
+    preference_scale,
+    rater_agreement,
+)
 from harness.human.labels import AnnotatorStatus, HumanLabels, Label
 from harness.scoring.columns import WIN
 from harness.stats.agreement import percent_agreement
@@ -228,7 +233,7 @@ def _agreements(
     if len(people.annotators) < 2:
         return
     if wins.labelled.any():
-        scale = Scale(people.metric or WIN_RATE, "winner", tuple(sorted(WIN.values())), False)
+        scale = preference_scale(people.metric or WIN_RATE)
         yield rater_agreement(scale, wins.annotators, wins.values.T)
     ranges = {criterion.name: (criterion.low, criterion.high) for criterion in people.criteria}
     for name in criteria:

@@ -29,7 +29,7 @@ def test_the_requirement_is_in_the_report(tmp_path: Path):
     decided(tmp_path, {"Ada": steady("candidate")})
     (folder,) = (tmp_path / "runs" / "checked").iterdir()
     page = (folder / "report.md").read_text()
-    assert "### May the judge decide?" in page
+    assert "### Required agreement of the judge with people" in page
     assert "| yes | 1.00 | 0.9" in page
 
 
