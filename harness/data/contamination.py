@@ -1,13 +1,13 @@
-"""Evaluation items that a model may have seen while it trained.
+"""Contamination: evaluation items that occur in the training data of a model.
 
-An item's question is `exact` if it is a training question, word for word. Beside that, the share
-of an item's n-grams that stand anywhere in the training texts is told for its question and its
-reference. An item is `contaminated` if it is exact or one of the shares is at least 70 % (PaLM,
-https://arxiv.org/abs/2204.02311, section 8), and `touched` if any n-gram was seen (GPT-3).
+An item is `exact` if its question is a training question, word for word. Besides, the share of its
+n-grams that occur anywhere in the training texts is computed for its question and its reference. An
+item is `contaminated` if it is exact or one of the shares is at least 70 % (PaLM,
+https://arxiv.org/abs/2204.02311, section 8), and `touched` if any n-gram occurs (GPT-3).
 
 n is GPT-3's (https://arxiv.org/abs/2005.14165, appendix C): the 5th percentile of the items'
 lengths in words, at least 8 and at most 13. An n-gram that more than ten items have is a template
-and tells nothing of any of them; GPT-3 likewise ignores what more than ten documents have.
+and is ignored; GPT-3 likewise ignores n-grams of more than ten documents.
 """
 
 from collections import Counter, defaultdict
@@ -19,37 +19,45 @@ from harness.data.text import NGram, ngrams, normalise_text, normalise_words
 from harness.types import ContaminationResult, Message, Record, Sample, Task
 from harness.types.training import Example, PreferencePair
 
-N_SMALLEST, N_LARGEST = 8, 13
+MIN_NGRAM, MAX_NGRAM = 8, 13  # words
 
 
 CONTAMINATED_SHARE = 0.7
 
 
-MAX_ITEMS_PER_NGRAM = 10
+MAX_ITEMS_PER_NGRAM = 10  # an n-gram of more items is a template
+
+
+N_LISTED = 3  # items in an error message
 
 
 Part = Literal["question", "reference"]
 
 
-_Place = tuple[int, Part]
+_Place = tuple[int, Part]  # a part of the item with this index
 
 
 class TrainingText(NamedTuple):
-    """What one training row says: what is asked in it and, apart from that, what is answered.
-
-    `row` is how reports call it, such as its id.
-    """
+    """The questions and answers of one training row; `row` is its name in reports, such as its id."""
 
     row: str
     questions: tuple[str, ...]
     answers: tuple[str, ...]
 
 
-class ItemOverlap(Record):
-    """How much of one item stands in the training texts.
+class HasTrainingTexts(Protocol):
+    """A model with its training texts."""
 
-    A share is None where the item has no n-gram to look for. `row` is the training row with the
-    same question, or else the one that shares most n-grams, `shared` of them.
+    @property
+    def training_texts(self) -> Sequence[TrainingText]:
+        """Return all texts since the base model; empty for a base model."""
+
+
+class ItemOverlap(Record):
+    """The overlap of one item with the training texts.
+
+    A share is None if the item has no n-gram to search for. `row` is the training row with the same
+    question, or else the one that shares the most n-grams, `shared` of them.
     """
 
     sample_id: str
@@ -61,15 +69,15 @@ class ItemOverlap(Record):
 
     @property
     def share(self) -> float:
-        """Return the larger share; 1 for an exact match, 0 where too few words can be compared."""
+        """Return the larger share; 1 for an exact match, 0 if there are too few words to compare."""
         return 1.0 if self.exact else max(self.question_share or 0.0, self.reference_share or 0.0)
 
 
 class Contamination(Record):
-    """What the items have in common with the training texts; counts are of items.
+    """The overlap of a set of items with the training texts; counts are of items.
 
-    `unchecked` items have no n-gram to look for: only exact matches are found among them.
-    `worst` are the touched and exact ones with the largest shares.
+    `unchecked` items have no n-gram to search for: only exact matches are found among them.
+    `worst` are the touched and exact items with the largest shares.
     """
 
     n: int
@@ -82,53 +90,87 @@ class Contamination(Record):
     worst: tuple[ItemOverlap, ...]
 
 
+def find_contaminated_items(
+    tasks: Iterable[Task], models: Mapping[str, HasTrainingTexts]
+) -> list[ContaminationResult]:
+    """Compare the items of each task with the training texts of each model that has any.
+
+    The data of base models, and of models behind an endpoint, are unknown here.
+    """
+    return [
+        _contamination_result(task, name, find_contamination(model.training_texts, task.samples))
+        for task in tasks
+        for name, model in models.items()
+        if model.training_texts
+    ]
+
+
+def require_no_contamination(results: Sequence[ContaminationResult]) -> None:
+    """Stop before scores that would measure memory.
+
+    Raises:
+        HarnessError: items occur in the training data of a model; the message names some of them.
+    """
+    contaminated = [result for result in results if result.contaminated]
+    if contaminated:
+        raise HarnessError(
+            " ".join(_describe(contaminated))
+            + " A score on such items measures memory. Take them out of the training data "
+            "(`harness convert --split` keeps questions apart), or give --allow-contamination; the "
+            "report then states it."
+        )
+
+
 def find_contamination(
     training: Iterable[TrainingText], samples: Sequence[Sample], *, n_worst: int = 20
 ) -> Contamination:
     """Find the overlap of the training texts with the items, in time linear in both.
 
-    Only what the items say is held in memory; the training texts are read once.
+    Only the items are held in memory; the training texts are read once.
     """
+    # Index the items by n-gram and by question.
     n = ngram_length(samples)
-    index = _index(samples, n)
-    same_question: dict[str, list[int]] = defaultdict(list)
+    index = _index_ngrams(samples, n)
+    items_by_question: dict[str, list[int]] = defaultdict(list)
     for item, sample in enumerate(samples):
-        same_question[normalise_text(sample.input)].append(item)
-    seen: set[NGram] = set()
-    exact: dict[int, str] = {}
-    best: dict[int, tuple[int, str]] = {}
+        items_by_question[normalise_text(sample.input)].append(item)
+
+    # Look up each training text. Items are given by their index.
+    all_matches: set[NGram] = set()
+    exact_rows: dict[int, str] = {}
+    best_rows: dict[int, tuple[int, str]] = {}  # number of shared n-grams, row
     n_rows = 0
     for text in training:
         n_rows += 1
         for question in text.questions:
-            for item in same_question.get(normalise_text(question), ()):
-                exact.setdefault(item, text.row)
-        found = _matching_ngrams(text, index, n)
-        if not found:
+            for item in items_by_question.get(normalise_text(question), ()):
+                exact_rows.setdefault(item, text.row)
+        matches = _matching_ngrams(text, index, n)
+        if not matches:
             continue
-        seen |= found
-        shared = Counter(item for ngram in found for item in {i for i, _ in index[ngram]})
+        all_matches |= matches
+        shared = Counter(item for ngram in matches for item in {i for i, _ in index[ngram]})
         for item, count in shared.items():
-            if count > best.get(item, (0, ""))[0]:
-                best[item] = (count, text.row)
-    overlaps = _overlaps(samples, index, seen, exact, best)
-    return _summary(overlaps, n=n, n_training_rows=n_rows, n_worst=n_worst)
+            if count > best_rows.get(item, (0, ""))[0]:
+                best_rows[item] = (count, text.row)
+    overlaps = _overlaps(samples, index, all_matches, exact_rows, best_rows)
+    return _summarise(overlaps, n=n, n_training_rows=n_rows, n_worst=n_worst)
 
 
 def texts_of_examples(examples: Iterable[Example]) -> Iterator[TrainingText]:
-    """Yield the texts that SFT reads, without system prompts."""
+    """Yield the texts of SFT examples, without system prompts."""
     for example in examples:
-        yield _text(example.id, example.prompt, example.completion)
+        yield _training_text(example.id, example.prompt, example.completion)
 
 
 def texts_of_pairs(pairs: Iterable[PreferencePair]) -> Iterator[TrainingText]:
-    """Yield the texts that DPO reads, without system prompts; both answers count."""
+    """Yield the texts of preference pairs, without system prompts; both answers count."""
     for pair in pairs:
-        yield _text(pair.sample_id, pair.prompt, pair.chosen, pair.rejected)
+        yield _training_text(pair.sample_id, pair.prompt, pair.chosen, pair.rejected)
 
 
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
-    """Yield the texts that training reads or asks of samples; references count as answers."""
+    """Yield the texts of samples used in training; references count as answers."""
     for sample in samples:
         answers = (sample.reference,) if sample.reference else ()
         yield TrainingText(sample.id, (sample.input,), answers)
@@ -137,11 +179,11 @@ def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
 def ngram_length(samples: Sequence[Sample]) -> int:
     """Choose the number of words of an n-gram for these items."""
     lengths = sorted(len(normalise_words(sample.input)) for sample in samples)
-    fifth = lengths[len(lengths) // 20] if lengths else 0
-    return min(max(fifth, N_SMALLEST), N_LARGEST)
+    fifth_percentile = lengths[len(lengths) // 20] if lengths else 0
+    return min(max(fifth_percentile, MIN_NGRAM), MAX_NGRAM)
 
 
-def _text(row: str, prompt: Sequence[Message], *answers: str) -> TrainingText:
+def _training_text(row: str, prompt: Sequence[Message], *answers: str) -> TrainingText:
     return TrainingText(
         row,
         tuple(m.content for m in prompt if m.role == "user"),
@@ -149,11 +191,11 @@ def _text(row: str, prompt: Sequence[Message], *answers: str) -> TrainingText:
     )
 
 
-# --- looking up ------------------------------------------------------------------------------
+# --- n-grams ---------------------------------------------------------------------------------
 
 
-def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
-    """Index the items in which each n-gram occurs, without those of templates."""
+def _index_ngrams(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
+    """Map each n-gram to the places where it occurs, without n-grams of templates."""
     index: dict[NGram, set[_Place]] = defaultdict(set)
     for item, sample in enumerate(samples):
         parts: tuple[tuple[Part, str], ...] = (
@@ -171,46 +213,47 @@ def _index(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]:
 
 
 def _matching_ngrams(text: TrainingText, index: dict[NGram, set[_Place]], n: int) -> set[NGram]:
-    found: set[NGram] = set()
+    matches: set[NGram] = set()
     for part in (*text.questions, *text.answers):
-        found |= index.keys() & ngrams(normalise_words(part), n)  # one pass in C: the hot line
-    return found
+        matches |= index.keys() & ngrams(normalise_words(part), n)  # one pass in C: the hot line
+    return matches
 
 
-# --- counting --------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------
 
 
 def _overlaps(
     samples: Sequence[Sample],
     index: dict[NGram, set[_Place]],
-    seen: set[NGram],
-    exact: dict[int, str],
-    best: dict[int, tuple[int, str]],
+    matches: set[NGram],
+    exact_rows: dict[int, str],
+    best_rows: dict[int, tuple[int, str]],
 ) -> list[ItemOverlap]:
-    all_of: Counter[_Place] = Counter()
-    seen_of: Counter[_Place] = Counter()
+    # Count the n-grams of each question and reference, and those that match.
+    n_ngrams: Counter[_Place] = Counter()
+    n_matches: Counter[_Place] = Counter()
     for ngram, places in index.items():
-        all_of.update(places)
-        if ngram in seen:
-            seen_of.update(places)
+        n_ngrams.update(places)
+        if ngram in matches:
+            n_matches.update(places)
 
     def share(place: _Place) -> float | None:
-        return seen_of[place] / all_of[place] if all_of[place] else None
+        return n_matches[place] / n_ngrams[place] if n_ngrams[place] else None
 
     return [
         ItemOverlap(
             sample_id=sample.id,
-            exact=item in exact,
+            exact=item in exact_rows,
             question_share=share((item, "question")),
             reference_share=share((item, "reference")),
-            row=exact.get(item, best.get(item, (0, None))[1]),
-            shared=best.get(item, (0, None))[0],
+            row=exact_rows.get(item, best_rows.get(item, (0, None))[1]),
+            shared=best_rows.get(item, (0, None))[0],
         )
         for item, sample in enumerate(samples)
     ]
 
 
-def _summary(
+def _summarise(
     overlaps: list[ItemOverlap], *, n: int, n_training_rows: int, n_worst: int
 ) -> Contamination:
     touched = [overlap for overlap in overlaps if overlap.share > 0]
@@ -227,67 +270,28 @@ def _summary(
     )
 
 
-N_LISTED = 3  # items that a message names
-
-
-class HasTrainingTexts(Protocol):
-    """A model whose training texts are known."""
-
-    @property
-    def training_texts(self) -> Sequence[TrainingText]:
-        """Return all texts that it learnt since its base model; none for a base model."""
-
-
-def find_contaminated_items(
-    tasks: Iterable[Task], models: Mapping[str, HasTrainingTexts]
-) -> list[ContaminationResult]:
-    """Compare every set of items with the texts that each trained model learnt from, where known.
-
-    What a base model read before, or a model behind an endpoint, nobody here knows.
-    """
-    return [
-        _contamination_result(task, name, find_contamination(prepared.training_texts, task.samples))
-        for task in tasks
-        for name, prepared in models.items()
-        if prepared.training_texts
-    ]
-
-
-def require_no_contamination(exposures: Sequence[ContaminationResult]) -> None:
-    """Stop before scores that would tell what was remembered.
-
-    Raises:
-        HarnessError: items stand in a model's training data; names some of them.
-    """
-    found = [exposure for exposure in exposures if exposure.contaminated]
-    if found:
-        raise HarnessError(
-            " ".join(_describe(found))
-            + " A score on such items tells what was remembered. Take them out of the training data "
-            "(`harness convert --split` keeps questions apart), or say --allow-contamination; the "
-            "report will say so."
-        )
-
-
-def _describe(exposures: Iterable[ContaminationResult]) -> Iterator[str]:
-    for e in exposures:
-        yield (
-            f"{e.contaminated} of {e.n_items} items of '{e.task}' stand in what '{e.model}' was "
-            f"trained on, {e.exact} of them word for word ({', '.join(e.worst[:N_LISTED])})."
-        )
-
-
-def _contamination_result(task: Task, model: str, found: Contamination) -> ContaminationResult:
+def _contamination_result(
+    task: Task, model: str, contamination: Contamination
+) -> ContaminationResult:
     return ContaminationResult(
         task=task.name,
         model=model,
-        n_rows=found.n_training_rows,
-        n_items=found.n_items,
-        exact=found.exact,
-        contaminated=found.contaminated,
-        touched=found.touched,
-        unchecked=found.unchecked,
+        n_rows=contamination.n_training_rows,
+        n_items=contamination.n_items,
+        exact=contamination.exact,
+        contaminated=contamination.contaminated,
+        touched=contamination.touched,
+        unchecked=contamination.unchecked,
         worst=tuple(
-            f"item '{overlap.sample_id}' in row '{overlap.row}'" for overlap in found.worst
+            f"item '{overlap.sample_id}' in row '{overlap.row}'" for overlap in contamination.worst
         ),
     )
+
+
+def _describe(results: Iterable[ContaminationResult]) -> Iterator[str]:
+    for result in results:
+        yield (
+            f"{result.contaminated} of {result.n_items} items of '{result.task}' occur in the "
+            f"training data of '{result.model}', {result.exact} of them word for word "
+            f"({', '.join(result.worst[:N_LISTED])})."
+        )

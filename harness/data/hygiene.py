@@ -1,26 +1,26 @@
-"""What is wrong with an answer before anyone judges it: stated rules, pure functions.
+"""Hygiene flags of an answer: defects found by fixed rules, without a judge.
 
-The flags are counted per model, shown in every report, and every comparison is repeated
-without the items that carry one. They never change a score.
+The flags are counted per model and shown in every report, and every comparison is repeated without
+the flagged items. They never change a score.
 """
 
 import re
 
 from harness.types import HygieneFlag, Response
 
-LEAK_WORDS = 8  # so many consecutive words of the system prompt are a leak
+LEAK_WORDS = 8  # consecutive words of the system prompt that make a leak
 
 
-LEAK_SENTENCE_WORDS = 10  # shorter sentences may be said by chance; LEAK_WORDS catches those
+LEAK_SENTENCE_WORDS = 10  # a shorter sentence may occur by chance
 
 
-LOOP_REPEATS = 4  # a phrase said so many times in a row is a loop ...
+LOOP_REPEATS = 4  # a phrase repeated so many times in a row is a loop ...
 
 
 LOOP_WORDS = 12  # ... when the repetition is at least this long
 
 
-SENTENCE_REPEATS = 3  # or a sentence of five words or more said this often
+SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
 
 
 _SPECIAL = re.compile(
@@ -38,7 +38,7 @@ _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with the straight or the curly ap
 
 
 def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
-    """Flag one answer; `system` is the system prompt that its model was given."""
+    """Return the flags of one answer; `system` is the system prompt of its model."""
     text = response.text or ""
     flags: list[HygieneFlag] = []
     if not text.strip():
@@ -58,8 +58,8 @@ def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, 
 
 def system_of_rendered_prompt(prompt: str) -> str | None:
     """Extract the system message from a prompt that was rendered as ChatML."""
-    found = _CHATML_SYSTEM.search(prompt)
-    return found.group(1) if found else None
+    match = _CHATML_SYSTEM.search(prompt)
+    return match.group(1) if match else None
 
 
 def leaks_sentence(text: str, system: str) -> bool:
@@ -77,16 +77,16 @@ def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
 
 
 def is_loop(text: str) -> bool:
-    """Return whether the text repeats itself again and again."""
+    """Return whether the text repeats a sentence, or a phrase of up to 12 words in a row."""
     sentences = [_flat(s) for s in _SENTENCE.split(text) if len(s.split()) >= 5]
     if any(sentences.count(s) >= SENTENCE_REPEATS for s in set(sentences)):
         return True
     words = _words(text)
-    return any(_longest_run(words, size) >= _needed(size) for size in range(1, 13))
+    return any(_longest_run(words, size) >= _words_of_loop(size) for size in range(1, 13))
 
 
-def _needed(size: int) -> int:
-    """Return how many words in a row must repeat the word `size` places before."""
+def _words_of_loop(size: int) -> int:
+    """Return the number of consecutive words that must equal the word `size` places before."""
     return max(LOOP_WORDS, size * LOOP_REPEATS) - size
 
 

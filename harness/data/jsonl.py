@@ -1,9 +1,9 @@
-"""Rows that were made and kept, as JSON Lines, with statistics of what was dropped beside them.
+"""Files of generated training rows as JSON Lines, each with a file of statistics.
 
     pairs.jsonl              one row a line
-    pairs.statistics.json    what became of all candidates
+    pairs.statistics.json    counts of kept and dropped candidates
 
-Preference pairs are kept so, and the best of several answers.
+Used for preference pairs and for the best of several answers.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
 
 
 def write_rows_with_stats(path: Path, rows: Sequence[Record], statistics: KeptStatistics) -> None:
-    """Write the rows, and then their statistics beside them."""
+    """Write the rows, and then their statistics in a second file."""
     write_atomically(path, "".join(row.model_dump_json() + "\n" for row in rows).encode())
     write_atomically(_statistics_path(path), f"{statistics.model_dump_json(indent=2)}\n".encode())
 
@@ -34,22 +34,22 @@ def load_rows_with_stats(
     """Load the rows of a file, and the statistics in the file next to it.
 
     Raises:
-        HarnessError: missing, unreadable or incomplete.
+        HarnessError: a file is missing, unreadable or incomplete.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
-        told = statistics.model_validate_json(_statistics_path(path).read_bytes())
+        stats = statistics.model_validate_json(_statistics_path(path).read_bytes())
         rows = [row.model_validate_json(line) for line in lines if line]
     except OSError as error:
         raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         raise HarnessError(f"{path}: cannot be read: {error.errors()[0]['msg']}.") from None
-    if len(rows) != told.kept:
+    if len(rows) != stats.kept:
         raise HarnessError(
-            f"{path}: holds {len(rows)} rows, but its statistics count {told.kept}. Remove both "
-            "files to have them made again."
+            f"{path}: holds {len(rows)} rows, but its statistics count {stats.kept}. Remove both "
+            "files; the next run makes them again."
         )
-    return rows, told
+    return rows, stats
 
 
 def _statistics_path(path: Path) -> Path:

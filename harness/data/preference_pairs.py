@@ -1,11 +1,10 @@
-"""Preference pairs: two answers to one prompt, the better and the worse, and what was dropped.
+"""Preference pairs, a chosen and a rejected answer to one prompt, and counts of dropped candidates.
 
     {"sample_id": "asthma-01", "source": "judged", "prompt": [{"role": "system", ...}, ...],
      "chosen": "That sounds worrying ...", "rejected": "An inhaler is ..."}
 
-A verdict that could not be read, a tie, judges who disagree, and a judge who changes his mind with
-the order of the answers never become a label. Nor does an answer that leaks its prompt or is cut
-off become one to imitate, however much the judge liked it.
+An unreadable verdict, a tie, judges who disagree, and a judge whose verdict depends on the order of
+the answers give no pair. An answer that leaks its prompt or is cut off is never the chosen one.
 """
 
 from collections import Counter
@@ -37,7 +36,7 @@ from harness.types.training import PreferencePair
 
 
 class Pairs(NamedTuple):
-    """The pairs to learn from, and what was dropped."""
+    """Pairs for training, and the statistics of how they were made."""
 
     pairs: list[PreferencePair]
     statistics: PairStatistics
@@ -51,11 +50,11 @@ class SampledAnswer(NamedTuple):
 
 
 class JudgedAnswers(NamedTuple):
-    """Two sampled answers to one prompt, and what was said of them.
+    """Two sampled answers to one prompt, and the verdicts on them.
 
-    In all verdicts `first` is the baseline. `forward` saw it first, `backward` saw it second; None
-    where nothing was judged. `votes` are the readable verdicts behind both, those of every judge,
-    order and round.
+    In all verdicts `first` is the baseline. It was shown first to `forward` and second to
+    `backward`; they are None where no judge was asked. `votes` are the readable verdicts of every
+    judge, order and round, from which both were reduced.
     """
 
     prompt: tuple[Message, ...]
@@ -67,7 +66,7 @@ class JudgedAnswers(NamedTuple):
 
 
 class GoldAnswer(NamedTuple):
-    """The reference answer to a prompt, and the model's own."""
+    """The reference answer to a prompt, and the model's own answer."""
 
     prompt: tuple[Message, ...]
     gold: str
@@ -85,18 +84,18 @@ def pairs_from_preferences(
 def pairs_from_gold(answers: Iterable[GoldAnswer], filters: PairFilters | None = None) -> Pairs:
     """Make pairs of the reference (chosen) and the model's own answer (rejected).
 
-    An own answer that is cut off or leaks its prompt stays: the pair teaches against it.
+    An own answer that is cut off or leaks its prompt is not dropped: it is the rejected one.
     """
     return _collect([_gold_pair(answer) for answer in answers], filters)
 
 
 def pairs_from_given(pairs: Iterable[PreferencePair], filters: PairFilters | None = None) -> Pairs:
-    """Keep given pairs that can teach something."""
+    """Keep the given pairs whose answers exist and differ, and that pass the filters."""
     return _collect([_given_pair(pair) for pair in pairs], filters)
 
 
 def unpairable_reason(first: str | None, second: str | None) -> PairDrop | None:
-    """Explain why two answers cannot make a pair whatever the verdict, so that none is asked for."""
+    """Return why two answers can make no pair under any verdict; None if they can."""
     texts = [(text or "").strip() for text in (first, second)]
     if not all(texts):
         return "empty"
@@ -107,7 +106,7 @@ def unpairable_reason(first: str | None, second: str | None) -> PairDrop | None:
 
 
 class _Dropped(NamedTuple):
-    """Why a candidate is no pair; `detail` is why it went unscored."""
+    """The reason why a candidate is no pair; `detail` is the reason why it is unscored."""
 
     reason: PairDrop
     detail: str = ""
@@ -138,7 +137,7 @@ def _agreed_winner(answers: JudgedAnswers) -> Literal["baseline", "candidate"] |
     for verdict in (answers.forward, answers.backward):
         if verdict is None:
             return _Dropped("unscored", "not asked")
-        if verdict.winner is None:  # the kind of the reason; the rest is about one reply
+        if verdict.winner is None:  # keep the kind of the reason, without details of the reply
             return _Dropped("unscored", (verdict.reason or "").partition(":")[0])
     assert answers.forward is not None
     assert answers.backward is not None
@@ -152,9 +151,9 @@ def _agreed_winner(answers: JudgedAnswers) -> Literal["baseline", "candidate"] |
 
 
 def _margin(winner: Winner, votes: Sequence[Winner]) -> float:
-    """Return the share of verdicts for the winner less the share for the other; 1 if unanimous."""
-    against = sum(vote not in (winner, "tie") for vote in votes)
-    return (votes.count(winner) - against) / len(votes) if votes else 1.0
+    """Return the share of votes for the winner less the share for the other; 1 if unanimous."""
+    n_against = sum(vote not in (winner, "tie") for vote in votes)
+    return (votes.count(winner) - n_against) / len(votes) if votes else 1.0
 
 
 def _gold_pair(answer: GoldAnswer) -> PreferencePair | _Dropped:
@@ -177,43 +176,42 @@ def _given_pair(pair: PreferencePair) -> PreferencePair | _Dropped:
 # --- filters and statistics ------------------------------------------------------------------
 
 
-class _Measured(NamedTuple):
+class _PairWithLengths(NamedTuple):
     """A pair with the number of words in each answer."""
 
     pair: PreferencePair
-    chosen: int
-    rejected: int
+    n_chosen: int
+    n_rejected: int
 
 
-def _collect(
-    found: Sequence[PreferencePair | _Dropped], filters: PairFilters | None = None
-) -> Pairs:
-    dropped = [candidate for candidate in found if isinstance(candidate, _Dropped)]
-    kept = []
-    for candidate in found:
+def _collect(candidates: Sequence[PreferencePair | _Dropped], filters: PairFilters | None) -> Pairs:
+    """Drop pairs by the lengths of their answers, and count all candidates."""
+    dropped = [candidate for candidate in candidates if isinstance(candidate, _Dropped)]
+    kept_pairs = []
+    for candidate in candidates:
         if isinstance(candidate, _Dropped):
             continue
-        words = (len(normalise_words(text)) for text in (candidate.chosen, candidate.rejected))
-        measured = _Measured(candidate, *words)
-        reason = _length_problem(measured, filters or PairFilters())
+        lengths = (len(normalise_words(text)) for text in (candidate.chosen, candidate.rejected))
+        pair = _PairWithLengths(candidate, *lengths)
+        reason = _length_problem(pair, filters or PairFilters())
         if reason is None:
-            kept.append(measured)
+            kept_pairs.append(pair)
         else:
             dropped.append(_Dropped(reason))
     statistics = PairStatistics(
-        built=len(found),
-        kept=len(kept),
+        built=len(candidates),
+        kept=len(kept_pairs),
         dropped=dict(Counter(drop.reason for drop in dropped)),
         unscored_reasons=dict(Counter(drop.detail for drop in dropped if drop.detail)),
-        chosen=_side([(m.pair.prompt, m.pair.chosen, m.chosen) for m in kept]),
-        rejected=_side([(m.pair.prompt, m.pair.rejected, m.rejected) for m in kept]),
-        chosen_longer=_chosen_longer(kept),
+        chosen=_side([(p.pair.prompt, p.pair.chosen, p.n_chosen) for p in kept_pairs]),
+        rejected=_side([(p.pair.prompt, p.pair.rejected, p.n_rejected) for p in kept_pairs]),
+        chosen_longer=_chosen_longer(kept_pairs),
     )
-    return Pairs([measured.pair for measured in kept], statistics)
+    return Pairs([p.pair for p in kept_pairs], statistics)
 
 
-def _length_problem(measured: _Measured, filters: PairFilters) -> PairDrop | None:
-    shorter, longer = sorted((measured.chosen, measured.rejected))
+def _length_problem(pair: _PairWithLengths, filters: PairFilters) -> PairDrop | None:
+    shorter, longer = sorted((pair.n_chosen, pair.n_rejected))
     if shorter < filters.min_words:
         return "too_short"
     if filters.max_words is not None and longer > filters.max_words:
@@ -236,39 +234,40 @@ def _leaks(prompt: Sequence[Message], answer: str) -> bool:
     return any(leaks_words(answer, text) or leaks_sentence(answer, text) for text in systems)
 
 
-def _chosen_longer(kept: Sequence[_Measured]) -> Interval | None:
+def _chosen_longer(pairs: Sequence[_PairWithLengths]) -> Interval | None:
+    """Estimate how often the chosen answer is the longer one, with Wilson's interval."""
     from harness.stats.proportions import wilson_interval
 
-    unequal = [measured for measured in kept if measured.chosen != measured.rejected]
+    unequal = [pair for pair in pairs if pair.n_chosen != pair.n_rejected]
     if not unequal:
         return None
-    longer = sum(measured.chosen > measured.rejected for measured in unequal)
-    low, high = wilson_interval(longer, len(unequal))
-    return Interval(estimate=longer / len(unequal), low=low, high=high)
+    n_longer = sum(pair.n_chosen > pair.n_rejected for pair in unequal)
+    low, high = wilson_interval(n_longer, len(unequal))
+    return Interval(estimate=n_longer / len(unequal), low=low, high=high)
 
 
-# --- on disk ---------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------
 
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
-    """Write the pairs as JSON Lines, and then their statistics beside them."""
+    """Write the pairs as JSON Lines, and then their statistics in a second file."""
     write_rows_with_stats(path, pairs.pairs, pairs.statistics)
 
 
 def load_pairs(path: Path) -> Pairs:
-    """Load the pairs of a file, and the statistics next to it.
+    """Load pairs and their statistics.
 
     Raises:
-        HarnessError: missing, unreadable or incomplete.
+        HarnessError: a file is missing, unreadable or incomplete.
     """
     return Pairs(*load_rows_with_stats(path, PreferencePair, PairStatistics))
 
 
 def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = None) -> Pairs:
-    """Load the pairs of a source made elsewhere, such as one written by `harness convert`.
+    """Load the pairs of a source, such as a file written by `harness convert`.
 
     Raises:
-        HarnessError: unreadable or changed data, or a row that is no pair (with its line).
+        HarnessError: the data are unreadable or changed, or a row is no pair.
     """
     table = load_rows(source, root)
     pairs = []
@@ -277,9 +276,9 @@ def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = N
             pairs.append(PreferencePair.model_validate(row))
         except ValidationError as error:
             problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
+            field = ".".join(str(part) for part in problem["loc"])
             raise HarnessError(
-                f"{table.origin}:{line}: is no preference pair: {place}: {problem['msg']}. "
+                f"{table.origin}:{line}: is no preference pair: {field}: {problem['msg']}. "
                 "`harness convert --to preference` makes them of other formats."
             ) from None
     return pairs_from_given(pairs, filters)

@@ -1,4 +1,4 @@
-"""Answers that were recorded earlier, read from their file and joined to the items."""
+"""Recorded answers of a model, read from a file and joined to the items."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +10,11 @@ from harness.data.hygiene import system_of_rendered_prompt
 from harness.data.tables import Row, Table, holds_objects, load_rows, text_of
 from harness.types import Response, Sample, Task
 
+ANSWER_FIELDS = {"id", "input", "response", "prompt"}
+
 
 class RecordedModel(NamedTuple):
-    """A model whose answers were recorded earlier."""
+    """A model whose answers are in a file."""
 
     name: str
     recorded: RecordedAnswers
@@ -23,7 +25,7 @@ def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
     """Read the recorded responses to the task's samples, by sample id.
 
     Raises:
-        HarnessError: a column is missing, an item has no answer, or has two.
+        HarnessError: a column is missing, or an item has no answer or two.
     """
     table = load_rows(model.recorded, model.root)
     fields = model.recorded.fields
@@ -39,12 +41,10 @@ def recorded_fingerprint(model: RecordedModel) -> str:
 
 
 def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:
-    known = {"id", "input", "response", "prompt"}
     for field, column in fields.items():
-        if field not in known:
-            raise HarnessError(
-                f"model '{model.name}': field '{field}' is unknown. {did_you_mean(field, known)}"
-            )
+        if field not in ANSWER_FIELDS:
+            hint = did_you_mean(field, ANSWER_FIELDS)
+            raise HarnessError(f"model '{model.name}': field '{field}' is unknown. {hint}")
         table.column(column, f"{field} of model '{model.name}'")
     needed = {"response"} | ({model.recorded.join} - {"row"})
     for field in sorted(needed - fields.keys()):

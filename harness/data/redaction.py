@@ -1,20 +1,20 @@
-"""Identifiers blotted out of a text before it is sent to another machine. Best effort.
+"""Redaction of identifiers in a text before it is sent to another machine. Best effort.
 
     Seen on 3 May 2021, MRN 0012345, reach her at jo@example.com.
     Seen on [date], MRN [record number], reach her at [e-mail].
 
-Found are e-mail addresses, web addresses (with a scheme, www or a common ending), phone numbers,
+Recognised are e-mail addresses, web addresses (with a scheme, www or a common ending), phone numbers,
 record and insurance numbers behind an English keyword, numbers shaped like a US social security or
 a UK national insurance number, and dates with a day or a month, in digits or with an English name.
 
-Not found are names, postal addresses, ages, workplaces, identifiers of any other form, what is
-spelled out or obfuscated ("jo at example dot com"), names of months in other languages, and a day
+Not recognised are names, postal addresses, ages, workplaces, identifiers of any other form, spelled
+out or obfuscated ones ("jo at example dot com"), names of months in other languages, and a day
 and month in digits without a year. This is no de-identification under HIPAA: data marked
-`phi: true` stays on this machine unless `--allow-remote-phi` is said, redacted or not.
+`phi: true` stays on this machine unless `--allow-remote-phi` is given, redacted or not.
 
-Digits and signs of every script, no-break spaces and hyphens count as their plain forms, and what
-cannot be seen is passed over. A pattern does bounded work at each place, or starts only where a run
-of characters does, so that the time grows with the text and no faster.
+Digits and signs of every script, no-break spaces and hyphens count as their plain forms, and
+invisible characters are ignored. A pattern does bounded work at each place, or starts only at the
+beginning of a run of characters, so that the time is linear in the length of the text.
 """
 
 import re
@@ -25,14 +25,14 @@ from typing import Literal, NamedTuple
 
 from harness.types import Sample, Task
 
-REDACTION_VERSION = 1  # raise it when a text would be redacted otherwise
+REDACTION_VERSION = 1  # raise it when a text would be redacted differently
 
 
 IdentifierKind = Literal["e-mail", "phone", "record number", "date", "url"]
 
 
 class Identifier(NamedTuple):
-    """Something found in a text, from `start` up to `end`."""
+    """An identifier in a text, from `start` up to `end`."""
 
     kind: IdentifierKind
     start: int
@@ -54,39 +54,39 @@ def find_identifiers(text: str) -> Iterator[Identifier]:
     places, plain = _fold(text)
     for match in _FINDER.finditer(plain):
         assert match.lastgroup is not None
-        # The keyword before a number stays: it tells the reader what was there.
+        # The keyword before a number stays, so that a reader knows what was there.
         start, end = match.span(match.lastgroup)
         yield Identifier(_KINDS[match.lastgroup], places[start], places[end])
 
 
 def redact_sample(sample: Sample) -> Sample:
-    """Redact an item for an endpoint."""
+    """Return an item with input and reference redacted."""
     reference = None if sample.reference is None else redact(sample.reference)
     return sample.model_copy(update={"input": redact(sample.input), "reference": reference})
 
 
 def redact_task(task: Task) -> Task:
-    """Redact a task's items for an endpoint."""
+    """Return a task with its items redacted."""
     return task.model_copy(update={"samples": tuple(map(redact_sample, task.samples))})
 
 
-# --- one plain character for each that is seen -----------------------------------------------
+# --- plain characters ------------------------------------------------------------------------
 
 
 def _fold(text: str) -> tuple[list[int], str]:
-    """Fold a text into plain characters, with the position of each in the text, its length last."""
-    kept = [(place, _plain(character)) for place, character in enumerate(text)]
-    seen = [(place, plain) for place, plain in kept if plain]
-    return [*(place for place, _ in seen), len(text)], "".join(plain for _, plain in seen)
+    """Return the position of each plain character in the text, then its length; and these characters."""
+    folded = [(place, _plain(character)) for place, character in enumerate(text)]
+    visible = [(place, plain) for place, plain in folded if plain]
+    return [*(place for place, _ in visible), len(text)], "".join(plain for _, plain in visible)
 
 
 @cache
 def _plain(character: str) -> str:
-    """Return the character as the patterns know it; empty for an invisible one."""
+    """Return the plain form of a character, which the patterns use; empty for an invisible one."""
     if character in "\n\r\t":
         return character
     category = unicodedata.category(character)
-    if category in _UNSEEN_CATEGORIES or character in _UNSEEN_LETTERS:
+    if category in _INVISIBLE_CATEGORIES or character in _INVISIBLE_LETTERS:
         return ""
     if category == "Nd":
         return str(unicodedata.decimal(character))
@@ -100,13 +100,13 @@ def _plain(character: str) -> str:
     return simple if len(simple) == 1 else character
 
 
-_UNSEEN_CATEGORIES = {"Cc", "Cf", "Mn", "Me"}
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Mn", "Me"}
 
 
-_UNSEEN_LETTERS = "\u115f\u1160\u3164\uffa0"
+_INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 
-# --- what is looked for ----------------------------------------------------------------------
+# --- patterns --------------------------------------------------------------------------------
 
 _SPACES = r"[ \t\r\n]{0,3}"
 
@@ -204,14 +204,14 @@ _MONTH_IN_DIGITS = (
 )
 
 
-# "May" and "March" in small letters are words, unless a year or an ordinal stands with them.
-_SURE = (
+# "may" and "march" in lower case are words, unless a year or an ordinal follows or precedes.
+_UNAMBIGUOUS_MONTH = (
     r"(?:(?:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|(?-i:MAR(?:CH)?|MAY|Mar(?:ch)?|May))(?![a-z])\.?)"
 )
 
 
-_ANY = rf"(?:{_SURE}|(?:mar(?:ch)?|may)(?![a-z])\.?)"
+_MONTH_NAME = rf"(?:{_UNAMBIGUOUS_MONTH}|(?:mar(?:ch)?|may)(?![a-z])\.?)"
 
 
 _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)"
@@ -227,13 +227,13 @@ _THEN_YEAR = rf"(?:{_GAP}(?:of )?(?:{_YEAR}|'\d\d)(?!\d))"
 
 
 _WRITTEN = (
-    rf"(?<!\d){_DAYS}{_GAP}(?:of )?{_ANY}{_THEN_YEAR}"
-    rf"|{_NOT_IN_WORD}{_DAYS}[ /-]{{0,2}}(?:of )?{_SURE}"
-    rf"|{_NOT_IN_WORD}{_ORDINAL} (?:of )?{_ANY}"
-    rf"|(?<![a-z]){_ANY}{_GAP}(?:the )?{_DAYS}{_THEN_YEAR}"
-    rf"|(?<![a-z]){_ANY} (?:the )?{_ORDINAL}(?![a-z])"
-    rf"|(?<![a-z]){_SURE}[ ./-]{{0,2}}{_DAYS}(?!\d)(?![.,/-]\d){_NO_UNIT}"
-    rf"|(?<![a-z]){_ANY}{_THEN_YEAR}"
+    rf"(?<!\d){_DAYS}{_GAP}(?:of )?{_MONTH_NAME}{_THEN_YEAR}"
+    rf"|{_NOT_IN_WORD}{_DAYS}[ /-]{{0,2}}(?:of )?{_UNAMBIGUOUS_MONTH}"
+    rf"|{_NOT_IN_WORD}{_ORDINAL} (?:of )?{_MONTH_NAME}"
+    rf"|(?<![a-z]){_MONTH_NAME}{_GAP}(?:the )?{_DAYS}{_THEN_YEAR}"
+    rf"|(?<![a-z]){_MONTH_NAME} (?:the )?{_ORDINAL}(?![a-z])"
+    rf"|(?<![a-z]){_UNAMBIGUOUS_MONTH}[ ./-]{{0,2}}{_DAYS}(?!\d)(?![.,/-]\d){_NO_UNIT}"
+    rf"|(?<![a-z]){_MONTH_NAME}{_THEN_YEAR}"
 )
 
 
@@ -286,8 +286,7 @@ _CALL = (
 _CALL_VALUE = rf"\(?\d(?:{_SIGN}\d){{5,14}}(?!\d)(?![.,-]\d){_NO_UNIT}"
 
 
-# What goes before the value stays in the text: it tells the reader what was there. Of patterns
-# that fit at one place the first counts.
+# Kind, text before the value, which stays, and the value. The first pattern that matches wins.
 _PATTERNS: tuple[tuple[IdentifierKind, str, str], ...] = (
     ("url", "", _URL),
     ("e-mail", "", _EMAIL),
@@ -306,5 +305,5 @@ _KINDS: dict[str, IdentifierKind] = {f"p{n}": kind for n, (kind, _, _) in enumer
 _ANY_PATTERN = "|".join(f"{b}(?P<p{n}>{v})" for n, (_, b, v) in enumerate(_PATTERNS))
 
 
-# Nothing starts with a letter inside a word: half the time is saved by saying so once.
+# No pattern starts at a letter inside a word; checking this once halves the time.
 _FINDER = re.compile(rf"(?:(?<![a-z])|(?=[\d+(]))(?:{_ANY_PATTERN})", re.IGNORECASE)

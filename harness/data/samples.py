@@ -1,4 +1,4 @@
-"""Samples, made of rows; and the system prompts that go before them."""
+"""Samples made of the rows of a table, and system prompts read from files."""
 
 import random
 from collections.abc import Sequence
@@ -16,63 +16,64 @@ SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")
 def make_samples(
     table: Table, fields: dict[str, str], take: Take | None, slices: Sequence[str] = ()
 ) -> tuple[Sample, ...]:
-    """Make samples in file order, or the seeded subset `take`, in file order too.
+    """Make samples of all rows, or of the seeded subset `take`, in file order.
 
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question.
-    `slices` are columns whose values are kept as they are.
+    `slices` are columns whose values are kept unchanged.
 
     Raises:
-        HarnessError: missing columns, empty inputs, duplicate ids, fewer rows than `take.n`.
+        HarnessError: a column is missing, an input is empty, an id occurs twice, or there are fewer
+            rows than `take.n`.
     """
     _check_fields(table, fields)
     for column in slices:
         table.column(column, "slices")
     samples = [_sample(row, i, table, fields, slices) for i, row in enumerate(table.rows)]
-    _refuse_duplicates(samples, table)
+    _require_unique_ids(samples, table)
     if take is None:
         return tuple(samples)
     if take.n > len(samples):
         raise HarnessError(
             f"{table.origin}: has {len(samples)} items, fewer than the {take.n} to take."
         )
-    chosen = set(random.Random(take.seed).sample(range(len(samples)), take.n))
-    return tuple(sample for i, sample in enumerate(samples) if i in chosen)
+    taken = set(random.Random(take.seed).sample(range(len(samples)), take.n))
+    return tuple(sample for i, sample in enumerate(samples) if i in taken)
 
 
 def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...]:
-    """Repeat each sample `answers` times, as a cluster unless samples have clusters already.
+    """Repeat each sample `answers` times, as one cluster unless all samples have clusters already.
 
-    Tests flip, and standard errors sum, whole clusters: that is to average an item's answers before
-    any test. The copies are named `q1#2`, `q1#3`.
+    Tests flip, and standard errors sum, whole clusters, which amounts to averaging an item's
+    answers before any test. The copies are named `q1#2`, `q1#3`.
 
     Raises:
-        HarnessError: a sample is named like another's copy.
+        HarnessError: a sample has the name of another sample's copy.
     """
     if answers == 1:
         return tuple(samples)
-    clustered = all(sample.cluster is not None for sample in samples)
-    names = {sample.id for sample in samples}
-    repeated = []
+    have_clusters = all(sample.cluster is not None for sample in samples)
+    ids = {sample.id for sample in samples}
+    copies = []
     for sample in samples:
-        cluster = sample.cluster if clustered else sample.id
+        cluster = sample.cluster if have_clusters else sample.id
         for draw in range(answers):
             name = f"{sample.id}#{draw + 1}" if draw else sample.id
-            if draw and name in names:
+            if draw and name in ids:
                 raise HarnessError(
                     f"the items have ids '{sample.id}' and '{name}', and with 'answers: {answers}' "
                     "the second would be another answer to the first. Rename one."
                 )
             update = {"id": name, "cluster": cluster, "draw": draw}
-            repeated.append(sample.model_copy(update=update))
-    return tuple(repeated)
+            copies.append(sample.model_copy(update=update))
+    return tuple(copies)
 
 
 def read_prompt(path: str | None, root: Path) -> str | None:
     """Read a prompt's text from a file below `root` or among the suites; None gives None.
 
     Raises:
-        HarnessError: no such file, or one that is empty or no text.
+        HarnessError: the file is missing, empty or not text.
     """
     if path is None:
         return None
@@ -93,7 +94,7 @@ def _check_fields(table: Table, fields: dict[str, str]) -> None:
             )
         table.column(column, f"field '{name}'")
     if "input" not in fields:
-        raise HarnessError(f"{table.origin}: 'fields' must say which column is the 'input'.")
+        raise HarnessError(f"{table.origin}: 'fields' must name the column of the 'input'.")
 
 
 def _sample(
@@ -112,6 +113,7 @@ def _sample(
             )
         return _printable(text_of(row[column]))
 
+    # Empty cells of these columns are mistakes in the data.
     question = cell("input")
     if not question or not question.strip():
         raise HarnessError(f"{table.origin}:{table.lines[number]}: '{fields['input']}' is empty.")
@@ -123,7 +125,7 @@ def _sample(
     if cluster is not None and not cluster.strip():
         raise HarnessError(
             f"{table.origin}:{table.lines[number]}: '{fields['cluster']}' is empty, and all items "
-            "without one would be one cluster. Give an item that stands alone a cluster of its own."
+            "without one would be one cluster. Give a single item a cluster of its own."
         )
     return Sample(
         id=identity if identity is not None else f"row-{number + 1:05d}",
@@ -136,16 +138,16 @@ def _sample(
 
 
 def _printable(text: str) -> str:
-    """Replace lone surrogates, which cannot be stored as UTF-8, by visible replacement marks."""
+    """Replace lone surrogates, which cannot be stored as UTF-8, by question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _refuse_duplicates(samples: list[Sample], table: Table) -> None:
-    first: dict[str, int] = {}
+def _require_unique_ids(samples: list[Sample], table: Table) -> None:
+    first_rows: dict[str, int] = {}
     for i, sample in enumerate(samples):
-        if sample.id in first:
+        if sample.id in first_rows:
             raise HarnessError(
-                f"{table.origin}:{table.lines[i]}: the id '{sample.id}' stands twice "
-                f"(first on line {table.lines[first[sample.id]]})."
+                f"{table.origin}:{table.lines[i]}: the id '{sample.id}' occurs twice "
+                f"(first on line {table.lines[first_rows[sample.id]]})."
             )
-        first[sample.id] = i
+        first_rows[sample.id] = i

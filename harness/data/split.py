@@ -1,8 +1,8 @@
-"""Training and evaluation rows, apart by what is asked.
+"""Split of rows into training and evaluation by their questions.
 
-A question stands on one side only, however many rows it has, and so do its near-duplicates: two
-questions of which at least half of the distinct 8-grams of words are the same (`MIN_JACCARD`), joined
-transitively. A question of fewer than 8 words has no 8-gram, so only its own copies are found.
+All rows of a question are on the same side, and so are its near-duplicates: questions that share at
+least half of their distinct 8-grams of words (`MIN_JACCARD`), joined transitively. A question of
+fewer than 8 words has no 8-gram; only its exact copies are found.
 
 The side is the hash of the group's alphabetically first question. So it depends neither on the
 order of the rows nor on other groups: new rows move an old group only if they join it and become
@@ -12,7 +12,7 @@ which many questions have (`MAX_NEIGHBOURS`).
 
 import hashlib
 import zlib
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -27,19 +27,17 @@ SIDES: tuple[Side, Side] = ("train", "eval")
 N_WORDS = 8
 
 
-MIN_JACCARD = 0.5  # shared share of the union of both questions' n-grams (Jaccard)
+MIN_JACCARD = 0.5  # shared n-grams of two questions as a share of their union
 
 
-N_INDEX_NGRAMS = 16  # n-grams by which a question is found; near-duplicates share several of them
+N_INDEX_NGRAMS = 16  # of a question; near-duplicates share several of them
 
 
-MAX_NEIGHBOURS = (
-    5  # questions compared with each other because of one n-gram: keeps the time linear
-)
+MAX_NEIGHBOURS = 5  # compared with a question because of one n-gram: linear time
 
 
 class Split(NamedTuple):
-    """The side of each row, in their order, and the groups that stayed together."""
+    """The side of each row, in order, and the number and largest size of the groups."""
 
     sides: list[Side]
     n_groups: int
@@ -47,12 +45,10 @@ class Split(NamedTuple):
 
 
 def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int = 1) -> Split:
-    """Assign every row to a side; about `eval_share` of the groups are for evaluation."""
+    """Assign each row to a side; about `eval_share` of the groups are for evaluation."""
     keys = [normalise_text(question) for question in questions]
     leader = _leaders(sorted(set(keys)))
-    sizes: dict[str, int] = defaultdict(int)
-    for key in keys:
-        sizes[leader[key]] += 1
+    sizes = Counter(leader[key] for key in keys)
     sides: list[Side] = [
         "eval" if _position(leader[key], seed) < eval_share else "train" for key in keys
     ]
@@ -60,7 +56,7 @@ def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int 
 
 
 def _leaders(questions: list[str]) -> dict[str, str]:
-    """Map each of the sorted `questions` to the alphabetically first question of its group."""
+    """Map each of the sorted `questions` to the first question of its group (union-find)."""
     parents = list(range(len(questions)))
     by_ngram: dict[NGram, deque[int]] = {}
     for number, question in enumerate(questions):
@@ -89,7 +85,7 @@ def _are_near(first: set[NGram], second: set[NGram]) -> bool:
 
 
 def _checksum(ngram: NGram) -> tuple[int, NGram]:
-    """Return a sort key that favours no alphabet and is the same in every process."""
+    """Return a sort key that is independent of the alphabet and the same in every process."""
     return zlib.crc32(" ".join(ngram).encode()), ngram
 
 

@@ -1,4 +1,4 @@
-"""Rows from files, pinned URLs and the hub.
+"""Tables of rows, read from files, pinned URLs and the Hugging Face hub.
 
 {"id": "asthma-01", "topic": "asthma", "question": "...", "answer": "..."}
 """
@@ -25,7 +25,7 @@ Row = dict[str, object]
 
 
 class Table(NamedTuple):
-    """The rows of a source after `where`; `lines` are their places in the file, from 1."""
+    """The rows of a source that match its `where`; `lines` are their places in the file, from 1."""
 
     rows: list[Row]
     lines: list[int]
@@ -33,10 +33,10 @@ class Table(NamedTuple):
     sha256: str
 
     def column(self, name: str, purpose: str) -> str:
-        """`name` if the table has it.
+        """Return `name` if the table has such a column.
 
         Raises:
-            HarnessError: it has not; names the columns there are.
+            HarnessError: it has none; the message suggests a column.
         """
         if self.rows and name not in self.rows[0]:
             hint = did_you_mean(name, self.rows[0])
@@ -48,19 +48,19 @@ def load_rows(source: Source, root: Path) -> Table:
     """Load the rows that `source` names; relative paths start from `root`.
 
     Raises:
-        HarnessError: missing, empty, unreadable or changed data.
-        InfrastructureError: it could not be fetched.
+        HarnessError: the data are missing, empty, unreadable or changed.
+        InfrastructureError: the data could not be fetched.
     """
     content, origin, name = _read_source(source, root)
     numbered = list(_parse(content, origin, source.format or Path(name).suffix.lower()[1:]))
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
-    kept = [(line, row) for line, row in numbered if _matches(row, source.where, origin)]
-    if not kept:
-        wanted = ", ".join(f"{key} = {value}" for key, value in source.where.items())
-        raise HarnessError(f"{origin}: none of its {len(numbered)} rows has {wanted}.")
+    matching = [(line, row) for line, row in numbered if _matches(row, source.where, origin)]
+    if not matching:
+        condition = ", ".join(f"{key} = {value}" for key, value in source.where.items())
+        raise HarnessError(f"{origin}: none of its {len(numbered)} rows has {condition}.")
     digest = hashlib.sha256(content).hexdigest()
-    return Table([row for _, row in kept], [line for line, _ in kept], origin, digest)
+    return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 
 
 def text_of(value: object) -> str:
@@ -71,13 +71,13 @@ def text_of(value: object) -> str:
 
 
 def holds_objects(value: object) -> bool:
-    """Return whether a cell is a JSON object, or a list with one in it, and so no text."""
+    """Return whether a cell is a JSON object or a list with one, and so not text."""
     parts = value if isinstance(value, list) else [value]
     return any(isinstance(part, dict) for part in parts)
 
 
 def read_text(path: Path) -> str:
-    """Read the file's text.
+    """Read a file of UTF-8 text.
 
     Raises:
         HarnessError: it cannot be read, or is not UTF-8.
@@ -85,11 +85,39 @@ def read_text(path: Path) -> str:
     return _text(_read_bytes(path), str(path))
 
 
-# --- where the bytes come from ---------------------------------------------------------------
+def local_file(path: str, root: Path) -> Path:
+    """Find a file below `root` or among the suites.
+
+    Raises:
+        HarnessError: there is no such file.
+    """
+    for candidate in suite_file_paths(path, root):
+        if candidate.is_file():
+            return candidate
+    problem = "is a folder; name a file in it" if (root / path).is_dir() else "no such data file"
+    raise HarnessError(f"{root / path}: {problem}.")
+
+
+def find_pinned(source: Source) -> Path | None:
+    """Find the file of a pinned source in HARNESS_DATA_DIR or the cache; None if it is in neither."""
+    assert source.sha256 is not None
+    candidates = (_path_in_data_dir(source), cache_dir() / source.sha256)
+    return next((path for path in candidates if path is not None and path.is_file()), None)
+
+
+def cache_dir() -> Path:
+    """Return the folder of fetched data: HARNESS_CACHE_DIR, or the user's cache folder."""
+    folder = os.environ.get("HARNESS_CACHE_DIR")
+    if folder:
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignment-harness"
+
+
+# --- content of a source ---------------------------------------------------------------------
 
 
 def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
-    """Read the content, its name in messages, and the file name that decides its format."""
+    """Return the content, its name in messages, and the file name that gives its format."""
     if source.path is not None:
         path = local_file(source.path, root)
         content = _read_bytes(path)
@@ -101,19 +129,6 @@ def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
     return _load_hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
 
 
-def local_file(path: str, root: Path) -> Path:
-    """Find the file below `root`, or among the suites.
-
-    Raises:
-        HarnessError: there is none.
-    """
-    for candidate in suite_file_paths(path, root):
-        if candidate.is_file():
-            return candidate
-    why = "is a folder; name a file in it" if (root / path).is_dir() else "no such data file"
-    raise HarnessError(f"{root / path}: {why}.")
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -122,17 +137,14 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_pinned(source: Source) -> bytes:
-    """Read the file below HARNESS_DATA_DIR, or in the cache, or fetch it once into the cache."""
+    """Read a pinned file from HARNESS_DATA_DIR or the cache, or fetch it once into the cache."""
     assert source.url is not None
     assert source.sha256 is not None
-    data_dir = os.environ.get("HARNESS_DATA_DIR")
-    local = Path(data_dir, source.local) if data_dir and source.local else None
-    if local is not None and local.is_file():
+    local = find_pinned(source)
+    if local is not None:
         return _verify_sha256(_read_bytes(local), source.sha256, str(local))
+    content = _verify_sha256(_fetch(source), source.sha256, source.url)
     cached = cache_dir() / source.sha256
-    if cached.is_file():
-        return _verify_sha256(_read_bytes(cached), source.sha256, str(cached))
-    content = _verify_sha256(_fetch(source, local), source.sha256, source.url)
     try:
         write_atomically(cached, content)
     except OSError as error:
@@ -142,15 +154,12 @@ def _read_pinned(source: Source) -> bytes:
     return content
 
 
-def cache_dir() -> Path:
-    """Return the folder of fetched data: HARNESS_CACHE_DIR, or the user's cache folder."""
-    given = os.environ.get("HARNESS_CACHE_DIR")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignment-harness"
+def _path_in_data_dir(source: Source) -> Path | None:
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    return Path(data_dir, source.local) if data_dir and source.local else None
 
 
-def _fetch(source: Source, local: Path | None) -> bytes:
+def _fetch(source: Source) -> bytes:
     assert source.url is not None
     if not source.url.startswith("https://"):
         raise HarnessError(f"{source.url}: only https:// addresses are fetched.")
@@ -159,46 +168,47 @@ def _fetch(source: Source, local: Path | None) -> bytes:
             content: bytes = reply.read()
             return content
     except OSError as error:
-        place = f"as {local}" if local else f"as {source.local} below the folder it names"
+        local = _path_in_data_dir(source)
+        name = f"as {local}" if local else f"as {source.local} below the folder it names"
         raise InfrastructureError(
             f"{source.url}: could not be fetched ({error}). Either connect to the internet once, "
-            f"or set HARNESS_DATA_DIR to a folder that holds the file {place}."
+            f"or set HARNESS_DATA_DIR to a folder that holds the file {name}."
         ) from None
 
 
 def _verify_sha256(content: bytes, sha256: str, origin: str) -> bytes:
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise HarnessError(
-            f"{origin}: its sha256 is {found}, not the pinned {sha256}. The file has changed or is damaged."
+            f"{origin}: its sha256 is {actual}, not the pinned {sha256}. The file has changed or is damaged."
         )
     return content
 
 
 def _load_hub_rows(source: Source) -> bytes:
-    """Load a hub data set as JSON Lines, so that one parser and one hash serve every origin."""
+    """Load a hub data set as JSON Lines, so that it is parsed and hashed like a file."""
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
-    unreachable = hub_unreachable_reason()  # its own client would try for half a minute
+    unreachable = hub_unreachable_reason()  # the hub's client would try for half a minute
     try:
         with hub_offline() if unreachable else nullcontext():
             rows = load_dataset(
                 source.hub, source.subset, split=source.split, revision=source.revision
             )
     except (OSError, ValueError) as error:
-        why = f"is not in the hub's cache, and {unreachable}"
+        problem = f"is not in the hub's cache, and {unreachable}"
         if unreachable is None:
             first_line = str(error).strip().partition("\n")[0]
-            why = f"could not be loaded ({type(error).__name__}: {first_line})"
+            problem = f"could not be loaded ({type(error).__name__}: {first_line})"
         raise InfrastructureError(
-            f"hub:{source.hub}@{source.revision}: {why}. Connect to the internet once, or name a "
+            f"hub:{source.hub}@{source.revision}: {problem}. Connect to the internet once, or name a "
             "local 'path' instead."
         ) from None
     return "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows).encode()
 
 
-# --- what the bytes say ----------------------------------------------------------------------
+# --- formats ---------------------------------------------------------------------------------
 
 
 def _parse(content: bytes, origin: str, format: str) -> Iterator[tuple[int, Row]]:
@@ -264,10 +274,7 @@ def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 
 
 def _is_json_lines(text: str) -> bool:
-    """Return whether the first line is an object and more follows.
-
-    Hub data sets name JSON Lines .json.
-    """
+    """Return whether the first line is an object and more follows: JSON Lines named .json."""
     first, _, rest = text.lstrip().partition("\n")
     try:
         return bool(rest.strip()) and isinstance(json.loads(first), dict)
@@ -276,7 +283,7 @@ def _is_json_lines(text: str) -> bool:
 
 
 def _parse_csv(text: str, origin: str) -> Iterator[tuple[int, Row]]:
-    csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a cell may be a whole document
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a cell may hold a document
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         _check_header(reader.fieldnames or (), origin)
@@ -309,9 +316,9 @@ def _parse_xlsx(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
 
 
 def _check_header(names: Sequence[str], origin: str) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise HarnessError(f"{origin}: has the column '{twice[0]}' twice; rename one.")
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise HarnessError(f"{origin}: has the column '{repeated[0]}' twice; rename one.")
     separator = next((mark for mark in ";\t" if len(names) == 1 and mark in names[0]), None)
     if separator is not None:
         raise HarnessError(

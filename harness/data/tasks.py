@@ -1,3 +1,5 @@
+"""Tasks of a request: sets of items with their metrics, decoding and data protection checks."""
+
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +13,9 @@ from harness.data.samples import make_samples, read_prompt, repeat_samples
 from harness.data.tables import load_rows
 from harness.types import Sample, Task
 
-# --- tasks -----------------------------------------------------------------------------------
-
 
 class _Group(NamedTuple):
-    """Metrics on the same data, decoded alike; `shown` are the items that people judged, None all."""
+    """Metrics with the same data, decoding and items; `item_ids` None means all items."""
 
     data: DataSpec
     generation: Generation
@@ -26,39 +26,41 @@ class _Group(NamedTuple):
 def plan_tasks(
     request: Request, item_ids: Mapping[str, Sequence[str] | None] | None = None
 ) -> tuple[Task, ...]:
-    """Plan the tasks that the request's models answer, without the rest of a plan.
+    """Make the tasks that the request's models answer.
 
-    Metrics on the same items and decoding share a task, so that answers are shared too. `shown` are
-    the items of a metric that people judge; of one that is left out it is all.
+    Metrics with the same items and decoding share a task, and so its answers. `item_ids` limits a
+    metric to the items that people judged; a metric that is not in it has all items.
 
     Raises:
-        HarnessError: data that cannot be read.
+        HarnessError: the data cannot be read, or may not be sent where the request would send them.
     """
+    # Group the metrics that can share a task.
     suite, groups = request.suite, list[_Group]()
     for name, metric in suite.metrics.items():
         data, generation = metric.data or suite.data, metric.generation or suite.generation
-        alone = _Group(data, generation, (item_ids or {}).get(name), {})
-        group = next((each for each in groups if each[:3] == alone[:3]), alone)
+        new = _Group(data, generation, (item_ids or {}).get(name), {})
+        group = next((group for group in groups if group[:3] == new[:3]), new)
         group.metrics[name] = metric
-        if group is alone:
+        if group is new:
             groups.append(group)
     return tuple(
-        _keep_items(
+        _limit_to_items(
             _make_task(group.data, group.generation, group.metrics, request), group.item_ids
         )
         for group in groups
     )
 
 
-def _keep_items(task: Task, items: Sequence[str] | None) -> Task:
-    """Limit the task to these items, under a name of its own."""
-    if items is None:
+def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
+    """Limit a task to the items that people judged, under another name."""
+    if item_ids is None:
         return task
-    samples = tuple(sample for sample in task.samples if sample.id in set(items))
+    judged_ids = set(item_ids)
+    samples = tuple(sample for sample in task.samples if sample.id in judged_ids)
     if not samples:
-        named = ", ".join(task.metrics)
+        metrics = ", ".join(task.metrics)
         raise HarnessError(
-            f"{named}: people have judged none of the items of '{task.name}'. Draw a study from a "
+            f"{metrics}: people have judged none of the items of '{task.name}'. Draw a study from a "
             "run of this suite, without --limit."
         )
     return task.model_copy(
@@ -74,10 +76,13 @@ def _keep_items(task: Task, items: Sequence[str] | None) -> Task:
 def _make_task(
     data: DataSpec, generation: Generation, metrics: dict[str, Metric], request: Request
 ) -> Task:
-    named, root = _bind(data, request)
-    source = resolve_conversion(named, root)
+    # Find the source, and check that it may be sent to the models and judges.
+    named_source, root = _find_source(data, request)
+    source = resolve_conversion(named_source, root)
     if source.phi and not request.allow_remote_phi:
-        _refuse_remote_phi(source, metrics, request)
+        _require_local_models(source, metrics, request)
+
+    # Make the samples.
     table = load_rows(source, root)
     samples = make_samples(table, source.fields, data.take, data.slices)
     for name, metric in metrics.items():
@@ -86,13 +91,14 @@ def _make_task(
     if request.limit is not None:
         samples = samples[: request.limit]
     if data.answers > 1:
-        _refuse_equal_answers(data, generation, request)
+        _require_varying_answers(data, generation, request)
         samples = repeat_samples(samples, data.answers)
+
     if request.seed is not None:
         generation = generation.model_copy(update={"seed": request.seed})
     return Task(
         name=data.name or "items",
-        source=named.label,
+        source=named_source.label,
         items_hash=hash_items(samples),
         n_items=len(samples),
         samples=samples,
@@ -110,24 +116,24 @@ def hash_items(samples: Iterable[Sample]) -> str:
     return content_hash([s.model_dump(exclude={"row", "slices"}) for s in samples])
 
 
-def _refuse_equal_answers(data: DataSpec, generation: Generation, request: Request) -> None:
-    """Refuse several answers to an item where they cannot differ."""
-    stated = f"'answers: {data.answers}'"
+def _require_varying_answers(data: DataSpec, generation: Generation, request: Request) -> None:
+    """Raise if several answers to an item cannot differ: greedy decoding, or recorded answers."""
+    key = f"'answers: {data.answers}'"
     if generation.temperature == 0:
         raise HarnessError(
-            f"{stated} asks for the same answer again: 'temperature: 0' is greedy. Set a "
+            f"{key} asks for the same answer again: 'temperature: 0' is greedy. Set a "
             "temperature above 0, or leave 'answers' out."
         )
     for name in request.models:
         if request.profile.models[name].recorded is not None:
             raise HarnessError(
-                f"{stated}: model '{name}' has recorded answers, one for each item. Leave 'answers' "
+                f"{key}: model '{name}' has recorded answers, one for each item. Leave 'answers' "
                 "out; where items were asked more than once, give every time an id of its own, and "
                 "name the item's column as their 'cluster'."
             )
 
 
-def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
+def _find_source(data: DataSpec, request: Request) -> tuple[Source, Path]:
     if data.source is not None:
         return data.source, request.suite_root
     assert data.name is not None
@@ -138,8 +144,8 @@ def _bind(data: DataSpec, request: Request) -> tuple[Source, Path]:
     return profile.data[data.name], request.profile_root
 
 
-def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request) -> None:
-    """Refuse to send protected health information to another machine unless it is allowed."""
+def _require_local_models(source: Source, metrics: Iterable[str], request: Request) -> None:
+    """Raise if protected health information (phi) would be sent to another machine."""
     profile = request.profile
     judges = {name for metric in metrics for name in judge_names(metric, request)}
     endpoints = [profile.models[name].endpoint for name in request.models]
@@ -149,15 +155,15 @@ def _refuse_remote_phi(source: Source, metrics: Iterable[str], request: Request)
     if remote:
         raise HarnessError(
             f"{source.label}: is marked phi (protected health information), and this run would send "
-            f"it to {', '.join(remote)}. Use models and judges on this machine, or say "
+            f"it to {', '.join(remote)}. Use models and judges on this machine, or give "
             "--allow-remote-phi if you may."
         )
 
 
 def _require_references(metric: str, samples: Iterable[Sample], origin: str) -> None:
-    without = [sample.id for sample in samples if not (sample.reference or "").strip()]
-    if without:
+    missing_ids = [sample.id for sample in samples if not (sample.reference or "").strip()]
+    if missing_ids:
         raise HarnessError(
-            f"{origin}: metric '{metric}' needs a reference, but item '{without[0]}' "
-            f"(and {len(without) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
+            f"{origin}: metric '{metric}' needs a reference, but item '{missing_ids[0]}' "
+            f"(and {len(missing_ids) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
         )

@@ -1,9 +1,9 @@
-"""The words of a text, whatever its case, punctuation, spacing and Unicode form.
+"""Words of a text, normalised for case, punctuation, spacing and Unicode form.
 
-    normal_text("Is  it ASTHMA?") == normal_text("is it “asthma”") == "is it asthma"
+    normalise_text("Is  it ASTHMA?") == normalise_text("is it “asthma”") == "is it asthma"
 
 Scripts that put no spaces between words (Chinese, Japanese, Thai and their kin) count each
-character as one word, so that lengths and n-grams mean something there too.
+character as one word, so that lengths and n-grams are comparable.
 """
 
 import unicodedata
@@ -43,14 +43,14 @@ def ngrams(words: Sequence[str], n: int) -> Iterator[NGram]:
 
 
 class _Translation(dict[int, str]):
-    """What `str.translate` puts for each character, worked out when it is first met."""
+    """A table for `str.translate`, filled with each character at its first use."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = _translated(code)
+        self[code] = _translate_character(code)
         return self[code]
 
 
-def _translated(code: int) -> str:
+def _translate_character(code: int) -> str:
     character = chr(code)
     category = unicodedata.category(character)
     if character in "'\u2019" or category == "Cf":  # don't is one word; U+200B is nothing

@@ -61,12 +61,12 @@ def test_a_filter_keeps_only_the_rows_that_match(tmp_path: Path) -> None:
 
 def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", [ROWS[0], ROWS[1], ROWS[0] | {"question": "other"}])
-    assert refused(path) == f"{path.name}:3: the id '0' stands twice (first on line 1)."
+    assert refused(path) == f"{path.name}:3: the id '0' occurs twice (first on line 1)."
 
 
 def test_a_number_and_its_text_are_the_same_id(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", [ROWS[1], ROWS[2] | {"id": "1"}])
-    assert "the id '1' stands twice" in refused(path)
+    assert "the id '1' occurs twice" in refused(path)
 
 
 def test_a_missing_column_gets_a_suggestion(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Conversion of public data sets into files that recipes read.
 
-    converted = convert_file("dpo_zh.jsonl", Path("pairs.jsonl"), Options(to="preference"))
+    converted = convert_file("dpo_zh.jsonl", Path("pairs.jsonl"), ConvertOptions(to="preference"))
 
 Every row is kept, or dropped with a reason and its place in the file.
 
@@ -13,8 +13,14 @@ Every row is kept, or dropped with a reason and its place in the file.
     summary.py          options, and counts of kept and dropped rows
 """
 
-from harness.config.data import ConvertOptions as Options
+from harness.config.data import ConvertOptions
 from harness.data.convert.converter import convert_file, describe_conversion
 from harness.data.convert.summary import ConversionSummary, make_options
 
-__all__ = ["ConversionSummary", "Options", "convert_file", "describe_conversion", "make_options"]
+__all__ = [
+    "ConversionSummary",
+    "ConvertOptions",
+    "convert_file",
+    "describe_conversion",
+    "make_options",
+]

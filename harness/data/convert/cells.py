@@ -44,7 +44,7 @@ def user(text: str) -> Message:
 
 
 def with_system(text: str, chat: Chat) -> Chat:
-    """Prepend a system prompt to the chat, if there is one."""
+    """Put a system prompt before the chat; an empty one changes nothing."""
     return (Message(role="system", content=text), *chat) if text else chat
 
 

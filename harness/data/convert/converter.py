@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import Source
-from harness.config.data import ConvertOptions as Options
-from harness.config.data import Kind
+from harness.config.data import ConvertOptions, Kind
 from harness.core.errors import HarnessError
 from harness.core.files import write_atomically
 from harness.core.store import make_writable
@@ -61,7 +60,7 @@ class LoadedSource(NamedTuple):
 
 
 def convert_file(
-    source: str, out: Path, options: Options, *, root: Path | None = None
+    source: str, out: Path, options: ConvertOptions, *, root: Path | None = None
 ) -> ConversionSummary:
     """Convert a file, a folder of XML or a YAML source; write `out` and its `.summary.json`.
 
@@ -172,7 +171,7 @@ def _load(source: str) -> LoadedSource:
     return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)
 
 
-def _choose_format(loaded: LoadedSource, options: Options) -> Format:
+def _choose_format(loaded: LoadedSource, options: ConvertOptions) -> Format:
     columns = list(dict.fromkeys(column for _, row in loaded.rows for column in row))
     fields = options.fields or loaded.fields
     if fields and options.source_format:
@@ -185,7 +184,7 @@ def _choose_format(loaded: LoadedSource, options: Options) -> Format:
 
 
 def _filter(
-    examples: FilteredExamples, options: Options, excluded_ids: set[str] | None
+    examples: FilteredExamples, options: ConvertOptions, excluded_ids: set[str] | None
 ) -> FilteredExamples:
     if excluded_ids is not None:
         examples = drop_excluded(examples, excluded_ids)
@@ -211,7 +210,7 @@ def _load_ids(path: Path) -> set[str]:
     return {str(identity) for identity in ids}
 
 
-def _check_rows(examples: FilteredExamples, loaded: LoadedSource, options: Options) -> None:
+def _check_rows(examples: FilteredExamples, loaded: LoadedSource, options: ConvertOptions) -> None:
     """Check that no row was lost, that some are left, and with --strict that none was dropped."""
     n_kept = sum(len(example.rows) for example in examples.kept)
     if n_kept + len(examples.dropped) != len(loaded.rows):
@@ -244,7 +243,7 @@ def _listed(dropped: Iterable[Dropped], loaded: LoadedSource) -> str:
 # --- writing ---------------------------------------------------------------------------------
 
 
-def _split(examples: Sequence[ChatExample], options: Options) -> Split | None:
+def _split(examples: Sequence[ChatExample], options: ConvertOptions) -> Split | None:
     if options.split is None:
         return None
     questions = [example.question for example in examples]
@@ -277,7 +276,7 @@ def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str],
 
 
 def _recipe_line(
-    name: str, examples: Sequence[ChatExample], loaded: LoadedSource, options: Options
+    name: str, examples: Sequence[ChatExample], loaded: LoadedSource, options: ConvertOptions
 ) -> str:
     phi = ", phi: true" if loaded.phi else ""
     if options.to == "preference":

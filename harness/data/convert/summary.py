@@ -2,16 +2,13 @@
 
 from pydantic import ValidationError
 
-from harness.config import ConvertOptions as Options
-from harness.config.data import Dedupe, Kind
+from harness.config import ConvertOptions
 from harness.core.errors import HarnessError
 from harness.data.convert.examples import Dropped, Reason
 from harness.types import Record
 
-__all__ = ["ConversionSummary", "Dedupe", "Kind", "Options", "SplitFacts", "make_options"]
 
-
-def make_options(*, fields: str, **values: object) -> Options:
+def make_options(*, fields: str, **values: object) -> ConvertOptions:
     """Make options from the command line's values; `fields` is `input=Q,reference=A`.
 
     Raises:
@@ -24,7 +21,7 @@ def make_options(*, fields: str, **values: object) -> Options:
             raise HarnessError(f"--fields: '{part}' is not NAME=COLUMN, such as input=question.")
         columns[name.strip()] = column.strip()
     try:
-        return Options.model_validate({"fields": columns} | values)
+        return ConvertOptions.model_validate({"fields": columns} | values)
     except ValidationError as error:
         problem = error.errors()[0]
         raise HarnessError(f"--{problem['loc'][0]}: {problem['msg']}.") from None
@@ -49,7 +46,7 @@ class ConversionSummary(Record):
     source: str
     sha256: str
     format: str
-    options: Options
+    options: ConvertOptions
     rows: int
     kept: int
     dropped: dict[Reason, int]
