@@ -34,12 +34,12 @@ def chat(
     store: StoreFolder = STORE,
 ) -> None:
     """Talk with a model in the terminal, or through a pipe with a question a line."""
-    from harness.release.chat import talk
+    from harness.release.chat import start_chat
     from harness.release.resolve import find_model
 
     found = find_model(model, profile, store)
     try:
-        complete = talk(
+        complete = start_chat(
             found,
             system=system,
             temperature=temperature,

@@ -1,11 +1,11 @@
-"""A dialogue with a checkpoint, in a terminal or through a pipe.
+"""Interactive chat with a model, in a terminal or through a pipe.
 
     harness chat tiny_assistant
     harness chat runs/sft --system prompts/medical_assistant.md < questions.txt
 
-In a terminal, answers come word by word, and Ctrl-C stops one. Through a pipe every line is a
-question; answers go to standard output with an empty line after each, and all else to standard
-error.
+In a terminal, answers are shown word by word, and Ctrl-C stops the current one. Through a pipe, every
+line is a question; answers go to standard output, each followed by an empty line, and everything
+else goes to standard error.
 """
 
 import re
@@ -27,17 +27,14 @@ from harness.release.terminal import ChatIO, PipeIO, TerminalIO
 from harness.types import Message
 from trainers.checkpoint import MANIFEST, load_manifest
 
-Say = Callable[[str], None]
+OnText = Callable[[str], None]
 
 
-# Where the context is small, an answer gets a part of it that leaves room for the dialogue.
-ROOM_SHARE = 4
+CONTEXT_PARTS = 4  # at most a quarter of the context is reserved for the answer
+COMMANDS = "Commands: /reset starts a new chat, /quit or Ctrl-D exits, Ctrl-C stops an answer."
 
 
-COMMANDS = "/reset starts over, /quit or Ctrl-D leaves, Ctrl-C stops an answer."
-
-
-# --- the dialogue ----------------------------------------------------------------------------
+# --- conversation ----------------------------------------------------------------------------
 
 
 class Conversation:
@@ -60,43 +57,43 @@ class Conversation:
         """Add the answer to the last question."""
         self._turns.append(Message(role="assistant", content=text))
 
-    def take_back(self) -> None:
+    def pop_question(self) -> None:
         """Remove the last question, which was not answered."""
         self._turns.pop()
 
     def shorten(self, fits: Callable[[Prompt], bool]) -> int:
-        """Forget the oldest questions with their answers until the chat fits; how many were.
+        """Drop the oldest questions with their answers until the chat fits; return their number.
 
-        The last question always stays.
+        The last question is always kept.
         """
-        forgotten = 0
+        n_dropped = 0
         while len(self._turns) > 1 and not fits(self.chat):
             del self._turns[:2]
-            forgotten += 1
-        return forgotten
+            n_dropped += 1
+        return n_dropped
 
     def reset(self) -> None:
-        """Start over."""
+        """Drop all turns."""
         self._turns.clear()
 
 
-# --- who answers -----------------------------------------------------------------------------
+# --- models ----------------------------------------------------------------------------------
 
 
 class ChatModel(Protocol):
-    """A model that is talked to; `facts` say what it is."""
+    """A model to chat with; `facts` describe it."""
 
     name: str
     facts: tuple[str, ...]
 
     def fits(self, chat: Prompt) -> bool:
-        """Return whether the chat leaves room for an answer."""
+        """Return whether the context has enough tokens left for an answer."""
 
-    def speak(self, chat: Prompt, say: Say) -> Answer:
-        """Answer the chat; `say` gets its text as it comes."""
+    def answer(self, chat: Prompt, on_text: OnText) -> Answer:
+        """Generate the answer to the chat; `on_text` receives its text in pieces."""
 
 
-class LocalSpeaker:
+class LocalChatModel:
     """A checkpoint on this machine."""
 
     def __init__(self, name: str, model: LocalModel, generation: Generation, facts: Iterable[str]):
@@ -104,65 +101,64 @@ class LocalSpeaker:
         self._model = model
         self._generation = generation
         self.facts = (*facts, f"context {model.context:,}", _decoding(generation))
-        self._asked = 0
+        self._n_answers = 0
 
     def fits(self, chat: Prompt) -> bool:
-        """Return whether a full answer fits, or a quarter of the context where that is less."""
+        """Return whether a full answer fits, or a quarter of the context if that is less."""
         context = self._model.context
-        room = min(self._generation.max_new_tokens, context // ROOM_SHARE)
-        return len(encode_chat(self._model.tokenizer, chat)) + room <= context
+        n_reserved = min(self._generation.max_new_tokens, context // CONTEXT_PARTS)
+        return len(encode_chat(self._model.tokenizer, chat)) + n_reserved <= context
 
-    def speak(self, chat: Prompt, say: Say) -> Answer:
-        """Answer as the harness generates; where it samples, each answer has its own seed."""
-        self._asked += 1
-        seed = self._generation.seed + self._asked
-        return self._model.stream(chat, self._generation, seed=seed, on_text=say)
+    def answer(self, chat: Prompt, on_text: OnText) -> Answer:
+        """Generate as in a run; with sampling, each answer has its own seed."""
+        self._n_answers += 1
+        seed = self._generation.seed + self._n_answers
+        return self._model.stream(chat, self._generation, seed=seed, on_text=on_text)
 
 
-class EndpointSpeaker:
-    """A model over the network, whose answers come whole."""
+class EndpointChatModel:
+    """A model behind an endpoint, whose answers arrive in one piece."""
 
     def __init__(self, name: str, spec: EndpointSpec, generation: Generation) -> None:
-        heat = None if spec.temperature is None else generation.temperature
-        asked = {
-            "temperature": heat,
+        options = {
+            "temperature": None if spec.temperature is None else generation.temperature,
             "max_tokens": generation.max_new_tokens,
             "structured": "text",
         }
         self.name = name
-        self._endpoint = Endpoint(spec.model_copy(update=asked))
+        self._endpoint = Endpoint(spec.model_copy(update=options))
         self._redact = spec.redact
-        where = f"what you write is sent to {spec.host}" + (", redacted" if spec.redact else "")
-        self.facts: tuple[str, ...] = (spec.model, where)
+        destination = f"your input is sent to {spec.host}" + (", redacted" if spec.redact else "")
+        self.facts: tuple[str, ...] = (spec.model, destination)
 
     def fits(self, chat: Prompt) -> bool:
         """Return True, since only the endpoint knows its limit."""
         return True
 
-    def speak(self, chat: Prompt, say: Say) -> Answer:
-        """Return the whole answer at once; a refusal is an answer too."""
+    def answer(self, chat: Prompt, on_text: OnText) -> Answer:
+        """Request the answer; a refusal also counts as an answer."""
         if self._redact:
             chat = tuple(m.model_copy(update={"content": redact(m.content)}) for m in chat)
         ((_, reply),) = self._endpoint.ask_all([Ask(chat)])
         text = reply.refusal if reply.problem == "refusal" else reply.text
         if text is None or reply.problem not in {None, "refusal", "length", "empty"}:
             return Answer(None, "failed", reason=f"{reply.problem}: {reply.detail or 'no text'}")
-        say(text)
+        on_text(text)
         return Answer(text, "length" if reply.problem == "length" else "stop", reply.output_tokens)
 
 
-def load_speaker(model: NamedModel, generation: Generation) -> ChatModel:
+def load_chat_model(model: NamedModel, generation: Generation) -> ChatModel:
     """Load the model.
 
     Raises:
         HarnessError: it cannot be loaded, has no chat template, or its endpoint has no key.
-        InfrastructureError: a hub model that is not here and cannot be had.
+        InfrastructureError: the hub model is not on this machine and cannot be downloaded.
     """
     if model.endpoint is not None:
-        return EndpointSpeaker(model.name, model.endpoint, generation)
+        return EndpointChatModel(model.name, model.endpoint, generation)
     check_model_available(model.source, model.revision)
     local = LocalModel.load(model.source, revision=model.revision)
-    return LocalSpeaker(model.name, local, generation, _facts_of(model, local))
+    return LocalChatModel(model.name, local, generation, _facts_of(model, local))
 
 
 def _facts_of(model: NamedModel, local: LocalModel) -> Iterator[str]:
@@ -177,10 +173,10 @@ def _decoding(generation: Generation) -> str:
     return f"temperature {generation.temperature:g}" if generation.temperature else "greedy"
 
 
-# --- talking ---------------------------------------------------------------------------------
+# --- chat ------------------------------------------------------------------------------------
 
 
-def talk(
+def start_chat(
     model: NamedModel,
     *,
     system: str | None,
@@ -188,99 +184,100 @@ def talk(
     max_new_tokens: int,
     seed: int,
 ) -> bool:
-    """Load the model and talk with it to the end; whether every question was answered.
+    """Load the model and chat until the input ends; return whether every question was answered.
 
     `system` is the file of a system prompt.
 
     Raises:
-        HarnessError: the model cannot be loaded, or its chat template refuses the dialogue.
-        KeyboardInterrupt: the user wants to leave.
+        HarnessError: the model cannot be loaded, or its chat template rejects the conversation.
+        KeyboardInterrupt: the user interrupts outside an answer.
     """
     prompt = read_prompt(system, Path())
     generation = Generation(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    screen: TerminalIO | PipeIO = TerminalIO() if interactive else PipeIO()
-    with screen.waiting(f"loading {model.name}"):
-        speaker = load_speaker(model, generation)
-    screen.introduce(speaker.name, speaker.facts, model.note)
+    io: TerminalIO | PipeIO = TerminalIO() if interactive else PipeIO()
+    with io.show_status(f"loading {model.name}"):
+        chat_model = load_chat_model(model, generation)
+    io.introduce(chat_model.name, chat_model.facts, model.note)
     if interactive:
-        screen.note(COMMANDS)
-    return run_chat(speaker, Conversation(prompt), screen, stoppable=interactive)
+        io.note(COMMANDS)
+    return run_chat(chat_model, Conversation(prompt), io, stoppable=interactive)
 
 
-def run_chat(
-    speaker: ChatModel, dialogue: Conversation, screen: ChatIO, *, stoppable: bool
-) -> bool:
-    """Answer line by line until the lines end; return whether every question was answered.
+def run_chat(model: ChatModel, conversation: Conversation, io: ChatIO, *, stoppable: bool) -> bool:
+    """Answer each input line until the input ends; return whether every question was answered.
 
-    Where it is `stoppable`, the first Ctrl-C during an answer ends that answer only.
+    If `stoppable`, the first Ctrl-C during an answer stops only that answer.
     """
     complete = True
-    while (line := screen.read()) is not None:
+    while (line := io.read()) is not None:
         match line.strip():
             case "":
                 continue
             case "/quit":
                 break
             case "/reset":
-                dialogue.reset()
-                screen.note("A new dialogue.")
-            case word if re.fullmatch(r"/\w+", word):
-                screen.note(f"{word} is unknown. {COMMANDS}")
+                conversation.reset()
+                io.note("Started a new chat.")
+            case command if re.fullmatch(r"/\w+", command):
+                io.note(f"{command} is unknown. {COMMANDS}")
             case question:
-                complete &= _exchange(question, speaker, dialogue, screen, stoppable)
+                complete &= _answer_question(question, model, conversation, io, stoppable)
     return complete
 
 
-def _exchange(
-    question: str, speaker: ChatModel, dialogue: Conversation, screen: ChatIO, stoppable: bool
+def _answer_question(
+    question: str, model: ChatModel, conversation: Conversation, io: ChatIO, stoppable: bool
 ) -> bool:
-    dialogue.ask(question)
-    if forgotten := dialogue.shorten(speaker.fits):
-        turns = "question was" if forgotten == 1 else f"{forgotten} questions were"
-        screen.note(f"The oldest {turns} left out: the dialogue outgrew the model's context.")
-    said: list[str] = []
+    # 1. Add the question, and drop old ones that no longer fit the context.
+    conversation.ask(question)
+    if n_dropped := conversation.shorten(model.fits):
+        dropped = "question was" if n_dropped == 1 else f"{n_dropped} questions were"
+        io.note(f"The oldest {dropped} left out, because the chat exceeds the model's context.")
+    # 2. Show the answer while it is generated.
+    pieces: list[str] = []
 
-    def say(text: str) -> None:
-        said.append(text)
-        screen.say(text)
+    def show(text: str) -> None:
+        pieces.append(text)
+        io.write(text)
 
-    screen.begin(speaker.name)
+    io.begin_answer(model.name)
     try:
-        with _answer_can_be_stopped(stoppable):
-            answer = speaker.speak(dialogue.chat, say)
+        with _interruptible_answer(stoppable):
+            answer = model.answer(conversation.chat, show)
     except _AnswerStopped:
-        answer = Answer("".join(said), "stop")
-        screen.say(" …")
-    screen.end()
+        answer = Answer("".join(pieces), "stop")
+        io.write(" …")
+    io.end_answer()
+    # 3. Keep the answer, or remove the question without one.
     if not answer.text:
-        screen.note(f"No answer: {answer.reason or 'the model ended its turn at once'}.")
-        dialogue.take_back()
+        io.note(f"No answer: {answer.reason or 'the model generated no text'}.")
+        conversation.pop_question()
         return answer.text is not None
     if answer.finish == "length":
-        screen.note(f"Cut off after {answer.n_tokens} tokens.")
-    dialogue.answer(answer.text)
+        io.note(f"Cut off after {answer.n_tokens} tokens.")
+    conversation.answer(answer.text)
     return True
 
 
 class _AnswerStopped(KeyboardInterrupt):
-    """Ctrl-C during an answer; no library catches it by mistake."""
+    """Ctrl-C during an answer; a class of its own, so that no library catches it."""
 
 
 @contextmanager
-def _answer_can_be_stopped(stoppable: bool) -> Iterator[None]:
-    """Let the first Ctrl-C stop the answer; a second one acts as usual."""
+def _interruptible_answer(stoppable: bool) -> Iterator[None]:
+    """Let the first Ctrl-C stop only the answer; a second one acts as usual."""
     if not stoppable:
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    previous = signal.getsignal(signal.SIGINT)
 
     def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
         raise _AnswerStopped
 
     signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)

@@ -1,4 +1,4 @@
-"""What a dialogue is read from and shown on: a terminal with a person before it, or a pipe."""
+"""Input and output of a chat: a terminal with a person, or a pipe."""
 
 import re
 import sys
@@ -10,18 +10,18 @@ from harness.core.sanitize import drop_controls
 
 
 class ChatIO(Protocol):
-    """Where questions come from and answers go to."""
+    """The source of questions and the destination of answers."""
 
     def read(self) -> str | None:
         """Read the next line; None at the end."""
 
-    def begin(self, name: str) -> None:
+    def begin_answer(self, name: str) -> None:
         """Begin an answer."""
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write a piece of the answer."""
 
-    def end(self) -> None:
+    def end_answer(self) -> None:
         """End the answer."""
 
     def note(self, text: str) -> None:
@@ -29,21 +29,21 @@ class ChatIO(Protocol):
 
 
 class PipeIO:
-    """Questions from standard input, a line each; answers to standard output, the rest to error."""
+    """Questions from lines of standard input, answers to standard output, notes to standard error."""
 
     def read(self) -> str | None:
         """Read the next line; None at the end."""
         return sys.stdin.readline() or None
 
-    def begin(self, name: str) -> None:
+    def begin_answer(self, name: str) -> None:
         """Write nothing: the output holds answers only."""
 
-    def say(self, text: str) -> None:
-        """Write the text as it is, except for what would steer a terminal."""
+    def write(self, text: str) -> None:
+        """Write the text without the control characters that would steer a terminal."""
         print(drop_controls(text), end="", flush=True)  # noqa: T201
 
-    def end(self) -> None:
-        """Write an empty line between answers."""
+    def end_answer(self) -> None:
+        """Write an empty line after the answer."""
         print("\n", flush=True)  # noqa: T201
 
     def note(self, text: str) -> None:
@@ -51,7 +51,7 @@ class PipeIO:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def show_status(self, message: str) -> Iterator[None]:
         """Show nothing."""
         yield
 
@@ -63,7 +63,7 @@ class PipeIO:
 
 
 class TerminalIO:
-    """A person who reads and writes."""
+    """A person at a terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -71,10 +71,10 @@ class TerminalIO:
         self._console: Console = Console(highlight=False)
         self._prompt = "you > "
         self._column = 0
-        with suppress(ImportError):  # line editing and history, where the system has them
+        with suppress(ImportError):  # line editing and history, if available
             import readline  # noqa: F401
 
-            if self._console.color_system:  # \1 and \2 tell it what takes no room
+            if self._console.color_system:  # \1 and \2 enclose characters of no width
                 self._prompt = "\1\33[1;36m\2you >\1\33[0m\2 "
 
     def read(self) -> str | None:
@@ -86,17 +86,17 @@ class TerminalIO:
             self._console.print()
             return None
 
-    def begin(self, name: str) -> None:
+    def begin_answer(self, name: str) -> None:
         """Write a line with the model's name."""
         self._console.print(f"\n[bold green]{name}[/]")
         self._column = 0
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write the text, broken between words."""
         out, self._column = wrap(drop_controls(text), self._column, self._console.width)
         print(out, end="", flush=True)  # noqa: T201
 
-    def end(self) -> None:
+    def end_answer(self) -> None:
         """End the line."""
         if self._column:
             self._console.print()
@@ -107,23 +107,23 @@ class TerminalIO:
         self._console.print(text, style="dim", markup=False)
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def show_status(self, message: str) -> Iterator[None]:
         """Show that work is in progress."""
-        with self._console.status(what):
+        with self._console.status(message):
             yield
 
     def introduce(self, name: str, facts: Sequence[str], note: str) -> None:
         """Write the model's name and facts."""
         from rich.text import Text
 
-        told = " · ".join(facts)
-        self._console.print(Text.assemble((name, "bold green"), f"  {told}"))
+        description = " · ".join(facts)
+        self._console.print(Text.assemble((name, "bold green"), f"  {description}"))
         if note:
             self._console.print(Text.assemble(("! ", "yellow"), note))
 
 
 def wrap(text: str, column: int, width: int) -> tuple[str, int]:
-    """Break the text between words, begun at `column`; return it with the column it ends at."""
+    """Wrap the text between words, starting at `column`; return it with the column where it ends."""
     from rich.cells import cell_len
 
     out: list[str] = []

@@ -9,7 +9,7 @@ import pytest
 from harness.config import Generation
 from harness.core.sanitize import drop_controls
 from harness.models.local import Answer, LocalModel, Prompt, make_prompt
-from harness.release.chat import Conversation, LocalSpeaker, Say, run_chat
+from harness.release.chat import Conversation, LocalChatModel, OnText, run_chat
 from harness.release.terminal import PipeIO, wrap
 from tests.builders.tiny import make_tiny_model
 
@@ -27,20 +27,20 @@ class Echo:
     def fits(self, chat: Prompt) -> bool:
         return len(chat) <= self.most
 
-    def speak(self, chat: Prompt, say: Say) -> Answer:
+    def answer(self, chat: Prompt, on_text: OnText) -> Answer:
         self.seen.append(chat)
         if chat[-1].content == "fail":
             return Answer(None, "failed", reason="out of memory")
         text = f"{len(chat)}: {chat[-1].content}"
-        say(text)
+        on_text(text)
         return Answer(text, "stop", 1)
 
 
 def talk(
-    monkeypatch: pytest.MonkeyPatch, lines: str, speaker: Echo, system: str | None = None
+    monkeypatch: pytest.MonkeyPatch, lines: str, model: Echo, system: str | None = None
 ) -> bool:
     monkeypatch.setattr(sys, "stdin", StringIO(lines))
-    return run_chat(speaker, Conversation(system), PipeIO(), stoppable=False)
+    return run_chat(model, Conversation(system), PipeIO(), stoppable=False)
 
 
 def test_the_model_sees_the_dialogue_so_far(
@@ -96,9 +96,9 @@ def test_a_local_model_says_what_it_would_answer_in_a_run(tmp_path: Path) -> Non
     prompt = make_prompt(None, "Could this be asthma?")
     for temperature in (0.0, 1.0):
         generation = Generation(max_new_tokens=24, temperature=temperature, seed=4)
-        speaker = LocalSpeaker("tiny", model, generation, [])
+        chat_model = LocalChatModel("tiny", model, generation, [])
         said: list[str] = []
-        answer = speaker.speak(prompt, said.append)
+        answer = chat_model.answer(prompt, said.append)
         (expected,) = model.answer([prompt], generation, seeds=[5])
         assert answer == expected
         assert "".join(said) == expected.text
