@@ -118,7 +118,8 @@ def monitor(
     output: OutputFormat = Format.text,
 ) -> None:
     """Watch scores as they come in, as often as you like: 0 no alarm, 1 the promise is broken."""
-    from harness.runs.monitor import describe_monitor, read_stream, watch_scores
+    from harness.runs.monitor import read_stream, watch_scores
+    from reports.monitor import describe_monitor
 
     if not low < at_least < high:
         raise HarnessError(f"--at-least {at_least:g} must lie between {low:g} and {high:g}.")

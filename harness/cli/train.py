@@ -150,7 +150,8 @@ def loop(
     output: OutputFormat = Format.text,
 ) -> None:
     """Train stage by stage, each gated; certify what comes out last, and promote it."""
-    from harness.release.pipeline import describe_loop, run_loop
+    from harness.release.pipeline import run_loop
+    from reports.promotions import describe_loop
 
     with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
         done = run_loop(file, context, out=out)
@@ -168,7 +169,8 @@ def models(
     output: OutputFormat = Format.text,
 ) -> None:
     """List the checkpoints that were promoted, or tell one name's history."""
-    from harness.release.registry import Registry, describe_promotion, describe_promotions
+    from harness.release.registry import Registry
+    from reports.promotions import describe_promotion, describe_promotions
 
     registry = Registry(store)
     if name is None:

@@ -20,7 +20,7 @@ from trainers.export import copy_checkpoint, make_portable, without_paths
 
 
 class Exported(NamedTuple):
-    """Where the model lies now, its fingerprint, and the page it was pushed to."""
+    """The folder of the exported model, its fingerprint, and the hub page it was pushed to."""
 
     folder: Path
     fingerprint: str
@@ -32,11 +32,11 @@ def export_checkpoint(
 ) -> Exported:
     """Export the checkpoint's model with a card to `out`, and push it if a repository is named.
 
-    `run` is the folder of a run that evaluated it, `note` what must be said of it whatever came out.
+    `run` is the folder of a run that evaluated it, `note` a warning that the card must show.
 
     Raises:
         HarnessError: a damaged checkpoint, a run that did not evaluate it, or no token.
-        InfrastructureError: the hub cannot be reached, or refused what was sent.
+        InfrastructureError: the hub cannot be reached, or it rejected the upload.
     """
     result = load_result(run) if run is not None else None
     if result is not None:  # before gigabytes are copied
@@ -57,8 +57,8 @@ def _model_card(
     manifest, root = lineage[0], lineage[-1].parent
     text = render_model_card(
         make_card(manifest, name),
-        [_ancestor(each) for each in lineage],
-        root=_describe(root) if root else "nothing but text",
+        [_ancestor(ancestor) for ancestor in lineage],
+        root=_describe_origin(root) if root else "no other model (trained from scratch on text)",
         base_model=root.source if root and root.revision else None,
         versions=manifest.versions,
         result=result,
@@ -77,6 +77,6 @@ def _ancestor(manifest: CheckpointManifest) -> Ancestor:
     )
 
 
-def _describe(root: Origin) -> str:
+def _describe_origin(root: Origin) -> str:
     at = f" at revision {root.revision}" if root.revision else ""
     return f"{root.source}{at}, fingerprint {root.fingerprint[:12]}"

@@ -1,11 +1,11 @@
-"""The training loop: stage after stage, each gated, until one is certified and promoted.
+"""The training loop: gated training stages, then certification and promotion.
 
     start → [train → gate] → [train → gate] → certify → promoted, or not
 
-A stage trains its recipes, takes the best of them on the development items, and goes on only if
-that one passes the stage's gate against the model before it. What comes out last is certified once
-on items that nothing was chosen on, against the checkpoint that stands. Everything is kept by
-content, so that the same command goes on after a kill wherever it was.
+A stage trains its recipes, selects the best of them on the development items, and continues only if
+it passes the stage's gate against the previous model. The last model is certified once, on items that
+nothing was selected on, against the currently promoted checkpoint. All work is stored by content, so
+that the same command continues where it was killed.
 """
 
 import shutil
@@ -23,88 +23,48 @@ from harness.release.registry import Registry, alpha_of_look, now
 from harness.runs.run import FinishedRun, run_suite
 from harness.training.checkpoints import make_checkpoint
 from harness.training.context import RunContext, TrainedModel
-from harness.types import Record, RunResult, Verdict
-from harness.types.training import Ancestor, Look, Promotion
+from harness.types import RunResult
+from harness.types.training import Ancestor, Look, LoopResult, Promotion, StageResult
 from judges.factory import load_judges
 from trainers.checkpoint import trace_manifests, versions
 from trainers.recipe import find_recipe, load_recipe
 from trainers.recipe_graph import recipe_graph, require_policy_recipe
 
 
-class StageResult(Record):
-    """How one stage ended: who was tried, who was chosen, and what its gate said."""
-
-    stage: str
-    baseline: str
-    tried: dict[str, float | None]
-    chosen: str
-    verdict: Verdict
-    sentence: str
-    report: str
-
-
-class LoopResult(Record):
-    """How a loop ended. `promotion` is what stands now, if it came from this loop."""
-
-    loop: str
-    stages: tuple[StageResult, ...]
-    verdict: Verdict
-    sentence: str
-    promotion: Promotion | None = None
-
-
 class _Model(NamedTuple):
-    """A model of the loop: its name in reports, what it is, and its checkpoint's folder."""
+    """A model of the loop: its name in reports, its specification, and its trained checkpoint."""
 
     name: str
     spec: ModelSpec
-    made: TrainedModel | None = None
+    trained: TrainedModel | None = None
 
 
 def run_loop(path_or_name: str, context: RunContext, *, out: Path) -> LoopResult:
-    """Train, gate, and promote what is certified.
+    """Train, gate, certify and promote.
 
     Raises:
-        PendingRepliesError: the loop cannot go on before replies have come by batch.
-        HarnessError: a mistake in the loop, a suite or a recipe, or certified items that a stage
-            was gated on.
-        InfrastructureError: the world failed; what was done is kept.
+        PendingRepliesError: the loop cannot continue before batch replies have arrived.
+        HarnessError: a mistake in the loop, a suite or a recipe, or items of the certification that
+            are also in the gate of a stage.
+        InfrastructureError: a service, disk or process failed; finished work is kept.
     """
     loop, root = load_loop(path_or_name)
     run = _LoopRun(loop, root, context, out)
     run.check()
-    current, done = run.start(), []
+    current, results = run.start(), list[StageResult]()
     for stage in loop.stages:
-        current, result = run.pass_stage(stage, current)
-        done.append(result)
+        current, result = run.run_stage(stage, current)
+        results.append(result)
         if result.verdict != "pass":
-            return _stopped(loop, done)
-    finished = run.certify(current, done)
+            return _stopped_result(loop, results)
+    finished = run.certify(current, results)
     if loop.losers == "delete":
         run.delete_losers()
     return finished
 
 
-def describe_loop(done: LoopResult) -> Iterator[str]:
-    """Describe in lines how a loop ended."""
-    for stage in done.stages:
-        others = {name: mean for name, mean in stage.tried.items() if name != stage.chosen}
-        over = f", chosen over {', '.join(others)}" if others else ""
-        yield f"{stage.stage}: {stage.chosen} against {stage.baseline}{over}: {stage.verdict}"
-        yield f"  {stage.sentence}"
-        yield f"  {stage.report}"
-    if done.promotion is None:
-        yield f"not promoted: {done.sentence}"
-        return
-    promotion = done.promotion
-    yield f"{promotion.name}.{promotion.number}: {done.sentence}"
-    yield f"  certified against {promotion.beaten}: look {promotion.look}, alpha {promotion.alpha:.4f}"
-    yield f"  {promotion.report}"
-    yield f"  {promotion.checkpoint}"
-
-
 class _LoopRun:
-    """One pass through a loop: the files behind it, and where everything is kept."""
+    """One execution of a loop, with its files, context and registry."""
 
     def __init__(self, loop: Loop, root: Path, context: RunContext, out: Path) -> None:
         self._loop = loop
@@ -113,14 +73,14 @@ class _LoopRun:
         self._context = context
         self._out = out
         self._registry = Registry(context.store.workspace)
-        self._made: list[TrainedModel] = []
+        self._trained: list[TrainedModel] = []
 
     def check(self) -> None:
-        """Find what is wrong before anything is trained.
+        """Find mistakes before anything is trained.
 
         Raises:
-            HarnessError: a suite without a gate, a column or a model that is not there, or items
-                of the certification among those of a stage's gate.
+            HarnessError: a suite without a gate, a missing column or model, or items of the
+                certification that are also in the gate of a stage.
         """
         self._profile.find_model(self._loop.start)
         certified = self._items_of(self._loop.certify)
@@ -132,15 +92,15 @@ class _LoopRun:
             if shared:
                 raise HarnessError(
                     f"{self._loop.certify}: {len(shared)} of its items are also in {stage.gate}, the "
-                    f"gate of stage '{stage.name}'. Certify on items that nothing was chosen on."
+                    f"gate of stage '{stage.name}'. Certify on items that no stage selects on."
                 )
 
     def start(self) -> _Model:
         """Return the model that the first stage is compared with."""
         return _Model(self._loop.start, self._profile.find_model(self._loop.start))
 
-    def pass_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
-        """Train the stage's recipes and put the best of them to its gate."""
+    def run_stage(self, stage: Stage, current: _Model) -> tuple[_Model, StageResult]:
+        """Train the stage's recipes, and test the best of them at its gate."""
         self._context.progress.log(f"stage {stage.name}")
         candidates = [self._train(recipe) for recipe in stage.recipes]
         scores: dict[str, float | None] = {model.name: None for model in candidates}
@@ -162,16 +122,18 @@ class _LoopRun:
 
     def certify(self, candidate: _Model, stages: Sequence[StageResult]) -> LoopResult:
         """Take one look at the held-out items, and promote the candidate if it passes."""
-        assert candidate.made is not None
+        # 1. Nothing to do for a checkpoint that is already promoted.
+        assert candidate.trained is not None
         name, history = self._loop.promote, self._registry.history(self._loop.promote)
-        if history and history[-1].fingerprint == candidate.made.fingerprint:
+        if history and history[-1].fingerprint == candidate.trained.fingerprint:
             return LoopResult(
                 loop=self._loop.loop,
                 stages=tuple(stages),
                 verdict="pass",
-                sentence=f"{candidate.name} stands for '{name}' already.",
+                sentence=f"{candidate.name} is already promoted to '{name}'.",
                 promotion=history[-1],
             )
+        # 2. Compare it with the current promotion, at this look's share of alpha.
         baseline = self.start()
         if history:
             spec = ModelSpec(checkpoint=str(Path(history[-1].checkpoint).resolve()))
@@ -182,6 +144,7 @@ class _LoopRun:
         self._context.progress.log(f"certify {candidate.name}: look {look}, alpha {alpha:.4f}")
         result, folder = self._run(self._loop.certify, [baseline, candidate], alpha=alpha)
         assert result.decision is not None
+        # 3. Promote it if it passes.
         promotion = None
         if result.decision.verdict == "pass":
             promotion = self._promotion(candidate, baseline, result, folder, alpha, look)
@@ -195,16 +158,16 @@ class _LoopRun:
         )
 
     def delete_losers(self) -> None:
-        """Remove the checkpoints of this loop that nothing promoted stands on."""
+        """Delete the checkpoints of this loop that no promotion needs, also not as an ancestor."""
         needed = {
             fingerprint
             for name in self._registry.names()
             for promotion in self._registry.history(name)
             for fingerprint in (promotion.fingerprint, *(a.fingerprint for a in promotion.lineage))
         }
-        for made in self._made:
-            folder = Path(made.directory)
-            if made.fingerprint not in needed and folder.is_relative_to(
+        for trained in self._trained:
+            folder = Path(trained.directory)
+            if trained.fingerprint not in needed and folder.is_relative_to(
                 self._context.store.workspace
             ):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -215,16 +178,16 @@ class _LoopRun:
         recipe, recipe_root = load_recipe(recipe_name, search_dir=self._root)
         judges = load_judges(self._profile, self._profile_root, self._context.session)
         with self._context.open():
-            trained = require_policy_recipe(recipe, recipe_name)
-            made = make_checkpoint(trained, recipe_root, self._context, judges)
-        self._made.append(made)
+            policy_recipe = require_policy_recipe(recipe, recipe_name)
+            trained = make_checkpoint(policy_recipe, recipe_root, self._context, judges)
+        self._trained.append(trained)
         path = find_recipe(recipe_name, search_dir=self._root)
-        return _Model(recipe.recipe, ModelSpec(recipe=str(path)), made)
+        return _Model(recipe.recipe, ModelSpec(recipe=str(path)), trained)
 
     def _scores(
         self, suite: str, column: str, current: _Model, candidates: Sequence[_Model]
     ) -> dict[str, float | None]:
-        """Return each candidate's own mean on the column that the best is chosen by."""
+        """Return each candidate's mean (or win rate) on the column that the best is selected by."""
         result, _ = self._run(suite, [current, *candidates])
         means = {
             score.model: score.mean.estimate for score in result.scores if score.metric == column
@@ -232,13 +195,13 @@ class _LoopRun:
         wins = {
             c.candidate: c.difference.estimate for c in result.comparisons if c.metric == column
         }
-        found = means or wins
-        if not found:
+        scores = means or wins
+        if not scores:
             measured = list(dict.fromkeys(c.metric for c in result.comparisons))
             raise HarnessError(
                 f"{suite}: '{column}' is not measured. {did_you_mean(column, measured)}"
             )
-        return {model.name: found.get(model.name) for model in candidates}
+        return {model.name: scores.get(model.name) for model in candidates}
 
     def _run(
         self, suite: str, models: Sequence[_Model], *, alpha: float | None = None
@@ -265,11 +228,11 @@ class _LoopRun:
     def _gate_of(self, suite: str) -> Gate:
         gate = load_suite(suite, search_dir=self._root)[0].gate
         if gate is None:
-            raise HarnessError(f"{suite}: has no gate, so that nothing could pass it.")
+            raise HarnessError(f"{suite}: has no gate, but a loop needs one. Add a 'gate' to it.")
         return gate
 
     def _items_of(self, suite: str) -> set[str]:
-        """Return the questions of a suite with a gate, as normalised words for comparison."""
+        """Return the questions of a suite, in lower case with single spaces, for comparison."""
         self._gate_of(suite)
         plan = make_plan(self._request(suite, [self.start()]), {})
         return {
@@ -279,10 +242,10 @@ class _LoopRun:
         }
 
     def _begin_look(self, candidate: _Model, baseline: str, gate: Gate) -> int:
-        assert candidate.made is not None
+        assert candidate.trained is not None
         look = Look(
             items_hash=content_hash(sorted(self._items_of(self._loop.certify))),
-            candidate=candidate.made.fingerprint,
+            candidate=candidate.trained.fingerprint,
             baseline=baseline,
             claims=content_hash(gate.claims),
             when=now(),
@@ -299,13 +262,13 @@ class _LoopRun:
         alpha: float,
         look: int,
     ) -> Promotion:
-        assert candidate.made is not None
+        assert candidate.trained is not None
         assert result.decision is not None
         return Promotion(
             name=self._loop.promote,
             number=len(self._registry.history(self._loop.promote)) + 1,
-            checkpoint=candidate.made.directory,
-            fingerprint=candidate.made.fingerprint,
+            checkpoint=candidate.trained.directory,
+            fingerprint=candidate.trained.fingerprint,
             beaten=baseline.name,
             certified_by=self._loop.certify,
             alpha=alpha,
@@ -313,14 +276,14 @@ class _LoopRun:
             run_id=result.run_id,
             report=str(folder / "report.html"),
             sentence=result.decision.sentence,
-            lineage=tuple(trace_lineage(Path(candidate.made.directory))),
+            lineage=tuple(trace_lineage(Path(candidate.trained.directory))),
             versions=versions(),
             when=now(),
         )
 
 
 def trace_lineage(checkpoint: Path) -> Iterator[Ancestor]:
-    """Trace the checkpoint, what it was trained from, and so on to a model not made here."""
+    """Yield the checkpoint and its ancestors, back to a model that was not trained here."""
     source = str(checkpoint)
     for manifest in trace_manifests(checkpoint):
         yield Ancestor(
@@ -333,12 +296,13 @@ def trace_lineage(checkpoint: Path) -> Iterator[Ancestor]:
         source = manifest.parent.source if manifest.parent else ""
 
 
-def _stopped(loop: Loop, stages: Sequence[StageResult]) -> LoopResult:
+def _stopped_result(loop: Loop, stages: Sequence[StageResult]) -> LoopResult:
     last = stages[-1]
     return LoopResult(
         loop=loop.loop,
         stages=tuple(stages),
         verdict=last.verdict,
-        sentence=f"stopped at stage '{last.stage}'; what stands for '{loop.promote}' stays. "
+        sentence=f"stopped at stage '{last.stage}'; the current promotion to '{loop.promote}' is "
+        "unchanged. "
         f"{last.sentence}",
     )

@@ -1,12 +1,12 @@
-"""What a model's name on the command line stands for.
+"""Resolution of a model name on the command line to a checkpoint or an endpoint.
 
-    ./some/folder       a checkpoint's folder
-    tiny_assistant      what `harness loop` promoted to that name
+    ./some/folder       the folder of a checkpoint
+    tiny_assistant      the checkpoint that `harness loop` promoted to that name
     tiny_sft-1a2b3c     a checkpoint in the store
     sft                 a model of the profile
-    tiny/sft.yaml       a recipe, for the one checkpoint of it that is in the store
+    tiny/sft.yaml       a recipe with exactly one checkpoint in the store
 
-The first of these that there is counts.
+The first of these that exists is used.
 """
 
 from pathlib import Path
@@ -20,9 +20,9 @@ from trainers.recipe import load_recipe
 
 
 class NamedModel(NamedTuple):
-    """A model that can be asked: a folder or hub name to load, or else an endpoint.
+    """A model to load from a folder or the hub, or to request from an endpoint.
 
-    `note` is what its profile says to everybody who uses it.
+    `note` is the warning of its profile for all users of the model.
     """
 
     name: str
@@ -36,26 +36,27 @@ def find_model(name: str, profile: str, store: Path) -> NamedModel:
     """Find the model of that name, without training it or reading weights.
 
     Raises:
-        HarnessError: there is none, it answers nothing, or the name stands for several.
+        HarnessError: no such model, one that generates no answers, or an ambiguous name.
     """
-    found = _find(name, profile, store)
-    if found.endpoint is None:
-        _refuse_what_answers_nothing(Path(found.source))
-    return found
+    model = _find(name, profile, store)
+    if model.endpoint is None:
+        _require_answering_model(Path(model.source))
+    return model
 
 
 def find_checkpoint(name: str, profile: str, store: Path) -> NamedModel:
-    """Find the checkpoint of that name, a folder that the harness made.
+    """Find the checkpoint of that name, a folder written by the harness.
 
     Raises:
-        HarnessError: there is none, or the name stands for several.
+        HarnessError: no such checkpoint, or an ambiguous name.
     """
-    found = _find(name, profile, store)
-    if found.endpoint is not None or not (Path(found.source) / MANIFEST).is_file():
+    model = _find(name, profile, store)
+    if model.endpoint is not None or not (Path(model.source) / MANIFEST).is_file():
         raise HarnessError(
-            f"{name}: is no checkpoint of the harness: there is no {MANIFEST} that says what made it."
+            f"{name}: not a checkpoint of the harness, because it has no {MANIFEST} with its origin. "
+            "Name one that `harness train` or `harness merge` wrote."
         )
-    return found
+    return model
 
 
 def _find(name: str, profile: str, store: Path) -> NamedModel:
@@ -64,8 +65,8 @@ def _find(name: str, profile: str, store: Path) -> NamedModel:
     if folder is None and name in bound.models:
         return _of_profile(name, bound, root, store)
     folder = folder or _of_recipe(name, bound, store)
-    shown = name if name in Registry(store).names() else folder.resolve().name
-    return NamedModel(shown, str(folder), note=_note_on(folder, bound, root))
+    display_name = name if name in Registry(store).names() else folder.resolve().name
+    return NamedModel(display_name, str(folder), note=_profile_note(folder, bound, root))
 
 
 def _find_folder(name: str, store: Path) -> Path | None:
@@ -74,18 +75,24 @@ def _find_folder(name: str, store: Path) -> Path | None:
         return Path(name)
     if name in Registry(store).names():
         checkpoint = Path(Registry(store).find(name).checkpoint)
-        for place in (checkpoint, store / "checkpoints" / checkpoint.name):
-            if place.is_dir():
-                return place
-        raise HarnessError(f"'{name}' was promoted, but its checkpoint {checkpoint} is gone.")
-    kept = store / "checkpoints" / name
-    return kept if (kept / MANIFEST).is_file() else None
+        for folder in (checkpoint, store / "checkpoints" / checkpoint.name):
+            if folder.is_dir():
+                return folder
+        raise HarnessError(
+            f"'{name}' was promoted, but its checkpoint {checkpoint} no longer exists. Restore the "
+            "folder, or run the loop again."
+        )
+    stored = store / "checkpoints" / name
+    return stored if (stored / MANIFEST).is_file() else None
 
 
 def _of_profile(name: str, profile: Profile, root: Path, store: Path) -> NamedModel:
     spec, note = profile.models[name], " ".join(profile.note.split())
     if spec.recorded is not None:
-        raise HarnessError(f"'{name}' stands for recorded answers; there is no model to ask.")
+        raise HarnessError(
+            f"'{name}' is a file of recorded answers in the profile, not a model. Name a model with a "
+            "recipe, a checkpoint or an endpoint."
+        )
     if spec.endpoint is not None:
         return NamedModel(name, endpoint=spec.endpoint, note=note)
     if spec.recipe is not None:
@@ -98,27 +105,27 @@ def _of_profile(name: str, profile: Profile, root: Path, store: Path) -> NamedMo
 
 def _of_recipe(name: str, profile: Profile, store: Path) -> Path:
     if Path(name).is_dir():
-        raise HarnessError(f"{name}: this folder holds no model (there is no config.json).")
-    made = _checkpoints(store)
+        raise HarnessError(f"{name}: this folder contains no model (it has no config.json).")
+    checkpoints = _checkpoints(store)
     recipe = _recipe_name(name)
     if recipe is None:
-        known = {*Registry(store).names(), *profile.models, *made.values()}
+        known_names = {*Registry(store).names(), *profile.models, *checkpoints.values()}
         raise HarnessError(
-            f"{name}: is no folder, no promoted checkpoint, no model of profile "
-            f"'{profile.profile}' and no recipe. {did_you_mean(name, known)}"
+            f"{name}: not a folder, a promoted checkpoint, a model of profile "
+            f"'{profile.profile}' or a recipe. {did_you_mean(name, known_names)}"
         )
-    found = [folder for folder, of in made.items() if of == recipe]
-    if not found:
+    matching = [folder for folder, of_recipe in checkpoints.items() if of_recipe == recipe]
+    if not matching:
         raise HarnessError(
-            f"{name}: no checkpoint of this recipe is in {store}. `harness train {name}` makes one."
+            f"{name}: no checkpoint of this recipe is in {store}. Run `harness train {name}` first."
         )
-    if len(found) > 1:
-        names = ", ".join(folder.name for folder in found)
+    if len(matching) > 1:
+        names = ", ".join(folder.name for folder in matching)
         raise HarnessError(
-            f"{name}: {len(found)} checkpoints of this recipe are in {store}. "
+            f"{name}: {len(matching)} checkpoints of this recipe are in {store}. "
             f"Name one, the newest first: {names}."
         )
-    return found[0]
+    return matching[0]
 
 
 def _recipe_name(name: str) -> str | None:
@@ -126,7 +133,7 @@ def _recipe_name(name: str) -> str | None:
     try:
         return load_recipe(name)[0].recipe
     except HarnessError:
-        if Path(name).is_file():  # there is one, with a mistake in it
+        if Path(name).is_file():  # the recipe exists, but has a mistake
             raise
         return None
 
@@ -138,16 +145,16 @@ def _checkpoints(store: Path) -> dict[Path, str]:
     return {path.parent: load_manifest(path.parent).recipe for path in newest}
 
 
-def _refuse_what_answers_nothing(folder: Path) -> None:
+def _require_answering_model(folder: Path) -> None:
     refuse_reward_model(folder)
     if (folder / "adapter_config.json").is_file():
         raise HarnessError(
-            f"{folder}: is an adapter, not a model. `harness merge {folder} --into BASE --out "
-            "FOLDER` makes a model of it."
+            f"{folder}: an adapter, not a complete model. Run `harness merge {folder} --into BASE "
+            "--out FOLDER` to merge it into its base."
         )
 
 
-def _note_on(folder: Path, profile: Profile, root: Path) -> str:
+def _profile_note(folder: Path, profile: Profile, root: Path) -> str:
     """Return the profile's note, if the checkpoint is one of its models or was trained from one."""
     if not (folder / MANIFEST).is_file():
         return ""

@@ -8,7 +8,6 @@ alarm is ever raised is at most alpha.
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,30 +17,8 @@ from harness.core.errors import HarnessError
 from harness.data.tables import Table, load_rows, text_of
 from harness.stats.bounded_means import betting_e_values, confidence_sequence, sign_e_values
 from harness.stats.vectors import Vector
-from harness.types import Interval, Record
-
-
-class MonitorResult(Record):
-    """The evidence so far against the promise that the mean score is at least `promised`.
-
-    `e_value` is the current evidence against it, `largest` the maximum so far, reached after item
-    `largest_at`; once it reaches 1 / alpha, the alarm stays raised. Items without a score count as
-    evidence for the promise. Each limit of `mean` is wrong with probability at most alpha at any
-    time, with missing scores at their worst and at their best. `sign_e_value` is the largest evidence
-    that scores are more often below than above the promised value, which is another question; it
-    never raises the alarm.
-    """
-
-    n: int
-    n_missing: int
-    promised: float
-    alpha: float
-    e_value: float
-    largest: float
-    largest_at: int
-    mean: Interval
-    sign_e_value: float
-    alarm: bool
+from harness.types import Interval
+from harness.types.regression import MonitorResult
 
 
 def watch_scores(
@@ -86,31 +63,6 @@ def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vect
     table = load_rows(Source(path=str(path)), Path())
     table.column(column, "score")
     return np.array([_score(table, i, column, bounds) for i in range(len(table.rows))])
-
-
-def describe_monitor(result: MonitorResult) -> Iterator[str]:
-    """Describe the mean, the evidence and the alarm in lines."""
-    missing = f" ({result.n_missing:,} without a score)" if result.n_missing else ""
-    yield (
-        f"{result.n:,} items{missing}: mean {result.mean.estimate:.4g}, promised at least "
-        f"{result.promised:g}"
-    )
-    yield (
-        f"Confidence limits of the mean: {result.mean.low:.4g} and {result.mean.high:.4g}; each is "
-        f"wrong with probability at most {result.alpha:g}, at any time."
-    )
-    yield (
-        f"Evidence against the promise: e = {result.e_value:.3g} now, {result.largest:.3g} at its "
-        f"maximum (after item {result.largest_at:,}); the alarm is raised at {1 / result.alpha:.3g}."
-    )
-    yield (
-        "Evidence that scores are more often below than above the promised value: e at most "
-        f"{result.sign_e_value:.3g}."
-    )
-    if result.alarm:
-        yield "ALARM: the mean is below the promised value."
-    else:
-        yield "No alarm."
 
 
 def _score(table: Table, i: int, column: str, bounds: tuple[float, float]) -> float:

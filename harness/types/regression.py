@@ -1,6 +1,6 @@
-"""Comparisons of a run with another run or with a baseline."""
+"""Comparisons of a run with another run or with a baseline, and monitoring of a score stream."""
 
-from harness.types.base import Record
+from harness.types.base import Interval, Record
 from harness.types.results import Comparison, GateDecision
 
 
@@ -43,3 +43,26 @@ class Check(Record):
     baseline: str
     decision: GateDecision
     flips: tuple[Flips, ...]
+
+
+class MonitorResult(Record):
+    """The evidence so far against the promise that the mean score is at least `promised`.
+
+    `e_value` is the current evidence against it, `largest` the maximum so far, reached after item
+    `largest_at`; once it reaches 1 / alpha, the alarm stays raised. Items without a score count as
+    evidence for the promise. Each limit of `mean` is wrong with probability at most alpha at any
+    time, with missing scores at their worst and at their best. `sign_e_value` is the largest evidence
+    that scores are more often below than above the promised value, which is another question; it
+    never raises the alarm.
+    """
+
+    n: int
+    n_missing: int
+    promised: float
+    alpha: float
+    e_value: float
+    largest: float
+    largest_at: int
+    mean: Interval
+    sign_e_value: float
+    alarm: bool

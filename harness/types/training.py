@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from harness.types.base import Interval, Record
+from harness.types.base import Interval, Record, Verdict
 from harness.types.judgements import JudgeAgreement
 from harness.types.samples import HygieneFlag, Message
 
@@ -134,3 +134,28 @@ class Look(Record):
     baseline: str
     claims: str
     when: str
+
+
+class StageResult(Record):
+    """The outcome of one stage of a loop: the candidates, the chosen one, and its gate's verdict.
+
+    `tried` holds each candidate's mean on the column of selection; None if there was only one.
+    """
+
+    stage: str
+    baseline: str
+    tried: dict[str, float | None]
+    chosen: str
+    verdict: Verdict
+    sentence: str
+    report: str
+
+
+class LoopResult(Record):
+    """The outcome of a loop; `promotion` is the current promotion if it came from this loop."""
+
+    loop: str
+    stages: tuple[StageResult, ...]
+    verdict: Verdict
+    sentence: str
+    promotion: Promotion | None = None

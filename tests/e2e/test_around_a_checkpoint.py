@@ -130,8 +130,8 @@ def test_a_checkpoint_of_the_profile_brings_its_note(world: Path) -> None:
     ("name", "message"),
     [
         ("bse", "Did you mean 'base'?"),
-        ("dpo", "`harness train tiny/dpo.yaml` makes one"),
-        (".", "holds no model"),
+        ("dpo", "Run `harness train tiny/dpo.yaml` first"),
+        (".", "contains no model"),
     ],
 )
 def test_a_model_that_is_not_there_exits_2_with_a_remedy(
@@ -149,7 +149,7 @@ def test_a_model_behind_an_endpoint_is_talked_with_and_told_where_it_is(tmp_path
         done = chat(tmp_path, "far", "--profile", "there.yaml", lines="Why?\nAnd how?\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "1 messages\n\n3 messages\n\n"
-    assert "what you write is sent to 127.0.0.1" in done.stderr
+    assert "your input is sent to 127.0.0.1" in done.stderr
 
 
 # --- chat in a terminal ----------------------------------------------------------------------

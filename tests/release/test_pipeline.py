@@ -6,9 +6,10 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.release.pipeline import LoopResult, run_loop
+from harness.release.pipeline import run_loop
 from harness.release.registry import Registry
 from harness.training.context import make_context
+from harness.types.training import LoopResult
 from tests.builders.files import write
 from tests.builders.pipelines import LOOP, make_world
 from trainers.checkpoint import verify_checkpoint
@@ -46,7 +47,7 @@ def test_what_stands_already_is_not_certified_again(tmp_path: Path) -> None:
     first = loop(world)
     again = loop(world)
     assert again.promotion == first.promotion
-    assert again.sentence == "short stands for 'assistant' already."
+    assert again.sentence == "short is already promoted to 'assistant'."
     assert (world / "store" / "models" / "assistant" / "looks.jsonl").read_text().count("\n") == 1
 
 
@@ -57,7 +58,9 @@ def test_a_gate_that_fails_stops_the_loop_and_what_stands_stays(tmp_path: Path) 
     make_world(tmp_path, develop=FAILS)
     stopped = loop(world, recipes="long.yaml")
     assert (stopped.verdict, stopped.promotion) == ("fail", None)
-    assert stopped.sentence.startswith("stopped at stage 'sft'; what stands for 'assistant' stays.")
+    assert stopped.sentence.startswith(
+        "stopped at stage 'sft'; the current promotion to 'assistant' is unchanged."
+    )
     assert Registry(world / "store").find("assistant") == standing
 
 

@@ -8,15 +8,10 @@ import pytest
 from harness.config import Claim, Gate
 from harness.core.errors import HarnessError
 from harness.gate.decision import decide_gate
-from harness.release.registry import (
-    Registry,
-    alpha_of_look,
-    describe_promotion,
-    describe_promotions,
-    now,
-)
+from harness.release.registry import Registry, alpha_of_look, now
 from harness.scoring.paired import PairedScores
 from harness.types.training import Ancestor, Look, Promotion
+from reports.promotions import describe_promotion, describe_promotions
 
 N_WORLDS = 400  # of twenty checkpoints each
 
@@ -90,7 +85,7 @@ def test_a_damaged_registry_is_named_with_its_line(tmp_path: Path) -> None:
     registry.promote(promotion())
     path = tmp_path / "models" / "assistant" / "promotions.jsonl"
     path.write_text(path.read_text() + "{}\n")
-    with pytest.raises(HarnessError, match=r"promotions\.jsonl:2: is no promotion"):
+    with pytest.raises(HarnessError, match=r"promotions\.jsonl:2: not a valid promotion"):
         registry.history("assistant")
 
 
