@@ -1,12 +1,12 @@
-"""A recipe made small: the same settings on a random model of a few thousand weights.
+"""A dry run's copy of a recipe: the same settings on a random model of a few thousand weights.
 
     base/            a random Llama or Mistral, with the original's layout of heads
-    0.yaml           the first parent, in two steps, changed in nothing but what is told
-    0.rows.jsonl     its first rows, or made-up ones where its data are not at hand
+    0.yaml           the first parent, with two steps; every other change is reported
+    0.rows.jsonl     its first rows, or made-up ones if its data are not available
     1.yaml           the recipe
     1.pairs.yaml     its preference pairs, given in 1.pairs.jsonl
 
-What is trained from this folder goes the way of every recipe.
+The folder's recipes are trained like any other recipe.
 """
 
 import json
@@ -54,24 +54,30 @@ VOCABULARY = 2048
 CONTEXT = 4096  # rotary positions cost nothing
 
 
-# Options that belong to the tokenizer or the length of the run, which a dry run brings itself.
-_OF_TOKENIZER = ("chat_template_path", "eos_token", "pad_token")
+# Options of the tokenizer and of the run's length, which a dry run sets itself.
+_TOKENIZER_OPTIONS = ("chat_template_path", "eos_token", "pad_token")
 
 
-_OF_LENGTH = ("num_train_epochs",)
+_LENGTH_OPTIONS = ("num_train_epochs",)
 
 
 class SmallStage(NamedTuple):
-    """One recipe of the chain as it was written, and the file of the small one."""
+    """One recipe of the chain in its original form, and the file of its small copy."""
 
     file: str
     recipe: AdapterRecipe
 
 
 class SmallRecipe(NamedTuple):
-    """The folder's recipes, parents first; what was replaced, and what the rows are.
+    """The recipes of a dry run's folder, and how they differ from the originals.
 
-    `start` names the model that the first recipe starts from.
+    Attributes:
+        stages: The recipes, parents first.
+        replaced: Descriptions of the settings that were replaced.
+        data: Descriptions of the rows.
+        start: The model that the first original recipe starts from.
+        original: The shape of that model.
+        small: The shape of the random model.
     """
 
     stages: list[SmallStage]
@@ -85,15 +91,16 @@ class SmallRecipe(NamedTuple):
 def shrink_recipe(
     recipe: str, folder: Path, *, cuda: bool, steps: int = STEPS, full_size: bool = False
 ) -> SmallRecipe:
-    """The recipe and its parents in `folder`, small enough to train two steps in seconds.
+    """Write copies of a recipe and its parents to `folder`, small enough to train in seconds.
 
-    No model is fetched. Without `cuda` what needs a GPU is replaced. At `full_size` the model is
-    random and in bfloat16, but as large as the original, for measurements on a GPU.
+    No model is fetched. Without `cuda`, settings that need a GPU are replaced. At `full_size` the
+    model is random and in bfloat16, but as large as the original, for measurements on a GPU.
 
     Raises:
         HarnessError: a mistake in a recipe, one that trains no adapter, or a parent whose sizes
             are not known.
     """
+    # Find the original model's shape.
     chain = _chain(recipe)
     first, root = chain[0].recipe, chain[0].root
     original = find_shape(first.parent, root)
@@ -102,25 +109,27 @@ def shrink_recipe(
             f"{first.parent.checkpoint}: its sizes are not known here, so no small copy can be made. "
             "Name a directory that holds its config.json."
         )
+    # Write the recipes with their data.
     replaced: list[str] = []
     data: list[str] = []
     texts: list[str] = []
     stages = []
-    wanted = max(_rows_needed(link.recipe) for link in chain)
+    n_rows = max(_count_rows_needed(link.recipe) for link in chain)
     for number, link in enumerate(chain):
         parent = Parent(recipe=f"{number - 1}.yaml") if number else Parent(checkpoint="base")
         small = _small_recipe(link, parent, steps, replaced, cuda=cuda)
         small |= _write_template(folder / f"{number}.jinja", link.recipe, replaced)
         if isinstance(link.recipe, SftRecipe):
-            rows = _rows(link, wanted, data)
+            rows = _rows(link, n_rows, data)
             small |= _write_rows(folder, f"{number}.rows", rows)
             texts += [_text(row.prompt, row.completion) for row in rows]
         else:
-            pairs = _pairs(link, wanted, data)
+            pairs = _pairs(link, n_rows, data)
             small |= _write_pairs(folder, f"{number}.pairs", pairs)
             texts += [_text(pair.prompt, pair.chosen) for pair in pairs]
         _write_yaml(folder / f"{number}.yaml", small)
         stages.append(SmallStage(f"{number}.yaml", link.recipe))
+    # Write the model, with a tokenizer trained on the data.
     shape = _write_base(folder / "base", original, texts, full_size=full_size)
     start = str(first.parent.checkpoint)
     return SmallRecipe(stages, _unique(replaced), data, start, original, shape)
@@ -148,10 +157,10 @@ def _chain(name: str) -> list[_Link]:
         recipe = stage.recipe
         if not isinstance(recipe, AdapterRecipe):
             raise HarnessError(
-                f"{stage.name}: trains no adapter, so there is nothing to try out small."
+                f"{stage.name}: trains no adapter, so there is nothing to try in a dry run."
             )
         if recipe.sequences is None:
-            raise HarnessError(f"{stage.name}: '{recipe.method}' cannot be tried out small.")
+            raise HarnessError(f"{stage.name}: '{recipe.method}' has no dry run.")
         links.append(_Link(recipe, stage.root, stage.pairs))
     return links[::-1]
 
@@ -159,52 +168,57 @@ def _chain(name: str) -> list[_Link]:
 def _small_recipe(
     link: _Link, parent: Parent, steps: int, replaced: list[str], *, cuda: bool
 ) -> dict[str, Any]:
-    """The recipe as it is written, with another parent and few steps; `replaced` gets the rest."""
+    """Return the recipe's keys with another parent and few steps.
+
+    Descriptions of all other changes are appended to `replaced`.
+    """
+    # Copy the recipe.
     recipe = link.recipe
-    written = recipe.model_dump(mode="json", exclude_none=True)
-    written["parent"] = parent.model_dump(exclude_none=True)
-    written.pop("watch", None)  # its items may be anywhere
+    small = recipe.model_dump(mode="json", exclude_none=True)
+    small["parent"] = parent.model_dump(exclude_none=True)
+    small.pop("watch", None)  # its items may be missing here
     options = {
         name: value
         for name, value in recipe.trainer.items()
-        if name not in (*_OF_TOKENIZER, *_OF_LENGTH, *TRACKING_OPTIONS)
+        if name not in (*_TOKENIZER_OPTIONS, *_LENGTH_OPTIONS, *TRACKING_OPTIONS)
     }
-    for name in _OF_TOKENIZER:
+    # Replace settings of the tokenizer, and those that need a GPU.
+    for name in _TOKENIZER_OPTIONS:
         if name in recipe.trainer:
             replaced.append(
                 f"trainer.{name} {recipe.trainer[name]}: the small tokenizer has its own"
             )
     if not cuda and recipe.quantisation is not None:
-        del written["quantisation"]
-        replaced.append(f"{_in_words(recipe.quantisation)}: float32, for want of an NVIDIA GPU")
+        del small["quantisation"]
+        replaced.append(f"{_describe(recipe.quantisation)}: float32, without an NVIDIA GPU")
     optimiser = str(options.get("optim", ""))
     if not cuda and ("8bit" in optimiser or "paged" in optimiser):
         options["optim"] = "adamw_torch"
-        replaced.append(f"{optimiser}: adamw_torch, for want of an NVIDIA GPU")
-    written["trainer"] = options | {"max_steps": steps, "logging_steps": 1}
-    return written
+        replaced.append(f"{optimiser}: adamw_torch, without an NVIDIA GPU")
+    small["trainer"] = options | {"max_steps": steps, "logging_steps": 1}
+    return small
 
 
 def _write_template(
     file: Path, recipe: AdapterRecipe, replaced: list[str]
 ) -> dict[str, str | None]:
-    """Write the recipe's chat template, if the small tokenizer can; what the recipe says of it."""
+    """Write the recipe's chat template if the small tokenizer has its tokens; return its key."""
     if recipe.chat_template is None:
         return {}
     if "<|" in recipe.chat_template:
-        replaced.append("chat_template: it names tokens that the small tokenizer has not")
+        replaced.append("chat_template: it names tokens that the small tokenizer lacks")
         return {"chat_template": None}
     file.write_text(recipe.chat_template, encoding="utf-8")
     return {"chat_template": file.name}
 
 
-def _in_words(quantisation: Quantisation) -> str:
+def _describe(quantisation: Quantisation) -> str:
     double = ", double quantisation" if quantisation.double else ""
     return f"{quantisation.bits}-bit {quantisation.kind}{double}"
 
 
-def _rows_needed(recipe: AdapterRecipe) -> int:
-    """Enough for two steps, after some are held out."""
+def _count_rows_needed(recipe: AdapterRecipe) -> int:
+    """Count the rows that two steps need, including those that are held out."""
     size, accumulated = (
         recipe.trainer.get(name, default)
         for name, default in (
@@ -221,39 +235,44 @@ def _rows_needed(recipe: AdapterRecipe) -> int:
 # --- rows ------------------------------------------------------------------------------------
 
 
-def _rows(link: _Link, wanted: int, told: list[str]) -> list[Example]:
-    """The recipe's first rows, made-up ones where they are not at hand."""
+def _rows(link: _Link, n_rows: int, data: list[str]) -> list[Example]:
+    """Return the recipe's first rows, or made-up ones; append their description to `data`."""
     recipe = link.recipe
     assert isinstance(recipe, SftRecipe)
-    absent = _absent(recipe.data, link.root)
+    absent = _unavailable_reasons(recipe.data, link.root)
     if absent is not None or not recipe.data:
-        told.append(f"{recipe.recipe}: {wanted} made-up rows, {absent or 'the best of none yet'}")
-        return [_made_up(number) for number in range(wanted)]
-    rows = load_examples(recipe.data, link.root)[:wanted]
-    told.append(f"{link.recipe.recipe}: the first {len(rows)} of its rows")
+        data.append(f"{recipe.recipe}: {n_rows} made-up rows, {absent or 'the best of none yet'}")
+        return [_made_up_example(number) for number in range(n_rows)]
+    rows = load_examples(recipe.data, link.root)[:n_rows]
+    data.append(f"{link.recipe.recipe}: the first {len(rows)} of its rows")
     return rows
 
 
-def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
-    """The first given pairs; otherwise the first prompts with made-up answers, or all made up."""
+def _pairs(link: _Link, n_rows: int, data: list[str]) -> list[PreferencePair]:
+    """Return the recipe's first given pairs, or made-up answers to its first or made-up prompts.
+
+    Their description is appended to `data`.
+    """
     assert link.pairs is not None
     recipe, root = link.pairs.recipe, link.pairs.root
     assert isinstance(recipe, PairsRecipe)
-    absent = _absent([recipe.data], root)
+    # Take given pairs.
+    absent = _unavailable_reasons([recipe.data], root)
     if isinstance(recipe, GivenPairsRecipe) and absent is None:
-        pairs = load_given_pairs(resolve_conversion(recipe.data, root), root).pairs[:wanted]
-        told.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
+        pairs = load_given_pairs(resolve_conversion(recipe.data, root), root).pairs[:n_rows]
+        data.append(f"{link.recipe.recipe}: the first {len(pairs)} of its pairs")
         return pairs
-    made_up = [_made_up(number) for number in range(wanted)]
+    # Make answers up, and prompts too where there are none.
+    made_up = [_made_up_example(number) for number in range(n_rows)]
     prompts = [example.prompt for example in made_up]
     if absent is None:
-        samples = load_samples(recipe.data, root)[:wanted]
+        samples = load_samples(recipe.data, root)[:n_rows]
         prompts = [make_prompt(None, sample.input) for sample in samples]
-        told.append(
+        data.append(
             f"{link.recipe.recipe}: made-up answers to the first {len(prompts)} of its prompts"
         )
     else:
-        told.append(f"{link.recipe.recipe}: {wanted} made-up pairs, {absent}")
+        data.append(f"{link.recipe.recipe}: {n_rows} made-up pairs, {absent}")
     return [
         PreferencePair(
             sample_id=f"small-{number}",
@@ -266,15 +285,15 @@ def _pairs(link: _Link, wanted: int, told: list[str]) -> list[PreferencePair]:
     ]
 
 
-def _absent(sources: Sequence[Source], root: Path) -> str | None:
-    """Why some of the rows cannot be read now; None if all can."""
-    why = [
-        problem for source in sources if (problem := unavailable_reason(source, root)) is not None
+def _unavailable_reasons(sources: Sequence[Source], root: Path) -> str | None:
+    """Return why some of the rows cannot be read; None if all can."""
+    reasons = [
+        reason for source in sources if (reason := unavailable_reason(source, root)) is not None
     ]
-    return "; ".join(dict.fromkeys(why)) or None
+    return "; ".join(dict.fromkeys(reasons)) or None
 
 
-def _made_up(number: int) -> Example:
+def _made_up_example(number: int) -> Example:
     return Example(
         id=f"small-{number}",
         prompt=(
@@ -286,17 +305,17 @@ def _made_up(number: int) -> Example:
 
 
 def _write_rows(folder: Path, name: str, rows: Sequence[Example]) -> dict[str, Any]:
-    """Write the rows; what the recipe says of them."""
+    """Write the rows, and return the recipe's keys for them."""
     _write_lines(folder / f"{name}.jsonl", [_row(example) for example in rows])
     fields = {column: column for column in ("id", "system", "history", "input", "reference")}
     return {"data": [{"path": f"{name}.jsonl", "fields": fields}], "best_of": None}
 
 
 def _write_pairs(folder: Path, name: str, pairs: Sequence[PreferencePair]) -> dict[str, Any]:
-    """Write the pairs with their own recipe; what the training recipe says of them."""
+    """Write the pairs with a recipe of their own, and return the training recipe's key for them."""
     _write_lines(folder / f"{name}.jsonl", [pair.model_dump(mode="json") for pair in pairs])
-    given = {"recipe": "pairs", "method": "given_pairs", "data": {"path": f"{name}.jsonl"}}
-    _write_yaml(folder / f"{name}.yaml", given)
+    recipe = {"recipe": "pairs", "method": "given_pairs", "data": {"path": f"{name}.jsonl"}}
+    _write_yaml(folder / f"{name}.yaml", recipe)
     return {"pairs": f"{name}.yaml"}
 
 
@@ -320,7 +339,7 @@ def _text(prompt: Sequence[Message], answer: str) -> str:
 
 
 def _write_base(folder: Path, original: Shape, texts: Sequence[str], *, full_size: bool) -> Shape:
-    """A random model with its tokenizer; returns its sizes."""
+    """Write a random model with its tokenizer, and return its shape."""
     import torch
 
     from trainers.pretrain import train_tokenizer
@@ -337,7 +356,7 @@ def _write_base(folder: Path, original: Shape, texts: Sequence[str], *, full_siz
 
 
 def shrink(shape: Shape, *, vocab_size: int) -> Shape:
-    """As many query heads for each key head, and as wide an MLP for its width, in two layers."""
+    """Return a small shape with the original's query heads a key head and MLP width ratio."""
     common = math.gcd(shape.n_heads, shape.n_kv_heads)
     heads, kv_heads = shape.n_heads // common, shape.n_kv_heads // common
     if heads == 1:  # no grouping; one head alone would be no attention layout
@@ -357,7 +376,7 @@ def shrink(shape: Shape, *, vocab_size: int) -> Shape:
 
 
 def random_model(shape: Shape, *, dtype: Any, **tokens: int) -> Any:
-    """A model of these sizes with random weights, on torch's default device."""
+    """Make a model of this shape with random weights, on torch's default device."""
     from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
     sizes = {

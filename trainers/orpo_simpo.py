@@ -179,8 +179,8 @@ def _render(pair: PreferencePair, tokenizer: Any) -> _RenderedPair:
         answer, stop, _ = chat.removeprefix(prompt).rpartition(tokenizer.eos_token)
         if not stop or not chat.startswith(prompt):
             raise HarnessError(
-                f"The chat template must write {tokenizer.eos_token} after an answer, and the prompt "
-                "alike with and without the answer."
+                f"The chat template must write {tokenizer.eos_token} after an answer, and render the "
+                "prompt the same with and without the answer."
             )
         answers.append(answer + stop)
     lengths = [

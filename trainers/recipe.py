@@ -56,7 +56,7 @@ class Parent(Spec):
         if (self.recipe is None) == (self.checkpoint is None):
             raise ValueError("name exactly one of 'recipe' or 'checkpoint'")
         if self.unpickle and self.checkpoint is None:
-            raise ValueError("'unpickle' is for a 'checkpoint'; a recipe's has no pickle")
+            raise ValueError("'unpickle' needs a 'checkpoint'; a recipe's has no pickle")
         return self
 
 

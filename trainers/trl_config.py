@@ -75,7 +75,7 @@ def make_config(
     """
     import torch
 
-    ours = {
+    fixed_options = {
         "output_dir": str(folder),
         "seed": seed,
         "save_strategy": "no",  # checkpoints to resume from are saved by the clock
@@ -86,19 +86,19 @@ def make_config(
     # Refuse unknown options, and those set here.
     known_names = {field.name for field in fields(kind) if field.init}
     for name in options:
-        if name in ours:
+        if name in fixed_options:
             raise HarnessError(f"{recipe}: trainer.{name} is set by the harness; remove it.")
         if name not in known_names:
-            hint = did_you_mean(name, known_names - ours.keys())
+            hint = did_you_mean(name, known_names - fixed_options.keys())
             raise HarnessError(f"{recipe}: trainer.{name}: unknown to {kind.__name__}. {hint}")
     trackers = check_trackers(options.get("report_to"), recipe)
-    ours |= {"report_to": trackers or "none"}
+    fixed_options |= {"report_to": trackers or "none"}
     if trackers:
         options = {"run_name": recipe} | dict(options)
     # TRL's defaults need a GPU, and raise without one.
     cpu = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}
     try:
-        return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | ours)
+        return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | fixed_options)
     except (TypeError, ValueError) as error:
         raise HarnessError(f"{recipe}: trainer: {error}") from None
 

@@ -136,7 +136,7 @@ def test_an_index_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_ours_has_no_pickle() -> None:
-    with pytest.raises(ValueError, match="'unpickle' is for a 'checkpoint'"):
+    with pytest.raises(ValueError, match="'unpickle' needs a 'checkpoint'"):
         Parent(recipe="sft.yaml", unpickle=True)
 
 
