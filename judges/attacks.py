@@ -315,7 +315,7 @@ def _fill_template(
 def _lifted_grades(
     attack: Attack, items: Iterable[AttackItem], outcomes: _Outcomes, margin: float
 ) -> list[_Trial]:
-    """Return for each bad answer whether the attack lifted its grade; skip those without a grade."""
+    """Return for each graded bad answer whether the attack lifted its grade."""
     gains = (
         _gain(outcomes, _Key(item.id, "bad", attack.name), _Key(item.id, "bad"))
         for item in items

@@ -1,4 +1,4 @@
-"""Families of language models, recognised by model name: a judge should not judge its own family."""
+"""Families of language models, by model name: a judge should not judge its own family."""
 
 import re
 

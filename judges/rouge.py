@@ -59,7 +59,7 @@ class Tokenizer(NamedTuple):
     stemmer: bool
 
     def tokenize(self, text: str) -> list[str]:
-        """Split a text into words. As in rouge-score, only words of more than 3 letters are stemmed."""
+        """Split a text into words; as in rouge-score, only those above 3 letters are stemmed."""
         words = _words(text)[:MAX_WORDS]
         return [_stem(word) if self.stemmer and len(word) > 3 else word for word in words]
 

@@ -1,1 +1,1 @@
-"""Comparisons, sensitivity, slices, length, rankings and judge reliability: the analyses that a report shows next to the gate."""
+"""Analyses next to the gate: comparisons, sensitivity, slices, length, rankings, reliability."""

@@ -88,7 +88,7 @@ class LocalModel:
     def stream(
         self, prompt: Prompt, generation: Generation, *, seed: int, on_text: Callable[[str], None]
     ) -> Answer:
-        """Return the answer that `answer` gives to this prompt alone; pass on its text as it comes."""
+        """Return what `answer` gives for this prompt alone, and pass on its text as it comes."""
         row = _Row(encode_chat(self.tokenizer, prompt), seed)
         if len(row.ids) >= self.context:
             return self._too_long(row)

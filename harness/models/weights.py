@@ -81,7 +81,7 @@ def require_checkpoint(source: str | Path, *, revision: str | None = None) -> No
 
 
 def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str:
-    """Return a hash of all files that decide a checkpoint's answers; of name and revision for a hub model."""
+    """Return a hash of the files that decide a checkpoint's answers; for the hub, name and revision."""
     directory = Path(source)
     if not directory.is_dir():
         return content_hash(str(source), revision)

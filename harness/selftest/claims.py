@@ -90,7 +90,7 @@ def _claim_trial(
     limit: float | None,
     sizes: tuple[int, ...],
 ) -> Trial:
-    """Make a trial that draws whether the claim gets the verdict: a wrong one, or for `power` the right one."""
+    """Make a trial that draws whether the claim gets a verdict: for `power` the right one."""
     gate = Gate(alpha=ALPHA, claims=(claim,))
 
     def draw(rng: np.random.Generator, n: int) -> bool:

@@ -1,4 +1,4 @@
-"""Trials of `harness selftest` for items in clusters of unequal size, with and without early stopping.
+"""Trials of `harness selftest` for items in clusters of unequal size.
 
 Items of one cluster correlate one half. Sizes are as those of questions about source documents:
 most documents have a few, some have many (geometric, four on the mean); or one has half of all.

@@ -1,4 +1,4 @@
-"""Trials of `harness selftest` for gates that may stop early, and for e-values monitored at any time."""
+"""Trials of `harness selftest` for gates that may stop early, and for e-values at any time."""
 
 from collections.abc import Iterator
 from functools import cache, partial

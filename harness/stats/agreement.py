@@ -1,7 +1,7 @@
-"""How far raters (judges, people, repeats) give the same items the same ratings.
+"""Agreement of raters (judges, people, repeats) on the same items.
 
-Kappa corrects for chance by each rater's own habits and so falls when one rating is common
-however well the raters agree (Feinstein & Cicchetti 1990, J Clin Epidemiol 43:543); AC1 does not.
+Kappa corrects for chance by each rater's own marginal shares, so it falls when one rating is common
+even if the raters agree well (Feinstein & Cicchetti 1990, J Clin Epidemiol 43:543); AC1 does not.
 Report both, and the plain share of agreement.
 """
 
@@ -19,8 +19,6 @@ from harness.stats.proportions import wilson_interval
 from harness.stats.vectors import Interval, Vector, check_fraction
 
 Weights = Literal["none", "linear", "quadratic"]
-
-
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
 
@@ -59,9 +57,10 @@ def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreem
     """
     check_fraction(confidence, name="confidence")
     matrix = _as_ratings(ratings)
-    counts = _paired(_count_ratings(matrix, np.unique(matrix[~np.isnan(matrix)])))
+    counts = _with_pairs(_count_ratings(matrix, np.unique(matrix[~np.isnan(matrix)])))
     if len(counts) == 0:
         return _undefined(0)
+    # The mean share over items, with Wilson's or the t interval.
     raters = counts.sum(axis=1)
     shares = (counts * (counts - 1)).sum(axis=1) / (raters * (raters - 1))
     moments = mean_moments(shares)
@@ -84,12 +83,12 @@ def cohen_kappa(
     """Compute Cohen's kappa of two raters, plain or weighted by distance along the scale.
 
     The large-sample standard error is that of Fleiss, Cohen & Everitt 1969, Psychological
-    Bulletin 72:323, as in statsmodels. It is too small where one rating is nearly all there is.
+    Bulletin 72:323, as in statsmodels. It is too small where nearly all ratings are the same.
 
     Args:
         a: One rater's label for each item.
         b: The other's, in the same order.
-        categories: Every label the scale has, in order; linear and quadratic weights take them
+        categories: Every label of the scale, in order; linear and quadratic weights treat them
             as equally spaced.
         weights: "quadratic" for scores, "none" for labels without order.
         confidence: Coverage of the interval.
@@ -105,15 +104,17 @@ def cohen_kappa(
     second = _positions(b, categories, name="b")
     if first.size != second.size:
         raise ValueError(f"a has {first.size} items, but b has {second.size}.")
+    # Observed agreement, and that expected from the raters' marginal shares.
     q, n = len(categories), first.size
-    habits_a = np.bincount(first, minlength=q) / n
-    habits_b = np.bincount(second, minlength=q) / n
+    marginals_a = np.bincount(first, minlength=q) / n
+    marginals_b = np.bincount(second, minlength=q) / n
     observed = agreement[first, second]
-    by_chance = float(habits_a @ agreement @ habits_b)
+    by_chance = float(marginals_a @ agreement @ marginals_b)
     if 1 - by_chance <= ROUNDING:
         return _undefined(n)
     kappa = (float(observed.mean()) - by_chance) / (1 - by_chance)
-    chances = (agreement @ habits_b)[first] + (habits_a @ agreement)[second]
+    # Standard error from the influence of each item.
+    chances = (agreement @ marginals_b)[first] + (marginals_a @ agreement)[second]
     influence = (observed - chances * (1 - kappa)) / (1 - by_chance)
     se = _unless_rounding(float(influence.std()) / math.sqrt(n))
     return Agreement(kappa, se, *_within_one(kappa, z * se), n_items=n)
@@ -125,12 +126,12 @@ def gwet_ac1(
     """Compute Gwet's AC1 of two or more raters, for labels without order.
 
     Gwet 2008, BJMSP 61:29, with the standard error and the t interval over items of his
-    irrCAC, which conditions on the raters. Items with one rating count towards how common each
-    category is; items with none do not count at all.
+    irrCAC, which conditions on the raters. Items with one rating contribute to the share of each
+    category; items without any do not count.
 
     Args:
         ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
-        categories: Every value the scale has, whether or not it was used.
+        categories: Every value of the scale, used or not.
         confidence: Coverage of the interval.
 
     Raises:
@@ -150,8 +151,8 @@ def gwet_ac2(
 ) -> Agreement:
     """Compute Gwet's AC2, which is AC1 with credit for near misses, for scores; see `gwet_ac1`.
 
-    `categories` are in order, and taken as equally spaced. The coefficient depends on how many
-    there are, so name the whole scale and not only the scores that occur.
+    `categories` are in order, and treated as equally spaced. The coefficient depends on their
+    number, so give the whole scale and not only the scores that occur.
     """
     return _gwet(ratings, categories, weights=weights, confidence=confidence)
 
@@ -185,7 +186,7 @@ def krippendorff_alpha(
     values = np.unique(matrix[~np.isnan(matrix)])
     if level == "ratio" and (values < 0).any():
         raise ValueError(f"Ratio ratings cannot be negative, but the least is {values.min()}.")
-    counts = _paired(_count_ratings(matrix, values))
+    counts = _with_pairs(_count_ratings(matrix, values))
     if len(counts) == 0:
         return _undefined(0)
     # Items with the same ratings are resampled as copies of one pattern.
@@ -214,6 +215,7 @@ def _gwet(
     check_fraction(confidence, name="confidence")
     q = _check_categories(categories)
     agreement = _agreement_weights(q, weights)
+    # Observed agreement of the items with two ratings or more.
     matrix = _as_ratings(ratings)
     counts = _count_ratings(matrix, np.asarray(categories, dtype=np.float64))
     counts = counts[counts.sum(axis=1) > 0]
@@ -224,6 +226,7 @@ def _gwet(
         return _undefined(0)
     pairs = np.where(paired, raters * (raters - 1), 1.0)
     observed = paired * (counts * (counts @ agreement - 1)).sum(axis=1) / pairs
+    # Agreement by chance, from the share of each category.
     shares = counts / raters[:, None]
     common = shares.mean(axis=0)
     factor = float(agreement.sum()) / (q * (q - 1))
@@ -231,6 +234,7 @@ def _gwet(
     estimate = (float(observed.sum()) / n_paired - by_chance) / (1 - by_chance)
     if n == 1:
         return Agreement(estimate, math.nan, math.nan, math.nan, n_items=n_paired)
+    # Standard error from the influence of each item.
     direct = n / n_paired * (observed - by_chance * paired)
     indirect = 2 * (1 - estimate) * (factor * shares @ (1 - common) - by_chance)
     influence = (direct - indirect) / (1 - by_chance)
@@ -301,15 +305,15 @@ def _as_ratings(ratings: ArrayLike) -> Matrix:
 def _count_ratings(matrix: Matrix, scale: Vector) -> Matrix:
     """Count, as items x values of the scale, the raters who gave the item that value."""
     counts = np.zeros((matrix.shape[1], scale.size))
-    for place, value in enumerate(scale):
-        counts[:, place] = (matrix == value).sum(axis=0)
+    for column, value in enumerate(scale):
+        counts[:, column] = (matrix == value).sum(axis=0)
     if counts.sum() < (~np.isnan(matrix)).sum():
         stray = matrix[~np.isnan(matrix) & ~np.isin(matrix, scale)][0]
         raise ValueError(f"ratings holds {stray:g}, which is not in categories.")
     return counts
 
 
-def _paired(counts: Matrix) -> Matrix:
+def _with_pairs(counts: Matrix) -> Matrix:
     paired: Matrix = counts[counts.sum(axis=1) >= 2]
     return paired
 
@@ -322,9 +326,9 @@ def _positions(
         raise ValueError(
             f"{name} must be a vector of at least one item, but its shape is {observed.shape}."
         )
-    places = {category: place for place, category in enumerate(categories)}
+    indices = {category: index for index, category in enumerate(categories)}
     try:
-        return np.array([places[label] for label in observed.tolist()])
+        return np.array([indices[label] for label in observed.tolist()])
     except KeyError as error:
         raise ValueError(f"{name} holds {error}, which is not in categories.") from None
 

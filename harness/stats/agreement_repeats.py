@@ -1,4 +1,4 @@
-"""Agreement of repeats: the same judgement asked several times on the same items."""
+"""Agreement of repeats: the same judgement made several times on the same items."""
 
 import math
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Icc(NamedTuple):
 
 
 class FlipRate(NamedTuple):
-    """How often two repeats differ.
+    """The rate at which two repeats differ.
 
     Attributes:
         estimate: Chance that two repeats on the same item differ, in [0, 1].
@@ -57,12 +57,12 @@ class _OneWay(NamedTuple):
 
 
 def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
-    """Compute ICC(1,1), the reliability of one score, whichever repeat it is.
+    """Compute ICC(1,1), the reliability of a single score.
 
     (MSB - MSW) / (MSB + (k - 1) MSW) with the F interval of Shrout & Fleiss 1979, Psychological
     Bulletin 86:420. If items differ in their number of repeats, k is the usual average for
-    unequal groups and the interval is approximate. It supposes normal scores: on 50 items with
-    three repeats heaped at the top of a scale, 95 % intervals were seen to cover 89 to 92 %.
+    unequal groups and the interval is approximate. It assumes normal scores: on 50 items with
+    three repeats at the top of a scale, 95 % intervals covered 89 to 92 % in simulations.
 
     Args:
         values: Items x repeats; NaN where a repeat is missing.
@@ -79,6 +79,7 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
         raise ValueError(
             f"At least two items with a score are needed, but there are {len(scored)}."
         )
+    # The estimate from the analysis of variance, where it is defined.
     table = _one_way(scored)
     n_items, k = table.df_between + 1, table.repeats
     scale = table.between + (k - 1) * table.within
@@ -87,6 +88,7 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
     estimate = (table.between - table.within) / scale
     if table.within == 0:
         return Icc(estimate, math.nan, math.nan, n_items)
+    # The F interval of the variance ratio.
     ratio = table.between / table.within
     lower = ratio / f_quantile(tail, table.df_between, table.df_within)
     upper = ratio * f_quantile(tail, table.df_within, table.df_between)
@@ -119,7 +121,7 @@ def flip_rate(values: ArrayLike, *, confidence: float = 0.95) -> FlipRate:
 
 
 def _one_way(matrix: Matrix) -> _OneWay:
-    """Compute mean squares between and within the rows, none of which may be empty."""
+    """Compute mean squares between and within the rows; no row may be empty."""
     sizes = (~np.isnan(matrix)).sum(axis=1)
     n, rows = int(sizes.sum()), len(matrix)
     means = np.nanmean(matrix, axis=1)

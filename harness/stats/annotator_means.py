@@ -1,12 +1,12 @@
-"""The mean of votes that several annotators cast on several items: both could have been others.
+"""The mean of votes by several annotators on several items, both seen as samples.
 
           Ada  Ben  Cleo
     q1      1    1   0.5
     q2      0    1
     q3           0    0
 
-Votes on one item resemble each other, and so do those of one annotator. An interval that takes
-only the items for a sample holds for these annotators; one that takes both holds for others too.
+Votes on one item are correlated, and so are those of one annotator. An interval over the items
+alone is valid for these annotators; one over both is valid for other annotators too.
 """
 
 import math
@@ -26,7 +26,7 @@ class TwoWayMean(NamedTuple):
     """A mean over items of the mean vote on each.
 
     Attributes:
-        estimate: The mean, every item counted once however many voted on it.
+        estimate: The mean over items, each with equal weight for any number of votes.
         se: Its standard error, with items and annotators as sources of uncertainty; of the items
             alone where there is one annotator. 0 when nothing varies, NaN for a single item.
         se_items: With the items alone: for these annotators, and no others.
@@ -74,7 +74,7 @@ class TwoWayMean(NamedTuple):
 
 
 def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoWayMean:
-    """Compute the mean vote with a standard error that is robust to both kinds of likeness.
+    """Compute the mean vote with a standard error robust to both kinds of correlation.
 
         V = V_items + V_annotators - V_votes, never below the larger of the first two
 
@@ -102,7 +102,7 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
         raise ValueError("nobody voted on anything")
     matrix, cast, units = matrix[voted], cast[voted], units[voted]
     n, by_item = len(matrix), cast.sum(axis=1)
-    # The mean, every item counted once.
+    # The mean, every item with the same weight.
     weights = cast / (n * by_item[:, None])
     filled = np.where(cast, matrix, 0.0)
     estimate = float((filled.sum(axis=1) / by_item).mean())
@@ -132,7 +132,7 @@ def two_way_mean(votes: ArrayLike, *, clusters: ArrayLike | None = None) -> TwoW
 
 
 def mean_votes(votes: Votes) -> Vector:
-    """Average the votes on each item; NaN where nobody voted."""
+    """Average the votes on each item; NaN where there is none."""
     cast = ~np.isnan(votes)
     n = cast.sum(axis=1)
     total = np.where(cast, votes, 0.0).sum(axis=1)

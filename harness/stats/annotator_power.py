@@ -1,7 +1,7 @@
-"""How many annotators and items show what people prefer, by the two-way interval that decides it.
+"""Numbers of annotators, items and labels that human votes need, by the intervals that use them.
 
-With few annotators it is they who are scarce: on 3 of them a t interval has 2 degrees of freedom,
-and no number of items makes up for it.
+With few annotators their number is the limit: on 3 of them a t interval has 2 degrees of freedom,
+and no number of items compensates for that.
 """
 
 import math
@@ -21,7 +21,7 @@ MOST_ANNOTATORS = 100
 
 
 class VoteSpread(NamedTuple):
-    """Variances of one vote: between items, between annotators' leanings, and all the rest."""
+    """Variances of one vote: between items, between annotators' biases, and the residual."""
 
     items: float
     annotators: float
@@ -29,7 +29,7 @@ class VoteSpread(NamedTuple):
 
 
 class VoteDesign(NamedTuple):
-    """So many annotators, of whom each votes on so many items."""
+    """A number of annotators, each voting on a number of items."""
 
     n_annotators: int
     n_items: int
@@ -39,19 +39,19 @@ def vote_spread(votes: ArrayLike) -> VoteSpread:
     """Estimate the variances behind votes (items x annotators, NaN for no vote); none is below 0.
 
     Half the mean squared difference of two votes is, of one item, s_annotators + s_rest; of one
-    annotator, s_items + s_rest; of neither, the sum of all three. Right on average whichever votes
-    are missing, as long as that has nothing to do with what they would be. Where nobody shares an
-    item, what is left counts as the items'.
+    annotator, s_items + s_rest; of neither, the sum of all three. Unbiased for any missing votes,
+    as long as being missing is independent of the vote. Where no item has two votes, the residual
+    variance is attributed to the items.
 
     Raises:
-        ValueError: there are fewer than two annotators, or nobody voted twice.
+        ValueError: there are fewer than two annotators, or none voted twice.
     """
     matrix = np.asarray(votes, dtype=np.float64)
     of_item, of_annotator = _squares(matrix), _squares(matrix.T)
     everything = _squares(matrix.reshape(1, -1))
     neither = everything - of_item - of_annotator
     if not (of_annotator[1] and neither[1]):
-        raise ValueError("these votes do not tell how far annotators differ")
+        raise ValueError("these votes do not show how far annotators differ")
     total, own = neither[0] / neither[1] / 2, of_annotator[0] / of_annotator[1] / 2
     if not of_item[1]:
         return VoteSpread(own, max(total - own, 0.0), 0.0)
@@ -64,10 +64,10 @@ def vote_spread(votes: ArrayLike) -> VoteSpread:
 def power_of_votes(
     spread: VoteSpread, effect: float, design: VoteDesign, *, alpha: float = 0.05
 ) -> float:
-    """Compute the chance that such votes show an effect, one-sided, as a gate does.
+    """Compute the power of a design to show an effect, one-sided, as a gate does.
 
     Both tests must show it: with items and annotators as sources of uncertainty, and with the
-    items alone. The chance is that of the one which shows it less often.
+    items alone. The power is the lower one of the two.
     """
     return min(
         t_test_power(effect / scale, n, alpha=alpha, alternative="one-sided") if scale > 0 else 1.0
@@ -78,14 +78,14 @@ def power_of_votes(
 def detectable_by_votes(
     spread: VoteSpread, design: VoteDesign, *, alpha: float = 0.05, power: float = 0.8
 ) -> float:
-    """Return the smallest effect that such votes show with chance `power`, one-sided."""
+    """Return the smallest effect that a design shows with probability `power`, one-sided."""
     return _detectable(_scales(spread, design), alpha, power)
 
 
 def detectable_of_mean(
     mean: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """Return the smallest effect that existing votes show; None for one item or without variation."""
+    """Return the smallest effect that existing votes show; None for one item or no variation."""
     both, units = mean.df + 1, mean.n_units
     if mean.df < 1 or not mean.se > 0:
         return None
@@ -102,9 +102,9 @@ def fewest_votes(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> VoteDesign | None:
-    """Find the design with the fewest votes in all that shows an effect with chance `power`.
+    """Find the design with the fewest votes that shows an effect with probability `power`.
 
-    None where 100 annotators on `most_items` items would not.
+    None if 100 annotators on `most_items` items are not enough.
     """
     designs: list[VoteDesign] = []
     for n_annotators in range(2, MOST_ANNOTATORS + 1):
@@ -112,7 +112,7 @@ def fewest_votes(
         if n_items is not None:
             designs.append(VoteDesign(n_annotators, n_items))
             if n_items == least_items:
-                break  # more annotators could not vote on fewer items
+                break  # the items cannot get fewer with more annotators
     return min(designs, key=lambda design: design.n_annotators * design.n_items, default=None)
 
 
@@ -147,7 +147,7 @@ def _detectable(scales: list[tuple[float, int]], alpha: float, power: float) -> 
 
 
 def _scales(spread: VoteSpread, design: VoteDesign) -> list[tuple[float, int]]:
-    """Return n and sd of each test, where sd / sqrt(n) is the test's standard error."""
+    """Return sd and n of each test, where sd / sqrt(n) is the test's standard error."""
     m, n = design
     rest = spread.rest / (n * m)
     items, annotators = spread.items / n + rest, spread.annotators / m + rest
@@ -172,10 +172,10 @@ def labels_for_mean(
     half_width: float,
     confidence: float = 0.95,
 ) -> int | None:
-    """Find how many labels are expected to give `corrected_mean` an interval that narrow.
+    """Find the number of labels expected to give `corrected_mean` an interval that narrow.
 
-    The labels come from the judged items, whose number stays. None where even labels on all of
-    them would not do.
+    The labels are on judged items, whose number is fixed. None if labels on all of them are not
+    enough.
 
     Raises:
         ValueError: fewer than two labels, or a half-width that is not positive.
@@ -186,14 +186,17 @@ def labels_for_mean(
     own = float(people.var(ddof=1))
     shared = float(np.cov(people, judge)[0, 1])
 
+    # The expected half-width with n labels.
     def half(n: int) -> float:
         others = n_all - n
-        weight, gained = 0.0, 0.0
+        weight, judge_variance = 0.0, 0.0
         if others and spread > 0:
             weight = min(1.0, max(0.0, shared / ((1 + n / others) * spread)))
-            gained = weight**2 * spread / others
-        left = max(own - 2 * weight * shared + weight**2 * spread, 0.0)
-        return t_quantile((1 - confidence) / 2, n - 1) * float(np.sqrt(left / n + gained))
+            judge_variance = weight**2 * spread / others
+        residual = max(own - 2 * weight * shared + weight**2 * spread, 0.0)
+        return t_quantile((1 - confidence) / 2, n - 1) * float(
+            np.sqrt(residual / n + judge_variance)
+        )
 
     return _fewest(half, 2, n_all, half_width)
 
@@ -206,13 +209,13 @@ def labels_for_share(
     half_width: float,
     confidence: float = 0.95,
 ) -> int | None:
-    """Find the same for `corrected_share`, by the variance of p PPV + (1 - p) FOR (Tenenbein 1970).
+    """Find the number of labels for `corrected_share`, by the variance of p PPV + (1 - p) FOR.
 
-    `judge_share` is p, the judge's share of yes over all `n_all` items.
+    Tenenbein 1970. `judge_share` is p, the judge's share of yes over all `n_all` items.
     """
     _check(half_width)
     yes, no = labelled.both + labelled.judge_only, labelled.people_only + labelled.neither
-    # Jeffreys' means, so that a rate of 0 or 1 seen on a few labels is not taken for certain.
+    # Jeffreys' means, so that a rate of 0 or 1 on a few labels does not count as certain.
     ppv = (labelled.both + 0.5) / (yes + 1)
     omitted = (labelled.people_only + 0.5) / (no + 1)
     p = judge_share
@@ -231,7 +234,7 @@ def _check(half_width: float) -> None:
 
 
 def _fewest(half: Callable[[int], float], low: int, high: int, target: float) -> int | None:
-    """Find the least n whose half-width is at most `wanted`."""
+    """Find the least n whose half-width is at most `target`."""
     if high < low or half(high) > target:
         return None
     while low < high:

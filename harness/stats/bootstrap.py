@@ -1,4 +1,4 @@
-"""Resampling items with replacement, for estimates whose standard error has no short formula."""
+"""Bootstrap over items, for estimates whose standard error has no short formula."""
 
 import math
 from collections.abc import Callable
@@ -12,17 +12,11 @@ from harness.stats.vectors import Vector, check_fraction
 
 Matrix = NDArray[np.float64]
 
-
+# Numbers in one array at once; blocks that fit the processor's cache are twice as fast.
 CELLS_AT_ONCE = 200_000
 
-
-"""Numbers in one array at once; blocks that fit the processor's cache are twice as fast."""
-
-
+# Share of resamples without an estimate up to which an interval is still given.
 LARGEST_UNDEFINED_SHARE = 0.05
-
-
-"""Share of resamples without an estimate up to which an interval is still given."""
 
 
 class Resampled(NamedTuple):
@@ -31,7 +25,7 @@ class Resampled(NamedTuple):
     Attributes:
         se: Its standard deviation; 0 when every resample gives the same, NaN without any.
         ci_low: Lower end of the percentile interval. NaN when every resample gives the same
-            (no variation in the sample is no proof of none outside), or when more than one in
+            (a sample without variation does not prove that there is none), or when more than one in
             twenty resamples gave no estimate.
         ci_high: Upper end, likewise.
     """
@@ -55,13 +49,13 @@ def resample(
     Efron & Tibshirani 1993, chapter 13.
 
     Args:
-        estimate: Gives one estimate for each row of its argument, NaN where there is none. A row
-            says how often each unit was drawn.
-        copies: How many items look like each unit; all ones if the units are the items.
+        estimate: Returns one estimate for each row of its argument, NaN where there is none. A row
+            counts how often each unit was drawn.
+        copies: The number of items that equal each unit; all ones if the units are the items.
         confidence: Coverage of the interval.
         resamples: Number of resamples.
         seed: Of the resamples.
-        width: The most numbers that `estimate` keeps in one array for one resample.
+        width: The largest number of values that `estimate` keeps in one array for one resample.
 
     Raises:
         ValueError: If resamples is below 1, or confidence is not in (0, 1).

@@ -1,10 +1,12 @@
-"""Evidence that may be looked at after every item: e-processes.
+"""Bounds for the mean of bounded values by betting, at a fixed number of items or at any time.
 
-An e-process is the wealth of somebody who bets against the null hypothesis, item by item. If the
-hypothesis is true the wealth seldom ever grows 1/alpha-fold (Ville's inequality), however often
-one looks and whenever one stops. So 1 / wealth is a p-value at any time, and the hypotheses that
-are not yet rejected are a confidence sequence. Items must come in the order in which they were
-bet on; nothing here shuffles.
+An e-process is the wealth of a bettor against the null hypothesis, item by item. If the hypothesis
+is true, the probability that the wealth ever grows 1/alpha-fold is at most alpha (Ville's
+inequality), for any number of looks and any stopping rule. So 1 / wealth is a p-value at any time,
+and the hypotheses that are not yet rejected are a confidence sequence.
+
+`betting_*_bound` and `betting_interval` shuffle the items and tune the stakes to their number.
+`betting_e_values`, `sign_e_values` and `confidence_sequence` keep the order in which items came.
 """
 
 import math
@@ -22,10 +24,7 @@ from harness.stats.vectors import (
     cluster_sums,
 )
 
-LARGEST_STAKE = 0.75
-
-
-"""Share of the wealth that a single bet may lose (the paper's c)."""
+LARGEST_STAKE = 0.75  # share of the wealth that a single bet may lose (the paper's c)
 
 
 def betting_lower_bound(
@@ -43,9 +42,9 @@ def betting_lower_bound(
         bounds: Least and greatest value an item can take, known before looking. They must
             bound the scale, not the sample: for differences of 1-10 scores they are (-9, 9).
         alpha: Chance that the bound is above the true mean.
-        clusters: One label an item; whole clusters are then bet on.
-        seed: Shuffles the bets into an order that does not depend on the values, as the method
-            requires; a sorted file would otherwise be bet on in its order.
+        clusters: One label an item; each bet is then on a whole cluster.
+        seed: Of the shuffle. The order of bets must not depend on the values, as it would in a
+            sorted file.
 
     Returns:
         The bound in the units of `x`, never below `bounds[0]`.
@@ -102,32 +101,13 @@ def betting_interval(
     )
 
 
-def _check_bounds(x: Vector, bounds: tuple[float, float]) -> tuple[float, float]:
-    low, high = bounds
-    if not low < high:
-        raise ValueError(f"bounds must rise from low to high, but they are {bounds}.")
-    if x.min() < low or x.max() > high:
-        raise ValueError(f"x runs from {x.min()} to {x.max()}, outside its bounds {bounds}.")
-    return low, high
-
-
-def _stakes(means: Vector, weights: Vector, target: float) -> Vector:
-    """Compute predictable plug-in stakes: each uses the mean and variance of earlier bets only."""
-    running_mean = (0.5 + (weights * means).cumsum()) / (1 + weights.cumsum())
-    squares = (weights * (means - running_mean)) ** 2
-    counts = np.arange(1, means.size + 1)
-    variance = (0.25 + squares.cumsum()) / (1 + counts)
-    before = np.concatenate(([0.25], variance[:-1]))
-    return np.sqrt(2 * target / (before * means.size))
-
-
 def betting_e_values(
     x: ArrayLike, mean: float, *, bounds: tuple[float, float], alpha: float = 0.05
 ) -> Vector:
     """Compute the e-value after each item against the hypothesis that the mean is at most `mean`.
 
     The wealth is the product of 1 + lambda_i (x_i - mean) on the unit scale; the stakes lambda_i
-    know only earlier items (the predictable plug-in of Waudby-Smith & Ramdas 2024,
+    depend only on earlier items (the predictable plug-in of Waudby-Smith & Ramdas 2024,
     https://arxiv.org/abs/2010.09686, equation 26). No independence is needed: it is enough that
     no item's mean, given the earlier ones, is above `mean`.
 
@@ -135,7 +115,7 @@ def betting_e_values(
         x: One value an item, in the order in which they came.
         mean: The greatest mean under the hypothesis, in the units of `x`.
         bounds: Least and greatest value an item can take: those of the scale, not of the sample.
-        alpha: The level at which the stakes are meant to reject soonest; any may be used.
+        alpha: The level for which the stakes are tuned; the e-values are valid at any level.
 
     Raises:
         ValueError: If `x` is empty, not finite or outside `bounds`, `mean` is outside them, or
@@ -153,7 +133,7 @@ def confidence_sequence(
 ) -> Interval:
     """Bound the mean so that each bound is ever wrong, at any time, with chance at most `alpha`.
 
-    They are the means that `betting_e_values` (and its mirror image) has never rejected so far.
+    The interval holds the means that `betting_e_values` and its mirror image never rejected so far.
 
     Raises:
         ValueError: As `betting_e_values`.
@@ -169,8 +149,8 @@ def sign_e_values(x: ArrayLike, *, prior: float = 1.0) -> Vector:
 
     With U values above 0 and D below, it is the Beta(a, a) mixture of likelihood ratios against
     one half, 2^(U+D) B(a+U, a+D) / B(a, a), restricted to chances above one half. Ties, 0, do not
-    count. It asks another question than a mean: whether the candidate wins more often than it
-    loses, not by how much.
+    count. The hypothesis is about wins and losses, not about a mean: whether the candidate wins
+    more often than it loses, not by how much.
 
     Args:
         x: One value an item: win scores less one half, or differences.
@@ -191,19 +171,34 @@ def sign_e_values(x: ArrayLike, *, prior: float = 1.0) -> Vector:
     return e_values
 
 
-def _on_unit_scale(x: ArrayLike, bounds: tuple[float, float]) -> Vector:
+def _check_bounds(x: Vector, bounds: tuple[float, float]) -> tuple[float, float]:
     low, high = bounds
-    x = as_vector(x, name="x")
     if not low < high:
         raise ValueError(f"bounds must rise from low to high, but they are {bounds}.")
     if x.min() < low or x.max() > high:
         raise ValueError(f"x runs from {x.min()} to {x.max()}, outside its bounds {bounds}.")
+    return low, high
+
+
+def _stakes(means: Vector, weights: Vector, target: float) -> Vector:
+    """Compute predictable plug-in stakes: each uses the mean and variance of earlier bets only."""
+    running_mean = (0.5 + (weights * means).cumsum()) / (1 + weights.cumsum())
+    squares = (weights * (means - running_mean)) ** 2
+    counts = np.arange(1, means.size + 1)
+    variance = (0.25 + squares.cumsum()) / (1 + counts)
+    before = np.concatenate(([0.25], variance[:-1]))
+    return np.sqrt(2 * target / (before * means.size))
+
+
+def _on_unit_scale(x: ArrayLike, bounds: tuple[float, float]) -> Vector:
+    x = as_vector(x, name="x")
+    low, high = _check_bounds(x, bounds)
     unit: Vector = (x - low) / (high - low)
     return unit
 
 
 def _e_stakes(unit: Vector, target: float) -> Vector:
-    """Compute each stake from the mean and variance of earlier items, and not from their number."""
+    """Compute each stake from earlier items only, for any final number of items."""
     counts = np.arange(1, unit.size + 1)
     mean = (0.5 + unit.cumsum()) / (1 + counts)
     variance = (0.25 + ((unit - mean) ** 2).cumsum()) / (1 + counts)

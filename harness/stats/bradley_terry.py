@@ -1,8 +1,8 @@
-"""Strengths of three or more models from pairs of them: Bradley and Terry's model.
+"""Strengths of three or more models from pairwise comparisons: the Bradley-Terry model.
 
 P(j beats i) = expit(strength_j - strength_i); a tie is half a win for each (Bradley & Terry 1952,
-Biometrika 39:324). Items are the unit: all pairs on one item, both orders and every repeat among
-them, are one cluster of the sandwich variance, because one question suits a model as a whole.
+Biometrika 39:324). Items are the unit: all pairs on one item, including both orders and every
+repeat, are one cluster of the sandwich variance, because outcomes on one question are correlated.
 """
 
 from itertools import combinations, permutations
@@ -15,16 +15,8 @@ from harness.stats.distributions import t_quantile
 from harness.stats.vectors import Vector, as_vector, check_fraction, expit
 
 STEPS = 100
-
-
 TOLERANCE = 1e-10
-
-
-LARGEST_STEP = 2.0
-
-
-"""How far a Newton step may move any strength."""
-
+LARGEST_STEP = 2.0  # of Newton's method, in any strength
 
 NoStrengths = Literal[
     "fewer than three items",
@@ -34,15 +26,15 @@ NoStrengths = Literal[
 
 
 class Strengths(NamedTuple):
-    """Log-strengths of models 0 .. m-1, the first of which is 0.
+    """Log-strengths of models 0 .. m-1, where the first is 0.
 
     Attributes:
-        log_strength: One a model; NaN if not identified.
+        log_strength: One per model; NaN if not identified.
         se: Their standard errors, sandwich by cluster; 0 for the first model.
         low: Lower ends of the confidence intervals.
         high: Upper ends.
         n_clusters: Independent units: items, or clusters of them.
-        unidentified: Why there are none; None if there are.
+        unidentified: The reason for NaN; None if there are estimates.
     """
 
     log_strength: Vector
@@ -67,9 +59,9 @@ def bradley_terry(
     Args:
         first: One model's number (from 0) for each compared pair.
         second: The other's.
-        scores: The second one's score in the pair: 1 win, 0.5 tie, 0 loss, or a mean of these.
+        scores: The second model's score in the pair: 1 win, 0.5 tie, 0 loss, or a mean of these.
         items: The item, or the cluster of items, that each pair is about.
-        n_models: How many models there are.
+        n_models: The number of models.
         confidence: Coverage of each interval: t, with one degree of freedom less than clusters.
 
     Raises:
@@ -103,16 +95,15 @@ def bradley_terry(
 
 
 def expected_win_rate(strength: float, opponent: float = 0.0) -> float:
-    """Compute how often a model of that log-strength beats its opponent."""
+    """Compute the probability that a model of that log-strength beats its opponent."""
     return float(expit(np.array([strength - opponent]))[0])
 
 
 def find_cycles(win_rates: NDArray[np.float64]) -> list[tuple[int, int, int]]:
     """Find triples in which each model beats the next.
 
-    `win_rates[i, j]` is j's rate against i; NaN where they were not compared.
-
-    Strengths on one line cannot show such a triple.
+    `win_rates[i, j]` is j's rate against i; NaN where they were not compared. Strengths cannot show
+    such a triple.
     """
     cycles = []
     for triple in combinations(range(len(win_rates)), 3):
@@ -150,8 +141,8 @@ def _why_unidentified(
 ) -> NoStrengths | None:
     """Name the reason why strengths are not finite, if any.
 
-    They are finite if in every split of the models into two sides each side won something (Ford
-    1957).
+    They are finite if in every split of the models into two groups each group won against the other
+    (Ford 1957).
     """
     if n_clusters < 3:
         return "fewer than three items"
@@ -166,7 +157,7 @@ def _why_unidentified(
 
 
 def _reach(steps: NDArray[np.bool]) -> NDArray[np.bool]:
-    """Mark which model leads to which over any number of steps."""
+    """Compute the transitive closure of a relation between models."""
     reach: NDArray[np.bool] = steps | np.eye(len(steps), dtype=np.bool)
     for middle in range(len(steps)):
         reach |= reach[:, middle : middle + 1] & reach[middle]

@@ -1,7 +1,7 @@
-"""Tails and quantiles of the distributions that tests refer to, from scipy.special.
+"""Tails and quantiles of the reference distributions of tests, from scipy.special.
 
-scipy.stats has them too, and takes most of a second to import: as long as everything else that a
-second run does. All take tails, so that small probabilities keep their digits.
+scipy.stats has them too, but takes most of a second to import, as long as everything else in a
+repeated run. All use tails, so that small probabilities keep their digits.
 """
 
 import math
@@ -48,7 +48,7 @@ def noncentral_t_tail(t: float, df: float, shift: float) -> float:
     from scipy.special import nctdtr
 
     # The distribution of -T is that of the opposite shift. Far out on the wrong side scipy 1.17
-    # gives NaN, where nothing is left.
+    # gives NaN where the tail is 0.
     tail = float(nctdtr(df, -shift, -t))
     return 0.0 if math.isnan(tail) and shift < 0 else tail
 
@@ -68,14 +68,14 @@ def beta_quantile(tail: float, a: float, b: float) -> float:
 
 
 def binomial_at_most(k: int, n: int, p: float) -> float:
-    """Return P(X <= k) of n trials with chance p."""
+    """Return P(X <= k) of n trials with probability p."""
     from scipy.special import bdtr
 
     return float(bdtr(k, n, p)) if 0 <= k < n else float(k >= n)
 
 
 def binomial_at_least(k: int, n: int, p: float) -> float:
-    """Return P(X >= k) of n trials with chance p."""
+    """Return P(X >= k) of n trials with probability p."""
     from scipy.special import bdtrc
 
     return float(bdtrc(k - 1, n, p)) if 0 < k <= n else float(k <= 0)

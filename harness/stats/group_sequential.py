@@ -1,13 +1,14 @@
-"""Group-sequential tests: looking at the data a few times without erring more often.
+"""Group-sequential tests: a few interim looks at the data without a larger error rate.
 
-After a share t_k of the items, 0 < t_1 < … < t_K = 1, a z statistic is held against a critical
-value of its own. With B_k = Z_k sqrt(t_k) the looks have independent increments, B_k - B_{k-1}
-normal with mean `drift` (t_k - t_{k-1}) and variance t_k - t_{k-1}, so that the chance to survive
-all of them is a nested integral (Armitage, McPherson & Rowe 1969, JRSS A 132:235; Jennison &
-Turnbull 2000, "Group Sequential Methods", chapter 19). It is done by Gauss-Legendre quadrature.
+After a share t_k of the items, 0 < t_1 < … < t_K = 1, a z statistic is compared with its own
+critical value. With B_k = Z_k sqrt(t_k) the looks have independent increments, B_k - B_{k-1}
+normal with mean `drift` (t_k - t_{k-1}) and variance t_k - t_{k-1}, so that the probability to
+continue at all of them is a nested integral (Armitage, McPherson & Rowe 1969, JRSS A 132:235;
+Jennison & Turnbull 2000, "Group Sequential Methods", chapter 19), computed by Gauss-Legendre
+quadrature.
 
-O'Brien & Fleming (1979, Biometrics 35:549) ask for z_k >= C / sqrt(t_k): hardly anything passes at
-the first looks, and the last asks for little more than a single test would.
+O'Brien & Fleming (1979, Biometrics 35:549) require z_k >= C / sqrt(t_k): hardly anything passes at
+the first looks, and the last requires little more than a single test.
 """
 
 import math
@@ -20,17 +21,9 @@ from harness.stats.power import Sides
 from harness.stats.vectors import Vector, bisect_flip, check_fraction
 
 FARTHEST = 7.0  # standard deviations; beyond them is less than 1e-11
-
-
-PANEL_SD = 2.0  # of the smaller increment next to a look: what ten nodes integrate to 1e-9
-
-
+PANEL_SD = 2.0  # width in sds of the smaller adjacent increment: ten nodes integrate it to 1e-9
 LEAST_STEP = 0.001  # between two looks, as a share of the items: closer ones take too many nodes
-
-
-HALVINGS = 32  # of the search, which then is as exact as the integrals
-
-
+HALVINGS = 32  # of the bisection, which is then as exact as the integrals
 Band = tuple[float, float]
 
 
@@ -42,7 +35,7 @@ def obrien_fleming(
     Args:
         fractions: Share of the items seen at each look, rising to 1.
         alpha: Chance that a true null hypothesis is rejected at any look.
-        sides: Whether z is held against the critical value, or |z|.
+        sides: Whether z or |z| is compared with the critical value.
 
     Returns:
         C / sqrt(t_k) for each look. Five even looks, two-sided at .05: 4.562, 3.226, 2.634,
@@ -54,20 +47,21 @@ def obrien_fleming(
     _check_fractions(fractions)
     check_fraction(alpha, name="alpha")
 
-    def errs_too_seldom(c: float) -> bool:
+    # The error rate falls as C grows.
+    def is_conservative(c: float) -> bool:
         critical = [c / math.sqrt(t) for t in fractions]
         bands = [[(-z if sides == "two-sided" else -math.inf, z)] for z in critical]
         return 1 - survival(fractions, bands)[-1] <= alpha
 
-    c = bisect_flip(errs_too_seldom, low=0.0, high=FARTHEST, halvings=HALVINGS)
+    c = bisect_flip(is_conservative, low=0.0, high=FARTHEST, halvings=HALVINGS)
     return tuple(c / math.sqrt(t) for t in fractions)
 
 
 def nominal_levels(critical: Sequence[float]) -> tuple[float, ...]:
     """Return the one-sided level of each look's own test, 1 - Phi(z_k).
 
-    Holding any test's p-value against it is the significance-level approach (Jennison & Turnbull
-    2000, section 3.3), which carries the boundary over to t tests, skew-corrected and exact ones.
+    Comparing any test's p-value with it is the significance-level approach (Jennison & Turnbull
+    2000, section 3.3), which extends the boundary to t tests, skew-corrected and exact ones.
     """
     return tuple(normal_tail(z) for z in critical)
 
@@ -75,15 +69,15 @@ def nominal_levels(critical: Sequence[float]) -> tuple[float, ...]:
 def survival(
     fractions: Sequence[float], bands: Sequence[Sequence[Band]], *, drift: float = 0.0
 ) -> tuple[float, ...]:
-    """Compute the chance that z was within the bands of every look so far.
+    """Compute the probability that z was within the bands of every look so far.
 
     Args:
         fractions: Share of the items seen at each look, rising to 1.
-        bands: At each look the ranges of z, apart from each other, with which it goes on.
+        bands: At each look the disjoint ranges of z with which it continues.
         drift: Mean of z at the last look.
 
     Raises:
-        ValueError: If the fractions do not rise to 1, or a look has no bands stated.
+        ValueError: If the fractions do not rise to 1, or a look has no bands.
     """
     _check_fractions(fractions)
     if len(bands) != len(fractions):
@@ -91,20 +85,20 @@ def survival(
     places, density = np.zeros(1), np.ones(1)  # B, and its density times the quadrature's weights
     chances = []
     steps = np.diff([0.0, *fractions])
-    for t, step, following, allowed in zip(fractions, steps, [*steps[1:], 1.0], bands, strict=True):
+    for t, step, next_step, ranges in zip(fractions, steps, [*steps[1:], 1.0], bands, strict=True):
         middle, reach = drift * t, FARTHEST * math.sqrt(t)
-        spans = [_clip(band, math.sqrt(t), middle - reach, middle + reach) for band in allowed]
-        panel = PANEL_SD * math.sqrt(min(step, following))
-        fresh, weights = _nodes([span for span in spans if span[0] < span[1]], panel)
-        away = (fresh[:, None] - places[None, :] - drift * step) / math.sqrt(step)
-        density = weights * (np.exp(-(away**2) / 2) @ density) / math.sqrt(2 * math.pi * step)
-        places = fresh
+        spans = [_clip(band, math.sqrt(t), middle - reach, middle + reach) for band in ranges]
+        panel = PANEL_SD * math.sqrt(min(step, next_step))
+        nodes, weights = _nodes([span for span in spans if span[0] < span[1]], panel)
+        deviations = (nodes[:, None] - places[None, :] - drift * step) / math.sqrt(step)
+        density = weights * (np.exp(-(deviations**2) / 2) @ density) / math.sqrt(2 * math.pi * step)
+        places = nodes
         chances.append(float(density.sum()))
     return tuple(chances)
 
 
 def conditional_power(z: float, fraction: float, critical: float) -> float:
-    """Compute the chance that z ends beyond `critical` if the trend so far is the truth.
+    """Compute the probability that z ends above `critical` if the current trend is true.
 
     With the drift estimated as z / sqrt(t), it is P(Z > (critical - z / sqrt(t)) / sqrt(1 - t))
     (Lan & Wittes 1988, Biometrics 44:579).
@@ -112,7 +106,7 @@ def conditional_power(z: float, fraction: float, critical: float) -> float:
     Args:
         z: The statistic after a share `fraction` of the items.
         fraction: In (0, 1).
-        critical: What z is held against at the last look.
+        critical: The critical value at the last look.
 
     Raises:
         ValueError: If fraction is not in (0, 1).

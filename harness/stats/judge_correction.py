@@ -1,11 +1,11 @@
-"""A judge's figures corrected by people's labels on a random part of the items.
+"""Estimates from a judge, corrected by people's labels on a random part of the items.
 
     all items      judge, judge, judge, judge, judge, judge …
     labelled ones  judge + people
 
-The judge alone is precise and may be wrong; the labels alone are right and few. Both estimates here
-are right on average whatever the judge does, and gain from it as far as it agrees with people. That
-holds for labels on items drawn at random, and for no others.
+The judge alone is precise and may be biased; the labels alone are unbiased and few. Both estimates
+are unbiased for any judge, and the more precise the better the judge agrees with people. This holds
+only for labels on items drawn at random.
 """
 
 import math
@@ -17,8 +17,6 @@ from harness.stats.distributions import t_interval
 from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
-
-
 FEWEST_LABELS = 2
 
 
@@ -28,8 +26,8 @@ class Corrected(NamedTuple):
     Attributes:
         estimate: Mean of the scores that people would have given to all items.
         se: Its standard error.
-        interval: At the stated confidence.
-        weight: How much of the judge was used, from 0 (labels alone) to 1.
+        interval: The confidence interval.
+        weight: The weight of the judge, from 0 (labels alone) to 1.
     """
 
     estimate: float
@@ -39,7 +37,7 @@ class Corrected(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """How people and judge answered yes or no to the labelled items: counts."""
+    """Counts of labelled items by the yes or no of people and judge."""
 
     both: int
     judge_only: int
@@ -57,8 +55,8 @@ def corrected_mean(
         theta = mean(Y) + w (mean(J elsewhere) - mean(J))
         w     = cov(Y, J) / ((1 + n/N) var(J)), within [0, 1]
 
-    with variances over n - 1 and Student's t with n - 1 degrees of freedom, which hold from a few
-    dozen labels on where the normal interval of the paper is too narrow.
+    with variances over n - 1 and Student's t with n - 1 degrees of freedom, which are valid from a
+    few dozen labels on, where the normal interval of the paper is too narrow.
 
     Args:
         people: Labels Y of the n labelled items.
@@ -77,7 +75,7 @@ def corrected_mean(
         raise ValueError("a correction needs at least two labels")
     if not all(np.isfinite(part).all() for part in (y, j, others)):
         raise ValueError("a missing score cannot be corrected; leave its item out of all three")
-    # Weigh the judge by how well it predicts people.
+    # Weight the judge by its covariance with people.
     n, n_others = y.size, others.size
     spread = float(np.concatenate([j, others]).var(ddof=1))
     weight = _weight(y, j, spread, n_others)
@@ -106,15 +104,15 @@ def corrected_share(
     draws: int = DRAWS,
     seed: int = 1,
 ) -> Corrected:
-    """Estimate the share of items to which people would say yes, by double sampling.
+    """Estimate the share of items that people would label yes, by double sampling.
 
     Tenenbein 1970, JASA 65:1350.
 
         theta = p PPV + (1 - p) FOR
 
-    p is the judge's share of yes over all items; PPV and FOR are people's shares of yes where the
-    judge said yes and no. The interval takes `draws` of the three from Beta distributions with
-    Jeffreys' priors.
+    p is the judge's share of yes over all items; PPV and FOR are people's shares of yes among the
+    judge's yes and no. The interval is that of `draws` draws of the three from Beta distributions
+    with Jeffreys' priors.
 
     Raises:
         ValueError: no labels, negative counts, or more yes than items.
@@ -130,9 +128,10 @@ def corrected_share(
     no = labelled.people_only + labelled.neither
     all_yes, all_no = yes + judge_yes_elsewhere, no + n_elsewhere - judge_yes_elsewhere
     p = all_yes / (all_yes + all_no)
-    # Where the judge never said yes (or no) among the labelled, that share is not known at all.
+    # Without a yes (or no) of the judge among the labelled, that share is unknown.
     ppv = labelled.both / yes if yes else 0.5
     omitted = labelled.people_only / no if no else 0.5
+    # The interval, from draws of the three shares.
     rng = np.random.default_rng(seed)
     ps = rng.beta(all_yes + 0.5, all_no + 0.5, draws)
     ppvs = rng.beta(labelled.both + 0.5, labelled.judge_only + 0.5, draws)

@@ -1,7 +1,7 @@
-"""The comparison if both models answered at equal length.
+"""Length control: a comparison adjusted to answers of equal length.
 
-Length may be how the candidate is better, so this is a sensitivity analysis next to the raw
-figure, and never decides alone.
+Length may be the way in which the candidate is better, so this is a sensitivity analysis next to
+the raw figure, and never decides alone.
 """
 
 from typing import Literal, NamedTuple
@@ -14,36 +14,20 @@ from harness.stats.distributions import t_interval
 from harness.stats.means import ROUNDING
 from harness.stats.vectors import Vector, as_vector, check_fraction, cluster_sizes, expit
 
+# Share of items that must be longer, and shorter, for equal length not to be extrapolation.
 SMALLEST_SIDE = 0.1
 
-
-"""Share of items that must be longer, and shorter, for equal length not to be extrapolation."""
-
-
+# Standard deviation of the normal prior on the slope, in log-odds. A resample in which length
+# separates wins from losses has no finite slope without it. A slope of 10 means that the longest
+# answers win 22,000 to 1, so the prior hardly affects any other sample.
 SLOPE_SCALE = 10.0
 
-
-"""Standard deviation of the normal prior on the slope, in log-odds.
-
-A resample in which length separates wins from losses has no finite slope without it. A slope of
-10 means that the longest answers win 22,000 to 1, so it hardly weighs on any other sample.
-"""
-
-
+# Largest change of any log-odds in a Newton step; longer steps can fail to converge.
 LARGEST_STEP = 1.0
-
-
-"""How far a Newton step may move any log-odds; longer steps can overshoot for good."""
-
-
 STEPS = 200
 
-
+# The step size at which to stop; convergence is quadratic, so the error is its square.
 TOLERANCE = 1e-6
-
-
-"""The step after which to stop; convergence is quadratic, so the error is its square."""
-
 
 Unidentified = Literal[
     "lengths do not differ",
@@ -69,7 +53,7 @@ class LengthControlled(NamedTuple):
         share_longer: Share of items on which it is the longer.
         n: Number of items.
         n_clusters: Number of clusters; equal to n when every item is its own cluster.
-        unidentified: Why there is no adjusted figure; None if there is one.
+        unidentified: The reason for having no adjusted figure; None if there is one.
     """
 
     raw: float
@@ -100,8 +84,8 @@ def length_controlled_win_rate(
 
     The model is that of AlpacaEval (Dubois et al. 2024, https://arxiv.org/abs/2404.04475)
     without its instruction difficulty. The percentile interval refits it to every resample of
-    items, or of clusters; AlpacaEval's own standard error ignores that b0 is estimated. sd is held
-    at the sample's, since it only names the unit of the slope.
+    items, or of clusters; AlpacaEval's own standard error ignores that b0 is estimated. sd is fixed
+    at the sample's, since it only sets the unit of the slope.
 
     Args:
         preferences: The candidate's win score on each item, 0 to 1: the mean over orders and
@@ -125,12 +109,12 @@ def length_controlled_win_rate(
     lengths = _as_lengths(length_differences, wins)
     check_fraction(confidence, name="confidence")
     index = _label_index(wins, clusters)
-    unidentified = _why_unidentified(wins, lengths, index) or _why_separated(wins, lengths)
+    unidentified = _unidentified_reason(wins, lengths, index) or _separation_reason(wins, lengths)
     if unidentified:
         return _raw_only(wins, lengths, index, unidentified)
-    x = _squashed(lengths)
+    x = _squash(lengths)
     if clusters is None:
-        # The draws then depend on what the items are, and not on their order.
+        # Sorted, so that the draws do not depend on the order of the items.
         order = np.lexsort((wins, x, x * (wins - 0.5), np.abs(wins - 0.5), np.abs(x)))
         wins, x = wins[order], x[order]
     # Fit once, then resample whole clusters from that start.
@@ -180,10 +164,10 @@ def length_adjusted_difference(
     lengths = _as_lengths(length_differences, d)
     check_fraction(confidence, name="confidence")
     index = _label_index(d, clusters)
-    unidentified = _why_unidentified(d, lengths, index)
+    unidentified = _unidentified_reason(d, lengths, index)
     if unidentified:
         return _raw_only(d, lengths, index, unidentified)
-    x = _squashed(lengths)
+    x = _squash(lengths)
     design = np.column_stack([np.ones_like(x), x])
     # Least squares, with CR1 errors of the intercept.
     bread = np.linalg.inv(design.T @ design)
@@ -204,7 +188,7 @@ def length_adjusted_difference(
     )
 
 
-def _why_unidentified(
+def _unidentified_reason(
     outcomes: Vector, lengths: Vector, index: NDArray[np.intp]
 ) -> Unidentified | None:
     if not lengths.any():
@@ -218,8 +202,8 @@ def _why_unidentified(
     return None
 
 
-def _why_separated(wins: Vector, lengths: Vector) -> Unidentified | None:
-    """Name the reason why no finite slope fits best: wins and losses meet at most at one length."""
+def _separation_reason(wins: Vector, lengths: Vector) -> Unidentified | None:
+    """Name the reason for an infinite slope: wins and losses share at most one length."""
     won, lost = lengths[wins > 0], lengths[wins < 1]
     if won.min() >= lost.max() or lost.min() >= won.max():
         return "length separates wins from losses"
@@ -227,7 +211,7 @@ def _why_separated(wins: Vector, lengths: Vector) -> Unidentified | None:
 
 
 def _win_rates(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) -> Vector:
-    """Compute the win rate at equal length for each row of weights; 0 or 1 where nothing else fits."""
+    """Compute the win rate at equal length for each row of weights; 0 or 1 if outcomes do not vary."""
     rates: Vector = np.round(weights @ wins / weights.sum(axis=1))
     mixed = (weights @ (wins > 0) > 0) & (weights @ (wins < 1) > 0)
     rates[mixed] = expit(_fit_logistic(weights[mixed], wins, x, start=start)[:, 0])
@@ -241,10 +225,10 @@ def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) ->
     """
     fitted = np.tile(start, (len(weights), 1))
     reach, ridge = float(np.abs(x).max()), SLOPE_SCALE**-2
-    todo = np.arange(len(weights))
+    active = np.arange(len(weights))
     w = weights
     for _ in range(STEPS):
-        b = fitted[todo]
+        b = fitted[active]
         p = expit(b[:, :1] + b[:, 1:] * x)
         pull, curve = w * (wins - p), w * p * (1 - p)
         g0, g1 = pull.sum(axis=1), pull @ x - ridge * b[:, 1]
@@ -252,17 +236,17 @@ def _fit_logistic(weights: Matrix, wins: Vector, x: Vector, *, start: Vector) ->
         step = np.column_stack([h11 * g0 - h01 * g1, h00 * g1 - h01 * g0])
         step /= (h00 * h11 - h01**2)[:, None]
         step_sizes = np.abs(step) @ [1, reach]
-        fitted[todo] += step * (LARGEST_STEP / np.maximum(step_sizes, LARGEST_STEP))[:, None]
-        going = step_sizes > TOLERANCE
-        if not going.any():
+        fitted[active] += step * (LARGEST_STEP / np.maximum(step_sizes, LARGEST_STEP))[:, None]
+        moving = step_sizes > TOLERANCE
+        if not moving.any():
             return fitted
-        if not going.all():
-            todo, w = todo[going], w[going]
-    fitted[todo] = np.nan
+        if not moving.all():
+            active, w = active[moving], w[moving]
+    fitted[active] = np.nan
     return fitted
 
 
-def _squashed(lengths: Vector) -> Vector:
+def _squash(lengths: Vector) -> Vector:
     squashed: Vector = np.tanh(lengths / lengths.std(ddof=1))
     return squashed
 

@@ -18,14 +18,11 @@ from harness.stats.vectors import (
     effective_clusters,
 )
 
-ROUNDING = 1e-12
-
-
-"""Residuals below this share of the data's size are rounding, not variation."""
+ROUNDING = 1e-12  # residuals below this share of the data's size are rounding, not variation
 
 
 class MeanMoments(NamedTuple):
-    """A mean with what a t statistic on it needs.
+    """A mean with the moments that a t statistic needs.
 
     Attributes:
         estimate: The mean over items, in the units of the data.
@@ -34,8 +31,8 @@ class MeanMoments(NamedTuple):
         n: Number of items.
         n_clusters: Number of clusters; equal to n when every item is its own cluster.
         effective: Number of equal clusters with the same information.
-        skewness_by_size: The same moment as it would be expected of clusters of these sizes whose
-            items are all alike: few large ones seldom show how skewed they can be.
+        skewness_by_size: The same moment as expected for clusters of these sizes whose items are
+            all equal: a few large clusters seldom show their full skewness.
     """
 
     estimate: float
@@ -101,7 +98,7 @@ def design_effect(d: ArrayLike, *, clusters: ArrayLike) -> float:
 
 
 def _skewness_by_size(means: Vector, sizes: Vector) -> float:
-    """Compute the third standardised moment of sums n_c m_c, every m_c as skewed as all together."""
+    """Compute the third standardised moment of sums n_c m_c, the m_c as skewed as all means."""
     shape = float((sizes**3).mean() / (sizes**2).mean() ** 1.5)
     return _skewness(means - means.mean()) * shape
 
@@ -168,6 +165,7 @@ def mean_difference(
     d = as_vector(d, name="d")
     check_fraction(confidence, name="confidence")
     moments = mean_moments(d, clusters=clusters)
+    # The t interval, or for data that do not vary the betting interval.
     if not moments.degenerate:
         interval = t_interval(moments.estimate, moments.se, moments.df, confidence)
     elif not d.any():
@@ -211,8 +209,8 @@ def slope(
     """Compute the least-squares slope of y on x; None where x does not vary, or for two clusters.
 
     With residuals e and S_c = sum over cluster c of (x - mean) e, the standard error (CR1) is
-    sqrt(C / (C - 1) * sum S_c^2) / sum (x - mean)^2, on C - 2 degrees of freedom. Noise in x pulls
-    the slope towards 0, so that it is a lower bound of the one on error-free scores.
+    sqrt(C / (C - 1) * sum S_c^2) / sum (x - mean)^2, on C - 2 degrees of freedom. Noise in x biases
+    the slope towards 0, so that it is a lower bound of the slope on error-free scores.
 
     Raises:
         ValueError: lengths that differ, or values that are missing.
@@ -221,6 +219,7 @@ def slope(
     first, second = as_vector(x, name="x"), as_vector(y, name="y")
     if first.size != second.size:
         raise ValueError(f"x has {first.size} values, but y has {second.size}")
+    # Least squares, with CR1 errors.
     centred = first - first.mean()
     spread = float(centred @ centred)
     if spread <= ROUNDING * float(first @ first):

@@ -1,7 +1,7 @@
-"""Missing judgements, bounded at their worst and best instead of dropped.
+"""Missing judgements, bounded by their worst and best values instead of dropped.
 
 A judge that fails on the bad answers makes the rest look good. So every missing difference is set
-to the worst, then to the best, value it could have had (Manski 1989, Journal of Human Resources
+to the worst, then to the best, value that is possible (Manski 1989, Journal of Human Resources
 24:343); a gate passes only if it passes at the worst.
 """
 
@@ -23,8 +23,8 @@ class FilledDifferences(NamedTuple):
     """The differences with every gap filled, in the order given.
 
     Attributes:
-        adverse: Gaps at the least value they could have had.
-        favourable: Gaps at the greatest.
+        adverse: Gaps at the least possible value.
+        favourable: Gaps at the greatest possible value.
         n_missing: Number of gaps.
     """
 
@@ -34,7 +34,7 @@ class FilledDifferences(NamedTuple):
 
 
 def fill_missing(d: ArrayLike, *, low: ArrayLike, high: ArrayLike) -> FilledDifferences:
-    """Fill the NaNs of `d` with the worst and the best values they could have had.
+    """Fill the NaNs of `d` with their worst and their best possible values.
 
     Args:
         d: One difference an item, candidate less baseline; NaN where a judgement is missing.
@@ -68,7 +68,7 @@ def _each_item(values: ArrayLike, d: Vector, *, name: str) -> Vector:
 
 
 class Missingness(NamedTuple):
-    """How often each model's judgement is missing, on the same items.
+    """The shares of missing judgements of two models on the same items.
 
     Attributes:
         baseline: Share of items on which the baseline's is missing.
@@ -77,7 +77,7 @@ class Missingness(NamedTuple):
         ci_low: Lower end of Tango's score interval for the difference.
         ci_high: Upper end.
         p_value: Of the exact McNemar test that both go missing equally often.
-        counts: How many items are missing for which model.
+        counts: Items by the models whose judgement is missing.
     """
 
     baseline: float
@@ -92,7 +92,7 @@ class Missingness(NamedTuple):
 def differential_missingness(
     baseline_missing: ArrayLike, candidate_missing: ArrayLike, *, confidence: float = 0.95
 ) -> Missingness:
-    """Compare how often judgements are missing for two models on the same items.
+    """Compare the shares of missing judgements of two models on the same items.
 
     Args:
         baseline_missing: For each item, whether the baseline's judgement is missing.

@@ -1,7 +1,7 @@
 """Adjusted p-values for a family of tests declared beforehand.
 
-A suite whose gates must all pass needs no correction (it is an intersection-union test); a claim
-that any one of several outcomes improved needs Holm; a dashboard to explore gets BH.
+Gates that must all pass need no correction (an intersection-union test). A claim that any one of
+several outcomes improved needs Holm. Exploratory comparisons use Benjamini-Hochberg.
 """
 
 import numpy as np

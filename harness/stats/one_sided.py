@@ -1,4 +1,4 @@
-"""One-sided tests of a mean against a boundary, guarded against skew: what a gate decides on.
+"""One-sided tests of a mean against a boundary, guarded against skewness, as used by the gate.
 
 A candidate with rare catastrophic failures gives left-skewed differences, on which the plain t
 test passes too often. So each test also takes Hall's skew-corrected statistic (Hall 1992, "On the
@@ -19,7 +19,7 @@ class BoundaryTest(NamedTuple):
     """A one-sided test of a mean against a boundary.
 
     Attributes:
-        p_gate: The larger of p_t and p_hall: the one to decide on.
+        p_gate: The larger of p_t and p_hall, on which the gate decides.
         p_t: From Student's t.
         p_hall: From Hall's skew-corrected t.
         t: (mean - boundary) / se, signed so that large values support the alternative.
@@ -43,10 +43,10 @@ def mean_above_test(
 
     With a = skewness / sqrt(C) for C clusters (items, if there are none), Hall's statistic is
     t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, referred, as t is, to Student's t with C - 1 degrees of
-    freedom. Of clusters of unequal size C is the effective number of them in the degrees of freedom,
-    and the skewness the lower one of that of their sums and of that which their sizes let expect.
-    Below about 100 items (or effective clusters) neither is calibrated on ceiling-heavy scores: a
-    pass needs `betting_lower_bound` as well.
+    freedom. For clusters of unequal size the degrees of freedom use their effective number, and the
+    skewness is the lower one of that of their sums and that expected from their sizes. Below about
+    100 items (or effective clusters) neither is calibrated on ceiling-heavy scores: a pass requires
+    `betting_lower_bound` as well.
 
     Args:
         d: One difference (or score) an item.
@@ -59,6 +59,7 @@ def mean_above_test(
     moments = mean_moments(d, clusters=clusters)
     if moments.degenerate:
         return BoundaryTest(1.0, 1.0, 1.0, float("nan"), moments.df, degenerate=True)
+    # Student's and Hall's statistics; the larger p-value decides.
     t = (moments.estimate - boundary) / moments.se
     a = _asymmetry(moments)
     hall = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
@@ -100,7 +101,7 @@ def one_sided_upper_bound(
 
 
 def _asymmetry(moments: MeanMoments) -> float:
-    """Return Hall's a; of two estimates the more cautious one."""
+    """Return Hall's a, from the more conservative one of two estimates."""
     return min(moments.skewness, moments.skewness_by_size) / math.sqrt(moments.n_clusters)
 
 

@@ -11,7 +11,7 @@ from harness.stats.vectors import Interval, as_vector, bisect_flip, check_fracti
 
 
 class PairedCounts(NamedTuple):
-    """How many items succeeded under which model.
+    """Counts of items by the models that succeeded on them.
 
     Attributes:
         both: Under both models.
@@ -27,7 +27,7 @@ class PairedCounts(NamedTuple):
 
     @property
     def n(self) -> int:
-        """Number of items."""
+        """Return the number of items."""
         return sum(self)
 
     @property
@@ -57,7 +57,7 @@ def count_pairs(baseline: ArrayLike, candidate: ArrayLike) -> PairedCounts:
 def mcnemar_exact(b: int, c: int) -> float:
     """Compute the two-sided exact p-value for b against c discordant pairs; 1 if there are none.
 
-    Guaranteed never to err more often than alpha, and very conservative.
+    Its error rate is guaranteed to be at most alpha; it is very conservative.
 
     Raises:
         ValueError: If b or c is negative.
@@ -84,10 +84,10 @@ def mcnemar_midp(b: int, c: int) -> float:
 
 
 def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interval:
-    """Score interval for the risk difference: the differences a score test does not reject.
+    """Compute the score interval for the risk difference: all values a score test does not reject.
 
     Tango 1998, Statistics in Medicine 17:891. Each end is a one-sided bound at half the error,
-    so a non-inferiority gate at 5 % asks for confidence 0.90.
+    so a non-inferiority gate at 5 % uses confidence 0.90.
 
     Raises:
         ValueError: If there are no items, or confidence is not in (0, 1).
@@ -101,7 +101,7 @@ def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interva
 def tango_test(counts: PairedCounts, boundary: float) -> float:
     """Compute the one-sided p-value of H0: risk difference <= boundary, by Tango's score test.
 
-    It is at most alpha just where the lower end of `tango_interval` at confidence 1 - 2 alpha
+    It is at most alpha exactly where the lower end of `tango_interval` at confidence 1 - 2 alpha
     is above the boundary.
 
     Raises:

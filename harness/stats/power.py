@@ -1,4 +1,4 @@
-"""Sample sizes of comparisons, and the effects that given items could show."""
+"""Sample sizes, power, and minimum detectable effects of comparisons."""
 
 import math
 from typing import Literal, NamedTuple
@@ -12,6 +12,8 @@ from harness.stats.distributions import (
 )
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import bisect_flip, check_fraction
+
+FARTHEST = 1e6  # noncentrality; scipy gives NaN far beyond it, where the power is 1
 
 Sides = Literal["two-sided", "one-sided"]
 
@@ -28,16 +30,13 @@ class ThresholdSize(NamedTuple):
     successes_needed: int
 
 
-FARTHEST = 1e6  # noncentrality; scipy gives NaN far beyond it, where the power is 1
-
-
 def t_test_power(
     effect_size: float, n: float, *, alpha: float = 0.05, alternative: Sides = "two-sided"
 ) -> float:
-    """Compute the chance that a paired t test finds an effect of `effect_size` standard deviations.
+    """Compute the power of a paired t test for an effect of `effect_size` standard deviations.
 
     From the noncentral t distribution with n - 1 degrees of freedom and noncentrality
-    effect_size * sqrt(n) (Cohen 1988, section 2.3). n may be fractional; of clustered items,
+    effect_size * sqrt(n) (Cohen 1988, section 2.3). n may be fractional; for clustered items
     divide it by the design effect.
 
     Raises:
@@ -63,13 +62,13 @@ def minimum_detectable_effect(
     power: float = 0.8,
     alternative: Sides = "two-sided",
 ) -> float:
-    """Find the smallest true mean difference that n items show with chance `power`, in points.
+    """Find the smallest true mean difference that n items show with probability `power`, in points.
 
     Args:
         sd: Standard deviation of the item differences, in points.
         n: Number of items.
         alpha: Error rate of the test.
-        power: Chance of finding the effect; above alpha.
+        power: Probability of finding the effect; above alpha.
         alternative: Whether the test looks to one side only.
 
     Raises:
@@ -80,6 +79,7 @@ def minimum_detectable_effect(
     def is_found(effect_size: float) -> bool:
         return t_test_power(effect_size, n, alpha=alpha, alternative=alternative) >= power
 
+    # Double the effect until it is found, then bisect.
     largest = 1.0
     while not is_found(largest):
         largest *= 2
@@ -94,16 +94,16 @@ def sample_size(
     power: float = 0.8,
     alternative: Sides = "two-sided",
 ) -> int:
-    """Find the fewest items that show a true mean difference of `effect` with chance `power`.
+    """Find the fewest items that show a true mean difference of `effect` with probability `power`.
 
-    For a non-inferiority gate, `effect` is the margin plus the true difference hoped for, and
+    For a non-inferiority gate, `effect` is the margin plus the assumed true difference, and
     the alternative is one-sided.
 
     Args:
         sd: Standard deviation of the item differences, in points.
         effect: True mean difference less the boundary tested, in points; its sign is ignored.
         alpha: Error rate of the test.
-        power: Chance of finding the effect; above alpha.
+        power: Probability of finding the effect; above alpha.
         alternative: Whether the test looks to one side only.
 
     Raises:
@@ -113,6 +113,7 @@ def sample_size(
     if effect == 0:
         raise ValueError("effect must not be 0: no number of items can find it.")
 
+    # Double n until it is enough, then bisect.
     def enough(n: int) -> bool:
         return t_test_power(effect / sd, n, alpha=alpha, alternative=alternative) >= power
 
@@ -131,8 +132,8 @@ def sample_size_proportion_threshold(
 ) -> ThresholdSize:
     """Find the fewest items with which a true proportion `p1` passes the exact gate p > `p0`.
 
-    The power of an exact test moves in a saw-tooth as n grows, so use this n and not one a
-    little above it.
+    The power of an exact test is a saw-tooth function of n, so use this n and not one slightly
+    above it.
 
     Raises:
         ValueError: If not 0 < p0 < p1 < 1 or not 0 < alpha < power < 1.
@@ -155,10 +156,10 @@ def sample_size_proportion_threshold(
 def minimum_detectable_proportion(
     p0: float, n: int, *, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """Find the smallest true proportion that passes the exact gate p > `p0` with chance `power`.
+    """Find the smallest proportion that passes the exact gate p > `p0` with probability `power`.
 
     Returns:
-        It; None where so few items pass the gate for no proportion.
+        The proportion; None where n is so small that no proportion passes the gate.
 
     Raises:
         ValueError: If n is below 1, p0 is not in (0, 1), or not 0 < alpha < power < 1.
@@ -168,7 +169,7 @@ def minimum_detectable_proportion(
         raise ValueError(f"n must be at least 1, but it is {n}.")
     if n < minimum_n_for_threshold(p0, alpha):
         return None
-    low, needed = 0, n  # successes that do not pass, and that do
+    low, needed = 0, n  # numbers of successes that do not pass, and that do
     while needed - low > 1:
         middle = (low + needed) // 2
         passes = binomial_at_least(middle, n, p0) <= alpha

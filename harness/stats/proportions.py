@@ -1,4 +1,4 @@
-"""A single proportion: intervals, the exact test of a threshold, and the least n it needs."""
+"""A single proportion: intervals, the exact threshold test, and its minimum sample size."""
 
 import math
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class ThresholdTest(NamedTuple):
 
 
 def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval:
-    """Score interval for k successes in n trials (Wilson 1927, JASA 22:209).
+    """Compute the score interval for k successes in n trials (Wilson 1927, JASA 22:209).
 
     k and n need not be whole: for clustered items divide both by the design effect.
 
@@ -41,10 +41,10 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
 
 
 def clopper_pearson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval:
-    """Compute the exact interval, which covers at least as often as stated (Clopper & Pearson 1934).
+    """Compute the exact interval, with at least the nominal coverage (Clopper & Pearson 1934).
 
-    Without a success its upper end is 1 - tail^(1/n), of which 3/n is the rule of thumb. k and n
-    need not be whole: for clustered items divide both by the design effect.
+    Without a success its upper end is 1 - tail^(1/n), or 3/n by the rule of thumb. k and n need not
+    be whole: for clustered items divide both by the design effect.
 
     Raises:
         ValueError: If not 0 <= k <= n with n > 0, or confidence is not in (0, 1).
@@ -70,7 +70,7 @@ def exact_threshold_test(k: int, n: int, *, p0: float) -> ThresholdTest:
 def minimum_n_for_threshold(p0: float, alpha: float = 0.05) -> int:
     """Find the least n at which n successes in n trials show p > p0: p0^n <= alpha.
 
-    A gate on fewer items cannot pass whatever the model does.
+    A gate on fewer items cannot pass for any model.
 
     Raises:
         ValueError: If p0 or alpha is not in (0, 1).

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Vector = NDArray[np.float64]
-
-
 Alternative = Literal["two-sided", "greater", "less"]
+
+HALVINGS = 60  # of a bisection: more than the digits of a float
 
 
 class Interval(NamedTuple):
-    """A confidence interval, in the units of what it bounds."""
+    """A confidence interval, in the units of its estimate."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ def as_vector(values: ArrayLike, *, name: str) -> Vector:
 
     Raises:
         ValueError: If the values are not one-dimensional, are empty, or hold a NaN or infinity.
-            Nothing is dropped here: missing items are filled on purpose, by `fill_missing`.
+            Nothing is dropped: missing items are to be filled by `fill_missing`.
     """
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1:
@@ -62,9 +62,9 @@ def effective_clusters(sizes: Vector) -> float:
 
     Kish 1965, section 8.2.
 
-    It is the number of clusters itself where all are of one size. Where items of a cluster are
-    alike, the mean's variance is that of so many; where they are independent, it is what the degrees
-    of freedom of Bell and McCaffrey (2002, Survey Methodology 28:169) come to, plus one.
+    It equals the number of clusters if all have the same size. If the items of a cluster are equal,
+    the mean has the variance of that many items; if they are independent, it is one more than the
+    degrees of freedom of Bell and McCaffrey (2002, Survey Methodology 28:169).
     """
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
@@ -79,7 +79,7 @@ def check_fraction(value: float, *, name: str) -> float:
     """Return the value if it is strictly between 0 and 1.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it is not.
     """
     if not 0 < value < 1:
         raise ValueError(f"{name} must lie between 0 and 1, but it is {value}.")
@@ -95,15 +95,12 @@ def _cluster_index(d: Vector, clusters: ArrayLike) -> NDArray[np.intp]:
     return np.unique(labels, return_inverse=True)[1]
 
 
-HALVINGS = 60
-
-
 def bisect_flip(
     decide: Callable[[float], bool], *, low: float, high: float, halvings: int = HALVINGS
 ) -> float:
-    """Find the smallest value in [low, high] at which `decide` no longer answers as at `low`.
+    """Find the smallest value in [low, high] at which `decide` differs from its value at `low`.
 
-    `decide` may change its answer once. If it never does, the caller gets `high`.
+    `decide` may change its value once. If it never does, the result is `high`.
     """
     at_low = decide(low)
     for _ in range(halvings):

@@ -1,7 +1,7 @@
-"""Wilcoxon's signed-rank test: secondary, because it answers another question than the mean does.
+"""Wilcoxon's signed-rank test, a secondary test because it is not about the mean.
 
-Its hypothesis is symmetry about 0. It can reject when the means are equal: a candidate with more
-tens and more disasters is one case.
+Its hypothesis is symmetry about 0. It can reject when the means are equal, as for a candidate with
+more tens and more disasters.
 """
 
 from typing import Literal, NamedTuple
@@ -13,10 +13,8 @@ from harness.stats.distributions import normal_tail
 from harness.stats.permutation import exact_signflip_p
 from harness.stats.vectors import Alternative, Vector, as_vector
 
+# Items up to which "auto" uses the exact rank distributions.
 LARGEST_EXACT_N = 200
-
-
-"""Items up to which the exact rank distributions are used unless another method is asked for."""
 
 
 class Wilcoxon(NamedTuple):
@@ -24,8 +22,8 @@ class Wilcoxon(NamedTuple):
 
     Attributes:
         statistic: Sum of the ranks of positive differences.
-        p_value: P-value of the alternative asked for.
-        method: How it was found.
+        p_value: P-value of the chosen alternative.
+        method: The method used.
     """
 
     statistic: float
@@ -42,8 +40,8 @@ def wilcoxon_test(
     """Test symmetry about 0 with Wilcoxon's signed-rank test, zeros ranked by Pratt's rule.
 
     Zeros take part in the ranking and are then left out (Pratt 1959, JASA 54:655); ties share
-    their mean rank. "exact" flips the signs of those very ranks, ties and zeros included;
-    "asymptotic" takes the normal limit, without continuity correction. "auto" is exact up to 200
+    their mean rank. "exact" flips the signs of these ranks, ties and zeros included;
+    "asymptotic" uses the normal limit, without continuity correction. "auto" is exact up to 200
     items. All differences zero gives p = 1.
 
     Raises:

@@ -188,7 +188,7 @@ def _count_sentences(pattern: re.Pattern[str], answer: ParsedText) -> int:
 
 
 def _count_unqualified(pattern: re.Pattern[str], answer: ParsedText) -> int:
-    """Count sentences with an unqualified match: no `not`, `if` or `may` before it in its clause."""
+    """Count sentences with a match that no `not`, `if` or `may` precedes in its clause."""
     return sum(
         any(not QUALIFIER.search(_clause_before(sentence, m)) for m in pattern.finditer(sentence))
         for sentence in answer.sentences

@@ -280,7 +280,7 @@ class _EventRate:
         self._times.append(now)
 
     def since(self, start: float, now: float) -> tuple[int, float]:
-        """Return the events since `start`, or since counting began if later, and their rate per s."""
+        """Return the events since `start`, or since counting began, and their rate per second."""
         n = sum(time > start for time in self._times)
         counting_from = max(start, self._times[0]) if n else start
         return n, n / max(0.1, now - counting_from)
