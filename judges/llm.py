@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple, Protocol
 
 from harness.config import Metric, Prices
 from harness.core.hashing import content_hash
+from harness.core.sanitize import to_valid_utf8
 from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
 from harness.models.endpoint import Ask, Reply
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
 from harness.types.judgements import MissingReason, reason_kind
-from judges.parsing import VERDICT_VERSION, read_verdict, to_valid_utf8, unscored
+from judges.parsing import VERDICT_VERSION, read_verdict, unscored
 from judges.prompts import (
     PLAIN_VERSION,
     JudgePrompt,

@@ -13,6 +13,7 @@ import re
 from typing import NoReturn
 
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.core.sanitize import to_valid_utf8
 from harness.types import Outcome
 from harness.types.judgements import MissingReason
 from judges.quoting import name_invisible
@@ -73,11 +74,6 @@ def read_verdict(
         return _make_outcome(verdict, metric)
     except _UnreadableError as error:
         return unscored(MissingReason.UNREADABLE, str(error))
-
-
-def to_valid_utf8(text: str) -> str:
-    """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 # --- the JSON object -------------------------------------------------------------------------

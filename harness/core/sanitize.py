@@ -50,6 +50,11 @@ def drop_controls(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
+def to_valid_utf8(text: str) -> str:
+    """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def shorten(text: str, n_chars: int) -> str:
     """Cut the middle of a long text and note how much was left out."""
     n_left_out = len(text) - n_chars

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from harness.config import RecordedAnswers
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
+from harness.core.sanitize import to_valid_utf8
 from harness.data.hygiene import system_of_rendered_prompt
 from harness.data.tables import Row, Table, holds_objects, load_rows, text_of
 from harness.types import Response, Sample, Task
@@ -87,7 +88,7 @@ def _recorded_response(
     return Response(
         sample_id=sample.id,
         model=model.name,
-        text=None if value is None else text_of(value).encode("utf-8", "replace").decode(),
+        text=None if value is None else to_valid_utf8(text_of(value)),
         finish="failed" if value is None else "recorded",
         reason="the record holds no answer" if value is None else None,
         system=system_of_rendered_prompt(prompt),

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.config import Take
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.paths import suite_file_paths
+from harness.core.sanitize import to_valid_utf8
 from harness.data.tables import Row, Table, holds_objects, read_text, text_of
 from harness.types import Sample
 
@@ -111,7 +112,7 @@ def _sample(
                 f"{table.origin}:{table.lines[number]}: '{column}' is a JSON object, not text. Name "
                 "the column that holds the text."
             )
-        return _printable(text_of(row[column]))
+        return to_valid_utf8(text_of(row[column]))
 
     # Empty cells of these columns are mistakes in the data.
     question = cell("input")
@@ -133,13 +134,8 @@ def _sample(
         reference=cell("reference"),
         cluster=cluster,
         row=number,
-        slices={column: _printable(text_of(row.get(column))).strip() for column in slices},
+        slices={column: to_valid_utf8(text_of(row.get(column))).strip() for column in slices},
     )
-
-
-def _printable(text: str) -> str:
-    """Replace lone surrogates, which cannot be stored as UTF-8, by question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _require_unique_ids(samples: list[Sample], table: Table) -> None:

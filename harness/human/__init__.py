@@ -1,1 +1,1 @@
-"""People's votes and labels, and how far judges agree with them."""
+"""Human labels: studies and votes, agreement of judges with people, and corrected estimates."""

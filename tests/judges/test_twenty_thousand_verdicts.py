@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.config import Metric, PairwiseMetric, RubricMetric
+from harness.core.sanitize import to_valid_utf8
 from harness.types import Outcome
 from harness.types.judgements import reason_kind
-from judges.parsing import read_verdict, to_valid_utf8
+from judges.parsing import read_verdict
 from tests.builders.chat_backends import CRITERIA, check_outcome, grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rubric
 from tests.builders.llmbar import read_labelled_verdict

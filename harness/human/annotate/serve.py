@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import platform
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.core.files import write_private
 from harness.core.signals import acknowledge_interrupt
 from harness.human.annotate.app import make_app
 from harness.human.annotate.request_guard import is_wildcard, own_host_check
@@ -99,9 +99,8 @@ def open_in_browser(link: str, folder: Path) -> Iterator[None]:
     import typer
 
     path = folder / "open.html"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={link}">')
+    page = f'<!doctype html><meta http-equiv="refresh" content="0; url={link}">'
+    write_private(path, page.encode())
     try:
         typer.launch(path.resolve().as_uri())
         yield

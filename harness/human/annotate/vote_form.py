@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast, get_args
 
+from harness.core.sanitize import to_valid_utf8
 from harness.human.annotate.assignment import Assignment, item_texts, opposite_side
 from harness.human.annotate.study import OpenStudy
 from harness.human.votes import text_sha256
@@ -128,7 +129,7 @@ def readable_text(text: str) -> str:
     plain = (
         text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
     )
-    return plain.encode("utf-8", "replace").decode().strip()
+    return to_valid_utf8(plain).strip()
 
 
 def _read_score(text: str, criterion: ScoredCriterion) -> int:
