@@ -78,6 +78,7 @@ def make_app(
 
     handlers = _Handlers(session, allowed_names)
 
+    # Pages in place of errors.
     async def on_refused(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, _RefusedError)
         return _html(message_page(error.heading, error.text), error.status)
@@ -100,6 +101,7 @@ def make_app(
         text = "This is an error of the server. Saved choices are kept: go back and try again."
         return _html(message_page("Something went wrong", text), 500)
 
+    # The routes, behind the checks of every request.
     app = Starlette(
         routes=[
             Route("/", handlers.home),

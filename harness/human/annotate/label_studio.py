@@ -147,6 +147,7 @@ def _resolve_annotation(
             f"{path}: '{escape_invisible(annotation.item_token)}' is not one of {owner} pairs of "
             "this study. If the pairs were written for an annotator, name them with --annotator."
         )
+    # One of the three other choices wins over a side.
     choice = OTHER_CHOICES.get(annotation.instead) or _POSITIONS.get(annotation.selected)
     if choice is None:
         return None
