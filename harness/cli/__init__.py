@@ -1,7 +1,7 @@
-"""The command line: options in, exit codes out. Each command is a few lines over one function.
+"""The command line: options, output and exit codes. Each command calls one function.
 
 Exit codes: 0 gate passed (or no gate), 1 gate failed, 2 wrong usage or input, 3 inconclusive or no
-verdict yet, 4 infrastructure, 130 interrupted. Never 0 when something was left undone.
+verdict yet, 4 infrastructure, 130 interrupted. The code is never 0 if something was left undone.
 """
 
 import gc
@@ -24,8 +24,7 @@ from harness.cli.exit_codes import exit_now, exit_on_error
 from harness.cli.streams import protect_output
 from harness.core.signals import install_signal_handlers
 
-GARBAGE_AFTER = 50_000  # new objects; Python's 700 costs a run a second of looking for cycles
-
+GC_THRESHOLD = 50_000  # new objects; with Python's 700, garbage collection takes a second of a run
 
 app = typer.Typer(
     name="harness",
@@ -39,9 +38,9 @@ app = typer.Typer(
 for title, groups in {
     "Evaluate": (evaluation,),
     "Train": (training, checkpoints),
-    "Compare runs, and exchange them": (regression, exchange),
+    "Compare and exchange runs": (regression, exchange),
     "Judges and people": (judging, people, calibrating),
-    "The harness itself": (machine,),
+    "Harness": (machine,),
 }.items():
     for group in groups:
         for command in (*group.commands.registered_commands, *group.commands.registered_groups):
@@ -49,8 +48,8 @@ for title, groups in {
         app.add_typer(group.commands)
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"alignment-harness {metadata.version('alignment-harness')}")
         raise typer.Exit
 
@@ -60,21 +59,21 @@ def harness(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_tell_version, is_eager=True, help="Say which version this is."
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Is this checkpoint better, and is it safe to ship?"""
+    """Evaluate fine-tuned language models: is this checkpoint better, and is it safe to ship?"""
 
 
 def main() -> NoReturn:
-    """Run the command line; every ending has its exit code."""
+    """Run the command line, and end with its exit code."""
     install_signal_handlers()
-    gc.set_threshold(GARBAGE_AFTER)
+    gc.set_threshold(GC_THRESHOLD)
     protect_output()
     warn_unknown_env(app)
     try:
         with exit_on_error():
             sys.exit(app(standalone_mode=False))
-    except SystemExit as ending:
-        exit_now(ending.code)
+    except SystemExit as exit_request:
+        exit_now(exit_request.code)

@@ -1,4 +1,4 @@
-"""People: blind comparison in the browser."""
+"""The command that collects blind human comparisons in the browser."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,41 +15,35 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-
 Annotators = Annotated[
     list[str] | None,
     typer.Option(
         envvar="HARNESS_ANNOTATOR",
-        help="Who votes; name several by repeating it. Each gets a link.",
+        help="Name of an annotator; repeat it for several. Each gets a link.",
     ),
 ]
 
-
 StudyName = Annotated[
-    str, typer.Option(envvar="HARNESS_STUDY", help="The study's name, where a run has several.")
+    str, typer.Option(envvar="HARNESS_STUDY", help="Name of the study, if the run has several.")
 ]
-
 
 Pairs = Annotated[
     int | None,
-    typer.Option("--n", envvar="HARNESS_N", min=1, help="How many pairs to draw; 100."),
+    typer.Option("--n", envvar="HARNESS_N", min=1, help="Number of pairs to draw (default 100)."),
 ]
-
 
 DrawSeed = Annotated[
-    int | None, typer.Option(envvar="HARNESS_SEED", help="What they are drawn with; 1.")
+    int | None, typer.Option(envvar="HARNESS_SEED", help="Seed of the draw (default 1).")
 ]
-
 
 Attention = Annotated[
     int | None,
     typer.Option(
         envvar="HARNESS_ATTENTION",
         min=0,
-        help="Items with a known right answer; 5 in 100, at least 4.",
+        help="Number of attention items, whose right answer is known (default 5 %, at least 4).",
     ),
 ]
-
 
 AttentionAtLeast = Annotated[
     float | None,
@@ -57,114 +51,113 @@ AttentionAtLeast = Annotated[
         envvar="HARNESS_ATTENTION_AT_LEAST",
         min=0.0,
         max=1.0,
-        help="The share of them to answer as expected; 0.75.",
+        help="Share of attention items that an annotator must answer as expected (default 0.75).",
     ),
 ]
 
-
 Repeats = Annotated[
     int | None,
-    typer.Option(envvar="HARNESS_REPEATS", min=0, help="Pairs shown twice; 10 in 100."),
+    typer.Option(
+        envvar="HARNESS_REPEATS", min=0, help="Number of pairs shown twice (default 10 %)."
+    ),
 ]
-
 
 BreakEvery = Annotated[
     int | None,
     typer.Option(
-        envvar="HARNESS_BREAK_EVERY", min=0, help="A pause after so many pairs; 25, 0 for none."
+        envvar="HARNESS_BREAK_EVERY",
+        min=0,
+        help="Suggest a break after this number of pairs (default 25, 0 for none).",
     ),
 ]
 
-
 MetricName = Annotated[
     str | None,
-    typer.Option(envvar="HARNESS_METRIC", help="The pairwise metric whose question is asked."),
+    typer.Option(envvar="HARNESS_METRIC", help="Pairwise metric whose question is asked."),
 ]
-
 
 WithRubric = Annotated[
     bool | None,
     typer.Option(
-        "--rubric", envvar="HARNESS_RUBRIC", help="Also offer scores on the suite's rubric."
+        "--rubric", envvar="HARNESS_RUBRIC", help="Also ask for scores on the suite's rubric."
     ),
 ]
-
 
 WithReference = Annotated[
     bool | None,
     typer.Option(
-        "--reference", envvar="HARNESS_REFERENCE", help="Show the reference answer to open."
+        "--reference", envvar="HARNESS_REFERENCE", help="Offer the reference answer, folded."
     ),
 ]
-
 
 OfflineFile = Annotated[
     Path | None,
     typer.Option(
         envvar="HARNESS_OFFLINE",
         metavar="FILE.html",
-        help="Write a page that works from disk, for one annotator.",
+        help="Write an HTML page for one annotator that works without a server.",
     ),
 ]
-
 
 SavedFiles = Annotated[
     list[Path] | None,
     typer.Option(
         envvar="HARNESS_COLLECT",
         metavar="FILE",
-        help="Read the votes back that such a page saved.",
+        help="Import votes that an --offline page saved.",
     ),
 ]
-
 
 ToLabelStudio = Annotated[
     Path | None,
     typer.Option(
         envvar="HARNESS_TO_LABEL_STUDIO",
         metavar="FILE",
-        help="Write the pairs for it, .json or .csv.",
+        help="Export the pairs for Label Studio, as .json or .csv.",
     ),
 ]
-
 
 FromLabelStudio = Annotated[
     Path | None,
     typer.Option(
         envvar="HARNESS_FROM_LABEL_STUDIO",
         metavar="FILE",
-        help="Read its export, .json or .csv.",
+        help="Import votes from a Label Studio export, .json or .csv.",
     ),
 ]
 
-
 SoFar = Annotated[
-    bool, typer.Option("--so-far", envvar="HARNESS_SO_FAR", help="Only say how far it is.")
+    bool,
+    typer.Option("--so-far", envvar="HARNESS_SO_FAR", help="Only show the progress of the study."),
 ]
-
 
 Port = Annotated[
-    int, typer.Option(envvar="HARNESS_PORT", min=0, max=65535, help="0 takes a free one.")
+    int,
+    typer.Option(
+        envvar="HARNESS_PORT", min=0, max=65535, help="Port of the server; 0 takes a free one."
+    ),
 ]
-
 
 Host = Annotated[
     str | None,
     typer.Option(
-        envvar="HARNESS_HOST", help="The address to listen on; this machine alone, if unstated."
+        envvar="HARNESS_HOST",
+        help="Address to listen on; without it, only this machine can connect.",
     ),
 ]
 
-
 Expose = Annotated[
     bool,
-    typer.Option("--expose", envvar="HARNESS_EXPOSE", help="Let other machines in, with the link."),
+    typer.Option(
+        "--expose", envvar="HARNESS_EXPOSE", help="Allow other machines to connect with the link."
+    ),
 ]
-
 
 OpenBrowser = Annotated[
     bool,
-    typer.Option("--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page."),
+    typer.Option(
+        "--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page in a browser."
+    ),
 ]
 
 
@@ -193,7 +186,7 @@ def annotate(
     browser: OpenBrowser = True,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Let people compare answers blind, on a page that is served here."""
+    """Collect blind human comparisons of answers, on a page served from this machine."""
     from harness.human.annotate.serve import bind_address
     from harness.human.annotate.study import StudyOptions, open_study, reopen_study
 
@@ -228,17 +221,17 @@ def annotate(
             _collect(opened, path)
         if from_label_studio is not None:
             _import(opened, from_label_studio, names)
-        _conclude(opened, run, output)
+        _finish(opened, run, output)
     elif offline is not None:
         _write_offline(open_study(run, options), offline, names[0])
     elif to_label_studio is not None:
         _export(open_study(run, options), to_label_studio, names)
     else:
-        # A study that is begun cannot be changed, so what else can fail comes first.
+        # A started study cannot be changed, so everything that can fail is done before.
         address = bind_address(host, port, expose=expose)
         opened = open_study(run, options)
         _serve(opened, names, address, expose=expose, browser=browser)
-        _conclude(opened, run, output)
+        _finish(opened, run, output)
 
 
 def _serve(
@@ -257,14 +250,14 @@ def _serve(
         session = VotingSession(opened, log)
         names = [session.canonical_name(name) for name in names]
         links = make_links(opened.study, address, names)
-        _say_study(opened)
+        _print_study(opened)
         _say(*(f"{name or 'Open'}: {link}" for name, link in links.items()))
         if expose:
             _say(
-                "Other machines may open these links; where this machine's name is not known, put "
-                "its address in. What they show travels unencrypted."
+                "Other machines can open these links; replace the machine's name by its address if they "
+                "do not know it. The connection is not encrypted."
             )
-        _say("Every choice is saved at once. Ctrl-C ends the server.")
+        _say("Every vote is saved immediately. Ctrl-C stops the server.")
         page = next(iter(links.values()))
         with open_in_browser(page, opened.folder) if browser and not expose else nullcontext():
             serve_session(session, address, names, log_error=_say)
@@ -274,8 +267,8 @@ def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
     from harness.human.annotate.offline import write_offline
 
     write_offline(opened, name, path)
-    _say_study(opened)
-    _say(f"{path}: for {name}. Read the saved votes back with --collect.")
+    _print_study(opened)
+    _say(f"{path}: page for {name}. Import the saved votes with --collect.")
 
 
 def _collect(opened: "OpenStudy", path: Path) -> None:
@@ -283,8 +276,8 @@ def _collect(opened: "OpenStudy", path: Path) -> None:
 
     votes = import_offline_votes(opened, path)
     _say(
-        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} known, {votes.n_outdated} out of "
-        "date"
+        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} already known, "
+        f"{votes.n_outdated} outdated"
     )
 
 
@@ -292,33 +285,32 @@ def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
     from harness.human.annotate.label_studio import write_label_studio
 
     config = write_label_studio(opened, path, *names)
-    _say_study(opened)
+    _print_study(opened)
     _say(f"{path}: the pairs. {config}: the labelling configuration.")
 
 
 def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
     from harness.human.annotate.label_studio import read_label_studio
 
-    found = read_label_studio(opened, path, *names)
-    votes = found.votes
+    imported = read_label_studio(opened, path, *names)
+    votes = imported.votes
     _say(
-        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} known, {votes.n_outdated} out of "
-        f"date, "
-        f"{found.n_without_choice} without a choice"
+        f"{path}: {votes.n_added} votes added, {votes.n_duplicate} already known, "
+        f"{votes.n_outdated} outdated, {imported.n_without_choice} without a choice"
     )
 
 
-def _say_study(opened: "OpenStudy") -> None:
+def _print_study(opened: "OpenStudy") -> None:
     from harness.human.annotate.assignment import MAX_CHARS, count_model_mentions, count_shortened
     from harness.human.annotate.study import describe_study
 
     _say(*describe_study(opened.study))
-    if named := count_model_mentions(opened.study, opened.items):
-        _say(f"not blind: in {named} of the pairs an answer names one of the models")
-    if cut := count_shortened(opened.study, opened.items):
+    if n_unblinded := count_model_mentions(opened.study, opened.items):
+        _say(f"not blind: in {n_unblinded} of the pairs, an answer names one of the models")
+    if n_shortened := count_shortened(opened.study, opened.items):
         _say(
-            f"not whole: in {cut} of the pairs a text is longer than {MAX_CHARS:,} characters, and "
-            "is shown without its middle"
+            f"shortened: in {n_shortened} of the pairs, a text is longer than {MAX_CHARS:,} characters "
+            "and is shown without its middle"
         )
 
 
@@ -329,8 +321,8 @@ def _say(*lines: str) -> None:
         typer.echo(escape_invisible(line), err=True)
 
 
-def _conclude(opened: "OpenStudy", run: Path, output: Format) -> None:
-    """Say how far the study is, here and in the run's report."""
+def _finish(opened: "OpenStudy", run: Path, output: Format) -> None:
+    """Show the progress of the study, and update the run's report."""
     from harness.artifacts.results_json import load_result
     from harness.runs.item_pages import write_run_reports
 
@@ -343,43 +335,44 @@ def _summarise(opened: "OpenStudy", output: Format) -> None:
     from harness.human.annotate.progress_summary import describe_votes, summarise_votes
     from harness.human.votes import load_votes
 
-    found = summarise_votes(load_votes(opened.folder))
+    summary = summarise_votes(load_votes(opened.folder))
     value = {
         "study": str(opened.folder),
-        **found._asdict(),
-        "annotators": [each._asdict() for each in found.annotators],
-        "win_rate": found.win_rate,
+        **summary._asdict(),
+        "annotators": [annotator._asdict() for annotator in summary.annotators],
+        "win_rate": summary.win_rate,
     }
-    emit(output, value, map(escape_invisible, describe_votes(opened.study, found)))
+    emit(output, value, map(escape_invisible, describe_votes(opened.study, summary)))
 
 
-# --- what is asked for -----------------------------------------------------------------------
+# --- options ---------------------------------------------------------------------------------
 
 
-def _check_options(instead: dict[str, object], names: list[str]) -> None:
-    """What is done instead of serving is one thing, for as many annotators as it can be for."""
+def _check_options(modes: dict[str, object], names: list[str]) -> None:
+    """Refuse several modes at once, and a number of annotators that the mode does not allow."""
     from harness.core.errors import HarnessError
     from harness.human.annotate.label_studio import file_kind
 
-    given = [option for option, value in instead.items() if value]
-    if len(given) > 1:
-        raise HarnessError(f"{' and '.join(given)} are done one at a time; leave one out.")
-    match given:
+    chosen = [option for option, value in modes.items() if value]
+    if len(chosen) > 1:
+        raise HarnessError(f"{' and '.join(chosen)} can only be used one at a time; leave one out.")
+    match chosen:
         case ["--offline"] if len(names) != 1:
             raise HarnessError(
-                "--offline: say who will vote, with one --annotator; each annotator gets a file of "
-                "their own, because each sees other sides."
+                "--offline: name exactly one annotator with --annotator; each annotator needs a "
+                "separate file, because each sees the answers on other sides."
             )
         case ["--collect" | "--so-far" as option] if names:
             raise HarnessError(
-                f"{option}: votes say themselves whose they are; leave --annotator out."
+                f"{option}: the votes already name their annotators; leave --annotator out."
             )
         case ["--to-label-studio" | "--from-label-studio"] if len(names) > 1:
             raise HarnessError(
-                "one file is one sheet: name one --annotator, or none for all of them."
+                "a Label Studio file holds the pairs of one annotator: name one --annotator, or none "
+                "if they all share one set of pairs."
             )
         case ["--to-label-studio" as option]:
-            file_kind(Path(str(instead[option])))
+            file_kind(Path(str(modes[option])))
 
 
 def _read_names(annotators: list[str]) -> list[str]:

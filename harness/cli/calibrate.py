@@ -1,4 +1,4 @@
-"""Hold a run's judge to people."""
+"""The command that compares the judge of a run with human votes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def calibrate(
     study: Annotated[
         str | None,
         typer.Option(
-            envvar="HARNESS_STUDY", help="The study whose votes are used, where a run has several."
+            envvar="HARNESS_STUDY", help="Study whose votes are used, if the run has several."
         ),
     ] = None,
     labels: Annotated[
@@ -25,13 +25,13 @@ def calibrate(
         typer.Option(
             envvar="HARNESS_LABELS",
             metavar="FILE",
-            help="Labels given elsewhere: item, annotator, winner or model with scores.",
+            help="Table of labels instead: item, annotator, and winner or model with scores.",
         ),
     ] = None,
-    drawn: Annotated[
+    random_items: Annotated[
         bool,
         typer.Option(
-            "--random", envvar="HARNESS_RANDOM", help="The items of --labels were drawn at random."
+            "--random", envvar="HARNESS_RANDOM", help="The items of --labels are a random sample."
         ),
     ] = False,
     half_width: Annotated[
@@ -40,12 +40,12 @@ def calibrate(
             envvar="HARNESS_HALF_WIDTH",
             min=0.0005,
             max=0.5,
-            help="Say how many more labels bring the interval to ± this.",
+            help="Precision (±) for which the number of labels needed is computed.",
         ),
     ] = 0.05,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Hold a run's judge to people's votes, and correct its figures by them."""
+    """Compare a run's judge with human votes, and correct its estimates with them."""
     from harness.artifacts.run_folder import load_run
     from harness.core.sanitize import escape_invisible
     from harness.human.calibration import calibrate_run, find_human_labels
@@ -54,10 +54,14 @@ def calibrate(
     from reports.calibration import write_calibration
     from reports.calibration_text import describe_calibration
 
-    people = find_human_labels(run, study=study, labels=labels, drawn_at_random=drawn)
+    people = find_human_labels(run, study=study, labels=labels, drawn_at_random=random_items)
     finished = load_run(run)
-    found = calibrate_run(finished, people, half_width=half_width)
-    page = write_calibration(found, run)
-    write_run_reports(finished.result, run)  # which links to the page from now on
-    lines = [*describe_human_summary(found.people), *describe_calibration(found), str(page)]
-    emit(output, found.model_dump(mode="json"), map(escape_invisible, lines))
+    calibration = calibrate_run(finished, people, half_width=half_width)
+    page = write_calibration(calibration, run)
+    write_run_reports(finished.result, run)  # with a link to the new page
+    lines = [
+        *describe_human_summary(calibration.people),
+        *describe_calibration(calibration),
+        str(page),
+    ]
+    emit(output, calibration.model_dump(mode="json"), map(escape_invisible, lines))

@@ -1,4 +1,4 @@
-"""What comes with the harness, by the names that commands take."""
+"""The catalog of bundled suites, profiles, recipes, loops and launch configurations."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -9,17 +9,17 @@ from harness.types import Record
 from trainers.distributed.config import known_launches
 from trainers.recipe import Recipe, known_recipes, load_recipe
 
-_HOW = {
+_USAGE = {
     "suite": "harness run NAME --models a,b",
     "profile": "harness run … --profile NAME",
-    "recipe": "harness train NAME, or harness pairs NAME for pairs and best_of",
+    "recipe": "harness train NAME (harness pairs NAME for pairs and best_of)",
     "loop": "harness loop NAME",
     "launch": "harness train … --launch NAME",
 }
 
 
 class CatalogEntry(Record):
-    """One file that comes with the harness."""
+    """One bundled file."""
 
     kind: str
     name: str
@@ -27,29 +27,29 @@ class CatalogEntry(Record):
 
 
 def list_catalog() -> list[CatalogEntry]:
-    """Suites, profiles, recipes, loops and launches, each kind in the order of its names."""
+    """List suites, profiles, recipes, loops and launch configurations, each kind by name."""
     suites = [("suite", name, load_suite(name)[0].title or "") for name in known_suites()]
     profiles = [("profile", name, _models(load_profile(name)[0])) for name in known_profiles()]
     recipes = [("recipe", name, _origin(load_recipe(name)[0])) for name in known_recipes()]
     loops = [("loop", name, f"promotes {load_loop(name)[0].promote}") for name in known_loops()]
     launches = [("launch", name, "") for name in known_launches()]
-    offered = [*suites, *profiles, *recipes, *loops, *launches]
-    return [CatalogEntry(kind=kind, name=name, what=what) for kind, name, what in offered]
+    entries = [*suites, *profiles, *recipes, *loops, *launches]
+    return [CatalogEntry(kind=kind, name=name, what=what) for kind, name, what in entries]
 
 
-def describe_offers(offers: Iterable[CatalogEntry]) -> Iterator[str]:
-    """One line for each, under what to do with its kind."""
-    for kind, group in groupby(offers, key=lambda offer: offer.kind):
-        same = list(group)
-        width = max(len(offer.name) for offer in same)
-        yield f"{kind}: {_HOW[kind]}"
-        yield from (f"  {offer.name:<{width}}  {offer.what}".rstrip() for offer in same)
+def describe_catalog(entries: Iterable[CatalogEntry]) -> Iterator[str]:
+    """Describe the entries, one line each, under the usage of their kind."""
+    for kind, group in groupby(entries, key=lambda entry: entry.kind):
+        same_kind = list(group)
+        width = max(len(entry.name) for entry in same_kind)
+        yield f"{kind}: {_USAGE[kind]}"
+        yield from (f"  {entry.name:<{width}}  {entry.what}".rstrip() for entry in same_kind)
 
 
 def _models(profile: Profile) -> str:
-    """The models that can be named, and the first sentence of what it says of itself."""
-    said = (profile.note or "").partition(". ")[0].rstrip(".\n")
-    return ", ".join(profile.models) + (f": {said}" if said else "")
+    """Return the names of the profile's models, and the first sentence of its note."""
+    first_sentence = (profile.note or "").partition(". ")[0].rstrip(".\n")
+    return ", ".join(profile.models) + (f": {first_sentence}" if first_sentence else "")
 
 
 def _origin(recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""Use a checkpoint: talk with it, merge it, give it away."""
+"""Commands that use a checkpoint: chat, merge and export."""
 
 import sys
 from pathlib import Path
@@ -20,33 +20,40 @@ def chat(
     system: Annotated[
         str | None,
         typer.Option(
-            envvar="HARNESS_SYSTEM", help="A file with a system prompt.", metavar="PROMPT.md"
+            envvar="HARNESS_SYSTEM", help="File with a system prompt.", metavar="PROMPT.md"
         ),
     ] = None,
     temperature: Annotated[
-        float, typer.Option(envvar="HARNESS_TEMPERATURE", min=0.0, help="0 is greedy decoding.")
+        float,
+        typer.Option(
+            envvar="HARNESS_TEMPERATURE",
+            min=0.0,
+            help="Sampling temperature; 0 is greedy decoding.",
+        ),
     ] = 0.0,
     max_new_tokens: Annotated[
         int,
-        typer.Option(envvar="HARNESS_MAX_NEW_TOKENS", min=1, help="Where an answer is cut off."),
+        typer.Option(
+            envvar="HARNESS_MAX_NEW_TOKENS", min=1, help="Maximum length of an answer in tokens."
+        ),
     ] = 512,
-    seed: Annotated[int, typer.Option(envvar="HARNESS_SEED", help="Decides what is sampled.")] = 1,
+    seed: Annotated[int, typer.Option(envvar="HARNESS_SEED", help="Sampling seed.")] = 1,
     store: StoreFolder = STORE,
 ) -> None:
-    """Talk with a model in the terminal, or through a pipe with a question a line."""
+    """Chat with a model in the terminal, or through a pipe with one question per line."""
     from harness.release.chat import start_chat
     from harness.release.resolve import find_model
 
-    found = find_model(model, profile, store)
+    named_model = find_model(model, profile, store)
     try:
         complete = start_chat(
-            found,
+            named_model,
             system=system,
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             seed=seed,
         )
-    except KeyboardInterrupt:  # nothing is kept that one could go on from
+    except KeyboardInterrupt:  # a chat leaves no work that could be continued
         typer.echo(err=True)
         exit_now(INTERRUPTED)
     if not complete and not sys.stdin.isatty():
@@ -55,32 +62,32 @@ def chat(
 
 @commands.command()
 def merge(
-    adapter: Annotated[Path, typer.Argument(help="A folder with a LoRA adapter.")],
+    adapter: Annotated[Path, typer.Argument(help="Folder with a LoRA adapter.")],
     into: Annotated[
         str,
         typer.Option(
             envvar="HARNESS_INTO",
-            help="Its base in full precision: a folder or a hub model.",
+            help="Its base model in full precision: a folder or a hub model.",
             metavar="BASE",
         ),
     ],
     out: Annotated[
-        Path, typer.Option(envvar="HARNESS_CHECKPOINT", help="A folder for the checkpoint.")
+        Path, typer.Option(envvar="HARNESS_CHECKPOINT", help="Folder for the checkpoint.")
     ],
     revision: Annotated[
-        str | None, typer.Option(envvar="HARNESS_REVISION", help="The hub model's revision.")
+        str | None, typer.Option(envvar="HARNESS_REVISION", help="Revision of the hub model.")
     ] = None,
     allow_other_base: Annotated[
         bool,
         typer.Option(
             "--allow-other-base",
             envvar="HARNESS_ALLOW_OTHER_BASE",
-            help="Also into a base that the adapter does not name.",
+            help="Allow a base model that the adapter does not name.",
         ),
     ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Make one checkpoint of an adapter and its base, and check that the two answer alike."""
+    """Merge an adapter into its base model, and check that both compute the same answers."""
     from trainers.checkpoint import make_card
     from trainers.merge import merge_adapter
 
@@ -93,19 +100,21 @@ def merge(
 def export(
     checkpoint: ModelArgument,
     out: Annotated[
-        Path, typer.Option(envvar="HARNESS_EXPORT", help="A folder for the model and its card.")
+        Path, typer.Option(envvar="HARNESS_EXPORT", help="Folder for the model and its card.")
     ],
     run: Annotated[
         Path | None,
         typer.Option(
-            envvar="HARNESS_RUN", help="The folder of a run that evaluated it.", metavar="RUN"
+            envvar="HARNESS_RUN",
+            help="Folder of a run that evaluated it, for the card.",
+            metavar="RUN",
         ),
     ] = None,
     push: Annotated[
         str | None,
         typer.Option(
             envvar="HARNESS_PUSH",
-            help="Also to this repository of the hub; needs HF_TOKEN.",
+            help="Also push to this hub repository; needs HF_TOKEN.",
             metavar="REPO",
         ),
     ] = None,
@@ -113,11 +122,12 @@ def export(
     store: StoreFolder = STORE,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Write a checkpoint for others: its model and a model card, with a run's results."""
+    """Export a checkpoint with a model card, which can show a run's results, and push it to the hub."""
     from harness.release.export import export_checkpoint
     from harness.release.resolve import find_checkpoint
 
-    found = find_checkpoint(checkpoint, profile, store)
-    exported = export_checkpoint(Path(found.source), out, run=run, push=push, note=found.note)
+    named_model = find_checkpoint(checkpoint, profile, store)
+    source, note = Path(named_model.source), named_model.note
+    exported = export_checkpoint(source, out, run=run, push=push, note=note)
     pushed = {"pushed to": exported.url} if exported.url else {}
     emit_artifact(output, str(exported.folder), {"fingerprint": exported.fingerprint} | pushed)

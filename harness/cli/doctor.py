@@ -1,4 +1,4 @@
-"""What this machine has, and what would stop a run."""
+"""Checks of this machine: packages, accelerator, store and data folders."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from harness.core.errors import HarnessError
 from harness.core.store import make_writable
 from harness.data.tables import cache_dir
 
-NEEDED = (
+PACKAGES = (
     "torch",
     "transformers",
     "trl",
@@ -26,7 +26,7 @@ NEEDED = (
 
 
 class Finding(NamedTuple):
-    """One thing looked at; what is not `ok` would stop a run."""
+    """One check; a run would fail if it is not `ok`."""
 
     what: str
     ok: bool
@@ -34,10 +34,10 @@ class Finding(NamedTuple):
 
 
 def examine(store: Path) -> list[Finding]:
-    """Everything that a run depends on."""
+    """Check everything that a run depends on."""
     return [
         Finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        *(_package(name) for name in NEEDED),
+        *(_package(name) for name in PACKAGES),
         _accelerator(),
         _store(store),
         *_data_folders(),
@@ -48,7 +48,7 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Finding(name, False, "not installed; `pip install alignment-harness` brings it")
+        return Finding(name, False, "not installed; run `pip install alignment-harness`")
 
 
 def _accelerator() -> Finding:
@@ -68,12 +68,13 @@ def _store(store: Path) -> Finding:
         make_writable(store)
     except HarnessError as error:
         return Finding("store", False, str(error))
-    return Finding("store", True, f"{store} can be written")
+    return Finding("store", True, f"{store} is writable")
 
 
 def _data_folders() -> Iterator[Finding]:
-    given = os.environ.get("HARNESS_DATA_DIR")
-    if given is not None:
-        there = Path(given).is_dir()
-        yield Finding("HARNESS_DATA_DIR", there, given if there else f"{given} is no folder")
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    if data_dir is not None:
+        exists = Path(data_dir).is_dir()
+        detail = data_dir if exists else f"{data_dir} is not a folder"
+        yield Finding("HARNESS_DATA_DIR", exists, detail)
     yield Finding("cache", True, str(cache_dir()))

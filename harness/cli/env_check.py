@@ -1,4 +1,4 @@
-"""Environment variables that look like a setting's name and are none: said, since they change nothing."""
+"""A warning on misspelt environment variables, which would have no effect."""
 
 import os
 from collections.abc import Iterator
@@ -7,29 +7,27 @@ from difflib import get_close_matches
 import typer
 
 PREFIX = "HARNESS_"
-
-
-NO_OPTIONS = ("DATA_DIR", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB")
+OTHER_SETTINGS = ("DATA_DIR", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB")
 
 
 def warn_unknown_env(app: typer.Typer) -> None:
-    """Name each variable that is nearly one of the command line's, on standard error.
+    """Warn on standard error of each variable whose name is close to a setting's.
 
-    Others that begin with HARNESS_ may belong to another program.
+    Other variables that begin with HARNESS_ may belong to another program.
     """
-    given = {name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)}
-    if not given:
+    names = {name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)}
+    if not names:
         return
-    known = {*NO_OPTIONS, *_settings(typer.main.get_command(app))}
-    for name in sorted(given - known):
-        for close in get_close_matches(name, known, n=1, cutoff=0.8):
-            message = f"{PREFIX}{name} changes nothing. Did you mean {PREFIX}{close}?"
+    settings = {*OTHER_SETTINGS, *_option_settings(typer.main.get_command(app))}
+    for name in sorted(names - settings):
+        for match in get_close_matches(name, settings, n=1, cutoff=0.8):
+            message = f"{PREFIX}{name} has no effect. Did you mean {PREFIX}{match}?"
             typer.echo(f"harness: {message}", err=True)
 
 
-def _settings(command: object) -> Iterator[str]:
-    for each in getattr(command, "commands", {}).values():
-        yield from _settings(each)
+def _option_settings(command: object) -> Iterator[str]:
+    for subcommand in getattr(command, "commands", {}).values():
+        yield from _option_settings(subcommand)
     for option in getattr(command, "params", ()):
         if option.envvar:
             yield option.envvar.removeprefix(PREFIX)

@@ -1,4 +1,4 @@
-"""Evaluate models: from suite to verdict."""
+"""Commands that evaluate models, from suite to verdict."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def run(
     allow_contamination: Contaminated = False,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Train what is missing, answer, judge, compare, decide, and write the report."""
+    """Evaluate models on a suite: train if missing, answer, judge, compare, decide, report."""
     from harness.config.request import load_request
     from harness.runs.run import run_suite
 
@@ -67,7 +67,7 @@ def run(
     )
     with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
         result, folder = run_suite(request, context, out=out)
-    _tell(result, folder, output)
+    _emit_result(result, folder, output)
     raise typer.Exit(exit_code(result))
 
 
@@ -83,7 +83,7 @@ def plan(
     allow_remote_phi: RemotePhi = False,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Say what a run would do, and what its number of items can show; do nothing."""
+    """Show what a run would do, and what its number of items can detect, without running it."""
     from harness.config.request import load_request
     from harness.planning.forecast import forecast_run, print_forecast
 
@@ -105,13 +105,13 @@ def plan(
 
 @commands.command()
 def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
-    """Render a run's reports again from its results.json."""
+    """Render the reports of a run again from its results.json."""
     from harness.artifacts.results_json import load_result
     from harness.runs.item_pages import write_run_reports
 
     result = load_result(run)
     write_run_reports(result, run)
-    _tell(result, run, output)
+    _emit_result(result, run, output)
 
 
 @commands.command()
@@ -120,7 +120,7 @@ def validate(
     profile: ProfileName = "tiny",
     output: OutputFormat = Format.text,
 ) -> None:
-    """Check a suite, its prompts and its data, and say what it holds."""
+    """Check a suite with its prompts and data, and show its contents."""
     from harness.planning.forecast import describe_suite
 
     described = describe_suite(suite, profile)
@@ -132,7 +132,7 @@ def validate(
 
 
 def exit_code(result: "RunResult") -> int:
-    """0 passed or nothing to decide, 1 failed, 3 inconclusive, 4 too much unscored."""
+    """Return 0 for a pass or no gate, 1 for a fail, 3 for inconclusive, 4 for too many unscored."""
     from harness.runs.conclude import too_many_unscored
 
     if result.decision is None:
@@ -143,13 +143,13 @@ def exit_code(result: "RunResult") -> int:
 
 
 def split_names(models: str) -> list[str]:
-    """The names in `a,b`."""
+    """Split `a,b` into names."""
     return [name.strip() for name in models.split(",") if name.strip()]
 
 
-def _tell(result: "RunResult", folder: Path, output: Format) -> None:
+def _emit_result(result: "RunResult", folder: Path, output: Format) -> None:
     if output is Format.json:
-        print_json({"folder": str(folder), "exit_code": exit_code(result)} | _essence(result))
+        print_json({"folder": str(folder), "exit_code": exit_code(result)} | _summary(result))
         return
     from rich.console import Console
 
@@ -158,7 +158,7 @@ def _tell(result: "RunResult", folder: Path, output: Format) -> None:
     print_summary(result, Console(), report=folder / "report.html")
 
 
-def _essence(result: "RunResult") -> dict[str, Any]:
+def _summary(result: "RunResult") -> dict[str, Any]:
     decision = result.decision
     return {
         "run_id": result.run_id,

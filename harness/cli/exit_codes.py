@@ -1,4 +1,4 @@
-"""Every ending has its exit code and, unless it is a good one, its sentence."""
+"""Exit codes and messages for every way in which the command line can end."""
 
 import atexit
 import errno
@@ -16,17 +16,13 @@ from harness.core.errors import HarnessError
 from harness.core.signals import acknowledge_interrupt
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
-_STOPPED = "interrupted; what was done is kept, and the same command goes on from there."
+_INTERRUPTED = "interrupted; finished work is kept, and the same command continues from there."
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Whatever is raised inside ends the process with a line and a code."""
+    """End the process with a message and an exit code if an exception is raised inside."""
     try:
         yield
     except HarnessError as error:
@@ -36,27 +32,33 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         acknowledge_interrupt()
-        _end(_STOPPED, INTERRUPTED)
-    except SystemExit as ending:  # typer's own way to end after Ctrl-C says nothing
-        if ending.code == INTERRUPTED:
+        _end(_INTERRUPTED, INTERRUPTED)
+    except SystemExit as exit_request:  # typer exits without a message after Ctrl-C
+        if exit_request.code == INTERRUPTED:
             acknowledge_interrupt()
-            _end(_STOPPED, INTERRUPTED)
+            _end(_INTERRUPTED, INTERRUPTED)
         raise
     except OSError as error:
         if error.errno in NO_SPACE:
-            _end(f"{error.filename or 'disk'}: {error.strerror}. Free some space and run again.", 4)
+            _end(
+                f"{error.filename or 'disk'}: {error.strerror}. Free some space and run again.",
+                INFRASTRUCTURE,
+            )
         if error.errno in NOT_ALLOWED and error.filename is not None:
-            _end(f"{error.filename}: {error.strerror}. Look at who may read and write it.", 4)
+            _end(
+                f"{error.filename}: {error.strerror}. Check the permissions of this path.",
+                INFRASTRUCTURE,
+            )
         _end_with_traceback()
     except Exception:  # noqa: BLE001 - an unforeseen error must not end like a failed gate (1)
         _end_with_traceback()
 
 
 def exit_now(code: str | int | None) -> NoReturn:
-    """End the process here and now, with everything said and cleaned up.
+    """End the process at once, after flushing all output and running the exit handlers.
 
-    Python's own way out would unwind judges' threads in the middle of compiled code, which aborts
-    the process now and then, and takes a second to take torch and scipy apart.
+    Python's normal exit unwinds the judges' threads inside compiled code, which sometimes aborts the
+    process, and takes a second to unload torch and scipy.
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -73,4 +75,4 @@ def _end(message: str, code: int) -> NoReturn:
 
 def _end_with_traceback() -> NoReturn:
     traceback.print_exc()
-    _end("this should not happen; please report it with the lines above.", INFRASTRUCTURE)
+    _end("unexpected error; please report it with the lines above.", INFRASTRUCTURE)

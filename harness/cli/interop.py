@@ -1,4 +1,4 @@
-"""Bring records of other tools in, and give a run's tables and logs out."""
+"""Commands that import records of other tools, and export the tables and logs of a run."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ commands = typer.Typer()
 
 
 class Target(StrEnum):
-    """What a run is written out as."""
+    """The format of exported files."""
 
     csv = "csv"
     inspect = "inspect"
@@ -25,30 +25,31 @@ def import_(
         list[str],
         typer.Argument(
             metavar="[MODEL=]FILE...",
-            help="lm-eval samples, AlpacaEval outputs and annotations, Inspect logs.",
+            help="lm-eval samples, AlpacaEval outputs and annotations, or Inspect logs.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="A new folder for the study.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the study.")],
     output: OutputFormat = Format.text,
 ) -> None:
-    """Make a study of what other tools recorded: items, answers, verdicts, suite and profile."""
+    """Import records of other tools as a study: items, answers, verdicts, suite and profile."""
     from harness.interop.importing import describe_import, import_records
 
-    found = import_records(files, out)
-    value = found._asdict() | {"folder": str(found.folder), "command": found.command}
-    emit(output, value, describe_import(found))
+    imported = import_records(files, out)
+    value = imported._asdict() | {"folder": str(imported.folder), "command": imported.command}
+    emit(output, value, describe_import(imported))
 
 
 @commands.command()
 def extract(
     run: RunArgument,
-    out: Annotated[Path, typer.Option("--out", help="The folder that files are written to.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
     to: Annotated[
-        Target, typer.Option("--to", help="CSV tables, or logs that Inspect reads.")
+        Target, typer.Option("--to", help="CSV tables, or logs for Inspect.")
     ] = Target.csv,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Write a run's answers, judgements and scores out for spreadsheets or for Inspect."""
+    """Export a run's answers, judgements and scores as CSV tables or Inspect logs."""
+    # CSV tables.
     if to is Target.csv:
         from harness.artifacts.csv_export import write_csv_files
 
@@ -57,12 +58,13 @@ def extract(
         n_escaped = sum(file.n_escaped for file in files)
         if n_escaped:
             lines.append(
-                f"{n_escaped:,} texts begin like a formula and got an apostrophe in front; "
-                "the Parquet tables have them as they were."
+                f"{n_escaped:,} texts begin like a formula and have an apostrophe in front here; "
+                "the Parquet tables have the original texts."
             )
-        told = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_escaped} for f in files]
-        emit(output, told, lines)
+        value = [{"path": str(f.path), "rows": f.n_rows, "guarded": f.n_escaped} for f in files]
+        emit(output, value, lines)
         return
+    # Inspect logs.
     from harness.artifacts.run_folder import load_run
     from harness.interop.inspect_export import write_inspect_logs
 

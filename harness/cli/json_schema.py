@@ -1,4 +1,4 @@
-"""JSON Schemas of what people write and what runs produce."""
+"""JSON Schemas of suites, profiles, recipes and results.json."""
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -7,20 +7,20 @@ from harness.config import Profile, Suite
 from harness.core.errors import HarnessError, did_you_mean
 from trainers.recipe import Recipe
 
-KNOWN = ("suite", "profile", "recipe", "results")
+SCHEMA_NAMES = ("suite", "profile", "recipe", "results")
 
 
 def json_schema(of: str) -> dict[str, object]:
-    """The schema of a suite, a profile, a recipe, or results.json.
+    """Return the schema of a suite, a profile, a recipe, or results.json.
 
     Raises:
         HarnessError: any other name.
     """
-    written: dict[str, type[BaseModel]] = {"suite": Suite, "profile": Profile}
-    if of in written:
-        return written[of].model_json_schema()
+    models: dict[str, type[BaseModel]] = {"suite": Suite, "profile": Profile}
+    if of in models:
+        return models[of].model_json_schema()
     if of == "recipe":
         return TypeAdapter(Recipe).json_schema()
     if of == "results":
         return results_schema()
-    raise HarnessError(f"there is no schema of '{of}'. {did_you_mean(of, KNOWN)}")
+    raise HarnessError(f"no schema is called '{of}'. {did_you_mean(of, SCHEMA_NAMES)}")

@@ -1,4 +1,4 @@
-"""Try judges, and collect what they reply by batch."""
+"""Commands that test judges and import batch replies."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,33 +9,32 @@ from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_
 from harness.cli.output import INFRASTRUCTURE, Format, emit
 
 commands = typer.Typer()
-
-
-judge_app = typer.Typer(help="Try a judge itself.", no_args_is_help=True)
-
-
+judge_app = typer.Typer(help="Test a judge.", no_args_is_help=True)
 commands.add_typer(judge_app, name="judge")
 
 
 @judge_app.callback()
 def judge_group() -> None:
-    """Try a judge itself."""
+    """Test a judge."""
 
 
 @judge_app.command()
 def canary(
-    profile: Annotated[str, typer.Argument(help="The profile whose judge is attacked.")] = "tiny",
+    profile: Annotated[str, typer.Argument(help="Profile with the judge to attack.")] = "tiny",
     judge: Annotated[
-        str, typer.Option(envvar="HARNESS_JUDGE", help="The judge's name in the profile.")
+        str, typer.Option(envvar="HARNESS_JUDGE", help="Name of the judge in the profile.")
     ] = "default",
     suite: Annotated[
-        str, typer.Option(envvar="HARNESS_SUITE", help="Whose rubric and pairwise metric are used.")
+        str,
+        typer.Option(
+            envvar="HARNESS_SUITE", help="Suite with the rubric and pairwise metric to attack."
+        ),
     ] = "medical_alignment",
     store: StoreFolder = STORE,
     max_cost: MaxCost = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Attack a judge with manipulated answers; exit with 1 if attacks succeed too often."""
+    """Attack a judge with manipulated answers. Exit codes: 0 robust, 1 attacked successfully too often."""
     from harness.core.progress import show_progress
     from judges.attack_run import describe_report, passes, run_attacks
 
@@ -48,27 +47,27 @@ def canary(
     raise typer.Exit(0 if passes(report) else 1)
 
 
-batch_app = typer.Typer(help="Results of batches that `--batch` wrote.", no_args_is_help=True)
-
-
+batch_app = typer.Typer(
+    help="Import results of batch files written with --batch.", no_args_is_help=True
+)
 commands.add_typer(batch_app, name="batch")
 
 
 @batch_app.callback()
 def batch_group() -> None:
-    """Results of batches that `--batch` wrote."""
+    """Import results of batch files written with --batch."""
 
 
 @batch_app.command()
 def collect(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Files of results and of errors, in any order."),
+        typer.Argument(metavar="FILE...", help="Result and error files of batches, in any order."),
     ],
     store: StoreFolder = STORE,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Keep the replies in files of results; exits 4 unless every line is a reply."""
+    """Import the replies in result files. Exit codes: 0 every line is a reply, 4 otherwise."""
     from harness.models.batch_results import describe_import, import_batch_results
 
     collected = import_batch_results(results, store)

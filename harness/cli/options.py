@@ -14,102 +14,95 @@ if TYPE_CHECKING:
     from harness.training.context import RunContext
     from trainers.distributed.config import Launch
 
-SuiteArgument = Annotated[str, typer.Argument(help="A suite file, or the name of one of ours.")]
-
-
-RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one of ours.")]
-
-
-RunArgument = Annotated[Path, typer.Argument(help="A run's folder, with its results.json.")]
-
+SuiteArgument = Annotated[
+    str, typer.Argument(help="A suite file, or the name of a bundled suite (see `harness list`).")
+]
+RecipeArgument = Annotated[
+    str, typer.Argument(help="A recipe file, or the name of a bundled recipe (see `harness list`).")
+]
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")]
 
 ModelArgument = Annotated[
     str,
     typer.Argument(
-        help="A checkpoint's folder, a promoted name, a model of the profile, or a recipe."
+        help="A checkpoint folder, a promoted name, a model of the profile, or a recipe."
     ),
 ]
-
 
 Models = Annotated[
     str,
     typer.Option(
         envvar="HARNESS_MODELS",
-        help="Models by name: baseline first, candidate last.",
+        help="Names of the models in the profile: baseline first, candidate last.",
         metavar="A,B",
     ),
 ]
 
-
 ProfileName = Annotated[
     str,
-    typer.Option(envvar="HARNESS_PROFILE", help="What the names of models, judges and data mean."),
+    typer.Option(
+        envvar="HARNESS_PROFILE",
+        help="Profile that defines models, judges and data: a file or a bundled name.",
+    ),
 ]
-
 
 JudgeName = Annotated[
     str | None,
-    typer.Option(envvar="HARNESS_JUDGE", help="One judge of the profile for all metrics."),
+    typer.Option(envvar="HARNESS_JUDGE", help="Use this judge of the profile for all metrics."),
 ]
-
 
 Limit = Annotated[
     int | None,
-    typer.Option(envvar="HARNESS_LIMIT", min=1, help="Only the first N items: a trial run."),
+    typer.Option(
+        envvar="HARNESS_LIMIT", min=1, help="Use only the first N items, for a trial run."
+    ),
 ]
-
 
 Seed = Annotated[
-    int | None, typer.Option(envvar="HARNESS_SEED", help="Instead of the suite's sampling seed.")
+    int | None, typer.Option(envvar="HARNESS_SEED", help="Sampling seed, instead of the suite's.")
 ]
-
 
 StoreFolder = Annotated[
-    Path, typer.Option("--store", envvar="HARNESS_STORE", help="Where work is kept between runs.")
+    Path,
+    typer.Option("--store", envvar="HARNESS_STORE", help="Folder for work that later runs reuse."),
 ]
 
-
-OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Where reports go.")]
-
+OutFolder = Annotated[Path, typer.Option("--out", envvar="HARNESS_OUT", help="Folder for reports.")]
 
 RemotePhi = Annotated[
     bool,
     typer.Option(
         "--allow-remote-phi",
         envvar="HARNESS_ALLOW_REMOTE_PHI",
-        help="Data marked phi may go to endpoints on other machines.",
+        help="Allow sending data marked phi (protected health information) to remote endpoints.",
     ),
 ]
-
 
 Contaminated = Annotated[
     bool,
     typer.Option(
         "--allow-contamination",
         envvar="HARNESS_ALLOW_CONTAMINATION",
-        help="Go on where items stand in the training data; the report says so.",
+        help="Continue if test items are in the training data; the report has a caveat.",
     ),
 ]
-
 
 MaxCost = Annotated[
     float | None,
     typer.Option(
         envvar="HARNESS_MAX_COST",
         min=0.0,
-        help="Stop before endpoints have cost more than this; run again to go on.",
+        help="Stop before endpoint calls cost more than this; the same command continues later.",
     ),
 ]
-
 
 Batch = Annotated[
     Path | None,
     typer.Option(
         envvar="HARNESS_BATCH",
-        help="Write what endpoints would be asked into files in this folder, and send nothing.",
+        help="Write endpoint requests to batch files in this folder instead of sending them.",
     ),
 ]
-
 
 LaunchFile = Annotated[
     str | None,
@@ -117,28 +110,22 @@ LaunchFile = Annotated[
         "--launch",
         envvar="HARNESS_LAUNCH",
         metavar="FILE",
-        help="Train in several processes: an accelerate configuration, or multi_gpu, fsdp2, "
-        "deepspeed_zero2, deepspeed_zero3, two_cpu.",
+        help="Train in several processes: an accelerate configuration file, or one of multi_gpu, "
+        "fsdp2, deepspeed_zero2, deepspeed_zero3, two_cpu.",
     ),
 ]
 
-
 OutputFormat = Annotated[
-    Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Text to read, or JSON.")
+    Format, typer.Option("--format", envvar="HARNESS_FORMAT", help="Output as text or JSON.")
 ]
-
 
 BaselineFile = Annotated[
-    Path, typer.Option("--baseline", envvar="HARNESS_BASELINE", help="The file to commit.")
+    Path,
+    typer.Option("--baseline", envvar="HARNESS_BASELINE", help="Baseline file, to be committed."),
 ]
 
-
 STORE = Path(".harness")
-
-
 BASELINE = Path("baseline.json")
-
-
 OUT = Path("runs")
 
 
@@ -151,9 +138,9 @@ def run_context(
     max_cost: float | None = None,
     batch: Path | None = None,
 ) -> Iterator["RunContext"]:
-    """Give a command the context of its options, while its progress is shown.
+    """Open the context that the options define, and show progress.
 
-    Where replies are to come by batch first, the command says which, and exits 3.
+    If batch replies are pending, the command lists the batch files and exits with 3.
 
     Raises:
         HarnessError: as `find_launch`.
@@ -172,7 +159,7 @@ def run_context(
 
 
 def find_launch(file: str | None) -> "Launch | None":
-    """What `--launch` names, if it names anything.
+    """Load the launch configuration that `--launch` names; None without the option.
 
     Raises:
         HarnessError: no such file, or one that cannot launch a recipe.
@@ -183,7 +170,7 @@ def find_launch(file: str | None) -> "Launch | None":
 
 
 def make_budget(max_cost: float | None) -> "Budget | None":
-    """The limit that `--max-cost` sets, if it sets one."""
+    """Make the budget that `--max-cost` sets; None without the option."""
     from harness.models.endpoint import Budget
 
     return None if max_cost is None else Budget(max_cost)

@@ -1,4 +1,4 @@
-"""How commands tell their outcome: text to read, or JSON."""
+"""Output of commands: text or JSON, and exit codes."""
 
 import json
 import sys
@@ -9,26 +9,20 @@ from enum import StrEnum
 import typer
 
 NO_VERDICT = 3
-
-
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
-
-
 INFRASTRUCTURE = 4
-
-
 INTERRUPTED = 130
 
 
 class Format(StrEnum):
-    """How a command tells its outcome."""
+    """The output format of a command."""
 
     text = "text"
     json = "json"
 
 
 def emit(output: Format, value: object, lines: Iterable[str]) -> None:
-    """Print the value as JSON, or the lines that say the same to people."""
+    """Print the value as JSON, or the lines with the same content as text."""
     if output is Format.json:
         print_json(value)
         return
@@ -37,28 +31,28 @@ def emit(output: Format, value: object, lines: Iterable[str]) -> None:
 
 
 def emit_artifact(output: Format, directory: str, summary: Mapping[str, str]) -> None:
-    """Print what was made and where it lies."""
+    """Print the path of a new artifact and its summary."""
     lines = [f"{key}: {value}" for key, value in summary.items()]
     emit(output, {"path": directory, **summary}, [*lines, directory])
 
 
 @contextmanager
 def exit_if_pending(output: Format) -> Iterator[None]:
-    """Work that may end because replies are to come by batch: says which, and exits 3."""
+    """Exit with 3 if the work cannot continue before batch replies arrive, and list the files."""
     from harness.models.session import PendingRepliesError, describe_pending
 
     try:
         yield
         return
     except PendingRepliesError as error:
-        awaited = error.awaited
-    assert awaited is not None  # the work has written it down
-    value = {"exit_code": NO_VERDICT, "verdict": None, **awaited.model_dump(mode="json")}
-    emit(output, value, describe_pending(awaited))
+        pending = error.awaited
+    assert pending is not None  # set by the work that wrote the batch files
+    value = {"exit_code": NO_VERDICT, "verdict": None, **pending.model_dump(mode="json")}
+    emit(output, value, describe_pending(pending))
     raise typer.Exit(NO_VERDICT)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, which has escapes for what the terminal has no characters for."""
+    """Print a value as JSON; characters that the terminal cannot show are escaped."""
     ascii_only = not sys.stdout.encoding.lower().startswith("utf")
     typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only))

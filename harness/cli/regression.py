@@ -1,4 +1,4 @@
-"""Hold runs to each other, and to a blessed baseline."""
+"""Commands that compare runs, check them against a baseline, and monitor scores."""
 
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -14,17 +14,17 @@ commands = typer.Typer()
 
 @commands.command()
 def compare(
-    old: Annotated[Path, typer.Argument(help="The earlier run's folder.")],
-    new: Annotated[Path, typer.Argument(help="The later run's folder.")],
+    old: Annotated[Path, typer.Argument(help="Folder of the earlier run.")],
+    new: Annotated[Path, typer.Argument(help="Folder of the later run.")],
     output: OutputFormat = Format.text,
 ) -> None:
-    """Compare the candidates of two runs on the same items; refuses runs that differ otherwise."""
+    """Compare the candidates of two runs; refuses runs with different items, prompts or judges."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.compare_runs import compare_runs
     from reports.regression import describe_comparison
 
-    found = compare_runs(load_run(old), load_run(new))
-    emit(output, found.model_dump(mode="json"), describe_comparison(found))
+    comparison = compare_runs(load_run(old), load_run(new))
+    emit(output, comparison.model_dump(mode="json"), describe_comparison(comparison))
 
 
 @commands.command()
@@ -33,11 +33,14 @@ def bless(
     baseline: BaselineFile = BASELINE,
     margin: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN=X", help="How much worse is still acceptable; repeatable."),
+        typer.Option(metavar="COLUMN=X", help="Acceptable deterioration of a column; repeatable."),
     ] = None,
-    alpha: Annotated[float, typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5)] = 0.05,
+    alpha: Annotated[
+        float,
+        typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5, help="One-sided error probability."),
+    ] = 0.05,
 ) -> None:
-    """Make a run's candidate the baseline that later runs are checked against."""
+    """Make a run's candidate the baseline of later regression checks."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import bless_run, check_run, write_baseline
 
@@ -46,12 +49,12 @@ def bless(
     write_baseline(blessed, baseline)
     typer.echo(f"{baseline}: {blessed.model} of run {blessed.run_id}")
     for name, column in blessed.columns.items():
-        typer.echo(f"  {name}: no worse than by {column.margin:g} ({len(column.scores):,} items)")
+        typer.echo(f"  {name}: margin {column.margin:g} ({len(column.scores):,} items)")
     for claim in check_run(loaded, blessed).decision.claims:
         if claim.verdict != "pass":
             typer.echo(
-                f"harness: {claim.metric}: on so few items not even this run itself passes the check. "
-                "State a wider margin, or use more items.",
+                f"harness: {claim.metric}: too few items: even this run itself does not pass the check. "
+                "Set a wider margin, or use more items.",
                 err=True,
             )
 
@@ -64,22 +67,22 @@ def check(
         Path | None,
         typer.Option(
             envvar="HARNESS_SUMMARY",
-            help="Add the outcome in Markdown to this file, such as $GITHUB_STEP_SUMMARY.",
+            help="Append the result in Markdown to this file, such as $GITHUB_STEP_SUMMARY.",
         ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(envvar="HARNESS_JUNIT", help="Write the outcome as JUnit XML.")
+        Path | None, typer.Option(envvar="HARNESS_JUNIT", help="Write the result as JUnit XML.")
     ] = None,
     comment: Annotated[
         Path | None,
         typer.Option(
             envvar="HARNESS_COMMENT",
-            help="Write the outcome as a pull request's comment, with a mark to find it by.",
+            help="Write the result as a pull request comment, with a marker to find and replace it.",
         ),
     ] = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Check a run against the blessed baseline: 0 no worse, 1 worse, 3 cannot tell."""
+    """Check a run against the baseline. Exit codes: 0 not worse, 1 worse, 3 inconclusive."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import check_run, read_baseline
     from reports.junit import render_check_junit, render_failed_check_junit
@@ -87,53 +90,56 @@ def check(
 
     files = _CheckFiles(summary, junit, comment)
     try:
-        found = check_run(load_run(run), read_baseline(baseline))
-    except HarnessError as error:  # a file of an earlier check must not stand for this one
+        result = check_run(load_run(run), read_baseline(baseline))
+    except HarnessError as error:  # files of an earlier check must not be read as this one's
         files.write(render_failed_check(str(error)), render_failed_check_junit(str(error)))
         raise
-    files.write(render_check(found), render_check_junit(found))
-    code = EXIT_CODES[found.decision.verdict]
-    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_check(found))
+    files.write(render_check(result), render_check_junit(result))
+    code = EXIT_CODES[result.decision.verdict]
+    emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_check(result))
     raise typer.Exit(code)
 
 
 @commands.command()
 def monitor(
     scores: Annotated[
-        Path, typer.Argument(help="A growing file of scores (jsonl, csv), oldest first.")
+        Path, typer.Argument(help="File of scores (jsonl, csv) that grows, oldest first.")
     ],
     column: Annotated[
-        str, typer.Option(envvar="HARNESS_COLUMN", help="The column that holds the scores.")
+        str, typer.Option(envvar="HARNESS_COLUMN", help="Column with the scores.")
     ] = "score",
     at_least: Annotated[
-        float, typer.Option(envvar="HARNESS_AT_LEAST", help="What the mean is promised to be.")
+        float, typer.Option(envvar="HARNESS_AT_LEAST", help="Promised mean.")
     ] = 0.5,
-    low: Annotated[
-        float, typer.Option(envvar="HARNESS_LOW", help="The least score there can be.")
-    ] = 0.0,
+    low: Annotated[float, typer.Option(envvar="HARNESS_LOW", help="Lowest possible score.")] = 0.0,
     high: Annotated[
-        float, typer.Option(envvar="HARNESS_HIGH", help="The greatest score there can be.")
+        float, typer.Option(envvar="HARNESS_HIGH", help="Highest possible score.")
     ] = 1.0,
-    alpha: Annotated[float, typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5)] = 0.05,
+    alpha: Annotated[
+        float,
+        typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5, help="One-sided error probability."),
+    ] = 0.05,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Watch scores as they come in, as often as you like: 0 no alarm, 1 the promise is broken."""
+    """Monitor the mean of incoming scores, at any time. Exit codes: 0 no alarm, 1 below the promise."""
     from harness.runs.monitor import read_stream, watch_scores
     from reports.monitor import describe_monitor
 
     if not low < at_least < high:
-        raise HarnessError(f"--at-least {at_least:g} must lie between {low:g} and {high:g}.")
+        raise HarnessError(
+            f"--at-least {at_least:g} must be between --low {low:g} and --high {high:g}."
+        )
     if alpha == 0:
         raise HarnessError("--alpha must be above 0.")
     stream = read_stream(scores, column, bounds=(low, high))
-    found = watch_scores(stream, at_least, bounds=(low, high), alpha=alpha)
-    code = int(found.alarm)
-    emit(output, {"exit_code": code} | found.model_dump(mode="json"), describe_monitor(found))
+    result = watch_scores(stream, at_least, bounds=(low, high), alpha=alpha)
+    code = int(result.alarm)
+    emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_monitor(result))
     raise typer.Exit(code)
 
 
 class _CheckFiles(NamedTuple):
-    """Where a check's outcome is written to, beside the terminal."""
+    """The files that the result of a check is written to."""
 
     summary: Path | None
     junit: Path | None
@@ -154,14 +160,14 @@ class _CheckFiles(NamedTuple):
             raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
 
 
-def _read_margins(stated: list[str]) -> dict[str, float]:
+def _read_margins(options: list[str]) -> dict[str, float]:
     margins = {}
-    for each in stated:
-        column, _, value = each.partition("=")
+    for option in options:
+        column, _, value = option.partition("=")
         try:
             margins[column] = float(value)
         except ValueError:
             raise HarnessError(
-                f"--margin {each}: write COLUMN=NUMBER, for example rubric.safety=0.25."
+                f"--margin {option}: write COLUMN=NUMBER, for example rubric.safety=0.25."
             ) from None
     return margins

@@ -1,7 +1,7 @@
-"""Standard output and error that cannot change how a command ends.
+"""Standard output and error streams whose failures do not change the exit code of a command.
 
-A reader that leaves early (`| head -1`), a terminal without ✓ and a closed descriptor are no
-reasons for another exit code: 1 would say that a gate failed.
+A reader that closes early (`| head -1`), a terminal without ✓ or a closed descriptor must not lead to
+another exit code: 1 would mean that a gate failed.
 """
 
 import io
@@ -12,39 +12,41 @@ from typing import TextIO
 
 
 class SafeStream(io.TextIOWrapper):
-    """Text for a reader who may have left: what comes then goes nowhere."""
+    """A text stream that discards its output once the reader has closed the pipe."""
 
     def write(self, text: str, /) -> int:
-        """Write it, or let go of a reader that is gone."""
+        """Write the text; discard it if the reader has closed the pipe."""
         try:
             return super().write(text)
         except BrokenPipeError:
-            self._let_go()
+            self._discard()
             return len(text)
 
     def flush(self) -> None:
-        """Flush it, or let go of a reader that is gone."""
+        """Flush the stream; discard the rest if the reader has closed the pipe."""
         try:
             super().flush()
         except BrokenPipeError:
-            self._let_go()
+            self._discard()
 
-    def _let_go(self) -> None:
-        """What is still in the buffers may be written, and nobody reads it."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
+    def _discard(self) -> None:
+        """Redirect the stream to the null device, so that buffered text can still be flushed."""
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, self.fileno())
+        os.close(null_device)
 
 
 def protect_output() -> None:
-    """From now on standard output and error are steady."""
-    sys.stdout, sys.stderr = _steady(sys.stdout), _steady(sys.stderr)
+    """Replace standard output and error by safe streams."""
+    sys.stdout, sys.stderr = _make_safe(sys.stdout), _make_safe(sys.stderr)
 
 
-def _steady(stream: TextIO | None) -> TextIO:
-    if stream is None:  # it was closed before we began
+def _make_safe(stream: TextIO | None) -> TextIO:
+    if stream is None:  # closed before the process started
         return Path(os.devnull).open("w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
-    encoding, by_line = stream.encoding, stream.line_buffering
-    return SafeStream(stream.detach(), encoding=encoding, errors="replace", line_buffering=by_line)
+    encoding, line_buffering = stream.encoding, stream.line_buffering
+    return SafeStream(
+        stream.detach(), encoding=encoding, errors="replace", line_buffering=line_buffering
+    )

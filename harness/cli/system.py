@@ -1,4 +1,4 @@
-"""About the harness itself and the machine it runs on."""
+"""Commands on the harness itself and the machine it runs on."""
 
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,18 +13,18 @@ commands = typer.Typer()
 
 @commands.command("list")
 def list_(output: OutputFormat = Format.text) -> None:
-    """List the suites, profiles, recipes, loops and launches that come with the harness."""
-    from harness.cli.catalog import describe_offers, list_catalog
+    """List the bundled suites, profiles, recipes, loops and launch configurations."""
+    from harness.cli.catalog import describe_catalog, list_catalog
 
-    offers = list_catalog()
-    emit(output, [offer.model_dump() for offer in offers], describe_offers(offers))
+    entries = list_catalog()
+    emit(output, [entry.model_dump() for entry in entries], describe_catalog(entries))
 
 
 @commands.command()
 def schema(
     of: Annotated[str, typer.Argument(help="suite, profile, recipe or results.")] = "suite",
 ) -> None:
-    """Print a JSON Schema, for editors and for readers of results.json."""
+    """Print the JSON Schema of a file format, for editors and for programs that read results.json."""
     from harness.cli.json_schema import json_schema
 
     print_json(json_schema(of))
@@ -34,45 +34,51 @@ def schema(
 def selftest(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run's folder: resplit its scores at random instead (A/A)."),
+        typer.Argument(help="Folder of a run: split its scores at random instead (A/A test)."),
     ] = None,
     simulations: Annotated[
-        int, typer.Option(envvar="HARNESS_SIMULATIONS", min=100, help="Of each method and world.")
+        int,
+        typer.Option(
+            envvar="HARNESS_SIMULATIONS", min=100, help="Simulations of each method and scenario."
+        ),
     ] = 500,
     resplits: Annotated[
-        int, typer.Option(envvar="HARNESS_RESPLITS", min=20, help="Of a run's scores.")
+        int,
+        typer.Option(envvar="HARNESS_RESPLITS", min=20, help="Random splits of a run's scores."),
     ] = 200,
     jobs: Annotated[
-        int, typer.Option(envvar="HARNESS_JOBS", min=1, help="Processes that share the work.")
+        int, typer.Option(envvar="HARNESS_JOBS", min=1, help="Number of parallel processes.")
     ] = 1,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Try how often the harness's own gates and tests are wrong; exits 1 if too often."""
+    """Simulate the error rates of gates and tests. Exit codes: 0 within limits, 1 too high."""
     from harness.core.progress import show_progress
     from harness.selftest.run import describe_selftest, run_selftest
 
     if run is not None:
         _resplit(run, resplits, output)
     with show_progress() as progress:
-        found = run_selftest(simulations, jobs=jobs, progress=progress.advance)
-    emit(output, {"holds": found.holds} | found.model_dump(mode="json"), describe_selftest(found))
-    raise typer.Exit(0 if found.holds else 1)
+        result = run_selftest(simulations, jobs=jobs, progress=progress.advance)
+    emit(
+        output, {"holds": result.holds} | result.model_dump(mode="json"), describe_selftest(result)
+    )
+    raise typer.Exit(0 if result.holds else 1)
 
 
 def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
     from harness.artifacts.run_folder import load_run
     from harness.selftest.resplit import describe_resplits, resplit_run
 
-    found = resplit_run(load_run(run), n_splits=n_splits)
-    holds = all(each.holds for each in found)
-    columns = [each.model_dump(mode="json") for each in found]
-    emit(output, {"holds": holds, "columns": columns}, describe_resplits(found))
+    resplits = resplit_run(load_run(run), n_splits=n_splits)
+    holds = all(column.holds for column in resplits)
+    columns = [column.model_dump(mode="json") for column in resplits]
+    emit(output, {"holds": holds, "columns": columns}, describe_resplits(resplits))
     raise typer.Exit(0 if holds else 1)
 
 
 @commands.command()
 def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> None:
-    """Check this machine: packages, accelerator, data folder, and whether the store can be written."""
+    """Check this machine: packages, accelerator, data folder, and whether the store is writable."""
     from harness.cli.doctor import examine
 
     findings = examine(store)

@@ -1,4 +1,4 @@
-"""Make checkpoints, and the data they learn from."""
+"""Commands that train checkpoints, and build their training data."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,43 +30,48 @@ def convert(
         str,
         typer.Argument(
             metavar="IN",
-            help="A file, a folder of MedQuAD's XML, or a YAML file that names a source.",
+            help="A data file, a folder of MedQuAD XML files, or a YAML file that names a source.",
         ),
     ],
     to: Annotated[
-        Literal["sft", "preference"], typer.Option(help="Rows to imitate, or preference pairs.")
+        Literal["sft", "preference"],
+        typer.Option(help="Rows for supervised fine-tuning, or preference pairs."),
     ],
-    out: Annotated[Path, typer.Option(help="The JSON Lines to write.")],
+    out: Annotated[Path, typer.Option(help="JSON Lines file to write.")],
     source_format: Annotated[
-        str | None, typer.Option("--from", help="The format, where its columns do not tell it.")
+        str | None, typer.Option("--from", help="Source format, if its columns do not identify it.")
     ] = None,
     fields: Annotated[
         str,
-        typer.Option(help="Columns of a plain table: input=Q,reference=A (or chosen, rejected)."),
+        typer.Option(help="Columns of a plain table: input=Q,reference=A (or chosen=, rejected=)."),
     ] = "",
     system: Annotated[
-        str | None, typer.Option(help="A file: the system prompt of rows that bring none.")
+        str | None, typer.Option(help="File with a system prompt for rows without one.")
     ] = None,
     without: Annotated[
-        str | None, typer.Option(help="A file of ids that are left out, such as a test set's.")
+        str | None, typer.Option(help="File with ids to exclude, such as those of a test set.")
     ] = None,
-    min_words: Annotated[int | None, typer.Option(min=0, help="Drop shorter answers.")] = None,
-    max_words: Annotated[int | None, typer.Option(min=1, help="Drop longer answers.")] = None,
+    min_words: Annotated[
+        int | None, typer.Option(min=0, help="Drop answers with fewer words.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option(min=1, help="Drop answers with more words.")
+    ] = None,
     dedupe: Annotated[
         Literal["row", "question", "normalised", "none"],
-        typer.Option(help="What counts as a repetition; the first is kept."),
+        typer.Option(help="What counts as a duplicate; the first one is kept."),
     ] = "row",
-    take: Annotated[int | None, typer.Option(min=1, help="A random subset of N rows.")] = None,
+    take: Annotated[int | None, typer.Option(min=1, help="Keep a random subset of N rows.")] = None,
     split: Annotated[
-        float | None, typer.Option(help="Share of questions for evaluation: two files.")
+        float | None, typer.Option(help="Share of questions for evaluation; writes two files.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides --take and --split.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of --take and --split.")] = 1,
     strict: Annotated[
-        bool, typer.Option("--strict", help="A row that cannot be used is an error.")
+        bool, typer.Option("--strict", help="Stop at a row that cannot be used.")
     ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Make a public data set into rows or preference pairs that recipes read; lose no row unseen."""
+    """Convert a public data set to training rows or preference pairs; dropped rows are counted."""
     from harness.data.convert import convert_file, describe_conversion, make_options
 
     options = make_options(
@@ -95,7 +100,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            envvar="HARNESS_CHECKPOINT", help="A folder for the checkpoint, instead of the store."
+            envvar="HARNESS_CHECKPOINT", help="Folder for the checkpoint, instead of the store."
         ),
     ] = None,
     dry_train: Annotated[
@@ -103,7 +108,7 @@ def train(
         typer.Option(
             "--dry-train",
             envvar="HARNESS_DRY_TRAIN",
-            help="Two steps of it and its parents, at a small size; nothing is kept.",
+            help="Train two steps of the recipe and its parents at a small size; nothing is kept.",
         ),
     ] = False,
     launch: LaunchFile = None,
@@ -111,15 +116,15 @@ def train(
     batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Make one checkpoint, with the parents and pairs it needs."""
+    """Train one checkpoint, with the parents and pairs that it needs."""
     from harness.training.commands import train_recipe
 
     if dry_train:
         _dry_train(recipe, profile, launch, output)
         return
     with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
-        made = train_recipe(recipe, profile, context, out=out)
-    emit_artifact(output, made.directory, made.summary)
+        artifact = train_recipe(recipe, profile, context, out=out)
+    emit_artifact(output, artifact.directory, artifact.summary)
 
 
 @commands.command()
@@ -131,17 +136,19 @@ def pairs(
     batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Make preference pairs, judged in both orders or gold against the model's own answer."""
+    """Build preference pairs: sampled answers judged in both orders, or gold against own answers."""
     from harness.training.commands import build_pairs
 
     with run_context(output, store, max_cost=max_cost, batch=batch) as context:
-        made = build_pairs(recipe, profile, context)
-    emit_artifact(output, made.directory, made.summary)
+        artifact = build_pairs(recipe, profile, context)
+    emit_artifact(output, artifact.directory, artifact.summary)
 
 
 @commands.command()
 def loop(
-    file: Annotated[str, typer.Argument(help="A loop file, or the name of one of ours.")],
+    file: Annotated[
+        str, typer.Argument(help="A loop file, or the name of a bundled loop (see `harness list`).")
+    ],
     store: StoreFolder = STORE,
     out: OutFolder = OUT,
     launch: LaunchFile = None,
@@ -149,38 +156,38 @@ def loop(
     batch: Batch = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Train stage by stage, each gated; certify what comes out last, and promote it."""
+    """Train in gated stages, certify the last checkpoint, and promote it if it passes."""
     from harness.release.pipeline import run_loop
     from reports.promotions import describe_loop
 
     with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
-        done = run_loop(file, context, out=out)
-    code = EXIT_CODES[done.verdict]
-    emit(output, {"exit_code": code} | done.model_dump(mode="json"), describe_loop(done))
+        result = run_loop(file, context, out=out)
+    code = EXIT_CODES[result.verdict]
+    emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_loop(result))
     raise typer.Exit(code)
 
 
 @commands.command()
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="One name, with its whole history and lineage.")
+        str | None, typer.Argument(help="Name whose history and lineage are shown.")
     ] = None,
     store: StoreFolder = STORE,
     output: OutputFormat = Format.text,
 ) -> None:
-    """List the checkpoints that were promoted, or tell one name's history."""
+    """List the promoted checkpoints, or show the history of one name."""
     from harness.release.registry import Registry
     from reports.promotions import describe_promotion, describe_promotions
 
     registry = Registry(store)
     if name is None:
-        found = [registry.find(each) for each in registry.names()]
-        lines = describe_promotions(found)
+        promotions = [registry.find(promoted_name) for promoted_name in registry.names()]
+        lines = describe_promotions(promotions)
     else:
         registry.find(name)
-        found = registry.history(name)
-        lines = (line for promotion in found for line in describe_promotion(promotion))
-    emit(output, [promotion.model_dump(mode="json") for promotion in found], lines)
+        promotions = registry.history(name)
+        lines = (line for promotion in promotions for line in describe_promotion(promotion))
+    emit(output, [promotion.model_dump(mode="json") for promotion in promotions], lines)
 
 
 def _dry_train(recipe: str, profile: str, launch: str | None, output: Format) -> None:

@@ -28,8 +28,6 @@ from harness.types import Message
 from trainers.checkpoint import MANIFEST, load_manifest
 
 OnText = Callable[[str], None]
-
-
 CONTEXT_PARTS = 4  # at most a quarter of the context is reserved for the answer
 COMMANDS = "Commands: /reset starts a new chat, /quit or Ctrl-D exits, Ctrl-C stops an answer."
 

@@ -1,6 +1,6 @@
 """What comes with the harness is listed, by names that its commands take."""
 
-from harness.cli.catalog import describe_offers, list_catalog
+from harness.cli.catalog import describe_catalog, list_catalog
 from harness.core.paths import bundle_root
 
 
@@ -26,7 +26,7 @@ def test_a_profile_names_its_models() -> None:
 
 
 def test_each_kind_says_how_its_names_are_used() -> None:
-    lines = list(describe_offers(list_catalog()))
+    lines = list(describe_catalog(list_catalog()))
     heads = [line for line in lines if not line.startswith("  ")]
     assert [head.partition(":")[0] for head in heads] == ["suite", "profile", "recipe", "loop", "launch"]  # fmt: skip
     assert "harness run NAME --models a,b" in heads[0]

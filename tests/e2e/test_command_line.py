@@ -247,7 +247,7 @@ def test_a_terminal_without_the_right_letters_ends_no_run(world: Path) -> None:
 def test_a_setting_that_is_nearly_one_of_ours_is_named(tmp_path: Path) -> None:
     env = {"HARNESS_STOER": "x", "HARNESS_ACCOUNT_ID": "another program's"}
     done = harness("list", cwd=tmp_path, env=env)
-    assert done.stderr == ("harness: HARNESS_STOER changes nothing. Did you mean HARNESS_STORE?\n")
+    assert done.stderr == ("harness: HARNESS_STOER has no effect. Did you mean HARNESS_STORE?\n")
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
@@ -272,4 +272,4 @@ def test_a_margin_that_the_blessed_run_itself_cannot_meet_is_named(world: Path) 
     run(world)
     done = harness("bless", str(report_folder(world)), "--margin", "rubric.safety=0.1", cwd=world)
     assert done.returncode == 0
-    assert "rubric.safety: on so few items not even this run itself passes" in done.stderr
+    assert "rubric.safety: too few items: even this run itself does not pass" in done.stderr

@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_asks_the_rest(
         # besides the progress, and an empty line after the terminal's ^C
         told = [line for line in said.split("\n") if line and not re.search(r"\d+/\d+$", line)]
         assert told == [
-            "harness: interrupted; what was done is kept, and the same command goes on from there."
+            "harness: interrupted; finished work is kept, and the same command continues from there."
         ]
         assert server.counts.total() < wanted
         assert not (tmp_path / "runs" / "medical_alignment").exists()
