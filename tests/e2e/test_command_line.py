@@ -102,7 +102,7 @@ def test_options_can_come_from_the_environment(world: Path) -> None:
         (["schema", "suit"], "Did you mean 'suite'?"),
         (["train", "tiny/sftt.yaml"], "Did you mean 'tiny/sft.yaml'?"),
         (["train", "tiny/pairs_gold.yaml"], "use `harness pairs"),
-        (["pairs", "tiny/sft.yaml"], "it makes no preference pairs"),
+        (["pairs", "tiny/sft.yaml"], "makes a model, not preference pairs"),
     ],
 )
 def test_wrong_usage_exits_2_with_a_remedy(world: Path, args: list[str], message: str) -> None:
