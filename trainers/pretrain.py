@@ -1,8 +1,8 @@
 """Pre-training of a tiny Llama, so that the whole pipeline runs on a laptop without a network.
 
-The text is prose, chats, and sentences of one topic in a new order each time, so that no question is
-followed by its answer: SFT teaches that. The recipe's `where` selects a split without the rows that
-are evaluated on.
+The text is prose, chats, and sentences of one topic in a new order each time. In the bundled recipe
+no question is read together with its answer, which is for SFT to teach, and `where` excludes the
+rows that are evaluated on.
 """
 
 import math

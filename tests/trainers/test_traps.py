@@ -39,7 +39,7 @@ def four_bits_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import BitsAndBytesConfig
 
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
-    monkeypatch.setattr(adapter, "_four_bits", lambda quantisation: config)
+    monkeypatch.setattr(adapter, "_quantisation_config", lambda quantisation: config)
 
 
 def adapted(model: Any) -> Any:
