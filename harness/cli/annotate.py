@@ -302,7 +302,7 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
 def _print_study(opened: "OpenStudy") -> None:
     from harness.human.annotate.assignment import MAX_CHARS, count_model_mentions, count_shortened
-    from harness.human.annotate.study import describe_study
+    from reports.annotation import describe_study
 
     _say(*describe_study(opened.study))
     if n_unblinded := count_model_mentions(opened.study, opened.items):
@@ -332,8 +332,9 @@ def _finish(opened: "OpenStudy", run: Path, output: Format) -> None:
 
 def _summarise(opened: "OpenStudy", output: Format) -> None:
     from harness.core.sanitize import escape_invisible
-    from harness.human.annotate.progress_summary import describe_votes, summarise_votes
+    from harness.human.annotate.progress_summary import summarise_votes
     from harness.human.votes import load_votes
+    from reports.annotation import describe_votes
 
     summary = summarise_votes(load_votes(opened.folder))
     value = {

@@ -49,8 +49,8 @@ def calibrate(
     from harness.artifacts.run_folder import load_run
     from harness.core.sanitize import escape_invisible
     from harness.human.calibration import calibrate_run, find_human_labels
-    from harness.human.summary import describe_human_summary
     from harness.runs.item_pages import write_run_reports
+    from reports.annotation import describe_human_summary
     from reports.calibration import write_calibration
     from reports.calibration_text import describe_calibration
 

@@ -68,7 +68,8 @@ def collect(
     output: OutputFormat = Format.text,
 ) -> None:
     """Import the replies in result files. Exit codes: 0 every line is a reply, 4 otherwise."""
-    from harness.models.batch_results import describe_import, import_batch_results
+    from harness.models.batch_results import import_batch_results
+    from reports.batches import describe_import
 
     collected = import_batch_results(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE

@@ -39,7 +39,8 @@ def emit_artifact(output: Format, directory: str, summary: Mapping[str, str]) ->
 @contextmanager
 def exit_if_pending(output: Format) -> Iterator[None]:
     """Exit with 3 if the work cannot continue before batch replies arrive, and list the files."""
-    from harness.models.session import PendingRepliesError, describe_pending
+    from harness.models.session import PendingRepliesError
+    from reports.batches import describe_pending
 
     try:
         yield

@@ -72,7 +72,8 @@ def convert(
     output: OutputFormat = Format.text,
 ) -> None:
     """Convert a public data set to training rows or preference pairs; dropped rows are counted."""
-    from harness.data.convert import convert_file, describe_conversion, make_options
+    from harness.data.convert import convert_file, make_options
+    from reports.conversion import describe_conversion
 
     options = make_options(
         to=to,

@@ -91,46 +91,6 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
     )
 
 
-def describe_human_summary(summary: HumanSummary) -> Iterator[str]:
-    """Describe the summary in lines for a terminal, the means first."""
-    for mean in summary.means:
-        yield _describe_mean(mean)
-    # Votes, their sampling, and each annotator.
-    votes = summary.wins + summary.ties + summary.losses
-    if votes + summary.undecided:
-        yield (
-            f"  votes: {summary.wins} wins, {summary.ties} ties, {summary.losses} losses"
-            + (f", {summary.undecided} could not be judged" if summary.undecided else "")
-        )
-    yield f"  {summary.source}: {summary.sampling}"
-    yield f"  rule for annotators: {summary.rule}"
-    yield from (f"  {_describe_annotator(annotator)}" for annotator in summary.annotators)
-    # Agreement between annotators, and of an annotator with themselves.
-    for agreement in summary.agreements:
-        intervals = {
-            "same": agreement.percent,
-            "alpha": agreement.alpha,
-            "AC1": agreement.ac1,
-            "kappa": agreement.kappa,
-        }
-        coefficients = ", ".join(
-            f"{name} {i.estimate:.2f} ({i.low:.2f} to {i.high:.2f})"
-            for name, i in intervals.items()
-            if i is not None
-        )
-        if agreement.n:
-            yield (
-                f"  between annotators, {agreement.column}: {coefficients or 'not estimable'} "
-                f"(n {agreement.n})"
-            )
-    if summary.same_again is not None:
-        same = summary.same_again
-        yield (
-            f"  the same annotator, asked again: {same.estimate:.0%} alike "
-            f"({same.low:.0%} to {same.high:.0%}, n {summary.n_again})"
-        )
-
-
 def describe_unsafe(summary: HumanSummary) -> str:
     """List the items on which a vote calls both answers unsafe."""
     items = summary.unsafe_items
@@ -255,38 +215,3 @@ def _self_agreement(pairs: Sequence[tuple[str, str]]) -> Interval | None:
         return None
     differs = np.array([[0.0] * len(pairs), [float(a != b) for a, b in pairs]])
     return as_interval(percent_agreement(differs))
-
-
-# --- in words --------------------------------------------------------------------------------
-
-
-def _describe_mean(mean: HumanMean) -> str:
-    m, own = mean.mean, mean.of_items
-    is_win_rate = mean.null == 0.5
-
-    def fmt(value: float) -> str:
-        return f"{value:.1%}" if is_win_rate else f"{value:+.2f}"
-
-    name = "win rate" if is_win_rate else "difference"
-    p = f"p {mean.p_value:.4f}" if mean.p_value >= 0.0001 else "p < 0.0001"
-    text = (
-        f"{mean.column}: {name} {fmt(m.estimate)} ({fmt(m.low)} to {fmt(m.high)}), {p}, "
-        f"{mean.n_items} items, {mean.n_annotators} "
-        f"{'annotator' if mean.n_annotators == 1 else 'annotators'}, {mean.n_votes} votes"
-    )
-    if mean.n_annotators == 1:
-        return f"{text}. The interval holds for this annotator alone."
-    return f"{text}. For these annotators alone: {fmt(own.low)} to {fmt(own.high)}."
-
-
-def _describe_annotator(annotator: AnnotatorSummary) -> str:
-    parts = [f"{annotator.name}: {annotator.n_votes} votes"]
-    if annotator.mean is not None:
-        parts.append(f"win rate {annotator.mean.estimate:.0%}")
-    if annotator.n_attention:
-        parts.append(f"attention {annotator.n_attentive} of {annotator.n_attention}")
-    if annotator.n_repeats:
-        parts.append(f"repeats alike {annotator.n_same} of {annotator.n_repeats}")
-    if not annotator.counted:
-        parts.append("EXCLUDED by the rule")
-    return ", ".join(parts)

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 from harness.core.errors import HarnessError
 from harness.core.sanitize import printable_line
 from harness.core.store import Store
-from harness.models.batch_files import BatchIndex, display_path
+from harness.models.batch_files import BatchIndex
 from harness.models.endpoint import Reply
 from harness.models.endpoint.replies import AttemptResult, read_reply
 from harness.types import Record
 
 CHUNK = 500  # result lines per commit
-SHOWN = 5  # malformed lines that are listed
 MALFORMED = "malformed"
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
@@ -140,30 +139,6 @@ class _ResultReader:
         )
 
 
-def describe_import(report: BatchImport) -> Iterator[str]:
-    """Yield an import's outcome as lines of text."""
-    n_failed = sum(failure.n for failure in report.failed)
-    counts = {
-        "already there": report.known,
-        "failed": n_failed,
-        "malformed": len(report.malformed),
-        "not ours": report.foreign,
-    }
-    parts = [f"{_count(report.replies, 'new reply', 'new replies')}"]
-    yield ", ".join([*parts, *(f"{n:,} {word}" for word, n in counts.items() if n)])
-    for failure in report.failed:
-        yield f"  {failure.kind} ({failure.n:,}){': ' if failure.detail else ''}{failure.detail}"
-    for line in report.malformed[:SHOWN]:
-        yield f"  {line}"
-    if len(report.malformed) > SHOWN:
-        yield f"  … and {len(report.malformed) - SHOWN:,} more malformed lines"
-    if report.reopened:
-        opened = _count(report.reopened, "question is", "questions are")
-        yield f"{opened} open again: the next run asks, with --batch in a new file."
-    for path, n in report.awaited.items():
-        yield f"Still awaited: {_count(n, 'question', 'questions')} of {display_path(Path(path))}"
-
-
 # --- reading a line --------------------------------------------------------------------------
 
 
@@ -253,7 +228,3 @@ def _chunks(results: Iterable[Result]) -> Iterator[list[Result]]:
     iterator = iter(results)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
-
-
-def _count(n: int, one: str, many: str) -> str:
-    return f"{n:,} {one if n == 1 else many}"

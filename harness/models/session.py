@@ -248,23 +248,3 @@ def open_endpoint(spec: EndpointSpec, session: EndpointSession) -> Endpoint | Ba
     if session.store is None:
         return Endpoint(spec, budget=session.budget)
     return BatchEndpoint(spec, session)
-
-
-def describe_pending(awaited: PendingRequests) -> Iterator[str]:
-    """Yield lines on the requests that a run waits for, and on the next step."""
-    yield f"No verdict yet: {_questions(awaited.questions)} wait for replies."
-    for file in awaited.files:
-        cost = f", at most {file.most:.4f} {file.currency}" if file.most is not None else ""
-        yield f"  {file.path}: {_questions(file.questions)}{cost if file.new else ', written earlier'}"
-    if awaited.repeated:
-        yield f"  {_questions(awaited.repeated)} of them were in files that are gone."
-    if any(file.new for file in awaited.files):
-        yield "Send each new file to its endpoint (OpenAI's Batch API, `vllm run-batch`), then:"
-    else:
-        yield "They are asked again once their file is deleted. When its results are there:"
-    yield "  harness batch collect RESULTS.jsonl"
-    yield "and run the same command again."
-
-
-def _questions(n: int) -> str:
-    return f"{n:,} question{'' if n == 1 else 's'}"

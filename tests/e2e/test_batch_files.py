@@ -181,8 +181,10 @@ def test_the_terminal_says_what_waits_where_and_what_to_do_next(world: Path) -> 
     with LoopbackServer(answer) as server:
         done = run(world, server, "--batch", "batch", text="text")
         name = f"batch/127.0.0.1-{server.port}-judge-model-1.jsonl"
-    assert done.stdout.startswith(f"No verdict yet: {2 * N_ITEMS} questions wait for replies.\n")
-    assert f"  {name}: {N_ITEMS} questions, at most 0." in done.stdout
+    assert done.stdout.startswith(
+        f"No verdict yet: waiting for the replies to {2 * N_ITEMS} requests.\n"
+    )
+    assert f"  {name}: {N_ITEMS} requests, at most 0." in done.stdout
     assert "harness batch collect" in done.stdout
     assert "Traceback" not in done.stderr
 
@@ -192,7 +194,7 @@ def test_collecting_what_is_not_ours_exits_4(world: Path) -> None:
     write_rows(world / "other.jsonl", [line])
     done = collect(world, world / "other.jsonl", text="text")
     assert done.returncode == 4
-    assert done.stdout == "0 new replies, 1 not ours\n"
+    assert done.stdout == "0 new replies, 1 of other requests\n"
 
 
 def read(path: Path) -> list[dict[str, Any]]:

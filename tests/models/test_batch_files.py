@@ -15,12 +15,13 @@ from harness.models.batch_files import (
     make_batch_request,
     write_batch_requests,
 )
-from harness.models.batch_results import BatchImport, describe_import, import_batch_results
+from harness.models.batch_results import BatchImport, import_batch_results
 from harness.models.endpoint import Ask, Reply
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.replies import read_reply
 from harness.models.endpoint.transport import make_body
 from harness.types import Message
+from reports.batches import describe_import
 
 SPEC = {"model": "gpt-4o-mini", "price_per_million": {"input": 1.0, "output": 2.0}}
 

@@ -14,13 +14,12 @@ Every row is kept, or dropped with a reason and its place in the file.
 """
 
 from harness.config.data import ConvertOptions
-from harness.data.convert.converter import convert_file, describe_conversion
+from harness.data.convert.converter import convert_file
 from harness.data.convert.summary import ConversionSummary, make_options
 
 __all__ = [
     "ConversionSummary",
     "ConvertOptions",
     "convert_file",
-    "describe_conversion",
     "make_options",
 ]

@@ -123,38 +123,6 @@ def convert_file(
     return summary
 
 
-def describe_conversion(summary: ConversionSummary) -> list[str]:
-    """Describe a conversion in lines of text."""
-    # The source and its rows.
-    lines = [
-        f"source: {summary.source} (sha256 {summary.sha256[:12]})",
-        f"format: {summary.format}",
-        f"rows: {summary.rows}",
-        f"kept: {summary.kept}",
-        f"dropped: {summary.rows - summary.kept}",
-    ]
-    for reason, n in summary.dropped.items():
-        rows = [d.row for d in summary.dropped_rows if d.reason == reason]
-        more = ", …" if n > N_LISTED else ""
-        lines.append(f"  {reason}: {n} (rows {', '.join(rows[:N_LISTED])}{more})")
-    lines += [f"written: {name}, {n} records" for name, n in summary.records.items()]
-    # The written records.
-    words = f"{summary.words_answer:.0f}"
-    if summary.words_rejected is not None:
-        words += f" chosen, {summary.words_rejected:.0f} rejected"
-    lines.append(f"words in an answer, mean: {words}")
-    if summary.own_system:
-        lines.append(f"with a system prompt of their own: {summary.own_system}")
-    if summary.multi_turn:
-        lines.append(f"of several turns: {summary.multi_turn}")
-    if summary.split:
-        lines.append(
-            f"questions apart: {summary.split.n_groups} groups, "
-            f"the largest of {summary.split.largest_group} records"
-        )
-    return [*lines, f"in a recipe: {summary.recipe}"]
-
-
 # --- reading ---------------------------------------------------------------------------------
 
 

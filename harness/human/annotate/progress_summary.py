@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.types import Study, Vote
+from harness.types import Vote
 
 
 class AnnotatorProgress(NamedTuple):
@@ -47,23 +47,6 @@ def summarise_votes(votes: Sequence[Vote]) -> VoteSummary:
             for name in dict.fromkeys(vote.annotator for vote in votes)
         ),
     )
-
-
-def describe_votes(study: Study, summary: VoteSummary) -> list[str]:
-    """Describe the summary in lines for a terminal."""
-    total = len(study.items)
-    lines = [
-        f"{a.name}: {a.n_votes} of {total} pairs"
-        + (f", attention {a.n_attentive} of {a.n_attention}" if a.n_attention else "")
-        for a in summary.annotators
-    ]
-    if summary.win_rate is not None:
-        lines.append(
-            f"{study.candidate} against {study.baseline}: win rate {summary.win_rate:.1%} "
-            f"(wins {summary.wins}, ties {summary.ties}, losses {summary.losses}, could not be "
-            f"judged {summary.cannot_judge})"
-        )
-    return lines or ["no votes yet"]
 
 
 def _annotator_progress(name: str, votes: Sequence[Vote]) -> AnnotatorProgress:

@@ -164,27 +164,6 @@ def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: Stu
     )
 
 
-def describe_study(study: Study) -> list[str]:
-    """Describe the design of a study in lines of text."""
-    kinds = [item.kind for item in study.items]
-    n_attention, n_repeats = kinds.count("attention"), kinds.count("repeat")
-    lines = [
-        f"{study.n} pairs of {study.candidate} and {study.baseline}, drawn at random (seed "
-        f"{study.seed}) from {study.n_comparable} with two different answers; {study.n_items} "
-        "items in all"
-    ]
-    if n_repeats:
-        lines.append(f"shown twice, with the sides exchanged: {n_repeats} of them")
-    if n_attention:
-        n_needed = math.ceil(study.attention_at_least * n_attention)
-        lines.append(
-            f"{n_attention} attention items are mixed in: the votes of an annotator who answers "
-            f"fewer than {study.attention_at_least:.0%} of them as expected ({n_needed} of "
-            f"{n_attention}) do not count"
-        )
-    return lines
-
-
 # --- items -----------------------------------------------------------------------------------
 
 

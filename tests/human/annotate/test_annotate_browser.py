@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.human.annotate.offline import import_offline_votes, write_offline
-from harness.human.annotate.progress_summary import describe_votes, summarise_votes
+from harness.human.annotate.progress_summary import summarise_votes
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.votes import load_votes
+from reports.annotation import describe_votes
 from tests.builders.hostile import PAYLOADS
 from tests.builders.studies import good, live, poor, write_run
 
