@@ -247,7 +247,7 @@ def _single_judge_comparisons(
     judges: Mapping[JudgeCard, Sequence[JudgeRound]],
     responses: Mapping[str, Responses],
 ) -> Iterator[SingleJudgeComparison]:
-    """Compare by each judge's verdicts alone; skip pairs of which it scored nothing."""
+    """Compare by each judge's verdicts alone; skip pairs without a score."""
     baseline = next(iter(responses))
     for card, rounds in judges.items():
         scored = (

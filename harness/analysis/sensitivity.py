@@ -229,8 +229,8 @@ def _interval(pair: PairedScores, claim: Claim | None) -> Interval:
     if pair.kind == "share" and pair.clusters is None:
         low, high = wilson_interval(float(scores.sum()), scores.size)
     else:
-        found = mean_difference(scores, clusters=pair.clusters, bounds=pair.score_bounds)
-        low, high = max(found.ci_low, least), min(found.ci_high, greatest)
+        mean = mean_difference(scores, clusters=pair.clusters, bounds=pair.score_bounds)
+        low, high = max(mean.ci_low, least), min(mean.ci_high, greatest)
     return Interval(estimate=float(scores.mean()), low=low, high=high)
 
 

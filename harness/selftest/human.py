@@ -32,6 +32,7 @@ _AT_100 = (100,)
 
 def people_trials(limit: float, covered: float) -> Iterator[Trial]:
     """List the trials; errors may reach `limit`, intervals must cover `covered`."""
+    # Votes of several annotators.
     people_name = f"{ANNOTATORS} annotators, {ACCURACY:.0%} accurate"
     yield Trial(
         "two-way interval of people's win rate",
@@ -50,6 +51,7 @@ def people_trials(limit: float, covered: float) -> Iterator[Trial]:
         _AT_100,
     )
     yield Trial("gate, judge people: superior", "equal models", "error", limit, _passes, _AT_100)
+    # Win rates and shares of a judge corrected by labels.
     judge_name = f"judge leans +{JUDGE_LEANING:g}, {ITEMS} items"
     yield Trial("PPI++ win rate, n labels", judge_name, "coverage", covered, _ppi_covers, (50, 100))
     yield Trial(
