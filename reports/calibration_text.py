@@ -98,8 +98,8 @@ def _describe_mean(mean: HumanMean) -> str:
     annotators = count(mean.n_annotators, "annotator")
     value = share_with_interval(mean.mean) if mean.null == 0.5 else signed_with_interval(mean.mean)
     label = "win rate" if mean.null == 0.5 else "difference"
-    alone = ". The interval holds for this annotator only" if mean.n_annotators == 1 else ""
-    return f"{mean.column}, {label} {value}, {count(mean.n_items, 'item')}, {annotators}{alone}"
+    note = ". The interval holds for this annotator only" if mean.n_annotators == 1 else ""
+    return f"{mean.column}, {label} {value}, {count(mean.n_items, 'item')}, {annotators}{note}"
 
 
 def labels_needed(line: Calibrated) -> str:

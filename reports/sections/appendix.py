@@ -79,8 +79,8 @@ def _flag_table(cells: Sequence[HygieneCount]) -> Table:
     return Table("Flags by model", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part:,} ({percent(part / whole)})" if part else "0"
+def _share(part: int, total: int) -> str:
+    return f"{part:,} ({percent(part / total)})" if part else "0"
 
 
 def _capitalise(text: str) -> str:

@@ -64,8 +64,8 @@ def tally_table(tallies: Sequence[JudgeCounts]) -> Iterator[Table]:
     )
 
 
-def _part(part: int, whole: int) -> str:
-    return f"{part:,} ({percent(part / whole)})" if 0 < part < whole else f"{part:,}"
+def _part(part: int, total: int) -> str:
+    return f"{part:,} ({percent(part / total)})" if 0 < part < total else f"{part:,}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:
@@ -115,7 +115,7 @@ def coverage_table(cells: Sequence[Coverage], *, has_tallies: bool) -> Iterator[
         tuple(rows),
         folded=complete or has_tallies,
         note="An item without an answer counts as the model's worst score. An item whose request "
-        "failed on the way has no score, as one without a verdict.",
+        "failed has no score, like an item without a verdict.",
     )
 
 
