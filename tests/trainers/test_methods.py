@@ -575,7 +575,7 @@ def test_a_tokenizer_with_more_tokens_than_the_base_has_embeddings_is_refused(
 @pytest.mark.slow
 def test_a_parent_without_a_manifest_takes_a_new_adapter(parent: Path, tmp_path: Path) -> None:
     base = parent.parent / "base"
-    with pytest.raises(HarnessError, match="no adapter to go on training"):
+    with pytest.raises(HarnessError, match="no adapter to continue training"):
         train(ORPO, base, tmp_path / "orpo")
     made = train(ORPO.model_copy(update={"lora": LORA}), base, tmp_path / "orpo")
     assert made.parent == made.adapter_base
