@@ -1,9 +1,12 @@
 """Training runs that end early."""
 
+from pathlib import Path
 from typing import Any
 
-from tests.builders.recipes import SFT
+from tests.builders.recipes import ROWS, SFT
+from trainers.checkpoint import CheckpointManifest
 from trainers.recipe import Lora
+from trainers.sft import train_sft
 
 # Dropout draws random numbers at each step: a resumed run must go on with the same ones.
 LONG_SFT = SFT.model_copy(
@@ -29,3 +32,7 @@ def stop(at: int | None) -> Any:
             raise KilledError
 
     return progress
+
+
+def sft(base: Path, out: Path, stop_at: int | None = None) -> CheckpointManifest:
+    return train_sft(LONG_SFT, base, out, rows=ROWS, progress=stop(stop_at))

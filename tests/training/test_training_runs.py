@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from harness.core.errors import HarnessError
-from tests.builders.interrupted_training import LONG_SFT, KilledError, stop
+from tests.builders.interrupted_training import KilledError, sft, stop
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
-from trainers.checkpoint import CheckpointManifest, load_manifest
+from trainers.checkpoint import load_manifest
 from trainers.preference import train_on_pairs as train_dpo
 from trainers.sft import Sft, train_sft
 from trainers.trl_config import check_finite
@@ -25,10 +25,6 @@ pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of th
 LONG_DPO = DPO.model_copy(
     update={"trainer": {"max_steps": 12, "per_device_train_batch_size": 2, "learning_rate": 0.01}}
 )
-
-
-def sft(base: Path, out: Path, stop_at: int | None = None) -> CheckpointManifest:
-    return train_sft(LONG_SFT, base, out, rows=ROWS, progress=stop(stop_at))
 
 
 @pytest.fixture(scope="module")
