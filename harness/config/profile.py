@@ -1,9 +1,10 @@
 """Profiles: the models, judges and data sets behind the names in a suite, on one machine."""
 
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.data import Source
@@ -44,6 +45,13 @@ class Prices(Spec):
         return (self.input * input_tokens + self.output * output_tokens) / 1e6
 
 
+# What a request's body is made of already, or what would make another kind of reply of it.
+BODY_FIELDS = frozenset(
+    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k"}
+    | {"seed", "response_format", "store", "stream", "n", "tools", "tool_choice", "functions"}
+)
+
+
 class EndpointSpec(Spec):
     """A chat model behind an OpenAI-compatible endpoint.
 
@@ -52,6 +60,11 @@ class EndpointSpec(Spec):
     retries. `structured` is how the endpoint is asked for JSON. A `temperature` of null is not
     sent at all: reasoning models refuse it. With `redact`, the identifiers that
     harness/data/redaction.py finds are removed from all texts of the items that are sent.
+
+    `max_tokens_key` is the name under which the endpoint takes the token limit; without it
+    OpenAI's and Azure's own name is used there, and `max_tokens` elsewhere. `extra_body` holds
+    further fields of the request's body (such as `reasoning_effort` or `chat_template_kwargs`);
+    they are part of the fingerprint.
     """
 
     model: str
@@ -67,6 +80,18 @@ class EndpointSpec(Spec):
     structured: Literal["json_schema", "json_object", "text"] = "json_schema"
     redact: bool = False
     price_per_million: Prices | None = None
+    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        default=None, exclude_if=lambda key: key is None
+    )
+    extra_body: dict[str, JsonValue] = Field(default={}, exclude_if=lambda body: not body)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _adds_only(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        taken = sorted(body.keys() & BODY_FIELDS)
+        if taken:
+            raise ValueError(f"'{taken[0]}' has a key of its own, or is set by the harness")
+        return body
 
     @property
     def host(self) -> str:
@@ -77,7 +102,12 @@ class EndpointSpec(Spec):
     def elsewhere(self) -> bool:
         """Return whether the endpoint is on another machine."""
         name = urlsplit(self.base_url or "https://api.openai.com").hostname or ""
-        return name not in {"localhost", "::1"} and not name.startswith("127.")
+        if name == "localhost":
+            return False
+        try:
+            return not ip_address(name).is_loopback
+        except ValueError:
+            return True  # a name that merely begins like an address
 
 
 class ModelSpec(Spec):

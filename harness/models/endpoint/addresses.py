@@ -21,6 +21,12 @@ OPENAI_KEY = "OPENAI_API_KEY"
 
 # Alibaba, Oracle, Azure's host agent, AWS over IPv6: not link-local, but metadata services too.
 _METADATA = {"100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254"}
+# Microsoft's names of its model endpoints, in its public and its sovereign clouds.
+_AZURE = tuple(
+    f".{service}.azure.{cloud}"
+    for service in ("openai", "cognitiveservices", "services.ai")
+    for cloud in ("com", "us", "cn")
+)
 _METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
 
 
@@ -35,7 +41,7 @@ class Address(NamedTuple):
     @property
     def azure(self) -> bool:
         """Return whether this is Azure, which shares OpenAI's dialect but not its host."""
-        return self.host.endswith((".openai.azure.com", ".services.ai.azure.com"))
+        return (urlsplit(self.base_url).hostname or "").endswith(_AZURE)
 
 
 def read_address(base_url: str | None) -> Address:

@@ -15,7 +15,8 @@ from harness.models.endpoint.transport import Ask, Transport
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
     """Changes with whatever decides the answers; needs no key."""
     decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
-    return content_hash(spec.model, address.base_url, *decoding, spec.structured)
+    more = [spec.extra_body] if spec.extra_body else []
+    return content_hash(spec.model, address.base_url, *decoding, spec.structured, *more)
 
 
 class Endpoint:

@@ -100,16 +100,42 @@ def _read_completion(body: bytes) -> AttemptResult:
     if not isinstance(data, dict):
         return _garbage("the answer is no JSON object")
     match data.get("choices"):
-        case [{"message": {"content": str() | None} as message} as choice, *_]:
+        case [{"message": dict() as message} as choice, *_] if _ends(choice, message):
             return _read_choice(choice, message, data.get("usage"))
     error = _error_from(data)
     return _garbage(f"an error in a 200: {error.message}" if error else "no choices in the answer")
 
 
+def _ends(choice: dict[str, Any], message: dict[str, Any]) -> bool:
+    """Return whether this is a completion: with content, or ended for a reason without any.
+
+    Filtered completions and those that spent all tokens on thought may come without `content`.
+    """
+    if "content" not in message:
+        return isinstance(choice.get("finish_reason"), str)
+    return isinstance(message["content"], str | list | None)
+
+
+def _text_of(content: object) -> str | None:
+    """Return content as text: the text parts of a list, without its thoughts; None without any."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    parts = [part if isinstance(part, str) else _text_of_part(part) for part in content]
+    texts = [part for part in parts if part is not None]
+    return "".join(texts) if texts else None
+
+
+def _text_of_part(part: object) -> str | None:
+    match part:
+        case {"type": "text" | "output_text", "text": str() as text}:
+            return text
+    return None
+
+
 def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object) -> AttemptResult:
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
-    text = message["content"]
+    text = _text_of(message.get("content"))
     result = AttemptResult(
         "final",
         text=None if text is None else _replace_surrogates(text),

@@ -111,7 +111,7 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
     """Return the request as JSON."""
     is_openai_api = address.openai or address.azure
     # OpenAI's newer models refuse the old name; many local servers do not know the new one.
-    limit_key = "max_completion_tokens" if is_openai_api else "max_tokens"
+    limit_key = spec.max_tokens_key or ("max_completion_tokens" if is_openai_api else "max_tokens")
     body: dict[str, Any] = {
         "model": spec.model,
         "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
@@ -124,6 +124,7 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
         "seed": spec.seed if ask.seed is None else ask.seed,
     }
     body |= {name: value for name, value in options.items() if value is not None}
+    body |= spec.extra_body
     if ask.response_format is not None:
         body["response_format"] = ask.response_format
     if is_openai_api:

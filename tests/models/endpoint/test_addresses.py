@@ -105,3 +105,31 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(
     with pytest.raises(HarnessError) as caught:
         find_key(spec, read_address(None))
     assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("name.openai.azure.com", "name.openai.azure.com:443", "name.openai.azure.us"),
+        *("name.cognitiveservices.azure.com", "name.services.ai.azure.com"),
+    ],
+)
+def test_azures_hosts_are_known_with_and_without_a_port(host: str) -> None:
+    assert read_address(f"https://{host}/openai/v1").azure
+
+
+@pytest.mark.parametrize("host", ["azure.com", "openai.azure.com.example", "xopenai.azure.com"])
+def test_hosts_that_only_look_like_azure_are_not(host: str) -> None:
+    assert not read_address(f"https://{host}/v1").azure
+
+
+@pytest.mark.parametrize(
+    ("host", "elsewhere"),
+    [
+        *[("127.0.0.1.example.com", True), ("127.example.com", True), ("10.0.0.7", True)],
+        *[("localhost.example.com", True), ("127.0.0.1", False), ("127.8.8.8:9", False)],
+        *[("[::1]:8000", False), ("localhost:8000", False)],
+    ],
+)
+def test_only_a_loopback_address_or_localhost_is_this_machine(host: str, elsewhere: bool) -> None:
+    assert EndpointSpec(model="m", base_url=f"http://{host}/v1").elsewhere is elsewhere

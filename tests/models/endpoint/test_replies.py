@@ -109,3 +109,40 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
 def test_what_a_stranger_wrote_becomes_one_printable_line() -> None:
     assert printable_line("a\x1b]52;c;x\x07b\r\n\u202e c") == "a ]52;c;x b c"
     assert len(printable_line("x" * 10_000)) == 301
+
+
+def completion(choice: dict[str, Any]) -> bytes:
+    usage = {"prompt_tokens": 7, "completion_tokens": 5}
+    return json.dumps({"choices": [choice], "usage": usage}).encode()
+
+
+@pytest.mark.parametrize("message", [{}, {"content": None}, {"content": []}, {"content": ""}])
+@pytest.mark.parametrize(
+    ("finish", "problem"),
+    [("content_filter", "content_filter"), ("length", "length"), ("stop", "empty")],
+)
+def test_a_completion_without_text_is_read_by_its_ending_and_counted(
+    message: dict[str, Any], finish: str, problem: str
+) -> None:
+    reading = read_reply(200, {}, completion({"message": message, "finish_reason": finish}))
+    assert (reading.step, reading.problem) == ("final", problem)
+    assert (reading.input_tokens, reading.output_tokens) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "text", "text": "Rest "}, {"type": "text", "text": "and ice."}],
+        [{"type": "thinking", "thinking": "hm"}, {"type": "output_text", "text": "Rest and ice."}],
+        ["Rest and ", "ice."],
+    ],
+)
+def test_content_in_parts_is_the_text_of_its_parts_without_thoughts(parts: list[Any]) -> None:
+    reading = read_reply(200, {}, completion({"message": {"content": parts}}))
+    assert (reading.problem, reading.text) == (None, "Rest and ice.")
+
+
+def test_tool_calls_without_text_are_an_empty_answer() -> None:
+    message = {"content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+    reading = read_reply(200, {}, completion({"message": message, "finish_reason": "tool_calls"}))
+    assert (reading.step, reading.problem) == ("final", "empty")
