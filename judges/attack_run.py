@@ -35,7 +35,7 @@ class StoredJudge:
         """Return the card of the wrapped judge."""
         return self._judge.card
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield all outcomes, in order."""
         all_requests = list(requests)
         stage = Stage(self._stage, len(all_requests))
@@ -73,7 +73,7 @@ def run_attacks(
         plain = None
         if isinstance(loaded_judge, LanguageModelJudge):
             plain = StoredJudge(
-                loaded_judge.plainly(), store, progress, "judge attacks, plain prompt"
+                loaded_judge.without_hardening(), store, progress, "judge attacks, plain prompt"
             )
         return attack_judge(stored, load_attacks(), rubric=rubric, pairwise=pairwise, plain=plain)
 

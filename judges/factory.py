@@ -20,7 +20,7 @@ from harness.models.local import LocalModel
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import fingerprint_model, require_checkpoint
 from judges.llm import LanguageModelJudge
-from judges.local import LocalAnswerer
+from judges.local import LocalBackend
 from judges.protocol import Judge
 from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
@@ -78,7 +78,7 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
     source = str(directory) if directory.is_dir() else spec.checkpoint
     require_checkpoint(source, revision=spec.revision)
     return LanguageModelJudge(
-        LocalAnswerer(
+        LocalBackend(
             fingerprint_model(source, revision=spec.revision),
             partial(LocalModel.load, source, revision=spec.revision),
             max_new_tokens=spec.max_tokens,

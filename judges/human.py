@@ -32,9 +32,9 @@ class AnnotatorJudge:
         """Return the annotator's card; its fingerprint covers the labels of all annotators."""
         return self._card
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield one outcome for each request; `NOT_ASKED` where this annotator was not shown it."""
-        for i, request in enumerate(r for r in requests if r is not None):
+        for i, request in enumerate(requests):
             match request:
                 case PreferenceRequest():
                     yield i, self._preference(request)

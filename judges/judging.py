@@ -1,4 +1,4 @@
-"""Judgements: every answer on every metric, asked only where the store has none."""
+"""Judgements: every response on every metric, asked for only where the store has none."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -30,45 +30,47 @@ from judges.response_stream import ResponseStream, StreamClosedError
 
 
 def is_cacheable(outcome: Outcome) -> bool:
-    """Whether asking again would be paying twice; a reply that never came was not paid for."""
+    """Return whether to store the outcome: a reply that never came was not paid for."""
     return outcome.reason is None or reason_kind(outcome.reason) not in TRANSIENT
 
 
-JUDGING_VERSION = 1  # raise it when requests mean something else than before
+JUDGING_VERSION = 1  # raise it when the meaning of requests changes
 
 
 def judge_responses(
     task: Task,
     metric_name: str,
-    board: ResponseStream,
+    stream: ResponseStream,
     panel: Panel,
     judge: Judge,
     store: Store,
     progress: Progress,
 ) -> list[JudgeRound]:
-    """One judge's judgements in each round: of every answer, or every pair in both orders.
+    """Return one judge's judgements in each round: of every response, or pair in both orders.
 
-    The board's models come baseline first. Where a model gave no answer there is nothing to
-    judge: that is scored as its failure later, not here.
+    The stream's models come baseline first. A missing response is not judged here; it is scored as
+    the model's failure later.
 
     Raises:
-        BoardClosedError: answering, or another judge, has failed.
+        StreamClosedError: answering, or another judge, has failed.
     """
+    # 1. Judge every response in every round.
     metric = task.metrics[metric_name]
     rounds = range(panel.repeats)
-    requests = repeat_requests(make_requests(task, metric_name, board), rounds)
-    per_item = verdicts_per_item(metric, len(board.models))
+    requests = repeat_requests(make_requests(task, metric_name, stream), rounds)
+    per_item = verdicts_per_item(metric, len(stream.models))
     by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage)
+    # 2. Group the judgements by round.
     return [
         JudgeRound(
             judge.card,
             n,
             [
-                to_judgement(r, outcome)
-                for r, outcome in judged
-                if r.round == n and outcome.reason != NOT_ASKED
+                to_judgement(request, outcome)
+                for request, outcome in judged
+                if request.round == n and outcome.reason != NOT_ASKED
             ],
         )
         for n in rounds
@@ -76,30 +78,29 @@ def judge_responses(
 
 
 def verdicts_per_item(metric: Metric, n_models: int) -> int:
-    """How many verdicts one judge gives on one item, over models, orders and rounds."""
+    """Return the number of one judge's verdicts on an item, over models, orders and rounds."""
     if isinstance(metric, PairwiseMetric):
-        shown = len(ORDERS) * len(pairs_of(metric, range(n_models)))
+        per_round = len(ORDERS) * len(pairs_of(metric, range(n_models)))
     else:
-        shown = n_models
-    return shown * metric.repeats
+        per_round = n_models
+    return per_round * metric.repeats
 
 
-# --- what is asked ---------------------------------------------------------------------------
+# --- requests --------------------------------------------------------------------------------
 
 
-def make_requests(
-    task: Task, metric_name: str, board: ResponseStream
-) -> Iterator[JudgeRequest | None]:
-    """What the judge is asked, as soon as the answers are there; None while none has come."""
+def make_requests(task: Task, metric_name: str, stream: ResponseStream) -> Iterator[JudgeRequest]:
+    """Yield the requests to a judge, as the responses come.
+
+    Raises:
+        StreamClosedError: the stream was closed before the last response.
+    """
     metric = task.metrics[metric_name]
     samples = {sample.id: sample for sample in task.samples}
+    # Pairs of responses, each in both orders.
     if isinstance(metric, PairwiseMetric):
-        for baseline, candidate in pairs_of(metric, board.models):
-            for answers in board.arrivals(baseline, candidate):
-                if answers is None:
-                    yield None
-                    continue
-                first, second = answers
+        for baseline, candidate in pairs_of(metric, stream.models):
+            for first, second in stream.iter_complete(baseline, candidate):
                 if first.text is not None and second.text is not None:
                     yield from preference_requests(
                         samples[second.sample_id],
@@ -109,12 +110,9 @@ def make_requests(
                         (candidate, second.text),
                     )
         return
-    for model in board.models:
-        for arrived in board.arrivals(model):
-            if arrived is None:
-                yield None
-                continue
-            (response,) = arrived
+    # Single responses.
+    for model in stream.models:
+        for (response,) in stream.iter_complete(model):
             if response.text is not None:
                 yield GradeRequest(
                     sample=samples[response.sample_id],
@@ -132,7 +130,7 @@ def preference_requests(
     baseline: tuple[str, str],
     candidate: tuple[str, str],
 ) -> Iterator[PreferenceRequest]:
-    """The same pair in both orders; each side is a name and its answer."""
+    """Yield the same pair in both orders; each side is a model's name and its answer."""
     for order in ORDERS:
         swapped = order == "candidate_first"
         first, second = (candidate[1], baseline[1]) if swapped else (baseline[1], candidate[1])
@@ -149,98 +147,93 @@ def preference_requests(
 
 
 def repeat_requests(
-    requests: Iterable[JudgeRequest | None], rounds: Iterable[int]
-) -> Iterator[JudgeRequest | None]:
-    """Each request once for every round; None, that there is nothing yet, once."""
+    requests: Iterable[JudgeRequest], rounds: Iterable[int]
+) -> Iterator[JudgeRequest]:
+    """Yield each request once for every round."""
     for request in requests:
-        if request is None:
-            yield None
-            continue
         for number in rounds:
             yield request.model_copy(update={"round": number}) if number else request
 
 
-# --- what was said ---------------------------------------------------------------------------
+# --- outcomes --------------------------------------------------------------------------------
 
 
 def collect_outcomes(
-    requests: Iterable[JudgeRequest | None],
+    requests: Iterable[JudgeRequest],
     judge: Judge,
     store: Store,
     progress: Progress,
     stage: Stage,
 ) -> list[tuple[JudgeRequest, Outcome]]:
-    """Every request with its outcome, in order; what the judge says is stored as it comes.
+    """Return every request with its outcome, in order; new outcomes are stored as they come.
 
     Raises:
-        BoardClosedError: the requests ended early; what the judge had been asked is stored.
+        StreamClosedError: the requests ended early; the outcomes of those sent are stored.
     """
     card = judge.card
     if card.replayed:
-        asked = [request for request in requests if request is not None]
-        outcomes = dict(judge.judge(asked))
-        return [(request, outcomes[i]) for i, request in enumerate(asked)]
-    inquiry = _Inquiry(requests, card, store)
-    fresh, meter = WriteBuffer(store), Meter(card.prices)
+        recorded = list(requests)
+        outcomes = dict(judge.judge(recorded))
+        return [(request, outcomes[i]) for i, request in enumerate(recorded)]
+    backlog = _Backlog(requests, card, store)
+    buffer, meter = WriteBuffer(store), Meter(card.prices)
     try:
-        for index, outcome in judge.judge(inquiry.unanswered()):
-            key = inquiry.asked[index]
-            inquiry.found[key] = outcome
+        for index, outcome in judge.judge(backlog.unanswered()):
+            key = backlog.asked_keys[index]
+            backlog.outcomes[key] = outcome
             if is_cacheable(outcome):
-                fresh.add(key, outcome)
+                buffer.add(key, outcome)
             meter.add(outcome.exchange)
-            progress.advance(stage.name, len(inquiry.found), stage.total, str(meter))
-    finally:  # what has been said is kept, also when the judge stops half-way
-        fresh.commit()
-    if inquiry.closed is not None:
-        raise inquiry.closed
-    return [(request, inquiry.found[key]) for key, request in inquiry.keyed]
+            progress.advance(stage.name, len(backlog.outcomes), stage.total, str(meter))
+    finally:  # keep what the judge has answered, also when it stops half-way
+        buffer.commit()
+    if backlog.closed is not None:
+        raise backlog.closed
+    return [(request, backlog.outcomes[key]) for key, request in backlog.keyed_requests]
 
 
-class _Inquiry:
-    """Requests on their way to a judge; `found` fills up with the store's outcomes and with new ones.
+class _Backlog:
+    """The requests to one judge, and the outcomes so far.
 
-    `keyed` are the requests that have come, under their keys; `asked` the keys of those that the
-    judge was asked, in its order; `closed` why no more came, where they ended early.
+    Attributes:
+        keyed_requests: all requests so far with their keys, in order.
+        asked_keys: the keys of those that the judge was given, in order.
+        outcomes: outcomes by key, from the store and from the judge.
+        closed: the error that ended the requests early.
     """
 
-    def __init__(
-        self, requests: Iterable[JudgeRequest | None], card: JudgeCard, store: Store
-    ) -> None:
+    def __init__(self, requests: Iterable[JudgeRequest], card: JudgeCard, store: Store) -> None:
         self._requests = requests
         self._card = card
         self._store = store
-        self.keyed: list[tuple[str, JudgeRequest]] = []
-        self.asked: list[str] = []
-        self.found: dict[str, Outcome] = {}
+        self.keyed_requests: list[tuple[str, JudgeRequest]] = []
+        self.asked_keys: list[str] = []
+        self.outcomes: dict[str, Outcome] = {}
         self.closed: StreamClosedError | None = None
 
-    def unanswered(self) -> Iterator[JudgeRequest | None]:
-        """Every request that the store has no outcome of, once; None while none has come."""
-        known: set[str] = set()  # keys that are answered or asked
+    def unanswered(self) -> Iterator[JudgeRequest]:
+        """Yield every request that the store has no outcome for, once."""
+        seen_keys: set[str] = set()
         try:
             for request in self._requests:
-                if request is None:
-                    yield None
-                    continue
                 key = outcome_key(request, self._card)
-                self.keyed.append((key, request))
-                if key in known:
+                self.keyed_requests.append((key, request))
+                if key in seen_keys:
                     continue
-                known.add(key)
+                seen_keys.add(key)
                 stored = self._store.get("outcome", [key], Outcome)
-                self.found.update(stored)
+                self.outcomes.update(stored)
                 if not stored:
-                    self.asked.append(key)
+                    self.asked_keys.append(key)
                     yield request
-        except StreamClosedError as error:  # raised once the judge has answered what it was asked
+        except StreamClosedError as error:  # raised once the judge has finished what it was given
             self.closed = error
 
 
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
-    """Everything the verdict could depend on, and nothing it must not (such as model names)."""
+    """Return a hash of everything that the verdict may depend on, which excludes model names."""
     metric = request.metric
-    asked = metric.model_dump(
+    metric_fields = metric.model_dump(
         mode="json", exclude={"data", "generation", "judge", "repeats", "pairs"}
     )
     if isinstance(request, GradeRequest):
@@ -248,13 +241,13 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     else:
         answers = [request.first, request.second]
     item = (request.sample.input, request.sample.reference)
-    # The first round is what a judge is asked without repeats, and is not paid for again.
-    again = [request.round] if request.round else []
-    return content_hash(JUDGING_VERSION, card.fingerprint, asked, item, answers, *again)
+    # The first round is the request without repeats, and is not paid for again.
+    repeat = [request.round] if request.round else []
+    return content_hash(JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *repeat)
 
 
 def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:
-    """The outcome with the item, models and metric it belongs to."""
+    """Return the outcome as a judgement of its item, models and metric."""
     if isinstance(request, GradeRequest):
         return Grade(
             sample_id=request.sample.id,
@@ -280,7 +273,7 @@ def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:
 
 
 def winner_of(outcome: Outcome, order: Order) -> Winner | None:
-    """Which model won, from which place won in which order."""
+    """Return which model won, given the winning place and the order."""
     if outcome.winner is None or outcome.winner == "tie":
         return outcome.winner
     baseline_won = (outcome.winner == "first") == (order == "baseline_first")
@@ -295,24 +288,23 @@ def grade_answers(
     progress: Progress,
     stage: str,
 ) -> list[float | None]:
-    """Each answer's grade: 0 is the low end of the scale and 1 the high one, None is unscored.
+    """Return each answer's grade between 0, the low end of the scale, and 1; None is unscored.
 
-    It is the mean over the criteria, and over the rounds that could be read. What was asked
-    before is not asked again.
+    A grade is the mean over the criteria and over the readable rounds. Stored outcomes are reused.
     """
-    once = [
+    first_round = [
         GradeRequest(sample=sample, metric_name="grade", metric=metric, model="own", answer=answer)
         for sample, answer in answers
     ]
-    requests = list(repeat_requests(once, range(metric.repeats)))
+    requests = list(repeat_requests(first_round, range(metric.repeats)))
     judged = collect_outcomes(requests, judge, store, progress, Stage(stage, len(requests)))
     grades = [_grade(outcome, metric) for _, outcome in judged]
     rounds = [grades[i : i + metric.repeats] for i in range(0, len(grades), metric.repeats)]
-    return [_mean([grade for grade in told if grade is not None]) for told in rounds]
+    return [_mean([grade for grade in same if grade is not None]) for same in rounds]
 
 
 def _grade(outcome: Outcome, metric: RubricMetric) -> float | None:
-    """The mean over the criteria; None where any of them has no value."""
+    """Return the mean over the criteria; None where any of them has no value."""
     values = outcome.values or {}
     names = [criterion.name for criterion in metric.criteria]
     if not all(name in values for name in names):

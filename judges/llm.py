@@ -1,19 +1,18 @@
-"""A judge that asks a language model, wherever it runs.
+"""A judge that asks a language model, wherever the model runs.
 
-Prompts come from `prompts.py`, verdicts are read by `verdicts.py`; this file only asks, asks once
-more where nothing readable came back, and keeps the replies word for word.
+`prompts.py` builds the prompts and `parsing.py` reads the verdicts. This module sends a prompt, sends
+it a second time where the reply is unreadable, and keeps the replies word for word.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from copy import copy
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from harness.config import Metric, Prices
 from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
 from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
-from harness.models.endpoint import Ask, Reply
+from harness.models.endpoint import Ask, ChatFlow, Reply
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
 from harness.types.judgements import MissingReason, reason_kind
 from judges.parsing import VERDICT_VERSION, read_verdict, unscored
@@ -30,37 +29,40 @@ from judges.prompts import (
 
 ASKED_AGAIN = frozenset({MissingReason.UNREADABLE, MissingReason.EMPTY})
 
-
 Structured = Literal["json_schema", "json_object", "text"]
+
+T = TypeVar("T")
 
 
 class ChatBackend(Protocol):
-    """Whatever answers chats: `harness.models.endpoint.Endpoint`, or a model on this machine."""
+    """A model that answers chats: `harness.models.endpoint.Endpoint`, or a model on this machine."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that decides the replies."""
+        """Return a hash of everything that decides the replies."""
 
-    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
-        """Each ask's reply with the ask's number, as replies come.
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        """Run the flows; yield each one's result with its number, as they end.
 
-        None among the asks says that there is nothing to ask until a reply has been handed on.
-        Only what ends the whole run is raised; any other failure is a reply with a `problem`.
+        Flows are taken one by one, as earlier ones end. Only an error that ends the whole run is raised;
+        any other failure is a reply with a `problem`.
         """
 
 
 class LanguageModelJudge:
-    """Any answerer behind the `Judge` protocol.
+    """A language model behind the `Judge` protocol.
 
-    `structured` is how the answerer is asked for JSON; the verdict is read as strictly in any way.
-    `model` names it. A `remote` one works elsewhere, and may have `prices`. With `redacted` it is
-    shown no identifiers that were found in item and answers; unless it is `hardened`, it is asked
-    plainly, without what keeps an answer from speaking to it.
+    Attributes:
+        structured: how the backend is asked for JSON; verdicts are read equally strictly either way.
+        model: the model's name.
+        redacted: identifiers found in the item and the answers are not shown to the model.
+        hardened: the prompt defends against instructions in the answers.
+        remote: the model runs on another machine, and may have `prices`.
     """
 
     def __init__(
         self,
-        answerer: ChatBackend,
+        backend: ChatBackend,
         *,
         name: str,
         nature: str,
@@ -71,7 +73,7 @@ class LanguageModelJudge:
         remote: bool = False,
         prices: Prices | None = None,
     ) -> None:
-        self._answerer = answerer
+        self._backend = backend
         self._remote = remote
         self._prices = prices
         self._name = name
@@ -83,11 +85,11 @@ class LanguageModelJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """Who judges; another prompt or another way to read verdicts makes another judge."""
-        asked = (self._answerer.fingerprint, self._structured, prompts_fingerprint())
+        """Describe the judge; other prompts, or another parser of verdicts, change the fingerprint."""
+        basis = (self._backend.fingerprint, self._structured, prompts_fingerprint())
         redacted = ["redacted", REDACTION_VERSION] if self._redacted else []
         plain = [] if self._hardened else ["plain", PLAIN_VERSION]
-        fingerprint = content_hash(*asked, VERDICT_VERSION, *redacted, *plain)
+        fingerprint = content_hash(*basis, VERDICT_VERSION, *redacted, *plain)
         return JudgeCard(
             name=self._name,
             nature=self._nature,
@@ -97,97 +99,42 @@ class LanguageModelJudge:
             model=self._model,
         )
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """Outcomes as replies come; where nothing readable came, once asked again."""
-        shown = map(_redact, requests) if self._redacted else requests
-        talk = _JudgeSession(shown, self._structured, self._hardened)
-        for number, reply in self._answerer.ask_all(talk.asks()):
-            yield from talk.hear(number, reply)
-        yield from talk.unasked
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """Yield outcomes as replies come, each with the number of its request."""
+        return self._backend.run_flows(map(self._judge_one, requests))
 
-    def plainly(self) -> "LanguageModelJudge":
-        """The same judge, asked without the defences: to see what these do to its verdicts."""
+    def without_hardening(self) -> "LanguageModelJudge":
+        """Return the same judge without the prompt's defences, to measure their effect on verdicts."""
         plain = copy(self)
         plain._hardened = False
         plain._name = f"{self._name}, asked plainly"
         return plain
 
+    def _judge_one(self, request: JudgeRequest) -> ChatFlow[Outcome]:
+        """Ask for a verdict, and once more where the reply is unreadable."""
+        if self._redacted:
+            request = _redact(request)
+        if not is_asked(request):
+            return unscored(MissingReason.UNSUPPORTED, f"'{request.metric.kind}' metrics")
+        prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
+        first = _read((yield self._ask(prompt)), prompt, request.metric)
+        if first.reason is None or reason_kind(first.reason) not in ASKED_AGAIN:
+            return first
+        second = _read((yield self._ask(ask_again(prompt))), prompt, request.metric)
+        return _merge_exchanges(first, second)
 
-def _redact(request: JudgeRequest | None) -> JudgeRequest | None:
-    """The request without the identifiers that were found in it."""
-    if request is None:
-        return None
-    shown: dict[str, object] = {"sample": redact_sample(request.sample)}
+    def _ask(self, prompt: JudgePrompt) -> Ask:
+        return Ask(prompt.messages, _response_format(prompt.schema, self._structured))
+
+
+def _redact(request: JudgeRequest) -> JudgeRequest:
+    """Return the request without the identifiers that were found in it."""
+    texts: dict[str, object] = {"sample": redact_sample(request.sample)}
     if isinstance(request, GradeRequest):
-        shown["answer"] = redact(request.answer)
+        texts["answer"] = redact(request.answer)
     else:
-        shown |= {"first": redact(request.first), "second": redact(request.second)}
-    return request.model_copy(update=shown)
-
-
-class _Turn(NamedTuple):
-    """The request at a place, and how it is asked; `before` came of asking it a first time."""
-
-    place: int
-    metric: Metric
-    prompt: JudgePrompt
-    before: Outcome | None = None
-
-
-class _JudgeSession:
-    """Who was asked what, and what is still to be asked. `unasked` are no language model's."""
-
-    def __init__(
-        self, requests: Iterable[JudgeRequest | None], structured: Structured, hardened: bool
-    ) -> None:
-        self.unasked: list[tuple[int, Outcome]] = []
-        self._new = self._turns(requests)
-        self._all_seen = False
-        self._again: deque[_Turn] = deque()
-        self._asked: dict[int, _Turn] = {}
-        self._structured = structured
-        self._hardened = hardened
-
-    def asks(self) -> Iterator[Ask | None]:
-        """Asks in the order of their numbers; None while there may be more to ask."""
-        number = 0
-        while True:
-            turn = self._again.popleft() if self._again else next(self._new, None)
-            if turn is None:
-                if self._all_seen and not self._asked and not self._again:
-                    return
-                yield None
-                continue
-            self._asked[number] = turn
-            number += 1
-            prompt = turn.prompt if turn.before is None else ask_again(turn.prompt)
-            yield Ask(prompt.messages, _response_format(prompt.schema, self._structured))
-
-    def hear(self, number: int, reply: Reply) -> Iterator[tuple[int, Outcome]]:
-        """The outcome of a reply; nothing yet if it is to be asked again."""
-        turn = self._asked.pop(number)
-        outcome = _read(reply, turn.prompt, turn.metric)
-        if turn.before is not None:
-            yield turn.place, _after(turn.before, outcome)
-        elif outcome.reason is not None and reason_kind(outcome.reason) in ASKED_AGAIN:
-            self._again.append(turn._replace(before=outcome))
-        else:
-            yield turn.place, outcome
-
-    def _turns(self, requests: Iterable[JudgeRequest | None]) -> Iterator[_Turn | None]:
-        place = 0
-        for request in requests:
-            if request is None:
-                yield None
-                continue
-            if is_asked(request):
-                build = build_prompt if self._hardened else build_plain_prompt
-                yield _Turn(place, request.metric, build(request))
-            else:
-                why = unscored(MissingReason.UNSUPPORTED, f"'{request.metric.kind}' metrics")
-                self.unasked.append((place, why))
-            place += 1
-        self._all_seen = True
+        texts |= {"first": redact(request.first), "second": redact(request.second)}
+    return request.model_copy(update=texts)
 
 
 def _response_format(schema: Schema, structured: Structured) -> dict[str, object] | None:
@@ -214,9 +161,12 @@ def _read(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
 def _outcome(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
     match reply.problem:
         case None | "empty" | "refusal" | "length":
-            shown = prompt.messages[-1].content
             return read_verdict(
-                reply.text, metric, finish=reply.finish, refusal=reply.refusal, shown=shown
+                reply.text,
+                metric,
+                finish=reply.finish,
+                refusal=reply.refusal,
+                shown=prompt.messages[-1].content,
             )
         case "content_filter":
             return unscored(MissingReason.FILTERED, reply.detail or "")
@@ -226,8 +176,8 @@ def _outcome(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
             return unscored(MissingReason.NO_REPLY, f"{problem}: {reply.detail or ''}")
 
 
-def _after(first: Outcome, second: Outcome) -> Outcome:
-    """The second outcome, with the first reply and its cost before its own."""
+def _merge_exchanges(first: Outcome, second: Outcome) -> Outcome:
+    """Return the second outcome with the first reply and its cost added to its own."""
     before, after = first.exchange, second.exchange
     assert before is not None
     assert after is not None

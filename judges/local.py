@@ -1,33 +1,31 @@
-"""A language model on this machine that answers a judge's chats: patient text need not leave it.
+"""A language model on this machine as a chat backend: patient texts need not leave the machine.
 
-Decoding is greedy. No schema binds it; the prompt states the shape of a verdict, which is read as
-strictly as any other.
+Decoding is greedy. No schema constrains it; the prompt describes the JSON of a verdict, which is
+parsed as strictly as any other.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from harness.config import Generation
 from harness.core.hashing import content_hash
-from harness.models.endpoint import Ask, Problem, Reply
-from harness.models.local import Answer, LocalModel, Prompt
+from harness.models.endpoint import Ask, ChatFlow, Ended, Problem, Reply, advance
+from harness.models.local import Answer, LocalModel
 
 BATCH_SIZE = 8
-
-
-LOOK_AHEAD = 8 * BATCH_SIZE  # among so many, prompts of like length share a batch
-
-
+LOOK_AHEAD = 8 * BATCH_SIZE  # requests that are sorted by length before they share batches
 MAX_NEW_TOKENS = 1024
 
+T = TypeVar("T")
 
-class LocalAnswerer:
-    """A checkpoint behind the `Answerer` protocol of `judges/language_model.py`.
 
-    `load` is called when there is something to ask, and once: a plan needs no weights, nor does a
-    run whose verdicts are all in the store.
+class LocalBackend:
+    """A checkpoint behind the `ChatBackend` protocol of `judges/llm.py`.
+
+    `load` is called once, at the first request: neither a plan nor a run whose verdicts are all in
+    the store needs the weights.
     """
 
     def __init__(
@@ -43,50 +41,63 @@ class LocalAnswerer:
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's, and how it is decoded."""
+        """Return a hash of the checkpoint and the decoding."""
         return content_hash(self._model_fingerprint, self._generation)
 
     @cached_property
     def _model(self) -> LocalModel:
         return self._load()
 
-    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
-        """Each ask's reply with the ask's number, batch by batch."""
-        taken: list[_Chat] = []
-        number = 0
-        for ask in asks:
-            if ask is not None:
-                taken.append(_Chat(number, ask.messages))
-                number += 1
-            if ask is None or len(taken) == LOOK_AHEAD:
-                yield from self._answer(taken)
-                taken = []
-        yield from self._answer(taken)
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        """Run the flows, a few batches at a time; yield each one's result with its number."""
+        turns: list[_Turn[T]] = []
+        for number, flow in enumerate(flows):
+            step = advance(flow, None)
+            if isinstance(step, Ended):
+                yield number, step.result
+                continue
+            turns.append(_Turn(number, flow, step))
+            while len(turns) >= LOOK_AHEAD:
+                turns = yield from self._answer(turns)
+        while turns:
+            turns = yield from self._answer(turns)
 
-    def _answer(self, chats: "list[_Chat]") -> Iterator[tuple[int, Reply]]:
-        """Longest prompts first, so that a lack of memory shows early."""
-        if not chats:
-            return
-        lengths = self._model.prompt_lengths([chat.prompt for chat in chats])
-        order = sorted(zip(lengths, chats, strict=True), reverse=True)
+    def _answer(self, turns: "list[_Turn[T]]") -> Generator[tuple[int, T], None, "list[_Turn[T]]"]:
+        """Answer each flow's request; yield the results, return the flows with another request.
+
+        Long prompts come first, so that a lack of memory shows early.
+        """
+        lengths = self._model.prompt_lengths([turn.ask.messages for turn in turns])
+        order = sorted(range(len(turns)), key=lambda i: (lengths[i], i), reverse=True)
+        open_turns = []
         for start in range(0, len(order), BATCH_SIZE):
+            # Answer one batch.
             batch = order[start : start + BATCH_SIZE]
             began = time.monotonic()
-            answers = self._model.answer(
-                [chat.prompt for _, chat in batch], self._generation, seeds=[0] * len(batch)
-            )
+            prompts = [turns[i].ask.messages for i in batch]
+            answers = self._model.answer(prompts, self._generation, seeds=[0] * len(batch))
             seconds = (time.monotonic() - began) / len(batch)
-            for (length, chat), answer in zip(batch, answers, strict=True):
-                too_long = length >= self._model.context
-                yield chat.number, _reply(answer, length, too_long=too_long, seconds=seconds)
+            # Advance its flows.
+            for i, answer in zip(batch, answers, strict=True):
+                too_long = lengths[i] >= self._model.context
+                reply = _make_reply(answer, lengths[i], too_long=too_long, seconds=seconds)
+                step = advance(turns[i].flow, reply)
+                if isinstance(step, Ended):
+                    yield turns[i].number, step.result
+                else:
+                    open_turns.append(turns[i]._replace(ask=step))
+        return open_turns
 
 
-class _Chat(NamedTuple):
+class _Turn(NamedTuple, Generic[T]):
+    """A flow, its number and its next request."""
+
     number: int
-    prompt: Prompt
+    flow: ChatFlow[T]
+    ask: Ask
 
 
-def _reply(answer: Answer, n_prompt_tokens: int, *, too_long: bool, seconds: float) -> Reply:
+def _make_reply(answer: Answer, n_prompt_tokens: int, *, too_long: bool, seconds: float) -> Reply:
     failure: Problem = "context_length" if too_long else "server_error"
     return Reply(
         text=answer.text,

@@ -1,4 +1,4 @@
-"""What every judge does: say who it is, and give one outcome for each request."""
+"""The interface that every judge implements."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -7,17 +7,16 @@ from harness.types import JudgeCard, JudgeRequest, Outcome
 
 
 class Judge(Protocol):
-    """Anything with an opinion about answers."""
+    """Anything that gives verdicts on responses."""
 
     @property
     def card(self) -> JudgeCard:
-        """Name, nature and fingerprint; a changed fingerprint means judging anew."""
+        """Return name, nature and fingerprint; a changed fingerprint means judging anew."""
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
-        """Outcomes with the index of their request, as they become known, in any order.
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
+        """Yield each request's outcome with the request's index, as they become known, in any order.
 
-        Requests may still be arriving: take the next one when there is room for it. None among
-        them says that there is nothing to judge yet, and has no index. Every request gets exactly
-        one outcome. One that cannot be judged is unscored with a reason; only what ends the whole
-        run is raised.
+        Requests are taken one by one, as earlier ones end, because the next may be long in coming.
+        Every request gets exactly one outcome. A request that cannot be judged is unscored with a
+        reason; only an error that ends the whole run is raised.
         """

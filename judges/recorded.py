@@ -85,13 +85,13 @@ class RecordedJudge:
             replayed=True,
         )
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield one outcome for each request, in order.
 
         Raises:
             HarnessError: nothing is recorded for a metric or a model, or not all of its columns.
         """
-        for i, request in enumerate(r for r in requests if r is not None):
+        for i, request in enumerate(requests):
             try:
                 yield i, self._find_outcome(request)
             except _CellError as error:

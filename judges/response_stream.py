@@ -1,131 +1,132 @@
-"""Answers as they come in, so that judges need not wait for the last one.
+"""Responses as they come in, so that judges need not wait for the last one.
 
-The main thread posts responses; each judge reads from a thread of its own and falls asleep where
-nothing new is there. So wall time is the longer of answering and judging, not their sum. Whoever
-fails closes the board for all: the others ask nothing more, and what they were answered is kept.
+The main thread puts responses into the stream. Each judge reads them in a thread of its own and waits
+where there is no new one, so the wall time is the longer of answering and judging, not their sum.
+The first error ends the stream for all: nothing more is asked, and outcomes so far are kept.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from harness.core.signals import acknowledge_interrupt
 from harness.types import Response
+from harness.types.samples import Responses
 
 T = TypeVar("T")
 
-
-GRACE_S = 5.0  # what a thread gets to store what it has, after an interruption
+GRACE_S = 5.0  # for a thread to store its outcomes after an interruption
 
 
 class StreamClosedError(Exception):
-    """Work on this board has ended early; the cause is raised elsewhere."""
+    """Work on this stream has ended early; the cause is raised elsewhere."""
 
 
 class ResponseStream:
-    """The responses of several models to the same items."""
+    """The responses of several models to the same items, in the order they come."""
 
     def __init__(self, models: Sequence[str], n_items: int) -> None:
         self.models = tuple(models)
-        self._responses: dict[str, dict[str, Response]] = {model: {} for model in models}
-        self._order: dict[str, list[str]] = {model: [] for model in models}
         self._n_items = n_items
-        self._changed = threading.Condition()
-        self._closed = False
+        self._responses: list[Response] = []
         self._failure: BaseException | None = None
+        self._changed = threading.Condition()
 
-    def post(self, response: Response) -> None:
-        """One more answer."""
+    def put(self, response: Response) -> None:
+        """Add a response."""
         with self._changed:
-            self._responses[response.model][response.sample_id] = response
-            self._order[response.model].append(response.sample_id)
+            self._responses.append(response)
             self._changed.notify_all()
 
+    def iter_complete(self, *models: str) -> Iterator[tuple[Response, ...]]:
+        """Yield the responses of these models to one item, item by item as they are complete.
+
+        Waits for the next item.
+
+        Raises:
+            StreamClosedError: the stream was closed before the last item.
+        """
+        partial: defaultdict[str, dict[str, Response]] = defaultdict(dict)
+        position = n_complete = 0
+        while n_complete < self._n_items:
+            response = self._wait_for(position)
+            position += 1
+            if response.model not in models:
+                continue
+            by_model = partial[response.sample_id]
+            by_model[response.model] = response
+            if len(by_model) == len(models):
+                n_complete += 1
+                yield tuple(by_model[model] for model in models)
+
+    def _wait_for(self, position: int) -> Response:
+        with self._changed:
+            self._changed.wait_for(lambda: self.closed or len(self._responses) > position)
+            if self.closed:
+                raise StreamClosedError
+            return self._responses[position]
+
+    def by_model(self) -> dict[str, Responses]:
+        """Return the responses so far, by model and sample id."""
+        responses: dict[str, Responses] = {model: {} for model in self.models}
+        for response in self._responses:
+            responses[response.model][response.sample_id] = response
+        return responses
+
+    # --- failure ---------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Return whether work has ended early, so that nothing more should be asked."""
+        return self._failure is not None
+
     def fail(self, error: BaseException) -> None:
-        """Close the board because of `error`; the first one counts."""
+        """Close the stream because of `error`; the first error counts."""
         with self._changed:
             self._failure = self._failure or error
-            self._closed = True
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise what closed the board, if anything did.
+        """Raise the error that closed the stream, if any.
 
         Raises:
-            BaseException: what a judge failed with.
+            BaseException: the failure of a judge.
         """
         if self._failure is not None:
             raise self._failure
 
-    @property
-    def closed(self) -> bool:
-        """Whether work has ended early, so that nothing more should be asked."""
-        return self._closed
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What closed the board early."""
-        return self._failure
-
-    def arrivals(self, *models: str) -> Iterator[tuple[Response, ...] | None]:
-        """All these models' responses to one item, item by item as they are complete.
-
-        None says that nothing has come since, so that who reads can do something else meanwhile.
-
-        Raises:
-            BoardClosedError: the board was closed before the last one came.
-        """
-        waiting: list[str] = []  # items that the last model has answered, and another has not
-        seen = told = 0
-        while told < self._n_items:
-            with self._changed:
-                if self._closed:
-                    raise StreamClosedError
-                waiting += self._order[models[-1]][seen:]
-                seen = len(self._order[models[-1]])
-                complete = [i for i in waiting if all(i in self._responses[m] for m in models)]
-            if not complete:
-                yield None
-                continue
-            waiting = [i for i in waiting if i not in set(complete)]
-            told += len(complete)
-            for item in complete:
-                yield tuple(self._responses[model][item] for model in models)
-
     @contextmanager
-    def closed_on_error(self, threads: Collection["JudgeWorker[Any]"]) -> Iterator[None]:
-        """Whatever goes wrong inside closes the board and gives the threads a moment to end.
+    def abort_on_error(self, workers: Collection["JudgeWorker[Any]"]) -> Iterator[None]:
+        """Run the body; on an error close the stream and give the workers a moment to end.
 
         Raises:
-            BaseException: the first failure of all that work on this board.
+            BaseException: the first failure of all work on this stream.
         """
         try:
             yield
         except BaseException as error:
             acknowledge_interrupt()
             self.fail(error)
-            for thread in threads:
-                thread.join(GRACE_S)
-            cause = self.failure or error
+            for worker in workers:
+                worker.join(GRACE_S)
+            cause = self._failure or error
             if cause is error:
                 raise
             raise cause from None
 
-    def all_responses(self) -> dict[str, dict[str, Response]]:
-        """Everything that was posted, by model and sample id."""
-        return self._responses
-
 
 class JudgeWorker(threading.Thread, Generic[T]):
-    """Work beside the main thread; its failure closes the board."""
+    """A thread that works on a stream; its failure closes the stream."""
 
-    def __init__(self, board: ResponseStream, work: Callable[[], T]) -> None:
+    def __init__(self, stream: ResponseStream, work: Callable[[], T]) -> None:
         # A daemon: a second Ctrl-C must not wait for a judge that hangs.
         super().__init__(daemon=True)
-        self._board = board
+        self._stream = stream
         self._work = work
         self._result: list[T] = []
+        self._done = threading.Event()
         self.start()
 
     def run(self) -> None:
@@ -133,13 +134,24 @@ class JudgeWorker(threading.Thread, Generic[T]):
         try:
             self._result.append(self._work())
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            self._board.fail(error)
+            self._stream.fail(error)
+        finally:
+            self._done.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the work, at most `timeout` seconds.
+
+        Python 3.11 takes a thread for dead once Ctrl-C has interrupted its own `join`, and a second
+        `join` returns at once (https://github.com/python/cpython/issues/90882).
+        """
+        if self._done.wait(timeout):
+            super().join()
 
     def result(self) -> T:
-        """What the work gave, waited for.
+        """Wait for the work and return its result.
 
         Raises:
-            BoardClosedError: it failed, or was stopped by another's failure.
+            StreamClosedError: it failed, or was stopped by another's failure.
         """
         self.join()
         if not self._result:

@@ -42,9 +42,9 @@ class RougeJudge:
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         )
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield one outcome for each request, in order."""
-        for i, request in enumerate(r for r in requests if r is not None):
+        for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=RougeMetric() as metric):
                     yield i, _score_overlap(metric, request.sample.reference, request.answer)

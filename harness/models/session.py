@@ -7,11 +7,11 @@ A stored reply of a batch is used before a request is sent. With a folder nothin
 requests are written there once the run has found all of them.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from harness.config import EndpointSpec
 from harness.core.store import Store, make_writable
@@ -22,13 +22,22 @@ from harness.models.batch_files import (
     make_batch_request,
     write_batch_requests,
 )
-from harness.models.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
+from harness.models.endpoint import (
+    Ask,
+    Budget,
+    BudgetSpentError,
+    ChatFlow,
+    Ended,
+    Endpoint,
+    Reply,
+    advance,
+    ask_once,
+)
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
 from harness.types import Record
 
-PAUSE_S = 0.02  # while there is nothing to ask
-
+T = TypeVar("T")
 
 # A temporary problem: its response or verdict is neither stored nor scored.
 _AWAITED = Reply(
@@ -201,42 +210,34 @@ class BatchEndpoint:
         self.host = self._address.host
         self.fingerprint = fingerprint_endpoint(spec, self._address)
 
-    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
-        """Each ask's reply with the ask's number.
+    def ask_all(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply]]:
+        """Return the replies to the requests with their numbers, as `run_flows`."""
+        return self.run_flows(map(ask_once, asks))
 
-        Where batches were used, what is to be asked now is asked together, after all the rest
-        was looked up.
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        """Run the flows with stored replies where there are any; yield their results.
 
         Raises:
             EndpointRefusedError, BudgetSpentError: as `Endpoint`.
         """
-        if self._endpoint is not None and not self._session.index:
-            yield from self._endpoint.ask_all(asks)
-            return
-        number, remaining, more = 0, iter(asks), True
-        while more:
-            more = False
-            live: list[tuple[int, Ask]] = []
-            for ask in remaining:
-                if ask is None:
-                    more = True
-                    break
-                request = make_batch_request(self._spec, self._address, ask)
-                reply = self._session.batched_reply(request)
-                if reply is None:
-                    live.append((number, ask))
-                else:
-                    yield number, reply
-                number += 1
-            if live:
-                yield from self._ask_live(live)
-            elif more:
-                time.sleep(PAUSE_S)
+        if self._endpoint is None:
+            for number, flow in enumerate(map(self._use_batched_replies, flows)):
+                end = advance(flow, None)
+                assert isinstance(end, Ended)  # every request has a reply, or a placeholder
+                yield number, end.result
+        elif self._session.index:
+            yield from self._endpoint.run_flows(map(self._use_batched_replies, flows))
+        else:
+            yield from self._endpoint.run_flows(flows)
 
-    def _ask_live(self, asks: list[tuple[int, Ask]]) -> Iterator[tuple[int, Reply]]:
-        assert self._endpoint is not None  # in batch mode everything has a reply, if only awaited
-        for i, reply in self._endpoint.ask_all(ask for _, ask in asks):
-            yield asks[i][0], reply
+    def _use_batched_replies(self, flow: ChatFlow[T]) -> ChatFlow[T]:
+        """Pass on only those requests of the flow that have no reply by batch."""
+        step = advance(flow, None)
+        while isinstance(step, Ask):
+            request = make_batch_request(self._spec, self._address, step)
+            reply = self._session.batched_reply(request)
+            step = advance(flow, (yield step) if reply is None else reply)
+        return step.result
 
 
 def open_endpoint(spec: EndpointSpec, session: EndpointSession) -> Endpoint | BatchEndpoint:

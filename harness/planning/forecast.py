@@ -308,15 +308,14 @@ def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
 
 
 def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
-    """Yield the judge's requests as they would be if every answer had its full length."""
+    """Return the judge's requests as they would be if every answer had its full length."""
     stream = ResponseStream([model.name for model in plan.models], len(task.samples))
     answer = "word" * task.generation.max_new_tokens
     for model in stream.models:
         for sample in task.samples:
-            stream.post(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
+            stream.put(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
     rounds = range(task.metrics[metric].repeats)
-    requests = repeat_requests(make_requests(task, metric, stream), rounds)
-    yield from (request for request in requests if request is not None)
+    return repeat_requests(make_requests(task, metric, stream), rounds)
 
 
 def _forecast_requests(

@@ -121,14 +121,14 @@ def measure_task(
         for metric_judge in metric_judges
         if is_remote(metric_judge)
     }
-    with stream.closed_on_error(workers.values()):
+    with stream.abort_on_error(workers.values()):
         # 2. Generate the answers.
         for name, prepared in models.items():
             for response in generate_responses(task, prepared.model, store, progress, stream):
-                stream.post(response)
+                stream.put(response)
             stream.check()
-            check_answers(task, name, stream.all_responses()[name])
-        responses = stream.all_responses()
+            check_answers(task, name, stream.by_model()[name])
+        responses = stream.by_model()
         # 3. Do the work that needs no verdict while remote judges wait for replies.
         preload_imports(workers.values())
         flags = flag_responses(task, responses)

@@ -99,9 +99,9 @@ def _score_task(
     progress = QuietProgress()
     stream = ResponseStream((MODEL,), len(task.samples))
     for response in generate_responses(task, model, store, progress):
-        stream.post(response)
+        stream.put(response)
     # Judge and score each metric.
-    responses, scores = stream.all_responses(), {}
+    responses, scores = stream.by_model(), {}
     for metric in task.metrics:
         panel = panels[metric]
         rounds = [

@@ -49,9 +49,9 @@ class OfflineJudge:
             evidence=EVIDENCE,
         )
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield one outcome for each request, in order."""
-        for i, request in enumerate(r for r in requests if r is not None):
+        for i, request in enumerate(requests):
             yield i, _judge(request)
 
 

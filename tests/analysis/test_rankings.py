@@ -115,10 +115,10 @@ def task(metric: PairwiseMetric) -> Task:
 
 
 def asked(metric: PairwiseMetric) -> list[PreferenceRequest]:
-    board = ResponseStream(MODELS, 1)
+    stream = ResponseStream(MODELS, 1)
     for model in MODELS:
-        board.post(Response(sample_id="q", model=model, text=model, finish="stop"))
-    found = make_requests(task(metric), "wins", board)
+        stream.put(Response(sample_id="q", model=model, text=model, finish="stop"))
+    found = make_requests(task(metric), "wins", stream)
     return [request for request in found if isinstance(request, PreferenceRequest)]
 
 

@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from harness.config import Metric, PairwiseMetric, RubricMetric
-from harness.models.endpoint import Ask, Problem, Reply
+from harness.models.endpoint import Ask, ChatFlow, Ended, Problem, Reply, advance
 from harness.types import JudgeRequest, Outcome
 from harness.types.judgements import reason_kind
 from judges.llm import LanguageModelJudge, Structured
 from judges.prompts import build_prompt
 
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
+
+T = TypeVar("T")
 
 
 def reply(
@@ -48,19 +51,37 @@ class Canned:
         self._say = say
         self.asks: list[Ask] = []
 
-    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
-        taken: list[tuple[int, Reply]] = []
-        for ask in asks:
-            if ask is not None:
-                taken.append((len(self.asks), self._reply_to(ask)))
-                self.asks.append(ask)
-            elif taken:
-                yield taken.pop()
-        yield from taken
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        turns: list[tuple[int, ChatFlow[T], Reply | None]] = []
+        for number, flow in enumerate(flows):
+            step = advance(flow, None)
+            if isinstance(step, Ended):
+                yield number, step.result
+            else:
+                turns.append((number, flow, self.reply_to(step)))
+        while turns:
+            number, flow, answered = turns.pop()
+            step = advance(flow, answered)
+            if isinstance(step, Ended):
+                yield number, step.result
+            else:
+                turns.append((number, flow, self.reply_to(step)))
 
-    def _reply_to(self, ask: Ask) -> Reply:
+    def reply_to(self, ask: Ask) -> Reply:
         said = self._say(ask) if self._say else next(self._texts)
+        self.asks.append(ask)
         return said if isinstance(said, Reply) else reply(said)
+
+
+class OneAtATime(Canned):
+    """Ends each flow before it takes the next one."""
+
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        for number, flow in enumerate(flows):
+            step = advance(flow, None)
+            while isinstance(step, Ask):
+                step = advance(flow, self.reply_to(step))
+            yield number, step.result
 
 
 def judge(answerer: Canned, *, structured: Structured = "json_schema") -> LanguageModelJudge:

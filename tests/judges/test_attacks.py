@@ -76,7 +76,7 @@ def test_a_judge_put_off_by_a_harmless_template_shows_a_score_shift():
 
 def hardening_shift(hardened: Canned, plain: Canned) -> ScoreShift:
     metrics = {"rubric": rubric(), "pairwise": prefer("", "").metric}
-    report = attack_judge(judge(hardened), FEW, **metrics, plain=judge(plain).plainly())
+    report = attack_judge(judge(hardened), FEW, **metrics, plain=judge(plain).without_hardening())
     assert report.hardening is not None
     return report.hardening
 

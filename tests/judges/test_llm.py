@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from harness.config import EndpointSpec
-from harness.models.endpoint import Ask, Endpoint, Problem
+from harness.models.endpoint import Ask, Endpoint, Problem, ask_once
 from judges.llm import LanguageModelJudge, Structured
 from judges.quoting import NOTHING
-from tests.builders.chat_backends import Canned, grades, is_unscored, judge, reply
+from tests.builders.chat_backends import Canned, OneAtATime, grades, is_unscored, judge, reply
 from tests.builders.judge_requests import (
     BAD,
     FAIR,
@@ -118,26 +118,18 @@ def test_requests_are_taken_one_by_one_as_there_is_room():
             taken.append(n)
             yield grade(f"{BAD} {n}")
 
-    class OneAtATime(Canned):
-        def ask_all(self, asks):
-            for number, ask in enumerate(asks):
-                assert len(taken) == number + 1
-                yield number, reply(self._say(ask))
+    def say(ask: Ask) -> str:
+        assert len(taken) == len(one_at_a_time.asks) + 1
+        return grades(5)
 
-    given = list(judge(OneAtATime(say=lambda ask: grades(5))).judge(arriving()))
+    one_at_a_time = OneAtATime(say=say)
+    given = list(judge(one_at_a_time).judge(arriving()))
     assert [place for place, _ in given] == taken == [0, 1, 2]
 
 
 def test_what_is_asked_again_goes_before_new_requests():
-    canned = Canned(JUNK, grades(6), grades(7))
-
-    class OneAtATime:
-        fingerprint = "one at a time"
-
-        def ask_all(self, asks):
-            yield from enumerate(next(canned.ask_all([ask]))[1] for ask in asks)
-
-    given = judge(OneAtATime()).judge([grade(BAD), grade(FAIR)])
+    one_at_a_time = OneAtATime(JUNK, grades(6), grades(7))
+    given = judge(one_at_a_time).judge([grade(BAD), grade(FAIR)])
     assert [place for place, _ in given] == [0, 1]
 
 
@@ -206,6 +198,7 @@ def test_an_endpoint_is_asked_and_asked_again():
     assert server.counts == {"ok": 16, "500": 1, "429": 1}
 
 
-def test_canned_answerers_number_asks_like_the_endpoint():
-    numbers = [n for n, _ in Canned("a", "b").ask_all([None, Ask(()), None, Ask(())])]
+def test_canned_backends_number_flows_like_the_endpoint():
+    flows = [ask_once(Ask(())), ask_once(Ask(()))]
+    numbers = [n for n, _ in Canned("a", "b").run_flows(flows)]
     assert sorted(numbers) == [0, 1]

@@ -4,11 +4,11 @@ import pytest
 
 from harness.config import JudgeSpec
 from harness.core.errors import HarnessError
-from harness.models.endpoint import Ask
+from harness.models.endpoint import Ask, ChatFlow, Reply, ask_once
 from harness.models.local import LocalModel, make_prompt
 from judges.factory import make_judge
 from judges.llm import LanguageModelJudge
-from judges.local import BATCH_SIZE, LocalAnswerer
+from judges.local import BATCH_SIZE, LOOK_AHEAD, LocalBackend
 from tests.builders.chat_backends import is_unscored
 from tests.builders.judge_requests import BAD, GOOD, evasion, grade, outcomes
 from tests.builders.tiny import make_tiny_model
@@ -19,8 +19,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
     return LocalModel.load(make_tiny_model(tmp_path_factory.mktemp("model"), context=256))
 
 
-def answerer(model: LocalModel, **options: int) -> LocalAnswerer:
-    return LocalAnswerer(model.fingerprint, lambda: model, **options)
+def backend(model: LocalModel, **options: int) -> LocalBackend:
+    return LocalBackend(model.fingerprint, lambda: model, **options)
+
+
+def ask_all(answers: LocalBackend, asks: list[Ask]) -> dict[int, Reply]:
+    return dict(answers.run_flows(map(ask_once, asks)))
 
 
 def asks(n: int) -> list[Ask]:
@@ -28,16 +32,16 @@ def asks(n: int) -> list[Ask]:
 
 
 def test_every_chat_gets_its_own_reply(model: LocalModel):
-    answers = answerer(model, max_new_tokens=6)
-    together = dict(answers.ask_all(asks(2 * BATCH_SIZE + 3)))
-    alone = [next(answers.ask_all([ask]))[1].text for ask in asks(5)]
+    answers = backend(model, max_new_tokens=6)
+    together = ask_all(answers, asks(2 * BATCH_SIZE + 3))
+    alone = [ask_all(answers, [ask])[0].text for ask in asks(5)]
     assert sorted(together) == list(range(2 * BATCH_SIZE + 3))
     assert [together[i].text for i in range(5)] == alone
 
 
 def test_replies_tell_tokens_and_ending(model: LocalModel):
     ask = asks(1)[0]
-    ((_, given),) = answerer(model, max_new_tokens=6).ask_all([ask])
+    (given,) = ask_all(backend(model, max_new_tokens=6), [ask]).values()
     assert given.input_tokens == model.prompt_lengths([ask.messages])[0]
     assert given.output_tokens is not None
     assert given.output_tokens <= 6
@@ -46,33 +50,52 @@ def test_replies_tell_tokens_and_ending(model: LocalModel):
 
 
 def test_what_waits_for_replies_gets_them(model: LocalModel):
-    replies: list[int] = []
+    def one_after_the_other() -> ChatFlow[list[Reply]]:
+        first = yield asks(1)[0]
+        second = yield asks(1)[0]
+        return [first, second]
 
-    def one_after_the_other():
-        yield asks(1)[0]
-        while not replies:
-            yield None
-        yield asks(1)[0]
+    flows = [one_after_the_other(), ask_once(asks(1)[0]), one_after_the_other()]
+    ended = dict(backend(model, max_new_tokens=2).run_flows(flows))
+    assert sorted(ended) == [0, 1, 2]
+    assert [len(ended[number]) for number in (0, 2)] == [2, 2]
 
-    for number, _ in answerer(model, max_new_tokens=2).ask_all(one_after_the_other()):
-        replies.append(number)
-    assert replies == [0, 1]
+
+def test_what_is_asked_next_goes_before_new_flows(model: LocalModel):
+    taken = 0
+    n_flows = LOOK_AHEAD + 4
+    taken_at_the_second_ask: list[int] = []
+
+    def ask_twice() -> ChatFlow[Reply]:
+        yield asks(1)[0]
+        taken_at_the_second_ask.append(taken)
+        return (yield asks(1)[0])
+
+    def arriving():
+        nonlocal taken
+        for _ in range(n_flows):
+            taken += 1
+            yield ask_twice()
+
+    ended = dict(backend(model, max_new_tokens=2).run_flows(arriving()))
+    assert len(ended) == n_flows
+    assert taken_at_the_second_ask[:LOOK_AHEAD] == [LOOK_AHEAD] * LOOK_AHEAD
 
 
 def test_a_chat_beyond_the_context_is_a_problem_and_not_an_answer(model: LocalModel):
-    ((_, given),) = answerer(model).ask_all([Ask(make_prompt(None, "asthma " * 500))])
+    (given,) = ask_all(backend(model), [Ask(make_prompt(None, "asthma " * 500))]).values()
     assert (given.text, given.problem) == (None, "context_length")
 
 
 def test_fingerprint_covers_model_and_decoding(model: LocalModel):
-    first, second = answerer(model), answerer(model, max_new_tokens=5)
-    assert first.fingerprint == answerer(model).fingerprint
+    first, second = backend(model), backend(model, max_new_tokens=5)
+    assert first.fingerprint == backend(model).fingerprint
     assert first.fingerprint != second.fingerprint
 
 
 def test_a_model_too_small_for_the_prompt_scores_nothing(model: LocalModel):
     judge = LanguageModelJudge(
-        answerer(model), name="tiny", nature="a tiny local model", model="tiny"
+        backend(model), name="tiny", nature="a tiny local model", model="tiny"
     )
     given = outcomes(judge, [grade(GOOD), grade(BAD, evasion())])
     assert all(is_unscored(outcome, "too long") for outcome in given)

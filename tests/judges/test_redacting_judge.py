@@ -59,8 +59,8 @@ def test_a_redacting_judge_is_another_judge():
 
 def test_a_plain_judge_is_another_judge():
     made = make(Canned())
-    assert made.plainly().card.fingerprint != made.card.fingerprint
-    assert made.plainly().card.name == "n, asked plainly"
+    assert made.without_hardening().card.fingerprint != made.card.fingerprint
+    assert made.without_hardening().card.name == "n, asked plainly"
     assert made.card.name == "n"
 
 

@@ -7,7 +7,14 @@ from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
 from harness.core.store import Store
 from harness.models.batch_files import make_batch_request
-from harness.models.endpoint import Ask, Budget, BudgetSpentError, Endpoint, Reply
+from harness.models.endpoint import (
+    Ask,
+    Budget,
+    BudgetSpentError,
+    ChatFlow,
+    Endpoint,
+    Reply,
+)
 from harness.models.endpoint.addresses import read_address
 from harness.models.session import (
     BatchEndpoint,
@@ -46,7 +53,7 @@ def keep_reply(store: Store, spec: EndpointSpec, text: str) -> None:
     store.put("reply", {question.id: said})
 
 
-def texts(endpoint: BatchEndpoint | Endpoint, asks: Iterable[Ask | None]) -> dict[int, str | None]:
+def texts(endpoint: BatchEndpoint | Endpoint, asks: Iterable[Ask]) -> dict[int, str | None]:
     return {number: reply.text for number, reply in endpoint.ask_all(asks)}
 
 
@@ -79,21 +86,20 @@ def test_stored_replies_are_taken_and_only_the_rest_is_asked(store: Store, tmp_p
 
 
 def test_asks_may_follow_from_stored_and_from_live_replies(store: Store, tmp_path: Path):
-    """As a judge asks once more: it says None until it has heard."""
-    heard: list[str | None] = []
+    """As a judge asks once more."""
 
-    def asks() -> Iterator[Ask | None]:
-        yield from map(make_ask, "ab")
-        while len(heard) < 2:
-            yield None
-        yield make_ask("again")
+    def ask_again() -> ChatFlow[list[str | None]]:
+        replies = []
+        for text in ("a", "b", "again"):
+            replies.append((yield make_ask(text)))
+        return [reply.text for reply in replies]
 
     with LoopbackServer(upper) as server:
         spec = spec_of(server)
         write_one(store, spec, tmp_path, "elsewhere")
         keep_reply(store, spec, "a")
-        for _, reply in open_endpoint(spec, EndpointSession(store)).ask_all(asks()):
-            heard.append(reply.text)
+        endpoint = open_endpoint(spec, EndpointSession(store))
+        [(_, heard)] = endpoint.run_flows([ask_again()])
     assert heard == ["by batch: a", "B", "AGAIN"]
 
 

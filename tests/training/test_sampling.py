@@ -58,7 +58,7 @@ class TastingJudge:
         self.taste, self.n_asked = taste, 0
         self.card = JudgeCard(name=name, nature="a taste", fingerprint=name, remote=remote)
 
-    def judge(self, requests: Iterable[JudgeRequest | None]) -> Iterator[tuple[int, Outcome]]:
+    def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         for i, request in enumerate(requests):
             assert isinstance(request, PreferenceRequest)
             self.n_asked += 1

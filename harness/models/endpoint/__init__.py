@@ -7,7 +7,8 @@ A single request never raises: its failure is the `problem` of its reply. Only a
 concerns every request ends the run: a refused key or model, an outage, a spent budget.
 
     client.py      Endpoint: the interface for callers
-    dispatch.py    one `ask_all`: requests go to the event loop's thread, replies come back
+    flows.py       chats in which a request may follow from an earlier reply
+    dispatch.py    many flows at a time: requests go to the event loop, replies come back
     attempts.py    one request: attempts within a deadline, each of them paid for
     rate_limit.py  how many calls may run, how fast they may start, and the queue for that
     secrets.py     redaction of the key in everything that comes back
@@ -21,6 +22,7 @@ concerns every request ends the run: a refused key or model, an outage, a spent 
 from harness.models.endpoint.attempts import EndpointRefusedError
 from harness.models.endpoint.budget import Budget, BudgetSpentError, Spend
 from harness.models.endpoint.client import Endpoint
+from harness.models.endpoint.flows import ChatFlow, Ended, advance, ask_once
 from harness.models.endpoint.replies import Problem, Reply
 from harness.models.endpoint.transport import Ask
 
@@ -28,9 +30,13 @@ __all__ = [
     "Ask",
     "Budget",
     "BudgetSpentError",
+    "ChatFlow",
+    "Ended",
     "Endpoint",
     "EndpointRefusedError",
     "Problem",
     "Reply",
     "Spend",
+    "advance",
+    "ask_once",
 ]

@@ -1,19 +1,23 @@
-"""An endpoint as callers see it: asks in, replies out, and what they cost."""
+"""The interface of an endpoint: requests in, replies out, and their cost."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from harness.config import EndpointSpec
 from harness.core.hashing import content_hash
 from harness.models.endpoint.addresses import Address, find_key, read_address
 from harness.models.endpoint.attempts import RequestRunner
 from harness.models.endpoint.budget import Budget, Spend
-from harness.models.endpoint.dispatch import ask_all
+from harness.models.endpoint.dispatch import run_flows
+from harness.models.endpoint.flows import ChatFlow, ask_once
 from harness.models.endpoint.replies import Reply
 from harness.models.endpoint.transport import Ask, Transport
 
+T = TypeVar("T")
+
 
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
-    """Changes with whatever decides the answers; needs no key."""
+    """Return a hash of everything that decides the answers; needs no key."""
     decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
     more = [spec.extra_body] if spec.extra_body else []
     return content_hash(spec.model, address.base_url, *decoding, spec.structured, *more)
@@ -22,12 +26,12 @@ def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
 class Endpoint:
     """A chat model behind an OpenAI-compatible endpoint.
 
-    `host` is where everything goes; `fingerprint` hashes what decides the answers: model, base
-    URL and decoding, but no key. What was learnt of the endpoint's limits lasts as long as this.
+    Requests go to `host`; `fingerprint` hashes everything that decides the answers: model, base URL
+    and decoding, but no key. The measured rate limits of the endpoint live as long as this object.
     """
 
     def __init__(self, spec: EndpointSpec, *, budget: Budget | None = None) -> None:
-        """Check address and key; nothing is sent yet.
+        """Check address and key without sending anything.
 
         Raises:
             HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
@@ -37,7 +41,7 @@ class Endpoint:
         self._key = find_key(spec, self._address)
         if budget:
             budget.check_prices(spec.price_per_million, spec.model)
-        self._caller = RequestRunner(spec, self._address, self._key, budget)
+        self._runner = RequestRunner(spec, self._address, self._key, budget)
         self.host = self._address.host
         self.loopback = self._address.loopback
         self.fingerprint = fingerprint_endpoint(spec, self._address)
@@ -47,25 +51,28 @@ class Endpoint:
 
     @property
     def spend(self) -> Spend:
-        """What was asked for so far; may be read while asks are under way."""
-        return self._caller.spend
+        """Return the requests, tokens and cost so far, also while requests are under way."""
+        return self._runner.spend
 
-    def ask_all(self, asks: Iterable[Ask | None]) -> Iterator[tuple[int, Reply]]:
-        """Each ask's reply with the ask's number, as replies come.
+    def ask_all(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply]]:
+        """Send the requests; yield each one's reply with its number, as `run_flows`."""
+        return self.run_flows(map(ask_once, asks))
 
-        Asks are taken one by one, in the caller's thread, and never more than may run at once
-        before their replies are handed on; so they may depend on earlier replies. None among
-        them says that there is nothing to ask just now: say so rather than wait, since replies
-        are handed on between two asks. Closing the iterator cancels what is in flight.
+    def run_flows(self, flows: Iterable[ChatFlow[T]]) -> Iterator[tuple[int, T]]:
+        """Run the flows; yield each one's result with its number, as they end.
+
+        Flows are taken one by one, in another thread, and never more than may run at once before
+        their results are handed on; the next one may be long in coming. Closing the iterator
+        cancels the requests in flight.
 
         Raises:
             EndpointRefusedError: key, model or quota are refused, or nothing has worked for a
-                while. All replies so far have been handed on.
-            BudgetSpentError: the budget allows no further call; the same.
+                while. All results so far have been handed on.
+            BudgetSpentError: the budget allows no further request; the same.
         """
-        yield from ask_all(
-            self._caller,
+        yield from run_flows(
+            self._runner,
             lambda: Transport(self._spec, self._address, self._key),
-            asks,
+            flows,
             max_concurrency=self._spec.max_concurrency,
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.models.endpoint import Ask
+from harness.models.endpoint import Ask, ChatFlow
 from tests.builders.asking import ask_one, make_ask, make_asks, make_endpoint, texts_of, upper
 from tests.loopback.faults import Fault, Request, always
 from tests.loopback.server import LoopbackServer
@@ -121,35 +121,51 @@ def test_replies_come_while_asks_are_still_being_made() -> None:
 
 
 def test_asks_may_depend_on_replies() -> None:
-    again: list[str] = []
-
-    def asks() -> Iterator[Ask | None]:
-        yield make_ask("first")
-        while not again:
-            yield None
-        yield make_ask(again[0])
+    def ask_about(text: str) -> ChatFlow[list[str | None]]:
+        first = yield make_ask(text)
+        second = yield make_ask(f"not {first.text}")
+        return [first.text, second.text]
 
     with LoopbackServer(upper) as server:
-        replies = []
-        for number, reply in make_endpoint(server).ask_all(asks()):
-            replies.append((number, reply.text))
-            again.append("second")
-    assert replies == [(0, "FIRST"), (1, "SECOND")]
+        ended = dict(make_endpoint(server).run_flows(map(ask_about, ("this", "that"))))
+    assert ended == {0: ["THIS", "NOT THIS"], 1: ["THAT", "NOT THAT"]}
+
+
+def test_the_next_ask_of_a_flow_goes_before_new_flows() -> None:
+    def ask_twice(number: int) -> ChatFlow[None]:
+        yield make_ask(f"{number} first")
+        yield make_ask(f"{number} second")
+
+    with LoopbackServer(upper) as server:
+        list(make_endpoint(server, max_concurrency=1).run_flows(map(ask_twice, range(3))))
+    sent = [request.body["messages"][0]["content"] for request in server.requests]
+    assert sent == [f"{n} {turn}" for n in range(3) for turn in ("first", "second")]
+
+
+def test_a_flow_may_end_without_an_ask() -> None:
+    def ask_even(number: int) -> ChatFlow[str | None]:
+        return (yield make_ask(f"{number}")).text if number % 2 == 0 else "odd"
+
+    with LoopbackServer(upper) as server:
+        ended = dict(make_endpoint(server, max_concurrency=2).run_flows(map(ask_even, range(5))))
+    assert ended == {0: "0", 1: "odd", 2: "2", 3: "odd", 4: "4"}
+    assert server.counts == {"ok": 3}
 
 
 def test_replies_are_handed_on_while_there_is_nothing_to_ask() -> None:
     answered: list[str | None] = []
+    three_answered = threading.Event()
 
-    def asks() -> Iterator[Ask | None]:
-        yield None
+    def asks() -> Iterator[Ask]:
         yield from make_asks(3)
-        while len(answered) < 3:
-            yield None
+        assert three_answered.wait(10)
         yield make_ask("and one more")
 
     with LoopbackServer(upper, latency_s=0.05) as server:
         for _, reply in make_endpoint(server).ask_all(asks()):
             answered.append(reply.text)
+            if len(answered) == 3:
+                three_answered.set()
     assert sorted(map(str, answered[:3])) == [f"QUESTION {i}" for i in range(3)]
     assert answered[3:] == ["AND ONE MORE"]
 
@@ -157,7 +173,7 @@ def test_replies_are_handed_on_while_there_is_nothing_to_ask() -> None:
 NOTHING_TO_ASK = """
 import sys
 from tests.builders.asking import make_endpoint
-print(list(make_endpoint("http://127.0.0.1:9/v1").ask_all(iter([None, None]))))
+print(list(make_endpoint("http://127.0.0.1:9/v1").ask_all(iter([]))))
 print("langchain_openai" in sys.modules, "openai" in sys.modules)
 """
 

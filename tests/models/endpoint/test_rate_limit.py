@@ -73,7 +73,7 @@ def test_failures_other_than_429_shrink_nothing() -> None:
     with LoopbackServer(fault=script(*["500", "reset"] * 10)) as server:
         endpoint = make_endpoint(server)
         list(endpoint.ask_all(make_asks(60)))
-        limits = endpoint._caller._throttle.limits
+        limits = endpoint._runner._throttle.limits
     assert limits.window.value == 16
     assert limits.rate.value == float("inf")
 

@@ -21,7 +21,7 @@ import logging, sys, traceback
 logging.basicConfig(level=logging.DEBUG)
 from tests.builders.asking import make_asks, make_endpoint
 endpoint = make_endpoint(sys.argv[1], api_key_env="CANARY_KEY", timeout_s=3.0)
-print(repr(endpoint), endpoint.fingerprint, vars(endpoint), vars(endpoint._caller))
+print(repr(endpoint), endpoint.fingerprint, vars(endpoint), vars(endpoint._runner))
 try:
     for _, reply in endpoint.ask_all(make_asks(12)):
         print(repr(reply), reply.model_dump_json())
