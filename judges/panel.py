@@ -1,4 +1,4 @@
-"""Juries and repeats: several verdicts on the same thing, made one before anything is scored.
+"""Panels: the judge, the jury or the people that judge a metric.
 
     judgements of each judge and round → one judgement for each answer or ordered pair
 
@@ -23,10 +23,10 @@ from judges.protocol import Judge
 
 
 class Panel(NamedTuple):
-    """Who judges a metric: one judge or a jury, each asked `repeats` times.
+    """The judges of a metric: one judge or a jury, each asked `repeats` times.
 
-    There is a verdict where `votes_needed` of the judges give one. Of people, `covers` are the
-    items whose verdicts make the metric.
+    There is a verdict where at least `votes_needed` of the judges give one. For a panel of people,
+    `covers` lists the items whose verdicts make the metric.
     """
 
     card: JudgeCard
@@ -37,17 +37,18 @@ class Panel(NamedTuple):
 
 
 def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: int) -> Panel:
-    """A panel of one judge, or of a jury's members.
+    """Make a panel of one judge, or of a jury's members.
 
     Raises:
-        HarnessError: a judge would vote twice, or recorded verdicts be asked for again.
+        HarnessError: a judge would vote twice, or recorded verdicts would be asked for again.
     """
+    # 1. Refuse juries and repeats that cannot be.
     cards = tuple(judge.card for judge in judges)
     fingerprints = [card.fingerprint for card in cards]
     for card in cards:
         if fingerprints.count(card.fingerprint) > 1:
             raise HarnessError(
-                f"jury '{title}': '{card.name}' is there twice under different names, and would "
+                f"jury '{title}': '{card.name}' is listed twice under different names, and would "
                 "vote twice."
             )
     for card in cards:
@@ -56,16 +57,17 @@ def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: 
                 f"judge '{card.name}': recorded verdicts cannot be asked for again; "
                 "state no 'repeats' for them."
             )
+    # 2. Describe the panel.
     if jury is None:
         return Panel(cards[0], tuple(judges), repeats)
     return Panel(_jury_card(title, cards, jury), tuple(judges), repeats, jury.votes_needed)
 
 
 def make_people_panel(title: str, people: HumanLabels, repeats: int) -> Panel:
-    """A panel of everybody whose labels count.
+    """Make a panel of all annotators whose labels count.
 
     Raises:
-        HarnessError: nobody's do, or they are to be asked again.
+        HarnessError: no annotator's labels count, or `repeats` asks them more than once.
     """
     if repeats > 1:
         raise HarnessError(f"judge '{title}': people are asked once; state no 'repeats' for them.")
@@ -102,10 +104,12 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     Raises:
         HarnessError: as `make_named_panel`, or labels of people that cannot be read.
     """
+    # A computed metric has a judge of its own.
     metric = request.suite.metrics[metric_name]
     if isinstance(metric, ComputedMetric):
         return make_panel("", [make_computed_judge(metric)], None, repeats=1)
     name, repeats = request.judge or metric.judge, metric.repeats
+    # People, a judge or a jury.
     spec, root = request.profile.find_judge(name), request.profile_root
     if spec.people is not None:
         people = load_human_labels(spec.people, root)
@@ -115,17 +119,17 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     if spec.calibrated_by is None:
         return panel
     people = load_human_labels(spec.calibrated_by, root)
-    named = f"{people.source} ({people.fingerprint[:12]})"
-    return panel._replace(card=panel.card.model_copy(update={"calibrated_by": named}))
+    labels = f"{people.source} ({people.fingerprint[:12]})"
+    return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
 
 
 def check_judges_available(request: Request) -> None:
-    """Return if every language model on this machine that is to judge lies here or can be fetched.
+    """Check that every local language model that will judge is on this machine or can be fetched.
 
-    They are loaded when there is something to judge, which is too late to find out.
+    Models are loaded at the first request to a judge, which is too late to find out.
 
     Raises:
-        InfrastructureError: one is a hub model that cannot be had; says what to do.
+        InfrastructureError: a hub model cannot be fetched; names what to do.
     """
     names = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
     for name in sorted(names):

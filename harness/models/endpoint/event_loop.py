@@ -1,7 +1,7 @@
 """The process's one event loop, in a thread of its own.
 
-HTTP connections belong to the loop they were made in, so that a loop for each call, as
-`asyncio.run` makes one, would break a client at its second use, and notebooks run one already.
+HTTP connections belong to the loop that they were opened in. A loop for each call, as with
+`asyncio.run`, would break a client at its second use, and notebooks run a loop already.
 """
 
 import asyncio
@@ -13,15 +13,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-
 _lock = threading.Lock()
-
-
 _running: tuple[int, asyncio.AbstractEventLoop] | None = None
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """The running loop; started at the first call, and anew in a forked child."""
+    """Return the loop; start it at the first call, and again in a forked child."""
     global _running
     with _lock:
         if _running is None or _running[0] != os.getpid():
@@ -30,7 +27,7 @@ def background_loop() -> asyncio.AbstractEventLoop:
 
 
 def run_in_background(work: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
-    """The result of a coroutine, run in the loop and waited for here."""
+    """Run a coroutine in the loop and wait here for its result."""
     return asyncio.run_coroutine_threadsafe(work, background_loop()).result(timeout_s)
 
 
