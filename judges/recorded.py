@@ -26,7 +26,7 @@ from harness.config import (
     RubricMetric,
 )
 from harness.core.errors import HarnessError, did_you_mean
-from harness.data.tables import Row, Table, load_rows, text_of
+from harness.data.tables import Row, Table, find_joined, join_key, load_rows, text_of
 from harness.types import (
     ORDERS,
     GradeRequest,
@@ -122,11 +122,11 @@ class RecordedJudge:
 
 
 class _Record(NamedTuple):
-    """One file of verdicts with its rows by join key and, where a column holds it, by order."""
+    """One file of verdicts with its rows by order, where a column holds it, and by join key."""
 
     spec: RecordedVerdicts
     table: Table
-    rows: dict[tuple[str | int, str | None], Row]
+    rows: dict[str | None, dict[str, Row]]
 
     @property
     def fingerprint(self) -> str:
@@ -134,7 +134,8 @@ class _Record(NamedTuple):
         return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
 
     def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
-        return self.rows.get((sample.id if self.spec.join == "id" else sample.row, order))
+        key = sample.id if self.spec.join == "id" else str(sample.row)
+        return find_joined(self.rows.get(order, {}), key)
 
     def find_column(self, field: str) -> str:
         """Return the column of a field that the metric needs."""
@@ -167,17 +168,20 @@ def _make_record(spec: RecordedVerdicts, root: Path, tables: dict[str, Table]) -
     return _Record(spec, table, _rows_by_key(spec, table))
 
 
-def _rows_by_key(spec: RecordedVerdicts, table: Table) -> dict[tuple[str | int, str | None], Row]:
-    rows: dict[tuple[str | int, str | None], Row] = {}
-    lines: dict[tuple[str | int, str | None], int] = {}
+def _rows_by_key(spec: RecordedVerdicts, table: Table) -> dict[str | None, dict[str, Row]]:
+    rows: dict[str | None, dict[str, Row]] = {}
+    lines: dict[tuple[str | None, str], int] = {}
     for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         where = f"{table.origin}:{line}"
-        key = text_of(row.get(spec.fields["id"])) if spec.join == "id" else number
+        key = join_key(row.get(spec.fields["id"])) if spec.join == "id" else str(number)
+        if not key.strip():
+            raise HarnessError(f"{where}: has no '{spec.fields['id']}' to join verdicts by.")
         order = _read_order(row, spec, where)
-        if (key, order) in rows:
-            first = lines[key, order]
+        if (order, key) in lines:
+            first = lines[order, key]
             raise HarnessError(f"{where}: the id '{key}' stands twice (first on line {first}).")
-        rows[key, order], lines[key, order] = row, line
+        rows.setdefault(order, {})[key] = row
+        lines[order, key] = line
     return rows
 
 

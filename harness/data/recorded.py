@@ -8,7 +8,16 @@ from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
 from harness.data.hygiene import system_of_rendered_prompt
-from harness.data.tables import Row, Table, holds_objects, load_rows, text_of
+from harness.data.tables import (
+    Row,
+    Table,
+    find_joined,
+    is_missing,
+    join_key,
+    load_rows,
+    no_text_reason,
+    text_of,
+)
 from harness.types import Response, Sample, Task
 
 ANSWER_FIELDS = {"id", "input", "response", "prompt"}
@@ -59,9 +68,9 @@ def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
         column = model.recorded.fields[join]
-        if row.get(column) is None:
+        if is_missing(row.get(column)):
             raise HarnessError(f"{table.origin}:{line}: has no '{column}' to join answers by.")
-        key = text_of(row[column])
+        key = join_key(row[column])
         if key in rows:
             raise HarnessError(f"{table.origin}:{line}: a second answer with the same {join}.")
         rows[key] = row
@@ -72,24 +81,27 @@ def _recorded_response(
     sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
 ) -> Response:
     key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
-    if key not in rows:
+    row = find_joined(rows, key)
+    if row is None:
         raise HarnessError(
             f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "
             f"(joined by {model.recorded.join}). Models are compared only on the same items."
         )
     fields = model.recorded.fields
-    value = rows[key].get(fields["response"])
-    if holds_objects(value):
+    value = row.get(fields["response"])
+    problem = no_text_reason(value)
+    if problem:
         raise HarnessError(
-            f"{table.origin}: the answer of '{model.name}' to item '{sample.id}' is a JSON object, "
-            "not text. Name the column that holds the text."
+            f"{table.origin}: the answer of '{model.name}' to item '{sample.id}' {problem}. Name the "
+            "column that holds the text."
         )
-    prompt = text_of(rows[key].get(fields["prompt"])) if "prompt" in fields else ""
+    missing = is_missing(value)
+    prompt = text_of(row.get(fields["prompt"])) if "prompt" in fields else ""
     return Response(
         sample_id=sample.id,
         model=model.name,
-        text=None if value is None else to_valid_utf8(text_of(value)),
-        finish="failed" if value is None else "recorded",
-        reason="the record holds no answer" if value is None else None,
+        text=None if missing else to_valid_utf8(text_of(value)),
+        finish="failed" if missing else "recorded",
+        reason="the record holds no answer" if missing else None,
         system=system_of_rendered_prompt(prompt),
     )

@@ -8,7 +8,7 @@ from harness.config import Take
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.paths import suite_file_paths
 from harness.core.sanitize import to_valid_utf8
-from harness.data.tables import Row, Table, holds_objects, read_text, text_of
+from harness.data.tables import Row, Table, join_key, no_text_reason, read_text, text_of
 from harness.types import Sample
 
 SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")
@@ -107,12 +107,14 @@ def _sample(
             return None
         if column not in row:
             raise HarnessError(f"{table.origin}:{table.lines[number]}: has no '{column}'.")
-        if holds_objects(row[column]):
+        value = row[column]
+        problem = no_text_reason(value)
+        if problem:
             raise HarnessError(
-                f"{table.origin}:{table.lines[number]}: '{column}' is a JSON object, not text. Name "
-                "the column that holds the text."
+                f"{table.origin}:{table.lines[number]}: '{column}' {problem}. Name the column that "
+                "holds the text."
             )
-        return to_valid_utf8(text_of(row[column]))
+        return join_key(value)
 
     # Empty cells of these columns are mistakes in the data.
     question = cell("input")

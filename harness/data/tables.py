@@ -7,21 +7,30 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
+import re
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness.config import Source
 from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
+from harness.core.json_text import json_lines, parse_json
 from harness.core.paths import suite_file_paths
+from harness.core.sanitize import to_valid_utf8
 
 Row = dict[str, object]
+RowT = TypeVar("RowT")
+
+
+_WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0)?")
 
 
 class Table(NamedTuple):
@@ -38,10 +47,16 @@ class Table(NamedTuple):
         Raises:
             HarnessError: it has none; the message suggests a column.
         """
-        if self.rows and name not in self.rows[0]:
-            hint = did_you_mean(name, self.rows[0])
+        columns = self.columns
+        if self.rows and name not in columns:
+            hint = did_you_mean(name, columns)
             raise HarnessError(f"{self.origin}: no column '{name}' for the {purpose}. {hint}")
         return name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of all rows: a row of JSON may lack those in which it has no value."""
+        return columns_of(self.rows)
 
 
 def load_rows(source: Source, root: Path) -> Table:
@@ -55,7 +70,12 @@ def load_rows(source: Source, root: Path) -> Table:
     numbered = list(_parse(content, origin, source.format or Path(name).suffix.lower()[1:]))
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
-    matching = [(line, row) for line, row in numbered if _matches(row, source.where, origin)]
+    columns = columns_of(row for _, row in numbered)
+    for key in source.where:
+        if key not in columns:
+            hint = did_you_mean(key, columns)
+            raise HarnessError(f"{origin}: no column '{key}' to filter by. {hint}")
+    matching = [(line, row) for line, row in numbered if _matches(row, source.where)]
     if not matching:
         condition = ", ".join(f"{key} = {value}" for key, value in source.where.items())
         raise HarnessError(f"{origin}: none of its {len(numbered)} rows has {condition}.")
@@ -63,17 +83,51 @@ def load_rows(source: Source, root: Path) -> Table:
     return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 
 
+def columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return the columns of rows, in the order of their first occurrence."""
+    return tuple(dict.fromkeys(column for row in rows for column in row))
+
+
 def text_of(value: object) -> str:
-    """Convert a cell to text; lists (such as PubMedQA's contexts) become paragraphs."""
+    """Convert a cell to text; lists (such as PubMedQA's contexts) become paragraphs.
+
+    A missing value, and NaN, is an empty text.
+    """
     if isinstance(value, list):
         return "\n".join(text_of(part) for part in value)
-    return "" if value is None else str(value)
+    return "" if is_missing(value) else str(value)
 
 
-def holds_objects(value: object) -> bool:
-    """Return whether a cell is a JSON object or a list with one, and so not text."""
+def is_missing(value: object) -> bool:
+    """Return whether a cell holds no value: null, or NaN as pandas writes it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def no_text_reason(value: object) -> str | None:
+    """Return why a cell cannot be read as text, None if it can: it holds an object or infinity."""
     parts = value if isinstance(value, list) else [value]
-    return any(isinstance(part, dict) for part in parts)
+    if any(isinstance(part, dict) for part in parts):
+        return "is a JSON object, not text"
+    if any(isinstance(part, float) and math.isinf(part) for part in parts):
+        return "is an infinite number, not text"
+    inner = (no_text_reason(part) for part in parts if isinstance(part, list))
+    return next((reason for reason in inner if reason), None)
+
+
+def join_key(value: object) -> str:
+    """Return the text by which rows of different files are joined, from a cell or an item's id."""
+    return to_valid_utf8(text_of(value))
+
+
+def find_joined(rows: Mapping[str, RowT], key: str) -> RowT | None:
+    """Return the row with a key; a whole number may be written `7` in one file and `7.0` in another."""
+    return next((rows[spelling] for spelling in _spellings(key) if spelling in rows), None)
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    if _WHOLE_NUMBER.fullmatch(key):
+        return (key, key.removesuffix(".0") if key.endswith(".0") else f"{key}.0")
+    return (key,)
 
 
 def read_text(path: Path) -> str:
@@ -238,12 +292,10 @@ def _text(content: bytes, origin: str) -> str:
 
 
 def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in json_lines(text):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+            row = parse_json(line)
+        except ValueError as error:  # also a number of 5,000 digits
             raise HarnessError(
                 f"{origin}:{number}: not valid JSON: {error}.{_list_hint(text)}"
             ) from None
@@ -263,8 +315,8 @@ def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
         yield from _parse_jsonl(text, origin)
         return
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(text)
+    except ValueError as error:
         raise HarnessError(f"{origin}: not valid JSON: {error}.") from None
     if isinstance(data, dict) and all(isinstance(row, dict) for row in data.values()):
         data = [{"id": key, **row} for key, row in data.items()]  # PubMedQA: {"21645374": {...}}
@@ -275,24 +327,28 @@ def _parse_json(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 
 def _is_json_lines(text: str) -> bool:
     """Return whether the first line is an object and more follows: JSON Lines named .json."""
-    first, _, rest = text.lstrip().partition("\n")
+    lines = json_lines(text)
+    first, more = next(lines, None), next(lines, None)
     try:
-        return bool(rest.strip()) and isinstance(json.loads(first), dict)
-    except (ValueError, RecursionError):
+        return first is not None and more is not None and isinstance(parse_json(first[1]), dict)
+    except ValueError:
         return False
 
 
 def _parse_csv(text: str, origin: str) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a cell may hold a document
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        _check_header(reader.fieldnames or (), origin)
-        for row in reader:
-            if None in row or None in row.values():
+        header = next((cells for cells in reader if cells), [])
+        _check_header(header, origin)
+        for cells in reader:
+            row = cells or [""] * (len(header) == 1)  # an empty cell of the only column
+            if row and len(row) != len(header):
                 raise HarnessError(
                     f"{origin}:{reader.line_num}: has another number of cells than the header line."
                 )
-            yield reader.line_num, dict(row)
+            if row:
+                yield reader.line_num, dict(zip(header, row, strict=True))
     except csv.Error as error:
         raise HarnessError(f"{origin}:{reader.line_num}: not valid CSV: {error}.") from None
 
@@ -305,12 +361,21 @@ def _parse_xlsx(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
 
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        rows = book.worksheets[0].iter_rows(values_only=True)
+        rows = (
+            [None if cell.data_type == "e" else cell.value for cell in cells]  # such as #N/A
+            for cells in book.worksheets[0].iter_rows()
+        )
         header = [text_of(cell) for cell in next(rows, ())]
-        _check_header([name for name in header if name], origin)
+        names = [name for name in header if name]
+        _check_header(names, origin)
+        gaps: list[tuple[int, Row]] = []
         for number, cells in enumerate(rows, start=2):
+            row = number, dict(zip(header, cells, strict=False))
             if any(cell is not None for cell in cells):
-                yield number, dict(zip(header, cells, strict=False))
+                yield from (*gaps, row)
+                gaps = []
+            elif len(names) == 1:  # an empty cell of the only column, if a row follows
+                gaps.append(row)
     except (BadZipFile, KeyError, ValueError, IndexError, SyntaxError, ZlibError) as error:
         raise HarnessError(f"{origin}: not a readable xlsx workbook: {error}.") from None
 
@@ -326,10 +391,20 @@ def _check_header(names: Sequence[str], origin: str) -> None:
         )
 
 
-def _matches(row: Row, where: dict[str, str], origin: str) -> bool:
-    for key in where:
-        if key not in row:
-            raise HarnessError(
-                f"{origin}: no column '{key}' to filter by. {did_you_mean(key, row)}"
-            )
-    return all(text_of(row[key]) == value for key, value in where.items())
+def _matches(row: Row, where: dict[str, str]) -> bool:
+    return all(_means(row.get(key), value) for key, value in where.items())
+
+
+def _means(cell: object, value: str) -> bool:
+    """Return whether a cell has the value; `true` is `True`, and `1` is `1.0`."""
+    text = text_of(cell)
+    if value in _spellings(text):
+        return True
+    if text.casefold() in ("true", "false"):
+        return text.casefold() == value.casefold()
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        try:
+            return Decimal(text) == Decimal(value)
+        except InvalidOperation:
+            return False
+    return False

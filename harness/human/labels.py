@@ -12,6 +12,7 @@
 Without a column `annotator`, all labels are those of one annotator.
 """
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from harness.artifacts.answers import AnsweredItems, read_answers
 from harness.config import PeopleSpec, Source
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
-from harness.data.tables import Row, Table, load_rows, text_of
+from harness.data.tables import Row, Table, join_key, load_rows, text_of
 from harness.human.votes import describe_source, find_studies, load_study, load_votes
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
 from harness.types.samples import same_text
@@ -242,7 +243,7 @@ def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels
         HarnessError: the file is missing, or a row of it is not a label.
     """
     table = load_rows(Source(path=str(path)), Path())
-    columns = tuple(table.rows[0])
+    columns = table.columns
     if "item" not in columns:
         raise HarnessError(
             f"{path}: has no column 'item'. {did_you_mean('item', columns)} The columns of a label "
@@ -280,7 +281,7 @@ def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
     labels: dict[tuple[str, str], Label] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
         where = f"{table.origin}:{line}"
-        key = text_of(row.get("item")), text_of(row.get("annotator")) or UNNAMED_ANNOTATOR
+        key = join_key(row.get("item")), text_of(row.get("annotator")) or UNNAMED_ANNOTATOR
         label = labels.get(key, Label(*key))
         # The winner of the row, if it has one.
         winner = text_of(row.get("winner")).casefold()
@@ -312,6 +313,9 @@ def _read_scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[s
         if not cell:
             continue
         try:
-            yield name, _BOOLEANS[cell] if cell in _BOOLEANS else float(cell)
+            number = _BOOLEANS[cell] if cell in _BOOLEANS else float(cell)
         except ValueError:
-            raise HarnessError(f"{where}: {name} '{cell}' is no number.") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise HarnessError(f"{where}: {name} '{cell}' is no number.")
+        yield name, number

@@ -1,10 +1,9 @@
 """Readers of texts and chats in the cells of one row. Texts are trimmed and otherwise unchanged."""
 
-import math
 from collections.abc import Mapping
 
 from harness.data.convert.examples import UnusableRowError
-from harness.data.tables import text_of
+from harness.data.tables import no_text_reason, text_of
 from harness.types import Message
 
 Row = Mapping[str, object]
@@ -135,10 +134,10 @@ def _turn(turn: Row, column: str) -> Message:
 
 
 def _text(cell: object, column: str) -> str:
-    if isinstance(cell, float) and math.isnan(cell):  # pandas writes an empty cell so
-        return ""
-    if isinstance(cell, dict | bool) or (
-        isinstance(cell, list) and not all(isinstance(part, str) for part in cell)
+    if (
+        isinstance(cell, dict | bool)
+        or (isinstance(cell, list) and not all(isinstance(part, str) for part in cell))
+        or no_text_reason(cell)
     ):
         raise UnusableRowError("unreadable", f"'{column}' is no text")
     text = text_of(cell).strip()

@@ -1,0 +1,44 @@
+"""JSON and JSON Lines as people save them: with a byte order mark, any line break, and NaN.
+
+A line ends at a line feed, a carriage return, or both. U+2028 and its kin may stand inside JSON
+strings and end no line. NaN, which Python's and pandas' writers use for a missing value, is null.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+def read_utf8(path: Path) -> str:
+    """Read UTF-8 text without its byte order mark; line breaks are unchanged.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return path.read_bytes().decode("utf-8-sig")
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON; NaN is None, and infinite numbers stay infinite.
+
+    Raises:
+        ValueError: it is not JSON, has a number of more than 4,300 digits, or is nested too deep.
+    """
+    try:
+        return json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def json_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of JSON Lines that are not blank, with their numbers from 1."""
+    for number, line in enumerate(_LINE_END.split(text), start=1):
+        if line.strip():
+            yield number, line
+
+
+_CONSTANTS = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
