@@ -46,7 +46,7 @@ def exit_if_pending(output: Format) -> Iterator[None]:
         yield
         return
     except PendingRepliesError as error:
-        pending = error.awaited
+        pending = error.pending
     assert pending is not None  # set by the work that wrote the batch files
     value = {"exit_code": NO_VERDICT, "verdict": None, **pending.model_dump(mode="json")}
     emit(output, value, describe_pending(pending))

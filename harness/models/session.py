@@ -74,9 +74,9 @@ class PendingRequests(Record):
 class PendingRepliesError(Exception):
     """Work that cannot go on before replies have come; lists them once they are written down."""
 
-    def __init__(self, awaited: PendingRequests | None = None) -> None:
+    def __init__(self, pending: PendingRequests | None = None) -> None:
         super().__init__("replies are awaited")
-        self.awaited = awaited
+        self.pending = pending
 
 
 class EndpointSession:

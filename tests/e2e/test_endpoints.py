@@ -140,7 +140,7 @@ def test_an_interrupted_run_keeps_what_was_answered(world: Path, ending: signal.
             _, said = process.communicate(timeout=20)
         if ending != signal.SIGKILL:
             assert process.returncode == 130, said
-            assert "the same command goes on from there" in said
+            assert "the same command continues from there" in said
         asked = server.counts.total()
         done = run(world, server)
         assert done.returncode in {0, 1, 3}, done.stderr

@@ -121,8 +121,8 @@ def test_a_lost_question_is_written_again_and_that_is_said(store: Store, tmp_pat
     Path(write_one(store, spec, tmp_path, "a")).unlink()
     session = EndpointSession(store, folder=tmp_path)
     texts(open_endpoint(spec, session), [make_ask("a"), make_ask("b")])
-    awaited = session.write_pending()
-    assert (awaited.questions, awaited.repeated) == (2, 1)
+    pending = session.write_pending()
+    assert (pending.questions, pending.repeated) == (2, 1)
 
 
 def test_a_question_asked_twice_is_written_once(store: Store, tmp_path: Path):
@@ -177,10 +177,20 @@ def test_work_that_awaits_replies_ends_with_its_questions_written_down(tmp_path:
 
         with pytest.raises(PendingRepliesError) as ending:
             work()
-        assert ending.value.awaited is not None
-        assert ending.value.awaited.questions == 1
+        assert ending.value.pending is not None
+        assert ending.value.pending.questions == 1
 
 
 def test_work_that_awaits_nothing_is_left_alone(tmp_path: Path):
     with Store(tmp_path / "store") as store, EndpointSession(store).flush_pending():
         pass
+
+
+def test_a_session_forgets_what_earlier_work_waited_for(tmp_path: Path):
+    session = EndpointSession(Store(tmp_path / "store"), folder=tmp_path / "batch")
+    assert session.store is not None
+    with session.store, pytest.raises(PendingRepliesError), session.flush_pending():
+        list(open_endpoint(spec_of(), session).ask_all([make_ask("a")]))
+    with session.store, session.flush_pending():
+        assert not session.has_pending
+        assert len(session.index) == 1  # the file that the earlier work wrote
