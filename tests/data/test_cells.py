@@ -70,9 +70,7 @@ def test_the_columns_are_those_of_all_rows(tmp_path: Path, order: slice) -> None
     assert [row["id"] for row in rows(path, where={"a": "yes"})] == ["q2"]
 
 
-@pytest.mark.parametrize(
-    ("written", "asked"), [("7.0", "7"), ("7", "7.0"), ('"a\\ud800"', "a?")]
-)
+@pytest.mark.parametrize(("written", "asked"), [("7.0", "7"), ("7", "7.0"), ('"a\\ud800"', "a?")])
 def test_ids_are_joined_by_meaning(tmp_path: Path, written: str, asked: str) -> None:
     path = write(tmp_path / "a.jsonl", f'{{"id": {written}, "a": "yes"}}\n')
     assert [answer.text for answer in answers(path, asked)] == ["yes"]
