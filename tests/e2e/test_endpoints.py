@@ -177,7 +177,7 @@ def test_a_judge_that_nobody_can_read_is_quoted(world: Path) -> None:
     with LoopbackServer(lambda _: "I would rather not say.") as server:
         done = run(world, server)
     assert done.returncode == 4
-    assert "replied, for example: I would rather not say." in done.stderr
+    assert "For example, 'judge-model' replied: I would rather not say." in done.stderr
 
 
 def test_a_judge_of_protected_items_is_not_quoted(world: Path) -> None:
