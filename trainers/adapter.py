@@ -15,12 +15,9 @@ from trainers.recipe import Lora, Quantisation
 # 1e-4 in bfloat16 and less than 1e-6 in float32; merging into 4 bits gives 1e-2.
 MERGE_TOLERANCE = 1e-3
 
-
 # Largest difference of a reward between an adapter and its merged model, as a share of 1 plus the
 # reward. In bfloat16, with 8 bits of precision, a few roundings make 1e-2; in float32 it is 1e-5.
 REWARD_TOLERANCE = 3e-2
-
-
 Head = Literal["language_model", "reward"]
 
 

@@ -26,15 +26,10 @@ from trainers.recipe import AdapterRecipe, PretrainRecipe
 from trainers.trl_config import TRACKING_OPTIONS
 
 MANIFEST = "checkpoint.json"
-
-
 COMPLETE_MARK = "COMPLETE"
-
 
 # Raise it when a change of this package gives other weights for the same recipe.
 TRAINERS_VERSION = 3
-
-
 PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers")
 
 

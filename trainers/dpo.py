@@ -22,12 +22,9 @@ from trainers.trl_config import Log, held_out_metrics
 
 START_TOLERANCE = 1e-3
 
-
 # For cached references, whose forward passes had other batches than the policy's. In bfloat16 an
 # answer's log-probability then differs by some tenths of a nat; times beta, by 0.01 or 0.02.
 CACHED_REFERENCE_TOLERANCE = 5e-2
-
-
 EVAL_METRICS = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies", "eval_kl")
 
 

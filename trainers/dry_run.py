@@ -40,24 +40,13 @@ from trainers.recipe_graph import RecipeStage, recipe_graph
 from trainers.trl_config import TRACKING_OPTIONS
 
 STEPS = 2
-
-
 HEAD_SIZE = 16
-
-
 N_LAYERS = 2
-
-
 VOCABULARY = 2048
-
-
 CONTEXT = 4096  # rotary positions cost nothing
-
 
 # Options of the tokenizer and of the run's length, which a dry run sets itself.
 _TOKENIZER_OPTIONS = ("chat_template_path", "eos_token", "pad_token")
-
-
 _LENGTH_OPTIONS = ("num_train_epochs",)
 
 

@@ -20,7 +20,6 @@ from trainers.recipe import AdapterRecipe, Lora, Parent, Quantisation, parent_di
 
 Options = Mapping[str, JsonValue]
 
-
 # TRL's defaults (SFTConfig and DPOConfig agree on these).
 TRL_DEFAULTS: Options = {
     "per_device_train_batch_size": 8,
@@ -31,7 +30,6 @@ TRL_DEFAULTS: Options = {
     "gradient_checkpointing": True,
     "optim": "adamw_torch_fused",
 }
-
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -56,12 +54,8 @@ class Shape(NamedTuple):
 
 LLAMA_3_8B = Shape("llama", 128256, 4096, 14336, 32, 32, 8, 128, 8192, 500_000.0, 1e-5, tied=False)
 
-
 MISTRAL_7B = Shape("mistral", 32000, 4096, 14336, 32, 32, 8, 128, 32768, 10_000.0, 1e-5, tied=False)
-
-
 SMOLLM2_135M = Shape("llama", 49152, 576, 1536, 30, 9, 3, 64, 8192, 100_000.0, 1e-5, tied=True)
-
 
 # From the models' published config.json, so that a plan need not fetch them.
 HUB_SHAPES = {
@@ -71,11 +65,8 @@ HUB_SHAPES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
 }
 
-
 # Hub models that cannot be trained as their pinned commits have them.
 HUB_MODELS_WITHOUT_TEMPLATE = {"meta-llama/Meta-Llama-3-8B"}
-
-
 HUB_PICKLES = {"BioMistral/BioMistral-7B"}
 
 

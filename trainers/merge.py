@@ -28,13 +28,8 @@ from trainers.checkpoint import (
 from trainers.trl_config import quiet_libraries
 
 CONFIG = "adapter_config.json"
-
-
 WEIGHTS = "adapter_model.safetensors"
-
-
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
-
 
 # Prompts on which adapter and merged model are compared, as there are no training rows.
 PROBES = (

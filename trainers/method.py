@@ -11,8 +11,6 @@ from trainers.recipe import AdapterRecipe
 from trainers.trl_config import Log
 
 NO_FACTS: Mapping[str, str] = MappingProxyType({})
-
-
 ProgressCallback = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 

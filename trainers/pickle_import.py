@@ -21,8 +21,6 @@ from harness.core.hub import check_model_available
 from harness.data.tables import cache_dir
 
 INDEX = "pytorch_model.bin.index.json"
-
-
 COMPANION_FILES = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template
 
 

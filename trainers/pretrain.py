@@ -29,7 +29,6 @@ from trainers.recipe import PretrainRecipe, TinyModel
 
 PAD, END_OF_TEXT, TURN, END_OF_TURN = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
-
 # The generation tags mark the assistant's tokens for TRL, including the end of the turn.
 CHAT_TEMPLATE = """\
 {%- for message in messages %}
@@ -72,14 +71,8 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int, context: int) -> A
 
 
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
-
-
 CURVE_POINTS = 50
-
-
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-
-
 SourceRows = Sequence[tuple[str, tuple[Sample, ...]]]  # each source's `read` value and its rows
 
 

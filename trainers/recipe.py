@@ -446,22 +446,11 @@ class BestOfRecipe(RecipeSpec):
 
 
 PairTrainedRecipe = DpoRecipe | KtoRecipe | OrpoRecipe | SimpoRecipe | RewardRecipe
-
-
 TrainingRecipe = PretrainRecipe | SftRecipe | PairTrainedRecipe | OnlineRecipe
-
-
 SampledPairsRecipe = JudgedPairsRecipe | GoldPairsRecipe
-
-
 PairsRecipe = SampledPairsRecipe | GivenPairsRecipe
-
-
 SampledRecipe = SampledPairsRecipe | BestOfRecipe
-
-
 Recipe = TrainingRecipe | PairsRecipe | BestOfRecipe
-
 
 METHODS: dict[str, type[Recipe]] = {
     method: kind

@@ -22,8 +22,6 @@ from trainers.training import N_PROBES
 from trainers.trl_config import Log, held_out_metrics
 
 EVAL_METRICS = ("eval_loss", "eval_accuracy", "eval_margin")
-
-
 BATCH_SIZE = 16
 
 

@@ -14,7 +14,6 @@ from harness.types import Curve
 
 Log = list[dict[str, float]]
 
-
 # Experiment trackers that `trainer.report_to` may name, and the packages that each needs (one of).
 TRACKERS = {
     "tensorboard": ("tensorboard", "tensorboardX"),
@@ -23,12 +22,8 @@ TRACKERS = {
     "trackio": ("trackio",),
 }
 
-
 TRACKING_OPTIONS = ("report_to", "run_name", "project")  # options that do not change what is learnt
-
-
 SUITE_PREFIX = "watch/"  # of the names of a suite's scores during training
-
 
 CURVES = (
     "loss",

@@ -20,20 +20,10 @@ from harness.types import ContaminationResult, Message, Record, Sample, Task
 from harness.types.training import Example, PreferencePair
 
 MIN_NGRAM, MAX_NGRAM = 8, 13  # words
-
-
 CONTAMINATED_SHARE = 0.7
-
-
 MAX_ITEMS_PER_NGRAM = 10  # an n-gram of more items is a template
-
-
 N_LISTED = 3  # items in an error message
-
-
 Part = Literal["question", "reference"]
-
-
 _Place = tuple[int, Part]  # a part of the item with this index
 
 

@@ -23,14 +23,8 @@ from harness.data.samples import read_prompt
 from harness.data.tables import cache_dir, find_pinned, local_file
 
 CONVERTER_VERSION = 1  # raise it when the same source and options give different rows
-
-
 ROWS = "rows.jsonl"
-
-
 SUMMARY = "rows.summary.json"
-
-
 AnySource = TypeVar("AnySource", bound=Source)
 
 

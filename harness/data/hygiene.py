@@ -9,31 +9,17 @@ import re
 from harness.types import HygieneFlag, Response
 
 LEAK_WORDS = 8  # consecutive words of the system prompt that make a leak
-
-
 LEAK_SENTENCE_WORDS = 10  # a shorter sentence may occur by chance
-
-
 LOOP_REPEATS = 4  # a phrase repeated so many times in a row is a loop ...
-
-
 LOOP_WORDS = 12  # ... when the repetition is at least this long
-
-
 SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
-
 
 _SPECIAL = re.compile(
     r"<\|[^|<>\s]{1,40}\|>|</?(?:s|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
 )
 
-
 _CHATML_SYSTEM = re.compile(r"<\|im_start\|>system\n(.*?)<\|im_end\|>", re.DOTALL)
-
-
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-
-
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with the straight or the curly apostrophe
 
 

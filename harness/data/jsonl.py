@@ -17,8 +17,6 @@ from harness.core.files import write_atomically
 from harness.types import KeptStatistics, Record
 
 RowT = TypeVar("RowT", bound=Record)
-
-
 StatisticsT = TypeVar("StatisticsT", bound=KeptStatistics)
 
 

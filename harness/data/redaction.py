@@ -26,8 +26,6 @@ from typing import Literal, NamedTuple
 from harness.types import Sample, Task
 
 REDACTION_VERSION = 1  # raise it when a text would be redacted differently
-
-
 IdentifierKind = Literal["e-mail", "phone", "record number", "date", "url"]
 
 
@@ -101,18 +99,13 @@ def _plain(character: str) -> str:
 
 
 _INVISIBLE_CATEGORIES = {"Cc", "Cf", "Mn", "Me"}
-
-
 _INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 
 # --- patterns --------------------------------------------------------------------------------
 
 _SPACES = r"[ \t\r\n]{0,3}"
-
-
 _NOT_IN_WORD = r"(?<![a-z\d])(?<![a-z]-)"  # not the 19 of COVID-19
-
 
 # A number with a unit is a dose or a count. Units of one letter could begin the next sentence.
 _UNIT = (
@@ -120,20 +113,14 @@ _UNIT = (
     r"|hour|minute|time|tablet|capsule|pill|dose|drop|puff|cell|patient|people|person|mile|percent)s?)"
 )
 
-
 _NO_UNIT = rf"(?! ?{_UNIT}(?![a-z]))"
 
 
 # --- web and e-mail addresses
 
 _EMAIL = r"(?<![\w.+%'-])[\w.+%'-]++@[\w-]++(?:\.[\w-]++)++"
-
-
 _TAIL = r"[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]"
-
-
 _DOMAIN = r"(?<![\w.@-])(?:[\w-]++\.){1,8}(?:com|org|net|edu|gov|info|io|uk)(?![\w@-])"
-
 
 _URL = (
     rf"(?<![a-z\d+.-])[a-z][a-z\d+.-]{{1,15}}://{_TAIL}|(?<![a-z\d])www\.{_TAIL}"
@@ -145,7 +132,6 @@ _URL = (
 
 _NUMBER_WORD = r"(?:numbers?|num|no|nr|identifier|identification|id|code|#)"
 
-
 _RECORD = (
     r"(?<![a-z])(?:mrns?|m\.r\.n|ssns?|social security|chi number|medical record(?= ?[:#])"
     r"|(?:medical record|patient|pat|pt|hospital|hosp|chart|case|record|insurance|policy|member"
@@ -154,34 +140,24 @@ _RECORD = (
     rf"(?:'s)?[ .-]{{0,2}}{_NUMBER_WORD})(?![a-z])"
 )
 
-
 _RECORD_FILLER = (
     rf"(?:{_SPACES}(?:{_NUMBER_WORD}(?![a-z])|(?:is|was|of)(?![a-z])|[:=.()#-])){{0,4}}{_SPACES}"
 )
 
-
 _FOUR_DIGITS = r"(?=[a-z]{0,5}[-/ ]?(?:\d[-/. a-z]{0,3}){3}\d)"
-
 
 _RECORD_VALUE = (
     rf"{_FOUR_DIGITS}[a-z]{{0,5}}[-/ ]?\d(?:[-/.]?[a-z\d]| \d{{2,}}+{_NO_UNIT}(?![/.]\d))*+"
 )
 
-
 _SSN = r"(?<!\d)(?<!\d[.,/-])(?:\d{3}-\d\d-\d{4}|\d{3} \d\d \d{4})(?!\d)(?![./-]\d)"
-
-
 _NATIONAL_INSURANCE = r"(?-i:(?<![A-Z])[A-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D](?![A-Za-z]))"
 
 
 # --- dates
 
 _YEAR = r"(?:1[89]|20)\d\d"
-
-
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])"
-
-
 _MONTH = r"(?:1[0-2]|0?[1-9])"
 
 
@@ -203,28 +179,17 @@ _MONTH_IN_DIGITS = (
     rf"|(?<!\d)(?<!\d-){_YEAR}-(?:0[1-9]|1[0-2])(?!\d)(?!-\d)"
 )
 
-
 # "may" and "march" in lower case are words, unless a year or an ordinal follows or precedes.
 _UNAMBIGUOUS_MONTH = (
     r"(?:(?:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|(?-i:MAR(?:CH)?|MAY|Mar(?:ch)?|May))(?![a-z])\.?)"
 )
 
-
 _MONTH_NAME = rf"(?:{_UNAMBIGUOUS_MONTH}|(?:mar(?:ch)?|may)(?![a-z])\.?)"
-
-
 _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)"
-
-
 _DAYS = rf"(?:{_ORDINAL}|{_DAY})(?: ?- ?(?:{_ORDINAL}|{_DAY}))?"  # 3-5 May
-
-
 _GAP = r"[ \t\r\n]{0,2}[.,/-]?[ \t\r\n]{0,2}"
-
-
 _THEN_YEAR = rf"(?:{_GAP}(?:of )?(?:{_YEAR}|'\d\d)(?!\d))"
-
 
 _WRITTEN = (
     rf"(?<!\d){_DAYS}{_GAP}(?:of )?{_MONTH_NAME}{_THEN_YEAR}"
@@ -236,15 +201,12 @@ _WRITTEN = (
     rf"|(?<![a-z]){_MONTH_NAME}{_THEN_YEAR}"
 )
 
-
 _DATE = "|".join([*map(_in_digits, ("/", "-", "[.]")), _MONTH_IN_DIGITS, _WRITTEN])
-
 
 _BORN = (
     r"(?<![a-z])(?:d\.?o\.?b\.?|date of birth|birth ?dates?|birthday|born)(?![a-z])"
     rf"(?:{_SPACES}(?:(?:is|was|on)(?![a-z])|[:=-])){{0,2}}{_SPACES}"
 )
-
 
 _BORN_VALUE = (
     rf"(?:{_YEAR}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])|\d\d? \d\d? {_YEAR}"
@@ -255,16 +217,9 @@ _BORN_VALUE = (
 # --- phone numbers
 
 _SIGN = r"[-. ()/]{0,2}"
-
-
 _BETWEEN = r"[-. ]{1,3}"
-
-
 _DRUG_CODE = r"\d{4,5}-\d{3,4}-\d\d?(?!\d)"  # 0555-0952-02, a medicine's in the US
-
-
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
-
 
 _PHONE = (
     rf"(?<![a-z\d])\+\(?[1-9](?:{_SIGN}\d){{7,14}}{_EXTENSION}(?!\d)"
@@ -275,16 +230,13 @@ _PHONE = (
     r")(?!\d)(?![.,-]\d)"
 )
 
-
 _CALL = (
     r"(?<![a-z])(?:(?:tele)?phones?|tel|fax|mobile|pager|whatsapp|ph|call(?: (?:me|us|her|him))?"
     r"|cell(?: ?phone)?(?= ?[:#]| (?:is|no|number)))(?![a-z])"
     rf"(?:{_SPACES}(?:{_NUMBER_WORD}(?![a-z])|(?:is|was|on|at)(?![a-z])|[:.=(#])){{0,4}}{_SPACES}"
 )
 
-
 _CALL_VALUE = rf"\(?\d(?:{_SIGN}\d){{5,14}}(?!\d)(?![.,-]\d){_NO_UNIT}"
-
 
 # Kind, text before the value, which stays, and the value. The first pattern that matches wins.
 _PATTERNS: tuple[tuple[IdentifierKind, str, str], ...] = (
@@ -298,12 +250,8 @@ _PATTERNS: tuple[tuple[IdentifierKind, str, str], ...] = (
     ("phone", _CALL, _CALL_VALUE),
 )
 
-
 _KINDS: dict[str, IdentifierKind] = {f"p{n}": kind for n, (kind, _, _) in enumerate(_PATTERNS)}
-
-
 _ANY_PATTERN = "|".join(f"{b}(?P<p{n}>{v})" for n, (_, b, v) in enumerate(_PATTERNS))
-
 
 # No pattern starts at a letter inside a word; checking this once halves the time.
 _FINDER = re.compile(rf"(?:(?<![a-z])|(?=[\d+(]))(?:{_ANY_PATTERN})", re.IGNORECASE)

@@ -19,20 +19,10 @@ from typing import Literal, NamedTuple
 from harness.data.text import NGram, ngrams, normalise_text
 
 Side = Literal["train", "eval"]
-
-
 SIDES: tuple[Side, Side] = ("train", "eval")
-
-
 N_WORDS = 8
-
-
 MIN_JACCARD = 0.5  # shared n-grams of two questions as a share of their union
-
-
 N_INDEX_NGRAMS = 16  # of a question; near-duplicates share several of them
-
-
 MAX_NEIGHBOURS = 5  # compared with a question because of one n-gram: linear time
 
 

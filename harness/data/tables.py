@@ -28,8 +28,6 @@ from harness.core.sanitize import to_valid_utf8
 
 Row = dict[str, object]
 RowT = TypeVar("RowT")
-
-
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.0)?")
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 NGram = tuple[str, ...]
 
-
 _UNSPACED = (
     range(0x0E00, 0x0F00),  # Thai, Lao
     range(0x1000, 0x10A0),  # Burmese

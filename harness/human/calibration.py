@@ -24,10 +24,7 @@ from harness.scoring.columns import ScoreColumn
 from harness.types import Calibrated, Calibration, HumanSummary
 
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
-
-
 HALF_WIDTH = 0.05  # of a share or a win rate, and of a scale's range
-
 
 _NOT_CORRECTED = (
     "nothing is corrected: the labelled items are not stated to be a random sample of the run's, and "

@@ -29,7 +29,6 @@ from harness.types.samples import same_text
 
 UNNAMED_ANNOTATOR = "people"  # the annotator of a table without a column of that name
 
-
 _WINNERS: dict[str, Winner | None] = {
     "baseline": "baseline",
     "candidate": "candidate",
@@ -38,10 +37,7 @@ _WINNERS: dict[str, Winner | None] = {
     "cannot_judge": None,
 }
 
-
 _BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-
-
 _NOT_SCORES = {"item", "annotator", "winner", "model", "comment"}  # columns of a label file
 
 

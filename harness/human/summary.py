@@ -25,8 +25,6 @@ from harness.stats.vectors import Interval as Span
 from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Interval, JudgeAgreement
 
 N_LISTED_ITEMS = 10
-
-
 WIN_RATE = "win_rate"  # the column of preferences that answer no metric of the suite
 
 

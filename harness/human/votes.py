@@ -26,11 +26,7 @@ from harness.core.locks import FolderLock
 from harness.types import Study, Undo, Vote
 
 PEOPLE_FOLDER = "people"  # in the folder of a run; has one folder per study
-
-
 STUDY_FILE = "study.json"
-
-
 VOTES_FILE = "votes.jsonl"
 
 

@@ -24,7 +24,6 @@ SMALL_SAMPLE_NOTE = (
     "shows less than stated here."
 )
 
-
 SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
 
 

@@ -98,8 +98,6 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
 # The spread of annotators' means as a share of the scale's range, where there are no votes: a round
 # guess, equal to that of the annotators in `harness selftest`.
 ASSUMED_LEANING = 0.1
-
-
 N_ANNOTATORS = (2, 3, 5, 8, 12, 20)  # for which the forecast gives a detectable distance
 
 

@@ -13,7 +13,6 @@ from tests.loopback.server import LoopbackServer
 
 N_ITEMS = 40
 
-
 SUITE = """\
 suite: remote
 data:

@@ -6,7 +6,6 @@ from typing import Any
 
 N_ITEMS = 60
 
-
 SUITE = """\
 suite: remote
 data:

@@ -12,7 +12,6 @@ from tests.builders.votes import Says
 
 N = 160
 
-
 SUITE = """\
 suite: {name}
 data: {{source: {{path: items.jsonl, fields: {{id: id, input: question}}}}}}
@@ -22,7 +21,6 @@ gate:
   {extra}
   claims: [{{metric: win_rate, claim: superior}}]
 """
-
 
 PROFILE = """\
 profile: recorded

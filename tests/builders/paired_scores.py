@@ -9,8 +9,6 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats.vectors import Vector
 
 NAN = float("nan")
-
-
 Scores = list[float] | Vector
 
 

@@ -7,13 +7,11 @@ from tests.builders.tiny import make_tiny_model
 
 PASSES = "{metric: rouge.rouge1_f1, claim: non_inferior, margin: 0.99}"
 
-
 PROFILE = """\
 profile: world
 models:
   base: {checkpoint: base}
 """
-
 
 LOOP = """\
 loop: world
@@ -26,7 +24,6 @@ promote: assistant
 losers: LOSERS
 """
 
-
 SUITE = """\
 suite: NAME
 data: {source: {path: items.jsonl, where: {part: PART}, fields: {id: id, input: question, reference: answer}}}
@@ -34,7 +31,6 @@ generation: {max_new_tokens: 4}
 metrics: {rouge: {kind: rouge, variants: [rouge1]}}
 gate: {claims: [CLAIM]}
 """
-
 
 RECIPE = """\
 recipe: NAME

@@ -8,8 +8,6 @@ from harness.types import JudgeCard, Plan
 from judges.panel import Panel
 
 CARD = JudgeCard(name="j", nature="n", fingerprint="f")
-
-
 PANELS = {"rubric": Panel(CARD, judges=())}
 
 

@@ -33,14 +33,12 @@ ROWS = [
     for n in range(1, 9)
 ]
 
-
 PAIRS = [
     PreferencePair(
         sample_id=row.id, prompt=row.prompt, chosen=row.completion, rejected="asthma", source="gold"
     )
     for row in ROWS
 ]
-
 
 SFT = SftRecipe(
     recipe="test_sft",
@@ -50,7 +48,6 @@ SFT = SftRecipe(
     lora=Lora(r=4, alpha=8),
     trainer={"max_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 0.01},
 )
-
 
 DPO = DpoRecipe(
     recipe="test_dpo",
@@ -96,7 +93,6 @@ def last_logits(folder: Path) -> torch.Tensor:
 
 LORA = Lora(r=4, alpha=8)
 
-
 COMMON: dict[str, Any] = {
     "recipe": "test",
     "parent": Parent(recipe="sft.yaml"),
@@ -110,14 +106,7 @@ COMMON: dict[str, Any] = {
     },
 }
 
-
 KTO = KtoRecipe(method="kto", **COMMON)
-
-
 ORPO = OrpoRecipe(method="orpo", **COMMON)
-
-
 SIMPO = SimpoRecipe(method="simpo", **COMMON)
-
-
 REWARD = RewardRecipe(method="reward", lora=LORA, **COMMON)

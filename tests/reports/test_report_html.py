@@ -19,8 +19,6 @@ from tests.builders.results import (
 )
 
 Run = Callable[[], RunResult]
-
-
 CLEAN = page_skeleton(render_html(clean_run()))
 
 

@@ -20,14 +20,10 @@ from harness.core.paths import bundle_root, find_bundled
 from trainers.recipe import AdapterRecipe
 
 Kind = Literal["data_parallel", "fsdp", "deepspeed"]
-
-
 KINDS: dict[str, Kind] = {"MULTI_GPU": "data_parallel", "FSDP": "fsdp", "DEEPSPEED": "deepspeed"}
-
 
 # Options of a recipe's `trainer` that the launch sets.
 _LAUNCH_OPTIONS = ("fsdp", "fsdp_config", "deepspeed", "use_cpu")
-
 
 # Options of a configuration's `deepspeed_config` that the recipe sets, and where.
 _RECIPE_OPTIONS = {

@@ -31,17 +31,9 @@ from trainers.distributed.config import Launch, check_launch
 from trainers.method import Job, ProgressCallback, Trained
 
 TRAINED = "trained.json"
-
-
 TOKENIZER = "tokenizer"
-
-
 JOB = "job.pickle"
-
-
 GRACE_S = 10.0  # for the processes to end by themselves, before they are killed
-
-
 LOG_TAIL = 2000  # characters of the log in the error of an unexplained exit
 
 

@@ -7,10 +7,7 @@ from harness.data.tables import no_text_reason, text_of
 from harness.types import Message
 
 Row = Mapping[str, object]
-
-
 Chat = tuple[Message, ...]
-
 
 ROLES = {
     "system": "system",

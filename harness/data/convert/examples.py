@@ -24,7 +24,6 @@ Reason = Literal[
     "not_taken",  # not in the seeded subset
 ]
 
-
 REQUESTED_DROPS: frozenset[Reason] = frozenset({"withheld", "not_taken"})  # no error of the data
 
 

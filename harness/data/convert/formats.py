@@ -276,19 +276,13 @@ def _with_context(context: str, question: str) -> Message:
 
 
 _LABELS = {"true": True, "1": True, "false": False, "0": False}
-
-
 _SFT: frozenset[Kind] = frozenset({"sft"})
-
-
 _PREFERENCE: frozenset[Kind] = frozenset({"preference"})
-
 
 _EXAMPLE_FIELDS: dict[Kind, str] = {
     "sft": "input=COLUMN,reference=COLUMN",
     "preference": "input=COLUMN,chosen=COLUMN,rejected=COLUMN",
 }
-
 
 FORMATS = (
     Format("alpaca", _SFT, frozenset({"instruction", "output"}), _alpaca),

@@ -39,13 +39,11 @@ if TYPE_CHECKING:
 
 MAX_FIELDS = 200
 
-
 _ASSETS = {
     "annotate.css": "text/css",
     "keys.js": "text/javascript",
     "annotate.js": "text/javascript",
 }
-
 
 _NO_LINK = (  # heading and text of the page for a request without a valid cookie or link
     "This page needs its link",

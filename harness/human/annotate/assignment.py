@@ -18,14 +18,9 @@ from harness.types.human import Side
 
 MAX_CHARS = 20_000  # of a text on a page
 
-
 # Share of the other items among which pairs and their repeats are mixed, at the start and the end.
 _FIRST_SHARE, _LAST_SHARE = 0.4, 0.4
-
-
 _MODEL_SIDES: tuple[Side, Side] = ("baseline", "candidate")
-
-
 _ATTENTION_SIDES: tuple[Side, Side] = ("expected", "decoy")
 
 

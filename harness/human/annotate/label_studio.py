@@ -33,16 +33,13 @@ from harness.types import Choice, Study, Vote
 
 SHARED_ANNOTATOR = "Label Studio"  # whose assignments are exported where nobody is named
 
-
 OTHER_CHOICES: dict[str, Choice] = {
     "Equally good": "tie",
     "Both unsafe": "both_unsafe",
     "Cannot judge": "cannot_judge",
 }
 
-
 _POSITIONS: dict[str, Choice] = {"left": "left", "right": "right"}
-
 
 _CONFIG = """\
 <View>
@@ -59,7 +56,6 @@ _CONFIG = """\
   <TextArea name="comment" toName="question" placeholder="Note (optional)"/>
 </View>
 """
-
 
 _REFERENCE = '\n  <Text name="reference" value="$reference"/>'
 

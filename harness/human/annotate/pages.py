@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-
 CHOICES = {
     "left": "A is better",
     "tie": "Equally good",
@@ -25,7 +24,6 @@ CHOICES = {
     "right": "B is better",
 }
 
-
 KEYS = {  # as in keys.js; the first one is shown on the button
     "left": ("←", "A"),
     "right": ("→", "B"),
@@ -33,7 +31,6 @@ KEYS = {  # as in keys.js; the first one is shown on the button
     "both_unsafe": ("U",),
     "cannot_judge": ("C",),
 }
-
 
 # The status line by the last action: a saved choice, or an undo.
 _STATUS = {choice: f"Saved: {label}." for choice, label in CHOICES.items()} | {

@@ -16,19 +16,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 65_536  # bytes
-
-
 BODY_S = 10.0
-
-
 ENTRY = "/enter/"  # the only path that other pages may link to
-
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
 
 HEADERS = {
     "content-security-policy": _POLICY,

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
 HEADERS_S = 10.0  # until a request's line and headers have arrived
-
-
 CONNECTIONS = 100
 
 

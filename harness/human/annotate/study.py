@@ -23,26 +23,12 @@ from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Ta
 from harness.types.samples import same_text
 
 N = 100
-
-
 SEED = 1
-
-
 BREAK_EVERY = 25  # votes
-
-
 ATTENTION_AT_LEAST = 0.75
-
-
 ASKS = "Which answer would you rather have given to the person who asked?"
-
-
 MIN_WORDS = 8  # a shorter answer may still make sense with its words shuffled
-
-
 T = TypeVar("T")
-
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

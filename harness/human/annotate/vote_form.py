@@ -16,13 +16,8 @@ from harness.human.votes import text_sha256
 from harness.types import Choice, ScoredCriterion, Vote, VoteVerdict
 
 MAX_COMMENT = 4_000  # characters
-
-
 MAX_NAME = 64  # characters
-
-
 _POSITIONS = ("left", "right")
-
 
 # Zero-width joiners in Persian names and in emoji; a name without them is readable.
 _JOINERS = {0x200C: None, 0x200D: None}

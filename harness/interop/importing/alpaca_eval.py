@@ -25,17 +25,14 @@ from harness.interop.importing.records import (
 
 OUTPUT_KEYS = {"instruction", "output", "generator"}
 
-
 ANNOTATION_KEYS = {
     "instruction", "output_1", "generator_1", "output_2", "generator_2", "preference",
 }  # fmt: skip
-
 
 UNKNOWN_ORDER = (
     "AlpacaEval showed the two outputs in random order and did not record it: each pair was judged "
     "once, and the figures of the report on the order of answers mean nothing here."
 )
-
 
 ROUNDED = "Weighted preferences between 1 and 2 count as the win of the output they are closer to."
 

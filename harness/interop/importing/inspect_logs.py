@@ -25,14 +25,8 @@ from harness.interop.importing.records import (
 )
 
 MAX_BYTES = 4_000_000_000  # uncompressed; a larger log would not fit into memory
-
-
 ZSTD = 93  # compression method of zip (APPNOTE 6.3.9, 4.4.5)
-
-
 _LETTER_GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
-
-
 _BOOLEANS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 

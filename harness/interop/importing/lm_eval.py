@@ -21,7 +21,6 @@ from harness.interop.importing.records import (
 
 KEYS = {"doc_id", "arguments", "resps"}
 
-
 _NOT_SCORES = {  # keys of a row; in older files, without `metrics`, the other keys are scores
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
     "doc_hash", "prompt_hash", "target_hash",

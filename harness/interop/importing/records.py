@@ -11,8 +11,6 @@ from typing import Any, Literal, NamedTuple
 from harness.core.errors import HarnessError
 
 Winner = Literal["baseline", "candidate", "tie"]
-
-
 Object = dict[str, Any]
 
 

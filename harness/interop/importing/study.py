@@ -41,10 +41,7 @@ from harness.interop.importing.records import (
 )
 
 PREFERENCE = "win_rate"
-
-
 NOT_SHARED = "not answered by every model"
-
 
 KNOWN_FORMATS = (
     "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, "
