@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.config import Metric, PairwiseMetric, RubricMetric, pairs_of
+from harness.config import Metric, PairwiseMetric, RougeMetric, RubricMetric, pairs_of
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
+from harness.data.text import word_rule
 from harness.models.cost import Meter
 from harness.models.write_buffer import WriteBuffer
 from harness.types import (
@@ -243,6 +244,8 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     item = (request.sample.input, request.sample.reference)
     # The first round is the request without repeats, and is not paid for again.
     repeat = [request.round] if request.round else []
+    if isinstance(metric, RougeMetric):
+        repeat += word_rule(request.sample.reference or "", *answers)
     return content_hash(JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *repeat)
 
 

@@ -3,19 +3,23 @@
 ROUGE: Lin (2004), https://aclanthology.org/W04-1013/. On text in Latin script the numbers are
 those of rouge-score's own tokenizer, which reads a to z and 0 to 9 and treats every other letter
 as a space; so they agree with published ones, and `Sjögren` is `sj` and `gren`. For that
-tokenizer two identical Chinese texts score 0; here words of other scripts count as well.
+tokenizer two identical Chinese texts score 0; here words of other scripts count as well, by the
+rule of `harness.data.text`. Against several references a score is the best over them.
+
+The card names the first tokenizer, with which this one agrees on Latin text, so that verdicts and
+baselines of Latin text stay valid. `harness.data.text.WORD_RULE` is part of the key of every other
+verdict, and of the hash of items with such references.
 """
 
 import hashlib
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.config import RougeMetric
-from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome
+from harness.data.text import rouge_words
+from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, Sample
 
 if TYPE_CHECKING:
     from nltk.stem.porter import PorterStemmer
@@ -23,9 +27,6 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 2_000  # on each side; ROUGE-L takes time and memory in proportion to their product
 TOKENIZER = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
-_SPACELESS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_LATIN = r"\u0000-\u024f\u1e00-\u1eff"
-_TOKEN = re.compile(rf"[a-z0-9]+|[{_SPACELESS}]|[^\W_{_LATIN}{_SPACELESS}]+")
 
 
 class RougeJudge:
@@ -47,7 +48,7 @@ class RougeJudge:
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=RougeMetric() as metric):
-                    yield i, _score_overlap(metric, request.sample.reference, request.answer)
+                    yield i, _best_overlap(metric, request.sample, request.answer)
                 case _:
                     reason = f"ROUGE does not judge '{request.metric.kind}' metrics"
                     yield i, Outcome(reason=reason)
@@ -60,32 +61,30 @@ class Tokenizer(NamedTuple):
 
     def tokenize(self, text: str) -> list[str]:
         """Split a text into words; as in rouge-score, only those above 3 letters are stemmed."""
-        words = _words(text)[:MAX_WORDS]
+        words = rouge_words(text)[:MAX_WORDS]
         return [_stem(word) if self.stemmer and len(word) > 3 else word for word in words]
 
 
-def _score_overlap(metric: RougeMetric, reference: str | None, answer: str) -> Outcome:
-    if reference is None or not _words(reference):
+def _best_overlap(metric: RougeMetric, sample: Sample, answer: str) -> Outcome:
+    """Score against each reference; a variant's scores are those of its best F1 (`score_multi`)."""
+    references = [text for text in sample.acceptable_answers if rouge_words(text)]
+    if not references:
         return Outcome(reason="the item has no reference to compare with")
-    scores = _scorer(metric.variants, metric.stemmer).score(reference, answer)
+    scores = _scorer(metric.variants, metric.stemmer).score_multi(references, answer)
     values = {
         f"{variant}_{part}": float(value)
         for variant, score in scores.items()
         for part, value in zip(("precision", "recall", "f1"), score, strict=True)
     }
-    return Outcome(values=values, rationale=_note_truncation(reference, answer))
+    return Outcome(values=values, rationale=_note_truncation(references, answer))
 
 
-def _note_truncation(reference: str, answer: str) -> str | None:
-    texts = {"reference": reference, "answer": answer}
-    cut = [name for name, text in texts.items() if len(_words(text)) > MAX_WORDS]
+def _note_truncation(references: Sequence[str], answer: str) -> str | None:
+    texts = [("reference", text) for text in references] + [("answer", answer)]
+    cut = dict.fromkeys(name for name, text in texts if len(rouge_words(text)) > MAX_WORDS)
     return (
         f"only the first {MAX_WORDS:,} words were compared of: {', '.join(cut)}." if cut else None
     )
-
-
-def _words(text: str) -> list[str]:
-    return _TOKEN.findall(unicodedata.normalize("NFC", text.lower()))
 
 
 @lru_cache

@@ -74,6 +74,11 @@ def _example(sample: Sample, system: str | None, history: tuple[Message, ...]) -
             f"Row '{sample.id}' has no answer to learn. 'fields' must map 'reference' to its column, "
             "and no row may be empty there."
         )
+    if sample.references:
+        raise HarnessError(
+            f"Row '{sample.id}' has {len(sample.references)} references, and an answer to learn is "
+            "one text. Name a column with one answer, or make a row of each."
+        )
     *system_turns, question = make_prompt(system, sample.input)
     prompt = (*system_turns, *history, question)
     return Example(id=sample.id, prompt=prompt, completion=sample.reference)

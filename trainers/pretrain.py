@@ -157,12 +157,12 @@ def _documents(sources: SourceRows, tokenizer: Any, rng: random.Random) -> list[
 
 
 def _prose(sample: Sample) -> str:
-    return f"{sample.input} {sample.reference}" if sample.reference else sample.input
+    return " ".join([sample.input, *filter(None, sample.acceptable_answers)])
 
 
 def _chat(sample: Sample, tokenizer: Any) -> str:
     turns = [message.model_dump() for message in make_prompt(None, sample.input)]
-    turns.append({"role": "assistant", "content": sample.reference})
+    turns.append({"role": "assistant", "content": "\n".join(sample.acceptable_answers)})
     text: str = tokenizer.apply_chat_template(turns, tokenize=False)
     return text
 

@@ -162,8 +162,7 @@ def texts_of_pairs(pairs: Iterable[PreferencePair]) -> Iterator[TrainingText]:
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
     """Yield the texts of samples used in training; references count as answers."""
     for sample in samples:
-        answers = (sample.reference,) if sample.reference else ()
-        yield TrainingText(sample.id, (sample.input,), answers)
+        yield TrainingText(sample.id, (sample.input,), sample.acceptable_answers)
 
 
 def ngram_length(samples: Sequence[Sample]) -> int:
@@ -190,7 +189,7 @@ def _index_ngrams(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]
     for item, sample in enumerate(samples):
         parts: tuple[tuple[Part, str], ...] = (
             ("question", sample.input),
-            ("reference", sample.reference or ""),
+            *(("reference", text) for text in sample.acceptable_answers),
         )
         for part, text in parts:
             for ngram in ngrams(normalise_words(text), n):

@@ -6,21 +6,37 @@ the flagged items. They never change a score.
 
 import re
 
+from harness.data.text import is_unspaced, ngrams, normalise_words
 from harness.types import HygieneFlag, Response
 
 LEAK_WORDS = 8  # consecutive words of the system prompt that make a leak
+
+
 LEAK_SENTENCE_WORDS = 10  # a shorter sentence may occur by chance
+
+
 LOOP_REPEATS = 4  # a phrase repeated so many times in a row is a loop ...
+
+
 LOOP_WORDS = 12  # ... when the repetition is at least this long
+
+
 SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
+
 
 _SPECIAL = re.compile(
     r"<\|[^|<>\s]{1,40}\|>|</?(?:s|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
 )
 
+
 _CHATML_SYSTEM = re.compile(r"<\|im_start\|>system\n(.*?)<\|im_end\|>", re.DOTALL)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with the straight or the curly apostrophe
+
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？｡।॥။។؟])\s*")  # noqa: RUF001
+
+
+# A word of English has about two characters in Chinese, and up to four in Thai.
+_CHARACTERS_PER_WORD, _MOST_CHARACTERS_PER_WORD = 2, 4
 
 
 def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
@@ -52,31 +68,34 @@ def leaks_sentence(text: str, system: str) -> bool:
     """Return whether a whole sentence (ten words or more) of the system prompt occurs in the text."""
     flat = _flat(text)
     sentences = (_flat(sentence) for sentence in _SENTENCE.split(system))
-    return any(len(s.split()) >= LEAK_SENTENCE_WORDS and s in flat for s in sentences)
+    return any(_n_words(s) >= LEAK_SENTENCE_WORDS and s in flat for s in sentences)
 
 
 def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
     """Return whether `n` consecutive words of the system prompt occur in the text."""
-    source, words = _words(system), _words(text)
-    windows = {tuple(source[i : i + n]) for i in range(len(source) - n + 1)}
-    return any(tuple(words[i : i + n]) in windows for i in range(len(words) - n + 1))
+    source, words = normalise_words(system), normalise_words(text)
+    n *= _CHARACTERS_PER_WORD if _is_unspaced(source) else 1
+    windows = set(ngrams(source, n))
+    return any(window in windows for window in ngrams(words, n))
 
 
 def is_loop(text: str) -> bool:
     """Return whether the text repeats a sentence, or a phrase of up to 12 words in a row."""
-    sentences = [_flat(s) for s in _SENTENCE.split(text) if len(s.split()) >= 5]
+    sentences = [_flat(s) for s in _SENTENCE.split(text) if _n_words(s) >= 5]
     if any(sentences.count(s) >= SENTENCE_REPEATS for s in set(sentences)):
         return True
-    words = _words(text)
-    return any(_longest_run(words, size) >= _words_of_loop(size) for size in range(1, 13))
-
-
-def _words_of_loop(size: int) -> int:
-    """Return the number of consecutive words that must equal the word `size` places before."""
-    return max(LOOP_WORDS, size * LOOP_REPEATS) - size
+    words = normalise_words(text)
+    unspaced = _is_unspaced(words)
+    least = LOOP_WORDS * (_CHARACTERS_PER_WORD if unspaced else 1)
+    most = LOOP_WORDS * (_MOST_CHARACTERS_PER_WORD if unspaced else 1)
+    return any(
+        _longest_run(words, size) >= max(least, size * LOOP_REPEATS) - size
+        for size in range(1, most + 1)
+    )
 
 
 def _longest_run(words: list[str], size: int) -> int:
+    """Return the longest run of words that equal the word `size` places before."""
     longest = run = 0
     for earlier, later in zip(words, words[size:], strict=False):
         run = run + 1 if earlier == later else 0
@@ -88,5 +107,11 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
+def _n_words(text: str) -> int:
+    """Count words between spaces; in a script without spaces, two characters as a word."""
+    words = normalise_words(text)
+    return len(words) // _CHARACTERS_PER_WORD if _is_unspaced(words) else len(text.split())
+
+
+def _is_unspaced(words: list[str]) -> bool:
+    return 2 * sum(map(is_unspaced, words)) > len(words)

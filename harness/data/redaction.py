@@ -60,7 +60,14 @@ def find_identifiers(text: str) -> Iterator[Identifier]:
 def redact_sample(sample: Sample) -> Sample:
     """Return an item with input and reference redacted."""
     reference = None if sample.reference is None else redact(sample.reference)
-    return sample.model_copy(update={"input": redact(sample.input), "reference": reference})
+    references = tuple(map(redact, sample.references))
+    return sample.model_copy(
+        update={
+            "input": redact(sample.input),
+            "reference": reference,
+            "references": references,
+        }
+    )
 
 
 def redact_task(task: Task) -> Task:

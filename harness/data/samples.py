@@ -130,14 +130,35 @@ def _sample(
             f"{table.origin}:{table.lines[number]}: '{fields['cluster']}' is empty, and all items "
             "without one would be one cluster. Give a single item a cluster of its own."
         )
+    reference, references = _references(row, cell("reference"), fields.get("reference"))
     return Sample(
         id=identity if identity is not None else f"row-{number + 1:05d}",
         input=f"{context}\n\n{question}" if context else question,
-        reference=cell("reference"),
+        reference=reference,
+        references=references,
         cluster=cluster,
         row=number,
         slices={column: to_valid_utf8(text_of(row.get(column))).strip() for column in slices},
     )
+
+
+def _references(
+    row: Row, text: str | None, column: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return an item's reference as one text and, where a list holds several, each of them."""
+    value = row[column] if column is not None else None
+    if not isinstance(value, list):
+        return text, ()
+    parts = dict.fromkeys(part for cell in value if (part := join_key(cell)).strip())
+    return list_references(tuple(parts)) or "", tuple(parts) if len(parts) > 1 else ()
+
+
+def list_references(references: Sequence[str]) -> str | None:
+    """Write references as one text: several are numbered, any of which an answer may match."""
+    if len(references) < 2:
+        return next(iter(references), None)
+    lines = (f"{number}. {text}" for number, text in enumerate(references, start=1))
+    return "\n".join(["Any one of these:", *lines])
 
 
 def _require_unique_ids(samples: list[Sample], table: Table) -> None:

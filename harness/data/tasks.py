@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import DataSpec, Generation, Metric, Source
+from harness.config import DataSpec, Generation, Metric, RougeMetric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.data.conversions import resolve_conversion
 from harness.data.samples import make_samples, read_prompt, repeat_samples
 from harness.data.tables import load_rows
+from harness.data.text import word_rule
 from harness.types import Sample, Task
 
 
@@ -66,7 +67,7 @@ def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
     return task.model_copy(
         update={
             "name": f"{task.name} shown to people",
-            "items_hash": hash_items(samples),
+            "items_hash": hash_items(samples, task.metrics.values()),
             "n_items": len(samples),
             "samples": samples,
         }
@@ -99,7 +100,7 @@ def _make_task(
     return Task(
         name=data.name or "items",
         source=named_source.label,
-        items_hash=hash_items(samples),
+        items_hash=hash_items(samples, metrics.values()),
         n_items=len(samples),
         samples=samples,
         phi=source.phi,
@@ -111,9 +112,11 @@ def _make_task(
     )
 
 
-def hash_items(samples: Iterable[Sample]) -> str:
-    """Hash the texts of the items, in order."""
-    return content_hash([s.model_dump(exclude={"row", "slices"}) for s in samples])
+def hash_items(samples: Sequence[Sample], metrics: Iterable[Metric] = ()) -> str:
+    """Hash the texts of the items, in order, and the word rule where ROUGE depends on it."""
+    texts = [s.model_dump(exclude={"row", "slices"}) for s in samples]
+    by_words = any(isinstance(metric, RougeMetric) for metric in metrics)
+    return content_hash(texts, *(word_rule(*(s.reference or "" for s in samples)) * by_words))
 
 
 def _require_varying_answers(data: DataSpec, generation: Generation, request: Request) -> None:

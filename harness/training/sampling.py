@@ -265,6 +265,8 @@ def _gold_answers(
     for sample in samples:
         if not sample.reference:
             raise HarnessError(f"Row '{sample.id}' has no reference to choose over the own answer.")
+        if sample.references:
+            raise HarnessError(f"Row '{sample.id}' has several references; choose one of them.")
         yield GoldAnswer(make_prompt(system, sample.input), sample.reference, responses[sample.id])
 
 

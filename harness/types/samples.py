@@ -12,6 +12,7 @@ class Sample(Record):
 
     `slices` are its values in the columns that the suite slices by. An item that is asked several
     times is one sample for each time: `draw` counts them from 0, and they share a cluster.
+    Several acceptable answers are `references`, and `reference` is then one text that lists them.
     """
 
     id: str
@@ -21,6 +22,12 @@ class Sample(Record):
     row: int
     draw: int = Field(default=0, exclude_if=lambda n: n == 0)
     slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
+    references: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
+
+    @property
+    def acceptable_answers(self) -> tuple[str, ...]:
+        """Return the references one by one: none, one or several."""
+        return self.references or (() if self.reference is None else (self.reference,))
 
 
 class Exchange(Record):

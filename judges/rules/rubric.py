@@ -80,7 +80,14 @@ def _correctness(sample: Sample, answer: ParsedText) -> Points:
     Unrelated answers share about a tenth of their content words, and no two people who give
     the same advice share more than about two thirds.
     """
-    reference = parse_text(sample.reference or "")
+    return max(
+        (_overlap(reference, answer) for reference in sample.acceptable_answers),
+        key=lambda points: points.value,
+    )
+
+
+def _overlap(text: str, answer: ParsedText) -> Points:
+    reference = parse_text(text)
     shared = _f1(content_stems(reference.words), content_stems(answer.words))
     pairs = _f1(_pairs(reference.words), _pairs(answer.words))
     return Points(

@@ -1,6 +1,12 @@
 import pytest
 
-from harness.data.hygiene import hygiene_flags, is_loop, system_of_rendered_prompt
+from harness.data.hygiene import (
+    hygiene_flags,
+    is_loop,
+    leaks_sentence,
+    leaks_words,
+    system_of_rendered_prompt,
+)
 from harness.types import Response
 
 SYSTEM = (
@@ -69,3 +75,26 @@ def test_the_system_message_of_a_chatml_prompt_is_found() -> None:
     prompt = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
     assert system_of_rendered_prompt(prompt) == "Be kind."
     assert system_of_rendered_prompt("plain text") is None
+
+
+CHINESE = "请始终建议患者在改变任何处方药之前先咨询医生或药剂师的意见。保持友善。"
+
+
+@pytest.mark.parametrize(
+    "phrase", ["多喝水多休息", "请多喝水。", "ดื่มน้ำมากๆและพักผ่อนให้เพียงพอ", "もっと休んで"]
+)
+def test_a_phrase_repeated_without_spaces_is_a_loop(phrase: str) -> None:
+    assert is_loop(phrase * 60)
+    assert not is_loop(phrase)
+
+
+def test_a_recited_prompt_without_spaces_is_a_leak() -> None:
+    assert leaks_words(f"好的，{CHINESE}", CHINESE)  # noqa: RUF001
+    assert leaks_sentence(f"好的，{CHINESE}", CHINESE)  # noqa: RUF001
+    assert not leaks_words("如果症状持续，请咨询医生。", CHINESE)  # noqa: RUF001
+
+
+def test_vowel_signs_make_no_words_of_their_own() -> None:
+    system = "हमेशा डॉक्टर से पूछने की सलाह दीजिए और दवा मत बदलिए"
+    assert not leaks_words("डॉक्टर से पूछने की", system)
+    assert leaks_words(system, system)

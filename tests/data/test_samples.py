@@ -191,3 +191,18 @@ def test_a_prompt_that_says_nothing_is_refused(
     (tmp_path / "p.md").write_bytes(content)
     with pytest.raises(HarnessError, match=message):
         read_prompt("p.md", tmp_path)
+
+
+def test_a_list_of_references_is_kept_apart(tmp_path: Path) -> None:
+    rows = [
+        {"q": "a", "r": ["rest", "drink", "rest", None]},
+        {"q": "b", "r": ["one"]},
+        {"q": "c", "r": "x"},
+    ]
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    samples = make_samples(
+        load_rows(Source(path=path.name), tmp_path), {"input": "q", "reference": "r"}, None
+    )
+    assert [s.acceptable_answers for s in samples] == [("rest", "drink"), ("one",), ("x",)]
+    assert [s.reference for s in samples] == ["Any one of these:\n1. rest\n2. drink", "one", "x"]
+    assert "references" not in samples[1].model_dump()

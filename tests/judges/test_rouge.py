@@ -67,6 +67,25 @@ def test_composed_and_decomposed_letters_are_equal():
     assert values["rouge1_f1"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer", "f1"),
+    [("किताब", "कतब", 0.0), ("كِتَابٌ", "كتاب", 1.0), ("ﬁne", "fine", 1.0), ("ผิว", "ผัว", 0.5)],
+)
+def test_words_are_compared_with_their_marks(reference: str, answer: str, f1: float):
+    values = overlap(reference, answer).values
+    assert values is not None
+    assert values["rouge1_f1"] == f1
+
+
+def test_several_references_count_by_the_best():
+    several = sample(reference="Any one of these:\n1. rest\n2. drink water").model_copy(
+        update={"references": ("rest", "drink water")}
+    )
+    values = outcome(RougeJudge(), grade("drink water", rouge(), of=several)).values
+    assert values is not None
+    assert values["rouge1_f1"] == 1.0
+
+
 def test_empty_answer_scores_zero():
     assert set((overlap(GOOD, "").values or {"": 1.0}).values()) == {0.0}
 
