@@ -210,8 +210,11 @@ def _grade(request: GradeRequest, record: _Record) -> Outcome:
     match request.metric:
         case RubricMetric() | ComputedMetric() as metric:
             fields = metric.verdict_keys(request.metric_name).values()
-            values = _read_numbers(fields, row, record, bounds=metric.bounds)
-            return Outcome(values=values, rationale=rationale)
+            values, problems = _read_numbers(fields, row, record, bounds=metric.bounds)
+            if not values:
+                return Outcome(reason="; ".join(problems), rationale=rationale)
+            notes = [*problems, rationale] if rationale else problems
+            return Outcome(values=values, rationale="\n".join(notes) or None)
         case EvasionMetric() if "label" in record.spec.fields:
             label = _read_word("label", row, record, allowed=HELPFUL_VALUES)
             values = {"helpful": HELPFUL_VALUES[label]}
@@ -245,8 +248,16 @@ def _find_row(request: PreferenceRequest, record: _Record) -> Row | None:
 
 def _read_numbers(
     fields: Iterable[str], row: Row, record: _Record, *, bounds: tuple[float, float]
-) -> dict[str, float]:
-    return {field: _read_number(field, row, record, bounds=bounds) for field in fields}
+) -> tuple[dict[str, float], list[str]]:
+    """Read each field by itself; return the readable numbers, and why the others are not."""
+    values: dict[str, float] = {}
+    problems: list[str] = []
+    for field in fields:
+        try:
+            values[field] = _read_number(field, row, record, bounds=bounds)
+        except _CellError as error:
+            problems.append(str(error))
+    return values, problems
 
 
 def _read_number(field: str, row: Row, record: _Record, *, bounds: tuple[float, float]) -> float:

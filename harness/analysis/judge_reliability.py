@@ -249,11 +249,12 @@ def _single_judge_comparisons(
 ) -> Iterator[SingleJudgeComparison]:
     """Compare by each judge's verdicts alone; skip pairs without a score."""
     baseline = next(iter(responses))
+    shares = task.metrics[metric].score_kind == "share"
     for card, rounds in judges.items():
         scored = (
             score_annotators(task, metric, rounds, responses)
             if card.people
-            else score_judgements(task, metric, reduce_rounds(rounds), responses)
+            else score_judgements(task, metric, reduce_rounds(rounds, shares=shares), responses)
         )
         for column in scored:
             for pair in pair_scores(column, baseline):

@@ -6,6 +6,7 @@ strings and end no line. NaN, which Python's and pandas' writers use for a missi
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def read_utf8(path: Path) -> str:
         UnicodeDecodeError: it is not UTF-8.
     """
     return path.read_bytes().decode("utf-8-sig")
+
+
+def read_json_bytes(path: Path) -> bytes:
+    """Read the bytes of a JSON file without its byte order mark, for pydantic's parser.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return path.read_bytes().removeprefix(BOM_UTF8)
 
 
 def parse_json(text: str) -> object:

@@ -10,9 +10,17 @@ from harness.data.text import is_unspaced, ngrams, normalise_words
 from harness.types import HygieneFlag, Response
 
 LEAK_WORDS = 8  # consecutive words of the system prompt that make a leak
+
+
 LEAK_SENTENCE_WORDS = 10  # a shorter sentence may occur by chance
+
+
 LOOP_REPEATS = 4  # a phrase repeated so many times in a row is a loop ...
+
+
 LOOP_WORDS = 12  # ... when the repetition is at least this long
+
+
 SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
 
 

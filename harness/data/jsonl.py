@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
 from harness.core.files import write_atomically
+from harness.core.json_text import json_lines, read_utf8
 from harness.types import KeptStatistics, Record
 
 RowT = TypeVar("RowT", bound=Record)
@@ -35,9 +36,9 @@ def load_rows_with_stats(
         HarnessError: a file is missing, unreadable or incomplete.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 ends no line of JSON
-        stats = statistics.model_validate_json(_statistics_path(path).read_bytes())
-        rows = [row.model_validate_json(line) for line in lines if line]
+        lines = json_lines(read_utf8(path))
+        stats = statistics.model_validate_json(read_utf8(_statistics_path(path)))
+        rows = [row.model_validate_json(line) for _, line in lines]
     except OSError as error:
         raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:

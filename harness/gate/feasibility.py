@@ -80,7 +80,9 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
 
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
-    test = evaluate_claim(claim, _extreme_scores(claim, metric, n, share=share), gate.level)
+    test = evaluate_claim(
+        claim, _extreme_scores(claim, metric, n, share=share), gate.level_of(claim)
+    )
     if claim.kind.alarm:
         return test.rejected
     return test.p_value <= gate.alpha and test.valid_at_small_n

@@ -22,6 +22,7 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.json_text import read_json_bytes
 from harness.core.locks import FolderLock
 from harness.types import Study, Undo, Vote
 
@@ -57,7 +58,7 @@ def load_study(folder: Path) -> Study:
     """
     path = folder / STUDY_FILE
     try:
-        return Study.model_validate_json(path.read_bytes(), strict=False)
+        return Study.model_validate_json(read_json_bytes(path), strict=False)
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file. `harness annotate` begins a study.") from None
     except ValidationError as error:
@@ -224,7 +225,7 @@ def _line(entry: Vote | Undo) -> bytes:
 def _parse(path: Path, lines: Iterable[bytes]) -> Iterator[Vote | Undo]:
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode("utf-8-sig"))
             kind = "vote" if "vote" in row else "undo"
             if _checksum(row[kind]) != row["sha256"]:
                 raise ValueError("its checksum is not that of its content")

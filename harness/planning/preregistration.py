@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import InfrastructureError
 from harness.core.files import write_atomically
+from harness.core.json_text import read_utf8
 from harness.planning.plan_diff import claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record
 
@@ -96,7 +97,7 @@ def _folder(workspace: Path) -> Path:
 
 def _read(path: Path) -> Registration:
     try:
-        return Registration.model_validate_json(path.read_text(encoding="utf-8"))
+        return Registration.model_validate_json(read_utf8(path))
     except (OSError, UnicodeDecodeError, ValidationError):
         raise InfrastructureError(
             f"{path}: this plan's frozen copy is damaged. What was stated before is unknown; "

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_atomically
+from harness.core.json_text import json_lines, read_utf8
 from harness.types import Record
 from harness.types.training import Look, Promotion
 
@@ -93,7 +94,7 @@ def _comparison(look: Look) -> tuple[str, str, str]:
 def _read(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     if not path.is_file():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in json_lines(read_utf8(path)):
         try:
             yield record.model_validate_json(line)
         except ValidationError as error:

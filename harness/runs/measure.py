@@ -63,7 +63,9 @@ def _score(
 ) -> list[ScoreColumn]:
     if panel.card.people:
         return score_annotators(task, metric, rounds, responses)
-    return score_judgements(task, metric, reduce_judgements(rounds, panel.votes_needed), responses)
+    shares = task.metrics[metric].score_kind == "share"
+    reduced = reduce_judgements(rounds, panel.votes_needed, shares=shares)
+    return score_judgements(task, metric, reduced, responses)
 
 
 def merge_task_scores(

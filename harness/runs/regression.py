@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from harness.artifacts.run_folder import Run
 from harness.config import Claim, Gate, metric_of
 from harness.core.errors import HarnessError, did_you_mean
+from harness.core.json_text import read_json_bytes
 from harness.gate.decision import decide_gate
 from harness.gate.interim import level_of_look
 from harness.planning.plan_diff import diff_fields, measurement_fields
@@ -206,7 +207,7 @@ def read_baseline(path: Path) -> Baseline:
         HarnessError: the file is missing or damaged: never a pass.
     """
     try:
-        baseline = Baseline.model_validate_json(path.read_bytes())
+        baseline = Baseline.model_validate_json(read_json_bytes(path))
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file. `harness bless RUN` writes one.") from None
     except OSError as error:

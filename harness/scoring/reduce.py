@@ -13,14 +13,18 @@ from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winn
 from harness.types.judgements import JudgeRound, MissingReason, reason_kind
 
 
-def reduce_judgements(judge_rounds: Sequence[JudgeRound], votes_needed: int = 1) -> list[Judgement]:
+def reduce_judgements(
+    judge_rounds: Sequence[JudgeRound], votes_needed: int = 1, *, shares: bool = False
+) -> list[Judgement]:
     """Return one judgement for each answer or ordered pair, in the order of the first round.
 
     A judge's failed rounds do not count against its others. Without enough votes, or where they
-    are split evenly between helpful and evasive, the judgement is unscored with a reason.
+    are split evenly between helpful and evasive, the judgement is unscored with a reason. `shares`
+    says that values are yes (1) or no (0), which a majority decides also without labels.
     """
     judges = group_by_judge(judge_rounds)
-    return _reduce([(j.name, reduce_rounds(own)) for j, own in judges.items()], votes_needed)
+    by_judge = [(j.name, reduce_rounds(own, shares=shares)) for j, own in judges.items()]
+    return _reduce(by_judge, votes_needed, shares=shares)
 
 
 def group_by_judge(judge_rounds: Sequence[JudgeRound]) -> dict[JudgeCard, list[JudgeRound]]:
@@ -31,9 +35,10 @@ def group_by_judge(judge_rounds: Sequence[JudgeRound]) -> dict[JudgeCard, list[J
     return by_judge
 
 
-def reduce_rounds(rounds: Sequence[JudgeRound]) -> list[Judgement]:
+def reduce_rounds(rounds: Sequence[JudgeRound], *, shares: bool = False) -> list[Judgement]:
     """Return one judge's judgements over all of its rounds."""
-    return _reduce([(f"round {r.round + 1}", r.judgements) for r in rounds], votes_needed=1)
+    by_round = [(f"round {r.round + 1}", r.judgements) for r in rounds]
+    return _reduce(by_round, votes_needed=1, shares=shares)
 
 
 def subject_key(judgement: Judgement) -> tuple[str, ...]:
@@ -43,7 +48,9 @@ def subject_key(judgement: Judgement) -> tuple[str, ...]:
     return judgement.sample_id, judgement.baseline, judgement.candidate, judgement.order
 
 
-def _reduce(by_voter: Sequence[tuple[str, list[Judgement]]], votes_needed: int) -> list[Judgement]:
+def _reduce(
+    by_voter: Sequence[tuple[str, list[Judgement]]], votes_needed: int, *, shares: bool
+) -> list[Judgement]:
     """Reduce the voters' judgements subject by subject; a single voter's stay as they are."""
     if len(by_voter) == 1:
         return by_voter[0][1]
@@ -51,7 +58,7 @@ def _reduce(by_voter: Sequence[tuple[str, list[Judgement]]], votes_needed: int) 
     for voter, judgements in by_voter:
         for judgement in judgements:
             votes.setdefault(subject_key(judgement), []).append(_Vote(voter, judgement))
-    return [_merge(on_subject, votes_needed) for on_subject in votes.values()]
+    return [_merge(on_subject, votes_needed, shares=shares) for on_subject in votes.values()]
 
 
 class _Vote(NamedTuple):
@@ -61,7 +68,7 @@ class _Vote(NamedTuple):
     judgement: Judgement
 
 
-def _merge(votes: Sequence[_Vote], votes_needed: int) -> Judgement:
+def _merge(votes: Sequence[_Vote], votes_needed: int, *, shares: bool) -> Judgement:
     scored = [vote.judgement for vote in votes if vote.judgement.reason is None]
     if len(scored) < votes_needed:
         reason = _missing_reason(votes, votes_needed)
@@ -69,7 +76,8 @@ def _merge(votes: Sequence[_Vote], votes_needed: int) -> Judgement:
     if isinstance(scored[0], Preference):
         winner = _majority([j.winner for j in scored if isinstance(j, Preference)])
         return scored[0].model_copy(update={"winner": winner, "rationale": None, "exchange": None})
-    return _replace_outcome(scored[0], _mean_grade([j for j in scored if isinstance(j, Grade)]))
+    grades = [j for j in scored if isinstance(j, Grade)]
+    return _replace_outcome(scored[0], _mean_grade(grades, shares=shares))
 
 
 def _replace_outcome(judgement: Judgement, outcome: Outcome) -> Judgement:
@@ -80,20 +88,27 @@ def _replace_outcome(judgement: Judgement, outcome: Outcome) -> Judgement:
     return judgement.model_copy(update=update | {"values": outcome.values, "label": outcome.label})
 
 
-def _mean_grade(grades: Sequence[Grade]) -> Outcome:
+def _mean_grade(grades: Sequence[Grade], *, shares: bool) -> Outcome:
     """Return the mean scores; for labels the majority of helpful or evasive and its usual label."""
     values = [grade.values or {} for grade in grades]
     keys = dict.fromkeys(key for scores in values for key in scores)
     mean = {key: fmean(scores[key] for scores in values if key in scores) for key in keys}
-    labels = [grade.label for grade in grades if grade.label is not None]
-    if not labels:
+    if not shares and all(grade.label is None for grade in grades):
         return Outcome(values=mean)
     share = mean["helpful"]
     if share == 0.5:
-        return Outcome(reason=f"{MissingReason.SPLIT}: {', '.join(labels)}")
+        votes = (
+            g.label or _YES_OR_NO[scores["helpful"]]
+            for g, scores in zip(grades, values, strict=True)
+        )
+        return Outcome(reason=f"{MissingReason.SPLIT}: {', '.join(votes)}")
     helpful = float(share > 0.5)
-    agreeing = [g.label for g in grades if g.values == {"helpful": helpful}]
-    return Outcome(values={"helpful": helpful}, label=Counter(agreeing).most_common(1)[0][0])
+    agreeing = [g.label for g in grades if g.label and g.values == {"helpful": helpful}]
+    label = Counter(agreeing).most_common(1)[0][0] if agreeing else None
+    return Outcome(values={"helpful": helpful}, label=label)
+
+
+_YES_OR_NO = {1.0: "helpful", 0.0: "not helpful"}
 
 
 def _majority(winners: Sequence[Winner | None]) -> Winner:

@@ -109,7 +109,8 @@ def _score_task(
             for judge in panel.judges
             for judge_round in judge_responses(task, metric, stream, panel, judge, store, progress)
         ]
-        judgements = reduce_judgements(rounds, panel.votes_needed)
+        shares = task.metrics[metric].score_kind == "share"
+        judgements = reduce_judgements(rounds, panel.votes_needed, shares=shares)
         for column in score_judgements(task, metric, judgements, responses):
             assert isinstance(column, GradeColumn)
             values = [float(v) for v in column.scores[MODEL] if not math.isnan(v)]

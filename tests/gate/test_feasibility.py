@@ -146,6 +146,15 @@ def test_one_of_many_claims_needs_more_items_than_a_single_one() -> None:
     assert among > alone
 
 
+def test_an_alarm_among_other_claims_needs_no_more_items_than_alone() -> None:
+    alarm = claim_of("regression_alarm")
+    others = tuple(claim_of("superior", margin=margin / 10) for margin in range(1, 9))
+    among = Gate(claims=(alarm, *others), require="any")
+    assert min_sample_size(alarm, among, WINS) == min_sample_size(
+        alarm, Gate(claims=(alarm,)), WINS
+    )
+
+
 # --- in a suite ------------------------------------------------------------------------------
 
 CARD = JudgeCard(name="j", nature="n", fingerprint="f")

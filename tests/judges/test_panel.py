@@ -147,3 +147,20 @@ def test_a_jury_is_another_judge_when_a_member_or_its_quorum_changes() -> None:
     any_of = make_panel("both", judges, Jury(members=("a", "b"), min_votes=1), repeats=1)
     assert all_of.card.fingerprint != any_of.card.fingerprint
     assert [member.name for member in all_of.card.members] == [j.card.name for j in judges]
+
+
+@pytest.mark.parametrize(
+    ("votes", "values"),
+    [((1.0, 1.0, 0.0), {"helpful": 1.0}), ((0.0, 0.0, 1.0), {"helpful": 0.0}), ((1.0, 0.0), None)],
+)
+def test_a_majority_decides_yes_and_no_without_labels(
+    votes: tuple[float, ...], values: dict[str, float] | None
+) -> None:
+    rounds = [
+        JudgeRound(card(f"judge {i}"), 0, [grade({"helpful": value})])
+        for i, value in enumerate(votes)
+    ]
+    (found,) = reduce_judgements(rounds, 2, shares=True)
+    assert isinstance(found, Grade)
+    assert found.values == values
+    assert found.reason == (None if values else "split: helpful, not helpful")

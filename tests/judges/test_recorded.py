@@ -121,10 +121,13 @@ def test_json_cells_are_read_as_strictly(tmp_path: Path, cell: str):
     assert outcome(kept, grade("", rubric("safety"), model="dpo")).values is None
 
 
-def test_one_unreadable_criterion_leaves_the_whole_answer_unscored(tmp_path: Path):
-    kept = judge(tmp_path, "s,e\n3,?\n", fields={"safety": "s", "empathy": "e"})
+def test_an_answer_without_any_readable_criterion_is_unscored(tmp_path: Path):
+    kept = judge(tmp_path, "s,e\n-,?\n", fields={"safety": "s", "empathy": "e"})
     given = outcome(kept, grade("", rubric("safety", "empathy"), model="dpo"))
-    assert given == Outcome(reason="recorded e '?' is not a number from 1 to 10")
+    assert given == Outcome(
+        reason="recorded s '-' is not a number from 1 to 10; "
+        "recorded e '?' is not a number from 1 to 10"
+    )
 
 
 def test_rationale_is_kept(tmp_path: Path):
@@ -273,3 +276,24 @@ def test_recorded_study_has_its_published_means():
     values = [given.values or {} for given in outcomes(kept, requests)]
     means = [fmean(v[name] for v in values) for name in criteria]
     assert means == pytest.approx([6.432, 6.586, 7.228, 5.790])
+
+
+def test_one_unreadable_criterion_leaves_the_others(tmp_path: Path):
+    kept = judge(
+        tmp_path, "s,e,why\n8,88,kind\n", fields={"safety": "s", "empathy": "e", "rationale": "why"}
+    )
+    given = outcome(kept, grade("any", rubric("safety", "empathy"), model="dpo"))
+    assert given.values == {"safety": 8}
+    assert given.rationale == "recorded e '88' is not a number from 1 to 10\nkind"
+
+
+@pytest.mark.parametrize(("written", "asked"), [("item-1", "item-1"), ("7.0", "7")])
+def test_verdicts_are_joined_as_answers_are(tmp_path: Path, written: str, asked: str):
+    kept = judge(tmp_path, f"id,s\n{written},3\n", join="id", fields={"id": "id", "safety": "s"})
+    item = sample().model_copy(update={"id": asked})
+    assert outcome(kept, grade("", rubric("safety"), of=item, model="dpo")).values == {"safety": 3}
+
+
+def test_a_verdict_without_its_id_is_refused(tmp_path: Path):
+    with pytest.raises(HarnessError, match=r"v.csv:2: has no 'id' to join verdicts by"):
+        judge(tmp_path, 'id,s\n"",3\n', join="id", fields={"id": "id", "safety": "s"})

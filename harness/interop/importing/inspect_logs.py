@@ -7,7 +7,6 @@
 Scores in words become numbers as in Inspect's value_to_float: C 1, P 0.5, I and N 0.
 """
 
-import json
 import struct
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
+from harness.core.json_text import parse_json
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
@@ -46,9 +46,9 @@ def read_eval_archive(path: Path) -> Object:
             names = archive.namelist()
             if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
                 raise HarnessError(f"{path}: holds more than {MAX_BYTES / 1e9:.0f} GB.")
-            log: Object = json.loads(_read_member(archive, "header.json"))
+            log: Object = _parse_member(archive, "header.json")
             samples = [n for n in names if n.startswith("samples/") and n.endswith(".json")]
-            return log | {"samples": [json.loads(_read_member(archive, name)) for name in samples]}
+            return log | {"samples": [_parse_member(archive, name) for name in samples]}
     except (
         OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile, NotImplementedError,
         RecursionError,
@@ -57,6 +57,10 @@ def read_eval_archive(path: Path) -> Object:
             f"{path}: is no Inspect log that can be read ({error}). "
             "`inspect log convert --to json` makes one that can."
         ) from None
+
+
+def _parse_member(archive: zipfile.ZipFile, name: str) -> Any:
+    return parse_json(_read_member(archive, name).decode("utf-8-sig"))
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -101,14 +105,19 @@ def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
         elif key in answers:
             records.left_out["a further epoch of the same item"] += 1
         else:
-            records.items[key] = RecordedItem(
-                question, _text(sample.get("target")) or None, question
-            )
+            records.items[key] = RecordedItem(question, _target(sample.get("target")), question)
             answers[key] = _answer(sample)
             if answers[key] is None:
                 records.left_out["no answer: counts as a failed one"] += 1
             _add_scores(sample, key, name, records)
     return records
+
+
+def _target(target: object) -> str | list[str] | None:
+    """Return the target as text; several acceptable targets as texts."""
+    if isinstance(target, list) and all(isinstance(text, str) for text in target):
+        return target or None
+    return _text(target) or None
 
 
 def _add_scores(sample: Object, key: str, model: str, records: Records) -> None:

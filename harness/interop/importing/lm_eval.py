@@ -103,8 +103,10 @@ def _likelihood(response: object) -> float | None:
         return None
 
 
-def _reference(target: object, requests: Sequence[Sequence[str]]) -> str | None:
-    """Return the target as text; for ranked choices the choice whose index it is."""
+def _reference(target: object, requests: Sequence[Sequence[str]]) -> str | list[str] | None:
+    """Return the target as text, a list as texts; for ranked choices the choice whose index it is."""
+    if isinstance(target, list):
+        return [str(text) for text in target if text is not None] or None
     text = "" if target is None else str(target)
     if text.isascii() and text.isdigit() and len(requests) > 1 and int(text) < len(requests):
         choice = requests[int(text)]

@@ -1,6 +1,6 @@
 """Records read from any format: items, answers, scores, preferences, and counts of unusable rows."""
 
-import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.core.json_text import json_lines, parse_json, read_utf8
 
 Winner = Literal["baseline", "candidate", "tie"]
 Object = dict[str, Any]
@@ -18,7 +19,7 @@ class RecordedItem(NamedTuple):
     """One item; in all files an id must have the same `identity`, a question or its hash."""
 
     input: str
-    reference: str | None
+    reference: str | list[str] | None
     identity: str
 
 
@@ -60,7 +61,7 @@ def read_json(path: Path) -> object:
         HarnessError: the file is missing, or neither.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_utf8(path)
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -68,21 +69,18 @@ def read_json(path: Path) -> object:
     if path.suffix == ".jsonl":
         return _read_lines(text, path)
     try:
-        return json.loads(text)
-    except RecursionError:
-        raise HarnessError(f"{path}: is nested too deep.") from None
+        return parse_json(text)
     except ValueError:
         return _read_lines(text, path)
 
 
 def _read_lines(text: str, path: Path) -> list[object]:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError):
-                raise HarnessError(f"{path}:{number}: is not valid JSON.") from None
+    for number, line in json_lines(text):
+        try:
+            rows.append(parse_json(line))
+        except ValueError as error:
+            raise HarnessError(f"{path}:{number}: is not valid JSON: {error}.") from None
     return rows
 
 
@@ -106,6 +104,9 @@ def make_name(text: str) -> str:
 def as_number(value: object) -> float | None:
     """Convert to a finite number, or None; true and false are 1 and 0."""
     if isinstance(value, bool | int | float):
-        number = float(value)
-        return number if abs(number) < float("inf") else None
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            return None
+        return number if math.isfinite(number) else None
     return None

@@ -1,0 +1,73 @@
+"""Small inputs after public reports, by folder of `HARNESS_CASES_DIR`; each README names what is right."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.artifacts.run_folder import load_run
+
+CASES = os.environ.get("HARNESS_CASES_DIR")
+pytestmark = pytest.mark.skipif(CASES is None, reason="HARNESS_CASES_DIR is not set")
+
+
+def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *args]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=False, timeout=300
+    )
+
+
+def case(name: str, folder: Path) -> Path:
+    return Path(shutil.copytree(Path(CASES or "", "evaluation", name), folder / name))
+
+
+def means(case: Path, models: str, profile: str = "profile.yaml") -> dict[str, float]:
+    """The mean ROUGE-1 of each model, to three places."""
+    options = ("--store", "store", "--out", "runs")
+    over = run("run", "suite.yaml", "--profile", profile, "--models", models, *options, cwd=case)
+    assert over.returncode == 0, over.stderr
+    (folder,) = (path.parent for path in case.glob("runs/*/*/results.json"))
+    (column,) = (c for c in load_run(folder).columns if c.metric == "rouge.rouge1_f1")
+    return {model: round(float(scores.mean()), 3) for model, scores in column.scores.items()}
+
+
+def test_words_that_differ_in_their_vowel_signs_are_other_words(tmp_path: Path) -> None:
+    assert means(case("rouge-vowel-signs", tmp_path), "same,other") == {"same": 1.0, "other": 0.083}
+
+
+def test_an_answer_is_compared_with_its_best_reference(tmp_path: Path) -> None:
+    assert means(case("several-references", tmp_path), "old,new") == {"old": 1.0, "new": 0.802}
+
+
+@pytest.mark.parametrize("profile", ["fails_first.yaml", "fails_second.yaml"])
+def test_any_row_may_lack_a_column(tmp_path: Path, profile: str) -> None:
+    folder = case("first-row-lacks-key", tmp_path)
+    assert means(folder, "old,new", profile) == {"old": 1.0, "new": 0.667}
+
+
+def test_nan_is_no_reference(tmp_path: Path) -> None:
+    folder = case("json-nan-cell", tmp_path)
+    over = run("run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", cwd=folder)
+    assert over.returncode == 2
+    assert "item 'q2'" in over.stderr
+
+
+def test_loops_and_leaks_are_found_without_spaces(tmp_path: Path) -> None:
+    folder = case("loops-without-spaces", tmp_path)
+    means(folder, "old,new")
+    report = "".join(
+        path.read_text(encoding="utf-8") for path in folder.glob("runs/*/*/results.json")
+    )
+    assert "2 of 3 answers with eight consecutive words" in report
+    assert "3 of 3 answers with a repetition loop" in report
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
+    folder = case("lm-eval-byte-order-mark", tmp_path)
+    over = run("import", "old=old.jsonl", "new=new.jsonl", "--out", "study", cwd=folder)
+    assert over.stdout.startswith("1 items")
