@@ -10,6 +10,7 @@ that occurs word for word in the judged texts is not the judge's own.
 
 import json
 import re
+from collections.abc import Iterator
 from typing import NoReturn
 
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
@@ -24,6 +25,7 @@ MAX_DIGITS = 9
 HELPFUL_VALUES = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}  # by label
 
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
+_REASONING_END = re.compile("</think>")
 
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am) (?:very |so )?(?:sorry|afraid|unable|not able)|sorry\b|i apologi[sz]e"
@@ -91,8 +93,36 @@ def _read_object(text: str) -> tuple[str, dict[str, object]]:
     """Return the only JSON object of the reply, as text and decoded."""
     if len(text) > MAX_CHARS:
         _fail(f"{len(text):,} characters are no verdict")
-    reply = _strip_reasoning(text.strip())
+    # The reasoning ends at the first mark behind which the rest is a whole verdict: a reason in
+    # the verdict may quote the mark.
+    reason = ""
+    for reply in _after_reasoning(text.strip()):
+        try:
+            return _read_whole(reply)
+        except _UnreadableError as error:
+            reason = str(error)
+    _fail(reason)
+
+
+def _after_reasoning(text: str) -> Iterator[str]:
+    """Yield what the reply may be: the text, then the rest behind each end of reasoning.
+
+    The chat template may contain `<think>`, so that a reply shows only the end of the block.
+    """
+    ends = [mark.end() for mark in _REASONING_END.finditer(text)]
+    bare = text.startswith(("{", "```"))
+    # Before the first mark there is an object only where that mark is quoted in it.
+    if bare or not ends or "{" in text[: ends[0]]:
+        yield text
+    if not bare:
+        yield from (text[end:].strip() for end in ends)
+
+
+def _read_whole(reply: str) -> tuple[str, dict[str, object]]:
+    """Return the JSON object that a reply without reasoning consists of, words before it apart."""
     before, brace, _ = reply.partition("{")
+    if "<think>" in before:  # within the object it may be part of a reason
+        _fail("the reasoning block has no end")
     if not brace:
         _fail("no JSON object")
     if "}" in before:
@@ -102,16 +132,6 @@ def _read_object(text: str) -> tuple[str, dict[str, object]]:
     if reply[end:].strip() != fence:
         _fail("the JSON object is not at the end of the reply")
     return reply[len(before) : end], verdict
-
-
-def _strip_reasoning(text: str) -> str:
-    """Return the text after a model's reasoning; the chat template may contain `<think>`."""
-    if text.startswith(("{", "```")):
-        return text
-    reply = text.rpartition("</think>")[2]
-    if "<think>" in reply.partition("{")[0]:  # within the object it may be part of a reason
-        _fail("the reasoning block has no end")
-    return reply.strip()
 
 
 def _decode_object(text: str, start: int) -> tuple[dict[str, object], int]:

@@ -254,3 +254,34 @@ def test_a_verdict_may_speak_of_thoughts():
 def test_a_thought_without_an_end_is_no_verdict_whatever_it_drafts():
     text = '<think> Perhaps {"reason": "Short.", "label": "answers"}'
     assert read_verdict(text, EvasionMetric(kind="evasion")).values is None
+
+
+@pytest.mark.parametrize("before", ["", "Well. ", "<think>hm</think>", "hm</think>\n"])
+@pytest.mark.parametrize(
+    "quoted", ["</think>", "<think>", "<think>hm</think>", "a </think> b </think>"]
+)
+def test_a_reason_may_quote_the_marks_of_reasoning(before: str, quoted: str) -> None:
+    verdict = json.dumps({"reason": f"It ends in {quoted}.", "label": "answers"})
+    assert read_verdict(before + verdict, evasion()).label == "answers"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '<think>{"reason": "a", "label": "answers"}',
+        '<think>hm</think>{"reason": "a", "label": "answers"}</think>',
+        'hm {"reason": "a", "label": "answers"}</think>',
+        '<think>hm</think><think>{"reason": "a", "label": "answers"}',
+    ],
+)
+def test_a_verdict_within_reasoning_is_none(reply: str) -> None:
+    assert read_verdict(reply, evasion()).label is None
+
+
+def test_of_two_verdicts_only_the_one_after_all_reasoning_counts() -> None:
+    draft = json.dumps({"reason": "a", "label": "evasive"})
+    final = json.dumps({"reason": "b", "label": "answers"})
+    assert (
+        read_verdict(f"Draft: {draft} no </think>{draft}</think>{final}", evasion()).label
+        == "answers"
+    )
