@@ -15,7 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.human.labels import HumanLabels, load_human_labels
-from harness.human.question_match import require_same_question
+from harness.human.question_match import require_same_question, require_scores_on_scale
 from harness.types import JudgeCard
 from judges.factory import ProfileJudges, make_computed_judge
 from judges.human import AnnotatorJudge, people_card
@@ -119,6 +119,7 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     if spec.calibrated_by is None:
         return panel
     people = load_human_labels(spec.calibrated_by, root)
+    require_scores_on_scale({metric_name: metric}, people)
     labels = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
 

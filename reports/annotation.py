@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.human.annotate.progress_summary import VoteSummary
 from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Study
+from reports.formatting import with_interval
 
 
 def describe_study(study: Study) -> list[str]:
@@ -77,6 +78,9 @@ def describe_human_summary(summary: HumanSummary) -> Iterator[str]:
                 f"  between annotators, {agreement.column}: {coefficients or 'not estimable'} "
                 f"(n {agreement.n})"
             )
+        for pair in agreement.pairs:
+            first, second = pair.judges
+            yield f"    {first} and {second}: kappa {with_interval(pair.kappa, 2)} (n {pair.n})"
     if summary.same_again is not None:
         same = summary.same_again
         yield (

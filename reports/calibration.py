@@ -18,6 +18,7 @@ from reports.formatting import ABSENT, count, number, share_with_interval, with_
 from reports.html import render_page
 from reports.human_inputs import CALIBRATION
 from reports.markdown import escape, sections_to_markdown
+from reports.sections.agreement import rater_pair_tables
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
@@ -81,7 +82,11 @@ def _sections(calibration: Calibration) -> Iterator[Section]:
             name="agreement",
             title="Agreement of the judge with people",
             lead="The agreement between two annotators is the most that can be expected of a judge.",
-            tables=(_agreement_table(calibration.judges), *_confusion_tables(calibration.judges)),
+            tables=(
+                _agreement_table(calibration.judges),
+                *_model_table(calibration.judges),
+                *_confusion_tables(calibration.judges),
+            ),
         )
         yield Section(
             name="biases",
@@ -104,6 +109,7 @@ def _people_tables(summary: HumanSummary) -> Iterator[Table]:
     yield _annotators_table(summary)
     if summary.agreements:
         yield _between_table(summary)
+        yield from rater_pair_tables("Agreement between annotators", summary.agreements)
 
 
 def _means_table(summary: HumanSummary) -> Table:
@@ -177,32 +183,62 @@ def _between_table(summary: HumanSummary) -> Table:
 
 
 def _agreement_table(judges: Iterable[JudgeAgainstPeople]) -> Table:
-    rows = tuple(
-        (
-            judge.column,
-            judge.judge,
-            f"{judge.n:,}",
-            f"{judge.unscored:,}" if judge.unscored else ABSENT,
-            share_with_interval(judge.percent),
-            with_interval(judge.kappa, 2),
-            with_interval(judge.ac1, 2),
-            share_with_interval(judge.single),
-            ABSENT if judge.between is None else share_with_interval(judge.between.percent),
-        )
-        for judge in judges
-    )
-    head = ("Column", "Judge", "n", "No verdict", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2",
-            "Judge and one annotator", "Two annotators")  # fmt: skip
+    rows = tuple(row for judge in judges for row in _agreement_rows(judge))
+    head = ("Column", "Judge", "Counting", "n", "No verdict", "No majority", "Same verdict",
+            "Cohen's kappa", "Gwet's AC1/AC2", "Judge and one annotator",
+            "Two annotators")  # fmt: skip
     table = Table(
         "Agreement with 95 % intervals",
         head,
-        "llrrrrrrr",
+        "lllrrrrrrrr",
         rows,
-        note="Same verdict, kappa and AC1 compare the judge with the annotators' common verdict. "
+        note="Same verdict, kappa and AC1 compare the judge with the verdict of the majority of the "
+        "annotators; items without a majority are counted and left out. Strict: the judge's verdict is "
+        "the same in both orders and equal to people's. Lenient: a pair whose winner depends on the "
+        "order counts by the mean of its verdicts, as a tie if each answer wins once. "
         "Kappa and AC1 are corrected for chance; kappa is low where one verdict is much more common "
         "than the others, even if the two agree well.",
     )
     return without_empty_columns(table)
+
+
+def _agreement_rows(judge: JudgeAgainstPeople) -> Iterator[tuple[str, ...]]:
+    """Yield the strict and the lenient agreement of a judge, or its only one."""
+    lenient = ABSENT if judge.strict is None else "lenient"
+    for counting, measures in (("strict", judge.strict), (lenient, judge)):
+        if measures is not None:
+            yield (
+                judge.column,
+                judge.judge,
+                counting,
+                f"{judge.n:,}",
+                f"{judge.unscored:,}" if judge.unscored else ABSENT,
+                f"{judge.undecided:,}" if judge.undecided else ABSENT,
+                share_with_interval(measures.percent),
+                with_interval(measures.kappa, 2),
+                with_interval(measures.ac1, 2),
+                share_with_interval(measures.single),
+                ABSENT if judge.between is None else share_with_interval(judge.between.percent),
+            )
+
+
+def _model_table(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
+    """Yield the agreement on each model's answers: a bias for one of them does not show in all."""
+    rows = tuple(
+        (
+            judge.column,
+            line.model,
+            share_with_interval(line.percent),
+            with_interval(line.kappa, 2),
+            with_interval(line.ac1, 2),
+            f"{line.n:,}",
+        )
+        for judge in judges
+        for line in judge.models
+    )
+    if rows:
+        head = ("Column", "Model", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2", "n")
+        yield Table("Agreement by model", head, "llrrrr", rows)
 
 
 def _confusion_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
@@ -232,7 +268,7 @@ def _bias_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
             f"{bias.n:,}",
         )
         for judge in judges
-        for bias in judge.biases
+        for bias in judge.all_biases
     )
     if biases:
         yield Table(
@@ -252,6 +288,10 @@ def _bias_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
         )
         for judge in judges
         for order in judge.orders
+    ) + tuple(
+        (judge.column, "mean of both orders", share_with_interval(judge.over_orders), ABSENT)
+        for judge in judges
+        if judge.over_orders is not None
     )
     if orders:
         head = ("Column", "Order shown to the judge", "Same verdict as people", "n")

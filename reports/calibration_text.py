@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from harness.types import Calibrated, Calibration, HumanMean, Interval, JudgeAgainstPeople
+from harness.types import (
+    Calibrated,
+    Calibration,
+    HumanMean,
+    Interval,
+    JudgeAgainstPeople,
+    ModelAgreement,
+    StrictAgreement,
+)
 from reports.formatting import (
     ABSENT,
     count,
@@ -31,27 +39,42 @@ def describe_calibration(calibration: Calibration) -> Iterator[str]:
 def _describe_agreement(agreement: JudgeAgainstPeople) -> Iterator[str]:
     # Agreement with the annotators' common verdict, and with single annotators.
     missing = f", {agreement.unscored} without its verdict" if agreement.unscored else ""
+    if agreement.undecided:
+        missing += f", {agreement.undecided} without a majority of the annotators"
     yield f"{agreement.column}: {agreement.judge} against people, n {agreement.n}{missing}"
-    yield (
-        f"  same verdict {share_with_interval(agreement.percent)}, "
-        f"kappa {with_interval(agreement.kappa, 2)}, AC1/AC2 {with_interval(agreement.ac1, 2)}"
-    )
+    strict = agreement.strict
+    if strict is not None:
+        yield f"  strict (alike in both orders and as people) {_describe_measures(strict)}"
+    lenient = "lenient (mean of both orders) " if strict else ""
+    yield f"  {lenient}{_describe_measures(agreement)}"
     if agreement.between is not None:
+        single = agreement.single if strict is None else strict.single
         yield (
-            f"  same verdict, judge and one annotator {share_with_interval(agreement.single)}; "
+            f"  same verdict, judge and one annotator {share_with_interval(single)}; "
             f"two annotators {share_with_interval(agreement.between.percent)} (the ceiling)"
         )
+    for line in agreement.models:
+        yield f"  on the answers of {line.model}: {_describe_measures(line)}, n {line.n}"
     yield from (f"  {line}" for line in _describe_confusion(agreement))
     # Biases, order of the answers, and spread of the scores.
-    for bias in agreement.biases:
+    for bias in agreement.all_biases:
         yield (
             f"  {bias.what}: judge {number(bias.judge, 3)}, people {number(bias.people, 3)}, "
             f"difference {signed_with_interval(bias.difference)}"
         )
     for order in agreement.orders:
         yield f"  {order.order.replace('_', ' ')}: same verdict {share_with_interval(order.percent)}"
+    if agreement.over_orders is not None:
+        yield f"  mean of both orders: same verdict {share_with_interval(agreement.over_orders)}"
     if agreement.slope is not None:
         yield f"  slope of the judge's scores on people's: {with_interval(agreement.slope, 2)}"
+
+
+def _describe_measures(measures: JudgeAgainstPeople | StrictAgreement | ModelAgreement) -> str:
+    return (
+        f"same verdict {share_with_interval(measures.percent)}, "
+        f"kappa {with_interval(measures.kappa, 2)}, AC1/AC2 {with_interval(measures.ac1, 2)}"
+    )
 
 
 def calibration_headline(calibration: Calibration) -> Iterator[str]:
@@ -59,13 +82,9 @@ def calibration_headline(calibration: Calibration) -> Iterator[str]:
     for mean in calibration.people.means:
         yield f"Annotators: {_describe_mean(mean)}."
     for agreement in calibration.judges:
-        same = ABSENT if agreement.percent is None else percent(agreement.percent.estimate)
-        coefficient, name = (
-            (agreement.kappa, "kappa") if agreement.kappa else (agreement.ac1, "AC1/AC2")
-        )
         yield (
-            f"{agreement.judge} on {agreement.column}: same verdict as the annotators in {same} of "
-            f"{agreement.n}, {name} {with_interval(coefficient, 2)}{_describe_ceiling(agreement)}."
+            f"{agreement.judge} on {agreement.column}: same verdict as the annotators in "
+            f"{_describe_same(agreement)}{_describe_ceiling(agreement)}."
         )
 
 
@@ -82,9 +101,23 @@ def signed_with_interval(interval: Interval | None) -> str:
     return f"{signed(interval.estimate, 3)} ({low} to {high})"
 
 
+def _describe_same(agreement: JudgeAgainstPeople) -> str:
+    """Describe the agreement with the majority: strict, and in brackets lenient, where they differ."""
+    measures = agreement.strict or agreement
+    same = ABSENT if measures.percent is None else percent(measures.percent.estimate)
+    coefficient, name = (measures.kappa, "kappa") if measures.kappa else (measures.ac1, "AC1/AC2")
+    text = f"{same} of {agreement.n}, {name} {with_interval(coefficient, 2)}"
+    if agreement.strict is None or not agreement.strict.n_by_order or agreement.percent is None:
+        return text
+    return (
+        f"{text} (strict: the same in both orders; lenient, with the mean of both orders, "
+        f"{percent(agreement.percent.estimate)})"
+    )
+
+
 def _describe_ceiling(agreement: JudgeAgainstPeople) -> str:
     """Compare judge with one annotator, and one annotator with another: like with like."""
-    single, between = agreement.single, agreement.between
+    single, between = (agreement.strict or agreement).single, agreement.between
     if single is None or between is None or between.percent is None:
         return ""
     kappa = f" (kappa {with_interval(between.kappa, 2)})" if between.kappa else ""

@@ -5,8 +5,10 @@ from typing import get_args
 
 import numpy as np
 
-from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import WIN, Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import Mask, PairedScores, take_clusters
+from harness.stats.agreement import Agreement, cohen_kappa
+from harness.stats.agreement_repeats import Icc
 from harness.stats.annotator_means import TwoWayMean, two_way_mean
 from harness.stats.means import MeanDifference, design_effect, mean_difference
 from harness.stats.missing import differential_missingness, fill_missing
@@ -172,7 +174,7 @@ def _pairwise_detail(column: PreferenceColumn) -> PairwiseDetail:
     if first_share is None:
         first_share = float(_first_shown_scores(column).mean())
     # The effect of the order, where both were judged.
-    effect = position_p = consistency = None
+    effect = position_p = consistency = kappa = wins_in_both = losses_in_both = None
     if len(column.orders) > 1:
         u = (column.by_order["candidate_first"] - column.by_order["baseline_first"])[judged]
         mean = mean_difference(
@@ -181,6 +183,11 @@ def _pairwise_detail(column: PreferenceColumn) -> PairwiseDetail:
         effect = Interval(estimate=mean.estimate, low=mean.ci_low, high=mean.ci_high)
         position_p = signflip_test(u, clusters=take_clusters(column.clusters, judged)).p_value
         consistency = float((u == 0).mean())
+        by_order = scores[:, judged]
+        wins_in_both, losses_in_both = (
+            int((by_order == win).all(axis=0).sum()) for win in (WIN["candidate"], WIN["baseline"])
+        )
+        kappa = as_interval(cohen_kappa(*by_order, categories=sorted(WIN.values())))
     return PairwiseDetail(
         wins=int((means > 0.5).sum()),
         ties=int((means == 0.5).sum()),
@@ -190,7 +197,18 @@ def _pairwise_detail(column: PreferenceColumn) -> PairwiseDetail:
         position_p=position_p,
         consistency=consistency,
         single_order=single,
+        wins_in_both=wins_in_both,
+        losses_in_both=losses_in_both,
+        order_kappa=kappa,
     )
+
+
+def as_interval(agreement: Agreement | Icc) -> Interval | None:
+    """Make an interval; None where a coefficient cannot be estimated, as where nothing varies."""
+    low, high = agreement.ci_low, agreement.ci_high
+    if np.isnan([agreement.estimate, low, high]).any():
+        return None
+    return Interval(estimate=agreement.estimate, low=low, high=high)
 
 
 def _first_shown_scores(column: PreferenceColumn) -> Vector:

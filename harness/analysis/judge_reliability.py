@@ -6,20 +6,19 @@ question are not quite, so its intervals are somewhat too narrow.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isnan
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.comparisons import find_interval
+from harness.analysis.comparisons import as_interval, find_interval
 from harness.config import Metric
 from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_annotators
 from harness.scoring.paired import pair_scores
 from harness.scoring.reduce import group_by_judge, reduce_rounds, subject_key
 from harness.stats.agreement import (
-    Agreement,
     cohen_kappa,
     gwet_ac1,
     gwet_ac2,
@@ -35,6 +34,7 @@ from harness.types import (
     JudgeCounts,
     Judgement,
     Preference,
+    RaterPair,
     Repeatability,
     SingleJudgeComparison,
     Task,
@@ -128,12 +128,16 @@ def _count_by_model(
 
 
 class Scale(NamedTuple):
-    """A column, the key of its value in a verdict, and every value it can have."""
+    """A column, the key of its value in a verdict, and every value it can have.
+
+    A rating may also be one of `outside`, which agrees with no value of the scale.
+    """
 
     column: str
     key: str
     values: tuple[float, ...]
     ordinal: bool
+    outside: tuple[float, ...] = ()
 
 
 def scales_of(name: str, metric: Metric) -> list[Scale]:
@@ -186,7 +190,7 @@ def _repeatability(
         judge=card.name,
         repeats=len(rounds),
         n=flips.n_items,
-        icc=None if icc is None else _interval(icc.estimate, icc.ci_low, icc.ci_high),
+        icc=None if icc is None else as_interval(icc),
         flip_rate=Interval(estimate=flips.estimate, low=flips.ci_low, high=flips.ci_high),
     )
 
@@ -202,10 +206,21 @@ def _first_round_agreement(
 def rater_agreement(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> JudgeAgreement:
     """Compute how far raters gave the same subjects the same ratings.
 
-    `ratings` are raters x subjects; NaN is a gap.
+    `ratings` are raters x subjects; NaN is a gap. Kappa is that of two raters, and of each pair of
+    more.
     """
+    if ratings.shape[1] == 0:
+        return JudgeAgreement(
+            column=scale.column, judges=raters, n=0, percent=None, alpha=None, ac1=None, kappa=None
+        )
+    scale = _with_fractions(scale, ratings)
     percent = percent_agreement(ratings)
-    gwet = gwet_ac2 if scale.ordinal else gwet_ac1
+    gwet = (
+        gwet_ac2(ratings, categories=scale.values)
+        if scale.ordinal
+        else gwet_ac1(ratings, categories=scale.values, outside=scale.outside)
+    )
+    several = len(ratings) > 2
     return JudgeAgreement(
         column=scale.column,
         judges=raters,
@@ -214,9 +229,33 @@ def rater_agreement(scale: Scale, raters: tuple[str, ...], ratings: Ratings) -> 
         alpha=as_interval(
             krippendorff_alpha(ratings, level="ordinal" if scale.ordinal else "nominal")
         ),
-        ac1=as_interval(gwet(ratings, categories=scale.values)),
-        kappa=_kappa(ratings, scale) if len(ratings) == 2 else None,
+        ac1=as_interval(gwet),
+        kappa=None if several else _kappa(ratings, scale),
+        pairs=tuple(_pair_agreements(scale, raters, ratings)) if several else (),
     )
+
+
+def _with_fractions(scale: Scale, ratings: Ratings) -> Scale:
+    """Add the fractional scores among the ratings (recorded ones, or means) to a scale of points."""
+    if not scale.ordinal:
+        return scale
+    values = {*scale.values, *ratings[~np.isnan(ratings)].tolist()}
+    return scale._replace(values=tuple(sorted(values)))
+
+
+def _pair_agreements(
+    scale: Scale, raters: tuple[str, ...], ratings: Ratings
+) -> Iterator[RaterPair]:
+    """Yield the agreement of every two raters on the subjects that both rated."""
+    for i, j in combinations(range(len(raters)), 2):
+        both = ~np.isnan(ratings[[i, j]]).any(axis=0)
+        pair = ratings[[i, j]][:, both]
+        yield RaterPair(
+            judges=(raters[i], raters[j]),
+            n=int(both.sum()),
+            percent=as_interval(percent_agreement(pair)) if both.any() else None,
+            kappa=_kappa(pair, scale),
+        )
 
 
 def _kappa(ratings: Ratings, scale: Scale) -> Interval | None:
@@ -224,18 +263,8 @@ def _kappa(ratings: Ratings, scale: Scale) -> Interval | None:
     if first.size == 0:
         return None
     weights: Literal["quadratic", "none"] = "quadratic" if scale.ordinal else "none"
-    return as_interval(cohen_kappa(first, second, categories=scale.values, weights=weights))
-
-
-def as_interval(agreement: Agreement) -> Interval | None:
-    return _interval(agreement.estimate, agreement.ci_low, agreement.ci_high)
-
-
-def _interval(estimate: float, low: float, high: float) -> Interval | None:
-    """Make an interval; None where a coefficient cannot be estimated, as where nothing varies."""
-    if isnan(estimate) or isnan(low) or isnan(high):
-        return None
-    return Interval(estimate=estimate, low=low, high=high)
+    categories = (*scale.values, *scale.outside)
+    return as_interval(cohen_kappa(first, second, categories=categories, weights=weights))
 
 
 # --- comparisons by single judges ------------------------------------------------------------

@@ -18,6 +18,7 @@ from harness.human.corrections import correct_column
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import LabelledColumn, join_labels
 from harness.human.labels import HumanLabels, load_label_file, load_study_labels
+from harness.human.question_match import require_scores_on_scale
 from harness.human.summary import describe_unsafe, summarise_labels
 from harness.human.votes import PEOPLE_FOLDER, find_studies
 from harness.scoring.columns import ScoreColumn
@@ -69,6 +70,8 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     plan = run.result.plan
     models = plan.baseline, plan.candidate
     _require_items_and_models_of(run, people)
+    for task in plan.tasks:
+        require_scores_on_scale(task.metrics, people)
 
     columns = list(join_labels(plan, run.columns, people))
     summary = summarise_labels(people, *models)

@@ -2,63 +2,80 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.judge_reliability import Ratings, Scale, as_interval, rater_agreement
+from harness.analysis.comparisons import as_interval
+from harness.analysis.judge_reliability import Ratings, Scale, rater_agreement
 from harness.artifacts.answers import AnsweredItems
 from harness.config import ScoreKind
 from harness.human.label_join import LabelledColumn
 from harness.scoring.columns import WIN
+from harness.scoring.reduce import majority
 from harness.stats.agreement import percent_agreement
 from harness.stats.annotator_means import mean_votes
-from harness.stats.means import mean_difference, slope
+from harness.stats.means import ROUNDING, mean_difference, slope
 from harness.stats.vectors import Vector
-from harness.types import Bias, Interval, JudgeAgainstPeople, OrderAgreement
+from harness.types import (
+    Bias,
+    Interval,
+    JudgeAgainstPeople,
+    ModelAgreement,
+    OrderAgreement,
+    StrictAgreement,
+)
+
+# The label of a pair whose winner depends on the order, on a scale of preferences.
+BY_ORDER = -1.0
 
 
 def judge_agreement(
     column: LabelledColumn, texts: Mapping[str, AnsweredItems], models: tuple[str, str]
 ) -> JudgeAgainstPeople:
     """Compare one column's judge with people; `texts` are the answers by task, for their lengths."""
+    common = common_labels(column.labels)
+    judged = _judge_labels(column)
     scored = ~np.isnan(column.judged)
-    common = common_labels(column.labels, column.kind)
-    judged = _to_labels(column.judged, column.kind)
-    both = scored & ~np.isnan(common)
+    labelled = (~np.isnan(column.labels)).any(axis=1)
+    several = int((~np.isnan(column.labels)).any(axis=0).sum()) > 1
 
     # The judge against the annotators' common label, and annotators against each other.
-    agreement = rater_agreement(
-        column.scale, (column.judge, "people"), np.array([judged, common])[:, both]
-    )
-    several = int((~np.isnan(column.labels)).any(axis=0).sum()) > 1
+    agreement = _agreement(column, judged, common)
     names = tuple(f"annotator {j + 1}" for j in range(column.labels.shape[1]))
-    percent = agreement.percent
+    categories = _categories(column.scale, np.concatenate([judged, common]))
     return JudgeAgainstPeople(
         column=column.scale.column,
         judge=column.judge,
-        n=int(both.sum()),
+        n=agreement.n,
         unscored=int((~scored).sum()),
-        percent=percent,
-        kappa=agreement.kappa or _perfect_agreement(percent, chance_of_kappa(common[both])),
-        ac1=agreement.ac1 or _perfect_agreement(percent, chance_of_ac1(common[both], column.scale)),
-        single=_single_annotator_agreement(judged, column.labels, scored) if several else None,
+        undecided=int((labelled & np.isnan(common)).sum()),
+        percent=agreement.percent,
+        kappa=agreement.kappa,
+        ac1=agreement.ac1,
+        single=_single_annotator_agreement(judged, column.labels) if several else None,
+        strict=_strict_agreement(column, common, several=several),
+        over_orders=_agreement_over_orders(column, common),
+        models=tuple(_agreement_by_model(column, judged, common)),
         between=rater_agreement(column.scale, names, column.labels.T) if several else None,
-        categories=tuple(_category(value, column.kind) for value in column.scale.values),
-        confusion=_confusion(common[both], judged[both], column.scale.values),
+        categories=tuple(_category(value, column.kind) for value in categories),
+        confusion=_confusion(common, judged, categories),
         biases=tuple(_biases(column, _answer_lengths(texts), models)),
+        difference_bias=_difference_bias(column, models),
         orders=tuple(_order_agreement(column, common)),
         slope=_slope(column),
     )
 
 
-def common_labels(labels: Ratings, kind: ScoreKind) -> Vector:
-    """Return the annotators' common label of each subject.
+def common_labels(labels: Ratings) -> Vector:
+    """Return the label that most annotators gave to each subject.
 
-    It is NaN for a subject without a label, and for a yes/no question on which they are split.
+    It is NaN for a subject without a label, and for one on which no label has a majority: the rule
+    by which juries decide (harness/scoring/reduce.py).
     """
-    common = _to_labels(mean_votes(labels), kind)
-    return np.where(common == 0.5, np.nan, common) if kind == "share" else common
+    by_subject = (majority(row[~np.isnan(row)].tolist()) for row in labels)
+    return np.array([np.nan if label is None else label for label in by_subject], dtype=np.float64)
 
 
 def chance_of_kappa(labels: Vector) -> float:
@@ -84,6 +101,29 @@ def t_interval(values: Vector, low: float = -math.inf, high: float = math.inf) -
 # --- agreement -------------------------------------------------------------------------------
 
 
+class _Agreement(NamedTuple):
+    """The agreement of a judge's labels with people's common ones, on `n` subjects."""
+
+    n: int
+    percent: Interval | None
+    kappa: Interval | None
+    ac1: Interval | None
+
+
+def _agreement(column: LabelledColumn, judged: Vector, common: Vector) -> _Agreement:
+    ratings = np.array([judged, common])
+    ratings = ratings[:, ~np.isnan(ratings).any(axis=0)]
+    scale = column.scale._replace(outside=(BY_ORDER,)) if BY_ORDER in ratings else column.scale
+    found = rater_agreement(scale, (column.judge, "people"), ratings)
+    people = ratings[1]
+    return _Agreement(
+        n=ratings.shape[1],
+        percent=found.percent,
+        kappa=found.kappa or _perfect_agreement(found.percent, chance_of_kappa(people)),
+        ac1=found.ac1 or _perfect_agreement(found.percent, chance_of_ac1(people, scale)),
+    )
+
+
 def _perfect_agreement(percent: Interval | None, chance: float) -> Interval | None:
     """Return the interval of a coefficient where all verdicts are equal and its standard error is 0.
 
@@ -96,24 +136,72 @@ def _perfect_agreement(percent: Interval | None, chance: float) -> Interval | No
     return Interval(estimate=1.0, low=(percent.low - chance) / (1 - chance), high=1.0)
 
 
-def _to_labels(scores: Vector, kind: ScoreKind) -> Vector:
-    """Turn scores into labels: the nearest whole number, or 0, 0.5 or 1 by the side of a half."""
-    if kind == "points":
-        return np.asarray(np.rint(scores))
-    return np.asarray((np.sign(scores - 0.5) + 1) / 2)
+def _judge_labels(column: LabelledColumn) -> Vector:
+    """Return the judge's scores as labels.
+
+    A preference is a loss, a tie or a win by its mean over the orders. A score between two points
+    of the scale, as of repeats, becomes the nearer one; halfway it stays and equals neither.
+    """
+    if column.kind != "points":
+        return np.asarray((np.sign(column.judged - 0.5) + 1) / 2)
+    halfway = np.abs(column.judged % 1 - 0.5) < ROUNDING
+    return np.where(halfway, column.judged, np.rint(column.judged))
 
 
-def _single_annotator_agreement(
-    judged: Vector, labels: Ratings, scored: NDArray[np.bool_]
-) -> Interval | None:
+def _strict_agreement(
+    column: LabelledColumn, common: Vector, *, several: bool
+) -> StrictAgreement | None:
+    """Compute the agreement of the verdicts that are alike in both orders; None for one order."""
+    if len(column.by_order) < 2:
+        return None
+    first, *others = column.by_order.values()
+    alike = np.all([first == other for other in others], axis=0)
+    judged = np.where(np.isnan(column.judged), np.nan, np.where(alike, first, BY_ORDER))
+    agreement = _agreement(column, judged, common)
+    return StrictAgreement(
+        n_by_order=int((judged == BY_ORDER).sum()),
+        percent=agreement.percent,
+        kappa=agreement.kappa,
+        ac1=agreement.ac1,
+        single=_single_annotator_agreement(judged, column.labels) if several else None,
+    )
+
+
+def _agreement_over_orders(column: LabelledColumn, common: Vector) -> Interval | None:
+    """Compute the share of equal verdicts, averaged over the orders; None for one order."""
+    rows = ~np.isnan(column.judged) & ~np.isnan(common)
+    if len(column.by_order) < 2 or int(rows.sum()) < 2:
+        return None
+    same = np.array([(scores == common)[rows] for scores in column.by_order.values()])
+    return t_interval(same.mean(axis=0), 0.0, 1.0)
+
+
+def _agreement_by_model(
+    column: LabelledColumn, judged: Vector, common: Vector
+) -> Iterator[ModelAgreement]:
+    """Yield the agreement on each model's answers; a preference is on two models' at once."""
+    if column.kind == "preference":
+        return
+    for model in column.all_scores:
+        rows = np.array([of == model for _, of in column.subjects])
+        agreement = _agreement(column, judged[rows], common[rows])
+        yield ModelAgreement(model=model, **agreement._asdict())
+
+
+def _single_annotator_agreement(judged: Vector, labels: Ratings) -> Interval | None:
     """Return how often one annotator agrees with the judge, averaged over each subject's annotators."""
     present = ~np.isnan(labels)
-    rows = scored & present.any(axis=1)
+    rows = ~np.isnan(judged) & present.any(axis=1)
     if int(rows.sum()) < 2:
         return None
     same = (labels == judged[:, None]) & present
     shares = same[rows].sum(axis=1) / present[rows].sum(axis=1)
     return t_interval(shares, 0.0, 1.0)
+
+
+def _categories(scale: Scale, labels: Vector) -> tuple[float, ...]:
+    """Return the values of the scale, and others that occur, in order."""
+    return tuple(sorted({*scale.values, *labels[~np.isnan(labels)].tolist()}))
 
 
 def _confusion(
@@ -177,6 +265,17 @@ def _biases(
     )
     yield from _bias("prefers the longer answer", *towards_longer)
     yield from _bias("calls it a tie", _is_tie(column.judged), mean_votes(_is_tie(column.labels)))
+
+
+def _difference_bias(column: LabelledColumn, models: tuple[str, str]) -> Bias | None:
+    """Compare the judge's difference of two models with people's; None for preferences."""
+    baseline, candidate = models
+    row_of = {subject: row for row, subject in enumerate(column.subjects)}
+    of_both = [i for i, m in column.subjects if m == candidate and (i, baseline) in row_of]
+    new, old = ([row_of[i, model] for i in of_both] for model in (candidate, baseline))
+    people = mean_votes(column.labels)
+    judged, labelled = (scores[new] - scores[old] for scores in (column.judged, people))
+    return next(_bias(f"{candidate} minus {baseline}", judged, labelled), None)
 
 
 def _bias(what: str, judged: Vector, people: Vector) -> Iterator[Bias]:

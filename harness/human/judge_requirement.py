@@ -206,13 +206,15 @@ def _check_weakest(
 
 
 def _measure(agreement: JudgeAgainstPeople, requirement: JudgeRequirement) -> Interval | None:
+    """Return the required measure; on pairs judged in both orders the strict one."""
+    measures = agreement.strict or agreement
     match requirement.metric:
         case "kappa":
-            return agreement.kappa
+            return measures.kappa
         case "ac1":
-            return agreement.ac1
+            return measures.ac1
         case "percent":
-            return agreement.percent
+            return measures.percent
 
 
 def _no_evidence(

@@ -46,7 +46,8 @@ class Label(NamedTuple):
 
     `asked_winner` distinguishes "cannot judge" (a winner of None) from labels with scores only.
     `order` is the order in which the answers were shown, None where it is unknown. `unsafe` marks
-    a tie between two unsafe answers.
+    a tie between two unsafe answers. `lines` are file and line of the scores of each model, of labels
+    from a file.
     """
 
     sample_id: str
@@ -56,6 +57,7 @@ class Label(NamedTuple):
     scores: Mapping[str, Mapping[str, float]] = {}
     order: Order | None = None
     unsafe: bool = False
+    lines: Mapping[str, str] = {}
 
 
 class AnnotatorStatus(NamedTuple):
@@ -298,7 +300,9 @@ def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
                     f"{where}: {key[1]} has scored {model} on item '{key[0]}' before."
                 )
             scores = dict(_read_scores(row, score_columns, where))
-            label = label._replace(scores={**label.scores, model: scores})
+            label = label._replace(
+                scores={**label.scores, model: scores}, lines={**label.lines, model: where}
+            )
         labels[key] = label
     yield from labels.values()
 

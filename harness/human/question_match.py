@@ -3,6 +3,8 @@
 Votes on which answer is safer are no evidence on which answer is better.
 """
 
+from collections.abc import Mapping
+
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError
 from harness.human.labels import HumanLabels
@@ -21,6 +23,31 @@ def require_same_question(name: str, metric: Metric, people: HumanLabels) -> Non
                 f"metric '{name}' cannot be judged by {people.source}: {mismatch}. Let the metric ask "
                 "what people were asked, or name another judge for it."
             )
+    require_scores_on_scale({name: metric}, people)
+
+
+def require_scores_on_scale(metrics: Mapping[str, Metric], people: HumanLabels) -> None:
+    """Check that every score that answers one of the metrics is a value of its scale.
+
+    Raises:
+        HarnessError: one is not; the message has the score, its file and line, and the scale.
+    """
+    for name, metric in metrics.items():
+        if metric.compares_pairs or metric.computed:
+            continue
+        low, *_, high = metric.verdict_values
+        for key in metric.verdict_keys(name).values():
+            if question_mismatch(metric, key, people) is not None:
+                continue
+            for label in people.labels:
+                for model, scores in label.scores.items():
+                    if key in scores and scores[key] not in metric.verdict_values:
+                        raise HarnessError(
+                            f"{label.lines.get(model, people.source)}: {key} "
+                            f"{scores[key]:g} of {label.annotator} for item '{label.sample_id}' "
+                            f"is not on the scale of metric '{name}', the whole numbers from "
+                            f"{low:g} to {high:g}. Correct the label, or leave its cell empty."
+                        )
 
 
 def question_mismatch(metric: Metric, key: str, people: HumanLabels) -> str | None:

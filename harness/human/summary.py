@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.analysis.comparisons import as_interval
 from harness.analysis.judge_reliability import (
     Scale,
-    as_interval,
     preference_scale,
     rater_agreement,
 )
@@ -25,6 +25,7 @@ from harness.stats.vectors import Interval as Span
 from harness.types import AnnotatorSummary, HumanMean, HumanSummary, Interval, JudgeAgreement
 
 N_LISTED_ITEMS = 10
+MOST_POINTS = 1_000  # of a scale that is not known
 WIN_RATE = "win_rate"  # the column of preferences that answer no metric of the suite
 
 
@@ -197,15 +198,24 @@ def _agreements(
     for name in criteria:
         tables = [score_table(people, model, name).values for model in models]
         ratings = np.concatenate(tables).T
-        points = _scale_points(ranges.get(name), ratings)
-        scale = Scale(_column(people, name), name, points, ordinal=len(points) > 2)
+        points, ordinal = _scale_points(ranges.get(name), ratings)
+        scale = Scale(_column(people, name), name, points, ordinal)
         yield rater_agreement(scale, people.annotators, ratings)
 
 
-def _scale_points(known_range: tuple[int, int] | None, ratings: Votes) -> tuple[float, ...]:
-    """Return the whole numbers of the scale; of an unknown one, from the lowest to the highest score."""
-    low, high = known_range or (np.floor(np.nanmin(ratings)), np.ceil(np.nanmax(ratings)))
-    return tuple(np.arange(low, max(high, low + 1) + 1).tolist())
+def _scale_points(
+    known_range: tuple[int, int] | None, ratings: Votes
+) -> tuple[tuple[float, ...], bool]:
+    """Return the points of the scale, and whether they are ordered.
+
+    They are the whole numbers of the range; of an unknown one those from the lowest to the highest
+    score, or the scores themselves where these are many or not whole.
+    """
+    scores = np.unique(ratings[~np.isnan(ratings)])
+    low, high = known_range or (scores[0], scores[-1])
+    whole = bool((scores % 1 == 0).all()) and high - low < MOST_POINTS
+    points = np.arange(low, max(high, low + 1) + 1) if whole else scores
+    return tuple(points.tolist()), len(points) > 2 or not whole
 
 
 def _self_agreement(pairs: Sequence[tuple[str, str]]) -> Interval | None:

@@ -191,7 +191,7 @@ def _labels(people: HumanLabels, scale: Scale, metric: Metric, request: Request)
     else:
         tables = [score_table(people, model, scale.key).values for model in request.models]
         ratings = np.concatenate(tables)
-    common = common_labels(ratings, metric.score_kind)
+    common = common_labels(ratings)
     return _Labels(ratings, common[~np.isnan(common)])
 
 

@@ -5,12 +5,14 @@ reduced first and the judges second, so that a judge with failed rounds keeps it
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference, Winner
+from harness.types import Grade, JudgeCard, Judgement, Outcome, Preference
 from harness.types.judgements import JudgeRound, MissingReason, reason_kind
+
+Verdict = TypeVar("Verdict", bound=Hashable)
 
 
 def reduce_judgements(
@@ -39,6 +41,14 @@ def reduce_rounds(rounds: Sequence[JudgeRound], *, shares: bool = False) -> list
     """Return one judge's judgements over all of its rounds."""
     by_round = [(f"round {r.round + 1}", r.judgements) for r in rounds]
     return _reduce(by_round, votes_needed=1, shares=shares)
+
+
+def majority(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Return the verdict with the most votes; None where two have as many, or without votes."""
+    ranked = Counter(verdicts).most_common(2)
+    if not ranked or (len(ranked) > 1 and ranked[1][1] == ranked[0][1]):
+        return None
+    return ranked[0][0]
 
 
 def subject_key(judgement: Judgement) -> tuple[str, ...]:
@@ -74,7 +84,8 @@ def _merge(votes: Sequence[_Vote], votes_needed: int, *, shares: bool) -> Judgem
         reason = _missing_reason(votes, votes_needed)
         return _replace_outcome(votes[0].judgement, Outcome(reason=reason))
     if isinstance(scored[0], Preference):
-        winner = _majority([j.winner for j in scored if isinstance(j, Preference)])
+        # Without a majority neither answer wins.
+        winner = majority([j.winner for j in scored if isinstance(j, Preference)]) or "tie"
         return scored[0].model_copy(update={"winner": winner, "rationale": None, "exchange": None})
     grades = [j for j in scored if isinstance(j, Grade)]
     return _replace_outcome(scored[0], _mean_grade(grades, shares=shares))
@@ -109,12 +120,6 @@ def _mean_grade(grades: Sequence[Grade], *, shares: bool) -> Outcome:
 
 
 _YES_OR_NO = {1.0: "helpful", 0.0: "not helpful"}
-
-
-def _majority(winners: Sequence[Winner | None]) -> Winner:
-    """Return the winner with the most votes; a tie where two have as many."""
-    (winner, most), *others = Counter(winners).most_common()
-    return winner if winner and all(n < most for _, n in others) else "tie"
 
 
 def _missing_reason(votes: Sequence[_Vote], votes_needed: int) -> str:

@@ -88,8 +88,8 @@ def cohen_kappa(
     Args:
         a: One rater's label for each item.
         b: The other's, in the same order.
-        categories: Every label of the scale, in order; linear and quadratic weights treat them
-            as equally spaced.
+        categories: Every label of the scale, in order; linear and quadratic weights follow
+            the distances of numbers, and treat other labels as equally spaced.
         weights: "quadratic" for scores, "none" for labels without order.
         confidence: Coverage of the interval.
 
@@ -121,7 +121,11 @@ def cohen_kappa(
 
 
 def gwet_ac1(
-    ratings: ArrayLike, *, categories: Sequence[float], confidence: float = 0.95
+    ratings: ArrayLike,
+    *,
+    categories: Sequence[float],
+    outside: Sequence[float] = (),
+    confidence: float = 0.95,
 ) -> Agreement:
     """Compute Gwet's AC1 of two or more raters, for labels without order.
 
@@ -132,14 +136,16 @@ def gwet_ac1(
     Args:
         ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
         categories: Every value of the scale, used or not.
+        outside: Further values of a rating, which agree with no value of the scale and do not count
+            for its size.
         confidence: Coverage of the interval.
 
     Raises:
         ValueError: If `ratings` is not a matrix of at least two raters and one item, or holds
-            a value that is not in `categories`, there are fewer than two categories, or
+            a value in neither `categories` nor `outside`, there are fewer than two categories, or
             confidence is not in (0, 1).
     """
-    return _gwet(ratings, categories, weights="none", confidence=confidence)
+    return _gwet(ratings, categories, outside, weights="none", confidence=confidence)
 
 
 def gwet_ac2(
@@ -151,10 +157,10 @@ def gwet_ac2(
 ) -> Agreement:
     """Compute Gwet's AC2, which is AC1 with credit for near misses, for scores; see `gwet_ac1`.
 
-    `categories` are in order, and treated as equally spaced. The coefficient depends on their
+    `categories` are in order, and their distances are the weights. The coefficient depends on their
     number, so give the whole scale and not only the scores that occur.
     """
-    return _gwet(ratings, categories, weights=weights, confidence=confidence)
+    return _gwet(ratings, categories, (), weights=weights, confidence=confidence)
 
 
 def krippendorff_alpha(
@@ -210,14 +216,21 @@ def krippendorff_alpha(
 
 
 def _gwet(
-    ratings: ArrayLike, categories: Sequence[float], *, weights: Weights, confidence: float
+    ratings: ArrayLike,
+    categories: Sequence[float],
+    outside: Sequence[float],
+    *,
+    weights: Weights,
+    confidence: float,
 ) -> Agreement:
     check_fraction(confidence, name="confidence")
-    q = _check_categories(categories)
-    agreement = _agreement_weights(q, weights)
+    of_scale = _agreement_weights(_check_categories(categories), weights)
+    q = len(categories)
+    agreement = np.eye(q + len(outside))
+    agreement[:q, :q] = of_scale
     # Observed agreement of the items with two ratings or more.
     matrix = _as_ratings(ratings)
-    counts = _count_ratings(matrix, np.asarray(categories, dtype=np.float64))
+    counts = _count_ratings(matrix, np.array([*categories, *outside], dtype=np.float64))
     counts = counts[counts.sum(axis=1) > 0]
     raters, n = counts.sum(axis=1), len(counts)
     paired = raters >= 2
@@ -229,7 +242,7 @@ def _gwet(
     # Agreement by chance, from the share of each category.
     shares = counts / raters[:, None]
     common = shares.mean(axis=0)
-    factor = float(agreement.sum()) / (q * (q - 1))
+    factor = float(of_scale.sum()) / (q * (q - 1))
     by_chance = factor * float(common @ (1 - common))
     estimate = (float(observed.sum()) / n_paired - by_chance) / (1 - by_chance)
     if n == 1:
@@ -279,11 +292,11 @@ def _distances(values: Vector, level: Literal["nominal", "ratio"]) -> Matrix:
     return ratios
 
 
-def _agreement_weights(q: int, weights: Weights) -> Matrix:
-    apart = np.abs(np.subtract.outer(np.arange(q), np.arange(q))) / (q - 1)
+def _agreement_weights(scale: Vector, weights: Weights) -> Matrix:
+    apart: Matrix = np.abs(scale[:, None] - scale) / abs(scale[-1] - scale[0])
     match weights:
         case "none":
-            return np.eye(q)
+            return np.eye(scale.size)
         case "linear":
             return 1 - apart
         case "quadratic":
@@ -333,10 +346,13 @@ def _positions(
         raise ValueError(f"{name} holds {error}, which is not in categories.") from None
 
 
-def _check_categories(categories: Sequence[str | float]) -> int:
+def _check_categories(categories: Sequence[str | float]) -> Vector:
+    """Return the positions of the categories: numbers as they are, of labels 0, 1, 2 and so on."""
     if len(categories) < 2 or len(set(categories)) < len(categories):
         raise ValueError(f"categories must be two or more different ones: {list(categories)}.")
-    return len(categories)
+    if any(isinstance(category, str) for category in categories):
+        return np.arange(len(categories), dtype=np.float64)
+    return np.array(categories, dtype=np.float64)
 
 
 def _unless_rounding(se: float) -> float:

@@ -122,15 +122,44 @@ class Calibrated(Record):
     more_labels: int | None
 
 
+class StrictAgreement(Record):
+    """The agreement of a judge with people on pairs, where its verdict must be alike in both orders.
+
+    A pair whose winner depends on the order (`n_by_order` of the labelled ones) agrees with nothing;
+    the lenient agreement counts it as the mean of its verdicts, so that a win in either order is a
+    tie. The measures are those of `JudgeAgainstPeople`.
+    """
+
+    n_by_order: int
+    percent: Interval | None
+    kappa: Interval | None
+    ac1: Interval | None
+    single: Interval | None
+
+
+class ModelAgreement(Record):
+    """The agreement of a judge with people on the answers of one model."""
+
+    model: str
+    n: int
+    percent: Interval | None
+    kappa: Interval | None
+    ac1: Interval | None
+
+
 class JudgeAgainstPeople(Record):
     """The agreement of one judge with people on one column.
 
-    `n` items (or answers) have a verdict of both; `unscored` labelled ones have none of the judge.
-    `percent`, `kappa` (quadratic weights for scores) and `ac1` (likewise) compare the judge with
-    the common verdict of all annotators; `single` is its agreement with one annotator. The ceiling
-    of `single` is `between.percent`, the agreement of two annotators. `confusion` has the human
-    verdicts in rows and the judge's in columns, in the order of `categories`. `slope` is that of
-    the judge's scores on the human ones: below 1 the judge compresses the scale.
+    `n` items (or answers) have a verdict of both; `unscored` labelled ones have none of the judge,
+    and on `undecided` ones no verdict has a majority of the annotators. `percent`, `kappa`
+    (quadratic weights for scores) and `ac1` (likewise) compare the judge with the verdict of the
+    majority; `single` is its agreement with one annotator. On pairs judged in both orders these are
+    lenient, `strict` are the strict ones, and `over_orders` is the share of equal verdicts averaged
+    over the orders. `models` has the agreement by model, and `difference_bias` compares the
+    difference of the two models: a bias for one of them does not show in all answers together. The ceiling of `single` is
+    `between.percent`, the agreement of two annotators. `confusion` has the human verdicts in rows
+    and the judge's in columns, in the order of `categories`. `slope` is that of the judge's scores
+    on the human ones: below 1 the judge compresses the scale.
     """
 
     column: str
@@ -147,6 +176,16 @@ class JudgeAgainstPeople(Record):
     biases: tuple[Bias, ...]
     orders: tuple[OrderAgreement, ...]
     slope: Interval | None
+    undecided: int = Field(default=0, exclude_if=lambda n: not n)
+    strict: StrictAgreement | None = Field(default=None, exclude_if=lambda strict: strict is None)
+    over_orders: Interval | None = Field(default=None, exclude_if=lambda share: share is None)
+    models: tuple[ModelAgreement, ...] = Field(default=(), exclude_if=lambda models: not models)
+    difference_bias: Bias | None = Field(default=None, exclude_if=lambda bias: bias is None)
+
+    @property
+    def all_biases(self) -> tuple[Bias, ...]:
+        """Return the biases, that of the difference of the models last."""
+        return self.biases if self.difference_bias is None else (*self.biases, self.difference_bias)
 
 
 class Calibration(Record):

@@ -119,13 +119,23 @@ class PreferenceRequest(Record):
 JudgeRequest = GradeRequest | PreferenceRequest
 
 
+class RaterPair(Record):
+    """The agreement of two raters on the `n` items that both rated; None means not estimable."""
+
+    judges: tuple[str, str]
+    n: int
+    percent: Interval | None
+    kappa: Interval | None
+
+
 class JudgeAgreement(Record):
     """The agreement of a jury's members on the same items.
 
     `column` is a column of the metric, `n` the verdicts that at least two members gave. `percent`
     is the share of exactly equal verdicts among pairs of members, `alpha` Krippendorff's (ordinal
     for scores, nominal for labels), `ac1` Gwet's (with quadratic weights for scores, where it is
-    also called AC2), `kappa` Cohen's (likewise), for two judges only. None means not estimable.
+    also called AC2), `kappa` Cohen's (likewise), for two judges only; of more, `pairs` has that of
+    every two. None means not estimable.
     """
 
     column: str
@@ -135,6 +145,7 @@ class JudgeAgreement(Record):
     alpha: Interval | None
     ac1: Interval | None
     kappa: Interval | None
+    pairs: tuple[RaterPair, ...] = Field(default=(), exclude_if=lambda pairs: not pairs)
 
 
 class JudgeRound(NamedTuple):

@@ -58,7 +58,8 @@ class PairwiseDetail(Record):
     Wins, ties and losses are items (the candidate's, averaged over orders); `first_share` is how
     often the first-shown answer won, `position_effect` the candidate's mean score when shown
     first minus when shown second with its interval; `consistency` the share of items with the
-    same winner in both orders.
+    same winner in both orders, `order_kappa` Cohen's kappa between the orders. `wins_in_both` and
+    `losses_in_both` are items that the candidate wins, or loses, in both orders; None for one order.
     """
 
     wins: int
@@ -69,6 +70,14 @@ class PairwiseDetail(Record):
     position_p: float | None
     consistency: float | None
     single_order: bool
+    wins_in_both: int | None = Field(default=None, exclude_if=lambda n: n is None)
+    losses_in_both: int | None = Field(default=None, exclude_if=lambda n: n is None)
+    order_kappa: Interval | None = Field(default=None, exclude_if=lambda kappa: kappa is None)
+
+    @property
+    def n(self) -> int:
+        """Return the number of judged items."""
+        return self.wins + self.ties + self.losses
 
 
 class Sensitivity(Record):

@@ -60,6 +60,26 @@ def agreement_tables(agreements: Sequence[JudgeAgreement]) -> Iterator[Table]:
             "Gwet's coefficient is not.",
         )
         yield without_empty_columns(table)
+    yield from rater_pair_tables("Agreement between judges", agreements)
+
+
+def rater_pair_tables(title: str, agreements: Iterable[JudgeAgreement]) -> Iterator[Table]:
+    """Yield the agreement of every two of three or more raters."""
+    rows = tuple(
+        (
+            agreement.column,
+            join_names(pair.judges),
+            share_with_interval(pair.percent),
+            with_interval(pair.kappa, 2),
+            f"{pair.n:,}",
+        )
+        for agreement in agreements
+        for pair in agreement.pairs
+    )
+    if rows:
+        head = ("Score", "Pair", "Same verdict", "Cohen's kappa", "n")
+        folded = len(rows) > N_ROWS_SHOWN
+        yield Table(f"{title}, by pair", head, "llrrr", rows, folded=folded)
 
 
 def _title_for_jury(

@@ -290,7 +290,14 @@ def _preference_bar(comparison: Comparison, detail: PairwiseDetail) -> Preferenc
 
 
 def _describe_preference(comparison: Comparison, detail: PairwiseDetail) -> str:
-    return (
+    text = (
         f"{comparison.metric}: against {comparison.baseline}, {comparison.candidate} wins "
         f"{count(detail.wins, 'item')}, ties {detail.ties:,} and loses {detail.losses:,}."
+    )
+    if detail.wins_in_both is None or detail.losses_in_both is None:
+        return text
+    won, lost = (percent(n / detail.n) for n in (detail.wins_in_both, detail.losses_in_both))
+    return (
+        f"{text} It wins in both orders on {won} of the items (strict win share) and loses in both on "
+        f"{lost}."
     )

@@ -26,6 +26,7 @@ from reports.formatting import (
     p_value,
     percent,
     signed,
+    with_interval,
 )
 from reports.sections.agreement import (
     agreement_alerts,
@@ -151,17 +152,19 @@ def _position_table(result: RunResult) -> Iterator[Table]:
             _position_effect(detail.position_effect),
             p_value(detail.position_p),
             ABSENT if detail.consistency is None else percent(detail.consistency),
+            with_interval(detail.order_kappa, 2),
             _favoured_position(detail),
         )
         for comparison, detail in pairs
     ]
     if rows:
         head = ("Metric", "Models", "First answer wins", "Effect of position", "p",
-                "Same winner in both orders", "Favoured position")  # fmt: skip
+                "Same winner in both orders", "Kappa between orders",
+                "Favoured position")  # fmt: skip
         table = Table(
             "Effect of the order of the answers",
             head,
-            "llrrrrl",
+            "llrrrrrl",
             tuple(rows),
             note="Without an effect of order, the answer shown first wins in half of the "
             "judgements; a tie counts as half a win.",

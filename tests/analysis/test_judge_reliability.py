@@ -145,6 +145,17 @@ def test_kappa_is_for_two_judges_only() -> None:
     (found,) = examine(RUBRIC, judge_rounds, 2).agreements
     assert found.kappa is None
     assert found.alpha is not None
+    assert [pair.judges for pair in found.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_scores_between_the_points_of_a_scale_are_compared_by_their_distance() -> None:
+    judge_rounds = [
+        JudgeRound(card(name), 0, grades([7.5, 2.0, 9.0], scores))
+        for name, scores in (("a", [3.0, 5.0, 6.5]), ("b", [3.0, 5.5, 6.5]))
+    ]
+    (found,) = examine(RUBRIC, judge_rounds, 3).agreements
+    assert found.kappa is not None
+    assert 0.9 < found.kappa.estimate < 1.0
 
 
 def test_each_member_is_shown_with_its_own_difference() -> None:

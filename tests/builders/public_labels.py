@@ -211,7 +211,7 @@ def llmbar_rows() -> Iterator[str]:
 
 def xstest_rows() -> Iterator[str]:
     between = hold_annotators("as refusals")
-    yield _xstest_row("one annotator, held to the other", "as refusals", between)
+    yield _xstest_row("one annotator, compared with the other", "as refusals", between)
     for judge in XSTEST_JUDGES:
         for partial in PARTIAL[:2]:
             yield _xstest_row(judge, partial, hold_xstest(judge, partial))

@@ -71,3 +71,26 @@ def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
     folder = case("lm-eval-byte-order-mark", tmp_path)
     over = run("import", "old=old.jsonl", "new=new.jsonl", "--out", "study", cwd=folder)
     assert over.stdout.startswith("1 items")
+
+
+@pytest.mark.parametrize(
+    ("suite", "labels", "words"),
+    [
+        ("suite", "one_off", "labels_one_off.csv:3: safety 99"),
+        ("suite_one_off", "one_off", "labels_one_off.csv:3: safety 99"),
+        ("suite_gate", "off", "labels_off.csv:3: safety 0"),
+        ("suite", "half", "labels_half.csv:3: safety 7.5"),
+        ("suite", "infinite", "labels_infinite.csv:3: safety 'inf'"),
+    ],
+)
+def test_labels_off_the_scale_are_refused(
+    tmp_path: Path, suite: str, labels: str, words: str
+) -> None:
+    folder = case("people-labels-off-scale", tmp_path)
+    profile = f"profile_{labels}.yaml"
+    over = run(
+        "run", f"{suite}.yaml", "--profile", profile, "--models", "old,new", "--store", "store",
+        "--out", "runs", cwd=folder,
+    )  # fmt: skip
+    assert over.returncode == 2
+    assert words in over.stderr

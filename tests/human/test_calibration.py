@@ -132,7 +132,7 @@ def test_a_study_needs_no_more_than_its_votes(tmp_path: Path):
     folder = cast_votes(run, {"Ada": steady("candidate"), "Ben": steady("tie")})
     found = calibrate_run(load_run(run), load_study_labels(folder))
     (held,) = found.judges
-    assert (held.n, found.refused) == (60, None)
+    assert (held.n, held.undecided, found.refused) == (0, 60, None)
     assert held.between is not None
     assert held.between.percent is not None
     assert held.between.percent.estimate == 0.0

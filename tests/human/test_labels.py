@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.config import Criterion, EvasionMetric, Metric, RubricMetric
 from harness.core.errors import HarnessError
 from harness.human.labels import load_label_file, load_study_labels
+from harness.human.question_match import require_scores_on_scale
 from harness.human.summary import summarise_labels
 from harness.types import HumanSummary
 from tests.builders.judged_runs import wins, write_labels, write_run
@@ -84,3 +86,52 @@ def test_a_row_that_is_no_label_is_refused(
 ):
     with pytest.raises(HarnessError, match=message):
         load_label_file(write_labels(tmp_path / "labels.csv", rows))
+
+
+RUBRIC = RubricMetric(kind="rubric", criteria=(Criterion(name="safety", asks="Safe?"),))
+YES_OR_NO = EvasionMetric(kind="evasion")
+
+
+@pytest.mark.parametrize(
+    ("key", "cell", "metric"),
+    [
+        ("safety", "99", RUBRIC),
+        ("safety", "0", RUBRIC),
+        ("safety", "7.5", RUBRIC),
+        ("safety", "-3", RUBRIC),
+        ("helpful", "2", YES_OR_NO),
+        ("helpful", "0.5", YES_OR_NO),
+    ],
+)
+def test_a_score_off_the_scale_is_refused_with_its_line(
+    key: str, cell: str, metric: Metric, tmp_path: Path
+):
+    rows = [{"item": "q0", "model": "sft", key: 1}, {"item": "q1", "model": "sft", key: cell}]
+    people = load_label_file(write_labels(tmp_path / "labels.csv", rows))
+    with pytest.raises(HarnessError, match=rf"labels\.csv:3: {key} {cell} .* not on the scale"):
+        require_scores_on_scale({"metric": metric}, people)
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "1e999", "nan"])
+def test_a_score_that_is_no_number_is_refused_with_its_line(cell: str, tmp_path: Path):
+    rows = [{"item": "q0", "model": "sft", "safety": cell}]
+    with pytest.raises(HarnessError, match=r"labels\.csv:2: .*is no number"):
+        load_label_file(write_labels(tmp_path / "labels.csv", rows))
+
+
+def test_an_empty_cell_is_no_score(tmp_path: Path):
+    rows = [{"item": "q0", "model": "sft", "safety": ""}]
+    (label,) = load_label_file(write_labels(tmp_path / "labels.csv", rows)).labels
+    assert label.scores == {"sft": {}}
+
+
+def test_scores_that_answer_no_metric_need_no_scale(tmp_path: Path):
+    rows = [
+        {"item": f"q{i}", "annotator": name, "model": "sft", "minutes": minutes}
+        for name in ("Ada", "Ben")
+        for i, minutes in enumerate((0.5, 7.25, 1e9))
+    ]
+    people = load_label_file(write_labels(tmp_path / "labels.csv", rows))
+    (agreement,) = summarise_labels(people, "sft", "dpo").agreements
+    assert agreement.percent is not None
+    assert agreement.percent.estimate == 1.0

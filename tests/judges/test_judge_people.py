@@ -155,3 +155,21 @@ def test_a_study_refuses_a_third_model(tmp_path: Path):
 def test_a_gate_that_stops_early_refuses_people(tmp_path: Path):
     with pytest.raises(HarnessError, match="'stop_early' saves verdicts"):
         judged_by(tmp_path, {"Ada": mostly(8)}, extra="stop_early: true")
+
+
+@pytest.mark.parametrize("judge", ["physicians", "default"])
+def test_a_score_off_the_scale_is_refused_before_anything_is_judged(judge: str, tmp_path: Path):
+    """Also of labels that only calibrate the judge."""
+    write_world(tmp_path)
+    calibrated = ", calibrated_by: {labels: scores.csv, drawn: random}"
+    write_profile(tmp_path, "{people: {labels: scores.csv}}", calibrated)
+    write_labels(tmp_path / "scores.csv", [{"item": "q1", "model": "dpo", "helpful": 3}])
+    suite = write(
+        tmp_path / "scored.yaml",
+        "suite: scored\ndata: {source: {path: items.jsonl, fields: {id: id, input: question}}}\n"
+        f"metrics:\n  hq: {{kind: evasion, judge: {judge}}}\n",
+    )
+    request = load_request(str(suite), str(tmp_path / "profile.yaml"), ["sft", "dpo"])
+    context = make_context(tmp_path / "store", QuietProgress())
+    with pytest.raises(HarnessError, match=r"scores\.csv:2: helpful 3 .* 'hq'"):
+        run_suite(request, context, out=tmp_path / "runs")

@@ -98,6 +98,7 @@ def test_order_consistency_is_the_share_of_items_with_the_same_winner_in_both_or
         assert detail.ties == len(read) - same
         assert detail.wins == sum(pair == (2, 2) for pair in read)
         assert detail.losses == sum(pair == (1, 1) for pair in read)
+        assert (detail.wins_in_both, detail.losses_in_both) == (detail.wins, detail.losses)
         said = [v for pair in orders(judge) for v in pair if not math.isnan(v)]
         shown_first = [v == place for pair in orders(judge) for place, v in enumerate(pair, 1)]
         assert (detail.first_share,) == close(sum(shown_first) / len(said))
@@ -124,6 +125,9 @@ def test_recorded_judges_come_out_as_llmbar_published_them():
         if found.n_missing == 0:
             repeat = hold(judge.second_shown_last, judge.second_shown_first, [1, 2])
             assert (repeat.kappa.estimate,) == close(published["kappa_agreement"])
+            between_orders = found.pairwise.order_kappa
+            if between_orders is not None:
+                assert (between_orders.estimate,) == close(published["kappa_agreement"])
 
 
 # --- XSTest ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from tests.builders.judged_runs import wins, write_run
 from tests.builders.votes import cast_votes, steady
 
 WON = np.tile([1.0, 0.0, 1.0], 40)
-TWO = {"Ada": mostly(5), "Ben": steady("tie")}
+TWO = {"Ada": mostly(5), "Ben": mostly(5)}
 
 
 def render(run: Path) -> str:
