@@ -75,7 +75,7 @@ def test_a_comparison_with_a_mean_of_other_items_is_refused(world: Path, whole: 
     done = study("compare", str(published), str(whole), cwd=world)
     assert done.returncode == 2
     assert "the runs differ in items of health_questions" in done.stderr
-    assert "Only like is compared with like" in done.stderr
+    assert "Only runs with the same measurement can be compared" in done.stderr
 
 
 # --- ties stand apart ------------------------------------------------------------------------
