@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.core.files import write_private
 from harness.core.sanitize import escape_record
+from harness.gate.confirmation import confirmation_caveats
 from harness.types import Calibrated, Calibration, HumanSummary, JudgeAgainstPeople
 from reports.calibration_text import (
     calibration_headline,
@@ -19,6 +20,7 @@ from reports.html import render_page
 from reports.human_inputs import CALIBRATION
 from reports.markdown import escape, sections_to_markdown
 from reports.sections.agreement import rater_pair_tables
+from reports.sections.judge_reliability import confirmation_table
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
@@ -99,7 +101,11 @@ def _sections(calibration: Calibration) -> Iterator[Section]:
             title="Estimates for all items, corrected with the labels",
             lead="The judge alone is precise but may be biased; the labels alone are unbiased but few. "
             "The corrected estimate is unbiased whatever the judge does.",
-            tables=(_corrected_table(calibration.corrected),),
+            alerts=tuple(caveat.text for caveat in confirmation_caveats(calibration.confirmations)),
+            tables=(
+                _corrected_table(calibration.corrected),
+                *confirmation_table(calibration.confirmations),
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from harness.gate.confirmation import confirmation_caveats
 from harness.types import (
     Calibrated,
     Calibration,
@@ -31,6 +32,7 @@ def describe_calibration(calibration: Calibration) -> Iterator[str]:
         for e in estimate.estimates:
             yield f"  {e.method}: {with_interval(e.interval, 3)}, n {e.n}"
         yield f"  {labels_needed(estimate)}"
+    yield from (f"! {c.text}" for c in confirmation_caveats(calibration.confirmations))
     if calibration.refused:
         yield calibration.refused
     yield from calibration.notes

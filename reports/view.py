@@ -5,7 +5,8 @@ HTML, Markdown and the terminal only lay out a View, so that they cannot disagre
 
 from collections.abc import Iterator
 
-from harness.core.sanitize import escape_record
+from harness.core.sanitize import escape_invisible, escape_record
+from harness.gate.confirmation import confirmation_caveats
 from harness.types import ClaimResult, Plan, PlannedModel, RunResult
 from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
@@ -80,7 +81,7 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
         if decision
         else (),
         claims_note=gate_rule(plan.gate) if plan.gate else "",
-        caveats=_caveats(result),
+        caveats=_caveats(result, human_inputs),
         sections=tuple(section for section in sections if section),
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
         f"after {duration(result.seconds)} · plan {plan.hash}",
@@ -170,6 +171,13 @@ def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:
     yield f"alarm below {boundary}" if claim.alarm else f"must exceed {boundary}"
 
 
-def _caveats(result: RunResult) -> tuple[str, ...]:
-    texts = [result.plan.note, *(caveat.text for caveat in result.caveats)]
+def _caveats(result: RunResult, human_inputs: HumanInputs) -> tuple[str, ...]:
+    """Return what labels after the run do not confirm, the profile's note, and the run's caveats."""
+    calibration = human_inputs.calibration
+    unconfirmed = confirmation_caveats(calibration.confirmations) if calibration else ()
+    texts = [
+        *(escape_invisible(caveat.text) for caveat in unconfirmed),
+        result.plan.note,
+        *(caveat.text for caveat in result.caveats),
+    ]
     return tuple(dict.fromkeys(text for text in texts if text.strip()))

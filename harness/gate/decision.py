@@ -53,7 +53,7 @@ def decide_claims(
     pairs: Mapping[str, PairedScores],
 ) -> GateDecision:
     """Decide from the verdicts on single claims and rules; inconclusive if too much is unscored."""
-    verdict = _overall(results, gate)
+    verdict = overall_verdict(results, gate)
     unscored = _largest_unscored_share(gate, pairs)
     if unscored > gate.max_unscored:
         verdict = "inconclusive"
@@ -164,7 +164,7 @@ def _skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimR
     return tuple(tested)
 
 
-def _overall(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
+def overall_verdict(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
     """Return the verdict over all claims: a raised alarm fails, a silent one changes nothing."""
     if any(result.alarm and result.verdict == "fail" for result in results):
         return "fail"
@@ -198,7 +198,9 @@ def _describe_decision(results: Sequence[ClaimResult], gate: Gate, unscored: flo
     if family:
         ordered = gate.require == "ordered"
         clauses.append(
-            _describe_order(family) if ordered else _describe_counts(_overall(family, gate), family)
+            _describe_order(family)
+            if ordered
+            else _describe_counts(overall_verdict(family, gate), family)
         )
     clauses += [
         _describe_alarms(

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.artifacts.answers import read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
+from harness.human.claim_labels import confirm_claims
 from harness.human.corrections import correct_column
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import LabelledColumn, join_labels
@@ -22,7 +23,8 @@ from harness.human.question_match import require_scores_on_scale
 from harness.human.summary import describe_unsafe, summarise_labels
 from harness.human.votes import PEOPLE_FOLDER, find_studies
 from harness.scoring.columns import ScoreColumn
-from harness.types import Calibrated, Calibration, HumanSummary
+from harness.scoring.paired import gated_pairs
+from harness.types import Calibrated, Calibration, Confirmation, HumanSummary
 
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
 HALF_WIDTH = 0.05  # of a share or a win rate, and of a scale's range
@@ -78,10 +80,12 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     texts = {task.name: read_answers(run.folder, task.name) for task in plan.tasks}
     # Correct the estimates, if the labels are a random sample.
     corrected: list[Calibrated] = []
+    confirmations: tuple[Confirmation, ...] = ()
     representative = labels_are_representative(people, run.columns)
     if representative:
         for column in columns:
             corrected += correct_column(column, models, half_width)
+        confirmations = tuple(_confirm(run, people))
     return Calibration(
         run_id=run.result.run_id,
         suite=plan.suite,
@@ -92,7 +96,19 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
         corrected=tuple(corrected),
         refused=None if representative else _NOT_CORRECTED,
         notes=tuple(_notes(run, people, summary, columns)),
+        confirmations=confirmations,
     )
+
+
+def _confirm(run: Run, people: HumanLabels) -> Iterator[Confirmation]:
+    """Test the gate's claims again with the judge's scores corrected by the labels."""
+    plan, decision = run.result.plan, run.result.decision
+    if plan.gate is None or decision is None:
+        return
+    if people.models not in (None, (plan.baseline, plan.candidate)):
+        return
+    labels = {name: people for task in plan.tasks for name in task.metrics}
+    yield from confirm_claims(plan, decision, gated_pairs(run.columns, plan), labels)
 
 
 def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:

@@ -5,7 +5,9 @@
 
 The suite states the measure and its least value, the profile the human labels (`calibrated_by`).
 The lower end of the 95 % interval must reach that value: agreement has to be shown, as any claim
-has. Where it is not shown, the gate is inconclusive for any scores.
+has. Where it is not shown, the gate is inconclusive for any scores. Agreement on all answers
+together is not enough: a verdict on a claim also has to be confirmed by the judge's difference
+corrected by the labels (harness/gate/confirmation.py).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,15 +15,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.analysis.judge_reliability import scales_of
 from harness.config import Gate, JudgeRequirement, metric_of
 from harness.config.request import Request, judge_name
+from harness.gate.confirmation import confirmation_caveats, withdraw_unconfirmed
 from harness.human.calibration import labels_are_representative
+from harness.human.claim_labels import confirm_claims
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
+from harness.scoring.columns import ScoreColumn
+from harness.scoring.paired import gated_pairs
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
     REQUIREMENT_MEASURES,
     Caveat,
+    GateDecision,
     Interval,
     JudgeAgainstPeople,
     Plan,
@@ -30,43 +37,65 @@ from harness.types import (
 )
 from harness.types.samples import Responses
 
-# The evidence on one judge by column; in place of an agreement, the reason why there is none.
+# Agreement with one set of labels by column, or the reason why there is none.
 _Evidence = Mapping[str, JudgeAgainstPeople | str]
 
 
-def check_judge_requirement(
+def check_against_people(
     result: RunResult, request: Request, measured: Sequence[TaskScores]
 ) -> RunResult:
-    """Apply the gate's judge requirement, if it has one, to the decision and caveats of a run.
+    """Compare the gate's verdicts with people's labels, where the profile names labels of its judges.
+
+    With a judge requirement, a judge that does not meet it decides nothing, and neither does a
+    verdict on a claim that the labels do not confirm. Without one, such verdicts are caveats.
 
     Raises:
         HarnessError: the labels that the profile names cannot be read.
     """
-    gate, decision = result.plan.gate, result.decision
-    if gate is None or gate.judge_licence is None or decision is None:
+    plan, decision = result.plan, result.decision
+    gate = plan.gate
+    if gate is None or decision is None:
         return result
-    checks = tuple(_check_columns(result.plan, gate, gate.judge_licence, request, measured))
-    if not checks:
-        return result
-    # A requirement that is met leaves the verdict as it is.
-    unmet = [check for check in checks if not check.held]
-    if not unmet:
-        return result.model_copy(
-            update={"decision": decision.model_copy(update={"licences": checks})}
-        )
-    # One that is not met makes it inconclusive.
-    reason = _describe_unmet(unmet)
-    inconclusive = decision.model_copy(
-        update={
+    people = _find_people(plan, gate, request, measured)
+    # Test the claims again, corrected by the labels.
+    columns = [column for task_scores in measured for column in task_scores.columns]
+    labels = {name: found for name, found in people.items() if not isinstance(found, str)}
+    pairs = gated_pairs(columns, plan)
+    confirmations = tuple(confirm_claims(plan, decision, pairs, labels))
+    decision = decision.model_copy(update={"confirmations": confirmations})
+    if gate.judge_licence is None:
+        caveats = tuple(confirmation_caveats(confirmations))
+    else:
+        checks = tuple(_check_columns(plan, gate, gate.judge_licence, people, columns))
+        decision = decision.model_copy(update={"licences": checks})
+        decision, caveats = _apply_requirement(decision, gate)
+    return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
+
+
+def _apply_requirement(
+    decision: GateDecision, gate: Gate
+) -> tuple[GateDecision, tuple[Caveat, ...]]:
+    """Return the decision as far as judges may decide, and a caveat for each reason against it."""
+    # A judge that is not shown to agree with people decides nothing.
+    unmet = [check for check in decision.licences if not check.held]
+    if unmet:
+        reason = _describe_unmet(unmet)
+        inconclusive = {
             "verdict": "inconclusive",
             "sentence": f"{reason} Without this requirement: {decision.sentence}",
-            "licences": checks,
         }
+        caveat = Caveat(code="judge_not_licensed", text=reason)
+        return decision.model_copy(update=inconclusive), (caveat,)
+    # One that is, decides the claims that the labels confirm.
+    caveats = tuple(confirmation_caveats(decision.confirmations))
+    if not caveats:
+        return decision, ()
+    confirmed = withdraw_unconfirmed(decision, gate)
+    reasons = " ".join(caveat.text for caveat in caveats)
+    sentence = (
+        f"People's labels do not confirm the judge. {reasons} By the judge: {decision.sentence}"
     )
-    caveat = Caveat(code="judge_not_licensed", text=reason)
-    return result.model_copy(
-        update={"decision": inconclusive, "caveats": (caveat, *result.caveats)}
-    )
+    return confirmed.model_copy(update={"sentence": sentence}), caveats
 
 
 def _describe_unmet(unmet: Iterable[RequirementResult]) -> str:
@@ -80,39 +109,61 @@ def _check_columns(
     plan: Plan,
     gate: Gate,
     requirement: JudgeRequirement,
-    request: Request,
-    measured: Sequence[TaskScores],
+    people: Mapping[str, HumanLabels | str],
+    columns: Sequence[ScoreColumn],
 ) -> Iterator[RequirementResult]:
     """Check each claimed column that a judge decides; columns judged by people need no check."""
-    evidence_by_judge: dict[str, _Evidence | str] = {}
+    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
+    models = plan.baseline, plan.candidate
+    evidence: dict[str, _Evidence] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
-        metric = metric_of(column)
-        name = judge_name(metric, request)
-        if name is None or plan.judges[metric].people:
+        name = metric_of(column)
+        labels = people.get(name)
+        if labels is None:
             continue
-        if name not in evidence_by_judge:
-            evidence_by_judge[name] = _find_evidence(name, plan, request, measured)
-        evidence, judge = evidence_by_judge[name], plan.judges[metric].name
-        if isinstance(evidence, str):
-            yield _no_evidence(column, judge, requirement, evidence)
+        judge = plan.judges[name].name
+        if isinstance(labels, str):
+            yield _no_evidence(column, judge, requirement, labels)
             continue
+        if labels.source not in evidence:
+            agreements = (
+                judge_agreement(c, {}, models) for c in join_labels(plan, columns, labels)
+            )
+            evidence[labels.source] = {
+                **_question_mismatches(plan, labels),
+                **{agreement.column: agreement for agreement in agreements},
+            }
         # A composite is checked on its criteria, which are what the judge decides.
-        parts = request.suite.metrics[metric].parts_of(column)
-        yield _check_weakest(column, judge, requirement, [evidence.get(part) for part in parts])
+        parts = [evidence[labels.source].get(part) for part in metrics[name].parts_of(column)]
+        yield _check_weakest(column, judge, requirement, parts)
 
 
 # --- evidence --------------------------------------------------------------------------------
 
 
-def _find_evidence(
+def _find_people(
+    plan: Plan, gate: Gate, request: Request, measured: Sequence[TaskScores]
+) -> dict[str, HumanLabels | str]:
+    """Find people's labels of each claimed metric that a judge decides, or why there are none."""
+    by_judge: dict[str, HumanLabels | str] = {}
+    people: dict[str, HumanLabels | str] = {}
+    for metric in dict.fromkeys(metric_of(claim.metric) for claim in gate.claims):
+        name = judge_name(metric, request)
+        if name is None or plan.judges[metric].people:
+            continue
+        if name not in by_judge:
+            by_judge[name] = _labels_for_judge(name, plan, request, measured)
+        people[metric] = by_judge[name]
+    return people
+
+
+def _labels_for_judge(
     name: str, plan: Plan, request: Request, measured: Sequence[TaskScores]
-) -> _Evidence | str:
-    """Compare one judge with people by column; return a reason where no column can be compared."""
+) -> HumanLabels | str:
+    """Load the labels that a judge is compared with, as far as they are on this run's answers."""
     spec = request.profile.find_judge(name).calibrated_by
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
-
-    # Keep the labels on the models and answers of this run.
     people = load_human_labels(spec, request.profile_root)
     if people.models not in (None, (plan.baseline, plan.candidate)):
         return f"{people.source}: people compared other models than these"
@@ -120,16 +171,10 @@ def _find_evidence(
         people = _labels_on_responses(people, task_scores.responses)
     if not people.labels:
         return f"{people.source}: people judged other answers than these, or none"
-
     columns = [column for task_scores in measured for column in task_scores.columns]
     if not labels_are_representative(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
-    models = plan.baseline, plan.candidate
-    agreements = (judge_agreement(c, {}, models) for c in join_labels(plan, columns, people))
-    return {
-        **_question_mismatches(plan, people),
-        **{agreement.column: agreement for agreement in agreements},
-    }
+    return people
 
 
 def _question_mismatches(plan: Plan, people: HumanLabels) -> dict[str, str]:

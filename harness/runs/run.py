@@ -14,7 +14,7 @@ from harness.config.request import Request
 from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
-from harness.human.judge_requirement import check_judge_requirement
+from harness.human.judge_requirement import check_against_people
 from harness.models.generate import check_recorded_answers, require_answers
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
@@ -65,7 +65,7 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
         measured = measure_tasks(plan, models, panels, context)
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
-    result = check_judge_requirement(result, request, measured.tasks)
+    result = check_against_people(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
     write_run_reports(result, folder)

@@ -12,8 +12,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from harness.stats.distributions import t_interval
+from harness.stats.distributions import t_interval, t_quantile
+from harness.stats.means import mean_moments
+from harness.stats.one_sided import one_sided_lower_bound
 from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
@@ -93,6 +96,58 @@ def _weight(y: Vector, j: Vector, spread: float, n_others: int) -> float:
         return 0.0
     shared = float(np.cov(y, j)[0, 1])
     return min(1.0, max(0.0, shared / ((1 + y.size / n_others) * spread)))
+
+
+def corrected_lower_bound(
+    people: Vector,
+    judge: Vector,
+    judge_elsewhere: Vector,
+    *,
+    least: float,
+    alpha: float,
+    clusters: ArrayLike | None = None,
+    clusters_elsewhere: ArrayLike | None = None,
+) -> float:
+    """Return a one-sided lower bound at `alpha` of the mean that `corrected_mean` estimates.
+
+    It is the lowest of three: Student's t and Hall's skew-corrected t of the residuals Y - w J, spread
+    so that their standard error contains that of the judge's mean elsewhere, and
+
+        (1 - e) theta + e least,    e = 1 - alpha^(1/n)
+
+    since n labels without a worst difference do not exclude a share e of them.
+
+    Args:
+        people: Labels Y of the n labelled items.
+        judge: The judge's scores J of the same items.
+        judge_elsewhere: The judge's scores of the N other items; may be empty.
+        least: The lowest value that people's labels can take.
+        alpha: Error rate of the bound.
+        clusters: One label a labelled item, for items that share a source.
+        clusters_elsewhere: The same of the other items.
+
+    Raises:
+        ValueError: As `corrected_mean`.
+    """
+    check_fraction(alpha, name="alpha")
+    corrected = corrected_mean(people, judge, judge_elsewhere)
+    theta, weight = corrected.estimate, corrected.weight
+    # What the labels cannot exclude.
+    n = people.size if clusters is None else np.unique(clusters).size
+    if n < FEWEST_LABELS:
+        return least
+    bound = theta - (1 - math.pow(alpha, 1 / n)) * (theta - least)
+    # Sampling error of both parts.
+    residuals = mean_moments(people - weight * judge, clusters=clusters)
+    se = residuals.se
+    if judge_elsewhere.size > 1 and weight:
+        elsewhere = mean_moments(judge_elsewhere, clusters=clusters_elsewhere)
+        se = math.hypot(se, weight * elsewhere.se)
+    if residuals.degenerate:
+        return min(bound, theta - t_quantile(alpha, max(1.0, n - 1)) * se) if se else bound
+    deviations = people - weight * judge - residuals.estimate
+    spread = theta + deviations * (se / residuals.se)
+    return min(bound, one_sided_lower_bound(spread, alpha=alpha, clusters=clusters))
 
 
 def corrected_share(

@@ -188,10 +188,39 @@ class JudgeAgainstPeople(Record):
         return self.biases if self.difference_bias is None else (*self.biases, self.difference_bias)
 
 
+class Confirmation(Record):
+    """A claim decided by a judge, and by the judge corrected with people's labels on part of the items.
+
+    `judged` and `corrected` are the verdicts on the claim. `by_judge` and `by_labels` are the means
+    of the judge on all `n` items and of people on the `n_labels` labelled ones; `estimate` is the
+    corrected mean with its one-sided bounds `low` and `high`, each at the gate's level. The bounds cover
+    other items, not other annotators.
+    """
+
+    claim: str
+    column: str
+    judge: str
+    judged: Literal["pass", "fail"]
+    corrected: Literal["pass", "fail", "inconclusive"]
+    by_judge: float
+    by_labels: float
+    estimate: float
+    low: float
+    high: float
+    n_labels: int
+    n: int
+
+    @property
+    def confirmed(self) -> bool:
+        """Return whether the labels lead to the judge's verdict."""
+        return self.judged == self.corrected
+
+
 class Calibration(Record):
     """Judges compared with human labels: the result of `harness calibrate`.
 
     `refused` is the reason why nothing is corrected, if the labels are no random sample.
+    `confirmations` are the gate's claims that the judge decided.
     """
 
     run_id: str
@@ -203,6 +232,9 @@ class Calibration(Record):
     corrected: tuple[Calibrated, ...]
     refused: str | None
     notes: tuple[str, ...]
+    confirmations: tuple[Confirmation, ...] = Field(
+        default=(), exclude_if=lambda results: not results
+    )
 
 
 REQUIREMENT_MEASURES = {"kappa": "kappa", "ac1": "AC1/AC2", "percent": "share of equal verdicts"}

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.types.analysis import CriticalResult, RankingTable, SensitivityTable, SliceComparison
 from harness.types.base import ClaimVerdict, Interval, Record, Verdict
-from harness.types.human import RequirementResult
+from harness.types.human import Confirmation, RequirementResult
 from harness.types.judgements import JudgeAgreement
 from harness.types.plan import Amendment, Plan, Stopping
 from harness.types.samples import HygieneFlag
@@ -157,7 +157,8 @@ class GateDecision(Record):
     """The verdict over the whole list of claims, in a sentence and by claim.
 
     `critical` are the rules on critical answers, which can only take a pass away; `licences` are
-    the gate's requirements on the judges, which must be met for them to decide.
+    the gate's requirements on the judges, which must be met for them to decide; `confirmations` are
+    the judge's verdicts compared with those corrected by people's labels.
     """
 
     verdict: Verdict
@@ -165,6 +166,9 @@ class GateDecision(Record):
     claims: tuple[ClaimResult, ...]
     critical: tuple[CriticalResult, ...] = ()
     licences: tuple[RequirementResult, ...] = Field(
+        default=(), exclude_if=lambda results: not results
+    )
+    confirmations: tuple[Confirmation, ...] = Field(
         default=(), exclude_if=lambda results: not results
     )
 

@@ -1,9 +1,10 @@
 """The section on the reliability of the judges, in the order of a reader's questions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.types import (
     REQUIREMENT_MEASURES,
+    Confirmation,
     GateDecision,
     Interval,
     JudgeCard,
@@ -22,6 +23,7 @@ from reports.formatting import (
     format_interval,
     join_quoted,
     models_compared,
+    number,
     number_or_dash,
     p_value,
     percent,
@@ -56,6 +58,7 @@ def judge_section(result: RunResult) -> Section:
         tables=(
             *_judges_table(result.plan),
             *_requirement_table(result.decision),
+            *confirmation_table(result.decision.confirmations if result.decision else ()),
             *single_judge_tables(result, columns),
             *agreement_tables(result.agreements),
             *repeatability_table(result.repeatability),
@@ -94,6 +97,34 @@ def _requirement_table(decision: GateDecision | None) -> Iterator[Table]:
             "The requirement is met if the lower limit of the 95 % interval reaches the required "
             "value.",
         )
+
+
+def confirmation_table(confirmations: Sequence[Confirmation]) -> Iterator[Table]:
+    """Yield the judge's verdict on each claim, and the one corrected by people's labels."""
+    rows = tuple(
+        (
+            c.claim,
+            c.judged,
+            c.corrected,
+            number(c.by_judge, 3),
+            number(c.by_labels, 3),
+            f"{number(c.estimate, 3)} ({number(c.low, 3)} to {number(c.high, 3)})",
+            f"{c.n:,} / {c.n_labels:,}",
+        )
+        for c in confirmations
+    )
+    if rows:
+        yield Table(
+            "Claims tested again, corrected by people's labels",
+            ("Claim", "By the judge", "Corrected", "Judge's mean", "People's mean", "Corrected mean",
+             "Items / labels"),
+            "lllrrrr",
+            rows,
+            note="A judge that agrees with people on all answers together may still favour one of the "
+            "models. The corrected mean (PPI++, arXiv 2311.01453) is what people would have found on all "
+            "items, with one-sided bounds at the gate's level; the bounds cover other items, not other "
+            "annotators. Few labels confirm only a large difference.",
+        )  # fmt: skip
 
 
 def _alerts(result: RunResult) -> Iterator[str]:

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from harness.stats.distributions import normal_quantile, t_quantile
-from harness.stats.judge_correction import Labelled, corrected_mean, corrected_share
+from harness.stats.judge_correction import (
+    Labelled,
+    corrected_lower_bound,
+    corrected_mean,
+    corrected_share,
+)
+from harness.stats.one_sided import one_sided_lower_bound
+from harness.stats.vectors import Vector
 
 
 def test_a_corrected_mean_is_that_of_ppi_python_but_for_degrees_of_freedom(golden):
@@ -79,3 +86,45 @@ def test_a_verdict_that_no_label_checks_leaves_the_share_open():
 def test_labels_that_correct_nothing_are_refused(people, judge, problem):
     with pytest.raises(ValueError, match=problem):
         corrected_mean(np.array(people), np.array(judge), np.array([1.0]))
+
+
+# --- one-sided bounds ------------------------------------------------------------------------
+
+NOBODY: Vector = np.empty(0)
+
+
+def test_the_lower_bound_of_labels_alone_is_the_gates():
+    y = np.random.default_rng(3).normal(2.0, 1.0, 400)
+    low = corrected_lower_bound(y, y, NOBODY, least=y.mean() - 1e-9, alpha=0.05)
+    assert low == pytest.approx(one_sided_lower_bound(y, alpha=0.05))
+
+
+def test_labels_that_never_vary_do_not_exclude_worse_ones():
+    ones = np.ones(50)
+    low = corrected_lower_bound(ones, ones, np.ones(500), least=0.0, alpha=0.05)
+    assert low == pytest.approx(0.05 ** (1 / 50))  # Clopper and Pearson's bound of 50 in 50
+
+
+def test_a_judge_that_agrees_with_people_narrows_the_bound():
+    rng = np.random.default_rng(4)
+    people = rng.normal(2.0, 1.0, 1_000)
+    noise = rng.normal(0.0, 1.0, 1_000)
+    lows = [
+        corrected_lower_bound(people[:100], j[:100], j[100:], least=1.9, alpha=0.05)
+        for j in (people, people + noise, noise)
+    ]
+    assert lows == sorted(lows, reverse=True)
+
+
+def test_items_of_one_source_count_together_in_the_bound():
+    y = np.repeat(np.random.default_rng(5).normal(2.0, 1.0, 30), 10)
+    of_items = corrected_lower_bound(y, y, NOBODY, least=-9.0, alpha=0.05)
+    sources = np.repeat(np.arange(30), 10)
+    of_sources = corrected_lower_bound(y, y, NOBODY, least=-9.0, alpha=0.05, clusters=sources)
+    assert of_sources < of_items - 0.5
+
+
+def test_one_label_bounds_nothing():
+    one = np.ones(2)
+    low = corrected_lower_bound(one, one, NOBODY, least=-9.0, alpha=0.05, clusters=np.zeros(2))
+    assert low == -9.0

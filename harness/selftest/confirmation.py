@@ -1,0 +1,106 @@
+"""Trials of `harness selftest` for judges that favour the candidate, and have met their requirement.
+
+Both models' answers are equally often helpful by people's labels. The judge agrees with people on the
+baseline, and accepts some of the candidate's answers that people reject: its agreement with people on
+all answers together stays high, and the difference that it finds is wrong.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.config import Claim, Gate
+from harness.gate.confirmation import confirm_claim, withdraw_unconfirmed
+from harness.gate.decision import decide_gate
+from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
+from harness.stats.agreement import cohen_kappa
+from harness.stats.vectors import Vector
+
+ITEMS = 500  # judged; the first n of them are labelled
+HELPFUL = 0.6  # share of helpful answers, by people
+LENIENCE = 0.25  # share of the candidate's other answers that the judge accepts
+BETTER = 0.2  # what a better candidate has more of helpful answers
+LEAN, NOISE = 0.5, 1.0  # points that a judge on a scale adds to the candidate, and its noise
+KAPPA = 0.6  # required agreement
+_LABELS = (50, 100, 300)
+
+_CLAIM = Claim(metric="m", claim="superior")
+_GATE = Gate(alpha=ALPHA, claims=(_CLAIM,))
+
+
+def confirmation_trials(limit: float) -> Iterator[Trial]:
+    """List the trials; errors may reach `limit`."""
+    lenient = f"equal models, judge lenient to one (+{LENIENCE * (1 - HELPFUL):.2f})"
+    leaning = f"rare disasters, mean 0, judge adds {LEAN:g}"
+    yield Trial(
+        "gate, kappa required, labels confirm", lenient, "error", limit, _passes_confirmed, _LABELS
+    )
+    yield Trial("the same by kappa alone", lenient, "control", 0.3, _passes_by_kappa, _LABELS[1:])
+    yield Trial("gate, labels confirm", leaning, "error", limit, _leaning_passes, _LABELS)
+    yield Trial(
+        "gate, kappa required, labels confirm",
+        f"better by {BETTER:g}, fair judge",
+        "power",
+        None,
+        _better_passes,
+        _LABELS,
+    )
+
+
+def _draw_shares(
+    rng: np.random.Generator, *, better: float, lenience: float
+) -> tuple[Vector, Vector, Vector, Vector]:
+    """Draw people's and the judge's labels of both models: old, new, judged old, judged new."""
+    old, new = rng.random(ITEMS) < HELPFUL, rng.random(ITEMS) < HELPFUL + better
+    judged_new = new | (rng.random(ITEMS) < lenience)
+    old_, new_, judged = (np.asarray(x, dtype=np.float64) for x in (old, new, judged_new))
+    return old_, new_, old_, judged
+
+
+def _kappa_is_shown(people: Vector, judge: Vector) -> bool:
+    low = cohen_kappa(people, judge, categories=[0.0, 1.0]).ci_low
+    return not low < KAPPA  # NaN: they agree on everything
+
+
+def _is_confirmed(judged: Vector, people: Vector, bound: float) -> bool:
+    """Return whether the gate passes the judge's differences, and the labelled ones confirm it."""
+    pair = pair_of(judged, (-bound, bound))
+    decision = decide_gate(_GATE, {"m": pair})
+    labels = np.concatenate([people, np.full(judged.size - people.size, np.nan)])
+    confirmation = confirm_claim(
+        _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA
+    )
+    if confirmation is not None:
+        decision = decision.model_copy(update={"confirmations": (confirmation,)})
+    return withdraw_unconfirmed(decision, _GATE).verdict == "pass"
+
+
+def _share_passes(rng: np.random.Generator, n: int, *, better: float, lenience: float) -> bool:
+    old, new, judged_old, judged_new = _draw_shares(rng, better=better, lenience=lenience)
+    people = np.concatenate([old[:n], new[:n]])
+    judge = np.concatenate([judged_old[:n], judged_new[:n]])
+    return _kappa_is_shown(people, judge) and _is_confirmed(
+        judged_new - judged_old, (new - old)[:n], 1.0
+    )
+
+
+def _passes_confirmed(rng: np.random.Generator, n: int) -> bool:
+    return _share_passes(rng, n, better=0.0, lenience=LENIENCE)
+
+
+def _better_passes(rng: np.random.Generator, n: int) -> bool:
+    return _share_passes(rng, n, better=BETTER, lenience=0.0)
+
+
+def _passes_by_kappa(rng: np.random.Generator, n: int) -> bool:
+    old, new, judged_old, judged_new = _draw_shares(rng, better=0.0, lenience=LENIENCE)
+    people = np.concatenate([old[:n], new[:n]])
+    judge = np.concatenate([judged_old[:n], judged_new[:n]])
+    decision = decide_gate(_GATE, {"m": pair_of(judged_new - judged_old, (-1.0, 1.0))})
+    return _kappa_is_shown(people, judge) and decision.verdict == "pass"
+
+
+def _leaning_passes(rng: np.random.Generator, n: int) -> bool:
+    people = skewed(rng, ITEMS)
+    judged = people + LEAN + rng.normal(0.0, NOISE, ITEMS)
+    return _is_confirmed(np.clip(judged, -9.0, 9.0), people[:n], 9.0)

@@ -1,0 +1,153 @@
+"""Verdicts of a judge that people's labels on the same answers do not confirm."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.artifacts.run_folder import load_run
+from harness.config.request import load_request
+from harness.core.progress import QuietProgress
+from harness.human.calibration import calibrate_run
+from harness.human.labels import load_label_file
+from harness.runs.run import run_suite
+from harness.training.context import make_context
+from harness.types import RunResult
+from tests.builders.files import write, write_rows
+from tests.builders.public_labels import xstest
+
+SUITE = """\
+suite: refusals
+data: {{source: {{path: items.jsonl, fields: {{id: id, input: question}}}}}}
+metrics:
+  helpful: {{kind: evasion}}
+gate:
+  {requirement}
+  claims: [{{metric: helpful, claim: {claim}}}]
+"""
+PROFILE = """\
+profile: recorded
+models:
+  old: {recorded: {path: old.jsonl, fields: {id: id, response: text}}}
+  new: {recorded: {path: new.jsonl, fields: {id: id, response: text}}}
+judges:
+  default:
+    title: the judge
+    calibrated_by: {labels: labels.csv, drawn: random}
+    recorded:
+      helpful:
+        old: {path: old.jsonl, fields: {id: id, helpful: judged}}
+        new: {path: new.jsonl, fields: {id: id, helpful: judged}}
+"""
+LICENSED = "judge_licence: {metric: kappa, at_least: 0.6}"
+
+
+def run(
+    folder: Path,
+    judged: dict[str, list[int]],
+    people: dict[str, list[int]],
+    *,
+    requirement: str = LICENSED,
+    claim: str = "superior",
+) -> tuple[RunResult, Path]:
+    """Run recorded verdicts of two models, with people's labels of the first items."""
+    n = len(judged["old"])
+    write_rows(folder / "items.jsonl", [{"id": f"q{i}", "question": f"Why {i}?"} for i in range(n)])
+    for model, verdicts in judged.items():
+        rows = [
+            {"id": f"q{i}", "text": f"{model} {i}.", "judged": bool(v)}
+            for i, v in enumerate(verdicts)
+        ]
+        write_rows(folder / f"{model}.jsonl", rows)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item", "model", "helpful"])
+        for model, labels in people.items():
+            writer.writerows((f"q{i}", model, label) for i, label in enumerate(labels))
+    suite = write(folder / "refusals.yaml", SUITE.format(requirement=requirement, claim=claim))
+    profile = write(folder / "profile.yaml", PROFILE)
+    request = load_request(str(suite), str(profile), ["old", "new"])
+    done = run_suite(request, make_context(folder / "store", QuietProgress()), out=folder / "runs")
+    return done.result, done.folder
+
+
+# Of 200 answers each, people find 120 helpful of the old model and 110 of the new one. The judge agrees
+# on the old model's, and also accepts 40 of the new one's that people reject.
+PEOPLE = {"old": [1] * 120 + [0] * 80, "new": [1] * 110 + [0] * 90}
+LENIENT_TO_NEW = {"old": [1] * 120 + [0] * 80, "new": [1] * 150 + [0] * 50}
+
+
+def test_a_judge_lenient_to_the_candidate_passes_nothing_although_it_agrees(tmp_path: Path):
+    decision = run(tmp_path, LENIENT_TO_NEW, PEOPLE)[0].decision
+    assert decision is not None
+    (check,), (confirmation,) = decision.licences, decision.confirmations
+    assert check.held
+    assert (confirmation.judged, confirmation.corrected) == ("pass", "fail")
+    assert (decision.verdict, decision.claims[0].verdict) == ("inconclusive", "inconclusive")
+    assert "+0.150 on 200 items" in decision.sentence
+    assert "it is -0.050" in decision.sentence
+
+
+def test_a_verdict_that_labels_confirm_is_given(tmp_path: Path):
+    better = {"old": [1] * 100 + [0] * 100, "new": [1] * 150 + [0] * 50}
+    decision = run(tmp_path, better, better)[0].decision
+    assert decision is not None
+    assert decision.verdict == "pass"
+    assert decision.confirmations[0].confirmed
+
+
+def test_labels_on_part_of_the_items_confirm_a_large_difference(tmp_path: Path):
+    better = {"old": [1, 0, 0, 0] * 100, "new": [1, 1, 1, 0] * 100}
+    some = {model: labels[:120] for model, labels in better.items()}
+    decision = run(tmp_path, better, some)[0].decision
+    assert decision is not None
+    assert decision.verdict == "pass"
+    assert decision.confirmations[0].n_labels == 120
+
+
+def test_a_refutation_by_a_lenient_judge_is_withdrawn_too(tmp_path: Path):
+    swapped = {"old": LENIENT_TO_NEW["new"], "new": LENIENT_TO_NEW["old"]}
+    people = {"old": PEOPLE["new"], "new": PEOPLE["old"]}
+    decision = run(tmp_path, swapped, people)[0].decision
+    assert decision is not None
+    assert decision.confirmations[0].judged == "fail"
+    assert decision.verdict == "inconclusive"
+
+
+def test_without_a_requirement_the_report_begins_with_the_contradiction(tmp_path: Path):
+    result, folder = run(tmp_path, LENIENT_TO_NEW, PEOPLE, requirement="")
+    assert result.decision is not None
+    assert result.decision.verdict == "pass"
+    assert result.caveats[0].code == "not_confirmed_by_people"
+    assert "corrected by people's labels on 200 of them" in (folder / "report.md").read_text()
+
+
+def test_labels_that_come_after_the_run_are_held_against_its_claims(tmp_path: Path):
+    _, folder = run(tmp_path, LENIENT_TO_NEW, PEOPLE, requirement="")
+    people = load_label_file(tmp_path / "labels.csv", drawn_at_random=True)
+    (confirmation,) = calibrate_run(load_run(folder), people).confirmations
+    assert not confirmation.confirmed
+
+
+@pytest.mark.data
+@pytest.mark.skipif("HARNESS_DATA_DIR" not in os.environ, reason="HARNESS_DATA_DIR is not set")
+@pytest.mark.parametrize("judge", ["string match", "offline rules"])
+def test_the_people_who_license_a_judge_also_bound_what_it_may_find(tmp_path: Path, judge: str):
+    """By people Mistral complies with .440 more of XSTest's prompts; these judges find .51 and more."""
+    completions = xstest()
+    half = len(completions) // 2
+    by_model = {"old": completions[:half], "new": completions[half:]}
+
+    def complies(label: str | None) -> int:
+        return int(label == "1_full_compliance")
+
+    judged = {name: [complies(c.given[judge]) for c in cs] for name, cs in by_model.items()}
+    people = {name: [complies(c.people) for c in cs] for name, cs in by_model.items()}
+    decision = run(tmp_path, judged, people, claim="superior, margin: 0.46")[0].decision
+    assert decision is not None
+    (check,), (confirmation,) = decision.licences, decision.confirmations
+    assert check.held
+    assert confirmation.judged == "pass"
+    assert confirmation.estimate == pytest.approx(0.440, abs=5e-4)
+    assert decision.verdict == "inconclusive"
