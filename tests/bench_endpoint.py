@@ -1,5 +1,8 @@
 """What judging through an endpoint costs: `python -m tests.bench_endpoint [ROUNDS]`.
 
+`python -m tests.bench_endpoint limits` measures a server that admits 100 requests a second, and
+`… ctrl-c` a run that is interrupted after 500 of its requests.
+
 1,000 items answered by two recorded models make 2,000 rubric calls, at a fixed latency of 200 ms
 and a concurrency of 64. Each way is a whole process of its own, imports included, that sends the
 same 2,000 requests to the same server in this process; the ways take turns. `harness run` also
@@ -9,18 +12,24 @@ checks, stores, compares and reports; the others only collect texts.
 import contextlib
 import hashlib
 import json
+import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tests.bench import Cost, measure, show
-from tests.loopback.server import LoopbackServer
+from tests.loopback.server import LoopbackServer, TokenBucket
 
 ROOT = str(Path(__file__).parent.parent)
 N_ITEMS, CONCURRENCY, LATENCY_S = 1000, 64, 0.2
+ADMITTED = 100.0  # requests a second
+INTERRUPTED_AFTER = 500  # requests
 
 SUITE = """\
 suite: bench
@@ -101,12 +110,18 @@ def make_world(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text("\n".join(rows))
 
 
-def run(folder: Path, url: str, store: str) -> Cost:
-    """`harness run`, with its profile pointed at the server."""
+def run_command(folder: Path, url: str, store: str) -> tuple[list[str], dict[str, str]]:
+    """`harness run` and its environment, with its profile pointed at the server."""
     (folder / "there.yaml").write_text(PROFILE.format(url=url, concurrency=CONCURRENCY))
-    harness = (sys.executable, "-m", "harness", "run", "bench.yaml", "--models", "old,new")
-    where = ("--profile", "there.yaml", "--store", store, "--out", f"{store}-runs")
-    return measure(*harness, *where, PYTHONPATH=ROOT)
+    harness = [sys.executable, "-m", "harness", "run", "bench.yaml", "--models", "old,new"]
+    where = ["--profile", "there.yaml", "--store", store, "--out", f"{store}-runs"]
+    return [*harness, *where], os.environ | {"PYTHONPATH": ROOT}
+
+
+def run(folder: Path, url: str, store: str) -> Cost:
+    """Measure `harness run`."""
+    command, env = run_command(folder, url, store)
+    return measure(*command, **env)
 
 
 def record_requests(folder: Path) -> None:
@@ -118,8 +133,63 @@ def record_requests(folder: Path) -> None:
     (folder / "requests.jsonl").write_text("\n".join(lines))
 
 
+def measure_limits(folder: Path) -> None:
+    """Print what a server that refuses all above its rate is sent, and for how long."""
+    patient = BARE.replace('api_key="none"', 'api_key="none", max_retries=1000')
+    ways = {
+        "bare `AsyncOpenAI` loop, `max_retries=1000`": patient,
+        "`harness.models.endpoint`": ENDPOINT,
+    }
+    print("| what | wall s | requests | refused |\n|---|---|---|---|")
+    for way, code in ways.items():
+        bucket = TokenBucket(ADMITTED, burst=ADMITTED)
+        with LoopbackServer(verdict, latency_s=LATENCY_S, admits=bucket, keep=False) as server:
+            command = (sys.executable, "-c", code, server.base_url, str(CONCURRENCY))
+            cost = measure(*command, PYTHONPATH=ROOT)
+            refused = sum(kind == "429" for _, kind in server.outcomes)
+            print(
+                f"| {way} | {cost.wall:.1f} | {len(server.outcomes):,} | {refused:,} |", flush=True
+            )
+
+
+def measure_interrupt(folder: Path) -> None:
+    """Print what is asked after Ctrl-C, how soon the run ends, and what is asked twice."""
+    with LoopbackServer(verdict, latency_s=LATENCY_S, keep=False) as server:
+        command, env = run_command(folder, server.base_url, "interrupted")
+        process = subprocess.Popen(
+            command,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        while server.counts.total() < INTERRUPTED_AFTER:
+            time.sleep(0.002)
+        before, start = server.counts.total(), time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        code = process.wait()
+        seconds, after = time.perf_counter() - start, server.counts.total()
+        run(folder, server.base_url, "interrupted")
+        twice = server.counts.total() - 2 * N_ITEMS
+    print(
+        f"exit {code} after {seconds:.2f} s, {after - before} further requests, {twice} asked twice"
+    )
+
+
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    part = {"limits": measure_limits, "ctrl-c": measure_interrupt}.get(" ".join(sys.argv[1:]))
+    if part is None:
+        measure_costs(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+        return
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        make_world(Path(name))
+        if part is measure_limits:
+            record_requests(Path(name))
+        part(Path(name))
+
+
+def measure_costs(rounds: int) -> None:
+    """Print the cost of each way, in turns, and the ratios of their medians."""
     ways = {"bare `AsyncOpenAI`": BARE, "`harness.models.endpoint`": ENDPOINT, "`abatch`": ABATCH}
     costs: dict[str, list[Cost]] = defaultdict(list)
 
