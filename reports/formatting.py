@@ -200,6 +200,10 @@ def gate_rule(gate: Gate) -> str:
             "boundaries, which keep alpha over all looks), and no more items are judged than the "
             "verdict needs."
         )
+    if gate.decide_on == "corrected":
+        sentences.append(
+            "Claims that a judge scores are decided on its mean corrected by people's labels (PPI++)."
+        )
     sentences.append(f"At most {percent(gate.max_unscored)} of the judgements may be missing.")
     return " ".join(sentences)
 

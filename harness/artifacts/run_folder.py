@@ -62,9 +62,11 @@ class Run(NamedTuple):
         does not follow from the scores.
 
         Raises:
-            HarnessError: the gate had interim looks, and its verdict depends on them.
+            HarnessError: the verdict depends on interim looks, or on people's labels.
         """
         plan = self.result.plan
+        if plan.gate and plan.gate.decide_on == "corrected":
+            raise HarnessError("this gate was decided with people's labels: see results.json.")
         if plan.looks:
             raise HarnessError("this gate was decided at its looks: see results.json.")
         return decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None

@@ -106,7 +106,9 @@ class Gate(Spec):
     and no further than the verdict needs; over all looks together each claim is tested at `alpha`.
 
     With a `judge_licence` the gate is inconclusive unless every judge behind a claim is shown to
-    agree with human labels to that extent; the profile names the labels (`calibrated_by`).
+    agree with human labels to that extent; the profile names the labels (`calibrated_by`). With
+    `decide_on: corrected` claims that a judge scores are decided on its scores corrected by those
+    labels.
     """
 
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
@@ -120,6 +122,9 @@ class Gate(Spec):
     order_seed: int = Field(default=1, ge=0, exclude_if=lambda seed: seed == 1)
     judge_licence: JudgeRequirement | None = Field(
         default=None, exclude_if=lambda requirement: requirement is None
+    )
+    decide_on: Literal["judge", "corrected"] = Field(
+        default="judge", exclude_if=lambda basis: basis == "judge"
     )
 
     @model_validator(mode="after")
@@ -137,6 +142,10 @@ class Gate(Spec):
             raise ValueError(
                 f"'stop_early' goes with 'require: all' only: under '{self.require}' claims share "
                 "one error rate, which looks at some of them would overspend"
+            )
+        if self.stop_early and self.decide_on == "corrected":
+            raise ValueError(
+                "'stop_early' does not go with 'decide_on: corrected': labels are compared once"
             )
         if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
             raise ValueError("'looks' and 'order_seed' have no effect without 'stop_early: true'")

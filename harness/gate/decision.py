@@ -39,7 +39,7 @@ def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
     tests = [
         evaluate_claim(claim, pairs[claim.metric], gate.level_of(claim)) for claim in gate.claims
     ]
-    results = _skip_untested(gate, claim_results(gate, pairs, tests))
+    results = skip_untested(gate, claim_results(gate, pairs, tests))
     rules = tuple(
         evaluate_critical_rule(rule, pairs[rule.metric], gate.alpha) for rule in gate.critical
     )
@@ -148,7 +148,7 @@ def _simultaneous(
 # --- families --------------------------------------------------------------------------------
 
 
-def _skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimResult, ...]:
+def skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimResult, ...]:
     """Mark the claims of an ordered family as not tested after the first that does not hold."""
     if gate.require != "ordered":
         return results

@@ -112,9 +112,17 @@ def _confirm(run: Run, people: HumanLabels) -> Iterator[Confirmation]:
 
 
 def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:
-    """Return whether the labelled items are a random sample of the run's, or all of them."""
-    labelled_ids = {label.sample_id for label in people.labels}
-    return people.random or all(set(column.sample_ids) <= labelled_ids for column in columns)
+    """Return whether the labelled items are a random sample of the run's, or all of them.
+
+    Where labels score the models' answers, all items must have a label of each of these models.
+    """
+    labelled_ids: dict[str, set[str]] = {}
+    for label in people.labels:
+        for subject in (*label.scores, *(["winner"] if label.asked_winner else [])):
+            labelled_ids.setdefault(subject, set()).add(label.sample_id)
+    return people.random or all(
+        ids.issuperset(column.sample_ids) for ids in labelled_ids.values() for column in columns
+    )
 
 
 def _require_items_and_models_of(run: Run, people: HumanLabels) -> None:

@@ -15,7 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.analysis.judge_reliability import scales_of
 from harness.config import Gate, JudgeRequirement, metric_of
 from harness.config.request import Request, judge_name
-from harness.gate.confirmation import confirmation_caveats, withdraw_unconfirmed
+from harness.gate.confirmation import (
+    confirmation_caveats,
+    decide_on_corrected,
+    withdraw_unconfirmed,
+)
 from harness.human.calibration import labels_are_representative
 from harness.human.claim_labels import confirm_claims
 from harness.human.judge_agreement import judge_agreement
@@ -47,7 +51,8 @@ def check_against_people(
     """Compare the gate's verdicts with people's labels, where the profile names labels of its judges.
 
     With a judge requirement, a judge that does not meet it decides nothing, and neither does a
-    verdict on a claim that the labels do not confirm. Without one, such verdicts are caveats.
+    verdict on a claim that the labels do not confirm. Without one, such verdicts are caveats. With
+    `decide_on: corrected` the corrected verdicts are the gate's own.
 
     Raises:
         HarnessError: the labels that the profile names cannot be read.
@@ -63,12 +68,20 @@ def check_against_people(
     pairs = gated_pairs(columns, plan)
     confirmations = tuple(confirm_claims(plan, decision, pairs, labels))
     decision = decision.model_copy(update={"confirmations": confirmations})
-    if gate.judge_licence is None:
-        caveats = tuple(confirmation_caveats(confirmations))
-    else:
+    caveats: tuple[Caveat, ...] = ()
+    if gate.decide_on == "corrected":
+        judged = {
+            claim.metric: found if isinstance(found, str) else ""
+            for claim in gate.claims
+            if (found := people.get(metric_of(claim.metric))) is not None
+        }
+        decision = decide_on_corrected(decision, gate, pairs, judged)
+    if gate.judge_licence is not None:
         checks = tuple(_check_columns(plan, gate, gate.judge_licence, people, columns))
         decision = decision.model_copy(update={"licences": checks})
         decision, caveats = _apply_requirement(decision, gate)
+    elif gate.decide_on == "judge":
+        caveats = tuple(confirmation_caveats(confirmations))
     return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
 
 
@@ -88,7 +101,7 @@ def _apply_requirement(
         return decision.model_copy(update=inconclusive), (caveat,)
     # One that is, decides the claims that the labels confirm.
     caveats = tuple(confirmation_caveats(decision.confirmations))
-    if not caveats:
+    if not caveats or gate.decide_on == "corrected":
         return decision, ()
     confirmed = withdraw_unconfirmed(decision, gate)
     reasons = " ".join(caveat.text for caveat in caveats)

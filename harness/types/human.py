@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.types.base import Interval, Record
+from harness.types.base import Interval, Record, Verdict
 from harness.types.judgements import JudgeAgreement
 
 
@@ -200,8 +200,8 @@ class Confirmation(Record):
     claim: str
     column: str
     judge: str
-    judged: Literal["pass", "fail"]
-    corrected: Literal["pass", "fail", "inconclusive"]
+    judged: Verdict
+    corrected: Verdict
     by_judge: float
     by_labels: float
     estimate: float
@@ -212,8 +212,8 @@ class Confirmation(Record):
 
     @property
     def confirmed(self) -> bool:
-        """Return whether the labels lead to the judge's verdict."""
-        return self.judged == self.corrected
+        """Return whether the labels lead to the judge's verdict, where it reaches one."""
+        return self.judged in ("inconclusive", self.corrected)
 
 
 class Calibration(Record):

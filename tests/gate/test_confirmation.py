@@ -48,8 +48,9 @@ def test_two_labels_confirm_nothing():
 
 
 def test_an_undecided_claim_has_nothing_to_confirm():
-    undecided = np.array([1.0, -1.0] * 150)
-    assert confirm(SUPERIOR, undecided, undecided)[1] is None
+    _, found = confirm(SUPERIOR, np.array([1.0, -1.0] * 150), BETTER)
+    assert found is not None
+    assert (found.judged, found.corrected, found.confirmed) == ("inconclusive", "pass", True)
 
 
 def test_a_gap_of_the_judge_counts_at_its_worst_for_either_side():

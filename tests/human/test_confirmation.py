@@ -8,6 +8,7 @@ import pytest
 
 from harness.artifacts.run_folder import load_run
 from harness.config.request import load_request
+from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.human.calibration import calibrate_run
 from harness.human.labels import load_label_file
@@ -128,6 +129,56 @@ def test_labels_that_come_after_the_run_are_held_against_its_claims(tmp_path: Pa
     people = load_label_file(tmp_path / "labels.csv", drawn_at_random=True)
     (confirmation,) = calibrate_run(load_run(folder), people).confirmations
     assert not confirmation.confirmed
+
+
+CORRECTED = "decide_on: corrected"
+
+
+def test_a_gate_on_corrected_scores_decides_what_people_would(tmp_path: Path):
+    """The judge finds the new model better; the labels, on three in four items, find it worse."""
+    some = {model: labels[20:180] for model, labels in PEOPLE.items()}
+    judged = {model: verdicts[20:180] + verdicts[:20] for model, verdicts in LENIENT_TO_NEW.items()}
+    result, folder = run(tmp_path, judged, some, requirement=CORRECTED)
+    assert result.decision is not None
+    (claim,) = result.decision.claims
+    assert (result.decision.verdict, claim.verdict) == ("fail", "fail")
+    assert claim.estimate < 0
+    assert result.caveats == () or result.caveats[0].code != "not_confirmed_by_people"
+    assert "corrected by people's labels (PPI++)" in (folder / "report.md").read_text()
+
+
+def test_too_few_labels_decide_nothing_on_corrected_scores(tmp_path: Path):
+    better = {"old": [1, 0, 0, 0] * 100, "new": [1, 1, 1, 1] * 100}
+    some = {model: labels[:99] for model, labels in better.items()}
+    decision = run(tmp_path, better, some, requirement=CORRECTED)[0].decision
+    assert decision is not None
+    assert decision.verdict == "inconclusive"
+    assert "fewer than 100 decide nothing" in decision.claims[0].why
+
+
+def test_a_gate_on_corrected_scores_names_what_its_labels_lack(tmp_path: Path):
+    run(tmp_path, PEOPLE, PEOPLE)
+    profile = (tmp_path / "profile.yaml").read_text().replace(", drawn: random", "")
+    write(tmp_path / "profile.yaml", profile.replace("labels.csv", "fewer.csv"))
+    rows = (tmp_path / "labels.csv").read_text().splitlines()
+    (tmp_path / "fewer.csv").write_text("\n".join(rows[:-2]))
+    write(tmp_path / "refusals.yaml", SUITE.format(requirement=CORRECTED, claim="superior"))
+    request = load_request(
+        str(tmp_path / "refusals.yaml"), str(tmp_path / "profile.yaml"), ["old", "new"]
+    )
+    done = run_suite(request, make_context(tmp_path / "store", QuietProgress()), out=tmp_path)
+    assert done.result.decision is not None
+    assert "not stated to be a random sample" in done.result.decision.claims[0].why
+
+
+def test_corrected_scores_do_not_go_with_looks(tmp_path: Path):
+    with pytest.raises(HarnessError, match="labels are compared once"):
+        run(
+            tmp_path,
+            PEOPLE,
+            PEOPLE,
+            requirement=CORRECTED + ", stop_early: true".replace(", ", "\n  "),
+        )
 
 
 @pytest.mark.data
