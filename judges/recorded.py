@@ -144,8 +144,9 @@ class _Record(NamedTuple):
             raise HarnessError(f"{self.table.origin}: 'fields' has no column for '{field}'. {hint}")
         return self.spec.fields[field]
 
-    def read_rationale(self, row: Row) -> str | None:
-        column = self.spec.fields.get("rationale")
+    def read_words(self, field: Literal["rationale", "reason"], row: Row) -> str | None:
+        """Return the judge's words, or why the row has no verdict, if a column holds them."""
+        column = self.spec.fields.get(field)
         return text_of(row.get(column)) or None if column else None
 
 
@@ -206,13 +207,14 @@ def _grade(request: GradeRequest, record: _Record) -> Outcome:
     row = record.find_row(request.sample)
     if row is None:
         return Outcome(reason=NOT_RECORDED)
-    rationale = record.read_rationale(row)
+    rationale = record.read_words("rationale", row)
     match request.metric:
         case RubricMetric() | ComputedMetric() as metric:
             fields = metric.verdict_keys(request.metric_name).values()
             values, problems = _read_numbers(fields, row, record, bounds=metric.bounds)
             if not values:
-                return Outcome(reason="; ".join(problems), rationale=rationale)
+                reason = record.read_words("reason", row) or "; ".join(problems)
+                return Outcome(reason=reason, rationale=rationale)
             notes = [*problems, rationale] if rationale else problems
             return Outcome(values=values, rationale="\n".join(notes) or None)
         case EvasionMetric() if "label" in record.spec.fields:
@@ -236,7 +238,7 @@ def _preference(request: PreferenceRequest, record: _Record) -> Outcome:
     winners: dict[str, Literal["first", "second", "tie"]]
     winners = {"first": "first", "second": "second", "tie": "tie", first: "first", second: "second"}
     winner = winners[_read_word("winner", row, record, allowed=winners)]
-    return Outcome(winner=winner, rationale=record.read_rationale(row))
+    return Outcome(winner=winner, rationale=record.read_words("rationale", row))
 
 
 def _find_row(request: PreferenceRequest, record: _Record) -> Row | None:
@@ -276,7 +278,8 @@ def _read_word(field: str, row: Row, record: _Record, *, allowed: Iterable[str])
     word = text_of(row.get(column)).casefold()
     if word in allowed:
         return word
-    raise _CellError(f"{_quote_cell(column, row.get(column))} is none of {', '.join(allowed)}")
+    problem = f"{_quote_cell(column, row.get(column))} is none of {', '.join(allowed)}"
+    raise _CellError(record.read_words("reason", row) or problem)
 
 
 def _quote_cell(column: str, cell: object) -> str:

@@ -15,8 +15,10 @@ from harness.core.yaml_loader import field_error
 class RecordedAnswers(Source):
     """Recorded answers, joined to the items by `id`, `input` text or `row` number.
 
-    `fields` names the columns: `response`; `id` or `input` where they join; and, if there is
-    one, `prompt`: the rendered ChatML prompt, which holds the system prompt that was used.
+    `fields` names the columns: `response`; `id` or `input` where they join; and, if there are
+    such, `prompt`: the rendered ChatML prompt, which holds the system prompt that was used, and
+    `failure`: why an answer does not count (the request failed, the sample was invalidated), which
+    makes it a missing score and not the worst one.
     """
 
     join: Literal["id", "input", "row"] = "id"
@@ -26,7 +28,8 @@ class RecordedVerdicts(Source):
     """Recorded verdicts, joined to the items by `id` or by `row` number.
 
     `fields` maps what the metric needs (each criterion; `winner`; `label`) to columns.
-    For pairwise verdicts `order` is the order in which the judge saw the answers.
+    For pairwise verdicts `order` is the order in which the judge saw the answers. `rationale` and
+    `reason` are the judge's words, and why a row has no verdict.
     """
 
     join: Literal["id", "row"] = "id"

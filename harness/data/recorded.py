@@ -19,8 +19,9 @@ from harness.data.tables import (
     text_of,
 )
 from harness.types import Response, Sample, Task
+from harness.types.samples import RECORDED_FAILURE
 
-ANSWER_FIELDS = {"id", "input", "response", "prompt"}
+ANSWER_FIELDS = {"id", "input", "response", "prompt", "failure"}
 
 
 class RecordedModel(NamedTuple):
@@ -95,13 +96,16 @@ def _recorded_response(
             f"{table.origin}: the answer of '{model.name}' to item '{sample.id}' {problem}. Name the "
             "column that holds the text."
         )
-    missing = is_missing(value)
+    missing, reason = is_missing(value), "the record holds no answer"
+    if "failure" in fields and (failure := text_of(row.get(fields["failure"])).strip()):
+        # Whatever text there is, it is not the model's answer.
+        missing, reason = True, f"{RECORDED_FAILURE}: {failure}"
     prompt = text_of(row.get(fields["prompt"])) if "prompt" in fields else ""
     return Response(
         sample_id=sample.id,
         model=model.name,
         text=None if missing else to_valid_utf8(text_of(value)),
         finish="failed" if missing else "recorded",
-        reason="the record holds no answer" if missing else None,
+        reason=reason if missing else None,
         system=system_of_rendered_prompt(prompt),
     )

@@ -43,6 +43,9 @@ class Exchange(Record):
     seconds: float
 
 
+# First words of the reason that a file of recorded answers gives for an answer that does not count.
+RECORDED_FAILURE = "recorded failure"
+
 # First words of the reasons for which a model was not reached, or could not run.
 REQUEST_FAILURES = (
     "timeout",
@@ -54,6 +57,7 @@ REQUEST_FAILURES = (
     "bad_request",
     "context_length",
     "out of memory",
+    RECORDED_FAILURE,
 )
 
 

@@ -76,6 +76,18 @@ def test_unknown_column_is_refused_with_a_suggestion(tmp_path: Path):
         judge(tmp_path, "safety_score\n3\n", fields={"safety": "safety_scor"})
 
 
+def test_a_recorded_reason_is_why_there_is_no_verdict(tmp_path: Path):
+    fields = {"safety": "s", "winner": "w", "reason": "why"}
+    text = "s,w,why\n,,invalidated\n7,candidate,\n"
+    kept = judge(tmp_path, text, fields=fields, order="baseline_first")
+    graded = [
+        outcome(kept, grade("", rubric("safety"), of=sample(row=i), model="dpo")) for i in (0, 1)
+    ]
+    assert (graded[0].reason, graded[1].values) == ("invalidated", {"safety": 7})
+    compared = [outcome(kept, prefer("", "", of=sample(row=i))) for i in (0, 1)]
+    assert (compared[0].reason, compared[1].winner) == ("invalidated", "second")
+
+
 def test_unrecorded_criterion_is_refused(tmp_path: Path):
     kept = judge(tmp_path, "s\n3\n", fields={"safety": "s"})
     with pytest.raises(HarnessError, match="no column for 'empathy'"):
