@@ -25,7 +25,8 @@ def import_(
         list[str],
         typer.Argument(
             metavar="[MODEL=]FILE...",
-            help="lm-eval samples, AlpacaEval outputs and annotations, or Inspect logs.",
+            help="Logs and results of lm-eval, Inspect, AlpacaEval, MT-Bench, Arena-Hard, simple-evals "
+            "or promptfoo; one file is enough where it has all models.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the study.")],

@@ -73,6 +73,34 @@ def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
     assert over.stdout.startswith("1 items")
 
 
+def import_case(name: str, suffix: str, folder: Path) -> Path:
+    """Import a case's two models, and return the study."""
+    files = f"old=old{suffix}", f"new=new{suffix}"
+    over = run("import", *files, "--out", "study", cwd=case(name, folder))
+    assert over.returncode == 0, over.stderr
+    return folder / name / "study"
+
+
+def test_a_certain_choice_is_the_answer(tmp_path: Path) -> None:
+    study = import_case("lm-eval-certain-choice", ".jsonl", tmp_path)
+    assert '"response": "yes"' in (study / "answers" / "new.jsonl").read_text()
+
+
+def test_samples_of_a_chat_endpoint_are_imported(tmp_path: Path) -> None:
+    study = import_case("lm-eval-chat-api", ".jsonl", tmp_path)
+    items = (study / "items.jsonl").read_text().splitlines()
+    assert len(items) == 2
+    assert '"input": "How much is one and five?"' in items[1]
+    assert "exact_match" in (study / "suite.yaml").read_text()
+
+
+def test_an_invalidated_sample_has_no_score(tmp_path: Path) -> None:
+    study = import_case("inspect-invalidated", ".json", tmp_path)
+    third = (study / "scores" / "new.jsonl").read_text().splitlines()[2]
+    assert '"match": null' in third
+    assert "the sandbox was broken" in third
+
+
 @pytest.mark.parametrize(
     ("suite", "labels", "words"),
     [

@@ -11,81 +11,18 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.config import load_profile, load_suite
 from harness.core.errors import HarnessError
-from harness.interop.importing import ImportedStudy, describe_import, import_records
+from harness.interop.importing import describe_import, import_records
 from harness.interop.importing.alpaca_eval import winner_of
 from harness.interop.importing.inspect_logs import score_of
-
-Row = dict[str, Any]
-
-
-def lm_eval_row(i: int, **changes: object) -> Row:
-    return {
-        "doc_id": i,
-        "doc": {"question": f"{i}?"},
-        "target": str(i),
-        "arguments": {"gen_args_0": {"arg_0": f"Q: {i}?\nA:", "arg_1": {"until": ["\n"]}}},
-        "resps": [[f"It is {i}."]],
-        "filtered_resps": [str(i)],
-        "filter": "none",
-        "metrics": ["exact_match"],
-        "doc_hash": f"hash-{i}",
-        "exact_match": float(i % 2),
-    } | changes
-
-
-def output_row(i: int, generator: str, **changes: object) -> Row:
-    said = {"instruction": f"Say {i}", "output": f"{generator} {i}", "generator": generator}
-    return said | {"dataset": "helpful_base"} | changes
-
-
-def annotation_row(i: int, preference: float | None, **changes: object) -> Row:
-    return {
-        "instruction": f"Say {i}",
-        "output_1": f"ref {i}",
-        "generator_1": "ref",
-        "output_2": f"new/1 {i}",
-        "generator_2": "new/1",
-        "annotator": "gpt4",
-        "preference": preference,
-    } | changes
-
-
-def inspect_log(model: str, **changes: object) -> Row:
-    samples = [
-        {
-            "id": i,
-            "epoch": 1,
-            "input": [{"role": "system", "content": "s"}, {"role": "user", "content": f"{i}?"}],
-            "target": str(i),
-            "output": {"choices": [{"message": {"content": [{"type": "text", "text": f"{i}!"}]}}]},
-            "scores": {"match": {"value": "C" if i % 2 else "I", "explanation": "said so"}},
-        }
-        for i in range(1, 5)
-    ]
-    return {
-        "version": 2, "status": "success", "eval": {"model": model}, "samples": samples
-    } | changes  # fmt: skip
-
-
-def save(path: Path, data: object) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = isinstance(data, list) and path.suffix == ".jsonl"
-    text = "".join(f"{json.dumps(row)}\n" for row in data) if lines else json.dumps(data)
-    path.write_text(text)
-    return str(path)
-
-
-def rows_of(path: Path) -> list[Row]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def import_lm_eval(folder: Path, old: list[Row], new: list[Row]) -> ImportedStudy:
-    files = [
-        save(folder / "org__old" / "samples_task_1.jsonl", old),
-        save(folder / "org__new" / "samples_task_1.jsonl", new),
-    ]
-    return import_records(files, folder / "study")
-
+from tests.builders.foreign_logs import (
+    annotation_row,
+    import_lm_eval,
+    inspect_log,
+    lm_eval_row,
+    output_row,
+    rows_of,
+    save,
+)
 
 # --- lm-eval ---------------------------------------------------------------------------------
 
@@ -161,11 +98,6 @@ def test_generator_1_is_the_baseline(tmp_path: Path) -> None:
     assert any("random order" in note for note in found.notes)
 
 
-def test_weighted_preferences_say_that_they_were_rounded(tmp_path: Path) -> None:
-    file = save(tmp_path / "annotations.json", [annotation_row(0, 1.98)])
-    assert any("Weighted" in note for note in import_records([file], tmp_path / "study").notes)
-
-
 def test_outputs_and_annotations_belong_together(tmp_path: Path) -> None:
     files = [
         save(tmp_path / "annotations.json", [annotation_row(i, 2.0) for i in range(3)]),
@@ -211,7 +143,7 @@ def test_inspect_logs_name_their_models(tmp_path: Path) -> None:
     assert rows_of(study / "items.jsonl")[0] == {"id": "1", "input": "1?", "reference": "1"}
     assert rows_of(study / "answers" / "org_new.jsonl")[0]["response"] == "1!"
     scores = rows_of(study / "scores" / "org_new.jsonl")
-    assert scores[1] == {"id": "2", "match": 0.0, "words": "said so"}
+    assert scores[1] == {"id": "2", "match": 0.0, "words": "because"}
 
 
 def test_an_eval_archive_is_read_as_the_json_would_be(tmp_path: Path) -> None:
@@ -232,16 +164,10 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
         import_records([str(tmp_path / "new.eval")], tmp_path / "study")
 
 
-def test_further_epochs_failed_samples_and_a_broken_off_log_are_told(tmp_path: Path) -> None:
-    log = inspect_log("new", status="error")
-    log["samples"].append(log["samples"][0] | {"epoch": 2})
-    log["samples"][1] = log["samples"][1] | {"output": {"choices": []}, "error": {"message": "x"}}
-    files = [save(tmp_path / "old.json", inspect_log("old")), save(tmp_path / "new.json", log)]
+def test_a_broken_off_log_is_named(tmp_path: Path) -> None:
+    logs = [inspect_log("old"), inspect_log("new", status="error")]
+    files = [save(tmp_path / f"{i}.json", log) for i, log in enumerate(logs)]
     found = import_records(files, tmp_path / "study")
-    assert found.left_out == {
-        "a further epoch of the same item": 1,
-        "no answer: counts as a failed one": 1,
-    }
     assert any("status is 'error'" in note for note in found.notes)
 
 
@@ -269,10 +195,10 @@ def test_an_unknown_format_is_refused(tmp_path: Path, data: object) -> None:
         import_records([save(tmp_path / "x.json", data)], tmp_path / "study")
 
 
-def test_one_model_is_no_comparison(tmp_path: Path) -> None:
-    file = save(tmp_path / "m.json", [output_row(0, "m")])
-    with pytest.raises(HarnessError, match="two models are compared"):
-        import_records([file], tmp_path / "study")
+def test_a_single_log_needs_no_second_one(tmp_path: Path) -> None:
+    found = import_records(["dpo=" + save(tmp_path / "m.json", inspect_log("m"))], tmp_path / "s")
+    assert (found.models, found.n_items) == (("dpo",), 4)
+    assert any("import another model's files" in note for note in found.notes)
 
 
 def test_nothing_in_common_is_no_comparison(tmp_path: Path) -> None:

@@ -4,28 +4,38 @@
      "samples": [{"id": 1, "epoch": 1, "input": "…", "target": "…", "output": {"choices": […]},
                   "scores": {"match": {"value": "C", "explanation": "…"}}}]}
 
-Scores in words become numbers as in Inspect's value_to_float: C 1, P 0.5, I and N 0.
+Scores in words become numbers as in Inspect's value_to_float: C 1, P 0.5, I and N 0. If a scorer has
+other words too, each word is a score of its own: 1 on the answers that have it, else 0.
+
+Every epoch of a sample is an answer to its item. A sample that was invalidated, ended in an error or
+was stopped by a limit has no score: what the log says of it is not the model's answer.
 """
 
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.core.json_text import parse_json
+from harness.core.sanitize import printable_line
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
     RecordedScores,
     Records,
+    as_key,
+    as_list,
     as_number,
-    make_name,
+    as_object,
+    as_rows,
+    as_text,
 )
 
 MAX_BYTES = 4_000_000_000  # uncompressed; a larger log would not fit into memory
 ZSTD = 93  # compression method of zip (APPNOTE 6.3.9, 4.4.5)
+_ERROR = "ended in an error"
 _LETTER_GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _BOOLEANS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
@@ -43,15 +53,17 @@ def read_eval_archive(path: Path) -> Object:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            names = dict.fromkeys(archive.namelist())  # of entries with one name the last is read
             if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
                 raise HarnessError(f"{path}: holds more than {MAX_BYTES / 1e9:.0f} GB.")
-            log: Object = _parse_member(archive, "header.json")
+            log = as_object(_parse_member(archive, "header.json"))
+            if not is_inspect_log(log):
+                raise ValueError("its header is none of Inspect")
             samples = [n for n in names if n.startswith("samples/") and n.endswith(".json")]
             return log | {"samples": [_parse_member(archive, name) for name in samples]}
     except (
-        OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile, NotImplementedError,
-        RecursionError,
+        OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error, zlib.error,
+        zipfile.BadZipFile,
     ) as error:  # fmt: skip
         raise HarnessError(
             f"{path}: is no Inspect log that can be read ({error}). "
@@ -59,7 +71,7 @@ def read_eval_archive(path: Path) -> Object:
         ) from None
 
 
-def _parse_member(archive: zipfile.ZipFile, name: str) -> Any:
+def _parse_member(archive: zipfile.ZipFile, name: str) -> object:
     return parse_json(_read_member(archive, name).decode("utf-8-sig"))
 
 
@@ -82,35 +94,97 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     return bytes(content)
 
 
-def read_inspect_log(log: Object, model: str | None, source: str) -> Records:
+def read_inspect_log(log: Object, source: str) -> Records:
     """Read one model's answers and scores on one task.
 
     Raises:
         HarnessError: the log has no samples.
     """
-    samples = log.get("samples")
-    if not isinstance(samples, list) or not samples:
+    samples = as_list(log.get("samples"))
+    if not samples:
         raise HarnessError(f"{source}: holds no samples; write the log with them.")
     records = Records(source)
-    if log.get("status", "success") != "success":
-        records.notes.append(f"{source}: its status is '{log['status']}', not success.")
-    # Keep the first epoch of each sample.
-    name = model or make_name(str(log["eval"].get("model", "model")))
-    answers = records.answers.setdefault(name, {})
-    for sample in sorted(samples, key=lambda sample: int(sample.get("epoch", 1))):
-        key = str(sample.get("id", "")).strip()
+    model = as_text(as_object(log["eval"]).get("model")) or "model"
+    records.answers[model] = {}
+    attempts = _last_attempts(samples, records)
+    for (name, epoch), sample in attempts.items():
+        # The first epoch has the item's own id, as the first of several answers has in a run.
+        key = name if epoch == 1 else f"{name}#{epoch}"
+        if epoch != 1 and (key, 1) in attempts:
+            records.left_out["an epoch whose id is another item's"] += 1
+            continue
         question = _question(sample)
-        if not key or not question.strip():
+        if not question.strip():
             records.left_out["no id or no input"] += 1
-        elif key in answers:
-            records.left_out["a further epoch of the same item"] += 1
-        else:
-            records.items[key] = RecordedItem(question, _target(sample.get("target")), question)
-            answers[key] = _answer(sample)
-            if answers[key] is None:
-                records.left_out["no answer: counts as a failed one"] += 1
-            _add_scores(sample, key, name, records)
+            continue
+        cluster = None if key == name else name
+        records.items[key] = RecordedItem(
+            question, _target(sample.get("target")), question, cluster
+        )
+        _add_sample(sample, key, model, records)
+    _add_notes(log, samples, records)
     return records
+
+
+def _add_notes(log: Object, samples: Sequence[object], records: Records) -> None:
+    if log.get("status", "success") != "success":
+        status = printable_line(str(log["status"]), limit=40)
+        records.notes.append(f"{records.source}: its status is '{status}', not success.")
+    if log.get("invalidated") and not any(as_object(s).get("invalidation") for s in samples):
+        records.notes.append(
+            f"{records.source}: is marked as invalidated, though none of its samples is: do not "
+            "trust its scores."
+        )
+
+
+def _last_attempts(samples: Sequence[object], records: Records) -> dict[tuple[str, int], Object]:
+    """Return the last attempt at each item and epoch; earlier ones are counted."""
+    attempts: dict[tuple[str, int], Object] = {}
+    for sample in samples:
+        name = as_key(as_object(sample).get("id"))
+        if not isinstance(sample, dict) or name is None:
+            records.left_out["no id or no input"] += 1
+            continue
+        number = as_number(sample.get("epoch"))
+        epoch = int(number) if number is not None and number >= 1 else 1
+        if (name, epoch) in attempts:
+            records.left_out["an earlier attempt at the same item and epoch"] += 1
+        attempts[name, epoch] = sample
+    return dict(sorted(attempts.items(), key=lambda attempt: attempt[0][1]))
+
+
+def _add_sample(sample: Object, key: str, model: str, records: Records) -> None:
+    if sample.get("error_retries"):
+        records.left_out["retried after an error: the last attempt counts"] += 1
+    failure = _failure(sample)
+    if failure is not None:
+        # Messages of errors differ from sample to sample; each stands in the study's files.
+        shown = _ERROR if failure.startswith(_ERROR) else printable_line(failure, limit=100)
+        records.left_out[f"{shown}: no answer and no score"] += 1
+        records.fail(model, key, failure)
+        return
+    answer = _answer(sample)
+    records.answers[model][key] = answer
+    if answer is None:
+        records.left_out["no answer: counts as a failed one"] += 1
+    _add_scores(sample, key, model, records)
+
+
+def _failure(sample: Object) -> str | None:
+    """Return why a sample's outcome is not the model's answer to the item; None if it is."""
+    if sample.get("invalidation"):
+        return _reason("invalidated", as_object(sample["invalidation"]).get("reason"))
+    if sample.get("error"):
+        error = sample["error"]
+        return _reason(_ERROR, as_object(error).get("message") or error)
+    if sample.get("limit"):
+        limit = sample["limit"]
+        return _reason("stopped by a limit", as_object(limit).get("type") or limit)
+    return None
+
+
+def _reason(kind: str, words: object) -> str:
+    return f"{kind}: {words}" if isinstance(words, str) and words.strip() else kind
 
 
 def _target(target: object) -> str | list[str] | None:
@@ -121,26 +195,34 @@ def _target(target: object) -> str | list[str] | None:
 
 
 def _add_scores(sample: Object, key: str, model: str, records: Records) -> None:
-    values: dict[str, float] = {}
+    values: dict[str, float | str] = {}
     explanations = []
-    for name, score in (sample.get("scores") or {}).items():
+    for name, score in _scores(sample).items():
         value = score.get("value") if isinstance(score, dict) else score
         parts = value.items() if isinstance(value, dict) else [("", value)]
         for part, part_value in parts:
-            number = score_of(part_value)
-            if number is None:
-                records.left_out[f"'{name}' is no number: unscored"] += 1
+            is_word = isinstance(part_value, str) and part_value.strip()
+            kept = part_value if is_word else as_number(part_value)
+            if kept is None:
+                records.left_out[f"'{printable_line(name)}' is no number: unscored"] += 1
             else:
-                values[f"{name}_{part}" if part else name] = number
+                values[f"{name}_{part}" if part else name] = kept
         if isinstance(score, dict) and isinstance(score.get("explanation"), str):
             explanations.append(score["explanation"])
     records.scores.setdefault(model, {})[key] = RecordedScores(
-        values, "\n".join(explanations) or None
+        values, "\n".join(explanations) or None, None if values else "the log holds no score"
     )
 
 
+def _scores(sample: Object) -> Object:
+    """Return the scores by scorer; the oldest logs have one without its name."""
+    if "scores" not in sample and sample.get("score") is not None:
+        return {"score": sample["score"]}
+    return as_object(sample.get("scores"))
+
+
 def score_of(value: object) -> float | None:
-    """Convert a score to a number as Inspect does; return None if it is not one."""
+    """Convert a score to a number as Inspect does (value_to_float); return None if it is not one."""
     if not isinstance(value, str):
         return as_number(value)
     if value in _LETTER_GRADES:
@@ -157,21 +239,20 @@ def _question(sample: Object) -> str:
     """Return the input, or the user's turns of a chat."""
     content = sample.get("input", "")
     if isinstance(content, list):
-        turns = [m for m in content if isinstance(m, dict) and m.get("role") == "user"]
+        turns = [m for m in as_rows(content) if m.get("role") == "user"]
         content = "\n\n".join(_text(turn.get("content"), sample) for turn in turns)
     return _text(content, sample)
 
 
 def _answer(sample: Object) -> str | None:
-    """Return the text of the output; None if the sample ended in an error or without output."""
-    output = sample.get("output") or {}
-    choices = output.get("choices") if isinstance(output, dict) else None
+    """Return the text of the output; None without output."""
+    choices = as_rows(as_object(sample.get("output")).get("choices"))
     if not choices:
-        return None
-    return _text(choices[0].get("message", {}).get("content"), sample)
+        return as_text(as_object(sample.get("output")).get("completion")) or None
+    return _text(as_object(choices[0].get("message")).get("content"), sample)
 
 
-def _text(content: Any, sample: Object | None = None) -> str:
+def _text(content: object, sample: Object | None = None) -> str:
     """Return plain content, or the text parts of a list, without reasoning and tool calls.
 
     A long text is stored among the sample's attachments.
@@ -180,8 +261,8 @@ def _text(content: Any, sample: Object | None = None) -> str:
         return "\n".join(filter(None, (_part(part, sample) for part in content)))
     text = content if isinstance(content, str) else ""
     if sample is not None and text.startswith("attachment://"):
-        attachment = (sample.get("attachments") or {}).get(text.removeprefix("attachment://"))
-        return attachment if isinstance(attachment, str) else text
+        attachments = as_object(sample.get("attachments"))
+        return as_text(attachments.get(text.removeprefix("attachment://"))) or text
     return text
 
 

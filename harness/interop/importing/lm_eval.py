@@ -5,31 +5,56 @@
      "doc_hash": "…", "exact_match": 1.0}
 
 The answer is the raw response, not the part that a filter extracted. Where choices were ranked by
-their likelihood, it is the most likely choice. A file has a row for each item and filter.
+their likelihood, it is the choice that lm-eval took (lm_eval_choices.py). The prompt of a chat
+endpoint is a list of messages as JSON; the question is its last user turn. A file has a row for each
+item and filter.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from harness.core.json_text import parse_json
+from harness.core.sanitize import printable_line
+from harness.interop.importing.lm_eval_choices import RankedChoices, read_choices
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
     RecordedScores,
     Records,
+    as_key,
+    as_list,
     as_number,
+    as_rows,
+    content_text,
     have_all,
 )
-
-KEYS = {"doc_id", "arguments", "resps"}
 
 _NOT_SCORES = {  # keys of a row; in older files, without `metrics`, the other keys are scores
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
     "doc_hash", "prompt_hash", "target_hash",
 }  # fmt: skip
 
+UNKNOWN_CHOICE = (
+    "what lm-eval chose cannot be told from the log-likelihoods in agreement with its score: they "
+    "are given as the answer"
+)
+
+
+class _Answered(NamedTuple):
+    """The question, answer and reference of a row."""
+
+    prompt: str
+    answer: str
+    reference: str | list[str] | None
+
+
+class _UnusableError(Exception):
+    """A row that cannot be used; the message is the reason."""
+
 
 def is_lm_eval(rows: Sequence[Object]) -> bool:
     """Return whether these are samples of lm-eval."""
-    return have_all(rows, KEYS)
+    return have_all(rows, "doc_id", "arguments", "resps")
 
 
 def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
@@ -38,32 +63,62 @@ def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
     answers = records.answers.setdefault(model, {})
     filters = {str(row.get("filter", "none")) for row in rows}
     for row in rows:
-        key = f"doc-{row['doc_id']}"
-        # One request for a generated answer, or one for each choice.
-        requests = [_texts(request) for request in _values(row["arguments"])]
-        if not requests or not requests[0] or not requests[0][0].strip():
-            records.left_out["no prompt"] += 1
+        number = as_key(row.get("doc_id"))
+        try:
+            if number is None:
+                raise _UnusableError("no doc_id")
+            answered = _read_row(row, records)
+        except _UnusableError as error:
+            records.left_out[str(error)] += 1
             continue
-        answer = _answer(row["resps"], requests)
-        if answer is None:
-            records.left_out["no generated answer and no choices"] += 1
-            continue
-        prompt = requests[0][0]
-        reference = _reference(row.get("target"), requests)
-        records.items[key] = RecordedItem(prompt, reference, str(row.get("doc_hash", prompt)))
-        answers.setdefault(key, answer)
+        key = f"doc-{number}"
+        identity = str(row.get("doc_hash", answered.prompt))
+        records.items[key] = RecordedItem(answered.prompt, answered.reference, identity)
+        answers.setdefault(key, answered.answer)
         suffix = f"_{row.get('filter')}" if len(filters) > 1 else ""
         _add_scores(row, key, suffix, model, records)
     return records
 
 
+def _read_row(row: Object, records: Records) -> _Answered:
+    # One request for a generated answer, or one or two for each choice.
+    requests = [_values(request) for request in _values(row.get("arguments"))]
+    first = [group[0] for group in _values(row.get("resps")) if isinstance(group, list) and group]
+    prompt = _prompt(requests[0][0]) if requests and requests[0] else ""
+    if first and isinstance(first[0], str):
+        if not prompt.strip():
+            raise _UnusableError("no prompt")
+        return _Answered(prompt, first[0], _reference(row.get("target")))
+    ranked = read_choices(requests, first, _score_names(row))
+    if ranked is None or not ranked.question.strip():
+        raise _UnusableError("no generated answer and no choices" if requests else "no prompt")
+    return _read_choice(row, ranked, records)
+
+
+def _read_choice(row: Object, ranked: RankedChoices, records: Records) -> _Answered:
+    """Take the choice that agrees with the row's score; else give the log-likelihoods."""
+    score = as_number(row.get(ranked.metric)) if ranked.metric else None
+    right = ranked.agreeing_targets(row.get("target"), score)
+    if right is None:
+        records.left_out[UNKNOWN_CHOICE] += 1
+        return _Answered(ranked.question, ranked.listing, None)
+    texts = [ranked.choices[i] for i in sorted(right)]
+    return _Answered(
+        ranked.question, ranked.chosen, texts if len(texts) > 1 else "".join(texts) or None
+    )
+
+
+def _score_names(row: Object) -> list[str]:
+    names = [name for name in as_list(row.get("metrics")) if isinstance(name, str)]
+    return names or [name for name in row if name not in _NOT_SCORES]
+
+
 def _add_scores(row: Object, key: str, suffix: str, model: str, records: Records) -> None:
-    names = row.get("metrics") or [name for name in row if name not in _NOT_SCORES]
-    values = {}
-    for name in names:
+    values: dict[str, float | str] = {}
+    for name in _score_names(row):
         number = as_number(row.get(name))
         if number is None:
-            records.left_out[f"'{name}' is no number"] += 1
+            records.left_out[f"'{printable_line(name)}' is no number"] += 1
         else:
             values[f"{name}{suffix}"] = number
     scores = records.scores.setdefault(model, {})
@@ -72,43 +127,35 @@ def _add_scores(row: Object, key: str, suffix: str, model: str, records: Records
 
 def _values(part: object) -> list[object]:
     """Return the values of `{"gen_args_0": {…}}` (newer files) or of a plain list (older ones)."""
-    if isinstance(part, dict):
-        return list(part.values())
-    return part if isinstance(part, list) else []
+    return list(part.values()) if isinstance(part, dict) else as_list(part)
 
 
-def _texts(request: object) -> list[str]:
-    return [part if isinstance(part, str) else "" for part in _values(request)]
+def _prompt(argument: object) -> str:
+    """Return a prompt's text: plain, or the last user turn of a chat, which may be JSON in a list."""
+    if isinstance(argument, list) and len(argument) == 1 and isinstance(argument[0], str):
+        argument = argument[0]
+    messages = as_rows(argument)
+    if isinstance(argument, str):
+        messages = _messages(argument)
+        if not messages:
+            return argument
+    turns = [turn for turn in messages if turn.get("role") == "user"] or messages
+    return content_text(turns[-1].get("content")) if turns else ""
 
 
-def _answer(resps: object, requests: Sequence[Sequence[str]]) -> str | None:
-    """Return the generated text, or else the choice with the highest likelihood."""
-    first = [group[0] for group in _values(resps) if isinstance(group, list) and group]
-    if first and isinstance(first[0], str):
-        return first[0]
-    likelihoods = [_likelihood(response) for response in first]
-    if not 2 <= len(likelihoods) <= len(requests) or None in likelihoods:
-        return None
-    best = max(range(len(likelihoods)), key=lambda i: likelihoods[i] or float("-inf"))
-    return requests[best][1].strip() if len(requests[best]) > 1 else None
-
-
-def _likelihood(response: object) -> float | None:
-    """Return the number in `["-3.2", "False"]`; newer files have it as text."""
-    if not isinstance(response, list) or not response:
-        return None
+def _messages(text: str) -> list[Object]:
+    """Read a chat that is written as JSON; empty if the text is no chat."""
+    if not text.startswith("[{"):
+        return []
     try:
-        return float(response[0])
-    except (TypeError, ValueError):
-        return None
+        messages = as_rows(parse_json(text))
+    except ValueError:
+        return []
+    return messages if all("role" in message for message in messages) else []
 
 
-def _reference(target: object, requests: Sequence[Sequence[str]]) -> str | list[str] | None:
-    """Return the target as text, a list as texts; for ranked choices the choice whose index it is."""
+def _reference(target: object) -> str | list[str] | None:
+    """Return the target of a generated answer as text, a list as texts."""
     if isinstance(target, list):
         return [str(text) for text in target if text is not None] or None
-    text = "" if target is None else str(target)
-    if text.isascii() and text.isdigit() and len(requests) > 1 and int(text) < len(requests):
-        choice = requests[int(text)]
-        return choice[1].strip() if len(choice) > 1 else text
-    return text or None
+    return None if target is None else str(target) or None

@@ -1,57 +1,101 @@
-"""Records read from any format: items, answers, scores, preferences, and counts of unusable rows."""
+"""Records read from any format: items, answers, scores, preferences, and counts of unusable rows.
 
+Every value of a log may be missing or of another type. `as_object`, `as_rows`, `as_text` and
+`as_number` read what is there and give an empty value for anything else, so that one odd row is
+counted and does not end the import.
+"""
+
+import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.json_text import json_lines, parse_json, read_utf8
+from harness.core.sanitize import printable_line, to_valid_utf8
+from harness.types import Order
 
 Winner = Literal["baseline", "candidate", "tie"]
 Object = dict[str, Any]
+UNKNOWN_BASELINE = "baseline"  # the name of a baseline that a record of verdicts does not name
 
 
 class RecordedItem(NamedTuple):
-    """One item; in all files an id must have the same `identity`, a question or its hash."""
+    """One item; in all files an id must have the same `identity`, a question or its hash.
+
+    Items of one `cluster`, such as the turns of a conversation or several answers to one question,
+    count together in tests; without one an item is its own cluster.
+    """
 
     input: str
     reference: str | list[str] | None
     identity: str
+    cluster: str | None = None
 
 
 class RecordedScores(NamedTuple):
-    """The scores of one answer by name, with the rationale of the scorer, if any."""
+    """The scores of one answer by name, as numbers or words, with the scorer's rationale, if any.
 
-    values: dict[str, float]
+    `reason` says why scores are missing.
+    """
+
+    values: dict[str, float | str]
     rationale: str | None = None
+    reason: str | None = None
 
 
 class RecordedPreference(NamedTuple):
-    """The preferred one of two answers to an item; None if the preference cannot be read."""
+    """The preferred one of two answers to an item; None with a reason if it cannot be read."""
 
     winner: Winner | None
     rationale: str | None = None
+    reason: str | None = None
 
 
 @dataclass
 class Records:
     """The records of a file, or of several.
 
-    `answers` and `scores` are by model and item id, `preferences` by (baseline, candidate) and item
-    id. `left_out` counts unusable rows by reason.
+    `answers`, `failures` and `scores` are by model and item id; a failure says why a model's answer
+    does not count, and its text is None. `preferences` are by (baseline, candidate), item id and the
+    order in which the judge saw the answers. `scales` are known ends of scores. `left_out` counts
+    unusable rows by reason. The items and answers of a file with `quoted` texts, those of a judge's
+    prompt, stand only where no other file has them. The items of a file with `texts_only` are those
+    of a whole benchmark, of which verdicts may cover a part.
     """
 
     source: str
     items: dict[str, RecordedItem] = field(default_factory=dict)
     answers: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)
     scores: dict[str, dict[str, RecordedScores]] = field(default_factory=dict)
-    preferences: dict[tuple[str, str], dict[str, RecordedPreference]] = field(default_factory=dict)
+    preferences: dict[tuple[str, str], dict[str, dict[Order, RecordedPreference]]] = field(
+        default_factory=dict
+    )
+    scales: dict[str, tuple[int, int]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    quoted: bool = False
+    texts_only: bool = False
+
+    def fail(self, model: str, key: str, reason: str) -> None:
+        """Record that a model's answer does not count, whatever the log has of it."""
+        self.answers.setdefault(model, {})[key] = None
+        self.failures.setdefault(model, {})[key] = printable_line(reason, limit=200)
+        self.scores.setdefault(model, {}).pop(key, None)
+
+    @property
+    def models(self) -> dict[str, None]:
+        """Return every model with an answer or a verdict, in the order of the records."""
+        pairs = [name for pair in self.preferences for name in pair]
+        return dict.fromkeys([*pairs, *self.answers, *self.scores])
+
+
+# --- files -----------------------------------------------------------------------------------
 
 
 def read_json(path: Path) -> object:
@@ -84,21 +128,41 @@ def _read_lines(text: str, path: Path) -> list[object]:
     return rows
 
 
-def objects_of(data: object) -> list[Object]:
-    """Return the objects of a list; an empty list for anything but a list of objects."""
-    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
-        return data
-    return []
+def have_all(rows: Sequence[Object], *keys: str) -> bool:
+    """Return whether any of the first rows has all of these keys; others may be damaged."""
+    return any(set(keys) <= row.keys() for row in rows[:50])
 
 
-def have_all(rows: Sequence[Object], keys: set[str]) -> bool:
-    """Return whether there are rows and each has these keys."""
-    return bool(rows) and all(keys <= row.keys() for row in rows)
+# --- values ----------------------------------------------------------------------------------
 
 
-def make_name(text: str) -> str:
-    """Convert text to a name that suites and profiles allow: `openai/gpt-4o` is `openai_gpt-4o`."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64] or "unnamed"
+def as_object(value: object) -> Object:
+    """Return a JSON object, or an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a JSON list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_rows(value: object) -> list[Object]:
+    """Return the objects of a list; what is no object is left out."""
+    return [row for row in as_list(value) if isinstance(row, dict)]
+
+
+def as_text(value: object) -> str | None:
+    """Return text as it is, and None for anything else."""
+    return value if isinstance(value, str) else None
+
+
+def as_key(value: object) -> str | None:
+    """Return the text of an id, a text or a whole number, without spaces around it; else None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return to_valid_utf8(str(value)).strip() or None
 
 
 def as_number(value: object) -> float | None:
@@ -110,3 +174,50 @@ def as_number(value: object) -> float | None:
             return None
         return number if math.isfinite(number) else None
     return None
+
+
+def content_text(content: object) -> str:
+    """Return a message's content: a text, or the text parts of a list, one a line."""
+    if isinstance(content, str):
+        return content
+    parts = (
+        part if isinstance(part, str) else as_object(part).get("text") for part in as_list(content)
+    )
+    return "\n".join(part for part in parts if isinstance(part, str) and part)
+
+
+def user_text(messages: Iterable[Object]) -> str:
+    """Return the user's turns of a chat, a blank line between them."""
+    turns = (content_text(m.get("content")) for m in messages if m.get("role") == "user")
+    return "\n\n".join(turns)
+
+
+def text_key(text: str, prefix: str) -> str:
+    """Return an id for an item that has none, made of its text."""
+    return f"{prefix}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+def make_name(text: str) -> str:
+    """Convert text to a name that suites and profiles allow: `openai/gpt-4o` is `openai_gpt-4o`."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64] or "unnamed"
+
+
+def unique_names(texts: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Give each text a name of its own, in order: `a/b` and `a b` are `a_b` and `a_b_2`.
+
+    Names that differ in upper and lower case only would be one file on some disks, so they differ
+    by a number too.
+    """
+    used = {name.casefold() for name in taken}
+    names: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        name, number = make_name(text), 1
+        while name.casefold() in used:
+            number += 1
+            name = f"{make_name(text)[:60]}_{number}"
+        used.add(name.casefold())
+        names[text] = name
+    return names

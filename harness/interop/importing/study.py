@@ -1,52 +1,34 @@
-"""A study from records of other tools: items, recorded answers and verdicts, a suite and a profile.
+"""A study from records of other tools: what the models share, and what can be compared.
 
-    study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…"}
-    study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
-    study/scores/gpt-4.jsonl     {"id": "doc-0", "exact_match": 1.0, "words": "…"}
-    study/preferences/gpt-4.jsonl  {"id": "doc-0", "winner": "candidate", "words": "…"}
-    study/suite.yaml, study/profile.yaml
-
-Models are compared on the same items: an item that a model did not answer is left out for all.
+Models are compared on the same items: an item that a model did not answer is left out for all. The
+files that are written are in study_files.py.
 """
 
-import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.interop.importing.alpaca_eval import (
-    is_annotations,
-    is_outputs,
-    read_annotations,
-    read_outputs,
-)
-from harness.interop.importing.inspect_logs import (
-    is_inspect_log,
-    read_eval_archive,
-    read_inspect_log,
-)
-from harness.interop.importing.lm_eval import is_lm_eval, read_lm_eval
+from harness.core.sanitize import printable_line
+from harness.interop.importing.formats import read_file, rename
+from harness.interop.importing.inspect_logs import score_of
 from harness.interop.importing.records import (
+    UNKNOWN_BASELINE,
     RecordedItem,
+    RecordedPreference,
     RecordedScores,
     Records,
     make_name,
-    objects_of,
-    read_json,
+    unique_names,
 )
+from harness.interop.importing.study_files import PREFERENCE, RESERVED, Study, write_study
+from harness.types import Order
 
-PREFERENCE = "win_rate"
 NOT_SHARED = "not answered by every model"
-
-KNOWN_FORMATS = (
-    "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, "
-    "Inspect's logs (.json, .eval)"
-)
+NOT_JUDGED = "neither scored nor compared in any file"
+MAX_WORDS = 12  # different words of one score; more are texts and no labels
+WIDEST_SCALE = 100_000
 
 
 class ImportedStudy(NamedTuple):
@@ -71,39 +53,34 @@ def import_records(files: Sequence[str], out: Path) -> ImportedStudy:
     """Read files, each given as `FILE` or `MODEL=FILE`, and write a study into a new folder.
 
     Raises:
-        HarnessError: a file has no known format, the records do not belong together or have fewer
-            than two models, no item was answered by all models, or the folder is in use.
+        HarnessError: a file has no known format, the records do not belong together or name no
+            model, no item was answered by all models, or the folder is in use.
     """
+    if out.exists() and not out.is_dir():
+        raise HarnessError(f"{out}: is no folder. Name a new folder.")
     if out.exists() and any(out.iterdir()):
         raise HarnessError(f"{out}: is in use. Name a new folder.")
     # Read and merge the records.
-    merged = _merge([_read(file) for file in files])
+    merged = merge_records([part for file in files for part in read_file(file)])
     models = _models(merged)
-    if len(models) < 2:
-        raise HarnessError(
-            f"all records are of '{''.join(models)}', and two models are compared. Name files of two "
-            "models, as `MODEL=FILE` where a file does not name its model."
-        )
+    if not models:
+        raise HarnessError(f"{merged.source}: no model's answers or verdicts. {_counts(merged)}")
     # Keep what can be compared: items and scores that all models have.
     shared = _shared_items(merged, models)
-    metrics = {name: _scale(name, merged, shared) for name in _score_names(merged, models)}
-    if not metrics and not merged.preferences:
-        merged.notes.append(
-            "The files have no verdicts: name a judge in profile.yaml before the suite is run."
-        )
+    _resolve_words(merged)
+    study = _make_study(merged, models, shared)
     try:
-        _write(out, merged, models, shared, metrics)
+        write_study(out, study)
     except OSError as error:
         raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
-    pairwise = [PREFERENCE] if merged.preferences or not metrics else []
     return ImportedStudy(
         folder=out,
-        models=models,
-        metrics=(*metrics, *pairwise),
+        models=tuple(study.names[model] for model in models),
+        metrics=(*study.metrics.values(), *([PREFERENCE] if study.is_pairwise else [])),
         n_items=len(shared),
-        left_out=dict(sorted(merged.left_out.items())),
-        notes=tuple(dict.fromkeys(merged.notes)),
-        has_verdicts=bool(metrics or merged.preferences),
+        left_out={reason: n for reason, n in sorted(merged.left_out.items()) if n},
+        notes=tuple(merged.notes),
+        has_verdicts=bool(study.metrics or merged.preferences),
     )
 
 
@@ -116,91 +93,237 @@ def describe_import(study: ImportedStudy) -> Iterator[str]:
     yield study.command
 
 
-# --- reading ---------------------------------------------------------------------------------
+def _make_study(
+    merged: Records, models: Sequence[str], shared: Mapping[str, RecordedItem]
+) -> Study:
+    """Choose the scores that all models have, and name everything."""
+    scales = {}
+    for name in _score_names(merged, models):
+        scale = merged.scales.get(name) or _guess_scale(name, merged, shared)
+        if scale is not None:
+            scales[name] = scale
+    names = unique_names(models)
+    for model, name in names.items():
+        if name != make_name(model):  # another model has that name
+            merged.notes.append(f"'{printable_line(model)}' is named '{name}' here.")
+    if not scales and not merged.preferences:
+        merged.notes.append(
+            "The files have no verdicts: name a judge in profile.yaml before the suite is run."
+        )
+    if len(models) == 1:
+        merged.notes.append(
+            f"All records are of '{names[models[0]]}'. To compare it, import another model's files "
+            "with it."
+        )
+    merged.notes = list(dict.fromkeys(merged.notes))
+    metrics = unique_names(scales, taken=RESERVED)
+    return Study(merged, names, dict(shared), metrics, scales)
 
 
-def _read(argument: str) -> Records:
-    name, path = _split_argument(argument)
-    if path.suffix == ".eval":
-        return read_inspect_log(read_eval_archive(path), name, str(path))
-    data = read_json(path)
-    if isinstance(data, dict) and is_inspect_log(data):
-        return read_inspect_log(data, name, str(path))
-    rows = objects_of(data)
-    if is_annotations(rows):
-        return read_annotations(rows, str(path))
-    if is_outputs(rows):
-        return read_outputs(rows, name, str(path))
-    if is_lm_eval(rows):
-        # lm-eval names the model only in the folder, org__model.
-        folder_name = make_name(path.resolve().parent.name.rpartition("__")[2])
-        return read_lm_eval(rows, name or folder_name, str(path))
-    raise HarnessError(f"{path}: is none of {KNOWN_FORMATS}.")
+# --- merging ---------------------------------------------------------------------------------
 
 
-def _split_argument(argument: str) -> tuple[str | None, Path]:
-    name, equals, path = argument.partition("=")
-    if not equals or Path(argument).exists():
-        return None, Path(argument)
-    if make_name(name) != name:
-        raise HarnessError(f"'{name}': write a model's name with letters, digits, _ and -.")
-    return name, Path(path)
-
-
-def _merge(parts: Sequence[Records]) -> Records:
+def merge_records(parts: Sequence[Records]) -> Records:
     """Merge all records into one.
 
     Raises:
-        HarnessError: an id has two questions, or a model has two answers to one.
+        HarnessError: an id has two questions, or a model has two answers, scores or verdicts where
+            one is possible.
     """
-    merged = Records(", ".join(part.source for part in parts))
-    for part in parts:
-        # Items and answers must agree between files.
-        for key, item in part.items.items():
-            if merged.items.setdefault(key, item).identity != item.identity:
-                raise HarnessError(
-                    f"{part.source}: item '{key}' is another question there than in the files "
-                    "before it. Import only files of the same task."
-                )
-        for model, answers in part.answers.items():
-            merged_answers = merged.answers.setdefault(model, {})
-            for key, text in answers.items():
-                if merged_answers.setdefault(key, text) != text:
-                    raise HarnessError(
-                        f"{part.source}: '{model}' gives another answer to item '{key}' there. "
-                        "Give the models of different files different names, as MODEL=FILE."
-                    )
-        # Scores and preferences of a later file replace those of the same item.
-        for model, scores in part.scores.items():
-            merged.scores.setdefault(model, {}).update(scores)
-        for pair, judged in part.preferences.items():
-            merged.preferences.setdefault(pair, {}).update(judged)
+    merged = Records(", ".join(dict.fromkeys(part.source for part in parts)))
+    _name_baseline(parts)
+    # Questions and answers come before the verdicts on them, and those before quoted texts.
+    for part in sorted(parts, key=lambda part: (part.quoted, not part.texts_only)):
+        _merge_items(part, merged)
+        _merge_answers(part, merged)
+        _merge_scores(part, merged)
+        _merge_preferences(part, merged)
+        for model, failures in part.failures.items():
+            merged.failures.setdefault(model, {}).update(failures)
+        merged.scales |= part.scales
         merged.left_out += part.left_out
         merged.notes += part.notes
+    _keep_judged(parts, merged)
     return merged
+
+
+def _name_baseline(parts: Sequence[Records]) -> None:
+    """Name a baseline that verdicts do not name after the one model that has answers only."""
+    compared = {model for part in parts for pair in part.preferences for model in pair}
+    answered = {model for part in parts if part.texts_only for model in part.answers}
+    others = answered - compared
+    if UNKNOWN_BASELINE in compared and len(others) == 1:
+        for part in parts:
+            rename(part, UNKNOWN_BASELINE, next(iter(others)))
+
+
+def _merge_items(part: Records, merged: Records) -> None:
+    for key, item in part.items.items():
+        known = merged.items.setdefault(key, item)
+        if known.identity != item.identity and not part.quoted:
+            raise HarnessError(
+                f"{part.source}: item '{key}' is another question there than in the files "
+                "before it. Import only files of the same task."
+            )
+        if known.reference is None and item.reference is not None:
+            merged.items[key] = known._replace(reference=item.reference)
+
+
+def _merge_answers(part: Records, merged: Records) -> None:
+    for model, answers in part.answers.items():
+        merged_answers = merged.answers.setdefault(model, {})
+        for key, text in answers.items():
+            if merged_answers.setdefault(key, text) != text and not part.quoted:
+                raise HarnessError(
+                    f"{part.source}: '{printable_line(model)}' gives another answer to item '{key}' "
+                    "there. Give the models of different files different names, as MODEL=FILE."
+                )
+
+
+def _merge_scores(part: Records, merged: Records) -> None:
+    for model, scores in part.scores.items():
+        merged_scores = merged.scores.setdefault(model, {})
+        for key, new in scores.items():
+            old = merged_scores.get(key, new)
+            differing = [n for n, value in new.values.items() if old.values.get(n, value) != value]
+            if differing:
+                raise HarnessError(
+                    f"{part.source}: '{printable_line(model)}' has another "
+                    f"'{printable_line(differing[0])}' on item '{key}' there. Give the models of "
+                    "different files different names, as MODEL=FILE."
+                )
+            words = "\n".join(dict.fromkeys(filter(None, [old.rationale, new.rationale])))
+            merged_scores[key] = RecordedScores(
+                {**old.values, **new.values}, words or None, old.reason or new.reason
+            )
+
+
+def _merge_preferences(part: Records, merged: Records) -> None:
+    baselines = {baseline for baseline, _ in merged.preferences}
+    for (baseline, candidate), judged in part.preferences.items():
+        if baselines and baseline not in baselines:
+            raise HarnessError(
+                f"{part.source}: compares with '{printable_line(baseline)}', and the files before it "
+                f"with '{printable_line(min(baselines))}'. Import one baseline at a time."
+            )
+        known = merged.preferences.setdefault((baseline, candidate), {})
+        for key, by_order in judged.items():
+            _merge_orders(known.setdefault(key, {}), by_order, f"{part.source}: item '{key}'")
+
+
+def _merge_orders(
+    known: dict[Order, RecordedPreference], new: dict[Order, RecordedPreference], where: str
+) -> None:
+    for order, preference in new.items():
+        if known.setdefault(order, preference).winner != preference.winner:
+            raise HarnessError(
+                f"{where} has another verdict there than in the files before it. Import the files of "
+                "one judge at a time."
+            )
+
+
+def _keep_judged(parts: Sequence[Records], merged: Records) -> None:
+    """Leave out the items and models of a whole benchmark that no verdict covers, if there are any."""
+    judged = {key for scores in merged.scores.values() for key in scores}
+    judged |= {key for verdicts in merged.preferences.values() for key in verdicts}
+    if not judged:
+        return
+    texts = [part for part in parts if part.texts_only]
+    unjudged = {key for part in texts for key in part.items} - judged
+    for key in unjudged:
+        del merged.items[key]
+    merged.left_out[NOT_JUDGED] += len(unjudged)
+    compared = {*merged.scores, *(model for pair in merged.preferences for model in pair)}
+    for model in {model for part in texts for model in part.answers} - compared:
+        del merged.answers[model]
+        merged.left_out[f"no verdict on '{printable_line(model)}' in any file"] += 1
+
+
+# --- what is shared --------------------------------------------------------------------------
 
 
 def _models(merged: Records) -> tuple[str, ...]:
     """List the models: baselines of preferences first, then in the order of the files."""
     baselines = dict.fromkeys(baseline for baseline, _ in merged.preferences)
-    return tuple(dict.fromkeys([*baselines, *merged.answers]))
+    return tuple(dict.fromkeys([*baselines, *merged.answers, *merged.models]))
 
 
 def _shared_items(merged: Records, models: Sequence[str]) -> dict[str, RecordedItem]:
     shared = {
         key: item
         for key, item in merged.items.items()
-        if all(key in merged.answers[model] for model in models)
+        if all(key in merged.answers.get(model, {}) for model in models)
     }
     if not shared:
-        raise HarnessError(
-            f"there is no item that all of {', '.join(models)} answered. Import files of the same task."
-        )
-    merged.left_out += Counter({NOT_SHARED: len(merged.items) - len(shared)})
+        raise HarnessError(_nothing_shared(merged, models))
+    merged.left_out[NOT_SHARED] += len(merged.items) - len(shared)
     return shared
 
 
-def _score_names(merged: Records, models: Iterable[str]) -> list[str]:
+def _nothing_shared(merged: Records, models: Sequence[str]) -> str:
+    """Say which files are missing, or what became of their rows."""
+    named = ", ".join(printable_line(model) for model in models)
+    silent = [printable_line(model) for model in models if not merged.answers.get(model)]
+    if not merged.items and not merged.left_out.total():
+        return (
+            "the files have verdicts without questions: import the questions and answers with them."
+        )
+    if silent and merged.items:
+        return (
+            f"there is no answer of {', '.join(silent)}: import its answers too. {_counts(merged)}"
+        )
+    return (
+        f"there is no item that all of {named} answered. Import files of the same task. "
+        f"{_counts(merged)}"
+    ).strip()
+
+
+def _counts(merged: Records) -> str:
+    counted = [f"{n:,}: {reason}" for reason, n in merged.left_out.most_common(3) if n]
+    return f"Left out: {'; '.join(counted)}." if counted else ""
+
+
+# --- scores ----------------------------------------------------------------------------------
+
+
+def _resolve_words(merged: Records) -> None:
+    """Turn word scores into numbers: C and I, yes and no, or a share of answers for each word.
+
+    The words of all models decide together, so that a C among A, B and D is no 1.
+    """
+    values: dict[str, set[float | str]] = {}
+    for scores in merged.scores.values():
+        for score in scores.values():
+            for name, value in score.values.items():
+                values.setdefault(name, set()).add(value)
+    for name, found in values.items():
+        words = sorted(value for value in found if isinstance(value, str))
+        if not words:
+            continue
+        graded = all(score_of(word) is not None for word in words)
+        as_shares = not graded and len(words) == len(found) <= MAX_WORDS
+        if not graded and not as_shares:
+            label = printable_line(name)
+            merged.left_out[f"'{label}' has {len(found):,} different words: unscored"] += 1
+        for scores in merged.scores.values():
+            for score in scores.values():
+                _replace_word(score.values, name, words if as_shares else ())
+
+
+def _replace_word(values: dict[str, float | str], name: str, words: Sequence[str]) -> None:
+    """Replace a word score by 1 for the word and 0 for all others, or else by its number, if any."""
+    value = values.get(name)
+    if not isinstance(value, str):
+        return
+    del values[name]
+    number = score_of(value)
+    if words:
+        values.update({f"{name}_{word}": float(word == value) for word in words})
+    elif number is not None:
+        values[name] = number
+
+
+def _score_names(merged: Records, models: Sequence[str]) -> list[str]:
     """List the scores that every model has; others cannot be compared."""
     by_model = [
         {name for scores in merged.scores.get(model, {}).values() for name in scores.values}
@@ -208,14 +331,16 @@ def _score_names(merged: Records, models: Iterable[str]) -> list[str]:
     ]
     shared = set.intersection(*by_model) if by_model else set()
     for name in sorted(set().union(*by_model) - shared):
-        merged.left_out[f"'{name}' is not scored for every model"] += 1
+        merged.left_out[f"'{printable_line(name)}' is not scored for every model"] += 1
     return sorted(shared)
 
 
-def _scale(name: str, merged: Records, shared: Mapping[str, RecordedItem]) -> tuple[int, int]:
-    """Guess the scale of a score: 0 to 1, 0 to 100, or the range of its values."""
+def _guess_scale(
+    name: str, merged: Records, shared: Mapping[str, RecordedItem]
+) -> tuple[int, int] | None:
+    """Guess the scale of a score: 0 to 1, 0 to 100, or the range of its values; None if too wide."""
     values = [
-        scores[key].values[name]
+        float(scores[key].values[name])
         for scores in merged.scores.values()
         for key in shared
         if key in scores and name in scores[key].values
@@ -225,122 +350,9 @@ def _scale(name: str, merged: Records, shared: Mapping[str, RecordedItem]) -> tu
         return 0, 1
     if low >= 0 and 10 < high <= 100:
         return 0, 100
-    merged.notes.append(f"'{name}' runs from {low:g} to {high:g}: state its scale in suite.yaml.")
+    label = printable_line(name)
+    if high - low > WIDEST_SCALE or max(abs(low), abs(high)) > 1e12:
+        merged.left_out[f"'{label}' runs from {low:g} to {high:g}, too wide for a scale"] += 1
+        return None
+    merged.notes.append(f"'{label}' runs from {low:g} to {high:g}: state its scale in suite.yaml.")
     return math.floor(low), max(math.ceil(high), math.floor(low) + 1)
-
-
-# --- writing ---------------------------------------------------------------------------------
-
-
-def _write(
-    out: Path,
-    merged: Records,
-    models: Sequence[str],
-    shared: Mapping[str, RecordedItem],
-    metrics: Mapping[str, tuple[int, int]],
-) -> None:
-    rows = ({"id": k, "input": i.input, "reference": i.reference} for k, i in shared.items())
-    _write_rows(out / "items.jsonl", rows)
-    for model in models:
-        answers = merged.answers[model]
-        answered = ({"id": key, "response": answers[key]} for key in shared)
-        _write_rows(out / "answers" / f"{model}.jsonl", answered)
-        if metrics:
-            scored = (_score_row(key, merged.scores[model].get(key), metrics) for key in shared)
-            _write_rows(out / "scores" / f"{model}.jsonl", scored)
-    for (_, candidate), judged in merged.preferences.items():
-        preferred = (
-            {"id": key, "winner": judged[key].winner, "words": judged[key].rationale}
-            for key in shared
-            if key in judged
-        )
-        _write_rows(out / "preferences" / f"{candidate}.jsonl", preferred)
-    _write_yaml(out / "suite.yaml", _suite(out, shared, merged, metrics))
-    _write_yaml(out / "profile.yaml", _profile(out, merged, models, metrics))
-
-
-def _score_row(
-    key: str, scores: RecordedScores | None, metrics: Iterable[str]
-) -> Mapping[str, object]:
-    values, rationale = scores or RecordedScores({})
-    named_values = {make_name(name): values.get(name) for name in metrics}
-    return {"id": key} | named_values | {"words": rationale}
-
-
-def _suite(
-    out: Path,
-    shared: Mapping[str, RecordedItem],
-    merged: Records,
-    metrics: Mapping[str, tuple[int, int]],
-) -> dict[str, Any]:
-    fields = {"id": "id", "input": "input"}
-    if all(item.reference is not None for item in shared.values()):
-        fields["reference"] = "reference"
-    specs: dict[str, Any] = {
-        make_name(name): {
-            "kind": "rubric",
-            "scale": list(scale),
-            "criteria": [{"name": "score", "asks": f"{name}, as it was recorded"}],
-        }
-        for name, scale in metrics.items()
-    }
-    if merged.preferences or not metrics:
-        specs[PREFERENCE] = {"kind": "pairwise", "asks": "Which answer is better?"}
-    return {
-        "suite": make_name(out.name),
-        "title": "ImportedStudy records",
-        "data": {"source": {"path": "items.jsonl", "fields": fields}},
-        "metrics": specs,
-    }
-
-
-def _profile(
-    out: Path, merged: Records, models: Sequence[str], metrics: Iterable[str]
-) -> dict[str, Any]:
-    # Recorded verdicts, by metric and model.
-    recorded: dict[str, Any] = {
-        make_name(name): {
-            model: {
-                "path": f"scores/{model}.jsonl",
-                "fields": {"id": "id", "score": make_name(name), "rationale": "words"},
-            }
-            for model in models
-        }
-        for name in metrics
-    }
-    if merged.preferences:
-        recorded[PREFERENCE] = {
-            candidate: {
-                "path": f"preferences/{candidate}.jsonl",
-                "order": "baseline_first",
-                "fields": {"id": "id", "winner": "winner", "rationale": "words"},
-            }
-            for _, candidate in merged.preferences
-        }
-    # Recorded answers, by model.
-    answers = {
-        model: {
-            "recorded": {
-                "path": f"answers/{model}.jsonl",
-                "fields": {"id": "id", "response": "response"},
-            }
-        }
-        for model in models
-    }
-    note = " ".join(["Imported; nothing is generated or judged anew.", *merged.notes])
-    profile: dict[str, Any] = {"profile": make_name(out.name), "note": note, "models": answers}
-    if recorded:
-        profile["judges"] = {"default": {"title": "as recorded", "recorded": recorded}}
-    return profile
-
-
-def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-
-
-def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
-    path.write_text(
-        yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100), encoding="utf-8"
-    )

@@ -1,0 +1,145 @@
+"""The formats of other tools: which one a file has, and its records."""
+
+from pathlib import Path
+
+from harness.core.errors import HarnessError
+from harness.interop.importing.alpaca_eval import (
+    is_annotations,
+    is_outputs,
+    read_annotations,
+    read_outputs,
+)
+from harness.interop.importing.benchmarks import (
+    is_answers,
+    is_pairs,
+    is_questions,
+    is_ratings,
+    read_answers,
+    read_pairs,
+    read_questions,
+    read_ratings,
+)
+from harness.interop.importing.inspect_logs import (
+    is_inspect_log,
+    read_eval_archive,
+    read_inspect_log,
+)
+from harness.interop.importing.lm_eval import is_lm_eval, read_lm_eval
+from harness.interop.importing.promptfoo import promptfoo_rows, read_promptfoo
+from harness.interop.importing.records import (
+    Records,
+    as_list,
+    as_object,
+    as_rows,
+    make_name,
+    read_json,
+)
+from harness.interop.importing.simple_evals import (
+    is_all_results,
+    is_totals,
+    model_in_name,
+    read_all_results,
+)
+
+KNOWN_FORMATS = (
+    "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, Inspect's logs "
+    "(.json, .eval), MT-Bench's and Arena-Hard's questions, answers and judgements, simple-evals' "
+    "*_allresults.json, promptfoo's results"
+)
+
+
+def read_file(argument: str) -> list[Records]:
+    """Read a file, given as `FILE` or `MODEL=FILE`; a judge's file gives its quoted texts apart.
+
+    Raises:
+        HarnessError: the file cannot be read, has no known format, or is named although it has
+            several models.
+    """
+    name, path = _split_argument(argument)
+    try:
+        parts = _read(path)
+        if name is not None:
+            _name_model(name, parts, path)
+    except RecursionError:
+        raise HarnessError(f"{path}: is nested too deep to be read.") from None
+    return parts
+
+
+def _read(path: Path) -> list[Records]:
+    source = str(path)
+    if path.suffix == ".eval":
+        return [read_inspect_log(read_eval_archive(path), source)]
+    data = read_json(path)
+    if is_inspect_log(data):
+        return [read_inspect_log(as_object(data), source)]
+    if is_all_results(data):
+        return [read_all_results(as_object(data), model_in_name(path), source)]
+    if is_totals(data):
+        raise HarnessError(
+            f"{path}: has the totals of simple-evals only. Import the file with the same name and "
+            "`_allresults`, which has every answer."
+        )
+    results = promptfoo_rows(data)
+    if results:
+        return [read_promptfoo(results, source)]
+    parts = _read_rows(path, data)
+    n_odd = len(as_list(data)) - len(as_rows(data))
+    if n_odd:
+        parts[0].left_out["a row that is no JSON object"] += n_odd
+    return parts
+
+
+def _read_rows(path: Path, data: object) -> list[Records]:
+    rows, source = as_rows(data), str(path)
+    if is_annotations(rows):
+        return [read_annotations(rows, source)]
+    if is_outputs(rows):
+        return [read_outputs(rows, source)]
+    if is_pairs(rows):
+        return read_pairs(rows, source)
+    if is_ratings(rows):
+        return read_ratings(rows, source)
+    if is_answers(rows):
+        return [read_answers(rows, source)]
+    if is_questions(rows):
+        return [read_questions(rows, source)]
+    if is_lm_eval(rows):
+        # lm-eval names the model only in the folder, org__model.
+        return [read_lm_eval(rows, path.resolve().parent.name.rpartition("__")[2], source)]
+    raise HarnessError(f"{path}: is none of {KNOWN_FORMATS}.")
+
+
+def _split_argument(argument: str) -> tuple[str | None, Path]:
+    name, equals, path = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return None, Path(argument)
+    if make_name(name) != name:
+        raise HarnessError(f"'{name}': write a model's name with letters, digits, _ and -.")
+    return name, Path(path)
+
+
+def _name_model(name: str, parts: list[Records], path: Path) -> None:
+    """Give the one model of a file its name; of a file of pairs, the one that is no baseline."""
+    baselines = {baseline for part in parts for baseline, _ in part.preferences}
+    models = [m for m in dict.fromkeys(m for p in parts for m in p.models) if m not in baselines]
+    if len(models) != 1:
+        raise HarnessError(
+            f"{path}: has {len(models)} models ({', '.join(models[:5])}), so that '{name}' names none "
+            "of them. Give the file without a name."
+        )
+    for part in parts:
+        rename(part, models[0], name)
+
+
+def rename(records: Records, old: str, new: str) -> None:
+    """Rename a model in all its records."""
+    if old in records.answers:
+        records.answers[new] = records.answers.pop(old)
+    if old in records.failures:
+        records.failures[new] = records.failures.pop(old)
+    if old in records.scores:
+        records.scores[new] = records.scores.pop(old)
+    records.preferences = {
+        (new if a == old else a, new if b == old else b): judged
+        for (a, b), judged in records.preferences.items()
+    }

@@ -1,0 +1,185 @@
+"""The files of a study, made of records of other tools.
+
+    study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…", "cluster": "doc-0"}
+    study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
+                                 {"id": "doc-1", "response": null, "failure": "invalidated: …"}
+    study/scores/gpt-4.jsonl     {"id": "doc-0", "exact_match": 1.0, "words": "…", "reason": null}
+    study/preferences/gpt-4.jsonl  {"id": "doc-0", "order": "baseline_first", "winner": "candidate", …}
+    study/suite.yaml, study/profile.yaml
+
+Columns that no row needs (reference, cluster, failure, reason) are left out.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from harness.core.sanitize import printable_line
+from harness.interop.importing.records import RecordedItem, RecordedScores, Records, make_name
+from harness.types import Order
+
+PREFERENCE = "win_rate"
+RESERVED = (PREFERENCE, "id", "words", "reason")  # columns that no score may take
+NO_SCORE = "the file holds no such score"
+
+Row = dict[str, object]
+
+
+class Study(NamedTuple):
+    """What is written: records, and the names of models and scores in the files.
+
+    `names` are of models, the baseline first; `metrics` are the names of scores, and `scales` the
+    ends of their scales.
+    """
+
+    records: Records
+    names: dict[str, str]
+    items: dict[str, RecordedItem]
+    metrics: dict[str, str]
+    scales: dict[str, tuple[int, int]]
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Return whether the suite compares pairs: by recorded preferences, or for want of scores."""
+        return bool(self.records.preferences) or not self.metrics
+
+
+def write_study(out: Path, study: Study) -> None:
+    """Write all files.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    item_rows = _drop_empty(list(_item_rows(study)), "reference", "cluster")
+    _write_rows(out / "items.jsonl", item_rows)
+    models: dict[str, Any] = {}
+    verdicts: dict[str, dict[str, Any]] = {}
+    for model, name in study.names.items():
+        answered = _drop_empty(list(_answer_rows(study, model)), "failure")
+        _write_rows(out / "answers" / f"{name}.jsonl", answered)
+        path = f"answers/{name}.jsonl"
+        models[name] = {"recorded": {"path": path, "fields": _fields(answered)}}
+        if study.metrics:
+            scored = _drop_empty(list(_score_rows(study, model)), "reason")
+            _write_rows(out / "scores" / f"{name}.jsonl", scored)
+            for metric in study.metrics.values():
+                fields = {"id": "id", "score": metric, "rationale": "words"}
+                fields |= {"reason": "reason"} if "reason" in scored[0] else {}
+                spec = {"path": f"scores/{name}.jsonl", "fields": fields}
+                verdicts.setdefault(metric, {})[name] = spec
+    for (_, candidate), judged in study.records.preferences.items():
+        name = study.names[candidate]
+        compared = _drop_empty(list(_preference_rows(study, judged)), "reason")
+        _write_rows(out / "preferences" / f"{name}.jsonl", compared)
+        if compared:
+            spec = {"path": f"preferences/{name}.jsonl", "fields": _fields(compared)}
+            verdicts.setdefault(PREFERENCE, {})[name] = spec
+    _write_yaml(out / "suite.yaml", _suite(out, study, item_rows))
+    _write_yaml(out / "profile.yaml", _profile(out, study, models, verdicts))
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def _item_rows(study: Study) -> Iterator[Row]:
+    clustered = any(item.cluster is not None for item in study.items.values())
+    for key, item in study.items.items():
+        yield {
+            "id": key,
+            "input": item.input,
+            "reference": item.reference,
+            "cluster": (item.cluster or key) if clustered else None,
+        }
+
+
+def _answer_rows(study: Study, model: str) -> Iterator[Row]:
+    answers = study.records.answers.get(model, {})
+    failures = study.records.failures.get(model, {})
+    for key in study.items:
+        yield {"id": key, "response": answers[key], "failure": failures.get(key)}
+
+
+def _score_rows(study: Study, model: str) -> Iterator[Row]:
+    scores = study.records.scores.get(model, {})
+    failures = study.records.failures.get(model, {})
+    for key in study.items:
+        score = scores.get(key, RecordedScores({}))
+        values = {column: score.values.get(name) for name, column in study.metrics.items()}
+        reason = failures.get(key) or score.reason or NO_SCORE if None in values.values() else None
+        yield {"id": key, **values, "words": score.rationale, "reason": reason}
+
+
+def _preference_rows(study: Study, judged: Mapping[str, Mapping[Order, Any]]) -> Iterator[Row]:
+    for key in study.items:
+        for order, preference in judged.get(key, {}).items():
+            yield {
+                "id": key,
+                "order": order,
+                "winner": preference.winner,
+                "words": preference.rationale,
+                "reason": preference.reason,
+            }
+
+
+def _drop_empty(rows: list[Row], *columns: str) -> list[Row]:
+    """Leave out the columns that no row fills."""
+    empty = {column for column in columns if all(row[column] is None for row in rows)}
+    return [{name: cell for name, cell in row.items() if name not in empty} for row in rows]
+
+
+def _fields(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the columns of rows by the field that each is; only `words` has another name."""
+    first = next(iter(rows), {})
+    return {("rationale" if column == "words" else column): column for column in first}
+
+
+# --- suite and profile -----------------------------------------------------------------------
+
+
+def _suite(out: Path, study: Study, item_rows: Iterable[Row]) -> dict[str, Any]:
+    specs: dict[str, Any] = {
+        column: {
+            "kind": "rubric",
+            "scale": list(study.scales[name]),
+            "criteria": [{"name": "score", "asks": f"{printable_line(name)}, as it was recorded"}],
+        }
+        for name, column in study.metrics.items()
+    }
+    if study.is_pairwise:
+        specs[PREFERENCE] = {"kind": "pairwise", "asks": "Which answer is better?"}
+    fields = _fields(item_rows)
+    if any(item.reference is None for item in study.items.values()):
+        fields.pop("reference", None)
+    return {
+        "suite": make_name(out.name),
+        "title": "Imported records",
+        "data": {"source": {"path": "items.jsonl", "fields": fields}},
+        "metrics": specs,
+    }
+
+
+def _profile(
+    out: Path, study: Study, models: Mapping[str, Any], verdicts: Mapping[str, Any]
+) -> dict[str, Any]:
+    note = " ".join(["Imported; nothing is generated or judged anew.", *study.records.notes])
+    profile: dict[str, Any] = {"profile": make_name(out.name), "note": note, "models": models}
+    if verdicts:
+        profile["judges"] = {"default": {"title": "as recorded", "recorded": dict(verdicts)}}
+    return profile
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(
+        yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100),
+        encoding="utf-8",
+        errors="replace",
+    )

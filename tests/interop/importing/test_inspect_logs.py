@@ -1,0 +1,128 @@
+"""Inspect's logs: samples without an outcome, word scores, epochs and attempts."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.errors import HarnessError
+from harness.interop.importing import import_records
+from tests.builders.foreign_logs import (
+    answers_of,
+    import_logs,
+    inspect_log,
+    inspect_sample,
+    rows_of,
+    scores_of,
+)
+
+
+def log_of(model: str, *samples: dict[str, Any], **changes: object) -> dict[str, Any]:
+    return inspect_log(model, samples=list(samples), **changes)
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        ({"invalidation": {"author": "x", "reason": "broken sandbox"}}, "invalidated: broken sandbox"),
+        ({"invalidation": {"author": "x", "reason": None}}, "invalidated"),
+        ({"error": {"message": "HTTP 500: out of memory"}}, "ended in an error: HTTP 500: out of memory"),
+        ({"limit": {"type": "time", "limit": 60}}, "stopped by a limit: time"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["C", "I"])
+def test_a_sample_without_an_outcome_is_a_gap_with_its_reason(
+    tmp_path: Path, mark: dict[str, Any], reason: str, value: str
+) -> None:
+    new = log_of("new", inspect_sample(1), inspect_sample(2, value, **mark))
+    found = import_logs(tmp_path, old=log_of("old", inspect_sample(1), inspect_sample(2)), new=new)
+    assert found.n_items == 2
+    assert any(counted.startswith(reason.partition(":")[0]) for counted in found.left_out)
+    assert scores_of(tmp_path, "new", "match") == {"1": 1.0, "2": None}
+    assert rows_of(tmp_path / "study" / "scores" / "new.jsonl")[1]["reason"] == reason
+    answer = rows_of(tmp_path / "study" / "answers" / "new.jsonl")[1]
+    assert answer == {"id": "2", "response": None, "failure": reason}
+
+
+def test_a_retried_sample_counts_by_its_last_attempt(tmp_path: Path) -> None:
+    retried = inspect_sample(1, "C", error_retries=[{"message": "timeout"}])
+    twice = [inspect_sample(2, "I"), inspect_sample(2, "C")]
+    found = import_logs(tmp_path, new=log_of("new", retried, *twice))
+    assert scores_of(tmp_path, "new", "match") == {"1": 1.0, "2": 1.0}
+    assert found.left_out == {
+        "an earlier attempt at the same item and epoch": 1,
+        "retried after an error: the last attempt counts": 1,
+    }
+
+
+def test_a_log_marked_invalidated_as_a_whole_is_named(tmp_path: Path) -> None:
+    found = import_logs(tmp_path, new=log_of("new", inspect_sample(1), invalidated=True))
+    assert any("marked as invalidated" in note for note in found.notes)
+
+
+def test_epochs_are_several_answers_to_an_item(tmp_path: Path) -> None:
+    epochs = [inspect_sample(i, "CI"[n - 1], epoch=n) for n in (1, 2) for i in (1, 2)]
+    import_logs(tmp_path, old=log_of("old", *epochs), new=log_of("new", *epochs))
+    items = rows_of(tmp_path / "study" / "items.jsonl")
+    assert [(item["id"], item["cluster"]) for item in items] == [
+        ("1", "1"), ("2", "2"), ("1#2", "1"), ("2#2", "2"),
+    ]  # fmt: skip
+    assert scores_of(tmp_path, "new", "match") == {"1": 1.0, "2": 1.0, "1#2": 0.0, "2#2": 0.0}
+
+
+def test_an_epoch_that_a_model_lacks_is_left_out_for_all(tmp_path: Path) -> None:
+    old = log_of("old", inspect_sample(1), inspect_sample(1, epoch=2))
+    found = import_logs(tmp_path, old=old, new=log_of("new", inspect_sample(1)))
+    assert (found.n_items, found.left_out) == (1, {"not answered by every model": 1})
+
+
+def test_each_word_of_a_scorer_is_a_share_of_answers(tmp_path: Path) -> None:
+    words = ["refusal", "full answer", "refusal", "C"]
+    samples = [inspect_sample(i, word) for i, word in enumerate(words, start=1)]
+    found = import_logs(tmp_path, old=log_of("old", *samples), new=log_of("new", *samples))
+    assert found.metrics == ("match_C", "match_full_answer", "match_refusal")
+    refused = {"1": 1.0, "2": 0.0, "3": 1.0, "4": 0.0}
+    assert scores_of(tmp_path, "new", "match_refusal") == refused
+
+
+def test_the_words_of_all_models_decide_what_a_c_is(tmp_path: Path) -> None:
+    old = log_of("old", inspect_sample(1, "C"), inspect_sample(2, "C"))
+    new = log_of("new", inspect_sample(1, "A"), inspect_sample(2, "B"))
+    found = import_logs(tmp_path, old=old, new=new)
+    assert found.metrics == ("match_A", "match_B", "match_C")
+    assert scores_of(tmp_path, "old", "match_C") == {"1": 1.0, "2": 1.0}
+
+
+def test_texts_are_no_words(tmp_path: Path) -> None:
+    samples = [inspect_sample(i, f"text number {i}") for i in range(20)]
+    found = import_logs(tmp_path, new=log_of("new", *samples))
+    assert found.left_out == {"'match' has 20 different words: unscored": 1}
+    assert not found.has_verdicts
+
+
+def test_an_empty_answer_keeps_its_score(tmp_path: Path) -> None:
+    silent = {"choices": [{"message": {"content": ""}}]}
+    import_logs(tmp_path, new=log_of("new", inspect_sample(1, "C", output=silent)))
+    assert answers_of(tmp_path, "new") == {"1": ""}
+    assert scores_of(tmp_path, "new", "match") == {"1": 1.0}
+
+
+@pytest.mark.parametrize("header", ["[]", "{}", "null", "[" * 100_000, '{"eval": 1, "version": 2}'])
+def test_an_archive_with_an_odd_header_is_named(tmp_path: Path, header: str) -> None:
+    with zipfile.ZipFile(tmp_path / "new.eval", "w") as archive:
+        archive.writestr("header.json", header)
+        archive.writestr("samples/1_epoch_1.json", "{}")
+    with pytest.raises(HarnessError, match=r"new\.eval: is no Inspect log that can be read"):
+        import_records([str(tmp_path / "new.eval")], tmp_path / "study")
+
+
+def test_damaged_bytes_in_an_archive_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "new.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", '{"eval": {}, "version": 2}' * 50)
+    damaged = bytearray(path.read_bytes())
+    damaged[45:60] = b"\xff" * 15
+    path.write_bytes(damaged)
+    with pytest.raises(HarnessError, match=r"new\.eval: is no Inspect log that can be read"):
+        import_records([str(path)], tmp_path / "study")

@@ -1,0 +1,138 @@
+"""Result files of simple-evals and promptfoo, and AlpacaEval's weighted preferences."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.errors import HarnessError
+from harness.interop.importing import import_records
+from tests.builders.foreign_logs import (
+    all_results,
+    annotation_row,
+    answers_of,
+    import_logs,
+    promptfoo_file,
+    promptfoo_row,
+    rows_of,
+    save,
+    scores_of,
+)
+
+# --- AlpacaEval ------------------------------------------------------------------------------
+
+
+def test_weighted_preferences_are_kept_as_published(tmp_path: Path) -> None:
+    rows = [annotation_row(i, p) for i, p in enumerate([1.98, 1.25, 0, None])]
+    found = import_logs(tmp_path, annotations=rows)
+    assert found.metrics == ("preference", "win_rate")
+    assert list(scores_of(tmp_path, "new_1", "preference").values()) == [1.98, 1.25, 1.5, None]
+    assert set(scores_of(tmp_path, "ref", "preference").values()) == {1.5}
+    assert "- 1\n    - 2\n" in (tmp_path / "study" / "suite.yaml").read_text()
+    winners = rows_of(tmp_path / "study" / "preferences" / "new_1.jsonl")
+    assert [row["winner"] for row in winners] == ["candidate", "baseline", "tie", None]
+    assert any("discrete win rate" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("unreadable", [None, "2", 7, [1], float("nan")])
+def test_a_preference_that_cannot_be_read_is_no_weight(tmp_path: Path, unreadable: Any) -> None:
+    found = import_logs(tmp_path, a=[annotation_row(0, 2.0), annotation_row(1, unreadable)])
+    assert found.metrics == ("win_rate",)
+    assert not any("eighted" in note for note in found.notes)
+
+
+def test_a_note_on_every_file_is_given_once(tmp_path: Path) -> None:
+    rows = [annotation_row(0, 2.0)]
+    found = import_logs(tmp_path, a=rows, b=[annotation_row(0, 1.0, generator_2="other")])
+    assert sum("random order" in note for note in found.notes) == 1
+    assert (tmp_path / "study" / "profile.yaml").read_text().count("random") == 1
+
+
+# --- simple-evals ----------------------------------------------------------------------------
+
+
+def test_conversations_of_simple_evals_are_items(tmp_path: Path) -> None:
+    files = [
+        save(tmp_path / f"mmlu_{model}_20250513_101010_allresults.json", all_results(scores))
+        for model, scores in (("gpt-4o", [1.0, 0.0]), ("o3_high", [1.0, 1.0]))
+    ]
+    found = import_records(files, tmp_path / "study")
+    assert (found.models, found.metrics) == (("gpt-4o", "o3_high"), ("score",))
+    assert rows_of(tmp_path / "study" / "items.jsonl")[1]["reference"] == "1 & 1"
+    assert list(answers_of(tmp_path, "o3_high").values()) == ["it is 0", "it is 1"]
+    assert list(scores_of(tmp_path, "gpt-4o", "score").values()) == [1.0, 0.0]
+
+
+def test_healthbench_has_its_scores_and_reasons_in_the_metadata(tmp_path: Path) -> None:
+    graded = [{"criterion": "Names 911", "criteria_met": True, "explanation": "it does"}]
+    details = [{"score": s, "prompt_id": "p1", "rubric_items": graded} for s in (-0.25, 0.5)]
+    data = all_results([1.0, 1.0], metadata={"example_level_metadata": details})
+    data["convos"] = data["convos"][:1] * 2
+    import_logs(tmp_path, a=data)
+    assert scores_of(tmp_path, "a", "score") == {"p1": -0.25, "p1#2": 0.5}
+    assert rows_of(tmp_path / "study" / "items.jsonl")[1]["cluster"] == "p1"
+    (first, _) = rows_of(tmp_path / "study" / "scores" / "a.jsonl")
+    assert first["words"] == "[True] Names 911: it does"
+
+
+def test_totals_point_to_the_file_that_has_the_answers(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match="_allresults"):
+        import_logs(tmp_path, a={"is_correct": 1.0, "score:std": 0.0, "score": 1.0})
+
+
+# --- promptfoo -------------------------------------------------------------------------------
+
+
+def test_providers_of_promptfoo_are_models(tmp_path: Path) -> None:
+    rows = [promptfoo_row(i, p, passed=i != 1) for i in range(3) for p in ("openai:a", "openai:b")]
+    found = import_logs(tmp_path, results=promptfoo_file(rows))
+    assert (found.models, found.n_items) == (("openai_a", "openai_b"), 3)
+    assert found.metrics == ("pass", "score", "tone")
+    assert scores_of(tmp_path, "openai_b", "pass") == {"test-0": 1.0, "test-1": 0.0, "test-2": 1.0}
+    item = rows_of(tmp_path / "study" / "items.jsonl")[0]
+    assert item == {"id": "test-0", "input": "Answer: 0?", "reference": "4"}
+
+
+def test_lines_of_promptfoo_are_read_too(tmp_path: Path) -> None:
+    file = save(tmp_path / "r.jsonl", [promptfoo_row(0, "a"), promptfoo_row(0, "b")])
+    assert import_records([file], tmp_path / "study").models == ("a", "b")
+
+
+def test_prompts_are_compared_where_there_are_several(tmp_path: Path) -> None:
+    rows = [
+        promptfoo_row(0, "a", prompt={"raw": f"{label}: 0?", "label": label})
+        for label in ("short", "long")
+    ]
+    found = import_logs(tmp_path, results=promptfoo_file(rows))
+    assert found.models == ("a_short", "a_long")
+    assert rows_of(tmp_path / "study" / "items.jsonl")[0]["input"] == "0?"
+
+
+def test_an_error_is_a_gap_and_a_failed_assertion_a_score(tmp_path: Path) -> None:
+    error = {"failureReason": 2, "error": "HTTP 429", "response": None}
+    rows = [promptfoo_row(0, "a", passed=False, error="not equal"), promptfoo_row(1, "a"),
+            promptfoo_row(2, "a", passed=False, **error)]  # fmt: skip
+    found = import_logs(tmp_path, results=promptfoo_file(rows))
+    assert scores_of(tmp_path, "a", "pass") == {"test-0": 0.0, "test-1": 1.0, "test-2": None}
+    failure = rows_of(tmp_path / "study" / "answers" / "a.jsonl")[2]["failure"]
+    assert failure == "ended in an error: HTTP 429"
+    assert found.left_out == {"ended in an error: no answer and no score": 1}
+
+
+def test_repeated_tests_are_answers_to_one_item(tmp_path: Path) -> None:
+    again = {"vars": {"question": "0?"}, "prompt": {"raw": "Answer: 0?", "label": "x"}}
+    rows = [promptfoo_row(0, "a", **again), promptfoo_row(7, "a", **again)]
+    import_logs(tmp_path, results=promptfoo_file(rows))
+    items = rows_of(tmp_path / "study" / "items.jsonl")
+    assert [(item["id"], item["cluster"]) for item in items] == [
+        ("test-0", "test-0"), ("test-0#2", "test-0"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "grading",
+    [{"reason": "No assertions"}, {"reason": "x", "metadata": {"graderError": True}}],
+)
+def test_what_no_assertion_decided_has_no_score(tmp_path: Path, grading: dict[str, Any]) -> None:
+    rows = [promptfoo_row(0, "a", gradingResult=grading)]
+    assert not import_logs(tmp_path, results=promptfoo_file(rows)).has_verdicts
