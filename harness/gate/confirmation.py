@@ -4,48 +4,68 @@ Agreement of a judge with people, however high, does not show that it is equally
 models: a judge that is lenient to one of them shifts the difference that a claim is about. So the
 claim is tested again on the mean that people would have given, estimated from the judge's scores of
 all items and people's labels of some (harness/stats/judge_correction.py). A verdict of the
-judge counts only if the corrected one is the same.
+judge counts only if the corrected one is the same. The items are the unit, and the annotators are
+those who gave the labels: how others would have labelled is no part of the bounds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.config import Claim, Gate
 from harness.gate.claim_tests import is_about_own_mean
 from harness.gate.decision import decide_claims, overall_verdict, skip_untested
-from harness.scoring.paired import PairedScores, take_clusters
+from harness.scoring.paired import Mask, PairedScores, take_clusters
 from harness.stats.judge_correction import corrected_lower_bound, corrected_mean
 from harness.stats.missing import fill_missing
 from harness.stats.vectors import Vector
-from harness.types import Caveat, ClaimResult, Confirmation, GateDecision
+from harness.types import Caveat, ClaimResult, Confirmation, GateDecision, Verdict
 
-FEWEST_TO_DECIDE = 100  # labels; with 30, a 95 % interval covers 89 %
+FEWEST_TO_DECIDE = 100  # labels; with fewer only a large difference can be confirmed
+
+
+class ClaimLabels(NamedTuple):
+    """People's values of what a claim is about, in the order of the items; NaN without a label.
+
+    `least` and `greatest` are equal where people gave a value. Where they were asked and could not
+    tell, they are the ends of the scale.
+    """
+
+    least: Vector
+    greatest: Vector
+
+    @property
+    def given(self) -> Mask:
+        """Return the items on which people gave a value."""
+        return np.asarray(self.least == self.greatest)
+
+
+def labels_of(values: Vector) -> ClaimLabels:
+    """Return labels that are all known, or missing as if by chance."""
+    return ClaimLabels(values, values)
 
 
 def confirm_claim(
     claim: Claim,
     result: ClaimResult,
     pair: PairedScores,
-    labels: Vector,
+    labels: ClaimLabels,
     *,
     judge: str,
     alpha: float,
-) -> Confirmation | None:
-    """Test a claim on the judge's scores corrected by labels; None if the claim was not tested.
+) -> Confirmation:
+    """Test a claim on the judge's scores corrected by labels.
 
     Args:
         claim: The claim.
         result: The judge's verdict on it.
         pair: The judge's scores of all items.
-        labels: People's differences (or scores of the candidate, for a claim about its own mean) in
-            the order of the items; NaN where there is no label. At least two are needed.
+        labels: People's differences (or scores of the candidate, for a claim about its own mean).
+            At least two are needed.
         judge: Name of the judge.
         alpha: Error rate of each bound.
     """
-    if result.verdict == "not_tested":
-        return None
     # The quantity of the claim: candidate's score, or difference to the baseline.
     own = is_about_own_mean(claim, pair)
     scores = pair.candidate_scores if own else pair.d
@@ -53,39 +73,51 @@ def confirm_claim(
     low = least if own else pair.least
     high = greatest if own else pair.greatest
     filled = fill_missing(scores, low=low, high=high)
-    # Corrected bounds, with gaps of the judge at their worst for either side.
-    lower = _corrected_bound(filled.adverse, labels, pair, least, alpha)
-    upper = -_corrected_bound(-filled.favourable, -labels, pair, -greatest, alpha)
+
+    # Corrected bounds, with gaps of judge and labels at their worst for either side.
+    def bounds(level: float) -> tuple[float, float]:
+        lower = _corrected_bound(filled.adverse, labels.least, pair, least, level)
+        upper = _corrected_bound(-filled.favourable, -labels.greatest, pair, -greatest, level)
+        return lower, -upper
+
     boundary, ceiling = claim.boundaries(pair.null)
-    labelled = ~np.isnan(labels)
+    lower, upper = bounds(alpha)
+    if ceiling is not None and not boundary < lower <= upper < ceiling:
+        lower, upper = bounds(alpha / 2)  # false on either side: two chances to be wrong
     return Confirmation(
         claim=str(claim),
         column=claim.metric,
         judge=judge,
-        judged=result.verdict,
+        judged="inconclusive" if result.verdict == "not_tested" else result.verdict,
         corrected=_verdict(lower, upper, boundary, ceiling),
         by_judge=float(np.nanmean(scores)) + pair.null,
-        by_labels=float(labels[labelled].mean()) + pair.null,
-        estimate=_corrected_mean(filled.adverse, labels) + pair.null,
+        by_labels=float(labels.least[labels.given].mean()) + pair.null,
+        estimate=_corrected_mean(filled.adverse, labels.least) + pair.null,
         low=max(lower, least) + pair.null,
         high=min(upper, greatest) + pair.null,
-        n_labels=int(labelled.sum()),
+        n_labels=int(labels.given.sum()),
         n=scores.size,
+        alarm=claim.kind.alarm,
+        signed=pair.null == 0 and not own,
     )
 
 
 def withdraw_unconfirmed(decision: GateDecision, gate: Gate) -> GateDecision:
     """Return the decision without the claims' verdicts that labels do not confirm.
 
-    They become inconclusive, and so does a gate whose verdict depended on them.
+    They become inconclusive, and so does a gate whose verdict depended on them, or that passes by a
+    silent alarm that the labels raise. In an ordered family no claim after one of them is tested.
     """
     unconfirmed = {c.claim: c for c in decision.confirmations if not c.confirmed}
     claims = tuple(
         _withdraw(result, unconfirmed[result.claim]) if result.claim in unconfirmed else result
         for result in decision.claims
     )
+    claims = skip_untested(gate, claims)
     verdict = decision.verdict
     if verdict == overall_verdict(decision.claims, gate) != overall_verdict(claims, gate):
+        verdict = "inconclusive"
+    if verdict == "pass" and any(c.alarm and c.corrected == "fail" for c in unconfirmed.values()):
         verdict = "inconclusive"
     return decision.model_copy(update={"claims": claims, "verdict": verdict})
 
@@ -151,16 +183,20 @@ def describe_unconfirmed(confirmation: Confirmation) -> str:
     """Describe how the corrected verdict differs from the judge's, with the figures of both."""
     c = confirmation
     verdicts = {"pass": "holds", "fail": "is refuted", "inconclusive": "is undecided"}
+    if c.alarm:
+        verdicts = {"pass": "is cleared", "fail": "is raised", "inconclusive": "is silent"}
+    subject, sign = "the alarm" if c.alarm else "the claim", "+" if c.signed else ""
+    few = ""
+    if c.n_labels < FEWEST_TO_DECIDE and c.corrected == "inconclusive":
+        few = f"; fewer than {FEWEST_TO_DECIDE} labels confirm only a large difference"
     return (
-        f"{c.judge} finds {c.by_judge:+.3f} on {c.n:,} items and the claim {verdicts[c.judged]}, but "
-        f"corrected by people's labels on {c.n_labels:,} of them it is {c.estimate:+.3f} "
-        f"({c.low:+.3f} to {c.high:+.3f}) and the claim {verdicts[c.corrected]}"
+        f"{c.judge} finds {c.by_judge:{sign}.3f} on {c.n:,} items and {subject} {verdicts[c.judged]}, "
+        f"but corrected by people's labels on {c.n_labels:,} of them it is {c.estimate:{sign}.3f} "
+        f"({c.low:{sign}.3f} to {c.high:{sign}.3f}) and {subject} {verdicts[c.corrected]}{few}"
     )
 
 
-def _verdict(
-    low: float, high: float, boundary: float, ceiling: float | None
-) -> Literal["pass", "fail", "inconclusive"]:
+def _verdict(low: float, high: float, boundary: float, ceiling: float | None) -> Verdict:
     if low > boundary and (ceiling is None or high < ceiling):
         return "pass"
     return "fail" if high < boundary or (ceiling is not None and low > ceiling) else "inconclusive"

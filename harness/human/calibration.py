@@ -108,7 +108,9 @@ def _confirm(run: Run, people: HumanLabels) -> Iterator[Confirmation]:
     if people.models not in (None, (plan.baseline, plan.candidate)):
         return
     labels = {name: people for task in plan.tasks for name in task.metrics}
-    yield from confirm_claims(plan, decision, gated_pairs(run.columns, plan), labels)
+    yield from confirm_claims(
+        plan, decision, gated_pairs(run.columns, plan), labels, run.result.stopping
+    )
 
 
 def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn]) -> bool:

@@ -7,15 +7,14 @@ import numpy as np
 
 from harness.config import Claim, Metric, metric_of
 from harness.gate.claim_tests import is_about_own_mean
-from harness.gate.confirmation import confirm_claim
+from harness.gate.confirmation import ClaimLabels, confirm_claim
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.scoring.paired import PairedScores
 from harness.stats.annotator_means import mean_votes
 from harness.stats.judge_correction import FEWEST_LABELS
-from harness.stats.vectors import Vector
-from harness.types import Confirmation, GateDecision, Plan
+from harness.types import Confirmation, GateDecision, Plan, Stopping
 
 
 def confirm_claims(
@@ -23,11 +22,13 @@ def confirm_claims(
     decision: GateDecision,
     pairs: Mapping[str, PairedScores],
     people_by_metric: Mapping[str, HumanLabels],
+    stopping: Stopping | None,
 ) -> Iterator[Confirmation]:
     """Yield each claim that a judge decided, tested again with its scores corrected by labels.
 
     Left out are claims on computed columns and on columns that people judged, and those that the
-    labels do not answer. The labelled items must be a random sample.
+    labels do not answer. The labelled items must be a random sample, or all. A run that stopped
+    early is tested at the level of its last look.
     """
     assert plan.gate is not None
     metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
@@ -37,44 +38,88 @@ def confirm_claims(
         if people is None or metric.computed or plan.judges[name].people:
             continue
         labels = label_claim(claim, metric, pairs[claim.metric], people)
-        if int((~np.isnan(labels)).sum()) < FEWEST_LABELS:
+        if int(labels.given.sum()) < FEWEST_LABELS:
             continue
-        confirmation = confirm_claim(
+        yield confirm_claim(
             claim,
             result,
             pairs[claim.metric],
             labels,
             judge=plan.judges[name].name,
-            alpha=plan.gate.level_of(claim),
+            alpha=_level(plan, claim, stopping),
         )
-        if confirmation is not None:
-            yield confirmation
 
 
-def label_claim(claim: Claim, metric: Metric, pair: PairedScores, people: HumanLabels) -> Vector:
-    """Return people's value of the claim's quantity on each item; NaN where they gave none.
+def unlabelled_columns(
+    plan: Plan, pairs: Mapping[str, PairedScores], people_by_metric: Mapping[str, HumanLabels]
+) -> Iterator[str]:
+    """Yield the columns of claims of whose quantity people labelled too little to confirm anything."""
+    assert plan.gate is not None
+    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
+    for claim in plan.gate.claims:
+        name = metric_of(claim.metric)
+        if name in people_by_metric:
+            labels = label_claim(claim, metrics[name], pairs[claim.metric], people_by_metric[name])
+            if int(labels.given.sum()) < FEWEST_LABELS:
+                yield claim.metric
+
+
+def label_claim(
+    claim: Claim, metric: Metric, pair: PairedScores, people: HumanLabels
+) -> ClaimLabels:
+    """Return people's value of the claim's quantity on each item.
 
     Several annotators' labels of an item are averaged, and so are the criteria of a composite. On
-    items whose answers nobody has to compare, as they are equal, the value is the judge's.
+    items whose answers nobody has to compare, as they are equal, the difference is the judge's; how
+    good these answers are is unknown. Unknown is also a pair on which nobody could decide and, where
+    the labelled items were not drawn at random, every item without a label.
     """
     own = is_about_own_mean(claim, pair)
+    by_item = _values_by_item(claim, metric, pair, people, own=own)
+    values = np.array([by_item.get(i, math.nan) for i in pair.sample_ids])
+    unknown = np.full(values.size, bool(by_item) and not people.random)
     if pair.kind == "preference":
-        if question_mismatch(metric, "winner", people):
-            return np.full(pair.d.size, np.nan)
-        by_item = {i: win - pair.null for i, win in _by_item(win_table(people)).items()}
-    else:
-        keys = tuple(metric.parts_of(claim.metric).values())
-        if any(question_mismatch(metric, key, people) for key in keys):
-            return np.full(pair.d.size, np.nan)
-        new = _mean_over_criteria(people, pair.candidate, keys)
-        old = _mean_over_criteria(people, pair.baseline, keys)
-        by_item = new if own else {i: new[i] - old[i] for i in new if i in old}
-    labels = np.array([by_item.get(i, math.nan) for i in pair.sample_ids])
-    if people.frame_ids is not None:
-        known = set(people.metric_ids) - set(people.frame_ids)
-        equal = np.array([i in known for i in pair.sample_ids])
-        labels[equal] = (pair.candidate_scores if own else pair.d)[equal]
-    return labels
+        asked = {label.sample_id for label in people.labels if label.asked_winner}
+        unknown |= np.array([i in asked for i in pair.sample_ids])
+    # Items outside the draw.
+    if people.frame_ids is not None and by_item:
+        outside = set(people.metric_ids) - set(people.frame_ids)
+        equal = np.array([i in outside for i in pair.sample_ids])
+        if own:
+            unknown |= equal
+        else:
+            values[equal] = pair.d[equal]
+    unknown &= np.isnan(values)
+    low, high = pair.score_bounds if own else pair.bounds
+    return ClaimLabels(np.where(unknown, low, values), np.where(unknown, high, values))
+
+
+def _values_by_item(
+    claim: Claim, metric: Metric, pair: PairedScores, people: HumanLabels, *, own: bool
+) -> dict[str, float]:
+    """Return people's values by item; empty where they answered another question."""
+    keys = tuple(metric.parts_of(claim.metric).values())
+    if any(question_mismatch(metric, key, people) for key in keys):
+        return {}
+    if pair.kind == "preference":
+        return {i: win - pair.null for i, win in _by_item(win_table(people)).items()}
+    new = _mean_over_criteria(people, pair.candidate, keys)
+    if own:
+        return new
+    old = _mean_over_criteria(people, pair.baseline, keys)
+    return {i: new[i] - old[i] for i in new if i in old}
+
+
+def _level(plan: Plan, claim: Claim, stopping: Stopping | None) -> float:
+    """Return the level of a claim's test: of a run that stopped early, that of its look."""
+    assert plan.gate is not None
+    if stopping is None:
+        return plan.gate.level_of(claim)
+    name = metric_of(claim.metric)
+    looks = next(
+        looks for task, looks in zip(plan.tasks, plan.looks, strict=True) if name in task.metrics
+    )
+    return looks.alphas[stopping.look - 1]
 
 
 def _mean_over_criteria(people: HumanLabels, model: str, keys: Iterable[str]) -> dict[str, float]:

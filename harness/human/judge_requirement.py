@@ -21,7 +21,7 @@ from harness.gate.confirmation import (
     withdraw_unconfirmed,
 )
 from harness.human.calibration import labels_are_representative
-from harness.human.claim_labels import confirm_claims
+from harness.human.claim_labels import confirm_claims, unlabelled_columns
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
 from harness.human.labels import HumanLabels, load_human_labels
@@ -43,6 +43,11 @@ from harness.types.samples import Responses
 
 # Agreement with one set of labels by column, or the reason why there is none.
 _Evidence = Mapping[str, JudgeAgainstPeople | str]
+
+_NOT_BOTH = (
+    "people have labelled too little of what the claim is about: it takes labels of both models (of a "
+    "composite, on every criterion) on the same items"
+)
 
 
 def check_against_people(
@@ -66,7 +71,7 @@ def check_against_people(
     columns = [column for task_scores in measured for column in task_scores.columns]
     labels = {name: found for name, found in people.items() if not isinstance(found, str)}
     pairs = gated_pairs(columns, plan)
-    confirmations = tuple(confirm_claims(plan, decision, pairs, labels))
+    confirmations = tuple(confirm_claims(plan, decision, pairs, labels, result.stopping))
     decision = decision.model_copy(update={"confirmations": confirmations})
     caveats: tuple[Caveat, ...] = ()
     if gate.decide_on == "corrected":
@@ -78,6 +83,13 @@ def check_against_people(
         decision = decide_on_corrected(decision, gate, pairs, judged)
     if gate.judge_licence is not None:
         checks = tuple(_check_columns(plan, gate, gate.judge_licence, people, columns))
+        unlabelled = set(unlabelled_columns(plan, pairs, labels))
+        checks = tuple(
+            _no_evidence(check.column, check.judge, gate.judge_licence, _NOT_BOTH)
+            if check.held and check.column in unlabelled
+            else check
+            for check in checks
+        )
         decision = decision.model_copy(update={"licences": checks})
         decision, caveats = _apply_requirement(decision, gate)
     elif gate.decide_on == "judge":
@@ -138,16 +150,16 @@ def _check_columns(
         if isinstance(labels, str):
             yield _no_evidence(column, judge, requirement, labels)
             continue
-        if labels.source not in evidence:
+        if labels.fingerprint not in evidence:
             agreements = (
                 judge_agreement(c, {}, models) for c in join_labels(plan, columns, labels)
             )
-            evidence[labels.source] = {
+            evidence[labels.fingerprint] = {
                 **_question_mismatches(plan, labels),
                 **{agreement.column: agreement for agreement in agreements},
             }
         # A composite is checked on its criteria, which are what the judge decides.
-        parts = [evidence[labels.source].get(part) for part in metrics[name].parts_of(column)]
+        parts = [evidence[labels.fingerprint].get(part) for part in metrics[name].parts_of(column)]
         yield _check_weakest(column, judge, requirement, parts)
 
 
@@ -215,8 +227,10 @@ def _labels_on_responses(people: HumanLabels, responses: Mapping[str, Responses]
             if model in responses
         )
 
-    labels = tuple(label for label in people.labels if same_texts(label.sample_id))
-    return people._replace(labels=labels)
+    return people._replace(
+        labels=tuple(label for label in people.labels if same_texts(label.sample_id)),
+        metric_ids=tuple(i for i in people.metric_ids if same_texts(i)),
+    )
 
 
 # --- result ----------------------------------------------------------------------------------

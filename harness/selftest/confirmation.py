@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.confirmation import confirm_claim, withdraw_unconfirmed
+from harness.gate.confirmation import confirm_claim, labels_of, withdraw_unconfirmed
 from harness.gate.decision import decide_gate
 from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
 from harness.stats.agreement import cohen_kappa
@@ -21,6 +21,7 @@ HELPFUL = 0.6  # share of helpful answers, by people
 LENIENCE = 0.25  # share of the candidate's other answers that the judge accepts
 BETTER = 0.2  # what a better candidate has more of helpful answers
 LEAN, NOISE = 0.5, 1.0  # points that a judge on a scale adds to the candidate, and its noise
+GIVEN = 0.1  # share of the pairs that a generous judge gives to the candidate
 KAPPA = 0.6  # required agreement
 _LABELS = (50, 100, 300)
 
@@ -47,6 +48,22 @@ def confirmation_trials(limit: float) -> Iterator[Trial]:
     )
 
 
+def given_pairs_trials(limit: float) -> Iterator[Trial]:
+    """List trials of win rates, with few labels too; errors may reach `limit`."""
+    generous = f"equal models, judge gives {GIVEN:.0%} of the pairs away"
+    yield Trial(
+        "gate, labels confirm the win rate",
+        generous,
+        "error",
+        limit,
+        _generous_passes,
+        (30, *_LABELS),
+    )
+    yield Trial(
+        "the same by the judge alone", generous, "control", 0.3, _generous_alone_passes, (100,)
+    )
+
+
 def _draw_shares(
     rng: np.random.Generator, *, better: float, lenience: float
 ) -> tuple[Vector, Vector, Vector, Vector]:
@@ -68,7 +85,7 @@ def _is_confirmed(judged: Vector, people: Vector, bound: float) -> bool:
     decision = decide_gate(_GATE, {"m": pair})
     labels = np.concatenate([people, np.full(judged.size - people.size, np.nan)])
     confirmation = confirm_claim(
-        _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA
+        _CLAIM, decision.claims[0], pair, labels_of(labels), judge="judge", alpha=ALPHA
     )
     if confirmation is not None:
         decision = decision.model_copy(update={"confirmations": (confirmation,)})
@@ -104,3 +121,19 @@ def _leaning_passes(rng: np.random.Generator, n: int) -> bool:
     people = skewed(rng, ITEMS)
     judged = people + LEAN + rng.normal(0.0, NOISE, ITEMS)
     return _is_confirmed(np.clip(judged, -9.0, 9.0), people[:n], 9.0)
+
+
+def _draw_wins(rng: np.random.Generator) -> tuple[Vector, Vector]:
+    """Draw win scores less one half of equal models, by people and by a judge that gives some away."""
+    people = rng.choice([-0.5, 0.0, 0.5], p=[0.35, 0.3, 0.35], size=ITEMS)
+    return people, np.where(rng.random(ITEMS) < GIVEN, 0.5, people)
+
+
+def _generous_passes(rng: np.random.Generator, n: int) -> bool:
+    people, judged = _draw_wins(rng)
+    return _is_confirmed(judged, people[:n], 0.5)
+
+
+def _generous_alone_passes(rng: np.random.Generator, n: int) -> bool:
+    judged = _draw_wins(rng)[1]
+    return decide_gate(_GATE, {"m": pair_of(judged, (-0.5, 0.5))}).verdict == "pass"

@@ -21,7 +21,7 @@ from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
 from harness.selftest.claims import claim_trials, other_corrections, share_trials
 from harness.selftest.clusters import cluster_trials
-from harness.selftest.confirmation import confirmation_trials
+from harness.selftest.confirmation import confirmation_trials, given_pairs_trials
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
 from harness.selftest.simulation import (
@@ -205,6 +205,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from cluster_trials(limit, covered)
     yield from share_trials(limit)
     yield from other_corrections()
+    yield from given_pairs_trials(limit)
 
 
 # --- methods ---------------------------------------------------------------------------------

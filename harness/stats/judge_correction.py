@@ -21,6 +21,7 @@ from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
 FEWEST_LABELS = 2
+FEW_LABELS = 50  # below it the judge narrows no one-sided bound
 
 
 class Corrected(NamedTuple):
@@ -115,7 +116,8 @@ def corrected_lower_bound(
 
         (1 - e) theta + e least,    e = 1 - alpha^(1/n)
 
-    since n labels without a worst difference do not exclude a share e of them.
+    since n labels without a worst difference do not exclude a share e of them. Below 50 labels, where
+    the judge's weight is fitted to few, the bound of the labels alone must hold too.
 
     Args:
         people: Labels Y of the n labelled items.
@@ -137,6 +139,14 @@ def corrected_lower_bound(
     if n < FEWEST_LABELS:
         return least
     bound = theta - (1 - math.pow(alpha, 1 / n)) * (theta - least)
+    if n < FEW_LABELS and judge_elsewhere.size:
+        nothing = np.empty(0)
+        bound = min(
+            bound,
+            corrected_lower_bound(
+                people, judge, nothing, least=least, alpha=alpha, clusters=clusters
+            ),
+        )
     # Sampling error of both parts.
     residuals = mean_moments(people - weight * judge, clusters=clusters)
     se = residuals.se

@@ -194,7 +194,8 @@ class Confirmation(Record):
     `judged` and `corrected` are the verdicts on the claim. `by_judge` and `by_labels` are the means
     of the judge on all `n` items and of people on the `n_labels` labelled ones; `estimate` is the
     corrected mean with its one-sided bounds `low` and `high`, each at the gate's level. The bounds cover
-    other items, not other annotators.
+    other items, not other annotators. An `alarm` is confirmed unless the labels raise it and the
+    judge does not, or the other way round. The figures of a difference are `signed`.
     """
 
     claim: str
@@ -209,10 +210,14 @@ class Confirmation(Record):
     high: float
     n_labels: int
     n: int
+    alarm: bool = Field(default=False, exclude_if=lambda alarm: not alarm)
+    signed: bool = Field(default=True, exclude_if=lambda signed: signed)
 
     @property
     def confirmed(self) -> bool:
         """Return whether the labels lead to the judge's verdict, where it reaches one."""
+        if self.alarm and self.judged == "inconclusive":
+            return self.corrected != "fail"
         return self.judged in ("inconclusive", self.corrected)
 
 

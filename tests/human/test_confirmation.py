@@ -4,6 +4,7 @@ import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.artifacts.run_folder import load_run
@@ -13,9 +14,11 @@ from harness.core.progress import QuietProgress
 from harness.human.calibration import calibrate_run
 from harness.human.labels import load_label_file
 from harness.runs.run import run_suite
+from harness.stats.judge_correction import corrected_lower_bound
 from harness.training.context import make_context
-from harness.types import RunResult
+from harness.types import GateDecision, RunResult
 from tests.builders.files import write, write_rows
+from tests.builders.judged_runs import write_labels
 from tests.builders.public_labels import xstest
 
 SUITE = """\
@@ -71,6 +74,16 @@ def run(
     request = load_request(str(suite), str(profile), ["old", "new"])
     done = run_suite(request, make_context(folder / "store", QuietProgress()), out=folder / "runs")
     return done.result, done.folder
+
+
+def run_again(folder: Path) -> GateDecision:
+    """Run the suite that lies in the folder, with the labels as they are now."""
+    names = str(folder / "refusals.yaml"), str(folder / "profile.yaml")
+    request = load_request(*names, ["old", "new"])
+    context = make_context(folder / "store", QuietProgress())
+    decision = run_suite(request, context, out=folder / "again").result.decision
+    assert decision is not None
+    return decision
 
 
 # Of 200 answers each, people find 120 helpful of the old model and 110 of the new one. The judge agrees
@@ -179,6 +192,42 @@ def test_corrected_scores_do_not_go_with_looks(tmp_path: Path):
             PEOPLE,
             requirement=CORRECTED + ", stop_early: true".replace(", ", "\n  "),
         )
+
+
+def test_labels_of_each_model_on_other_items_confirm_no_difference(tmp_path: Path):
+    better = {"old": [1] * 100 + [0] * 100, "new": [1] * 150 + [0] * 50}
+    run(tmp_path, better, better)
+    subjects = [(i, "old" if i % 2 else "new") for i in range(200)]
+    rows = [{"item": f"q{i}", "model": m, "helpful": better[m][i]} for i, m in subjects]
+    write_labels(tmp_path / "labels.csv", rows)
+    decision = run_again(tmp_path)
+    assert decision.verdict == "inconclusive"
+    assert "labels of both models" in decision.sentence
+
+
+def test_a_run_that_stopped_early_is_confirmed_at_the_level_of_its_look(tmp_path: Path):
+    better = {"old": [1, 0, 0, 0] * 100, "new": [1, 1, 1, 0] * 100}
+    result, _ = run(tmp_path, better, better, requirement=f"{LICENSED}\n  stop_early: true")
+    assert result.decision is not None
+    assert result.stopping is not None
+    (confirmation,) = result.decision.confirmations
+    n = confirmation.n
+    at_half = corrected_lower_bound(
+        np.tile([0.0, 1.0], n // 2), np.zeros(n), np.empty(0), least=-1.0, alpha=0.05
+    )
+    assert result.stopping.early
+    assert confirmation.low < at_half - 0.05  # at the level of the look, far below alpha
+
+
+def test_an_ordered_gate_on_corrected_scores_does_not_begin_with_the_judges_order(tmp_path: Path):
+    """The judge leaves the first claim open; the labels show both."""
+    better = {"old": [1, 0, 0, 0] * 100, "new": [1, 1, 1, 0] * 100}
+    undecided = {"old": [0, 1] * 200, "new": [1, 0] * 200}
+    claims = "superior}, {metric: helpful, claim: at_least, value: 0.6"
+    requirement = f"{CORRECTED}\n  require: ordered"
+    decision = run(tmp_path, undecided, better, requirement=requirement, claim=claims)[0].decision
+    assert decision is not None
+    assert [claim.verdict for claim in decision.claims] == ["pass", "pass"]
 
 
 @pytest.mark.data

@@ -128,3 +128,14 @@ def test_one_label_bounds_nothing():
     one = np.ones(2)
     low = corrected_lower_bound(one, one, NOBODY, least=-9.0, alpha=0.05, clusters=np.zeros(2))
     assert low == -9.0
+
+
+@pytest.mark.parametrize("n", [30, 60, 100])
+def test_a_judge_that_gives_pairs_away_makes_no_bound_err_more_often_than_alpha(n: int):
+    """Equal models, and a judge that gives a tenth of 500 pairs to the candidate."""
+    rng, wrong, runs = np.random.default_rng(n), 0, 3_000
+    for _ in range(runs):
+        people = rng.choice([-0.5, 0.0, 0.5], p=[0.35, 0.3, 0.35], size=500)
+        judge = np.where(rng.random(500) < 0.1, 0.5, people)
+        wrong += corrected_lower_bound(people[:n], judge[:n], judge[n:], least=-0.5, alpha=0.05) > 0
+    assert wrong / runs <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / runs)
