@@ -6,23 +6,25 @@ A killed process loses no committed row, and the kernel frees its lock.
 """
 
 import hashlib
+import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from harness.core.env import env_positive_float
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
-Kind = Literal["response", "outcome", "reply", "batch"]
+Kind = Literal["response", "outcome", "reply", "batch", "server"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -30,9 +32,17 @@ CREATE TABLE IF NOT EXISTS rows (
     key    TEXT NOT NULL,
     body   TEXT NOT NULL,
     sha256 TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    made    INTEGER,
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
 """
+
+# Raise it when a record's fields change their meaning. A row of a later version is read where its
+# known fields still make a record; otherwise it is left out.
+ROW_VERSION = 1
+# The columns that files of earlier versions lack.
+_LATER_COLUMNS = {"version": "INTEGER NOT NULL DEFAULT 1", "made": "INTEGER"}
 
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
@@ -66,6 +76,7 @@ class Store:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
                 self._limit_pages()
                 self._connection.executescript(_SCHEMA)
+                self._add_columns()
         except BaseException:
             self._lock.release()
             raise
@@ -83,7 +94,10 @@ class Store:
         self._lock.release()
 
     def get(self, kind: Kind, keys: Iterable[str], record: type[RecordT]) -> dict[str, RecordT]:
-        """Return the stored rows by key; a damaged row is left out, so that it is made again."""
+        """Return the stored rows by key.
+
+        A row that is damaged, or of a version that cannot be read, is left out and made again.
+        """
         all_keys = list(keys)
         records: dict[str, RecordT] = {}
         with self._access, self._explain_errors():
@@ -93,8 +107,29 @@ class Store:
                 query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
                 for key, body, sha256 in self._connection.execute(query, (kind, *chunk)):
                     if _checksum(kind, key, body) == sha256:
-                        records[key] = record.model_validate_json(body)
+                        row = _read_row(body, record)
+                        if row is not None:
+                            records[key] = row
         return records
+
+    def dates(self, kind: Kind, keys: Iterable[str]) -> list[int]:
+        """Return when the rows were made, in seconds since 1970; rows of earlier versions lack it."""
+        all_keys = list(keys)
+        dates: list[int] = []
+        with self._access, self._explain_errors():
+            for start in range(0, len(all_keys), _LOOKUP_SIZE):
+                chunk = all_keys[start : start + _LOOKUP_SIZE]
+                marks = ",".join("?" * len(chunk))
+                query = f"SELECT made FROM rows WHERE made NOT NULL AND kind=? AND key IN ({marks})"  # noqa: S608
+                dates += [int(made) for (made,) in self._connection.execute(query, (kind, *chunk))]
+        return dates
+
+    def remove(self, kind: Kind, keys: Iterable[str]) -> None:
+        """Remove these rows together, so that they are made again."""
+        with self._access, self._explain_errors(), self._transaction():
+            self._connection.executemany(
+                "DELETE FROM rows WHERE kind=? AND key=?", [(kind, key) for key in keys]
+            )
 
     def put(self, kind: Kind, records: Mapping[str, BaseModel]) -> None:
         """Commit these rows together: after a crash all of them are stored, or none.
@@ -107,24 +142,41 @@ class Store:
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
         if not rows:
             return
-        with self._access, self._explain_errors():
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                    [(kind, key, body, _checksum(kind, key, body)) for key, body in rows],
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:  # Ctrl-C may come after any statement
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        made = int(time.time())
+        with self._access, self._explain_errors(), self._transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO rows (kind, key, body, sha256, version, made) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (kind, key, body, _checksum(kind, key, body), ROW_VERSION, made)
+                    for key, body in rows
+                ],
+            )
 
     def count(self, kind: Kind) -> int:
         """Return the number of rows of a kind."""
         with self._access, self._explain_errors():
             row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
             return int(row.fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what the body does together, or none of it."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:  # Ctrl-C may come after any statement
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _add_columns(self) -> None:
+        """Add what a file of an earlier version lacks."""
+        present = {row[1] for row in self._connection.execute("PRAGMA table_info(rows)")}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in present:
+                self._connection.execute(f"ALTER TABLE rows ADD COLUMN {name} {kind}")
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
@@ -167,3 +219,24 @@ def make_writable(folder: Path) -> None:
 
 def _checksum(kind: str, key: str, body: str) -> str:
     return hashlib.sha256(f"{kind}\n{key}\n{body}".encode()).hexdigest()
+
+
+def _read_row(body: str, record: type[RecordT]) -> RecordT | None:
+    """Return the record of a row, without fields that only a later version knows; None if unreadable."""
+    try:
+        return record.model_validate_json(body)
+    except ValidationError as error:
+        unknown = [detail for detail in error.errors() if detail["type"] == "extra_forbidden"]
+        if not unknown or len(unknown) < error.error_count():
+            return None
+    try:
+        data = json.loads(body)
+        for detail in unknown:
+            *path, name = detail["loc"]
+            place = data
+            for part in path:
+                place = place[part]
+            del place[name]
+        return record.model_validate_json(json.dumps(data))
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return None

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from harness.types.base import Record
 
@@ -30,6 +30,9 @@ class Sample(Record):
         return self.references or (() if self.reference is None else (self.reference,))
 
 
+MAX_TOKENS = 10**9  # of one reply; a server that reports more has not counted
+
+
 class Exchange(Record):
     """The verbatim replies of a model or judge to one request, with tokens and time.
 
@@ -41,6 +44,12 @@ class Exchange(Record):
     input_tokens: int
     output_tokens: int
     seconds: float
+
+    @field_validator("input_tokens", "output_tokens")
+    @classmethod
+    def _is_a_count(cls, tokens: int) -> int:
+        """Read absurd counts, which rows of earlier versions hold, as uncounted."""
+        return tokens if 0 <= tokens <= MAX_TOKENS else 0
 
 
 # First words of the reason that a file of recorded answers gives for an answer that does not count.

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import sqlite3
@@ -43,6 +44,69 @@ def test_a_flipped_bit_drops_the_row_so_that_it_is_made_again(tmp_path: Path) ->
     change(store.path, "UPDATE rows SET body = replace(body, 'first', 'other') WHERE key = 'key-1'")
     with Store(tmp_path) as store:
         assert set(store.get("outcome", GOOD, Outcome)) == {"key-0", "key-2"}
+
+
+def rewrite(path: Path, key: str, body: str) -> None:
+    """Give a row another body, with the checksum that belongs to it."""
+    sha256 = hashlib.sha256(f"outcome\n{key}\n{body}".encode()).hexdigest()
+    change(path, f"UPDATE rows SET body='{body}', sha256='{sha256}' WHERE key='{key}'")
+
+
+def test_a_row_of_a_later_version_is_read_without_what_only_that_version_knows(
+    tmp_path: Path,
+) -> None:
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+    nested = '{"replies": [], "input_tokens": 1, "output_tokens": 2, "seconds": 0, "newer": {}}'
+    rewrite(store.path, "key-1", f'{{"winner": "tie", "later": [1], "exchange": {nested}}}')
+    with Store(tmp_path) as store:
+        row = store.get("outcome", ["key-1"], Outcome)["key-1"]
+    assert (row.winner, row.exchange and row.exchange.output_tokens) == ("tie", 2)
+
+
+@pytest.mark.parametrize("body", ["[]", "7", '{"winner": 7}', '{"winner": 7, "later": 1}', "{"])
+def test_a_row_that_is_no_record_is_left_out_so_that_it_is_made_again(
+    tmp_path: Path, body: str
+) -> None:
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+    rewrite(store.path, "key-1", body)
+    with Store(tmp_path) as store:
+        assert set(store.get("outcome", GOOD, Outcome)) == {"key-0", "key-2"}
+
+
+def test_a_file_of_an_earlier_version_gains_versions_and_dates(tmp_path: Path) -> None:
+    change(
+        tmp_path / "store.sqlite",
+        "CREATE TABLE rows (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, "
+        "sha256 TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
+    )
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+        assert store.get("outcome", GOOD, Outcome) == GOOD
+        assert len(store.dates("outcome", GOOD)) == 3
+
+
+def test_removed_rows_are_gone_and_the_others_kept(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+        store.remove("outcome", ["key-0", "unknown"])
+        assert set(store.get("outcome", GOOD, Outcome)) == {"key-1", "key-2"}
+
+
+def test_absurd_counts_of_tokens_in_a_stored_row_are_read_as_uncounted(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.put("outcome", GOOD)
+    rewrite(
+        store.path,
+        "key-1",
+        '{"winner": "tie", "exchange": {"replies": [], "input_tokens": 1' + "0" * 30 + ", "
+        '"output_tokens": -1, "seconds": 0}}',
+    )
+    with Store(tmp_path) as store:
+        row = store.get("outcome", ["key-1"], Outcome)["key-1"]
+    assert row.exchange is not None
+    assert (row.exchange.input_tokens, row.exchange.output_tokens) == (0, 0)
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from harness.core.sanitize import printable_line
 from harness.types import Record
+from harness.types.samples import MAX_TOKENS
 
 Problem = Literal[
     "timeout",  # no answer before the deadline
@@ -73,8 +74,11 @@ class AttemptResult(NamedTuple):
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
-    """Read an HTTP answer into a result."""
-    return _read_completion(body) if status == 200 else _read_refusal(status, headers, body)
+    """Read an HTTP answer into a result; never raises, whatever the server sends."""
+    try:
+        return _read_completion(body) if status == 200 else _read_refusal(status, headers, body)
+    except Exception as error:  # noqa: BLE001 - an odd answer must not end the run for good
+        return _garbage(f"HTTP {status}: the answer cannot be read ({type(error).__name__})")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -165,8 +169,9 @@ def _replace_surrogates(text: str) -> str:
 
 
 def _count(usage: object, name: str) -> int | None:
+    """Return a count of tokens; None, as if unreported, where it cannot be one."""
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
 
 
 def _garbage(detail: str) -> AttemptResult:
@@ -256,5 +261,5 @@ def _seconds_until(date: str, headers: Mapping[str, str]) -> float | None:
     try:
         then, now = parsedate_to_datetime(date), parsedate_to_datetime(headers["date"])
         return max(0.0, (then - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
         return None

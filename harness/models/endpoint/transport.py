@@ -76,6 +76,7 @@ class Transport:
             api_key=key or SecretStr("none"),
             max_retries=0,
             http_async_client=self._http,
+            openai_proxy="",  # given, so that OPENAI_PROXY, which excludes a client, is not read
             client=_NO_SYNC_CLIENT,
         )
         self._client = self._chat.root_async_client
@@ -100,6 +101,11 @@ class Transport:
             raise ConnectionLostError(
                 _describe_failure(error.__cause__ or error), sent=sent
             ) from None
+        except (TooLargeError, ConnectionLostError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the answer has broken in the library
+            detail = f"the answer cannot be read ({type(error).__name__})"
+            raise ConnectionLostError(detail, sent=True) from None
         return Raw(response.status_code, response.headers, response.content)
 
     async def close(self) -> None:
@@ -224,9 +230,14 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
                 await response.aclose()
         finally:
             self._idle.append(connection)
+        # Without its charset, which may name a codec that is none of texts, such as hex.
+        headers = [
+            (name, value.partition(b";")[0] if name.lower() == b"content-type" else value)
+            for name, value in response.headers.raw
+        ]
         return httpx2.Response(
             response.status_code,
-            headers=response.headers,
+            headers=headers,
             stream=httpx2.ByteStream(body),
             extensions=response.extensions,
         )

@@ -41,6 +41,21 @@ def test_a_fault_of_the_ask_is_told_and_not_tried_again(kind: Kind) -> None:
     assert server.counts == {kind: 1}
 
 
+@pytest.mark.parametrize("charset", ["hex", "punycode", "zip", "undefined", "no-such", "utf-7"])
+def test_a_charset_that_is_none_of_texts_disturbs_neither_answers_nor_errors(charset: str) -> None:
+    odd = {"Content-Type": f"application/json; charset={charset}"}
+    with LoopbackServer(upper, fault=script(Fault("400", headers=odd))) as server:
+        assert ask_one(server).problem == "bad_request"
+    with LoopbackServer(upper, fault=script(Fault("surrogate", headers=odd))) as server:
+        assert (ask_one(server).text or "").startswith("QUESTION")
+
+
+def test_proxies_of_the_library_below_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
+    with LoopbackServer(upper) as server:
+        assert ask_one(server).text == "QUESTION"
+
+
 @pytest.mark.parametrize("kind", ["length", "content_filter"])
 def test_a_cut_text_is_kept(kind: Kind) -> None:
     with LoopbackServer(upper, fault=always(kind)) as server:

@@ -30,7 +30,13 @@ def test_a_200_that_is_no_completion_is_garbage(body: bytes) -> None:
     assert (reading.step, reading.problem, reading.text) == ("retry", "garbage", None)
 
 
-@pytest.mark.parametrize("usage", [None, [], {}, {"prompt_tokens": True, "completion_tokens": -1}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        *(None, [], {}, {"prompt_tokens": True, "completion_tokens": -1}),
+        {"prompt_tokens": 10**30, "completion_tokens": 1e30},
+    ],
+)
 def test_tokens_that_are_no_counts_are_unknown(usage: object) -> None:
     body = {"choices": [{"message": {"content": "x"}}], "usage": usage}
     reading = read_reply(200, {}, json.dumps(body).encode())
@@ -92,6 +98,18 @@ def test_a_completion_of_odd_parts_is_a_text_or_a_problem(
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),
+        ({"date": "Sun, 06 Nov 1994 08:49:00 GMT", "retry-after": "9" * 400}, None),
+        *(
+            ({"date": "Sun, 06 Nov 1994 08:49:00 GMT", "retry-after": odd}, None)
+            for odd in (
+                "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+                "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+                "Mon, 01 Jan 2024 99:99:99 GMT",
+                "Mon, 01 Jan 2024 00:00:00",  # without a zone
+                ",",
+                "\x00",
+            )
+        ),
         ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, None),  # without a Date to count from
         (
             {
