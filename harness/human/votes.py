@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.json_text import read_json_bytes
 from harness.core.locks import FolderLock
+from harness.core.sanitize import one_line
 from harness.types import Study, Undo, Vote
 
 PEOPLE_FOLDER = "people"  # in the folder of a run; has one folder per study
@@ -61,6 +62,8 @@ def load_study(folder: Path) -> Study:
         return Study.model_validate_json(read_json_bytes(path), strict=False)
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file. `harness annotate` begins a study.") from None
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise HarnessError(
@@ -127,6 +130,8 @@ def read_log(folder: Path) -> list[Vote | Undo]:
         complete, _, _ = path.read_bytes().rpartition(b"\n")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
     return list(_parse(path, complete.split(b"\n"))) if complete else []
 
 
@@ -231,9 +236,9 @@ def _parse(path: Path, lines: Iterable[bytes]) -> Iterator[Vote | Undo]:
                 raise ValueError("its checksum is not that of its content")
             record = Vote if kind == "vote" else Undo
             yield record.model_validate(row[kind], strict=False)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise HarnessError(
-                f"{path}, line {number}: damaged ({str(error).splitlines()[0]}). Restore the file, "
+                f"{path}, line {number}: damaged ({one_line(str(error))[:200]}). Restore the file, "
                 "or delete the line to do without it."
             ) from None
 

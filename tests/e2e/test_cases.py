@@ -94,6 +94,20 @@ def test_samples_of_a_chat_endpoint_are_imported(tmp_path: Path) -> None:
     assert "exact_match" in (study / "suite.yaml").read_text()
 
 
+def test_json_min_of_label_studio_is_read(tmp_path: Path) -> None:
+    folder = case("label-studio-json-min", tmp_path)
+    options = ("--store", "store", "--out", "runs")
+    over = run("run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", *options,
+               cwd=folder)  # fmt: skip
+    assert over.returncode == 0, over.stderr
+    (result,) = folder.glob("runs/*/*/results.json")
+    annotate = ("annotate", str(result.parent), "--n", "5")
+    assert run(*annotate, "--to-label-studio", "pairs.json", cwd=folder).returncode == 0
+    subprocess.run([sys.executable, "export_min.py"], cwd=folder, check=True)
+    over = run(*annotate, "--from-label-studio", "export.json", cwd=folder)
+    assert "10 votes added" in over.stderr
+
+
 def test_an_invalidated_sample_has_no_score(tmp_path: Path) -> None:
     study = import_case("inspect-invalidated", ".json", tmp_path)
     third = (study / "scores" / "new.jsonl").read_text().splitlines()[2]

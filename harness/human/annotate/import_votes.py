@@ -19,24 +19,30 @@ class ImportedVotes(NamedTuple):
 
 
 def add_votes(opened: OpenStudy, votes: Iterable[Vote]) -> ImportedVotes:
-    """Add votes to a study, except those that it has or that are older than its own."""
+    """Add votes to a study, except those that it has or that are older than another.
+
+    Of several votes of one annotator on a pair, the latest is added; of equally late ones, the last.
+    """
     with VoteLog(opened.folder) as log:
         current = {(v.annotator.casefold(), v.item): v for v in log.votes()}
         names = {vote.annotator.casefold(): vote.annotator for vote in current.values()}
-        added, n_duplicate, n_outdated = [], 0, 0
+        added: dict[tuple[str, str], Vote] = {}
+        n_duplicate, n_outdated = 0, 0
         for vote in votes:
-            # Write the name as the log has it.
-            key = vote.annotator.casefold()
-            vote = vote.model_copy(update={"annotator": names.get(key, vote.annotator)})
-            before = current.get((key, vote.item))
+            # Write the name as the log has it, or as it stood first.
+            name = names.setdefault(vote.annotator.casefold(), vote.annotator)
+            vote = vote.model_copy(update={"annotator": name})
+            key = (name.casefold(), vote.item)
+            before = current.get(key)
             if before is not None and to_vote_form(before) == to_vote_form(vote):
                 n_duplicate += 1
             elif before is not None and before.voted_at > vote.voted_at:
                 n_outdated += 1
             else:
-                added.append(vote)
+                n_outdated += key in added
+                current[key] = added[key] = vote
         if added:
-            log.append(*added)
+            log.append(*added.values())
     return ImportedVotes(len(added), n_duplicate, n_outdated)
 
 
@@ -48,7 +54,7 @@ def utc_time(text: str) -> str:
     """
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
         raise UnreadableError("A time cannot be read.") from None
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,9 @@
-"""Export of pairs to Label Studio, and import of its votes; JSON or CSV, by the file's name.
+"""Export of pairs to Label Studio, and import of its votes; JSON, JSON-MIN or CSV.
 
     [{"data": {"ticket": "03fb…", "question": "…", "answer_a": "…", "answer_b": "…"}}]
+
+In JSON an annotation has a list of results, one for each control, and relations between them that
+are no vote. In JSON-MIN and CSV a row is an annotation, with a column for each control.
 
 The `ticket` is the item token. The labelling configuration is written next to the pairs; it uses
 the Pairwise tag (https://labelstud.io/tags/pairwise) and three choices that the tag does not have.
@@ -10,6 +13,7 @@ All annotators of one such project see the same sides, unless the export is for 
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +42,8 @@ OTHER_CHOICES: dict[str, Choice] = {
     "Both unsafe": "both_unsafe",
     "Cannot judge": "cannot_judge",
 }
+
+_TEXT_KEYS = {"text", "type"}  # of the object in which Label Studio keeps a comment
 
 _POSITIONS: dict[str, Choice] = {"left": "left", "right": "right"}
 
@@ -166,12 +172,15 @@ def _read_annotations(path: Path) -> Iterator[_Annotation]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         if file_kind(path) == "csv":
-            yield from map(_from_csv_row, csv.DictReader(io.StringIO(text)))
+            yield from map(_from_row, csv.DictReader(io.StringIO(text)))
             return
         tasks = json.loads(text)
         if not isinstance(tasks, list):
             raise TypeError("no list of tasks")
         for task in tasks:
+            if "annotations" not in task and "annotator" in task:
+                yield _from_row(task)
+                continue
             for annotation in task["annotations"]:
                 if not annotation.get("was_cancelled"):
                     yield _from_json(str(task["data"]["ticket"]), annotation)
@@ -185,46 +194,87 @@ def _read_annotations(path: Path) -> Iterator[_Annotation]:
 
 
 def _from_json(item_token: str, annotation: Mapping[str, Any]) -> _Annotation:
-    values = {part["from_name"]: part["value"] for part in annotation["result"]}
-    annotator = annotation.get("completed_by", "")
-    if isinstance(annotator, dict):
-        annotator = annotator.get("email") or annotator.get("id", "")
+    # A relation links two results, and has neither a control nor a value.
+    results = [part for part in annotation["result"] if "from_name" in part]
+    values = {part["from_name"]: part["value"] for part in results}
     return _Annotation(
         item_token=item_token,
-        annotator=str(annotator),
-        selected=str(values.get("better", {}).get("selected", "")),
-        instead="".join(values.get("instead", {}).get("choices", [])[:1]),
-        comment="\n".join(values.get("comment", {}).get("text", [])),
+        annotator=_annotator(annotation.get("completed_by", "")),
+        selected=_word(values.get("better", {}), "selected"),
+        instead=_word(values.get("instead", {}), "choices"),
+        comment=_comment(values.get("comment", {})),
         at=str(annotation["created_at"]),
         seconds=_seconds(annotation.get("lead_time")),
     )
 
 
-def _from_csv_row(row: Mapping[str, str]) -> _Annotation:
+def _from_row(row: Mapping[str, Any]) -> _Annotation:
+    """Read a row of CSV, whose cells are text, or of JSON-MIN, whose cells may be objects too."""
     return _Annotation(
-        item_token=row["ticket"],
-        annotator=row["annotator"],
-        selected=_cell(row.get("better", ""), "selected"),
-        instead=_cell(row.get("instead", ""), "choices"),
-        comment=_cell(row.get("comment", ""), "text"),
-        at=row["created_at"],
+        item_token=str(row["ticket"]),
+        annotator=_annotator(row["annotator"]),
+        selected=_cell(row.get("better"), "selected"),
+        instead=_cell(row.get("instead"), "choices"),
+        comment=_comment(row.get("comment")),
+        at=str(row["created_at"]),
         seconds=_seconds(row.get("lead_time")),
     )
 
 
-def _cell(cell: str | None, key: str) -> str:
+def _annotator(who: object) -> str:
+    """Return the e-mail address of an annotator, or else the number."""
+    if isinstance(who, dict):
+        who = who.get("email") or who.get("id")
+    return "" if who is None else str(who)
+
+
+def _cell(cell: object, key: str) -> str:
     """Read a cell that holds a word, or the word as JSON: {"selected": "left"}, or a list of them."""
     try:
-        value = json.loads(cell or "")
+        return _word(json.loads(cell) if isinstance(cell, str) else cell, key)
     except ValueError:
-        return cell or ""
+        return str(cell)
+
+
+def _word(value: object, key: str) -> str:
+    """Return the word inside of objects and lists; of several, the first."""
     while isinstance(value, list | dict):
-        value = value.get(key, "") if isinstance(value, dict) else next(iter(value), "")
-    return str(value)
+        value = value.get(key) if isinstance(value, dict) else next(iter(value), None)
+    return "" if value is None else str(value)
+
+
+def _comment(value: object) -> str:
+    """Read a comment: as it was typed, or {"text": …} and lists of these, also as JSON in a cell.
+
+    Only that shape is taken for Label Studio's own; anything else was typed by the annotator.
+    """
+    if isinstance(value, str):
+        try:
+            inner = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        texts = _comment_texts(inner)
+        return value if texts is None else "\n".join(texts)
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return "\n".join(value)
+    return "\n".join(_comment_texts(value) or ())
+
+
+def _comment_texts(value: object) -> list[str] | None:
+    """Return the texts of `{"text": ["…"]}` or of a list of these; None for any other value."""
+    texts: list[str] = []
+    for part in value if isinstance(value, list) else [value]:
+        inner = part.get("text") if isinstance(part, dict) and part.keys() <= _TEXT_KEYS else None
+        inner = [inner] if isinstance(inner, str) else inner
+        if not isinstance(inner, list) or not all(isinstance(text, str) for text in inner):
+            return None
+        texts += inner
+    return texts
 
 
 def _seconds(value: object) -> float | None:
-    return round(float(str(value)), 1) if value not in (None, "") else None
+    seconds = float(str(value)) if value not in (None, "") else math.nan
+    return round(seconds, 1) if math.isfinite(seconds) and seconds >= 0 else None
 
 
 # --- writing ---------------------------------------------------------------------------------

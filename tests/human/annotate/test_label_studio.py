@@ -100,6 +100,106 @@ def test_json_and_csv_come_to_the_same_votes(
     assert read(opened, tmp_path / "export.csv", to_csv(tasks, selected)) == (0, 1)
 
 
+def to_json_min(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same as Label Studio's JSON-MIN: the task's data and the controls in one object."""
+    rows = []
+    for number, task in enumerate(tasks, start=1):
+        (given,) = task["annotations"]
+        row = {**task["data"], "id": number, "annotation_id": 100 + number, "annotator": 7}
+        row |= {"created_at": given["created_at"], "lead_time": given["lead_time"]}
+        for part in given["result"]:
+            value = part["value"]
+            single = {"choices": value.get("choices", [""])[0], "text": value.get("text", [""])[0]}
+            row[part["from_name"]] = next((single[k] for k in single if k in value), [value])
+        rows.append(row)
+    return rows
+
+
+def test_json_min_comes_to_the_same_votes(opened: OpenStudy, tmp_path: Path) -> None:
+    tasks = exported(opened, tmp_path)
+    for task in tasks:
+        task["annotations"][0]["completed_by"] = 7
+    read(opened, tmp_path / "export.json", json.dumps(tasks))
+    assert read(opened, tmp_path / "min.json", json.dumps(to_json_min(tasks))) == (0, 1)
+    assert len(load_votes(opened.folder)) == 3
+
+
+@pytest.mark.parametrize("selected", ["left", {"selected": "left"}, [{"selected": "left"}]])
+def test_a_control_of_json_min_is_a_word_or_an_object(
+    opened: OpenStudy, tmp_path: Path, selected: object
+) -> None:
+    rows = to_json_min(exported(opened, tmp_path))[:1]
+    rows[0]["better"] = selected
+    assert read(opened, tmp_path / "min.json", json.dumps(rows)) == (1, 0)
+
+
+def test_relations_between_results_are_no_votes(opened: OpenStudy, tmp_path: Path) -> None:
+    tasks = exported(opened, tmp_path)
+    relation = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}
+    tasks[0]["annotations"][0]["result"].insert(0, relation)
+    assert read(opened, tmp_path / "export.json", json.dumps(tasks)) == (3, 1)
+
+
+COMMENTS = ["3", "null", "1.0", "[kind]", '["kind"]', '{"dose": 5}', '"quoted"', "[1, 2]", "{}"]
+
+
+@pytest.mark.parametrize("typed", COMMENTS)
+@pytest.mark.parametrize("kind", ["json", "min", "csv"])
+def test_a_comment_stays_as_it_was_typed(
+    opened: OpenStudy, tmp_path: Path, typed: str, kind: str
+) -> None:
+    tasks = exported(opened, tmp_path)[1:2]
+    tasks[0]["annotations"][0]["result"][1]["value"] = {"text": [typed]}
+    if kind == "csv":
+        read(opened, tmp_path / "export.csv", to_csv(tasks, "SIDE"))
+    else:
+        content = to_json_min(tasks) if kind == "min" else tasks
+        read(opened, tmp_path / "export.json", json.dumps(content))
+    assert [vote.comment for vote in load_votes(opened.folder)] == [typed]
+
+
+@pytest.mark.parametrize(
+    "cell", ['{"text": ["a", "b"]}', '[{"text": ["a", "b"], "type": "TextArea"}]']
+)
+def test_several_notes_in_one_cell_are_lines(opened: OpenStudy, tmp_path: Path, cell: str) -> None:
+    rows = to_json_min(exported(opened, tmp_path)[1:2])
+    rows[0]["comment"] = cell
+    read(opened, tmp_path / "export.json", json.dumps(rows))
+    assert load_votes(opened.folder)[0].comment == "a\nb"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_votes_of_one_annotator_on_a_pair_the_later_one_is_added(
+    opened: OpenStudy, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    first = exported(opened, tmp_path)[:1][0]
+    (given,) = first["annotations"]
+    side = [{"from_name": "better", "type": "pairwise", "value": {"selected": "right"}}]
+    later = given | {"result": side, "created_at": "2026-11-03T10:15:00Z"}
+    first["annotations"] = [(given, later)[i] for i in order]
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([first]))
+    votes = read_label_studio(opened, path).votes
+    assert (votes.n_added, votes.n_outdated) == (1, 1)
+    assert [vote.choice for vote in load_votes(opened.folder)] == ["right"]
+    # Importing the file again adds nothing.
+    again = read_label_studio(opened, path).votes
+    assert (again.n_added, again.n_duplicate, again.n_outdated) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"annotator": None}, {"created_at": "0001-01-01T00:00:00+14:00"}, {"lead_time": "long"},
+        {"created_at": None}, {"ticket": None}, {"ticket": ["x"]},
+    ],
+)  # fmt: skip
+def test_an_odd_row_is_said(opened: OpenStudy, tmp_path: Path, change: dict[str, Any]) -> None:
+    rows = to_json_min(exported(opened, tmp_path))[:1]
+    with pytest.raises(HarnessError):
+        read(opened, tmp_path / "min.json", json.dumps([rows[0] | change]))
+
+
 def test_cancelled_annotations_do_not_count(opened: OpenStudy, tmp_path: Path) -> None:
     tasks = exported(opened, tmp_path)
     tasks[0]["annotations"][0]["was_cancelled"] = True

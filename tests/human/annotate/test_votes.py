@@ -1,12 +1,20 @@
 """Votes on disk."""
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.core.errors import HarnessError, InfrastructureError, StoreLockedError
-from harness.human.votes import VOTES_FILE, VoteLog, load_votes, read_log
+from harness.human.votes import (
+    STUDY_FILE,
+    VOTES_FILE,
+    VoteLog,
+    load_study,
+    load_votes,
+    read_log,
+)
 from harness.types import Undo, Vote
 
 AT = "2026-11-02T10:15:00+00:00"
@@ -87,6 +95,31 @@ def test_a_vote_that_cannot_be_written_leaves_the_others_whole(tmp_path: Path) -
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         log.append(vote("real-0003"))
     assert [v.item for v in logged(tmp_path)] == ["real-0001", "real-0003"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"name": NaN}']
+)
+def test_a_damaged_study_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / STUDY_FILE).write_bytes(content)
+    with pytest.raises(HarnessError, match=r"study\.json: damaged"):
+        load_study(tmp_path)
+
+
+@pytest.mark.parametrize(("file", "read"), [(STUDY_FILE, load_study), (VOTES_FILE, read_log)])
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path, file: str, read: Callable[[Path], object]
+) -> None:
+    (tmp_path / file).mkdir()  # as an unreadable file is, also for root
+    with pytest.raises(HarnessError, match=f"{file}: cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b"\xff", b"{}", b"[1]", b'{"vote": {}}', b"1"])
+def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / VOTES_FILE).write_bytes(line + b"\n")
+    with pytest.raises(HarnessError, match="line 1: damaged"):
+        read_log(tmp_path)
 
 
 def test_a_run_nobody_voted_on_says_so(tmp_path: Path) -> None:
