@@ -19,34 +19,66 @@ class Suspicion(NamedTuple):
     signs: tuple[str, ...]
 
 
+class _Sign(NamedTuple):
+    """A pattern, and the pieces of words of which every match has one: a fast test before it."""
+
+    pattern: re.Pattern[str]
+    pieces: tuple[str, ...]
+
+    def is_in(self, text: str, lower: str) -> bool:
+        """Return whether the pattern is found; `lower` is the text in lower case."""
+        return any(piece in lower for piece in self.pieces) and bool(self.pattern.search(text))
+
+
+_JUDGES = ("judge", "grader", "evaluator", "examiner", "reviewer", "scorer")
+
 _SIGNS = {
-    "mentions its own score or a judge": ADDRESSED_TO_A_JUDGE,
-    "overrides instructions": re.compile(
-        r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,20}"
-        r"\b(?:previous|prior|above|earlier|all|rubric|criteria|prompts?)\b"
-        r"|\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt|task)\b"
-        r"|\bend of (?:the )?(?:answer|response|prompt|input|instructions)\b",
-        re.IGNORECASE,
+    "mentions its own score or a judge": _Sign(
+        ADDRESSED_TO_A_JUDGE,
+        (
+            *("ignore", "disregard", "forget", "answer", "response", "reply", "score", "mark"),
+            *("rating", "grade", "point", "correctness", "clarity", "safety", "empathy"),
+            *("verdict", "winner", "label", "helpful", "[[", *_JUDGES),
+        ),
     ),
-    "addresses a judge": re.compile(
-        r"\b(?:as|you are|acting as|act as) (?:the |an? )?(?:\w+ )?"
-        r"(?:judge|grader|evaluator|reviewer|scorer)\b"
-        r"|\b(?:the|this|my|our) (?:first|second|other|previous) (?:answer|response) (?:is|was|has)\b"
-        r"|\b(?:answer|response) [ab12] (?:is|wins|should)\b",
-        re.IGNORECASE,
+    "overrides instructions": _Sign(
+        re.compile(
+            r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,20}"
+            r"\b(?:previous|prior|above|earlier|all|rubric|criteria|prompts?)\b"
+            r"|\b(?:new|updated|real|actual) (?:system )?(?:instructions?|prompt|task)\b"
+            r"|\bend of (?:the )?(?:answer|response|prompt|input|instructions)\b",
+            re.IGNORECASE,
+        ),
+        (
+            *("ignore", "disregard", "forget", "override", "bypass", "instruction", "prompt"),
+            *("task", "end of"),
+        ),
     ),
-    "contains a verdict": re.compile(
-        r"\[\[\w{1,10}\]\]|\{[^{}]{0,200}[\"'](?:scores?|reasons?|winner|verdict|label|rating)[\"']",
-        re.IGNORECASE,
+    "addresses a judge": _Sign(
+        re.compile(
+            r"\b(?:as|you are|acting as|act as) (?:the |an? )?(?:\w+ )?"
+            r"(?:judge|grader|evaluator|reviewer|scorer)\b"
+            r"|\b(?:the|this|my|our) (?:first|second|other|previous) (?:answer|response) (?:is|was|has)\b"
+            r"|\b(?:answer|response) [ab12] (?:is|wins|should)\b",
+            re.IGNORECASE,
+        ),
+        ("answer", "response", *_JUDGES),
+    ),
+    "contains a verdict": _Sign(
+        re.compile(
+            r"\[\[\w{1,10}\]\]|\{[^{}]{0,200}[\"'](?:scores?|reasons?|winner|verdict|label|rating)[\"']",
+            re.IGNORECASE,
+        ),
+        ("[[", "{"),
     ),
 }
 
-# Reversed order, tag characters, terminal codes, or words split by zero-width characters.
-_HIDDEN_WORDS = re.compile(
-    r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]|(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}"
-)
+# Reversed order, tag characters, terminal codes; words split by zero-width characters.
+_HIDDEN_WORDS = re.compile(r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]")
+_SPLIT_WORDS = re.compile(r"(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}")
 
 _INVISIBLE = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
+_ASCII_CONTROLS = dict.fromkeys({*range(32), 127} - {ord("\n"), ord("\t")})
 _TRAILING_STOP_TOKEN = re.compile(
     r"(?:</s>|<\|[\w-]{1,40}\|>)\Z"
 )  # the model's own: a hygiene flag
@@ -63,10 +95,12 @@ def suspect_injection(answer: str) -> Suspicion:
     """Find signs that an answer was written for its judge rather than for its reader."""
     text = answer[:MAX_CHARS]
     readable = _readable(text)
-    signs = [sign for sign, pattern in _SIGNS.items() if pattern.search(readable)]
+    # A pattern that ignores case takes a dotted capital and a dotless i for an i.
+    lower = readable.lower().replace("i\u0307", "i").replace("\u0131", "i")
+    signs = [name for name, sign in _SIGNS.items() if sign.is_in(readable, lower)]
     if has_marker(_TRAILING_STOP_TOKEN.sub("", readable)):
         signs.append("imitates a tag, a role or a special token")
-    if _HIDDEN_WORDS.search(text):
+    if _HIDDEN_WORDS.search(text) or (not text.isascii() and _SPLIT_WORDS.search(text)):
         signs.append("hides words in invisible characters")
     if readable and _MASTER_KEY.fullmatch(readable):
         signs.append("is an opening without content")
@@ -75,6 +109,8 @@ def suspect_injection(answer: str) -> Suspicion:
 
 def _readable(text: str) -> str:
     """Fold compatibility forms and remove invisible characters, as the text appears to a reader."""
+    if text.isascii():
+        return text.translate(_ASCII_CONTROLS).strip()
     folded = unicodedata.normalize("NFKC", text)
     # A text has few different characters, and each is looked up once.
     invisible = {c for c in set(folded) - {"\n", "\t"} if unicodedata.category(c) in _INVISIBLE}

@@ -1,6 +1,7 @@
 """Judgements: every response on every metric, asked for only where the store has none."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.config import Metric, PairwiseMetric, RougeMetric, RubricMetric, pairs_of
 from harness.core.hashing import content_hash
@@ -153,7 +154,7 @@ def repeat_requests(
     """Yield each request once for every round."""
     for request in requests:
         for number in rounds:
-            yield request.model_copy(update={"round": number}) if number else request
+            yield replace(request, round=number) if number else request
 
 
 # --- outcomes --------------------------------------------------------------------------------

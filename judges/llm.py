@@ -6,6 +6,7 @@ it a second time where the reply is unreadable, and keeps the replies word for w
 
 from collections.abc import Iterable, Iterator
 from copy import copy
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
 from harness.config import Metric, Prices
@@ -129,12 +130,12 @@ class LanguageModelJudge:
 
 def _redact(request: JudgeRequest) -> JudgeRequest:
     """Return the request without the identifiers that were found in it."""
-    texts: dict[str, object] = {"sample": redact_sample(request.sample)}
+    sample = redact_sample(request.sample)
     if isinstance(request, GradeRequest):
-        texts["answer"] = redact(request.answer)
-    else:
-        texts |= {"first": redact(request.first), "second": redact(request.second)}
-    return request.model_copy(update=texts)
+        return replace(request, sample=sample, answer=redact(request.answer))
+    return replace(
+        request, sample=sample, first=redact(request.first), second=redact(request.second)
+    )
 
 
 def _response_format(schema: Schema, structured: Structured) -> dict[str, object] | None:

@@ -9,10 +9,10 @@ Texts are escaped as in the report, and the same Content-Security-Policy applies
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible, one_line, shorten
@@ -21,6 +21,8 @@ from reports.html import render_page
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
+
+T = TypeVar("T")
 
 ITEMS_FOLDER = "items"
 INDEX = "index.html"
@@ -90,20 +92,25 @@ class IndexEntry:
     note: str
 
 
-def write_item_pages(items: Sequence[Item], folder: Path, *, title: str) -> int:
+def write_item_pages(
+    items: Sequence[Item], folder: Path, *, title: str, n_items: int | None = None
+) -> int:
     """Write the pages into `folder`/items, all or none, and return the number of items shown.
 
     A run of more than 20,000 items shows those with the largest differences in both directions.
+    `n_items` is the number of items in the run, where only some are given.
 
     Raises:
         InfrastructureError: a page could not be written.
     """
-    selected = _select_items(items)
+    selected = select_shown(items, lambda item: item.difference)
     partial, target = folder / f".{ITEMS_FOLDER}.partial", folder / ITEMS_FOLDER
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
-        for name, html in _pages(selected, len(items), escape_invisible(one_line(title))):
+        for name, html in _pages(
+            selected, n_items or len(items), escape_invisible(one_line(title))
+        ):
             _write_private(partial / name, html)
         shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
@@ -112,19 +119,16 @@ def write_item_pages(items: Sequence[Item], folder: Path, *, title: str) -> int:
     return len(selected)
 
 
-def _select_items(items: Sequence[Item]) -> list[Item]:
+def select_shown(items: Sequence[T], difference: Callable[[T], float | None]) -> list[T]:
     """Return the items to show, the candidate's worst first, those without a difference last."""
-    compared = [item for item in items if item.difference is not None]
-    uncompared = [item for item in items if item.difference is None]
-    compared.sort(key=_difference)
+    differences = [(difference(item), item) for item in items]
+    compared = [(d, item) for d, item in differences if d is not None]
+    uncompared = [item for d, item in differences if d is None]
+    sorted_items = [item for _, item in sorted(compared, key=lambda pair: pair[0])]
     if len(items) > MAX_ITEMS:
         half = max(0, MAX_ITEMS - len(uncompared)) // 2
-        compared = [*compared[:half], *compared[len(compared) - half :]]
-    return [*compared, *uncompared][:MAX_ITEMS]
-
-
-def _difference(item: Item) -> float:
-    return item.difference if item.difference is not None else 0.0
+        sorted_items = [*sorted_items[:half], *sorted_items[len(sorted_items) - half :]]
+    return [*sorted_items, *uncompared][:MAX_ITEMS]
 
 
 def _pages(selected: Sequence[Item], n_items: int, title: str) -> Iterator[tuple[str, str]]:

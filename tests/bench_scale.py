@@ -1,7 +1,8 @@
-"""Three figures of docs/benchmarks.md about size: `python -m tests.bench_scale`.
+"""Figures of docs/benchmarks.md about size: `python -m tests.bench_scale`.
 
     12 claims on 2,000 items, exact tests
     1,000,000 items, 4 criteria, 2 models: from stored scores to a verdict, and two runs compared
+    200,000 recorded items, answers and verdicts: from files to a verdict with reports
     the report of 10,000 items, with a page for every item
 
 What is measured is a whole process each time; what it is given is made before, and not measured.
@@ -26,7 +27,7 @@ from tests.bench import measure, show
 from tests.builders.scored import make_run
 
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
-N_MANY, N_REPORT = 1_000_000, 10_000
+N_MANY, N_RECORDED, N_REPORT = 1_000_000, 200_000, 10_000
 
 CLAIMS = """
 import time
@@ -106,6 +107,8 @@ def main() -> None:
         show(
             "`harness compare`, 1,000,000 items", measure(sys.executable, "-m", "harness", *compare)
         )
+        made("recorded", work / "recorded")
+        show("`harness run`, 200,000 recorded items", measure(*run_recorded(work / "recorded")))
         made("reported", work / "report")
         (run,) = (work / "report" / "runs" / "bench").iterdir()
         again = (sys.executable, "-m", "harness", "report", str(run), "--format", "json")
@@ -127,8 +130,11 @@ def made(what: str, folder: Path) -> None:
 def make(what: str, folder: Path) -> None:
     if what == "many":
         write_many(folder, seed=int(folder.name))
+    elif what == "recorded":
+        write_recorded(folder, N_RECORDED)
     else:
-        write_reported(folder)
+        write_recorded(folder, N_REPORT)
+        measure(*run_recorded(folder))
 
 
 def write_many(folder: Path, *, seed: int) -> None:
@@ -161,8 +167,8 @@ def _planned(run: Run) -> RunResult:
     return run.result.model_copy(update={"plan": asked})
 
 
-def write_reported(folder: Path) -> None:
-    """A run of 10,000 items, made by `harness run` from recorded answers of 100 words."""
+def write_recorded(folder: Path, n_items: int) -> None:
+    """Write a suite and a profile of recorded answers of 100 words, with recorded verdicts."""
     rng = np.random.default_rng(3)
     folder.mkdir()
     (folder / "suite.yaml").write_text(SUITE)
@@ -173,7 +179,7 @@ def write_reported(folder: Path) -> None:
 
     rows: dict[str, list[dict[str, object]]] = {"items": [], "old": [], "new": []}
     rows |= {"graded_old": [], "graded_new": []}
-    for i in range(N_REPORT):
+    for i in range(n_items):
         key = {"id": f"item-{i:05}"}
         rows["items"].append(key | {"question": say(20), "answer": say(30)})
         for model in ("old", "new"):
@@ -183,9 +189,13 @@ def write_reported(folder: Path) -> None:
     for name, listed in rows.items():
         lines = "".join(f"{json.dumps(row)}\n" for row in listed)
         (folder / f"{name}.jsonl").write_text(lines)
+
+
+def run_recorded(folder: Path) -> tuple[str, ...]:
+    """Return the command that runs a written suite."""
     run = ("run", str(folder / "suite.yaml"), "--profile", str(folder / "profile.yaml"))
     where = ("--models", "old,new", "--store", str(folder / "store"), "--out", str(folder / "runs"))
-    measure(sys.executable, "-m", "harness", *run, *where, "--format", "json")
+    return (sys.executable, "-m", "harness", *run, *where, "--format", "json")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@
 A model that gave no answer has null as its text, and a reason.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.artifacts.parquet import read_parquet, string_array, write_parquet
+from harness.artifacts.parquet import iter_rows, read_parquet, string_array, write_parquet
 from harness.core.errors import HarnessError
 from harness.types import Task
 from harness.types.samples import Responses
@@ -46,8 +46,8 @@ def write_answers(
     return write_parquet(_answers_table(answered_tasks), folder / ANSWERS_FILE)
 
 
-def read_answers(folder: Path, task: str) -> AnsweredItems:
-    """Read the items of a task with their answers, in the task's order.
+def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None) -> AnsweredItems:
+    """Read the items of a task with their answers, in the task's order; with `shown`, only these.
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
@@ -57,8 +57,8 @@ def read_answers(folder: Path, task: str) -> AnsweredItems:
     if tuple(table.column_names) != _KEYS:
         raise HarnessError(f"{path}: not the answers of a run.")
     items: AnsweredItems = {}
-    for row in table.to_pylist():
-        if row["task"] == task:
+    for row in iter_rows(table):
+        if row["task"] == task and (shown is None or row["sample_id"] in shown):
             unanswered = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
             items.setdefault(row["sample_id"], unanswered).answers[row["model"]] = row["text"]
     return items

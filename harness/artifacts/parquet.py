@@ -4,7 +4,7 @@
 from their buffers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from harness.core.files import write_private
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+ROWS_AT_ONCE = 1_000
 
 
 def string_array(values: Sequence[str | None]) -> "pa.Array":
@@ -89,6 +91,12 @@ def read_parquet(path: Path) -> "pa.Table":
         raise HarnessError(f"{path}: cannot be read: permission denied.") from None
     except (OSError, pa.ArrowException) as error:
         raise HarnessError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
+
+
+def iter_rows(table: "pa.Table") -> Iterator[dict[str, Any]]:
+    """Yield the rows one by one; `to_pylist` of a large table would hold all of them at once."""
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+        yield from batch.to_pylist()
 
 
 def read_floats(column: "pa.ChunkedArray") -> "np.ndarray":

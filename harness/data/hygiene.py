@@ -5,6 +5,7 @@ the flagged items. They never change a score.
 """
 
 import re
+from collections import Counter
 
 from harness.data.text import is_unspaced, ngrams, normalise_words
 from harness.types import HygieneFlag, Response
@@ -81,26 +82,33 @@ def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
 
 def is_loop(text: str) -> bool:
     """Return whether the text repeats a sentence, or a phrase of up to 12 words in a row."""
-    sentences = [_flat(s) for s in _SENTENCE.split(text) if _n_words(s) >= 5]
-    if any(sentences.count(s) >= SENTENCE_REPEATS for s in set(sentences)):
+    sentences = Counter(_flat(s) for s in _SENTENCE.split(text) if _n_words(s) >= 5)
+    if any(n >= SENTENCE_REPEATS for n in sentences.values()):
         return True
     words = normalise_words(text)
     unspaced = _is_unspaced(words)
     least = LOOP_WORDS * (_CHARACTERS_PER_WORD if unspaced else 1)
     most = LOOP_WORDS * (_MOST_CHARACTERS_PER_WORD if unspaced else 1)
     return any(
-        _longest_run(words, size) >= max(least, size * LOOP_REPEATS) - size
-        for size in range(1, most + 1)
+        _has_run(words, size, max(least, size * LOOP_REPEATS) - size) for size in range(1, most + 1)
     )
 
 
-def _longest_run(words: list[str], size: int) -> int:
-    """Return the longest run of words that equal the word `size` places before."""
-    longest = run = 0
-    for earlier, later in zip(words, words[size:], strict=False):
-        run = run + 1 if earlier == later else 0
-        longest = max(longest, run)
-    return longest
+def _has_run(words: list[str], size: int, n: int) -> bool:
+    """Return whether `n` words in a row equal the word `size` places after each.
+
+    Such a run covers one of every `n` places, so that only these need be compared first.
+    """
+    end = len(words) - size
+    for place in range(n - 1, end, n):
+        first = last = place
+        while first >= 0 and words[first] == words[first + size]:
+            first -= 1
+        while first < place and last < end and words[last] == words[last + size]:
+            last += 1
+        if last - first - 1 >= n:
+            return True
+    return False
 
 
 def _flat(text: str) -> str:
@@ -109,9 +117,13 @@ def _flat(text: str) -> str:
 
 def _n_words(text: str) -> int:
     """Count words between spaces; in a script without spaces, two characters as a word."""
+    if text.isascii():
+        return len(text.split())
     words = normalise_words(text)
     return len(words) // _CHARACTERS_PER_WORD if _is_unspaced(words) else len(text.split())
 
 
 def _is_unspaced(words: list[str]) -> bool:
+    if "".join(words).isascii():
+        return False
     return 2 * sum(map(is_unspaced, words)) > len(words)

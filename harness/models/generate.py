@@ -155,7 +155,8 @@ def _generate_locally(
         if key in stored:
             yield _with_run_names(stored[key], sample, model)
     # 2. Generate the missing ones, batch by batch, and store each batch.
-    if len(stored) == len(set(keys)):
+    n_keys = len(set(keys))
+    if len(stored) == n_keys:
         return
     for batch in _fixed_batches(task, model):
         if stop is not None and stop.closed:
@@ -168,7 +169,7 @@ def _generate_locally(
             store.put("response", {k: r for k, r in answered.items() if not r.request_failed})
             stored.update(answered)
             yield from (_with_run_names(stored[keys[i]], task.samples[i], model) for i in missing)
-        progress.advance(f"{model.name} answers {task.name}", len(stored), len(set(keys)))
+        progress.advance(f"{model.name} answers {task.name}", len(stored), n_keys)
 
 
 def _with_run_names(response: Response, sample: Sample, model: Model) -> Response:

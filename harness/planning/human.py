@@ -357,7 +357,8 @@ def _votes(case: _Case, people: HumanLabels, models: tuple[str, str]) -> LabelTa
     """
     table = win_table(people)
     if case.metric.compares_pairs:
-        tied_ids = tuple(i for i in people.metric_ids if i not in set(people.sampled_ids))
+        sampled = set(people.sampled_ids)
+        tied_ids = tuple(i for i in people.metric_ids if i not in sampled)
         ties = np.zeros((len(tied_ids), len(table.annotators)))
         votes = np.vstack([table.values - 0.5, ties])
         table = LabelTable((*table.sample_ids, *tied_ids), table.annotators, votes)

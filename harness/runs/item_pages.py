@@ -1,19 +1,28 @@
 """The items of a run, read from its tables, and the reports with a page for each item."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answers
 from harness.artifacts.judgements import JUDGEMENTS_FILE, VALUE, read_judgements
+from harness.artifacts.parquet import iter_rows
 from harness.artifacts.scores import SCORES_FILE, read_scores
 from harness.config import headline_column, metric_of
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import Plan, RunResult, Task
-from reports.item_pages import Item, ItemAnswer, ItemJudgement, ItemScore, write_item_pages
+from reports.item_pages import (
+    Item,
+    ItemAnswer,
+    ItemJudgement,
+    ItemScore,
+    select_shown,
+    write_item_pages,
+)
 from reports.write import write_reports
 
 NO_VERDICT = "none"  # shown in place of a verdict that could not be read
@@ -35,57 +44,83 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
     if all((folder / name).is_file() for name in (ANSWERS_FILE, JUDGEMENTS_FILE, SCORES_FILE)):
         plan = result.plan
         title = f"{plan.title or plan.suite} · run {result.run_id}"
-        n_shown = write_item_pages(list(read_items(plan, folder)), folder, title=title)
+        n_items = sum(len(task.samples) for task in plan.tasks)
+        n_shown = write_item_pages(read_shown(plan, folder), folder, title=title, n_items=n_items)
     return write_reports(result, folder, n_items=n_shown)
 
 
-def read_items(plan: Plan, folder: Path) -> Iterator[Item]:
-    """Yield every item of the run in `folder`, in the order of its tasks.
+class _TaskScores(NamedTuple):
+    """The formatted scores of a task's items, and their differences on the headline column."""
+
+    task: Task
+    columns: list[tuple[str, list[tuple[str, ...]]]]
+    rows: dict[str, int]  # by sample id
+    metric: str
+    differences: Sequence[float]
+
+    def difference(self, sample_id: str) -> float | None:
+        """Return the candidate's score minus the baseline's; None if one is missing."""
+        row = self.rows.get(sample_id)
+        difference = np.nan if row is None else self.differences[row]
+        return None if np.isnan(difference) else float(difference)
+
+
+def read_shown(plan: Plan, folder: Path) -> list[Item]:
+    """Read the items of the run in `folder` that its pages show; the texts of the others are not kept.
 
     Raises:
         HarnessError: a table is missing or damaged.
     """
+    # 1. Choose the items by their differences.
     columns = read_scores(folder)
-    judgements = read_item_judgements(folder)
-    for task in plan.tasks:
-        task_columns = [column for column in columns if metric_of(column.metric) in task.metrics]
-        yield from _items_of_task(task, plan, task_columns, judgements, folder)
-
-
-def _items_of_task(
-    task: Task,
-    plan: Plan,
-    columns: Sequence[ScoreColumn],
-    judgements: Mapping[str, JudgementsById],
-    folder: Path,
-) -> Iterator[Item]:
-    # 1. Format the scores, and find the row of each item in them.
-    answered = read_answers(folder, task.name)
+    scored = {task.name: _score_rows(task, plan, columns) for task in plan.tasks}
+    ids = [(task.name, sample.id) for task in plan.tasks for sample in task.samples]
+    shown: defaultdict[str, set[str]] = defaultdict(set)
+    for task_name, sample_id in select_shown(ids, lambda key: scored[key[0]].difference(key[1])):
+        shown[task_name].add(sample_id)
+    # 2. Read their answers and judgements.
+    judgements = read_item_judgements(folder, shown=set().union(*shown.values()))
     models = [model.name for model in plan.models]
-    formatted = [(column.metric, _format_scores(column, models)) for column in columns]
-    metric, differences = _headline_differences(columns, plan)
-    rows = {sample_id: i for i, sample_id in enumerate(columns[0].sample_ids)} if columns else {}
-    # 2. Join answers, scores and judgements.
-    for item in answered.values():
-        i = rows.get(item.sample_id)
-        difference = np.nan if i is None else differences[i]
-        yield Item(
-            task=task.name,
-            sample_id=item.sample_id,
-            input=item.input,
-            reference=item.reference,
-            answers=tuple(_answers(item, models)),
-            scores=()
-            if i is None
-            else tuple(ItemScore(name, scores[i]) for name, scores in formatted if scores[i]),
-            judgements=tuple(
-                judgement
-                for name in task.metrics
-                for judgement in judgements[name].get(item.sample_id, ())
-            ),
-            metric=metric,
-            difference=None if np.isnan(difference) else float(difference),
-        )
+    return [
+        _join_item(item, scores, judgements, models)
+        for scores in scored.values()
+        for item in read_answers(folder, scores.task.name, shown=shown[scores.task.name]).values()
+    ]
+
+
+def _score_rows(task: Task, plan: Plan, columns: Sequence[ScoreColumn]) -> _TaskScores:
+    models = [model.name for model in plan.models]
+    own = [column for column in columns if metric_of(column.metric) in task.metrics]
+    metric, differences = _headline_differences(own, plan)
+    rows = {sample_id: i for i, sample_id in enumerate(own[0].sample_ids)} if own else {}
+    formatted = [(column.metric, _format_scores(column, models)) for column in own]
+    return _TaskScores(task, formatted, rows, metric, differences)
+
+
+def _join_item(
+    item: AnsweredItem,
+    scored: _TaskScores,
+    judgements: Mapping[str, JudgementsById],
+    models: Sequence[str],
+) -> Item:
+    row = scored.rows.get(item.sample_id)
+    return Item(
+        task=scored.task.name,
+        sample_id=item.sample_id,
+        input=item.input,
+        reference=item.reference,
+        answers=tuple(_answers(item, models)),
+        scores=()
+        if row is None
+        else tuple(ItemScore(name, scores[row]) for name, scores in scored.columns if scores[row]),
+        judgements=tuple(
+            judgement
+            for name in scored.task.metrics
+            for judgement in judgements[name].get(item.sample_id, ())
+        ),
+        metric=scored.metric,
+        difference=scored.difference(item.sample_id),
+    )
 
 
 def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
@@ -129,8 +164,10 @@ def _cells(scores: "np.ndarray", reasons: Sequence[str | None]) -> list[str]:
 # --- judgements ------------------------------------------------------------------------------
 
 
-def read_item_judgements(folder: Path) -> Mapping[str, JudgementsById]:
-    """Read the judges' verdicts and explanations, by metric and item.
+def read_item_judgements(
+    folder: Path, *, shown: Container[str] | None = None
+) -> Mapping[str, JudgementsById]:
+    """Read the judges' verdicts and explanations, by metric and item; with `shown`, only these items.
 
     Raises:
         HarnessError: the run's judgements are missing or damaged.
@@ -138,7 +175,9 @@ def read_item_judgements(folder: Path) -> Mapping[str, JudgementsById]:
     table = read_judgements(folder)
     keys = [name for name in table.column_names if name.startswith(VALUE)]
     judgements: defaultdict[str, JudgementsById] = defaultdict(lambda: defaultdict(list))
-    for row in table.to_pylist():
+    for row in iter_rows(table):
+        if shown is not None and row["sample_id"] not in shown:
+            continue
         round_suffix = f", round {row['round'] + 1}" if row["round"] else ""
         subject = row["model"]
         if row["against"] is not None:

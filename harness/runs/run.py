@@ -68,6 +68,7 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
     result = check_against_people(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
+    del measured  # what the pages show is read from its tables
     write_run_reports(result, folder)
     return FinishedRun(result, folder)
 

@@ -1,5 +1,6 @@
 """Requests to judges, their verdicts, and the reasons of missing verdicts."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -88,7 +89,8 @@ class Outcome(Record):
     exchange: Exchange | None = None
 
 
-class GradeRequest(Record):
+@dataclass(frozen=True, slots=True)
+class GradeRequest:
     """One answer to grade on one metric. `round` counts repeats of the same request."""
 
     sample: Sample
@@ -99,7 +101,8 @@ class GradeRequest(Record):
     round: int = 0
 
 
-class PreferenceRequest(Record):
+@dataclass(frozen=True, slots=True)
+class PreferenceRequest:
     """Two answers to compare, in the order in which the judge sees them.
 
     `baseline` and `candidate` are names, for recorded verdicts only; no prompt may show them.

@@ -32,22 +32,22 @@ def answer(body: dict[str, Any]) -> str:
         return f"{body['model']} says: rest and ice may help. {body['messages'][-1]['content']}"
     digest = sha256(json.dumps(body["messages"]).encode()).digest()
     schema = body["response_format"]["json_schema"]["schema"]
-    return json.dumps(_fill(schema, digest))
+    return json.dumps(fill_schema(schema, digest))
 
 
-def _fill(schema: dict[str, Any], digest: bytes) -> Any:
+def fill_schema(schema: dict[str, Any], digest: bytes) -> Any:
     """Some value of the schema, chosen by the digest."""
     if "const" in schema:
         return schema["const"]
     if "anyOf" in schema:
-        return _fill(schema["anyOf"][0], digest)
+        return fill_schema(schema["anyOf"][0], digest)
     if "enum" in schema:
         options = [option for option in schema["enum"] if option != "uncertain"]
         return options[digest[0] % len(options)]
     match schema.get("type"):
         case "object":
             return {
-                key: _fill(part, digest[i:] + digest)
+                key: fill_schema(part, digest[i:] + digest)
                 for i, (key, part) in enumerate(schema["properties"].items())
             }
         case "integer":

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders.commands import harness
+from tests.builders.dead_models import WAYS as DEAD_WAYS
+from tests.builders.dead_models import run_dead
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import Chooser, Fault, Kind, Request
@@ -87,3 +89,27 @@ def test_failures_within_the_limit_are_told_and_pass_nothing(tmp_path: Path, mod
         assert code in {1, 3, 4}, message
         [report] = (tmp_path / "runs" / "remote").glob("*/report.md") if code != 4 else [None]
     assert "HTTP 500" in (message if report is None else report.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_items", [1, 15, 16, 120])
+@pytest.mark.parametrize("models", ["dead,live", "live,dead"])
+@pytest.mark.parametrize("way", DEAD_WAYS)
+def test_a_dead_model_ends_every_run_in_the_servers_words(
+    tmp_path: Path, way: str, models: str, n_items: int
+) -> None:
+    ending = run_dead(tmp_path, models, n_items, way)
+    assert ending.code == 4, ending.text
+    assert DEAD_WAYS[way][1] in ending.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one_in", [100, 20, 8, 2])
+@pytest.mark.parametrize("models", ["dead,live", "live,dead"])
+@pytest.mark.parametrize("way", ["400", "500", "timeout"])
+def test_no_claim_passes_because_a_model_failed_on_some_items(
+    tmp_path: Path, way: str, models: str, one_in: int
+) -> None:
+    ending = run_dead(tmp_path, models, 120, way, fails=lambda i: i % one_in == one_in // 2)
+    assert '"verdict": "pass"' not in ending.text
+    assert ending.code == (3 if one_in >= 20 else 4), ending.text

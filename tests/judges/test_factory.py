@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_exported_names_are_sorted_and_there():
 
 def request_about(metric: Metric) -> JudgeRequest:
     if metric.compares_pairs:
-        return prefer(GOOD, GOOD).model_copy(update={"metric": metric})
+        return replace(prefer(GOOD, GOOD), metric=metric)
     return grade(GOOD, metric)
 
 

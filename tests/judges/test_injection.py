@@ -4,9 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.core.paths import bundle_root
-from judges.injection import suspect_injection
+from judges.injection import _SIGNS, suspect_injection
 from tests.builders.judge_requests import BAD, FAIR, GOOD
 
 DATA = os.environ.get("HARNESS_DATA_DIR")
@@ -79,3 +81,18 @@ def test_few_real_answers_are_suspected():
     n_suspected = sum(suspect_injection(answer).suspected_injection for answer in answers)
     print(f"{n_suspected} of {len(answers)}")
     assert n_suspected <= 0.01 * len(answers)
+
+
+@pytest.mark.parametrize("name", _SIGNS)
+def test_the_fast_test_before_a_pattern_misses_no_match(name: str):
+    sign = _SIGNS[name]
+    letters = st.sampled_from(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\u0130\u0131 \"'[]{}:="
+    )
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.from_regex(sign.pattern, alphabet=letters))
+    def every_match_is_found(text: str) -> None:
+        assert name in suspect_injection(text).signs
+
+    every_match_is_found()

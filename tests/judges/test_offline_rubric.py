@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.types import Outcome
@@ -145,7 +147,7 @@ def test_question_in_another_script_is_unscored():
 
 
 def test_wrong_kind_of_metric_is_unscored():
-    request = prefer(GOOD, BAD).model_copy(update={"metric": rubric()})
+    request = replace(prefer(GOOD, BAD), metric=rubric())
     assert outcome(OfflineJudge(), request).reason is not None
 
 

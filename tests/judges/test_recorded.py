@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -102,7 +103,7 @@ def test_unrecorded_model_is_refused_by_name(tmp_path: Path):
 
 def test_unrecorded_metric_is_refused_by_name(tmp_path: Path):
     kept = judge(tmp_path, "s\n3\n", fields={"safety": "s"})
-    request = grade("", rubric("safety"), model="dpo").model_copy(update={"metric_name": "tone"})
+    request = replace(grade("", rubric("safety"), model="dpo"), metric_name="tone")
     with pytest.raises(HarnessError, match=r"no verdicts on metric 'tone'\. Known: m"):
         outcome(kept, request)
 

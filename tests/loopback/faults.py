@@ -15,7 +15,7 @@ Kind = Literal[
     "400", "401", "402", "403", "404", "429", "500", "502", "503", "529",
     "insufficient_quota", "context_length", "prompt_filtered", "redirect",
     # A status of 200 around something that is no answer.
-    "html", "error_200", "no_choices", "null_choices", "no_json", "deep_json", "huge",
+    "html", "error_200", "no_choices", "null_choices", "no_json", "no_body", "deep_json", "huge",
     # The connection misbehaves.
     "reset", "short_body", "drip", "hang", "hang_up",
     # An answer, but not the one that was wanted.
@@ -135,6 +135,8 @@ def _bad(fault: Fault, text: str, request: Request) -> Answer:
             return _json(200, {"choices": [] if fault.kind == "no_choices" else None})
         case "no_json":
             return Answer(200, {}, b'{"choices": [{"mess')
+        case "no_body":
+            return Answer(200, {}, b"")
         case "deep_json":
             return Answer(200, {}, b"[" * 200_000)
         case "huge":

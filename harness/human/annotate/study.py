@@ -170,7 +170,8 @@ def _attention_items(
     Both texts are of the same model, so that its style gives nothing away. Decoys alternate between
     an answer to another question and the expected answer with its words shuffled.
     """
-    other_ids = [i for i in items if i not in set(sampled_ids)]
+    sampled = set(sampled_ids)
+    other_ids = [i for i in items if i not in sampled]
     pool = rng.sample(other_ids, len(other_ids)) + rng.sample(list(sampled_ids), len(sampled_ids))
     n_made = 0
     for sample_id in pool:
