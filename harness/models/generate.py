@@ -20,7 +20,7 @@ from harness.models.local import LocalModel, Prompt, make_prompt
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.write_buffer import WriteBuffer
 from harness.types import Exchange, Response, Sample, Task
-from harness.types.samples import Responses
+from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
@@ -124,10 +124,21 @@ def require_answers(task: Task, model: str, responses: Responses, most_failed: f
     """
     failed = [response for response in responses.values() if response.request_failed]
     if failed and (len(failed) == len(responses) or len(failed) > most_failed * len(responses)):
+        shown = f"'{model}': {len(failed)} of {len(responses)}"
+        if is_recorded_failure(failed[0]):
+            raise InfrastructureError(
+                f"{shown} recorded answers do not count ({count_failures(task, failed)}). Record them "
+                "again, leave the items out, or allow a larger share with `max_unscored`."
+            )
         raise InfrastructureError(
-            f"'{model}': {len(failed)} of {len(responses)} requests failed "
-            f"({count_failures(task, failed)}). Answers so far are kept; run again to ask for the others."
+            f"{shown} requests failed ({count_failures(task, failed)}). Answers so far are kept; run "
+            "again to ask for the others."
         )
+
+
+def is_recorded_failure(response: Response) -> bool:
+    """Return whether a file of recorded answers says that this one does not count."""
+    return (response.reason or "").startswith(RECORDED_FAILURE)
 
 
 def count_failures(task: Task, failed: Iterable[Response]) -> str:
@@ -135,7 +146,7 @@ def count_failures(task: Task, failed: Iterable[Response]) -> str:
 
     A server may quote what it was sent, so that of protected items only the kind is shown.
     """
-    reasons = (response.reason or "" for response in failed)
+    reasons = ((response.reason or "").removeprefix(f"{RECORDED_FAILURE}: ") for response in failed)
     kinds = (reason.partition(":")[0] if task.phi else reason for reason in reasons)
     counts = Counter(kinds).most_common()
     words = [reason if n == 1 else f"{reason} ({n} times)" for reason, n in counts[:3]]

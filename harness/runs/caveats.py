@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size, infeasible_claims
-from harness.models.generate import count_failures
+from harness.models.generate import count_failures, is_recorded_failure
 from harness.runs.prepare import Prepared
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
@@ -65,14 +65,20 @@ def find_caveats(
 
 
 def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
-    """Report requests to models that failed, with the server's own words."""
+    """Report requests to models that failed, with the server's own words, and recorded failures."""
     for part in measured:
         for model, responses in part.responses.items():
             failed = [response for response in responses.values() if response.request_failed]
             if failed:
+                recorded = is_recorded_failure(failed[0])
+                what = (
+                    f"answers of '{model}' do not count"
+                    if recorded
+                    else f"requests to '{model}' failed"
+                )
                 yield Caveat(
                     code="failed_requests",
-                    text=f"{len(failed)} of {len(responses)} requests to '{model}' failed "
+                    text=f"{len(failed)} of {len(responses)} {what} "
                     f"({count_failures(part.task, failed)}). These items have no score, and each claim is "
                     "tested as if they were at their worst for it.",
                 )

@@ -15,7 +15,7 @@ from harness.scoring.columns import (
 )
 from harness.scoring.paired import pair_scores
 from harness.types import Grade, Response
-from harness.types.samples import REQUEST_FAILURES
+from harness.types.samples import RECORDED_FAILURE, REQUEST_FAILURES
 from tests.builders.score_tasks import RUBRIC, answers, task
 
 WORDS = "server_error: HTTP 500: CUDA out of memory"
@@ -105,3 +105,12 @@ def test_words_of_a_server_about_protected_items_are_not_repeated() -> None:
     with pytest.raises(InfrastructureError) as raised:
         require_answers(protected, "old", responses, most_failed=0.0)
     assert "Smith" not in str(raised.value)
+
+
+def test_recorded_answers_that_do_not_count_are_called_so() -> None:
+    responses = answers("new", *["fine"] * 3)
+    responses["q1"] = failed("new", "q1", f"{RECORDED_FAILURE}: invalidated: broken sandbox")
+    words = r"1 of 3 recorded answers do not count \(invalidated: broken sandbox\)\. Record them"
+    with pytest.raises(InfrastructureError, match=words):
+        require_answers(task(RUBRIC), "new", responses, 0.1)
+    require_answers(task(RUBRIC), "new", responses, 0.4)

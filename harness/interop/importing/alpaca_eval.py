@@ -87,6 +87,7 @@ def read_annotations(rows: Sequence[Object], source: str) -> Records:
         # Add both outputs and the winner.
         for name, column in ((first, "output_1"), (second, "output_2")):
             _add_answer(row.get(column), name, key, records)
+        records.judges.setdefault(as_text(row.get("annotator")) or "not stated")
         winner = winner_of(row.get("preference"))
         rationale = as_text(row.get("raw_completion"))
         reason = None if winner else "the preference is no number from 1 to 2"

@@ -150,6 +150,7 @@ def read_ratings(rows: Sequence[Object], source: str) -> list[Records]:
             continue
         key, name = _item_key(question, turn), f"rating_by_{_judge(row)}"
         records.scales[name] = (LOWEST, HIGHEST)
+        records.judges.setdefault(_judge(row))
         scores = records.scores.setdefault(model, {})
         before = scores.get(key, RecordedScores({}))
         if name in before.values:
@@ -296,6 +297,7 @@ def _mt_bench_games(row: Object, first: str, second: str) -> Iterator[_Game]:
 
 def _add_games(pair: _Judged, baseline: str, records: Records, quoted: Records) -> None:
     candidate = next(name for name in pair.models if name != baseline)
+    records.judges.setdefault(pair.judge)
     key = _item_key(pair.question, pair.turn)
     judged = records.preferences.setdefault((baseline, candidate), {}).setdefault(key, {})
     for game in pair.games:

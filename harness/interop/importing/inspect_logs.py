@@ -7,8 +7,9 @@
 Scores in words become numbers as in Inspect's value_to_float: C 1, P 0.5, I and N 0. If a scorer has
 other words too, each word is a score of its own: 1 on the answers that have it, else 0.
 
-Every epoch of a sample is an answer to its item. A sample that was invalidated, ended in an error or
-was stopped by a limit has no score: what the log says of it is not the model's answer.
+Every epoch of a sample is an answer to its item. A sample that was invalidated or ended in an error
+has no answer that counts and no score; one that was stopped by a limit keeps its answer, if there is
+one, and has no score.
 """
 
 import struct
@@ -156,15 +157,21 @@ def _last_attempts(samples: Sequence[object], records: Records) -> dict[tuple[st
 def _add_sample(sample: Object, key: str, model: str, records: Records) -> None:
     if sample.get("error_retries"):
         records.left_out["retried after an error: the last attempt counts"] += 1
-    failure = _failure(sample)
+    failure, limit, answer = _failure(sample), _limit(sample), _answer(sample)
+    if failure is None and limit is not None and not answer:
+        failure = limit
     if failure is not None:
         # Messages of errors differ from sample to sample; each stands in the study's files.
         shown = _ERROR if failure.startswith(_ERROR) else printable_line(failure, limit=100)
         records.left_out[f"{shown}: no answer and no score"] += 1
         records.fail(model, key, failure)
         return
-    answer = _answer(sample)
     records.answers[model][key] = answer
+    if limit is not None:
+        # The answer is the model's, cut short; the score is of what it had not finished.
+        records.left_out[f"{printable_line(limit, limit=100)}: no score"] += 1
+        records.scores.setdefault(model, {})[key] = RecordedScores({}, None, limit)
+        return
     if answer is None:
         records.left_out["no answer: counts as a failed one"] += 1
     _add_scores(sample, key, model, records)
@@ -177,10 +184,13 @@ def _failure(sample: Object) -> str | None:
     if sample.get("error"):
         error = sample["error"]
         return _reason(_ERROR, as_object(error).get("message") or error)
-    if sample.get("limit"):
-        limit = sample["limit"]
-        return _reason("stopped by a limit", as_object(limit).get("type") or limit)
     return None
+
+
+def _limit(sample: Object) -> str | None:
+    """Return the limit that stopped a sample, if any."""
+    limit = sample.get("limit")
+    return _reason("stopped by a limit", as_object(limit).get("type") or limit) if limit else None
 
 
 def _reason(kind: str, words: object) -> str:

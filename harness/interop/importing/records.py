@@ -62,10 +62,12 @@ class Records:
 
     `answers`, `failures` and `scores` are by model and item id; a failure says why a model's answer
     does not count, and its text is None. `preferences` are by (baseline, candidate), item id and the
-    order in which the judge saw the answers. `scales` are known ends of scores. `left_out` counts
-    unusable rows by reason. The items and answers of a file with `quoted` texts, those of a judge's
-    prompt, stand only where no other file has them. The items of a file with `texts_only` are those
-    of a whole benchmark, of which verdicts may cover a part.
+    order in which the judge saw the answers. `scales` are known ends of scores, `judges` the names of
+    those who gave the verdicts. `left_out` counts unusable rows by reason.
+
+    The items and answers of a file with `quoted` texts, those of a judge's prompt, stand only where
+    no other file has them. The items of a file with `texts_only` are those of a whole benchmark, of
+    which verdicts may cover a part.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Records:
         default_factory=dict
     )
     scales: dict[str, tuple[int, int]] = field(default_factory=dict)
+    judges: dict[str, None] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     quoted: bool = False

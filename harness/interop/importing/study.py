@@ -141,6 +141,7 @@ def merge_records(parts: Sequence[Records]) -> Records:
         for model, failures in part.failures.items():
             merged.failures.setdefault(model, {}).update(failures)
         merged.scales |= part.scales
+        merged.judges |= part.judges
         merged.left_out += part.left_out
         merged.notes += part.notes
     _keep_judged(parts, merged)

@@ -167,7 +167,9 @@ def _profile(
     note = " ".join(["Imported; nothing is generated or judged anew.", *study.records.notes])
     profile: dict[str, Any] = {"profile": make_name(out.name), "note": note, "models": models}
     if verdicts:
-        profile["judges"] = {"default": {"title": "as recorded", "recorded": dict(verdicts)}}
+        judge = {"title": "as recorded", "recorded": dict(verdicts)}
+        names = ", ".join(printable_line(name) for name in study.records.judges)
+        profile["judges"] = {"default": judge | ({"note": names} if names else {})}
     return profile
 
 

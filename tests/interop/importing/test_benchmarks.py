@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.config import load_profile
 from harness.core.errors import HarnessError
 from harness.interop.importing import ImportedStudy, import_records
 from tests.builders.foreign_logs import (
@@ -175,3 +176,9 @@ def test_a_name_for_a_file_of_several_models_is_refused(tmp_path: Path) -> None:
 def test_a_name_is_that_of_the_candidate_of_a_file_of_pairs(tmp_path: Path) -> None:
     file = save(tmp_path / "judged.jsonl", [arena_row(1, "A>B", "A>B")])
     assert import_records([f"dpo={file}"], tmp_path / "study").models == ("baseline", "dpo")
+
+
+def test_the_judge_is_named(tmp_path: Path) -> None:
+    import_all(tmp_path, ratings=RATINGS)
+    profile, _ = load_profile(str(tmp_path / "study" / "profile.yaml"))
+    assert profile.judges["default"].note == "gpt-4"

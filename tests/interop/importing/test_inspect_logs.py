@@ -28,7 +28,10 @@ def log_of(model: str, *samples: dict[str, Any], **changes: object) -> dict[str,
         ({"invalidation": {"author": "x", "reason": "broken sandbox"}}, "invalidated: broken sandbox"),
         ({"invalidation": {"author": "x", "reason": None}}, "invalidated"),
         ({"error": {"message": "HTTP 500: out of memory"}}, "ended in an error: HTTP 500: out of memory"),
-        ({"limit": {"type": "time", "limit": 60}}, "stopped by a limit: time"),
+        (
+            {"limit": {"type": "time", "limit": 60}, "output": {"choices": []}},
+            "stopped by a limit: time",
+        ),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["C", "I"])
@@ -43,6 +46,16 @@ def test_a_sample_without_an_outcome_is_a_gap_with_its_reason(
     assert rows_of(tmp_path / "study" / "scores" / "new.jsonl")[1]["reason"] == reason
     answer = rows_of(tmp_path / "study" / "answers" / "new.jsonl")[1]
     assert answer == {"id": "2", "response": None, "failure": reason}
+
+
+@pytest.mark.parametrize("value", ["C", "I"])
+def test_a_limit_leaves_the_answer_and_no_score(tmp_path: Path, value: str) -> None:
+    stopped = inspect_sample(2, value, limit={"type": "token", "limit": 9})
+    found = import_logs(tmp_path, new=log_of("new", inspect_sample(1), stopped))
+    assert found.left_out == {"stopped by a limit: token: no score": 1}
+    assert answers_of(tmp_path, "new") == {"1": "1!", "2": "2!"}
+    scored = rows_of(tmp_path / "study" / "scores" / "new.jsonl")[1]
+    assert (scored["match"], scored["reason"]) == (None, "stopped by a limit: token")
 
 
 def test_a_retried_sample_counts_by_its_last_attempt(tmp_path: Path) -> None:
