@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
+from harness.core.files import make_folder
 from harness.core.hashing import content_hash, file_hash
 from harness.models.weights import PICKLE_SUFFIXES, fingerprint_model
 from harness.types import CheckpointCard, Curve, Record
@@ -94,7 +95,8 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
         raise HarnessError(f"{out}: exists and is no checkpoint; it is not overwritten.")
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    make_folder(partial.parent)
+    partial.mkdir(mode=0o700)
     try:
         yield partial
         if out.exists():

@@ -6,12 +6,15 @@ numbers stay as they are. The Parquet tables hold every text unchanged.
 """
 
 import csv
-import os
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import BinaryIO, NamedTuple, get_args
 
 from harness.artifacts.run_folder import TableName, read_run_table
 from harness.core.errors import InfrastructureError
+from harness.core.files import replace_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ROWS_AT_ONCE = 50_000
@@ -38,9 +41,7 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
     for name, table in tables.items():
         path = out / f"{name}.csv"
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            with replace_file(path) as raw, _as_text(raw) as file:
                 writer, n_escaped = csv.writer(file), 0
                 writer.writerow([escape_formula(column) for column in table.column_names])
                 for part in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
@@ -52,6 +53,15 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
             raise InfrastructureError(f"{path}: cannot be written: {error.strerror}.") from None
         written.append(CsvFile(path, table.num_rows, n_escaped))
     return written
+
+
+@contextmanager
+def _as_text(raw: BinaryIO) -> Iterator[io.TextIOWrapper]:
+    """Write text with a byte order mark, without which spreadsheets take UTF-8 for another code."""
+    file = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+    yield file
+    file.flush()
+    file.detach()
 
 
 def escape_formula(text: str) -> str:

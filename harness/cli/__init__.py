@@ -5,6 +5,7 @@ verdict yet, 4 infrastructure, 130 interrupted. The code is never 0 if something
 """
 
 import gc
+import os
 import sys
 from importlib import metadata
 from typing import Annotated, NoReturn
@@ -68,6 +69,7 @@ def harness(
 
 def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
+    os.umask(os.umask(0o077) | 0o077)  # stores and checkpoints may hold what patients wrote
     install_signal_handlers()
     gc.set_threshold(GC_THRESHOLD)
     protect_output()

@@ -8,6 +8,7 @@ import typer
 from harness.cli.options import BASELINE, BaselineFile, OutputFormat, RunArgument
 from harness.cli.output import EXIT_CODES, Format, emit
 from harness.core.errors import HarnessError
+from harness.core.files import refuse_link, write_output
 
 commands = typer.Typer()
 
@@ -88,13 +89,20 @@ def check(
     from reports.junit import render_check_junit, render_failed_check_junit
     from reports.regression import describe_check, render_check, render_failed_check
 
+    # Files of an earlier check must not be read as this one's, however this one ends.
     files = _CheckFiles(summary, junit, comment)
+    unmade = "The check has not ended: it is running, was killed, or crashed."
+    files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
     try:
         result = check_run(load_run(run), read_baseline(baseline))
-    except HarnessError as error:  # files of an earlier check must not be read as this one's
-        files.write(render_failed_check(str(error)), render_failed_check_junit(str(error)))
+        markdown, xml = render_check(result), render_check_junit(result)
+    except BaseException as error:
+        reason = (
+            str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        )
+        files.write(render_failed_check(reason), render_failed_check_junit(reason))
         raise
-    files.write(render_check(result), render_check_junit(result))
+    files.write(markdown, xml)
     code = EXIT_CODES[result.decision.verdict]
     emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_check(result))
     raise typer.Exit(code)
@@ -145,17 +153,20 @@ class _CheckFiles(NamedTuple):
     junit: Path | None
     comment: Path | None
 
-    def write(self, markdown: str, junit: bytes) -> None:
+    def write(self, markdown: str, junit: bytes, *, summarise: bool = True) -> None:
+        """Write all of them; the summary, to which is only added, when there is an outcome."""
         from reports.regression import render_comment
 
         try:
-            if self.summary is not None:
+            if self.junit is not None:
+                write_output(self.junit, junit)
+            if self.comment is not None:
+                write_output(self.comment, render_comment(markdown).encode())
+            if self.summary is not None and summarise:
+                if self.summary.is_file():
+                    refuse_link(self.summary)
                 with self.summary.open("a", encoding="utf-8") as file:
                     file.write(markdown)
-            if self.junit is not None:
-                self.junit.write_bytes(junit)
-            if self.comment is not None:
-                self.comment.write_text(render_comment(markdown), encoding="utf-8")
         except OSError as error:
             raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
 

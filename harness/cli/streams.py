@@ -6,16 +6,42 @@ another exit code: 1 would mean that a gate failed.
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TextIO
 
+MAX_LINE = 200  # what is remembered of a line; more white space than this begins no command
+
+
+# https://docs.github.com/actions/reference/workflow-commands: a line of a log that begins with `::`, and
+# the older `##[` anywhere, are commands to the runner.
+_COMMAND = re.compile(r"((?:^|[\r\n])[^\S\r\n]*:)(?=:)|(##)(?=\[)")
+
+
+def defuse_commands(before: str, text: str) -> str:
+    """Return the text with a space inside what GitHub's runner would take for a command.
+
+    `before` is what the line already holds, because a line may be written in pieces.
+    """
+    return _COMMAND.sub(lambda match: f"{match[0]} ", before + text)[len(before) :]
+
 
 class SafeStream(io.TextIOWrapper):
-    """A text stream that discards its output once the reader has closed the pipe."""
+    """A text stream that discards its output once the reader has closed the pipe.
+
+    In a GitHub workflow no name or message in it is a command to the runner.
+    """
+
+    _in_workflow = "GITHUB_ACTIONS" in os.environ
+    _line = ""
 
     def write(self, text: str, /) -> int:
         """Write the text; discard it if the reader has closed the pipe."""
+        if self._in_workflow and text:
+            text = defuse_commands(self._line, text)
+            line = re.split(r"[\r\n]", self._line + text)[-1]
+            self._line = line if len(line) < MAX_LINE else f"…{line[-2:]}"
         try:
             return super().write(text)
         except BrokenPipeError:

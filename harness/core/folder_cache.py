@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.core.files import write_atomically
 from harness.core.hashing import file_hash
 from harness.core.store import make_writable
 
@@ -26,7 +27,7 @@ def build_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     try:
         fill(partial)
         checksums = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
-        (partial / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+        write_atomically(partial / CHECKSUMS, json.dumps(checksums).encode())
         if not is_complete(folder):  # another process may have been faster
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)

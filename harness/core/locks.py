@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.core.errors import StoreLockedError
+from harness.core.files import refuse_link, write_atomically
 
 
 class FolderLock:
@@ -27,13 +28,15 @@ class FolderLock:
             OSError: the folder cannot be written.
         """
         try:
+            refuse_link(self._folder / "lock")
             self._lock.acquire(timeout=0)
         except Timeout:
             raise StoreLockedError(
                 f"{self._folder}: in use by {self._read_owner()}. {self._advice}"
             ) from None
         try:
-            self._owner.write_text(json.dumps({"pid": os.getpid(), "host": platform.node()}))
+            owner = {"pid": os.getpid(), "host": platform.node()}
+            write_atomically(self._owner, json.dumps(owner).encode())
         except OSError:
             self._lock.release()
             raise

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.core.env import env_positive_float
 from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.files import make_folder, refuse_link, write_atomically
 from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
@@ -69,6 +70,8 @@ class Store:
         try:
             # Generation and judging write from their own threads, one at a time.
             with self._explain_errors():
+                for ending in ("", "-wal", "-shm", "-journal"):
+                    refuse_link(self.path.with_name(f"{self.path.name}{ending}"))
                 self._connection = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
@@ -210,8 +213,8 @@ def make_writable(folder: Path) -> None:
     """
     probe = folder / f".probe-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"probe")
+        make_folder(folder)
+        write_atomically(probe, b"probe")
         probe.unlink()
     except OSError as error:
         raise HarnessError(f"{folder}: cannot be written: {error.strerror}.") from None

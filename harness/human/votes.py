@@ -154,7 +154,9 @@ class VoteLog:
         self._take_lock()
         try:
             self._entries = read_log(self.folder)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
+            )
             self._cut_incomplete_line()
             _sync_folder(self.folder)
         except OSError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.artifacts.results_json import load_result
+from harness.core.files import write_private
 from harness.core.hub import push_folder, require_repository
 from harness.types import RunResult
 from harness.types.training import Ancestor
@@ -46,7 +47,7 @@ def export_checkpoint(
     lineage = [make_portable(manifest) for manifest in trace_manifests(checkpoint)]
     manifest = copy_checkpoint(checkpoint, out)
     text = _model_card(out.resolve().name, lineage, result, note)
-    (out / "README.md").write_text(text, encoding="utf-8")
+    write_private(out / "README.md", text.encode())
     url = push_folder(out, push) if push is not None else None
     return Exported(out, manifest.fingerprint, url)
 

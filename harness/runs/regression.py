@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from harness.artifacts.run_folder import Run
 from harness.config import Claim, Gate, metric_of
 from harness.core.errors import HarnessError, did_you_mean
+from harness.core.files import write_output
 from harness.core.json_text import read_json_bytes
 from harness.gate.decision import decide_gate
 from harness.gate.interim import level_of_look
@@ -194,8 +195,7 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
     )
     head = json.dumps(data, ensure_ascii=False, indent=1).removesuffix("\n}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'{head},\n "columns": {{\n{columns}\n }}\n}}\n', encoding="utf-8")
+        write_output(path, f'{head},\n "columns": {{\n{columns}\n }}\n}}\n'.encode())
     except OSError as error:
         raise HarnessError(f"{path}: cannot be written: {error.strerror}.") from None
 

@@ -43,7 +43,7 @@ def run_action(
     temp, tools = work / "temp", work / "tools"
     for folder in (temp, tools):
         folder.mkdir(exist_ok=True)
-    (tools / "harness").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness "$@"\n')
+    (tools / "harness").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m harness "$@"\n')
     (tools / "gh").write_text(GH)
     for tool in tools.iterdir():
         tool.chmod(0o755)
@@ -188,3 +188,30 @@ def test_a_push_gets_no_comment(checkout: Path) -> None:
 def test_every_action_that_it_uses_has_a_version() -> None:
     for step in STEPS:
         assert re.fullmatch(r"actions/[a-z-]+@v[0-9]+", step.get("uses", "actions/x@v1"))
+
+
+@pytest.mark.slow
+def test_committed_answers_and_verdicts_are_refused(checkout: Path) -> None:
+    harness("run", "suite.yaml", "--profile", "profile.yaml", "--models", "sft,dpo", cwd=checkout)
+    for command in (("init", "-q"), ("add", "--force", ".harness/store.sqlite")):
+        subprocess.run(("git", *command), cwd=checkout, check=True)
+    job = run_action(checkout, SMALL | {"comment": "true"}, event="pull_request", comment_id="12")
+    assert job.code == 2
+    assert job.outputs["verdict"] == {"verdict": "no pass"}
+    assert "PATCH" in job.calls  # an earlier pass is replaced
+    assert "could not run" in (job.temp / "harness-comment.md").read_text()
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_from_the_checkout(checkout: Path) -> None:
+    for name in ("json.py", "pip/__main__.py", "re.py"):
+        path = checkout / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"open({str(checkout / 'hacked')!r}, 'w')\n")
+    assert run_action(checkout, SMALL).code == 0
+    assert not (checkout / "hacked").exists()
+
+
+def test_every_python_of_a_step_is_isolated() -> None:
+    for step in STEPS:
+        assert not re.search(r"\bpython3? (?!-I )", step.get("run", ""))

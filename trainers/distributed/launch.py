@@ -144,7 +144,11 @@ def _launcher(launch: Launch, folder: Path, log: int) -> "Iterator[subprocess.Po
 def _worker_env(launch: Launch) -> dict[str, str]:
     roots = [bundle_root(), Path(harness.__file__).resolve().parents[1]]  # the same in a checkout
     paths = [*map(str, roots), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    # Safe path: a module of the working directory, as ./json.py, is not imported in any process.
+    env = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "PYTHONSAFEPATH": "1",
+    }
     return env | {"CUDA_VISIBLE_DEVICES": ""} if launch.cpu else env
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from harness.core.files import replace_file, write_atomically
 from harness.core.sanitize import printable_line
 from harness.interop.importing.records import RecordedItem, RecordedScores, Records, make_name
 from harness.types import Order
@@ -174,14 +175,11 @@ def _profile(
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    with replace_file(path) as file:
+        for row in rows:
+            file.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", "replace"))
 
 
 def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
-    path.write_text(
-        yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100),
-        encoding="utf-8",
-        errors="replace",
-    )
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    write_atomically(path, text.encode("utf-8", "replace"))
