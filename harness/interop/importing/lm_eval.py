@@ -15,7 +15,11 @@ from typing import NamedTuple
 
 from harness.core.json_text import parse_json
 from harness.core.sanitize import printable_line
-from harness.interop.importing.lm_eval_choices import RankedChoices, read_choices
+from harness.interop.importing.lm_eval_choices import (
+    RankedChoices,
+    is_likelihood,
+    read_choices,
+)
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
@@ -83,7 +87,10 @@ def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
 def _read_row(row: Object, records: Records) -> _Answered:
     # One request for a generated answer, or one or two for each choice.
     requests = [_values(request) for request in _values(row.get("arguments"))]
-    first = [group[0] for group in _values(row.get("resps")) if isinstance(group, list) and group]
+    groups = [group for group in _values(row.get("resps")) if isinstance(group, list) and group]
+    # Likelihoods are one deeper than generated texts, of which a group has one for each repeat.
+    flat = len(groups) > 1 and all(is_likelihood(group) for group in groups)
+    first = groups if flat else [group[0] for group in groups]
     prompt = _prompt(requests[0][0]) if requests and requests[0] else ""
     if first and isinstance(first[0], str):
         if not prompt.strip():
@@ -97,6 +104,8 @@ def _read_row(row: Object, records: Records) -> _Answered:
 
 def _read_choice(row: Object, ranked: RankedChoices, records: Records) -> _Answered:
     """Take the choice that agrees with the row's score; else give the log-likelihoods."""
+    if len(ranked.choices) == 1:  # the likelihood of a given end (lambada): nothing was chosen
+        return _Answered(ranked.question, ranked.listing, ranked.chosen or None)
     score = as_number(row.get(ranked.metric)) if ranked.metric else None
     right = ranked.agreeing_targets(row.get("target"), score)
     if right is None:

@@ -65,7 +65,7 @@ def read_choices(
     """Read the requests and responses of a sample whose choices were ranked; None if it is none."""
     texts = [request[:2] for request in requests]
     likelihoods = [_likelihood(response) for response in responses]
-    if len(likelihoods) < 2 or len(likelihoods) != len(texts) or None in likelihoods:
+    if not likelihoods or len(likelihoods) != len(texts) or None in likelihoods:
         return None
     if not all(len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in texts):
         return None
@@ -135,6 +135,13 @@ def _per(likelihood: float, size: int) -> float:
 def _argmax(values: Sequence[float]) -> int:
     """Return the place of the first largest value; NaN is the largest, as it is for numpy."""
     return max(range(len(values)), key=lambda i: (math.isnan(values[i]), values[i]))
+
+
+def is_likelihood(response: object) -> bool:
+    """Return whether this is a log-likelihood and whether it is greedy, as in `["-3.2", "False"]`."""
+    parts = as_list(response)
+    greedy = len(parts) == 2 and str(parts[1]) in ("True", "False")
+    return greedy and _likelihood(parts) is not None
 
 
 def _likelihood(response: object) -> float | None:

@@ -12,6 +12,7 @@ score, and a test without assertions no score.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.core.json_text import parse_json
@@ -26,6 +27,7 @@ from harness.interop.importing.records import (
     as_rows,
     as_text,
     have_all,
+    text_key,
     user_text,
 )
 
@@ -37,7 +39,9 @@ _WITH_REFERENCE = {"equals", "similar", "factuality", "model-graded-factuality"}
 def promptfoo_rows(data: object) -> list[Object]:
     """Return the results of a promptfoo file; none if it is another file."""
     results = as_object(data).get("results")
-    rows = as_rows(as_object(results).get("results") if isinstance(results, dict) else data)
+    if isinstance(results, dict):
+        results = results.get("results")
+    rows = as_rows(data if results is None else results)
     return rows if have_all(rows, "provider", "vars", "success") else []
 
 
@@ -46,19 +50,25 @@ def read_promptfoo(rows: Sequence[Object], source: str) -> Records:
     records = Records(source)
     prompts = {_prompt_label(row) for row in rows}
     answers_to: dict[str, dict[int, int]] = {}  # by variables: each test, counted from 1
+    times: Counter[tuple[str, str]] = Counter()  # of results without a testIdx
     for row in rows:
         number, model = as_number(row.get("testIdx")), _model(row, several=len(prompts) > 1)
-        if number is None or model is None:
-            records.left_out["no testIdx or no provider"] += 1
+        if model is None:
+            records.left_out["no provider"] += 1
             continue
         question = _question(row, several=len(prompts) > 1)
         if not question.strip():
             records.left_out["no prompt"] += 1
             continue
-        # The tests with the same variables are answers to one item.
-        tests = answers_to.setdefault(_variables(row), {})
-        time = tests.setdefault(int(number), len(tests) + 1)
-        item = f"test-{next(iter(tests))}"
+        # The tests with the same variables are answers to one item; old files do not number them.
+        if number is None:
+            item = text_key(_variables(row), "test")
+            times[model, item] += 1
+            time = times[model, item]
+        else:
+            tests = answers_to.setdefault(_variables(row), {})
+            time = tests.setdefault(int(number), len(tests) + 1)
+            item = f"test-{next(iter(tests))}"
         key, cluster = (item, None) if time == 1 else (f"{item}#{time}", item)
         if key in records.answers.get(model, {}):
             records.left_out["a further result of the same test"] += 1
@@ -114,7 +124,9 @@ def _prompt_label(row: Object) -> str:
 
 
 def _variables(row: Object) -> str:
-    return json.dumps(as_object(row.get("vars")), sort_keys=True)
+    """Return a test's variables as text; the prompt of a test without any."""
+    variables = as_object(row.get("vars")) or {"": as_object(row.get("prompt")).get("raw")}
+    return json.dumps(variables, sort_keys=True)
 
 
 def _question(row: Object, *, several: bool) -> str:

@@ -178,3 +178,17 @@ def test_metrics_that_would_have_one_name_are_kept_apart(tmp_path: Path) -> None
         "id": "doc-0", "f1_a": 0.0, "f1_a_2": 1.0, "id_2": 0.75, "win_rate_2": 0.5,
         "words_2": 0.25, "words": None,
     }  # fmt: skip
+
+
+def test_the_likelihood_of_one_given_end_is_no_choice(tmp_path: Path) -> None:
+    row = ranked_row([-3.25], contexts=["He opened the"], ends=[" door"], target=" door")
+    found = import_lm_eval(tmp_path, [row], [row])
+    assert found.metrics == ("acc",)
+    assert answers_of(tmp_path, "new") == {"doc-0": "door: -3.25"}
+    assert not found.left_out
+
+
+def test_likelihoods_that_are_not_nested_are_no_generated_text(tmp_path: Path) -> None:
+    row = ranked_row([-3.0, -1.0], resps=[["-3.0", "False"], ["-1.0", "True"]], target="1")
+    import_lm_eval(tmp_path, [row], [row])
+    assert answers_of(tmp_path, "new") == {"doc-0": "b"}

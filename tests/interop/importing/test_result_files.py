@@ -136,3 +136,13 @@ def test_repeated_tests_are_answers_to_one_item(tmp_path: Path) -> None:
 def test_what_no_assertion_decided_has_no_score(tmp_path: Path, grading: dict[str, Any]) -> None:
     rows = [promptfoo_row(0, "a", gradingResult=grading)]
     assert not import_logs(tmp_path, results=promptfoo_file(rows)).has_verdicts
+
+
+def test_results_without_numbers_are_joined_by_their_variables(tmp_path: Path) -> None:
+    rows = [promptfoo_row(i, p) for p in ("a", "b") for i in (0, 1, 1)]
+    for row in rows:
+        del row["testIdx"], row["promptIdx"], row["failureReason"]
+    found = import_logs(tmp_path, results={"version": 2, "results": rows, "table": {}})
+    assert (found.models, found.n_items) == (("a", "b"), 3)
+    items = rows_of(tmp_path / "study" / "items.jsonl")
+    assert len({item["cluster"] for item in items}) == 2
