@@ -64,6 +64,7 @@ def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) ->
         endpoint,
         name=title or spec.model,
         nature=f"language model {spec.model} at {endpoint.host}, temperature {temperature}"
+        + (f", revision {spec.revision}" if spec.revision else "")
         + (", redacted" if spec.redact else ""),
         model=spec.model,
         structured=spec.structured,

@@ -76,6 +76,20 @@ def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
     raise typer.Exit(0 if holds else 1)
 
 
+@commands.command("allow-key")
+def allow_key(
+    variable: Annotated[str, typer.Argument(help="The environment variable that holds the key.")],
+    host: Annotated[
+        str, typer.Argument(help="The host that may get it, with its port if it has one.")
+    ],
+) -> None:
+    """Confirm that a key may be sent to a host, once for all your profiles."""
+    from harness.models.endpoint import key_consent
+
+    path = key_consent.allow_key(variable, host)
+    typer.echo(f"{variable} may be sent to {host}: noted in {path}")
+
+
 @commands.command()
 def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> None:
     """Check this machine: packages, accelerator, data folder, and whether the store is writable."""

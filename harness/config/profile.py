@@ -1,5 +1,6 @@
 """Profiles: the models, judges and data sets behind the names in a suite, on one machine."""
 
+import re
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
@@ -55,38 +56,90 @@ BODY_FIELDS = frozenset(
 )
 
 
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 class EndpointSpec(Spec):
-    """A chat model behind an OpenAI-compatible endpoint.
+    """A chat model behind an OpenAI-compatible endpoint. Each key's description is in its schema."""
 
-    Without `base_url` it is OpenAI's own. The key is read from the environment variable that
-    `api_key_env` names, and is sent to this endpoint only. `timeout_s` bounds a call with all its
-    retries. `structured` is how the endpoint is asked for JSON. A `temperature` of null is not
-    sent at all: reasoning models refuse it. With `redact`, the identifiers that
-    harness/data/redaction.py finds are removed from all texts of the items that are sent.
-
-    `max_tokens_key` is the name under which the endpoint takes the token limit; without it
-    OpenAI's and Azure's own name is used there, and `max_tokens` elsewhere. `extra_body` holds
-    further fields of the request's body (such as `reasoning_effort` or `chat_template_kwargs`);
-    they are part of the fingerprint.
-    """
-
-    model: str
-    base_url: str | None = None
-    api_key_env: str | None = None
-    temperature: float | None = Field(default=0.0, ge=0.0)
-    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
-    top_k: int | None = Field(default=None, ge=1)
-    seed: int | None = None
-    max_tokens: int = Field(default=1024, ge=1)
-    max_concurrency: int = Field(default=64, ge=1)
-    timeout_s: float = Field(default=120.0, gt=0.0)
-    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
-    redact: bool = False
-    price_per_million: Prices | None = None
-    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = Field(
-        default=None, exclude_if=lambda key: key is None
+    model: str = Field(min_length=1, description="The model's name at the endpoint.")
+    base_url: str | None = Field(
+        default=None,
+        description="Where the endpoint's paths start, such as http://localhost:8000/v1. "
+        "Without it: OpenAI's own.",
     )
-    extra_body: dict[str, JsonValue] = Field(default={}, exclude_if=lambda body: not body)
+    api_key_env: str | None = Field(
+        default=None,
+        description="The name of the environment variable that holds the key, which is sent to this "
+        "endpoint only. Without it no key is sent; for OpenAI's own it is OPENAI_API_KEY.",
+    )
+    temperature: float | None = Field(
+        default=0.0,
+        ge=0.0,
+        description="Sampling temperature of a judge. null: not sent, for reasoning models that "
+        "refuse it. A model under test takes only null here, and otherwise the suite's.",
+    )
+    top_p: float | None = Field(
+        default=None, gt=0.0, le=1.0, description="Nucleus sampling of a judge."
+    )
+    top_k: int | None = Field(default=None, ge=1, description="Top-k sampling of a judge.")
+    seed: int | None = Field(default=None, description="Sampling seed of a judge.")
+    max_tokens: int = Field(
+        default=1024, ge=1, description="The most tokens of a judge's reply, thoughts included."
+    )
+    max_concurrency: int = Field(
+        default=64, ge=1, description="The most requests at a time; fewer where it answers 429."
+    )
+    timeout_s: float = Field(
+        default=120.0, gt=0.0, description="Seconds for a call with all its retries."
+    )
+    structured: Literal["json_schema", "json_object", "text"] = Field(
+        default="json_schema",
+        description="How a judge is asked for JSON: by schema, as any JSON, or in words only. "
+        "Verdicts are read equally strictly.",
+    )
+    redact: bool = Field(
+        default=False,
+        description="Blot out identifiers in all texts of the items that are sent, best effort.",
+    )
+    price_per_million: Prices | None = Field(
+        default=None, description="Prices of a million tokens, for `plan` and `--max-cost`."
+    )
+    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        default=None,
+        exclude_if=lambda key: key is None,
+        description="The name under which the endpoint takes the token limit. Without it: "
+        "max_completion_tokens for OpenAI and Azure, max_tokens elsewhere.",
+    )
+    extra_body: dict[str, JsonValue] = Field(
+        default={},
+        exclude_if=lambda body: not body,
+        description="Further fields of the request's body, such as reasoning_effort or "
+        "chat_template_kwargs; part of the fingerprint.",
+    )
+    allow_plain_http: bool = Field(
+        default=False,
+        exclude_if=lambda allowed: not allowed,
+        description="Allow http:// to another machine than this one: a host of your own on a "
+        "network that you trust, since everything can be read on the way.",
+    )
+    revision: str | None = Field(
+        default=None,
+        exclude_if=lambda revision: revision is None,
+        description="What the server holds behind the model's name now, in your words. Another "
+        "revision is another model, with answers or verdicts of its own.",
+    )
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _names_a_variable(cls, name: str | None) -> str | None:
+        # The text is not repeated: it may be a key.
+        if name is not None and not ENV_NAME.fullmatch(name):
+            raise ValueError(
+                "is no name of an environment variable. A key never stands in a file: put it into a "
+                "variable, and write that variable's name here"
+            )
+        return name
 
     @field_validator("extra_body")
     @classmethod
@@ -113,12 +166,22 @@ class EndpointSpec(Spec):
             return True  # a name that merely begins like an address
 
 
+_BY_SUITE = "has no effect on a model under test, which the suite's 'generation' decodes."
+_NO_EFFECT = {
+    "seed": "has no effect on a model under test; write 'seed' beside 'endpoint'.",
+    "max_tokens": "has no effect on a model under test; the suite's 'max_new_tokens' limits it.",
+    "structured": "has no effect on a model under test, which is not asked for JSON.",
+    "temperature": "has no effect on a model under test but for null, which sends none; the suite's "
+    "'generation' has its temperature.",
+}
+
+
 class ModelSpec(Spec):
     """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
 
     A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
-    name with a `revision`. A `seed` replaces the suite's decoding seed, so that one model can be
-    compared with itself.
+    name with a `revision`; that of an endpoint states what its server holds now. A `seed` replaces
+    the suite's decoding seed, so that one model can be compared with itself.
     """
 
     recipe: str | None = None
@@ -135,7 +198,29 @@ class ModelSpec(Spec):
             raise ValueError("name exactly one of 'recipe', 'checkpoint', 'endpoint' or 'recorded'")
         if self.recorded is not None and self.seed is not None:
             raise ValueError("recorded answers take no 'seed'")
+        if self.revision is not None and self.checkpoint is None and self.endpoint is None:
+            raise field_error("revision", "only a 'checkpoint' or an 'endpoint' has a revision.")
         return self
+
+    @model_validator(mode="after")
+    def _has_no_key_without_effect(self) -> "ModelSpec":
+        endpoint = self.endpoint
+        if endpoint is None:
+            return self
+        for key in ("top_p", "top_k", "seed", "max_tokens", "structured", "temperature"):
+            sent = key == "temperature" and endpoint.temperature is None
+            if key in endpoint.model_fields_set and not sent:
+                raise field_error(f"endpoint.{key}", _NO_EFFECT.get(key, _BY_SUITE))
+        if None not in (self.revision, endpoint.revision) and self.revision != endpoint.revision:
+            raise field_error("revision", "states another revision than the endpoint's own.")
+        return self
+
+    @property
+    def served(self) -> EndpointSpec | None:
+        """Return the endpoint with the model's revision; None for another kind of model."""
+        if self.endpoint is None or self.revision is None:
+            return self.endpoint
+        return self.endpoint.model_copy(update={"revision": self.revision})
 
 
 class LocalJudge(Spec):

@@ -203,7 +203,7 @@ class BatchEndpoint:
         """Check the address, and the key only if anything will be sent."""
         self._spec = spec
         self._session = session
-        self._address = read_address(spec.base_url)
+        self._address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
         if session.budget:
             session.budget.check_prices(spec.price_per_million, spec.model)
         self._endpoint = None if session.by_batch else Endpoint(spec, budget=session.budget)

@@ -10,6 +10,8 @@ from harness.core.errors import InfrastructureError
 from harness.core.store import Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
+from harness.models.endpoint.addresses import key_variable, read_address
+from harness.models.endpoint.key_consent import show_variable
 from harness.models.local import Prompt, make_prompt
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
@@ -65,12 +67,14 @@ class TaskForecast(Record):
 class RemoteForecast(Record):
     """The data that would be sent to one endpoint, and the most that it would cost.
 
+    `key` describes the environment variable whose content is sent along; None for no key.
     Input tokens are bytes over four, from the real prompts with answers of the full length;
     output tokens are the limit of each call.
     """
 
     who: str
     host: str
+    key: str | None = None
     work: str
     calls: int
     bytes_sent: int
@@ -229,7 +233,8 @@ def _remote_table(remote: Iterable[RemoteForecast]) -> "Table":
     for line in remote:
         cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
         tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
-        sent.add_row(f"{line.who} at {line.host}", line.work, f"{line.calls:,}",
+        key = f", with {line.key}" if line.key else ""
+        sent.add_row(f"{line.who} at {line.host}{key}", line.work, f"{line.calls:,}",
                      f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
     return sent
 
@@ -307,6 +312,12 @@ def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
                     )
 
 
+def _key_sent(spec: EndpointSpec) -> str | None:
+    address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
+    variable = key_variable(spec, address)
+    return None if variable is None else show_variable(variable)
+
+
 def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
     """Return the judge's requests as they would be if every answer had its full length."""
     stream = ResponseStream([model.name for model in plan.models], len(task.samples))
@@ -327,6 +338,7 @@ def _forecast_requests(
     return RemoteForecast(
         who=who,
         host=spec.host,
+        key=_key_sent(spec),
         work=work,
         calls=len(prompts),
         bytes_sent=sent,

@@ -67,9 +67,10 @@ def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
     if spec.checkpoint is not None:
         source = spec.checkpoint + (f"@{spec.revision}" if spec.revision else "")
         return PlannedModel(name=name, kind="checkpoint", source=source, seed=spec.seed)
-    if spec.endpoint is not None:
-        source = f"{spec.endpoint.model} at {spec.endpoint.host}"
-        prices = spec.endpoint.price_per_million
+    if spec.served is not None:
+        revision = f", revision {spec.served.revision}" if spec.served.revision else ""
+        source = f"{spec.served.model} at {spec.served.host}{revision}"
+        prices = spec.served.price_per_million
         return PlannedModel(
             name=name, kind="endpoint", source=source, prices=prices, seed=spec.seed
         )

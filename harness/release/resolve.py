@@ -93,8 +93,8 @@ def _of_profile(name: str, profile: Profile, root: Path, store: Path) -> NamedMo
             f"'{name}' is a file of recorded answers in the profile, not a model. Name a model with a "
             "recipe, a checkpoint or an endpoint."
         )
-    if spec.endpoint is not None:
-        return NamedModel(name, endpoint=spec.endpoint, note=note)
+    if spec.served is not None:
+        return NamedModel(name, endpoint=spec.served, note=note)
     if spec.recipe is not None:
         return NamedModel(name, str(_of_recipe(spec.recipe, profile, store)), note=note)
     assert spec.checkpoint is not None

@@ -56,13 +56,12 @@ def _prepare(
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
         return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
-    if spec.endpoint is not None:
-        endpoint_model = EndpointModel(name, spec.endpoint, context.session, spec.seed)
-        redacted = ["redacted"] if spec.endpoint.redact else []
-        fingerprint = content_hash(spec.endpoint.model, spec.endpoint.base_url, *redacted)
-        return Prepared(
-            endpoint_model, fingerprint, card=None, teachers=(), base=spec.endpoint.model
-        )
+    if spec.served is not None:
+        endpoint_model = EndpointModel(name, spec.served, context.session, spec.seed)
+        more = ["redacted"] if spec.served.redact else []
+        more += ["revision", spec.served.revision] if spec.served.revision else []
+        fingerprint = content_hash(spec.served.model, spec.served.base_url, *more)
+        return Prepared(endpoint_model, fingerprint, card=None, teachers=(), base=spec.served.model)
     # A checkpoint, trained from a recipe or given.
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)

@@ -16,6 +16,7 @@ concerns every request ends the run: a refused key or model, an outage, a spent 
     budget.py      the cost so far, and the limit that no call may exceed
     transport.py   LangChain's client and the connections under it: the only file that knows them
     addresses.py   where requests and keys may go
+    key_consent.py which key the user sends to which host
     event_loop.py  the process's one event loop
 """
 

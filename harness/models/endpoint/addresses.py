@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
+from harness.models.endpoint.key_consent import require_allowed, show_variable
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -44,8 +45,10 @@ class Address(NamedTuple):
         return (urlsplit(self.base_url).hostname or "").endswith(_AZURE)
 
 
-def read_address(base_url: str | None) -> Address:
+def read_address(base_url: str | None, *, allow_plain_http: bool = False) -> Address:
     """Return the address of a base URL, by default OpenAI's.
+
+    Plain http to another machine needs the user's consent, `allow_plain_http`.
 
     Raises:
         HarnessError: nothing may be sent there; names the reason and what would work.
@@ -57,29 +60,26 @@ def read_address(base_url: str | None) -> Address:
     if (ip is not None and _forbidden(ip)) or name in _METADATA_NAMES:
         raise HarnessError(f"base_url {url}: {name} is no model endpoint; it is never asked.")
     loopback = name == "localhost" if ip is None else ip.is_loopback
-    if parts.scheme == "http" and not loopback:
+    if parts.scheme == "http" and not loopback and not allow_plain_http:
         raise HarnessError(
             f"base_url {url}: plain http would show the key and the texts to the network. "
-            f"Use https, or a tunnel to this machine: ssh -L 8000:{name}:{parts.port or 80} …"
+            f"Use https, or a tunnel to this machine: ssh -L 8000:{name}:{parts.port or 80} … "
+            "For a host of your own on a network that you trust, add 'allow_plain_http: true'."
         )
     openai = name == "api.openai.com" or name.endswith(".api.openai.com")
     return Address(url.rstrip("/"), parts.netloc.lower(), loopback, openai)
 
 
 def find_key(spec: EndpointSpec, address: Address) -> SecretStr | None:
-    """Return the key for this address from the environment, None where a local server needs none.
+    """Return the key for this address from the environment, None where the profile names none.
 
     Raises:
-        HarnessError: there is no key, or the key belongs to another host.
+        HarnessError: there is no key, the key belongs to another host, or the user has not
+            confirmed that it may be sent there.
     """
-    name = spec.api_key_env or (OPENAI_KEY if address.openai else None)
-    if name is None and address.loopback:
-        return None
+    name = key_variable(spec, address)
     if name is None:
-        raise HarnessError(
-            f"{address.host}: needs its own key. Set 'api_key_env' to the environment variable "
-            f"that holds it ({OPENAI_KEY} is only ever sent to api.openai.com)."
-        )
+        return None
     if name == OPENAI_KEY and not address.openai:
         raise HarnessError(
             f"{address.host}: {OPENAI_KEY} is only ever sent to api.openai.com. "
@@ -87,11 +87,28 @@ def find_key(spec: EndpointSpec, address: Address) -> SecretStr | None:
         )
     key = os.environ.get(name, "").strip()
     if not key:
-        raise HarnessError(f"{address.host}: the environment variable {name} holds no key.")
+        raise HarnessError(f"{address.host}: {show_variable(name)} holds no key.")
     if not (key.isascii() and key.isprintable() and " " not in key):
         # The HTTP library would quote the whole key in its error.
-        raise HarnessError(f"{address.host}: {name} holds characters that no key contains.")
+        raise HarnessError(
+            f"{address.host}: {show_variable(name)} holds characters that no key contains."
+        )
+    if not address.loopback:
+        require_allowed(name, address.host)
     return SecretStr(key)
+
+
+def key_variable(spec: EndpointSpec, address: Address) -> str | None:
+    """Return the environment variable whose key this address gets; None for no key."""
+    return spec.api_key_env or (OPENAI_KEY if address.openai else None)
+
+
+def suggest_base_url(address: Address) -> str:
+    """Return what a base URL with a wrong path may have been meant to be, as a question; or nothing."""
+    root = address.base_url.removesuffix("/completions").removesuffix("/chat").rstrip("/")
+    if root == address.base_url and not root.endswith("/v1"):
+        root = f"{root}/v1"
+    return "" if root == address.base_url else f"; did you mean base_url: {root} ?"
 
 
 def _split(url: str) -> SplitResult:

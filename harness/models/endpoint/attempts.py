@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from harness.config import EndpointSpec
 from harness.core.errors import InfrastructureError
-from harness.models.endpoint.addresses import Address
+from harness.models.endpoint.addresses import Address, suggest_base_url
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.rate_limit import Throttle, Ticket
 from harness.models.endpoint.replies import AttemptResult, Reply, read_reply
@@ -44,6 +44,7 @@ class RequestRunner:
         self._spec = spec
         self._address = address
         self._redact_key = make_key_redactor(key)
+        self._keyless = key is None
         self._budget = budget if spec.price_per_million else None
         self._throttle = Throttle(spec.max_concurrency)
         self._calls = self._input_tokens = self._output_tokens = 0
@@ -96,7 +97,11 @@ class RequestRunner:
             attempts.count += 1
             result = attempts.last = await self._run_attempt(transport, body, max_cost, ticket)
             if result.step == "fatal":
-                raise self._refused_error(f"refuses all requests: {result.detail}")
+                keyless = self._keyless and (result.detail or "").startswith(
+                    ("HTTP 401", "HTTP 403")
+                )
+                hint = " (no key was sent: name its variable in 'api_key_env')" if keyless else ""
+                raise self._refused_error(f"refuses all requests: {result.detail}{hint}")
             attempts.failures += result.step == "retry"
             if result.step == "final" or attempts.failures >= MAX_FAILURES:
                 return
@@ -150,7 +155,7 @@ class RequestRunner:
         except TooLargeError:
             detail = "the answer was too long to be read"
             return AttemptResult("final", "too_large", detail), max_cost
-        result = self._read(raw)
+        result = self._explain_path(self._read(raw), raw.status)
         return result, self._record_tokens(result, max_cost if raw.status == 200 else 0.0)
 
     def _read(self, raw: Raw) -> AttemptResult:
@@ -158,6 +163,14 @@ class RequestRunner:
         headers = {name: self._redact_key(value) for name, value in raw.headers.items()}
         body = self._redact_key(raw.body.decode("latin-1")).encode("latin-1")
         return read_reply(raw.status, headers, body)
+
+    def _explain_path(self, result: AttemptResult, status: int) -> AttemptResult:
+        """Add the URL that was asked to an answer that a wrong base URL would get."""
+        if status not in (404, 405) and result.problem != "garbage":
+            return result
+        asked = f"asked {self._address.base_url}/chat/completions"
+        hint = suggest_base_url(self._address)
+        return result._replace(detail=f"{result.detail} ({asked}){hint}")
 
     def _record_tokens(self, result: AttemptResult, default: float) -> float:
         """Count the tokens; return their cost, or `default` where no usage was reported."""

@@ -19,7 +19,8 @@ T = TypeVar("T")
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
     """Return a hash of everything that decides the answers; needs no key."""
     decoding = (spec.temperature, spec.top_p, spec.top_k, spec.seed, spec.max_tokens)
-    more = [spec.extra_body] if spec.extra_body else []
+    more: list[object] = [spec.extra_body] if spec.extra_body else []
+    more += [] if spec.revision is None else ["revision", spec.revision]
     return content_hash(spec.model, address.base_url, *decoding, spec.structured, *more)
 
 
@@ -37,7 +38,7 @@ class Endpoint:
             HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
         """
         self._spec = spec
-        self._address = read_address(spec.base_url)
+        self._address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
         self._key = find_key(spec, self._address)
         if budget:
             budget.check_prices(spec.price_per_million, spec.model)

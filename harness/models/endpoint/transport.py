@@ -13,6 +13,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -187,7 +188,7 @@ def _proxy_for(address: Address) -> str | None:
     """Return this machine's proxy; None for loopback, or the proxy would read every request."""
     if address.loopback or proxy_bypass(address.host):
         return None
-    return getproxies().get("https")
+    return getproxies().get(urlsplit(address.base_url).scheme)
 
 
 def _describe_failure(error: BaseException) -> str:

@@ -2,7 +2,7 @@ import pytest
 
 from harness.config import EndpointSpec
 from harness.core.errors import HarnessError
-from harness.models.endpoint.addresses import find_key, read_address
+from harness.models.endpoint.addresses import find_key, read_address, suggest_base_url
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,44 @@ def test_the_openai_key_is_the_default_only_for_openai(monkeypatch: pytest.Monke
     assert key.get_secret_value() == "sk-test"
 
 
-@pytest.mark.parametrize("api_key_env", [None, "OPENAI_API_KEY"])
-def test_the_openai_key_goes_to_no_other_host(
-    api_key_env: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    "url", ["https://api.example.com/v1", "https://api.openai.com.example.com"]
+)
+def test_the_openai_key_goes_to_no_other_host(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    for url in ("https://api.example.com/v1", "https://api.openai.com.example.com/v1"):
-        spec = EndpointSpec(model="m", base_url=url, api_key_env=api_key_env)
-        with pytest.raises(HarnessError, match="OPENAI_API_KEY is only ever sent to"):
-            find_key(spec, read_address(url))
+    named = EndpointSpec(model="m", base_url=url, api_key_env="OPENAI_API_KEY")
+    with pytest.raises(HarnessError, match="OPENAI_API_KEY is only ever sent to"):
+        find_key(named, read_address(url))
+    assert find_key(EndpointSpec(model="m", base_url=url), read_address(url)) is None
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.7:8000/v1", "http://gpu-box/v1"])
+def test_plain_http_to_ones_own_host_needs_consent(url: str) -> None:
+    with pytest.raises(HarnessError, match="allow_plain_http: true"):
+        read_address(url)
+    assert not read_address(url, allow_plain_http=True).loopback
+
+
+def test_consent_to_plain_http_opens_no_address_of_credentials() -> None:
+    with pytest.raises(HarnessError, match="never asked"):
+        read_address("http://169.254.169.254/v1", allow_plain_http=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("http://localhost:8000", "http://localhost:8000/v1"),
+        ("http://localhost:8000/", "http://localhost:8000/v1"),
+        ("https://x.example/v1/chat/completions", "https://x.example/v1"),
+        ("https://x.example/openai", "https://x.example/openai/v1"),
+    ],
+)
+def test_a_wrong_path_gets_a_suggestion(url: str, meant: str) -> None:
+    assert f"did you mean base_url: {meant} ?" in suggest_base_url(read_address(url))
+
+
+def test_a_usual_path_gets_no_suggestion() -> None:
+    assert suggest_base_url(read_address("http://localhost:8000/v1/")) == ""
 
 
 def test_an_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,25 @@ def test_a_refusal_of_everything_ends_the_run_in_two_seconds(kind: Kind) -> None
     assert server.counts.total() < 50
 
 
+@pytest.mark.parametrize("kind", ["404", "html"])
+def test_a_wrong_base_url_is_named_with_what_may_be_meant(kind: Kind) -> None:
+    with LoopbackServer(fault=always(kind)) as server:
+        url = server.base_url.removesuffix("/v1")
+        endpoint = make_endpoint(url, timeout_s=1.0)
+        with pytest.raises(EndpointRefusedError) as caught:
+            list(endpoint.ask_all(make_asks(100)))
+    assert f"asked {url}/chat/completions" in str(caught.value)
+    assert f"did you mean base_url: {url}/v1" in str(caught.value)
+
+
+def test_a_refused_request_without_a_key_says_so() -> None:
+    with (
+        LoopbackServer(fault=always("401")) as server,
+        pytest.raises(EndpointRefusedError, match="no key was sent"),
+    ):
+        list(make_endpoint(server).ask_all(make_asks(1)))
+
+
 def test_all_replies_so_far_come_before_the_refusal() -> None:
     def fault(request: Request) -> Fault | None:
         return Fault("401") if request.number >= 40 else None

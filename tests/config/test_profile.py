@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from harness.config import Profile
+from harness.core.errors import HarnessError
+from harness.core.yaml_loader import load_spec
+from tests.builders.files import write
+
+
+def load(folder: Path, model: str) -> Profile:
+    write(folder / "p.yaml", f"profile: p\nmodels:\n  m: {model}\n")
+    return load_spec(folder / "p.yaml", Profile)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["temperature: 0.5", "top_p: 0.9", "top_k: 5", "seed: 2", "max_tokens: 9", "structured: text"],
+)
+def test_a_key_without_effect_on_a_model_under_test_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(HarnessError, match=r"p\.yaml:3: models\.m\.endpoint\..*has no effect"):
+        load(tmp_path, f"{{endpoint: {{model: x, {key}}}}}")
+
+
+def test_a_model_under_test_may_send_no_temperature(tmp_path: Path) -> None:
+    endpoint = load(tmp_path, "{endpoint: {model: x, temperature: null}}").models["m"].endpoint
+    assert endpoint is not None
+    assert endpoint.temperature is None
+
+
+@pytest.mark.parametrize("kind", ["recipe: a.yaml", "recorded: {path: a.csv, fields: {id: id}}"])
+def test_a_revision_of_what_has_none_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(HarnessError, match="has a revision"):
+        load(tmp_path, f"{{revision: 'b', {kind}}}")
+
+
+@pytest.mark.parametrize("key", ["sk-proj-abc.def", "Bearer abc", "sk-ant-api03-xyz", ""])
+def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated(
+    tmp_path: Path, key: str
+) -> None:
+    with pytest.raises(HarnessError, match="no name of an environment variable") as caught:
+        load(tmp_path, f"{{endpoint: {{model: x, api_key_env: '{key}'}}}}")
+    assert not key or key not in str(caught.value)
+
+
+def test_every_key_of_an_endpoint_is_described_in_the_schema() -> None:
+    endpoint = Profile.model_json_schema()["$defs"]["EndpointSpec"]
+    assert [name for name, key in endpoint["properties"].items() if "description" not in key] == []
+
+
+def test_every_key_of_an_endpoint_is_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
+    keys = Profile.model_json_schema()["$defs"]["EndpointSpec"]["properties"]
+    assert [key for key in keys if f"`{key}`" not in guide] == []
