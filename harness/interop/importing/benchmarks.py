@@ -44,6 +44,7 @@ from harness.interop.importing.records import (
 from harness.types import ORDERS, Order
 
 LOWEST, HIGHEST = 1, 10  # of a rating
+API_ERROR = "$ERROR$"  # in the place of an answer (FastChat and Arena-Hard, API_ERROR_OUTPUT)
 
 STRENGTHS = (
     "Arena-Hard's 'significantly better' (A>>B) is a win like A>B here; its own score counts it "
@@ -109,8 +110,18 @@ def read_answers(rows: Sequence[Object], source: str) -> Records:
         if not turns:
             records.left_out["no answer"] += 1
         for number, text in enumerate(turns, start=1):
-            records.answers.setdefault(model, {})[_item_key(question, number)] = text
+            _add_answer(model, _item_key(question, number), text, records)
+    failures = sum(map(len, records.failures.values()))
+    records.left_out["ended in an error: no answer and no score"] += failures
     return records
+
+
+def _add_answer(model: str, key: str, text: str, records: Records) -> None:
+    """Add an answer; what stands in its place where the model's endpoint failed is none."""
+    if text == API_ERROR:
+        records.fail(model, key, "ended in an error")
+    else:
+        records.answers.setdefault(model, {}).setdefault(key, text)
 
 
 def _question_id(row: Object) -> str | None:
@@ -191,8 +202,8 @@ def _quote(
     key = _item_key(question, turn)
     quoted.items.setdefault(key, _item(question, texts.turns))
     for place, model in models.items():
-        if place in texts.answers:
-            quoted.answers.setdefault(model, {}).setdefault(key, texts.answers[place])
+        if place in texts.answers and key not in quoted.answers.get(model, {}):
+            _add_answer(model, key, texts.answers[place], quoted)
 
 
 # --- pairs -----------------------------------------------------------------------------------

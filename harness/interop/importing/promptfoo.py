@@ -80,9 +80,8 @@ def read_promptfoo(rows: Sequence[Object], source: str) -> Records:
 
 def _add_result(row: Object, key: str, model: str, records: Records) -> None:
     output = as_object(row.get("response")).get("output")
-    failed = row.get("failureReason") == _ERROR or (
-        "failureReason" not in row and row.get("error") and output is None
-    )
+    reason = row.get("failureReason")
+    failed = reason == _ERROR or (reason is None and row.get("error") and output is None)
     if failed:
         words = as_text(row.get("error")) or as_text(as_object(row.get("response")).get("error"))
         records.left_out["ended in an error: no answer and no score"] += 1

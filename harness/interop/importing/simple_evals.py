@@ -31,6 +31,7 @@ from harness.interop.importing.records import (
 )
 
 SCORE = "score"
+BAD_REQUEST = "No response (bad request)."  # in the place of an answer that was refused or failed
 
 _PAGE_SCORE = re.compile(r"<p>Score: ([^<]*)</p>")
 _PAGE_TARGET = re.compile(r"<p>Correct Answer: (.*?)</p>", re.DOTALL)
@@ -79,6 +80,10 @@ def read_all_results(data: Object, model: str, source: str) -> Records:
         reference = html.unescape(target[1]).strip() if target else None
         records.items[key] = RecordedItem(question, reference or None, question, cluster)
         answers[key] = content_text(answer["content"]) if "content" in answer else None
+        if answers[key] == BAD_REQUEST:
+            records.left_out["bad request: no answer and no score"] += 1
+            records.fail(model, key, "bad request")
+            continue
         scores[key] = _scores(page, detail)
         if not scores[key].values:
             records.left_out["no score that is a number: unscored"] += 1

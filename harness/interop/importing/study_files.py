@@ -107,7 +107,8 @@ def _score_rows(study: Study, model: str) -> Iterator[Row]:
     scores = study.records.scores.get(model, {})
     failures = study.records.failures.get(model, {})
     for key in study.items:
-        score = scores.get(key, RecordedScores({}))
+        # A verdict on an answer that does not count does not count either.
+        score = RecordedScores({}) if key in failures else scores.get(key, RecordedScores({}))
         values = {column: score.values.get(name) for name, column in study.metrics.items()}
         reason = failures.get(key) or score.reason or NO_SCORE if None in values.values() else None
         yield {"id": key, **values, "words": score.rationale, "reason": reason}

@@ -182,3 +182,16 @@ def test_the_judge_is_named(tmp_path: Path) -> None:
     import_all(tmp_path, ratings=RATINGS)
     profile, _ = load_profile(str(tmp_path / "study" / "profile.yaml"))
     assert profile.judges["default"].note == "gpt-4"
+
+
+def test_an_endpoint_error_in_place_of_an_answer_is_a_gap(tmp_path: Path) -> None:
+    broken = mt_bench_answer(1, "new", choices=[{"turns": ["$ERROR$", "fine"]}])
+    found = import_all(
+        tmp_path,
+        questions=[mt_bench_question(1)],
+        old=[mt_bench_answer(1, "old")],
+        new=[broken],
+        ratings=[rating_row(1, m, 2, turn) for m in ("old", "new") for turn in (1, 2)],
+    )
+    assert scores_of(tmp_path, "new", "rating_by_gpt-4") == {"1": None, "1-turn2": 2.0}
+    assert found.left_out == {"ended in an error: no answer and no score": 1}

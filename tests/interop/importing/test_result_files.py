@@ -75,6 +75,15 @@ def test_healthbench_has_its_scores_and_reasons_in_the_metadata(tmp_path: Path) 
     assert first["words"] == "[True] Names 911: it does"
 
 
+def test_a_bad_request_is_no_answer_of_the_model(tmp_path: Path) -> None:
+    data = all_results([0.0, 1.0])
+    data["convos"][0][1]["content"] = "No response (bad request)."
+    found = import_logs(tmp_path, a=data)
+    assert sorted(scores_of(tmp_path, "a", "score").values(), key=str) == [1.0, None]
+    assert list(answers_of(tmp_path, "a").values()) == [None, "it is 1"]
+    assert found.left_out == {"bad request: no answer and no score": 1}
+
+
 def test_totals_point_to_the_file_that_has_the_answers(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="_allresults"):
         import_logs(tmp_path, a={"is_correct": 1.0, "score:std": 0.0, "score": 1.0})
