@@ -67,8 +67,14 @@ def make_people_panel(title: str, people: HumanLabels, repeats: int) -> Panel:
     """Make a panel of all annotators whose labels count.
 
     Raises:
-        HarnessError: no annotator's labels count, or `repeats` asks them more than once.
+        HarnessError: no annotator's labels count, `repeats` asks them more than once, or the items
+            were drawn with unequal chances.
     """
+    if people.chances is not None:
+        raise HarnessError(
+            f"judge '{title}': the items of {people.source} were drawn with unequal chances. Such labels "
+            "correct another judge ('calibrated_by'), and are no judge by themselves."
+        )
     if repeats > 1:
         raise HarnessError(f"judge '{title}': people are asked once; state no 'repeats' for them.")
     judges = tuple(AnnotatorJudge(name, people) for name in people.annotators)

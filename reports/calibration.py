@@ -95,7 +95,7 @@ def _sections(calibration: Calibration) -> Iterator[Section]:
             title="Biases of the judge",
             tables=tuple(_bias_tables(calibration.judges)),
         )
-    if calibration.corrected:
+    if calibration.corrected or calibration.confirmations:
         yield Section(
             name="corrected",
             title="Estimates for all items, corrected with the labels",
@@ -103,7 +103,7 @@ def _sections(calibration: Calibration) -> Iterator[Section]:
             "The corrected estimate is unbiased whatever the judge does.",
             alerts=tuple(caveat.text for caveat in confirmation_caveats(calibration.confirmations)),
             tables=(
-                _corrected_table(calibration.corrected),
+                *([_corrected_table(calibration.corrected)] if calibration.corrected else []),
                 *confirmation_table(calibration.confirmations),
             ),
         )

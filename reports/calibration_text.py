@@ -33,6 +33,11 @@ def describe_calibration(calibration: Calibration) -> Iterator[str]:
             yield f"  {e.method}: {with_interval(e.interval, 3)}, n {e.n}"
         yield f"  {labels_needed(estimate)}"
     yield from (f"! {c.text}" for c in confirmation_caveats(calibration.confirmations))
+    if any(c.corrected == "inconclusive" for c in calibration.confirmations):
+        yield (
+            "More labels would show more. `harness annotate RUN --study next --informative` draws those "
+            "next on which a label tells most, with known chances."
+        )
     if calibration.refused:
         yield calibration.refused
     yield from calibration.notes

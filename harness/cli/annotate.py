@@ -36,6 +36,15 @@ DrawSeed = Annotated[
     int | None, typer.Option(envvar="HARNESS_SEED", help="Seed of the draw (default 1).")
 ]
 
+Informative = Annotated[
+    bool | None,
+    typer.Option(
+        "--informative",
+        envvar="HARNESS_INFORMATIVE",
+        help="Draw pairs on which a label tells most more often, with known chances.",
+    ),
+]
+
 Attention = Annotated[
     int | None,
     typer.Option(
@@ -168,6 +177,7 @@ def annotate(
     study: StudyName = "study",
     n: Pairs = None,
     seed: DrawSeed = None,
+    informative: Informative = None,
     attention: Attention = None,
     attention_at_least: AttentionAtLeast = None,
     repeats: Repeats = None,
@@ -212,6 +222,7 @@ def annotate(
         metric=metric,
         rubric=rubric,
         show_reference=reference,
+        informative=informative,
     )
     if so_far:
         _summarise(reopen_study(run, options), output)

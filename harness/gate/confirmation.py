@@ -19,6 +19,7 @@ from harness.gate.decision import decide_claims, overall_verdict, skip_untested
 from harness.scoring.paired import Mask, PairedScores, take_clusters
 from harness.stats.judge_correction import corrected_lower_bound, corrected_mean
 from harness.stats.missing import fill_missing
+from harness.stats.unequal_draw import weighted_lower_bound, weighted_mean
 from harness.stats.vectors import Vector
 from harness.types import Caveat, ClaimResult, Confirmation, GateDecision, Verdict
 
@@ -28,22 +29,33 @@ FEWEST_TO_DECIDE = 100  # labels; with fewer only a large difference can be conf
 class ClaimLabels(NamedTuple):
     """People's values of what a claim is about, in the order of the items; NaN without a label.
 
-    `least` and `greatest` are equal where people gave a value. Where they were asked and could not
-    tell, they are the ends of the scale.
+    Attributes:
+        least: The value of each item; the lowest one possible where people could not tell.
+        greatest: The same with the highest one possible.
+        given: The items on which people gave a value. Others may be known without them.
+        chances: The chance of each item to be labelled, where it is not the same for all.
     """
 
     least: Vector
     greatest: Vector
+    given: Mask
+    chances: Vector | None = None
 
     @property
-    def given(self) -> Mask:
-        """Return the items on which people gave a value."""
-        return np.asarray(self.least == self.greatest)
+    def n(self) -> int:
+        """Return the number of items on which people gave a value."""
+        return int(self.given.sum())
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of the given values, weighted where chances differ."""
+        weights = None if self.chances is None else 1 / self.chances[self.given]
+        return float(np.average(self.least[self.given], weights=weights))
 
 
 def labels_of(values: Vector) -> ClaimLabels:
-    """Return labels that are all known, or missing as if by chance."""
-    return ClaimLabels(values, values)
+    """Return labels that are all given by people, or missing as if by chance."""
+    return ClaimLabels(values, values, ~np.isnan(values))
 
 
 def confirm_claim(
@@ -76,8 +88,11 @@ def confirm_claim(
 
     # Corrected bounds, with gaps of judge and labels at their worst for either side.
     def bounds(level: float) -> tuple[float, float]:
-        lower = _corrected_bound(filled.adverse, labels.least, pair, least, level)
-        upper = _corrected_bound(-filled.favourable, -labels.greatest, pair, -greatest, level)
+        chances = labels.chances
+        lower = _corrected_bound(filled.adverse, labels.least, chances, pair, least, level)
+        upper = _corrected_bound(
+            -filled.favourable, -labels.greatest, chances, pair, -greatest, level
+        )
         return lower, -upper
 
     boundary, ceiling = claim.boundaries(pair.null)
@@ -91,11 +106,11 @@ def confirm_claim(
         judged="inconclusive" if result.verdict == "not_tested" else result.verdict,
         corrected=_verdict(lower, upper, boundary, ceiling),
         by_judge=float(np.nanmean(scores)) + pair.null,
-        by_labels=float(labels.least[labels.given].mean()) + pair.null,
-        estimate=_corrected_mean(filled.adverse, labels.least) + pair.null,
+        by_labels=labels.mean + pair.null,
+        estimate=_corrected_mean(filled.adverse, labels) + pair.null,
         low=max(lower, least) + pair.null,
         high=min(upper, greatest) + pair.null,
-        n_labels=int(labels.given.sum()),
+        n_labels=labels.n,
         n=scores.size,
         alarm=claim.kind.alarm,
         signed=pair.null == 0 and not own,
@@ -203,8 +218,17 @@ def _verdict(low: float, high: float, boundary: float, ceiling: float | None) ->
 
 
 def _corrected_bound(
-    scores: Vector, labels: Vector, pair: PairedScores, least: float, alpha: float
+    scores: Vector,
+    labels: Vector,
+    chances: Vector | None,
+    pair: PairedScores,
+    least: float,
+    alpha: float,
 ) -> float:
+    if chances is not None:
+        return weighted_lower_bound(
+            labels, scores, chances, least=least, alpha=alpha, clusters=pair.clusters
+        )
     labelled = ~np.isnan(labels)
     return corrected_lower_bound(
         labels[labelled],
@@ -217,6 +241,8 @@ def _corrected_bound(
     )
 
 
-def _corrected_mean(scores: Vector, labels: Vector) -> float:
-    labelled = ~np.isnan(labels)
-    return corrected_mean(labels[labelled], scores[labelled], scores[~labelled]).estimate
+def _corrected_mean(scores: Vector, labels: ClaimLabels) -> float:
+    if labels.chances is not None:
+        return weighted_mean(labels.least, scores, labels.chances)
+    labelled = ~np.isnan(labels.least)
+    return corrected_mean(labels.least[labelled], scores[labelled], scores[~labelled]).estimate

@@ -29,6 +29,11 @@ from harness.types import Calibrated, Calibration, Confirmation, HumanSummary
 FEW_LABELS = 50  # below it the corrected intervals are a little too narrow
 HALF_WIDTH = 0.05  # of a share or a win rate, and of a scale's range
 
+_UNEQUAL_CHANCES = (
+    "the items were drawn with known unequal chances: means and agreement above are of the drawn items, "
+    "and only the gate's claims are corrected, with weights."
+)
+
 _NOT_CORRECTED = (
     "nothing is corrected: the labelled items are not stated to be a random sample of the run's, and "
     "labels on selected items are no evidence on the others. If they were drawn at random, give "
@@ -78,13 +83,14 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     columns = list(join_labels(plan, run.columns, people))
     summary = summarise_labels(people, *models)
     texts = {task.name: read_answers(run.folder, task.name) for task in plan.tasks}
-    # Correct the estimates, if the labels are a random sample.
+    # Correct the estimates, if the labels are a random sample; claims also where chances are known.
     corrected: list[Calibrated] = []
     confirmations: tuple[Confirmation, ...] = ()
     representative = labels_are_representative(people, run.columns)
     if representative:
         for column in columns:
             corrected += correct_column(column, models, half_width)
+    if representative or people.chances is not None:
         confirmations = tuple(_confirm(run, people))
     return Calibration(
         run_id=run.result.run_id,
@@ -94,7 +100,7 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
         people=summary,
         judges=tuple(judge_agreement(column, texts, models) for column in columns),
         corrected=tuple(corrected),
-        refused=None if representative else _NOT_CORRECTED,
+        refused=None if representative else _UNEQUAL_CHANCES if people.chances else _NOT_CORRECTED,
         notes=tuple(_notes(run, people, summary, columns)),
         confirmations=confirmations,
     )

@@ -11,9 +11,10 @@ from harness.gate.confirmation import ClaimLabels, confirm_claim
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
-from harness.scoring.paired import PairedScores
+from harness.scoring.paired import Mask, PairedScores
 from harness.stats.annotator_means import mean_votes
-from harness.stats.judge_correction import FEWEST_LABELS
+from harness.stats.unequal_draw import FEWEST_LABELS
+from harness.stats.vectors import Vector
 from harness.types import Confirmation, GateDecision, Plan, Stopping
 
 
@@ -38,7 +39,7 @@ def confirm_claims(
         if people is None or metric.computed or plan.judges[name].people:
             continue
         labels = label_claim(claim, metric, pairs[claim.metric], people)
-        if int(labels.given.sum()) < FEWEST_LABELS:
+        if labels.n < FEWEST_LABELS:
             continue
         yield confirm_claim(
             claim,
@@ -60,7 +61,7 @@ def unlabelled_columns(
         name = metric_of(claim.metric)
         if name in people_by_metric:
             labels = label_claim(claim, metrics[name], pairs[claim.metric], people_by_metric[name])
-            if int(labels.given.sum()) < FEWEST_LABELS:
+            if labels.n < FEWEST_LABELS:
                 yield claim.metric
 
 
@@ -77,7 +78,8 @@ def label_claim(
     own = is_about_own_mean(claim, pair)
     by_item = _values_by_item(claim, metric, pair, people, own=own)
     values = np.array([by_item.get(i, math.nan) for i in pair.sample_ids])
-    unknown = np.full(values.size, bool(by_item) and not people.random)
+    given = ~np.isnan(values)
+    unknown = np.full(values.size, bool(by_item) and not people.random and not people.chances)
     if pair.kind == "preference":
         asked = {label.sample_id for label in people.labels if label.asked_winner}
         unknown |= np.array([i in asked for i in pair.sample_ids])
@@ -89,9 +91,29 @@ def label_claim(
             unknown |= equal
         else:
             values[equal] = pair.d[equal]
+            unknown |= equal
     unknown &= np.isnan(values)
     low, high = pair.score_bounds if own else pair.bounds
-    return ClaimLabels(np.where(unknown, low, values), np.where(unknown, high, values))
+    return ClaimLabels(
+        least=np.where(unknown, low, values),
+        greatest=np.where(unknown, high, values),
+        given=given,
+        chances=_chances(pair, people, given | unknown),
+    )
+
+
+def _chances(pair: PairedScores, people: HumanLabels, labelled: Mask) -> Vector | None:
+    """Return the chance of each item to be labelled by now; None where all chances are equal.
+
+    Annotators see the drawn items in random order, so that of an unfinished study each item's chance
+    is smaller by the same factor. Items that nobody has to compare are known for certain.
+    """
+    if people.chances is None:
+        return None
+    in_frame = np.array([i in people.chances for i in pair.sample_ids])
+    done = int((labelled & in_frame).sum()) / max(len(people.sampled_ids), 1)
+    chances = np.array([people.chances.get(i, 1.0) for i in pair.sample_ids])
+    return np.where(in_frame, np.minimum(chances * done, 1.0), 1.0)
 
 
 def _values_by_item(

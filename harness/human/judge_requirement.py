@@ -44,6 +44,11 @@ from harness.types.samples import Responses
 # Agreement with one set of labels by column, or the reason why there is none.
 _Evidence = Mapping[str, JudgeAgainstPeople | str]
 
+_UNEQUAL_CHANCES = (
+    "the labelled items were drawn with unequal chances; they correct a mean, and agreement on them is "
+    "not that on all items"
+)
+
 _NOT_BOTH = (
     "people have labelled too little of what the claim is about: it takes labels of both models (of a "
     "composite, on every criterion) on the same items"
@@ -150,6 +155,9 @@ def _check_columns(
         if isinstance(labels, str):
             yield _no_evidence(column, judge, requirement, labels)
             continue
+        if labels.chances is not None:
+            yield _no_evidence(column, judge, requirement, f"{labels.source}: {_UNEQUAL_CHANCES}")
+            continue
         if labels.fingerprint not in evidence:
             agreements = (
                 judge_agreement(c, {}, models) for c in join_labels(plan, columns, labels)
@@ -197,7 +205,7 @@ def _labels_for_judge(
     if not people.labels:
         return f"{people.source}: people judged other answers than these, or none"
     columns = [column for task_scores in measured for column in task_scores.columns]
-    if not labels_are_representative(people, columns):
+    if people.chances is None and not labels_are_representative(people, columns):
         return f"{people.source}: the labelled items are not stated to be a random sample"
     return people
 

@@ -89,6 +89,8 @@ class HumanLabels(NamedTuple):
         rubric: the metric whose criteria were scored.
         asks: the question about the two answers; None where its words are unknown.
         criteria: the criteria that were scored, with their scales.
+        chances: of each item in the frame, its chance to be drawn, where these differ. The items
+            are then no random sample as they are.
     """
 
     source: str
@@ -108,6 +110,7 @@ class HumanLabels(NamedTuple):
     rubric: str | None = None
     asks: str | None = None
     criteria: tuple[ScoredCriterion, ...] = ()
+    chances: Mapping[str, float] | None = None
 
     @property
     def annotators(self) -> tuple[str, ...]:
@@ -163,8 +166,8 @@ def load_study_labels(folder: Path) -> HumanLabels:
         sampled_ids=sampled_ids,
         frame_ids=frame_ids,
         metric_ids=_metric_ids(study, sampled_ids, frame_ids, answers),
-        random=True,
-        sampling=f"{study.n} drawn at random (seed {study.seed}) from {study.n_comparable} items "
+        random=not study.chances,
+        sampling=f"{study.n} drawn {_draw_in_words(study)} (seed {study.seed}) from {study.n_comparable} items "
         f"with two different answers, of {study.n_items} in all",
         rule=f"at least {study.attention_at_least:.0%} of the attention items answered as expected",
         answers={i: {m: item.answers[m] for m in models} for i, item in answers.items()},
@@ -177,7 +180,12 @@ def load_study_labels(folder: Path) -> HumanLabels:
         rubric=study.rubric,
         asks=study.asks,
         criteria=study.criteria,
+        chances=study.chances or None,
     )
+
+
+def _draw_in_words(study: Study) -> str:
+    return "with known unequal chances" if study.chances else "at random"
 
 
 def _annotator_status(study: Study, votes: Iterable[Vote]) -> Iterator[AnnotatorStatus]:
@@ -222,10 +230,12 @@ def _metric_ids(
     """Return the sampled items, and the same share of the items outside the sampling frame.
 
     Where the answers are equal, or one is missing, the verdict is known without a vote. Without
-    these items a win rate would describe other items than the suite's.
+    these items a win rate would describe other items than the suite's. They are all known, and are
+    all returned, where the sampled items have weights.
     """
     outside = sorted(set(answers) - set(frame_ids))
     share = len(sampled_ids) / len(frame_ids) if frame_ids else 0.0
+    share = 1.0 if study.chances else share
     sampled_outside = random.Random(study.seed).sample(outside, round(share * len(outside)))
     selected = {*sampled_ids, *sampled_outside}
     return tuple(i for i in answers if i in selected)

@@ -179,6 +179,10 @@ def _unfit_reason(
     mismatch = question_mismatch(metric, scale.key, people)
     if mismatch is not None:
         return f"{people.source}: {mismatch}"
+    if people.chances is not None:
+        return (
+            f"{people.source}: the items were drawn with unequal chances, which shows no agreement"
+        )
     labelled_ids = {label.sample_id for label in people.labels}
     if not people.random and not {sample.id for sample in task.samples} <= labelled_ids:
         return f"{people.source}: the labelled items are not stated to be a random sample"

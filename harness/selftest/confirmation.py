@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.confirmation import confirm_claim, labels_of, withdraw_unconfirmed
+from harness.gate.confirmation import ClaimLabels, confirm_claim, labels_of, withdraw_unconfirmed
 from harness.gate.decision import decide_gate
 from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
 from harness.stats.agreement import cohen_kappa
+from harness.stats.one_sided import one_sided_lower_bound
+from harness.stats.unequal_draw import draw_items, inclusion_chances, weighted_lower_bound
 from harness.stats.vectors import Vector
 
 ITEMS = 500  # judged; the first n of them are labelled
@@ -60,6 +62,30 @@ def given_pairs_trials(limit: float) -> Iterator[Trial]:
         (30, *_LABELS),
     )
     yield Trial(
+        "gate, informative labels confirm the win rate",
+        generous,
+        "error",
+        limit,
+        _generous_passes_weighted,
+        _LABELS,
+    )
+    yield Trial(
+        "bound of informative labels, all counted alike",
+        "equal models, judge blind to rare losses",
+        "control",
+        0.3,
+        _unweighted_passes,
+        (100,),
+    )
+    yield Trial(
+        "the same with weights",
+        "equal models, judge blind to rare losses",
+        "error",
+        limit,
+        _weighted_passes,
+        _LABELS,
+    )
+    yield Trial(
         "the same by the judge alone", generous, "control", 0.3, _generous_alone_passes, (100,)
     )
 
@@ -81,11 +107,15 @@ def _kappa_is_shown(people: Vector, judge: Vector) -> bool:
 
 def _is_confirmed(judged: Vector, people: Vector, bound: float) -> bool:
     """Return whether the gate passes the judge's differences, and the labelled ones confirm it."""
+    labels = np.concatenate([people, np.full(judged.size - people.size, np.nan)])
+    return _passes(judged, labels_of(labels), bound)
+
+
+def _passes(judged: Vector, labels: ClaimLabels, bound: float) -> bool:
     pair = pair_of(judged, (-bound, bound))
     decision = decide_gate(_GATE, {"m": pair})
-    labels = np.concatenate([people, np.full(judged.size - people.size, np.nan)])
     confirmation = confirm_claim(
-        _CLAIM, decision.claims[0], pair, labels_of(labels), judge="judge", alpha=ALPHA
+        _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA
     )
     if confirmation is not None:
         decision = decision.model_copy(update={"confirmations": (confirmation,)})
@@ -137,3 +167,37 @@ def _generous_passes(rng: np.random.Generator, n: int) -> bool:
 def _generous_alone_passes(rng: np.random.Generator, n: int) -> bool:
     judged = _draw_wins(rng)[1]
     return decide_gate(_GATE, {"m": pair_of(judged, (-0.5, 0.5))}).verdict == "pass"
+
+
+def _draw_labels(rng: np.random.Generator, people: Vector, judged: Vector, n: int) -> ClaimLabels:
+    """Draw n labels, those of decided pairs more often than those of ties."""
+    chances = inclusion_chances(np.abs(judged) / 0.5, n)
+    drawn = draw_items(chances, int(rng.integers(2**31)))
+    values = np.full(people.size, np.nan)
+    values[drawn] = people[drawn]
+    return ClaimLabels(values, values, ~np.isnan(values), chances)
+
+
+def _generous_passes_weighted(rng: np.random.Generator, n: int) -> bool:
+    people, judged = _draw_wins(rng)
+    return _passes(judged, _draw_labels(rng, people, judged, n), 0.5)
+
+
+def _draw_blind(rng: np.random.Generator) -> tuple[Vector, Vector]:
+    """Draw win scores less one half; a sixth of the judge's ties are losses, which balance its wins."""
+    judged = rng.choice([0.0, 0.5], p=[0.857, 0.143], size=ITEMS)
+    missed = (judged == 0) & (rng.random(ITEMS) < 0.143 / 0.857)
+    return np.where(missed, -0.5, judged), judged
+
+
+def _unweighted_passes(rng: np.random.Generator, n: int) -> bool:
+    people, judged = _draw_blind(rng)
+    labels = _draw_labels(rng, people, judged, n)
+    return one_sided_lower_bound(people[labels.given], alpha=ALPHA) > 0
+
+
+def _weighted_passes(rng: np.random.Generator, n: int) -> bool:
+    people, judged = _draw_blind(rng)
+    labels = _draw_labels(rng, people, judged, n)
+    assert labels.chances is not None
+    return weighted_lower_bound(labels.least, judged, labels.chances, least=-0.5, alpha=ALPHA) > 0

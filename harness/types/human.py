@@ -304,7 +304,8 @@ class Study(Record):
     """The design of a human study, fixed before the first vote.
 
     Of the task's `n_items` items, `n_comparable` have two different answers, and `n` of these were
-    drawn with `seed`; the others are ties without a vote. `metric` is the pairwise metric that the
+    drawn with `seed`; the others are ties without a vote. `chances` are those of these items to be
+    drawn, by sample id; empty where they are equal. `metric` is the pairwise metric that the
     votes answer, and `rubric` the one whose criteria are scored, if the suite has them. An
     annotator counts only with at least `attention_at_least` of their attention items answered as
     expected. `secret` determines order and sides for each annotator; it never leaves the study's
@@ -332,6 +333,7 @@ class Study(Record):
     items: tuple[StudyItem, ...]
     made: str
     secret: str
+    chances: dict[str, float] = Field(default={}, exclude_if=lambda chances: not chances)
 
 
 class Vote(Record):

@@ -44,6 +44,10 @@ from reports.sections.missing import (
     tally_table,
 )
 
+_FIXED_JUDGES = (
+    "A judge and its prompt are a fixed effect: intervals and tests here hold for other items like these, "
+    "scored by the same judge with the same prompt, and say nothing of other judges or prompts."
+)
 CEILING_SHARE = 0.5  # with this share of top scores, the typical answer cannot be better
 
 
@@ -166,7 +170,12 @@ def _judges_table(plan: Plan) -> Iterator[Table]:
     ]
     head = ("Judge", "Used for", "Description", "Language model", "Validation")
     if rows:
-        yield without_empty_columns(Table("Judges", head, "lllll", tuple(rows)))
+        computed = {
+            n for task in plan.tasks for n, metric in task.metrics.items() if metric.computed
+        }
+        asked = (card for n, card in plan.judges.items() if n not in computed and not card.people)
+        note = _FIXED_JUDGES if list(asked) else ""
+        yield without_empty_columns(Table("Judges", head, "lllll", tuple(rows), note=note))
 
 
 # --- order, length, ceiling ------------------------------------------------------------------

@@ -156,7 +156,9 @@ def test_an_equivalence_is_refuted_at_half_of_alpha_as_the_gate_refutes_it():
 
 def test_what_nobody_could_tell_counts_at_its_worst_for_either_side():
     untold = np.arange(300) < 60
-    labels = ClaimLabels(np.where(untold, -9.0, BETTER), np.where(untold, 9.0, BETTER))
+    labels = ClaimLabels(
+        np.where(untold, -9.0, BETTER), np.where(untold, 9.0, BETTER), given=~untold
+    )
     passed = decide_gate(Gate(claims=(SUPERIOR,)), {"m": pair_of(BETTER)}).claims[0]
     found = confirm_claim(SUPERIOR, passed, pair_of(BETTER), labels, judge="judge", alpha=0.05)
     assert found.low < 0 < found.high

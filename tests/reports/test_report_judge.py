@@ -217,3 +217,14 @@ def test_models_are_named_only_where_there_are_more_than_two() -> None:
     three = ALL_RUNS["three_model_run"]()
     title = "Effect of the order of the answers"
     assert ["Models" in _tables(run)[title].head for run in (passing_run(), three)] == [False, True]
+
+
+def test_a_judge_and_its_prompt_are_called_fixed():
+    assert "A judge and its prompt are a fixed effect" in _tables(recorded_run())["Judges"].note
+
+
+def test_people_are_no_fixed_judge():
+    run = recorded_run()
+    people = {n: card.model_copy(update={"people": True}) for n, card in run.plan.judges.items()}
+    by_people = run.model_copy(update={"plan": run.plan.model_copy(update={"judges": people})})
+    assert _tables(by_people)["Judges"].note == ""

@@ -8,17 +8,22 @@ import math
 import random
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
+import numpy as np
+
 from harness.artifacts.answers import AnsweredItems, read_answers
 from harness.artifacts.results_json import load_result
+from harness.artifacts.run_folder import load_run
 from harness.config import PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_private
+from harness.human.annotate.interest import find_interest
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
+from harness.stats.unequal_draw import draw_items, inclusion_chances
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
 from harness.types.samples import same_text
 
@@ -45,6 +50,7 @@ class StudyOptions(NamedTuple):
     metric: str | None = None
     rubric: bool | None = None
     show_reference: bool | None = None
+    informative: bool | None = None
 
 
 class OpenStudy(NamedTuple):
@@ -68,7 +74,8 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
     result = load_result(run)
     task = _choose_task(result.plan, options.metric)
     items = read_answers(run, task.name)
-    study = draw_study(result, task, items, options)
+    interest = find_interest(load_run(run), task, options.metric) if options.informative else None
+    study = draw_study(result, task, items, options, interest)
     write_private(folder / STUDY_FILE, study.model_dump_json(indent=1).encode())
     return OpenStudy(study, folder, items)
 
@@ -98,8 +105,16 @@ def study_folder(run: Path, name: str) -> Path:
     return run / PEOPLE_FOLDER / name
 
 
-def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: StudyOptions) -> Study:
+def draw_study(
+    result: RunResult,
+    task: Task,
+    items: AnsweredItems,
+    options: StudyOptions,
+    interest: Mapping[str, float] | None = None,
+) -> Study:
     """Draw a new study of the run's candidate against its baseline.
+
+    With an `interest` of each item, half of its chance to be drawn is in proportion to it.
 
     Raises:
         HarnessError: the run has one model, or no item has two different answers.
@@ -119,7 +134,14 @@ def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: Stu
     # Draw the items, those shown twice, and the attention items, in this order of the generator.
     seed = _or_default(options.seed, SEED)
     rng = random.Random(seed)
-    sampled_ids = rng.sample(frame_ids, min(_or_default(options.n, N), len(frame_ids)))
+    n = min(_or_default(options.n, N), len(frame_ids))
+    chances: dict[str, float] = {}
+    if interest is None or n == len(frame_ids):
+        sampled_ids = rng.sample(frame_ids, n)
+    else:
+        of_items = inclusion_chances(np.array([interest[i] for i in frame_ids]), n)
+        sampled_ids = [frame_ids[i] for i in draw_items(of_items, seed)]
+        chances = dict(zip(frame_ids, of_items.tolist(), strict=True))
     n_repeats = _or_default(options.repeats, math.ceil(len(sampled_ids) / 10))
     n_attention = _or_default(options.attention, max(4, math.ceil(len(sampled_ids) / 20)))
     repeated_ids = rng.sample(sampled_ids, min(n_repeats, len(sampled_ids)))
@@ -147,6 +169,7 @@ def draw_study(result: RunResult, task: Task, items: AnsweredItems, options: Stu
         items=(*real, *repeats, *attention),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         secret=secrets.token_hex(32),
+        chances=chances,
     )
 
 
@@ -257,6 +280,7 @@ def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> 
         "--metric": (options.metric, study.metric),
         "--rubric": (options.rubric, study.rubric is not None),
         "--reference": (options.show_reference, study.show_reference),
+        "--informative": (options.informative, bool(study.chances)),
     }
     for option, (value, study_value) in values.items():
         if value is not None and value != study_value:
