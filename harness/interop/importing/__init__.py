@@ -10,6 +10,7 @@ judge_prompts.py    the questions and answers that their judges' prompts quote
 simple_evals.py     *_allresults.json of simple-evals
 promptfoo.py        results of promptfoo
 formats.py          which format a file has
+merge.py            records of several files as one
 study.py            what all models share, and how it is named
 study_files.py      the files of the study
 """

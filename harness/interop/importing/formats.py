@@ -128,18 +128,4 @@ def _name_model(name: str, parts: list[Records], path: Path) -> None:
             "of them. Give the file without a name."
         )
     for part in parts:
-        rename(part, models[0], name)
-
-
-def rename(records: Records, old: str, new: str) -> None:
-    """Rename a model in all its records."""
-    if old in records.answers:
-        records.answers[new] = records.answers.pop(old)
-    if old in records.failures:
-        records.failures[new] = records.failures.pop(old)
-    if old in records.scores:
-        records.scores[new] = records.scores.pop(old)
-    records.preferences = {
-        (new if a == old else a, new if b == old else b): judged
-        for (a, b), judged in records.preferences.items()
-    }
+        part.rename(models[0], name)

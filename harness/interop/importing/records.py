@@ -91,6 +91,19 @@ class Records:
         self.failures.setdefault(model, {})[key] = printable_line(reason, limit=200)
         self.scores.setdefault(model, {}).pop(key, None)
 
+    def rename(self, old: str, new: str) -> None:
+        """Rename a model in all records."""
+        if old in self.answers:
+            self.answers[new] = self.answers.pop(old)
+        if old in self.failures:
+            self.failures[new] = self.failures.pop(old)
+        if old in self.scores:
+            self.scores[new] = self.scores.pop(old)
+        self.preferences = {
+            (new if a == old else a, new if b == old else b): judged
+            for (a, b), judged in self.preferences.items()
+        }
+
     @property
     def models(self) -> dict[str, None]:
         """Return every model with an answer or a verdict, in the order of the records."""
