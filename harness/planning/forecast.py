@@ -22,6 +22,7 @@ from harness.planning.claims import (
     forecast_claims,
     forecast_rules,
 )
+from harness.planning.confirmation import LabelsForecast, describe_labels, forecast_labels
 from harness.planning.human import (
     HumanClaimForecast,
     describe_human_claims,
@@ -101,6 +102,7 @@ class Forecast(Record):
     claims: tuple[ClaimForecast, ...]
     people: tuple[HumanClaimForecast, ...] = ()
     licences: tuple[RequirementForecast, ...] = ()
+    labels: tuple[LabelsForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     obstacles: tuple[str, ...] = ()
     training: tuple[TrainingForecast, ...]
@@ -163,6 +165,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         if plan and gate
         else (),
         licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
+        labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
         obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
         training=tuple(training.stages),
@@ -212,6 +215,7 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
     yield from describe_claims(forecast.claims)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)
+    yield from describe_labels(forecast.labels)
     yield from describe_rules(forecast.rules)
     yield from (f"This trial cannot pass: {obstacle}" for obstacle in forecast.obstacles)
 
