@@ -24,7 +24,7 @@ from harness.interop.importing.inspect_logs import (
     read_eval_archive,
     read_inspect_log,
 )
-from harness.interop.importing.lm_eval import is_lm_eval, read_lm_eval
+from harness.interop.importing.lm_eval import is_lm_eval, is_lm_eval_totals, read_lm_eval
 from harness.interop.importing.promptfoo import promptfoo_rows, read_promptfoo
 from harness.interop.importing.records import (
     Records,
@@ -78,6 +78,11 @@ def _read(path: Path) -> list[Records]:
         raise HarnessError(
             f"{path}: has the totals of simple-evals only. Import the file with the same name and "
             "`_allresults`, which has every answer."
+        )
+    if is_lm_eval_totals(data):
+        raise HarnessError(
+            f"{path}: has the totals of lm-eval only. Run it with --log_samples, and import the "
+            "samples_*.jsonl that it writes."
         )
     results = promptfoo_rows(data)
     if results:

@@ -22,11 +22,11 @@ _ANSWER = re.compile(
     re.DOTALL,
 )
 _CONVERSATION = re.compile(
-    r"<\|The Start of Assistant ([AB])'s Conversation with User\|>\n\n"
-    r"### User:\n(.*?)\n\n### Assistant \1:\n.*?\n\n### User:\n(.*?)\n\n### Assistant \1:\n(.*?)\n\n"
+    r"<\|The Start of Assistant ([AB])'s Conversation with User\|>\n(.*?)\n\n"
     r"<\|The End of Assistant \1's Conversation with User\|>",
     re.DOTALL,
 )
+_SPEAKER = re.compile(r"\n+### (?:User|Assistant [AB]):\n")
 
 
 class QuotedTexts(NamedTuple):
@@ -38,10 +38,15 @@ class QuotedTexts(NamedTuple):
 
 def quoted_texts(prompt: str) -> QuotedTexts | None:
     """Return the texts that a judge's prompt quotes; None if it has another form."""
-    conversations = _CONVERSATION.findall(prompt)
+    conversations = {name: _SPEAKER.split(text) for name, text in _CONVERSATION.findall(prompt)}
     if conversations:
-        _, first, second, _ = conversations[0]
-        return QuotedTexts((first, second), {name: answer for name, _, _, answer in conversations})
+        # Two questions with their answers; a text that itself has such headings is not told apart.
+        if any(len(parts) != 5 for parts in conversations.values()):
+            return None
+        _, first, _, second, _ = next(iter(conversations.values()))
+        return QuotedTexts(
+            (first, second), {name: parts[-1] for name, parts in conversations.items()}
+        )
     question, answers = _QUESTION.search(prompt), _ANSWER.findall(prompt)
     if question is None or not answers:
         return None

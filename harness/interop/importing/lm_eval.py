@@ -61,6 +61,11 @@ def is_lm_eval(rows: Sequence[Object]) -> bool:
     return have_all(rows, "doc_id", "arguments", "resps")
 
 
+def is_lm_eval_totals(data: object) -> bool:
+    """Return whether this is lm-eval's results_*.json, which has no samples."""
+    return isinstance(data, dict) and {"results", "configs", "versions"} <= data.keys()
+
+
 def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
     """Read the samples of one model on one task."""
     records = Records(source)

@@ -195,3 +195,11 @@ def test_an_endpoint_error_in_place_of_an_answer_is_a_gap(tmp_path: Path) -> Non
     )
     assert scores_of(tmp_path, "new", "rating_by_gpt-4") == {"1": None, "1-turn2": 2.0}
     assert found.left_out == {"ended in an error: no answer and no score": 1}
+
+
+def test_a_quoted_conversation_with_headings_of_its_own_is_not_guessed(tmp_path: Path) -> None:
+    rows = [rating_row(1, m, 5, turn) for m in ("old", "new") for turn in (1, 2)]
+    rows[3]["user_prompt"] = rows[3]["user_prompt"].replace("new first 1", "x\n\n### User:\ny")
+    found = import_all(tmp_path, ratings=rows)
+    assert list(answers_of(tmp_path, "new")) == ["1"]
+    assert found.left_out == {"not answered by every model": 1}

@@ -4,10 +4,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from harness.artifacts.run_folder import load_run
+from harness.cli import app
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
+from harness.scoring.columns import GradeColumn
 from tests.builders.foreign_logs import (
     answers_of,
     import_logs,
@@ -139,3 +144,31 @@ def test_damaged_bytes_in_an_archive_are_named(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(HarnessError, match=r"new\.eval: is no Inspect log that can be read"):
         import_records([str(path)], tmp_path / "study")
+
+
+def test_a_run_bounds_what_does_not_count_and_averages_epochs(tmp_path: Path) -> None:
+    marks: dict[int, dict[str, Any]] = {
+        1: {"invalidation": {"reason": "broken"}}, 2: {"limit": {"type": "token"}},
+        3: {"error": {"message": "HTTP 500"}},
+    }  # fmt: skip
+    old, new = (
+        [
+            inspect_sample(i, "C" if i % 2 else "I", epoch=n, **(given.get(i, {}) if n == 1 else {}))
+            for i in range(40) for n in (1, 2)
+        ]
+        for given in ({}, marks)
+    )  # fmt: skip
+    study = import_logs(tmp_path, old=log_of("old", *old), new=log_of("new", *new))
+    options = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "runs")]
+    done = CliRunner().invoke(app, [*study.command.split()[1:], *options])
+    assert done.exit_code == 0, done.output
+    (results,) = (tmp_path / "runs").glob("*/*/results.json")
+    column = next(c for c in load_run(results.parent).columns if c.metric == "match.score")
+    assert isinstance(column, GradeColumn)
+    missing = np.isnan(column.scores["new"])
+    reasons = dict(zip(column.sample_ids, column.reasons["new"], strict=True))
+    assert [i for i, gap in zip(column.sample_ids, missing, strict=True) if gap] == ["1", "2", "3"]
+    assert reasons["1"] == "request failed: recorded failure: invalidated: broken"
+    assert reasons["2"] == "stopped by a limit: token"
+    assert column.clusters is not None
+    assert len(set(column.clusters.tolist())) == 40

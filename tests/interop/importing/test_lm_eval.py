@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.interop.importing import import_records
 from harness.interop.importing.lm_eval import UNKNOWN_CHOICE
 from tests.builders.foreign_logs import (
     answers_of,
@@ -13,6 +14,7 @@ from tests.builders.foreign_logs import (
     lm_eval_row,
     ranked_row,
     rows_of,
+    save,
 )
 
 CONTEXTS = ["Ann thanked Bea because Ann", "Ann thanked Bea because Bea"]
@@ -192,3 +194,9 @@ def test_likelihoods_that_are_not_nested_are_no_generated_text(tmp_path: Path) -
     row = ranked_row([-3.0, -1.0], resps=[["-3.0", "False"], ["-1.0", "True"]], target="1")
     import_lm_eval(tmp_path, [row], [row])
     assert answers_of(tmp_path, "new") == {"doc-0": "b"}
+
+
+def test_totals_point_to_the_samples(tmp_path: Path) -> None:
+    file = save(tmp_path / "results_1.json", {"results": {}, "configs": {}, "versions": {}})
+    with pytest.raises(HarnessError, match="--log_samples"):
+        import_records([file], tmp_path / "study")
