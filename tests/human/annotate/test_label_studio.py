@@ -1,5 +1,6 @@
 """Pairs for Label Studio, and its exports read back."""
 
+import contextlib
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from harness.core.errors import HarnessError
 from harness.human.annotate.label_studio import read_label_studio, write_label_studio
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study
 from harness.human.votes import load_votes
+from tests.builders.damage import damaged
 from tests.builders.studies import good, write_run
 
 
@@ -255,3 +257,16 @@ def test_what_is_no_export_is_said(opened: OpenStudy, tmp_path: Path, content: s
 def test_other_files_are_refused(opened: OpenStudy, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"\.json or a \.csv"):
         write_label_studio(opened, tmp_path / "pairs.txt")
+
+
+@pytest.mark.parametrize("kind", ["json", "min"])
+def test_no_damage_to_an_export_ends_in_a_traceback(
+    opened: OpenStudy, tmp_path: Path, kind: str
+) -> None:
+    tasks = exported(opened, tmp_path)[1:3]
+    path = tmp_path / "export.json"
+    for _, content in damaged(tasks if kind == "json" else to_json_min(tasks), every=3):
+        path.write_text(json.dumps(content))
+        with contextlib.suppress(HarnessError):
+            read_label_studio(opened, path)
+    assert load_votes(opened.folder)

@@ -1,5 +1,6 @@
 """Votes from a file that worked without a server."""
 
+import contextlib
 import html
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.human.annotate.assignment import assign_items, keyed_hash
 from harness.human.annotate.offline import import_offline_votes, render_offline, write_offline
 from harness.human.annotate.study import OpenStudy, StudyOptions, open_study
 from harness.human.votes import load_votes
+from tests.builders.damage import damaged
 from tests.builders.studies import served, write_run
 
 
@@ -123,3 +125,10 @@ def test_the_file_asks_nothing_of_any_network(opened: OpenStudy, tmp_path: Path)
     assert "src=" not in page.replace("default-src", "")
     write_offline(opened, "Ada", tmp_path / "ada.html")
     assert (tmp_path / "ada.html").read_text() == page
+
+
+def test_no_damage_to_saved_votes_ends_in_a_traceback(opened: OpenStudy, tmp_path: Path) -> None:
+    for _, content in damaged(saved(opened), every=1):
+        with contextlib.suppress(HarnessError):
+            import_offline_votes(opened, write(tmp_path, content))
+    assert all(vote.seconds is None or vote.seconds < 1e9 for vote in load_votes(opened.folder))
