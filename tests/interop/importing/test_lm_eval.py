@@ -1,13 +1,16 @@
 """lm-eval's samples: which choice was taken, chats as prompts, and what cannot be told."""
 
 import json
+import math
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
-from harness.interop.importing.lm_eval import UNKNOWN_CHOICE
+from harness.interop.importing.lm_eval import UNKNOWN_CHOICE, read_lm_eval
 from tests.builders.foreign_logs import (
     answers_of,
     import_lm_eval,
@@ -200,3 +203,29 @@ def test_totals_point_to_the_samples(tmp_path: Path) -> None:
     file = save(tmp_path / "results_1.json", {"results": {}, "configs": {}, "versions": {}})
     with pytest.raises(HarnessError, match="--log_samples"):
         import_records([file], tmp_path / "study")
+
+
+@pytest.mark.parametrize("kind", ["acc", "acc_norm", "acc_mutual_info", "contexts"])
+def test_the_choice_is_that_of_lm_evals_own_arithmetic(kind: str) -> None:
+    draw = random.Random(kind)
+    words = ["alpha", "be", "gamma", "delta", "epsilon", "zeta", "eta"]
+    for _ in range(300):
+        n = draw.randint(2, 5)
+        choices = draw.sample(words, n)
+        given = [draw.choice([0.0, -0.0, -math.inf, -1.0, -9 * draw.random()]) for _ in range(n)]
+        alone = [-9 * draw.random() for _ in range(n)]
+        by_metric = {
+            "acc_norm": np.array(given) / [len(choice) for choice in choices],
+            "acc_mutual_info": np.array(given) - alone,
+        }
+        taken, gold = int(np.argmax(by_metric.get(kind, given))), draw.randrange(n)
+        metric = "acc" if kind == "contexts" else kind
+        contexts, ends = ["The thing is"] * n, [f" {choice}" for choice in choices]
+        if kind == "contexts":
+            contexts, ends = [f"He saw the {c}" for c in choices], [" there."] * n
+        if kind == "acc_mutual_info":
+            contexts, ends, given = contexts + [""] * n, ends + choices, given + alone
+        row = ranked_row(given, contexts=contexts, ends=ends, target=str(gold), metrics=[metric])
+        del row["acc"]
+        records = read_lm_eval([row | {metric: float(taken == gold)}], "m", "file")
+        assert records.answers["m"]["doc-0"] == choices[taken]
