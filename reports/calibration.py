@@ -1,7 +1,7 @@
 """calibration.html, .md and .json in a run folder: agreement of the run's judge with people."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.core.files import write_private
@@ -12,14 +12,18 @@ from reports.calibration_text import (
     calibration_headline,
     format_estimate,
     labels_needed,
-    signed_with_interval,
 )
 from reports.components import Section, Table, without_empty_columns
-from reports.formatting import ABSENT, count, number, share_with_interval, with_interval
+from reports.formatting import (
+    ABSENT,
+    count,
+    share_with_interval,
+    with_interval,
+)
 from reports.html import render_page
 from reports.human_inputs import CALIBRATION
 from reports.markdown import escape, sections_to_markdown
-from reports.sections.agreement import rater_pair_tables
+from reports.sections.agreement import bias_table, model_agreement_table, rater_pair_tables
 from reports.sections.judge_reliability import confirmation_table
 
 
@@ -86,7 +90,9 @@ def _sections(calibration: Calibration) -> Iterator[Section]:
             lead="The agreement between two annotators is the most that can be expected of a judge.",
             tables=(
                 _agreement_table(calibration.judges),
-                *_model_table(calibration.judges),
+                *model_agreement_table(
+                    (judge.column, judge.models) for judge in calibration.judges
+                ),
                 *_confusion_tables(calibration.judges),
             ),
         )
@@ -228,25 +234,6 @@ def _agreement_rows(judge: JudgeAgainstPeople) -> Iterator[tuple[str, ...]]:
             )
 
 
-def _model_table(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
-    """Yield the agreement on each model's answers: a bias for one of them does not show in all."""
-    rows = tuple(
-        (
-            judge.column,
-            line.model,
-            share_with_interval(line.percent),
-            with_interval(line.kappa, 2),
-            with_interval(line.ac1, 2),
-            f"{line.n:,}",
-        )
-        for judge in judges
-        for line in judge.models
-    )
-    if rows:
-        head = ("Column", "Model", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2", "n")
-        yield Table("Agreement by model", head, "llrrrr", rows)
-
-
 def _confusion_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
     for judge in judges:
         rows = tuple(
@@ -262,28 +249,8 @@ def _confusion_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
         )
 
 
-def _bias_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
-    # Bias towards a model, the longer answer, ties or high scores.
-    biases = tuple(
-        (
-            judge.column,
-            bias.what,
-            number(bias.judge, 3),
-            number(bias.people, 3),
-            signed_with_interval(bias.difference),
-            f"{bias.n:,}",
-        )
-        for judge in judges
-        for bias in judge.all_biases
-    )
-    if biases:
-        yield Table(
-            "Difference between the judge and people",
-            ("Column", "Quantity", "Judge", "People", "Judge minus people", "n"),
-            "llrrrr",
-            biases,
-            note="An interval that excludes 0 shows a bias of the judge relative to people.",
-        )
+def _bias_tables(judges: Sequence[JudgeAgainstPeople]) -> Iterator[Table]:
+    yield from bias_table((judge.column, judge.all_biases) for judge in judges)
     # Agreement by the order in which the judge saw the answers.
     orders = tuple(
         (

@@ -18,7 +18,7 @@ from reports.formatting import (
     number,
     percent,
     share_with_interval,
-    signed,
+    signed_with_interval,
     with_interval,
 )
 
@@ -98,14 +98,6 @@ def calibration_headline(calibration: Calibration) -> Iterator[str]:
 def format_estimate(interval: Interval, null: float | None) -> str:
     """Return an estimate with its interval; a difference (null value 0) is shown with its sign."""
     return signed_with_interval(interval) if null == 0 else with_interval(interval, 3)
-
-
-def signed_with_interval(interval: Interval | None) -> str:
-    """Return a difference with its sign and its interval; a dash when there is none."""
-    if interval is None:
-        return ABSENT
-    low, high = signed(interval.low, 3), signed(interval.high, 3)
-    return f"{signed(interval.estimate, 3)} ({low} to {high})"
 
 
 def _describe_same(agreement: JudgeAgainstPeople) -> str:

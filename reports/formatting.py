@@ -62,6 +62,14 @@ def format_interval(interval: Interval, digits: int) -> str:
     return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
 
 
+def signed_with_interval(interval: Interval | None) -> str:
+    """Return a difference with its sign and its interval; a dash when there is none."""
+    if interval is None:
+        return ABSENT
+    low, high = signed(interval.low, 3), signed(interval.high, 3)
+    return f"{signed(interval.estimate, 3)} ({low} to {high})"
+
+
 def with_interval(interval: Interval | None, digits: int) -> str:
     """Return an estimate and its limits: 0.42 (0.11 to 0.73); a dash when there is none."""
     if interval is None:

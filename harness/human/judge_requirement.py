@@ -253,7 +253,7 @@ def _check_weakest(
     """Check the part with the lowest lower bound: a composite is as good as its weakest criterion."""
     # Every part needs a measured agreement.
     name = REQUIREMENT_MEASURES[requirement.metric]
-    measures: list[tuple[Interval, int]] = []
+    measures: list[tuple[Interval, JudgeAgainstPeople]] = []
     for part in parts:
         if isinstance(part, str):
             return _no_evidence(column, judge, requirement, part)
@@ -266,9 +266,10 @@ def _check_weakest(
                 "the same verdict"
             )
             return _no_evidence(column, judge, requirement, why)
-        measures.append((measure, part.n))
+        measures.append((measure, part))
     # The lowest lower bound decides.
-    weakest, n = min(measures, key=lambda measured: measured[0].low)
+    weakest, agreement = min(measures, key=lambda measured: measured[0].low)
+    n = agreement.n
     met = weakest.low >= requirement.at_least
     return RequirementResult(
         column=column,
@@ -282,6 +283,8 @@ def _check_weakest(
         why=f"{name} of '{judge}' with people is {weakest.estimate:.2f} on {n} labels, at least "
         f"{weakest.low:.2f} with 95 % confidence; {requirement.at_least:g} "
         f"{'was' if met else 'is'} required",
+        models=agreement.models,
+        biases=agreement.all_biases,
     )
 
 

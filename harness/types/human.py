@@ -249,7 +249,8 @@ class RequirementResult(Record):
     """A required agreement of a judge with people on one column, and whether it was shown.
 
     `low` is the lower end of the 95 % interval; None without labels. The judge may decide if the
-    requirement was `held`.
+    requirement was `held`. `models` and `biases` are of the same labels, by model: a bias for one of
+    them does not show in all answers together.
     """
 
     column: str
@@ -261,6 +262,8 @@ class RequirementResult(Record):
     at_least: float
     held: bool
     why: str
+    models: tuple[ModelAgreement, ...] = Field(default=(), exclude_if=lambda models: not models)
+    biases: tuple[Bias, ...] = Field(default=(), exclude_if=lambda biases: not biases)
 
 
 Side = Literal["baseline", "candidate", "expected", "decoy"]

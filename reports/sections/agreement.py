@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.types import (
+    Bias,
     Comparison,
     Interval,
     JudgeAgreement,
+    ModelAgreement,
     Plan,
     Repeatability,
     RunResult,
@@ -23,7 +25,9 @@ from reports.formatting import (
     join_names,
     join_quoted,
     models_compared,
+    number,
     share_with_interval,
+    signed_with_interval,
     with_interval,
 )
 
@@ -268,3 +272,51 @@ def _is_chance(measures: Mapping[str, Interval | None]) -> bool:
     """Return whether agreement was measured, and no measure's interval excludes chance."""
     sides = [favoured_side(measure, 0) for measure in measures.values() if measure]
     return bool(sides) and max(sides) <= 0
+
+
+# --- a judge and people ----------------------------------------------------------------------
+
+
+def model_agreement_table(
+    by_column: Iterable[tuple[str, Sequence[ModelAgreement]]],
+) -> Iterator[Table]:
+    """Yield a judge's agreement with people on each model's answers."""
+    rows = tuple(
+        (
+            column,
+            line.model,
+            share_with_interval(line.percent),
+            with_interval(line.kappa, 2),
+            with_interval(line.ac1, 2),
+            f"{line.n:,}",
+        )
+        for column, models in by_column
+        for line in models
+    )
+    if rows:
+        head = ("Column", "Model", "Same verdict", "Cohen's kappa", "Gwet's AC1/AC2", "n")
+        yield Table("Agreement by model", head, "llrrrr", rows)
+
+
+def bias_table(by_column: Iterable[tuple[str, Sequence[Bias]]]) -> Iterator[Table]:
+    """Yield a judge's biases relative to people: towards a model, the longer answer, ties."""
+    rows = tuple(
+        (
+            column,
+            bias.what,
+            number(bias.judge, 3),
+            number(bias.people, 3),
+            signed_with_interval(bias.difference),
+            f"{bias.n:,}",
+        )
+        for column, biases in by_column
+        for bias in biases
+    )
+    if rows:
+        yield Table(
+            "Difference between the judge and people",
+            ("Column", "Quantity", "Judge", "People", "Judge minus people", "n"),
+            "llrrrr",
+            rows,
+            note="An interval that excludes 0 shows a bias of the judge relative to people.",
+        )

@@ -33,6 +33,8 @@ from reports.formatting import (
 from reports.sections.agreement import (
     agreement_alerts,
     agreement_tables,
+    bias_table,
+    model_agreement_table,
     repeatability_table,
     single_judge_tables,
 )
@@ -101,6 +103,8 @@ def _requirement_table(decision: GateDecision | None) -> Iterator[Table]:
             "The requirement is met if the lower limit of the 95 % interval reaches the required "
             "value.",
         )
+    yield from model_agreement_table((r.column, r.models) for r in requirements)
+    yield from bias_table((r.column, r.biases) for r in requirements)
 
 
 def confirmation_table(confirmations: Sequence[Confirmation]) -> Iterator[Table]:

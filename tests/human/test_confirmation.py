@@ -17,6 +17,7 @@ from harness.runs.run import run_suite
 from harness.stats.judge_correction import corrected_lower_bound
 from harness.training.context import make_context
 from harness.types import GateDecision, RunResult
+from tests.builders.commands import harness
 from tests.builders.files import write, write_rows
 from tests.builders.judged_runs import write_labels
 from tests.builders.public_labels import xstest
@@ -101,6 +102,27 @@ def test_a_judge_lenient_to_the_candidate_passes_nothing_although_it_agrees(tmp_
     assert (decision.verdict, decision.claims[0].verdict) == ("inconclusive", "inconclusive")
     assert "+0.150 on 200 items" in decision.sentence
     assert "it is -0.050" in decision.sentence
+
+
+def test_agreement_and_bias_are_in_the_report_by_model(tmp_path: Path):
+    result, folder = run(tmp_path, LENIENT_TO_NEW, PEOPLE)
+    assert result.decision is not None
+    (check,) = result.decision.licences
+    agreed = {line.model: line.percent.estimate for line in check.models if line.percent}
+    assert agreed == {"old": 1.0, "new": 0.8}
+    biases = {bias.what: bias.judge - bias.people for bias in check.biases}
+    assert biases["new minus old"] == pytest.approx(0.2)
+    page = (folder / "report.md").read_text()
+    assert "### Agreement by model" in page
+    assert "| helpful | new minus old | 0.150 | -0.050 |" in page.replace("\N{MINUS SIGN}", "-")
+
+
+def test_the_command_ends_as_inconclusive(tmp_path: Path):
+    run(tmp_path, LENIENT_TO_NEW, PEOPLE)
+    names = ("refusals.yaml", "--profile", "profile.yaml", "--models", "old,new")
+    done = harness("run", *names, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "People's labels do not confirm the judge" in " ".join(done.stdout.split())
 
 
 def test_a_verdict_that_labels_confirm_is_given(tmp_path: Path):
