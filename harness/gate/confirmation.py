@@ -8,20 +8,28 @@ judge counts only if the corrected one is the same. The items are the unit, and 
 those who gave the labels: how others would have labelled is no part of the bounds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.config import Claim, Gate
+from harness.config import Claim, CriticalRule, Gate
 from harness.gate.claim_tests import is_about_own_mean
+from harness.gate.critical import share_bounds
 from harness.gate.decision import decide_claims, overall_verdict, skip_untested
-from harness.scoring.paired import Mask, PairedScores, take_clusters
+from harness.scoring.paired import Mask, PairedScores, independent_units, take_clusters
 from harness.stats.judge_correction import corrected_lower_bound, corrected_mean
-from harness.stats.missing import fill_missing
+from harness.stats.missing import FilledDifferences, fill_missing
 from harness.stats.unequal_draw import weighted_lower_bound, weighted_mean
-from harness.stats.vectors import Vector
-from harness.types import Caveat, ClaimResult, Confirmation, GateDecision, Verdict
+from harness.stats.vectors import Interval, Vector
+from harness.types import (
+    Caveat,
+    ClaimResult,
+    Confirmation,
+    CriticalResult,
+    GateDecision,
+    Verdict,
+)
 
 FEWEST_TO_DECIDE = 100  # labels; with fewer only a large difference can be confirmed
 
@@ -81,24 +89,14 @@ def confirm_claim(
     # The quantity of the claim: candidate's score, or difference to the baseline.
     own = is_about_own_mean(claim, pair)
     scores = pair.candidate_scores if own else pair.d
-    least, greatest = pair.score_bounds if own else pair.bounds
-    low = least if own else pair.least
-    high = greatest if own else pair.greatest
+    limits = Interval(*(pair.score_bounds if own else pair.bounds))
+    low, high = limits if own else (pair.least, pair.greatest)
     filled = fill_missing(scores, low=low, high=high)
-
-    # Corrected bounds, with gaps of judge and labels at their worst for either side.
-    def bounds(level: float) -> tuple[float, float]:
-        chances = labels.chances
-        lower = _corrected_bound(filled.adverse, labels.least, chances, pair, least, level)
-        upper = _corrected_bound(
-            -filled.favourable, -labels.greatest, chances, pair, -greatest, level
-        )
-        return lower, -upper
-
     boundary, ceiling = claim.boundaries(pair.null)
-    lower, upper = bounds(alpha)
+    lower, upper = _corrected_bounds(filled, labels, pair, limits, alpha)
     if ceiling is not None and not boundary < lower <= upper < ceiling:
-        lower, upper = bounds(alpha / 2)  # false on either side: two chances to be wrong
+        # False on either side: two chances to be wrong.
+        lower, upper = _corrected_bounds(filled, labels, pair, limits, alpha / 2)
     return Confirmation(
         claim=str(claim),
         column=claim.metric,
@@ -108,8 +106,8 @@ def confirm_claim(
         by_judge=float(np.nanmean(scores)) + pair.null,
         by_labels=labels.mean + pair.null,
         estimate=_corrected_mean(filled.adverse, labels) + pair.null,
-        low=max(lower, least) + pair.null,
-        high=min(upper, greatest) + pair.null,
+        low=max(lower, limits.low) + pair.null,
+        high=min(upper, limits.high) + pair.null,
         n_labels=labels.n,
         n=scores.size,
         alarm=claim.kind.alarm,
@@ -135,6 +133,45 @@ def withdraw_unconfirmed(decision: GateDecision, gate: Gate) -> GateDecision:
     if verdict == "pass" and any(c.alarm and c.corrected == "fail" for c in unconfirmed.values()):
         verdict = "inconclusive"
     return decision.model_copy(update={"claims": claims, "verdict": verdict})
+
+
+def contradict_rule(
+    rule: CriticalRule,
+    result: CriticalResult,
+    pair: PairedScores,
+    labels: ClaimLabels,
+    alpha: float,
+) -> str | None:
+    """Describe how people's labels break a rule on critical answers that passes by the judge.
+
+    `labels` are of the candidate's own scores. It is None unless the exact lower bound, at `alpha`, of
+    the share of critical ones exceeds what is allowed: too few labels do not show that it does not,
+    and a draw with unequal chances is no sample of the answers.
+    """
+    n = labels.n
+    if result.verdict != "pass" or not n or labels.chances is not None:
+        return None
+    critical = labels.least[labels.given] + pair.null <= rule.at_most
+    k, units = int(critical.sum()), independent_units(n, take_clusters(pair.clusters, labels.given))
+    lower = share_bounds(k, n, units, alpha)[0]
+    if lower <= rule.allowed_share:
+        return None
+    return (
+        f"{rule}: by the judge {result.n_critical:,} of {result.n:,} do, but people score {k:,} of "
+        f"{n:,} labelled ones that low, at least {100 * lower:.3g} %"
+    )
+
+
+def withdraw_broken_rules(decision: GateDecision, broken: Sequence[str]) -> GateDecision:
+    """Return the decision, inconclusive where it passes by rules that people's labels break."""
+    if not broken or decision.verdict != "pass":
+        return decision
+    reasons = "; ".join(broken)
+    sentence = (
+        f"People's labels break a rule on critical answers. {reasons}. By the judge: "
+        f"{decision.sentence}"
+    )
+    return decision.model_copy(update={"verdict": "inconclusive", "sentence": sentence})
 
 
 def decide_on_corrected(
@@ -215,6 +252,20 @@ def _verdict(low: float, high: float, boundary: float, ceiling: float | None) ->
     if low > boundary and (ceiling is None or high < ceiling):
         return "pass"
     return "fail" if high < boundary or (ceiling is not None and low > ceiling) else "inconclusive"
+
+
+def _corrected_bounds(
+    judge: FilledDifferences,
+    labels: ClaimLabels,
+    pair: PairedScores,
+    limits: Interval,
+    alpha: float,
+) -> Interval:
+    """Return both bounds, with gaps of judge and labels at their worst for either side."""
+    chances = labels.chances
+    low = _corrected_bound(judge.adverse, labels.least, chances, pair, limits.low, alpha)
+    high = _corrected_bound(-judge.favourable, -labels.greatest, chances, pair, -limits.high, alpha)
+    return Interval(low, -high)
 
 
 def _corrected_bound(

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.config import Claim, Metric, metric_of
 from harness.gate.claim_tests import is_about_own_mean
-from harness.gate.confirmation import ClaimLabels, confirm_claim
+from harness.gate.confirmation import ClaimLabels, confirm_claim, contradict_rule
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
@@ -49,6 +49,28 @@ def confirm_claims(
             judge=plan.judges[name].name,
             alpha=_level(plan, claim, stopping),
         )
+
+
+def find_broken_rules(
+    plan: Plan,
+    decision: GateDecision,
+    pairs: Mapping[str, PairedScores],
+    people_by_metric: Mapping[str, HumanLabels],
+) -> Iterator[str]:
+    """Yield how people's labels break rules on critical answers that pass by a judge."""
+    assert plan.gate is not None
+    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
+    for rule, result in zip(plan.gate.critical, decision.critical, strict=True):
+        name = metric_of(rule.metric)
+        people, metric = people_by_metric.get(name), metrics[name]
+        if people is None or metric.computed or plan.judges[name].people:
+            continue
+        own = Claim(metric=rule.metric, claim="at_least", value=rule.at_most)
+        pair = pairs[rule.metric]
+        labels = label_claim(own, metric, pair, people)
+        broken = contradict_rule(rule, result, pair, labels, plan.gate.alpha)
+        if broken is not None:
+            yield broken
 
 
 def unlabelled_columns(

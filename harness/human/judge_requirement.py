@@ -18,16 +18,17 @@ from harness.config.request import Request, judge_name
 from harness.gate.confirmation import (
     confirmation_caveats,
     decide_on_corrected,
+    withdraw_broken_rules,
     withdraw_unconfirmed,
 )
 from harness.human.calibration import labels_are_representative
-from harness.human.claim_labels import confirm_claims, unlabelled_columns
+from harness.human.claim_labels import confirm_claims, find_broken_rules, unlabelled_columns
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
 from harness.human.labels import HumanLabels, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.scoring.columns import ScoreColumn
-from harness.scoring.paired import gated_pairs
+from harness.scoring.paired import PairedScores, gated_pairs
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
     REQUIREMENT_MEASURES,
@@ -88,18 +89,30 @@ def check_against_people(
         decision = decide_on_corrected(decision, gate, pairs, judged)
     if gate.judge_licence is not None:
         checks = tuple(_check_columns(plan, gate, gate.judge_licence, people, columns))
-        unlabelled = set(unlabelled_columns(plan, pairs, labels))
-        checks = tuple(
-            _no_evidence(check.column, check.judge, gate.judge_licence, _NOT_BOTH)
-            if check.held and check.column in unlabelled
-            else check
-            for check in checks
-        )
+        checks = tuple(_require_labels_of_claims(checks, plan, pairs, labels))
         decision = decision.model_copy(update={"licences": checks})
         decision, caveats = _apply_requirement(decision, gate)
     elif gate.decide_on == "judge":
         caveats = tuple(confirmation_caveats(confirmations))
+    # Rules on critical answers can only take a pass away, and so can people's labels of them.
+    broken = tuple(find_broken_rules(plan, decision, pairs, labels))
+    if gate.judge_licence is not None or gate.decide_on == "corrected":
+        decision = withdraw_broken_rules(decision, broken)
+    caveats += tuple(Caveat(code="rule_broken_by_people", text=f"{text}.") for text in broken)
     return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
+
+
+def _require_labels_of_claims(
+    checks: Iterable[RequirementResult],
+    plan: Plan,
+    pairs: Mapping[str, PairedScores],
+    labels: Mapping[str, HumanLabels],
+) -> Iterator[RequirementResult]:
+    """Yield the checks, not met where people did not label what a claim on the column is about."""
+    unlabelled = set(unlabelled_columns(plan, pairs, labels))
+    for check in checks:
+        missing = check.held and check.column in unlabelled
+        yield check.model_copy(update={"held": False, "why": _NOT_BOTH}) if missing else check
 
 
 def _apply_requirement(
@@ -177,10 +190,11 @@ def _check_columns(
 def _find_people(
     plan: Plan, gate: Gate, request: Request, measured: Sequence[TaskScores]
 ) -> dict[str, HumanLabels | str]:
-    """Find people's labels of each claimed metric that a judge decides, or why there are none."""
+    """Find people's labels of each metric by which a judge decides, or why there are none."""
     by_judge: dict[str, HumanLabels | str] = {}
     people: dict[str, HumanLabels | str] = {}
-    for metric in dict.fromkeys(metric_of(claim.metric) for claim in gate.claims):
+    stated = [*(c.metric for c in gate.claims), *(rule.metric for rule in gate.critical)]
+    for metric in dict.fromkeys(map(metric_of, stated)):
         name = judge_name(metric, request)
         if name is None or plan.judges[metric].people:
             continue

@@ -166,6 +166,33 @@ def test_labels_that_come_after_the_run_are_held_against_its_claims(tmp_path: Pa
     assert not confirmation.confirmed
 
 
+RULE = "critical: [{metric: helpful, at_most: 0, allowed_share: 0.4}]"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "verdict"), [(LICENSED, "inconclusive"), ("", "pass")], ids=["required", "not"]
+)
+def test_a_rule_that_only_the_judge_keeps_leaves_no_pass(
+    tmp_path: Path, requirement: str, verdict: str
+):
+    """The judge finds 50 of 200 answers unhelpful, people 110: more than the 40 % allowed."""
+    people = {"old": [1] * 10 + [0] * 190, "new": [1] * 90 + [0] * 110}
+    judged = {"old": [1] * 40 + [0] * 160, "new": [1] * 150 + [0] * 50}
+    required = requirement.replace("0.6", "0.3")
+    result, _ = run(tmp_path, judged, people, requirement=f"{required}\n  {RULE}")
+    assert result.decision is not None
+    assert result.decision.verdict == verdict
+    (caveat,) = [c.text for c in result.caveats if c.code == "rule_broken_by_people"]
+    assert "by the judge 50 of 200 do, but people score 110 of 200 labelled ones" in caveat
+
+
+def test_a_rule_that_labels_do_not_show_broken_stands(tmp_path: Path):
+    better = {"old": [1] * 100 + [0] * 100, "new": [1] * 150 + [0] * 50}
+    result, _ = run(tmp_path, better, better, requirement=f"{LICENSED}\n  {RULE}")
+    assert result.decision is not None
+    assert result.decision.verdict == "pass"
+
+
 CORRECTED = "decide_on: corrected"
 
 
