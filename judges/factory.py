@@ -17,8 +17,9 @@ from harness.config import (
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
+from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession, open_endpoint
-from harness.models.weights import fingerprint_model, require_checkpoint
+from harness.models.weights import require_checkpoint
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
 from judges.protocol import Judge
@@ -80,7 +81,7 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
     require_checkpoint(source, revision=spec.revision)
     return LanguageModelJudge(
         LocalBackend(
-            fingerprint_model(source, revision=spec.revision),
+            verified_fingerprint(source, revision=spec.revision),
             partial(LocalModel.load, source, revision=spec.revision),
             max_new_tokens=spec.max_tokens,
         ),

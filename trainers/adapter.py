@@ -2,13 +2,18 @@
 
 import gc
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.core.errors import HarnessError
+from harness.models.adapters import attach_adapter
+from harness.models.model_folder import is_adapter
 from harness.models.weights import load_weights, quiet_torch
+from trainers.chat_tokens import set_stops
 from trainers.distributed.config import sharding_strategy
+from trainers.portable import add_version_4_words
 from trainers.recipe import Lora, Quantisation
 
 # Mean KL divergence between an adapter and its merged model. Merging into full precision gives
@@ -34,8 +39,8 @@ def load_base(
         HarnessError: `source` is an adapter, quantisation is asked for without an NVIDIA GPU, or the
             model cannot be loaded.
     """
-    if (Path(source) / "adapter_config.json").is_file():
-        # transformers would load it onto its base, and training would add a second one on top.
+    if is_adapter(Path(source)):
+        # Its base would be loaded with it, and training would add a second one on top.
         raise HarnessError(
             f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
         )
@@ -48,6 +53,22 @@ def load_base(
     if quantisation is not None:
         disable_inference_repacking(model)
     return model, tokenizer
+
+
+def check_vocabulary(model: Any, tokenizer: Any, source: str | Path) -> None:
+    """Check that the model has an embedding for every token of its tokenizer.
+
+    Raises:
+        HarnessError: it has not; training would end at the first such token, or learn nothing of it.
+    """
+    embeddings = model.get_input_embeddings().weight
+    # Of a ZeRO 3 shard: the full shape.
+    n_rows = getattr(embeddings, "ds_shape", embeddings.shape)[0]
+    if len(tokenizer) > n_rows:
+        raise HarnessError(
+            f"{source}: has embeddings for {n_rows} tokens, and its tokenizer has {len(tokenizer)}. Resize "
+            "the base, save it, and train on that."
+        )
 
 
 def disable_inference_repacking(model: Any) -> None:
@@ -126,18 +147,34 @@ def load_reward_weights(
     return model, tokenizer
 
 
-def lora_config(lora: Lora, head: Head = "language_model") -> Any:
-    """Return PEFT's configuration of the adapter; a reward model's head is trained in full."""
+def lora_config(lora: Lora, model: Any, head: Head = "language_model") -> Any:
+    """Return PEFT's configuration of an adapter on the model; a reward model's head is trained in full.
+
+    All linear layers are those of the text's decoder: what reads pictures or sound sees nothing here, so
+    an adapter on it would never move.
+    """
     from peft import LoraConfig
 
     targets = lora.target_modules
+    text = _decoder_prefix(model) if targets == "all-linear" else None
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
+        exclude_modules=None if text is None else rf"(?!{re.escape(text)}\.).*",
         task_type="CAUSAL_LM" if head == "language_model" else "SEQ_CLS",
     )
+
+
+def _decoder_prefix(model: Any) -> str | None:
+    """Return the name of the part that decodes text, in a model that has other parts; else None."""
+    config = model.config
+    if config.get_text_config() is config:
+        return None
+    decoder = model.get_decoder()
+    names = (name for name, module in model.named_modules() if module is decoder and name)
+    return next(names, None)
 
 
 def remember_adapter_weights(model: Any) -> None:
@@ -239,17 +276,18 @@ def merge_saved(
     Raises:
         HarnessError: the adapter has another hash, or the merged model differs from it.
     """
-    from peft import PeftModel
-
     # Load the adapter on its base.
-    tuned = PeftModel.from_pretrained(_load(base, revision, head)[0], folder / "adapter").eval()
+    tuned = attach_adapter(_load(base, revision, head)[0], folder / "adapter").eval()
     if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
     expected = [_logits(tuned, probe) for probe in probes]
     # Merge and save.
-    tuned.merge_and_unload().save_pretrained(folder)
+    model = tuned.merge_and_unload()
+    set_stops(model, tokenizer)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    del tuned
+    add_version_4_words(folder)
+    del tuned, model
     free_memory()  # so that the weights are in memory once, not twice, when they are read back
     # Compare the saved model with the adapter.
     merged = _load(folder, None, head)[0].eval()

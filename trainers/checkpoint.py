@@ -21,16 +21,18 @@ from pydantic import ValidationError
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
 from harness.core.hashing import content_hash, file_hash
-from harness.models.weights import PICKLE_SUFFIXES, fingerprint_model
+from harness.models.model_folder import (
+    COMPLETE_MARK,
+    MANIFEST,
+    fingerprint_model,
+    verify_sealed,
+)
 from harness.types import CheckpointCard, Curve, Record
 from trainers.recipe import AdapterRecipe, PretrainRecipe
 from trainers.trl_config import TRACKING_OPTIONS
 
-MANIFEST = "checkpoint.json"
-COMPLETE_MARK = "COMPLETE"
-
 # Raise it when a change of this package gives other weights for the same recipe.
-TRAINERS_VERSION = 3
+TRAINERS_VERSION = 4
 PACKAGES = ("torch", "transformers", "trl", "peft", "tokenizers")
 
 
@@ -129,22 +131,10 @@ def verify_checkpoint(directory: Path) -> CheckpointManifest:
     """Verify that a checkpoint is complete and unchanged, and return its manifest.
 
     Raises:
-        HarnessError: unfinished, changed, damaged, or holding files that run code when loaded.
+        HarnessError: unfinished, changed, damaged, or holding files that joined it since.
     """
-    mark = directory / COMPLETE_MARK
-    if not mark.is_file():
-        raise HarnessError(
-            f"{directory}: has no {COMPLETE_MARK} mark, so its training did not finish. Train it again."
-        )
-    manifest = load_manifest(directory)
-    if mark.read_text(encoding="utf-8").strip() != file_hash(directory / MANIFEST):
-        raise HarnessError(f"{directory / MANIFEST}: was changed after the checkpoint was written.")
-    for name, sha256 in manifest.files.items():
-        _verify_file(directory / name, sha256)
-    for path in _files(directory):
-        if path.suffix in PICKLE_SUFFIXES:
-            raise HarnessError(f"{path}: a pickle file may run code when loaded; remove it.")
-    return manifest
+    verify_sealed(directory)
+    return load_manifest(directory)
 
 
 def load_manifest(directory: Path) -> CheckpointManifest:
@@ -190,16 +180,6 @@ def make_card(manifest: CheckpointManifest, model_name: str) -> CheckpointCard:
 
 def _as_text(metrics: Mapping[str, float]) -> dict[str, str]:
     return {name: f"{value:.4g}" for name, value in metrics.items()}
-
-
-def _verify_file(path: Path, sha256: str) -> None:
-    if not path.is_file():
-        raise HarnessError(f"{path}: is missing from the checkpoint. Train it again.")
-    if file_hash(path) != sha256:
-        raise HarnessError(
-            f"{path}: its sha256 is not the one in {MANIFEST}; the file is damaged or changed. "
-            "Remove the checkpoint's folder and it is trained again."
-        )
 
 
 def _files(folder: Path) -> list[Path]:

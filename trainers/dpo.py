@@ -6,14 +6,14 @@ checked.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
 from trainers.adapter import upcast_adapter
 from trainers.distributed.config import is_single_process
-from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
+from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
 from trainers.recipe import DpoRecipe
 from trainers.reference_cache import cached_reference_logprobs
 from trainers.starting_model import StartingPoint, load_policy
@@ -28,7 +28,7 @@ CACHED_REFERENCE_TOLERANCE = 5e-2
 EVAL_METRICS = ("eval_loss", "eval_rewards/margins", "eval_rewards/accuracies", "eval_kl")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Dpo:
     """Direct preference optimisation on pairs; a `Method`.
 
@@ -40,6 +40,7 @@ class Dpo:
     start: StartingPoint
     pairs: SplitPairs
     reference_dir: Path | None = None
+    fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def config_type(self) -> Any:
         """Return DPOConfig, of TRL's stable namespace."""
@@ -52,12 +53,14 @@ class Dpo:
         from trl import DPOTrainer
 
         policy = load_policy(self.recipe, self.start)
+        self.fitted = fit_pairs(self.pairs, policy.tokenizer, config)
+        pairs = self.fitted.pairs
         config.precompute_ref_log_probs = False  # done below, once adapters and reference are final
         trainer = _with_kl_metric(DPOTrainer)(
             model=policy.model,
             args=config,
-            train_dataset=pair_dataset(self.pairs.train),
-            eval_dataset=pair_dataset(self.pairs.eval),
+            train_dataset=pair_dataset(pairs.train),
+            eval_dataset=pair_dataset(pairs.eval),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
@@ -99,17 +102,14 @@ class Dpo:
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of pairs, and of those that were truncated or dropped."""
-        rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
-        prompts, chosen, rejected = rows["prompt_ids"], rows["chosen_ids"], rows["rejected_ids"]
-        check_tokens(prompts, [*chosen, *rejected], tokenizer, config)
-        longest = [
-            len(p) + max(len(c), len(r)) for p, c, r in zip(prompts, chosen, rejected, strict=True)
-        ]
+        rows = trainer.train_dataset
+        answers = [*rows["chosen_ids"], *rows["rejected_ids"]]
+        check_tokens(rows["prompt_ids"], answers, trainer.processing_class)
         reference = {
             "parent": "the parent checkpoint",
             "base": "the base under the parent's adapter",
         }[self.recipe.reference]
-        return count_pairs(longest, self.pairs, config) | {"reference": reference}
+        return self.fitted.describe(self.pairs) | {"reference": reference}
 
     def check_first_step(self, log: Log, config: Any) -> None:
         """Check that training starts at the reference, or off it where the reference is the base."""

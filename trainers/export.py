@@ -12,9 +12,8 @@ import shutil
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.models.weights import fingerprint_model, model_files
+from harness.models.model_folder import MANIFEST, fingerprint_model, model_files
 from trainers.checkpoint import (
-    MANIFEST,
     CheckpointManifest,
     Origin,
     checkpoint_folder,
@@ -39,8 +38,9 @@ def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
     if out == checkpoint.resolve():
         raise HarnessError(f"{out}: is the checkpoint itself; name another folder.")
     with checkpoint_folder(out) as folder:
-        names = [path.name for path in model_files(checkpoint)]
+        names = [path.relative_to(checkpoint).as_posix() for path in model_files(checkpoint)]
         for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(checkpoint / name, folder / name)
         if fingerprint_model(folder) != manifest.fingerprint:
             raise HarnessError(f"{checkpoint}: changed while it was copied.")

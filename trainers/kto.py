@@ -5,12 +5,12 @@ not. The reference is the parent, so the first rewards are 0 and the first loss 
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.errors import HarnessError
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_dataset import SplitPairs, check_tokens, pair_dataset
+from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
 from trainers.recipe import KtoRecipe
 from trainers.starting_model import StartingPoint, load_policy
 from trainers.training import N_PROBES
@@ -19,13 +19,14 @@ from trainers.trl_config import Log, held_out_metrics
 EVAL_METRICS = ("eval_loss", "eval_rewards/margins", "eval_kl")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kto:
     """Kahneman-Tversky optimisation on the answers of pairs; a `Method`."""
 
     recipe: KtoRecipe
     start: StartingPoint
     pairs: SplitPairs
+    fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def config_type(self) -> Any:
         """Return KTOConfig, of TRL's stable namespace."""
@@ -38,28 +39,28 @@ class Kto:
         from trl import KTOTrainer
 
         policy = load_policy(self.recipe, self.start)
+        self.fitted = fit_pairs(self.pairs, policy.tokenizer, config)
+        pairs = self.fitted.pairs
         return KTOTrainer(
             model=policy.model,
             args=config,
-            train_dataset=_labelled(self.pairs.train, self.recipe.seed),
-            eval_dataset=_labelled(self.pairs.eval, self.recipe.seed),
+            train_dataset=_labelled(pairs.train, self.recipe.seed),
+            eval_dataset=_labelled(pairs.eval, self.recipe.seed),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of pairs and rows, and of rows that were truncated or dropped."""
-        rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
+        rows, config = trainer.train_dataset, trainer.args
         prompts, answers = rows["prompt_ids"], rows["completion_ids"]
-        check_tokens(prompts, answers, tokenizer, config)
+        check_tokens(prompts, answers, trainer.processing_class)
         lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
         truncated = sum(length > (config.max_length or length) for length in lengths)
-        return {
-            "pairs": str(len(self.pairs.train)),
+        return self.fitted.describe(self.pairs) | {
             "rows": str(2 * len(self.pairs.train)),
             "truncated": str(truncated),
             "dropped": str(2 * len(self.pairs.train) - len(rows)),
-            "held-out pairs": str(len(self.pairs.eval)),
             "reference": "the parent checkpoint",
         }
 

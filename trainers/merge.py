@@ -4,7 +4,6 @@ The base is loaded in full precision. Merging into 4 bits would give another mod
 was trained.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,17 @@ from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
 from harness.models.local import encode_chat, make_prompt
-from harness.models.weights import fingerprint_model, quiet_torch
+from harness.models.model_folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    MANIFEST,
+    is_adapter,
+    read_adapter_config,
+    verified_fingerprint,
+)
+from harness.models.weights import quiet_torch
 from trainers.adapter import Head, merge_saved
 from trainers.checkpoint import (
-    MANIFEST,
     CheckpointManifest,
     Origin,
     Training,
@@ -27,8 +33,6 @@ from trainers.checkpoint import (
 )
 from trainers.trl_config import quiet_libraries
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
 
 # Prompts on which adapter and merged model are compared, as there are no training rows.
@@ -58,12 +62,12 @@ def merge_adapter(
     """
     out = out.resolve()
     # Check that adapter and base belong together.
-    config = _read_config(adapter)
-    head = _check_config(adapter, config)
+    config = read_adapter_config(adapter)
+    head = _head_of(adapter, config)
     quiet_torch()
     quiet_libraries()
     _refuse_quantised(base, revision)
-    fingerprint = fingerprint_model(base, revision=revision)
+    fingerprint = verified_fingerprint(base, revision=revision)
     recorded = _recorded_training(adapter, fingerprint)
     if recorded is None and not allow_other_base:
         _check_base(adapter, config, base, fingerprint)
@@ -71,20 +75,16 @@ def merge_adapter(
     # Merge them, and compare the result with the adapter.
     with checkpoint_folder(out) as folder:
         (folder / "adapter").mkdir()
-        for name in (CONFIG, WEIGHTS):
+        for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             shutil.copyfile(adapter / name, folder / "adapter" / name)
-        try:
-            metrics = merge_saved(
-                folder,
-                tokenizer,
-                base=base,
-                revision=revision,
-                probes=[_encode(tokenizer, text) for text in PROBES],
-                head=head,
-            )
-        except (RuntimeError, ValueError) as error:  # PEFT's errors for an adapter of other shapes
-            first_line = str(error).strip().partition("\n")[0]
-            raise HarnessError(f"{adapter}: does not fit on {base}: {first_line}") from None
+        metrics = merge_saved(
+            folder,
+            tokenizer,
+            base=base,
+            revision=revision,
+            probes=[_encode(tokenizer, text) for text in PROBES],
+            head=head,
+        )
         # Write the manifest.
         origin = Origin(source=_absolute(base), revision=revision, fingerprint=fingerprint)
         training = recorded or _external_training(adapter, config, origin, out)
@@ -97,27 +97,7 @@ def merge_adapter(
 # --- the adapter -----------------------------------------------------------------------------
 
 
-def _read_config(adapter: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((adapter / CONFIG).read_bytes())
-    except FileNotFoundError:
-        raise HarnessError(f"{adapter}: is no adapter ({CONFIG} is missing).") from None
-    except ValueError as error:
-        raise HarnessError(f"{adapter / CONFIG}: is no JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise HarnessError(f"{adapter / CONFIG}: is no object of options.")
-    return config
-
-
-def _check_config(adapter: Path, config: dict[str, Any]) -> Head:
-    if config.get("peft_type") != "LORA":
-        raise HarnessError(
-            f"{adapter}: is an adapter of type {config.get('peft_type')}; only LORA can be merged here."
-        )
-    if not (adapter / WEIGHTS).is_file():
-        raise HarnessError(
-            f"{adapter}: has no {WEIGHTS}. Weights in pickle files may run code and are not loaded."
-        )
+def _head_of(adapter: Path, config: dict[str, Any]) -> Head:
     task = config.get("task_type") or "CAUSAL_LM"
     if task not in HEADS:
         raise HarnessError(f"{adapter}: is for {task}; known: {', '.join(HEADS)}.")
@@ -129,7 +109,9 @@ def _recorded_training(adapter: Path, base: str) -> Training | None:
     if not (adapter.parent / MANIFEST).is_file():
         return None
     manifest = load_manifest(adapter.parent)
-    listed = manifest.files.get(f"{adapter.name}/{WEIGHTS}") == file_hash(adapter / WEIGHTS)
+    listed = manifest.files.get(f"{adapter.name}/{ADAPTER_WEIGHTS}") == file_hash(
+        adapter / ADAPTER_WEIGHTS
+    )
     if not listed or manifest.adapter_base is None or manifest.adapter_base.fingerprint != base:
         return None
     return Training(**{name: getattr(manifest, name) for name in Training.model_fields})
@@ -138,7 +120,7 @@ def _recorded_training(adapter: Path, base: str) -> Training | None:
 def _external_training(
     adapter: Path, config: dict[str, Any], origin: Origin, out: Path
 ) -> Training:
-    sha256 = file_hash(adapter / WEIGHTS)
+    sha256 = file_hash(adapter / ADAPTER_WEIGHTS)
     return Training(
         recipe=out.name,
         method="merge",
@@ -162,7 +144,7 @@ def _external_training(
 def _refuse_quantised(base: str, revision: str | None) -> None:
     from transformers import AutoConfig
 
-    if (Path(base) / CONFIG).is_file():
+    if is_adapter(Path(base)):
         raise HarnessError(f"{base}: is an adapter, not a model; name the model under it.")
     if not Path(base).is_dir() and revision is None:
         raise HarnessError(

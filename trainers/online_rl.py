@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.models.local import encode_chat
+from harness.models.local import context_length, encode_chat
 from harness.types import Message, Record
 from trainers.checkpoint import CheckpointManifest
 from trainers.examples import data_hash
@@ -145,7 +145,7 @@ class Online:
         """
         config, tokenizer = trainer.args, trainer.processing_class
         longest = max(len(encode_chat(tokenizer, row.prompt)) for row in self.prompts)
-        context = trainer.model.config.max_position_embeddings
+        context = context_length(trainer.model.config)
         if longest + config.max_completion_length > context:
             raise HarnessError(
                 f"The longest prompt has {longest} tokens and an answer may have "

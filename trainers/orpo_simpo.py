@@ -6,14 +6,15 @@ experimental namespace only, which may change or disappear in any release.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from harness.core.errors import HarnessError
-from harness.models.local import encode_chat
+from harness.models.local import Prompt, encode_chat
 from harness.types.training import PreferencePair
+from trainers.chat_tokens import end_of_turn_text
 from trainers.dpo import EVAL_METRICS, START_TOLERANCE
-from trainers.pair_dataset import SplitPairs, count_pairs
+from trainers.pair_dataset import FittedPairs, SplitPairs, fit_pairs
 from trainers.recipe import OrpoRecipe, SimpoRecipe
 from trainers.starting_model import StartingPoint, load_policy
 from trainers.training import N_PROBES
@@ -22,17 +23,20 @@ from trainers.trl_config import Log, held_out_metrics
 FACTS = {"reference": "none", "namespace": "trl.experimental"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _ReferenceFree:
     """The parts of a `Method` that ORPO and SimPO share."""
 
     recipe: OrpoRecipe | SimpoRecipe
     start: StartingPoint
     pairs: SplitPairs
+    fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of pairs, and of those that were truncated or dropped."""
-        return _check_pairs(trainer, self.pairs)
+        prompts = [pair.prompt for pair in self.fitted.pairs.train]
+        _check_prompts(trainer, prompts)
+        return self.fitted.describe(self.pairs) | FACTS
 
     def eval_metrics(self, trainer: Any) -> dict[str, float]:
         """Return loss, margin and accuracy on the held-out pairs."""
@@ -49,17 +53,14 @@ class _ReferenceFree:
                 "trainer.max_length: must be a number for this method; TRL takes null as 512 tokens."
             )
         policy = load_policy(self.recipe, self.start)
-        train = _dataset(self.pairs.train, policy.tokenizer, config.max_length)
-        if train is None:
-            raise HarnessError(
-                f"No pair fits into max_length {config.max_length}. Raise trainer.max_length."
-            )
+        self.fitted = fit_pairs(self.pairs, policy.tokenizer, config)
+        pairs = self.fitted.pairs
         config.remove_unused_columns = False  # TRL would set it, with a warning
         return kind(
             model=policy.model,
             args=config,
-            train_dataset=train,
-            eval_dataset=_dataset(self.pairs.eval, policy.tokenizer, config.max_length),
+            train_dataset=_dataset(pairs.train, policy.tokenizer),
+            eval_dataset=_dataset(pairs.eval, policy.tokenizer),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
@@ -142,67 +143,48 @@ def check_simpo_start(log: Log, config: Any) -> None:
 # --- rows ------------------------------------------------------------------------------------
 
 
-class _RenderedPair(NamedTuple):
-    """A pair as the text that TRL tokenises, with the number of tokens of each part."""
-
-    prompt: str
-    chosen: str
-    rejected: str
-    n_prompt: int
-    n_chosen: int
-    n_rejected: int
-
-
-def _dataset(pairs: Sequence[PreferencePair], tokenizer: Any, max_length: int) -> Any | None:
-    """Return the rendered pairs whose prompt leaves room in `max_length`; None if there are none."""
+def _dataset(pairs: Sequence[PreferencePair], tokenizer: Any) -> Any | None:
+    """Return the pairs as the text that TRL tokenises; None if there are none."""
     from datasets import Dataset
 
-    rendered = [_render(pair, tokenizer) for pair in pairs]
-    fitting = [row for row in rendered if row.n_prompt < max_length]
-    rows = [{"prompt": r.prompt, "chosen": r.chosen, "rejected": r.rejected} for r in fitting]
+    rows = [_render(pair, tokenizer) for pair in pairs]
     return Dataset.from_list(rows) if rows else None
 
 
-def _render(pair: PreferencePair, tokenizer: Any) -> _RenderedPair:
+def _render(pair: PreferencePair, tokenizer: Any) -> dict[str, str]:
     """Render a pair as text that ends with the end of the turn.
 
     These trainers append an end of turn of their own to chats whose template writes a line break
     after it, so they are given text.
     """
+    stop = end_of_turn_text(tokenizer)
     turns = [message.model_dump() for message in pair.prompt]
-    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    row = {
+        "prompt": tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    }
     # Cut each answer out of its chat, up to the end of its turn.
-    answers = []
-    for text in (pair.chosen, pair.rejected):
+    for side, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
         turn = {"role": "assistant", "content": text}
         chat = tokenizer.apply_chat_template([*turns, turn], tokenize=False)
-        answer, stop, _ = chat.removeprefix(prompt).rpartition(tokenizer.eos_token)
-        if not stop or not chat.startswith(prompt):
+        answer, found, _ = chat.removeprefix(row["prompt"]).rpartition(stop)
+        if not found or not chat.startswith(row["prompt"]):
             raise HarnessError(
-                f"The chat template must write {tokenizer.eos_token} after an answer, and render the "
-                "prompt the same with and without the answer."
+                f"The chat template must write {stop} after an answer, and render the prompt the same "
+                "with and without the answer."
             )
-        answers.append(answer + stop)
-    lengths = [
-        len(tokenizer(text, add_special_tokens=False)["input_ids"])
-        for text in (prompt, prompt + answers[0], prompt + answers[1])
-    ]
-    return _RenderedPair(prompt, *answers, *lengths)
+        row[side] = answer + found
+    return row
 
 
-def _check_pairs(trainer: Any, pairs: SplitPairs) -> dict[str, str]:
-    """Count the pairs, and check that training prompts have the same tokens as generation prompts."""
-    limit, tokenizer = trainer.args.max_length, trainer.processing_class
-    kept_pairs = []
-    for pair in pairs.train:
-        rendered = _render(pair, tokenizer)
-        if rendered.n_prompt < limit:
-            kept_pairs.append((pair, rendered))
-    for (pair, _), ids in zip(kept_pairs, trainer.train_dataset["prompt_input_ids"], strict=True):
-        if list(ids) != encode_chat(tokenizer, pair.prompt):
+def _check_prompts(trainer: Any, prompts: Sequence[Prompt]) -> None:
+    """Check that training prompts have the same tokens as generation prompts.
+
+    Raises:
+        HarnessError: they have not.
+    """
+    for prompt, ids in zip(prompts, trainer.train_dataset["prompt_input_ids"], strict=True):
+        if list(ids) != encode_chat(trainer.processing_class, prompt):
             raise HarnessError(
                 "TRL tokenises the prompts differently from generation. The chat template must write "
                 "the tokenizer's one BOS token, if it has any."
             )
-    longest = [max(rendered.n_chosen, rendered.n_rejected) for _, rendered in kept_pairs]
-    return count_pairs(longest, pairs, trainer.args) | FACTS

@@ -1,4 +1,4 @@
-"""Preference pairs as TRL's data set, and the checks on the tokens that TRL makes of them."""
+"""Preference pairs as TRL's data set, the pairs that fit, and checks on the tokens."""
 
 import math
 import random
@@ -7,6 +7,16 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.types.training import PreferencePair
+from trainers.chat_tokens import (
+    AnswerTokens,
+    PromptFacts,
+    end_of_turn,
+    end_of_turn_text,
+    fits,
+    keeps_end,
+    refuse_dropped_system,
+    tokenise_answer,
+)
 
 
 class SplitPairs(NamedTuple):
@@ -51,40 +61,116 @@ def pair_dataset(pairs: Sequence[PreferencePair]) -> Any | None:
     return Dataset.from_list(rows) if rows else None
 
 
+class FittedPairs:
+    """The pairs that are learnt from, and counts of the others, by whether they are held out.
+
+    A method fills it when it makes its trainer, where the tokenizer is known.
+    """
+
+    def __init__(self) -> None:
+        self.too_long = {"train": 0, "eval": 0}
+        self.equal = {"train": 0, "eval": 0}
+        self.truncated = 0
+        self.pairs = SplitPairs([], [])
+        self.prompts = PromptFacts()
+
+    def describe(self, pairs: SplitPairs) -> dict[str, str]:
+        """Return the counts as facts: pairs to train on, those held out, and those that were dropped."""
+        train, held_out = len(pairs.train), len(self.pairs.eval)
+        facts = {
+            "pairs": str(train),
+            "truncated": str(self.truncated),
+            "dropped": str(train - len(self.pairs.train)),
+            "held-out pairs": str(held_out),
+        }
+        reasons = {
+            "dropped, longer than max_length": self.too_long["train"],
+            "dropped, equal as tokens": self.equal["train"],
+            "held-out pairs dropped": len(pairs.eval) - held_out,
+        }
+        facts |= {name: str(n) for name, n in reasons.items() if n}
+        return facts | self.prompts.describe()
+
+
+def fit_pairs(pairs: SplitPairs, tokenizer: Any, config: Any, *, cuts: bool = True) -> FittedPairs:
+    """Return the pairs that can be learnt from, with counts of what became of the others.
+
+    Pairs are compared as the tokens that are trained on: after the chat template, which may strip
+    parts of an answer, and after the cut at `max_length`. Dropped are pairs that are then equal, and those
+    whose prompt leaves no room for an answer; without `cuts` (TRL's reward trainer cuts nothing) those of
+    which one answer does not fit whole.
+
+    Raises:
+        HarnessError: no pair to train on is left, or the chat template drops the system prompts.
+    """
+    fitted = FittedPairs()
+    everything = [*pairs.train, *pairs.eval]
+    refuse_dropped_system(tokenizer, [pair.prompt for pair in everything])
+    kept: dict[str, list[PreferencePair]] = {"train": [], "eval": []}
+    for side, of_side in (("train", pairs.train), ("eval", pairs.eval)):
+        for pair in of_side:
+            chosen = tokenise_answer(tokenizer, pair.prompt, pair.chosen)
+            rejected = tokenise_answer(tokenizer, pair.prompt, pair.rejected)
+            fitted.prompts.add(min(chosen, rejected, key=lambda tokens: tokens.n_prompt))
+            if _is_too_long(chosen, rejected, config, cuts=cuts):
+                fitted.too_long[side] += 1
+            elif _cut(chosen, config) == _cut(rejected, config):
+                fitted.equal[side] += 1
+            else:
+                longest = max(len(chosen.ids), len(rejected.ids))
+                fitted.truncated += side == "train" and longest > _limit(config)
+                kept[side].append(pair)
+    fitted.pairs = SplitPairs(kept["train"], kept["eval"])
+    if not kept["train"]:
+        raise _nothing_left(fitted, config)
+    return fitted
+
+
+def _is_too_long(chosen: AnswerTokens, rejected: AnswerTokens, config: Any, *, cuts: bool) -> bool:
+    limit = _limit(config)
+    if not cuts:
+        return max(len(chosen.ids), len(rejected.ids)) > limit
+    return not (fits(chosen, config) and fits(rejected, config))
+
+
+def _cut(tokens: AnswerTokens, config: Any) -> list[int]:
+    if config.max_length is None:
+        return tokens.ids
+    return (
+        tokens.ids[-config.max_length :] if keeps_end(config) else tokens.ids[: config.max_length]
+    )
+
+
+def _limit(config: Any) -> float:
+    return math.inf if config.max_length is None else config.max_length
+
+
+def _nothing_left(fitted: FittedPairs, config: Any) -> HarnessError:
+    too_long, equal = fitted.too_long["train"], fitted.equal["train"]
+    if not equal:
+        return HarnessError(
+            f"No pair fits into max_length {config.max_length}. Raise trainer.max_length."
+        )
+    longer = f"; {too_long} more do not fit into it at all" if too_long else ""
+    return HarnessError(
+        f"No pair is left to learn from: the two answers of {equal} are the same tokens after the chat "
+        f"template and the cut at max_length {config.max_length}{longer}. Raise trainer.max_length, or "
+        "see whether the template strips what tells them apart."
+    )
+
+
 def check_tokens(
-    prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], tokenizer: Any, config: Any
+    prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], tokenizer: Any
 ) -> None:
     """Check the tokens that TRL made of prompts and answers.
 
     Raises:
-        HarnessError: no row is left, a prompt begins with two BOS tokens, or an answer has no end of
-            turn.
+        HarnessError: a prompt begins with two BOS tokens, or an answer has no end of turn.
     """
-    if not len(answers):
-        raise HarnessError(
-            f"No pair fits into max_length {config.max_length}. Raise trainer.max_length."
-        )
-    bos, stop = tokenizer.bos_token_id, tokenizer.eos_token_id
+    bos, stop = tokenizer.bos_token_id, end_of_turn(tokenizer)
     if bos is not None and any(list(ids[:2]) == [bos, bos] for ids in prompts):
         raise HarnessError("The chats begin with two BOS tokens; the chat template must write one.")
     if not all(stop in ids for ids in answers):
         raise HarnessError(
-            f"An answer does not end with {tokenizer.eos_token}; the chat template must write it."
+            f"An answer does not end with {end_of_turn_text(tokenizer)}; the chat template must write it."
         )
-
-
-def count_pairs(longest: Sequence[int], pairs: SplitPairs, config: Any) -> dict[str, str]:
-    """Return the counts of pairs that were truncated, dropped and held out.
-
-    Args:
-        longest: Tokens of each remaining pair's prompt with the longer of its two answers.
-        pairs: All pairs of the run.
-        config: TRL's configuration, with its `max_length`.
-    """
-    limit = config.max_length or math.inf
-    return {
-        "pairs": str(len(pairs.train)),
-        "truncated": str(sum(length > limit for length in longest)),
-        "dropped": str(len(pairs.train) - len(longest)),
-        "held-out pairs": str(len(pairs.eval)),
-    }

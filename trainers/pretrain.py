@@ -25,6 +25,7 @@ from trainers.checkpoint import (
     finalise,
 )
 from trainers.examples import data_hash, load_samples
+from trainers.portable import add_version_4_words
 from trainers.recipe import PretrainRecipe, TinyModel
 
 PAD, END_OF_TEXT, TURN, END_OF_TURN = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -107,6 +108,7 @@ def train_base(
     with checkpoint_folder(out) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        add_version_4_words(folder)
         training = Training(
             recipe=recipe.recipe,
             method=recipe.method,

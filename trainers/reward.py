@@ -5,17 +5,17 @@ It generates no text. GRPO and RLOO use it as their reward.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.types import Message
-from trainers.adapter import load_base, load_reward_weights, lora_config
+from trainers.adapter import check_vocabulary, load_base, load_reward_weights, lora_config
 from trainers.chat_template import set_chat_template
 from trainers.dpo import START_TOLERANCE
-from trainers.pair_dataset import SplitPairs, check_tokens, count_pairs, pair_dataset
+from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
 from trainers.recipe import RewardRecipe
 from trainers.starting_model import StartingPoint
 from trainers.training import N_PROBES
@@ -25,13 +25,14 @@ EVAL_METRICS = ("eval_loss", "eval_accuracy", "eval_margin")
 BATCH_SIZE = 16
 
 
-@dataclass(frozen=True)
+@dataclass
 class RewardModel:
     """Reward modelling on pairs: chosen answers get higher numbers than rejected ones; a `Method`."""
 
     recipe: RewardRecipe
     start: StartingPoint
     pairs: SplitPairs
+    fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def config_type(self) -> Any:
         """Return RewardConfig, of TRL's stable namespace."""
@@ -51,22 +52,26 @@ class RewardModel:
             head="reward",
         )
         set_chat_template(tokenizer, self.recipe.chat_template, base.source)
+        check_vocabulary(model, tokenizer, base.source)
+        self.fitted = fit_pairs(self.pairs, tokenizer, config, cuts=False)
+        pairs = self.fitted.pairs
         return RewardTrainer(
             model=model,
             args=config,
-            train_dataset=pair_dataset(self.pairs.train),
-            eval_dataset=pair_dataset(self.pairs.eval),
+            train_dataset=pair_dataset(pairs.train),
+            eval_dataset=pair_dataset(pairs.eval),
             processing_class=tokenizer,
-            peft_config=lora_config(self.recipe.lora, head="reward"),
+            peft_config=lora_config(self.recipe.lora, model, head="reward"),
         )
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of pairs, and of those dropped because prompt and answer are too long."""
-        rows, tokenizer, config = trainer.train_dataset, trainer.processing_class, trainer.args
-        chosen, rejected = rows["chosen_ids"], rows["rejected_ids"]
-        check_tokens(chosen, [*chosen, *rejected], tokenizer, config)
-        longest = [max(len(c), len(r)) for c, r in zip(chosen, rejected, strict=True)]
-        return count_pairs(longest, self.pairs, config)
+        chosen, rejected = (
+            trainer.train_dataset["chosen_ids"],
+            trainer.train_dataset["rejected_ids"],
+        )
+        check_tokens(chosen, [*chosen, *rejected], trainer.processing_class)
+        return self.fitted.describe(self.pairs)
 
     def check_first_step(self, log: Log, config: Any) -> None:
         """Check that training starts with equal rewards, as the head of zeros gives."""

@@ -7,10 +7,20 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.data.split import split_by_question
-from harness.models.weights import fingerprint_model
+from harness.models.model_folder import verified_fingerprint
 from harness.types.training import Example
-from trainers.adapter import load_base, lora_config
+from trainers.adapter import check_vocabulary, load_base, lora_config
 from trainers.chat_template import set_chat_template
+from trainers.chat_tokens import (
+    PromptFacts,
+    end_of_turn,
+    end_of_turn_text,
+    fits,
+    keeps_end,
+    refuse_dropped_system,
+    set_stops,
+    tokenise_answer,
+)
 from trainers.checkpoint import CheckpointManifest, Origin
 from trainers.distributed.config import Launch
 from trainers.examples import data_hash
@@ -40,7 +50,7 @@ def train_sft(
         HarnessError: options that TRL refuses, unsuitable rows, or a run that learnt nothing.
     """
     revision = recipe.parent.revision
-    fingerprint = fingerprint_model(parent, revision=revision)
+    fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
     split = split_rows(rows, recipe.holdout, recipe.seed)
     return train_adapter(
@@ -87,15 +97,23 @@ class Sft:
         )
         set_chat_template(tokenizer, recipe.chat_template, self.parent)
         n_embeddings = model.get_input_embeddings().weight.shape[0]
+        check_vocabulary(model, tokenizer, self.parent)
+        set_stops(model, tokenizer)
+        rows = (*self.rows, *self.eval_rows)
+        refuse_dropped_system(tokenizer, [row.prompt for row in rows])
         # Make the trainer, which may not resize the parent's embeddings.
-        eval_columns = [_columns(row) for row in self.eval_rows]
+        eval_columns = [
+            _columns(row)
+            for row in self.eval_rows
+            if fits(tokenise_answer(tokenizer, row.prompt, row.completion), config)
+        ]
         trainer = SFTTrainer(
             model=model,
             args=config,
             train_dataset=Dataset.from_list([_columns(row) for row in self.rows]),
             eval_dataset=Dataset.from_list(eval_columns) if eval_columns else None,
             processing_class=tokenizer,
-            peft_config=lora_config(recipe.lora),
+            peft_config=lora_config(recipe.lora, model),
         )
         if trainer.model.get_input_embeddings().weight.shape[0] != n_embeddings:
             raise HarnessError(
@@ -107,8 +125,15 @@ class Sft:
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of rows, and of those that were truncated or dropped."""
-        facts = check_rows(trainer.train_dataset, self.rows, trainer.processing_class, trainer.args)
-        return facts | ({"held-out rows": str(len(self.eval_rows))} if self.eval_rows else {})
+        tokenizer, held_out = trainer.processing_class, self.eval_rows
+        facts = check_rows(trainer.train_dataset, self.rows, tokenizer, trainer.args)
+        if not held_out:
+            return facts
+        n_kept = 0 if trainer.eval_dataset is None else len(trainer.eval_dataset)
+        facts["held-out rows"] = str(n_kept)
+        if n_kept < len(held_out):
+            facts["held-out rows dropped"] = str(len(held_out) - n_kept)
+        return facts
 
     def check_first_step(self, log: Log, config: Any) -> None:
         """Accept any first loss."""
@@ -157,33 +182,27 @@ def check_rows(
             ends of turn, so that the model would not learn to stop.
     """
     # TRL drops a row whose prompt alone reaches `max_length`, and truncates the other long ones.
-    lengths = [_lengths(row, tokenizer) for row in rows]
-    limit = config.max_length or max(length for _, length in lengths)
-    dropped = sum(prompt >= limit for prompt, _ in lengths)
-    truncated = sum(length > limit for _, length in lengths) - dropped
-    if dropped == len(rows):
+    chats = [tokenise_answer(tokenizer, row.prompt, row.completion) for row in rows]
+    kept = [chat for chat in chats if fits(chat, config)]
+    limit = config.max_length or max(len(chat.ids) for chat in chats)
+    truncated = sum(len(chat.ids) > limit for chat in kept)
+    if not kept:
         raise HarnessError(f"No row fits into max_length {limit}. Raise trainer.max_length.")
     # Each chat has one BOS, and each complete answer an end of turn among its labels.
     bos = tokenizer.bos_token_id
     if bos is not None and any(list(ids[:2]) == [bos, bos] for ids in tokenised["input_ids"]):
         raise HarnessError("The chats begin with two BOS tokens; the chat template must write one.")
-    stops = sum(labels.count(tokenizer.eos_token_id) for labels in tokenised["labels"])
-    complete = len(rows) - truncated - dropped
+    stop = end_of_turn(tokenizer)
+    stops = sum(labels.count(stop) for labels in tokenised["labels"])
+    complete = len(kept) - (0 if keeps_end(config) else truncated)
     if stops < complete:
         raise HarnessError(
-            f"Only {stops} of {complete} answers end with a learnt {tokenizer.eos_token}, so the model "
-            "would not learn to stop. Set trainer.eos_token to what ends a turn in the chat template."
+            f"Only {stops} of {complete} answers end with a learnt {end_of_turn_text(tokenizer)}, so the "
+            "model would not learn to stop. The chat template must write an end of turn after an answer; "
+            "trainer.eos_token names the token."
         )
-    return {"rows": str(len(rows)), "truncated": str(truncated), "dropped": str(dropped)}
-
-
-def _lengths(row: Example, tokenizer: Any) -> tuple[int, int]:
-    """Return the number of tokens of the prompt, and of the prompt with its completion."""
-    columns = _columns(row)
-    prompt = tokenizer.apply_chat_template(
-        columns["prompt"], add_generation_prompt=True, return_dict=True
-    )
-    chat = tokenizer.apply_chat_template(
-        columns["prompt"] + columns["completion"], return_dict=True
-    )
-    return len(prompt["input_ids"]), len(chat["input_ids"])
+    counts = {"rows": len(rows), "truncated": truncated, "dropped": len(rows) - len(kept)}
+    prompts = PromptFacts()
+    for chat in chats:
+        prompts.add(chat)
+    return {name: str(n) for name, n in counts.items()} | prompts.describe()

@@ -4,16 +4,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.models.weights import fingerprint_model
-from trainers.adapter import load_base, lora_config, remember_adapter_weights
+from harness.models.model_folder import is_sealed, verified_fingerprint
+from trainers.adapter import check_vocabulary, load_base, lora_config, remember_adapter_weights
 from trainers.chat_template import set_chat_template
-from trainers.checkpoint import (
-    COMPLETE_MARK,
-    MANIFEST,
-    CheckpointManifest,
-    Origin,
-    verify_checkpoint,
-)
+from trainers.chat_tokens import set_stops
+from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.recipe import OnlineRecipe, PreferenceRecipe
 
 # Recipes that train a new adapter if they have a `lora` block, and otherwise the parent's own.
@@ -42,14 +37,14 @@ def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoi
         HarnessError: the parent is damaged, has no adapter to continue, or its adapter's base is gone.
     """
     directory = Path(parent)
-    if (directory / MANIFEST).is_file() or (directory / COMPLETE_MARK).is_file():
+    if is_sealed(directory):
         manifest = verify_checkpoint(directory)
         origin = Origin(source=str(parent), fingerprint=manifest.fingerprint)
         return StartingPoint(origin, origin if recipe.lora else _adapter_base(directory, manifest))
     if recipe.lora is None:
         raise _no_adapter_error(parent)
     revision = recipe.parent.revision
-    fingerprint = fingerprint_model(parent, revision=revision)
+    fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
     return StartingPoint(origin, origin)
 
@@ -72,18 +67,11 @@ def load_policy(recipe: PolicyRecipe, start: StartingPoint) -> Policy:
         parent.source, revision=parent.revision, trust_remote_code=False
     )
     set_chat_template(tokenizer, recipe.chat_template, parent.source)
-    embeddings = model.get_input_embeddings().weight
-    n_rows = getattr(embeddings, "ds_shape", embeddings.shape)[
-        0
-    ]  # of a ZeRO 3 shard: the full shape
-    if len(tokenizer) > n_rows:
-        raise HarnessError(
-            f"{base.source}: has embeddings for {n_rows} tokens, and the tokenizer of "
-            f"{parent.source} has {len(tokenizer)}. Resize the base, save it, and train on that."
-        )
+    check_vocabulary(model, tokenizer, base.source)
+    set_stops(model, tokenizer)
     # Add the adapter.
     if recipe.lora is not None:
-        return Policy(model, tokenizer, lora_config(recipe.lora))
+        return Policy(model, tokenizer, lora_config(recipe.lora, model))
     adapter = Path(parent.source) / "adapter"
     tuned = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     if recipe.quantisation is not None:
@@ -101,7 +89,7 @@ def _adapter_base(parent: Path, manifest: CheckpointManifest) -> Origin:
             f"{parent}: was made before checkpoints recorded the base of their adapter. Train it again, "
             "or give the recipe a 'lora' block for a new adapter."
         )
-    if fingerprint_model(base.source, revision=base.revision) != base.fingerprint:
+    if verified_fingerprint(base.source, revision=base.revision) != base.fingerprint:
         raise HarnessError(
             f"{parent}: its adapter was trained on {base.source}, which is gone or has changed. "
             "Train the parent again, or give the recipe a 'lora' block for a new adapter."

@@ -22,6 +22,9 @@ TRACKERS = {
     "trackio": ("trackio",),
 }
 
+# The largest norm of a gradient that is rounding alone: equal answers of a pair give 1e-7 in float32.
+ROUNDING = 1e-6
+
 TRACKING_OPTIONS = ("report_to", "run_name", "project")  # options that do not change what is learnt
 SUITE_PREFIX = "watch/"  # of the names of a suite's scores during training
 
@@ -188,6 +191,12 @@ def check_gradients(
     if not norms or (max(norms) if allow_zero_gradient else min(norms)) <= 0:
         when = "every" if allow_zero_gradient else "some"
         raise HarnessError(f"The gradient was 0 at {when} step, so nothing was learnt there.")
+    first = max(norms) if allow_zero_gradient else norms[0]
+    if first <= ROUNDING:
+        raise HarnessError(
+            f"The first gradient was {first:.1g}, which is rounding and nothing to learn from. Are the "
+            "examples that the first step compares different?"
+        )
     if adapter_before == adapter_after:
         raise HarnessError(
             "Training left the adapter unchanged. Raise the learning rate or the steps."

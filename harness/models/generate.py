@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from harness.config import EndpointSpec, Generation
-from harness.core.errors import InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
 from harness.core.store import Store
@@ -45,8 +45,18 @@ class CheckpointModel:
 
     @cached_property
     def local(self) -> LocalModel:
-        """Load the weights at the first access."""
-        return LocalModel.load(self._source, revision=self._revision)
+        """Load the weights at the first access.
+
+        Raises:
+            HarnessError: as `LocalModel.load`, or the files changed since the run began.
+        """
+        model = LocalModel.load(self._source, revision=self._revision)
+        if model.fingerprint != self.fingerprint:
+            raise HarnessError(
+                f"{self._source}: changed since this run began, so its answers would not be those of "
+                f"'{self.name}'. Run it again."
+            )
+        return model
 
 
 class EndpointModel(NamedTuple):

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.config import Generation
 from harness.core.errors import HarnessError
-from harness.models.weights import chat_template_error, fingerprint_model, load_weights, stop_ids
+from harness.models.model_folder import verified_fingerprint
+from harness.models.weights import chat_template_error, load_weights, stop_ids
 from harness.types import Message
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Prompt = tuple[Message, ...]
+UNBOUNDED = 2**31  # tokens; the context of a model whose positions have no bound
 
 
 class Answer(NamedTuple):
@@ -48,7 +50,7 @@ class LocalModel:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
-        self.context: int = model.config.max_position_embeddings
+        self.context = context_length(model.config)
         self._stops = stop_ids(model, tokenizer)
         self._pad: int = (
             tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._stops[0]
@@ -59,13 +61,14 @@ class LocalModel:
         """Load the checkpoint in a directory, or the hub model of that name at `revision`.
 
         Raises:
-            HarnessError: no safetensors, or no chat template.
+            HarnessError: no safetensors, no chat template, or a sealed checkpoint that was changed.
             InfrastructureError: the hub model could not be reached.
         """
+        fingerprint = verified_fingerprint(source, revision=revision)
         model, tokenizer = load_weights(source, revision=revision)
         if not tokenizer.chat_template:
             raise chat_template_error(source)
-        return cls(model, tokenizer, fingerprint_model(source, revision=revision))
+        return cls(model, tokenizer, fingerprint)
 
     def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
         """Return the tokens per prompt, so that the caller can batch prompts of similar length."""
@@ -179,22 +182,53 @@ class LocalModel:
         return Answer(text, "length" if end is None else "stop", n_tokens)
 
 
+def context_length(config: Any) -> int:
+    """Return the tokens that a model's positions allow; without any bound, more than any text has.
+
+    A model of text and pictures states it for its text; BLOOM and Mamba state none.
+    """
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "max_seq_len", "seq_length", "n_positions")
+    values = (getattr(text, name, None) for name in names)
+    return next((value for value in values if isinstance(value, int) and value > 0), UNBOUNDED)
+
+
 # --- generation helpers ----------------------------------------------------------------------
 
 
-def encode_chat(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Encode a chat up to the assistant's turn; the template adds the only BOS token."""
+def encode_chat(tokenizer: Any, prompt: Prompt, *, generation_prompt: bool = True) -> list[int]:
+    """Encode a chat, by default up to the assistant's turn; the template adds the only BOS token.
+
+    Raises:
+        HarnessError: the chat template refuses it.
+    """
     from jinja2 import TemplateError
 
     messages = [message.model_dump() for message in prompt]
     try:
         encoded = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=True
+            messages, add_generation_prompt=generation_prompt, tokenize=True, return_dict=True
         )
     except TemplateError as error:
         raise HarnessError(f"The model's chat template refuses the prompt: {error}.") from None
     ids: list[int] = encoded["input_ids"]
     return ids
+
+
+def drops_system(tokenizer: Any, prompt: Prompt) -> bool:
+    """Return whether the chat template leaves a system turn of the prompt unwritten.
+
+    It is compared with another one, as some templates write one of their own where there is none.
+    """
+    if not any(message.role == "system" for message in prompt):
+        return False
+    other = tuple(
+        message.model_copy(update={"content": f"{message.content} Be brief."})
+        if message.role == "system"
+        else message
+        for message in prompt
+    )
+    return encode_chat(tokenizer, prompt) == encode_chat(tokenizer, other)
 
 
 class _Row(NamedTuple):

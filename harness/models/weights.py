@@ -1,4 +1,4 @@
-"""The files of a causal model: loading, checks before loading, and the fingerprint.
+"""A causal model with its tokenizer: loading, and checks before loading.
 
 Only safetensors weights are read; a pickle may run code.
 """
@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
-
-# Weight files that can run code when they are loaded.
-PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+from harness.models.adapters import attach_adapter
+from harness.models.model_folder import (
+    PICKLE_SUFFIXES,
+    adapter_base,
+    is_adapter,
+    refuse_paths,
+)
 
 
 def quiet_torch() -> None:
@@ -36,7 +39,7 @@ def load_weights(
 ) -> tuple[Any, Any]:
     """Load a causal model and its tokenizer onto the GPU if there is one.
 
-    `options` go to transformers.
+    Of an adapter, the model is its base with the adapter on it. `options` go to transformers.
 
     Raises:
         HarnessError: a directory without safetensors, or a hub name without a revision.
@@ -48,6 +51,8 @@ def load_weights(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _require_loadable(source, revision)
+    if is_adapter(Path(source)):
+        return _load_adapter(Path(source), revision, **options)
     check_model_available(str(source), revision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"dtype": "auto", "device_map": device, **options}
@@ -60,11 +65,29 @@ def load_weights(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _load_error(source, revision, error) from None
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise HarnessError(
+            f"{source}: is an adapter on the hub, whose base could change unseen. Fetch it with "
+            "`hf download` and name the folder."
+        )
     # Otherwise transformers fills gaps in a decoding config from the checkpoint's own.
     model.generation_config = type(model.generation_config)(
         eos_token_id=stop_ids(model, tokenizer), pad_token_id=tokenizer.pad_token_id
     )
     return model, tokenizer
+
+
+def _load_adapter(adapter: Path, revision: str | None, **options: Any) -> tuple[Any, Any]:
+    """Load an adapter's base, with the adapter on it, and the tokenizer that it was trained with."""
+    from transformers import AutoTokenizer
+
+    base = adapter_base(adapter, revision)
+    model, tokenizer = load_weights(base.source, revision=base.revision, **options)
+    if (adapter / "tokenizer_config.json").is_file():
+        tokenizer = AutoTokenizer.from_pretrained(adapter, trust_remote_code=False)
+        model.generation_config.eos_token_id = stop_ids(model, tokenizer)
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return attach_adapter(model, adapter), tokenizer
 
 
 def require_checkpoint(source: str | Path, *, revision: str | None = None) -> None:
@@ -76,23 +99,12 @@ def require_checkpoint(source: str | Path, *, revision: str | None = None) -> No
     """
     _require_loadable(source, revision)
     directory = Path(source)
-    if directory.is_dir() and not _has_chat_template(directory):
+    if not directory.is_dir() or _has_chat_template(directory):
+        return
+    if not is_adapter(directory):
         raise chat_template_error(source)
-
-
-def fingerprint_model(source: str | Path, *, revision: str | None = None) -> str:
-    """Return a hash of the files that decide a checkpoint's answers; for the hub, name and revision."""
-    directory = Path(source)
-    if not directory.is_dir():
-        return content_hash(str(source), revision)
-    return content_hash({path.name: file_hash(path) for path in model_files(directory)})
-
-
-def model_files(directory: Path) -> list[Path]:
-    """Return the weights, configuration and tokenizer files, without those that only describe."""
-    loaded = {".safetensors", ".json", ".jinja", ".model", ".txt"}
-    files = (path for path in directory.iterdir() if path.suffix in loaded and path.is_file())
-    return sorted(path for path in files if path.name != "checkpoint.json")
+    base = adapter_base(directory, revision)
+    require_checkpoint(base.source, revision=base.revision)
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
@@ -109,6 +121,7 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
 
 def _require_loadable(source: str | Path, revision: str | None) -> None:
     if Path(source).is_dir():
+        refuse_paths(Path(source))
         _require_generator(Path(source))
         _require_safetensors(Path(source))
     elif revision is None:

@@ -21,11 +21,12 @@ from harness.core.hub import check_model_available
 from harness.data.redaction import redact
 from harness.data.samples import read_prompt
 from harness.models.endpoint import Ask, Endpoint
-from harness.models.local import Answer, LocalModel, Prompt, encode_chat
+from harness.models.local import UNBOUNDED, Answer, LocalModel, Prompt, encode_chat
+from harness.models.model_folder import MANIFEST
 from harness.release.resolve import NamedModel
 from harness.release.terminal import ChatIO, PipeIO, TerminalIO
 from harness.types import Message
-from trainers.checkpoint import MANIFEST, load_manifest
+from trainers.checkpoint import load_manifest
 
 OnText = Callable[[str], None]
 CONTEXT_PARTS = 4  # at most a quarter of the context is reserved for the answer
@@ -98,7 +99,9 @@ class LocalChatModel:
         self.name = name
         self._model = model
         self._generation = generation
-        self.facts = (*facts, f"context {model.context:,}", _decoding(generation))
+        unbounded = model.context >= UNBOUNDED
+        context = "no bound on the context" if unbounded else f"context {model.context:,}"
+        self.facts = (*facts, context, _decoding(generation))
         self._n_answers = 0
 
     def fits(self, chat: Prompt) -> bool:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from harness.config import EndpointSpec, ModelSpec, Profile, load_profile
 from harness.core.errors import HarnessError, did_you_mean
+from harness.models.model_folder import MANIFEST
 from harness.release.registry import Registry
-from trainers.checkpoint import MANIFEST, load_manifest, refuse_reward_model, trace_manifests
+from trainers.checkpoint import load_manifest, refuse_reward_model, trace_manifests
 from trainers.recipe import load_recipe
 
 
@@ -40,7 +41,7 @@ def find_model(name: str, profile: str, store: Path) -> NamedModel:
     """
     model = _find(name, profile, store)
     if model.endpoint is None:
-        _require_answering_model(Path(model.source))
+        refuse_reward_model(Path(model.source))
     return model
 
 
@@ -143,15 +144,6 @@ def _checkpoints(store: Path) -> dict[Path, str]:
     manifests = (store / "checkpoints").glob(f"[!.]*/{MANIFEST}")
     newest = sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)
     return {path.parent: load_manifest(path.parent).recipe for path in newest}
-
-
-def _require_answering_model(folder: Path) -> None:
-    refuse_reward_model(folder)
-    if (folder / "adapter_config.json").is_file():
-        raise HarnessError(
-            f"{folder}: an adapter, not a complete model. Run `harness merge {folder} --into BASE "
-            "--out FOLDER` to merge it into its base."
-        )
 
 
 def _profile_note(folder: Path, profile: Profile, root: Path) -> str:

@@ -9,11 +9,12 @@ from harness.core.hashing import content_hash
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.generate import CheckpointModel, EndpointModel, Model
+from harness.models.model_folder import MANIFEST
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
 from judges.factory import ProfileJudges
-from trainers.checkpoint import MANIFEST, load_manifest, make_card
+from trainers.checkpoint import load_manifest, make_card
 from trainers.recipe import Parent, load_recipe
 from trainers.recipe_graph import require_policy_recipe
 

@@ -21,7 +21,7 @@ from harness.data.conversions import conversion_facts, resolve_conversion
 from harness.data.preference_pairs import load_given_pairs
 from harness.data.samples import read_prompt
 from harness.models.local import make_prompt
-from harness.models.weights import fingerprint_model
+from harness.models.model_folder import verified_fingerprint
 from harness.training.context import RunContext, TrainedModel
 from harness.training.eval_during_training import make_training_eval
 from harness.training.sampling import (
@@ -37,8 +37,6 @@ from harness.types import JudgeCard, PairStatistics, Sample
 from judges.factory import ProfileJudges
 from judges.panel import Panel, make_named_panel
 from trainers.checkpoint import (
-    COMPLETE_MARK,
-    MANIFEST,
     checkpoint_key,
     load_manifest,
     refuse_reward_model,
@@ -377,13 +375,6 @@ def existing_model(parent: Parent, root: Path) -> TrainedModel:
         )
     if parent.unpickle:
         source = str(unpickle(source, parent.revision))
-    fingerprint = _verified_fingerprint(source, parent.revision)
+    fingerprint = verified_fingerprint(source, revision=parent.revision)
     refuse_reward_model(source)
     return TrainedModel(source, fingerprint, Path(source).name)
-
-
-def _verified_fingerprint(source: str, revision: str | None) -> str:
-    directory = Path(source)
-    if (directory / MANIFEST).is_file() or (directory / COMPLETE_MARK).is_file():
-        return verify_checkpoint(directory).fingerprint
-    return fingerprint_model(source, revision=revision)

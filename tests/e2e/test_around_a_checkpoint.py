@@ -16,7 +16,7 @@ from huggingface_hub import ModelCard
 
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root
-from harness.models.weights import fingerprint_model
+from harness.models.model_folder import fingerprint_model
 from harness.release.registry import Registry
 from harness.release.resolve import find_model
 from tests.builders.commands import Done, environment, harness

@@ -8,7 +8,8 @@ import torch
 from harness.config import Generation
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.models.local import Answer, LocalModel, Prompt, make_prompt
-from harness.models.weights import fingerprint_model, load_weights
+from harness.models.model_folder import fingerprint_model
+from harness.models.weights import load_weights
 from tests.builders.tiny import make_tiny_model
 
 GREEDY = Generation(max_new_tokens=12)

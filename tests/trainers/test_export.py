@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.models.weights import fingerprint_model
+from harness.models.model_folder import fingerprint_model
 from tests.builders.recipes import ROWS, SFT, Sft, quiet
 from tests.builders.recipes import sft as sft
 from tests.builders.tiny import make_tiny_model

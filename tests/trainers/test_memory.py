@@ -76,7 +76,8 @@ def test_sizes_are_those_that_peft_finds(shape: Shape, lora: Lora):
     from trainers.adapter import lora_config
 
     small = shrink(shape, vocab_size=300)
-    model = get_peft_model(random_model(small, dtype=torch.float32), lora_config(lora))
+    plain = random_model(small, dtype=torch.float32)
+    model = get_peft_model(plain, lora_config(lora, plain))
     trained, total = model.get_nb_trainable_parameters()
     assert trained == lora_parameters(small, lora)
     assert total - trained == count_parameters(small)

@@ -604,7 +604,7 @@ def test_an_adapter_on_four_bits_trains_in_full_precision(parent: Path, tmp_path
         args=make_config(SFTConfig, options, recipe="test", seed=1, folder=tmp_path),
         train_dataset=Dataset.from_list([{"text": row.completion} for row in ROWS]),
         processing_class=tokenizer,
-        peft_config=lora_config(LORA),
+        peft_config=lora_config(LORA, model),
     )
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     assert {p.dtype for p in trained} == {torch.bfloat16}  # in which small steps are lost

@@ -45,7 +45,7 @@ def four_bits_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def adapted(model: Any) -> Any:
     from peft import get_peft_model
 
-    return get_peft_model(model, lora_config(LORA))
+    return get_peft_model(model, lora_config(LORA, model))
 
 
 # --- four bits -------------------------------------------------------------------------------
