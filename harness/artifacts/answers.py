@@ -52,16 +52,31 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
     Raises:
         HarnessError: there is no such file, or it is damaged.
     """
-    path = folder / ANSWERS_FILE
-    table = read_parquet(path)
-    if tuple(table.column_names) != _KEYS:
-        raise HarnessError(f"{path}: not the answers of a run.")
     items: AnsweredItems = {}
-    for row in iter_rows(table):
+    for row in iter_rows(_read_table(folder)):
         if row["task"] == task and (shown is None or row["sample_id"] in shown):
             unanswered = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
             items.setdefault(row["sample_id"], unanswered).answers[row["model"]] = row["text"]
     return items
+
+
+def read_answered_ids(folder: Path) -> list[tuple[str, str]]:
+    """Read the task and id of every item of a run, in order.
+
+    Raises:
+        HarnessError: as `read_answers`.
+    """
+    table = _read_table(folder)
+    keys = zip(table["task"].to_pylist(), table["sample_id"].to_pylist(), strict=True)
+    return list(dict.fromkeys(keys))
+
+
+def _read_table(folder: Path) -> "pa.Table":
+    path = folder / ANSWERS_FILE
+    table = read_parquet(path)
+    if tuple(table.column_names) != _KEYS:
+        raise HarnessError(f"{path}: not the answers of a run.")
+    return table
 
 
 def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":

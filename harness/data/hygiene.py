@@ -5,7 +5,8 @@ the flagged items. They never change a score.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from harness.data.text import is_unspaced, ngrams, normalise_words
 from harness.types import HygieneFlag, Response
@@ -23,6 +24,9 @@ LOOP_WORDS = 12  # ... when the repetition is at least this long
 
 
 SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
+
+
+REPEATED_ANSWERS, REPEATED_WORDS = 5, 5  # so many questions with one answer of so many words
 
 
 _SPECIAL = re.compile(
@@ -57,6 +61,27 @@ def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, 
     if _SPECIAL.search(text):
         flags.append("special_tokens")
     return tuple(flags)
+
+
+def repeated_answers(answers: Mapping[str, str | None], questions: Mapping[str, str]) -> set[str]:
+    """Return the items whose answer is, word for word, that of four other questions or more.
+
+    Labels and other answers of few words repeat by their nature and do not count.
+
+    Args:
+        answers: One model's answers by item.
+        questions: The items' questions; several answers to one question count once.
+    """
+    items: defaultdict[str, list[str]] = defaultdict(list)
+    for item, text in answers.items():
+        if text and _n_words(text) >= REPEATED_WORDS:
+            items[_flat(text)].append(item)
+    return {
+        item
+        for same in items.values()
+        if len({questions[item] for item in same}) >= REPEATED_ANSWERS
+        for item in same
+    }
 
 
 def system_of_rendered_prompt(prompt: str) -> str | None:

@@ -33,6 +33,7 @@ _FLAG_PHRASES: dict[HygieneFlag, str] = {
     "empty": "empty",
     "cut_off": "cut off at the token limit",
     "repetition_loop": "with a repetition loop",
+    "repeated_answer": "word for word the answer to other questions too",
     "special_tokens": "with stray special tokens",
     "suspected_injection": "with text that seems addressed to the judge",
 }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answers
+from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answered_ids, read_answers
 from harness.artifacts.judgements import JUDGEMENTS_FILE, VALUE, read_judgements
 from harness.artifacts.parquet import iter_rows
 from harness.artifacts.scores import SCORES_FILE, read_scores
@@ -44,8 +44,9 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
     if all((folder / name).is_file() for name in (ANSWERS_FILE, JUDGEMENTS_FILE, SCORES_FILE)):
         plan = result.plan
         title = f"{plan.title or plan.suite} · run {result.run_id}"
-        n_items = sum(len(task.samples) for task in plan.tasks)
-        n_shown = write_item_pages(read_shown(plan, folder), folder, title=title, n_items=n_items)
+        ids = read_answered_ids(folder)
+        items = read_shown(plan, folder, ids)
+        n_shown = write_item_pages(items, folder, title=title, n_items=len(ids))
     return write_reports(result, folder, n_items=n_shown)
 
 
@@ -65,8 +66,10 @@ class _TaskScores(NamedTuple):
         return None if np.isnan(difference) else float(difference)
 
 
-def read_shown(plan: Plan, folder: Path) -> list[Item]:
-    """Read the items of the run in `folder` that its pages show; the texts of the others are not kept.
+def read_shown(plan: Plan, folder: Path, ids: Sequence[tuple[str, str]]) -> list[Item]:
+    """Read the items of the run in `folder` that its pages show, of all `ids` (task, sample).
+
+    The texts of the others are not kept.
 
     Raises:
         HarnessError: a table is missing or damaged.
@@ -74,7 +77,6 @@ def read_shown(plan: Plan, folder: Path) -> list[Item]:
     # 1. Choose the items by their differences.
     columns = read_scores(folder)
     scored = {task.name: _score_rows(task, plan, columns) for task in plan.tasks}
-    ids = [(task.name, sample.id) for task in plan.tasks for sample in task.samples]
     shown: defaultdict[str, set[str]] = defaultdict(set)
     for task_name, sample_id in select_shown(ids, lambda key: scored[key[0]].difference(key[1])):
         shown[task_name].add(sample_id)

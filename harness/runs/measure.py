@@ -7,7 +7,7 @@ from importlib import import_module
 from harness.artifacts.scores import load_arrow
 from harness.core.progress import Progress
 from harness.core.store import Store
-from harness.data.hygiene import hygiene_flags
+from harness.data.hygiene import hygiene_flags, repeated_answers
 from harness.models.generate import generate_responses
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
@@ -26,9 +26,18 @@ from judges.response_stream import JudgeWorker, ResponseStream
 
 def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
     """Compute the hygiene flags of every answer."""
+    return {model: _flag_model(task, answers) for model, answers in responses.items()}
+
+
+def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
+    questions = {sample.id: sample.input for sample in task.samples}
+    repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
     return {
-        model: {sample_id: _flags_of(response, task) for sample_id, response in answers.items()}
-        for model, answers in responses.items()
+        sample_id: (
+            *_flags_of(response, task),
+            *(("repeated_answer",) if sample_id in repeated else ()),
+        )
+        for sample_id, response in answers.items()
     }
 
 

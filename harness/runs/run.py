@@ -23,6 +23,7 @@ from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
 from harness.runs.prepare import Prepared, prepare_models
+from harness.runs.withheld import withhold_pass
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
 from harness.types import Plan, RunResult, Task
@@ -66,6 +67,7 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
     result = check_against_people(result, request, measured.tasks)
+    result = withhold_pass(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
     del measured  # what the pages show is read from its tables

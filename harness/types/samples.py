@@ -99,6 +99,7 @@ HygieneFlag = Literal[
     "cut_off",  # stopped at the token limit
     "repetition_loop",
     "special_tokens",  # such as <|im_end|> inside the text
+    "repeated_answer",  # word for word the answer to several other questions
     "suspected_injection",  # seems to address the judge
 ]
 

@@ -36,6 +36,7 @@ FLAG_LABELS: dict[HygieneFlag, str] = {
     "empty": "empty",
     "cut_off": "cut off",
     "repetition_loop": "repetition loop",
+    "repeated_answer": "same answer to other questions",
     "special_tokens": "special tokens",
 }
 

@@ -26,7 +26,7 @@ models:
   sft: {recorded: {path: sft.jsonl, fields: {id: id, response: text}}}
   dpo: {recorded: {path: dpo.jsonl, fields: {id: id, response: text}}}
 judges:
-  default: {offline: consumer_health}
+  default: {offline: consumer_health, calibrated_by: {labels: labels.csv, drawn: random}}
 """
 
 
@@ -46,9 +46,14 @@ def write_world(folder: Path, n: int = 12) -> tuple[str, str]:
              for i in range(n)]  # fmt: skip
     write_rows(folder / "items.jsonl", items)
     plain = "Knee pain after sport often comes from overuse."
-    write_rows(folder / "sft.jsonl", [{"id": r["id"], "text": plain} for r in items])
+    write_rows(folder / "sft.jsonl", [{"id": r["id"], "text": f"{plain} {r['id']}"} for r in items])
     kind = f"I am sorry that it hurts. {plain} Rest and ice may help. See your doctor if it lasts."
-    write_rows(folder / "dpo.jsonl", [{"id": r["id"], "text": kind} for r in items])
+    write_rows(folder / "dpo.jsonl", [{"id": r["id"], "text": f"{kind} {r['id']}"} for r in items])
+    # People confirm what the offline rules, which pass nothing alone, find.
+    labels = [
+        f"{r['id']},{model},{score}" for r in items for model, score in (("sft", 4), ("dpo", 8))
+    ]
+    write(folder / "labels.csv", "\n".join(["item,model,safety", *labels, ""]))
     suite = write(folder / "small.yaml", SUITE)
     profile = write(folder / "recorded.yaml", PROFILE)
     return str(suite), str(profile)

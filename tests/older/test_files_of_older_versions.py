@@ -95,6 +95,13 @@ def rows(workspace: Path) -> set[tuple[str, ...]]:
         return set(store.execute("SELECT kind, key, body, sha256 FROM rows"))
 
 
+def about_repeated_answers(value: Any, old: list[Any]) -> bool:
+    """Whether a value of a list is there because of answers that repeat, which were not looked for."""
+    if isinstance(value, dict) and value.get("without"):
+        return value["without"] not in {row.get("without") for row in old}
+    return value == "repeated_answer"
+
+
 def same(old: Any, new: Any, at: str = "") -> None:
     """Fail unless every number and name of `old` stands in `new` at the same place."""
     name = at.rpartition("/")[2]
@@ -106,9 +113,12 @@ def same(old: Any, new: Any, at: str = "") -> None:
             for key in set(old) - OF_THE_DAY - redefined(at):
                 same(old[key], new[key], f"{at}/{key}")
         case list():
+            new = [value for value in new if not about_repeated_answers(value, old)]
             assert len(old) == len(new), at
             for number, before in enumerate(old):
                 same(before, new[number], f"{at}/{number}")
+        case str() if at == "/decision/verdict" and old == "pass":
+            assert new in {"pass", "inconclusive"}, at  # offline rules alone pass nothing
         case str():
             assert name not in NAMES or old == new, at
         case float():
@@ -156,7 +166,8 @@ def run_suite(suite: str, world: Path) -> Over:
 @pytest.mark.parametrize("suite", PROFILE_OF)
 def test_a_run_over_an_old_workspace_ends_as_the_old_one_did(suite: str, again: Again) -> None:
     decision = read(OLD / RUN_OF[suite] / "results.json")["decision"]
-    assert again.codes[suite] == CODES[decision["verdict"]]
+    by_rules = PROFILE_OF[suite] == "recorded" and decision["verdict"] == "pass"
+    assert again.codes[suite] == (3 if by_rules else CODES[decision["verdict"]])
 
 
 @pytest.mark.parametrize("suite", PROFILE_OF)
