@@ -3,12 +3,17 @@
 harness.load_run("runs/medical_rubric/5f0c1a2b3c4d").to_pandas()
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
 from harness.core.paths import link_bundle
 
 __version__ = "0.1.0"
+
+# Training libraries tell the hub of every run, and huggingface_hub which program runs it. They read this
+# when they are imported, in every process that training starts.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 link_bundle()
 

@@ -24,7 +24,6 @@ def quiet_torch() -> None:
     """Set the environment that torch needs at import, and silence output into the terminal."""
     # Spinning OpenMP threads make a step several times slower when the machine is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging as transformers_logging
 
