@@ -1,14 +1,16 @@
 """Judgements: every response on every metric, asked for only where the store has none."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.config import Metric, PairwiseMetric, RougeMetric, RubricMetric, pairs_of
+from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
 from harness.data.text import word_rule
 from harness.models.cost import Meter
+from harness.models.endpoint import BudgetSpentError, EndpointRefusedError
 from harness.models.write_buffer import WriteBuffer
 from harness.types import (
     ORDERS,
@@ -25,7 +27,14 @@ from harness.types import (
     Task,
     Winner,
 )
-from harness.types.judgements import NOT_ASKED, TRANSIENT, JudgeRound, reason_kind
+from harness.types.judgements import (
+    NOT_ASKED,
+    TRANSIENT,
+    JudgeRound,
+    MissingReason,
+    reason_kind,
+)
+from judges.llm import LanguageModelJudge
 from judges.panel import Panel
 from judges.protocol import Judge
 from judges.response_stream import ResponseStream, StreamClosedError
@@ -47,11 +56,12 @@ def judge_responses(
     judge: Judge,
     store: Store,
     progress: Progress,
+    again: AskAgain = NOTHING_AGAIN,
 ) -> list[JudgeRound]:
     """Return one judge's judgements in each round: of every response, or pair in both orders.
 
     The stream's models come baseline first. A missing response is not judged here; it is scored as
-    the model's failure later.
+    the model's failure later. `again` is what is asked again although the store has it.
 
     Raises:
         StreamClosedError: answering, or another judge, has failed.
@@ -63,7 +73,7 @@ def judge_responses(
     per_item = verdicts_per_item(metric, len(stream.models))
     by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
-    judged = collect_outcomes(requests, judge, store, progress, stage)
+    judged = collect_outcomes(requests, judge, store, progress, stage, again)
     # 2. Group the judgements by round.
     return [
         JudgeRound(
@@ -166,8 +176,11 @@ def collect_outcomes(
     store: Store,
     progress: Progress,
     stage: Stage,
+    again: AskAgain = NOTHING_AGAIN,
 ) -> list[tuple[JudgeRequest, Outcome]]:
     """Return every request with its outcome, in order; new outcomes are stored as they come.
+
+    A stored reply without a verdict is read again by this version's reader.
 
     Raises:
         StreamClosedError: the requests ended early; the outcomes of those sent are stored.
@@ -177,21 +190,48 @@ def collect_outcomes(
         recorded = list(requests)
         outcomes = dict(judge.judge(recorded))
         return [(request, outcomes[i]) for i, request in enumerate(recorded)]
-    backlog = _Backlog(requests, card, store)
+    backlog = _Backlog(requests, judge, store, again)
     buffer, meter = WriteBuffer(store), Meter(card.prices)
-    try:
-        for index, outcome in judge.judge(backlog.unanswered()):
-            key = backlog.asked_keys[index]
+
+    def ask(waiting: Iterable[JudgeRequest], keys: Sequence[str]) -> None:
+        for index, outcome in judge.judge(waiting):
+            key = keys[index]
             backlog.outcomes[key] = outcome
             if is_cacheable(outcome):
                 buffer.add(key, outcome)
             meter.add(outcome.exchange)
             progress.advance(stage.name, len(backlog.outcomes), stage.total, str(meter))
+
+    try:
+        ask(backlog.unanswered(), backlog.asked_keys)
+        if backlog.closed is not None:
+            raise backlog.closed
+        if again.try_repaired and card.remote:
+            _try_repaired(backlog, ask)
     finally:  # keep what the judge has answered, also when it stops half-way
         buffer.commit()
-    if backlog.closed is not None:
-        raise backlog.closed
     return [(request, backlog.outcomes[key]) for key, request in backlog.keyed_requests]
+
+
+def _try_repaired(
+    backlog: "_Backlog", ask: Callable[[Iterable[JudgeRequest], Sequence[str]], None]
+) -> None:
+    """Ask for one stored unreadable verdict again, and for the others where the judge was repaired.
+
+    A judge that cannot be reached, or no longer be paid, leaves them as they were.
+    """
+    if not backlog.unreadable:
+        return
+    (first, request), *others = backlog.unreadable.items()
+    stored = backlog.outcomes[first]
+    try:
+        ask([request], [first])
+        if backlog.outcomes[first].reason is None and others:
+            ask([request for _, request in others], [key for key, _ in others])
+    except (EndpointRefusedError, BudgetSpentError):
+        pass
+    if not is_cacheable(backlog.outcomes[first]):
+        backlog.outcomes[first] = stored
 
 
 class _Backlog:
@@ -201,13 +241,19 @@ class _Backlog:
         keyed_requests: all requests so far with their keys, in order.
         asked_keys: the keys of those that the judge was given, in order.
         outcomes: outcomes by key, from the store and from the judge.
+        unreadable: the requests whose stored outcome is an unreadable reply, by key.
         closed: the error that ended the requests early.
     """
 
-    def __init__(self, requests: Iterable[JudgeRequest], card: JudgeCard, store: Store) -> None:
+    def __init__(
+        self, requests: Iterable[JudgeRequest], judge: Judge, store: Store, again: AskAgain
+    ) -> None:
         self._requests = requests
-        self._card = card
+        self._judge = judge
+        self._card = judge.card
         self._store = store
+        self._again = again
+        self.unreadable: dict[str, JudgeRequest] = {}
         self.keyed_requests: list[tuple[str, JudgeRequest]] = []
         self.asked_keys: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
@@ -223,13 +269,42 @@ class _Backlog:
                 if key in seen_keys:
                     continue
                 seen_keys.add(key)
-                stored = self._store.get("outcome", [key], Outcome)
-                self.outcomes.update(stored)
-                if not stored:
+                stored = self._find_stored(key, request)
+                if stored is None:
                     self.asked_keys.append(key)
                     yield request
+                    continue
+                self.outcomes[key] = stored
+                if _is_unreadable(stored):
+                    self.unreadable[key] = request
         except StreamClosedError as error:  # raised once the judge has finished what it was given
             self.closed = error
+
+    def _find_stored(self, key: str, request: JudgeRequest) -> Outcome | None:
+        """Return the stored outcome; None where the judge is to be asked."""
+        outcome = self._store.get("outcome", [key], Outcome).get(key)
+        if outcome is None:
+            return None
+        if _is_unreadable(outcome) and isinstance(self._judge, LanguageModelJudge):
+            outcome = self._judge.read_again(request, outcome)
+        return None if _is_asked_again(request, outcome, self._again) else outcome
+
+
+def _is_unreadable(outcome: Outcome) -> bool:
+    return reason_kind(outcome.reason or "") is MissingReason.UNREADABLE
+
+
+def _is_asked_again(request: JudgeRequest, outcome: Outcome, again: AskAgain) -> bool:
+    if isinstance(request, GradeRequest):
+        models: tuple[str, ...] = (request.model,)
+    else:
+        models = (request.baseline, request.candidate)
+    if outcome.reason is None or not again.concerns(*models):
+        return False
+    kind = reason_kind(outcome.reason)
+    if again.what == "unreadable":
+        return kind is MissingReason.UNREADABLE
+    return again.what == "failed" and kind is not MissingReason.ABSTAINED
 
 
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:

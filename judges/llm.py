@@ -104,6 +104,20 @@ class LanguageModelJudge:
         """Yield outcomes as replies come, each with the number of its request."""
         return self._backend.run_flows(map(self._judge_one, requests))
 
+    def read_again(self, request: JudgeRequest, outcome: Outcome) -> Outcome:
+        """Read the stored replies of an unreadable outcome by this version's reader, the last first."""
+        exchange = outcome.exchange
+        if exchange is None or not is_asked(request):
+            return outcome
+        if self._redacted:
+            request = _redact(request)
+        prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
+        for reply in reversed(exchange.replies):
+            again = read_verdict(reply, request.metric, shown=prompt.messages[-1].content)
+            if again.reason is None:
+                return again.model_copy(update={"exchange": exchange})
+        return outcome
+
     def without_hardening(self) -> "LanguageModelJudge":
         """Return the same judge without the prompt's defences, to measure their effect on verdicts."""
         plain = copy(self)

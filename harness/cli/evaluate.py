@@ -8,6 +8,8 @@ import typer
 from harness.cli.options import (
     OUT,
     STORE,
+    AskAgainModel,
+    AskAgainOption,
     Batch,
     Contaminated,
     JudgeName,
@@ -48,10 +50,12 @@ def run(
     batch: Batch = None,
     allow_remote_phi: RemotePhi = False,
     allow_contamination: Contaminated = False,
+    ask_again: AskAgainOption = None,
+    model: AskAgainModel = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Evaluate models on a suite: train if missing, answer, judge, compare, decide, report."""
-    from harness.config.request import load_request
+    from harness.config.request import load_request, read_ask_again
     from harness.runs.run import run_suite
 
     request = load_request(
@@ -65,7 +69,10 @@ def run(
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
     )
-    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+    again = read_ask_again(ask_again, model, request)
+    with run_context(
+        output, store, launch=launch, max_cost=max_cost, batch=batch, again=again
+    ) as context:
         result, folder = run_suite(request, context, out=out)
     _emit_result(result, folder, output)
     raise typer.Exit(exit_code(result))

@@ -10,6 +10,7 @@ import typer
 from harness.cli.output import Format, exit_if_pending
 
 if TYPE_CHECKING:
+    from harness.config.request import AskAgain
     from harness.models.endpoint import Budget
     from harness.training.context import RunContext
     from trainers.distributed.config import Launch
@@ -104,6 +105,26 @@ Batch = Annotated[
     ),
 ]
 
+AskAgainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ask-again",
+        envvar="HARNESS_ASK_AGAIN",
+        metavar="WHAT",
+        help="Ask again although it is stored: answers, unreadable (verdicts), or failed (empty "
+        "answers, missing verdicts).",
+    ),
+]
+
+AskAgainModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="With --ask-again: only this model's answers, or verdicts on them.",
+    ),
+]
+
 LaunchFile = Annotated[
     str | None,
     typer.Option(
@@ -137,6 +158,7 @@ def run_context(
     launch: str | None = None,
     max_cost: float | None = None,
     batch: Path | None = None,
+    again: "AskAgain | None" = None,
 ) -> Iterator["RunContext"]:
     """Open the context that the options define, and show progress.
 
@@ -145,6 +167,7 @@ def run_context(
     Raises:
         HarnessError: as `find_launch`.
     """
+    from harness.config.request import NOTHING_AGAIN
     from harness.core.progress import show_progress
     from harness.training.context import make_context
 
@@ -155,6 +178,7 @@ def run_context(
             launch=find_launch(launch),
             budget=make_budget(max_cost),
             batch=batch,
+            again=again or NOTHING_AGAIN,
         )
 
 

@@ -2,13 +2,38 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast, get_args
 
 from harness.config.loading import load_profile, load_suite
 from harness.config.metrics import PairwiseMetric
 from harness.config.profile import Profile
 from harness.config.suite import Suite
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, did_you_mean
+
+AskAgainFor = Literal["answers", "unreadable", "failed"]
+
+
+class AskAgain(NamedTuple):
+    """What is asked again although the store has it: of one model, or of all.
+
+    answers     every answer of a model behind an endpoint
+    unreadable  verdicts that were none because the judge's reply could not be read
+    failed      empty answers, and verdicts that are missing for any reason but an abstention
+
+    With `try_repaired` one unreadable verdict of each metric is asked again in any run; where it can
+    be read now, the judge was repaired, and the others are asked again too.
+    """
+
+    what: AskAgainFor | None = None
+    model: str | None = None
+    try_repaired: bool = False
+
+    def concerns(self, *models: str) -> bool:
+        """Return whether one of the models is concerned."""
+        return self.model is None or self.model in models
+
+
+NOTHING_AGAIN = AskAgain()
 
 
 class Request(NamedTuple):
@@ -73,6 +98,36 @@ def load_request(
             _refuse_unrecorded_pairs(metric_name, request)
             _refuse_third_models(metric_name, name, request)
     return request
+
+
+def read_ask_again(what: str | None, model: str | None, request: Request) -> AskAgain:
+    """Read the options `--ask-again` and `--model`.
+
+    Raises:
+        HarnessError: an unknown word or model, a model that is no endpoint, or a batch.
+    """
+    words = get_args(AskAgainFor)
+    if what is None:
+        if model is not None:
+            raise HarnessError("--model belongs to --ask-again; name the models in --models.")
+        return NOTHING_AGAIN
+    if what not in words:
+        raise HarnessError(f"--ask-again {what}: no such thing. {did_you_mean(what, words)}")
+    if request.by_batch:
+        raise HarnessError(
+            "--ask-again asks live; replies that came by batch are kept. Leave out one."
+        )
+    if model is not None and model not in request.models:
+        raise HarnessError(
+            f"--model {model}: not in this run. {did_you_mean(model, request.models)}"
+        )
+    asked = request.models if model is None else (model,)
+    if what == "answers" and not any(request.profile.models[name].endpoint for name in asked):
+        raise HarnessError(
+            "--ask-again answers: only endpoints can answer otherwise than they did. Answers of "
+            "weights and files are stored by their content."
+        )
+    return AskAgain(cast(AskAgainFor, what), model)
 
 
 def judge_name(metric_name: str, request: Request) -> str | None:

@@ -1,7 +1,7 @@
 """Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -11,15 +11,26 @@ from harness.config import EndpointSpec, Generation
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
+from harness.core.sanitize import printable_line
 from harness.core.store import Store
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
 from harness.models.cost import Meter
-from harness.models.endpoint import Ask, Reply
+from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
 from harness.models.local import LocalModel, Prompt, make_prompt
-from harness.models.session import EndpointSession, open_endpoint
+from harness.models.served import (
+    ServedCheck,
+    ServedModel,
+    choose_probes,
+    describe_dates,
+    describe_served,
+    is_same_answer,
+    name_change,
+    vouches,
+)
+from harness.models.session import BatchEndpoint, EndpointSession, open_endpoint
 from harness.models.write_buffer import WriteBuffer
-from harness.types import Exchange, Response, Sample, Task
+from harness.types import Caveat, Exchange, Response, Sample, Task
 from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
@@ -258,6 +269,13 @@ def _generate_by_endpoint(
     endpoint = open_endpoint(_with_generation(model.spec, task.generation), model.session)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
     stored = store.get("response", keys, Response)
+    renewed = [key for key, response in stored.items() if _is_asked_again(key, response, model)]
+    for key in renewed:
+        del stored[key]
+    if stored:
+        kept = [(i, stored[key]) for i, key in enumerate(keys) if key in stored]
+        check_server(task, model, endpoint, store, kept, progress, n_missing=len(keys) - len(kept))
+        _log_stored(task, model, store, keys, stored, progress)
     missing = [i for i, key in enumerate(keys) if key not in stored]
     for sample, key in zip(task.samples, keys, strict=True):
         if key in stored:
@@ -271,11 +289,156 @@ def _generate_by_endpoint(
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)
         if response.text is not None:
+            if renewed:  # once the server answers: old and new answers must not be mixed
+                store.remove("response", renewed)
+                model.session.renewed.update(renewed)
+                renewed = []
             buffer.add(keys[i], response)
         done += 1
         meter.add(response.exchange)
         progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
+    if done > len(stored):
+        remember_server(model, endpoint, store)
+
+
+def _is_asked_again(key: str, response: Response, model: EndpointModel) -> bool:
+    again = model.session.again
+    if not again.concerns(model.name) or key in model.session.renewed:
+        return False
+    empty = not (response.text or "").strip()
+    return again.what == "answers" or (again.what == "failed" and empty)
+
+
+# --- servers behind stored answers -----------------------------------------------------------
+
+
+def check_server(
+    task: Task,
+    model: EndpointModel,
+    endpoint: Endpoint | BatchEndpoint,
+    store: Store,
+    kept: Sequence[tuple[int, Response]],
+    progress: Progress,
+    *,
+    n_missing: int,
+) -> None:
+    """Check once a run that the server still holds the model whose answers are stored.
+
+    A stated revision vouches for answers that are all there. Nothing is asked where replies come
+    by batch.
+
+    Raises:
+        HarnessError: another model answers under the name now; tells what to do.
+    """
+    key = _served_key(model)
+    vouched = model.spec.revision is not None and not n_missing
+    if key in model.session.served or model.session.by_batch or vouched:
+        return
+    before = store.get("server", [key], ServedModel).get(key)
+    known = before.fields if before else None
+    now = describe_served(endpoint.list_models(), model.spec.model)
+    if vouches(known, now):
+        check = ServedCheck(True, "the server lists the same model as then")
+    else:
+        check = _probe(task, model, endpoint, kept, name_change(known, now))
+    model.session.served[key] = check
+    if check.ok and now:
+        store.put("server", {key: ServedModel(fields=now)})
+    if not check.ok:
+        dates = describe_dates(store.dates("response", _stored_keys(task, endpoint, kept)))
+        raise HarnessError(
+            f"model '{model.name}': {endpoint.host} no longer gives the answers that are stored, made "
+            f"{dates}: {check.detail}. If another model is served under the name "
+            f"'{model.spec.model}' now: --ask-again answers --model {model.name} asks it anew, or "
+            f"'revision: …' beside its endpoint keeps both models' answers apart."
+        )
+    if check.caveat:
+        progress.log(f"{model.name}: {check.caveat}")
+
+
+def remember_server(model: EndpointModel, endpoint: Endpoint | BatchEndpoint, store: Store) -> None:
+    """Keep what the server tells of the model that has just answered, once a run."""
+    key = _served_key(model)
+    if key in model.session.served or model.session.by_batch:
+        return
+    model.session.served[key] = ServedCheck(True, "has just answered")
+    fields = describe_served(endpoint.list_models(), model.spec.model)
+    store.put("server", {key: ServedModel(fields=fields)})
+
+
+def _probe(
+    task: Task,
+    model: EndpointModel,
+    endpoint: Endpoint | BatchEndpoint,
+    kept: Sequence[tuple[int, Response]],
+    change: str,
+) -> ServedCheck:
+    """Ask for a few stored greedy answers once more, and compare."""
+    unchecked = f"whether {endpoint.host} still serves that model was not checked"
+    if task.generation.temperature != 0 or model.spec.temperature is None:
+        if change:
+            return ServedCheck(False, f"the server says that {change}")
+        return ServedCheck(True, "", f"{unchecked}: its answers are sampled")
+    answered = [(i, r.text or "") for i, r in kept if (r.text or "").strip()]
+    chosen = [answered[n] for n in choose_probes([text for _, text in answered])]
+    asks = [_make_ask(task.samples[i], task) for i, _ in chosen]
+    try:
+        replies = dict(endpoint.ask_all(asks))
+    except (EndpointRefusedError, BudgetSpentError) as error:
+        return ServedCheck(True, "", f"{unchecked}: {printable_line(str(error), limit=160)}")
+    texts = {n: _endpoint_response(reply, task.samples[chosen[n][0]], model).text
+             for n, reply in replies.items()}  # fmt: skip
+    compared = [is_same_answer(chosen[n][1], text) for n, text in texts.items() if text is not None]
+    if not compared:
+        return ServedCheck(True, "", f"{unchecked}: it gave no answer")
+    differ = compared.count(False)
+    counted = f"{differ} of {len(compared)} stored answers asked for once more came out otherwise"
+    if differ == len(compared):
+        return ServedCheck(False, f"{counted}; {change}" if change else counted)
+    if differ:
+        return ServedCheck(True, counted, f"{counted}; the server may hold another model now")
+    return ServedCheck(
+        True, f"{len(compared)} stored answers asked for once more came out the same"
+    )
+
+
+def stored_answer_caveats(session: EndpointSession) -> Iterator[Caveat]:
+    """Yield what a reader should know of answers that were stored by earlier runs."""
+    for key, check in sorted(session.served.items()):
+        if check.caveat:
+            name = key.partition(" ")[0]
+            yield Caveat(code="stored_answers", text=f"Stored answers of '{name}': {check.caveat}.")
+
+
+def _log_stored(
+    task: Task,
+    model: EndpointModel,
+    store: Store,
+    keys: Sequence[str],
+    stored: Mapping[str, Response],
+    progress: Progress,
+) -> None:
+    """Say with dates where all answers come from the store."""
+    if len(stored) < len(set(keys)):
+        return
+    check = model.session.served.get(_served_key(model))
+    found = f"; {check.detail}" if check and check.detail else ""
+    progress.log(
+        f"{model.name}: all {len(keys):,} answers on {task.name} are stored ones, made "
+        f"{describe_dates(store.dates('response', stored))}{found}"
+    )
+
+
+def _served_key(model: EndpointModel) -> str:
+    spec = model.spec
+    return f"{spec.model} {spec.base_url or ''} {spec.revision or ''}".rstrip()
+
+
+def _stored_keys(
+    task: Task, endpoint: Endpoint | BatchEndpoint, kept: Sequence[tuple[int, Response]]
+) -> list[str]:
+    return [_response_key(task.samples[i], task, endpoint.fingerprint) for i, _ in kept]
 
 
 def _make_ask(sample: Sample, task: Task) -> Ask:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.config import EndpointSpec
+from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.store import Store, make_writable
 from harness.models.batch_files import (
     BatchIndex,
@@ -35,6 +36,7 @@ from harness.models.endpoint import (
 )
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
+from harness.models.served import ServedCheck
 from harness.types import Record
 
 T = TypeVar("T")
@@ -84,7 +86,8 @@ class EndpointSession:
 
     `budget` bounds the cost of live requests, and that of each batch. With a `folder` nothing is
     sent: new requests are written there. Replies of batches are in `store`, which must be open when
-    an endpoint is asked; without a store every request is live.
+    an endpoint is asked; without a store every request is live. `again` is what is asked again
+    although the store has it, and `served` what is known of the servers behind stored answers.
     """
 
     def __init__(
@@ -93,8 +96,12 @@ class EndpointSession:
         *,
         budget: Budget | None = None,
         folder: Path | None = None,
+        again: AskAgain = NOTHING_AGAIN,
     ) -> None:
         self.store = store
+        self.again = again._replace(try_repaired=folder is None)
+        self.renewed: set[str] = set()  # keys of answers that this run has asked again
+        self.served: dict[str, ServedCheck] = {}  # by model and server, each checked once a run
         self.budget = budget
         self.folder = folder
         # Judges ask from threads of their own; single operations on a dict need no lock.
@@ -209,6 +216,10 @@ class BatchEndpoint:
         self._endpoint = None if session.by_batch else Endpoint(spec, budget=session.budget)
         self.host = self._address.host
         self.fingerprint = fingerprint_endpoint(spec, self._address)
+
+    def list_models(self) -> bytes | None:
+        """Return the server's list of models; None without an answer, or where nothing is sent."""
+        return None if self._endpoint is None else self._endpoint.list_models()
 
     def ask_all(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply]]:
         """Return the replies to the requests with their numbers, as `run_flows`."""

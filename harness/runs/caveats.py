@@ -1,5 +1,6 @@
 """Caveats: what a reader of a verdict should know before trusting it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from harness.gate.claim_tests import SMALL_SAMPLE
@@ -22,6 +23,7 @@ from harness.types import (
     Stopping,
 )
 from judges.families import shared_family
+from judges.parsing import is_read_leniently, read_verdict
 from reports.sections.preference_pairs import pair_warnings
 
 SLICE_ALPHA = 0.05  # adjusted p-value up to which a worse slice is a caveat
@@ -83,6 +85,32 @@ def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                     f"({count_failures(part.task, failed)}). These items have no score, and each claim is "
                     "tested as if they were at their worst for it.",
                 )
+
+
+def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Count the verdicts of each judge that were not exactly the JSON that it was asked for."""
+    n_read: Counter[str] = Counter()
+    n_lenient: Counter[str] = Counter()
+    for part in measured:
+        for metric_name, rounds in part.judge_rounds.items():
+            metric = part.task.metrics[metric_name]
+            for judge_round in rounds:
+                for judgement in judge_round.judgements:
+                    if judgement.reason is None and judgement.exchange is not None:
+                        n_read[judge_round.judge.name] += 1
+                        replies = judgement.exchange.replies
+                        n_lenient[judge_round.judge.name] += any(
+                            is_read_leniently(reply) and read_verdict(reply, metric).reason is None
+                            for reply in replies
+                        )
+    for judge, n in n_lenient.items():
+        if n:
+            yield Caveat(
+                code="read_leniently",
+                text=f"{n:,} of {n_read[judge]:,} verdicts of {judge} were read leniently: a whole number "
+                'written as 4.0 or "4", or words before the JSON. Each had one meaning; a judge that '
+                "does not keep to the form is often a weak one.",
+            )
 
 
 def early_stopping_caveats(stopping: Stopping | None) -> Iterator[Caveat]:

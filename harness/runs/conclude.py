@@ -25,6 +25,7 @@ from harness.runs.caveats import (
     early_stopping_caveats,
     failed_request_caveats,
     find_caveats,
+    lenient_reading_caveats,
     sensitivity_caveats,
     slice_caveats,
 )
@@ -136,6 +137,7 @@ def build_run_result(
         caveats=(
             *failed_request_caveats(measured),
             *early_stopping_caveats(stopping),
+            *lenient_reading_caveats(measured),
             *find_caveats(
                 plan, preregistration.amendments, models, comparisons, hygiene, exposures
             ),

@@ -5,6 +5,7 @@ from functools import partial
 from importlib import import_module
 
 from harness.artifacts.scores import load_arrow
+from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.hygiene import hygiene_flags, repeated_answers
@@ -114,8 +115,11 @@ def measure_task(
     store: Store,
     progress: Progress,
     check_answers: Callable[[Task, str, Responses], None],
+    again: AskAgain = NOTHING_AGAIN,
 ) -> TaskScores:
     """Answer and score one set of items; `check_answers` may refuse a model's answers.
+
+    `again` is what judges are asked again although the store has it.
 
     Remote judges work while the models answer. Local judges wait, because they would share the
     processor with the models.
@@ -123,7 +127,7 @@ def measure_task(
     stream = ResponseStream(tuple(models), len(task.samples))
 
     def ask(metric: str, judge: Judge) -> list[JudgeRound]:
-        return judge_responses(task, metric, stream, panels[metric], judge, store, progress)
+        return judge_responses(task, metric, stream, panels[metric], judge, store, progress, again)
 
     # 1. Start the remote judges.
     metric_judges = [(metric, judge) for metric in task.metrics for judge in panels[metric].judges]

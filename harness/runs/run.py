@@ -15,7 +15,7 @@ from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.human.judge_requirement import check_against_people
-from harness.models.generate import check_recorded_answers, require_answers
+from harness.models.generate import check_recorded_answers, require_answers, stored_answer_caveats
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
 from harness.runs.conclude import Stopwatch, build_run_result
@@ -66,6 +66,8 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
         measured = measure_tasks(plan, models, panels, context)
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
+    stored = (*stored_answer_caveats(context.session), *result.caveats)
+    result = result.model_copy(update={"caveats": stored})
     result = check_against_people(result, request, measured.tasks)
     result = withhold_pass(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id
@@ -89,7 +91,9 @@ def measure_tasks(
             require_answers(task, model, responses, most_failed)
 
     def measure(task: Task, progress: Progress) -> TaskScores:
-        return measure_task(task, models, panels, context.store, progress, check_answers)
+        return measure_task(
+            task, models, panels, context.store, progress, check_answers, context.session.again
+        )
 
     if not plan.looks:
         return RunScores([measure(task, context.progress) for task in plan.tasks])

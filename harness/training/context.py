@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
@@ -63,6 +64,7 @@ def make_context(
     launch: Launch | None = None,
     budget: Budget | None = None,
     batch: Path | None = None,
+    again: AskAgain = NOTHING_AGAIN,
 ) -> RunContext:
     """Make a context whose store is not open yet.
 
@@ -72,9 +74,10 @@ def make_context(
         launch: The processes in which adapters are trained.
         budget: The bound on the cost of endpoints.
         batch: The folder into which requests are written instead of being sent.
+        again: What is asked again although the store has it.
     """
     store = Store(workspace)
-    session = EndpointSession(store, budget=budget, folder=batch)
+    session = EndpointSession(store, budget=budget, folder=batch, again=again)
     return RunContext(store, session, progress, launch)
 
 

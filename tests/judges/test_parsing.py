@@ -6,7 +6,7 @@ import pytest
 from harness.config import EvasionMetric
 from harness.types import Outcome
 from harness.types.judgements import MissingReason, reason_kind
-from judges.parsing import read_verdict
+from judges.parsing import is_read_leniently, read_verdict
 from tests.builders.chat_backends import grades, is_unscored
 from tests.builders.judge_requests import evasion, prefer, rouge, rubric
 
@@ -64,8 +64,9 @@ def test_the_scale_is_the_metrics_own(scale: tuple[int, int]):
 @pytest.mark.parametrize(
     "score",
     [
-        "0", "11", "-1", "7.5", "7.0", "7e0", "1e1", "1e999", "-0.0", '"8"', '"8/10"', "8/10",
-        "true", "false", "null", "NaN", "Infinity", "-Infinity", "[8]", '{"value": 8}', "08",
+        "0", "11", "-1", "7.5", "7e0", "1e1", "1e999", "-0.0", '"8/10"', "8/10", "11.0", '"0"',
+        "7.00000000000000000001", '"7.5"', '" 8"', '"+8"', '"08"', '"٨"', '"eight"', '"8 "', '""', '"-"',
+        '"7e0"', '"8."', '"8\\n"', "[8.0]", "true", "false", "null", "NaN", "Infinity", "-Infinity", "[8]", '{"value": 8}', "08",
         "+8", "0x8", "eight", "9" * 5000, "-" + "9" * 5000,
     ],
 )  # fmt: skip
@@ -73,6 +74,25 @@ def test_nothing_else_is_a_score(score: str):
     outcome = read(scored(score))
     assert is_unscored(outcome, "unreadable")
     assert len(outcome.reason or "") < 200
+
+
+@pytest.mark.parametrize("score", ["7.0", "7.000", '"7"', '"7.0"'])
+def test_a_whole_number_in_another_form_is_a_score_and_counted(score: str):
+    assert read(scored(score)).values == {"safety": 7.0}
+    assert is_read_leniently(scored(score))
+
+
+def test_words_before_a_verdict_are_counted_and_fences_and_thoughts_are_not():
+    assert is_read_leniently(f"I would say: {GOOD}")
+    assert is_read_leniently(f"<think>hm</think>It is safe.\n```json\n{GOOD}\n```")
+    for strict in (GOOD, f"```json\n{GOOD}\n```", f"<think>hm</think>\n\n{GOOD}", "no verdict"):
+        assert not is_read_leniently(strict)
+
+
+def test_a_negative_score_in_another_form_is_read():
+    metric = rubric("safety", scale=(-2, 2))
+    assert read_verdict(scored("-2.0"), metric).values == {"safety": -2.0}
+    assert read_verdict(scored('"-2"'), metric).values == {"safety": -2.0}
 
 
 # --- what is none ----------------------------------------------------------------------------

@@ -7,7 +7,8 @@ Real sockets, its own thread and event loop, nothing but the standard library:
     assert server.counts == {"429": 1, "reset": 1, "ok": 5}
 
 `reply` gives the text of a good answer to a request's body. `fault` chooses what befalls a
-request (see faults.py). `admits` refuses with 429 what a token bucket has no room for. As a
+request (see faults.py). `models` is the list under /models, without it the models asked so far as
+made long ago; `lists` counts how often it was asked for. `admits` refuses with 429 what a token bucket has no room for. As a
 process of its own: `python -m tests.loopback.server --latency 0.2`; it prints its URL.
 """
 
@@ -56,7 +57,10 @@ class LoopbackServer:
         latency_s: float = 0.0,
         admits: TokenBucket | None = None,
         keep: bool = True,
+        models: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        self.models, self.lists = models, 0
+        self._asked_models: set[str] = set()
         self.reply, self.fault, self.latency_s, self.admits = reply, fault, latency_s, admits
         self.counts: Counter[str] = Counter()
         self.requests: list[Request] = []
@@ -104,7 +108,7 @@ class LoopbackServer:
         task.add_done_callback(self._tasks.discard)
         # The other end may be gone at any moment, and the server may be told to stop.
         with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
-            while request := await self._read(reader):
+            while request := await self._read(reader, writer):
                 self.in_flight += 1
                 self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
                 try:
@@ -115,8 +119,12 @@ class LoopbackServer:
                     break
         writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> Request:
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        while head[0].startswith("GET"):  # the list of models, which is no request to one
+            self.lists += 1
+            await _send(writer, self._list())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -124,9 +132,18 @@ class LoopbackServer:
         number, attempt = self._seen.total(), self._seen[body]
         self._seen[body] += 1
         request = Request(number, attempt, json.loads(body), headers, at)
+        self._asked_models.add(str(request.body.get("model")))
         if self._keep:
             self.requests.append(request)
         return request
+
+    def _list(self) -> Answer:
+        asked = {name: {"created": 1_700_000_000} for name in self._asked_models}
+        models = asked if self.models is None else self.models
+        data = [{"object": "model", "id": name} | fields for name, fields in models.items()]
+        return Answer(
+            200, {"Content-Type": "application/json"}, json.dumps({"data": data}).encode()
+        )
 
     async def _answer(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

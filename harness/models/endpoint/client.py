@@ -1,5 +1,6 @@
 """The interface of an endpoint: requests in, replies out, and their cost."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -9,11 +10,15 @@ from harness.models.endpoint.addresses import Address, find_key, read_address
 from harness.models.endpoint.attempts import RequestRunner
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.dispatch import run_flows
+from harness.models.endpoint.event_loop import run_in_background
 from harness.models.endpoint.flows import ChatFlow, ask_once
 from harness.models.endpoint.replies import Reply
+from harness.models.endpoint.secrets import make_key_redactor
 from harness.models.endpoint.transport import Ask, Transport
 
 T = TypeVar("T")
+
+LIST_TIMEOUT_S = 3.0
 
 
 def fingerprint_endpoint(spec: EndpointSpec, address: Address) -> str:
@@ -54,6 +59,23 @@ class Endpoint:
     def spend(self) -> Spend:
         """Return the requests, tokens and cost so far, also while requests are under way."""
         return self._runner.spend
+
+    def list_models(self) -> bytes | None:
+        """Ask the server for its list of models, which costs nothing; None without an answer in time."""
+        transport = Transport(self._spec, self._address, self._key)
+
+        async def ask() -> bytes | None:
+            try:
+                async with asyncio.timeout(min(LIST_TIMEOUT_S, self._spec.timeout_s)):
+                    return await transport.list_models()
+            except TimeoutError:
+                return None
+            finally:
+                await transport.close()
+
+        listed = run_in_background(ask())
+        redact = make_key_redactor(self._key)
+        return None if listed is None else redact(listed.decode("latin-1")).encode("latin-1")
 
     def ask_all(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply]]:
         """Send the requests; yield each one's reply with its number, as `run_flows`."""

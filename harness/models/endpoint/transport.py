@@ -109,6 +109,14 @@ class Transport:
             raise ConnectionLostError(detail, sent=True) from None
         return Raw(response.status_code, response.headers, response.content)
 
+    async def list_models(self) -> bytes | None:
+        """Return what the server lists under `/models`; None where it answers anything but a 200."""
+        try:
+            response = await self._client.get("/models", cast_to=httpx2.Response)
+        except Exception:  # noqa: BLE001 - many servers have no such list
+            return None
+        return response.content if response.status_code == 200 else None
+
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()

@@ -1,0 +1,124 @@
+"""Stored verdicts that are none: read again by a later reader, and asked again of a repaired judge."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.config import EndpointSpec, JudgeSpec
+from harness.config.request import NOTHING_AGAIN, AskAgain
+from harness.core.progress import QuietProgress, Stage
+from harness.core.store import Store
+from harness.models.session import EndpointSession
+from harness.types import GradeRequest, Outcome, Sample
+from judges.factory import make_judge
+from judges.judging import collect_outcomes
+from tests.builders.chat_backends import grades
+from tests.builders.judge_requests import rubric
+from tests.loopback.faults import always
+from tests.loopback.server import LoopbackServer
+
+N = 6
+READABLE = grades(7, names=["safety"])
+ANY_RUN = AskAgain(try_repaired=True)
+
+
+def judge_all(folder: Path, server: LoopbackServer, again: AskAgain = ANY_RUN) -> list[Outcome]:
+    spec = JudgeSpec(endpoint=EndpointSpec(model="j", base_url=server.base_url))
+    requests = [
+        GradeRequest(
+            sample=Sample(id=f"q{i}", input=f"question {i}", row=i),
+            metric_name="rubric",
+            metric=rubric("safety"),
+            model="sft" if i % 2 else "dpo",
+            answer=f"answer {i}",
+        )
+        for i in range(N)
+    ]
+    with Store(folder) as store:
+        judge = make_judge("j", spec, folder, session=EndpointSession(store))
+        judged = collect_outcomes(requests, judge, store, QuietProgress(), Stage("t", N), again)
+    return [outcome for _, outcome in judged]
+
+
+def n_read(outcomes: list[Outcome]) -> int:
+    return sum(outcome.reason is None for outcome in outcomes)
+
+
+def test_a_judge_that_is_still_broken_is_asked_for_one_verdict_a_run(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: "seven") as server:
+        judge_all(tmp_path, server)
+        asked = server.counts.total()
+        assert n_read(judge_all(tmp_path, server)) == 0
+        assert server.counts.total() == asked + 2  # each verdict is tried twice
+
+
+def test_a_repaired_judge_is_asked_for_all_its_unreadable_verdicts(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: "seven") as server:
+        judge_all(tmp_path, server)
+        asked = server.counts.total()
+        server.reply = lambda _: READABLE
+        assert n_read(judge_all(tmp_path, server)) == N
+        assert n_read(judge_all(tmp_path, server)) == N
+        assert server.counts.total() == asked + N
+
+
+def test_readable_verdicts_are_never_asked_again(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE) as server:
+        judge_all(tmp_path, server)
+        for what in ("unreadable", "failed"):
+            judge_all(tmp_path, server, AskAgain(what, None, try_repaired=True))
+        assert server.counts.total() == N
+
+
+def test_an_unreachable_judge_leaves_stored_verdicts_as_they_were(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: "seven") as server:
+        before = judge_all(tmp_path, server)
+        server.fault = always("401")
+        assert judge_all(tmp_path, server) == before
+
+
+@pytest.mark.parametrize(("model", "n"), [(None, N), ("sft", N // 2), ("other", 0)])
+def test_asking_unreadable_again_concerns_the_named_model(
+    tmp_path: Path, model: str | None, n: int
+) -> None:
+    with LoopbackServer(lambda _: "seven") as server:
+        judge_all(tmp_path, server)
+        server.reply = lambda _: READABLE
+        assert n_read(judge_all(tmp_path, server, AskAgain("unreadable", model))) == n
+
+
+@pytest.mark.parametrize(("reply", "n"), [("", N), ("I'm sorry, I can't help.", N)])
+def test_asking_failed_again_concerns_every_missing_verdict(
+    tmp_path: Path, reply: str, n: int
+) -> None:
+    with LoopbackServer(lambda _: reply) as server:
+        judge_all(tmp_path, server)
+        server.reply = lambda _: READABLE
+        assert n_read(judge_all(tmp_path, server, AskAgain("unreadable"))) == 0
+        assert n_read(judge_all(tmp_path, server, AskAgain("failed"))) == n
+
+
+def test_an_abstention_is_a_verdict_that_is_not_asked_again(tmp_path: Path) -> None:
+    abstains = json.dumps({"reasons": {"safety": "unclear"}, "scores": None})
+    with LoopbackServer(lambda _: abstains) as server:
+        judge_all(tmp_path, server)
+        server.reply = lambda _: READABLE
+        assert n_read(judge_all(tmp_path, server, AskAgain("failed"))) == 0
+
+
+def test_a_stored_reply_is_read_by_the_present_reader(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE.replace("7", '"7"')) as server:
+        judge_all(tmp_path, server)
+        with Store(tmp_path) as store:
+            rows = store._connection.execute("SELECT key FROM rows WHERE kind='outcome'")
+            stored = store.get("outcome", [key for (key,) in rows.fetchall()], Outcome)
+            unread = {
+                key: Outcome(reason="unreadable: not a whole number", exchange=row.exchange)
+                for key, row in stored.items()
+            }
+            store.put("outcome", unread)  # as an earlier version read it
+        asked = server.counts.total()
+        outcomes = judge_all(tmp_path, server, NOTHING_AGAIN)
+        assert [outcome.values for outcome in outcomes] == [{"safety": 7.0}] * N
+        assert server.counts.total() == asked
