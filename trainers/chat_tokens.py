@@ -92,6 +92,11 @@ def tokenise_answer(tokenizer: Any, prompt: Sequence[Message], answer: str) -> A
     return AnswerTokens(ids, next(parts, min(len(asked), len(ids))), len(asked))
 
 
+def question_of(prompt: Sequence[Message]) -> str:
+    """Return everything that a chat's user wrote, by which rows are held out."""
+    return "\n".join(message.content for message in prompt if message.role == "user")
+
+
 def fits(tokens: AnswerTokens, config: Any) -> bool:
     """Return whether something of the answer is left after TRL's cut at `max_length`."""
     if config.max_length is None or keeps_end(config):

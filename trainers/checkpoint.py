@@ -95,6 +95,7 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir()):
         raise HarnessError(f"{out}: exists and is no checkpoint; it is not overwritten.")
+    _remove_abandoned(out)
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial.parent)
@@ -106,6 +107,24 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove the temporary siblings of runs that were killed; their names end in their process."""
+    for folder in out.parent.glob(f".{out.name}.*"):
+        process = folder.name.rpartition(".")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def finalise(folder: Path, training: Training) -> CheckpointManifest:

@@ -1,11 +1,11 @@
 """Preference pairs as TRL's data set, the pairs that fit, and checks on the tokens."""
 
 import math
-import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.data.split import hold_out
 from harness.types.training import PreferencePair
 from trainers.chat_tokens import (
     AnswerTokens,
@@ -14,6 +14,7 @@ from trainers.chat_tokens import (
     end_of_turn_text,
     fits,
     keeps_end,
+    question_of,
     refuse_dropped_system,
     tokenise_answer,
 )
@@ -27,19 +28,18 @@ class SplitPairs(NamedTuple):
 
 
 def split_pairs(pairs: Sequence[PreferencePair], holdout: float, seed: int) -> SplitPairs:
-    """Hold out the pairs of a share of the prompts; the pairs of one prompt stay together.
+    """Hold out the pairs of a share of the prompts; those of one prompt and its near-duplicates together.
 
     Raises:
         HarnessError: there are no pairs to train on.
     """
-    prompts = sorted({pair.sample_id for pair in pairs})
-    eval_prompts = set(random.Random(seed).sample(prompts, round(holdout * len(prompts))))
-    train = [pair for pair in pairs if pair.sample_id not in eval_prompts]
+    sides = hold_out([question_of(pair.prompt) for pair in pairs], share=holdout, seed=seed)
+    train = [pair for pair, side in zip(pairs, sides, strict=True) if side == "train"]
     if not train:
         raise HarnessError(
             "There are no preference pairs to train on. See the pairs' statistics for what was dropped."
         )
-    return SplitPairs(train, [pair for pair in pairs if pair.sample_id in eval_prompts])
+    return SplitPairs(train, [p for p, side in zip(pairs, sides, strict=True) if side == "eval"])
 
 
 def pair_dataset(pairs: Sequence[PreferencePair]) -> Any | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.data.split import split_by_question
+from harness.data.split import hold_out
 from harness.models.model_folder import verified_fingerprint
 from harness.types.training import Example
 from trainers.adapter import check_vocabulary, load_base, lora_config
@@ -17,6 +17,7 @@ from trainers.chat_tokens import (
     end_of_turn_text,
     fits,
     keeps_end,
+    question_of,
     refuse_dropped_system,
     set_stops,
     tokenise_answer,
@@ -155,11 +156,10 @@ class SplitRows(NamedTuple):
 
 
 def split_rows(rows: Sequence[Example], holdout: float, seed: int) -> SplitRows:
-    """Hold out about `holdout` of the questions; near-duplicates of one another stay together."""
+    """Hold out a share of the questions, at least one; near-duplicates of one another stay together."""
     if not holdout:
         return SplitRows(rows, [])
-    questions = [row.prompt[-1].content for row in rows]
-    sides = split_by_question(questions, eval_share=holdout, seed=seed).sides
+    sides = hold_out([question_of(row.prompt) for row in rows], share=holdout, seed=seed)
     train = [row for row, side in zip(rows, sides, strict=True) if side == "train"]
     return SplitRows(train, [row for row, side in zip(rows, sides, strict=True) if side == "eval"])
 

@@ -217,6 +217,7 @@ def _train_with_halving(
             recipe=recipe.recipe,
             seed=recipe.seed,
             folder=job.paths.steps,
+            method=recipe.method,
         )
         rows, accumulated = config.per_device_train_batch_size, config.gradient_accumulation_steps
         try:
@@ -301,8 +302,8 @@ def trainable_share(model: Any) -> dict[str, str]:
 def _mean_loss(log: Log) -> dict[str, float]:
     """Return the mean loss over the run, including the steps before a kill.
 
-    The trainer's own mean leaves those out. The steps between the last log entry and the kill are
-    missing here too.
+    The trainer's own mean leaves those out. Each entry is the mean since the one before, and the last step is
+    always logged; the steps between the last log entry and a kill are missing.
     """
     entries = [entry for entry in log if "loss" in entry]
     before = [0.0, *(entry["step"] for entry in entries)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError, did_you_mean
 from harness.types import Curve
+from trainers.trainer_options import passes_through, refusal
 
 Log = list[dict[str, float]]
 
@@ -63,13 +64,19 @@ CURVES = (
 
 
 def make_config(
-    kind: Any, options: Mapping[str, Any], *, recipe: str, seed: int, folder: Path
+    kind: Any,
+    options: Mapping[str, Any],
+    *,
+    recipe: str,
+    seed: int,
+    folder: Path,
+    method: str = "sft",
 ) -> Any:
     """Make a TRL configuration of `kind` (SFTConfig, DPOConfig) with the recipe's options.
 
     Raises:
-        HarnessError: an option that TRL does not know, that the harness sets itself, or with a
-            value that TRL refuses.
+        HarnessError: an option that TRL does not know, that is none of a recipe's, or with a value that
+            TRL refuses.
     """
     import torch
 
@@ -89,6 +96,9 @@ def make_config(
         if name not in known_names:
             hint = did_you_mean(name, known_names - fixed_options.keys())
             raise HarnessError(f"{recipe}: trainer.{name}: unknown to {kind.__name__}. {hint}")
+        if not passes_through(name, method):
+            raise HarnessError(f"{recipe}: trainer.{name} {refusal(name)}; remove it.")
+    _check_values(options, recipe)
     trackers = check_trackers(options.get("report_to"), recipe)
     fixed_options |= {"report_to": trackers or "none"}
     if trackers:
@@ -99,6 +109,28 @@ def make_config(
         return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | fixed_options)
     except (TypeError, ValueError) as error:
         raise HarnessError(f"{recipe}: trainer: {error}") from None
+
+
+def _check_values(options: Mapping[str, Any], recipe: str) -> None:
+    """Check values that TRL would find fault with late, or not at all.
+
+    Raises:
+        HarnessError: nothing would be trained, or a chat template is not there.
+    """
+    epochs, steps = options.get("num_train_epochs"), options.get("max_steps", -1)
+    trains_by_steps = isinstance(steps, int) and steps > 0
+    if not trains_by_steps and isinstance(epochs, int | float) and epochs <= 0:
+        raise HarnessError(
+            f"{recipe}: trainer.num_train_epochs {epochs}: nothing would be trained."
+        )
+    if steps == 0:
+        raise HarnessError(f"{recipe}: trainer.max_steps 0: nothing would be trained.")
+    template = options.get("chat_template_path")
+    if template is not None and not Path(str(template)).exists():
+        raise HarnessError(
+            f"{recipe}: trainer.chat_template_path {template}: is no file or folder here. The recipe's own "
+            "'chat_template' takes a file in the recipe's folder, or a bundled template."
+        )
 
 
 def check_trackers(report_to: object, recipe: str) -> list[str]:
@@ -139,6 +171,8 @@ def quiet_trainer(trainer: Any, stage: str, progress: Callable[[str, int, int], 
     class Progress(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             progress(stage, state.global_step, state.max_steps)
+            if state.global_step == state.max_steps:
+                control.should_log = True  # so that the log covers every step
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             check_finite(state.log_history[-1:])  # now, not hours later at the end of the run

@@ -45,6 +45,22 @@ def split_by_question(questions: Sequence[str], *, eval_share: float, seed: int 
     return Split(sides, len(sizes), max(sizes.values(), default=0))
 
 
+def hold_out(questions: Sequence[str], *, share: float, seed: int = 1) -> list[Side]:
+    """Assign each row to training, or to what a training run holds out, by groups as above.
+
+    `share` of the groups are held out, and at least one of several. Groups are ranked by another hash than
+    that of `split_by_question`: rows that are one side of such a split would otherwise all be on one
+    side again, of which nothing is held out.
+    """
+    keys = [normalise_text(question) for question in questions]
+    leader = _leaders(sorted(set(keys)))
+    ranked = sorted(set(leader.values()), key=lambda q: _position(f"holdout\n{q}", seed))
+    wanted = round(share * len(ranked))
+    n_held_out = min(max(wanted, 1 if share else 0), len(ranked) - 1) if ranked else 0
+    held_out = set(ranked[:n_held_out])
+    return ["eval" if leader[key] in held_out else "train" for key in keys]
+
+
 def _leaders(questions: list[str]) -> dict[str, str]:
     """Map each of the sorted `questions` to the first question of its group (union-find)."""
     parents = list(range(len(questions)))

@@ -1,6 +1,6 @@
 import random
 
-from harness.data.split import split_by_question
+from harness.data.split import hold_out, split_by_question
 from harness.data.text import normalise_text
 
 LONG = "my son is eight years old and coughs every single night since we moved into the new flat"
@@ -75,3 +75,24 @@ def test_a_large_family_of_near_duplicates_stays_together() -> None:
 
 def test_nothing_to_split_is_an_empty_split() -> None:
     assert split_by_question([], eval_share=0.5).sides == []
+
+
+def test_rows_that_are_one_side_of_a_split_have_held_out_rows_too():
+    questions = [f"What does remedy number {n} do?" for n in range(60)]
+    sides = split_by_question(questions, eval_share=0.1).sides
+    train = [q for q, side in zip(questions, sides, strict=True) if side == "train"]
+    assert hold_out(train, share=0.1).count("eval") == round(0.1 * len(train))
+
+
+def test_at_least_one_question_is_held_out_and_one_is_not():
+    assert sorted(hold_out(["a", "b", "c"], share=0.1)) == ["eval", "train", "train"]
+    assert hold_out(["a", "a"], share=0.5) == ["train", "train"]
+    assert hold_out(["a", "b"], share=0.0) == ["train", "train"]
+    assert hold_out([], share=0.5) == []
+
+
+def test_near_duplicates_are_held_out_together():
+    words = "which of these medicines should my old father take for his heart at night"
+    questions = [*(f"question {n}" for n in range(9)), words, f"{words} please", f"{words} now"]
+    for seed in range(12):
+        assert len(set(hold_out(questions, share=0.3, seed=seed)[9:])) == 1

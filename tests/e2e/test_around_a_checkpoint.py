@@ -263,10 +263,10 @@ def test_an_adapter_of_another_base_exits_2(world: Path, tmp_path: Path) -> None
     assert "--allow-other-base" in done.stderr
 
 
-def test_an_adapter_is_no_model_to_talk_with(world: Path) -> None:
+def test_the_adapter_of_a_checkpoint_points_to_its_checkpoint(world: Path) -> None:
     done = chat(world, str(checkpoint(world) / "adapter"), lines="Why?\n")
     assert done.returncode == 2
-    assert "harness merge" in done.stderr
+    assert "which holds the merged model" in done.stderr
 
 
 # --- export ----------------------------------------------------------------------------------

@@ -125,3 +125,17 @@ def test_the_card_shows_what_the_report_needs(tmp_path: Path):
     assert (shown.model, shown.method, shown.parent) == ("sft", "sft", "f" * 64)
     assert shown.facts == {"rows": "3", "train_loss": "1.235"}
     assert shown.curves[0].values == (2.0, 1.0)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_a_running_one_is_left(tmp_path: Path):
+    import os
+    import subprocess
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for process in (ended.pid, os.getppid()):
+        (tmp_path / f".sft.{process}").mkdir()
+    (tmp_path / ".sft.0123456789ab.steps").mkdir()
+    make_checkpoint(tmp_path / "sft")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"sft", f".sft.{os.getppid()}", ".sft.0123456789ab.steps"}

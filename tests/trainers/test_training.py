@@ -168,3 +168,13 @@ def test_copies_of_a_question_are_held_out_together() -> None:
     assert {row.prompt for row in learn} & {row.prompt for row in held_out} == set()
     assert len(learn) + len(held_out) == len(rows)
     assert len(held_out) % 3 == 0 < len(held_out)
+
+
+def test_the_mean_loss_is_of_all_steps_however_few_are_logged(sft: Sft, tmp_path: Path) -> None:
+    logged = SFT.model_copy(update={"trainer": {**SFT.trainer, "logging_steps": 1}})
+    every = train_sft(logged, sft.base, tmp_path / "out", rows=ROWS, progress=quiet)
+    assert sft.manifest.metrics["train_loss"] == pytest.approx(
+        every.metrics["train_loss"], abs=1e-3
+    )
+    first, *_, last = next(c for c in every.curves if c.name == "loss").values
+    assert first != pytest.approx(last, abs=0.05)
