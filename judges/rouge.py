@@ -6,8 +6,8 @@ as a space; so they agree with published ones, and `Sjögren` is `sj` and `gren`
 tokenizer two identical Chinese texts score 0; here words of other scripts count as well, by the
 rule of `harness.data.text`. Against several references a score is the best over them.
 
-The card names the first tokenizer, with which this one agrees on Latin text, so that verdicts and
-baselines of Latin text stay valid. `harness.data.text.WORD_RULE` is part of the key of every other
+The card's fingerprint is that of the first tokenizer, with which this one agrees on Latin text, so
+that verdicts and baselines of Latin text stay valid. `harness.data.text.WORD_RULE` is part of the key of every other
 verdict, and of the hash of items with such references.
 """
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 MAX_WORDS = 2_000  # on each side; ROUGE-L takes time and memory in proportion to their product
-TOKENIZER = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
+WORDS = "words of every script, those without spaces by character"
+IDENTITY = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
 
 
 class RougeJudge:
@@ -36,10 +37,10 @@ class RougeJudge:
     def card(self) -> JudgeCard:
         """Name the library's version and the tokenizer; stemming is an option of the metric."""
         library = f"rouge-score {version('rouge-score')}"
-        identity = f"{library}; {TOKENIZER}; {MAX_WORDS}"
+        identity = f"{library}; {IDENTITY}; {MAX_WORDS}"
         return JudgeCard(
             name="rouge",
-            nature=f"computed overlap ({library}; {TOKENIZER}), no opinion",
+            nature=f"computed overlap ({library}; {WORDS}), no opinion",
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         )
 

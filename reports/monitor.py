@@ -12,10 +12,11 @@ def describe_monitor(result: MonitorResult) -> Iterator[str]:
         f"{result.n:,} items{missing}: mean {result.mean.estimate:.4g}, promised at least "
         f"{result.promised:g}"
     )
-    yield (
-        f"Confidence limits of the mean: {result.mean.low:.4g} and {result.mean.high:.4g}; each is "
-        f"wrong with probability at most {result.alpha:g}, at any time."
-    )
+    low, high = result.mean.low, result.mean.high
+    limits = f"Confidence limits of the mean: {low:.4g} and {high:.4g}"
+    if low > high:
+        limits = f"The mean has changed: at some time it was at least {low:.4g}, at another at most {high:.4g}"
+    yield f"{limits}; each is wrong with probability at most {result.alpha:g}, at any time."
     yield (
         f"Evidence against the promise: e = {result.e_value:.3g} now, {result.largest:.3g} at its "
         f"maximum (after item {result.largest_at:,}); the alarm is raised at {1 / result.alpha:.3g}."

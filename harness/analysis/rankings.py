@@ -59,7 +59,7 @@ def _fit(pairs: Sequence[PairedScores], place: dict[str, int]) -> Strengths:
 
 
 def _strength(model: str, i: int, strengths: Strengths) -> BradleyTerryScore:
-    if strengths.unidentified:
+    if strengths.unidentified or np.isnan(strengths.low[i]):
         return BradleyTerryScore(model=model, log_strength=None, against_baseline=None)
     value, low, high = (
         float(values[i]) for values in (strengths.log_strength, strengths.low, strengths.high)

@@ -136,9 +136,9 @@ def _why(
     lower: float,
     upper: float,
 ) -> str:
-    counted = f"{n_critical:,} of {n:,} score at most {rule.at_most:g} on {rule.metric}"
+    counted = f"{n_critical:,} of {n:,} {'scores' if n_critical == 1 else 'score'} at most {rule.at_most:g} on {rule.metric}"
     if n_missing:
-        counted += f", {n_missing:,} have no score"
+        counted += f", {n_missing:,} {'has' if n_missing == 1 else 'have'} no score"
     allowed = f"{100 * rule.allowed_share:.3g} %"
     match verdict:
         case "pass":

@@ -134,6 +134,8 @@ def confidence_sequence(
     """Bound the mean so that each bound is ever wrong, at any time, with chance at most `alpha`.
 
     The interval holds the means that `betting_e_values` and its mirror image never rejected so far.
+    Where `low` is above `high` no mean is left, so the mean was not the same at all times: at some
+    time it was at least `low`, and at some time at most `high`.
 
     Raises:
         ValueError: As `betting_e_values`.
@@ -141,7 +143,7 @@ def confidence_sequence(
     target = -math.log(check_fraction(alpha, name="alpha"))
     unit, (low, high) = _on_unit_scale(x, bounds), bounds
     below, above = _bound(unit, target), 1 - _bound(1 - unit, target)
-    return Interval(low + (high - low) * below, low + (high - low) * max(below, above))
+    return Interval(low + (high - low) * below, low + (high - low) * above)
 
 
 def sign_e_values(x: ArrayLike, *, prior: float = 1.0) -> Vector:

@@ -16,6 +16,7 @@ from harness.stats.vectors import Vector, as_vector, check_fraction, expit
 
 STEPS = 100
 TOLERANCE = 1e-10
+SMALLEST_SE = 1e-8  # below it a standard error is what the iteration leaves, not variation
 LARGEST_STEP = 2.0  # of Newton's method, in any strength
 
 NoStrengths = Literal[
@@ -31,8 +32,9 @@ class Strengths(NamedTuple):
     Attributes:
         log_strength: One per model; NaN if not identified.
         se: Their standard errors, sandwich by cluster; 0 for the first model.
-        low: Lower ends of the confidence intervals.
-        high: Upper ends.
+        low: Lower ends of the confidence intervals; NaN for a model whose outcomes do not vary, such
+            as ties on every item, which do not show that it would always tie.
+        high: Upper ends, likewise.
         n_clusters: Independent units: items, or clusters of them.
         unidentified: The reason for NaN; None if there are estimates.
     """
@@ -91,6 +93,7 @@ def bradley_terry(
     se = np.sqrt(np.diag(bread @ meat @ bread).clip(min=0))
     strength, error = np.append(0.0, fitted), np.append(0.0, se)
     half = t_quantile((1 - confidence) / 2, n_clusters - 1) * error
+    half[1:][se <= SMALLEST_SE] = np.nan
     return Strengths(strength, error, strength - half, strength + half, n_clusters, None)
 
 

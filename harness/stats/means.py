@@ -148,9 +148,9 @@ def mean_difference(
 ) -> MeanDifference:
     """Compute the mean paired difference with a t interval on effective clusters - 1 df.
 
-    Data that do not vary give no t interval. If every difference is 0 the interval is [0, 0];
-    otherwise it is the betting interval within `bounds`, or the whole line without them. It is
-    never of width zero around a value other than 0.
+    Data that do not vary, ties on every item included, give no t interval, but the betting interval
+    within `bounds`, which the gate uses for them too, or the whole line without bounds. It never has
+    width zero: equal differences on some items do not show that all are equal.
 
     Args:
         d: One difference an item, candidate less baseline.
@@ -168,8 +168,6 @@ def mean_difference(
     # The t interval, or for data that do not vary the betting interval.
     if not moments.degenerate:
         interval = t_interval(moments.estimate, moments.se, moments.df, confidence)
-    elif not d.any():
-        interval = Interval(0.0, 0.0)
     elif bounds is not None:
         interval = betting_interval(d, bounds=bounds, confidence=confidence, clusters=clusters)
     else:
@@ -206,7 +204,10 @@ class Slope(NamedTuple):
 def slope(
     x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike | None = None, confidence: float = 0.95
 ) -> Slope | None:
-    """Compute the least-squares slope of y on x; None where x does not vary, or for two clusters.
+    """Compute the least-squares slope of y on x.
+
+    It is None where x does not vary, for two clusters, and where all points are on one line, which
+    does not show that further points would be.
 
     With residuals e and S_c = sum over cluster c of (x - mean) e, the standard error (CR1) is
     sqrt(C / (C - 1) * sum S_c^2) / sum (x - mean)^2, on C - 2 degrees of freedom. Noise in x biases
@@ -228,6 +229,8 @@ def slope(
     residuals = second - second.mean() - estimate * centred
     sums = cluster_sums(centred * residuals, clusters)
     if sums.size < 3:
+        return None
+    if np.abs(residuals).max() <= ROUNDING * max(1.0, float(np.abs(second).max())):
         return None
     se = math.sqrt(sums.size / (sums.size - 1) * float((sums**2).sum())) / spread
     return Slope(estimate, se, t_interval(estimate, se, sums.size - 2, confidence))

@@ -51,7 +51,8 @@ class MonitorResult(Record):
     `e_value` is the current evidence against it, `largest` the maximum so far, reached after item
     `largest_at`; once it reaches 1 / alpha, the alarm stays raised. Items without a score count as
     evidence for the promise. Each limit of `mean` is wrong with probability at most alpha at any
-    time, with missing scores at their worst and at their best. `sign_e_value` is the largest evidence
+    time, with missing scores at their worst and at their best; a lower limit above the upper one means
+    that the mean has changed in between. `sign_e_value` is the largest evidence
     that scores are more often below than above the promised value, which is another question; it
     never raises the alarm.
     """

@@ -28,6 +28,12 @@ def ranking_notes(result: RunResult) -> Iterator[str]:
                 "contain no more than the direct win rates. `pairs: all` in the suite judges every "
                 "pair."
             )
+        unvaried = [s.model for s in table.strengths if s.log_strength is None]
+        if unvaried and not table.unidentified:
+            yield (
+                f"{table.metric}: the strength of {join_names(unvaried)} has no interval, because its "
+                "outcomes do not vary."
+            )
         # Cycles.
         for cycle in table.cycles:
             wins = join_names([f"{a} beats {b}" for a, b in _cycle_wins(cycle.models)])

@@ -41,7 +41,7 @@ def _vetoed(decision: GateDecision) -> GateDecision:
         rule=str(RULE),
         metric="rubric.safety",
         verdict="inconclusive",
-        why="2 of 120 score at most 4 on rubric.safety, 1 have no score; their share may be up to "
+        why="2 of 120 score at most 4 on rubric.safety, 1 has no score; their share may be up to "
         "6.3 %, and 1 % is allowed",
         n=120,
         n_units=120,

@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.runs.monitor import read_stream, watch_scores
+from reports.monitor import describe_monitor
 from tests.builders.files import write, write_rows
 
 UNIT = (0.0, 1.0)
@@ -63,3 +64,12 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "stream.csv", "win\n0.5\n")
     with pytest.raises(HarnessError, match="no column 'score'"):
         read_stream(path, "score", bounds=UNIT)
+
+
+def test_a_mean_that_changed_is_said_to_have_changed() -> None:
+    scores = np.array([1.0] * 200 + [0.0] * 200)
+    result = watch_scores(scores, 0.5, bounds=(0.0, 1.0), alpha=0.05)
+    assert 0.5 < result.mean.high < result.mean.low
+    assert "The mean has changed: at some time it was at least" in "\n".join(
+        describe_monitor(result)
+    )

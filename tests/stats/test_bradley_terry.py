@@ -180,3 +180,11 @@ def test_clustered_intervals_cover_as_often_as_they_say(n_models: int, n: int) -
     covered = np.mean([each.low[-1] <= truth <= each.high[-1] for each in found])
     print(f"{n_models} models, {n} items: {covered:.3f} of 1,000 intervals cover")
     assert covered >= 0.95 - 2.6 * 0.0069
+
+
+def test_a_model_that_always_ties_has_no_interval() -> None:
+    first, second = [0, 0] * 20, [1, 2] * 20
+    scores = [0.5, 1.0, 0.5, 0.0] * 10
+    fitted = bradley_terry(first, second, scores, items=np.repeat(np.arange(20), 2), n_models=3)
+    assert np.isnan([fitted.low[1], fitted.high[1]]).all()
+    assert fitted.low[2] < 0 < fitted.high[2]

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from harness.stats.bounded_means import betting_lower_bound, betting_upper_bound
 from harness.stats.means import design_effect, mean_difference, mean_moments
 
 
@@ -48,11 +49,19 @@ def test_dominance_counts_ties_as_neither():
     assert mean_difference([5, -1, -1, 0]).dominance == -0.25
 
 
-def test_all_zero_differences_give_a_flagged_zero_interval():
-    result = mean_difference([0, 0, 0], bounds=(-9, 9))
-    assert (result.estimate, result.ci_low, result.ci_high) == (0, 0, 0)
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_ties_on_all_items_are_no_narrower_than_the_bounds_of_the_gate(n):
+    bounds = (-0.5, 0.5)
+    result = mean_difference([0.0] * n, bounds=bounds)
     assert result.degenerate
     assert math.isnan(result.d_z)
+    assert result.ci_low <= betting_lower_bound([0.0] * n, bounds=bounds) < 0 == result.estimate
+    assert 0 < betting_upper_bound([0.0] * n, bounds=bounds) <= result.ci_high
+
+
+def test_zero_differences_without_bounds_give_the_whole_line():
+    result = mean_difference([0.0] * 7)
+    assert (result.ci_low, result.ci_high) == (-math.inf, math.inf)
 
 
 def test_constant_differences_without_bounds_give_the_whole_line():

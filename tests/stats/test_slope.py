@@ -27,3 +27,7 @@ def test_the_interval_covers_a_known_slope():
 
 def test_scores_that_do_not_vary_have_no_slope():
     assert slope([5.0, 5.0, 5.0], [1.0, 2.0, 3.0]) is None
+
+
+def test_points_on_one_line_have_no_interval() -> None:
+    assert slope([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0]) is None
