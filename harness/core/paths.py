@@ -5,11 +5,14 @@ other people's distributions and one of them installs a top-level `judges`. Impo
 puts the right folder first on `sys.path`; see docs/decisions/0002-one-name-in-site-packages.md.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness.core.errors import HarnessError, did_you_mean
+
+FILES_FROM = "HARNESS_FILES_FROM"
 
 SIBLINGS = ("judges", "trainers", "reports")
 
@@ -44,9 +47,66 @@ def find_bundled(
     raise HarnessError(f"{name}: no such {kind}. {did_you_mean(wanted, known)}")
 
 
-def suite_file_paths(path: str, root: Path) -> tuple[Path, Path]:
-    """Return where a file that a suite names may be: below its folder, or in the bundled suites."""
-    return root / path, bundle_root() / "suites" / path
+def suite_file_paths(path: str, root: Path | None) -> tuple[Path, Path]:
+    """Return where a file that a suite or profile names may be: below its folder `root`, or among ours.
+
+    Without a root the user named it on the command line, and it may be anywhere.
+
+    Raises:
+        HarnessError: as `require_inside`.
+    """
+    paths = (root or Path()) / path, bundle_root() / "suites" / path
+    for candidate in paths:
+        if root is not None and candidate.exists():
+            require_inside(candidate, root)
+            break
+    return paths
+
+
+def require_inside(file: Path, root: Path) -> None:
+    """Refuse a file outside of the folder `root` of the file that names it, with links resolved.
+
+    A suite can come with a cloned repository, and what it names as a prompt or as data is sent to the
+    endpoints of its profile. So it may name what came with it, in its folder or its repository; what
+    is ours; and what the user has opened: HARNESS_DATA_DIR, and the folders in HARNESS_FILES_FROM.
+
+    Raises:
+        HarnessError: the file is elsewhere; tells how to allow it.
+    """
+    resolved = file.resolve()
+    opened = os.environ.get(FILES_FROM, "").split(os.pathsep)
+    ours = bundle_root() / "suites", cache_dir() / "converted"
+    folders = [root, *ours, *map(Path, filter(None, opened))]
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    if data_dir:
+        folders.append(Path(data_dir))
+    repository = _repository_of(root.resolve())
+    if repository is not None:
+        folders.append(repository)
+    if not any(resolved.is_relative_to(folder.resolve()) for folder in folders):
+        raise HarnessError(
+            f"{file}: lies outside of {root.resolve()}, where the file that names it is, and could be sent "
+            f"to a host that the same file names. If it is meant: {FILES_FROM}={resolved.parent}"
+        )
+
+
+def cache_dir() -> Path:
+    """Return the folder of fetched data: HARNESS_CACHE_DIR, or the user's cache folder."""
+    folder = os.environ.get("HARNESS_CACHE_DIR")
+    if folder:
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignment-harness"
+
+
+def _repository_of(folder: Path) -> Path | None:
+    """Return the git repository around a folder; a home folder, or what is above it, is none."""
+    home = Path.home().resolve()
+    for parent in (folder, *folder.parents):
+        if home.is_relative_to(parent):
+            return None
+        if (parent / ".git").exists():
+            return parent
+    return None
 
 
 def link_bundle() -> None:

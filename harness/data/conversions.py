@@ -16,11 +16,11 @@ from harness.config import Conversion, ConvertOptions, Source
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
-from harness.core.paths import suite_file_paths
+from harness.core.paths import cache_dir, require_inside, suite_file_paths
 from harness.core.yaml_loader import load_spec
 from harness.data.convert import ConversionSummary, convert_file
 from harness.data.samples import read_prompt
-from harness.data.tables import cache_dir, find_pinned, local_file
+from harness.data.tables import find_pinned, local_file
 
 CONVERTER_VERSION = 1  # raise it when the same source and options give different rows
 ROWS = "rows.jsonl"
@@ -139,6 +139,7 @@ def _folder(conversion: Conversion, root: Path) -> Path:
     options = _options(conversion).model_dump(mode="json")
     options["system"] = read_prompt(conversion.system, root)
     if conversion.without is not None:
+        require_inside(root / conversion.without, root)
         options["without"] = _hash_of(root / conversion.without)
     inner = source_of(conversion, root)
     key = content_hash(_pin(inner), options, CONVERTER_VERSION)

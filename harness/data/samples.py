@@ -70,8 +70,10 @@ def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...
     return tuple(copies)
 
 
-def read_prompt(path: str | None, root: Path) -> str | None:
+def read_prompt(path: str | None, root: Path | None) -> str | None:
     """Read a prompt's text from a file below `root` or among the suites; None gives None.
+
+    Without a root the user named the file on the command line, and it may be anywhere.
 
     Raises:
         HarnessError: the file is missing, empty or not text.
@@ -84,7 +86,7 @@ def read_prompt(path: str | None, root: Path) -> str | None:
             if not prompt:
                 raise HarnessError(f"{file}: is empty; leave 'system' out to ask without one.")
             return prompt
-    raise HarnessError(f"{root / path}: no such system prompt.")
+    raise HarnessError(f"{(root or Path()) / path}: no such system prompt.")
 
 
 def _check_fields(table: Table, fields: dict[str, str]) -> None:

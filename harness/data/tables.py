@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.json_text import json_lines, parse_json
-from harness.core.paths import suite_file_paths
+from harness.core.paths import cache_dir, suite_file_paths
 from harness.core.sanitize import to_valid_utf8
 
 Row = dict[str, object]
@@ -57,8 +57,10 @@ class Table(NamedTuple):
         return columns_of(self.rows)
 
 
-def load_rows(source: Source, root: Path) -> Table:
+def load_rows(source: Source, root: Path | None) -> Table:
     """Load the rows that `source` names; relative paths start from `root`.
+
+    Without a root the user named the file on the command line, and it may be anywhere.
 
     Raises:
         HarnessError: the data are missing, empty, unreadable or changed.
@@ -137,8 +139,8 @@ def read_text(path: Path) -> str:
     return _text(_read_bytes(path), str(path))
 
 
-def local_file(path: str, root: Path) -> Path:
-    """Find a file below `root` or among the suites.
+def local_file(path: str, root: Path | None) -> Path:
+    """Find a file below `root` or among the suites; without a root, wherever the user named it.
 
     Raises:
         HarnessError: there is no such file.
@@ -146,8 +148,9 @@ def local_file(path: str, root: Path) -> Path:
     for candidate in suite_file_paths(path, root):
         if candidate.is_file():
             return candidate
-    problem = "is a folder; name a file in it" if (root / path).is_dir() else "no such data file"
-    raise HarnessError(f"{root / path}: {problem}.")
+    wanted = (root or Path()) / path
+    problem = "is a folder; name a file in it" if wanted.is_dir() else "no such data file"
+    raise HarnessError(f"{wanted}: {problem}.")
 
 
 def find_pinned(source: Source) -> Path | None:
@@ -157,18 +160,10 @@ def find_pinned(source: Source) -> Path | None:
     return next((path for path in candidates if path is not None and path.is_file()), None)
 
 
-def cache_dir() -> Path:
-    """Return the folder of fetched data: HARNESS_CACHE_DIR, or the user's cache folder."""
-    folder = os.environ.get("HARNESS_CACHE_DIR")
-    if folder:
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alignment-harness"
-
-
 # --- content of a source ---------------------------------------------------------------------
 
 
-def _read_source(source: Source, root: Path) -> tuple[bytes, str, str]:
+def _read_source(source: Source, root: Path | None) -> tuple[bytes, str, str]:
     """Return the content, its name in messages, and the file name that gives its format."""
     if source.path is not None:
         path = local_file(source.path, root)

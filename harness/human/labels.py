@@ -250,7 +250,7 @@ def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels
     Raises:
         HarnessError: the file is missing, or a row of it is not a label.
     """
-    table = load_rows(Source(path=str(path)), Path())
+    table = load_rows(Source(path=str(path)), None)
     columns = table.columns
     if "item" not in columns:
         raise HarnessError(

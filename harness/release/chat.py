@@ -193,7 +193,7 @@ def start_chat(
         HarnessError: the model cannot be loaded, or its chat template rejects the conversation.
         KeyboardInterrupt: the user interrupts outside an answer.
     """
-    prompt = read_prompt(system, Path())
+    prompt = read_prompt(system, None)
     generation = Generation(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     io: TerminalIO | PipeIO = TerminalIO() if interactive else PipeIO()

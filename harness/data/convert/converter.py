@@ -84,8 +84,8 @@ def convert_file(
     format = _choose_format(loaded, options)
 
     # Read the examples, filter them and add the system prompt.
-    root = root or Path()
     system = read_prompt(options.system, root)
+    root = root or Path()
     excluded_ids = None if options.without is None else _load_ids(root / options.without)
     filtered = _filter(read_examples(loaded.rows, format), options, excluded_ids)
     _check_rows(filtered, loaded, options)
@@ -133,7 +133,7 @@ def _load(source: str) -> LoadedSource:
         return LoadedSource(pairs.rows, source, pairs.sha256, fields={}, phi=False)
     is_spec = path.suffix in {".yaml", ".yml"}
     spec = load_spec(path, Source) if is_spec else Source(path=source)
-    table = load_rows(spec, path.parent if is_spec else Path())
+    table = load_rows(spec, path.parent if is_spec else None)
     rows = [(str(line), row) for line, row in zip(table.lines, table.rows, strict=True)]
     where = "".join(f", {key} = {value}" for key, value in spec.where.items())
     return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)
