@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.confirmation import ClaimLabels, confirm_claim, labels_of, withdraw_unconfirmed
+from harness.gate.confirmation import (
+    ClaimLabels,
+    confirm_claim,
+    decide_on_corrected,
+    labels_of,
+    withdraw_unconfirmed,
+)
 from harness.gate.decision import decide_gate
 from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
 from harness.stats.agreement import cohen_kappa
@@ -61,6 +67,9 @@ def given_pairs_trials(limit: float) -> Iterator[Trial]:
         _generous_passes,
         (30, *_LABELS),
     )
+    disasters = f"rare disasters, mean 0, judge adds {LEAN:g}"
+    yield Trial("decide_on: corrected", disasters, "error", limit, _corrected_passes, (100, 200))
+    yield Trial("decide_on: corrected", generous, "error", limit, _corrected_wins, (100, 200))
     yield Trial(
         "gate, informative labels confirm the win rate",
         generous,
@@ -201,3 +210,29 @@ def _weighted_passes(rng: np.random.Generator, n: int) -> bool:
     labels = _draw_labels(rng, people, judged, n)
     assert labels.chances is not None
     return weighted_lower_bound(labels.least, judged, labels.chances, least=-0.5, alpha=ALPHA) > 0
+
+
+def _corrected_passes(rng: np.random.Generator, n: int) -> bool:
+    people = skewed(rng, ITEMS)
+    judged = np.clip(people + LEAN + rng.normal(0.0, NOISE, ITEMS), -9.0, 9.0)
+    return _passes_corrected(people, judged, n, 9.0)
+
+
+def _corrected_wins(rng: np.random.Generator, n: int) -> bool:
+    people, judged = _draw_wins(rng)
+    return _passes_corrected(people, judged, n, 0.5)
+
+
+def _passes_corrected(people: Vector, judged: Vector, n: int, bound: float) -> bool:
+    """Return whether a gate passes that decides on the judge's scores corrected by n labels."""
+    gate, pair = (
+        _GATE.model_copy(update={"decide_on": "corrected"}),
+        pair_of(judged, (-bound, bound)),
+    )
+    decision = decide_gate(gate, {"m": pair})
+    labels = labels_of(np.where(np.arange(people.size) < n, people, np.nan))
+    confirmation = confirm_claim(
+        _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA
+    )
+    decision = decision.model_copy(update={"confirmations": (confirmation,)})
+    return decide_on_corrected(decision, gate, {"m": pair}, {"m": ""}).verdict == "pass"

@@ -21,6 +21,7 @@ from harness.stats.vectors import Interval, Vector, check_fraction
 
 DRAWS = 200_000
 FEWEST_LABELS = 2
+FOLDS = 5
 FEW_LABELS = 50  # below it the judge narrows no one-sided bound
 
 
@@ -99,6 +100,22 @@ def _weight(y: Vector, j: Vector, spread: float, n_others: int) -> float:
     return min(1.0, max(0.0, shared / ((1 + y.size / n_others) * spread)))
 
 
+def _cross_fitted_weights(people: Vector, judge: Vector, everywhere: Vector) -> Vector:
+    """Return the judge's weight for each label, fitted to the labels of the other folds.
+
+    Chernozhukov et al. 2018, Econometrics Journal 21:C1.
+    """
+    n_others = everywhere.size - people.size
+    spread = float(everywhere.var(ddof=1))
+    fold = np.arange(people.size) % FOLDS
+    weights = np.zeros(people.size)
+    for number in range(FOLDS):
+        of_others = fold != number
+        if int(of_others.sum()) >= FEWEST_LABELS:
+            weights[~of_others] = _weight(people[of_others], judge[of_others], spread, n_others)
+    return weights
+
+
 def corrected_lower_bound(
     people: Vector,
     judge: Vector,
@@ -116,8 +133,9 @@ def corrected_lower_bound(
 
         (1 - e) theta + e least,    e = 1 - alpha^(1/n)
 
-    since n labels without a worst difference do not exclude a share e of them. Below 50 labels, where
-    the judge's weight is fitted to few, the bound of the labels alone must hold too.
+    since n labels without a worst difference do not exclude a share e of them. The weight w of a
+    label's judge is fitted to the other four of five folds: fitted to the label itself it makes the
+    bound too narrow. Below 50 labels the bound of the labels alone must hold too.
 
     Args:
         people: Labels Y of the n labelled items.
@@ -132,8 +150,15 @@ def corrected_lower_bound(
         ValueError: As `corrected_mean`.
     """
     check_fraction(alpha, name="alpha")
-    corrected = corrected_mean(people, judge, judge_elsewhere)
-    theta, weight = corrected.estimate, corrected.weight
+    estimate = corrected_mean(people, judge, judge_elsewhere).estimate  # also checks the arguments
+    # The estimate with weights of the judge that are not fitted to the labels that they weigh.
+    everywhere = np.concatenate([judge, judge_elsewhere])
+    weights = _cross_fitted_weights(people, judge, everywhere)
+    weight, rest = float(weights.mean()), people - weights * (judge - everywhere.mean())
+    theta = float(rest.mean())
+    if judge_elsewhere.size:
+        theta += weight * float(judge_elsewhere.mean() - everywhere.mean())
+    theta = min(theta, estimate)
     # What the labels cannot exclude.
     n = people.size if clusters is None else np.unique(clusters).size
     if n < FEWEST_LABELS:
@@ -148,15 +173,14 @@ def corrected_lower_bound(
             ),
         )
     # Sampling error of both parts.
-    residuals = mean_moments(people - weight * judge, clusters=clusters)
+    residuals = mean_moments(rest, clusters=clusters)
     se = residuals.se
     if judge_elsewhere.size > 1 and weight:
         elsewhere = mean_moments(judge_elsewhere, clusters=clusters_elsewhere)
         se = math.hypot(se, weight * elsewhere.se)
     if residuals.degenerate:
         return min(bound, theta - t_quantile(alpha, max(1.0, n - 1)) * se) if se else bound
-    deviations = people - weight * judge - residuals.estimate
-    spread = theta + deviations * (se / residuals.se)
+    spread = theta + (rest - residuals.estimate) * (se / residuals.se)
     return min(bound, one_sided_lower_bound(spread, alpha=alpha, clusters=clusters))
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from harness.selftest.simulation import skewed
 from harness.stats.distributions import normal_quantile, t_quantile
 from harness.stats.judge_correction import (
     Labelled,
@@ -138,4 +139,14 @@ def test_a_judge_that_gives_pairs_away_makes_no_bound_err_more_often_than_alpha(
         people = rng.choice([-0.5, 0.0, 0.5], p=[0.35, 0.3, 0.35], size=500)
         judge = np.where(rng.random(500) < 0.1, 0.5, people)
         wrong += corrected_lower_bound(people[:n], judge[:n], judge[n:], least=-0.5, alpha=0.05) > 0
+    assert wrong / runs <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / runs)
+
+
+def test_a_weight_that_is_fitted_to_its_own_labels_makes_no_bound_too_narrow():
+    """Rare disasters among many small gains, mean 0, and a judge that adds half a point."""
+    rng, wrong, runs, n = np.random.default_rng(7), 0, 5_000, 150
+    for _ in range(runs):
+        people = skewed(rng, 500)
+        judge = np.clip(people + 0.5 + rng.normal(0.0, 1.0, 500), -9.0, 9.0)
+        wrong += corrected_lower_bound(people[:n], judge[:n], judge[n:], least=-9.0, alpha=0.05) > 0
     assert wrong / runs <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / runs)
