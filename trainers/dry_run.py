@@ -9,6 +9,7 @@
 The folder's recipes are trained like any other recipe.
 """
 
+import copy
 import json
 import math
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from harness.models.local import make_prompt
 from harness.types import Message
 from harness.types.training import Example, PreferencePair
 from trainers.examples import load_examples, load_samples
-from trainers.memory import Shape, find_shape
+from trainers.memory import Shape, find_shape, measure_shape
 from trainers.recipe import (
     AdapterRecipe,
     GivenPairsRecipe,
@@ -95,8 +96,9 @@ def shrink_recipe(
     original = find_shape(first.parent, root)
     if original is None:
         raise HarnessError(
-            f"{first.parent.checkpoint}: its sizes are not known here, so no small copy can be made. "
-            "Name a directory that holds its config.json."
+            f"{first.parent.checkpoint}: its sizes are not known here, so no small copy can be made. Name a "
+            "directory that holds its config.json, of a family that transformers knows; training itself "
+            "does not need them."
         )
     # Write the recipes with their data.
     replaced: list[str] = []
@@ -346,6 +348,8 @@ def _write_base(folder: Path, original: Shape, texts: Sequence[str], *, full_siz
 
 def shrink(shape: Shape, *, vocab_size: int) -> Shape:
     """Return a small shape with the original's query heads a key head and MLP width ratio."""
+    if shape.config is not None:
+        return measure_shape(_shrink_config(shape, vocab_size))
     common = math.gcd(shape.n_heads, shape.n_kv_heads)
     heads, kv_heads = shape.n_heads // common, shape.n_kv_heads // common
     if heads == 1:  # no grouping; one head alone would be no attention layout
@@ -364,10 +368,54 @@ def shrink(shape: Shape, *, vocab_size: int) -> Shape:
     )
 
 
+def _shrink_config(shape: Shape, vocab_size: int) -> Any:
+    """Return a small configuration of the same family, one layer of each of its first and last kind."""
+    common = math.gcd(shape.n_heads, shape.n_kv_heads)
+    heads, kv_heads = shape.n_heads // common, shape.n_kv_heads // common
+    if heads == 1:
+        heads = kv_heads = 2
+    hidden = heads * HEAD_SIZE
+    inner = round(hidden * shape.intermediate_size / shape.hidden_size)
+    config = copy.deepcopy(shape.config)
+    sizes: dict[str, Any] = {
+        "vocab_size": vocab_size,
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "moe_intermediate_size": inner,
+        "num_hidden_layers": N_LAYERS,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": HEAD_SIZE,
+        "max_position_embeddings": CONTEXT,
+        "num_experts": 4,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    }
+    for name, value in sizes.items():
+        if getattr(config, name, None) is not None:
+            setattr(config, name, value)
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        config.layer_types = [kinds[0], kinds[-1]]
+    rope = getattr(config, "rope_parameters", None)
+    if (
+        isinstance(rope, dict) and "long_factor" in rope
+    ):  # one factor for each of its many positions
+        names = ("rope_theta", "partial_rotary_factor")
+        plain = {name: rope[name] for name in names if name in rope}
+        config.rope_parameters = {"rope_type": "default", **plain}
+    return config
+
+
 def random_model(shape: Shape, *, dtype: Any, **tokens: int) -> Any:
     """Make a model of this shape with random weights, on torch's default device."""
     from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
+    if shape.config is not None:
+        config = copy.deepcopy(shape.config)
+        for name, value in ({"bos_token_id": None} | tokens).items():
+            setattr(config, name, value)
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
     sizes = {
         "vocab_size": shape.vocab_size,
         "hidden_size": shape.hidden_size,

@@ -10,11 +10,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
 from harness.core.errors import HarnessError
+from harness.models.local import context_length
 from harness.types import Record
 from trainers.recipe import AdapterRecipe, Lora, Parent, Quantisation, parent_directory
 
@@ -34,10 +35,22 @@ TRL_DEFAULTS: Options = {
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-class Shape(NamedTuple):
-    """The sizes of a Llama or Mistral; `tied` if the head is the embedding again."""
+class Linear(NamedTuple):
+    """A linear layer that an adapter can be put on: its name in the model, its inputs and outputs."""
 
-    family: Literal["llama", "mistral"]
+    name: str
+    n_in: int
+    n_out: int
+
+
+class Shape(NamedTuple):
+    """The sizes of a language model; `tied` if the head is the embedding again.
+
+    Those of a Llama or Mistral follow from the numbers. Of any other family, `linears` and `n_weights` are
+    counted on the model that transformers makes of its `config` without weights.
+    """
+
+    family: str
     vocab_size: int
     hidden_size: int
     intermediate_size: int
@@ -50,6 +63,9 @@ class Shape(NamedTuple):
     rms_eps: float
     tied: bool
     bytes_per_weight: int = 2  # as published: bfloat16
+    linears: tuple[Linear, ...] = ()
+    n_weights: int = 0
+    config: Any = None
 
 
 LLAMA_3_8B = Shape("llama", 128256, 4096, 14336, 32, 32, 8, 128, 8192, 500_000.0, 1e-5, tied=False)
@@ -94,8 +110,10 @@ class Memory(Record):
 def find_shape(parent: Parent, root: Path) -> Shape | None:
     """Return the shape of a local checkpoint or of a known hub model; None of any other.
 
+    It is None too of a family that this release of transformers does not know.
+
     Raises:
-        HarnessError: a local checkpoint is neither Llama nor Mistral, or has no config.json.
+        HarnessError: a local checkpoint has no config.json, or one that cannot be read.
     """
     source = parent_directory(parent, root)
     return _read_shape(Path(source)) if Path(source).is_dir() else HUB_SHAPES.get(source)
@@ -115,9 +133,10 @@ def find_obstacle(source: str, recipe: AdapterRecipe | None) -> str | None:
 
 def count_parameters(shape: Shape) -> int:
     """Count all weights of the model."""
-    layer = sum(n_in * n_out for n_in, n_out in _projections(shape).values())
+    if shape.n_weights:
+        return shape.n_weights
     norms = (2 * shape.n_layers + 1) * shape.hidden_size
-    return shape.n_layers * layer + norms + _embeddings(shape)
+    return _linear_weights(shape) + norms + _embeddings(shape)
 
 
 def lora_parameters(shape: Shape, lora: Lora) -> int:
@@ -126,9 +145,7 @@ def lora_parameters(shape: Shape, lora: Lora) -> int:
     Raises:
         HarnessError: the model lacks a target module.
     """
-    return shape.n_layers * sum(
-        lora.r * (n_in + n_out) for n_in, n_out in _targets(shape, lora).values()
-    )
+    return sum(lora.r * (linear.n_in + linear.n_out) for linear in _targets(shape, lora))
 
 
 def optimiser_steps(rows: int, options: Options) -> int:
@@ -186,8 +203,10 @@ def estimate_memory(recipe: AdapterRecipe, shape: Shape, lora: Lora) -> Memory |
 # --- sizes -----------------------------------------------------------------------------------
 
 
-def _projections(shape: Shape) -> dict[str, tuple[int, int]]:
-    """Return the inputs and outputs of each projection of a layer."""
+def _linears(shape: Shape) -> tuple[Linear, ...]:
+    """Return the linear layers of all of the model's layers, without the head."""
+    if shape.linears:
+        return shape.linears
     hidden, inner = shape.hidden_size, shape.intermediate_size
     query, key = shape.n_heads * shape.head_size, shape.n_kv_heads * shape.head_size
     sizes = [
@@ -199,20 +218,33 @@ def _projections(shape: Shape) -> dict[str, tuple[int, int]]:
         (hidden, inner),
         (inner, hidden),
     ]
-    return dict(zip(PROJECTIONS, sizes, strict=True))
+    layer = [Linear(name, *size) for name, size in zip(PROJECTIONS, sizes, strict=True)]
+    return tuple(layer * shape.n_layers)
 
 
-def _targets(shape: Shape, lora: Lora) -> dict[str, tuple[int, int]]:
-    projections = _projections(shape)
-    if lora.target_modules == "all-linear":  # PEFT leaves the head out
-        return projections
-    unknown = set(lora.target_modules) - projections.keys()
+def _linear_weights(shape: Shape) -> int:
+    return sum(linear.n_in * linear.n_out for linear in _linears(shape))
+
+
+def _targets(shape: Shape, lora: Lora) -> list[Linear]:
+    """Return the layers that get an adapter, matched by the end of their names as PEFT does.
+
+    Raises:
+        HarnessError: a target is the name of no layer.
+    """
+    linears = _linears(shape)
+    targets = lora.target_modules
+    if targets == "all-linear":  # PEFT leaves the head out
+        return list(linears)
+    names = {linear.name for linear in linears}
+    unknown = [t for t in targets if not any(n == t or n.endswith(f".{t}") for n in names)]
     if unknown:
+        known = dict.fromkeys(linear.name.rpartition(".")[2] for linear in linears)
         raise HarnessError(
             f"lora.target_modules: the model has no {', '.join(sorted(unknown))}. "
-            f"Known: {', '.join(PROJECTIONS)}."
+            f"Known: {', '.join(known)}."
         )
-    return {name: projections[name] for name in lora.target_modules}
+    return [x for x in linears if any(x.name == t or x.name.endswith(f".{t}") for t in targets)]
 
 
 def _embeddings(shape: Shape) -> int:
@@ -223,7 +255,7 @@ def _weight_bytes(shape: Shape, quantisation: Quantisation | None) -> int:
     parameters = count_parameters(shape)
     if quantisation is None:
         return shape.bytes_per_weight * parameters
-    layers = shape.n_layers * sum(n_in * n_out for n_in, n_out in _projections(shape).values())
+    layers = _linear_weights(shape)
     blocks = layers / 64
     constants = blocks + 4 * blocks / 256 if quantisation.double else 4 * blocks
     return round(layers / 2 + constants) + shape.bytes_per_weight * (parameters - layers)
@@ -234,7 +266,7 @@ def _activation_bytes(shape: Shape, lora: Lora, options: Options, sequences: int
     query, key = shape.n_heads * shape.head_size, shape.n_kv_heads * shape.head_size
     layer = 2 * (6 * hidden + 2 * query + 2 * key + 4 * inner)
     copies = 2 if lora.dropout else 1
-    layer += 4 * copies * sum(n_in for n_in, _ in _targets(shape, lora).values())
+    layer += 4 * copies * sum(x.n_in for x in _targets(shape, lora)) // shape.n_layers
     checkpointed = _option("gradient_checkpointing", options)
     layers = 2 * hidden * shape.n_layers + layer if checkpointed else layer * shape.n_layers
     logits = 2 * 4 * shape.vocab_size
@@ -258,20 +290,80 @@ def _number(name: str, options: Options) -> float:
     return value
 
 
-def _read_shape(directory: Path) -> Shape:
+def _read_shape(directory: Path) -> Shape | None:
     try:
         config = json.loads((directory / "config.json").read_bytes())
         if not isinstance(config, dict):
             raise ValueError("no object")
-        return _shape_of(config)
+        if config["model_type"] in ("llama", "mistral"):
+            return _shape_of(config)
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(f"{directory}: its config.json cannot be read: {error!r}.") from None
+    return _shape_without_weights(directory)
+
+
+def _shape_without_weights(directory: Path) -> Shape | None:
+    """Return the shape of a model of any family that transformers knows; None of others."""
+    from harness.models.weights import quiet_torch
+
+    quiet_torch()
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        return measure_shape(config.get_text_config())
+    # A family without a causal model, or with code of its own; configurations differ in what they lack.
+    except (ValueError, KeyError, AttributeError, TypeError, ImportError):
+        return None
+
+
+def measure_shape(config: Any) -> Shape:
+    """Return the shape of the text model that transformers makes of a configuration, without weights."""
+    import torch
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D
+
+    with init_empty_weights():
+        model = AutoModelForCausalLM.from_config(config)
+    head = model.get_output_embeddings()
+    linears = tuple(
+        # GPT-2's layers hold their weights transposed.
+        Linear(
+            name,
+            *(module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]),
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    )
+    tied = bool(getattr(config, "tie_word_embeddings", False))
+    weights = {id(p): p.numel() for p in model.parameters()}
+    if tied and head is not None:
+        weights.pop(id(head.weight), None)
+        weights[id(model.get_input_embeddings().weight)] = head.weight.numel()
+    heads, hidden = int(getattr(config, "num_attention_heads", 0) or 1), int(config.hidden_size)
+    return Shape(
+        family=str(config.model_type),
+        vocab_size=int(config.vocab_size),
+        hidden_size=hidden,
+        intermediate_size=int(getattr(config, "intermediate_size", 0) or 4 * hidden),
+        n_layers=int(config.num_hidden_layers),
+        n_heads=heads,
+        n_kv_heads=int(getattr(config, "num_key_value_heads", 0) or heads),
+        head_size=int(getattr(config, "head_dim", 0) or hidden // heads),
+        context=context_length(config),
+        rope_theta=0.0,
+        rms_eps=0.0,
+        tied=tied,
+        bytes_per_weight=4 if config.dtype in (None, torch.float32) else 2,
+        linears=linears,
+        n_weights=sum(weights.values()),
+        config=config,
+    )
 
 
 def _shape_of(config: dict[str, JsonValue]) -> Shape:
-    family = config["model_type"]
-    if family not in ("llama", "mistral"):
-        raise ValueError(f"model_type '{family}' is neither llama nor mistral")
+    family = str(config["model_type"])
 
     def number(name: str, default: float | None = None) -> float:
         value = config.get(name, default)
@@ -283,7 +375,7 @@ def _shape_of(config: dict[str, JsonValue]) -> Shape:
     rope = config.get("rope_parameters")
     theta = rope.get("rope_theta") if isinstance(rope, dict) else config.get("rope_theta")
     return Shape(
-        family="mistral" if family == "mistral" else "llama",
+        family=family,
         vocab_size=int(number("vocab_size")),
         hidden_size=hidden,
         intermediate_size=int(number("intermediate_size")),

@@ -36,6 +36,7 @@ from trainers.distributed.config import Launch, WorldInfo, halve_batch, split_ba
 from trainers.distributed.sync import is_zero3, seed_per_rank
 from trainers.eval_callback import TrainingEval, add_eval_callback
 from trainers.method import Job, Method, OutputPaths, ProgressCallback, RunSettings, Trained
+from trainers.preflight import check_base
 from trainers.recipe import AdapterRecipe
 from trainers.resume import latest_checkpoint, save_for_resume
 from trainers.starting_model import StartingPoint
@@ -76,6 +77,7 @@ def train_adapter(
     quiet_torch()
     quiet_libraries()
     started = time.monotonic()
+    check_base(recipe, start)
     # The key has no `launch`: the batch is the recipe's, and the weights differ by rounding only.
     key = checkpoint_key(recipe, start.parent.fingerprint, data_hash)
     with checkpoint_folder(out) as folder:

@@ -1,0 +1,65 @@
+"""What makes a base unfit for training, found in its small files before its weights are loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import HarnessError
+from harness.models.model_folder import is_adapter
+from trainers.memory import find_shape, lora_parameters
+from trainers.recipe import AdapterRecipe, Parent
+from trainers.starting_model import StartingPoint
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def check_base(recipe: AdapterRecipe, start: StartingPoint) -> None:
+    """Check the base of a training run, where it is a folder here.
+
+    Raises:
+        HarnessError: it is quantised or has no tokenizer, its tokenizer has more tokens than it has embeddings, or
+            it lacks a target module.
+    """
+    folder, tokens_of = Path(start.base.source), Path(start.parent.source)
+    if not folder.is_dir() or is_adapter(folder) or not (folder / "config.json").is_file():
+        return
+    config = json.loads((folder / "config.json").read_bytes())
+    if config.get("quantization_config") is not None:
+        raise HarnessError(
+            f"{folder}: is quantised, and an adapter cannot be merged into it without rounding it away. Name "
+            "the same model in full precision; 'quantisation' in the recipe trains on it in 4 bits."
+        )
+    if tokens_of.is_dir():
+        _check_tokenizer(folder, tokens_of, config)
+    lora = getattr(recipe, "lora", None)
+    shape = find_shape(Parent(checkpoint=str(folder)), Path())
+    if lora is not None and shape is not None:
+        lora_parameters(shape, lora)  # it names the targets that match nothing
+
+
+def _check_tokenizer(folder: Path, tokens_of: Path, config: dict[str, Any]) -> None:
+    from transformers import AutoTokenizer
+
+    if not any((tokens_of / name).is_file() for name in _TOKENIZER_FILES):
+        raise HarnessError(
+            f"{tokens_of}: has no tokenizer ({', '.join(_TOKENIZER_FILES)}). Copy the files of the model that "
+            "it was made from into the folder."
+        )
+    try:
+        n_tokens = len(AutoTokenizer.from_pretrained(tokens_of, trust_remote_code=False))
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise HarnessError(f"{tokens_of}: its tokenizer cannot be loaded: {first_line}") from None
+    text = config.get("text_config")
+    n_rows = (text if isinstance(text, dict) else config).get("vocab_size")
+    if isinstance(n_rows, int) and n_tokens > n_rows:
+        raise HarnessError(
+            f"{folder}: has embeddings for {n_rows} tokens, and its tokenizer has {n_tokens}. Resize the "
+            "base, save it, and train on that."
+        )
