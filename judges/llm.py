@@ -132,10 +132,11 @@ class LanguageModelJudge:
         if not is_asked(request):
             return unscored(MissingReason.UNSUPPORTED, f"'{request.metric.kind}' metrics")
         prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
-        first = _read((yield self._ask(prompt)), prompt, request.metric)
+        first = _read((yield self._ask(prompt)), prompt, request.metric, self._model)
         if first.reason is None or reason_kind(first.reason) not in ASKED_AGAIN:
             return first
-        second = _read((yield self._ask(ask_again(prompt))), prompt, request.metric)
+        reply = yield self._ask(ask_again(prompt))
+        second = _read(reply, prompt, request.metric, self._model)
         return _merge_exchanges(first, second)
 
     def _ask(self, prompt: JudgePrompt) -> Ask:
@@ -163,12 +164,13 @@ def _response_format(schema: Schema, structured: Structured) -> dict[str, object
             return None
 
 
-def _read(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
+def _read(reply: Reply, prompt: JudgePrompt, metric: Metric, asked: str | None) -> Outcome:
     exchange = Exchange(
         replies=(to_valid_utf8(reply.text or reply.refusal or ""),),
         input_tokens=reply.input_tokens or 0,
         output_tokens=reply.output_tokens or 0,
         seconds=reply.seconds,
+        model="" if reply.model in (None, asked) else reply.model or "",
     )
     return _outcome(reply, prompt, metric).model_copy(update={"exchange": exchange})
 
@@ -201,5 +203,6 @@ def _merge_exchanges(first: Outcome, second: Outcome) -> Outcome:
         input_tokens=before.input_tokens + after.input_tokens,
         output_tokens=before.output_tokens + after.output_tokens,
         seconds=before.seconds + after.seconds,
+        model=after.model,
     )
     return second.model_copy(update={"exchange": both})

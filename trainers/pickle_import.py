@@ -18,7 +18,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.folder_cache import build_once
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
-from harness.data.tables import cache_dir
+from harness.core.paths import cache_dir
 
 INDEX = "pytorch_model.bin.index.json"
 COMPANION_FILES = ("*.json", "*.jinja", "*.model", "*.txt")  # config, tokenizer, chat template

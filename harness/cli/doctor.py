@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.core.paths import cache_dir
 from harness.core.store import make_writable
-from harness.data.tables import cache_dir
 
 PACKAGES = (
     "torch",

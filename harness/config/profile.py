@@ -130,6 +130,13 @@ class EndpointSpec(Spec):
         "revision is another model, with answers or verdicts of its own.",
     )
 
+    answers_as: str | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="The model's name in replies, where a gateway gives another one than was asked; a name "
+        "of another family of models is refused otherwise.",
+    )
+
     @field_validator("api_key_env")
     @classmethod
     def _names_a_variable(cls, name: str | None) -> str | None:

@@ -476,5 +476,6 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
             input_tokens=reply.input_tokens or 0,
             output_tokens=reply.output_tokens or 0,
             seconds=reply.seconds,
+            model="" if reply.model in (None, model.spec.model) else reply.model or "",
         ),
     )

@@ -13,6 +13,7 @@ from harness.types import (
     Caveat,
     Comparison,
     ContaminationResult,
+    Exchange,
     HygieneCount,
     HygieneFlag,
     Interval,
@@ -85,6 +86,32 @@ def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                     f"({count_failures(part.task, failed)}). These items have no score, and each claim is "
                     "tested as if they were at their worst for it.",
                 )
+
+
+def served_name_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Report the names under which servers answered, where they are others than were asked."""
+    names: dict[str, Counter[str]] = {}
+    for part in measured:
+        for model, responses in part.responses.items():
+            exchanges = (response.exchange for response in responses.values())
+            names.setdefault(f"model '{model}'", Counter()).update(_served_names(exchanges))
+        for rounds in part.judge_rounds.values():
+            for judge_round in rounds:
+                exchanges = (judgement.exchange for judgement in judge_round.judgements)
+                name = f"judge '{judge_round.judge.name}'"
+                names.setdefault(name, Counter()).update(_served_names(exchanges))
+    for who, counts in names.items():
+        if counts:
+            listed = ", ".join(f"{name} ({n:,} replies)" for name, n in counts.most_common(5))
+            several = ": not one model, but several" if len(counts) > 1 else ""
+            yield Caveat(
+                code="served_as",
+                text=f"The server of {who} answered under another name than was asked: {listed}{several}.",
+            )
+
+
+def _served_names(exchanges: Iterable[Exchange | None]) -> Iterator[str]:
+    return (exchange.model for exchange in exchanges if exchange is not None and exchange.model)
 
 
 def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:

@@ -27,6 +27,7 @@ from harness.runs.caveats import (
     find_caveats,
     lenient_reading_caveats,
     sensitivity_caveats,
+    served_name_caveats,
     slice_caveats,
 )
 from harness.runs.examples import largest_differences, pick_critical_examples
@@ -138,6 +139,7 @@ def build_run_result(
             *failed_request_caveats(measured),
             *early_stopping_caveats(stopping),
             *lenient_reading_caveats(measured),
+            *served_name_caveats(measured),
             *find_caveats(
                 plan, preregistration.amendments, models, comparisons, hygiene, exposures
             ),

@@ -37,13 +37,15 @@ class Exchange(Record):
     """The verbatim replies of a model or judge to one request, with tokens and time.
 
     `replies` has one for each attempt; the last is the one that counts. Tokens that an endpoint
-    does not count are 0.
+    does not count are 0. `model` is the name under which the last was given, where it is another one
+    than was asked.
     """
 
     replies: tuple[str, ...]
     input_tokens: int
     output_tokens: int
     seconds: float
+    model: str = Field(default="", exclude_if=lambda name: not name)
 
     @field_validator("input_tokens", "output_tokens")
     @classmethod

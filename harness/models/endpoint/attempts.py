@@ -22,6 +22,7 @@ from harness.models.endpoint.transport import (
     Transport,
     make_body,
 )
+from harness.models.families import families_of
 
 MAX_FAILURES = 8  # failed attempts, not counting 429s, which only the deadline ends
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0
@@ -156,7 +157,8 @@ class RequestRunner:
             detail = "the answer was too long to be read"
             return AttemptResult("final", "too_large", detail), max_cost
         result = self._explain_path(self._read(raw), raw.status)
-        return result, self._record_tokens(result, max_cost if raw.status == 200 else 0.0)
+        cost = self._record_tokens(result, max_cost if raw.status == 200 else 0.0)
+        return self._refuse_other_family(result), cost
 
     def _read(self, raw: Raw) -> AttemptResult:
         """Read the answer; the key is redacted first, before anything cuts the text."""
@@ -171,6 +173,19 @@ class RequestRunner:
         asked = f"asked {self._address.base_url}/chat/completions"
         hint = suggest_base_url(self._address)
         return result._replace(detail=f"{result.detail} ({asked}){hint}")
+
+    def _refuse_other_family(self, result: AttemptResult) -> AttemptResult:
+        """Refuse an answer under the name of another family of models than was asked."""
+        asked = self._spec.answers_as or self._spec.model
+        answered = result.model or ""
+        families = families_of(asked), families_of(answered)
+        if answered == asked or not all(families) or families[0] & families[1]:
+            return result
+        return AttemptResult(
+            "fatal",
+            detail=f"'{answered}' answers where '{self._spec.model}' was asked, which is another family of "
+            "models. Name the right 'model', or where a gateway gives this name, 'answers_as'",
+        )
 
     def _record_tokens(self, result: AttemptResult, default: float) -> float:
         """Count the tokens; return their cost, or `default` where no usage was reported."""
@@ -200,6 +215,7 @@ class RequestRunner:
             attempts=attempts.count,
             problem=last.problem,
             detail=last.detail,
+            model=last.model,
         )
 
     def _refused_error(self, why: str) -> EndpointRefusedError:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
+from pydantic import Field
+
 from harness.core.sanitize import printable_line
 from harness.types import Record
 from harness.types.samples import MAX_TOKENS
@@ -39,7 +41,8 @@ OUTAGE_PROBLEMS: frozenset[Problem] = frozenset(
 class Reply(Record):
     """The answer to one request, or the `problem` that prevented it.
 
-    `seconds` runs from the first attempt's start to the end; `attempts` counts HTTP requests.
+    `seconds` runs from the first attempt's start to the end; `attempts` counts HTTP requests. `model`
+    is the name under which the server answered.
     """
 
     text: str | None
@@ -51,6 +54,7 @@ class Reply(Record):
     attempts: int
     problem: Problem | None = None
     detail: str | None = None
+    model: str | None = Field(default=None, exclude_if=lambda model: model is None)
 
 
 class AttemptResult(NamedTuple):
@@ -71,6 +75,7 @@ class AttemptResult(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     wait_s: float | None = None
+    model: str | None = None
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
@@ -105,9 +110,14 @@ def _read_completion(body: bytes) -> AttemptResult:
         return _garbage("the answer is no JSON object")
     match data.get("choices"):
         case [{"message": dict() as message} as choice, *_] if _ends(choice, message):
-            return _read_choice(choice, message, data.get("usage"))
+            result = _read_choice(choice, message, data.get("usage"))
+            return result._replace(model=_model_name(data.get("model")))
     error = _error_from(data)
     return _garbage(f"an error in a 200: {error.message}" if error else "no choices in the answer")
+
+
+def _model_name(name: object) -> str | None:
+    return printable_line(name, limit=200) if isinstance(name, str) and name.strip() else None
 
 
 def _ends(choice: dict[str, Any], message: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.core.errors import InfrastructureError
 from harness.models.endpoint import EndpointRefusedError, Reply
-from tests.builders.asking import make_asks, make_endpoint
+from tests.builders.asking import make_asks, make_endpoint, texts_of
 from tests.loopback.faults import Fault, Kind, Request, always
 from tests.loopback.server import LoopbackServer
 
@@ -33,6 +33,49 @@ def test_a_wrong_base_url_is_named_with_what_may_be_meant(kind: Kind) -> None:
             list(endpoint.ask_all(make_asks(100)))
     assert f"asked {url}/chat/completions" in str(caught.value)
     assert f"did you mean base_url: {url}/v1" in str(caught.value)
+
+
+def answering_as(name: str) -> LoopbackServer:
+    """A server that answers under this name, whatever model was asked for."""
+    server = LoopbackServer()
+    served = server._choose
+
+    def rename(request: Request) -> Fault | None:
+        request.body["model"] = name
+        return served(request)
+
+    server._choose = rename  # type: ignore[method-assign]
+    return server
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [("gpt-4o", "meta-llama/Llama-3-8B"), ("org/Qwen2.5-7B", "gpt-3.5-turbo"), ("o3", "claude-x")],
+)
+def test_an_answer_of_another_family_than_asked_ends_the_run(asked: str, answered: str) -> None:
+    with answering_as(answered) as server, pytest.raises(EndpointRefusedError, match=answered):
+        list(make_endpoint(server, model=asked).ask_all(make_asks(5)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        *[("gpt-4o", "gpt-4o-2024-08-06"), ("my-deployment", "gpt-4o"), ("gpt-4o", "mine")],
+        *[("llama3", "/models/Llama-3-8B.gguf"), ("deepseek-r1-distill-qwen", "Qwen/x"), ("m", "")],
+    ],
+)
+def test_another_name_of_the_same_or_an_unknown_family_is_passed_on(
+    asked: str, answered: str
+) -> None:
+    with answering_as(answered) as server:
+        [(_, reply)] = make_endpoint(server, model=asked).ask_all(make_asks(1))
+    assert (reply.text, reply.model) == ("ok", answered or None)
+
+
+def test_a_gateways_own_name_may_be_stated() -> None:
+    with answering_as("llama-3") as server:
+        endpoint = make_endpoint(server, model="gpt-fast", answers_as="llama-3")
+        assert texts_of(endpoint, 1) == ["ok"]
 
 
 def test_a_refused_request_without_a_key_says_so() -> None:
