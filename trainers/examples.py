@@ -49,7 +49,8 @@ def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
     sample_fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
     chat_fields = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
     for field, column in chat_fields.items():
-        table.column(column, f"field '{field}'")
+        if source.convert is None:  # a conversion writes these columns only where some row has them
+            table.column(column, f"field '{field}'")
     examples = []
     for sample in make_samples(table, sample_fields, None):
         cells = {field: table.rows[sample.row].get(column) for field, column in chat_fields.items()}

@@ -14,7 +14,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import Field, JsonValue, RootModel, model_validator
 
@@ -25,6 +25,9 @@ from harness.core.paths import bundle_root, find_bundled
 from harness.core.yaml_loader import field_error, load_spec
 from trainers.chat_template import read_template
 
+# Columns of chats, and the format in which `harness convert` reads each.
+MESSAGE_FORMATS = {"messages": "chatml", "conversations": "sharegpt"}
+
 
 class TrainingSource(Source):
     """Rows to train on: `fields` maps `input` and `reference` (and `id`, `context`) to columns.
@@ -32,11 +35,36 @@ class TrainingSource(Source):
     A row becomes a chat of the `system` prompt (a file), its input, and its reference as the answer.
     `fields` may also map `system`, a row's own system prompt, which replaces the file's, and
     `history`, the turns before its input: a list of {role, content}. Each epoch reads the rows
-    `repeat` times, which upweights a small source in a mix with a large one.
+    `repeat` times, which upweights a small source in a mix with a large one. A file of chats is read
+    with `fields: {messages: messages}` (or `conversations`) alone, as `harness convert` reads it.
     """
 
     system: str | None = None
     repeat: int = Field(default=1, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convert_messages(cls, value: Any) -> Any:
+        """Make a conversion of a source whose rows are chats, so that dropped rows are counted."""
+        fields = value.get("fields") if isinstance(value, dict) else None
+        if not isinstance(fields, dict) or "messages" not in fields:
+            return value
+        column = fields["messages"]
+        if column not in MESSAGE_FORMATS or len(fields) > 1 or "path" not in value:
+            raise ValueError(
+                "'fields: {messages: …}' stands alone, beside a 'path', and names a column called "
+                f"{' or '.join(MESSAGE_FORMATS)}; `harness convert --from` reads other files"
+            )
+        if "where" in value:
+            raise ValueError("'where' does not go with 'fields: {messages: …}'")
+        convert = {
+            "source": value["path"],
+            "to": "sft",
+            "source_format": MESSAGE_FORMATS[column],
+        }
+        kept = {name: part for name, part in value.items() if name not in ("path", "fields")}
+        columns = ("id", "input", "reference", "system", "history")
+        return {**kept, "convert": convert, "fields": {name: name for name in columns}}
 
 
 class Parent(Spec):

@@ -11,6 +11,7 @@ Chat = tuple[Message, ...]
 
 ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "prompter": "user",
@@ -48,6 +49,10 @@ def chat_in(row: Row, column: str) -> Chat:
     """Read the turns of a cell: ShareGPT's (from, value), or messages (role, content)."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
+    if row.get("tools"):
+        raise UnusableRowError(
+            "tool_calls", "the row offers tools, which no prompt here would name"
+        )
     return _chat(row[column], column)
 
 
@@ -114,7 +119,15 @@ def _chat(cell: object, column: str) -> Chat:
     turns = [cell] if isinstance(cell, dict) else cell
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise UnusableRowError("unreadable", f"'{column}' is no list of turns")
-    return tuple(_turn(turn, column) for turn in turns)
+    chat = tuple(_turn(turn, column) for turn in turns)
+    # Of the turns, the last answer is the one that is learnt.
+    if turns and chat[-1].role == "assistant" and _is_zero(turns[-1].get("weight")):
+        raise UnusableRowError("weight_zero", f"'{column}' ends with an answer of weight 0")
+    return chat
+
+
+def _is_zero(weight: object) -> bool:
+    return isinstance(weight, int | float) and weight == 0
 
 
 def _turn(turn: Row, column: str) -> Message:
@@ -124,10 +137,36 @@ def _turn(turn: Row, column: str) -> Message:
             role = ROLES.get(str(name).casefold())
             if role is None:
                 raise UnusableRowError("unknown_role", f"'{column}' has a turn of '{name}'")
-            return Message.model_validate({"role": role, "content": _text(turn[text_key], column)})
+            _refuse_calls(turn, column)
+            text = _parts(turn[text_key], column)
+            return Message.model_validate({"role": role, "content": _with_thoughts(turn, text)})
     raise UnusableRowError(
         "unreadable", f"'{column}' has a turn without from and value, or role and content"
     )
+
+
+def _refuse_calls(turn: Row, column: str) -> None:
+    """Raise where a turn calls a tool: its text alone would be learnt as the whole answer."""
+    if any(turn.get(key) for key in ("tool_calls", "function_call", "tool_call_id")):
+        raise UnusableRowError("tool_calls", f"'{column}' has a turn that calls a tool")
+
+
+def _with_thoughts(turn: Row, text: str) -> str:
+    """Return the text after the turn's reasoning, marked as chat templates mark it."""
+    for key in ("reasoning_content", "reasoning", "thinking"):
+        thoughts = turn.get(key)
+        if isinstance(thoughts, str) and thoughts.strip():
+            return f"<think>\n{thoughts.strip()}\n</think>\n\n{text}"
+    return text
+
+
+def _parts(cell: object, column: str) -> str:
+    """Read a turn's content: a text, or OpenAI's list of parts if all of them are texts."""
+    if not isinstance(cell, list) or not all(isinstance(part, dict) for part in cell):
+        return _text(cell, column)
+    if any(part.get("type") not in ("text", "input_text", "output_text") for part in cell):
+        raise UnusableRowError("unreadable", f"'{column}' has a part that is no text")
+    return "\n".join(_text(part.get("text"), column) for part in cell)
 
 
 def _text(cell: object, column: str) -> str:

@@ -10,6 +10,8 @@ Reason = Literal[
     "missing_column",  # the row lacks a column of the format
     "unreadable",  # a cell of another type, such as a number where a chat should be
     "unknown_role",  # a turn of a tool or function, neither user nor assistant
+    "tool_calls",  # a turn calls a tool, or the row offers some
+    "weight_zero",  # the answer to learn has weight 0
     "role_order",  # turns that do not alternate, or end with the wrong role
     "empty_question",  # or any other empty turn before the answer
     "empty_answer",
