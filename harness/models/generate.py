@@ -17,7 +17,7 @@ from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
-from harness.models.local import LocalModel, Prompt, make_prompt
+from harness.models.local import LocalModel, Prompt, drops_system, make_prompt
 from harness.models.served import (
     ServedCheck,
     ServedModel,
@@ -29,6 +29,7 @@ from harness.models.served import (
     vouches,
 )
 from harness.models.session import BatchEndpoint, EndpointSession, open_endpoint
+from harness.models.weights import load_tokenizer
 from harness.models.write_buffer import WriteBuffer
 from harness.types import Caveat, Exchange, Response, Sample, Task
 from harness.types.samples import RECORDED_FAILURE, Responses
@@ -68,6 +69,17 @@ class CheckpointModel:
                 f"'{self.name}'. Run it again."
             )
         return model
+
+    def drops(self, system: str) -> bool:
+        """Return whether the model's chat template leaves a system prompt unwritten.
+
+        Only the tokenizer is loaded; one that cannot be, or that refuses the prompt, drops nothing.
+        """
+        try:
+            tokenizer = load_tokenizer(self._source, revision=self._revision)
+            return drops_system(tokenizer, make_prompt(system, "Is it bad?"))
+        except (HarnessError, OSError, ValueError):
+            return False
 
 
 class EndpointModel(NamedTuple):

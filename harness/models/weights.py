@@ -89,6 +89,23 @@ def _load_adapter(adapter: Path, revision: str | None, **options: Any) -> tuple[
     return attach_adapter(model, adapter), tokenizer
 
 
+def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
+    """Load a model's tokenizer alone; an adapter's own, or else its base's.
+
+    Raises:
+        HarnessError: an adapter whose base is not here.
+        OSError: there is none.
+    """
+    quiet_torch()
+    from transformers import AutoTokenizer
+
+    folder = Path(source)
+    if is_adapter(folder) and not (folder / "tokenizer_config.json").is_file():
+        base = adapter_base(folder, revision)
+        return load_tokenizer(base.source, revision=base.revision)
+    return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+
+
 def require_checkpoint(source: str | Path, *, revision: str | None = None) -> None:
     """Check that the model can be used, without loading or fetching it.
 

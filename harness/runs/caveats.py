@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size, infeasible_claims
-from harness.models.generate import count_failures, is_recorded_failure
+from harness.models.generate import CheckpointModel, count_failures, is_recorded_failure
 from harness.runs.prepare import Prepared
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
@@ -26,6 +26,7 @@ from harness.types import (
 from judges.families import shared_family
 from judges.parsing import is_read_leniently, read_verdict
 from reports.sections.preference_pairs import pair_warnings
+from trainers.chat_tokens import PROMPT_DIFFERS
 
 SLICE_ALPHA = 0.05  # adjusted p-value up to which a worse slice is a caveat
 FLAGGED_SHARE = 0.02  # share of a model's answers above which a flag is a caveat
@@ -112,6 +113,28 @@ def served_name_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
 
 def _served_names(exchanges: Iterable[Exchange | None]) -> Iterator[str]:
     return (exchange.model for exchange in exchanges if exchange is not None and exchange.model)
+
+
+def prompt_caveats(
+    measured: Iterable[TaskScores], models: Mapping[str, Prepared]
+) -> Iterator[Caveat]:
+    """Report models that never saw a task's system prompt, or that learnt prompts in another form."""
+    systems = {part.task.name: part.task.system for part in measured if part.task.system}
+    for name, prepared in models.items():
+        model = prepared.model
+        if isinstance(model, CheckpointModel):
+            dropped = {system: model.drops(system) for system in dict.fromkeys(systems.values())}
+            tasks = [task for task, system in systems.items() if dropped[system]]
+            if tasks:
+                yield Caveat(
+                    code="system_prompt_dropped",
+                    text=f"The chat template of '{name}' does not write the system prompt of "
+                    f"{', '.join(tasks)}, so the model answered without it. Put it into the questions, or "
+                    "leave it out for all models.",
+                )
+        differs = prepared.card and prepared.card.facts.get(PROMPT_DIFFERS)
+        if differs:
+            yield Caveat(code="prompt_differs", text=f"Of the training of '{name}': {differs}.")
 
 
 def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:

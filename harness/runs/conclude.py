@@ -26,6 +26,7 @@ from harness.runs.caveats import (
     failed_request_caveats,
     find_caveats,
     lenient_reading_caveats,
+    prompt_caveats,
     sensitivity_caveats,
     served_name_caveats,
     slice_caveats,
@@ -137,6 +138,7 @@ def build_run_result(
         stopping=stopping,
         caveats=(
             *failed_request_caveats(measured),
+            *prompt_caveats(measured, models),
             *early_stopping_caveats(stopping),
             *lenient_reading_caveats(measured),
             *served_name_caveats(measured),

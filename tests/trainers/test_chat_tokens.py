@@ -110,3 +110,19 @@ def test_a_template_that_drops_the_system_prompt_is_found(name: str, tmp_path: P
     for template in (CHATML, DEFAULT):  # its own default may be the very same text
         dropping.chat_template = template
         assert not drops_system(dropping, prompt)
+
+
+def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) -> None:
+    from harness.models.generate import CheckpointModel
+    from harness.runs.caveats import prompt_caveats
+    from harness.runs.prepare import Prepared
+
+    models = {}
+    for name, template in (("drops", DROPS), ("writes", CHATML)):
+        base = make_base("qwen2_base", tmp_path / name)
+        (base / "chat_template.jinja").write_text(template)
+        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
+    task = SimpleNamespace(name="questions", system="Be kind.")
+    (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
+    assert caveat.code == "system_prompt_dropped"
+    assert "'drops' does not write the system prompt of questions" in caveat.text
