@@ -32,8 +32,19 @@ def render_junit(result: RunResult) -> bytes:
     return _serialise(suite)
 
 
-def render_check_junit(check: Check) -> bytes:
-    """Return a regression check as JUnit XML, one test case for each checked column."""
+def render_check_junit(*checks: Check) -> bytes:
+    """Return regression checks as JUnit XML, one test case for each checked column."""
+    if len(checks) == 1:
+        return _serialise(_check_suite(checks[0]))
+    suites = Element("testsuites")
+    for check in checks:
+        suite = _check_suite(check)
+        _count_cases(suite)
+        suites.append(suite)
+    return _write(suites)
+
+
+def _check_suite(check: Check) -> Element:
     suite = Element("testsuite", {"name": "regression check"})
     facts = SubElement(suite, "properties")
     for name, value in (("verdict", check.decision.verdict), ("model", check.model),
@@ -45,7 +56,7 @@ def render_check_junit(check: Check) -> bytes:
             _fail(case, claim.verdict, claim.why, f"estimate {claim.estimate:+.3f}, n {claim.n:,}")
     if check.decision.verdict != "pass" and suite.find("testcase/failure") is None:
         _fail(_case(suite, "check"), check.decision.verdict, check.decision.sentence, "")
-    return _serialise(suite)
+    return suite
 
 
 def render_failed_check_junit(problem: str) -> bytes:
@@ -57,9 +68,17 @@ def render_failed_check_junit(problem: str) -> bytes:
 
 def _serialise(suite: Element) -> bytes:
     """Return the XML file, with the counts of its test cases."""
+    _count_cases(suite)
+    return _write(suite)
+
+
+def _count_cases(suite: Element) -> None:
     suite.set("tests", str(len(suite.findall("testcase"))))
     for attribute, tag in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+
+
+def _write(suite: Element) -> bytes:
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()

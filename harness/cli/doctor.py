@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.config import Criterion, EndpointSpec, JudgeSpec, RubricMetric
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_dir
 from harness.core.store import make_writable
@@ -78,3 +79,76 @@ def _data_folders() -> Iterator[Finding]:
         detail = data_dir if exists else f"{data_dir} is not a folder"
         yield Finding("HARNESS_DATA_DIR", exists, detail)
     yield Finding("cache", True, str(cache_dir()))
+
+
+# --- endpoints -------------------------------------------------------------------------------
+
+_QUESTION = "My knee has hurt since yesterday. What can I do?"
+_ANSWER = "Rest and cool it, and see a doctor if it lasts longer than a week."
+_METRIC = RubricMetric(
+    kind="rubric",
+    scale=(1, 5),
+    criteria=(Criterion(name="clarity", asks="Is the answer easy to understand?"),),
+)
+
+
+def examine_endpoints(profile: str) -> list[Finding]:
+    """Ask each endpoint of a profile one question, and each endpoint judge for one verdict.
+
+    Raises:
+        HarnessError: there is no such profile, or it has a mistake.
+    """
+    from harness.config.loading import load_profile
+
+    loaded, root = load_profile(profile)
+    models = [
+        _ask_model(name, spec.served)
+        for name, spec in loaded.models.items()
+        if spec.served is not None
+    ]
+    judges = [
+        _ask_judge(name, spec, root)
+        for name, spec in loaded.judges.items()
+        if spec.endpoint is not None
+    ]
+    return [*models, *judges] or [Finding("profile", True, f"{loaded.profile} has no endpoint")]
+
+
+def _ask_model(name: str, spec: EndpointSpec) -> Finding:
+    from harness.models.endpoint import Ask, Endpoint
+    from harness.types import Message
+
+    what = f"model {name}"
+    try:
+        ask = Ask((Message(role="user", content=_QUESTION),), max_tokens=64)
+        [(_, reply)] = Endpoint(spec).ask_all([ask])
+    except HarnessError as error:
+        return Finding(what, False, str(error))
+    served = f" as '{reply.model}'" if reply.model not in (None, spec.model) else ""
+    if reply.problem not in (None, "length"):
+        return Finding(what, False, f"{spec.host}: {reply.problem}: {reply.detail or 'no text'}")
+    return Finding(
+        what, True, f"{spec.model} at {spec.host} answered{served} in {reply.seconds:.1f} s"
+    )
+
+
+def _ask_judge(name: str, spec: JudgeSpec, root: Path) -> Finding:
+    from harness.core.sanitize import printable_line
+    from harness.types import GradeRequest, Sample
+    from judges.factory import make_judge
+
+    sample = Sample(id="doctor", input=_QUESTION, row=0)
+    request = GradeRequest(
+        sample=sample, metric_name="doctor", metric=_METRIC, model="doctor", answer=_ANSWER
+    )
+    what = f"judge {name}"
+    try:
+        [(_, outcome)] = make_judge(name, spec, root).judge([request])
+    except HarnessError as error:
+        return Finding(what, False, str(error))
+    if outcome.values is None:
+        replies = outcome.exchange.replies if outcome.exchange else ()
+        quoted = f"; it replied: {printable_line(replies[-1], limit=160)}" if replies else ""
+        return Finding(what, False, f"no verdict ({outcome.reason}){quoted}")
+    seconds = outcome.exchange.seconds if outcome.exchange else 0.0
+    return Finding(what, True, f"gave a verdict that can be read, in {seconds:.1f} s")

@@ -1,5 +1,6 @@
 """Options and arguments that commands share."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,33 @@ if TYPE_CHECKING:
     from harness.training.context import RunContext
     from trainers.distributed.config import Launch
 
+OUT = Path("runs")
+
 SuiteArgument = Annotated[
     str, typer.Argument(help="A suite file, or the name of a bundled suite (see `harness list`).")
 ]
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe file, or the name of a bundled recipe (see `harness list`).")
 ]
-RunArgument = Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")]
+
+
+def find_named_run(run: Path) -> Path:
+    """Return the folder that a run's argument names; runs are looked for in HARNESS_OUT, or `runs`."""
+    from harness.artifacts.run_list import find_run
+
+    return find_run(run, Path(os.environ.get("HARNESS_OUT") or OUT))
+
+
+def find_named_runs(runs: list[Path]) -> list[Path]:
+    """Return the folders that several arguments name."""
+    return [find_named_run(run) for run in runs]
+
+
+RUN_HELP = "A run: its folder, the beginning of its id, or `latest` (see `harness runs`)."
+RunArgument = Annotated[Path, typer.Argument(help=RUN_HELP, callback=find_named_run)]
+RunArguments = Annotated[
+    list[Path], typer.Argument(help=f"{RUN_HELP} Several are allowed.", callback=find_named_runs)
+]
 
 ModelArgument = Annotated[
     str,
@@ -147,7 +168,6 @@ BaselineFile = Annotated[
 
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
-OUT = Path("runs")
 
 
 @contextmanager

@@ -5,7 +5,17 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from harness.cli.options import BASELINE, BaselineFile, OutputFormat, RunArgument
+from harness.cli.options import (
+    BASELINE,
+    OUT,
+    RUN_HELP,
+    BaselineFile,
+    OutFolder,
+    OutputFormat,
+    RunArgument,
+    RunArguments,
+    find_named_run,
+)
 from harness.cli.output import EXIT_CODES, Format, emit
 from harness.core.errors import HarnessError
 from harness.core.files import refuse_link, write_output
@@ -15,17 +25,39 @@ commands = typer.Typer()
 
 @commands.command()
 def compare(
-    old: Annotated[Path, typer.Argument(help="Folder of the earlier run.")],
-    new: Annotated[Path, typer.Argument(help="Folder of the later run.")],
+    runs: RunArguments,
+    common_items: Annotated[
+        bool,
+        typer.Option(
+            "--common-items", help="Compare on the items that are the same, where some differ."
+        ),
+    ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Compare the candidates of two runs; refuses runs with different items, prompts or judges."""
+    """Compare the candidate of the first run with those of later ones, on equal items and judges."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.compare_runs import compare_runs
     from reports.regression import describe_comparison
 
-    comparison = compare_runs(load_run(old), load_run(new))
-    emit(output, comparison.model_dump(mode="json"), describe_comparison(comparison))
+    if len(runs) < 2:
+        raise HarnessError("name at least two runs: the earlier one first (see `harness runs`).")
+    old, *later = map(load_run, runs)
+    comparisons = [compare_runs(old, new, common_items=common_items) for new in later]
+    values = [comparison.model_dump(mode="json") for comparison in comparisons]
+    lines = [line for comparison in comparisons for line in describe_comparison(comparison)]
+    emit(output, values[0] if len(values) == 1 else {"comparisons": values}, lines)
+
+
+@commands.command()
+def runs(
+    out: OutFolder = OUT,
+    output: OutputFormat = Format.text,
+) -> None:
+    """List the runs by date, with suite, models and verdict; `latest` names the first of them."""
+    from harness.artifacts.run_list import describe_runs, list_runs
+
+    found = list_runs(out)
+    emit(output, [line.model_dump(mode="json") for line in found], describe_runs(found, out))
 
 
 @commands.command()
@@ -62,7 +94,7 @@ def bless(
 
 @commands.command()
 def check(
-    run: RunArgument,
+    runs: Annotated[list[Path], typer.Argument(help=f"{RUN_HELP} Several are allowed.")],
     baseline: BaselineFile = BASELINE,
     summary: Annotated[
         Path | None,
@@ -83,7 +115,7 @@ def check(
     ] = None,
     output: OutputFormat = Format.text,
 ) -> None:
-    """Check a run against the baseline. Exit codes: 0 not worse, 1 worse, 3 inconclusive."""
+    """Check runs against the baseline. Exit codes: 0 none is worse, 1 one is, 3 inconclusive."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import check_run, read_baseline
     from reports.junit import render_check_junit, render_failed_check_junit
@@ -94,8 +126,10 @@ def check(
     unmade = "The check has not ended: it is running, was killed, or crashed."
     files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
     try:
-        result = check_run(load_run(run), read_baseline(baseline))
-        markdown, xml = render_check(result), render_check_junit(result)
+        blessed = read_baseline(baseline)
+        results = [check_run(load_run(find_named_run(run)), blessed) for run in runs]
+        markdown = "\n".join(map(render_check, results))
+        xml = render_check_junit(*results)
     except BaseException as error:
         reason = (
             str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
@@ -103,8 +137,12 @@ def check(
         files.write(render_failed_check(reason), render_failed_check_junit(reason))
         raise
     files.write(markdown, xml)
-    code = EXIT_CODES[result.decision.verdict]
-    emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_check(result))
+    codes = [EXIT_CODES[result.decision.verdict] for result in results]
+    code = 1 if 1 in codes else max(codes)  # a worse run weighs more than an undecided one
+    values = [result.model_dump(mode="json") for result in results]
+    value = values[0] if len(values) == 1 else {"checks": values}
+    lines = [line for result in results for line in describe_check(result)]
+    emit(output, {"exit_code": code} | value, lines)
     raise typer.Exit(code)
 
 

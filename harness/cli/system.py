@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli.options import STORE, OutputFormat, StoreFolder
+from harness.cli.options import STORE, OutputFormat, StoreFolder, find_named_run
 from harness.cli.output import INFRASTRUCTURE, Format, emit, print_json
 
 commands = typer.Typer()
@@ -34,7 +34,10 @@ def schema(
 def selftest(
     run: Annotated[
         Path | None,
-        typer.Argument(help="Folder of a run: split its scores at random instead (A/A test)."),
+        typer.Argument(
+            help="A run: split its scores at random instead (A/A test).",
+            callback=lambda run: None if run is None else find_named_run(run),
+        ),
     ] = None,
     simulations: Annotated[
         int,
@@ -91,11 +94,22 @@ def allow_key(
 
 
 @commands.command()
-def doctor(store: StoreFolder = STORE, output: OutputFormat = Format.text) -> None:
-    """Check this machine: packages, accelerator, data folder, and whether the store is writable."""
-    from harness.cli.doctor import examine
+def doctor(
+    store: StoreFolder = STORE,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Also ask each endpoint of this profile once, and read a judge's verdict."
+        ),
+    ] = None,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Check this machine: packages, accelerator, data folder, store, and a profile's endpoints."""
+    from harness.cli.doctor import examine, examine_endpoints
 
     findings = examine(store)
+    if profile is not None:
+        findings += examine_endpoints(profile)
     if output is Format.json:
         print_json([finding._asdict() for finding in findings])
     else:

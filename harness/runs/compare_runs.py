@@ -6,12 +6,14 @@ Both runs must have the same items, prompts, decoding, metrics and judges. Other
 the difference, and nothing is compared.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.analysis.comparisons import compare_scores
+from harness.artifacts.answers import AnsweredItem, read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.planning.plan_diff import diff_fields, measurement_fields
@@ -21,15 +23,27 @@ from harness.stats.annotator_means import Votes
 from harness.types import Flips, ItemChange, Plan, RunComparison
 
 N_CHANGES_LISTED = 10  # items in each direction
+N_ITEMS_NAMED = 5
 
 
-def compare_runs(old: Run, new: Run) -> RunComparison:
+def compare_runs(old: Run, new: Run, *, common_items: bool = False) -> RunComparison:
     """Compare the candidates of two runs on the items that both judged.
 
+    With `common_items` the items need not be the same: those that are equal in both are compared.
+
     Raises:
-        HarnessError: the runs did not measure the same; names the difference.
+        HarnessError: the runs did not measure the same; names the difference, and the items.
     """
-    require_comparable(old.result.plan, new.result.plan)
+    differing = differing_items(old, new)
+    if differing and not common_items:
+        raise HarnessError(
+            f"the runs differ in their items: {differing.description}. Add --common-items to compare "
+            "the runs on the items that are the same in both."
+        )
+    if differing:
+        _require_equal_fields(old.result.plan, new.result.plan, but="items of ")
+    else:
+        require_comparable(old.result.plan, new.result.plan)
     labels = _labels(old, new)
     old_columns = {c.metric: own for c in old.columns if (own := scores_of_run(c, old)) is not None}
     # Join the two candidates' scores on each column.
@@ -47,8 +61,8 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
                 "baselines"
             )
             continue
-        if stopped_early(old) or stopped_early(new):
-            before, after = shared_items(before, after)
+        if differing or stopped_early(old) or stopped_early(new):
+            before, after = shared_items(before, after, without=differing.ids)
         if not before.sample_ids:
             skipped.append(
                 f"{column.metric}: not compared, because no item was judged in both runs"
@@ -65,7 +79,7 @@ def compare_runs(old: Run, new: Run) -> RunComparison:
         ),
         flips=tuple(largest_changes(pair) for _, pair in pairs if _any_scored(pair)),
         skipped=tuple(skipped),
-        notes=tuple(_notes(old, new)),
+        notes=tuple(_notes(old, new, differing)),
     )
 
 
@@ -75,7 +89,53 @@ def require_comparable(old: Plan, new: Plan) -> None:
     Raises:
         HarnessError: the plans differ; names the difference.
     """
+    _require_equal_fields(old, new)
+
+
+class DifferingItems(NamedTuple):
+    """The items that two runs do not share, or not with the same text; false where there are none."""
+
+    ids: frozenset[str] = frozenset()
+    description: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+
+def differing_items(old: Run, new: Run) -> DifferingItems:
+    """Find the items that differ between two runs of the same tasks, by their files of answers.
+
+    Nothing is found where the plans have the same items, or a run lacks its file.
+    """
+    tasks = {task.name: task.items_hash for task in old.result.plan.tasks}
+    ids: set[str] = set()
+    parts: list[str] = []
+    for task in new.result.plan.tasks:
+        if tasks.get(task.name, task.items_hash) == task.items_hash:
+            continue
+        try:
+            before, after = (read_answers(run.folder, task.name) for run in (old, new))
+        except HarnessError:
+            continue
+        edited = [i for i in before if i in after and _text_of(before[i]) != _text_of(after[i])]
+        gone = [i for i in before if i not in after]
+        added = [i for i in after if i not in before]
+        for what, items in (("edited", edited), ("left out", gone), ("added", added)):
+            if items:
+                named = ", ".join(items[:N_ITEMS_NAMED]) + (", …" if items[N_ITEMS_NAMED:] else "")
+                parts.append(f"{len(items):,} of '{task.name}' {what} ({named})")
+        ids.update(edited, gone, added)
+    return DifferingItems(frozenset(ids), "; ".join(parts))
+
+
+def _text_of(item: AnsweredItem) -> tuple[str, str | None]:
+    return item.input, item.reference
+
+
+def _require_equal_fields(old: Plan, new: Plan, *, but: str | None = None) -> None:
     for field, before, after in diff_fields(measurement_fields(old), measurement_fields(new)):
+        if but is not None and field.startswith(but):
+            continue
         raise HarnessError(
             f"the runs differ in {field}: {before} in the old run, {after} in the new one. Only runs "
             "with the same measurement can be compared: run the same suite and profile on both "
@@ -145,9 +205,11 @@ def stopped_early(run: Run) -> bool:
     return run.result.stopping is not None and run.result.stopping.early
 
 
-def shared_items(old: GradeColumn, new: GradeColumn) -> tuple[GradeColumn, GradeColumn]:
+def shared_items(
+    old: GradeColumn, new: GradeColumn, *, without: Collection[str] = ()
+) -> tuple[GradeColumn, GradeColumn]:
     """Limit both columns to the items that both hold, in the order of the old one."""
-    new_ids = set(new.sample_ids)
+    new_ids = set(new.sample_ids).difference(without)
     shared = [item for item in old.sample_ids if item in new_ids]
     return _in_order(old, shared), _in_order(new, shared)
 
@@ -179,7 +241,9 @@ def largest_changes(pair: PairedScores) -> Flips:
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _notes(old: Run, new: Run) -> Iterator[str]:
+def _notes(old: Run, new: Run, differing: DifferingItems) -> Iterator[str]:
+    if differing:
+        yield f"compared on the items that are the same in both runs; {differing.description}"
     early = [run for run in (old, new) if stopped_early(run)]
     for run in early:
         assert run.result.stopping is not None

@@ -7,6 +7,9 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
+from harness.artifacts.results_json import dump_result
+from harness.artifacts.run_folder import Run
+from harness.artifacts.scores import write_scores
 from harness.cli import app
 from harness.core.errors import HarnessError
 from harness.runs.regression import Baseline, bless_run, check_run, read_baseline, write_baseline
@@ -119,6 +122,48 @@ def test_a_worse_column_is_a_failure_in_junit() -> None:
 def test_what_cannot_be_told_is_a_failure_in_junit() -> None:
     check = check_run(make_run(grades(seed=2), run_id="b" * 12), blessed(margin=0.05))
     assert ElementTree.fromstring(render_check_junit(check)).get("failures") == "1"
+
+
+def test_several_checks_are_suites_of_one_junit_file() -> None:
+    runs = make_run(grades(0.2), run_id="b" * 12), make_run(grades(-2.0), run_id="c" * 12)
+    suites = ElementTree.fromstring(
+        render_check_junit(*(check_run(run, blessed()) for run in runs))
+    )
+    assert suites.tag == "testsuites"
+    assert [suite.get("failures") for suite in suites] == ["0", "1"]
+
+
+def write_run(out: Path, run: Run) -> Path:
+    folder = out / "suite" / run.result.run_id
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_bytes(dump_result(run.result))
+    write_scores(run.columns, folder)
+    return folder
+
+
+def test_checking_several_runs_fails_where_one_is_worse(tmp_path: Path) -> None:
+    write_baseline(blessed(), tmp_path / "baseline.json")
+    good = write_run(tmp_path, make_run(grades(0.2), run_id="b" * 12))
+    bad = write_run(tmp_path, make_run(grades(-2.0), run_id="c" * 12))
+    options = ["--baseline", str(tmp_path / "baseline.json"), "--format", "json"]
+    codes = [
+        CliRunner().invoke(app, ["check", *map(str, runs), *options]).exit_code
+        for runs in ([good], [good, bad], [bad, good], [good, good])
+    ]
+    assert codes == [0, 1, 1, 0]
+
+
+def test_a_check_of_the_latest_run_where_there_is_none_replaces_the_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_OUT", str(tmp_path / "none"))
+    write_baseline(blessed(), tmp_path / "baseline.json")
+    junit = tmp_path / "check.xml"
+    junit.write_bytes(render_check_junit(check_run(make_run(grades(0.2)), blessed())))
+    arguments = ["check", "latest", "--baseline", str(tmp_path / "baseline.json")]
+    done = CliRunner().invoke(app, [*arguments, "--junit", str(junit)])
+    assert isinstance(done.exception, HarnessError)
+    assert ElementTree.parse(junit).getroot().get("errors") == "1"
 
 
 def test_a_check_that_was_not_made_replaces_the_files_of_the_last_one(tmp_path: Path) -> None:

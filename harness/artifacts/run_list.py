@@ -1,0 +1,89 @@
+"""The runs in an output folder: listed by date, and found by a short name.
+
+runs/medical_rubric/4be81c02d4c1/results.json
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.artifacts.results_json import RESULTS_FILE
+from harness.core.errors import HarnessError
+from harness.types import Record
+
+LATEST = "latest"
+
+
+class RunLine(Record):
+    """One run in a list; a run that cannot be read has a `problem`, and its other fields are empty."""
+
+    finished: str = ""
+    suite: str = ""
+    models: tuple[str, ...] = ()
+    verdict: str = ""
+    run_id: str = ""
+    folder: str
+    problem: str = ""
+
+
+def list_runs(out: Path) -> list[RunLine]:
+    """List the runs in an output folder, the last one first; those that cannot be read come last."""
+    lines = [_read_line(path) for path in out.glob(f"*/*/{RESULTS_FILE}")]
+    return sorted(lines, key=lambda line: (line.finished, line.folder), reverse=True)
+
+
+def find_run(named: Path, out: Path) -> Path:
+    """Return the folder of a run: as named, of its results.json, by `latest`, or by its id's beginning.
+
+    Raises:
+        HarnessError: `latest` where there is no run, or the beginning of several ids.
+    """
+    if named.is_dir():
+        return named
+    if named.name == RESULTS_FILE and named.is_file():
+        return named.parent
+    if len(named.parts) > 1:
+        return named  # its reader says what is missing
+    lines = [line for line in list_runs(out) if not line.problem]
+    if str(named) == LATEST:
+        if not lines:
+            raise HarnessError(f"{out}: holds no run yet, so none is the latest.")
+        return Path(lines[0].folder)
+    begun = [line for line in lines if len(str(named)) >= 4 and line.run_id.startswith(str(named))]
+    if len(begun) > 1:
+        raise HarnessError(
+            f"{named}: {len(begun)} runs in {out} begin so: {', '.join(r.run_id for r in begun)}."
+        )
+    return Path(begun[0].folder) if begun else named
+
+
+def describe_runs(lines: list[RunLine], out: Path) -> Iterator[str]:
+    """Describe the runs, one a line: when, which suite and models, the verdict, and where."""
+    if not lines:
+        yield f"{out}: no runs yet. `harness run` writes them."
+        return
+    rows = [
+        (line.finished[:16].replace("T", " "), line.suite, ",".join(line.models), line.verdict)
+        for line in lines
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row, line in zip(rows, lines, strict=True):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"{cells}  {line.folder}" + (f"  ({line.problem})" if line.problem else "")
+
+
+def _read_line(path: Path) -> RunLine:
+    folder = str(path.parent)
+    try:
+        data = json.loads(path.read_bytes())
+        decision = data["decision"]
+        return RunLine(
+            finished=data["finished"],
+            suite=data["plan"]["suite"],
+            models=tuple(model["name"] for model in data["plan"]["models"]),
+            verdict="no gate" if decision is None else decision["verdict"],
+            run_id=data["run_id"],
+            folder=folder,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return RunLine(folder=folder, problem="cannot be read")
