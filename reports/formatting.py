@@ -1,7 +1,7 @@
 """Formatting of numbers, intervals and recurring facts. Nothing is rounded anywhere else."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,6 +125,10 @@ def digits_to_distinguish(value: float, other: float, digits: int) -> int:
 # --- columns ---------------------------------------------------------------------------------
 
 
+BOTH_HEADS = "Difference, win rate"
+DIFFERENCE_HEADS = ("Difference", "Win rate", BOTH_HEADS)
+
+
 @dataclass(frozen=True)
 class Column:
     """The range of one score column, and how its values are printed and drawn."""
@@ -156,6 +160,12 @@ class Column:
     def difference(self, value: float) -> str:
         """Return a formatted difference; a win rate is its own difference and has no sign."""
         return number(value, self.digits) if self.is_win_rate else signed(value, self.digits)
+
+
+def difference_head(columns: Iterable[Column]) -> str:
+    """Return the head of a table's column of differences; a win rate is no difference."""
+    rates = {column.is_win_rate for column in columns}
+    return {True: "Win rate", False: "Difference"}[rates.pop()] if len(rates) == 1 else BOTH_HEADS
 
 
 def columns_by_name(plan: Plan) -> dict[str, Column]:

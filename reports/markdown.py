@@ -1,4 +1,4 @@
-r"""report.md: the report for a pull request or a wiki, without charts and folded tables.
+r"""report.md: the report for a pull request or a wiki; charts and folded tables are only named.
 
 Model outputs are put in a fence longer than any run of backticks in them. Everything else is
 escaped, so that nothing becomes a link, an image, a mention or HTML.
@@ -83,13 +83,15 @@ def _first_screen(view: View) -> Iterator[str]:
 
 
 def _section(section: Section) -> list[str]:
-    """Return the section's blocks; none if it has only charts and folded tables."""
-    blocks = list(_section_body(section))
+    """Return the section's blocks, the last of which names what only the HTML page shows."""
+    blocks = [*_section_body(section), *_only_in_html(section)]
     if section.alerts:
         blocks.insert(0, "\n".join(f"- **{escape(alert)}**" for alert in section.alerts))
     lead = [escape(section.lead)] if section.lead else []
     links = [f"[{escape(link.text)}]({link.page}.md)" for link in section.links]
-    return [f"## {escape(section.title)}", *lead, *links, *blocks] if blocks or links else []
+    return (
+        [f"## {escape(section.title)}", *lead, *links, *blocks] if lead or blocks or links else []
+    )
 
 
 def _section_body(section: Section) -> Iterator[str]:
@@ -105,6 +107,15 @@ def _section_body(section: Section) -> Iterator[str]:
         yield from _text_block(block)
     if section.notes:
         yield "\n".join(f"- {escape(note)}" for note in section.notes)
+
+
+def _only_in_html(section: Section) -> Iterator[str]:
+    """Yield a line that names the charts and folded tables, which a lead or note may announce."""
+    names = [table.title for table in section.tables if table.folded]
+    if section.charts:
+        names.insert(0, "charts")
+    if names:
+        yield f"_Only in the HTML report: {escape('; '.join(names))}._"
 
 
 def _example(example: ExampleCard) -> Iterator[str]:

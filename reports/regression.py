@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.types import Check, ClaimResult, Flips, RunComparison
-from reports.formatting import count, number, p_value
+from harness.types import Check, ClaimResult, Comparison, Flips, RunComparison
+from reports.formatting import count, number, p_value, with_interval
 from reports.markdown import escape
 
 N_ITEMS_SHOWN = 3  # in each direction
@@ -14,14 +14,21 @@ def describe_comparison(comparison: RunComparison) -> Iterator[str]:
     """Describe the new run against the old one: a line for each column, then changed items."""
     yield f"{comparison.new} against {comparison.old}"
     for c in comparison.comparisons:
-        d = c.difference
         yield (
             f"  {c.metric}: {number(c.baseline_mean, 3)} -> {number(c.candidate_mean, 3)}, "
-            f"difference {d.estimate:+.3f} ({d.low:+.3f} to {d.high:+.3f}), "
+            f"{_difference(c)}, "
             f"p {p_value(c.test.p_value)}, n {c.n:,}"
         )
     yield from _describe_changes(comparison.flips)
     yield from (f"  {note}" for note in (*comparison.skipped, *comparison.notes))
+
+
+def _difference(comparison: Comparison) -> str:
+    """Return the difference with its interval; a win rate is its own and has no sign."""
+    d = comparison.difference
+    if comparison.null:
+        return f"win rate {with_interval(d, 3)}"
+    return f"difference {d.estimate:+.3f} ({d.low:+.3f} to {d.high:+.3f})"
 
 
 def describe_check(check: Check) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.core.sanitize import escape_invisible, one_line
 from harness.types import RunResult
 from reports.components import ClaimLine, Table, VerdictLabel, View
+from reports.formatting import DIFFERENCE_HEADS
 from reports.view import make_view
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ _COLUMN_SETS = (
 
 def _metrics(table: Table, console: "Console") -> "RenderableType":
     """Return the table with as many of its columns as fit the terminal."""
-    grids = [_grid(table, names) for names in _COLUMN_SETS]
+    measured = next(name for name in table.head if name in DIFFERENCE_HEADS)
+    grids = [
+        _grid(table, tuple(measured if name == "Difference" else name for name in names))
+        for names in _COLUMN_SETS
+    ]
     unbounded = console.options.update(width=10_000)
     widths = [console.measure(grid, options=unbounded).maximum for grid in grids]
     fitting = (grid for grid, width in zip(grids, widths, strict=True) if width <= console.width)

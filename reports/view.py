@@ -46,7 +46,7 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
     # 1. Drop the samples, which no section shows, and escape invisible characters.
     without_samples = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": without_samples})
-    result = escape_record(result.model_copy(update={"plan": plan}))
+    result = _without_repeated_columns(escape_record(result.model_copy(update={"plan": plan})))
     decision, plan = result.decision, result.plan
     # 2. Build the sections in reading order.
     sections = (
@@ -86,6 +86,16 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
         f"after {duration(result.seconds)} · plan {plan.hash}",
     )
+
+
+def _without_repeated_columns(result: RunResult) -> RunResult:
+    """Return the result without the rows of columns that repeat the numbers of another."""
+    repeated = result.plan.repeated_columns
+    shown = {
+        field: tuple(row for row in getattr(result, field) if row.metric not in repeated)
+        for field in ("comparisons", "scores", "coverage", "sensitivities", "slices")
+    }
+    return result.model_copy(update=shown)
 
 
 _NO_GATE = (

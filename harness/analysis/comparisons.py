@@ -229,12 +229,18 @@ def _comparison_flags(
         p_value = differential_missingness(*gaps).p_value
         if p_value < UNEVEN_P:
             yield f"missing_unevenly:{p_value:.3g}"
-    if isinstance(column, GradeColumn) and column.kind == "points":
+    if isinstance(column, GradeColumn) and column.kind == "points" and not _is_yes_or_no(column):
         top = column.high - 0.1 * (column.high - column.low)
         for model in (pair.baseline, pair.candidate):
             values = column.scores[model]
             if float((values[~np.isnan(values)] >= top).mean()) > CEILING_SHARE:
                 yield f"saturated:{model}"
+
+
+def _is_yes_or_no(column: GradeColumn) -> bool:
+    """Return whether all scores are one of two values, of which the upper is no rare top."""
+    values = np.concatenate([scores[~np.isnan(scores)] for scores in column.scores.values()])
+    return column.high - column.low <= 1 and bool(np.isin(values, (column.low, column.high)).all())
 
 
 def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[Comparison, ...]:

@@ -20,11 +20,42 @@ def claim_fields(plan: Plan) -> dict[str, str]:
 def diff_fields(
     before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield each field that differs, with both values."""
+    """Yield each field that differs, with both values.
+
+    A data set under another name is the same one if its items are.
+    """
+    before = _under_names_of(after, before)
     for field in dict.fromkeys((*before, *after)):
         values = before.get(field, "absent"), after.get(field, "absent")
         if values[0] != values[1]:
             yield field, *values
+
+
+_ITEMS = "items of "
+_TASK_FIELDS = ("items", "decoding", "system prompt")
+
+
+def _under_names_of(other: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields with each task under the name that its items have in the other plan."""
+    names = {value: field.removeprefix(_ITEMS) for field, value in _item_fields(other)}
+    own = {field.removeprefix(_ITEMS): value for field, value in _item_fields(fields)}
+    renamed = {
+        old: names[value]
+        for old, value in own.items()
+        if value in names and f"{_ITEMS}{old}" not in other and names[value] not in own
+    }
+    return {_rename_task(field, renamed): value for field, value in fields.items()}
+
+
+def _item_fields(fields: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(field, value) for field, value in fields.items() if field.startswith(_ITEMS)]
+
+
+def _rename_task(field: str, renamed: Mapping[str, str]) -> str:
+    what, _, name = field.partition(" of ")
+    if what in _TASK_FIELDS and name in renamed:
+        return f"{what} of {renamed[name]}"
+    return field
 
 
 def _measured(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from harness.core.errors import InfrastructureError
 from harness.core.files import write_atomically
+from harness.core.hashing import content_hash
 from harness.core.json_text import read_utf8
 from harness.planning.plan_diff import claim_fields, diff_fields
-from harness.types import Amendment, Plan, PlanChange, Record
+from harness.types import Amendment, Plan, PlanChange, Record, Task
 
 
 class Preregistration(NamedTuple):
@@ -27,7 +28,10 @@ class Preregistration(NamedTuple):
 
 
 class Registration(Record):
-    """The statements of a plan, and the time at which it was first frozen in this workspace."""
+    """The statements of a plan, and the time at which it was first frozen in this workspace.
+
+    `texts` are hashes of each task's items without their ids (empty in files of older versions).
+    """
 
     registered: str
     plan_hash: str
@@ -35,6 +39,7 @@ class Registration(Record):
     models: tuple[str, ...]
     items: dict[str, str]
     stated: dict[str, str]
+    texts: dict[str, str] = Field(default={})
 
 
 def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
@@ -59,6 +64,7 @@ def _register(plan: Plan, workspace: Path) -> Registration:
         models=tuple(model.name for model in plan.models),
         items={task.name: task.items_hash for task in plan.tasks},
         stated=claim_fields(plan),
+        texts={task.name: _hash_texts(task) for task in plan.tasks},
     )
     write_atomically(path, registration.model_dump_json(indent=1).encode())
     return registration
@@ -74,6 +80,7 @@ def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amend
         changes = tuple(
             PlanChange(field=field, before=before, now=now)
             for field, before, now in diff_fields(earlier.stated, registration.stated)
+            if field not in _renamed_items(earlier, registration)
         )
         if changes and changes not in amendments:
             amendments[changes] = Amendment(
@@ -86,9 +93,30 @@ def _earlier_plans(registration: Registration, workspace: Path) -> Iterator[Regi
     for path in _folder(workspace).glob("*.json"):
         other = _read(path)
         same_items = set(other.items.values()) & set(registration.items.values())
+        same_items |= set(other.texts.values()) & set(registration.texts.values())
         earlier = other.registered < registration.registered
         if other.suite == registration.suite and same_items and earlier:
             yield other
+
+
+def _renamed_items(earlier: Registration, later: Registration) -> set[str]:
+    """Return the fields on items of which only the ids have changed."""
+    return {
+        f"items of {task}"
+        for task, texts in later.texts.items()
+        if earlier.texts.get(task) == texts
+    }
+
+
+def _hash_texts(task: Task) -> str:
+    """Hash the items without their ids; items of one cluster are still together."""
+    clusters = {sample.cluster: i for i, sample in reversed([*enumerate(task.samples)])}
+    return content_hash(
+        [
+            (s.input, s.acceptable_answers, s.cluster and clusters[s.cluster], s.draw)
+            for s in task.samples
+        ]
+    )
 
 
 def _folder(workspace: Path) -> Path:

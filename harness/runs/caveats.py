@@ -65,8 +65,13 @@ def find_caveats(
     # The pairs, answers and scores.
     yield from _biased_pairs(models)
     yield from _flagged_answers(hygiene)
-    for comparison in comparisons:
-        yield from _comparison_caveats(comparison)
+    # Comparisons of several candidates share what is true of the baseline, or of all pairs.
+    yield from dict.fromkeys(
+        caveat
+        for comparison in comparisons
+        if comparison.metric not in plan.repeated_columns
+        for caveat in _comparison_caveats(comparison)
+    )
 
 
 def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
@@ -371,13 +376,14 @@ def _comparison_caveats(comparison: Comparison) -> Iterator[Caveat]:
 def _flag_caveats(comparison: Comparison) -> Iterator[Caveat]:
     """Warn if the conclusion changes without the items that have a flagged answer."""
     difference, null = comparison.difference, comparison.null
+    sign = "" if null else "+"  # a win rate is its own difference
     unflagged = next((s.difference for s in comparison.sensitivity), None)
     if unflagged is not None and _side(unflagged, null) != _side(difference, null):
         yield Caveat(
             code="flags_matter",
             text=f"{comparison.metric}: without the items with a flagged answer, the conclusion on "
-            f"'{comparison.candidate}' changes (difference {unflagged.estimate:+.3f} instead of "
-            f"{difference.estimate:+.3f}).",
+            f"'{comparison.candidate}' changes ({'win rate' if null else 'difference'} "
+            f"{unflagged.estimate:{sign}.3f} instead of {difference.estimate:{sign}.3f}).",
         )
 
 
@@ -395,8 +401,9 @@ def _score_caveats(comparison: Comparison) -> Iterator[Caveat]:
         if flag.startswith("missing_unevenly:"):
             yield Caveat(
                 code="missing_unevenly",
-                text=f"{metric}: judgements are missing more often for one model than for the other "
-                f"(p = {flag.partition(':')[2]}), so the remaining items are not a fair comparison.",
+                text=f"{metric}: judgements are missing more often for one of '{comparison.candidate}' "
+                f"and '{comparison.baseline}' than for the other (p = {flag.partition(':')[2]}), so the "
+                "remaining items are not a fair comparison.",
             )
         if flag.startswith("saturated:"):
             yield Caveat(
@@ -418,7 +425,8 @@ def _order_caveats(comparison: Comparison) -> Iterator[Caveat]:
     if detail is not None and detail.position_p is not None and detail.position_p < 0.05:
         yield Caveat(
             code="position_effect",
-            text=f"{comparison.metric}: the judge's verdict depends on the order of the answers "
+            text=f"{comparison.metric}: the judge's verdict on '{comparison.candidate}' against "
+            f"'{comparison.baseline}' depends on the order of the answers "
             f"(p = {detail.position_p:.3g}).",
         )
 

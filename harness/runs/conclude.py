@@ -146,7 +146,7 @@ def build_run_result(
                 plan, preregistration.amendments, models, comparisons, hygiene, exposures
             ),
             *sensitivity_caveats(sensitivities),
-            *slice_caveats(slices),
+            *slice_caveats(line for line in slices if line.metric not in plan.repeated_columns),
         ),
         environment=environment(),
     )

@@ -159,6 +159,23 @@ class Plan(Record):
         """Return the names of the two models that the gate compares, baseline first."""
         return self.baseline, self.candidate
 
+    @property
+    def repeated_columns(self) -> frozenset[str]:
+        """Return the columns that repeat another: of a rubric's single criterion and its composite one.
+
+        It is the one that the gate is not about; where it is about neither, the composite.
+        """
+        gate = self.gate
+        claimed = {claim.metric for claim in gate.claims} if gate else set()
+        named = claimed | ({rule.metric for rule in gate.critical} if gate else set())
+        repeated = set()
+        for task in self.tasks:
+            for name, metric in task.metrics.items():
+                if metric.has_composite and len(metric.columns(name)) == 2:
+                    criterion, composite = metric.columns(name)
+                    repeated.add(criterion if composite in named else composite)
+        return frozenset(repeated - named)
+
 
 class PlanChange(Record):
     """A field with different values in two plans."""

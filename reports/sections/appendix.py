@@ -45,21 +45,20 @@ def hygiene_section(result: RunResult) -> Section | None:
     """Return the flagged answers, and each difference with and without them."""
     if not result.hygiene:
         return None
-    n_flags = sum(sum(cell.counts.values()) for cell in result.hygiene)
-    lead = (
-        "A flagged answer can win for the wrong reason, so each difference is shown with and "
-        "without flagged answers."
-        if n_flags
-        else "No answer is flagged."
-    )
+    unflagged = tuple(_unflagged_table(result.comparisons, columns_by_name(result.plan)))
+    lead = "No answer is flagged."
+    if any(sum(cell.counts.values()) for cell in result.hygiene):
+        lead = "A flagged answer can win for the wrong reason."
+    if unflagged:
+        lead = (
+            "A flagged answer can win for the wrong reason, so each difference is shown with and "
+            "without flagged answers."
+        )
     return Section(
         name="hygiene",
         title="Flagged answers",
         lead=lead,
-        tables=(
-            _flag_table(result.hygiene),
-            *_unflagged_table(result.comparisons, columns_by_name(result.plan)),
-        ),
+        tables=(_flag_table(result.hygiene), *unflagged),
     )
 
 

@@ -16,9 +16,11 @@ from reports.components import (
     without_empty_columns,
 )
 from reports.formatting import (
+    ABSENT,
     Column,
     columns_by_name,
     count,
+    difference_head,
     format_interval,
     number,
     number_or_dash,
@@ -90,7 +92,9 @@ def _metric_table(
         _metric_row(c, columns[c.metric]) for c in comparisons if (c.baseline, c.candidate) == pair
     ]
     title = f"{candidate} against {baseline}"
-    return without_empty_columns(Table(title, _METRIC_HEAD, "lrrrrrrrrrl", tuple(rows)))
+    measured = difference_head(columns[row[0]] for row in rows)
+    head = tuple(measured if name == "Difference" else name for name in _METRIC_HEAD)
+    return without_empty_columns(Table(title, head, "lrrrrrrrrrl", tuple(rows)))
 
 
 def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
@@ -126,8 +130,8 @@ def _secondary_tests(comparisons: Iterable[Comparison]) -> Iterator[Table]:
 def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(c.pairwise for c in comparisons):
         yield (
-            "For a win rate, the difference column shows the win rate itself: 0.5 means equal, and "
-            "a tie counts as half a win."
+            "A win rate is shown itself, not as a difference: 0.5 means equal, and a tie counts as half "
+            "a win."
         )
     if any(c.p_exploratory is not None for c in comparisons):
         yield (
@@ -249,13 +253,15 @@ def _own_scores(scores: Iterable[ModelScore], columns: dict[str, Column]) -> Tab
             score.model,
             number(score.mean.estimate, columns[score.metric].digits),
             format_interval(score.mean, columns[score.metric].digits),
-            percent(score.ceiling_share),
+            percent(score.ceiling_share) if columns[score.metric].has_points else ABSENT,
             f"{score.n:,}",
         )
         for score in scores
     ]
     head = ("Metric", "Model", "Mean", "95 % CI", "At the top of the scale", "n")
-    return Table("Mean scores of each model", head, "llrrrr", tuple(rows), folded=True)
+    return without_empty_columns(
+        Table("Mean scores of each model", head, "llrrrr", tuple(rows), folded=True)
+    )
 
 
 # --- preferences -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from reports.formatting import (
     Column,
     columns_by_name,
     count,
+    difference_head,
     difference_with_interval,
     models_compared,
     number,
@@ -114,7 +115,12 @@ def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> T
         )
         for row in table.rows
     ]
-    head = ("Analysis", "n", "Candidate's mean" if about_mean else "Difference", "Verdict")
+    head = (
+        "Analysis",
+        "n",
+        "Candidate's mean" if about_mean else difference_head([column]),
+        "Verdict",
+    )
     return Table(f"{table.claim}: all analyses", head, "lrrl", tuple(rows), folded=True)
 
 
@@ -133,7 +139,8 @@ def _without_claim(
         for row in table.rows
     ]
     if rows:
-        head = ("Metric", "Models", "Analysis", "n", "Difference")
+        measured = difference_head(columns[table.metric] for table in tables)
+        head = ("Metric", "Models", "Analysis", "n", measured)
         title = "Comparisons without a claim: all analyses"
         yield without_empty_columns(Table(title, head, "lllrr", tuple(rows), folded=True))
 

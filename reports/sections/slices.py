@@ -9,12 +9,11 @@ from reports.formatting import (
     Column,
     columns_by_name,
     count,
+    difference_head,
     format_interval,
     join_names,
     p_value,
 )
-
-_HEAD = ("Metric", "Slice", "Items", "Missing", "Difference", "95 % CI", "p", "Adjusted p")
 
 
 def slice_section(result: RunResult) -> Section | None:
@@ -25,7 +24,7 @@ def slice_section(result: RunResult) -> Section | None:
     worst = [line for line in result.slices if line.worst]
     all_slices = Table(
         "All slices",
-        _HEAD,
+        _head(result.slices, columns),
         "llrrrrrr",
         _rows(result.slices, columns),
         folded=len(result.slices) > N_ROWS_SHOWN or bool(worst),
@@ -34,7 +33,7 @@ def slice_section(result: RunResult) -> Section | None:
     return Section(
         name="slices",
         title="Differences by slice",
-        lead=f"{plan.candidate} minus {plan.baseline} for each value of "
+        lead=f"{plan.candidate} against {plan.baseline} for each value of "
         f"{join_names(list(dict.fromkeys(line.slice for line in result.slices)))}.",
         tables=(*_worst_table(worst, columns), without_empty_columns(all_slices)),
         notes=tuple(_notes(result.slices)),
@@ -44,7 +43,13 @@ def slice_section(result: RunResult) -> Section | None:
 def _worst_table(worst: Sequence[SliceComparison], columns: dict[str, Column]) -> Iterator[Table]:
     if worst:
         rows = _rows(worst, columns)
-        yield without_empty_columns(Table("The worst slice of each score", _HEAD, "llrrrrrr", rows))
+        head = _head(worst, columns)
+        yield without_empty_columns(Table("The worst slice of each score", head, "llrrrrrr", rows))
+
+
+def _head(lines: Sequence[SliceComparison], columns: dict[str, Column]) -> tuple[str, ...]:
+    measured = difference_head(columns[line.metric] for line in lines)
+    return ("Metric", "Slice", "Items", "Missing", measured, "95 % CI", "p", "Adjusted p")
 
 
 def _rows(

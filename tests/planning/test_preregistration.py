@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InfrastructureError
+from harness.planning.plan_diff import diff_fields
 from harness.planning.preregistration import Preregistration, preregister_plan
 from tests.builders.commands import harness
 from tests.builders.files import write, write_world
@@ -64,6 +65,25 @@ def test_other_items_are_another_study(world: Path) -> None:
     text = (world / "items.jsonl").read_text()
     write(world / "items.jsonl", text.replace("overuse", "over-use", 1))
     assert registered(world).amendments == ()
+
+
+def test_items_under_other_ids_are_the_same_items(world: Path) -> None:
+    registered(world)
+    for file in sorted(world.glob("*.jsonl")):
+        write(file, re.sub(r'"id": ?"', '"id": "renamed-', file.read_text()))
+    assert registered(world).amendments == ()
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    changed = [change.field for one in registered(world).amendments for change in one.changes]
+    assert len(changed) == 1
+    assert changed[0].startswith("claims on rubric.")
+
+
+def test_a_data_set_under_another_name_is_the_same_one() -> None:
+    before = {"items of old": "f00", "decoding of old": "greedy", "metric m": "1"}
+    after = {"items of new": "f00", "decoding of new": "greedy", "metric m": "1"}
+    assert list(diff_fields(before, after)) == []
+    after["decoding of new"] = "sampled"
+    assert list(diff_fields(before, after)) == [("decoding of new", "greedy", "sampled")]
 
 
 def test_a_damaged_copy_is_no_missing_one(world: Path) -> None:

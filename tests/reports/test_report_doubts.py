@@ -97,4 +97,4 @@ def test_markdown_keeps_the_summary_and_leaves_the_details(view: View) -> None:
     text = view_to_markdown(view)
     assert "Claims under other analyses" in text
     assert "The worst slice of each score" in text
-    assert "rubric.safety superior: all analyses" not in text
+    assert "### rubric.safety superior: all analyses" not in text
