@@ -89,13 +89,23 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
 
 
 def _without_repeated_columns(result: RunResult) -> RunResult:
-    """Return the result without the rows of columns that repeat the numbers of another."""
+    """Return the result without the rows of columns that repeat the numbers of another.
+
+    Rows that a repeating column has alone are those of the other.
+    """
     repeated = result.plan.repeated_columns
+    renamed = {
+        field: tuple(
+            row.model_copy(update={"metric": repeated.get(row.metric, row.metric)})
+            for row in getattr(result, field)
+        )
+        for field in ("length_effects", "examples")
+    }
     shown = {
         field: tuple(row for row in getattr(result, field) if row.metric not in repeated)
         for field in ("comparisons", "scores", "coverage", "sensitivities", "slices")
     }
-    return result.model_copy(update=shown)
+    return result.model_copy(update=shown | renamed)
 
 
 _NO_GATE = (

@@ -160,21 +160,24 @@ class Plan(Record):
         return self.baseline, self.candidate
 
     @property
-    def repeated_columns(self) -> frozenset[str]:
-        """Return the columns that repeat another: of a rubric's single criterion and its composite one.
+    def repeated_columns(self) -> dict[str, str]:
+        """Map columns that repeat another to it: a rubric's single criterion and its composite.
 
-        It is the one that the gate is not about; where it is about neither, the composite.
+        The one that the gate is not about repeats; where it is about neither, the composite.
         """
         gate = self.gate
         claimed = {claim.metric for claim in gate.claims} if gate else set()
         named = claimed | ({rule.metric for rule in gate.critical} if gate else set())
-        repeated = set()
+        repeated = {}
         for task in self.tasks:
             for name, metric in task.metrics.items():
                 if metric.has_composite and len(metric.columns(name)) == 2:
                     criterion, composite = metric.columns(name)
-                    repeated.add(criterion if composite in named else composite)
-        return frozenset(repeated - named)
+                    if composite not in named:
+                        repeated[composite] = criterion
+                    elif criterion not in named:
+                        repeated[criterion] = composite
+        return repeated
 
 
 class PlanChange(Record):

@@ -84,3 +84,17 @@ def test_no_interval_of_a_result_has_width_zero(
     found = list(_intervals(json.loads((folder / "results.json").read_text())))
     assert any(path.startswith(".comparisons.0.difference") for path, _, _ in found)
     assert [path for path, low, high in found if not low < high] == []
+
+
+def test_yes_or_no_scores_are_not_called_saturated_nor_listed_twice(tmp_path: Path) -> None:
+    _write(tmp_path, 40, cluster=False, scale="[0, 1]", score=1)
+    done = harness(
+        "run", "suite.yaml", "--models", "old,new", "--profile", "profile.yaml",
+        "--limit", "40", "--format", "json", cwd=tmp_path,
+    )  # fmt: skip
+    folder = tmp_path / json.loads(done.stdout)["folder"]
+    report = (folder / "report.md").read_text()
+    assert "top tenth" not in report
+    assert "| rubric.safety | 1.00" in report
+    assert "| rubric.composite |" not in report
+    assert "| Metric | Baseline | Candidate | Difference, win rate |" in report
