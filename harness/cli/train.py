@@ -25,6 +25,30 @@ commands = typer.Typer()
 
 
 @commands.command()
+def init(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model to train.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="File of chats, or questions and answers.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the three files.")] = Path(),
+) -> None:
+    """Write a profile, a recipe and a suite for your model and your data, to begin with."""
+    from harness.training.starter import FEW, write_starter
+
+    made = write_starter(model, data, out)
+    for path in made.files:
+        typer.echo(f"written: {path}")
+    typer.echo(
+        f"{made.n_train} rows to learn from, {made.n_eval} questions to ask that are not learnt"
+    )
+    if made.n_eval < FEW:
+        typer.echo(f"Below {FEW} questions a verdict is often inconclusive; more rows help.")
+    _, profile, suite = made.files
+    typer.echo(f"Next: harness plan {suite} --models base,sft --profile {profile}")
+    typer.echo(f"      harness run {suite} --models base,sft --profile {profile}")
+
+
+@commands.command()
 def convert(
     source: Annotated[
         str,
