@@ -39,11 +39,7 @@ def load_base(
         HarnessError: `source` is an adapter, quantisation is asked for without an NVIDIA GPU, or the
             model cannot be loaded.
     """
-    if is_adapter(Path(source)):
-        # Its base would be loaded with it, and training would add a second one on top.
-        raise HarnessError(
-            f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
-        )
+    refuse_adapter(source)
     options: dict[str, Any] = {}
     if quantisation is not None:
         options["quantization_config"] = _quantisation_config(quantisation)
@@ -53,6 +49,18 @@ def load_base(
     if quantisation is not None:
         disable_inference_repacking(model)
     return model, tokenizer
+
+
+def refuse_adapter(source: str | Path) -> None:
+    """Refuse to train on an adapter: its base would be loaded with it, and a second one laid on top.
+
+    Raises:
+        HarnessError: `source` is one.
+    """
+    if is_adapter(Path(source)):
+        raise HarnessError(
+            f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
+        )
 
 
 def check_vocabulary(model: Any, tokenizer: Any, source: str | Path) -> None:

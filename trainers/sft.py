@@ -9,7 +9,7 @@ from harness.core.errors import HarnessError
 from harness.data.split import hold_out
 from harness.models.model_folder import verified_fingerprint
 from harness.types.training import Example
-from trainers.adapter import check_vocabulary, load_base, lora_config
+from trainers.adapter import check_vocabulary, load_base, lora_config, refuse_adapter
 from trainers.chat_template import set_chat_template
 from trainers.chat_tokens import (
     PromptFacts,
@@ -50,6 +50,7 @@ def train_sft(
     Raises:
         HarnessError: options that TRL refuses, unsuitable rows, or a run that learnt nothing.
     """
+    refuse_adapter(parent)
     revision = recipe.parent.revision
     fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)

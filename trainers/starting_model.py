@@ -5,7 +5,13 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_sealed, verified_fingerprint
-from trainers.adapter import check_vocabulary, load_base, lora_config, remember_adapter_weights
+from trainers.adapter import (
+    check_vocabulary,
+    load_base,
+    lora_config,
+    refuse_adapter,
+    remember_adapter_weights,
+)
 from trainers.chat_template import set_chat_template
 from trainers.chat_tokens import set_stops
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
@@ -43,6 +49,7 @@ def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoi
         return StartingPoint(origin, origin if recipe.lora else _adapter_base(directory, manifest))
     if recipe.lora is None:
         raise _no_adapter_error(parent)
+    refuse_adapter(parent)
     revision = recipe.parent.revision
     fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)

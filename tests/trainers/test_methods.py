@@ -265,7 +265,8 @@ def test_kto_starts_at_the_parent_and_parts_the_answers(
 def test_orpo_raises_the_odds_of_the_chosen_answers(parent: Path, tmp_path: Path) -> None:
     made = train(ORPO, parent, tmp_path / "orpo")
     assert curve(made, "loss")[-1] < curve(made, "loss")[0]
-    assert curve(made, "log_odds_ratio")[-1] > curve(made, "log_odds_ratio")[0]
+    odds = curve(made, "log_odds_ratio")  # two batches of other pairs make an epoch
+    assert sum(odds[-2:]) > sum(odds[:2])
     assert made.facts["namespace"] == "trl.experimental"
     assert mean_log_prob(tmp_path / "orpo") > mean_log_prob(parent)
 
