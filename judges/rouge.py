@@ -6,8 +6,8 @@ as a space; so they agree with published ones, and `Sjögren` is `sj` and `gren`
 tokenizer two identical Chinese texts score 0; here words of other scripts count as well, by the
 rule of `harness.data.text`. Against several references a score is the best over them.
 
-The card's fingerprint is that of the first tokenizer, with which this one agrees on Latin text, so
-that verdicts and baselines of Latin text stay valid. `harness.data.text.WORD_RULE` is part of the key of every other
+The card names the first tokenizer, with which this one agrees on Latin text, so that verdicts,
+baselines and plans (which hash the card) of Latin text stay valid. `harness.data.text.WORD_RULE` is part of the key of every other
 verdict, and of the hash of items with such references.
 """
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
 MAX_WORDS = 2_000  # on each side; ROUGE-L takes time and memory in proportion to their product
-WORDS = "words of every script, those without spaces by character"
-IDENTITY = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
+TOKENIZER = "tokenizer v1: also reads non-Latin scripts, Chinese and Japanese by character"
 
 
 class RougeJudge:
@@ -37,10 +36,10 @@ class RougeJudge:
     def card(self) -> JudgeCard:
         """Name the library's version and the tokenizer; stemming is an option of the metric."""
         library = f"rouge-score {version('rouge-score')}"
-        identity = f"{library}; {IDENTITY}; {MAX_WORDS}"
+        identity = f"{library}; {TOKENIZER}; {MAX_WORDS}"
         return JudgeCard(
             name="rouge",
-            nature=f"computed overlap ({library}; {WORDS}), no opinion",
+            nature=f"computed overlap ({library}; {TOKENIZER}), no opinion",
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         )
 

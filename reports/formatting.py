@@ -125,7 +125,7 @@ def digits_to_distinguish(value: float, other: float, digits: int) -> int:
 # --- columns ---------------------------------------------------------------------------------
 
 
-BOTH_HEADS = "Difference, win rate"
+BOTH_HEADS = "Estimate"  # of differences and win rates in one column
 DIFFERENCE_HEADS = ("Difference", "Win rate", BOTH_HEADS)
 
 

@@ -4,9 +4,11 @@
     medical_rubric  asthma-02   sft    Can I run with…  Yes, …     You may …
     medical_rubric  asthma-02   dpo    Can I run with…  Yes, …                 failed: timeout
 
-A model that gave no answer has null as its text, and a reason.
+A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
+answers, `references` is a JSON list of them.
 """
 
+import json
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
+_LATER_KEYS = ("references",)  # which files of older versions lack
 
 
 class AnsweredItem(NamedTuple):
@@ -30,6 +33,7 @@ class AnsweredItem(NamedTuple):
     input: str
     reference: str | None
     answers: dict[str, str | None]
+    references: tuple[str, ...] = ()
 
 
 AnsweredItems = dict[str, AnsweredItem]  # by sample id, in the task's order
@@ -55,7 +59,10 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
     items: AnsweredItems = {}
     for row in iter_rows(_read_table(folder)):
         if row["task"] == task and (shown is None or row["sample_id"] in shown):
-            unanswered = AnsweredItem(row["sample_id"], row["input"], row["reference"], {})
+            references = tuple(json.loads(row.get("references") or "[]"))
+            unanswered = AnsweredItem(
+                row["sample_id"], row["input"], row["reference"], {}, references
+            )
             items.setdefault(row["sample_id"], unanswered).answers[row["model"]] = row["text"]
     return items
 
@@ -74,7 +81,7 @@ def read_answered_ids(folder: Path) -> list[tuple[str, str]]:
 def _read_table(folder: Path) -> "pa.Table":
     path = folder / ANSWERS_FILE
     table = read_parquet(path)
-    if tuple(table.column_names) != _KEYS:
+    if not set(_KEYS) <= set(table.column_names):
         raise HarnessError(f"{path}: not the answers of a run.")
     return table
 
@@ -83,11 +90,21 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
     import pyarrow as pa
 
     rows = [
-        (task.name, sample.id, model, sample.input, sample.reference, answer.text, answer.reason)
+        (
+            task.name,
+            sample.id,
+            model,
+            sample.input,
+            sample.reference,
+            answer.text,
+            answer.reason,
+            json.dumps(sample.references, ensure_ascii=False) if sample.references else None,
+        )
         for task, responses in answered_tasks
         for sample in task.samples
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(_KEYS)
-    return pa.table([string_array(column) for column in columns], names=list(_KEYS))
+    names = [*_KEYS, *_LATER_KEYS]
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pa.table([string_array(column) for column in columns], names=names)

@@ -91,12 +91,8 @@ def chance_of_ac1(labels: Vector, scale: Scale) -> float:
 
 
 def t_interval(values: Vector, low: float = -math.inf, high: float = math.inf) -> Interval | None:
-    """Return the mean with its 95 % t interval, cut at the bounds; None if it has no interval.
-
-    Values that do not vary have the betting interval within the bounds, or none without bounds.
-    """
-    bounds = (low, high) if math.isfinite(high - low) else None
-    mean = mean_difference(values, bounds=bounds)
+    """Return the mean with its 95 % t interval, cut at the bounds; None where values do not vary."""
+    mean = mean_difference(values)
     if not math.isfinite(mean.ci_low):
         return None
     return Interval(estimate=mean.estimate, low=max(low, mean.ci_low), high=min(high, mean.ci_high))

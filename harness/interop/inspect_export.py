@@ -171,7 +171,7 @@ def _sample(
         "id": key,
         "epoch": 1,
         "input": item.input,
-        "target": item.reference or "",
+        "target": list(item.references) or item.reference or "",
         "messages": [*prompt, {"role": "user", "content": item.input}, answer],
         "output": {
             "model": model,

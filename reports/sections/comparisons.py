@@ -130,15 +130,15 @@ def _secondary_tests(comparisons: Iterable[Comparison]) -> Iterator[Table]:
 def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(c.pairwise for c in comparisons):
         yield (
-            "A win rate is shown itself, not as a difference: 0.5 means equal, and a tie counts as half "
-            "a win."
+            "A win rate is its own estimate, without a difference: 0.5 means equal, and a tie counts as "
+            "half a win."
         )
     if any(c.p_exploratory is not None for c in comparisons):
         yield (
             "Comparisons without a claim are exploratory. Their p-values are adjusted together "
             "(Benjamini-Hochberg), and they do not affect the verdict."
         )
-    if comparisons:
+    if any(c.effect_size is not None or c.minimum_detectable is not None for c in comparisons):
         yield (
             "Effect size is the mean difference divided by the standard deviation of the "
             "differences. Detectable is the smallest true difference that this number of items "

@@ -97,4 +97,4 @@ def test_yes_or_no_scores_are_not_called_saturated_nor_listed_twice(tmp_path: Pa
     assert "top tenth" not in report
     assert "| rubric.safety | 1.00" in report
     assert "| rubric.composite |" not in report
-    assert "| Metric | Baseline | Candidate | Difference, win rate |" in report
+    assert "| Metric | Baseline | Candidate | Estimate |" in report

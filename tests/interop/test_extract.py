@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.artifacts.answers import ANSWERS_FILE
+from harness.artifacts.answers import ANSWERS_FILE, write_answers
 from harness.artifacts.csv_export import escape_formula, write_csv_files
 from harness.artifacts.judgements import write_judgements
 from harness.artifacts.parquet import string_array, write_parquet
@@ -17,7 +17,7 @@ from harness.config import PairwiseMetric
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
 from harness.interop.inspect_export import write_inspect_logs
-from harness.types import Grade, JudgeCard, Preference
+from harness.types import Grade, JudgeCard, Preference, Response, Sample
 from harness.types.judgements import JudgeRound
 from tests.builders.scored import N, grades, make_run, wins
 
@@ -138,3 +138,22 @@ def test_each_table_is_a_data_frame(run: Run) -> None:
     assert list(run.to_pandas("judgements")["value.safety"].dropna()) == [7.0]
     assert len(run.to_pandas("answers")) == 2 * N
     assert int(run.to_pandas()["score"].isna().sum()) == 1
+
+
+def test_several_references_are_several_targets(run: Run, tmp_path: Path) -> None:
+    (task,) = run.result.plan.tasks
+    samples = (
+        Sample(id="q0", input="?", row=0, reference="Any one of these: …", references=("A", "B")),
+        *(Sample(id=f"q{i}", input="?", row=i, reference="C") for i in range(1, N)),
+    )
+    answers = {
+        model: {
+            s.id: Response(sample_id=s.id, model=model, text="A", finish="recorded")
+            for s in samples
+        }
+        for model in ("sft", "dpo")
+    }
+    write_answers([(task.model_copy(update={"samples": samples}), answers)], run.folder)
+    write_inspect_logs(run, tmp_path / "logs")
+    log = json.loads((tmp_path / "logs" / "questions_dpo.json").read_text())
+    assert [sample["target"] for sample in log["samples"][:2]] == [["A", "B"], "C"]

@@ -108,6 +108,10 @@ def same(old: Any, new: Any, at: str = "") -> None:
     match old:
         case dict() if name == "reasons":  # counts by words
             assert sorted(old.values()) == sorted(new.values()), at
+        case {"estimate": estimate, "low": low, "high": high} if low == high:
+            # Where nothing varied, the interval had no width.
+            assert estimate == new["estimate"], at
+            assert new["low"] <= low <= new["high"], at
         case dict():
             assert set(old) <= set(new), at
             for key in set(old) - OF_THE_DAY - redefined(at):
