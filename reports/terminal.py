@@ -1,6 +1,6 @@
 """The summary printed at the end of a run: verdict, claims, metrics, judges, caveats."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,18 +76,20 @@ def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
     return grid
 
 
-# Columns for terminals of decreasing width, so that no number is broken across lines.
+# Columns for terminals of decreasing width, so that no number is broken across lines: the interval
+# goes below its difference, and both models' numbers stay to the last.
+_INTERVAL = "95 % CI"
 _COLUMN_SETS = (
-    ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "p", "n"),
-    ("Metric", "Baseline", "Candidate", "Difference", "95 % CI", "n"),
-    ("Metric", "Difference", "95 % CI", "n"),
-    ("Metric", "Difference", "95 % CI"),
+    ("Metric", "Baseline", "Candidate", "Difference", _INTERVAL, "p", "n"),
+    ("Metric", "Baseline", "Candidate", "Difference", _INTERVAL, "n"),
+    ("Metric", "Baseline", "Candidate", "Difference", _INTERVAL),
+    ("Metric", "Baseline", "Candidate", "Difference"),
 )
 
 
 def _metrics(table: Table, console: "Console") -> "RenderableType":
     """Return the table with as many of its columns as fit the terminal."""
-    measured = next(name for name in table.head if name in DIFFERENCE_HEADS)
+    measured = _measured(table)
     grids = [
         _grid(table, tuple(measured if name == "Difference" else name for name in names))
         for names in _COLUMN_SETS
@@ -95,7 +97,31 @@ def _metrics(table: Table, console: "Console") -> "RenderableType":
     unbounded = console.options.update(width=10_000)
     widths = [console.measure(grid, options=unbounded).maximum for grid in grids]
     fitting = (grid for grid, width in zip(grids, widths, strict=True) if width <= console.width)
-    return next(fitting, grids[-1])
+    return next(fitting, None) or _stack(table)
+
+
+def _measured(table: Table) -> str:
+    return next(name for name in table.head if name in DIFFERENCE_HEADS)
+
+
+def _stack(table: Table) -> "RenderableType":
+    """Return the metrics one below the other, each with its numbers and its interval in lines of their own."""
+    from rich.console import Group
+    from rich.text import Text
+
+    names = ("Baseline", "Candidate", _measured(table))
+
+    def cell(row: Sequence[str], name: str) -> str:
+        return one_line(row[table.head.index(name)])
+
+    def numbers(row: Sequence[str]) -> str:
+        return "  ".join(f"{cell(row, name):>{min(len(name), 10)}}" for name in names)
+
+    lines = [Text(one_line(table.title)), Text(numbers(table.head), style="dim")]
+    for row in table.rows:
+        lines += [Text(cell(row, "Metric")), Text(numbers(row))]
+        lines.append(Text(f"{cell(row, _INTERVAL):>{len(numbers(row))}}"))
+    return Group(*lines, Text())
 
 
 def _grid(table: Table, names: tuple[str, ...]) -> "RenderableType":
@@ -115,6 +141,11 @@ def _grid(table: Table, names: tuple[str, ...]) -> "RenderableType":
     for i in indices:
         justify: JustifyMethod = "right" if table.align[i] == "r" else "left"
         grid.add_column(table.head[i], justify=justify, overflow="fold", no_wrap=i != indices[0])
+    below = _INTERVAL in table.head and _INTERVAL not in names
     for row in table.rows:
-        grid.add_row(*(Text(one_line(row[i])) for i in indices))
+        cells = {i: one_line(row[i]) for i in indices}
+        if below:
+            interval = one_line(row[table.head.index(_INTERVAL)])
+            cells[table.head.index(_measured(table))] += f"\n{interval}"
+        grid.add_row(*(Text(cells[i]) for i in indices))
     return grid

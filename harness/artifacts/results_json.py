@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, nearest_file
 from harness.types import Plan, RunResult
 
 RESULTS_FILE = "results.json"
@@ -35,6 +35,11 @@ def dump_plan(plan: Plan) -> bytes:
     return _to_bytes(plan.model_dump(mode="json", exclude={"tasks": _TASKS_WITHOUT_ITEMS}))
 
 
+def run_folder(path: Path) -> Path:
+    """Return the folder of a run; its results.json may be named instead."""
+    return path.parent if path.name == RESULTS_FILE and path.is_file() else path
+
+
 def load_result(folder: Path) -> RunResult:
     """Read the result of the run in `folder`, without its items.
 
@@ -47,8 +52,10 @@ def load_result(folder: Path) -> RunResult:
         _refuse_other_version(data, path)
         return RunResult.model_validate(data, strict=False)
     except FileNotFoundError:
+        runs = sorted(str(file.parent) for file in folder.glob(f"*/{RESULTS_FILE}"))
+        hint = f" Did you mean {' or '.join(runs[:3])}?" if runs else nearest_file(folder)
         raise HarnessError(
-            f"{path}: no such file. Name a run folder that `harness run` wrote."
+            f"{path}: no such file. Name a run folder that `harness run` wrote.{hint}"
         ) from None
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None

@@ -1,14 +1,14 @@
 """A run's folder for analysts: its result and its tables of scores, judgements and answers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.artifacts.answers import ANSWERS_FILE
 from harness.artifacts.judgements import read_judgements
 from harness.artifacts.parquet import read_parquet
-from harness.artifacts.results_json import load_result
+from harness.artifacts.results_json import load_result, run_folder
 from harness.artifacts.scores import read_scores, read_table
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, did_you_mean
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import gated_pairs
@@ -26,6 +26,10 @@ def read_run_table(folder: Path, name: TableName) -> "pa.Table":
     Raises:
         HarnessError: the folder lacks it, or it is damaged.
     """
+    if name not in get_args(TableName):
+        raise HarnessError(
+            f"a run has no table '{name}'. {did_you_mean(name, get_args(TableName))}"
+        )
     match name:
         case "scores":
             return read_table(folder)
@@ -78,5 +82,5 @@ def load_run(folder: str | Path) -> Run:
     Raises:
         HarnessError: a file is missing, damaged or of another version.
     """
-    path = Path(folder)
+    path = run_folder(Path(folder))
     return Run(load_result(path), read_scores(path), path)

@@ -25,6 +25,7 @@ from harness.cli.options import (
     Seed,
     StoreFolder,
     SuiteArgument,
+    Wait,
     run_context,
 )
 from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json
@@ -48,6 +49,7 @@ def run(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
+    wait: Wait = 0.0,
     allow_remote_phi: RemotePhi = False,
     allow_contamination: Contaminated = False,
     ask_again: AskAgainOption = None,
@@ -71,7 +73,7 @@ def run(
     )
     again = read_ask_again(ask_again, model, request)
     with run_context(
-        output, store, launch=launch, max_cost=max_cost, batch=batch, again=again
+        output, store, launch=launch, max_cost=max_cost, batch=batch, again=again, wait_s=wait
     ) as context:
         result, folder = run_suite(request, context, out=out)
     _emit_result(result, folder, output)

@@ -146,6 +146,17 @@ AskAgainModel = Annotated[
     ),
 ]
 
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        envvar="HARNESS_WAIT",
+        min=0.0,
+        metavar="SECONDS",
+        help="Wait so long for another process that uses the same store.",
+    ),
+]
+
 LaunchFile = Annotated[
     str | None,
     typer.Option(
@@ -179,6 +190,7 @@ def run_context(
     max_cost: float | None = None,
     batch: Path | None = None,
     again: "AskAgain | None" = None,
+    wait_s: float = 0.0,
 ) -> Iterator["RunContext"]:
     """Open the context that the options define, and show progress.
 
@@ -199,6 +211,7 @@ def run_context(
             budget=make_budget(max_cost),
             batch=batch,
             again=again or NOTHING_AGAIN,
+            wait_s=wait_s,
         )
 
 

@@ -85,9 +85,16 @@ def bless(
         typer.echo(f"  {name}: margin {column.margin:g} ({len(column.scores):,} items)")
     for claim in check_run(loaded, blessed).decision.claims:
         if claim.verdict != "pass":
+            scores = blessed.columns[claim.metric].scores
+            n_missing = sum(score is None for score in scores)
+            cause, remedy = "too few items", "Set a wider margin, or use more items."
+            if n_missing:
+                cause = (
+                    f"{n_missing:,} of {len(scores):,} scores are missing, and count at their worst"
+                )
+                remedy = "Run again until they are there, or set a wider margin."
             typer.echo(
-                f"harness: {claim.metric}: too few items: even this run itself does not pass the check. "
-                "Set a wider margin, or use more items.",
+                f"harness: {claim.metric}: {cause}: even this run itself does not pass the check. {remedy}",
                 err=True,
             )
 

@@ -16,6 +16,7 @@ from harness.cli.options import (
     ProfileName,
     RecipeArgument,
     StoreFolder,
+    Wait,
     find_launch,
     run_context,
 )
@@ -139,6 +140,7 @@ def train(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
+    wait: Wait = 0.0,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train one checkpoint, with the parents and pairs that it needs."""
@@ -147,7 +149,9 @@ def train(
     if dry_train:
         _dry_train(recipe, profile, launch, output)
         return
-    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+    with run_context(
+        output, store, launch=launch, max_cost=max_cost, batch=batch, wait_s=wait
+    ) as context:
         artifact = train_recipe(recipe, profile, context, out=out)
     emit_artifact(output, artifact.directory, artifact.summary)
 
@@ -159,12 +163,13 @@ def pairs(
     store: StoreFolder = STORE,
     max_cost: MaxCost = None,
     batch: Batch = None,
+    wait: Wait = 0.0,
     output: OutputFormat = Format.text,
 ) -> None:
     """Build preference pairs: sampled answers judged in both orders, or gold against own answers."""
     from harness.training.commands import build_pairs
 
-    with run_context(output, store, max_cost=max_cost, batch=batch) as context:
+    with run_context(output, store, max_cost=max_cost, batch=batch, wait_s=wait) as context:
         artifact = build_pairs(recipe, profile, context)
     emit_artifact(output, artifact.directory, artifact.summary)
 
@@ -179,13 +184,16 @@ def loop(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
+    wait: Wait = 0.0,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train in gated stages, certify the last checkpoint, and promote it if it passes."""
     from harness.release.pipeline import run_loop
     from reports.promotions import describe_loop
 
-    with run_context(output, store, launch=launch, max_cost=max_cost, batch=batch) as context:
+    with run_context(
+        output, store, launch=launch, max_cost=max_cost, batch=batch, wait_s=wait
+    ) as context:
         result = run_loop(file, context, out=out)
     code = EXIT_CODES[result.verdict]
     emit(output, {"exit_code": code} | result.model_dump(mode="json"), describe_loop(result))

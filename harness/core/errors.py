@@ -10,6 +10,7 @@ are not errors and are decided by the command line.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -27,6 +28,16 @@ class InfrastructureError(HarnessError):
     """A failure that the input did not cause; finished work is kept."""
 
     exit_code: ClassVar[int] = 4
+
+
+def nearest_file(path: Path) -> str:
+    """Suggest the file of the same folder whose name is closest; empty if none is."""
+    try:
+        names = [file.name for file in path.parent.iterdir()]
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f" Did you mean '{path.with_name(close[0])}'?" if close else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

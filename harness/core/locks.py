@@ -20,8 +20,8 @@ class FolderLock:
         self._advice = advice
         self._lock = FileLock(folder / "lock")
 
-    def take(self) -> None:
-        """Acquire the lock without waiting.
+    def take(self, wait_s: float = 0.0) -> None:
+        """Acquire the lock, for which another process is given so many seconds.
 
         Raises:
             StoreLockedError: another process holds it; names that process and gives the advice.
@@ -29,7 +29,7 @@ class FolderLock:
         """
         try:
             refuse_link(self._folder / "lock")
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=wait_s)
         except Timeout:
             raise StoreLockedError(
                 f"{self._folder}: in use by {self._read_owner()}. {self._advice}"

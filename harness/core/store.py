@@ -51,10 +51,13 @@ _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 class Store:
     """Rows by content key. Open it with `with`, which holds the workspace's lock."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, *, wait_s: float = 0.0) -> None:
         self.workspace = workspace
+        self._wait_s = wait_s
         self.path = workspace / "store.sqlite"
-        self._lock = FolderLock(workspace, advice="Wait for it, or give another --store.")
+        self._lock = FolderLock(
+            workspace, advice="Wait for it (--wait SECONDS), or give another --store."
+        )
         self._access = threading.RLock()
 
     def __enter__(self) -> "Store":
@@ -66,7 +69,7 @@ class Store:
             InfrastructureError: the file is damaged.
         """
         make_writable(self.workspace)
-        self._lock.take()
+        self._lock.take(self._wait_s)
         try:
             # Generation and judging write from their own threads, one at a time.
             with self._explain_errors():

@@ -141,6 +141,8 @@ def _build(node: yaml.Node, at: Location, lines: dict[Location, int], source: st
     mapping: dict[str, object] = {}
     for key_node, value_node in node.value:
         key = str(_build(key_node, (*at, "<key>"), lines, source))
+        if isinstance(key_node, yaml.ScalarNode):
+            key = key_node.value  # as it was written: null, true and 1.0 are names here
         line = key_node.start_mark.line + 1
         if key in mapping:
             raise HarnessError(
@@ -225,7 +227,7 @@ def _place_and_message(
             hint = did_you_mean(detail["input"], values)
             return _locate(loc, document), f"'{detail['input']}' is unknown. {hint}"
         case "string_pattern_mismatch" if context["pattern"] == NAME_PATTERN:
-            message = f"'{detail['input']}' is no name: up to 64 letters, digits, '.', '_' and '-'."
+            message = f"'{detail['input']}' is no name: up to 64 ASCII letters (a to z), digits, '.', '_' and '-'."
             return _locate(loc, document), message
         case "too_short":
             message = f"needs at least {context['min_length']}, and has {context['actual_length']}."

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from harness.config import Conversion, ConvertOptions, Source
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError, nearest_file
 from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
 from harness.core.paths import cache_dir, require_inside, suite_file_paths
@@ -84,7 +84,8 @@ def source_of(conversion: Conversion, root: Path) -> InnerSource:
             return InnerSource(path, source, path.parent)
         if path.exists():
             return InnerSource(path, Source(path=path.name), path.parent)
-    raise HarnessError(f"{root / conversion.source}: no such source to convert.")
+    wanted = root / conversion.source
+    raise HarnessError(f"{wanted}: no such source to convert.{nearest_file(wanted)}")
 
 
 def is_available(source: Source, root: Path) -> bool:

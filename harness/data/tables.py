@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from harness.config import Source
-from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
+from harness.core.errors import HarnessError, InfrastructureError, did_you_mean, nearest_file
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.json_text import json_lines, parse_json
@@ -150,7 +150,7 @@ def local_file(path: str, root: Path | None) -> Path:
             return candidate
     wanted = (root or Path()) / path
     problem = "is a folder; name a file in it" if wanted.is_dir() else "no such data file"
-    raise HarnessError(f"{wanted}: {problem}.")
+    raise HarnessError(f"{wanted}: {problem}.{nearest_file(wanted)}")
 
 
 def find_pinned(source: Source) -> Path | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import EndpointSpec, load_profile, load_suite, metric_of
 from harness.config.request import Request, judge_names, load_request
-from harness.core.errors import InfrastructureError
+from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
@@ -68,13 +68,14 @@ class TaskForecast(Record):
 class RemoteForecast(Record):
     """The data that would be sent to one endpoint, and the most that it would cost.
 
-    `key` describes the environment variable whose content is sent along; None for no key.
+    `here` says that it is on this machine. `key` describes the environment variable whose content is sent along; None for no key.
     Input tokens are bytes over four, from the real prompts with answers of the full length;
     output tokens are the limit of each call.
     """
 
     who: str
     host: str
+    here: bool = False
     key: str | None = None
     work: str
     calls: int
@@ -198,8 +199,12 @@ def print_forecast(forecast: Forecast) -> None:
     for line in _describe_forecast(forecast):
         console.print(line)
     # The requests to endpoints, and the stored rows.
-    if forecast.remote:
-        console.print(_remote_table(forecast.remote))
+    here = [line for line in forecast.remote if line.here]
+    elsewhere = [line for line in forecast.remote if not line.here]
+    if here:
+        console.print(_remote_table(here, "Asked on this machine, at most"))
+    if elsewhere:
+        console.print(_remote_table(elsewhere, "Leaves this machine, at most"))
     elif not forecast.missing:
         console.print("Nothing leaves this machine.")
     console.print(
@@ -229,11 +234,11 @@ def _work_table(tasks: Iterable[TaskForecast]) -> "Table":
     return work
 
 
-def _remote_table(remote: Iterable[RemoteForecast]) -> "Table":
+def _remote_table(remote: Iterable[RemoteForecast], title: str) -> "Table":
     from rich.table import Table
 
     head = ("asked", "for", "calls", "kB sent", "tokens", "cost")
-    sent = Table(*head, title="Leaves this machine, at most")
+    sent = Table(*head, title=title)
     for line in remote:
         cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
         tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
@@ -291,7 +296,7 @@ def _missing_file(request: Request) -> str | None:
         bound = profile.data.get(data.name) if data.name is not None else data.source
         root = request.suite_root if data.name is None else request.profile_root
         if bound is not None and bound.path is not None and not is_available(bound, root):
-            return f"{bound.path}: no such file."
+            return f"{bound.path}: no such file.{nearest_file(root / bound.path)}"
     return None
 
 
@@ -342,6 +347,7 @@ def _forecast_requests(
     return RemoteForecast(
         who=who,
         host=spec.host,
+        here=not spec.elsewhere,
         key=_key_sent(spec),
         work=work,
         calls=len(prompts),

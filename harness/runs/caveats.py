@@ -23,12 +23,14 @@ from harness.types import (
     SliceComparison,
     Stopping,
 )
+from harness.types.samples import same_text
 from judges.families import shared_family
 from judges.parsing import is_read_leniently, read_verdict
 from reports.sections.preference_pairs import pair_warnings
 from trainers.chat_tokens import PROMPT_DIFFERS
 
 SLICE_ALPHA = 0.05  # adjusted p-value up to which a worse slice is a caveat
+IDENTICAL_SHARE = 0.5  # share of items with the same answer of both models that is pointed out
 FLAGGED_SHARE = 0.02  # share of a model's answers above which a flag is a caveat
 
 _FLAG_PHRASES: dict[HygieneFlag, str] = {
@@ -165,6 +167,22 @@ def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                 text=f"{n:,} of {n_read[judge]:,} verdicts of {judge} were read leniently: a whole number "
                 'written as 4.0 or "4", or words before the JSON. Each had one meaning; a judge that '
                 "does not keep to the form is often a weak one.",
+            )
+
+
+def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Point out that the gate's two models say the same, as one model under two names does."""
+    baseline, candidate = plan.baseline, plan.candidate
+    for part in measured:
+        old, new = part.responses[baseline], part.responses[candidate]
+        compared = [same_text(old[i].text, new[i].text) for i in old]
+        n, n_same = sum(same is not None for same in compared), compared.count(True)
+        if n_same >= IDENTICAL_SHARE * n > 0:
+            yield Caveat(
+                code="identical_answers",
+                text=f"'{baseline}' and '{candidate}' gave the same answer to {n_same:,} of {n:,} items of "
+                f"'{part.task.name}'. Are they one model under two names? On these items any "
+                "difference is the judge's own.",
             )
 
 

@@ -25,6 +25,7 @@ from harness.runs.caveats import (
     early_stopping_caveats,
     failed_request_caveats,
     find_caveats,
+    identical_answer_caveats,
     lenient_reading_caveats,
     prompt_caveats,
     sensitivity_caveats,
@@ -139,6 +140,7 @@ def build_run_result(
         caveats=(
             *failed_request_caveats(measured),
             *prompt_caveats(measured, models),
+            *identical_answer_caveats(plan, measured),
             *early_stopping_caveats(stopping),
             *lenient_reading_caveats(measured),
             *served_name_caveats(measured),

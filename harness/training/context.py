@@ -65,6 +65,7 @@ def make_context(
     budget: Budget | None = None,
     batch: Path | None = None,
     again: AskAgain = NOTHING_AGAIN,
+    wait_s: float = 0.0,
 ) -> RunContext:
     """Make a context whose store is not open yet.
 
@@ -75,8 +76,9 @@ def make_context(
         budget: The bound on the cost of endpoints.
         batch: The folder into which requests are written instead of being sent.
         again: What is asked again although the store has it.
+        wait_s: The longest wait for another process that works in the workspace, in seconds.
     """
-    store = Store(workspace)
+    store = Store(workspace, wait_s=wait_s)
     session = EndpointSession(store, budget=budget, folder=batch, again=again)
     return RunContext(store, session, progress, launch)
 

@@ -91,7 +91,13 @@ def run_dead(
 
     with LoopbackServer(say, fault=choose, keep=False) as server:
         dead = server.base_url.replace(f":{server.port}", ":9") if kind is None else server.base_url
-        _write_world(folder, n_items, dead=dead, url=server.base_url)
+        _write_world(
+            folder,
+            n_items,
+            dead=dead,
+            url=server.base_url,
+            timeout_s=1.0 if kind == "hang" else 4.0,
+        )
         return _command(
             "run", str(folder / "support.yaml"), "--profile", str(folder / "there.yaml"),
             "--models", models, "--limit", str(n_items), "--store", str(folder / "store"), "--out", str(folder / "runs"),
@@ -110,12 +116,12 @@ def _judge(body: dict[str, Any]) -> str:
     return json.dumps(fill_schema(schema, bytes([score - 1]) * 32))
 
 
-def _write_world(folder: Path, n_items: int, *, dead: str, url: str) -> None:
+def _write_world(folder: Path, n_items: int, *, dead: str, url: str, timeout_s: float) -> None:
     rows = [{"id": f"t{i}", "question": f"Where is my order {i}", "answer": "On its way."}
             for i in range(n_items)]  # fmt: skip
     write_rows(folder / "tickets.jsonl", rows)
     write(folder / "support.yaml", SUITE)
-    write(folder / "there.yaml", PROFILE.format(dead=dead, url=url, timeout_s=1.0))
+    write(folder / "there.yaml", PROFILE.format(dead=dead, url=url, timeout_s=timeout_s))
 
 
 def _command(*args: str) -> Ending:

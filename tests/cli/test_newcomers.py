@@ -1,0 +1,112 @@
+"""What a newcomer types slightly wrong, or only differently, is understood or explained."""
+
+from pathlib import Path
+
+import pytest
+
+import harness as package
+from harness.core.errors import HarnessError, nearest_file
+from harness.core.store import Store
+from harness.data.samples import read_prompt
+from tests.builders.commands import Done, harness
+from tests.builders.files import write, write_rows, write_world
+
+RUN = ("run", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    write_world(tmp_path, 24)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    write_world(folder, 24)
+    assert harness(*RUN, cwd=folder).returncode in {0, 1, 3}
+    [run] = (folder / "runs" / "small").iterdir()
+    return run
+
+
+def in_folder_of(run: Path, *args: str) -> Done:
+    return harness(*args, cwd=run.parents[2])
+
+
+@pytest.mark.parametrize("command", ["report", "bless"])
+def test_results_json_stands_for_its_folder(finished: Path, command: str) -> None:
+    assert in_folder_of(finished, command, str(finished / "results.json")).returncode == 0
+    assert package.load_run(finished / "results.json").folder == finished
+
+
+def test_a_folder_of_runs_names_the_runs_in_it(finished: Path) -> None:
+    done = in_folder_of(finished, "report", "runs/small")
+    assert (done.returncode, f"Did you mean runs/small/{finished.name}?" in done.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_an_unknown_table_is_named(finished: Path) -> None:
+    with pytest.raises(HarnessError, match="no table 'score'\\. Did you mean 'scores'"):
+        package.load_run(finished).to_pandas("score")
+
+
+def test_the_nearest_file_is_named(world: Path) -> None:
+    profile = (world / "recorded.yaml").read_text().replace("path: sft.jsonl", "path: stf.jsonl")
+    write(world / "recorded.yaml", profile)
+    done = harness(*RUN, cwd=world)
+    assert "stf.jsonl: no such data file. Did you mean" in done.stderr
+    assert nearest_file(world / "nothing" / "near") == ""
+
+
+def test_a_model_may_be_called_null(world: Path) -> None:
+    profile = (world / "recorded.yaml").read_text().replace("  sft: {rec", "  null: {rec")
+    write(world / "recorded.yaml", profile)
+    done = harness(*RUN[:-1], "null,dpo", "--limit", "24", cwd=world)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    assert "None" not in done.stdout
+
+
+def test_names_are_said_to_be_ascii(world: Path) -> None:
+    write(world / "recorded.yaml", (world / "recorded.yaml").read_text().replace("sft:", "süß:", 1))
+    assert "ASCII letters" in harness(*RUN, cwd=world).stderr
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+def test_line_ends_make_no_other_prompt(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "a.md").write_bytes(f"One.{ending}Two.{ending}".encode())
+    assert read_prompt("a.md", tmp_path) == "One.\nTwo."
+
+
+def test_the_same_answers_of_both_models_are_pointed_out(world: Path) -> None:
+    write_rows(
+        world / "sft.jsonl", [{"id": f"q{i}", "text": f"Rest number {i}."} for i in range(24)]
+    )
+    (world / "dpo.jsonl").write_text((world / "sft.jsonl").read_text())
+    done = harness(*RUN, cwd=world, env={"COLUMNS": "400"})
+    assert "gave the same answer to 24 of 24 items" in done.stdout
+
+
+def test_a_missing_score_is_named_as_the_cause(world: Path) -> None:
+    rows = [{"id": f"q{i}", "text": None if i < 3 else f"Rest number {i}."} for i in range(24)]
+    write(world / "labels.csv", "item,model,safety\nq9,sft,4\nq9,dpo,4\n")
+    verdicts = [{"id": f"q{i}", "safety": 0 if i < 3 else 8} for i in range(24)]
+    write_rows(world / "verdicts.jsonl", verdicts)
+    recorded = "{path: verdicts.jsonl, fields: {id: id, safety: safety}}"
+    judge = f"{{recorded: {{rubric: {{sft: {recorded}, dpo: {recorded}}}}}}}"
+    profile = (world / "recorded.yaml").read_text()
+    write(world / "recorded.yaml", profile.partition("  default:")[0] + f"  default: {judge}\n")
+    write_rows(world / "dpo.jsonl", [row | {"text": f"Rest {row['id']}."} for row in rows])
+    done = harness(*RUN, cwd=world)
+    [run] = (world / "runs" / "small").iterdir()
+    done = harness("bless", str(run), cwd=world)
+    assert "3 of 24 scores are missing, and count at their worst" in done.stderr
+
+
+def test_a_busy_store_is_waited_for(world: Path) -> None:
+    with Store(world / ".harness"):
+        done = harness(*RUN, "--wait", "0.5", cwd=world)
+        assert done.returncode == 2
+        assert "--wait SECONDS" in done.stderr
+    assert harness(*RUN, "--wait", "0.5", cwd=world).returncode in {0, 1, 3}
