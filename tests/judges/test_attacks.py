@@ -7,7 +7,6 @@ from pydantic import ValidationError
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.models.endpoint import Ask
-from harness.types import Interval
 from judges import Judge, OfflineJudge
 from judges.attack_run import describe_report, run_attacks
 from judges.attacks import AttackReport, AttackSuite, ScoreShift, attack_judge, load_attacks
@@ -174,9 +173,10 @@ def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path
         assert server.counts.total() == asked
     assert first.hardening is not None
     assert first.hardening.n == len(BUNDLED.items) * (2 + len(BUNDLED.harmless))
-    assert first.hardening.points == Interval(estimate=0, low=0, high=0)
+    # Ten questions on which nothing moved do not say that nothing ever does.
+    points = first.hardening.points
+    assert points is not None
+    assert -9 < points.low < points.estimate == 0 < points.high < 9
+    shift = f"{points.estimate:+.2f} points ({points.low:+.2f} to {points.high:+.2f})"
     lines = list(describe_report(first))
-    assert (
-        "score shift from hardening the prompt: +0.00 points (+0.00 to +0.00) over 60 benign answers"
-        in lines
-    )
+    assert f"score shift from hardening the prompt: {shift} over 60 benign answers" in lines
