@@ -4,7 +4,6 @@ Agreement is computed over answers (or ordered pairs) as if they were independen
 question are not quite, so its intervals are somewhat too narrow.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
@@ -39,7 +38,7 @@ from harness.types import (
     SingleJudgeComparison,
     Task,
 )
-from harness.types.judgements import JudgeRound, MissingReason, reason_kind
+from harness.types.judgements import JudgeRound, MissingReason, count_reasons
 from harness.types.samples import Responses
 
 Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdict
@@ -106,9 +105,7 @@ def _count_by_model(
             model = judgement.model if isinstance(judgement, Grade) else judgement.candidate
             by_model.setdefault(model, []).append(judgement)
     for model, judgements in by_model.items():
-        kinds = Counter(
-            reason_kind(j.reason) or j.reason for j in judgements if j.reason is not None
-        )
+        kinds = count_reasons(j.reason for j in judgements)
         abstained = kinds.pop(MissingReason.ABSTAINED, 0)
         yield JudgeCounts(
             metric=metric,
@@ -120,7 +117,7 @@ def _count_by_model(
             asked_again=sum(
                 j.exchange is not None and len(j.exchange.replies) > 1 for j in judgements
             ),
-            reasons={str(kind): n for kind, n in sorted(kinds.items())},
+            reasons=dict(sorted(kinds.items())),
         )
 
 

@@ -25,9 +25,10 @@ from harness.artifacts.parquet import (
     write_parquet,
 )
 from harness.core.errors import HarnessError
-from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, judged_orders
 from harness.stats.annotator_means import Votes
 from harness.types import ORDERS
+from harness.types.judgements import telling_reasons
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +116,7 @@ def _column_tables(column: ScoreColumn) -> Iterator["pa.Table"]:
         for order in ORDERS:
             yield _scores_table(
                 column, column.candidate, column.baseline, order, column.by_order[order],
-                column.reasons,
+                column.order_reasons.get(order, column.reasons),
             )  # fmt: skip
         return
     for model, scores in column.scores.items():
@@ -180,14 +181,17 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
         # Make a column of pairs, or of grades.
         scores = {name: read_floats(part["score"]) for name, part in parts.items()}
         if "candidate" in metadata:
+            asked_orders = tuple(metadata.get("orders", ()))
+            order_reasons = {o: _reasons(parts[o]) for o in asked_orders or judged_orders(scores)}
             yield PreferenceColumn(
                 baseline=metadata["baseline"],
                 candidate=metadata["candidate"],
                 by_order=scores,
-                reasons=_either_reason([_reasons(part) for part in parts.values()]),
+                reasons=telling_reasons([*order_reasons.values()]),
+                order_reasons=order_reasons,
                 votes=_votes_from_lists(metadata["votes"]) if "votes" in metadata else None,
                 first_share=metadata.get("first_share"),
-                asked_orders=tuple(metadata.get("orders", ())),
+                asked_orders=asked_orders,
                 **shared,
             )
         else:
@@ -224,8 +228,3 @@ def _reasons(part: "pa.Table") -> list[str | None]:
         return [None] * len(column)
     reasons: list[str | None] = column.to_pylist()
     return reasons
-
-
-def _either_reason(reasons: Sequence[Sequence[str | None]]) -> list[str | None]:
-    """Return for each item the reason of the order that has one."""
-    return [next(filter(None, both), None) for both in zip(*reasons, strict=True)]

@@ -53,6 +53,7 @@ from harness.types import (
     SpendLine,
     Stopping,
 )
+from harness.types.judgements import rank_reasons
 
 
 class Stopwatch:
@@ -207,8 +208,10 @@ def _example_reply(metric: str, part: TaskScores) -> str:
 
 
 def _common_reason(column: ScoreColumn) -> str:
-    reasons = [r for cover in summarise_coverage(column) for r in cover.reasons]
-    return reasons[0] if reasons else "nothing was judged"
+    counts = Counter[str]()
+    for cover in summarise_coverage(column):
+        counts.update(cover.reasons)
+    return next(iter(rank_reasons(counts)), "nothing was judged")
 
 
 def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFlag]]:

@@ -5,9 +5,8 @@ never reached the model, the score is NaN with a reason, and is bounded later; i
 and never imputed here.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -30,7 +29,14 @@ from harness.types import (
     Preference,
     Task,
 )
-from harness.types.judgements import NOT_RECORDED, WRONG_ORDER, MissingReason, reason_kind
+from harness.types.judgements import (
+    NOT_JUDGED,
+    NOT_RECORDED,
+    WRONG_ORDER,
+    MissingReason,
+    count_reasons,
+    telling_reasons,
+)
 from harness.types.samples import Response, Responses
 
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
@@ -66,6 +72,7 @@ class PreferenceColumn:
     With human labels, each given in one order, `votes` are items x annotators, their mean is stored
     under the first order, and `first_share` is how often the answer shown first won. `asked_orders`
     are the orders in which verdicts were requested; if empty, those in which any was given count.
+    `reasons` are by item; `order_reasons` keep those of each order apart, where they are known.
     """
 
     metric: str
@@ -79,6 +86,7 @@ class PreferenceColumn:
     votes: Votes | None = None
     first_share: float | None = None
     asked_orders: tuple[Order, ...] = ()
+    order_reasons: Mapping[Order, Sequence[str | None]] = field(default_factory=dict)
 
     @property
     def orders(self) -> tuple[Order, ...]:
@@ -191,7 +199,7 @@ def _cell(
     if response.text is None:
         return worst, None
     if grade is None:
-        return np.nan, "not judged"
+        return np.nan, NOT_JUDGED
     if grade.values is None or key not in grade.values:
         return np.nan, grade.reason or f"the judge gave no {key}"
     return grade.values[key], None
@@ -208,13 +216,7 @@ def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
         sample_ids=first.sample_ids,
         clusters=first.clusters,
         scores={m: np.mean([c.scores[m] for c in columns], axis=0) for m in first.scores},
-        reasons={
-            m: [
-                next((reason for reason in cell if reason), None)
-                for cell in zip(*(c.reasons[m] for c in columns), strict=True)
-            ]
-            for m in first.scores
-        },
+        reasons={m: telling_reasons([c.reasons[m] for c in columns]) for m in first.scores},
         generation_failed=first.generation_failed,
     )
 
@@ -232,7 +234,7 @@ def _preference_column(
 ) -> PreferenceColumn:
     place = {sample.id: i for i, sample in enumerate(task.samples)}
     by_order = {order: np.full(len(place), np.nan) for order in ORDERS}
-    reasons: list[str | None] = ["not judged"] * len(place)
+    reasons: dict[Order, list[str | None]] = {o: [NOT_JUDGED] * len(place) for o in ORDERS}
     # Verdicts by order.
     asked_orders: set[Order] = set()
     for preference in preferences:
@@ -242,7 +244,7 @@ def _preference_column(
         if preference.reason not in (NOT_RECORDED, WRONG_ORDER):
             asked_orders.add(preference.order)
         if preference.winner is None:
-            reasons[i] = preference.reason
+            reasons[preference.order][i] = preference.reason
         else:
             by_order[preference.order][i] = WIN[preference.winner]
     # A model that gave no answer loses in every order.
@@ -250,13 +252,15 @@ def _preference_column(
         both = responses[baseline][sample.id], responses[candidate][sample.id]
         failed = next((response for response in both if response.request_failed), None)
         if failed is not None:
-            reasons[i] = _failed_request(failed)
+            for order in ORDERS:
+                reasons[order][i] = _failed_request(failed)
             continue
         forfeited = _forfeit(both[0].text, both[1].text)
         if forfeited is not None:
             for order in asked_orders or ORDERS:
                 by_order[order][i] = forfeited
     orders = tuple(order for order in ORDERS if order in asked_orders) or ORDERS
+    order_reasons = {order: _of_gaps(by_order[order], reasons[order]) for order in orders}
     return PreferenceColumn(
         metric=metric_name,
         baseline=baseline,
@@ -264,15 +268,16 @@ def _preference_column(
         sample_ids=tuple(place),
         clusters=_clusters(task),
         by_order=by_order,
-        reasons=_still_missing([by_order[order] for order in orders], reasons),
+        reasons=telling_reasons([*order_reasons.values()]),
         generation_failed=_count_failed(task, responses[candidate]),
         asked_orders=orders,
+        order_reasons=order_reasons,
     )
 
 
-def _still_missing(by_order: list[Vector], reasons: list[str | None]) -> list[str | None]:
-    """Keep the reasons of the items that lack a verdict in any of these orders."""
-    gaps = np.isnan(np.mean(by_order, axis=0)).tolist()
+def _of_gaps(scores: Vector, reasons: Sequence[str | None]) -> list[str | None]:
+    """Keep the reasons of the items without a score."""
+    gaps = np.isnan(scores).tolist()
     return [why if gap else None for gap, why in zip(gaps, reasons, strict=True)]
 
 
@@ -306,8 +311,7 @@ def _failed_request(response: Response) -> str:
 
 
 def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -> Coverage:
-    # The text behind the colon differs from item to item; reasons are counted by kind.
-    missing = Counter(reason_kind(reason) or reason for reason in reasons if reason is not None)
+    missing = count_reasons(reasons)
     return Coverage(
         metric=metric,
         model=model,
@@ -316,7 +320,7 @@ def _coverage(metric: str, model: str, reasons: list[str | None], failed: int) -
         generation_failed=failed,
         judge_failed=missing.total() - missing[MissingReason.REQUEST_FAILED],
         request_failed=missing[MissingReason.REQUEST_FAILED],
-        reasons={str(kind): n for kind, n in sorted(missing.items())},
+        reasons=dict(sorted(missing.items())),
     )
 
 

@@ -9,7 +9,7 @@ from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, 
 from harness.stats.annotator_means import mean_votes
 from harness.stats.vectors import Vector
 from harness.types import Preference, Task
-from harness.types.judgements import JudgeRound
+from harness.types.judgements import NOT_JUDGED, JudgeRound, telling_reasons
 from harness.types.samples import Responses, same_text
 
 
@@ -41,6 +41,7 @@ def _join_annotators(
             first,
             by_order={"baseline_first": mean, "candidate_first": no_votes},
             asked_orders=("baseline_first",),
+            order_reasons={},
             reasons=_reasons(mean, [c.reasons for c in columns if isinstance(c, PreferenceColumn)]),
             votes=votes,
             first_share=first_share,
@@ -64,14 +65,9 @@ def _wins(column: PreferenceColumn) -> Vector:
 
 
 def _reasons(mean: Vector, reasons: Iterable[Sequence[str | None]]) -> list[str | None]:
-    """Return the most specific reason for each item without any vote; None for the others."""
-    by_item = zip(*reasons, strict=True)
-    return [
-        max((why for why in whys if why), key=lambda why: why != "not judged", default="not judged")
-        if gap
-        else None
-        for gap, whys in zip(np.isnan(mean).tolist(), by_item, strict=True)
-    ]
+    """Return the most telling reason for each item without any vote; None for the others."""
+    told = zip(np.isnan(mean).tolist(), telling_reasons([*reasons]), strict=True)
+    return [(why or NOT_JUDGED) if gap else None for gap, why in told]
 
 
 def _first_share(judge_rounds: Iterable[JudgeRound]) -> float | None:

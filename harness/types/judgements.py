@@ -1,5 +1,7 @@
 """Requests to judges, their verdicts, and the reasons of missing verdicts."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -189,5 +191,41 @@ def reason_kind(reason: str) -> MissingReason | None:
     return MissingReason(word) if word in set(MissingReason) else None
 
 
+NOT_JUDGED = "not judged"
 NOT_RECORDED = "not recorded"
 WRONG_ORDER = "not recorded in this order"
+
+# Reasons that say only that no verdict was asked for or kept; any other says more.
+NOBODY_JUDGED = frozenset({NOT_JUDGED, NOT_ASKED, NOT_RECORDED, WRONG_ORDER})
+
+
+def count_reasons(reasons: Iterable[str | None]) -> Counter[str]:
+    """Count reasons by kind, as the text behind a colon differs from item to item; others by text."""
+    return Counter(str(reason_kind(reason) or reason) for reason in reasons if reason is not None)
+
+
+def rank_reasons(counts: Mapping[str, int]) -> list[str]:
+    """Return the counted reasons, commonest first, and last those that only say nobody judged."""
+    return sorted(
+        (reason for reason, n in counts.items() if n),
+        key=lambda reason: (reason in NOBODY_JUDGED, -counts[reason], reason),
+    )
+
+
+def telling_reason(reasons: Iterable[str | None], counts: Mapping[str, int]) -> str | None:
+    """Return the reason that tells most of several for one gap; None where there is none.
+
+    It is one of a judgement rather than that nobody judged, and then the commonest by `counts`.
+    """
+    given = [reason for reason in reasons if reason is not None]
+
+    def rank(reason: str) -> tuple[bool, int]:
+        return reason not in NOBODY_JUDGED, counts.get(str(reason_kind(reason) or reason), 0)
+
+    return max(given, key=rank, default=None)
+
+
+def telling_reasons(by_source: Sequence[Sequence[str | None]]) -> list[str | None]:
+    """Return for each item the reason that tells most of those that its sources give."""
+    counts = count_reasons(reason for reasons in by_source for reason in reasons)
+    return [telling_reason(cell, counts) for cell in zip(*by_source, strict=True)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.types import Comparison, Coverage, JudgeCounts, RunResult
+from harness.types.judgements import rank_reasons
 from reports.components import N_ROWS_SHOWN, Table, without_empty_columns
 from reports.formatting import (
     ABSENT,
@@ -13,6 +14,8 @@ from reports.formatting import (
     p_value,
     percent,
 )
+
+N_REASONS_SHOWN = 5  # a file of verdicts in unknown words has as many reasons as it has words
 
 # --- verdicts --------------------------------------------------------------------------------
 
@@ -69,7 +72,14 @@ def _part(part: int, total: int) -> str:
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason}: {n:,}" for reason, n in sorted(reasons.items()) if n) or ABSENT
+    """List the reasons with their counts, commonest first, and those that say least last."""
+    ranked = rank_reasons(reasons)
+    listed = [f"{reason}: {reasons[reason]:,}" for reason in ranked[:N_REASONS_SHOWN]]
+    others = ranked[N_REASONS_SHOWN:]
+    if others:
+        n = sum(reasons[reason] for reason in others)
+        listed.append(f"{count(len(others), 'other reason')}: {n:,}")
+    return ", ".join(listed) or ABSENT
 
 
 # --- scores ----------------------------------------------------------------------------------

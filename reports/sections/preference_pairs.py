@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from harness.types import CheckpointCard, Interval, JudgeAgreement, PairDrop, PairStatistics
+from harness.types.judgements import rank_reasons
 from reports.components import Table, without_empty_columns
 from reports.formatting import (
     ABSENT,
@@ -97,7 +98,8 @@ def _drops(statistics: PairStatistics) -> Iterator[tuple[str, int]]:
     for reason, label in DROP_LABELS.items():
         if n := statistics.dropped.get(reason):
             details = [
-                f"{n_kind:,} {kind}" for kind, n_kind in sorted(statistics.unscored_reasons.items())
+                f"{statistics.unscored_reasons[kind]:,} {kind}"
+                for kind in rank_reasons(statistics.unscored_reasons)
             ]
             suffix = f" ({join_names(details)})" if reason == "unscored" and details else ""
             yield label + suffix, n

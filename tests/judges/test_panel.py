@@ -6,7 +6,7 @@ from harness.config import Jury
 from harness.core.errors import HarnessError
 from harness.scoring.reduce import reduce_judgements
 from harness.types import Grade, JudgeCard, Judgement, Preference, Winner
-from harness.types.judgements import JudgeRound, MissingReason, reason_kind
+from harness.types.judgements import WRONG_ORDER, JudgeRound, MissingReason, reason_kind
 from judges import OfflineJudge
 from judges.panel import make_panel
 
@@ -102,6 +102,15 @@ def test_too_few_votes_are_no_verdict_and_say_who_gave_none() -> None:
 def test_where_all_judges_refuse_the_verdict_is_a_refusal() -> None:
     found = graded(grade(reason="refused: no"), grade(reason="refused: never"))
     assert reason_kind(found.reason or "") is MissingReason.REFUSED
+
+
+def test_a_judge_whose_verdict_nobody_recorded_hides_no_reason_of_another() -> None:
+    unknown = "recorded winner 'A' is none of baseline, candidate, tie"
+    found = vote(preference(None, WRONG_ORDER), preference(None, unknown))
+    assert found.reason == unknown
+    other = vote(preference(None, "recorded winner 'B' is none"), preference(None, unknown))
+    assert unknown in (other.reason or "")
+    assert "'B'" in (other.reason or "")
 
 
 def test_a_judge_with_more_rounds_has_no_more_weight() -> None:

@@ -10,6 +10,7 @@ from harness.types import Interval, JudgeAgreement, ModelScore, RunResult
 from reports import make_view, print_summary, render_html, render_markdown
 from reports.components import Section, Table
 from reports.sections.judge_reliability import judge_section
+from reports.sections.missing import tally_table
 from tests.builders.results import ALL_RUNS, JURY, jury_run, passing_run, recorded_run
 
 PARTS = {
@@ -228,3 +229,14 @@ def test_people_are_no_fixed_judge():
     people = {n: card.model_copy(update={"people": True}) for n, card in run.plan.judges.items()}
     by_people = run.model_copy(update={"plan": run.plan.model_copy(update={"judges": people})})
     assert _tables(by_people)["Judges"].note == ""
+
+
+def test_reasons_are_listed_commonest_first_and_that_nobody_recorded_a_verdict_last() -> None:
+    words = {f"recorded winner '{n}' is no winner": 1 for n in range(7)}
+    reasons = {"not recorded in this order": 500, "recorded winner 'A' is no winner": 493} | words
+    tally = jury_run().tallies[0].model_copy(update={"reasons": reasons, "scored": 0})
+    (table,) = tally_table([tally])
+    (row,) = table.rows
+    shown = str(row[7])
+    assert shown.startswith("recorded winner 'A' is no winner: 493, ")
+    assert shown.endswith("4 other reasons: 503")

@@ -148,3 +148,39 @@ def test_which_orders_were_asked_is_read_back(tmp_path: Path) -> None:
     (read,) = read_scores(tmp_path)
     assert isinstance(read, PreferenceColumn)
     assert read.orders == column.orders
+
+
+# --- reasons ---------------------------------------------------------------------------------
+
+WORD = "recorded winner 'A' is none of baseline, candidate, tie"
+
+
+def test_an_order_that_nobody_recorded_hides_no_reason() -> None:
+    column = win_column(
+        *(said(i, "baseline_first", WORD) for i in range(2)),
+        *(said(i, "candidate_first", WRONG_ORDER) for i in range(2)),
+    )
+    assert column.reasons == [WORD, WORD, None]
+
+
+def test_reasons_of_both_orders_are_kept_apart_and_the_commonest_stands_for_the_item(
+    tmp_path: Path,
+) -> None:
+    column = win_column(
+        said(0, "baseline_first", "refused: no"), said(0, "candidate_first", "cut off: at 9 tokens"),
+        said(1, "baseline_first", "refused: never"), preference(1, "candidate_first", "tie"),
+    )  # fmt: skip
+    assert column.reasons == ["refused: no", "refused: never", None]
+    assert column.order_reasons["candidate_first"] == ["cut off: at 9 tokens", None, None]
+    write_scores([column], tmp_path)
+    (read,) = read_scores(tmp_path)
+    assert isinstance(read, PreferenceColumn)
+    assert (read.reasons, read.order_reasons) == (column.reasons, column.order_reasons)
+
+
+def test_a_gap_in_a_composite_has_the_commonest_reason_of_its_criteria() -> None:
+    columns = grade_columns(
+        grade("a", 0, {"empathy": 9}), grade("a", 1, {"safety": 4}), grade("a", 2, {"safety": 4})
+    )
+    reasons = ["the judge gave no safety", *["the judge gave no empathy"] * 2]
+    assert columns["m.composite"].reasons["a"] == reasons
