@@ -1,6 +1,5 @@
 """Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
@@ -32,6 +31,7 @@ from harness.models.session import BatchEndpoint, EndpointSession, open_endpoint
 from harness.models.weights import load_tokenizer
 from harness.models.write_buffer import WriteBuffer
 from harness.types import Caveat, Exchange, Response, Sample, Task
+from harness.types.judgements import describe_reasons
 from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
@@ -175,15 +175,9 @@ def is_recorded_failure(response: Response) -> bool:
 
 
 def count_failures(task: Task, failed: Iterable[Response]) -> str:
-    """Count failed requests by their reason, the commonest three first.
-
-    A server may quote what it was sent, so that of protected items only the kind is shown.
-    """
+    """Count failed requests by their reason, the commonest three first."""
     reasons = ((response.reason or "").removeprefix(f"{RECORDED_FAILURE}: ") for response in failed)
-    kinds = (reason.partition(":")[0] if task.phi else reason for reason in reasons)
-    counts = Counter(kinds).most_common()
-    words = [reason if n == 1 else f"{reason} ({n} times)" for reason, n in counts[:3]]
-    return "; ".join(words) + ("; …" if len(counts) > 3 else "")
+    return describe_reasons(reasons, protected=task.phi)
 
 
 # --- local models ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size, infeasible_claims
 from harness.models.generate import CheckpointModel, count_failures, is_recorded_failure
 from harness.runs.prepare import Prepared
+from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
     Amendment,
@@ -23,6 +24,7 @@ from harness.types import (
     SliceComparison,
     Stopping,
 )
+from harness.types.judgements import MissingReason, describe_reasons, reason_kind
 from harness.types.samples import same_text
 from judges.families import shared_family
 from judges.parsing import is_read_leniently, read_verdict
@@ -94,6 +96,27 @@ def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                     f"({count_failures(part.task, failed)}). These items have no score, and each claim is "
                     "tested as if they were at their worst for it.",
                 )
+
+
+def missing_verdict_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Report the requests that a judge gave no verdict on, by judge, in its server's own words."""
+    for part in measured:
+        for metric, rounds in part.judge_rounds.items():
+            for judge, own in group_by_judge(rounds).items():
+                reasons = [judgement.reason for part_of in own for judgement in part_of.judgements]
+                missing = [reason for reason in reasons if reason and _is_of_judge(reason)]
+                if missing:
+                    yield Caveat(
+                        code="missing_verdicts",
+                        text=f"{metric}: no verdict of '{judge.name}' on {len(missing):,} of "
+                        f"{len(reasons):,} requests "
+                        f"({describe_reasons(missing, protected=part.task.phi)}).",
+                    )
+
+
+def _is_of_judge(reason: str) -> bool:
+    """Return whether a judge was asked and gave no verdict."""
+    return reason_kind(reason) not in (None, MissingReason.REQUEST_FAILED)
 
 
 def served_name_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:

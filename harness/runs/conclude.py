@@ -27,6 +27,7 @@ from harness.runs.caveats import (
     find_caveats,
     identical_answer_caveats,
     lenient_reading_caveats,
+    missing_verdict_caveats,
     prompt_caveats,
     sensitivity_caveats,
     served_name_caveats,
@@ -53,7 +54,7 @@ from harness.types import (
     SpendLine,
     Stopping,
 )
-from harness.types.judgements import rank_reasons
+from harness.types.judgements import describe_reasons
 
 
 class Stopwatch:
@@ -140,6 +141,7 @@ def build_run_result(
         stopping=stopping,
         caveats=(
             *failed_request_caveats(measured),
+            *missing_verdict_caveats(measured),
             *prompt_caveats(measured, models),
             *identical_answer_caveats(plan, measured),
             *early_stopping_caveats(stopping),
@@ -185,7 +187,7 @@ def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[Paire
         if pair.missing == pair.d.size:
             raise InfrastructureError(
                 f"{pair.metric}: none of the {pair.d.size} items has a score for both "
-                f"'{pair.baseline}' and '{pair.candidate}' ({_common_reason(column)})."
+                f"'{pair.baseline}' and '{pair.candidate}' ({_describe_missing(column, part)})."
                 f"{_example_reply(metric_of(column.metric), part)}"
             )
         yield pair
@@ -207,11 +209,10 @@ def _example_reply(metric: str, part: TaskScores) -> str:
     return ""
 
 
-def _common_reason(column: ScoreColumn) -> str:
-    counts = Counter[str]()
-    for cover in summarise_coverage(column):
-        counts.update(cover.reasons)
-    return next(iter(rank_reasons(counts)), "nothing was judged")
+def _describe_missing(column: ScoreColumn, part: TaskScores) -> str:
+    by_model = column.reasons.values() if isinstance(column, GradeColumn) else [column.reasons]
+    reasons = [reason for cells in by_model for reason in cells if reason]
+    return describe_reasons(reasons, protected=part.task.phi) or "nothing was judged"
 
 
 def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFlag]]:

@@ -212,6 +212,18 @@ def rank_reasons(counts: Mapping[str, int]) -> list[str]:
     )
 
 
+def describe_reasons(reasons: Iterable[str], *, protected: bool) -> str:
+    """Return reasons in full and counted: "unreadable: no JSON object (14 times); refused".
+
+    The commonest three come first. A server or a judge may quote what it was sent: of protected items
+    only the part before the colon is shown.
+    """
+    counts = Counter(reason.partition(":")[0] if protected else reason for reason in reasons)
+    ranked = rank_reasons(counts)
+    words = [why if counts[why] == 1 else f"{why} ({counts[why]:,} times)" for why in ranked[:3]]
+    return "; ".join(words) + ("; …" if len(ranked) > 3 else "")
+
+
 def telling_reason(reasons: Iterable[str | None], counts: Mapping[str, int]) -> str | None:
     """Return the reason that tells most of several for one gap; None where there is none.
 

@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,3 +140,101 @@ def test_labels_off_the_scale_are_refused(
     )  # fmt: skip
     assert over.returncode == 2
     assert words in over.stderr
+
+
+# --- cases with a server of their own --------------------------------------------------------
+
+
+def run_models(folder: Path, suite: str, profile: str) -> subprocess.CompletedProcess[str]:
+    options = ("--models", "old,new", "--store", "store", "--out", "runs")
+    return run("run", suite, "--profile", profile, *options, cwd=folder)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def serving(folder: Path, profile: str, port_there: int) -> Iterator[Path]:
+    """Serve the case on a free port, which its profile then names; yield the server's log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path, log = folder / profile, folder / "server.log"
+    path.write_text(path.read_text().replace(f":{port_there}/", f":{port}/"))
+    with log.open("w") as out:
+        server = subprocess.Popen([sys.executable, "server.py", str(port)], cwd=folder, stderr=out)
+        try:
+            while not listens(port):
+                assert server.poll() is None
+                time.sleep(0.05)
+            yield log
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_calls", "words"),
+    [
+        ("filtered", 1, "(filtered"),
+        ("spent", 1, "(cut off"),
+        ("chunks", 12, ""),
+    ],
+)
+def test_a_reply_without_content_is_asked_for_once(
+    tmp_path: Path, kind: str, n_calls: int, words: str
+) -> None:
+    folder = case("reply-without-content", tmp_path)
+    with serving(folder, f"profile_{kind}.yaml", 8123) as log:
+        over = run_models(folder, "suite.yaml", f"profile_{kind}.yaml")
+    assert over.returncode == 0, over.stderr
+    assert log.read_text().count(f"of kind {kind}") == n_calls
+    assert words in over.stdout
+    (result,) = folder.glob("runs/*/*/results.json")
+    (line,) = load_run(result.parent).result.spend
+    assert (line.input_tokens, line.output_tokens) == (1200, 600)
+
+
+def test_a_model_that_only_thinks_is_asked_once_an_item(tmp_path: Path) -> None:
+    folder = case("reply-without-content", tmp_path)
+    with serving(folder, "profile_model.yaml", 8124) as log:
+        over = run_models(folder, "suite_model.yaml", "profile_model.yaml")
+    assert over.returncode == 0, over.stderr
+    assert len(log.read_text().splitlines()) == 20
+    assert "20 of 20 answers cut off" in over.stdout
+
+
+def test_a_reason_may_quote_the_end_of_a_thought(tmp_path: Path) -> None:
+    folder = case("verdict-names-think-tag", tmp_path)
+    with serving(folder, "profile.yaml", 8142):
+        over = run_models(folder, "suite.yaml", "profile.yaml")
+    assert over.returncode == 0, over.stderr
+    assert "no score" not in over.stdout
+
+
+def test_a_gateway_may_know_max_completion_tokens_only(tmp_path: Path) -> None:
+    folder = case("max-completion-tokens-only", tmp_path)
+    with serving(folder, "profile.yaml", 8141):
+        refused = run_models(folder, "suite.yaml", "profile.yaml")
+        profile = folder / "profile.yaml"
+        key = "temperature: null, max_tokens_key: max_completion_tokens"
+        profile.write_text(profile.read_text().replace("temperature: null", key))
+        over = run_models(folder, "suite.yaml", "profile.yaml")
+    assert refused.returncode == 4
+    assert "'max_tokens' is not supported with this model" in refused.stderr
+    assert over.returncode == 0, over.stderr
+
+
+def test_ties_alone_leave_an_interval_as_wide_as_the_gates(tmp_path: Path) -> None:
+    folder = case("all-ties-certain", tmp_path)
+    assert run_models(folder, "suite.yaml", "profile.yaml").returncode == 3
+    (path,) = folder.glob("runs/*/*/results.json")
+    result = load_run(path.parent).result
+    assert result.decision is not None
+    low = {claim.metric: claim.bound for claim in result.decision.claims}
+    for comparison in result.comparisons:
+        bound = low.get(comparison.metric, comparison.difference.low)
+        assert bound is not None
+        assert comparison.difference.low <= bound < comparison.difference.estimate

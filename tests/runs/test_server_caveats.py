@@ -1,9 +1,13 @@
 """What a reader should know of the servers and judges behind a run's numbers."""
 
-from harness.runs.caveats import lenient_reading_caveats, served_name_caveats
+from harness.runs.caveats import (
+    lenient_reading_caveats,
+    missing_verdict_caveats,
+    served_name_caveats,
+)
 from harness.scoring.task_scores import TaskScores
 from harness.types import Exchange, Grade, JudgeCard
-from harness.types.judgements import JudgeRound
+from harness.types.judgements import JudgeRound, describe_reasons
 from tests.builders.chat_backends import grades
 from tests.builders.judge_requests import rubric
 from tests.builders.score_tasks import answers, task
@@ -59,3 +63,17 @@ def test_another_name_of_a_server_is_reported_for_models_and_judges() -> None:
 
 def test_servers_that_keep_to_the_name_are_nothing_to_report() -> None:
     assert list(served_name_caveats(measured(STRICT))) == []
+
+
+def test_the_words_of_missing_verdicts_are_reported_by_judge() -> None:
+    (caveat,) = missing_verdict_caveats(measured(STRICT, "I cannot say.", "Nor can I."))
+    assert "no verdict of 'small judge' on 2 of 3 requests" in caveat.text
+    assert "(unreadable: no JSON object (2 times))" in caveat.text
+
+
+def test_verdicts_of_all_requests_are_nothing_to_report() -> None:
+    assert list(missing_verdict_caveats(measured(STRICT, STRICT))) == []
+
+
+def test_a_server_is_not_quoted_on_protected_items() -> None:
+    assert describe_reasons(["no reply: HTTP 500: Mrs Smith"], protected=True) == "no reply"
