@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from harness.config import Source
-from harness.core.errors import HarnessError, InfrastructureError, did_you_mean, nearest_file
+from harness.core.errors import HarnessError, InfrastructureError, nearest_file
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.json_text import json_lines, parse_json
 from harness.core.paths import cache_dir, suite_file_paths
 from harness.core.sanitize import to_valid_utf8
+from harness.data.nested import suggest_path, with_nested_columns
 
 Row = dict[str, object]
 RowT = TypeVar("RowT")
@@ -47,7 +48,7 @@ class Table(NamedTuple):
         """
         columns = self.columns
         if self.rows and name not in columns:
-            hint = did_you_mean(name, columns)
+            hint = suggest_path(self.rows, name, columns)
             raise HarnessError(f"{self.origin}: no column '{name}' for the {purpose}. {hint}")
         return name
 
@@ -57,9 +58,10 @@ class Table(NamedTuple):
         return columns_of(self.rows)
 
 
-def load_rows(source: Source, root: Path | None) -> Table:
+def load_rows(source: Source, root: Path | None, *, also_read: Iterable[str] = ()) -> Table:
     """Load the rows that `source` names; relative paths start from `root`.
 
+    What a field, `where` or `also_read` names becomes a column if it is the path of a nested cell.
     Without a root the user named the file on the command line, and it may be anywhere.
 
     Raises:
@@ -70,15 +72,18 @@ def load_rows(source: Source, root: Path | None) -> Table:
     numbered = list(_parse(content, origin, source.format or Path(name).suffix.lower()[1:]))
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
-    columns = columns_of(row for _, row in numbered)
+    lines = [line for line, _ in numbered]
+    names = [*source.fields.values(), *source.where, *also_read]
+    rows = with_nested_columns([row for _, row in numbered], names)
+    columns = columns_of(rows)
     for key in source.where:
         if key not in columns:
-            hint = did_you_mean(key, columns)
+            hint = suggest_path(rows, key, columns)
             raise HarnessError(f"{origin}: no column '{key}' to filter by. {hint}")
-    matching = [(line, row) for line, row in numbered if _matches(row, source.where)]
+    matching = [(n, row) for n, row in zip(lines, rows, strict=True) if _matches(row, source.where)]
     if not matching:
         condition = ", ".join(f"{key} = {value}" for key, value in source.where.items())
-        raise HarnessError(f"{origin}: none of its {len(numbered)} rows has {condition}.")
+        raise HarnessError(f"{origin}: none of its {len(rows)} rows has {condition}.")
     digest = hashlib.sha256(content).hexdigest()
     return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 

@@ -80,7 +80,7 @@ def convert_file(
     if out.is_dir():
         raise HarnessError(f"{out}: is a folder; give --out the name of a file.")
     make_writable(out.parent)
-    loaded = _load(source)
+    loaded = _load(source, options)
     format = _choose_format(loaded, options)
 
     # Read the examples, filter them and add the system prompt.
@@ -126,14 +126,15 @@ def convert_file(
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _load(source: str) -> LoadedSource:
+def _load(source: str, options: ConvertOptions) -> LoadedSource:
     path = Path(source)
     if path.is_dir():
         pairs = load_medquad(path)
         return LoadedSource(pairs.rows, source, pairs.sha256, fields={}, phi=False)
     is_spec = path.suffix in {".yaml", ".yml"}
     spec = load_spec(path, Source) if is_spec else Source(path=source)
-    table = load_rows(spec, path.parent if is_spec else None)
+    root = path.parent if is_spec else None
+    table = load_rows(spec, root, also_read=options.fields.values())
     rows = [(str(line), row) for line, row in zip(table.lines, table.rows, strict=True)]
     where = "".join(f", {key} = {value}" for key, value in spec.where.items())
     return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)

@@ -1,0 +1,84 @@
+"""Paths into nested cells, such as `choices[0].turns[1]`, read as columns of their own.
+
+A column of that very name comes first, so that a table with dots in its header reads as it is
+written. An index may count from the end: `turns[-1]`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.core.errors import did_you_mean
+
+Row = dict[str, object]
+_MISSING = object()
+_INDEX = re.compile(r"\[(-?[0-9]{1,9})\]")
+_N_ROWS_SEARCHED = 100  # for what a wrong path may have meant
+_N_INDICES_SHOWN = 10
+
+
+def with_nested_columns(rows: Sequence[Row], names: Iterable[str]) -> list[Row]:
+    """Return the rows with a column for each name that is a path to a cell, in the rows that have it."""
+    columns = {column for row in rows for column in row}
+    paths = [name for name in dict.fromkeys(names) if name not in columns and is_path(name)]
+    if not paths:
+        return list(rows)
+    return [{**row, **dict(_found(row, paths))} for row in rows]
+
+
+def is_path(name: str) -> bool:
+    """Return whether a name could be a path."""
+    return "." in name or "[" in name
+
+
+def suggest_path(rows: Sequence[Row], path: str, columns: Iterable[str]) -> str:
+    """Say how far a path that leads nowhere leads, and what may be meant instead."""
+    reached, inner = "", set[str]()
+    for row in rows[:_N_ROWS_SEARCHED]:
+        for part in _beginnings(path):
+            value = _find(row, part)
+            if value is not _MISSING and len(part) >= len(reached):
+                inner = (inner if part == reached else set()) | _paths_below(part, value)
+                reached = part
+    if not reached:
+        return did_you_mean(next(_beginnings(path), path), columns)
+    kind = "" if inner else f" '{reached}' holds nothing further."
+    return f"{did_you_mean(path, inner)}{kind}" if inner else kind.strip()
+
+
+def _found(row: Row, paths: Iterable[str]) -> Iterator[tuple[str, object]]:
+    for path in paths:
+        value = _find(row, path)
+        if value is not _MISSING:
+            yield path, value
+
+
+def _find(value: object, path: str) -> object:
+    """Return what a path leads to in a cell or row, `_MISSING` where it leads nowhere."""
+    if not path:
+        return value
+    if isinstance(value, list):
+        index = _INDEX.match(path)
+        if index is None or not -len(value) <= int(index[1]) < len(value):
+            return _MISSING
+        return _find(value[int(index[1])], path[index.end() :].removeprefix("."))
+    if isinstance(value, dict):
+        # A key may itself hold dots: the longest that is there counts.
+        for key in (path, *reversed([*_beginnings(path)])):
+            if key in value:
+                return _find(value[key], path[len(key) :].removeprefix("."))
+    return _MISSING
+
+
+def _beginnings(path: str) -> Iterator[str]:
+    """Yield what stands before each `.` and `[` of a path, shortest first."""
+    for mark in re.finditer(r"[.\[]", path):
+        if mark.start():
+            yield path[: mark.start()]
+
+
+def _paths_below(path: str, value: object) -> set[str]:
+    if isinstance(value, dict):
+        return {f"{path}.{key}" for key in value}
+    if isinstance(value, list):
+        return {f"{path}[{i}]" for i in range(min(len(value), _N_INDICES_SHOWN))}
+    return set()
