@@ -4,6 +4,7 @@ import gc
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from harness.models.model_folder import is_adapter
 from harness.models.weights import load_weights, quiet_torch
 from trainers.chat_tokens import set_stops
 from trainers.distributed.config import sharding_strategy
+from trainers.four_bits import check_quantisation, dequantise
 from trainers.portable import add_version_4_words
 from trainers.recipe import Lora, Quantisation
 
@@ -35,9 +37,11 @@ def load_base(
 ) -> tuple[Any, Any]:
     """Load the model to train an adapter on, optionally in 4 bits, and its tokenizer.
 
+    A model that is in 4 bits already stays so.
+
     Raises:
-        HarnessError: `source` is an adapter, quantisation is asked for without an NVIDIA GPU, or the
-            model cannot be loaded.
+        HarnessError: `source` is an adapter or quantised otherwise, quantisation is asked for without
+            an NVIDIA GPU, or the model cannot be loaded.
     """
     refuse_adapter(source)
     options: dict[str, Any] = {}
@@ -46,7 +50,7 @@ def load_base(
     if sharding_strategy():
         options["device_map"] = None  # FSDP or DeepSpeed places the model
     model, tokenizer = _load(source, revision, head, **options)
-    if quantisation is not None:
+    if check_quantisation(model.config, source):
         disable_inference_repacking(model)
     return model, tokenizer
 
@@ -195,15 +199,15 @@ def remember_adapter_weights(model: Any) -> None:
 
 
 def upcast_adapter(model: Any) -> None:
-    """Cast every adapter weight to float32, including the frozen reference's.
+    """Cast all that is trained, and the frozen reference's adapter, to float32.
 
-    TRL casts the adapters of a quantised model to bfloat16, in which most steps of a small learning
+    TRL casts what is trained on a quantised model to bfloat16, in which most steps of a small learning
     rate are rounded away. This also rounds a parent's adapter that continues to train, but not its
     frozen copy, the reference. So its weights are restored from `remember_adapter_weights`.
     """
     remembered = model.__dict__.pop("as_loaded", {})
     for name, parameter in model.named_parameters():
-        if "lora_" in name:
+        if "lora_" in name or parameter.requires_grad:  # a reward's head is no adapter
             parameter.data = remembered.get(name, parameter.data).float()
 
 
@@ -266,7 +270,8 @@ def merge_saved(
 ) -> dict[str, float]:
     """Merge `folder/adapter` into its base in full precision, and save the model in `folder`.
 
-    The saved model is loaded again and compared with the adapter on the `probes` (token ids).
+    The saved model is loaded again and compared with the adapter on the `probes` (token ids); with the
+    adapter on the 4 bits that it was trained on, where the base is published so.
 
     Args:
         folder: The checkpoint that is being written.
@@ -284,11 +289,19 @@ def merge_saved(
     Raises:
         HarnessError: the adapter has another hash, or the merged model differs from it.
     """
+    load = partial(_load_tuned, folder / "adapter", tokenizer, base, revision, head)
     # Load the adapter on its base.
-    tuned = attach_adapter(_load(base, revision, head)[0], folder / "adapter").eval()
+    tuned = load()
     if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
+    in_4_bits = check_quantisation(tuned.config, base)
+    if in_4_bits:
+        disable_inference_repacking(tuned)
     expected = [_logits(tuned, probe) for probe in probes]
+    if in_4_bits:
+        del tuned
+        free_memory()
+        tuned = load(in_full=True)
     # Merge and save.
     model = tuned.merge_and_unload()
     set_stops(model, tokenizer)
@@ -310,6 +323,26 @@ def merge_saved(
             f"allowed {allowed:g}); it is not kept."
         )
     return {name: difference}
+
+
+def _load_tuned(
+    adapter: Path,
+    tokenizer: Any,
+    base: str | Path,
+    revision: str | None,
+    head: Head,
+    *,
+    in_full: bool = False,
+) -> Any:
+    """Load an adapter on its base; `in_full` brings a base in 4 bits to full precision first."""
+    model = _load(base, revision, head)[0]
+    if in_full:
+        model = dequantise(model)
+    if (
+        head == "reward"
+    ):  # it scores the last token that is no padding, so padding must be the trained one
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return attach_adapter(model, adapter).eval()
 
 
 def free_memory() -> None:

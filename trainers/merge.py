@@ -1,7 +1,7 @@
 """Merging a LoRA adapter, trained here or elsewhere, into its base: a checkpoint of the harness.
 
-The base is loaded in full precision. Merging into 4 bits would give another model than the one that
-was trained.
+The base is loaded in full precision, or in 4 bits and brought to full precision at the same values.
+Rounding the merged weights to 4 bits would give another model than the one that was trained.
 """
 
 import shutil
@@ -31,6 +31,7 @@ from trainers.checkpoint import (
     load_manifest,
     versions,
 )
+from trainers.four_bits import check_quantisation
 from trainers.trl_config import quiet_libraries
 
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
@@ -57,7 +58,7 @@ def merge_adapter(
     The checkpoint keeps the record of the adapter's training if the harness trained it.
 
     Raises:
-        HarnessError: no LoRA adapter in safetensors, a quantised base, one that the adapter was not
+        HarnessError: no LoRA adapter in safetensors, a base quantised beyond merging, one that the adapter was not
             trained on unless that is allowed, or a merged model that differs from its adapter.
     """
     out = out.resolve()
@@ -66,7 +67,7 @@ def merge_adapter(
     head = _head_of(adapter, config)
     quiet_torch()
     quiet_libraries()
-    _refuse_quantised(base, revision)
+    _check_model(base, revision)
     fingerprint = verified_fingerprint(base, revision=revision)
     recorded = _recorded_training(adapter, fingerprint)
     if recorded is None and not allow_other_base:
@@ -141,7 +142,8 @@ def _external_training(
 # --- the base --------------------------------------------------------------------------------
 
 
-def _refuse_quantised(base: str, revision: str | None) -> None:
+def _check_model(base: str, revision: str | None) -> None:
+    """Check that the base is a model here or at a revision, and not quantised beyond merging."""
     from transformers import AutoConfig
 
     if is_adapter(Path(base)):
@@ -157,11 +159,7 @@ def _refuse_quantised(base: str, revision: str | None) -> None:
     except (OSError, ValueError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise HarnessError(f"{base}: has no readable config.json: {first_line}") from None
-    if getattr(config, "quantization_config", None) is not None:
-        raise HarnessError(
-            f"{base}: is quantised. Merging would round the adapter away; name the same model in full "
-            "precision."
-        )
+    check_quantisation(config, base)
 
 
 def _check_base(adapter: Path, config: dict[str, Any], base: str, fingerprint: str) -> None:

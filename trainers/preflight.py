@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_adapter
+from trainers.four_bits import check_quantisation
 from trainers.memory import find_shape, lora_parameters
 from trainers.recipe import AdapterRecipe, Parent
 from trainers.starting_model import StartingPoint
@@ -23,17 +24,17 @@ def check_base(recipe: AdapterRecipe, start: StartingPoint) -> None:
     """Check the base of a training run, where it is a folder here.
 
     Raises:
-        HarnessError: it is quantised or has no tokenizer, its tokenizer has more tokens than it has embeddings, or
-            it lacks a target module.
+        HarnessError: it is quantised in a way that cannot be merged, or in 4 bits and the recipe asks for
+            them again; it has no tokenizer, or one of more tokens than it has embeddings; it lacks a
+            target module.
     """
     folder, tokens_of = Path(start.base.source), Path(start.parent.source)
     if not folder.is_dir() or is_adapter(folder) or not (folder / "config.json").is_file():
         return
     config = json.loads((folder / "config.json").read_bytes())
-    if config.get("quantization_config") is not None:
+    if check_quantisation(config, folder) and recipe.quantisation is not None:
         raise HarnessError(
-            f"{folder}: is quantised, and an adapter cannot be merged into it without rounding it away. Name "
-            "the same model in full precision; 'quantisation' in the recipe trains on it in 4 bits."
+            f"{recipe.recipe}: quantisation: {folder} is in 4 bits already; remove the block."
         )
     if tokens_of.is_dir():
         _check_tokenizer(folder, tokens_of, config)

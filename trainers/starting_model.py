@@ -81,7 +81,7 @@ def load_policy(recipe: PolicyRecipe, start: StartingPoint) -> Policy:
         return Policy(model, tokenizer, lora_config(recipe.lora, model))
     adapter = Path(parent.source) / "adapter"
     tuned = PeftModel.from_pretrained(model, adapter, is_trainable=True)
-    if recipe.quantisation is not None:
+    if getattr(model, "is_quantized", False):
         remember_adapter_weights(tuned)
     return Policy(tuned, tokenizer, None)
 

@@ -1,6 +1,5 @@
 """Sizes of any family's base, and what makes a base unfit before its weights are loaded."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -64,14 +63,6 @@ def refused(base: Path, message: str, **lora: object) -> None:
 def test_targets_that_match_nothing_are_each_named(name: str, tmp_path: Path) -> None:
     base = make_base(name, tmp_path / "base")
     refused(base, "has no c_attn, w1. Known: ", target_modules=("o_proj", "w1", "c_attn"))
-
-
-def test_a_quantised_parent_is_refused_at_once(tmp_path: Path) -> None:
-    base = make_base("mistral", tmp_path / "base")
-    config = json.loads((base / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-    (base / "config.json").write_text(json.dumps(config))
-    refused(base, "is quantised.*in full precision")
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
