@@ -115,18 +115,19 @@ def _histogram(chart: Histogram, chart_id: str) -> Element:
     left, right = (0.0, step) if chart.binned else (-step / 2, step / 2)
     edge = chart.high - step if chart.binned else chart.high
     x_axis = _Axis(chart.low + left, edge + right, 30, _SMALL_WIDTH - 8)
-    highest = max([1, *chart.baseline.counts.values(), *chart.candidate.counts.values()])
+    highest = max([1, *(n for series in chart.series for n in series.counts.values())])
     y_axis = _Axis(0, highest, 132, 40)
     _frame(svg, chart.title, x_axis, y_axis, [0, highest])
     for tick in _histogram_ticks(chart, step, x_axis):
         _text(svg, "tick", x_axis.at(tick), 148, f"{tick:.4g}", anchor="middle")
     # 2. Draw each model's bars, the baseline left of the candidate.
     half = min((x_axis.at(step) - x_axis.at(0)) * 0.43, 24)
-    for series, name, offset in ((chart.baseline, "hollow", -half), (chart.candidate, "solid", 0)):
+    bars = (("hollow", -half), ("solid", 0.0))[-len(chart.series) :]
+    for series, (name, offset) in zip(chart.series, bars, strict=True):
         for value, n in sorted(series.counts.items()):
             middle = x_axis.at(value + (left + right) / 2)
             _bar(svg, name, middle + offset + 0.75, y_axis.at(n), half - 1.5, 132)
-    _legend(svg, chart.baseline.label, chart.candidate.label)
+    _legend(svg, *(series.label for series in chart.series))
     return svg
 
 
@@ -134,7 +135,7 @@ def _step(chart: Histogram) -> float:
     """Return the distance between neighbouring values: a tenth of the range, or the smallest gap."""
     if chart.binned:
         return (chart.high - chart.low) / 10
-    values = sorted({chart.low, chart.high, *chart.baseline.counts, *chart.candidate.counts})
+    values = sorted({chart.low, chart.high, *(x for series in chart.series for x in series.counts)})
     return min(after - before for before, after in pairwise(values))
 
 
@@ -146,7 +147,7 @@ def _histogram_ticks(chart: Histogram, step: float, axis: "_Axis") -> list[float
 
 
 def _describe_histogram(chart: Histogram) -> str:
-    return ". ".join(_describe_counts(series) for series in (chart.baseline, chart.candidate))
+    return ". ".join(_describe_counts(series) for series in chart.series)
 
 
 def _describe_counts(series: Series) -> str:
@@ -154,9 +155,10 @@ def _describe_counts(series: Series) -> str:
     return f"{series.label}: {counts}"
 
 
-def _legend(svg: Element, baseline: str, candidate: str) -> None:
+def _legend(svg: Element, *labels: str) -> None:
     """Draw the legend: the hollow baseline at the left, the solid candidate in the right half."""
-    for x, name, label in ((30, "hollow", baseline), (_SMALL_WIDTH / 2 + 15, "solid", candidate)):
+    places = ((30, "hollow"), (_SMALL_WIDTH / 2 + 15, "solid"))
+    for (x, name), label in zip(places[-len(labels) :], labels, strict=True):
         _bar(svg, name, x, 160, 10, 170)
         _text(svg, "note", x + 16, 170, _truncate(label, 18), anchor="start")
 

@@ -106,14 +106,22 @@ class Series:
 
 @dataclass(frozen=True)
 class Histogram:
-    """The paired distributions of one metric; `binned` values are the low edges of bins."""
+    """The distributions of one metric; `binned` values are the low edges of bins.
+
+    `baseline` is None for a model alone.
+    """
 
     title: str
     low: float
     high: float
     binned: bool
-    baseline: Series
+    baseline: Series | None
     candidate: Series
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """Return the series that there are, the baseline's first."""
+        return (self.candidate,) if self.baseline is None else (self.baseline, self.candidate)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,13 @@ def models_compared(plan: Plan, comparison: Comparison | LengthEffect | Sensitiv
     return f"{comparison.candidate} against {comparison.baseline}"
 
 
+def models_measured(plan: Plan) -> str:
+    """Return the two models that a run is about: `dpo against sft`, or `sft alone`."""
+    if plan.alone:
+        return f"{plan.candidate} alone"
+    return f"{plan.candidate} against {plan.baseline}"
+
+
 def number_or_dash(value: float | None, digits: int) -> str:
     """Return the number, or a dash when there is none."""
     return ABSENT if value is None else number(value, digits)

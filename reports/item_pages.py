@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible, one_line, shorten
-from reports.formatting import ABSENT, signed
+from reports.formatting import ABSENT, number, signed
 from reports.html import render_page
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class ItemJudgement:
 class Item:
     """One item with its answers, scores and judgements.
 
-    `difference` is the candidate's score minus the baseline's on `metric`; None if one is missing.
+    `difference` is the candidate's score minus the baseline's on `metric`, of a model alone its score;
+    None if one is missing.
     """
 
     task: str
@@ -78,6 +79,13 @@ class Item:
     judgements: tuple[ItemJudgement, ...]
     metric: str
     difference: float | None
+
+    @property
+    def shown_difference(self) -> str:
+        """Return the difference with its sign, or the score of a model alone."""
+        if self.difference is None:
+            return ABSENT
+        return (number if len(self.answers) == 1 else signed)(self.difference, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +143,30 @@ def _pages(selected: Sequence[Item], n_items: int, title: str) -> Iterator[tuple
     """Yield name and HTML of every page: the items, then the two indexes."""
     # 1. Pages of items.
     starts = range(0, len(selected), ITEMS_PER_PAGE)
-    for number, start in enumerate(starts, start=1):
+    for page, start in enumerate(starts, start=1):
         yield (
-            f"{number}.html",
+            f"{page}.html",
             render_page(
                 "items.html",
                 title=title,
-                number=number,
+                number=page,
                 n_pages=len(starts),
                 first=start + 1,
                 items=[_escape_item(item) for item in selected[start : start + ITEMS_PER_PAGE]],
             ),
         )
     # 2. Indexes.
-    entries = [_entry(item, number) for number, item in enumerate(selected)]
+    entries = [_entry(item, place) for place, item in enumerate(selected)]
     note = ""
     if n_items > len(selected):
         note = (
             f"Shown are the {len(selected):,} of {n_items:,} items with the largest differences. "
             "All items are in answers.parquet and judgements.parquet."
         )
+    alone = bool(selected) and len(selected[0].answers) == 1
+    measured, model = ("score", "model's") if alone else ("difference", "candidate's")
     orders = {
-        INDEX: ("Sorted by difference, the candidate's worst items first", entries),
+        INDEX: (f"Sorted by {measured}, the {model} worst items first", entries),
         BY_NAME: ("Sorted by name", sorted(entries, key=lambda entry: (entry.task, entry.name))),
     }
     for name, (order, sorted_entries) in orders.items():
@@ -173,16 +183,16 @@ def _pages(selected: Sequence[Item], n_items: int, title: str) -> Iterator[tuple
         )
 
 
-def _entry(item: Item, number: int) -> IndexEntry:
+def _entry(item: Item, place: int) -> IndexEntry:
     unanswered = [answer.model for answer in item.answers if answer.text is None]
     return IndexEntry(
-        href=f"{number // ITEMS_PER_PAGE + 1}.html#i{number + 1}",
+        href=f"{place // ITEMS_PER_PAGE + 1}.html#i{place + 1}",
         name=escape_invisible(one_line(item.sample_id)),
         question=escape_invisible(
             one_line(item.input[: 2 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
         ),
         task=escape_invisible(item.task),
-        difference=ABSENT if item.difference is None else signed(item.difference, 2),
+        difference=item.shown_difference,
         note=f"no answer: {escape_invisible(', '.join(unanswered))}" if unanswered else "",
     )
 

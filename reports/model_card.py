@@ -183,10 +183,11 @@ def _evaluation(card: CheckpointCard, result: RunResult) -> Iterator[str]:
             f"{escape(view.sentence)}"
         )
     # How it was measured.
+    others = [m.name for m in plan.models if m.name != name]
+    compared = f"the others are {escape(join_names(others))}" if others else "it was measured alone"
     yield (
         f"Suite {escape(plan.suite)}, run {result.run_id}. In it this model is called "
-        f"'{escape(name)}'; the others are "
-        f"{escape(join_names([m.name for m in plan.models if m.name != name]))}."
+        f"'{escape(name)}'; {compared}."
     )
     yield "\n".join(f"- {line}" for line in (*_judges(plan), *_prompting(result)))
     for system, tasks in _tasks_by_system_prompt(plan).items():

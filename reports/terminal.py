@@ -79,6 +79,7 @@ def _claims(claims: tuple[ClaimLine, ...]) -> "RenderableType":
 # Columns for terminals of decreasing width, so that no number is broken across lines: the interval
 # goes below its difference, and both models' numbers stay to the last.
 _INTERVAL = "95 % CI"
+_MEAN = "Mean"
 _COLUMN_SETS = (
     ("Metric", "Baseline", "Candidate", "Difference", _INTERVAL, "p", "n"),
     ("Metric", "Baseline", "Candidate", "Difference", _INTERVAL, "n"),
@@ -90,9 +91,15 @@ _COLUMN_SETS = (
 def _metrics(table: Table, console: "Console") -> "RenderableType":
     """Return the table with as many of its columns as fit the terminal."""
     measured = _measured(table)
+    column_sets: tuple[tuple[str, ...], ...] = _COLUMN_SETS
+    if measured == _MEAN:
+        column_sets = tuple(
+            tuple(name for name in names if name in table.head or name == "Difference")
+            for names in column_sets
+        )
     grids = [
         _grid(table, tuple(measured if name == "Difference" else name for name in names))
-        for names in _COLUMN_SETS
+        for names in column_sets
     ]
     unbounded = console.options.update(width=10_000)
     widths = [console.measure(grid, options=unbounded).maximum for grid in grids]
@@ -101,7 +108,8 @@ def _metrics(table: Table, console: "Console") -> "RenderableType":
 
 
 def _measured(table: Table) -> str:
-    return next(name for name in table.head if name in DIFFERENCE_HEADS)
+    """Return the head of what is measured: a difference, or the mean of a model alone."""
+    return next(name for name in table.head if name in DIFFERENCE_HEADS or name == _MEAN)
 
 
 def _stack(table: Table) -> "RenderableType":
@@ -109,7 +117,9 @@ def _stack(table: Table) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    names = ("Baseline", "Candidate", _measured(table))
+    names = tuple(
+        name for name in ("Baseline", "Candidate", _measured(table)) if name in table.head
+    )
 
     def cell(row: Sequence[str], name: str) -> str:
         return one_line(row[table.head.index(name)])

@@ -17,6 +17,7 @@ from reports.formatting import (
     duration,
     format_interval,
     gate_rule,
+    models_measured,
     number,
     p_value,
 )
@@ -71,12 +72,13 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
         title=plan.title or plan.suite,
         provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
         verdict=LABELS[decision.verdict if decision else "none"],
-        sentence=decision.sentence if decision else _NO_GATE,
+        sentence=decision.sentence if decision else _NO_GATE_ALONE if plan.alone else _NO_GATE,
         summary=tuple(_summary(result)),
         facts=tuple(_facts(result)),
         claims=(
             *(_claim_line(claim, plan) for claim in decision.claims),
             *(critical_line(rule) for rule in decision.critical),
+            *(ClaimLine(LABELS["not_tested"], c, _NO_BASELINE, ()) for c in plan.not_decided),
         )
         if decision
         else (),
@@ -114,11 +116,15 @@ _NO_GATE = (
 )
 
 
+_NO_GATE_ALONE = "No claims were specified before this run, so there is no verdict. The scores below are descriptive."
+_NO_BASELINE = "Not decided: it compares two models, and this run has one."
+
+
 def _summary(result: RunResult) -> Iterator[str]:
     """Yield the compared models, the number of items, and the judges."""
     plan = result.plan
     n_items = " + ".join(items_judged(result))
-    yield f"{plan.candidate} against {plan.baseline} · {n_items} items"
+    yield f"{models_measured(plan)} · {n_items} items"
     if result.stopping is not None:
         yield looks_line(result.stopping)
     cards = dict.fromkeys(plan.judges.values())
@@ -130,11 +136,10 @@ def _summary(result: RunResult) -> Iterator[str]:
 
 def _facts(result: RunResult) -> Iterator[KeyValue]:
     plan = result.plan
-    baseline, *others, candidate = plan.models
-    yield KeyValue("Candidate", candidate.name, _origin(candidate))
-    yield KeyValue("Baseline", baseline.name, _origin(baseline))
-    for model in others:
-        yield KeyValue("Also compared", model.name, _origin(model))
+    *compared, candidate = plan.models
+    yield KeyValue("Model" if plan.alone else "Candidate", candidate.name, _origin(candidate))
+    for place, model in enumerate(compared):
+        yield KeyValue("Also compared" if place else "Baseline", model.name, _origin(model))
     for task, n_judged in zip(plan.tasks, items_judged(result), strict=True):
         source = f"from {_brief_source(task.source)}"
         yield KeyValue("Items", describe_items(task, n_judged), source)

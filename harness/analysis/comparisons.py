@@ -9,13 +9,14 @@ from harness.scoring.columns import WIN, Clusters, GradeColumn, PreferenceColumn
 from harness.scoring.paired import Mask, PairedScores, take_clusters
 from harness.stats.agreement import Agreement, cohen_kappa
 from harness.stats.agreement_repeats import Icc
-from harness.stats.annotator_means import TwoWayMean, two_way_mean
+from harness.stats.annotator_means import TwoWayMean, Votes, two_way_mean
 from harness.stats.means import MeanDifference, design_effect, mean_difference
 from harness.stats.missing import differential_missingness, fill_missing
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
 from harness.stats.permutation import signflip_test
 from harness.stats.power import minimum_detectable_effect
+from harness.stats.proportions import wilson_interval
 from harness.stats.vectors import Vector
 from harness.stats.wilcoxon import wilcoxon_test
 from harness.types import (
@@ -78,7 +79,7 @@ def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
         pair.d[chosen], clusters=take_clusters(pair.clusters, chosen), bounds=pair.bounds
     )
     low, high = mean.ci_low, mean.ci_high
-    two_way = _two_way_mean_of_votes(pair, chosen)
+    two_way = _two_way_mean_of_votes(pair.votes, pair.clusters, chosen)
     if two_way is not None:
         low, high = two_way.interval()
     elif pair.kind == "share" and pair.clusters is None:
@@ -88,14 +89,31 @@ def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
     return Interval(estimate=mean.estimate + pair.null, low=low + pair.null, high=high + pair.null)
 
 
-def _two_way_mean_of_votes(pair: PairedScores, chosen: Mask) -> TwoWayMean | None:
+def find_own_interval(pair: PairedScores, chosen: Mask) -> Interval:
+    """Compute the candidate's own mean on the chosen items with its 95 % interval."""
+    scores, (least, greatest) = pair.candidate_scores[chosen], pair.score_bounds
+    clusters = take_clusters(pair.clusters, chosen)
+    if pair.kind == "share" and clusters is None:
+        low, high = wilson_interval(float(scores.sum()), scores.size)
+    else:
+        mean = mean_difference(scores, clusters=clusters, bounds=pair.score_bounds)
+        low, high = mean.ci_low, mean.ci_high
+    two_way = _two_way_mean_of_votes(pair.own_votes, pair.clusters, chosen)
+    if two_way is not None:
+        low, high = two_way.interval()
+    return Interval(estimate=float(scores.mean()), low=max(low, least), high=min(high, greatest))
+
+
+def _two_way_mean_of_votes(
+    votes: Votes | None, clusters: Clusters, chosen: Mask
+) -> TwoWayMean | None:
     """Compute the mean with annotators as a source of uncertainty.
 
     None for one annotator, or where nothing varies.
     """
-    if pair.votes is None or not chosen.any():
+    if votes is None or not chosen.any():
         return None
-    mean = two_way_mean(pair.votes[chosen], clusters=take_clusters(pair.clusters, chosen))
+    mean = two_way_mean(votes[chosen], clusters=take_clusters(clusters, chosen))
     return mean if mean.n_annotators > 1 and mean.se > 0 else None
 
 
@@ -131,7 +149,7 @@ def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:
     """Run the two-sided test of no difference on the observed items."""
     clusters = take_clusters(pair.clusters, observed)
-    two_way = _two_way_mean_of_votes(pair, observed)
+    two_way = _two_way_mean_of_votes(pair.votes, pair.clusters, observed)
     if two_way is not None:
         p_value = 2 * min(two_way.p_above(0.0), two_way.p_below(0.0), 0.5)
         return TestResult(name="two-way cluster-robust t, items and annotators", p_value=p_value)

@@ -285,7 +285,7 @@ def _single_judge_comparisons(
         for column in scored:
             for pair in pair_scores(column, baseline):
                 observed = ~np.isnan(pair.d)
-                if observed.any():
+                if observed.any() and not pair.alone:
                     yield SingleJudgeComparison(
                         column=pair.metric,
                         judge=card.name,

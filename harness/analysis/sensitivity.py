@@ -14,15 +14,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.comparisons import Flagged, find_interval, has_flag
+from harness.analysis.comparisons import Flagged, find_interval, find_own_interval, has_flag
 from harness.analysis.length import find_length_effect
 from harness.config import Claim, Gate, Metric
 from harness.gate.claim_tests import is_about_own_mean
 from harness.gate.decision import decide_gate
 from harness.scoring.columns import PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, fill_gaps, take_items
-from harness.stats.means import mean_difference
-from harness.stats.proportions import wilson_interval
 from harness.types import (
     ClaimResult,
     ClaimVerdict,
@@ -205,8 +203,8 @@ def _flag_kinds(flagged: Flagged) -> list[str]:
 
 
 def _claims_own_mean(pair: PairedScores, claim: Claim | None) -> bool:
-    """Return whether the claim is about the candidate's own mean rather than a difference."""
-    return claim is not None and is_about_own_mean(claim, pair)
+    """Return whether the candidate's own mean is asked for rather than a difference."""
+    return pair.alone or (claim is not None and is_about_own_mean(claim, pair))
 
 
 def _gaps(pair: PairedScores, claim: Claim | None) -> Mask:
@@ -223,15 +221,10 @@ def _estimate(pair: PairedScores, claim: Claim | None) -> Interval:
 
 
 def _interval(pair: PairedScores, claim: Claim | None) -> Interval:
-    if not _claims_own_mean(pair, claim):
-        return find_interval(pair, np.ones(pair.d.size, dtype=np.bool))
-    scores, (least, greatest) = pair.candidate_scores, pair.score_bounds
-    if pair.kind == "share" and pair.clusters is None:
-        low, high = wilson_interval(float(scores.sum()), scores.size)
-    else:
-        mean = mean_difference(scores, clusters=pair.clusters, bounds=pair.score_bounds)
-        low, high = max(mean.ci_low, least), min(mean.ci_high, greatest)
-    return Interval(estimate=float(scores.mean()), low=low, high=high)
+    everything = np.ones(pair.d.size, dtype=np.bool)
+    if _claims_own_mean(pair, claim):
+        return find_own_interval(pair, everything)
+    return find_interval(pair, everything)
 
 
 # --- equal length ----------------------------------------------------------------------------

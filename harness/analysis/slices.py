@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.analysis.comparisons import find_interval, main_test
+from harness.analysis.comparisons import find_interval, find_own_interval, main_test
 from harness.config import Gate
 from harness.scoring.paired import PairedScores, take_items
 from harness.stats.multiplicity import benjamini_hochberg
@@ -54,7 +54,8 @@ def _compare_slice(pair: PairedScores, column: str, value: str) -> SliceComparis
     scored = ~np.isnan(pair.d)
     clusters = None if pair.clusters is None else pair.clusters[scored]
     units = int(scored.sum()) if clusters is None else np.unique(clusters).size
-    tested = units >= FEWEST
+    tested = units >= FEWEST and not pair.alone  # a mean alone has nothing to differ from
+    interval = find_own_interval if pair.alone else find_interval
     return SliceComparison(
         metric=pair.metric,
         baseline=pair.baseline,
@@ -64,7 +65,7 @@ def _compare_slice(pair: PairedScores, column: str, value: str) -> SliceComparis
         n=int(scored.sum()),
         n_missing=pair.missing,
         null=pair.null,
-        difference=find_interval(pair, scored) if scored.any() else None,
+        difference=interval(pair, scored) if scored.any() else None,
         p_value=main_test(pair, scored).p_value if tested else None,
     )
 

@@ -10,6 +10,7 @@ from harness.artifacts.results_json import load_result, run_folder
 from harness.artifacts.scores import read_scores, read_table
 from harness.core.errors import HarnessError, did_you_mean
 from harness.gate.decision import decide_gate
+from harness.gate.one_model import decide_alone
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import GateDecision, RunResult
@@ -73,7 +74,8 @@ class Run(NamedTuple):
             raise HarnessError("this gate was decided with people's labels: see results.json.")
         if plan.looks:
             raise HarnessError("this gate was decided at its looks: see results.json.")
-        return decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
+        decided = decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
+        return decide_alone(decided, plan)
 
 
 def load_run(folder: str | Path) -> Run:

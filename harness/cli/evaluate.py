@@ -174,5 +174,6 @@ def _summary(result: "RunResult") -> dict[str, Any]:
         "verdict": decision.verdict if decision else None,
         "sentence": decision.sentence if decision else None,
         "claims": [claim.model_dump(mode="json") for claim in decision.claims] if decision else [],
+        "not_decided": list(result.plan.not_decided),
         "stopping": result.stopping.model_dump(mode="json") if result.stopping else None,
     }

@@ -55,7 +55,7 @@ Models = Annotated[
     str,
     typer.Option(
         envvar="HARNESS_MODELS",
-        help="Names of the models in the profile: baseline first, candidate last.",
+        help="Names of the models in the profile: baseline first, candidate last; or one model, alone.",
         metavar="A,B",
     ),
 ]

@@ -50,7 +50,7 @@ from harness.config.profile import (
     RecordedAnswers,
     RecordedVerdicts,
 )
-from harness.config.suite import Suite
+from harness.config.suite import Suite, measure_alone
 from harness.core.yaml_loader import NAME_PATTERN
 
 __all__ = [
@@ -95,6 +95,7 @@ __all__ = [
     "known_suites",
     "load_profile",
     "load_suite",
+    "measure_alone",
     "metric_of",
     "pairs_of",
 ]

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, cast, get_args
 from harness.config.loading import load_profile, load_suite
 from harness.config.metrics import PairwiseMetric
 from harness.config.profile import Profile
-from harness.config.suite import Suite
+from harness.config.suite import AloneSuite, Suite, measure_alone
 from harness.core.errors import HarnessError, did_you_mean
 
 AskAgainFor = Literal["answers", "unreadable", "failed"]
@@ -39,7 +39,9 @@ NOTHING_AGAIN = AskAgain()
 class Request(NamedTuple):
     """The suite, the profile and the models of a run, and the options that narrow it.
 
-    With `by_batch` the requests to endpoints are written into batch files for the user to send.
+    With `by_batch` the requests to endpoints are written into batch files for the user to send. Of a
+    run of one model the suite is what it says of that model alone: `not_measured` are the metrics and
+    `not_decided` the claims that would take a baseline.
     """
 
     suite: Suite
@@ -53,6 +55,8 @@ class Request(NamedTuple):
     allow_remote_phi: bool = False
     by_batch: bool = False
     allow_contamination: bool = False
+    not_measured: tuple[str, ...] = ()
+    not_decided: tuple[str, ...] = ()
 
 
 def load_request(
@@ -77,6 +81,7 @@ def load_request(
     loaded_profile, profile_root = load_profile(profile)
     names = tuple(models)
     _check_models(names, loaded_profile)
+    loaded_suite, not_measured, not_decided = _what_these_models_show(loaded_suite, names)
     request = Request(
         suite=loaded_suite,
         suite_root=suite_root,
@@ -89,6 +94,8 @@ def load_request(
         allow_remote_phi=allow_remote_phi,
         by_batch=by_batch,
         allow_contamination=allow_contamination,
+        not_measured=not_measured,
+        not_decided=not_decided,
     )
     # Every judged metric needs a judge of the profile that can judge these models.
     for metric_name in loaded_suite.metrics:
@@ -145,13 +152,29 @@ def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
 def _check_models(names: tuple[str, ...], profile: Profile) -> None:
     for name in names:
         profile.find_model(name)
-    if len(set(names)) < 2:
+    if not names:
         raise HarnessError(
-            "name at least two different models, baseline first and candidate last, "
-            "for example: --models sft,dpo"
+            "name the models, baseline first and candidate last, for example: --models sft,dpo"
         )
     if len(set(names)) < len(names):
         raise HarnessError(f"a model is named twice in --models {','.join(names)}.")
+
+
+def _what_these_models_show(suite: Suite, models: tuple[str, ...]) -> AloneSuite:
+    """Return the suite, of one model without what compares two.
+
+    Raises:
+        HarnessError: every metric compares two models, and there is only one.
+    """
+    if len(models) > 1:
+        return AloneSuite(suite, (), ())
+    alone = measure_alone(suite)
+    if not alone.suite.metrics:
+        raise HarnessError(
+            f"suite '{suite.suite}': {', '.join(suite.metrics)} compares two models, and nothing else is "
+            f"measured. Name a baseline too: --models BASELINE,{models[0]}"
+        )
+    return alone
 
 
 def _refuse_unrecorded_pairs(metric_name: str, request: Request) -> None:

@@ -1,5 +1,7 @@
 """The suite: items, generation, metrics and gate, checked against each other."""
 
+from typing import NamedTuple
+
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
@@ -74,3 +76,28 @@ class Suite(Spec):
                 "choose one that an answer could exceed"
             )
         return None
+
+
+class AloneSuite(NamedTuple):
+    """What a suite says of one model by itself, and what of it takes a baseline, in words."""
+
+    suite: Suite
+    not_measured: tuple[str, ...]
+    not_decided: tuple[str, ...]
+
+
+def measure_alone(suite: Suite) -> AloneSuite:
+    """Leave out of a suite what compares two models: pairwise metrics and claims on a difference.
+
+    Where no claim is left, neither are rules on critical answers, which only take a pass away.
+    """
+    metrics = {name: metric for name, metric in suite.metrics.items() if not metric.compares_pairs}
+    not_measured = tuple(name for name in suite.metrics if name not in metrics)
+    gate, not_decided = suite.gate, list[str]()
+    if gate is not None:
+        claims = tuple(c for c in gate.claims if c.kind.own_mean and metric_of(c.metric) in metrics)
+        not_decided += [str(claim) for claim in gate.claims if claim not in claims]
+        not_decided += [] if claims else map(str, gate.critical)
+        gate = gate.model_copy(update={"claims": claims}) if claims else None
+    reduced = suite.model_copy(update={"metrics": metrics, "gate": gate})
+    return AloneSuite(reduced, not_measured, tuple(not_decided))

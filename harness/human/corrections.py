@@ -40,6 +40,8 @@ def correct_column(
             yield from _correct_share(column, model, by_item, half_width)
         else:
             yield from _correct_mean(column, model, by_item, column.all_scores[model], None, width)
+    if models[0] == models[1]:
+        return
     # Candidate minus baseline, on the items where both have a label.
     old, new = (by_model.get(model, {}) for model in models)
     label_differences = {i: new[i] - old[i] for i in new if i in old}

@@ -270,6 +270,8 @@ def _biases(
 def _difference_bias(column: LabelledColumn, models: tuple[str, str]) -> Bias | None:
     """Compare the judge's difference of two models with people's; None for preferences."""
     baseline, candidate = models
+    if baseline == candidate:
+        return None
     row_of = {subject: row for row, subject in enumerate(column.subjects)}
     of_both = [i for i, m in column.subjects if m == candidate and (i, baseline) in row_of]
     new, old = ([row_of[i, model] for i in of_both] for model in (candidate, baseline))

@@ -60,7 +60,7 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
     means: list[HumanMean] = []
     if wins.labelled.any():
         means.append(_mean(people.metric or WIN_RATE, 0.5, wins.values, (0.0, 1.0)))
-    for name in criteria:
+    for name in criteria if baseline != candidate else ():
         old, new = (score_table(people, model, name) for model in (baseline, candidate))
         if old.labelled.any() and new.labelled.any():
             means.append(_mean(_column(people, name), 0.0, new.values - old.values, None))

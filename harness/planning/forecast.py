@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import EndpointSpec, load_profile, load_suite, metric_of
+from harness.config import EndpointSpec, load_profile, load_suite, measure_alone, metric_of
 from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import Store
@@ -91,7 +91,8 @@ class Forecast(Record):
 
     Where the items are not available there is no plan yet: `missing` is the reason, and only what
     does not depend on items is forecast. Where votes of people are still to come, the plan has no
-    hash. `obstacles` are claims that a run with --limit could not decide.
+    hash. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
+    `not_decided` are metrics and claims of a run of one model that would take a baseline.
     """
 
     suite: str
@@ -106,6 +107,8 @@ class Forecast(Record):
     labels: tuple[LabelsForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     obstacles: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
+    not_decided: tuple[str, ...] = ()
     training: tuple[TrainingForecast, ...]
     sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
@@ -169,6 +172,8 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
         obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        not_measured=request.not_measured,
+        not_decided=request.not_decided,
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
         remote=(*judging, *(_forecast_remote(plan, request) if plan else ())),
@@ -222,6 +227,10 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
     yield from describe_requirements(forecast.licences)
     yield from describe_labels(forecast.labels)
     yield from describe_rules(forecast.rules)
+    if forecast.not_measured:
+        yield f"Not measured, as it compares two models: {', '.join(forecast.not_measured)}"
+    for claim in forecast.not_decided:
+        yield f"Not decided for want of a baseline, so there is no pass: {claim}"
     yield from (f"This trial cannot pass: {obstacle}" for obstacle in forecast.obstacles)
 
 
@@ -257,7 +266,8 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     loaded, _ = load_suite(suite)
     bound, _ = load_profile(profile)
     names = list(bound.models)
-    plan = make_plan(load_request(suite, profile, names), {}) if len(names) > 1 else None
+    comparable = len(names) > 1 or bool(measure_alone(loaded).suite.metrics)
+    plan = make_plan(load_request(suite, profile, names), {}) if comparable else None
     columns = [c for name, metric in loaded.metrics.items() for c in metric.columns(name)]
     tasks = plan.tasks if plan else ()
     return {

@@ -54,6 +54,8 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
         limit=request.limit,
         seed=request.seed,
         judge=request.judge,
+        not_measured=request.not_measured,
+        not_decided=request.not_decided,
         hash="",
     )
     # Samples are covered by the items' hash of their task.

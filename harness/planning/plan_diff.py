@@ -17,6 +17,23 @@ def claim_fields(plan: Plan) -> dict[str, str]:
     return {**measurement_fields(plan), **dict(claimed)}
 
 
+def unmeasured_fields(*plans: Plan, identity: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return the fields of the metrics that runs of one model leave out, as they compare two.
+
+    With the `identity` of a blessed run, also those that it left out.
+    """
+    names = {name for plan in plans for name in plan.not_measured}
+    if identity is not None:
+        names |= {
+            name
+            for plan in plans
+            for task in plan.tasks
+            for name, metric in task.metrics.items()
+            if metric.compares_pairs and f"metric {name}" not in identity
+        }
+    return frozenset(f"{what} {name}" for name in names for what in ("metric", "judge of"))
+
+
 def diff_fields(
     before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:

@@ -195,6 +195,8 @@ def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
 
 def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iterator[Caveat]:
     """Point out that the gate's two models say the same, as one model under two names does."""
+    if plan.alone:
+        return
     baseline, candidate = plan.baseline, plan.candidate
     for part in measured:
         old, new = part.responses[baseline], part.responses[candidate]
@@ -207,6 +209,19 @@ def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iter
                 f"'{part.task.name}'. Are they one model under two names? On these items any "
                 "difference is the judge's own.",
             )
+
+
+def one_model_caveats(plan: Plan) -> Iterator[Caveat]:
+    """Report that a run has one model, and what of its suite was left out for want of another."""
+    if plan.alone:
+        left_out = ""
+        if plan.not_measured:
+            left_out = f" Not measured, as they compare two models: {', '.join(plan.not_measured)}."
+        yield Caveat(
+            code="one_model",
+            text=f"'{plan.candidate}' was measured alone: whether it is better or worse than another model "
+            f"is not known.{left_out}",
+        )
 
 
 def early_stopping_caveats(stopping: Stopping | None) -> Iterator[Caveat]:

@@ -16,7 +16,7 @@ from harness.analysis.comparisons import compare_scores
 from harness.artifacts.answers import AnsweredItem, read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
-from harness.planning.plan_diff import diff_fields, measurement_fields
+from harness.planning.plan_diff import diff_fields, measurement_fields, unmeasured_fields
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats.annotator_means import Votes
@@ -48,7 +48,11 @@ def compare_runs(old: Run, new: Run, *, common_items: bool = False) -> RunCompar
     old_columns = {c.metric: own for c in old.columns if (own := scores_of_run(c, old)) is not None}
     # Join the two candidates' scores on each column.
     pairs: list[tuple[GradeColumn, PairedScores]] = []
-    skipped: list[str] = []
+    unmeasured = dict.fromkeys(name for run in (old, new) for name in run.result.plan.not_measured)
+    skipped = [
+        f"{name}: not compared, because a run of one model does not measure it"
+        for name in unmeasured
+    ]
     for column in new.columns:
         before, after = old_columns.get(column.metric), scores_of_run(column, new)
         if before is None or after is None:
@@ -133,8 +137,9 @@ def _text_of(item: AnsweredItem) -> tuple[str, str | None]:
 
 
 def _require_equal_fields(old: Plan, new: Plan, *, but: str | None = None) -> None:
+    unmeasured = unmeasured_fields(old, new)
     for field, before, after in diff_fields(measurement_fields(old), measurement_fields(new)):
-        if but is not None and field.startswith(but):
+        if (but is not None and field.startswith(but)) or field in unmeasured:
             continue
         raise HarnessError(
             f"the runs differ in {field}: {before} in the old run, {after} in the new one. Only runs "

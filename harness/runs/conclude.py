@@ -19,6 +19,7 @@ from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
 from harness.gate.decision import decide_gate
+from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
 from harness.planning.preregistration import Preregistration
 from harness.runs.caveats import (
@@ -28,6 +29,7 @@ from harness.runs.caveats import (
     identical_answer_caveats,
     lenient_reading_caveats,
     missing_verdict_caveats,
+    one_model_caveats,
     prompt_caveats,
     sensitivity_caveats,
     served_name_caveats,
@@ -96,12 +98,14 @@ def build_run_result(
     comparisons = [
         compare_scores(column, pair, _flagged_items(part.flags, pair))
         for part, column, pair in compared
+        if not pair.alone
     ]
     pairs = [pair for _, _, pair in compared]
     # 2. Decide the gate on its own pair of models.
     decided = {p.metric: p for p in pairs if (p.baseline, p.candidate) == plan.gated}
     if plan.gate is not None and stopping is None:
         decision = decide_gate(plan.gate, decided)
+    decision = decide_alone(decision, plan)
     # 3. Analyse what the decision depends on.
     columns = [column for part in measured for column in part.columns]
     judges = _summarise_all_judges(measured)
@@ -144,6 +148,7 @@ def build_run_result(
             *missing_verdict_caveats(measured),
             *prompt_caveats(measured, models),
             *identical_answer_caveats(plan, measured),
+            *one_model_caveats(plan),
             *early_stopping_caveats(stopping),
             *lenient_reading_caveats(measured),
             *served_name_caveats(measured),
@@ -162,11 +167,14 @@ def too_many_unscored(result: RunResult) -> bool:
     if result.plan.gate is None:
         return False
     plan, claimed = result.plan, {claim.metric for claim in result.plan.gate.claims}
-    shares = [
-        c.n_missing / (c.n + c.n_missing)
-        for c in result.comparisons
-        if c.metric in claimed and (c.baseline, c.candidate) == plan.gated
-    ]
+    if plan.alone:
+        shares = [1 - c.n_scored / c.n_items for c in result.coverage if c.metric in claimed]
+    else:
+        shares = [
+            c.n_missing / (c.n + c.n_missing)
+            for c in result.comparisons
+            if c.metric in claimed and (c.baseline, c.candidate) == plan.gated
+        ]
     return max(shares, default=0.0) > result.plan.gate.max_unscored
 
 
@@ -182,12 +190,15 @@ class _Compared(NamedTuple):
 
 
 def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[PairedScores]:
-    """Pair every later model with the baseline."""
+    """Pair every later model with the baseline; a model alone with nothing."""
     for pair in pair_scores(column, plan.baseline):
         if pair.missing == pair.d.size:
+            models = f"'{pair.candidate}'"
+            if not pair.alone:
+                models = f"both '{pair.baseline}' and {models}"
             raise InfrastructureError(
-                f"{pair.metric}: none of the {pair.d.size} items has a score for both "
-                f"'{pair.baseline}' and '{pair.candidate}' ({_describe_missing(column, part)})."
+                f"{pair.metric}: none of the {pair.d.size} items has a score for {models} "
+                f"({_describe_missing(column, part)})."
                 f"{_example_reply(metric_of(column.metric), part)}"
             )
         yield pair
@@ -245,7 +256,11 @@ def _length_effects(compared: Sequence[_Compared]) -> Iterator[LengthEffect]:
     for part, _, pair in compared:
         name = metric_of(pair.metric)
         metric = part.task.metrics[name]
-        if metric.length_adjusted and pair.metric in metric.summary_columns(name):
+        if (
+            not pair.alone
+            and metric.length_adjusted
+            and pair.metric in metric.summary_columns(name)
+        ):
             yield find_length_effect(pair, part.responses)
 
 

@@ -18,6 +18,8 @@ def largest_differences(
 ) -> Iterator[Example]:
     """Choose the items of each task whose score changed most, half of them up and half down.
 
+    Of a model alone they are the items with the lowest and the highest scores.
+
     `decided` are the comparisons that the gate decides on, by column.
     """
     for part in measured:
@@ -48,7 +50,7 @@ def _largest_of_task(part: TaskScores, pair: PairedScores, plan: Plan) -> Iterat
     scored = [i for i in np.argsort(pair.d, kind="stable").tolist() if not np.isnan(pair.d[i])]
     half = N_EXAMPLES // 2
     chosen = [*scored[:half], *scored[half:][-half:]]
-    for i in sorted(chosen, key=lambda i: -abs(pair.d[i])):
+    for i in chosen if pair.alone else sorted(chosen, key=lambda i: -abs(pair.d[i])):
         sample = samples[pair.sample_ids[i]]
         yield _example(part, sample, pair.metric, float(pair.d[i]), plan)
 
@@ -60,7 +62,7 @@ def _example(
         sample_id=sample.id,
         input=sample.input,
         reference=sample.reference,
-        baseline=part.responses[plan.baseline][sample.id].text,
+        baseline=None if plan.alone else part.responses[plan.baseline][sample.id].text,
         candidate=part.responses[plan.candidate][sample.id].text,
         moved=difference,
         metric=metric,

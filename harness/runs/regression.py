@@ -23,7 +23,7 @@ from harness.core.files import write_output
 from harness.core.json_text import read_json_bytes
 from harness.gate.decision import decide_gate
 from harness.gate.interim import level_of_look
-from harness.planning.plan_diff import diff_fields, measurement_fields
+from harness.planning.plan_diff import diff_fields, measurement_fields, unmeasured_fields
 from harness.runs.compare_runs import (
     baseline_fingerprint,
     join_scores,
@@ -148,7 +148,10 @@ def check_run(run: Run, baseline: Baseline) -> Check:
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
     """
     # 1. Refuse a run that did not measure the same.
+    unmeasured = unmeasured_fields(run.result.plan, identity=baseline.identity)
     for field, before, now in diff_fields(baseline.identity, measurement_fields(run.result.plan)):
+        if field in unmeasured:
+            continue  # refused below where the baseline has scores of it
         raise HarnessError(
             f"the run differs from the baseline in {field}: {before} in the baseline, {now} in the "
             "run. Run the same suite and profile, or bless a new baseline."

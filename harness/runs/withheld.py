@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from harness.config import metric_of
 from harness.config.request import Request, judge_names
 from harness.core.paths import bundle_root
+from harness.gate.one_model import decide_alone
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, GateDecision, Plan, RunResult
 
@@ -19,8 +20,12 @@ REPEATED_SHARE = (
 
 
 def withhold_pass(result: RunResult, request: Request, measured: Sequence[TaskScores]) -> RunResult:
-    """Return the result without a pass that rests on repeated answers, or on offline rules alone."""
-    decision = result.decision
+    """Return the result without a pass that rests on repeated answers, or on offline rules alone.
+
+    Nor does a model alone pass while claims are left that compare it with a baseline.
+    """
+    decision = decide_alone(result.decision, result.plan)
+    result = result.model_copy(update={"decision": decision})
     if decision is None or decision.verdict != "pass":
         return result
     reasons = (
@@ -52,7 +57,7 @@ def _repeated_answers(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[Ca
     for part in measured:
         if not claimed & judged & part.task.metrics.keys():
             continue
-        for model in plan.gated:
+        for model in dict.fromkeys(plan.gated):
             flags = part.flags[model]
             n = sum("repeated_answer" in found for found in flags.values())
             if n > REPEATED_SHARE * len(flags):

@@ -25,6 +25,7 @@ class PairedScores:
     NaN where it is missing; `least` and `greatest` bound it there. `candidate_scores` and their
     bounds serve claims about the candidate alone. `votes` are differences by annotator, items x
     annotators, whose means over annotators are `d`; `own_votes` are those of the candidate's scores.
+    Of a model alone `d` are its scores, and no baseline has any.
     """
 
     metric: str
@@ -43,6 +44,11 @@ class PairedScores:
     null: float
     votes: Votes | None = None
     own_votes: Votes | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Return whether these are one model's own scores, compared with nothing."""
+        return self.baseline == self.candidate
 
     @property
     def missing(self) -> int:
@@ -108,9 +114,14 @@ def fill_votes(votes: Votes, filling: Vector) -> Votes:
 
 
 def pair_scores(column: ScoreColumn, baseline: str) -> list[PairedScores]:
-    """Return the paired scores of one column, for every candidate in it."""
+    """Return the paired scores of one column, for every candidate in it.
+
+    The scores of a model alone are paired with nothing.
+    """
     if isinstance(column, PreferenceColumn):
         return [_pair_preferences(column)]
+    if list(column.scores) == [baseline]:
+        return [_own_scores(column, baseline)]
     return [_pair_grades(column, baseline, model) for model in column.scores if model != baseline]
 
 
@@ -143,6 +154,29 @@ def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedSc
         null=0.0,
         votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
         own_votes=None if column.votes is None else column.votes[candidate],
+    )
+
+
+def _own_scores(column: GradeColumn, model: str) -> PairedScores:
+    scores = column.scores[model]
+    votes = None if column.votes is None else column.votes[model]
+    return PairedScores(
+        metric=column.metric,
+        kind=column.kind,
+        baseline=model,
+        candidate=model,
+        sample_ids=column.sample_ids,
+        clusters=column.clusters,
+        d=scores,
+        least=np.where(np.isnan(scores), column.low, scores),
+        greatest=np.where(np.isnan(scores), column.high, scores),
+        bounds=(column.low, column.high),
+        baseline_scores=np.full_like(scores, np.nan),
+        candidate_scores=scores,
+        score_bounds=(column.low, column.high),
+        null=0.0,
+        votes=votes,
+        own_votes=votes,
     )
 
 

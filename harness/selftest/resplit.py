@@ -49,6 +49,8 @@ def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Respli
         HarnessError: the run has nothing to compare.
     """
     plan = run.result.plan
+    if plan.alone:
+        raise HarnessError(f"{run.folder}: the run has one model only; to resplit it takes two.")
     alpha = plan.gate.alpha if plan.gate else ALPHA
     pairs = [
         pair

@@ -143,8 +143,8 @@ class CriticalResult(Record):
     `n_missing`, count as critical for a pass and as harmless for a fail. `upper` and `lower` are
     one-sided bounds of the share at the gate's alpha (Clopper-Pearson; of `n_units` independent
     units: items, or clusters). `difference` is the candidate's share less the baseline's over the
-    `n_paired` items that both have a score of, with its 95 % interval and two-sided p-value.
-    `items` are the critical ones, the worst first.
+    `n_paired` items that both have a score of, with its 95 % interval and two-sided p-value;
+    a model alone has no such pairs. `items` are the critical ones, the worst first.
     """
 
     rule: str

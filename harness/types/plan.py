@@ -125,7 +125,8 @@ class Task(Record):
 class Plan(Record):
     """Everything that is fixed before the first answer. `hash` covers all of it.
 
-    The first model is the baseline, the last the candidate. `limit`, `seed` and `judge` are the
+    The first model is the baseline, the last the candidate. A run of one model has no baseline:
+    `not_measured` are the suite's metrics and `not_decided` its claims that would take one. `limit`, `seed` and `judge` are the
     command line's, in place of the suite's own. If judging may stop early there are `looks`, one
     record for each task in their order; the items of these tasks are in random order.
     """
@@ -142,7 +143,14 @@ class Plan(Record):
     limit: int | None = None
     seed: int | None = None
     judge: str | None = None
+    not_measured: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    not_decided: tuple[str, ...] = Field(default=(), exclude_if=lambda claims: not claims)
     hash: str
+
+    @property
+    def alone(self) -> bool:
+        """Return whether the run has one model, which is compared with nothing."""
+        return len(self.models) == 1
 
     @property
     def baseline(self) -> str:

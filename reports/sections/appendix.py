@@ -123,20 +123,21 @@ def example_section(result: RunResult) -> Section | None:
     return Section(
         name="examples",
         title="Examples",
-        lead="The items with the largest differences between the two models, in both directions.",
+        lead="The items with the lowest and the highest scores."
+        if result.plan.alone
+        else "The items with the largest differences between the two models, in both directions.",
         examples=tuple(_example_card(example, result.plan) for example in result.examples),
     )
 
 
 def _example_card(example: Example, plan: Plan) -> ExampleCard:
     column = columns_by_name(plan)[example.metric]
-    return make_example_card(
-        example, plan, f"{example.metric} {signed(example.moved, column.digits)}"
-    )
+    moved = (number if plan.alone else signed)(example.moved, column.digits)
+    return make_example_card(example, plan, f"{example.metric} {moved}")
 
 
 def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
-    """Return a card with the item's question, reference, and both answers side by side."""
+    """Return a card with the item's question, reference, and the answers side by side."""
     question = [TextBlock("Question", shorten(example.input, N_ANSWER_CHARS))]
     if example.reference is not None:
         question.append(TextBlock("Reference", shorten(example.reference, N_ANSWER_CHARS)))
@@ -144,7 +145,9 @@ def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
         title=title,
         subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
         question=tuple(question),
-        answers=(
+        answers=(_answer(plan.candidate, "", example.candidate, example),)
+        if plan.alone
+        else (
             _answer(plan.baseline, "baseline", example.baseline, example),
             _answer(plan.candidate, "candidate", example.candidate, example),
         ),
@@ -154,7 +157,7 @@ def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
 def _answer(model: str, role: str, text: str | None, example: Example) -> TextBlock:
     flags = ", ".join(FLAG_LABELS[flag] for flag in example.flags.get(model, ()))
     answer = "(no answer)" if text is None else shorten(text, N_ANSWER_CHARS)
-    return TextBlock(f"{model} ({role})", answer, note=flags)
+    return TextBlock(f"{model} ({role})" if role else model, answer, note=flags)
 
 
 # --- training --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The sections on the measurements: differences, score distributions, preferences."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.config import Gate
 from harness.types import Comparison, ModelScore, PairwiseDetail, Plan, RunResult
@@ -51,8 +52,13 @@ _METRIC_HEAD = (
 
 
 def comparison_section(result: RunResult) -> Section:
-    """Return the differences of every compared pair of models, the gate's pair first."""
+    """Return the differences of every compared pair of models, the gate's pair first.
+
+    Of a model alone they are its scores.
+    """
     columns, plan = columns_by_name(result.plan), result.plan
+    if plan.alone:
+        return _scores_alone(result, columns)
     pairs = dict.fromkeys((c.baseline, c.candidate) for c in result.comparisons)
     main_first = sorted(pairs, key=lambda pair: pair != (plan.baseline, plan.candidate))
     main = _main_comparisons(result)
@@ -69,6 +75,17 @@ def comparison_section(result: RunResult) -> Section:
             *_secondary_tests(result.comparisons),
         ),
         notes=tuple(_metric_notes(result.comparisons)),
+    )
+
+
+def _scores_alone(result: RunResult, columns: dict[str, Column]) -> Section:
+    return Section(
+        name="comparison",
+        title="Scores",
+        lead=f"Scores of {result.plan.candidate}, compared with no other model.",
+        tables=(replace(_own_scores(result.scores, columns), folded=False),)
+        if result.scores
+        else (),
     )
 
 
@@ -205,13 +222,14 @@ def distribution_section(result: RunResult) -> Section | None:
     if not result.scores:
         return None
     columns = columns_by_name(result.plan)
+    own_scores = () if result.plan.alone else (_own_scores(result.scores, columns),)
     return Section(
         name="distributions",
         title="Score distributions",
         lead="Number of items at each score. A mean can hide a few very bad answers; the "
         "distribution shows them.",
         charts=tuple(_histograms(result, columns)),
-        tables=(_own_scores(result.scores, columns),),
+        tables=own_scores,
     )
 
 
@@ -220,15 +238,19 @@ def _histograms(result: RunResult, columns: dict[str, Column]) -> Iterator[Histo
     for metric in dict.fromkeys(score.metric for score in result.scores):
         baseline = by_cell.get((metric, result.plan.baseline))
         candidate = by_cell.get((metric, result.plan.candidate))
-        if baseline and candidate:
+        if candidate and result.plan.alone:
+            yield _histogram(columns[metric], None, _series(candidate))
+        elif baseline and candidate:
             yield _histogram(columns[metric], _series(baseline), _series(candidate))
 
 
-def _histogram(column: Column, baseline: Series, candidate: Series) -> Histogram:
-    """Return the histogram: by value if both models have the top value as a key, otherwise in bins."""
-    binned = not (column.high in baseline.counts and column.high in candidate.counts)
+def _histogram(column: Column, baseline: Series | None, candidate: Series) -> Histogram:
+    """Return the histogram: by value if all models have the top value as a key, otherwise in bins."""
+    shown = [candidate, *([] if baseline is None else [baseline])]
+    binned = not all(column.high in series.counts for series in shown)
     if binned:
-        baseline, candidate = (_in_bins(series, column) for series in (baseline, candidate))
+        candidate = _in_bins(candidate, column)
+        baseline = None if baseline is None else _in_bins(baseline, column)
     return Histogram(column.name, column.low, column.high, binned, baseline, candidate)
 
 

@@ -16,8 +16,9 @@ def critical_line(rule: CriticalResult) -> ClaimLine:
         f"{rule.n_critical:,} of {rule.n:,} critical",
         f"proportion {_percent(rule.lower)} to {_percent(rule.upper)}",
         f"allowed {_percent(rule.allowed_share)}",
-        f"baseline {rule.n_baseline:,}",
     ]
+    if rule.n_paired:
+        parts.append(f"baseline {rule.n_baseline:,}")
     if rule.n_missing:
         parts.insert(1, f"{rule.n_missing:,} without a score")
     return ClaimLine(LABELS[rule.verdict], rule.rule, _capitalise(rule.why), tuple(parts))
@@ -59,7 +60,7 @@ def _rules_table(rules: tuple[CriticalResult, ...]) -> Table:
             f"{rule.n_critical:,} of {rule.n:,}",
             f"{rule.n_missing:,}" if rule.n_missing else ABSENT,
             f"{_percent(rule.lower)} to {_percent(rule.upper)}",
-            f"{rule.n_baseline:,}",
+            f"{rule.n_baseline:,}" if rule.n_paired else ABSENT,
             _difference(rule),
             p_value(rule.p_value),
         )
@@ -83,7 +84,7 @@ def _items_table(rule: CriticalResult, result: RunResult) -> Table:
         for item in rule.items[:N_ITEMS_LISTED]
     ]
     n_unlisted = rule.n_critical - len(rows)
-    return Table(
+    table = Table(
         f"Items with {rule.metric} at or below the limit",
         ("Item", result.plan.candidate, result.plan.baseline),
         "lrr",
@@ -91,15 +92,20 @@ def _items_table(rule: CriticalResult, result: RunResult) -> Table:
         folded=True,
         note=f"{count(n_unlisted, 'further item')} in scores.parquet." if n_unlisted else "",
     )
+    return without_empty_columns(table)
 
 
 def _notes(rules: tuple[CriticalResult, ...]) -> Iterator[str]:
     yield (
         "The proportion is given by exact one-sided bounds (Clopper-Pearson), each at the gate's "
         "alpha. An answer without a score counts as critical when a pass is tested, and as not "
-        "critical when a fail is tested. The difference from the baseline is paired (Tango's "
-        "interval, McNemar's mid-p test) and does not affect the verdict."
+        "critical when a fail is tested."
     )
+    if any(rule.difference is not None for rule in rules):
+        yield (
+            "The difference from the baseline is paired (Tango's interval, McNemar's mid-p test) and "
+            "does not affect the verdict."
+        )
     if any(rule.n_units < rule.n for rule in rules):
         yield (
             "Items are clustered, so the bounds use the effective number of clusters (of equal "

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from harness.config import Gate, Generation, RubricMetric
+from harness.config import Generation, RubricMetric
 from harness.types import Amendment, Plan, RunResult
 from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, describe_items, gate_rule
@@ -22,7 +22,7 @@ def plan_section(result: RunResult) -> Section:
             _judges_table(plan),
             _tasks_table(plan),
             _metrics_table(plan),
-            *_claims_table(plan.gate),
+            *_claims_table(plan),
             *_criteria_table(plan),
             *_amendments_tables(result.amendments),
         ),
@@ -93,10 +93,17 @@ def _metrics_table(plan: Plan) -> Table:
     return Table("Metrics", ("Metric", "Kind", "Definition"), "lll", tuple(rows))
 
 
-def _claims_table(gate: Gate | None) -> Iterator[Table]:
+def _claims_table(plan: Plan) -> Iterator[Table]:
+    gate = plan.gate
     if gate:
         rows = tuple((str(claim),) for claim in (*gate.claims, *gate.critical))
         yield Table("Claims", ("Claim",), "l", rows)
+    left_out = [
+        *((f"claim {claim}",) for claim in plan.not_decided),
+        *((f"metric {metric}",) for metric in plan.not_measured),
+    ]
+    if left_out:
+        yield Table("Left out of a run of one model", ("Compares two models",), "l", (*left_out,))
 
 
 def _criteria_table(plan: Plan) -> Iterator[Table]:

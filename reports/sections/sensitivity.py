@@ -58,7 +58,7 @@ def sensitivity_section(result: RunResult) -> Section | None:
 
 def _lead(claimed: Sequence[SensitivityTable]) -> str:
     if not claimed:
-        return "Each difference under other analyses. None of them affects the verdict."
+        return "Each result under other analyses. None of them affects the verdict."
     n_changed = sum(bool(_changed_rows(table)) for table in claimed)
     if not n_changed:
         return (
@@ -103,6 +103,7 @@ def _summary(claimed: Sequence[SensitivityTable], columns: dict[str, Column]) ->
 
 
 def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> Table:
+    alone = table.baseline == table.candidate
     about_mean = gate is not None and any(
         str(claim) == table.claim and claim.kind.own_mean for claim in gate.claims
     )
@@ -118,7 +119,7 @@ def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> T
     head = (
         "Analysis",
         "n",
-        "Candidate's mean" if about_mean else difference_head([column]),
+        "Mean" if alone else "Candidate's mean" if about_mean else difference_head([column]),
         "Verdict",
     )
     return Table(f"{table.claim}: all analyses", head, "lrrl", tuple(rows), folded=True)
@@ -127,21 +128,23 @@ def _rows_table(table: SensitivityTable, column: Column, gate: Gate | None) -> T
 def _without_claim(
     result: RunResult, tables: Sequence[SensitivityTable], columns: dict[str, Column]
 ) -> Iterator[Table]:
+    alone = result.plan.alone
     rows = [
         (
             table.metric,
             models_compared(result.plan, table),
             _analysis(row),
             f"{row.n:,}",
-            _estimate(row, columns[table.metric], about_mean=False),
+            _estimate(row, columns[table.metric], about_mean=alone),
         )
         for table in tables
         for row in table.rows
     ]
     if rows:
-        measured = difference_head(columns[table.metric] for table in tables)
+        measured = "Mean" if alone else difference_head(columns[table.metric] for table in tables)
         head = ("Metric", "Models", "Analysis", "n", measured)
-        title = "Comparisons without a claim: all analyses"
+        what = "Scores" if alone else "Comparisons"
+        title = f"{what} without a claim: all analyses"
         yield without_empty_columns(Table(title, head, "lllrr", tuple(rows), folded=True))
 
 

@@ -12,6 +12,8 @@ from reports.formatting import (
     difference_head,
     format_interval,
     join_names,
+    models_measured,
+    number,
     p_value,
 )
 
@@ -28,16 +30,19 @@ def slice_section(result: RunResult) -> Section | None:
         "llrrrrrr",
         _rows(result.slices, columns),
         folded=len(result.slices) > N_ROWS_SHOWN or bool(worst),
-        note="A slice with fewer than 30 scored items (or clusters) is not tested.",
+        note="" if plan.alone else _NOT_TESTED,
     )
     return Section(
         name="slices",
-        title="Differences by slice",
-        lead=f"{plan.candidate} against {plan.baseline} for each value of "
+        title="Scores by slice" if plan.alone else "Differences by slice",
+        lead=f"{models_measured(plan)} for each value of "
         f"{join_names(list(dict.fromkeys(line.slice for line in result.slices)))}.",
         tables=(*_worst_table(worst, columns), without_empty_columns(all_slices)),
-        notes=tuple(_notes(result.slices)),
+        notes=() if plan.alone else tuple(_notes(result.slices)),
     )
+
+
+_NOT_TESTED = "A slice with fewer than 30 scored items (or clusters) is not tested."
 
 
 def _worst_table(worst: Sequence[SliceComparison], columns: dict[str, Column]) -> Iterator[Table]:
@@ -48,7 +53,8 @@ def _worst_table(worst: Sequence[SliceComparison], columns: dict[str, Column]) -
 
 
 def _head(lines: Sequence[SliceComparison], columns: dict[str, Column]) -> tuple[str, ...]:
-    measured = difference_head(columns[line.metric] for line in lines)
+    alone = lines[0].baseline == lines[0].candidate
+    measured = "Mean" if alone else difference_head(columns[line.metric] for line in lines)
     return ("Metric", "Slice", "Items", "Missing", measured, "95 % CI", "p", "Adjusted p")
 
 
@@ -61,9 +67,7 @@ def _rows(
             f"{line.slice}: {line.value}",
             f"{line.n:,}",
             f"{line.n_missing:,}" if line.n_missing else ABSENT,
-            columns[line.metric].difference(line.difference.estimate)
-            if line.difference
-            else ABSENT,
+            _estimate(line, columns[line.metric]),
             format_interval(line.difference, columns[line.metric].digits)
             if line.difference
             else ABSENT,
@@ -72,6 +76,14 @@ def _rows(
         )
         for line in lines
     )
+
+
+def _estimate(line: SliceComparison, column: Column) -> str:
+    if line.difference is None:
+        return ABSENT
+    if line.baseline == line.candidate:
+        return number(line.difference.estimate, column.digits)
+    return column.difference(line.difference.estimate)
 
 
 def _notes(lines: Sequence[SliceComparison]) -> Iterator[str]:

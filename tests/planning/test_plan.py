@@ -52,7 +52,6 @@ def test_a_seed_replaces_the_one_of_the_suite(world: Path) -> None:
     ("models", "problem"),
     [
         ("sft,dpoo", "has no model 'dpoo'. Did you mean 'dpo'?"),
-        ("sft", "at least two different models"),
         ("sft,dpo,sft", "named twice"),
     ],
 )

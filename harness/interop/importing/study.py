@@ -103,8 +103,8 @@ def _make_study(
         )
     if len(models) == 1:
         merged.notes.append(
-            f"All records are of '{names[models[0]]}'. To compare it, import another model's files "
-            "with it."
+            f"All records are of '{names[models[0]]}', which is measured alone. To compare it, import "
+            "another model's files with it."
         )
     merged.notes = list(dict.fromkeys(merged.notes))
     metrics = unique_names(scales, taken=RESERVED)
