@@ -198,6 +198,19 @@ def remember_adapter_weights(model: Any) -> None:
     }
 
 
+def complete_reference(model: Any) -> None:
+    """Copy what TRL leaves out of its frozen copy of an adapter, named "ref": that of the embeddings.
+
+    It copies the parameters with ".default." in their names, and the embeddings' end in ".default".
+    """
+    if "ref" not in getattr(model, "peft_config", {}):
+        return
+    parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        if name.endswith(".default"):
+            parameters[f"{name.removesuffix('default')}ref"].data.copy_(parameter.data)
+
+
 def upcast_adapter(model: Any) -> None:
     """Cast all that is trained, and the frozen reference's adapter, to float32.
 
@@ -303,6 +316,7 @@ def merge_saved(
         free_memory()
         tuned = load(in_full=True)
     # Merge and save.
+    prepare_tied(tuned)
     model = tuned.merge_and_unload()
     set_stops(model, tokenizer)
     model.save_pretrained(folder)
@@ -343,6 +357,29 @@ def _load_tuned(
     ):  # it scores the last token that is no padding, so padding must be the trained one
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     return attach_adapter(model, adapter).eval()
+
+
+def prepare_tied(tuned: Any) -> None:
+    """Make merging exact where embeddings and head are one weight, and the adapter is on one or both.
+
+    An adapter on each of its own, or on one of the two, leaves two different weights, so they are untied
+    before. Adapters that PEFT tied (`ensure_weight_tying`) are one, and go into the one weight once.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    model = tuned.get_base_model()
+    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    layers = [end.get_base_layer() if isinstance(end, BaseTunerLayer) else end for end in ends]
+    adapted = [isinstance(end, BaseTunerLayer) for end in ends]
+    if not any(adapted) or ends[1] is None or layers[0].weight is not layers[1].weight:
+        return
+    if all(adapted) and getattr(tuned.peft_config["default"], "ensure_weight_tying", False):
+        model.set_output_embeddings(layers[1])
+        return
+    layers[1].weight = torch.nn.Parameter(layers[1].weight.detach().clone(), requires_grad=False)
+    for config in (model.config, model.config.get_text_config()):
+        config.tie_word_embeddings = False
 
 
 def free_memory() -> None:

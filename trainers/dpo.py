@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
-from trainers.adapter import upcast_adapter
+from trainers.adapter import complete_reference, upcast_adapter
 from trainers.distributed.config import is_single_process
 from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
 from trainers.recipe import DpoRecipe
@@ -64,6 +64,7 @@ class Dpo:
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
+        complete_reference(trainer.model)
         # TRL's reference is a frozen copy of the parent's adapter, named "ref". Without it the
         # reference is the model with no adapter: the base, or the parent under a new adapter.
         if self.recipe.reference == "base":

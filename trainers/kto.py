@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.errors import HarnessError
+from trainers.adapter import complete_reference
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
 from trainers.recipe import KtoRecipe
@@ -41,7 +42,7 @@ class Kto:
         policy = load_policy(self.recipe, self.start)
         self.fitted = fit_pairs(self.pairs, policy.tokenizer, config)
         pairs = self.fitted.pairs
-        return KTOTrainer(
+        trainer = KTOTrainer(
             model=policy.model,
             args=config,
             train_dataset=_labelled(pairs.train, self.recipe.seed),
@@ -49,6 +50,8 @@ class Kto:
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
+        complete_reference(trainer.model)
+        return trainer
 
     def check_data(self, trainer: Any) -> dict[str, str]:
         """Return the counts of pairs and rows, and of rows that were truncated or dropped."""

@@ -64,6 +64,7 @@ class Shape(NamedTuple):
     tied: bool
     bytes_per_weight: int = 2  # as published: bfloat16
     linears: tuple[Linear, ...] = ()
+    ends: tuple[Linear, ...] = ()  # the embeddings and the head
     n_weights: int = 0
     config: Any = None
 
@@ -236,15 +237,33 @@ def _targets(shape: Shape, lora: Lora) -> list[Linear]:
     targets = lora.target_modules
     if targets == "all-linear":  # PEFT leaves the head out
         return list(linears)
-    names = {linear.name for linear in linears}
-    unknown = [t for t in targets if not any(n == t or n.endswith(f".{t}") for n in names)]
+    linears = (*linears, *_ends(shape))
+    unknown = [t for t in targets if not any(_matches(x.name, t) for x in linears)]
     if unknown:
         known = dict.fromkeys(linear.name.rpartition(".")[2] for linear in linears)
         raise HarnessError(
             f"lora.target_modules: the model has no {', '.join(sorted(unknown))}. "
             f"Known: {', '.join(known)}."
         )
-    return [x for x in linears if any(x.name == t or x.name.endswith(f".{t}") for t in targets)]
+    return [x for x in linears if any(_matches(x.name, t) for t in targets)]
+
+
+def targets_head(shape: Shape, lora: Lora) -> bool:
+    """Return whether an adapter would be put on the head."""
+    head = _ends(shape)[-1].name
+    return lora.target_modules != "all-linear" and any(
+        _matches(head, target) for target in lora.target_modules
+    )
+
+
+def _matches(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
+
+
+def _ends(shape: Shape) -> tuple[Linear, ...]:
+    """Return the embeddings and the head, on which an adapter is put only where a recipe names them."""
+    rows, hidden = shape.vocab_size, shape.hidden_size
+    return shape.ends or (Linear("embed_tokens", rows, hidden), Linear("lm_head", hidden, rows))
 
 
 def _embeddings(shape: Shape) -> int:
@@ -336,6 +355,12 @@ def measure_shape(config: Any) -> Shape:
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
     )
+    ends = tuple(
+        Linear(name, *(module.weight.shape if kind == 0 else module.weight.shape[::-1]))
+        for kind, part in enumerate((model.get_input_embeddings(), head))
+        for name, module in model.named_modules()
+        if module is part and part is not None
+    )
     tied = bool(getattr(config, "tie_word_embeddings", False))
     weights = {id(p): p.numel() for p in model.parameters()}
     if tied and head is not None:
@@ -357,6 +382,7 @@ def measure_shape(config: Any) -> Shape:
         tied=tied,
         bytes_per_weight=4 if config.dtype in (None, torch.float32) else 2,
         linears=linears,
+        ends=ends,
         n_weights=sum(weights.values()),
         config=config,
     )

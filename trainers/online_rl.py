@@ -15,6 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.models.local import context_length, encode_chat
 from harness.types import Message, Record
+from trainers.adapter import complete_reference
 from trainers.checkpoint import CheckpointManifest
 from trainers.examples import data_hash
 from trainers.method import ProgressCallback, RunSettings
@@ -102,15 +103,15 @@ class Online:
 
         if not self.prompts:
             raise HarnessError(f"{self.recipe.recipe}: there are no prompts to answer.")
-        for trainer in ("grpo", "rloo"):  # they print the whole prompt of an answer without reward
-            logging.getLogger(f"trl.trainer.{trainer}_trainer").setLevel(logging.ERROR)
+        for name in ("grpo", "rloo"):  # they print the whole prompt of an answer without reward
+            logging.getLogger(f"trl.trainer.{name}_trainer").setLevel(logging.ERROR)
         policy = load_policy(self.recipe, self.start)
         rows = [
             {"prompt": [message.model_dump() for message in row.prompt], "place": place}
             for place, row in enumerate(self.prompts)
         ]
         kind = GRPOTrainer if self.recipe.method == "grpo" else RLOOTrainer
-        return _with_epoch_order(kind)(
+        trainer = _with_epoch_order(kind)(
             model=policy.model,
             args=config,
             reward_funcs=self._score,
@@ -118,6 +119,8 @@ class Online:
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
         )
+        complete_reference(trainer.model)
+        return trainer
 
     def _score(
         self,

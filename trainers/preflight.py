@@ -7,7 +7,7 @@ from typing import Any
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_adapter
 from trainers.four_bits import check_quantisation
-from trainers.memory import find_shape, lora_parameters
+from trainers.memory import find_shape, lora_parameters, targets_head
 from trainers.recipe import AdapterRecipe, Parent
 from trainers.starting_model import StartingPoint
 
@@ -17,6 +17,13 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
     "vocab.json",
     "vocab.txt",
+)
+
+# Methods whose trainers compute the whole model's logits.
+ADAPTS_HEAD = ("orpo", "simpo")
+_HEAD_REFUSED = (
+    "{recipe}: lora.target_modules: the head cannot be adapted by '{method}', whose trainer reads the head's own "
+    "weight and would leave an adapter on it at nothing. Remove it; the embeddings can be adapted."
 )
 
 
@@ -42,6 +49,8 @@ def check_base(recipe: AdapterRecipe, start: StartingPoint) -> None:
     shape = find_shape(Parent(checkpoint=str(folder)), Path())
     if lora is not None and shape is not None:
         lora_parameters(shape, lora)  # it names the targets that match nothing
+        if recipe.method not in ADAPTS_HEAD and targets_head(shape, lora):
+            raise HarnessError(_HEAD_REFUSED.format(recipe=recipe.recipe, method=recipe.method))
 
 
 def _check_tokenizer(folder: Path, tokens_of: Path, config: dict[str, Any]) -> None:
