@@ -116,15 +116,15 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
         return make_panel("", [make_computed_judge(metric)], None, repeats=1)
     name, repeats = request.judge or metric.judge, metric.repeats
     # People, a judge or a jury.
-    spec, root = request.profile.find_judge(name), request.profile_root
+    spec = request.profile.find_judge(name)
     if spec.people is not None:
-        people = load_human_labels(spec.people, root)
+        people = load_human_labels(spec.people, request)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
     panel = make_named_panel(name, judges, repeats=repeats)
     if spec.calibrated_by is None:
         return panel
-    people = load_human_labels(spec.calibrated_by, root)
+    people = load_human_labels(spec.calibrated_by, request)
     require_scores_on_scale({metric_name: metric}, people)
     labels = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config.metrics import HELPFUL_VALUES
 from harness.core.sanitize import to_valid_utf8
 from harness.types import Outcome
 from harness.types.judgements import MissingReason
@@ -27,7 +28,6 @@ from judges.quoting import name_invisible
 VERDICT_VERSION = 2
 MAX_CHARS = 65_536  # a verdict is a few hundred
 MAX_DIGITS = 9
-HELPFUL_VALUES = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}  # by label
 
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
 _WHOLE = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})(?:\.0{{1,{MAX_DIGITS}}})?")

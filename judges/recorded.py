@@ -8,13 +8,13 @@
           fields: {safety: safety_score, rationale: justification}
 
 Cells are read strictly: `8` and `7.5` are scores, while `8/10`, an empty cell or a number off the
-scale leaves the item unscored, with the cell as its reason.
+scale leaves the item unscored, with the cell as its reason. `values` states what other words mean.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,8 +25,18 @@ from harness.config import (
     RecordedVerdicts,
     RubricMetric,
 )
+from harness.config.metrics import HELPFUL_VALUES
 from harness.core.errors import HarnessError, did_you_mean
-from harness.data.tables import Row, Table, find_joined, join_key, load_rows, text_of
+from harness.data.tables import (
+    Row,
+    Table,
+    find_joined,
+    join_key,
+    load_rows,
+    require_row_number,
+    text_of,
+)
+from harness.data.words import Stated, Words, find_meaning, fold_words
 from harness.types import (
     ORDERS,
     GradeRequest,
@@ -37,7 +47,6 @@ from harness.types import (
     Sample,
 )
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
-from judges.parsing import HELPFUL_VALUES
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _BOOLEANS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
@@ -63,7 +72,10 @@ class RecordedJudge:
         self._note = note
         tables: dict[str, Table] = {}
         self._records = {
-            metric: {model: _make_record(spec, root, tables) for model, spec in models.items()}
+            metric: {
+                model: tuple(_make_record(part, root, tables) for part in spec.parts)
+                for model, spec in models.items()
+            }
             for metric, models in recorded.items()
         }
 
@@ -73,7 +85,8 @@ class RecordedJudge:
         records = [
             (metric, model, record)
             for metric, models in sorted(self._records.items())
-            for model, record in sorted(models.items())
+            for model, records in sorted(models.items())
+            for record in records
         ]
         files = sorted({Path(record.table.origin).name for _, _, record in records})
         identity = "\n".join(f"{metric} {model} {r.fingerprint}" for metric, model, r in records)
@@ -100,12 +113,18 @@ class RecordedJudge:
     def _find_outcome(self, request: JudgeRequest) -> Outcome:
         match request:
             case PreferenceRequest():
-                record = self._find_record(request.metric_name, request.candidate)
-                return _preference(request, record)
+                records = self._find_records(request.metric_name, request.candidate)
+                return _preference(request, records)
             case GradeRequest():
-                return _grade(request, self._find_record(request.metric_name, request.model))
+                first, *others = self._find_records(request.metric_name, request.model)
+                if others:
+                    raise HarnessError(
+                        f"judge '{self._name}': 'orders' are those of a pairwise metric, and "
+                        f"'{request.metric_name}' grades answers one by one."
+                    )
+                return _grade(request, first)
 
-    def _find_record(self, metric: str, model: str) -> "_Record":
+    def _find_records(self, metric: str, model: str) -> "tuple[_Record, ...]":
         if metric not in self._records:
             hint = did_you_mean(metric, self._records)
             raise HarnessError(f"judge '{self._name}': no verdicts on metric '{metric}'. {hint}")
@@ -127,10 +146,11 @@ class _Record(NamedTuple):
     spec: RecordedVerdicts
     table: Table
     rows: dict[str | None, dict[str, Row]]
+    words: Words
 
     @property
     def fingerprint(self) -> str:
-        meaning = self.spec.model_dump(include={"fields", "where", "join", "order"})
+        meaning = self.spec.model_dump(include={"fields", "where", "join", "order", "values"})
         return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
 
     def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
@@ -144,6 +164,10 @@ class _Record(NamedTuple):
             raise HarnessError(f"{self.table.origin}: 'fields' has no column for '{field}'. {hint}")
         return self.spec.fields[field]
 
+    def find_meaning(self, field: str, row: Row) -> Stated | None:
+        """Return what the profile states that a row's word in a field means."""
+        return find_meaning(row.get(self.find_column(field)), self.words.get(field, {}))
+
     def read_words(self, field: Literal["rationale", "reason"], row: Row) -> str | None:
         """Return the judge's words, or why the row has no verdict, if a column holds them."""
         column = self.spec.fields.get(field)
@@ -151,10 +175,10 @@ class _Record(NamedTuple):
 
 
 def _make_record(spec: RecordedVerdicts, root: Path, tables: dict[str, Table]) -> _Record:
-    file = spec.model_dump_json(exclude={"fields", "join", "order"})
+    file = spec.model_dump_json(exclude={"fields", "join", "order", "values"})
     if file not in tables:
         tables[file] = load_rows(spec, root)
-    table = tables[file]
+    table = tables[file].with_columns(spec.fields.values())
     for field, column in spec.fields.items():
         table.column(column, f"field '{field}'")
     if spec.join == "id" and "id" not in spec.fields:
@@ -166,33 +190,43 @@ def _make_record(spec: RecordedVerdicts, root: Path, tables: dict[str, Table]) -
         raise HarnessError(
             f"{table.origin}: give either 'order', for the whole file, or a column for it in 'fields'."
         )
-    return _Record(spec, table, _rows_by_key(spec, table))
+    words = fold_words(spec.values)
+    return _Record(spec, table, _rows_by_key(spec, table, words), words)
 
 
-def _rows_by_key(spec: RecordedVerdicts, table: Table) -> dict[str | None, dict[str, Row]]:
+def _rows_by_key(
+    spec: RecordedVerdicts, table: Table, words: Words
+) -> dict[str | None, dict[str, Row]]:
     rows: dict[str | None, dict[str, Row]] = {}
     lines: dict[tuple[str | None, str], int] = {}
+    column = spec.fields.get(spec.join)
     for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         where = f"{table.origin}:{line}"
-        key = join_key(row.get(spec.fields["id"])) if spec.join == "id" else str(number)
+        key = str(number) if column is None else join_key(row.get(column))
         if not key.strip():
-            raise HarnessError(f"{where}: has no '{spec.fields['id']}' to join verdicts by.")
-        order = _read_order(row, spec, where)
+            raise HarnessError(f"{where}: has no '{column}' to join verdicts by.")
+        if spec.join == "row":
+            require_row_number(key, where)
+        order = _read_order(row, spec, words, where)
         if (order, key) in lines:
             first = lines[order, key]
-            raise HarnessError(f"{where}: the id '{key}' stands twice (first on line {first}).")
+            raise HarnessError(
+                f"{where}: the {spec.join} '{key}' stands twice (first on line {first})."
+            )
         rows.setdefault(order, {})[key] = row
         lines[order, key] = line
     return rows
 
 
-def _read_order(row: Row, spec: RecordedVerdicts, where: str) -> str | None:
+def _read_order(row: Row, spec: RecordedVerdicts, words: Words, where: str) -> str | None:
     """Read the order in which a row's answers were shown; None where no column holds it."""
     if "order" not in spec.fields:
         return None
-    order = text_of(row.get(spec.fields["order"]))
+    cell = row.get(spec.fields["order"])
+    stated = find_meaning(cell, words.get("order", {}))
+    order = text_of(cell) if stated is None else stated.text
     if order not in ORDERS:
-        raise HarnessError(f"{where}: '{order}' is no order. Known: {', '.join(ORDERS)}.")
+        raise HarnessError(f"{where}: '{text_of(cell)}' is no order. Known: {', '.join(ORDERS)}.")
     return order
 
 
@@ -228,10 +262,14 @@ def _grade(request: GradeRequest, record: _Record) -> Outcome:
             return Outcome(reason="a pairwise metric compares two answers and grades none")
 
 
-def _preference(request: PreferenceRequest, record: _Record) -> Outcome:
+def _preference(request: PreferenceRequest, records: Sequence[_Record]) -> Outcome:
+    # The one record of both orders, or that of the request's order.
+    record = next((r for r in records if r.spec.order in (None, request.order)), records[0])
     row = _find_row(request, record)
     if row is None:
-        recorded = any(record.find_row(request.sample, order) for order in (None, *ORDERS))
+        recorded = any(
+            r.find_row(request.sample, order) for r in records for order in (None, *ORDERS)
+        )
         return Outcome(reason=WRONG_ORDER if recorded else NOT_RECORDED)
     roles = ("baseline", "candidate")
     first, second = roles if request.order == "baseline_first" else reversed(roles)
@@ -264,22 +302,34 @@ def _read_numbers(
 
 def _read_number(field: str, row: Row, record: _Record, *, bounds: tuple[float, float]) -> float:
     column = record.find_column(field)
-    cell, (low, high) = row.get(column), bounds
+    stated = record.find_meaning(field, row)
+    if stated is not None and stated.meaning is None:
+        raise _CellError(_stated_as_none(column, row))
+    cell, (low, high) = row.get(column) if stated is None else stated.text, bounds
     is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
     if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         value = float(text_of(cell))
         if low <= value <= high:  # never true of NaN
             return value
-    raise _CellError(f"{_quote_cell(column, cell)} is not a number from {low:g} to {high:g}")
+    said = "is" if stated is None else f"is stated as {stated.text}, which is"
+    quoted = _quote_cell(column, row.get(column))
+    raise _CellError(f"{quoted} {said} not a number from {low:g} to {high:g}")
 
 
 def _read_word(field: str, row: Row, record: _Record, *, allowed: Iterable[str]) -> str:
     column = record.find_column(field)
-    word = text_of(row.get(column)).casefold()
+    stated = record.find_meaning(field, row)
+    if stated is not None and stated.meaning is None:
+        raise _CellError(record.read_words("reason", row) or _stated_as_none(column, row))
+    word = (text_of(row.get(column)) if stated is None else stated.text).casefold()
     if word in allowed:
         return word
     problem = f"{_quote_cell(column, row.get(column))} is none of {', '.join(allowed)}"
     raise _CellError(record.read_words("reason", row) or problem)
+
+
+def _stated_as_none(column: str, row: Row) -> str:
+    return f"{_quote_cell(column, row.get(column))} is stated to be no verdict"
 
 
 def _quote_cell(column: str, cell: object) -> str:

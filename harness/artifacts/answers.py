@@ -5,7 +5,7 @@
     medical_rubric  asthma-02   dpo    Can I run with…  Yes, …                 failed: timeout
 
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
-answers, `references` is a JSON list of them.
+answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0.
 """
 
 import json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
-_LATER_KEYS = ("references",)  # which files of older versions lack
+_LATER_KEYS = ("references", "row")  # which files of older versions lack
 
 
 class AnsweredItem(NamedTuple):
@@ -78,6 +78,25 @@ def read_answered_ids(folder: Path) -> list[tuple[str, str]]:
     return list(dict.fromkeys(keys))
 
 
+def read_item_rows(folder: Path) -> list[tuple[int, str]]:
+    """Read the row and id of every item of a run; of an item asked repeatedly that of its first time.
+
+    Raises:
+        HarnessError: as `read_answers`, or the run is of a version that did not keep them.
+    """
+    table = _read_table(folder)
+    if "row" not in table.column_names:
+        raise HarnessError(
+            f"{folder / ANSWERS_FILE}: does not say in which row each item stands. Join by item, or run "
+            "the suite again; what is stored is not asked again."
+        )
+    keys = zip(*(table[name].to_pylist() for name in ("task", "row", "sample_id")), strict=True)
+    first: dict[tuple[str, str], str] = {}
+    for task, row, sample_id in keys:
+        first.setdefault((task, row), sample_id)
+    return [(int(row), sample_id) for (_, row), sample_id in first.items()]
+
+
 def _read_table(folder: Path) -> "pa.Table":
     path = folder / ANSWERS_FILE
     table = read_parquet(path)
@@ -99,6 +118,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
             answer.text,
             answer.reason,
             json.dumps(sample.references, ensure_ascii=False) if sample.references else None,
+            str(sample.row),
         )
         for task, responses in answered_tasks
         for sample in task.samples

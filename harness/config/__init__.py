@@ -44,12 +44,10 @@ from harness.config.profile import (
     Jury,
     LocalJudge,
     ModelSpec,
-    PeopleSpec,
     Prices,
     Profile,
-    RecordedAnswers,
-    RecordedVerdicts,
 )
+from harness.config.recorded import LabelsFile, PeopleSpec, RecordedAnswers, RecordedVerdicts
 from harness.config.suite import Suite, measure_alone
 from harness.core.yaml_loader import NAME_PATTERN
 
@@ -70,6 +68,7 @@ __all__ = [
     "JudgeSpec",
     "JudgedMetric",
     "Jury",
+    "LabelsFile",
     "LocalJudge",
     "Metric",
     "MetricSpec",

@@ -87,7 +87,12 @@ class Source(Spec):
     phi: bool = False
 
     @model_validator(mode="after")
-    def _exactly_one_origin(self) -> "Source":
+    def _has_an_origin(self) -> "Source":
+        self._require_origin()
+        return self
+
+    def _require_origin(self) -> None:
+        """Check that the rows have exactly one origin, which cannot change unseen."""
         origins = (self.path, self.url, self.hub, self.convert)
         if sum(origin is not None for origin in origins) != 1:
             raise ValueError(
@@ -99,7 +104,6 @@ class Source(Spec):
             )
         if self.hub is not None and self.revision is None:
             raise ValueError("a 'hub' data set needs a 'revision', so that it cannot change unseen")
-        return self
 
     @property
     def label(self) -> str:

@@ -216,6 +216,9 @@ class PairwiseMetric(JudgedMetric):
         return (0.0, 0.5, 1.0)
 
 
+HELPFUL_VALUES = {"answers": 1.0, "proper_deferral": 1.0, "evasive": 0.0}  # by label
+
+
 class EvasionMetric(JudgedMetric):
     """A judge labels each answer; the score is the share that is not evasive.
 

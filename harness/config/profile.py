@@ -9,32 +9,9 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.data import Source
+from harness.config.recorded import PeopleSpec, RecordedAnswers, RecordedVerdicts
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.yaml_loader import field_error
-
-
-class RecordedAnswers(Source):
-    """Recorded answers, joined to the items by `id`, `input` text or `row` number.
-
-    `fields` names the columns: `response`; `id` or `input` where they join; and, if there are
-    such, `prompt`: the rendered ChatML prompt, which holds the system prompt that was used, and
-    `failure`: why an answer does not count (the request failed, the sample was invalidated), which
-    makes it a missing score and not the worst one.
-    """
-
-    join: Literal["id", "input", "row"] = "id"
-
-
-class RecordedVerdicts(Source):
-    """Recorded verdicts, joined to the items by `id` or by `row` number.
-
-    `fields` maps what the metric needs (each criterion; `winner`; `label`) to columns.
-    For pairwise verdicts `order` is the order in which the judge saw the answers. `rationale` and
-    `reason` are the judge's words, and why a row has no verdict.
-    """
-
-    join: Literal["id", "row"] = "id"
-    order: Literal["baseline_first", "candidate_first"] | None = None
 
 
 class Prices(Spec):
@@ -259,26 +236,6 @@ class Jury(Spec):
     def votes_needed(self) -> int:
         """Return how many members must give a verdict for the jury to have one."""
         return self.min_votes or len(self.members) // 2 + 1
-
-
-class PeopleSpec(Spec):
-    """Human labels: a `study` of `harness annotate`, or a file of `labels`.
-
-    For a file, `drawn: random` states that its items were drawn at random from the suite's; without
-    it the labels correct no estimate.
-    """
-
-    study: str | None = None
-    labels: str | None = None
-    drawn: Literal["random"] | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one_source(self) -> "PeopleSpec":
-        if (self.study is None) == (self.labels is None):
-            raise ValueError("name exactly one of 'study' (a folder) or 'labels' (a file)")
-        if self.study is not None and self.drawn is not None:
-            raise ValueError("a 'study' records how its items were drawn; leave 'drawn' out")
-        return self
 
 
 JudgeSource = (

@@ -16,12 +16,13 @@ from harness.data.tables import (
     join_key,
     load_rows,
     no_text_reason,
+    require_row_number,
     text_of,
 )
 from harness.types import Response, Sample, Task
 from harness.types.samples import RECORDED_FAILURE
 
-ANSWER_FIELDS = {"id", "input", "response", "prompt", "failure"}
+ANSWER_FIELDS = {"id", "input", "row", "response", "prompt", "failure"}
 
 
 class RecordedModel(NamedTuple):
@@ -64,7 +65,7 @@ def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedMo
 
 def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
     join = model.recorded.join
-    if join == "row":
+    if join == "row" and "row" not in model.recorded.fields:
         return {str(number): row for number, row in enumerate(table.rows)}
     rows: dict[str, Row] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -72,6 +73,8 @@ def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
         if is_missing(row.get(column)):
             raise HarnessError(f"{table.origin}:{line}: has no '{column}' to join answers by.")
         key = join_key(row[column])
+        if join == "row":
+            require_row_number(key, f"{table.origin}:{line}")
         if key in rows:
             raise HarnessError(f"{table.origin}:{line}: a second answer with the same {join}.")
         rows[key] = row

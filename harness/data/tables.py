@@ -52,16 +52,20 @@ class Table(NamedTuple):
             raise HarnessError(f"{self.origin}: no column '{name}' for the {purpose}. {hint}")
         return name
 
+    def with_columns(self, names: Iterable[str]) -> "Table":
+        """Return the table with a column for each name that is the path of a nested cell."""
+        return self._replace(rows=with_nested_columns(self.rows, names))
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of all rows: a row of JSON may lack those in which it has no value."""
         return columns_of(self.rows)
 
 
-def load_rows(source: Source, root: Path | None, *, also_read: Iterable[str] = ()) -> Table:
+def load_rows(source: Source, root: Path | None) -> Table:
     """Load the rows that `source` names; relative paths start from `root`.
 
-    What a field, `where` or `also_read` names becomes a column if it is the path of a nested cell.
+    What a field or `where` names becomes a column if it is the path of a nested cell.
     Without a root the user named the file on the command line, and it may be anywhere.
 
     Raises:
@@ -73,7 +77,7 @@ def load_rows(source: Source, root: Path | None, *, also_read: Iterable[str] = (
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
     lines = [line for line, _ in numbered]
-    names = [*source.fields.values(), *source.where, *also_read]
+    names = [*source.fields.values(), *source.where]
     rows = with_nested_columns([row for _, row in numbered], names)
     columns = columns_of(rows)
     for key in source.where:
@@ -124,12 +128,23 @@ def join_key(value: object) -> str:
     return to_valid_utf8(text_of(value))
 
 
+def require_row_number(key: str, where: str) -> None:
+    """Check that a key is the number of a row, counted from 0.
+
+    Raises:
+        HarnessError: it is not; names the cell.
+    """
+    if not _WHOLE_NUMBER.fullmatch(key) or key.startswith("-"):
+        raise HarnessError(f"{where}: '{key[:40]}' is no number of a row, counted from 0.")
+
+
 def find_joined(rows: Mapping[str, RowT], key: str) -> RowT | None:
     """Return the row with a key; a whole number may be written `7` in one file and `7.0` in another."""
-    return next((rows[spelling] for spelling in _spellings(key) if spelling in rows), None)
+    return next((rows[spelling] for spelling in spellings(key) if spelling in rows), None)
 
 
-def _spellings(key: str) -> tuple[str, ...]:
+def spellings(key: str) -> tuple[str, ...]:
+    """Return how a key may be written in another file: `7`, and also `7.0`."""
     if _WHOLE_NUMBER.fullmatch(key):
         return (key, key.removesuffix(".0") if key.endswith(".0") else f"{key}.0")
     return (key,)
@@ -396,7 +411,7 @@ def _matches(row: Row, where: dict[str, str]) -> bool:
 def _means(cell: object, value: str) -> bool:
     """Return whether a cell has the value; `true` is `True`, and `1` is `1.0`."""
     text = text_of(cell)
-    if value in _spellings(text):
+    if value in spellings(text):
         return True
     if text.casefold() in ("true", "false"):
         return text.casefold() == value.casefold()

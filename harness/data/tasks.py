@@ -84,7 +84,7 @@ def _make_task(
         _require_local_models(source, metrics, request)
 
     # Make the samples.
-    table = load_rows(source, root, also_read=data.slices)
+    table = load_rows(source, root).with_columns(data.slices)
     samples = make_samples(table, source.fields, data.take, data.slices)
     for name, metric in metrics.items():
         if metric.needs_reference:

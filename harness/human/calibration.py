@@ -9,16 +9,24 @@ is the most that a judge can reach. The corrected estimates are unbiased for any
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from harness.artifacts.answers import read_answers
+from harness.artifacts.answers import read_answers, read_item_rows
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.human.claim_labels import confirm_claims
 from harness.human.corrections import correct_column
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import LabelledColumn, join_labels
-from harness.human.labels import HumanLabels, load_label_file, load_study_labels
+from harness.human.labels import (
+    HumanLabels,
+    fit_people,
+    ids_by_row,
+    load_label_file,
+    load_study_labels,
+    require_fitting,
+)
 from harness.human.question_match import require_scores_on_scale
 from harness.human.summary import describe_unsafe, summarise_labels
 from harness.human.votes import PEOPLE_FOLDER, find_studies
@@ -53,7 +61,8 @@ def find_human_labels(
     if labels is not None and study is not None:
         raise HarnessError("name either --study or --labels, not both.")
     if labels is not None:
-        return load_label_file(labels, drawn_at_random=drawn_at_random)
+        rows = partial(_ids_by_row, run)
+        return load_label_file(labels, drawn_at_random=drawn_at_random, row_ids=rows)
     if drawn_at_random:
         raise HarnessError("--random goes with --labels; a study records how it was drawn.")
     if study is not None:
@@ -65,6 +74,10 @@ def find_human_labels(
     return load_study_labels(studies[0])
 
 
+def _ids_by_row(run: Path) -> dict[str, str]:
+    return ids_by_row(read_item_rows(run))
+
+
 def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WIDTH) -> Calibration:
     """Compare the judges of a run with people, and correct their estimates.
 
@@ -72,11 +85,13 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     labels is computed.
 
     Raises:
-        HarnessError: the labels are about items or models that the run does not have.
+        HarnessError: no label is on an item and a model of the run.
     """
     plan = run.result.plan
     models = plan.baseline, plan.candidate
-    _require_items_and_models_of(run, people)
+    names = [planned.name for planned in plan.models]
+    ids = {i for column in run.columns for i in column.sample_ids}
+    people = require_fitting(fit_people(people, names, ids), names)
     for task in plan.tasks:
         require_scores_on_scale(task.metrics, people)
 
@@ -133,23 +148,6 @@ def labels_are_representative(people: HumanLabels, columns: Sequence[ScoreColumn
     )
 
 
-def _require_items_and_models_of(run: Run, people: HumanLabels) -> None:
-    """Raise unless all labels are on items and models of the run; others point to a wrong file."""
-    run_ids = {i for column in run.columns for i in column.sample_ids}
-    models = [planned.name for planned in run.result.plan.models]
-    for label in people.labels:
-        if label.sample_id not in run_ids:
-            raise HarnessError(
-                f"{people.source}: item '{label.sample_id}' is not one of this run's {len(run_ids)}."
-            )
-        for model in label.scores:
-            if model not in models:
-                raise HarnessError(
-                    f"{people.source}: '{model}' is no model of this run. Its models: "
-                    f"{', '.join(models)}."
-                )
-
-
 def _notes(
     run: Run, people: HumanLabels, summary: HumanSummary, columns: Sequence[LabelledColumn]
 ) -> Iterator[str]:
@@ -166,6 +164,8 @@ def _notes(
             "annotator sees them in their own random order, so the labelled items are still a "
             "random sample."
         )
+    if people.left_out.description:
+        yield f"{people.left_out.description}."
     # The annotators: unsafe answers, exclusions, and a single annotator.
     if summary.unsafe:
         yield describe_unsafe(summary)

@@ -25,7 +25,7 @@ from harness.human.calibration import labels_are_representative
 from harness.human.claim_labels import confirm_claims, find_broken_rules, unlabelled_columns
 from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
-from harness.human.labels import HumanLabels, load_human_labels
+from harness.human.labels import HumanLabels, fit_people, load_human_labels
 from harness.human.question_match import question_mismatch
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import PairedScores, gated_pairs
@@ -99,7 +99,16 @@ def check_against_people(
     if gate.judge_licence is not None or gate.decide_on == "corrected":
         decision = withdraw_broken_rules(decision, broken)
     caveats += tuple(Caveat(code="rule_broken_by_people", text=f"{text}.") for text in broken)
+    caveats += tuple(_left_out_caveats(labels))
     return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
+
+
+def _left_out_caveats(labels: Mapping[str, HumanLabels]) -> Iterator[Caveat]:
+    """Yield a caveat on each set of labels of which this run uses a part."""
+    for people in {found.fingerprint: found for found in labels.values()}.values():
+        if people.left_out.description:
+            text = f"{people.source}: {people.left_out.description}."
+            yield Caveat(code="labels_left_out", text=text)
 
 
 def _require_labels_of_claims(
@@ -211,9 +220,12 @@ def _labels_for_judge(
     spec = request.profile.find_judge(name).calibrated_by
     if spec is None:
         return f"no people's labels are named for '{name}' ('calibrated_by' in the profile)"
-    people = load_human_labels(spec, request.profile_root)
+    people = load_human_labels(spec, request)
     if people.models not in (None, (plan.baseline, plan.candidate)):
         return f"{people.source}: people compared other models than these"
+    if spec.study is None:
+        ids = {i for scores in measured for column in scores.columns for i in column.sample_ids}
+        people = fit_people(people, request.models, ids)
     for task_scores in measured:
         people = _labels_on_responses(people, task_scores.responses)
     if not people.labels:

@@ -9,55 +9,28 @@
         asthma-02  Ada                    dpo    8       1
 
 `winner` is baseline, candidate, tie, both_unsafe (counts as a tie) or cannot_judge (no label).
-Without a column `annotator`, all labels are those of one annotator.
+Without a column `annotator`, all labels are those of one annotator. A profile can describe tables
+with other columns and words (`LabelsFile`).
 """
 
-import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from harness.artifacts.answers import AnsweredItems, read_answers
-from harness.config import PeopleSpec, Source
-from harness.core.errors import HarnessError, did_you_mean
+from harness.config import LabelsFile, PeopleSpec, Source
+from harness.config.request import Request
+from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.data.tables import Row, Table, join_key, load_rows, text_of
+from harness.core.yaml_loader import load_spec
+from harness.data.tables import Table, load_rows
+from harness.data.tasks import plan_tasks
+from harness.human.label_fit import LeftOut, fit_labels
+from harness.human.label_rows import Label, RowIds, read_labels
 from harness.human.votes import describe_source, find_studies, load_study, load_votes
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
 from harness.types.samples import same_text
-
-UNNAMED_ANNOTATOR = "people"  # the annotator of a table without a column of that name
-
-_WINNERS: dict[str, Winner | None] = {
-    "baseline": "baseline",
-    "candidate": "candidate",
-    "tie": "tie",
-    "both_unsafe": "tie",
-    "cannot_judge": None,
-}
-
-_BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-_NOT_SCORES = {"item", "annotator", "winner", "model", "comment"}  # columns of a label file
-
-
-class Label(NamedTuple):
-    """One annotator's judgement of one item: the winner, or scores by model and criterion.
-
-    `asked_winner` distinguishes "cannot judge" (a winner of None) from labels with scores only.
-    `order` is the order in which the answers were shown, None where it is unknown. `unsafe` marks
-    a tie between two unsafe answers. `lines` are file and line of the scores of each model, of labels
-    from a file.
-    """
-
-    sample_id: str
-    annotator: str
-    winner: Winner | None = None
-    asked_winner: bool = False
-    scores: Mapping[str, Mapping[str, float]] = {}
-    order: Order | None = None
-    unsafe: bool = False
-    lines: Mapping[str, str] = {}
 
 
 class AnnotatorStatus(NamedTuple):
@@ -91,6 +64,7 @@ class HumanLabels(NamedTuple):
         criteria: the criteria that were scored, with their scales.
         chances: of each item in the frame, its chance to be drawn, where these differ. The items
             are then no random sample as they are.
+        left_out: the labels in files that are of other items or models than the run's.
     """
 
     source: str
@@ -111,6 +85,7 @@ class HumanLabels(NamedTuple):
     asks: str | None = None
     criteria: tuple[ScoredCriterion, ...] = ()
     chances: Mapping[str, float] | None = None
+    left_out: LeftOut = LeftOut()
 
     @property
     def annotators(self) -> tuple[str, ...]:
@@ -118,22 +93,43 @@ class HumanLabels(NamedTuple):
         return tuple(dict.fromkeys(label.annotator for label in self.labels))
 
 
-def load_human_labels(spec: PeopleSpec, root: Path) -> HumanLabels:
-    """Load the labels that a profile names; relative paths start from `root`.
+def load_human_labels(spec: PeopleSpec, request: Request) -> HumanLabels:
+    """Load the labels that a request's profile names, as far as they are of its models.
 
     Raises:
         HarnessError: the study or file is missing or unreadable, or a run has several studies.
     """
-    if spec.study is not None:
-        folders = find_studies(root / spec.study)
-        if len(folders) > 1:
-            names = ", ".join(folder.name for folder in folders)
+    root = request.profile_root
+    if spec.study is None:
+        return _load_label_files(spec, root, request.models, lambda: _ids_by_row(request))
+    folders = find_studies(root / spec.study)
+    if len(folders) > 1:
+        names = ", ".join(folder.name for folder in folders)
+        raise HarnessError(
+            f"{spec.study}: has several studies; name the folder of one, below people: {names}."
+        )
+    return load_study_labels(folders[0])
+
+
+def _ids_by_row(request: Request) -> dict[str, str]:
+    tasks = plan_tasks(request)
+    return ids_by_row((s.row, s.id) for task in tasks for s in task.samples if s.draw == 0)
+
+
+def ids_by_row(rows: Iterable[tuple[int, str]]) -> dict[str, str]:
+    """Return the item's id by the number of its row, by which labels are joined.
+
+    Raises:
+        HarnessError: the rows are those of several data sets.
+    """
+    ids: dict[str, str] = {}
+    for row, sample_id in rows:
+        if ids.setdefault(str(row), sample_id) != sample_id:
             raise HarnessError(
-                f"{spec.study}: has several studies; name the folder of one, below people: {names}."
+                f"row {row} is '{ids[str(row)]}' in one data set of the suite and '{sample_id}' in "
+                "another; join the labels by item."
             )
-        return load_study_labels(folders[0])
-    assert spec.labels is not None
-    return load_label_file(root / spec.labels, drawn_at_random=spec.drawn == "random")
+    return ids
 
 
 # --- a study ---------------------------------------------------------------------------------
@@ -241,91 +237,112 @@ def _metric_ids(
     return tuple(i for i in answers if i in selected)
 
 
-# --- a file ----------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------
 
 
-def load_label_file(path: Path, *, drawn_at_random: bool = False) -> HumanLabels:
-    """Load a table of labels; `drawn_at_random` states how its items were chosen.
+def load_label_file(
+    path: Path,
+    *,
+    drawn_at_random: bool = False,
+    models: Sequence[str] = (),
+    row_ids: RowIds | None = None,
+) -> HumanLabels:
+    """Load a table of labels, or those that a YAML file describes as a profile does.
+
+    `drawn_at_random` states how the items were chosen. With `models`, the first the baseline and the
+    last the candidate, labels of others are left out. `row_ids` are of the items to join by row.
 
     Raises:
-        HarnessError: the file is missing, or a row of it is not a label.
+        HarnessError: a file is missing, or a row of it is not a label.
     """
-    table = load_rows(Source(path=str(path)), None)
-    columns = table.columns
-    if "item" not in columns:
-        raise HarnessError(
-            f"{path}: has no column 'item'. {did_you_mean('item', columns)} The columns of a label "
-            "file are item, annotator (where there are several), and winner, or model with scores."
-        )
-    # Read the labels; annotators and items are known from them alone.
-    labels = tuple(_read_labels(table, columns))
-    names = dict.fromkeys(label.annotator for label in labels)
-    items = tuple(dict.fromkeys(label.sample_id for label in labels))
-    how = (
-        "drawn at random, as stated" if drawn_at_random else "it is not stated how they were chosen"
-    )
-    return HumanLabels(
-        source=f"labels in {path.name}",
-        labels=labels,
-        annotator_status=tuple(AnnotatorStatus(name, counted=True) for name in names),
+    drawn: Literal["random"] | None = "random" if drawn_at_random else None
+    root: Path | None = None
+    spec = PeopleSpec(labels=(LabelsFile(path=str(path)),), drawn=drawn)
+    if path.suffix in {".yaml", ".yml"}:
+        spec, root = load_spec(path, PeopleSpec), path.parent
+        if not spec.labels:
+            raise HarnessError(f"{path}: names a study; --study does that.")
+        spec = spec.model_copy(update={"drawn": drawn or spec.drawn})
+    return _load_label_files(spec, root, models, row_ids)
+
+
+def _load_label_files(
+    spec: PeopleSpec, root: Path | None, models: Sequence[str], row_ids: RowIds | None
+) -> HumanLabels:
+    tables = [(file, _load_table(file, root)) for file in spec.labels]
+    drawn_at_random = spec.drawn == "random"
+    meanings = [file.meaning for file in spec.labels]
+    hashes = [table.sha256 for _, table in tables]
+    plain = len(hashes) == 1 and not meanings[0]
+    names = dict.fromkeys(Path(table.origin).name for _, table in tables)
+    people = HumanLabels(
+        source=f"labels in {' and '.join(names)}",
+        labels=read_labels(tables, row_ids),
+        annotator_status=(),
         repeat_votes=(),
-        sampled_ids=items,
+        sampled_ids=(),
         frame_ids=None,
-        metric_ids=items,
+        metric_ids=(),
         random=drawn_at_random,
-        sampling=f"{len(items)} labelled items; {how}",
+        sampling="",
         rule="none stated",
         answers=None,
-        fingerprint=content_hash(table.sha256, drawn_at_random),
+        fingerprint=content_hash(hashes[0], drawn_at_random)
+        if plain
+        else content_hash(hashes, meanings, drawn_at_random),
     )
+    if not models:
+        return _describe_labels(people)
+    return require_fitting(fit_people(people, models, None), models)
 
 
-def _read_labels(table: Table, columns: tuple[str, ...]) -> Iterator[Label]:
-    score_columns = [column for column in columns if column not in _NOT_SCORES]
-    if "winner" not in columns and ("model" not in columns or not score_columns):
+def _load_table(file: LabelsFile, root: Path | None) -> Table:
+    """Load a file's rows; a path alone may lead anywhere, as it always could."""
+    if file.path is not None and file == LabelsFile(path=file.path):
+        return load_rows(Source(path=str((root or Path()) / file.path)), None)
+    return load_rows(file, root).with_columns(file.columns)
+
+
+def fit_people(
+    people: HumanLabels, models: Sequence[str], item_ids: Container[str] | None
+) -> HumanLabels:
+    """Limit labels to a run's models and items, and count those that are left out.
+
+    `models` are baseline first and candidate last; without item ids all items count.
+    """
+    labels, left_out = fit_labels(people.labels, models, item_ids)
+    compared = any(label.compared is not None for label in labels)
+    fitted = people._replace(
+        labels=labels,
+        left_out=people.left_out.plus(left_out),
+        models=(models[0], models[-1]) if compared else people.models,
+    )
+    return fitted if people.answers is not None else _describe_labels(fitted)
+
+
+def require_fitting(people: HumanLabels, models: Sequence[str]) -> HumanLabels:
+    """Return the labels, if any is left of those that a run can use.
+
+    Raises:
+        HarnessError: none is, which points to a wrong file.
+    """
+    if not people.labels and people.left_out != LeftOut():
         raise HarnessError(
-            f"{table.origin}: has neither a column 'winner' nor a column 'model' with scores."
+            f"{people.source}: no label is on an item and a model of this run "
+            f"({', '.join(models)}); {people.left_out.description}."
         )
-    labels: dict[tuple[str, str], Label] = {}
-    for line, row in zip(table.lines, table.rows, strict=True):
-        where = f"{table.origin}:{line}"
-        key = join_key(row.get("item")), text_of(row.get("annotator")) or UNNAMED_ANNOTATOR
-        label = labels.get(key, Label(*key))
-        # The winner of the row, if it has one.
-        winner = text_of(row.get("winner")).casefold()
-        if winner:
-            if winner not in _WINNERS:
-                raise HarnessError(
-                    f"{where}: '{winner}' is no winner. Known: {', '.join(_WINNERS)}."
-                )
-            if label.asked_winner:
-                raise HarnessError(f"{where}: {key[1]} has judged item '{key[0]}' before.")
-            unsafe = winner == "both_unsafe"
-            label = label._replace(winner=_WINNERS[winner], asked_winner=True, unsafe=unsafe)
-        # The scores of the row, if it has a model.
-        model = text_of(row.get("model"))
-        if model:
-            if model in label.scores:
-                raise HarnessError(
-                    f"{where}: {key[1]} has scored {model} on item '{key[0]}' before."
-                )
-            scores = dict(_read_scores(row, score_columns, where))
-            label = label._replace(
-                scores={**label.scores, model: scores}, lines={**label.lines, model: where}
-            )
-        labels[key] = label
-    yield from labels.values()
+    return people
 
 
-def _read_scores(row: Row, names: Iterable[str], where: str) -> Iterator[tuple[str, float]]:
-    for name in names:
-        cell = text_of(row.get(name)).casefold()
-        if not cell:
-            continue
-        try:
-            number = _BOOLEANS[cell] if cell in _BOOLEANS else float(cell)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise HarnessError(f"{where}: {name} '{cell}' is no number.")
-        yield name, number
+def _describe_labels(people: HumanLabels) -> HumanLabels:
+    """Fill in what is known of a file's labels from them alone: annotators and items."""
+    names = dict.fromkeys(label.annotator for label in people.labels)
+    items = tuple(dict.fromkeys(label.sample_id for label in people.labels))
+    how = "drawn at random, as stated" if people.random else "it is not stated how they were chosen"
+    left_out = people.left_out.description
+    return people._replace(
+        annotator_status=tuple(AnnotatorStatus(name, counted=True) for name in names),
+        sampled_ids=items,
+        metric_ids=items,
+        sampling=f"{len(items)} labelled items; {how}" + (f"; {left_out}" if left_out else ""),
+    )

@@ -15,7 +15,8 @@ from harness.analysis.judge_reliability import (
     preference_scale,
     rater_agreement,
 )
-from harness.human.labels import AnnotatorStatus, HumanLabels, Label
+from harness.human.label_rows import Label
+from harness.human.labels import AnnotatorStatus, HumanLabels
 from harness.scoring.columns import WIN
 from harness.stats.agreement import percent_agreement
 from harness.stats.annotator_means import Votes, mean_votes, two_way_mean

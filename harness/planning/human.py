@@ -82,7 +82,7 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
     if spec is None:
         return None
     try:
-        people = load_human_labels(spec, request.profile_root)
+        people = load_human_labels(spec, request)
     except NobodyVotedError as error:
         return NoVotes(error.run, error.study, None)
     require_same_question(metric, request.suite.metrics[metric], people)

@@ -163,7 +163,7 @@ def _find_people(judge: str, request: Request) -> HumanLabels | str:
     if spec is None:
         return f"nobody's labels are named ('calibrated_by' in profile '{request.profile.profile}')"
     try:
-        return load_human_labels(spec, request.profile_root)
+        return load_human_labels(spec, request)
     except NobodyVotedError as error:
         return f"{error}"
 

@@ -60,7 +60,7 @@ def read_stream(path: Path, column: str, *, bounds: tuple[float, float]) -> Vect
     Raises:
         HarnessError: no such file or column, or a cell that is not a number within `bounds`.
     """
-    table = load_rows(Source(path=str(path)), None, also_read=[column])
+    table = load_rows(Source(path=str(path)), None).with_columns([column])
     table.column(column, "score")
     return np.array([_score(table, i, column, bounds) for i in range(len(table.rows))])
 

@@ -75,7 +75,7 @@ def test_items_and_their_slices_are_read_from_paths(tmp_path: Path) -> None:
     fields = {"id": "id", "input": "choices[0].turns[0]"}
     write_rows(tmp_path / "a.jsonl", ROWS)
     source = Source(path="a.jsonl", fields=fields, where={"meta.topic": "knee"})
-    table = load_rows(source, tmp_path, also_read=["meta.topic"])
+    table = load_rows(source, tmp_path).with_columns(["meta.topic"])
     samples = make_samples(table, fields, None, ["meta.topic"])
     assert [s.input for s in samples] == ["first 0", "first 1", "first 2"]
     assert samples[0].slices == {"meta.topic": "knee"}

@@ -134,7 +134,7 @@ def _load(source: str, options: ConvertOptions) -> LoadedSource:
     is_spec = path.suffix in {".yaml", ".yml"}
     spec = load_spec(path, Source) if is_spec else Source(path=source)
     root = path.parent if is_spec else None
-    table = load_rows(spec, root, also_read=options.fields.values())
+    table = load_rows(spec, root).with_columns(options.fields.values())
     rows = [(str(line), row) for line, row in zip(table.lines, table.rows, strict=True)]
     where = "".join(f", {key} = {value}" for key, value in spec.where.items())
     return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)
