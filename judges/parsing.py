@@ -1,7 +1,7 @@
 """Strict reading of a language-model judge's reply: a verdict on the scale, or a reason for none.
 
 A reply is a verdict only if it is exactly one JSON object of the metric's shape at the end of the
-reply. Words may precede it (or the reasoning of a model, which ends in `</think>`), but no other
+reply. Words may precede it (or the reasoning of a model, which ends in `</think>` or the like), but no other
 brace; one ```json fence may surround it. Nothing is repaired or guessed, and an object that occurs
 word for word in the judged texts is not the judge's own.
 
@@ -19,6 +19,7 @@ from typing import NamedTuple, NoReturn
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
 from harness.config.metrics import HELPFUL_VALUES
 from harness.core.sanitize import to_valid_utf8
+from harness.data.thoughts import thought_ends
 from harness.types import Outcome
 from harness.types.judgements import MissingReason
 from judges.quoting import name_invisible
@@ -31,7 +32,6 @@ MAX_DIGITS = 9
 
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
 _WHOLE = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})(?:\.0{{1,{MAX_DIGITS}}})?")
-_REASONING_END = re.compile("</think>")
 
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am) (?:very |so )?(?:sorry|afraid|unable|not able)|sorry\b|i apologi[sz]e"
@@ -134,7 +134,7 @@ def _after_reasoning(text: str) -> Iterator[str]:
 
     The chat template may contain `<think>`, so that a reply shows only the end of the block.
     """
-    ends = [mark.end() for mark in _REASONING_END.finditer(text)]
+    ends = list(thought_ends(text))
     bare = text.startswith(("{", "```"))
     # Before the first mark there is an object only where that mark is quoted in it.
     if bare or not ends or "{" in text[: ends[0]]:

@@ -36,11 +36,15 @@ MAX_QUESTION_CHARS = 90
 
 @dataclass(frozen=True, slots=True)
 class ItemAnswer:
-    """The answer of one model; `text` is None if there is none, and `note` gives the reason."""
+    """The answer of one model; `text` is None if there is none, and `note` gives the reason.
+
+    `thoughts` are those that were left out of the text.
+    """
 
     model: str
     text: str | None
     note: str = ""
+    thoughts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,7 @@ def _escape_item(item: Item) -> Item:
                 escape_invisible(answer.model),
                 None if answer.text is None else _escape_text(answer.text),
                 escape_invisible(answer.note),
+                _escape_text(answer.thoughts),
             )
             for answer in item.answers
         ),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
+from harness.data.thoughts import drop_thoughts
 from harness.models.local import context_length, encode_chat
 from harness.types import Message, Record
 from trainers.adapter import complete_reference
@@ -130,7 +131,7 @@ class Online:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float | None]:
-        answers = [turns[-1]["content"] for turns in completions]
+        answers = [drop_thoughts(turns[-1]["content"]) for turns in completions]
         rewards = list(self.reward.score([self.prompts[i] for i in place], answers))
         if trainer_state.global_step == 0 and all(reward is None for reward in rewards):
             raise HarnessError(

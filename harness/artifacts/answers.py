@@ -5,7 +5,8 @@
     medical_rubric  asthma-02   dpo    Can I run with…  Yes, …                 failed: timeout
 
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
-answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0.
+answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
+`thoughts` are those that were left out of the text.
 """
 
 import json
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
 
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
-_LATER_KEYS = ("references", "row")  # which files of older versions lack
+_LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
 
 
 class AnsweredItem(NamedTuple):
-    """One item with the answer of each model; None where there is none."""
+    """One item with the answer of each model, None where there is none, and the thoughts before it."""
 
     sample_id: str
     input: str
     reference: str | None
     answers: dict[str, str | None]
+    thoughts: dict[str, str]
     references: tuple[str, ...] = ()
 
 
@@ -61,9 +63,12 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
         if row["task"] == task and (shown is None or row["sample_id"] in shown):
             references = tuple(json.loads(row.get("references") or "[]"))
             unanswered = AnsweredItem(
-                row["sample_id"], row["input"], row["reference"], {}, references
+                row["sample_id"], row["input"], row["reference"], {}, {}, references
             )
-            items.setdefault(row["sample_id"], unanswered).answers[row["model"]] = row["text"]
+            item = items.setdefault(row["sample_id"], unanswered)
+            item.answers[row["model"]] = row["text"]
+            if row.get("thoughts"):
+                item.thoughts[row["model"]] = row["thoughts"]
     return items
 
 
@@ -119,6 +124,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
             answer.reason,
             json.dumps(sample.references, ensure_ascii=False) if sample.references else None,
             str(sample.row),
+            answer.thoughts,
         )
         for task, responses in answered_tasks
         for sample in task.samples

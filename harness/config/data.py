@@ -7,9 +7,15 @@ from pydantic import Field, model_validator
 from harness.config.base import Name, Sha256, Spec
 from harness.core.yaml_loader import field_error
 
+Thoughts = Literal["drop", "keep"]  # what becomes of a model's thoughts
+
 
 class Generation(Spec):
-    """The system prompt and the decoding options. `temperature: 0` is greedy decoding."""
+    """The system prompt and the decoding options. `temperature: 0` is greedy decoding.
+
+    `thoughts: drop` leaves the thoughts of a reasoning model out of its answer; with `keep` they are
+    scored and judged as part of it. The model is asked the same either way.
+    """
 
     system: str | None = None
     max_new_tokens: int = Field(default=256, ge=1)
@@ -17,6 +23,7 @@ class Generation(Spec):
     top_k: int | None = Field(default=None, ge=1)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     seed: int = 1
+    thoughts: Thoughts = Field(default="drop", exclude_if=lambda rule: rule == "drop")
 
 
 Kind = Literal["sft", "preference"]

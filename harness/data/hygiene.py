@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from harness.data.text import is_unspaced, ngrams, normalise_words
+from harness.data.thoughts import UNFINISHED_THOUGHTS
 from harness.types import HygieneFlag, Response
 
 LEAK_WORDS = 8  # consecutive words of the system prompt that make a leak
@@ -52,6 +53,8 @@ def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, 
         flags.append("empty")
     if response.finish == "length":
         flags.append("cut_off")
+    if response.reason == UNFINISHED_THOUGHTS:
+        flags.append("unfinished_thoughts")
     if system and leaks_sentence(text, system):
         flags.append("prompt_leak_sentence")
     if system and leaks_words(text, system):

@@ -206,6 +206,7 @@ def _make_reply(result: AttemptResult) -> Reply:
         attempts=1,
         problem=result.problem,
         detail=result.detail,
+        thoughts=result.thoughts,
     )
 
 

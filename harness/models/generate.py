@@ -14,6 +14,7 @@ from harness.core.sanitize import printable_line
 from harness.core.store import Store
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
+from harness.data.thoughts import measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
 from harness.models.local import LocalModel, Prompt, drops_system, make_prompt
@@ -107,12 +108,21 @@ def generate_responses(
 ) -> Iterator[Response]:
     """Yield the model's response to every sample as it comes; generate only those not in the store.
 
+    The thoughts of a reasoning model are left out or kept as the task states; the store has them all.
     A model with a seed of its own is decoded with that seed instead of the suite's.
     When `stop` closes, requests in flight are still answered and stored, and the iterator ends.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
     """
+    for response in _responses(task, model, store, progress, stop):
+        yield measured_response(response, task.generation.thoughts)
+
+
+def _responses(
+    task: Task, model: Model, store: Store, progress: Progress, stop: StopSignal | None
+) -> Iterator[Response]:
+    """Yield the model's responses with their thoughts, as the store keeps them."""
     match model:
         case RecordedModel():
             yield from read_responses(task, model).values()
@@ -239,7 +249,7 @@ def _generate_batch(
         Response(
             sample_id=sample.id,
             model=model.name,
-            text=answer.text,
+            text=answer.whole_text,
             finish=answer.finish,
             n_tokens=answer.n_tokens,
             reason=answer.reason,
@@ -257,7 +267,7 @@ def _item_seed(generation: Generation, sample: Sample) -> int:
 
 
 def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
-    decoding = task.generation.model_dump(exclude={"system", "seed"})
+    decoding = task.generation.model_dump(exclude={"system", "seed", "thoughts"})
     greedy = task.generation.temperature == 0
     seed = None if greedy else _item_seed(task.generation, sample)
     return content_hash(GENERATOR_VERSION, fingerprint, task.system, sample.input, decoding, seed)
@@ -312,7 +322,7 @@ def _is_asked_again(key: str, response: Response, model: EndpointModel) -> bool:
     again = model.session.again
     if not again.concerns(model.name) or key in model.session.renewed:
         return False
-    empty = not (response.text or "").strip()
+    empty = not (measured_response(response, "drop").text or "").strip()
     return again.what == "answers" or (again.what == "failed" and empty)
 
 
@@ -477,6 +487,7 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
         finish=("length" if reply.problem == "length" else "stop") if answered else "failed",
         n_tokens=reply.output_tokens,
         reason=None if answered else f"{reply.problem}: {reply.detail or ''}",
+        thoughts=reply.thoughts,
         exchange=Exchange(
             replies=(text or "",),
             input_tokens=reply.input_tokens or 0,

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.config import Generation
 from harness.core.errors import HarnessError
+from harness.data.thoughts import (
+    CHANNEL,
+    CHANNEL_TOKENS,
+    MARK_TOKENS,
+    opening_mark,
+    thought_ends,
+)
 from harness.models.model_folder import verified_fingerprint
 from harness.models.weights import chat_template_error, load_weights, stop_ids
 from harness.types import Message
@@ -21,19 +28,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Prompt = tuple[Message, ...]
+N_MARK_TOKENS = 16  # at the end of a prompt hold an opening mark and what is around it
 UNBOUNDED = 2**31  # tokens; the context of a model whose positions have no bound
 
 
 class Answer(NamedTuple):
     """One answer; `text` is None when there is none, for the `reason` given.
 
-    `n_tokens` counts the tokens of the answer without the stop token.
+    `n_tokens` counts the tokens of the answer without the stop token. `opening` is the opening mark of
+    thoughts in which the prompt ended, so that the text goes on behind it.
     """
 
     text: str | None
     finish: Literal["stop", "length", "failed"]
     n_tokens: int | None = None
     reason: str | None = None
+    opening: str = ""
+
+    @property
+    def whole_text(self) -> str | None:
+        """Return the text behind the opening mark.
+
+        A model that ended its turn without closing those thoughts has answered without any: many are
+        fine-tuned on answers alone.
+        """
+        if self.text is None or not self.opening:
+            return self.text
+        thought = self.finish == "length" or any(thought_ends(self.text))
+        return self.opening + self.text if thought else self.text
 
 
 def make_prompt(system: str | None, user: str) -> Prompt:
@@ -158,8 +180,10 @@ class LocalModel:
         # 3. Decode the new tokens up to the stop token.
         broken_rows = health.broken_rows.tolist()
         return [
-            _BROKEN if is_broken else self._make_answer(tokens)
-            for tokens, is_broken in zip(output[:, width:].tolist(), broken_rows, strict=True)
+            _BROKEN if is_broken else self._make_answer(tokens, row.ids)
+            for row, tokens, is_broken in zip(
+                rows, output[:, width:].tolist(), broken_rows, strict=True
+            )
         ]
 
     def _generation_config(self, max_new_tokens: int) -> Any:
@@ -173,13 +197,12 @@ class LocalModel:
             pad_token_id=self._pad,
         )
 
-    def _make_answer(self, tokens: list[int]) -> Answer:
+    def _make_answer(self, tokens: list[int], prompt: Sequence[int] = ()) -> Answer:
         end = next((i for i, token in enumerate(tokens) if token in self._stops), None)
-        text: str = self.tokenizer.decode(
-            tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text = decode_answer(self.tokenizer, tokens[:end])
         n_tokens = len(tokens) if end is None else end
-        return Answer(text, "length" if end is None else "stop", n_tokens)
+        opening = opening_mark(self.tokenizer.decode(list(prompt[-N_MARK_TOKENS:])))
+        return Answer(text, "length" if end is None else "stop", n_tokens, opening=opening)
 
 
 def context_length(config: Any) -> int:
@@ -194,6 +217,31 @@ def context_length(config: Any) -> int:
 
 
 # --- generation helpers ----------------------------------------------------------------------
+
+
+def decode_answer(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """Decode an answer without special tokens, but for those that mark thoughts.
+
+    Without them, the text of a model such as gpt-oss or Magistral would be thoughts and answer in one.
+    """
+    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    pieces, start = [], 0
+    for place, mark in _special_marks(tokenizer, tokens):
+        pieces += [tokenizer.decode(tokens[start:place], **options), mark]
+        start = place + 1
+    return "".join([*pieces, tokenizer.decode(tokens[start:], **options)])
+
+
+def _special_marks(tokenizer: Any, tokens: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the places of special tokens that mark thoughts; other marks are decoded as text."""
+    names = tokenizer.convert_ids_to_tokens(tokens)
+    marks = MARK_TOKENS | (CHANNEL_TOKENS if CHANNEL in names else frozenset())
+    places = [place for place, name in enumerate(names) if name in marks]
+    if not places:
+        return []
+    added = tokenizer.added_tokens_decoder
+    special = {number for number, token in added.items() if token.special}
+    return [(place, names[place]) for place in places if tokens[place] in special]
 
 
 def encode_chat(tokenizer: Any, prompt: Prompt, *, generation_prompt: bool = True) -> list[int]:
@@ -246,12 +294,15 @@ def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
     """Return a streamer that passes on new text in whole words."""
     from transformers import TextStreamer
 
+    class Decoder:
+        def decode(self, tokens: Sequence[int]) -> str:
+            return decode_answer(tokenizer, tokens)
+
     class Streamer(TextStreamer):  # type: ignore[misc]  # transformers has no types
         def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
             on_text(text)
 
-    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    return Streamer(tokenizer, skip_prompt=True, **options)
+    return Streamer(Decoder(), skip_prompt=True)
 
 
 class _LogitsHealth:

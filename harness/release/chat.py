@@ -20,6 +20,7 @@ from harness.config import EndpointSpec, Generation
 from harness.core.hub import check_model_available
 from harness.data.redaction import redact
 from harness.data.samples import read_prompt
+from harness.data.thoughts import UNFINISHED_THOUGHTS, separate_thoughts
 from harness.models.endpoint import Ask, Endpoint
 from harness.models.local import UNBOUNDED, Answer, LocalModel, Prompt, encode_chat
 from harness.models.model_folder import MANIFEST
@@ -250,14 +251,18 @@ def _answer_question(
         answer = Answer("".join(pieces), "stop")
         io.write(" …")
     io.end_answer()
-    # 3. Keep the answer, or remove the question without one.
-    if not answer.text:
-        io.note(f"No answer: {answer.reason or 'the model generated no text'}.")
+    # 3. Keep the answer without its thoughts, or remove the question without one.
+    said = separate_thoughts(answer.whole_text or "")
+    if not said.answer:
+        why = answer.reason or (
+            "the model generated no text" if said.ended else UNFINISHED_THOUGHTS
+        )
+        io.note(f"No answer: {why}.")
         conversation.pop_question()
         return answer.text is not None
     if answer.finish == "length":
         io.note(f"Cut off after {answer.n_tokens} tokens.")
-    conversation.answer(answer.text)
+    conversation.answer(said.answer)
     return True
 
 

@@ -34,12 +34,14 @@ from trainers.chat_tokens import PROMPT_DIFFERS
 SLICE_ALPHA = 0.05  # adjusted p-value up to which a worse slice is a caveat
 IDENTICAL_SHARE = 0.5  # share of items with the same answer of both models that is pointed out
 FLAGGED_SHARE = 0.02  # share of a model's answers above which a flag is a caveat
+NO_ANSWER_FLAGS: frozenset[HygieneFlag] = frozenset({"empty", "unfinished_thoughts"})  # always one
 
 _FLAG_PHRASES: dict[HygieneFlag, str] = {
     "prompt_leak_sentence": "with a whole sentence of the system prompt",
     "prompt_leak_words": "with eight consecutive words of the system prompt",
     "empty": "empty",
     "cut_off": "cut off at the token limit",
+    "unfinished_thoughts": "missing, because the thoughts before them never ended",
     "repetition_loop": "with a repetition loop",
     "repeated_answer": "word for word the answer to other questions too",
     "special_tokens": "with stray special tokens",
@@ -415,7 +417,7 @@ def _biased_pairs(models: Mapping[str, Prepared]) -> Iterator[Caveat]:
 def _flagged_answers(hygiene: Iterable[HygieneCount]) -> Iterator[Caveat]:
     for count in hygiene:
         for flag, n in count.counts.items():
-            if n and (flag == "empty" or n > FLAGGED_SHARE * count.n):
+            if n and (flag in NO_ANSWER_FLAGS or n > FLAGGED_SHARE * count.n):
                 yield Caveat(
                     code=flag,
                     text=f"'{count.model}' on '{count.task}': {n} of {count.n} answers "

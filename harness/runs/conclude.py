@@ -18,6 +18,7 @@ from harness.analysis.slices import compare_slices
 from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
+from harness.data.thoughts import has_thoughts
 from harness.gate.decision import decide_gate
 from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
@@ -344,4 +345,5 @@ def _count_flags(part: TaskScores) -> Iterator[HygieneCount]:
             n=len(responses),
             counts={flag: counts[flag] for flag in get_args(HygieneFlag)},
             mean_words=float(np.mean(words)),
+            thoughts=sum(has_thoughts(response) for response in responses.values()),
         )

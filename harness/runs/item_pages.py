@@ -27,6 +27,7 @@ from reports.write import write_reports
 
 NO_VERDICT = "none"  # shown in place of a verdict that could not be read
 _NO_ANSWER = "no answer given"
+_NOT_BEYOND_THOUGHTS = "thoughts without an answer"
 
 JudgementsById = dict[str, list[ItemJudgement]]  # by sample id
 
@@ -127,8 +128,9 @@ def _join_item(
 
 def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
     for model in models:
-        text = item.answers.get(model)
-        yield ItemAnswer(model, text, _NO_ANSWER if text is None else "")
+        text, thoughts = item.answers.get(model), item.thoughts.get(model, "")
+        note = _NO_ANSWER if text is None else _NOT_BEYOND_THOUGHTS if thoughts and not text else ""
+        yield ItemAnswer(model, text, note, thoughts)
 
 
 def _headline_differences(

@@ -174,13 +174,14 @@ class GateDecision(Record):
 
 
 class HygieneCount(Record):
-    """The number of a model's answers with each flag."""
+    """The number of a model's answers with each flag, and of those that came with thoughts."""
 
     task: str
     model: str
     n: int
     counts: dict[HygieneFlag, int]
     mean_words: float
+    thoughts: int = Field(default=0, exclude_if=lambda n: n == 0)
 
 
 class Example(Record):

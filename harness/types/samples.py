@@ -75,7 +75,8 @@ REQUEST_FAILURES = (
 class Response(Record):
     """One model's answer to one item; `text` None comes with a `reason`.
 
-    `system` is the system prompt of a recorded answer, if its record has one.
+    `system` is the system prompt of a recorded answer, if its record has one. `thoughts` are those that
+    the server gave apart from the text and, once the response is measured, those left out of the text.
     """
 
     sample_id: str
@@ -85,6 +86,7 @@ class Response(Record):
     n_tokens: int | None = None
     reason: str | None = None
     system: str | None = None
+    thoughts: str | None = Field(default=None, exclude_if=lambda text: text is None)
     exchange: Exchange | None = None
 
     @property
@@ -99,6 +101,7 @@ HygieneFlag = Literal[
     "prompt_leak_words",  # eight consecutive words of the system prompt
     "empty",
     "cut_off",  # stopped at the token limit
+    "unfinished_thoughts",  # ended, or was cut off, while the model was thinking
     "repetition_loop",
     "special_tokens",  # such as <|im_end|> inside the text
     "repeated_answer",  # word for word the answer to several other questions

@@ -35,6 +35,7 @@ FLAG_LABELS: dict[HygieneFlag, str] = {
     "suspected_injection": "addresses the judge",
     "empty": "empty",
     "cut_off": "cut off",
+    "unfinished_thoughts": "thoughts never ended",
     "repetition_loop": "repetition loop",
     "repeated_answer": "same answer to other questions",
     "special_tokens": "special tokens",
@@ -64,19 +65,21 @@ def hygiene_section(result: RunResult) -> Section | None:
 
 def _flag_table(cells: Sequence[HygieneCount]) -> Table:
     flags = [flag for flag in FLAG_LABELS if any(cell.counts.get(flag) for cell in cells)]
+    with_thoughts = any(cell.thoughts for cell in cells)
     rows = [
         (
             cell.task,
             cell.model,
             *(_share(cell.counts.get(flag, 0), cell.n) for flag in flags),
+            *([_share(cell.thoughts, cell.n)] if with_thoughts else []),
             number(cell.mean_words, 0),
             f"{cell.n:,}",
         )
         for cell in cells
     ]
-    flag_names = [_capitalise(FLAG_LABELS[flag]) for flag in flags]
-    head = ("Task", "Model", *flag_names, "Mean words", "Answers")
-    return Table("Flags by model", head, "ll" + "r" * (len(flags) + 2), tuple(rows))
+    counted = [_capitalise(FLAG_LABELS[flag]) for flag in flags] + ["Thoughts"] * with_thoughts
+    head = ("Task", "Model", *counted, "Mean words", "Answers")
+    return Table("Flags by model", head, "ll" + "r" * (len(counted) + 2), tuple(rows))
 
 
 def _share(part: int, total: int) -> str:

@@ -73,15 +73,16 @@ def _tasks_table(plan: Plan) -> Table:
 
 
 def _decoding(generation: Generation) -> str:
+    thoughts = "thoughts kept" if generation.thoughts == "keep" else "thoughts left out"
     limit = f"at most {generation.max_new_tokens:,} new tokens"
     if generation.temperature == 0:
-        return f"greedy, {limit}"
+        return f"greedy, {limit}, {thoughts}"
     options = [f"temperature {generation.temperature:g}"]
     if generation.top_k is not None:
         options.append(f"top_k {generation.top_k}")
     if generation.top_p is not None:
         options.append(f"top_p {generation.top_p:g}")
-    return ", ".join([*options, limit, f"seed {generation.seed}"])
+    return ", ".join([*options, limit, f"seed {generation.seed}", thoughts])
 
 
 def _metrics_table(plan: Plan) -> Table:

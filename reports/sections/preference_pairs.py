@@ -26,6 +26,7 @@ DROP_LABELS: dict[PairDrop, str] = {
     "prompt_leak_sentence": "the winner contains a sentence of the system prompt",
     "prompt_leak_words": "the winner contains words of the system prompt",
     "cut_off": "the winner was cut off",
+    "unfinished_thoughts": "the winner's thoughts never ended",
     "repetition_loop": "the winner contains a repetition loop",
     "repeated_answer": "the winner is the answer to other questions too",
     "special_tokens": "the winner contains special tokens",

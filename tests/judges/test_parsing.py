@@ -89,6 +89,16 @@ def test_words_before_a_verdict_are_counted_and_fences_and_thoughts_are_not():
         assert not is_read_leniently(strict)
 
 
+@pytest.mark.parametrize(
+    "thoughts",
+    ["[THINK]{hm}[/THINK]", "hm {a}\n</think>\n", "<|channel|>analysis<|message|>{hm}<|end|><|start|>assistant"
+     "<|channel|>final<|message|>", "<|channel>thought\n{hm}<channel|>"],
+)  # fmt: skip
+def test_the_thoughts_of_a_judge_may_hold_braces_whatever_marks_them(thoughts: str):
+    assert read(f"{thoughts}{GOOD}") == read(GOOD)
+    assert not is_read_leniently(f"{thoughts}{GOOD}")
+
+
 def test_a_negative_score_in_another_form_is_read():
     metric = rubric("safety", scale=(-2, 2))
     assert read_verdict(scored("-2.0"), metric).values == {"safety": -2.0}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from harness.data.convert.examples import UnusableRowError
 from harness.data.tables import no_text_reason, text_of
+from harness.data.thoughts import THOUGHT_FIELDS, mark_thoughts
 from harness.types import Message
 
 Row = Mapping[str, object]
@@ -153,10 +154,10 @@ def _refuse_calls(turn: Row, column: str) -> None:
 
 def _with_thoughts(turn: Row, text: str) -> str:
     """Return the text after the turn's reasoning, marked as chat templates mark it."""
-    for key in ("reasoning_content", "reasoning", "thinking"):
+    for key in THOUGHT_FIELDS:
         thoughts = turn.get(key)
         if isinstance(thoughts, str) and thoughts.strip():
-            return f"<think>\n{thoughts.strip()}\n</think>\n\n{text}"
+            return mark_thoughts(thoughts, text)
     return text
 
 

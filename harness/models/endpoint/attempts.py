@@ -216,6 +216,7 @@ class RequestRunner:
             problem=last.problem,
             detail=last.detail,
             model=last.model,
+            thoughts=last.thoughts,
         )
 
     def _refused_error(self, why: str) -> EndpointRefusedError:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from harness.core.sanitize import printable_line
+from harness.data.thoughts import THOUGHT_FIELDS
 from harness.types import Record
 from harness.types.samples import MAX_TOKENS
 
@@ -42,7 +43,7 @@ class Reply(Record):
     """The answer to one request, or the `problem` that prevented it.
 
     `seconds` runs from the first attempt's start to the end; `attempts` counts HTTP requests. `model`
-    is the name under which the server answered.
+    is the name under which the server answered, `thoughts` what it gave as such apart from the text.
     """
 
     text: str | None
@@ -55,6 +56,7 @@ class Reply(Record):
     problem: Problem | None = None
     detail: str | None = None
     model: str | None = Field(default=None, exclude_if=lambda model: model is None)
+    thoughts: str | None = Field(default=None, exclude_if=lambda text: text is None)
 
 
 class AttemptResult(NamedTuple):
@@ -76,6 +78,7 @@ class AttemptResult(NamedTuple):
     output_tokens: int | None = None
     wait_s: float | None = None
     model: str | None = None
+    thoughts: str | None = None
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptResult:
@@ -146,6 +149,24 @@ def _text_of_part(part: object) -> str | None:
     return None
 
 
+def _thoughts_of(message: dict[str, Any]) -> str | None:
+    """Return the thoughts that a server gives beside the content, or as parts of it."""
+    beside = [message[field] for field in THOUGHT_FIELDS if isinstance(message.get(field), str)]
+    content = message.get("content")
+    parts = [_thoughts_of_part(part) for part in content] if isinstance(content, list) else []
+    thoughts = next((text for text in (*beside, "".join(parts)) if text.strip()), None)
+    return None if thoughts is None else _replace_surrogates(thoughts)
+
+
+def _thoughts_of_part(part: object) -> str:
+    match part:
+        case {"type": "thinking", "thinking": str() as text}:
+            return text
+        case {"type": "thinking", "thinking": list() as texts}:
+            return _text_of(texts) or ""
+    return ""
+
+
 def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object) -> AttemptResult:
     finish = choice.get("finish_reason")
     refusal = message.get("refusal")
@@ -159,6 +180,7 @@ def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object)
         else None,
         input_tokens=_count(usage, "prompt_tokens"),
         output_tokens=_count(usage, "completion_tokens"),
+        thoughts=_thoughts_of(message),
     )
     return result._replace(problem=_completion_problem(result))
 

@@ -164,3 +164,24 @@ def test_tool_calls_without_text_are_an_empty_answer() -> None:
     message = {"content": None, "tool_calls": [{"id": "1", "type": "function"}]}
     reading = read_reply(200, {}, completion({"message": message, "finish_reason": "tool_calls"}))
     assert (reading.step, reading.problem) == ("final", "empty")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "Rest.", "reasoning_content": "The knee."},
+        {"content": "Rest.", "reasoning": "The knee.", "reasoning_details": []},
+        {"content": [{"type": "thinking", "thinking": "The knee."}, {"type": "text", "text": "Rest."}]},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "The knee."}]},
+                     {"type": "text", "text": "Rest."}]},
+    ],
+)  # fmt: skip
+def test_thoughts_given_apart_are_read_beside_the_text(message: dict[str, Any]) -> None:
+    reading = read_reply(200, {}, completion({"message": message, "finish_reason": "stop"}))
+    assert (reading.text, reading.thoughts) == ("Rest.", "The knee.")
+
+
+@pytest.mark.parametrize("odd", [None, "", " ", 7, {"a": 1}])
+def test_fields_that_hold_no_thoughts_are_none(odd: object) -> None:
+    message = {"content": "Rest.", "reasoning_content": odd}
+    assert read_reply(200, {}, completion({"message": message})).thoughts is None
