@@ -132,7 +132,7 @@ def clean_run() -> RunResult:
 
 
 def _with_payload(record: RecordT, payload: str) -> RecordT:
-    fixed = {"judge"} if isinstance(record, Spec) else set()  # a name there, any text elsewhere
+    fixed = {"judge", "thoughts"} if isinstance(record, Spec) else set()  # any text elsewhere
     return record.model_copy(
         update={
             name: _poisoned(value, payload, name) for name, value in record if name not in fixed

@@ -238,3 +238,8 @@ def test_ties_alone_leave_an_interval_as_wide_as_the_gates(tmp_path: Path) -> No
         bound = low.get(comparison.metric, comparison.difference.low)
         assert bound is not None
         assert comparison.difference.low <= bound < comparison.difference.estimate
+
+
+def test_thoughts_are_no_part_of_the_answer(tmp_path: Path) -> None:
+    folder = case("thoughts-are-scored", tmp_path)
+    assert means(folder, "old,new") == {"old": 1.0, "new": 1.0}

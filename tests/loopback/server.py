@@ -6,7 +6,7 @@ Real sockets, its own thread and event loop, nothing but the standard library:
         ask(server.base_url)
     assert server.counts == {"429": 1, "reset": 1, "ok": 5}
 
-`reply` gives the text of a good answer to a request's body. `fault` chooses what befalls a
+`reply` gives the text of a good answer to a request's body, or its message with `finish_reason`. `fault` chooses what befalls a
 request (see faults.py). `models` is the list under /models, without it the models asked so far as
 made long ago; `lists` counts how often it was asked for. `admits` refuses with 429 what a token bucket has no room for. As a
 process of its own: `python -m tests.loopback.server --latency 0.2`; it prints its URL.
@@ -51,7 +51,7 @@ class LoopbackServer:
 
     def __init__(
         self,
-        reply: Callable[[dict[str, Any]], str] = lambda _: "ok",
+        reply: Callable[[dict[str, Any]], str | dict[str, Any]] = lambda _: "ok",
         *,
         fault: Chooser = lambda _: None,
         latency_s: float = 0.0,
@@ -153,9 +153,14 @@ class LoopbackServer:
         self._count(fault.kind if fault else "ok")
         await asyncio.sleep(self.latency_s)
         if fault is None:
-            await _send(writer, answer_well(self.reply(request.body), request))
+            text, fields = self._say(request)
+            await _send(writer, answer_well(text, request, **fields))
             return True
         return await self._fail(fault, request, reader, writer)
+
+    def _say(self, request: Request) -> tuple[str, dict[str, Any]]:
+        said = self.reply(request.body)
+        return (said, {}) if isinstance(said, str) else (said.get("content", ""), said)
 
     def _choose(self, request: Request) -> Fault | None:
         if self.admits and not self.admits.admit():
@@ -173,7 +178,7 @@ class LoopbackServer:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        answer = answer_badly(fault, self.reply(request.body), request)
+        answer = answer_badly(fault, self._say(request)[0], request)
         match fault.kind:
             case "hang":
                 await asyncio.sleep(fault.seconds)
