@@ -271,10 +271,14 @@ def _preference(request: PreferenceRequest, records: Sequence[_Record]) -> Outco
             r.find_row(request.sample, order) for r in records for order in (None, *ORDERS)
         )
         return Outcome(reason=WRONG_ORDER if recorded else NOT_RECORDED)
-    roles = ("baseline", "candidate")
-    first, second = roles if request.order == "baseline_first" else reversed(roles)
-    winners: dict[str, Literal["first", "second", "tie"]]
-    winners = {"first": "first", "second": "second", "tie": "tie", first: "first", second: "second"}
+    swapped = request.order == "candidate_first"
+    winners: dict[str, Literal["first", "second", "tie"]] = {
+        "baseline": "second" if swapped else "first",
+        "candidate": "first" if swapped else "second",
+        "tie": "tie",
+        "first": "first",
+        "second": "second",
+    }
     winner = winners[_read_word("winner", row, record, allowed=winners)]
     return Outcome(winner=winner, rationale=record.read_words("rationale", row))
 

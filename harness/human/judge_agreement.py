@@ -43,7 +43,6 @@ def judge_agreement(
 
     # The judge against the annotators' common label, and annotators against each other.
     agreement = _agreement(column, judged, common)
-    names = tuple(f"annotator {j + 1}" for j in range(column.labels.shape[1]))
     categories = _categories(column.scale, np.concatenate([judged, common]))
     return JudgeAgainstPeople(
         column=column.scale.column,
@@ -58,7 +57,9 @@ def judge_agreement(
         strict=_strict_agreement(column, common, several=several),
         over_orders=_agreement_over_orders(column, common),
         models=tuple(_agreement_by_model(column, judged, common)),
-        between=rater_agreement(column.scale, names, column.labels.T) if several else None,
+        between=rater_agreement(column.scale, column.annotators, column.labels.T)
+        if several
+        else None,
         categories=tuple(_category(value, column.kind) for value in categories),
         confusion=_confusion(common, judged, categories),
         biases=tuple(_biases(column, _answer_lengths(texts), models)),

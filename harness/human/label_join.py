@@ -22,6 +22,7 @@ class LabelledColumn(NamedTuple):
         subjects: sample id and model; the model is '' for a preference, which is on an item.
         judged: the judge's score of each subject.
         labels: subjects x annotators, NaN where there is no label.
+        annotators: their names.
         by_order: the judge's score of each subject by order of the answers, for preferences.
         all_scores: the judge's score of every item in the frame, labelled or not, by model.
     """
@@ -32,6 +33,7 @@ class LabelledColumn(NamedTuple):
     subjects: tuple[tuple[str, str], ...]
     judged: Vector
     labels: Ratings
+    annotators: tuple[str, ...]
     by_order: Mapping[str, Vector]
     all_scores: Mapping[str, dict[str, float]]
 
@@ -87,6 +89,7 @@ def _join_preferences(
         subjects=tuple((i, "") for i in labelled_ids),
         judged=np.array([wins[i] for i in labelled_ids], dtype=np.float64),
         labels=_rows_of(table, labelled_ids),
+        annotators=people.annotators,
         by_order={order: column.by_order[order][rows] for order in column.orders},
         all_scores={"": _in_frame(wins, people)},
     )
@@ -114,6 +117,7 @@ def _join_grades(
         subjects=tuple(subjects),
         judged=np.array(judged),
         labels=np.concatenate(labels),
+        annotators=people.annotators,
         by_order={},
         all_scores=all_scores,
     )
