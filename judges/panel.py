@@ -14,7 +14,7 @@ from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
-from harness.human.labels import HumanLabels, load_human_labels
+from harness.human.labels import HumanLabels, load_human_labels, require_fitting
 from harness.human.question_match import require_same_question, require_scores_on_scale
 from harness.types import JudgeCard
 from judges.factory import ProfileJudges, make_computed_judge
@@ -118,7 +118,7 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     # People, a judge or a jury.
     spec = request.profile.find_judge(name)
     if spec.people is not None:
-        people = load_human_labels(spec.people, request)
+        people = require_fitting(load_human_labels(spec.people, request), request.models)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
     panel = make_named_panel(name, judges, repeats=repeats)

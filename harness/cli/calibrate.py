@@ -25,7 +25,8 @@ def calibrate(
         typer.Option(
             envvar="HARNESS_LABELS",
             metavar="FILE",
-            help="Table of labels instead: item, annotator, and winner or model with scores.",
+            help="Table of labels instead: item, annotator, and winner or model with scores; or a "
+            "YAML file that describes other tables.",
         ),
     ] = None,
     random_items: Annotated[

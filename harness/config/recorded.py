@@ -139,6 +139,11 @@ class LabelsFile(Source):
             raise field_error(
                 "fields", "'first' and 'second' name the two compared models together"
             )
+        scores = sorted(named - _NAMES - {"row", "winner", "comment"})
+        if scores and self.model is None and "model" not in named:
+            raise field_error(
+                "fields", f"'{scores[0]}' is a score; name the model that was scored, or its column"
+            )
         _check_values(self.values, named or self.values, _LABEL_WORDS)
         return self
 
@@ -173,7 +178,9 @@ class PeopleSpec(Spec):
     labels: tuple[LabelsFile, ...] = ()
     drawn: Literal["random"] | None = None
 
-    @field_validator("labels", mode="before")
+    @field_validator(
+        "labels", mode="before", json_schema_input_type=str | LabelsFile | tuple[LabelsFile, ...]
+    )
     @classmethod
     def _one_or_several(cls, labels: object) -> object:
         """Read a path, or the description of one file, as one of several."""

@@ -56,6 +56,24 @@ _NOT_BOTH = (
 )
 
 
+def left_out_caveats(request: Request, plan: Plan) -> Iterator[Caveat]:
+    """Yield a caveat on each set of labels of which this run uses a part, by judges or as judges.
+
+    Raises:
+        HarnessError: the labels that the profile names cannot be read.
+    """
+    ids = {sample.id for task in plan.tasks for sample in task.samples}
+    names = dict.fromkeys(judge_name(metric, request) for metric in request.suite.metrics)
+    judges = [request.profile.find_judge(name) for name in names if name is not None]
+    specs = [spec for judge in judges for spec in (judge.people, judge.calibrated_by) if spec]
+    for spec in specs:
+        if spec.labels:
+            people = load_human_labels(spec, request)
+            left_out = fit_people(people, request.models, ids).left_out.description
+            if left_out:
+                yield Caveat(code="labels_left_out", text=f"{people.source}: {left_out}.")
+
+
 def check_against_people(
     result: RunResult, request: Request, measured: Sequence[TaskScores]
 ) -> RunResult:
@@ -99,16 +117,7 @@ def check_against_people(
     if gate.judge_licence is not None or gate.decide_on == "corrected":
         decision = withdraw_broken_rules(decision, broken)
     caveats += tuple(Caveat(code="rule_broken_by_people", text=f"{text}.") for text in broken)
-    caveats += tuple(_left_out_caveats(labels))
     return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
-
-
-def _left_out_caveats(labels: Mapping[str, HumanLabels]) -> Iterator[Caveat]:
-    """Yield a caveat on each set of labels of which this run uses a part."""
-    for people in {found.fingerprint: found for found in labels.values()}.values():
-        if people.left_out.description:
-            text = f"{people.source}: {people.left_out.description}."
-            yield Caveat(code="labels_left_out", text=text)
 
 
 def _require_labels_of_claims(

@@ -87,11 +87,19 @@ class _Rows:
                 item = self._item(cells, number)
                 annotator = name or cells.name("annotator") or UNNAMED_ANNOTATOR
                 _add_winner(labels, cells, item, annotator)
-                _add_scores(labels, cells, item, annotator, self._spec.model)
+                model = self._spec.model or cells.name("model")
+                # An empty cell of a row of one label is an answer; one of several in a row is none.
+                if model and (not name or any(cells.word(f) for f in cells.score_fields)):
+                    _add_scores(labels, cells, item, annotator, model)
 
     def _item(self, cells: "_Cells", number: int) -> str:
         if self._spec.join == "item":
-            return join_key(cells.get("item"))
+            item = join_key(cells.get("item"))
+            if not item.strip():
+                raise HarnessError(
+                    f"{cells.where}: has no '{cells.fields['item']}' to join labels by."
+                )
+            return item
         key = join_key(cells.get("row")) if "row" in cells.fields else str(number)
         require_row_number(key, cells.where)
         return find_joined(self._ids, key) or f"row {key}"
@@ -194,12 +202,9 @@ def _add_scores(
     cells: _Cells,
     item: str,
     annotator: str,
-    scored_model: str | None,
+    model: str,
 ) -> None:
-    """Add the scores of a row, if it has a model."""
-    model = scored_model or cells.name("model")
-    if not model:
-        return
+    """Add the scores of a row, which are of one model."""
     key = item, annotator, frozenset[str]()
     label = labels.get(key, Label(item, annotator))
     if model in label.scores:

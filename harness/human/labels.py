@@ -291,9 +291,7 @@ def _load_label_files(
         if plain
         else content_hash(hashes, meanings, drawn_at_random),
     )
-    if not models:
-        return _describe_labels(people)
-    return require_fitting(fit_people(people, models, None), models)
+    return fit_people(people, models, None) if models else _describe_labels(people)
 
 
 def _load_table(file: LabelsFile, root: Path | None) -> Table:

@@ -16,7 +16,7 @@ from harness.config.request import Request, judge_name
 from harness.core.errors import HarnessError
 from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size
-from harness.human.labels import HumanLabels, load_human_labels
+from harness.human.labels import HumanLabels, load_human_labels, require_fitting
 from harness.human.question_match import require_same_question
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.human.votes import NobodyVotedError, no_votes_error
@@ -82,7 +82,7 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
     if spec is None:
         return None
     try:
-        people = load_human_labels(spec, request)
+        people = require_fitting(load_human_labels(spec, request), request.models)
     except NobodyVotedError as error:
         return NoVotes(error.run, error.study, None)
     require_same_question(metric, request.suite.metrics[metric], people)

@@ -173,7 +173,7 @@ def _unfit_reason(
 ) -> str | None:
     """Return why these labels cannot meet the requirement, where that is known before a run."""
     if not people.labels:
-        return f"{people.source}: nobody has voted yet"
+        return f"{people.source}: {people.left_out.description or 'nobody has voted yet'}"
     if people.models not in (None, (request.models[0], request.models[-1])):
         return f"{people.source}: people compared other models than these"
     mismatch = question_mismatch(metric, scale.key, people)

@@ -14,7 +14,7 @@ from harness.config.request import Request
 from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
-from harness.human.judge_requirement import check_against_people
+from harness.human.judge_requirement import check_against_people, left_out_caveats
 from harness.models.generate import check_recorded_answers, require_answers, stored_answer_caveats
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
@@ -66,8 +66,9 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
         measured = measure_tasks(plan, models, panels, context)
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
-    stored = (*stored_answer_caveats(context.session), *result.caveats)
-    result = result.model_copy(update={"caveats": stored})
+    left_out = left_out_caveats(request, plan)
+    caveats = (*stored_answer_caveats(context.session), *result.caveats, *left_out)
+    result = result.model_copy(update={"caveats": caveats})
     result = check_against_people(result, request, measured.tasks)
     result = withhold_pass(result, request, measured.tasks)
     folder = out / plan.suite / result.run_id

@@ -9,12 +9,16 @@ import pytest
 
 from harness.artifacts.run_folder import load_run
 from harness.config import PeopleSpec, load_profile
+from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
+from harness.core.progress import QuietProgress
 from harness.human.calibration import calibrate_run, find_human_labels
-from harness.human.labels import HumanLabels, load_label_file
+from harness.human.labels import HumanLabels, load_label_file, require_fitting
+from harness.runs.run import run_suite
+from harness.training.context import make_context
 from harness.types import Calibration
-from tests.builders.files import write, write_rows
+from tests.builders.files import write, write_rows, write_world
 from tests.builders.judged_runs import grades, wins, write_labels, write_run
 
 N = 120
@@ -78,6 +82,26 @@ def test_each_annotator_may_have_columns_of_their_own(tmp_path: Path) -> None:
         ("q2", "Ben"): {"dpo": {"helpful": 1.0}},
     }
     assert people.annotators == ("Ada", "Ben")
+
+
+def test_an_empty_cell_among_those_of_several_annotators_is_no_label(tmp_path: Path) -> None:
+    write(tmp_path / "l.csv", "id,one,two\nq1,7,\nq2,,3\n")
+    people = load(
+        tmp_path,
+        {
+            "path": "l.csv",
+            "model": "dpo",
+            "fields": {"item": "id"},
+            "annotators": {"Ada": {"safety": "one"}, "Ben": {"safety": "two"}},
+        },
+    )
+    assert list(said(people)) == [("q1", "Ada"), ("q2", "Ben")]
+
+
+def test_a_row_without_an_item_is_refused_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path / "l.csv", "item,winner\nq1,tie\n,tie\n")
+    with pytest.raises(HarnessError, match=r"l\.csv:3: has no 'item'"):
+        load(tmp_path, {"path": "l.csv"})
 
 
 def test_labels_of_several_files_are_one_set(tmp_path: Path) -> None:
@@ -151,8 +175,9 @@ def test_a_file_of_nothing_but_other_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"no label is on an item and a model .*\(asthma\)"):
         calibrated(tmp_path, [{"item": "asthma", "winner": "tie"}])
     write(tmp_path / "m.csv", "item,model,safety\nq1,gpt-4,3\n")
+    people = load(tmp_path, {"path": "m.csv"})
     with pytest.raises(HarnessError, match=r"no label .* of this run \(sft, dpo\); .*\(gpt-4\)"):
-        load(tmp_path, {"path": "m.csv"})
+        require_fitting(people, MODELS)
 
 
 def test_labels_joined_by_row_calibrate_a_finished_run(tmp_path: Path) -> None:
@@ -165,6 +190,18 @@ def test_labels_joined_by_row_calibrate_a_finished_run(tmp_path: Path) -> None:
     (held,) = calibrate_run(load_run(run), people).judges
     assert (held.n, people.sampled_ids[:2]) == (N, ("q0", "q1"))
     assert [sum(row) for row in held.confusion] == [60, 0, 60]
+
+
+def test_a_run_says_which_labels_of_its_judge_it_does_not_use(tmp_path: Path) -> None:
+    suite, profile = write_world(tmp_path)
+    with (tmp_path / "labels.csv").open("a") as labels:
+        labels.write("asthma,dpo,7\nq1,gpt-4,99\n")
+    request = load_request(suite, profile, ["sft", "dpo"])
+    done = run_suite(request, make_context(tmp_path / "store", QuietProgress()), out=tmp_path / "r")
+    (caveat,) = [c.text for c in done.result.caveats if c.code == "labels_left_out"]
+    assert caveat == (
+        "labels in labels.csv: labels not used: 1 of other items (asthma) and 1 of other models (gpt-4)."
+    )
 
 
 # --- identity and mistakes -------------------------------------------------------------------
