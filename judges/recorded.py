@@ -49,6 +49,7 @@ from harness.types import (
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_ROWS_FOR_A_PATTERN = 20  # by chance orders alternate, or change once, in 4 of 2^20 such files
 _BOOLEANS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
 
 
@@ -191,7 +192,27 @@ def _make_record(spec: RecordedVerdicts, root: Path, tables: dict[str, Table]) -
             f"{table.origin}: give either 'order', for the whole file, or a column for it in 'fields'."
         )
     words = fold_words(spec.values)
-    return _Record(spec, table, _rows_by_key(spec, table, words), words)
+    rows = _rows_by_key(spec, table, words)
+    if spec.join == "row" and "row" not in spec.fields:
+        _refuse_two_rows_an_item(rows, table)
+    return _Record(spec, table, rows, words)
+
+
+def _refuse_two_rows_an_item(rows: dict[str | None, dict[str, Row]], table: Table) -> None:
+    """Refuse rows that hold every item in both orders, which counting rows would join to others."""
+    if len(table.rows) < _ROWS_FOR_A_PATTERN or set(rows) != set(ORDERS):
+        return
+    order_of = {int(key): order for order, keyed in rows.items() for key in keyed}
+    orders = [order_of[number] for number in sorted(order_of)]
+    half = len(orders) // 2
+    in_turn = len(set(orders[::2])) == len(set(orders[1::2])) == 1
+    in_blocks = len(set(orders[:half])) == len(set(orders[half:])) == 1
+    if in_turn or in_blocks:
+        raise HarnessError(
+            f"{table.origin}: the two orders of an item stand in rows of their own, so rows cannot be "
+            "counted as items. Name the column of the item's row number as the field 'row', or join "
+            "by id."
+        )
 
 
 def _rows_by_key(

@@ -127,6 +127,18 @@ def test_the_order_may_be_a_word_and_the_row_a_column(tmp_path: Path) -> None:
     assert in_orders(judge(tmp_path, spec)) == in_orders(judge(tmp_path, spec), 1) == both
 
 
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_both_orders_in_rows_of_their_own_are_not_counted_as_items(
+    tmp_path: Path, in_turn: bool
+) -> None:
+    orders = ["baseline_first", "candidate_first"]
+    rows = orders * 10 if in_turn else sorted(orders * 10)
+    write_rows(tmp_path / "v.jsonl", [{"o": order, "w": "tie"} for order in rows])
+    spec = {"path": "v.jsonl", "join": "row", "fields": {"order": "o", "winner": "w"}}
+    with pytest.raises(HarnessError, match="as the field 'row', or join by id"):
+        judge(tmp_path, spec)
+
+
 @pytest.mark.parametrize("cell", ["-1", "1.5", "q1"])
 def test_what_is_no_row_is_refused_with_its_line(tmp_path: Path, cell: str) -> None:
     write(tmp_path / "v.csv", f"n,w\n{cell},tie\n")
