@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from harness.artifacts.run_folder import load_run
 from harness.config import PeopleSpec, load_profile
@@ -202,6 +203,18 @@ def test_a_run_says_which_labels_of_its_judge_it_does_not_use(tmp_path: Path) ->
     assert caveat == (
         "labels in labels.csv: labels not used: 1 of other items (asthma) and 1 of other models (gpt-4)."
     )
+
+
+def test_runs_of_earlier_versions_which_do_not_know_rows_are_joined_by_item_only(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path, [wins(JUDGED)])
+    answers = run / "answers.parquet"
+    parquet.write_table(parquet.read_table(answers).drop_columns(["row"]), answers)
+    write(tmp_path / "l.csv", "winner\ntie\n")
+    path = write(tmp_path / "labels.yaml", "labels: {path: l.csv, join: row}")
+    with pytest.raises(HarnessError, match="does not say in which row each item stands"):
+        find_human_labels(run, study=None, labels=path, drawn_at_random=False)
 
 
 # --- identity and mistakes -------------------------------------------------------------------
