@@ -180,7 +180,10 @@ def _add_winner(
     compared = (cells.name("first"), cells.name("second")) if "first" in cells.fields else None
     winners = _WINNERS if compared is None else _winners_by_place(compared)
     if word not in winners:
-        raise HarnessError(f"{cells.where}: '{word}' is no winner. Known: {', '.join(winners)}.")
+        raise HarnessError(
+            f"{cells.where}: '{text_of(cells.get('winner'))}' is no winner. Known: "
+            f"{', '.join(winners)}. 'values' states what other words mean, null for no label."
+        )
     key = item, annotator, frozenset(compared or ())
     label = labels.get(key, Label(item, annotator, compared=compared))
     if label.asked_winner:
@@ -227,5 +230,8 @@ def _read_scores(cells: _Cells) -> Iterator[tuple[str, float]]:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise HarnessError(f"{cells.where}: {field} '{word}' is no number.")
+            cell = text_of(cells.get(field))
+            raise HarnessError(
+                f"{cells.where}: {field} '{cell}' is no number. 'values' states what words mean."
+            )
         yield field, number

@@ -59,7 +59,7 @@ def test_columns_and_words_are_those_of_the_file(tmp_path: Path) -> None:
 def test_a_word_without_a_meaning_is_refused_with_its_line(tmp_path: Path) -> None:
     write(tmp_path / "l.csv", "item,winner\nq1,A\nq2,B\n")
     words = {"winner": {"A": "baseline"}}
-    with pytest.raises(HarnessError, match=r"l\.csv:3: 'b' is no winner"):
+    with pytest.raises(HarnessError, match=r"l\.csv:3: 'B' is no winner.*null for no label"):
         load(tmp_path, {"path": "l.csv", "values": words})
 
 
