@@ -6,7 +6,8 @@
 
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
-`thoughts` are those that were left out of the text.
+`thoughts` are those that were left out of the text. The columns of the data that the suite slices by
+or keeps follow, each as `item.NAME`.
 """
 
 import json
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
+ITEM = "item."  # before the name of a column of the data
 
 
 class AnsweredItem(NamedTuple):
@@ -113,6 +115,9 @@ def _read_table(folder: Path) -> "pa.Table":
 def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":
     import pyarrow as pa
 
+    answered_tasks = list(answered_tasks)
+    samples = [sample for task, _ in answered_tasks for sample in task.samples]
+    own = list(dict.fromkeys(name for s in samples for name in (*s.slices, *s.kept)))
     rows = [
         (
             task.name,
@@ -125,12 +130,13 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
             json.dumps(sample.references, ensure_ascii=False) if sample.references else None,
             str(sample.row),
             answer.thoughts,
+            *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
         for sample in task.samples
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
-    names = [*_KEYS, *_LATER_KEYS]
+    names = [*_KEYS, *_LATER_KEYS, *(f"{ITEM}{name}" for name in own)]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.table([string_array(column) for column in columns], names=names)

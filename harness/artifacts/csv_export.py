@@ -3,6 +3,8 @@
 A spreadsheet reads a cell that starts with `=`, `+`, `-`, `@`, a tab or a line break as a formula,
 and models wrote these texts. Such a text gets an apostrophe in front (OWASP, "CSV injection");
 numbers stay as they are. The Parquet tables hold every text unchanged.
+
+The items' own columns (`item.NAME`) stand in all three files, so that a spreadsheet can be sorted by them.
 """
 
 import csv
@@ -10,11 +12,18 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, get_args
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, get_args
 
+from harness.artifacts.answers import ITEM
+from harness.artifacts.parquet import string_array
+from harness.artifacts.results_json import load_result
 from harness.artifacts.run_folder import TableName, read_run_table
+from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.files import replace_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ROWS_AT_ONCE = 50_000
@@ -37,6 +46,7 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
     """
     # Read all tables first, so that a damaged one is reported before a file is written.
     tables = {name: read_run_table(run, name) for name in get_args(TableName)}
+    tables = _with_item_columns(tables, run)
     written = []
     for name, table in tables.items():
         path = out / f"{name}.csv"
@@ -53,6 +63,31 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
             raise InfrastructureError(f"{path}: cannot be written: {error.strerror}.") from None
         written.append(CsvFile(path, table.num_rows, n_escaped))
     return written
+
+
+def _with_item_columns(
+    tables: dict[TableName, "pa.Table"], run: Path
+) -> dict[TableName, "pa.Table"]:
+    """Add the items' own columns to the scores and judgements, which are by metric and item."""
+    answers = tables["answers"]
+    names = [name for name in answers.column_names if name.startswith(ITEM)]
+    if not names:
+        return tables
+    plan = load_result(run).plan
+    task_of = {metric: task.name for task in plan.tasks for metric in task.metrics}
+    keys = zip(answers["task"].to_pylist(), answers["sample_id"].to_pylist(), strict=True)
+    row_of = {key: row for row, key in enumerate(keys)}
+    own = {name: answers[name].to_pylist() for name in names}
+
+    def join(table: "pa.Table") -> "pa.Table":
+        items = zip(table["metric"].to_pylist(), table["sample_id"].to_pylist(), strict=True)
+        rows = [row_of.get((task_of.get(metric_of(metric)), item)) for metric, item in items]
+        for name, values in own.items():
+            cells = [None if row is None else values[row] for row in rows]
+            table = table.append_column(name, string_array(cells))
+        return table
+
+    return {name: table if name == "answers" else join(table) for name, table in tables.items()}
 
 
 @contextmanager

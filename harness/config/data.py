@@ -134,7 +134,8 @@ class DataSpec(Spec):
     """The items of a suite: a data set that the profile binds by `name`, or one `source`.
 
     `slices` are columns of the data; the report compares the models on the items of each value in
-    them, so that a gain on the whole cannot hide a loss on a part. Each item is asked `answers`
+    them, so that a gain on the whole cannot hide a loss on a part. `keep` are columns that go along into
+    the tables for analysts, and decide nothing. Each item is asked `answers`
     times; the item stays the unit of every test.
     """
 
@@ -142,6 +143,7 @@ class DataSpec(Spec):
     source: Source | None = None
     take: Take | None = None
     slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
+    keep: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     answers: int = Field(default=1, ge=1, le=20, exclude_if=lambda n: n == 1)
 
     @model_validator(mode="after")

@@ -16,13 +16,17 @@ SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")
 
 
 def make_samples(
-    table: Table, fields: dict[str, str], take: Take | None, slices: Sequence[str] = ()
+    table: Table,
+    fields: dict[str, str],
+    take: Take | None,
+    slices: Sequence[str] = (),
+    keep: Sequence[str] = (),
 ) -> tuple[Sample, ...]:
     """Make samples of all rows, or of the seeded subset `take`, in file order.
 
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question.
-    `slices` are columns whose values are kept unchanged.
+    `slices` and `keep` are columns whose values are kept unchanged.
 
     Raises:
         HarnessError: a column is missing, an input is empty, an id occurs twice, or there are fewer
@@ -31,7 +35,9 @@ def make_samples(
     _check_fields(table, fields)
     for column in slices:
         table.column(column, "slices")
-    samples = [_sample(row, i, table, fields, slices) for i, row in enumerate(table.rows)]
+    for column in keep:
+        table.column(column, "columns to keep")
+    samples = [_sample(row, i, table, fields, slices, keep) for i, row in enumerate(table.rows)]
     _require_unique_ids(samples, table)
     if take is None:
         return tuple(samples)
@@ -106,7 +112,12 @@ def _check_fields(table: Table, fields: dict[str, str]) -> None:
 
 
 def _sample(
-    row: Row, number: int, table: Table, fields: dict[str, str], slices: Sequence[str]
+    row: Row,
+    number: int,
+    table: Table,
+    fields: dict[str, str],
+    slices: Sequence[str],
+    keep: Sequence[str],
 ) -> Sample:
     def cell(field: str) -> str | None:
         column = fields.get(field)
@@ -146,6 +157,7 @@ def _sample(
         cluster=cluster,
         row=number,
         slices={column: to_valid_utf8(text_of(row.get(column))).strip() for column in slices},
+        kept={column: to_valid_utf8(text_of(row.get(column))) for column in keep},
     )
 
 

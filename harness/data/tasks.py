@@ -84,8 +84,8 @@ def _make_task(
         _require_local_models(source, metrics, request)
 
     # Make the samples.
-    table = load_rows(source, root).with_columns(data.slices)
-    samples = make_samples(table, source.fields, data.take, data.slices)
+    table = load_rows(source, root).with_columns((*data.slices, *data.keep))
+    samples = make_samples(table, source.fields, data.take, data.slices, data.keep)
     for name, metric in metrics.items():
         if metric.needs_reference:
             _require_references(name, samples, table.origin)
@@ -114,7 +114,7 @@ def _make_task(
 
 def hash_items(samples: Sequence[Sample], metrics: Iterable[Metric] = ()) -> str:
     """Hash the texts of the items, in order, and the word rule where ROUGE depends on it."""
-    texts = [s.model_dump(exclude={"row", "slices"}) for s in samples]
+    texts = [s.model_dump(exclude={"row", "slices", "kept"}) for s in samples]
     by_words = any(isinstance(metric, RougeMetric) for metric in metrics)
     return content_hash(texts, *(word_rule(*(s.reference or "" for s in samples)) * by_words))
 

@@ -10,7 +10,7 @@ from harness.types.base import Record
 class Sample(Record):
     """One item of an evaluation. `row` is its row in the source file, counted from 0.
 
-    `slices` are its values in the columns that the suite slices by. An item that is asked several
+    `slices` are its values in the columns that the suite slices by, `kept` in those that it keeps. An item that is asked several
     times is one sample for each time: `draw` counts them from 0, and they share a cluster.
     Several acceptable answers are `references`, and `reference` is then one text that lists them.
     """
@@ -22,6 +22,7 @@ class Sample(Record):
     row: int
     draw: int = Field(default=0, exclude_if=lambda n: n == 0)
     slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
+    kept: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
     references: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
 
     @property

@@ -14,11 +14,17 @@ from harness.artifacts.parquet import string_array, write_parquet
 from harness.artifacts.run_folder import Run
 from harness.artifacts.scores import write_scores
 from harness.config import PairwiseMetric
+from harness.config.request import load_request
 from harness.core.errors import HarnessError
+from harness.core.progress import QuietProgress
+from harness.data.tasks import plan_tasks
 from harness.interop.importing import import_records
 from harness.interop.inspect_export import write_inspect_logs
+from harness.runs.run import run_suite
+from harness.training.context import make_context
 from harness.types import Grade, JudgeCard, Preference, Response, Sample
 from harness.types.judgements import JudgeRound
+from tests.builders.recorded import write_rows, write_study
 from tests.builders.scored import N, grades, make_run, wins
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -65,7 +71,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -90,6 +96,38 @@ def test_every_table_becomes_a_csv_file(run: Run, tmp_path: Path) -> None:
     answers = rows_of(tmp_path / "csv" / "answers.csv")
     assert {row["text"][:2] for row in answers} == {"'=", ""}
     assert (tmp_path / "csv" / "answers.csv").stat().st_mode & 0o077 == 0
+
+
+def test_the_items_own_columns_stand_in_every_file(tmp_path: Path) -> None:
+    study = write_study(tmp_path, shifts={"sft": 0.0, "dpo": 1.0})
+    suite, items = study / "suite.yaml", study / "items.jsonl"
+    rows = [json.loads(line) for line in items.read_text().splitlines()]
+    topics = {row["id"]: f"Zähne {i % 3}" for i, row in enumerate(rows)}
+    write_rows(items, [row | {"topic": topics[row["id"]], "by": "=Ada"} for row in rows])
+    plain = load_request(str(suite), str(study / "profile.yaml"), ["sft", "dpo"])
+    columns = "  slices: [topic]\n  keep: [by]\nmetrics:"
+    suite.write_text(suite.read_text().replace("metrics:", columns))
+    request = load_request(str(suite), str(study / "profile.yaml"), ["sft", "dpo"])
+    kept = plan_tasks(request)[0]
+    assert kept.items_hash == plan_tasks(plain)[0].items_hash
+    context = make_context(tmp_path / "store", QuietProgress())
+    finished = run_suite(request, context, out=tmp_path / "runs")
+    write_csv_files(finished.folder, tmp_path / "csv")
+    for name in ("scores", "judgements", "answers"):
+        path = tmp_path / "csv" / f"{name}.csv"
+        assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+        for row in rows_of(path):
+            assert row["item.topic"] == topics[row["sample_id"]]
+            assert row["item.by"] == "'=Ada"
+
+
+def test_a_column_to_keep_must_exist(tmp_path: Path) -> None:
+    study = write_study(tmp_path, shifts={"sft": 0.0, "dpo": 1.0})
+    suite = study / "suite.yaml"
+    suite.write_text(suite.read_text().replace("metrics:", "  keep: [quest]\nmetrics:"))
+    request = load_request(str(suite), str(study / "profile.yaml"), ["sft", "dpo"])
+    with pytest.raises(HarnessError, match=r"no column 'quest' for the columns to keep"):
+        plan_tasks(request)
 
 
 def test_a_missing_score_is_an_empty_cell_beside_its_reason(run: Run, tmp_path: Path) -> None:
