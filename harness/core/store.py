@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -104,19 +104,8 @@ class Store:
 
         A row that is damaged, or of a version that cannot be read, is left out and made again.
         """
-        all_keys = list(keys)
-        records: dict[str, RecordT] = {}
         with self._access, self._explain_errors():
-            for start in range(0, len(all_keys), _LOOKUP_SIZE):
-                chunk = all_keys[start : start + _LOOKUP_SIZE]
-                marks = ",".join("?" * len(chunk))
-                query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
-                for key, body, sha256 in self._connection.execute(query, (kind, *chunk)):
-                    if _checksum(kind, key, body) == sha256:
-                        row = _read_row(body, record)
-                        if row is not None:
-                            records[key] = row
-        return records
+            return _select(self._connection, kind, keys, record)
 
     def dates(self, kind: Kind, keys: Iterable[str]) -> list[int]:
         """Return when the rows were made, in seconds since 1970; rows of earlier versions lack it."""
@@ -206,6 +195,37 @@ class Store:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
             pages = max(1, int(limit * 1e6 / page))
             self._connection.execute(f"PRAGMA max_page_count={pages}")
+
+
+def read_rows(
+    workspace: Path, kind: Kind, keys: Iterable[str], record: type[RecordT]
+) -> dict[str, RecordT]:
+    """Return stored rows by key without the workspace's lock; none where there is no store.
+
+    Nothing is written, and a run that holds the lock goes on.
+    """
+    path = workspace / "store.sqlite"
+    if not path.is_file():
+        return {}
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        return _select(connection, kind, keys, record)
+
+
+def _select(
+    connection: sqlite3.Connection, kind: Kind, keys: Iterable[str], record: type[RecordT]
+) -> dict[str, RecordT]:
+    all_keys = list(keys)
+    records: dict[str, RecordT] = {}
+    for start in range(0, len(all_keys), _LOOKUP_SIZE):
+        chunk = all_keys[start : start + _LOOKUP_SIZE]
+        marks = ",".join("?" * len(chunk))
+        query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
+        for key, body, sha256 in connection.execute(query, (kind, *chunk)):
+            if _checksum(kind, key, body) == sha256:
+                row = _read_row(body, record)
+                if row is not None:
+                    records[key] = row
+    return records
 
 
 def make_writable(folder: Path) -> None:

@@ -11,7 +11,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
 from harness.core.sanitize import printable_line
-from harness.core.store import Store
+from harness.core.store import Store, read_rows
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
 from harness.data.thoughts import measured_response
@@ -139,6 +139,26 @@ def _with_seed(task: Task, seed: int | None) -> Task:
         return task
     generation = task.generation.model_copy(update={"seed": seed})
     return task.model_copy(update={"generation": generation})
+
+
+def stored_responses(
+    task: Task, model: CheckpointModel | EndpointModel, workspace: Path
+) -> dict[str, Response]:
+    """Return the stored responses by sample id, without the workspace's lock; nothing is asked."""
+    task = _with_seed(task, model.seed)
+    if isinstance(model, EndpointModel):
+        task = redact_task(task) if model.spec.redact else task
+        spec = _with_generation(model.spec, task.generation)
+        fingerprint = open_endpoint(spec, model.session).fingerprint
+    else:
+        fingerprint = model.fingerprint
+    keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
+    stored = read_rows(workspace, "response", keys, Response)
+    return {
+        sample.id: _with_run_names(stored[key], sample, model)
+        for sample, key in zip(task.samples, keys, strict=True)
+        if key in stored
+    }
 
 
 def check_recorded_answers(tasks: Iterable[Task], models: Iterable[Model]) -> None:

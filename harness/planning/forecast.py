@@ -1,18 +1,15 @@
 """The forecast of a run: its work, its cost and the power of its claims, before anything is done."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import EndpointSpec, load_profile, load_suite, measure_alone, metric_of
-from harness.config.request import Request, judge_names, load_request
+from harness.config import load_profile, load_suite, measure_alone, metric_of
+from harness.config.request import Request, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
-from harness.models.endpoint.addresses import key_variable, read_address
-from harness.models.endpoint.key_consent import show_variable
-from harness.models.local import Prompt, make_prompt
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
     ClaimForecast,
@@ -37,18 +34,24 @@ from harness.planning.judge_requirement import (
     forecast_requirements,
 )
 from harness.planning.plan import make_plan
+from harness.planning.remote import (
+    RemoteForecast,
+    describe_left,
+    forecast_remote,
+    forecast_requests,
+    remote_table,
+)
 from harness.planning.training import (
     SamplingForecast,
     TrainingForecast,
     describe_training,
     forecast_training,
 )
-from harness.types import JudgeRequest, Plan, Record, Response, Task
+from harness.types import Plan, Record, Task
 from judges.factory import load_judges
-from judges.judging import make_requests, repeat_requests, verdicts_per_item
+from judges.judging import verdicts_per_item
 from judges.panel import Panel
 from judges.prompts import build_prompt
-from judges.response_stream import ResponseStream
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,27 +66,6 @@ class TaskForecast(Record):
     items_hash: str
     answers: int
     judgements: int
-
-
-class RemoteForecast(Record):
-    """The data that would be sent to one endpoint, and the most that it would cost.
-
-    `here` says that it is on this machine. `key` describes the environment variable whose content is sent along; None for no key.
-    Input tokens are bytes over four, from the real prompts with answers of the full length;
-    output tokens are the limit of each call.
-    """
-
-    who: str
-    host: str
-    here: bool = False
-    key: str | None = None
-    work: str
-    calls: int
-    bytes_sent: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    currency: str | None
 
 
 class Forecast(Record):
@@ -136,7 +118,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     models = request.models[0], request.models[-1]
     tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     judging = [
-        _forecast_requests(
+        forecast_requests(
             pairs.judge,
             pairs.endpoint,
             f"chooses {pairs.recipe}",
@@ -176,7 +158,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         not_decided=request.not_decided,
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
-        remote=(*judging, *(_forecast_remote(plan, request) if plan else ())),
+        remote=(*judging, *(forecast_remote(plan, request, panels, session) if plan else ())),
         early=forecast_looks(plan, sum(task.judgements for task in tasks)) if plan else None,
         missing=missing,
         stored_answers=answers,
@@ -207,11 +189,13 @@ def print_forecast(forecast: Forecast) -> None:
     here = [line for line in forecast.remote if line.here]
     elsewhere = [line for line in forecast.remote if not line.here]
     if here:
-        console.print(_remote_table(here, "Asked on this machine, at most"))
+        console.print(remote_table(here, "Asked on this machine, at most"))
     if elsewhere:
-        console.print(_remote_table(elsewhere, "Leaves this machine, at most"))
+        console.print(remote_table(elsewhere, "Leaves this machine, at most"))
     elif not forecast.missing:
         console.print("Nothing leaves this machine.")
+    for line in describe_left(forecast.remote):
+        console.print(line)
     console.print(
         f"The store holds {forecast.stored_answers} answers and {forecast.stored_verdicts} "
         "verdicts; what is stored is not asked again."
@@ -241,20 +225,6 @@ def _work_table(tasks: Iterable[TaskForecast]) -> "Table":
     for task in tasks:
         work.add_row(task.name, str(task.n_items), str(task.answers), str(task.judgements))
     return work
-
-
-def _remote_table(remote: Iterable[RemoteForecast], title: str) -> "Table":
-    from rich.table import Table
-
-    head = ("asked", "for", "calls", "kB sent", "tokens", "cost")
-    sent = Table(*head, title=title)
-    for line in remote:
-        cost = "no price given" if line.cost is None else f"{line.cost:.2f} {line.currency}"
-        tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
-        key = f", with {line.key}" if line.key else ""
-        sent.add_row(f"{line.who} at {line.host}{key}", line.work, f"{line.calls:,}",
-                     f"{line.bytes_sent / 1000:,.0f}", tokens, cost)  # fmt: skip
-    return sent
 
 
 def describe_suite(suite: str, profile: str) -> dict[str, str]:
@@ -308,65 +278,6 @@ def _missing_file(request: Request) -> str | None:
         if bound is not None and bound.path is not None and not is_available(bound, root):
             return f"{bound.path}: no such file.{nearest_file(root / bound.path)}"
     return None
-
-
-def _forecast_remote(plan: Plan, request: Request) -> Iterator[RemoteForecast]:
-    """Forecast the requests to each endpoint of the run."""
-    models, judges = request.profile.models, request.profile.judges
-    for task in plan.tasks:
-        for name in request.models:
-            spec = models[name].endpoint
-            if spec is not None:
-                prompts = [make_prompt(task.system, sample.input) for sample in task.samples]
-                limit = task.generation.max_new_tokens
-                yield _forecast_requests(name, spec, f"answers {task.name}", prompts, limit)
-        for metric in task.metrics:
-            for judge in judge_names(metric, request):
-                spec = judges[judge].endpoint
-                if spec is not None:
-                    longest = _longest_requests(task, metric, plan)
-                    prompts = [build_prompt(judge_request).messages for judge_request in longest]
-                    yield _forecast_requests(
-                        judge, spec, f"judges {metric}", prompts, spec.max_tokens
-                    )
-
-
-def _key_sent(spec: EndpointSpec) -> str | None:
-    address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
-    variable = key_variable(spec, address)
-    return None if variable is None else show_variable(variable)
-
-
-def _longest_requests(task: Task, metric: str, plan: Plan) -> Iterator[JudgeRequest]:
-    """Return the judge's requests as they would be if every answer had its full length."""
-    stream = ResponseStream([model.name for model in plan.models], len(task.samples))
-    answer = "word" * task.generation.max_new_tokens
-    for model in stream.models:
-        for sample in task.samples:
-            stream.put(Response(sample_id=sample.id, model=model, text=answer, finish="length"))
-    rounds = range(task.metrics[metric].repeats)
-    return repeat_requests(make_requests(task, metric, stream), rounds)
-
-
-def _forecast_requests(
-    who: str, spec: EndpointSpec, work: str, prompts: Sequence[Prompt], limit: int
-) -> RemoteForecast:
-    sent = sum(len(turn.content.encode()) for prompt in prompts for turn in prompt)
-    tokens_in, tokens_out = sent // 4, limit * len(prompts)
-    prices = spec.price_per_million
-    return RemoteForecast(
-        who=who,
-        host=spec.host,
-        here=not spec.elsewhere,
-        key=_key_sent(spec),
-        work=work,
-        calls=len(prompts),
-        bytes_sent=sent,
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        cost=prices.cost(tokens_in, tokens_out) if prices else None,
-        currency=prices.currency if prices else None,
-    )
 
 
 def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> TaskForecast:

@@ -44,9 +44,9 @@ def run(world: Path, server: LoopbackServer, *args: str) -> Done:
     return harness(*command(), *args, cwd=world)
 
 
-def command() -> list[str]:
+def command(name: str = "run") -> list[str]:
     return [
-        "run",
+        name,
         "remote.yaml",
         "--models",
         "old,new",
@@ -102,6 +102,34 @@ def test_a_plan_says_what_would_leave_the_machine_and_cost_and_sends_nothing(wor
     rubric = lines["default", "judges rubric"]
     assert rubric["host"].startswith("127.0.0.1:")
     assert rubric["cost"] == pytest.approx((rubric["input_tokens"] + rubric["output_tokens"]) / 1e6)
+
+
+def test_a_plan_counts_what_the_store_has_and_what_is_left_to_pay(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        write(world / "there.yaml", PROFILE.format(url=server.base_url))
+        before = planned(world)
+        assert [line["stored"] for line in before.values()] == [0] * len(before)
+        rubric = before["default", "judges rubric"]
+        assert rubric["cost_left"] == pytest.approx(rubric["cost"])
+        run(world, server, "--limit", "20")
+        n_asked = server.counts.total()
+        after = planned(world)
+        assert {line["stored"] / line["calls"] for line in after.values()} == {1 / 3}
+        rubric = after["default", "judges rubric"]
+        assert rubric["cost_left"] == pytest.approx(rubric["cost"] * 2 / 3, rel=0.01)
+        text = harness(*command("plan")[:-2], cwd=world).stdout
+        assert "Left to pay, less what the store has: at most" in text
+        run(world, server)
+        done = planned(world)
+        assert [line["stored"] for line in done.values()] == [c["calls"] for c in done.values()]
+        assert done["default", "judges rubric"]["cost_left"] == 0
+        assert n_asked == 20 * 8
+
+
+def planned(world: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    done = harness(*command("plan"), cwd=world)
+    assert done.returncode == 0, done.stderr
+    return {(line["who"], line["work"]): line for line in json.loads(done.stdout)["remote"]}
 
 
 def test_a_refused_key_ends_the_run_at_once_with_exit_4(world: Path) -> None:

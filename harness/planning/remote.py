@@ -1,0 +1,242 @@
+"""The requests to each endpoint that a run would send: how many, how large, at what cost at most.
+
+What the store has is not asked again. It is looked up without the workspace's lock; the verdicts on
+answers that are still to come, or of a model that is trained by a recipe, count as not stored.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.config import EndpointSpec
+from harness.config.request import Request, judge_names
+from harness.core.store import read_rows
+from harness.data.recorded import RecordedModel, read_responses
+from harness.models.endpoint.addresses import key_variable, read_address
+from harness.models.endpoint.key_consent import show_variable
+from harness.models.generate import CheckpointModel, EndpointModel, stored_responses
+from harness.models.local import Prompt, make_prompt
+from harness.models.model_folder import verified_fingerprint
+from harness.models.session import EndpointSession
+from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
+from judges.judging import make_requests, outcome_key, repeat_requests
+from judges.panel import Panel
+from judges.prompts import build_prompt
+from judges.protocol import Judge
+from judges.response_stream import ResponseStream
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Answers = dict[str, dict[str, Response]]  # by model and sample id
+
+
+class RemoteForecast(Record):
+    """The data that would be sent to one endpoint, and the most that it would cost.
+
+    `here` says that it is on this machine. `key` describes the environment variable whose content is
+    sent along; None for no key. Input tokens are bytes over four, from the real prompts with answers
+    of the full length; output tokens are the limit of each call. `stored` of the calls have their
+    reply in the store, and `cost_left` is the most that the others cost.
+    """
+
+    who: str
+    host: str
+    here: bool = False
+    key: str | None = None
+    work: str
+    calls: int
+    bytes_sent: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    currency: str | None
+    stored: int = 0
+    cost_left: float | None = None
+
+
+def remote_table(remote: Sequence[RemoteForecast], title: str) -> "Table":
+    """Return a table of the requests; what is stored and left to pay only where anything is stored."""
+    from rich.table import Table
+
+    any_stored = any(line.stored for line in remote)
+    more = ("stored", "left to pay") if any_stored else ()
+    table = Table("asked", "for", "calls", "kB sent", "tokens", "cost", *more, title=title)
+    for line in remote:
+        tokens = f"{line.input_tokens:,} + {line.output_tokens:,}"
+        key = f", with {line.key}" if line.key else ""
+        cells = [
+            f"{line.who} at {line.host}{key}",
+            line.work,
+            f"{line.calls:,}",
+            f"{line.bytes_sent / 1000:,.0f}",
+            tokens,
+            _in_words(line.cost, line.currency),
+        ]
+        if any_stored:
+            cells += [f"{line.stored:,}", _in_words(line.cost_left, line.currency)]
+        table.add_row(*cells)
+    return table
+
+
+def describe_left(remote: Iterable[RemoteForecast]) -> Iterator[str]:
+    """Yield what is still to be paid at most, in each currency, where the store has anything."""
+    remote = list(remote)
+    if not any(line.stored for line in remote):
+        return
+    left: dict[str, float] = {}
+    for line in remote:
+        if line.cost_left is not None and line.currency is not None:
+            left[line.currency] = left.get(line.currency, 0.0) + line.cost_left
+    if left:
+        costs = " and ".join(f"{cost:.2f} {currency}" for currency, cost in left.items())
+        yield f"Left to pay, less what the store has: at most {costs}."
+
+
+def _in_words(cost: float | None, currency: str | None) -> str:
+    return "no price given" if cost is None else f"{cost:.2f} {currency}"
+
+
+# --- the requests of a run -------------------------------------------------------------------
+
+
+def forecast_remote(
+    plan: Plan, request: Request, panels: Mapping[str, Panel], session: EndpointSession
+) -> Iterator[RemoteForecast]:
+    """Forecast the requests to each endpoint of the run.
+
+    Raises:
+        HarnessError: recorded answers that a judge behind an endpoint is to be sent cannot be read.
+    """
+    models, judges = request.profile.models, request.profile.judges
+    for task in plan.tasks:
+        known: Answers = {}
+        for name in request.models:
+            spec = models[name].endpoint
+            if spec is not None:
+                known[name] = _known_answers(name, task, request, session)
+                prompts = [make_prompt(task.system, sample.input) for sample in task.samples]
+                missing = [
+                    prompt
+                    for prompt, sample in zip(prompts, task.samples, strict=True)
+                    if sample.id not in known[name]
+                ]
+                limit = task.generation.max_new_tokens
+                work = f"answers {task.name}"
+                n_stored = len(prompts) - len(missing)
+                yield forecast_requests(name, spec, work, prompts, limit, missing, n_stored)
+        for metric in task.metrics:
+            members = panels[metric].judges if metric in panels else ()
+            for position, judge in enumerate(judge_names(metric, request)):
+                spec = judges[judge].endpoint
+                if spec is None:
+                    continue
+                for name in request.models:
+                    if name not in known:
+                        known[name] = _known_answers(name, task, request, session)
+                work, prompts = f"judges {metric}", _prompts(_requests(task, metric, plan, {}))
+                left, n_stored = prompts, 0
+                if len(members) > position:
+                    asked = members[position]
+                    requests, n_stored = _unanswered(task, metric, plan, known, asked, session)
+                    left = _prompts(requests)
+                yield forecast_requests(judge, spec, work, prompts, spec.max_tokens, left, n_stored)
+
+
+def forecast_requests(
+    who: str,
+    spec: EndpointSpec,
+    work: str,
+    prompts: Sequence[Prompt],
+    limit: int,
+    missing: Sequence[Prompt] | None = None,
+    n_stored: int = 0,
+) -> RemoteForecast:
+    """Forecast calls with these prompts, of which `missing` are to be paid (all, without it)."""
+    missing = prompts if missing is None else missing
+    sent = _bytes_of(prompts)
+    tokens_in, tokens_out = sent // 4, limit * len(prompts)
+    prices = spec.price_per_million
+    left = prices.cost(_bytes_of(missing) // 4, limit * len(missing)) if prices else None
+    return RemoteForecast(
+        who=who,
+        host=spec.host,
+        here=not spec.elsewhere,
+        key=_key_sent(spec),
+        work=work,
+        calls=len(prompts),
+        bytes_sent=sent,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost=prices.cost(tokens_in, tokens_out) if prices else None,
+        currency=prices.currency if prices else None,
+        stored=n_stored,
+        cost_left=left,
+    )
+
+
+def _bytes_of(prompts: Sequence[Prompt]) -> int:
+    return sum(len(turn.content.encode()) for prompt in prompts for turn in prompt)
+
+
+def _prompts(requests: Iterable[JudgeRequest]) -> list[Prompt]:
+    return [build_prompt(request).messages for request in requests]
+
+
+def _key_sent(spec: EndpointSpec) -> str | None:
+    address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
+    variable = key_variable(spec, address)
+    return None if variable is None else show_variable(variable)
+
+
+# --- what is known already -------------------------------------------------------------------
+
+
+def _known_answers(
+    name: str, task: Task, request: Request, session: EndpointSession
+) -> dict[str, Response]:
+    """Return the answers of a model that a run would not generate anew, by sample id."""
+    spec, root = request.profile.models[name], request.profile_root
+    if spec.recorded is not None:
+        return read_responses(task, RecordedModel(name, spec.recorded, root))
+    assert session.store is not None
+    workspace = session.store.workspace
+    if spec.served is not None:
+        return stored_responses(
+            task, EndpointModel(name, spec.served, session, spec.seed), workspace
+        )
+    if spec.checkpoint is None or not (root / spec.checkpoint).is_dir():
+        return {}
+    directory = str((root / spec.checkpoint).resolve())
+    fingerprint = verified_fingerprint(directory, revision=spec.revision)
+    model = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed)
+    return stored_responses(task, model, workspace)
+
+
+def _unanswered(
+    task: Task,
+    metric: str,
+    plan: Plan,
+    known: Answers,
+    judge: Judge,
+    session: EndpointSession,
+) -> tuple[list[JudgeRequest], int]:
+    """Return the requests to a judge whose verdicts are not stored, each once, and how many are."""
+    assert session.store is not None
+    keyed = [(outcome_key(r, judge.card), r) for r in _requests(task, metric, plan, known)]
+    stored = read_rows(session.store.workspace, "outcome", (key for key, _ in keyed), Outcome)
+    missing = {key: asked for key, asked in keyed if key not in stored}
+    return list(missing.values()), sum(key in stored for key, _ in keyed)
+
+
+def _requests(task: Task, metric: str, plan: Plan, known: Answers) -> Iterator[JudgeRequest]:
+    """Return the requests to a judge; answers that are not known have their full length."""
+    stream = ResponseStream([model.name for model in plan.models], len(task.samples))
+    for number, model in enumerate(stream.models):
+        answer = (
+            f"{number:04d}" * task.generation.max_new_tokens
+        )  # no two models' answers are equal
+        for sample in task.samples:
+            longest = Response(sample_id=sample.id, model=model, text=answer, finish="length")
+            stream.put(known.get(model, {}).get(sample.id, longest))
+    rounds = range(task.metrics[metric].repeats)
+    return repeat_requests(make_requests(task, metric, stream), rounds)
