@@ -14,7 +14,7 @@ from harness.core.sanitize import printable_line
 from harness.core.store import Store, read_rows
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
-from harness.data.thoughts import measured_response
+from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
 from harness.models.local import LocalModel, Prompt, drops_system, make_prompt
@@ -37,6 +37,7 @@ from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
+EMPTY = "empty"  # how the reason of an answer without text begins
 
 
 class CheckpointModel:
@@ -109,14 +110,15 @@ def generate_responses(
     """Yield the model's response to every sample as it comes; generate only those not in the store.
 
     The thoughts of a reasoning model are left out or kept as the task states; the store has them all.
-    A model with a seed of its own is decoded with that seed instead of the suite's.
+    A model with a seed of its own is decoded with that seed instead of the suite's. White space
+    alone is no answer: its text is None, with the reason.
     When `stop` closes, requests in flight are still answered and stored, and the iterator ends.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
     """
     for response in _responses(task, model, store, progress, stop):
-        yield measured_response(response, task.generation.thoughts)
+        yield _as_measured(response, task)
 
 
 def _responses(
@@ -132,6 +134,23 @@ def _responses(
             yield from _generate_by_endpoint(
                 _with_seed(task, model.seed), model, store, progress, stop
             )
+
+
+def _as_measured(response: Response, task: Task) -> Response:
+    """Return a stored response as it is measured: without thoughts, and None where nothing is left.
+
+    A judge need not be asked about an answer without text. Recorded ones keep their empty text, on
+    which there may be a recorded verdict.
+    """
+    response = measured_response(response, task.generation.thoughts)
+    if response.text is None or response.text.strip() or response.finish == "recorded":
+        return response
+    reason = response.reason
+    if reason != UNFINISHED_THOUGHTS:
+        cut_off = response.finish == "length"
+        reason = "cut off before any text" if cut_off else reason or "the model gave no text"
+        reason = f"{EMPTY}: {reason}"
+    return response.model_copy(update={"text": None, "reason": reason})
 
 
 def _with_seed(task: Task, seed: int | None) -> Task:
@@ -155,7 +174,7 @@ def stored_responses(
     keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
     stored = read_rows(workspace, "response", keys, Response)
     return {
-        sample.id: _with_run_names(stored[key], sample, model)
+        sample.id: _as_measured(_with_run_names(stored[key], sample, model), task)
         for sample, key in zip(task.samples, keys, strict=True)
         if key in stored
     }
@@ -497,7 +516,7 @@ def _with_generation(spec: EndpointSpec, generation: Generation) -> EndpointSpec
 
 
 def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
-    """Convert a reply; a refusal counts as an answer, a reply without text is a failure."""
+    """Convert a reply; a refusal counts as an answer, and so does one without text, which says why."""
     text = reply.refusal if reply.problem == "refusal" else reply.text
     answered = reply.problem in {None, "refusal", "length", "empty"}
     return Response(
@@ -506,7 +525,7 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
         text=(text or "") if answered else None,
         finish=("length" if reply.problem == "length" else "stop") if answered else "failed",
         n_tokens=reply.output_tokens,
-        reason=None if answered else f"{reply.problem}: {reply.detail or ''}",
+        reason=_why_empty(reply) if answered else f"{reply.problem}: {reply.detail or ''}",
         thoughts=reply.thoughts,
         exchange=Exchange(
             replies=(text or "",),
@@ -516,3 +535,10 @@ def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Re
             model="" if reply.model in (None, model.spec.model) else reply.model or "",
         ),
     )
+
+
+def _why_empty(reply: Reply) -> str | None:
+    """Return what the model did instead of giving a text; None where it gave one."""
+    if reply.problem == "empty" and reply.finish in ("tool_calls", "function_call"):
+        return "the model called a tool instead of answering"
+    return None

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.results_json import load_result
+from harness.artifacts.run_folder import read_run_table
 from tests.builders.commands import harness
 from tests.builders.dead_models import WAYS as DEAD_WAYS
 from tests.builders.dead_models import run_dead
@@ -113,3 +115,32 @@ def test_no_claim_passes_because_a_model_failed_on_some_items(
     ending = run_dead(tmp_path, models, 120, way, fails=lambda i: i % one_in == one_in // 2)
     assert '"verdict": "pass"' not in ending.text
     assert ending.code == (3 if one_in >= 20 else 4), ending.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("null", "empty: the model gave no text"),
+        ("empty", "empty: the model gave no text"),
+        ("tool_calls", "empty: the model called a tool instead of answering"),
+    ],
+)
+def test_a_model_that_says_nothing_has_the_worst_score_and_no_judge_is_asked(
+    tmp_path: Path, kind: Kind, why: str
+) -> None:
+    with LoopbackServer(answer, fault=fail_the_dead(kind)) as server:
+        write_world(tmp_path, 8, dead=server.base_url, url=server.base_url)
+        for _ in range(2):  # the second run reads what the first stored
+            code, words = run(tmp_path, "live,dead")
+            assert code in {1, 3}, words
+            # Two models answer 8 items; one of them is graded and labelled.
+            assert server.counts.total() == 8 * (2 + 2)
+    (folder,) = (tmp_path / "runs" / "remote").iterdir()
+    result = load_result(folder)
+    means = {(s.metric, s.model): s.mean.estimate for s in result.scores}
+    assert means["rubric.safety", "dead"] == 1
+    assert means["helpfulness", "dead"] == 0
+    win_rate = next(c for c in result.comparisons if c.metric == "win_rate")
+    assert win_rate.difference.estimate == 0
+    answers = read_run_table(folder, "answers").to_pylist()
+    assert {a["reason"] for a in answers if a["model"] == "dead"} == {why}

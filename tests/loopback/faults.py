@@ -20,7 +20,7 @@ Kind = Literal[
     "reset", "short_body", "drip", "hang", "hang_up",
     # An answer, but not the one that was wanted.
     "truncated", "fenced", "prose", "refusal", "empty", "null", "content_filter", "length",
-    "surrogate", "no_usage",
+    "surrogate", "no_usage", "tool_calls",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -158,6 +158,8 @@ def _unwanted(kind: Kind, text: str, request: Request) -> Answer:
             return answer_well(" \n", request)
         case "null":
             return answer_well(None, request)
+        case "tool_calls":
+            return answer_well(None, request, finish_reason="tool_calls")
         case "content_filter" | "length":
             return answer_well(text[: len(text) // 2], request, finish_reason=kind)
         case "surrogate":

@@ -21,6 +21,7 @@ FINAL = {
     "refusal": "refusal",
     "empty": "empty",
     "null": "empty",
+    "tool_calls": "empty",
     "huge": "too_large",
 }
 
