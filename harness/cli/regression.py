@@ -22,16 +22,18 @@ from harness.core.files import refuse_link, write_output
 
 commands = typer.Typer()
 
+CommonItems = Annotated[
+    bool,
+    typer.Option(
+        "--common-items", help="Compare on the items that are the same, where some differ."
+    ),
+]
+
 
 @commands.command()
 def compare(
     runs: RunArguments,
-    common_items: Annotated[
-        bool,
-        typer.Option(
-            "--common-items", help="Compare on the items that are the same, where some differ."
-        ),
-    ] = False,
+    common_items: CommonItems = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Compare the candidate of the first run with those of later ones, on equal items and judges."""
@@ -120,6 +122,7 @@ def check(
             help="Write the result as a pull request comment, with a marker to find and replace it.",
         ),
     ] = None,
+    common_items: CommonItems = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Check runs against the baseline. Exit codes: 0 none is worse, 1 one is, 3 inconclusive."""
@@ -134,7 +137,10 @@ def check(
     files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
     try:
         blessed = read_baseline(baseline)
-        results = [check_run(load_run(find_named_run(run)), blessed) for run in runs]
+        results = [
+            check_run(load_run(find_named_run(run)), blessed, common_items=common_items)
+            for run in runs
+        ]
         markdown = "\n".join(map(render_check, results))
         xml = render_check_junit(*results)
     except BaseException as error:

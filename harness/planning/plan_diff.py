@@ -48,24 +48,24 @@ def diff_fields(
             yield field, *values
 
 
-_ITEMS = "items of "
+ITEMS_OF = "items of "
 _TASK_FIELDS = ("items", "decoding", "system prompt")
 
 
 def _under_names_of(other: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:
     """Return the fields with each task under the name that its items have in the other plan."""
-    names = {value: field.removeprefix(_ITEMS) for field, value in _item_fields(other)}
-    own = {field.removeprefix(_ITEMS): value for field, value in _item_fields(fields)}
+    names = {value: field.removeprefix(ITEMS_OF) for field, value in _item_fields(other)}
+    own = {field.removeprefix(ITEMS_OF): value for field, value in _item_fields(fields)}
     renamed = {
         old: names[value]
         for old, value in own.items()
-        if value in names and f"{_ITEMS}{old}" not in other and names[value] not in own
+        if value in names and f"{ITEMS_OF}{old}" not in other and names[value] not in own
     }
     return {_rename_task(field, renamed): value for field, value in fields.items()}
 
 
 def _item_fields(fields: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(field, value) for field, value in fields.items() if field.startswith(_ITEMS)]
+    return [(field, value) for field, value in fields.items() if field.startswith(ITEMS_OF)]
 
 
 def _rename_task(field: str, renamed: Mapping[str, str]) -> str:

@@ -6,16 +6,18 @@ Both runs must have the same items, prompts, decoding, metrics and judges. Other
 the difference, and nothing is compared.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.analysis.comparisons import compare_scores
-from harness.artifacts.answers import AnsweredItem, read_answers
+from harness.artifacts.answers import read_answers
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
+from harness.core.hashing import content_hash
 from harness.planning.plan_diff import diff_fields, measurement_fields, unmeasured_fields
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, pair_scores
@@ -24,6 +26,7 @@ from harness.types import Flips, ItemChange, Plan, RunComparison
 
 N_CHANGES_LISTED = 10  # items in each direction
 N_ITEMS_NAMED = 5
+_HASH_LENGTH = 12  # of an item
 
 
 def compare_runs(old: Run, new: Run, *, common_items: bool = False) -> RunComparison:
@@ -112,28 +115,48 @@ def differing_items(old: Run, new: Run) -> DifferingItems:
     Nothing is found where the plans have the same items, or a run lacks its file.
     """
     tasks = {task.name: task.items_hash for task in old.result.plan.tasks}
-    ids: set[str] = set()
-    parts: list[str] = []
+    found: list[DifferingItems] = []
     for task in new.result.plan.tasks:
         if tasks.get(task.name, task.items_hash) == task.items_hash:
             continue
         try:
-            before, after = (read_answers(run.folder, task.name) for run in (old, new))
+            before, after = (hash_items_of(run.folder, task.name) for run in (old, new))
         except HarnessError:
             continue
-        edited = [i for i in before if i in after and _text_of(before[i]) != _text_of(after[i])]
-        gone = [i for i in before if i not in after]
-        added = [i for i in after if i not in before]
-        for what, items in (("edited", edited), ("left out", gone), ("added", added)):
-            if items:
-                named = ", ".join(items[:N_ITEMS_NAMED]) + (", …" if items[N_ITEMS_NAMED:] else "")
-                parts.append(f"{len(items):,} of '{task.name}' {what} ({named})")
-        ids.update(edited, gone, added)
-    return DifferingItems(frozenset(ids), "; ".join(parts))
+        found.append(diff_items(before, after, task.name))
+    return join_differences(found)
 
 
-def _text_of(item: AnsweredItem) -> tuple[str, str | None]:
-    return item.input, item.reference
+def hash_items_of(folder: Path, task: str) -> dict[str, str]:
+    """Hash the question and reference of each item of a run's task, by id.
+
+    Raises:
+        HarnessError: the run lacks its file of answers.
+    """
+    return {
+        i: content_hash(item.input, item.reference)[:_HASH_LENGTH]
+        for i, item in read_answers(folder, task).items()
+    }
+
+
+def join_differences(found: Iterable[DifferingItems]) -> DifferingItems:
+    """Join what differs in several tasks."""
+    parts = [part for part in found if part]
+    ids = frozenset().union(*(part.ids for part in parts))
+    return DifferingItems(ids, "; ".join(part.description for part in parts))
+
+
+def diff_items(before: Mapping[str, str], after: Mapping[str, str], task: str) -> DifferingItems:
+    """Name the items of a task that were edited, left out or added, by their hashes."""
+    edited = [i for i in before if i in after and before[i] != after[i]]
+    gone = [i for i in before if i not in after]
+    added = [i for i in after if i not in before]
+    parts = []
+    for what, items in (("edited", edited), ("left out", gone), ("added", added)):
+        if items:
+            named = ", ".join(items[:N_ITEMS_NAMED]) + (", …" if items[N_ITEMS_NAMED:] else "")
+            parts.append(f"{len(items):,} of '{task}' {what} ({named})")
+    return DifferingItems(frozenset([*edited, *gone, *added]), "; ".join(parts))
 
 
 def _require_equal_fields(old: Plan, new: Plan, *, but: str | None = None) -> None:

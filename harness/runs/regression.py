@@ -23,9 +23,13 @@ from harness.core.files import write_output
 from harness.core.json_text import read_json_bytes
 from harness.gate.decision import decide_gate
 from harness.gate.interim import level_of_look
-from harness.planning.plan_diff import diff_fields, measurement_fields, unmeasured_fields
+from harness.planning.plan_diff import ITEMS_OF, diff_fields, measurement_fields, unmeasured_fields
 from harness.runs.compare_runs import (
+    DifferingItems,
     baseline_fingerprint,
+    diff_items,
+    hash_items_of,
+    join_differences,
     join_scores,
     largest_changes,
     scores_of_run,
@@ -72,7 +76,8 @@ class Baseline(Record):
     """The content of a committed baseline file: scores, margins, and how they were measured.
 
     `identity` holds the fields of the plan that must not differ. `opponent` is the fingerprint of
-    the model that win rates are against.
+    the model that win rates are against. `items` are hashes of each task's items, by id, which tell
+    the edited ones (empty in files of older versions).
     """
 
     schema_version: Literal[1] = 1
@@ -82,6 +87,7 @@ class Baseline(Record):
     alpha: float = Field(gt=0.0, lt=0.5)
     identity: dict[str, str]
     opponent: str = ""
+    items: dict[str, dict[str, str]] = Field(default={}, exclude_if=lambda items: not items)
     columns: dict[str, BlessedColumn]
 
 
@@ -131,6 +137,7 @@ def bless_run(
         alpha=alpha,
         identity=measurement_fields(plan),
         opponent=baseline_fingerprint(run),
+        items=_hash_all_items(run),
         columns={
             metric: _bless_column(columns[metric], margin)
             for metric, margin in chosen_margins.items()
@@ -138,24 +145,27 @@ def bless_run(
     )
 
 
-def check_run(run: Run, baseline: Baseline) -> Check:
+def _hash_all_items(run: Run) -> dict[str, dict[str, str]]:
+    """Hash the items of each task but protected ones; none of a run whose answers cannot be read."""
+    tasks = [task.name for task in run.result.plan.tasks if not task.phi]
+    try:
+        return {task: hash_items_of(run.folder, task) for task in tasks}
+    except HarnessError:
+        return {}
+
+
+def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Check:
     """Check the run's candidate against the baseline, column by column.
 
     A run that was judged in looks is compared on the items it judged, at the level of its last look:
-    over all looks together, its error rate is that of a check on all items.
+    over all looks together, its error rate is that of a check on all items. With `common_items` items
+    may have been edited, left out or added since: those that are the same are compared.
 
     Raises:
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
     """
     # 1. Refuse a run that did not measure the same.
-    unmeasured = unmeasured_fields(run.result.plan, identity=baseline.identity)
-    for field, before, now in diff_fields(baseline.identity, measurement_fields(run.result.plan)):
-        if field in unmeasured:
-            continue  # refused below where the baseline has scores of it
-        raise HarnessError(
-            f"the run differs from the baseline in {field}: {before} in the baseline, {now} in the "
-            "run. Run the same suite and profile, or bless a new baseline."
-        )
+    differing = _require_same_measurement(run, baseline, common_items=common_items)
     # 2. Pair the scores of each column of the baseline.
     columns = {c.metric: own for c in run.columns if (own := scores_of_run(c, run)) is not None}
     labels = f"{baseline.model} (baseline)", run.candidate
@@ -168,21 +178,64 @@ def check_run(run: Run, baseline: Baseline) -> Check:
             )
         _require_same_opponent(metric, baseline, run)
         baseline_column = _restore_column(metric, blessed)
-        if stopped_early(run):
-            baseline_column, _ = shared_items(baseline_column, columns[metric])
-        joined = join_scores(baseline_column, columns[metric], labels)
+        column = columns[metric]
+        if differing or stopped_early(run):
+            shared = shared_items(baseline_column, column, without=differing.ids)
+            baseline_column, column = shared
+        if not column.sample_ids:
+            raise HarnessError(
+                f"{metric}: no item is the same as in the baseline. Bless a new one."
+            )
+        joined = join_scores(baseline_column, column, labels)
         pairs[metric] = pair_scores(joined, labels[0])[0]
     # 3. Decide a non-inferiority claim on each.
     claims = tuple(
         Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
         for metric, blessed in baseline.columns.items()
     )
+    decision = _decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs)
+    if differing:
+        note = (
+            f"Checked on the items that are the same as in the baseline: {differing.description}."
+        )
+        decision = decision.model_copy(update={"sentence": f"{decision.sentence} {note}"})
     return Check(
         model=run.candidate,
         baseline=baseline.model,
-        decision=_decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs),
+        decision=decision,
         flips=tuple(largest_changes(pair) for pair in pairs.values()),
     )
+
+
+def _require_same_measurement(
+    run: Run, baseline: Baseline, *, common_items: bool
+) -> DifferingItems:
+    """Refuse a run that did not measure the same; return the items that differ, where they may.
+
+    Raises:
+        HarnessError: a field differs; edited items are named where the baseline knows its items.
+    """
+    plan, found = run.result.plan, list[DifferingItems]()
+    unmeasured = unmeasured_fields(plan, identity=baseline.identity)
+    for field, before, now in diff_fields(baseline.identity, measurement_fields(plan)):
+        if field in unmeasured:
+            continue  # refused later where the baseline has scores of it
+        task = field.removeprefix(ITEMS_OF)
+        if task != field and task in baseline.items:
+            found.append(diff_items(baseline.items[task], hash_items_of(run.folder, task), task))
+            if found[-1]:
+                continue
+        raise HarnessError(
+            f"the run differs from the baseline in {field}: {before} in the baseline, {now} in the "
+            "run. Run the same suite and profile, or bless a new baseline."
+        )
+    differing = join_differences(found)
+    if differing and not common_items:
+        raise HarnessError(
+            f"the run differs from the baseline in its items: {differing.description}. Add "
+            "--common-items to check it on the items that are the same, or bless a new baseline."
+        )
+    return differing
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
@@ -192,15 +245,20 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
         HarnessError: the file cannot be written.
     """
     data = baseline.model_dump(mode="json")
-    columns = ",\n".join(
-        f"  {json.dumps(name)}: {json.dumps(column, ensure_ascii=False)}"
-        for name, column in data.pop("columns").items()
-    )
+    long = {name: data.pop(name) for name in ("items", "columns") if name in data}
     head = json.dumps(data, ensure_ascii=False, indent=1).removesuffix("\n}")
+    parts = [f' "{name}": {{\n{_one_a_line(values)}\n }}' for name, values in long.items()]
     try:
-        write_output(path, f'{head},\n "columns": {{\n{columns}\n }}\n}}\n'.encode())
+        write_output(path, ",\n".join([head, *parts, ""]).removesuffix(",\n").encode() + b"\n}\n")
     except OSError as error:
         raise HarnessError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def _one_a_line(values: Mapping[str, object]) -> str:
+    return ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in values.items()
+    )
 
 
 def read_baseline(path: Path) -> Baseline:

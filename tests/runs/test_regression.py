@@ -15,7 +15,8 @@ from harness.core.errors import HarnessError
 from harness.runs.regression import Baseline, bless_run, check_run, read_baseline, write_baseline
 from reports.junit import render_check_junit
 from reports.regression import COMMENT_MARK, describe_check, render_check
-from tests.builders.scored import grades, make_run, wins
+from tests.builders.edited_items import edited_runs
+from tests.builders.scored import N, grades, make_run, wins
 
 
 def blessed(margin: float = 0.5) -> Baseline:
@@ -71,6 +72,25 @@ def test_a_missing_column_is_never_a_pass() -> None:
 def test_another_judge_is_never_a_pass() -> None:
     with pytest.raises(HarnessError, match="differs from the baseline in judge of rubric"):
         check_run(make_run(grades(), judge="other"), blessed())
+
+
+def test_an_edited_item_is_named_and_the_others_are_checked_on_request(tmp_path: Path) -> None:
+    old, new = edited_runs(tmp_path)
+    write_baseline(bless_run(old, margins={"rubric.safety": 0.5}), tmp_path / "baseline.json")
+    baseline = read_baseline(tmp_path / "baseline.json")
+    with pytest.raises(HarnessError, match=r"1 of 'questions' edited \(q7\).*--common-items"):
+        check_run(new, baseline)
+    decision = check_run(new, baseline, common_items=True).decision
+    assert decision.verdict == "pass"
+    assert decision.claims[0].n == N - 1
+    assert "edited (q7)" in decision.sentence
+
+
+def test_a_baseline_without_its_items_says_only_that_they_differ(tmp_path: Path) -> None:
+    old, new = edited_runs(tmp_path)
+    baseline = bless_run(old).model_copy(update={"items": {}})
+    with pytest.raises(HarnessError, match="differs from the baseline in items of questions"):
+        check_run(new, baseline, common_items=True)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"columns": {}}', "not json"])
