@@ -118,7 +118,7 @@ def generate_responses(
         HarnessError: recorded answers do not cover the items.
     """
     for response in _responses(task, model, store, progress, stop):
-        yield _as_measured(response, task)
+        yield as_measured(response, task)
 
 
 def _responses(
@@ -136,7 +136,7 @@ def _responses(
             )
 
 
-def _as_measured(response: Response, task: Task) -> Response:
+def as_measured(response: Response, task: Task) -> Response:
     """Return a stored response as it is measured: without thoughts, and None where nothing is left.
 
     A judge need not be asked about an answer without text. Recorded ones keep their empty text, on
@@ -174,7 +174,7 @@ def stored_responses(
     keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
     stored = read_rows(workspace, "response", keys, Response)
     return {
-        sample.id: _as_measured(_with_run_names(stored[key], sample, model), task)
+        sample.id: as_measured(_with_run_names(stored[key], sample, model), task)
         for sample, key in zip(task.samples, keys, strict=True)
         if key in stored
     }

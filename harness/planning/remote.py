@@ -13,7 +13,12 @@ from harness.core.store import read_rows
 from harness.data.recorded import RecordedModel, read_responses
 from harness.models.endpoint.addresses import key_variable, read_address
 from harness.models.endpoint.key_consent import show_variable
-from harness.models.generate import CheckpointModel, EndpointModel, stored_responses
+from harness.models.generate import (
+    CheckpointModel,
+    EndpointModel,
+    as_measured,
+    stored_responses,
+)
 from harness.models.local import Prompt, make_prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession
@@ -197,7 +202,8 @@ def _known_answers(
     """Return the answers of a model that a run would not generate anew, by sample id."""
     spec, root = request.profile.models[name], request.profile_root
     if spec.recorded is not None:
-        return read_responses(task, RecordedModel(name, spec.recorded, root))
+        recorded = read_responses(task, RecordedModel(name, spec.recorded, root))
+        return {i: as_measured(response, task) for i, response in recorded.items()}
     assert session.store is not None
     workspace = session.store.workspace
     if spec.served is not None:

@@ -129,7 +129,9 @@ def _join_item(
 def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
     for model in models:
         text, thoughts = item.answers.get(model), item.thoughts.get(model, "")
-        note = _NO_ANSWER if text is None else _NOT_BEYOND_THOUGHTS if thoughts and not text else ""
+        note = _NO_ANSWER if text is None else ""
+        if thoughts and not text:
+            note = _NOT_BEYOND_THOUGHTS
         yield ItemAnswer(model, text, note, thoughts)
 
 

@@ -73,7 +73,7 @@ def open_minded(world: Path) -> CheckpointModel:
 
 def test_an_answer_cut_off_in_thoughts_that_the_template_opened_is_none(tmp_path: Path) -> None:
     given = responses(tmp_path, open_minded(tmp_path))
-    assert [(r.text, r.reason) for r in given] == [("", UNFINISHED_THOUGHTS)] * 3
+    assert [(r.text, r.reason) for r in given] == [(None, UNFINISHED_THOUGHTS)] * 3
     assert all(response.thoughts for response in given)
 
 
