@@ -24,8 +24,8 @@ from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
 from harness.models.local import make_prompt
 from harness.types import Message
-from harness.types.training import Example, PreferencePair
-from trainers.examples import load_examples, load_samples
+from harness.types.training import Example, LabelledAnswer, PreferencePair
+from trainers.examples import load_examples, load_labelled, load_samples
 from trainers.memory import Shape, find_shape, measure_shape
 from trainers.recipe import (
     AdapterRecipe,
@@ -114,6 +114,11 @@ def shrink_recipe(
             rows = _rows(link, n_rows, data)
             small |= _write_rows(folder, f"{number}.rows", rows)
             texts += [_text(row.prompt, row.completion) for row in rows]
+        elif isinstance(link.recipe, PreferenceRecipe) and link.recipe.labelled_source is not None:
+            answers = _labelled(link, link.recipe.labelled_source, n_rows, data)
+            _write_lines(folder / f"{number}.labelled.jsonl", [a.model_dump() for a in answers])
+            small["labelled"] = {"path": f"{number}.labelled.jsonl"}
+            texts += [_text(answer.prompt, answer.completion) for answer in answers]
         else:
             pairs = _pairs(link, n_rows, data)
             small |= _write_pairs(folder, f"{number}.pairs", pairs)
@@ -273,6 +278,26 @@ def _pairs(link: _Link, n_rows: int, data: list[str]) -> list[PreferencePair]:
             source="given",
         )
         for number, (prompt, example) in enumerate(zip(prompts, made_up, strict=False))
+    ]
+
+
+def _labelled(link: _Link, source: Source, n_rows: int, data: list[str]) -> list[LabelledAnswer]:
+    """Return the recipe's first labelled answers, or made-up ones; append their description to `data`."""
+    absent = _unavailable_reasons([source], link.root)
+    if absent is None:
+        answers = load_labelled(source, link.root)
+        both = [
+            [a for a in answers if a.label is label][: n_rows // 2 + 1] for label in (True, False)
+        ]
+        data.append(
+            f"{link.recipe.recipe}: the first {sum(map(len, both))} of its labelled answers"
+        )
+        return [*both[0], *both[1]]
+    data.append(f"{link.recipe.recipe}: {n_rows} made-up labelled answers, {absent}")
+    examples = [_made_up_example(number) for number in range(n_rows)]
+    return [
+        LabelledAnswer(sample_id=e.id, prompt=e.prompt, completion=e.completion, label=bool(i % 2))
+        for i, e in enumerate(examples)
     ]
 
 

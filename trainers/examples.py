@@ -16,7 +16,7 @@ from harness.data.samples import make_samples, read_prompt
 from harness.data.tables import load_rows, text_of
 from harness.models.local import make_prompt
 from harness.types import Message, Record, Sample
-from harness.types.training import Example
+from harness.types.training import Example, LabelledAnswer
 from trainers.recipe import TrainingSource
 
 CHAT_FIELDS = ("system", "history")
@@ -38,6 +38,12 @@ def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
     return make_samples(load_rows(resolve_conversion(source, root), root), source.fields, None)
 
 
+def load_labelled(source: Source, root: Path) -> list[LabelledAnswer]:
+    """Load the labelled answers of a source, after the conversion that it names."""
+    table = load_rows(resolve_conversion(source, root), root)
+    return [LabelledAnswer.model_validate(row) for row in table.rows]
+
+
 def data_hash(rows: Sequence[Record]) -> str:
     """Return one hash over all rows that are trained on, including their system prompts."""
     return content_hash(*rows)
@@ -56,11 +62,24 @@ def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
         cells = {field: table.rows[sample.row].get(column) for field, column in chat_fields.items()}
         system = text_of(cells.get("system")).strip() or default_system
         place = f"{table.origin}:{table.lines[sample.row]}"
-        examples.append(_example(sample, system, _history(cells.get("history"), place)))
+        turns = _history(cells.get("history"), place)
+        example = _example(
+            sample, system, tuple(Message(role=t.role, content=t.content) for t in turns)
+        )
+        unlearnt = sum(turn.role == "assistant" and turn.weight == 0 for turn in turns)
+        examples.append(
+            example.model_copy(update={"unlearnt_turns": unlearnt}) if unlearnt else example
+        )
     return examples
 
 
-def _history(cell: object, place: str) -> tuple[Message, ...]:
+class _Turn(Message):
+    """A turn of a history, with its weight where the data have some."""
+
+    weight: float | None = None
+
+
+def _history(cell: object, place: str) -> tuple[_Turn, ...]:
     try:
         return _TURNS.validate_python(cell or ())
     except ValidationError:
@@ -85,4 +104,4 @@ def _example(sample: Sample, system: str | None, history: tuple[Message, ...]) -
     return Example(id=sample.id, prompt=prompt, completion=sample.reference)
 
 
-_TURNS = TypeAdapter(tuple[Message, ...])
+_TURNS = TypeAdapter(tuple[_Turn, ...])

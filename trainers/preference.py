@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.types.training import PreferencePair
+from harness.types.training import LabelledAnswer, PreferencePair
 from trainers.checkpoint import CheckpointManifest
 from trainers.distributed.config import Launch
 from trainers.dpo import Dpo
 from trainers.examples import data_hash
-from trainers.kto import Kto
+from trainers.kto import Kto, KtoOnLabels
+from trainers.labelled import split_answers
 from trainers.method import Method, ProgressCallback, RunSettings
 from trainers.orpo_simpo import Orpo, Simpo
 from trainers.pair_dataset import SplitPairs, split_pairs
@@ -53,6 +54,35 @@ def train_on_pairs(
         data_hash=data_hash(pairs),
         progress=progress,
         head=recipe.head,
+        launch=launch,
+        settings=settings,
+    )
+
+
+def train_on_labelled(
+    recipe: KtoRecipe,
+    parent: str | Path,
+    out: Path,
+    *,
+    answers: Sequence[LabelledAnswer],
+    progress: ProgressCallback,
+    launch: Launch | None = None,
+    settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
+) -> CheckpointManifest:
+    """Train `parent` on labelled answers, and write a merged checkpoint in `out`.
+
+    Raises:
+        HarnessError: as `train_on_pairs`, or one of the two labels is missing.
+    """
+    start = find_starting_point(recipe, parent)
+    split = split_answers(answers, recipe.holdout, recipe.seed)
+    return train_adapter(
+        recipe,
+        KtoOnLabels(recipe, start, SplitPairs([], []), answers=split),
+        out,
+        start=start,
+        data_hash=data_hash(answers),
+        progress=progress,
         launch=launch,
         settings=settings,
     )

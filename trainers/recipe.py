@@ -181,12 +181,14 @@ class AdapterRecipe(RecipeSpec):
         unit: The name of the examples that the method learns from.
         sequences: Sequences that go through the model for each example of a batch; None where the
             method samples answers itself, so that its memory is not estimated.
+        least_rows: Rows at a time, below which the method does not work.
         one_process: Why training cannot be launched in several processes; empty where it can.
     """
 
     makes: ClassVar[Product] = "a model"
     unit: ClassVar[str]
     sequences: ClassVar[int | None]
+    least_rows: ClassVar[int] = 1
     one_process: ClassVar[str] = ""
 
     recipe: Name
@@ -221,6 +223,20 @@ class SftRecipe(AdapterRecipe):
     holdout: float = Field(default=0.0, ge=0.0, lt=1.0, exclude_if=lambda share: share == 0)
     lora: Lora
 
+    @property
+    def all_turns(self) -> bool:
+        """Return whether all of a chat's assistant turns are learnt, and not its last answer alone."""
+        return bool(self.trainer.get("assistant_only_loss"))
+
+    @model_validator(mode="after")
+    def _check_loss(self) -> "SftRecipe":
+        if self.all_turns and self.trainer.get("completion_only_loss"):
+            raise field_error(
+                "trainer.completion_only_loss",
+                "learns the last answer alone, and 'assistant_only_loss' all of them; remove one",
+            )
+        return self
+
     @model_validator(mode="after")
     def _require_rows(self) -> "SftRecipe":
         if not self.data and self.best_of is None:
@@ -244,9 +260,20 @@ class PreferenceRecipe(AdapterRecipe):
     examples_per_pair: ClassVar[int] = 1
     head: ClassVar[Literal["language_model", "reward"]] = "language_model"
 
-    pairs: str
+    pairs: str | None = None
     holdout: float = Field(default=0.15, ge=0.0, lt=1.0)
     lora: Lora | None = None
+
+    @model_validator(mode="after")
+    def _require_pairs(self) -> "PreferenceRecipe":
+        if self.pairs is None and self.labelled_source is None:
+            raise ValueError("'pairs' is missing: name the recipe whose pairs are learnt from")
+        return self
+
+    @property
+    def labelled_source(self) -> Source | None:
+        """Return the labelled answers that are learnt from in the place of pairs, if any."""
+        return None
 
 
 class DpoRecipe(PreferenceRecipe):
@@ -280,13 +307,59 @@ class KtoRecipe(PreferenceRecipe):
     """Kahneman-Tversky optimisation with TRL's KTOTrainer; the reference is the parent.
 
     Each pair becomes two unpaired rows: the chosen answer is desirable, the rejected one undesirable.
+    `labelled` names answers with a label of their own instead: rows of `prompt`, `completion` and
+    `label`, or of `messages` and `label`, as `harness convert --to labelled` reads them.
     """
 
     unit: ClassVar = "answers"
     sequences: ClassVar = 1
+    least_rows: ClassVar = 2  # the divergence is estimated from the other answers of a batch
     examples_per_pair: ClassVar = 2
 
     method: Literal["kto"]
+    labelled: Source | None = Field(default=None, exclude_if=lambda source: source is None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convert_labelled(cls, value: Any) -> Any:
+        """Make a conversion of a source of labelled answers, so that dropped rows are counted."""
+        source = value.get("labelled") if isinstance(value, dict) else None
+        if not isinstance(source, dict) or "convert" in source:
+            return value
+        kept = {name: part for name, part in source.items() if name == "phi"}
+        if set(source) - {"phi"} != {"path"}:
+            raise field_error(
+                "labelled",
+                "takes a 'path' alone, or a 'convert' with 'to: labelled' for other columns",
+            )
+        converted = kept | {"convert": {"source": source["path"], "to": "labelled"}}
+        return {**value, "labelled": converted}
+
+    @model_validator(mode="after")
+    def _check_batch(self) -> "KtoRecipe":
+        size = self.trainer.get("per_device_train_batch_size")
+        if size == 1 and self.trainer.get("loss_type", "kto") == "kto":
+            raise field_error(
+                "trainer.per_device_train_batch_size",
+                "KTO estimates its divergence from the other answers of a batch, so it takes 2 at least; "
+                "accumulate fewer times instead",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_answers(self) -> "KtoRecipe":
+        if self.labelled is None:
+            return self
+        if self.pairs is not None:
+            raise field_error("labelled", "stands in the place of 'pairs'; name one of them")
+        if self.labelled.convert is None or self.labelled.convert.to != "labelled":
+            raise field_error("labelled", "needs a conversion 'to: labelled'")
+        return self
+
+    @property
+    def labelled_source(self) -> Source | None:
+        """Return the labelled answers that are learnt from in the place of pairs, if any."""
+        return self.labelled
 
 
 class OrpoRecipe(PreferenceRecipe):

@@ -95,7 +95,7 @@ class _Graph:
 
 def _references(recipe: Recipe) -> Iterator[tuple[str, str, Callable[[Recipe, str], Recipe]]]:
     """Yield role, name and check of each recipe that this one needs, in the order of making."""
-    if isinstance(recipe, PreferenceRecipe):
+    if isinstance(recipe, PreferenceRecipe) and recipe.pairs is not None:
         yield "pairs", recipe.pairs, require_pairs_recipe
     if (
         not isinstance(recipe, PretrainRecipe | GivenPairsRecipe)

@@ -10,8 +10,16 @@ from harness.data.split import hold_out
 from harness.models.model_folder import verified_fingerprint
 from harness.types.training import Example
 from trainers.adapter import check_vocabulary, load_base, lora_config, refuse_adapter
+from trainers.assistant_turns import (
+    MarkedTemplate,
+    chat_of,
+    count_turns,
+    find_marks,
+    tokenise_turns,
+)
 from trainers.chat_template import set_chat_template
 from trainers.chat_tokens import (
+    AnswerTokens,
     PromptFacts,
     end_of_turn,
     end_of_turn_text,
@@ -54,7 +62,13 @@ def train_sft(
     revision = recipe.parent.revision
     fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)
-    split = split_rows(rows, recipe.holdout, recipe.seed)
+    usable = rows
+    if recipe.all_turns:
+        usable = [row for row in rows if not row.unlearnt_turns]
+        if len(usable) < len(rows):
+            dropped = {"dropped, an earlier turn of weight 0": str(len(rows) - len(usable))}
+            settings = settings._replace(facts=dict(settings.facts) | dropped)
+    split = split_rows(usable, recipe.holdout, recipe.seed)
     return train_adapter(
         recipe,
         Sft(recipe, parent, split.train, split.eval),
@@ -104,15 +118,15 @@ class Sft:
         rows = (*self.rows, *self.eval_rows)
         refuse_dropped_system(tokenizer, [row.prompt for row in rows])
         # Make the trainer, which may not resize the parent's embeddings.
+        marks = find_marks(tokenizer, self.parent) if config.assistant_only_loss else None
+        columns = _columns if marks is None else _chat_columns
         eval_columns = [
-            _columns(row)
-            for row in self.eval_rows
-            if fits(tokenise_answer(tokenizer, row.prompt, row.completion), config)
+            columns(row) for row in self.eval_rows if fits(_tokenise(tokenizer, row, marks), config)
         ]
         trainer = SFTTrainer(
             model=model,
             args=config,
-            train_dataset=Dataset.from_list([_columns(row) for row in self.rows]),
+            train_dataset=Dataset.from_list([columns(row) for row in self.rows]),
             eval_dataset=Dataset.from_list(eval_columns) if eval_columns else None,
             processing_class=tokenizer,
             peft_config=lora_config(recipe.lora, model),
@@ -173,6 +187,17 @@ def _columns(row: Example) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def _chat_columns(row: Example) -> dict[str, list[dict[str, str]]]:
+    """Return a row as one chat, all of whose assistant turns are learnt."""
+    return {"messages": chat_of(row)}
+
+
+def _tokenise(tokenizer: Any, row: Example, marks: MarkedTemplate | None) -> AnswerTokens:
+    if marks is not None:
+        return tokenise_turns(tokenizer, row, marks)
+    return tokenise_answer(tokenizer, row.prompt, row.completion)
+
+
 def check_rows(
     tokenised: Any, rows: Sequence[Example], tokenizer: Any, config: Any
 ) -> dict[str, str]:
@@ -183,7 +208,8 @@ def check_rows(
             ends of turn, so that the model would not learn to stop.
     """
     # TRL drops a row whose prompt alone reaches `max_length`, and truncates the other long ones.
-    chats = [tokenise_answer(tokenizer, row.prompt, row.completion) for row in rows]
+    marks = find_marks(tokenizer, "the parent") if config.assistant_only_loss else None
+    chats = [_tokenise(tokenizer, row, marks) for row in rows]
     kept = [chat for chat in chats if fits(chat, config)]
     limit = config.max_length or max(len(chat.ids) for chat in chats)
     truncated = sum(len(chat.ids) > limit for chat in kept)
@@ -195,7 +221,17 @@ def check_rows(
         raise HarnessError("The chats begin with two BOS tokens; the chat template must write one.")
     stop = end_of_turn(tokenizer)
     stops = sum(labels.count(stop) for labels in tokenised["labels"])
-    complete = len(kept) - (0 if keeps_end(config) else truncated)
+    turns = [1 if marks is None else count_turns(row) for row in rows]
+    # What is cut off loses its end of turn, where the end is cut.
+    complete = sum(
+        n
+        for n, chat in zip(turns, chats, strict=True)
+        if fits(chat, config) and (keeps_end(config) or len(chat.ids) <= limit)
+    )
+    if marks is not None and keeps_end(config):
+        complete -= sum(
+            n - 1 for n, chat in zip(turns, chats, strict=True) if len(chat.ids) > limit
+        )
     if stops < complete:
         raise HarnessError(
             f"Only {stops} of {complete} answers end with a learnt {end_of_turn_text(tokenizer)}, so the "
@@ -203,7 +239,14 @@ def check_rows(
             "trainer.eos_token names the token."
         )
     counts = {"rows": len(rows), "truncated": truncated, "dropped": len(rows) - len(kept)}
+    facts = {name: str(n) for name, n in counts.items()}
+    if marks is not None:
+        facts["learnt"] = f"all {sum(turns)} turns of the assistant, by the marks {marks.fact}"
+        asked = [tokenise_answer(tokenizer, row.prompt, row.completion) for row in rows]
+        if other := sum(a.ids != b.ids for a, b in zip(asked, chats, strict=True)):
+            facts["chats written otherwise for training"] = f"{other} of {len(rows)}"
+        chats = asked
     prompts = PromptFacts()
     for chat in chats:
         prompts.add(chat)
-    return {name: str(n) for name, n in counts.items()} | prompts.describe()
+    return facts | prompts.describe()

@@ -225,9 +225,9 @@ def _train_with_halving(
         try:
             run = _train_once(job, config, progress, world, add_callback)
         except torch.OutOfMemoryError:
-            if rows == 1:
+            if rows // 2 < recipe.least_rows:
                 raise HarnessError(
-                    f"{recipe.recipe}: not enough memory for a batch of one. Lower trainer.max_length, "
+                    f"{recipe.recipe}: not enough memory for a batch of {rows}. Lower trainer.max_length, "
                     "train in 4 bits ('quantisation'), or use a machine with more memory."
                 ) from None
             if world.world_size > 1:

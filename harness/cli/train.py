@@ -59,8 +59,10 @@ def convert(
         ),
     ],
     to: Annotated[
-        Literal["sft", "preference"],
-        typer.Option(help="Rows for supervised fine-tuning, or preference pairs."),
+        Literal["sft", "preference", "labelled"],
+        typer.Option(
+            help="Rows for supervised fine-tuning, preference pairs, or answers with labels."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="JSON Lines file to write.")],
     source_format: Annotated[
@@ -68,7 +70,9 @@ def convert(
     ] = None,
     fields: Annotated[
         str,
-        typer.Option(help="Columns of a plain table: input=Q,reference=A (or chosen=, rejected=)."),
+        typer.Option(
+            help="Columns of a plain table: input=Q,reference=A (or chosen=, rejected=; label=)."
+        ),
     ] = "",
     system: Annotated[
         str | None, typer.Option(help="File with a system prompt for rows without one.")

@@ -26,7 +26,7 @@ class Generation(Spec):
     thoughts: Thoughts = Field(default="drop", exclude_if=lambda rule: rule == "drop")
 
 
-Kind = Literal["sft", "preference"]
+Kind = Literal["sft", "preference", "labelled"]
 Dedupe = Literal["row", "question", "normalised", "none"]
 Side = Literal["train", "eval"]
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, Protocol
 from harness.core.errors import HarnessError
 from harness.data.text import NGram, ngrams, normalise_text, normalise_words
 from harness.types import ContaminationResult, Message, Record, Sample, Task
-from harness.types.training import Example, PreferencePair
+from harness.types.training import Example, LabelledAnswer, PreferencePair
 
 MIN_NGRAM, MAX_NGRAM = 8, 13  # words
 CONTAMINATED_SHARE = 0.7
@@ -157,6 +157,12 @@ def texts_of_pairs(pairs: Iterable[PreferencePair]) -> Iterator[TrainingText]:
     """Yield the texts of preference pairs, without system prompts; both answers count."""
     for pair in pairs:
         yield _training_text(pair.sample_id, pair.prompt, pair.chosen, pair.rejected)
+
+
+def texts_of_labelled(answers: Iterable[LabelledAnswer]) -> Iterator[TrainingText]:
+    """Yield the texts of labelled answers, without system prompts; answers labelled bad count too."""
+    for answer in answers:
+        yield _training_text(answer.sample_id, answer.prompt, answer.completion)
 
 
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:

@@ -22,7 +22,7 @@ from harness.data.convert import ConversionSummary, convert_file
 from harness.data.samples import read_prompt
 from harness.data.tables import find_pinned, local_file
 
-CONVERTER_VERSION = 1  # raise it when the same source and options give different rows
+CONVERTER_VERSION = 2  # raise it when the same source and options give different rows
 ROWS = "rows.jsonl"
 SUMMARY = "rows.summary.json"
 AnySource = TypeVar("AnySource", bound=Source)

@@ -14,7 +14,8 @@ from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
 from harness.types import PreferenceRequest, Record
 from judges.judging import preference_requests
-from trainers.examples import load_examples, load_samples
+from trainers.examples import load_examples, load_labelled, load_samples
+from trainers.labelled import split_answers
 from trainers.memory import (
     Memory,
     Shape,
@@ -269,6 +270,8 @@ class _StageForecaster:
                 counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).train))]
             if stage.best_of is not None:
                 counts.append(self._results[stage.best_of.key].rows)
+        elif isinstance(recipe, PreferenceRecipe) and recipe.labelled_source is not None:
+            counts.append(_count_labelled(recipe, recipe.labelled_source, stage.root))
         elif isinstance(recipe, PreferenceRecipe):
             assert stage.pairs is not None
             pairs = self._results[stage.pairs.key]
@@ -355,6 +358,14 @@ def _count_pairs(recipe: GivenPairsRecipe, root: Path) -> _Count:
         return _bound(recipe.data, absent)
     plain = resolve_conversion(recipe.data, root)
     return _Count(len(load_given_pairs(plain, root, recipe.filters).pairs))
+
+
+def _count_labelled(recipe: PreferenceRecipe, source: Source, root: Path) -> _Count:
+    absent = unavailable_reason(source, root)
+    if absent is not None:
+        return _bound(source, absent)
+    answers = load_labelled(source, root)
+    return _Count(len(split_answers(answers, recipe.holdout, recipe.seed).train))
 
 
 def _bound(source: Source, absent: str) -> _Count:

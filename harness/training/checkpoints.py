@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.data.contamination import (
     TrainingText,
     texts_of_examples,
+    texts_of_labelled,
     texts_of_pairs,
     texts_of_samples,
 )
@@ -43,7 +45,7 @@ from trainers.checkpoint import (
     verify_checkpoint,
 )
 from trainers.distributed.config import check_launch
-from trainers.examples import data_hash, load_examples, load_samples
+from trainers.examples import data_hash, load_examples, load_labelled, load_samples
 from trainers.method import RunSettings
 from trainers.online_rl import PromptRow, Reward, online_hash, train_online
 from trainers.pickle_import import unpickle
@@ -53,6 +55,7 @@ from trainers.recipe import (
     GivenPairsRecipe,
     GoldPairsRecipe,
     JudgedPairsRecipe,
+    KtoRecipe,
     OnlineRecipe,
     PairsRecipe,
     PairTrainedRecipe,
@@ -223,6 +226,8 @@ class _StageMaker:
     ) -> TrainedModel:
         from trainers.preference import train_on_pairs
 
+        if recipe.labelled_source is not None:
+            return self._make_on_labelled(recipe, recipe.labelled_source, stage, out)
         assert stage.pairs is not None
         made, parent = self.pairs[stage.pairs.key], self._start_of(stage, recipe.parent)
         pairs = made.pairs.pairs
@@ -244,6 +249,29 @@ class _StageMaker:
         training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
         teachers = (*parent.teachers, *made.teachers)
         return _trained_model(target, parent.base, teachers, training_texts, made.pairs.statistics)
+
+    def _make_on_labelled(
+        self, recipe: PairTrainedRecipe, source: Source, stage: RecipeStage, out: Path | None
+    ) -> TrainedModel:
+        from trainers.preference import train_on_labelled
+
+        assert isinstance(recipe, KtoRecipe)
+        parent, answers = self._start_of(stage, recipe.parent), load_labelled(source, stage.root)
+        key = checkpoint_key(recipe, parent.fingerprint, data_hash(answers))
+        target, exists = self._find_target(recipe, key, out)
+        if not exists:
+            facts = conversion_facts([source], stage.root)
+            train_on_labelled(
+                recipe,
+                parent.directory,
+                target,
+                answers=answers,
+                progress=self._context.progress.advance,
+                launch=self._context.launch,
+                settings=self._settings(recipe, stage.root, facts),
+            )
+        training_texts = (*parent.training_texts, *texts_of_labelled(answers))
+        return _trained_model(target, parent.base, parent.teachers, training_texts)
 
     def _settings(self, recipe: AdapterRecipe, root: Path, facts: dict[str, str]) -> RunSettings:
         evaluation = make_training_eval(recipe, root, self._judges, self._context.store)

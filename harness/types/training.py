@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from harness.types.base import Interval, Record, Verdict
 from harness.types.judgements import JudgeAgreement
 from harness.types.samples import HygieneFlag, Message
@@ -86,11 +88,25 @@ class PreferencePair(Record):
 
 
 class Example(Record):
-    """One chat whose last turn is the training target."""
+    """One chat whose last turn is the training target.
+
+    `unlearnt_turns` are the assistant's earlier turns whose weight in the data is 0.
+    """
 
     id: str
     prompt: tuple[Message, ...]
     completion: str
+    # Omitted when 0, so that the keys of checkpoints remain valid.
+    unlearnt_turns: int = Field(default=0, exclude_if=lambda n: n == 0)
+
+
+class LabelledAnswer(Record):
+    """One answer to a prompt, and whether it is labelled good."""
+
+    sample_id: str
+    prompt: tuple[Message, ...]
+    completion: str
+    label: bool
 
 
 class Ancestor(Record):

@@ -336,3 +336,21 @@ def test_a_place_that_cannot_be_written_is_refused_before_reading(
     (tmp_path / "rows.jsonl").mkdir()
     with pytest.raises(HarnessError, match=r"is a folder|cannot be written"):
         convert_file("nowhere.jsonl", tmp_path / taken, make_options(to="sft", fields=""))
+
+
+def test_earlier_turns_of_weight_0_keep_their_weight_for_recipes(tmp_path: Path) -> None:
+    """Only a run on all turns would learn them."""
+    turns = [("user", "Bad?"), ("assistant", "Fatal."), ("user", "Really?"), ("assistant", "No.")]
+    chat: list[dict[str, object]] = [{"role": r, "content": c} for r, c in turns]
+    chat[1]["weight"] = 0
+    convert(tmp_path, [{"messages": [{"role": "system", "content": "Be kind."}, *chat]}])
+    (row,) = read(tmp_path / "out.jsonl")
+    assert row["history"] == [
+        {"role": "user", "content": "Bad?"},
+        {"role": "assistant", "content": "Fatal.", "weight": 0},
+    ]
+    columns = ("id", "input", "reference", "system", "history")
+    source = TrainingSource(path="out.jsonl", fields={name: name for name in columns})
+    (example,) = load_examples([source], tmp_path)
+    assert example.unlearnt_turns == 1
+    assert [m.role for m in example.prompt] == ["system", "user", "assistant", "user"]

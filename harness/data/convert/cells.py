@@ -57,6 +57,23 @@ def chat_in(row: Row, column: str) -> Chat:
     return _chat(row[column], column)
 
 
+def unlearnt_turns(row: Row, column: str) -> frozenset[int]:
+    """Return the earlier turns of weight 0 of a readable chat, counted from the end of its prompt."""
+    turns = row[column]
+    assert isinstance(turns, list)
+    weights = enumerate((turn.get("weight") for turn in turns[:-1]), 1 - len(turns))
+    return frozenset(i for i, weight in weights if _is_zero(weight))
+
+
+def label_in(row: Row, column: str = "label") -> bool | None:
+    """Read whether a row's answer is labelled good; None if it has no such label."""
+    cell = row.get(column)
+    return cell if isinstance(cell, bool) else _LABELS.get(str(cell).casefold())
+
+
+_LABELS = {"true": True, "1": True, "false": False, "0": False}
+
+
 def history_in(row: Row) -> Chat:
     """Read earlier turns of an alpaca row: pairs of question and answer."""
     rounds = row.get("history") or []

@@ -18,6 +18,7 @@ from harness.data.convert.examples import (
     ChatExample,
     Dropped,
     FilteredExamples,
+    labelled_answers,
     preference_pairs,
     sft_columns,
     sft_row,
@@ -27,6 +28,7 @@ from harness.data.convert.filters import (
     drop_duplicates,
     drop_excluded,
     keep_lengths,
+    only_labelled,
     only_positive,
     pair_up,
     take_subset,
@@ -65,7 +67,7 @@ def convert_file(
     """Convert a file, a folder of XML or a YAML source; write `out` and its `.summary.json`.
 
     `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
-    pairs for DPO. With `options.split` it becomes two files, `.train.jsonl` and `.eval.jsonl`.
+    pairs for DPO, labelled answers for KTO. With `options.split` it becomes two files, `.train.jsonl` and `.eval.jsonl`.
     File names in `options` start from `root`.
 
     Raises:
@@ -157,7 +159,9 @@ def _filter(
 ) -> FilteredExamples:
     if excluded_ids is not None:
         examples = drop_excluded(examples, excluded_ids)
-    if any(example.label is not None for example in examples.kept):
+    if options.to == "labelled":
+        examples = only_labelled(examples)
+    elif any(example.label is not None for example in examples.kept):
         examples = pair_up(examples) if options.to == "preference" else only_positive(examples)
     examples = keep_lengths(examples, min_words=options.min_words, max_words=options.max_words)
     examples = drop_duplicates(examples, options.dedupe)
@@ -239,6 +243,10 @@ def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str],
     if to == "preference":
         write_pairs(path, pairs_from_given(preference_pairs(part)))
         return
+    if to == "labelled":
+        answers = (answer.model_dump_json() + "\n" for answer in labelled_answers(part))
+        write_atomically(path, "".join(answers).encode())
+        return
     rows = (sft_row(example, columns) for example in part)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, "".join(lines).encode())
@@ -250,6 +258,8 @@ def _recipe_line(
     phi = ", phi: true" if loaded.phi else ""
     if options.to == "preference":
         return f"method: given_pairs, data: {{path: {name}{phi}}}"
+    if options.to == "labelled":
+        return f"method: kto, labelled: {{path: {name}{phi}}}"
     fields = ", ".join(f"{column}: {column}" for column in sft_columns(examples))
     return f"{{path: {name}, fields: {{{fields}}}{phi}}}"
 

@@ -1,10 +1,10 @@
 """Chats with their answers, read from rows; reasons for dropping rows; rows as recipes read them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from harness.types import Message, Record
-from harness.types.training import PreferencePair
+from harness.types.training import LabelledAnswer, PreferencePair
 
 Reason = Literal[
     "missing_column",  # the row lacks a column of the format
@@ -18,6 +18,8 @@ Reason = Literal[
     "identical_answers",  # chosen equals rejected
     "other_prompt",  # an answer comes with another prompt than its row
     "disliked",  # an answer labelled bad, which SFT should not imitate
+    "unlabelled",  # no label where each answer needs one
+    "contradicted",  # the same answer is labelled good and bad
     "no_counterpart",  # no answer of the other label to the same prompt
     "too_short",
     "too_long",
@@ -44,6 +46,8 @@ class ChatExample(NamedTuple):
         rows: the places in the file that it was read from: one, or two that make a pair.
         question: the user's turns without a context; examples with the same question are duplicates.
         label: whether the answer is labelled good, for data that labels single answers.
+        unlearnt: the assistant's turns in the prompt whose weight is 0, counted from its end (-2 is the
+            last turn before the question).
     """
 
     rows: tuple[str, ...]
@@ -53,6 +57,7 @@ class ChatExample(NamedTuple):
     answer: str
     rejected: str | None = None
     label: bool | None = None
+    unlearnt: frozenset[int] = frozenset()
 
     @property
     def system(self) -> str | None:
@@ -108,9 +113,29 @@ def sft_row(example: ChatExample, columns: Sequence[str]) -> dict[str, object]:
         "input": example.prompt[-1].content,
         "reference": example.answer,
         "system": example.system,
-        "history": [message.model_dump() for message in example.history],
+        "history": _weighted(example.history, example.unlearnt),
     }
     return {column: row[column] for column in columns}
+
+
+def _weighted(history: Sequence[Message], unlearnt: Collection[int]) -> list[dict[str, object]]:
+    """Return the turns, with a weight where it is 0."""
+    turns = enumerate(history, -1 - len(history))
+    return [m.model_dump() | ({"weight": 0} if i in unlearnt else {}) for i, m in turns]
+
+
+def labelled_answers(examples: Sequence[ChatExample]) -> list[LabelledAnswer]:
+    """Make labelled answers; those to the same prompt share an id and stay together in training."""
+    ids: dict[tuple[Message, ...], str] = {}
+    return [
+        LabelledAnswer(
+            sample_id=ids.setdefault(example.prompt, example.id),
+            prompt=example.prompt,
+            completion=example.answer,
+            label=bool(example.label),
+        )
+        for example in examples
+    ]
 
 
 def preference_pairs(examples: Sequence[ChatExample]) -> list[PreferencePair]:

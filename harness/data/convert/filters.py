@@ -27,6 +27,22 @@ def only_positive(examples: FilteredExamples) -> FilteredExamples:
     return _drop(examples, lambda example: ("disliked", "") if example.label is False else None)
 
 
+def only_labelled(examples: FilteredExamples) -> FilteredExamples:
+    """Drop examples whose answer has no label, or to the same prompt both labels."""
+    labels: dict[tuple[Chat, str], set[bool]] = defaultdict(set)
+    for example in examples.kept:
+        if example.label is not None:
+            labels[example.prompt, example.answer].add(example.label)
+
+    def problem(example: ChatExample) -> tuple[Reason, str] | None:
+        if example.label is None:
+            return "unlabelled", ""
+        both = len(labels[example.prompt, example.answer]) > 1
+        return ("contradicted", "the same answer has the other label too") if both else None
+
+    return _drop(examples, problem)
+
+
 def pair_up(examples: FilteredExamples) -> FilteredExamples:
     """Pair each good answer with a bad one to the same prompt, in file order."""
     # Match each example with the first unmatched one of the other label.

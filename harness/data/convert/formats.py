@@ -12,10 +12,12 @@ from harness.data.convert.cells import (
     chat_in,
     check_prompt,
     history_in,
+    label_in,
     last_answer,
     optional_text,
     prompt_in,
     text_in,
+    unlearnt_turns,
     user,
     with_system,
 )
@@ -31,6 +33,7 @@ class ParsedRow(NamedTuple):
     rejected: str | None = None
     context: str = ""
     label: bool | None = None
+    unlearnt: frozenset[int] = frozenset()
 
 
 class Format(NamedTuple):
@@ -101,7 +104,9 @@ def format_of_fields(
         HarnessError: a field is unknown or missing, or a column does not exist.
     """
     # Check the fields.
-    answers = ("chosen", "rejected") if to == "preference" else ("reference",)
+    answers = {"preference": ("chosen", "rejected"), "labelled": ("reference", "label")}.get(
+        to, ("reference",)
+    )
     required, other = ("input", *answers), ("id", "context", "system")
     for name, column in fields.items():
         if name not in (*required, *other):
@@ -124,6 +129,7 @@ def format_of_fields(
             text_in(row, fields[answers[0]]),
             text_in(row, fields["rejected"]) if to == "preference" else None,
             context=context,
+            label=label_in(row, fields["label"]) if to == "labelled" else None,
         )
 
     return Format(
@@ -171,6 +177,7 @@ def _read_example(place: str, row: Row, format: Format) -> ChatExample:
         answer=parsed.answer,
         rejected=parsed.rejected,
         label=parsed.label,
+        unlearnt=parsed.unlearnt,
     )
 
 
@@ -183,10 +190,11 @@ def _most_specific(formats: list[Format]) -> Format | None:
 def _check_kind(formats: list[Format], to: Kind, origin: str) -> list[Format]:
     usable = [format for format in formats if to in format.to]
     if not usable:
-        other: Kind = "sft" if to == "preference" else "preference"
-        n_answers = "one answer" if to == "preference" else "two answers"
+        holds = "two answers" if "preference" in formats[0].to else "one answer"
+        if to == "labelled" and holds == "one answer":
+            holds = "one answer without a label"
         raise HarnessError(
-            f"{origin}: {formats[0]} holds {n_answers} to each question; use --to {other}."
+            f"{origin}: {formats[0]} holds {holds} to each question; use --to {min(formats[0].to)}."
         )
     return usable
 
@@ -208,7 +216,12 @@ def _alpaca(row: Row) -> ParsedRow:
 def _chat_of(column: str) -> Callable[[Row], ParsedRow]:
     def read(row: Row) -> ParsedRow:
         prompt, answer = last_answer(chat_in(row, column), column)
-        return ParsedRow(_with_own_system(row, prompt), answer)
+        return ParsedRow(
+            _with_own_system(row, prompt),
+            answer,
+            label=label_in(row),
+            unlearnt=unlearnt_turns(row, column),
+        )
 
     return read
 
@@ -224,10 +237,11 @@ def _prompt_completion(row: Row) -> ParsedRow:
 
 
 def _unpaired(row: Row) -> ParsedRow:
-    cell = row.get("label")
-    label = cell if isinstance(cell, bool) else _LABELS.get(str(cell).casefold())
+    label = label_in(row)
     if label is None:
-        raise UnusableRowError("unreadable", f"'label' is {cell!r}, neither true nor false")
+        raise UnusableRowError(
+            "unreadable", f"'label' is {row.get('label')!r}, neither true nor false"
+        )
     return _prompt_completion(row)._replace(label=label)
 
 
@@ -275,21 +289,27 @@ def _with_context(context: str, question: str) -> Message:
     return user(f"{context}\n\n{question}" if context and question else question)
 
 
-_LABELS = {"true": True, "1": True, "false": False, "0": False}
 _SFT: frozenset[Kind] = frozenset({"sft"})
 _PREFERENCE: frozenset[Kind] = frozenset({"preference"})
+_LABELLED: frozenset[Kind] = frozenset({"labelled"})
 
 _EXAMPLE_FIELDS: dict[Kind, str] = {
     "sft": "input=COLUMN,reference=COLUMN",
     "preference": "input=COLUMN,chosen=COLUMN,rejected=COLUMN",
+    "labelled": "input=COLUMN,reference=COLUMN,label=COLUMN",
 }
 
 FORMATS = (
     Format("alpaca", _SFT, frozenset({"instruction", "output"}), _alpaca),
-    Format("sharegpt", _SFT, frozenset({"conversations"}), _chat_of("conversations")),
-    Format("chatml", _SFT, frozenset({"messages"}), _chat_of("messages")),
+    Format("sharegpt", _SFT | _LABELLED, frozenset({"conversations"}), _chat_of("conversations")),
+    Format("chatml", _SFT | _LABELLED, frozenset({"messages"}), _chat_of("messages")),
     Format("prompt_completion", _SFT, frozenset({"prompt", "completion"}), _prompt_completion),
-    Format("unpaired", _SFT | _PREFERENCE, frozenset({"prompt", "completion", "label"}), _unpaired),
+    Format(
+        "unpaired",
+        _SFT | _PREFERENCE | _LABELLED,
+        frozenset({"prompt", "completion", "label"}),
+        _unpaired,
+    ),
     Format("pubmedqa", _SFT, frozenset({"QUESTION", "CONTEXTS", "LONG_ANSWER"}), _pubmedqa),
     Format("meqsum", _SFT, frozenset({"CHQ", "Summary"}), _meqsum, "File"),
     Format("medquad", _SFT, frozenset({"qid", "question", "answer", "focus"}), _medquad, "qid"),
