@@ -18,6 +18,7 @@ from harness.cli import checkpoints, regression
 from harness.cli import evaluate as evaluation
 from harness.cli import interop as exchange
 from harness.cli import judge as judging
+from harness.cli import ledger as counting
 from harness.cli import system as machine
 from harness.cli import train as training
 from harness.cli.env_check import warn_unknown_env
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 
 for title, groups in {
-    "Evaluate": (evaluation,),
+    "Evaluate": (evaluation, counting),
     "Train": (training, checkpoints),
     "Compare and exchange runs": (regression, exchange),
     "Judges and people": (judging, people, calibrating),

@@ -14,6 +14,7 @@ from harness.cli.options import (
     Contaminated,
     JudgeName,
     LaunchFile,
+    LedgerFile,
     Limit,
     MaxCost,
     Models,
@@ -54,6 +55,7 @@ def run(
     allow_contamination: Contaminated = False,
     ask_again: AskAgainOption = None,
     model: AskAgainModel = None,
+    ledger: LedgerFile = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Evaluate models on a suite: train if missing, answer, judge, compare, decide, report."""
@@ -73,7 +75,14 @@ def run(
     )
     again = read_ask_again(ask_again, model, request)
     with run_context(
-        output, store, launch=launch, max_cost=max_cost, batch=batch, again=again, wait_s=wait
+        output,
+        store,
+        launch=launch,
+        max_cost=max_cost,
+        batch=batch,
+        again=again,
+        wait_s=wait,
+        ledger=ledger,
     ) as context:
         result, folder = run_suite(request, context, out=out)
     _emit_result(result, folder, output)
@@ -175,5 +184,6 @@ def _summary(result: "RunResult") -> dict[str, Any]:
         "sentence": decision.sentence if decision else None,
         "claims": [claim.model_dump(mode="json") for claim in decision.claims] if decision else [],
         "not_decided": list(result.plan.not_decided),
+        "tries": result.tries.model_dump(mode="json") if result.tries else None,
         "stopping": result.stopping.model_dump(mode="json") if result.stopping else None,
     }

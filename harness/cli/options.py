@@ -177,6 +177,16 @@ BaselineFile = Annotated[
     typer.Option("--baseline", envvar="HARNESS_BASELINE", help="Baseline file, to be committed."),
 ]
 
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        envvar="HARNESS_LEDGER",
+        metavar="FILE",
+        help="Count tries in this file, such as a committed one, instead of the store's.",
+    ),
+]
+
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
 
@@ -191,6 +201,7 @@ def run_context(
     batch: Path | None = None,
     again: "AskAgain | None" = None,
     wait_s: float = 0.0,
+    ledger: Path | None = None,
 ) -> Iterator["RunContext"]:
     """Open the context that the options define, and show progress.
 
@@ -212,7 +223,15 @@ def run_context(
             batch=batch,
             again=again or NOTHING_AGAIN,
             wait_s=wait_s,
+            ledger=ledger,
         )
+
+
+def find_ledger(file: Path | None, store: Path) -> Path:
+    """Return the file in which tries are counted: that of `--ledger`, or the store's."""
+    from harness.training.context import LEDGER
+
+    return file or store / LEDGER
 
 
 def find_launch(file: str | None) -> "Launch | None":

@@ -210,7 +210,7 @@ class _LoopRun:
         if alpha is not None and request.suite.gate is not None:
             gate = request.suite.gate.model_copy(update={"alpha": alpha})
             request = request._replace(suite=request.suite.model_copy(update={"gate": gate}))
-        return run_suite(request, self._context, out=self._out)
+        return run_suite(request, self._context, out=self._out, counted=False)
 
     def _request(self, suite: str, models: Sequence[_Model]) -> Request:
         loaded, suite_root = load_suite(suite, search_dir=self._root)

@@ -7,7 +7,6 @@ Certifying one candidate after another on the same held-out items would pass a l
 later. So each look spends less alpha than the one before, as 6 / (pi^2 t^2), which sums to 1.
 """
 
-import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_atomically
 from harness.core.json_text import json_lines, read_utf8
+from harness.gate.tries import spending_share
 from harness.types import Record
 from harness.types.training import Look, Promotion
 
@@ -79,7 +79,7 @@ def alpha_of_look(alpha: float, number: int) -> float:
 
     The weights 6 / (pi^2 t^2) sum to 1 (Bonferroni over an endless series of looks).
     """
-    return alpha * 6 / (math.pi * number) ** 2
+    return alpha * spending_share(number)
 
 
 def now() -> str:

@@ -76,11 +76,13 @@ def run_looks(
     measure: Measure,
     progress: Progress,
     check_complete: Callable[[], None],
+    register: Callable[[Sequence[TaskScores]], Plan],
 ) -> RunScores:
     """Measure look by look until the verdict is certain.
 
     `measure` answers and judges the items of a task; `check_complete` raises if a look cannot be
-    decided yet because batch replies are pending.
+    decided yet because batch replies are pending. `register` returns the plan at the alpha that the
+    run has as a try on its items, which changes no size of a look.
     """
     assert plan.gate is not None
     parts: list[list[TaskScores]] = [[] for _ in plan.tasks]
@@ -91,6 +93,9 @@ def run_looks(
         for task, looks, task_parts in zip(plan.tasks, plan.looks, parts, strict=True):
             task_parts.append(measure(items_of_look(task, looks, number), look_progress))
         check_complete()
+        if number == 1:
+            plan = register([task_parts[0] for task_parts in parts])
+        assert plan.gate is not None
         # 2. Evaluate the gate on all items so far.
         measured = [
             merge_task_scores(items_until_look(task, looks, number), task_parts, panels)

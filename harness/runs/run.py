@@ -3,7 +3,7 @@
 suite → plan → responses → judgements → scores → comparisons → gate decision → report
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,9 @@ from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
 from harness.runs.prepare import Prepared, prepare_models
+from harness.runs.tries import CountedTry
 from harness.runs.withheld import withhold_pass
+from harness.scoring.paired import gated_pairs
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
 from harness.types import Plan, RunResult, Task
@@ -39,10 +41,13 @@ class FinishedRun(NamedTuple):
     folder: Path
 
 
-def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRun:
+def run_suite(
+    request: Request, context: RunContext, *, out: Path, counted: bool = True
+) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
     Stored answers, verdicts and checkpoints in the workspace are reused, also those of a killed run.
+    A run that is `counted` is a try on its items, which leaves less alpha to the next one.
 
     Raises:
         HarnessError: the input is wrong; raised before any work if possible.
@@ -63,14 +68,20 @@ def run_suite(request: Request, context: RunContext, *, out: Path) -> FinishedRu
         exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
             require_no_contamination(exposures)
-        measured = measure_tasks(plan, models, panels, context)
+        fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
+        counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
+        measured = measure_tasks(plan, models, panels, context, counter.register)
+        plan = counter.plan
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
+    pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
+    result = counter.conclude(result, pairs)
     left_out = left_out_caveats(request, plan)
     caveats = (*stored_answer_caveats(context.session), *result.caveats, *left_out)
     result = result.model_copy(update={"caveats": caveats})
     result = check_against_people(result, request, measured.tasks)
     result = withhold_pass(result, request, measured.tasks)
+    counter.record_verdict(result)
     folder = out / plan.suite / result.run_id
     write_tables(measured.tasks, folder)
     del measured  # what the pages show is read from its tables
@@ -83,8 +94,12 @@ def measure_tasks(
     models: Mapping[str, Prepared],
     panels: Mapping[str, Panel],
     context: RunContext,
+    register: Callable[[Sequence[TaskScores]], Plan],
 ) -> RunScores:
-    """Measure every task to its end or, where the plan has looks, until the verdict is certain."""
+    """Measure every task to its end or, where the plan has looks, until the verdict is certain.
+
+    `register` registers the run as a try before anything is decided.
+    """
     most_failed = plan.gate.max_unscored if plan.gate else 1.0
 
     def check_answers(task: Task, model: str, responses: Responses) -> None:
@@ -97,11 +112,14 @@ def measure_tasks(
         )
 
     if not plan.looks:
-        return RunScores([measure(task, context.progress) for task in plan.tasks])
+        scores = [measure(task, context.progress) for task in plan.tasks]
+        context.session.check_complete()
+        register(scores)
+        return RunScores(scores)
     # Missing recorded answers of the last look are found before the first looks cost money.
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
     check_complete = context.session.check_complete
-    return run_looks(plan, panels, measure, context.progress, check_complete)
+    return run_looks(plan, panels, measure, context.progress, check_complete, register)
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:

@@ -35,6 +35,7 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
+from harness.selftest.tries import tries_trials
 from harness.stats.paired_proportions import mcnemar_midp
 from harness.stats.permutation import signflip_test
 from harness.stats.wilcoxon import wilcoxon_test
@@ -206,6 +207,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from share_trials(limit)
     yield from other_corrections()
     yield from given_pairs_trials(limit)
+    yield from tries_trials(limit)
 
 
 # --- methods ---------------------------------------------------------------------------------

@@ -14,17 +14,26 @@ from harness.models.session import EndpointSession
 from harness.types import JudgeCard, PairStatistics
 from trainers.distributed.config import Launch
 
+LEDGER = "ledger.jsonl"  # in a workspace
+
 
 class RunContext(NamedTuple):
     """The store, the endpoint session and the progress of one command.
 
-    With `launch` adapters are trained in several processes.
+    With `launch` adapters are trained in several processes. `ledger` is the file in which tries are
+    counted, if that is not the workspace's own.
     """
 
     store: Store
     session: EndpointSession
     progress: Progress
     launch: Launch | None = None
+    ledger: Path | None = None
+
+    @property
+    def ledger_path(self) -> Path:
+        """Return the file in which tries are counted."""
+        return self.ledger or self.store.workspace / LEDGER
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -66,6 +75,7 @@ def make_context(
     batch: Path | None = None,
     again: AskAgain = NOTHING_AGAIN,
     wait_s: float = 0.0,
+    ledger: Path | None = None,
 ) -> RunContext:
     """Make a context whose store is not open yet.
 
@@ -77,10 +87,11 @@ def make_context(
         batch: The folder into which requests are written instead of being sent.
         again: What is asked again although the store has it.
         wait_s: The longest wait for another process that works in the workspace, in seconds.
+        ledger: The file in which tries are counted, instead of the workspace's.
     """
     store = Store(workspace, wait_s=wait_s)
     session = EndpointSession(store, budget=budget, folder=batch, again=again)
-    return RunContext(store, session, progress, launch)
+    return RunContext(store, session, progress, launch, ledger)
 
 
 class TrainedModel(NamedTuple):

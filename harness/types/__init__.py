@@ -95,6 +95,7 @@ from harness.types.results import (
 )
 from harness.types.samples import Exchange, HygieneFlag, Message, Response, Sample
 from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStatistics
+from harness.types.tries import EarlierTry, ItemSet, Try, TryCount
 
 __all__ = [
     "ORDERS",
@@ -120,6 +121,7 @@ __all__ = [
     "CriticalResult",
     "Curve",
     "Cycle",
+    "EarlierTry",
     "Estimate",
     "Example",
     "Exchange",
@@ -133,6 +135,7 @@ __all__ = [
     "HygieneFlag",
     "Interval",
     "ItemChange",
+    "ItemSet",
     "JudgeAgainstPeople",
     "JudgeAgreement",
     "JudgeCard",
@@ -185,6 +188,8 @@ __all__ = [
     "TaskStop",
     "TestResult",
     "TippingPoint",
+    "Try",
+    "TryCount",
     "Undo",
     "Verdict",
     "Vote",

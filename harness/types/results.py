@@ -11,6 +11,7 @@ from harness.types.judgements import JudgeAgreement
 from harness.types.plan import Amendment, Plan, Stopping
 from harness.types.samples import HygieneFlag
 from harness.types.training import PairStatistics
+from harness.types.tries import TryCount
 
 
 class Coverage(Record):
@@ -326,7 +327,8 @@ class RunResult(Record):
 
     `started`, `finished` and `seconds` are the only fields that differ between two runs of the
     same plan on the same answers in one workspace. `registered` is when the plan was first frozen
-    there, before the first answer; `amendments` are earlier plans on the same items.
+    there, before the first answer; `amendments` are earlier plans on the same items. `tries` says
+    which try on these items the run was: the alpha of the plan's gate is then what that try had.
     """
 
     schema_version: Literal[1] = 1
@@ -358,5 +360,6 @@ class RunResult(Record):
     registered: str = ""
     amendments: tuple[Amendment, ...] = ()
     stopping: Stopping | None = None
+    tries: TryCount | None = None
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]

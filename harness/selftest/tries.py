@@ -1,0 +1,103 @@
+"""Trials of `harness selftest` for all that is tried on the same items until something passes.
+
+Each draws one user who goes on until a run passes, with no true difference anywhere. The controls test
+every try at the whole alpha.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
+from harness.gate.tries import LATER_SHARE, count_tries, stands
+from harness.selftest.simulation import ALPHA, Trial, pair_of, symmetric
+from harness.stats.vectors import Vector
+from harness.types import ItemSet, Try
+
+N_CANDIDATES = 20
+N_SEEDS = 10
+SIZES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)  # of the items that are added to, of those at first
+BOUNDS = (-18.0, 18.0)
+
+Tried = tuple[Try, Vector]
+Draw = Callable[[np.random.Generator, int], Iterator[Tried]]
+
+
+def tries_trials(limit: float) -> Iterator[Trial]:
+    """List the trials; errors may reach `limit`."""
+    until_one_passes = limit + LATER_SHARE * ALPHA  # the bound is 1.1 alpha
+    worlds: tuple[tuple[str, Draw, float, float], ...] = (
+        (f"{N_CANDIDATES} candidates, one baseline", _candidates, until_one_passes, 0.25),
+        (f"items added {len(SIZES) - 1} times", _added_items, until_one_passes, 0.08),
+        (f"{N_SEEDS} seeds", _seeds, limit, 0.3),
+    )
+    for name, draw, at_most, at_least in worlds:
+        yield Trial("one try after another", name, "error", at_most, _passes(draw), (100,))
+        control = _passes(draw, counted=False)
+        yield Trial("every try at alpha", name, "control", at_least, control, (100,))
+
+
+def _passes(draw: Draw, *, counted: bool = True) -> Callable[[np.random.Generator, int], bool]:
+    """Return whether any try passes, where each is counted, or is tested at alpha."""
+
+    def passes(rng: np.random.Generator, n: int) -> bool:
+        history: list[Try] = []
+        for attempt, d in draw(rng, n):
+            level = count_tries(attempt, history, _ITEM_SETS).level if counted else ALPHA
+            gate = Gate(alpha=level, claims=(Claim(metric="m", claim="superior"),))
+            verdict = decide_gate(gate, {"m": pair_of(d, BOUNDS)}).verdict
+            decided = attempt.model_copy(update={"verdict": verdict, "stands_to": 10**9})
+            if verdict == "pass" and (
+                not counted or stands(decided, count_tries(decided, history, _ITEM_SETS))
+            ):
+                return True
+            history.append(decided)
+        return False
+
+    return passes
+
+
+# --- worlds ----------------------------------------------------------------------------------
+
+
+def _candidates(rng: np.random.Generator, n: int) -> Iterator[Tried]:
+    baseline = symmetric(rng, n)
+    for number in range(N_CANDIDATES):
+        yield _make_try(number, candidate=number), symmetric(rng, n) - baseline
+
+
+def _added_items(rng: np.random.Generator, n: int) -> Iterator[Tried]:
+    d = symmetric(rng, round(n * SIZES[-1]))
+    for number, size in enumerate(SIZES):
+        yield _make_try(number, items=number), d[: round(n * size)]
+
+
+def _seeds(rng: np.random.Generator, n: int) -> Iterator[Tried]:
+    for number in range(N_SEEDS):
+        yield _make_try(number, seed=number), symmetric(rng, n)
+
+
+_ITEM_SETS = {
+    str(size): ItemSet(key=str(size), hashes=tuple(map(str, range(size + 1))))
+    for size in range(len(SIZES))
+}
+
+
+def _make_try(number: int, *, candidate: int = 0, items: int = 0, seed: int = 0) -> Try:
+    what: Sequence[int] = (candidate, items, seed)
+    return Try(
+        key=str(what),
+        registered=f"2026-01-01T00:00:{number:02}",
+        suite="s",
+        models=("baseline", "candidate"),
+        baseline="b",
+        candidates=(str(candidate),),
+        columns=("m",),
+        items=str(items),
+        n_items=items,
+        claims="c",
+        measured="m",
+        seed=str(seed),
+        alpha=ALPHA,
+    )
