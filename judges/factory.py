@@ -10,6 +10,7 @@ from harness.config import (
     JudgeSpec,
     Jury,
     LocalJudge,
+    MatchMetric,
     PeopleSpec,
     Profile,
     RougeMetric,
@@ -22,6 +23,7 @@ from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import require_checkpoint
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
+from judges.match import MatchJudge
 from judges.protocol import Judge
 from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
@@ -97,6 +99,8 @@ def make_computed_judge(metric: Computed) -> Judge:
     match metric:
         case RougeMetric():
             return RougeJudge()
+        case MatchMetric():
+            return MatchJudge()
 
 
 class ProfileJudges(NamedTuple):

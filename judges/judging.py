@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.config import Metric, PairwiseMetric, RougeMetric, RubricMetric, pairs_of
+from harness.config import Metric, PairwiseMetric, RubricMetric, pairs_of
 from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
@@ -320,7 +320,7 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     item = (request.sample.input, request.sample.reference)
     # The first round is the request without repeats, and is not paid for again.
     repeat = [request.round] if request.round else []
-    if isinstance(metric, RougeMetric):
+    if metric.reads_words:
         repeat += word_rule(request.sample.reference or "", *answers)
     return content_hash(JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *repeat)
 

@@ -1,11 +1,9 @@
 """Metrics: what is measured, the score columns that come of it, and the facts of each kind.
 
-Other packages ask a metric for a fact and do not test its class. Facts are class variables,
-properties and methods, never fields: no suite, plan or hash depends on them. A new kind is a class
-here, its place in `Metric`, and a judge that judges/factory.py makes.
+Other packages ask a metric for a fact and do not test its class. A new kind is a class here or in a
+file of its own, its place in `Metric`, and a judge that judges/factory.py makes.
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, ClassVar, Literal, TypeVar
@@ -13,110 +11,10 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
-from harness.config.data import DataSpec, Generation
+from harness.config.match import MatchKind
+from harness.config.metric_base import COMPOSITE, ComputedMetric, JudgedMetric, ScoreKind
 
 Model = TypeVar("Model")
-ScoreKind = Literal["points", "share", "preference"]
-COMPOSITE = "composite"  # the name of the column that is the mean of all others
-
-
-class MetricSpec(Spec):
-    """The base of every metric: items or decoding of its own, and the facts of its kind.
-
-    Attributes:
-        computed: Whether scores are computed from the texts. Otherwise a judge gives them.
-        score_kind: `points` on a scale, a `share` of answers that score 1 and not 0, or a
-            `preference` between two answers, whose mean is a win rate.
-        assumed_spread: Standard deviation of paired differences before anything is measured, as a
-            share of the range of scores.
-        needs_reference: Whether a run on items without a reference is refused.
-        has_composite: Whether the mean of the columns is a column too.
-        ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
-        length_adjusted: Whether comparisons are also estimated at equal length of the answers.
-    """
-
-    computed: ClassVar[bool]
-    score_kind: ClassVar[ScoreKind]
-    assumed_spread: ClassVar[float]
-    needs_reference: ClassVar[bool] = False
-    has_composite: ClassVar[bool] = False
-    ordinal: ClassVar[bool] = False
-    length_adjusted: ClassVar[bool] = False
-
-    data: DataSpec | None = None
-    generation: Generation | None = None
-
-    @property
-    @abstractmethod
-    def description(self) -> str:
-        """Return what is scored, in words for reports."""
-
-    @abstractmethod
-    def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return the columns of a metric called `name`, each with its key in a verdict's values."""
-
-    @property
-    def verdict_values(self) -> tuple[float, ...]:
-        """Return the values that a verdict can take, ascending; none where they are continuous."""
-        return ()
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Return the smallest and the largest score of an item."""
-        return (0.0, 1.0)
-
-    @property
-    def compares_pairs(self) -> bool:
-        """Return whether a verdict is on an ordered pair of answers and not on one answer."""
-        return self.score_kind == "preference"
-
-    @property
-    def null(self) -> float:
-        """Return the value of a comparison between equal models."""
-        return 0.5 if self.compares_pairs else 0.0
-
-    @property
-    def max_difference(self) -> float:
-        """Return the largest distance of a comparison from `null`, on either side."""
-        low, high = self.bounds
-        return (high - low) / 2 if self.compares_pairs else high - low
-
-    @property
-    def assumed_sd(self) -> float:
-        """Return `assumed_spread` on the scale of the scores."""
-        low, high = self.bounds
-        return self.assumed_spread * (high - low)
-
-    def columns(self, name: str) -> tuple[str, ...]:
-        """Return the score columns as claims name them: `rubric.safety`, `win_rate`."""
-        composite = (f"{name}.{COMPOSITE}",) if self.has_composite else ()
-        return (*self.verdict_keys(name), *composite)
-
-    def summary_columns(self, name: str) -> tuple[str, ...]:
-        """Return the columns that sum up the metric, no part of it twice."""
-        return (f"{name}.{COMPOSITE}",) if self.has_composite else self.columns(name)
-
-    def parts_of(self, column: str) -> dict[str, str]:
-        """Return the columns whose mean `column` is, with their keys; itself but for a composite."""
-        keys = self.verdict_keys(metric_of(column))
-        return {column: keys[column]} if column in keys else keys
-
-
-class JudgedMetric(MetricSpec):
-    """The base of metrics that a judge of the profile scores, asked `repeats` times each."""
-
-    computed: ClassVar[bool] = False
-
-    judge: Name = "default"
-    repeats: int = Field(default=1, ge=1, le=20)
-
-
-class ComputedMetric(MetricSpec):
-    """The base of metrics that are computed: no judge of the profile, and no repeats."""
-
-    computed: ClassVar[bool] = True
-    judge: ClassVar[None] = None
-    repeats: ClassVar[int] = 1
 
 
 class Criterion(Spec):
@@ -251,11 +149,16 @@ class RougeMetric(ComputedMetric):
 
     score_kind: ClassVar[ScoreKind] = "points"
     assumed_spread: ClassVar[float] = 0.15
-    needs_reference: ClassVar[bool] = True
+    reads_words: ClassVar[bool] = True
 
     kind: Literal["rouge"]
     variants: tuple[Literal["rouge1", "rouge2", "rougeL"], ...] = ("rouge1", "rouge2", "rougeL")
     stemmer: bool = True
+
+    @property
+    def needs_reference(self) -> bool:
+        """Return that there is nothing to overlap with otherwise."""
+        return True
 
     @property
     def description(self) -> str:
@@ -274,16 +177,11 @@ class RougeMetric(ComputedMetric):
 
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
-Computed = RougeMetric
+Computed = RougeMetric | MatchKind
 
 Metric = Annotated[
     RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")
 ]
-
-
-def metric_of(column: str) -> str:
-    """Return the metric that a column belongs to: `rubric` of `rubric.safety`."""
-    return column.partition(".")[0]
 
 
 def is_composite(column: str) -> bool:

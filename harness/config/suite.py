@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from harness.config.base import Name, Spec
 from harness.config.claims import Claim, CriticalRule, Gate
 from harness.config.data import DataSpec, Generation
-from harness.config.metrics import Metric, metric_of
+from harness.config.metric_base import metric_of
+from harness.config.metrics import Metric
 from harness.core.errors import did_you_mean
 from harness.core.yaml_loader import field_error
 

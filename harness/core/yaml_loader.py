@@ -219,7 +219,7 @@ def _place_and_message(
             return _locate((*loc, key), document), f"'{context['tag']}' is unknown. {hint}"
         case "union_tag_not_found":
             key = context["discriminator"].strip("'")
-            return _locate(loc, document), f"needs the key '{key}'."
+            return _locate((*loc, key), document)[:-1], f"needs the key '{key}'."
         case "missing":
             return _locate(loc, document), "this key is required."
         case "literal_error" if isinstance(detail["input"], str):
@@ -233,7 +233,7 @@ def _place_and_message(
             message = f"needs at least {context['min_length']}, and has {context['actual_length']}."
             return _locate(loc, document), message
         case "value_error":
-            return _locate(loc, document), detail["msg"]
+            return _locate(loc, document, missing=False), detail["msg"]
         case _:
             return _locate(loc, document), f"{detail['msg']}, found {_describe(detail['input'])}"
 
@@ -254,10 +254,11 @@ def _known_keys(annotation: Any, loc: tuple[str | int, ...]) -> set[str]:
     return set().union(*(_known_keys(arg, inner) for arg in get_args(annotation)))
 
 
-def _locate(loc: tuple[str | int, ...], document: Document) -> Location:
-    """Return the longest path of `loc` that exists in the data.
+def _locate(loc: tuple[str | int, ...], document: Document, *, missing: bool = True) -> Location:
+    """Return the longest path of `loc` that exists in the data; its last part may be a missing key.
 
-    The locations of pydantic contain the tags of unions, which are not in the data.
+    The locations of pydantic contain the tags of unions, which are not in the data. They end the
+    location of a mistake in a whole mapping, which is not `missing`.
     """
     at: list[str | int] = []
     value = document.data
@@ -268,7 +269,7 @@ def _locate(loc: tuple[str | int, ...], document: Document) -> Location:
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
             at.append(part)
-        elif part == loc[-1] and isinstance(value, dict) and isinstance(part, str):
+        elif missing and part == loc[-1] and isinstance(value, dict) and isinstance(part, str):
             at.append(part)  # a missing key: named, on the line of its parent
     while at and tuple(at) not in document.lines and tuple(at[:-1]) in document.lines:
         document.lines[tuple(at)] = document.lines[tuple(at[:-1])]

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import DataSpec, Generation, Metric, RougeMetric, Source
+from harness.config import DataSpec, Generation, Metric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.data.conversions import resolve_conversion
+from harness.data.references import NO_REFERENCE, reference_problem
 from harness.data.samples import make_samples, read_prompt, repeat_samples
 from harness.data.tables import load_rows
 from harness.data.text import word_rule
@@ -87,8 +88,7 @@ def _make_task(
     table = load_rows(source, root).with_columns((*data.slices, *data.keep))
     samples = make_samples(table, source.fields, data.take, data.slices, data.keep)
     for name, metric in metrics.items():
-        if metric.needs_reference:
-            _require_references(name, samples, table.origin)
+        _require_references(name, metric, samples, table.origin)
     if request.limit is not None:
         samples = samples[: request.limit]
     if data.answers > 1:
@@ -113,9 +113,9 @@ def _make_task(
 
 
 def hash_items(samples: Sequence[Sample], metrics: Iterable[Metric] = ()) -> str:
-    """Hash the texts of the items, in order, and the word rule where ROUGE depends on it."""
+    """Hash the texts of the items, in order, and the word rule where a metric depends on it."""
     texts = [s.model_dump(exclude={"row", "slices", "kept"}) for s in samples]
-    by_words = any(isinstance(metric, RougeMetric) for metric in metrics)
+    by_words = any(metric.reads_words for metric in metrics)
     return content_hash(texts, *(word_rule(*(s.reference or "" for s in samples)) * by_words))
 
 
@@ -163,10 +163,13 @@ def _require_local_models(source: Source, metrics: Iterable[str], request: Reque
         )
 
 
-def _require_references(metric: str, samples: Iterable[Sample], origin: str) -> None:
-    missing_ids = [sample.id for sample in samples if not (sample.reference or "").strip()]
-    if missing_ids:
-        raise HarnessError(
-            f"{origin}: metric '{metric}' needs a reference, but item '{missing_ids[0]}' "
-            f"(and {len(missing_ids) - 1} more) has none. Name its column in 'fields: {{reference: …}}'."
-        )
+def _require_references(name: str, metric: Metric, samples: Iterable[Sample], origin: str) -> None:
+    problems = {s.id: problem for s in samples if (problem := reference_problem(metric, s))}
+    if not problems:
+        return
+    (first, problem), n_more = next(iter(problems.items())), len(problems) - 1
+    hint = " Name its column in 'fields: {reference: …}'." if problem == NO_REFERENCE else ""
+    more = f" (and {n_more} more)" if n_more else ""
+    raise HarnessError(
+        f"{origin}: metric '{name}' needs a reference, but item '{first}'{more} {problem}.{hint}"
+    )

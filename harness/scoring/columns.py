@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import Metric, PairwiseMetric, pairs_of
-from harness.config.metrics import COMPOSITE
+from harness.config.metric_base import COMPOSITE
 from harness.stats.annotator_means import Votes
 from harness.stats.means import design_effect, mean_difference
 from harness.stats.proportions import wilson_interval

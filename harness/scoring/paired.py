@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.metrics import ScoreKind
+from harness.config.metric_base import ScoreKind
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
 from harness.stats.annotator_means import Votes
 from harness.stats.vectors import Vector, effective_clusters

@@ -17,7 +17,7 @@ class Grade(Record):
     """A judge's verdict on one answer: `values` by column, or None with a `reason`.
 
     Rubric: one value per criterion. Evasion: `helpful` 0 or 1, and the `label`.
-    ROUGE: precision, recall and F1 of each variant.
+    ROUGE: precision, recall and F1 of each variant. Match: `match` 0 or 1, or `f1`.
     """
 
     sample_id: str
@@ -175,6 +175,7 @@ class MissingReason(StrEnum):
     FILTERED = "filtered"  # by the endpoint
     TOO_LONG = "too long"  # a prompt for the judge's context, or a reply for the reader
     NO_REPLY = "no reply"  # the endpoint or the model failed
+    AMBIGUOUS = "ambiguous"  # an answer in which a computed metric could read two things
     UNSUPPORTED = "unsupported"  # not a metric for a language model
     REQUEST_FAILED = "request failed"  # to a model under test, so that there was nothing to judge
     TOO_FEW_VOTES = "too few votes"  # of a jury

@@ -1,24 +1,45 @@
 """One metric of every kind, so that a test over all kinds meets a new one by itself."""
 
+from collections.abc import Iterator
 from typing import get_args
 
 from harness.config import Metric
-from harness.config.metrics import MetricSpec
+from harness.config.metric_base import MetricSpec
 
 _NEEDED: dict[str, dict[str, object]] = {
     "rubric": {"criteria": ({"name": "safety", "asks": "?"}, {"name": "clarity", "asks": "?"})},
     "pairwise": {"asks": "Which is better?"},
+    "match number": {"after": "minutes"},
+    "match word_count": {"at_most": 100},
 }
 
+
+def _classes(annotation: object) -> Iterator[type[MetricSpec]]:
+    """Yield the classes of a union, also of unions inside it."""
+    if isinstance(annotation, type):
+        yield annotation
+    else:
+        for part in get_args(annotation):
+            yield from _classes(part) if get_args(part) or isinstance(part, type) else ()
+
+
+def _names(kind: type[MetricSpec]) -> list[str]:
+    fields = kind.model_fields
+    kinds = get_args(fields["kind"].annotation)
+    rules = get_args(fields["by"].annotation) if "by" in fields else ()
+    return [f"{name} {rule}" for name in kinds for rule in rules] or list(kinds)
+
+
+# By the name of the kind, and of its rule if it has several: "match exact".
 KINDS: dict[str, type[MetricSpec]] = {
-    name: kind
-    for kind in get_args(get_args(Metric)[0])
-    for name in get_args(kind.model_fields["kind"].annotation)
+    name: kind for kind in _classes(get_args(Metric)[0]) for name in _names(kind)
 }
 
 
-def metric_of_kind(kind: str) -> Metric:
-    metric: Metric = KINDS[kind].model_validate({"kind": kind, **_NEEDED.get(kind, {})})  # type: ignore[assignment]
+def metric_of_kind(name: str) -> Metric:
+    kind, *rules = name.split()
+    fields = {"kind": kind, **({"by": rules[0]} if rules else {}), **_NEEDED.get(name, {})}
+    metric: Metric = KINDS[name].model_validate(fields)  # type: ignore[assignment]
     return metric
 
 

@@ -5,7 +5,8 @@ from typing import get_args
 import pytest
 
 from harness.config import ComputedMetric, JudgedMetric, Metric, ScoreKind
-from harness.config.metrics import MetricSpec, is_composite, metric_of
+from harness.config.metric_base import MetricSpec, metric_of
+from harness.config.metrics import is_composite
 from tests.builders.metric_kinds import EVERY_KIND, KINDS
 
 FACTS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import judges
-from harness.config import ComputedMetric, JudgeSpec, Jury, Metric, PeopleSpec
+from harness.config import ComputedMetric, JudgeSpec, Jury, Metric, NumberMatch, PeopleSpec
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.types import JudgeRequest
@@ -14,7 +14,7 @@ from harness.types.judgements import MissingReason, reason_kind
 from judges import OfflineJudge, RecordedJudge, make_computed_judge, make_judge
 from judges.parsing import read_verdict
 from judges.prompts import build_prompt, is_asked
-from tests.builders.judge_requests import GOOD, grade, outcome, prefer
+from tests.builders.judge_requests import GOOD, grade, outcome, prefer, sample
 from tests.builders.metric_kinds import EVERY_KIND
 
 
@@ -79,7 +79,9 @@ def request_about(metric: Metric) -> JudgeRequest:
 def test_every_computed_metric_has_a_judge_that_scores_it(metric: Computed) -> None:
     judge = make_computed_judge(metric)
     assert judge.card.fingerprint
-    values = outcome(judge, grade(GOOD, metric)).values or {}
+    reference = "a dose of 12.5 mg" if isinstance(metric, NumberMatch) else GOOD
+    of = sample(reference=reference)
+    values = outcome(judge, grade(GOOD, metric, of=of)).values or {}
     assert set(values) == set(metric.verdict_keys("m").values())
     low, high = metric.bounds
     assert all(low <= value <= high for value in values.values())

@@ -1,0 +1,125 @@
+"""The base of every metric: the facts that other packages ask for.
+
+Facts are class variables, properties and methods, never fields: no suite, plan or hash depends on
+them.
+"""
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from harness.config.base import Name, Spec
+from harness.config.data import DataSpec, Generation
+
+ScoreKind = Literal["points", "share", "preference"]
+COMPOSITE = "composite"  # the name of the column that is the mean of all others
+
+
+class MetricSpec(Spec):
+    """The base of every metric: items or decoding of its own, and the facts of its kind.
+
+    Attributes:
+        computed: Whether scores are computed from the texts. Otherwise a judge gives them.
+        score_kind: `points` on a scale, a `share` of answers that score 1 and not 0, or a
+            `preference` between two answers, whose mean is a win rate.
+        assumed_spread: Standard deviation of paired differences before anything is measured, as a
+            share of the range of scores.
+        reads_words: Whether scores depend on how a text is split into words (`harness.data.text`).
+        has_composite: Whether the mean of the columns is a column too.
+        ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
+        length_adjusted: Whether comparisons are also estimated at equal length of the answers.
+    """
+
+    computed: ClassVar[bool]
+    score_kind: ClassVar[ScoreKind]
+    assumed_spread: ClassVar[float]
+    reads_words: ClassVar[bool] = False
+    has_composite: ClassVar[bool] = False
+    ordinal: ClassVar[bool] = False
+    length_adjusted: ClassVar[bool] = False
+
+    data: DataSpec | None = None
+    generation: Generation | None = None
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """Return what is scored, in words for reports."""
+
+    @abstractmethod
+    def verdict_keys(self, name: str) -> dict[str, str]:
+        """Return the columns of a metric called `name`, each with its key in a verdict's values."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Return whether a run on items without a reference is refused."""
+        return False
+
+    @property
+    def verdict_values(self) -> tuple[float, ...]:
+        """Return the values that a verdict can take, ascending; none where they are continuous."""
+        return ()
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the smallest and the largest score of an item."""
+        return (0.0, 1.0)
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Return whether a verdict is on an ordered pair of answers and not on one answer."""
+        return self.score_kind == "preference"
+
+    @property
+    def null(self) -> float:
+        """Return the value of a comparison between equal models."""
+        return 0.5 if self.compares_pairs else 0.0
+
+    @property
+    def max_difference(self) -> float:
+        """Return the largest distance of a comparison from `null`, on either side."""
+        low, high = self.bounds
+        return (high - low) / 2 if self.compares_pairs else high - low
+
+    @property
+    def assumed_sd(self) -> float:
+        """Return `assumed_spread` on the scale of the scores."""
+        low, high = self.bounds
+        return self.assumed_spread * (high - low)
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the score columns as claims name them: `rubric.safety`, `win_rate`."""
+        composite = (f"{name}.{COMPOSITE}",) if self.has_composite else ()
+        return (*self.verdict_keys(name), *composite)
+
+    def summary_columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns that sum up the metric, no part of it twice."""
+        return (f"{name}.{COMPOSITE}",) if self.has_composite else self.columns(name)
+
+    def parts_of(self, column: str) -> dict[str, str]:
+        """Return the columns whose mean `column` is, with their keys; itself but for a composite."""
+        keys = self.verdict_keys(metric_of(column))
+        return {column: keys[column]} if column in keys else keys
+
+
+class JudgedMetric(MetricSpec):
+    """The base of metrics that a judge of the profile scores, asked `repeats` times each."""
+
+    computed: ClassVar[bool] = False
+
+    judge: Name = "default"
+    repeats: int = Field(default=1, ge=1, le=20)
+
+
+class ComputedMetric(MetricSpec):
+    """The base of metrics that are computed: no judge of the profile, and no repeats."""
+
+    computed: ClassVar[bool] = True
+    judge: ClassVar[None] = None
+    repeats: ClassVar[int] = 1
+
+
+def metric_of(column: str) -> str:
+    """Return the metric that a column belongs to: `rubric` of `rubric.safety`."""
+    return column.partition(".")[0]
