@@ -52,7 +52,8 @@ def test_an_ambiguous_number_is_a_gap_in_its_own_words(doses: Path) -> None:
 def test_scores_can_be_extracted(doses: Path) -> None:
     done = harness("extract", "latest", "--out", "tables", cwd=doses)
     assert done.returncode == 0, done.stderr
-    rows = csv.DictReader((doses / "tables" / "scores.csv").open(encoding="utf-8-sig"))
+    text = (doses / "tables" / "scores.csv").read_text(encoding="utf-8-sig")
+    rows = csv.DictReader(text.splitlines())
     assert {row["metric"] for row in rows} == set(COLUMNS)
     logs = harness("extract", "latest", "--out", "logs", "--to", "inspect", cwd=doses)
     assert logs.returncode == 0, logs.stderr
