@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from harness.core.sanitize import escape_invisible, escape_record
 from harness.gate.confirmation import confirmation_caveats
-from harness.types import ClaimResult, Plan, PlannedModel, RunResult
+from harness.gate.rules import describe_rule
+from harness.types import ClaimResult, PlannedModel, RunResult
 from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
     columns_by_name,
@@ -20,6 +21,7 @@ from reports.formatting import (
     models_measured,
     number,
     p_value,
+    percent,
 )
 from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.sections.appendix import (
@@ -76,13 +78,13 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
         summary=tuple(_summary(result)),
         facts=tuple(_facts(result)),
         claims=(
-            *(_claim_line(claim, plan) for claim in decision.claims),
+            *(_claim_line(claim, result) for claim in decision.claims),
             *(critical_line(rule) for rule in decision.critical),
             *(ClaimLine(LABELS["not_tested"], c, _NO_BASELINE, ()) for c in plan.not_decided),
         )
         if decision
         else (),
-        claims_note=gate_rule(plan.gate) if plan.gate else "",
+        claims_note=_claims_note(result),
         caveats=_caveats(result, human_inputs),
         sections=tuple(section for section in sections if section),
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
@@ -161,8 +163,16 @@ def _brief_source(source: str) -> str:
     return f"{path.rpartition('/')[2]} ({host})" if slash else source
 
 
-def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
-    column = columns_by_name(plan)[claim.metric]
+def _claims_note(result: RunResult) -> str:
+    """Return how the claims' verdicts are combined, and by which rule each was tested."""
+    if result.plan.gate is None:
+        return ""
+    rule = describe_rule(result.decision.rule) if result.decision else ""
+    return f"{gate_rule(result.plan.gate)} Each was decided by {rule}."
+
+
+def _claim_line(claim: ClaimResult, result: RunResult) -> ClaimLine:
+    column = columns_by_name(result.plan)[claim.metric]
     digits = digits_to_distinguish(claim.estimate, claim.boundary, column.digits)
     if claim.bound is not None:
         digits = digits_to_distinguish(claim.bound, claim.boundary, digits)
@@ -177,9 +187,56 @@ def _claim_line(claim: ClaimResult, plan: Plan) -> ClaimLine:
     if claim.simultaneous is not None:
         parts.append(f"simultaneous interval {format_interval(claim.simultaneous, digits)}")
     parts.append(f"n {claim.n:,}")
-    if claim.n_needed is not None:
-        parts.append(f"about {count(claim.n_needed, 'item')} needed to decide")
+    parts += [*_one_sided(claim, result, digits), *_unseen(claim), *_needed(claim)]
     return ClaimLine(LABELS[claim.verdict], claim.claim, claim.why, tuple(parts))
+
+
+def _one_sided(claim: ClaimResult, result: RunResult, digits: int) -> Iterator[str]:
+    """Explain a pass beside a two-sided 95 % interval that includes the boundary."""
+    if claim.verdict != "pass" or claim.low is None or claim.high is None or not claim.confidence:
+        return
+    shown = next(
+        (
+            c.difference
+            for c in result.comparisons
+            if c.metric == claim.metric and (c.baseline, c.candidate) == result.plan.gated
+        ),
+        None,
+    )
+    if shown is not None and shown.low <= claim.boundary <= shown.high:
+        yield (
+            f"the test is one-sided: its {percent(claim.confidence)} interval is "
+            f"{number(claim.low, digits)} to {number(claim.high, digits)}, while the two-sided 95 % "
+            "interval includes the boundary"
+        )
+
+
+def _unseen(claim: ClaimResult) -> Iterator[str]:
+    """Say which share of unseen answers at their worst would turn a pass."""
+    if claim.unseen is not None:
+        turns_at, not_excluded = claim.unseen.turns_at, claim.unseen.not_excluded
+        yield (
+            f"turns if more than {_share(turns_at)} of unseen answers were worst; "
+            f"{claim.unseen.n:,} {claim.unseen.unit} cannot exclude {_share(not_excluded)}"
+        )
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2g} %"
+
+
+def _needed(claim: ClaimResult) -> Iterator[str]:
+    """Say how many items would settle an undecided claim, and what that assumes."""
+    if claim.n_needed is None:
+        return
+    if claim.n_needed_least is None or claim.n_needed_least >= claim.n_needed:
+        yield f"about {count(claim.n_needed, 'item')} needed to decide if the truth is the estimate"
+        return
+    yield (
+        f"about {claim.n_needed_least:,} to {count(claim.n_needed, 'item')} needed to decide with 80 % "
+        "power, if the truth is between the far end of the bounds and the estimate; more if it is nearer "
+        "to the boundary"
+    )
 
 
 def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _claim_judge(claim: Claim, gate: Gate, decided: Mapping[str, PairedScores]) 
     place = gate_claims.index(claim)
 
     def judge(pair: PairedScores) -> ClaimResult:
-        return decide_gate(reduced_gate, {**decided, pair.metric: pair}).claims[place]
+        return decide_gate(reduced_gate, {**decided, pair.metric: pair}, advise=False).claims[place]
 
     return judge
 

@@ -35,12 +35,17 @@ class Claim(Spec):
     at_least          its own mean is at least `value`
     regression_alarm  its mean is not shown to be below the baseline's by more than `margin`
                       (default 0). A raised alarm fails the gate; a silent one supports no pass.
+
+    `expect` is the truth that its author would call a success: a difference (a win rate for a
+    comparison of pairs, the mean itself for `at_least`; of an alarm, the harm to be found). The plan
+    computes the claim's power for it. It decides nothing.
     """
 
     metric: str
     claim: ClaimName
     margin: float | None = Field(default=None, ge=0.0)
     value: float | None = None
+    expect: float | None = Field(default=None, exclude_if=lambda expect: expect is None)
 
     @model_validator(mode="after")
     def _boundary_is_stated(self) -> "Claim":
@@ -109,6 +114,10 @@ class Gate(Spec):
     agree with human labels to that extent; the profile names the labels (`calibrated_by`). With
     `decide_on: corrected` claims that a judge scores are decided on its scores corrected by those
     labels.
+
+    Means are decided by a test that allows for unseen answers at their worst, which is approximate.
+    With `guarantee: distribution_free` a betting bound decides them instead: it errs at most `alpha`
+    whatever the scores look like, and needs about twice the items.
     """
 
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
@@ -125,6 +134,9 @@ class Gate(Spec):
     )
     decide_on: Literal["judge", "corrected"] = Field(
         default="judge", exclude_if=lambda basis: basis == "judge"
+    )
+    guarantee: Literal["approximate", "distribution_free"] = Field(
+        default="approximate", exclude_if=lambda guarantee: guarantee == "approximate"
     )
 
     @model_validator(mode="after")

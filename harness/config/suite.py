@@ -76,7 +76,26 @@ class Suite(Spec):
                 f"the margin {claim.margin:g}{around} spans the whole range [{low:g}, {high:g}]; "
                 "choose one that an answer could exceed"
             )
+        return None if claim.expect is None else _find_problem_of_expected(claim, metric)
+
+
+def _find_problem_of_expected(claim: Claim, metric: Metric) -> str | None:
+    """Return why the expected truth is not what the claim says; None if it is."""
+    assert claim.expect is not None
+    (low, high), null = metric.bounds, metric.null
+    if claim.value is None and not metric.compares_pairs:
+        low, high = low - high, high - low
+    boundary, upper = (None if end is None else end + null for end in claim.boundaries(null))
+    assert boundary is not None
+    least, most = (
+        (low, boundary) if claim.kind.alarm else (boundary, high if upper is None else upper)
+    )
+    if least < claim.expect < most or claim.expect == (least if claim.kind.alarm else high):
         return None
+    return (
+        f"'expect: {claim.expect:g}' is no truth for which '{claim}' is to be decided: state one "
+        f"between {least:g} and {most:g}"
+    )
 
 
 class AloneSuite(NamedTuple):

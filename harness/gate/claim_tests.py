@@ -1,10 +1,9 @@
 """Claim tests: estimate, one-sided bounds and p-value of one claim, before the verdict.
 
 Missing scores count at their worst for a claim and at their best against it, so that no gap can
-decide either way. Means are tested with Student's t guarded against skew, shares exactly or by
-Tango's score test; below 100 items a mean, and a difference of shares, also needs a bound that holds
-at every sample size. Clusters of unequal size count as the number of equal clusters with the same
-information.
+decide either way. Means are tested with Student's t guarded against skew and against answers that the
+items do not show (harness/stats/unseen_worst.py), or where the gate asks for it by betting; shares are
+tested exactly. Clusters of unequal size count as the number of equal clusters with the same information.
 """
 
 import math
@@ -14,24 +13,27 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from harness.config import Claim
+from harness.gate.rules import RuleName
 from harness.scoring.columns import Clusters
-from harness.scoring.paired import PairedScores, fill_votes, independent_units
+from harness.scoring.paired import PairedScores, fill_votes
+from harness.stats import unseen_worst
 from harness.stats.annotator_means import TwoWayMean, Votes, two_way_mean
-from harness.stats.bounded_means import betting_lower_bound, betting_upper_bound
+from harness.stats.bounded_means import (
+    JUDGED,
+    betting_lower_bound,
+    betting_p_above,
+    betting_upper_bound,
+)
+from harness.stats.exact_tango import exact_tango_bound, exact_tango_test
+from harness.stats.gate_power import fewest_for_gate
 from harness.stats.means import design_effect
 from harness.stats.missing import fill_missing
-from harness.stats.one_sided import (
-    mean_above_test,
-    mean_below_test,
-    one_sided_lower_bound,
-    one_sided_upper_bound,
-)
-from harness.stats.paired_proportions import PairedCounts, count_pairs, tango_interval, tango_test
-from harness.stats.power import sample_size
+from harness.stats.one_sided import mean_above_test, mean_below_test
+from harness.stats.paired_proportions import PairedCounts, count_pairs
 from harness.stats.proportions import clopper_pearson_interval, exact_threshold_test
 from harness.stats.vectors import Vector
+from harness.types import Unseen
 
-SMALL_SAMPLE = 100  # items or equal clusters; below it no asymptotic bound is calibrated
 POWER = 0.8
 MOST_ITEMS = 1_000_000  # beyond this "n needed" is not advice
 
@@ -55,10 +57,9 @@ class ClaimTest(NamedTuple):
         p_value: Of the claim; for a regression alarm, of harm.
         bound_passed: Whether the bounds are on the claim's side of the boundaries.
         rejected: Whether the claim is shown to be false (or the alarm is raised).
-        valid_at_small_n: False where the sample is too small for the p-value alone, and the bound
-            that holds at every sample size does not agree with it.
+        unseen: What answers that were not seen could do to a pass; None where the test is exact.
+        p_of_seen: The p-value of the seen scores alone, without unseen answers at their worst.
         n: Items.
-        n_needed: Items that would settle it with 80 % power; None where that is not advice.
     """
 
     estimate: float
@@ -69,27 +70,38 @@ class ClaimTest(NamedTuple):
     p_value: float
     bound_passed: bool
     rejected: bool
-    valid_at_small_n: bool
+    unseen: Unseen | None
+    p_of_seen: float
     n: int
-    n_needed: int | None
 
 
-def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
+class ItemsNeeded(NamedTuple):
+    """The items that would settle a claim with 80 % power, for two truths; None where it is no advice.
+
+    Attributes:
+        at_estimate: If the truth were the estimate.
+        at_least: If it were as far from the boundary as the bounds allow.
+    """
+
+    at_estimate: int | None = None
+    at_least: int | None = None
+
+
+def evaluate_claim(
+    claim: Claim, pair: PairedScores, alpha: float, rule: RuleName = "unseen_worst"
+) -> ClaimTest:
     """Test one claim: its estimate, one-sided bounds at `alpha`, and p-value."""
     # Bounds against the boundaries, all less the null value.
-    estimator = _make_estimator(claim, pair)
+    estimator = _make_estimator(claim, pair, rule)
     boundary, upper = claim.boundaries(pair.null)
-    low, high = estimator.bounds(alpha)
+    low, high = estimator.bounds(alpha, boundary, upper)
     bound_passed = low > boundary and (upper is None or high < upper)
     if upper is None:
         rejected = high < boundary
     else:
         # False on either side: two chances to be wrong, each at half the error.
-        at_half = estimator.bounds(alpha / 2)
+        at_half = estimator.bounds(alpha / 2, upper, boundary)
         rejected = at_half.high < boundary or at_half.low > upper
-    # Small samples: the p-value alone does not decide.
-    valid = estimator.calibrated or bound_passed
-    needed = _items_needed(estimator, boundary, upper, alpha)
     return ClaimTest(
         estimate=_estimate(estimator, upper) + pair.null,
         boundary=boundary + pair.null,
@@ -99,9 +111,9 @@ def evaluate_claim(claim: Claim, pair: PairedScores, alpha: float) -> ClaimTest:
         p_value=_p_value(claim, estimator, boundary, upper, Bounds(low, high), alpha),
         bound_passed=bound_passed,
         rejected=rejected,
-        valid_at_small_n=valid,
+        unseen=estimator.unseen(boundary, upper, alpha),
+        p_of_seen=_p_of_seen(estimator, boundary, upper),
         n=pair.d.size,
-        n_needed=max(needed, _least_calibrated(pair)) if needed and not valid else needed,
     )
 
 
@@ -113,16 +125,44 @@ def is_about_own_mean(claim: Claim, pair: PairedScores) -> bool:
     return claim.kind.own_mean and pair.kind != "preference"
 
 
-def find_bounds(claim: Claim, pair: PairedScores, alpha: float) -> Bounds:
+def find_bounds(claim: Claim, pair: PairedScores, alpha: float, rule: RuleName) -> Bounds:
     """Return the one-sided bounds, each at `alpha`, of the mean that a claim is about."""
-    low, high = _make_estimator(claim, pair).bounds(alpha)
+    low, high = _make_estimator(claim, pair, rule).bounds(alpha, *claim.boundaries(pair.null))
     return Bounds(low + pair.null, high + pair.null)
 
 
-def _least_calibrated(pair: PairedScores) -> int:
-    """Return the fewest items, in clusters like these, at which a p-value is calibrated."""
-    n = pair.d.size
-    return math.ceil(n * SMALL_SAMPLE / independent_units(n, pair.clusters))
+def items_needed(
+    claim: Claim, pair: PairedScores, alpha: float, rule: RuleName = "unseen_worst"
+) -> ItemsNeeded:
+    """Return the items that would settle a claim, if scores spread as these do."""
+    estimator = _make_estimator(claim, pair, rule)
+    if isinstance(estimator, _AnnotatorMean):
+        return ItemsNeeded()  # more items alone give no information on other annotators
+    boundary, upper = claim.boundaries(pair.null)
+    bounds = estimator.bounds(alpha, boundary, upper)
+    d = estimator.adverse
+    sd = float(d.std(ddof=1)) if d.size > 1 else 0.0
+    estimate, power = _estimate(estimator, upper), POWER
+    effect = estimate - boundary
+    farthest = bounds.high - boundary if effect > 0 else boundary - bounds.low
+    if upper is not None:
+        # Near the middle both tests must reject: each may miss half of what the claim may.
+        effect, power = upper - abs(estimate), (1 + POWER) / 2
+        farthest = upper if effect > 0 else farthest
+    if sd == 0 or abs(effect) < sd / 500:
+        return ItemsNeeded()
+    deff = 1.0
+    if estimator.clusters is not None:
+        deff = design_effect(d, clusters=estimator.clusters)  # NaN of a single cluster
+    reach = estimator.reach(boundary, upward=effect > 0)
+
+    def items(distance: float) -> int | None:
+        needed = deff * fewest_for_gate(
+            sd, distance, reach=reach, alpha=alpha, power=power, betting=rule == "distribution_free"
+        )
+        return math.ceil(needed) if needed <= MOST_ITEMS else None
+
+    return ItemsNeeded(items(abs(effect)), items(max(abs(effect), farthest)))
 
 
 # --- claims ----------------------------------------------------------------------------------
@@ -142,42 +182,29 @@ def _p_value(
     """
     above, below = bounds.low > boundary, bounds.high < (boundary if upper is None else upper)
     if claim.kind.alarm:
-        return _at_most(estimator.p_below(boundary), alpha, where=below)
-    p_value = _at_most(estimator.p_above(boundary), alpha, where=above)
+        return _at_most(estimator.p_below(boundary, alpha), alpha, where=below)
+    p_value = _at_most(estimator.p_above(boundary, alpha), alpha, where=above)
     if upper is None:
         return p_value
-    return max(p_value, _at_most(estimator.p_below(upper), alpha, where=below))
+    return max(p_value, _at_most(estimator.p_below(upper, alpha), alpha, where=below))
+
+
+def _p_of_seen(estimator: "_Estimator", boundary: float, upper: float | None) -> float:
+    p_value = mean_above_test(estimator.adverse, boundary, clusters=estimator.clusters).p_gate
+    if upper is None:
+        return p_value
+    below = mean_below_test(estimator.favourable, upper, clusters=estimator.clusters)
+    return max(p_value, below.p_gate)
 
 
 def _at_most(p_value: float, alpha: float, *, where: bool) -> float:
-    """Return at most alpha where the bound passes: without variance the test has no p-value."""
+    """Return at most alpha where the bound passes: both say the same, but for rounding."""
     return min(p_value, alpha) if where else p_value
 
 
 def _estimate(estimator: "_Estimator", upper: float | None) -> float:
     worst, best = float(estimator.adverse.mean()), float(estimator.favourable.mean())
     return best if upper is not None and abs(best) > abs(worst) else worst
-
-
-def _items_needed(
-    estimator: "_Estimator", boundary: float, upper: float | None, alpha: float
-) -> int | None:
-    """Return the items that would show the estimate's side of the boundary with 80 % power."""
-    if isinstance(estimator, _AnnotatorMean):
-        return None  # more items alone give no information on other annotators
-    d = estimator.adverse
-    sd = float(d.std(ddof=1)) if d.size > 1 else 0.0
-    estimate, power = _estimate(estimator, upper), POWER
-    effect = estimate - boundary
-    if upper is not None:
-        # Near the middle both tests must reject: each may miss half of what the claim may.
-        effect, power = upper - abs(estimate), (1 + POWER) / 2
-    if sd == 0 or abs(effect) < sd / 500:
-        return None
-    needed = float(sample_size(sd, effect, alpha=alpha, power=power, alternative="one-sided"))
-    if estimator.clusters is not None:
-        needed *= design_effect(d, clusters=estimator.clusters)  # NaN of a single cluster
-    return math.ceil(needed) if needed <= MOST_ITEMS else None
 
 
 # --- estimators ------------------------------------------------------------------------------
@@ -192,21 +219,27 @@ class _Estimator(Protocol):
     def favourable(self) -> Vector: ...
     @property
     def clusters(self) -> Clusters: ...
-    @property
-    def calibrated(self) -> bool:
-        """Return whether the p-value alone is calibrated at this sample size."""
 
-    def bounds(self, alpha: float) -> Bounds:
-        """Return one-sided bounds, each at alpha."""
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
+        """Return one-sided bounds, each at alpha.
 
-    def p_above(self, boundary: float) -> float:
+        They are to be compared with `boundary` from below, and with `upper` (or `boundary`) from above.
+        """
+
+    def p_above(self, boundary: float, alpha: float) -> float:
         """Return the p-value of "the mean is above", with gaps adverse to that."""
 
-    def p_below(self, boundary: float) -> float:
+    def p_below(self, boundary: float, alpha: float) -> float:
         """Return the p-value of "the mean is below", with gaps adverse to that."""
 
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        """Return what unseen answers could do to a pass; None where the test is exact."""
 
-def _make_estimator(claim: Claim, pair: PairedScores) -> _Estimator:
+    def reach(self, boundary: float, *, upward: bool) -> float:
+        """Return how far the scale goes from the boundary to the side that the mean must leave."""
+
+
+def _make_estimator(claim: Claim, pair: PairedScores, rule: RuleName) -> _Estimator:
     """Return the estimator of the mean that a claim is about."""
     own = is_about_own_mean(claim, pair)
     if own:
@@ -215,17 +248,18 @@ def _make_estimator(claim: Claim, pair: PairedScores) -> _Estimator:
     else:
         limits = pair.bounds
         filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)
+    if pair.kind == "share" and pair.clusters is None and pair.votes is None:
+        if own:
+            return _Share(filled.adverse, filled.favourable)
+        return _ShareDifference(filled.adverse, filled.favourable, *_fill_counts(pair))
+    make = _BettingMean if rule == "distribution_free" else _Mean
+    items = make(filled.adverse, filled.favourable, pair.clusters, limits)
     votes = pair.own_votes if own else pair.votes
-    if votes is not None and votes.shape[1] > 1:
-        items = _Mean(filled.adverse, filled.favourable, pair.clusters, limits)
-        return _AnnotatorMean(
-            items, fill_votes(votes, filled.adverse), fill_votes(votes, filled.favourable)
-        )
-    if pair.kind != "share" or pair.clusters is not None:
-        return _Mean(filled.adverse, filled.favourable, pair.clusters, limits)
-    if own:
-        return _Share(filled.adverse, filled.favourable)
-    return _ShareDifference(filled.adverse, filled.favourable, *_fill_counts(pair))
+    if votes is None or votes.shape[1] == 1:
+        return items
+    return _AnnotatorMean(
+        items, fill_votes(votes, filled.adverse), fill_votes(votes, filled.favourable)
+    )
 
 
 @dataclass(frozen=True)
@@ -237,32 +271,80 @@ class _Mean:
     clusters: Clusters
     limits: tuple[float, float]
 
-    @property
-    def calibrated(self) -> bool:
-        return independent_units(self.adverse.size, self.clusters) >= SMALL_SAMPLE
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
+        (worst, best), clusters = self.limits, self.clusters
+        return Bounds(
+            unseen_worst.lower_bound(self.adverse, worst=worst, alpha=alpha, clusters=clusters),
+            unseen_worst.upper_bound(self.favourable, best=best, alpha=alpha, clusters=clusters),
+        )
 
-    def bounds(self, alpha: float) -> Bounds:
-        """Return skew-guarded bounds, widened to betting bounds where those are not calibrated."""
-        clusters, limits = self.clusters, self.limits
-        low = one_sided_lower_bound(self.adverse, alpha=alpha, clusters=clusters)
-        high = one_sided_upper_bound(self.favourable, alpha=alpha, clusters=clusters)
-        if not self.calibrated or low == -math.inf:
-            betting = betting_lower_bound(
-                self.adverse, bounds=limits, alpha=alpha, clusters=clusters
-            )
-            low = betting if low == -math.inf else min(low, betting)
-        if not self.calibrated or high == math.inf:
-            betting = betting_upper_bound(
-                self.favourable, bounds=limits, alpha=alpha, clusters=clusters
-            )
-            high = betting if high == math.inf else max(high, betting)
-        return Bounds(max(low, limits[0]), min(high, limits[1]))
+    def p_above(self, boundary: float, alpha: float) -> float:
+        worst = self.limits[0]
+        return unseen_worst.mean_above_p(
+            self.adverse, boundary, worst=worst, clusters=self.clusters
+        )
 
-    def p_above(self, boundary: float) -> float:
-        return mean_above_test(self.adverse, boundary, clusters=self.clusters).p_gate
+    def p_below(self, boundary: float, alpha: float) -> float:
+        best = self.limits[1]
+        return unseen_worst.mean_below_p(
+            self.favourable, boundary, best=best, clusters=self.clusters
+        )
 
-    def p_below(self, boundary: float) -> float:
-        return mean_below_test(self.favourable, boundary, clusters=self.clusters).p_gate
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        worst, best = self.limits
+        turns_at = unseen_worst.turning_share(float(self.adverse.mean()), boundary, worst)
+        if upper is not None:
+            highest = -float(self.favourable.mean())
+            turns_at = min(turns_at, unseen_worst.turning_share(highest, -upper, -best))
+        n = self.adverse.size if self.clusters is None else np.unique(self.clusters).size
+        return Unseen(
+            turns_at=turns_at,
+            not_excluded=unseen_worst.share_not_excluded(n, alpha),
+            n=n,
+            unit="items" if self.clusters is None else "clusters",
+        )
+
+    def reach(self, boundary: float, *, upward: bool) -> float:
+        return boundary - self.limits[0] if upward else self.limits[1] - boundary
+
+
+class _BettingMean(_Mean):
+    """The same by betting bounds, which hold for every distribution of the scores."""
+
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
+        limits, clusters = self.limits, self.clusters
+        return Bounds(
+            betting_lower_bound(
+                self.adverse, bounds=limits, alpha=alpha, clusters=clusters, begin=JUDGED
+            ),
+            betting_upper_bound(
+                self.favourable, bounds=limits, alpha=alpha, clusters=clusters, begin=JUDGED
+            ),
+        )
+
+    def p_above(self, boundary: float, alpha: float) -> float:
+        return betting_p_above(
+            self.adverse,
+            boundary,
+            bounds=self.limits,
+            alpha=alpha,
+            clusters=self.clusters,
+            begin=JUDGED,
+        )
+
+    def p_below(self, boundary: float, alpha: float) -> float:
+        low, high = self.limits
+        return betting_p_above(
+            -self.favourable,
+            -boundary,
+            bounds=(-high, -low),
+            alpha=alpha,
+            clusters=self.clusters,
+            begin=JUDGED,
+        )
+
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -288,22 +370,26 @@ class _AnnotatorMean:
     def clusters(self) -> Clusters:
         return self.items.clusters
 
-    @property
-    def calibrated(self) -> bool:
-        return self.items.calibrated
-
-    def bounds(self, alpha: float) -> Bounds:
-        low, high = self.items.bounds(alpha)
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
+        low, high = self.items.bounds(alpha, boundary, upper)
         confidence, (least, greatest) = 1 - 2 * alpha, self.items.limits
         low = min(low, self._mean(self.at_worst).interval(confidence).low)
         high = max(high, self._mean(self.at_best).interval(confidence).high)
         return Bounds(max(low, least), min(high, greatest))
 
-    def p_above(self, boundary: float) -> float:
-        return max(self.items.p_above(boundary), self._mean(self.at_worst).p_above(boundary))
+    def p_above(self, boundary: float, alpha: float) -> float:
+        of_items = self.items.p_above(boundary, alpha)
+        return max(of_items, self._mean(self.at_worst).p_above(boundary))
 
-    def p_below(self, boundary: float) -> float:
-        return max(self.items.p_below(boundary), self._mean(self.at_best).p_below(boundary))
+    def p_below(self, boundary: float, alpha: float) -> float:
+        of_items = self.items.p_below(boundary, alpha)
+        return max(of_items, self._mean(self.at_best).p_below(boundary))
+
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        return self.items.unseen(boundary, upper, alpha)
+
+    def reach(self, boundary: float, *, upward: bool) -> float:
+        return self.items.reach(boundary, upward=upward)
 
     def _mean(self, votes: Votes) -> TwoWayMean:
         return two_way_mean(votes, clusters=self.clusters)
@@ -316,9 +402,8 @@ class _Share:
     adverse: Vector
     favourable: Vector
     clusters: Clusters = None
-    calibrated: bool = True
 
-    def bounds(self, alpha: float) -> Bounds:
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
         worst, best, n = int(self.adverse.sum()), int(self.favourable.sum()), self.adverse.size
         confidence = 1 - 2 * alpha
         return Bounds(
@@ -326,18 +411,24 @@ class _Share:
             clopper_pearson_interval(best, n, confidence=confidence).high,
         )
 
-    def p_above(self, boundary: float) -> float:
+    def p_above(self, boundary: float, alpha: float) -> float:
         successes = int(self.adverse.sum())
         return exact_threshold_test(successes, self.adverse.size, p0=boundary).p_above
 
-    def p_below(self, boundary: float) -> float:
+    def p_below(self, boundary: float, alpha: float) -> float:
         successes = int(self.favourable.sum())
         return exact_threshold_test(successes, self.favourable.size, p0=boundary).p_below
+
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        return None
+
+    def reach(self, boundary: float, *, upward: bool) -> float:
+        return 0.0
 
 
 @dataclass(frozen=True)
 class _ShareDifference:
-    """The difference of two models' shares on the same items, by Tango's score test."""
+    """The difference of two models' shares on the same items, by Tango's test made exact."""
 
     adverse: Vector
     favourable: Vector
@@ -345,28 +436,28 @@ class _ShareDifference:
     at_best: PairedCounts
     clusters: Clusters = None
 
-    @property
-    def calibrated(self) -> bool:
-        """Return whether there are enough items for Tango's test alone."""
-        # On 9 items that all differ it rejects a true null 9 % of the time.
-        return self.adverse.size >= SMALL_SAMPLE
+    def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
+        from_above = boundary if upper is None else upper
+        mirrored = exact_tango_bound(_mirror(self.at_best), -from_above, alpha=alpha)
+        return Bounds(exact_tango_bound(self.at_worst, boundary, alpha=alpha), -mirrored)
 
-    def bounds(self, alpha: float) -> Bounds:
-        confidence, limits = 1 - 2 * alpha, (-1.0, 1.0)
-        low = tango_interval(self.at_worst, confidence=confidence).low
-        high = tango_interval(self.at_best, confidence=confidence).high
-        if not self.calibrated:
-            low = min(low, betting_lower_bound(self.adverse, bounds=limits, alpha=alpha))
-            high = max(high, betting_upper_bound(self.favourable, bounds=limits, alpha=alpha))
-        return Bounds(low, high)
+    def p_above(self, boundary: float, alpha: float) -> float:
+        return exact_tango_test(self.at_worst, boundary)
 
-    def p_above(self, boundary: float) -> float:
-        return tango_test(self.at_worst, boundary)
+    def p_below(self, boundary: float, alpha: float) -> float:
+        return exact_tango_test(_mirror(self.at_best), -boundary)
 
-    def p_below(self, boundary: float) -> float:
-        both, candidate_only, baseline_only, neither = self.at_best
-        mirrored = PairedCounts(both, baseline_only, candidate_only, neither)
-        return tango_test(mirrored, -boundary)
+    def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
+        return None
+
+    def reach(self, boundary: float, *, upward: bool) -> float:
+        return 0.0
+
+
+def _mirror(counts: PairedCounts) -> PairedCounts:
+    """Return the counts with the models swapped."""
+    both, candidate_only, baseline_only, neither = counts
+    return PairedCounts(both, baseline_only, candidate_only, neither)
 
 
 def _fill_counts(pair: PairedScores) -> tuple[PairedCounts, PairedCounts]:

@@ -200,7 +200,18 @@ def decide_on_corrected(
 
 def _correct(result: ClaimResult, corrected: Confirmation | None, no_labels: str) -> ClaimResult:
     n_labels = corrected.n_labels if corrected else 0
-    update: dict[str, object] = {"p_value": None, "p_adjusted": None, "n_needed": None}
+    update: dict[str, object] = dict.fromkeys(
+        (
+            "p_value",
+            "p_adjusted",
+            "n_needed",
+            "n_needed_least",
+            "unseen",
+            "low",
+            "high",
+            "confidence",
+        )
+    )
     if corrected is None or n_labels < FEWEST_TO_DECIDE:
         few = f"{n_labels} items have labels, and fewer than {FEWEST_TO_DECIDE} decide nothing"
         why = no_labels or few

@@ -11,18 +11,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.config import Claim, Gate
-from harness.gate.claim_tests import SMALL_SAMPLE, ClaimTest, evaluate_claim, find_bounds
+from harness.gate.claim_tests import (
+    ClaimTest,
+    ItemsNeeded,
+    evaluate_claim,
+    find_bounds,
+    items_needed,
+)
 from harness.gate.critical import apply_critical_rules, evaluate_critical_rule
+from harness.gate.rules import rule_of
 from harness.scoring.paired import PairedScores
 from harness.stats.multiplicity import holm
-from harness.types import ClaimResult, CriticalResult, GateDecision, Interval, Verdict
+from harness.types import ClaimResult, CriticalResult, GateDecision, Interval, Unseen, Verdict
 
 _NOT_TESTED = "a claim before it does not hold, so this one is not tested"
 
-_NOT_CALIBRATED = (
-    f"the test alone would pass, but below {SMALL_SAMPLE} items (or clusters of equal size) it is "
-    "not calibrated, and the bound that holds at every sample size does not clear the boundary"
+_UNSEEN = (
+    "the scores seen would pass by themselves, but {n:,} {unit} cannot exclude answers at their worst "
+    "in up to {not_excluded:.2g} % of the population, and with {turns_at:.2g} % the claim would not hold"
 )
+
+_ADVICE = ("n_needed", "n_needed_least", "unseen", "low", "high", "confidence")
 
 _BY_HOLM = (
     "its p-value holds after Holm's correction, though the bound that holds for all claims at "
@@ -30,16 +39,21 @@ _BY_HOLM = (
 )
 
 
-def decide_gate(gate: Gate, pairs: Mapping[str, PairedScores]) -> GateDecision:
+def decide_gate(
+    gate: Gate, pairs: Mapping[str, PairedScores], *, advise: bool = True
+) -> GateDecision:
     """Decide over all claims and rules; `pairs` are candidate against baseline, by column.
+
+    Without `advise` undecided claims do not say how many items would settle them.
 
     `all` is an intersection-union test and `ordered` a fixed sequence: each claim at alpha. `any`
     corrects p-values with Holm's method, and bounds with Bonferroni's.
     """
     tests = [
-        evaluate_claim(claim, pairs[claim.metric], gate.level_of(claim)) for claim in gate.claims
+        evaluate_claim(claim, pairs[claim.metric], gate.level_of(claim), rule_of(gate))
+        for claim in gate.claims
     ]
-    results = skip_untested(gate, claim_results(gate, pairs, tests))
+    results = skip_untested(gate, claim_results(gate, pairs, tests, advise=advise))
     rules = tuple(
         evaluate_critical_rule(rule, pairs[rule.metric], gate.alpha) for rule in gate.critical
     )
@@ -61,7 +75,7 @@ def decide_claims(
     sentence = (
         f"{pair.candidate} against {pair.baseline}: {_describe_decision(results, gate, unscored)}"
     )
-    decision = GateDecision(verdict=verdict, sentence=sentence, claims=results)
+    decision = GateDecision(verdict=verdict, sentence=sentence, claims=results, rule=rule_of(gate))
     return apply_critical_rules(decision, rules)
 
 
@@ -69,7 +83,11 @@ def decide_claims(
 
 
 def claim_results(
-    gate: Gate, pairs: Mapping[str, PairedScores], tests: Sequence[ClaimTest]
+    gate: Gate,
+    pairs: Mapping[str, PairedScores],
+    tests: Sequence[ClaimTest],
+    *,
+    advise: bool = True,
 ) -> tuple[ClaimResult, ...]:
     """Return the result of each of the gate's claims, in their order, from its test."""
     adjusted = iter(_adjust_p_values(gate, tests))
@@ -78,6 +96,10 @@ def claim_results(
         # Verdict by the p-value of the family, or of the claim.
         p_adjusted = None if claim.kind.alarm or gate.require != "any" else next(adjusted)
         verdict = _verdict(claim, test, p_adjusted, gate.alpha)
+        needed = ItemsNeeded()
+        if advise and verdict == "inconclusive":
+            level, rule = gate.level_of(claim), rule_of(gate)
+            needed = items_needed(claim, pairs[claim.metric], level, rule)
         # Everything that a report shows of it.
         results.append(
             ClaimResult(
@@ -95,20 +117,23 @@ def claim_results(
                 p_value=test.p_value,
                 p_adjusted=p_adjusted,
                 n=test.n,
-                n_needed=test.n_needed if verdict == "inconclusive" else None,
+                n_needed=needed.at_estimate,
+                n_needed_least=needed.at_least,
+                unseen=test.unseen if verdict == "pass" else None,
+                low=test.low,
+                high=test.high,
+                confidence=round(1 - 2 * gate.level_of(claim), 9),
             )
         )
     return tuple(results)
 
 
 def _adjust_p_values(gate: Gate, tests: Sequence[ClaimTest]) -> list[float]:
-    """Return Holm's p-values of the family; 1 for a test that is not valid at its small sample."""
+    """Return Holm's p-values of the family; none where claims are not a family of which one is enough."""
     if gate.require != "any":
         return []
     p_values = [
-        test.p_value if test.valid_at_small_n else 1.0
-        for claim, test in zip(gate.claims, tests, strict=True)
-        if not claim.kind.alarm
+        test.p_value for claim, test in zip(gate.claims, tests, strict=True) if not claim.kind.alarm
     ]
     adjusted: list[float] = holm(np.array(p_values)).tolist()
     return adjusted
@@ -116,7 +141,7 @@ def _adjust_p_values(gate: Gate, tests: Sequence[ClaimTest]) -> list[float]:
 
 def _verdict(claim: Claim, test: ClaimTest, p_adjusted: float | None, alpha: float) -> Verdict:
     p_value = test.p_value if p_adjusted is None else p_adjusted
-    if test.bound_passed if claim.kind.alarm else p_value <= alpha and test.valid_at_small_n:
+    if test.bound_passed if claim.kind.alarm else p_value <= alpha:
         return "pass"
     return "fail" if test.rejected else "inconclusive"
 
@@ -125,9 +150,18 @@ def _why(claim: Claim, test: ClaimTest, verdict: Verdict, gate: Gate) -> str:
     if not claim.kind.alarm:
         if verdict == "pass" and not test.bound_passed:
             return _BY_HOLM
-        if verdict == "inconclusive" and not test.valid_at_small_n and test.p_value <= gate.level:
-            return _NOT_CALIBRATED
+        if verdict == "inconclusive" and test.unseen and test.p_of_seen <= gate.level:
+            return _describe_unseen(test.unseen)
     return claim.kind.reasons.of(verdict)
+
+
+def _describe_unseen(unseen: Unseen) -> str:
+    return _UNSEEN.format(
+        n=unseen.n,
+        unit=unseen.unit,
+        not_excluded=100 * unseen.not_excluded,
+        turns_at=100 * unseen.turns_at,
+    )
 
 
 def _bound(test: ClaimTest, verdict: Verdict) -> float:
@@ -141,7 +175,7 @@ def _simultaneous(
     """Return Bonferroni's interval: those of the whole family hold at once with 1 - alpha."""
     if gate.require != "any" or claim.kind.alarm:
         return None
-    low, high = find_bounds(claim, pairs[claim.metric], gate.level / 2)
+    low, high = find_bounds(claim, pairs[claim.metric], gate.level / 2, rule_of(gate))
     return Interval(estimate=test.estimate, low=low, high=high)
 
 
@@ -155,7 +189,7 @@ def skip_untested(gate: Gate, results: tuple[ClaimResult, ...]) -> tuple[ClaimRe
     tested, reached = [], True
     for result in results:
         if not result.alarm and not reached:
-            no_numbers = {"bound": None, "bound_high": None, "p_value": None, "n_needed": None}
+            no_numbers = dict.fromkeys(("bound", "bound_high", "p_value", *_ADVICE))
             skipped = {"verdict": "not_tested", "why": _NOT_TESTED}
             tested.append(result.model_copy(update=no_numbers | skipped))
             continue

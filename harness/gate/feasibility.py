@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from harness.config import Claim, Gate, Metric, ScoreKind, metric_of
-from harness.gate.claim_tests import SMALL_SAMPLE, evaluate_claim
+from harness.gate.claim_tests import evaluate_claim
+from harness.gate.rules import rule_of
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector
 from harness.types import Task
 
-MOST_UNITS = 2**20  # a claim on shares that needs more is practically impossible
+MOST_UNITS = 2**20  # a claim that needs more is practically impossible
 
 
 def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
@@ -67,11 +68,9 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
     share = metric.score_kind == "share" and not clustered
     if share and claim.value is not None:
         return minimum_n_for_threshold(claim.value, gate.alpha)
-    # With a hundred items a mean with hardly any variance passes any boundary within its range.
-    most = MOST_UNITS if share else SMALL_SAMPLE
     low, high = 0, 1
-    while high < most and not _is_decided(claim, gate, metric, high, share=share):
-        low, high = high, min(2 * high, most)
+    while high < MOST_UNITS and not _is_decided(claim, gate, metric, high, share=share):
+        low, high = high, min(2 * high, MOST_UNITS)
     while high - low > 1:
         middle = (low + high) // 2
         decided = _is_decided(claim, gate, metric, middle, share=share)
@@ -80,12 +79,9 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
 
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:
-    test = evaluate_claim(
-        claim, _extreme_scores(claim, metric, n, share=share), gate.level_of(claim)
-    )
-    if claim.kind.alarm:
-        return test.rejected
-    return test.p_value <= gate.alpha and test.valid_at_small_n
+    scores = _extreme_scores(claim, metric, n, share=share)
+    test = evaluate_claim(claim, scores, gate.level_of(claim), rule_of(gate))
+    return test.rejected if claim.kind.alarm else test.p_value <= gate.level_of(claim)
 
 
 def _remedy(claim: Claim) -> str:

@@ -10,6 +10,7 @@ from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
+from harness.gate.rules import RULES, rule_of
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
     ClaimForecast,
@@ -74,7 +75,8 @@ class Forecast(Record):
     Where the items are not available there is no plan yet: `missing` is the reason, and only what
     does not depend on items is forecast. Where votes of people are still to come, the plan has no
     hash. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
-    `not_decided` are metrics and claims of a run of one model that would take a baseline.
+    `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
+    how the gate decides each claim, in words.
     """
 
     suite: str
@@ -91,6 +93,7 @@ class Forecast(Record):
     obstacles: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
+    rule: str = ""
     training: tuple[TrainingForecast, ...]
     sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
@@ -156,6 +159,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
         not_measured=request.not_measured,
         not_decided=request.not_decided,
+        rule=RULES[rule_of(gate)] if gate else "",
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
         remote=(*judging, *(forecast_remote(plan, request, panels, session) if plan else ())),
@@ -206,6 +210,8 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
     if forecast.early is not None:
         yield from describe_looks(forecast.early)
     yield from describe_training(forecast.training, forecast.sampling)
+    if forecast.rule:
+        yield f"Decided by {forecast.rule}."
     yield from describe_claims(forecast.claims)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)

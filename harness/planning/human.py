@@ -14,13 +14,12 @@ import numpy as np
 from harness.config import Claim, Gate, Metric, RubricMetric, metric_of
 from harness.config.request import Request, judge_name
 from harness.core.errors import HarnessError
-from harness.gate.claim_tests import SMALL_SAMPLE
 from harness.gate.feasibility import effective_sample_size
 from harness.human.labels import HumanLabels, load_human_labels, require_fitting
 from harness.human.question_match import require_same_question
 from harness.human.summary import LabelTable, score_table, win_table
 from harness.human.votes import NobodyVotedError, no_votes_error
-from harness.planning.claims import SMALL_SAMPLE_NOTE, AssumedTest, assume_test
+from harness.planning.claims import AssumedTest, assume_test
 from harness.stats.annotator_means import two_way_mean
 from harness.stats.annotator_power import (
     MOST_ANNOTATORS,
@@ -98,6 +97,8 @@ def _people_of(metric: str, request: Request) -> HumanLabels | NoVotes | None:
 # The spread of annotators' means as a share of the scale's range, where there are no votes: a round
 # guess, equal to that of the annotators in `harness selftest`.
 ASSUMED_LEANING = 0.1
+FIRST_STUDY = 100  # pairs of a study of which no number is known to be enough
+LEAST_ITEMS = 20  # of a study: fewer show nothing of how far items differ
 N_ANNOTATORS = (2, 3, 5, 8, 12, 20)  # for which the forecast gives a detectable distance
 
 
@@ -192,8 +193,6 @@ def describe_human_claims(forecasts: Sequence[HumanClaimForecast]) -> Iterator[s
         yield f"    {_describe_needed(f)} ({_describe_spread(f)})"
         if f.begin:
             yield f"    begin with: {f.begin}"
-    if any(f.design.n_items < SMALL_SAMPLE for f in forecasts):
-        yield f"  {SMALL_SAMPLE_NOTE}"
 
 
 def _describe_votes(f: HumanClaimForecast) -> str:
@@ -251,7 +250,7 @@ def _forecast_without_votes(case: _Case, people: NoVotes) -> HumanClaimForecast:
     """Forecast from assumed spreads: of items as in every forecast, of annotators as in the selftest."""
     spread = VoteSpread(case.test.sd**2, case.assumed_annotator_variance, 0.0)
     needed = _fewest(spread, case)
-    n_drawn = people.n_drawn or min(needed.n_items if needed else SMALL_SAMPLE, case.n_items)
+    n_drawn = people.n_drawn or min(needed.n_items if needed else FIRST_STUDY, case.n_items)
     begin = None
     if people.n_drawn is None:
         study = "" if people.study == "study" else f" --study {people.study}"
@@ -289,7 +288,9 @@ def _forecast_from_votes(
             VoteSpread(float(np.nanvar(votes)), case.assumed_annotator_variance, 0.0),
             ("annotators",),
         )
-    detectable = detectable_of_mean(mean, alpha=case.test.alpha, power=case.test.power)
+    detectable = detectable_of_mean(
+        mean, alpha=case.test.alpha, power=case.test.power, reach=case.test.reach
+    )
     return HumanClaimForecast(
         claim=str(case.claim),
         source=people.source,
@@ -309,9 +310,10 @@ def _design(
 ) -> DesignForecast:
     def detectable_by(n_annotators: int) -> float | None:
         design = VoteDesign(n_annotators, n_items)
-        return _within(
-            detectable_by_votes(spread, design, alpha=case.test.alpha, power=case.test.power), case
+        detectable = detectable_by_votes(
+            spread, design, alpha=case.test.alpha, power=case.test.power, reach=case.test.reach
         )
+        return _within(detectable, case)
 
     return DesignForecast(
         sd_items=spread.items**0.5,
@@ -336,17 +338,15 @@ def _within(distance: float | None, case: _Case) -> float | None:
 
 
 def _fewest(spread: VoteSpread, case: _Case) -> VoteDesign | None:
-    """Return the fewest votes that decide the claim, on a hundred items or more.
-
-    Below a hundred items a mean must clear a stricter bound.
-    """
+    """Return the fewest votes that decide the claim."""
     return fewest_votes(
         spread,
         abs(case.test.truth - case.test.boundary),
-        least_items=min(SMALL_SAMPLE, case.n_items),
+        least_items=min(LEAST_ITEMS, case.n_items),
         most_items=case.n_items,
         alpha=case.test.alpha,
         power=case.test.power,
+        reach=case.test.reach,
     )
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from harness.config import Gate
+from harness.gate.rules import RULES, rule_of
 from harness.types import Plan
+
+RULE_FIELD = "gate's rule"  # absent from statements of earlier versions, which had RULES[""]
 
 
 def measurement_fields(plan: Plan) -> dict[str, str]:
@@ -95,3 +98,4 @@ def _claimed(gate: Gate) -> Iterator[tuple[str, str]]:
         yield "rules on critical answers", "; ".join(map(str, gate.critical))
     for field, value in gate.model_dump(mode="json", exclude={"claims", "critical"}).items():
         yield f"gate's {field}", str(value)
+    yield RULE_FIELD, RULES[rule_of(gate)]

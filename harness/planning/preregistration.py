@@ -16,15 +16,20 @@ from harness.core.errors import InfrastructureError
 from harness.core.files import write_atomically
 from harness.core.hashing import content_hash
 from harness.core.json_text import read_utf8
-from harness.planning.plan_diff import claim_fields, diff_fields
+from harness.gate.rules import RULES
+from harness.planning.plan_diff import RULE_FIELD, claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record, Task
 
 
 class Preregistration(NamedTuple):
-    """The time at which a plan was frozen (ISO 8601, UTC), and earlier plans that differ from it."""
+    """The time at which a plan was frozen (ISO 8601, UTC), and earlier plans that differ from it.
+
+    `rule` is that of the gate as it was stated then; empty without a gate.
+    """
 
     registered: str
     amendments: tuple[Amendment, ...]
+    rule: str = ""
 
 
 class Registration(Record):
@@ -49,7 +54,10 @@ def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
         InfrastructureError: a frozen copy in the workspace is damaged.
     """
     registration = _register(plan, workspace)
-    return Preregistration(registration.registered, _find_amendments(registration, workspace))
+    amendments = _find_amendments(registration, workspace)
+    return Preregistration(
+        registration.registered, amendments, registration.stated.get(RULE_FIELD, "")
+    )
 
 
 def _register(plan: Plan, workspace: Path) -> Registration:
@@ -125,9 +133,12 @@ def _folder(workspace: Path) -> Path:
 
 def _read(path: Path) -> Registration:
     try:
-        return Registration.model_validate_json(read_utf8(path))
+        registration = Registration.model_validate_json(read_utf8(path))
     except (OSError, UnicodeDecodeError, ValidationError):
         raise InfrastructureError(
             f"{path}: this plan's frozen copy is damaged. What was stated before is unknown; "
             "restore it, or start in a new workspace with --store."
         ) from None
+    if "gate's alpha" in registration.stated:
+        registration.stated.setdefault(RULE_FIELD, RULES[""])
+    return registration

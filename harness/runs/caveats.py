@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.gate.claim_tests import SMALL_SAMPLE
-from harness.gate.feasibility import effective_sample_size, infeasible_claims
+from harness.gate.feasibility import infeasible_claims
+from harness.gate.rules import RULES, rule_of
 from harness.models.generate import CheckpointModel, count_failures, is_recorded_failure
+from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared
 from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import TaskScores
@@ -283,6 +284,17 @@ def _changed_plan(amendments: Iterable[Amendment]) -> Iterator[Caveat]:
         )
 
 
+def changed_rule_caveats(plan: Plan, stated: str) -> Iterator[Caveat]:
+    """Report that a plan was stated while the gate decided by another rule."""
+    if plan.gate is None or not stated or stated == RULES[rule_of(plan.gate)]:
+        return
+    yield Caveat(
+        code="rule_changed",
+        text=f"This plan was stated under {stated}. Its claims were decided by the rule in force: "
+        f"{RULES[rule_of(plan.gate)]}.",
+    )
+
+
 def _contamination(exposures: Iterable[ContaminationResult]) -> Iterator[Caveat]:
     for e in exposures:
         if e.contaminated:
@@ -368,14 +380,9 @@ def _limited_items(plan: Plan) -> Iterator[Caveat]:
         )
     for obstacle in infeasible_claims(plan.gate, plan.tasks) if plan.gate else ():
         yield Caveat(code="out_of_reach", text=f"Too few items to decide a claim: {obstacle}")
-    for task in plan.tasks:
-        n, unit = effective_sample_size(task)
-        if n < SMALL_SAMPLE:
-            yield Caveat(
-                code="small_sample",
-                text=f"'{task.name}' has {n} {unit}. Below {SMALL_SAMPLE}, a pass also "
-                "needs a bound that is valid at every sample size.",
-            )
+    for claim in forecast_claims(plan.gate, plan.tasks) if plan.gate else ():
+        if is_weak(claim):
+            yield Caveat(code="low_power", text=describe_weakness(claim))
 
 
 def _protected_items(plan: Plan) -> Iterator[Caveat]:

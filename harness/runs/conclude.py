@@ -24,6 +24,7 @@ from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
 from harness.planning.preregistration import Preregistration
 from harness.runs.caveats import (
+    changed_rule_caveats,
     early_stopping_caveats,
     failed_request_caveats,
     find_caveats,
@@ -151,6 +152,7 @@ def build_run_result(
             *identical_answer_caveats(plan, measured),
             *one_model_caveats(plan),
             *early_stopping_caveats(stopping),
+            *changed_rule_caveats(plan, preregistration.rule),
             *lenient_reading_caveats(measured),
             *served_name_caveats(measured),
             *find_caveats(

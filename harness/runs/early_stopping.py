@@ -18,10 +18,11 @@ import numpy as np
 
 from harness.config import Claim, CriticalRule, Gate, metric_of
 from harness.core.progress import LookProgress, Progress
-from harness.gate.claim_tests import evaluate_claim
+from harness.gate.claim_tests import evaluate_claim, items_needed
 from harness.gate.critical import evaluate_critical_rule
 from harness.gate.decision import claim_results, decide_claims
 from harness.gate.interim import LEAST_CHANCE, items_of_look, items_until_look
+from harness.gate.rules import rule_of
 from harness.runs.conclude import count_spend
 from harness.runs.measure import merge_task_scores
 from harness.scoring.paired import PairedScores, gated_pairs, take_items
@@ -177,9 +178,11 @@ def _evaluate(
     """Evaluate one claim at this look's share of alpha."""
     # 1. Decide a gate with this claim only.
     pair, alpha = pairs[claim.metric], looks.alphas[number - 1]
-    single_gate = Gate(alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,))
-    evidence = evaluate_claim(claim, pair, alpha)
-    results = claim_results(single_gate, pairs, [evidence])
+    single_gate = Gate(
+        alpha=alpha, max_unscored=gate.max_unscored, claims=(claim,), guarantee=gate.guarantee
+    )
+    evidence = evaluate_claim(claim, pair, alpha, rule_of(gate))
+    results = claim_results(single_gate, pairs, [evidence], advise=False)
     verdict = decide_claims(single_gate, results, (), pairs).verdict
     # 2. Forecast the outcome of an undecided claim.
     chances: tuple[float | None, float | None] = None, None
@@ -305,8 +308,9 @@ def _add_items_needed(plan: Plan, look: LookResult, pairs: Pairs) -> LookResult:
             claims.append(evaluated)
             continue
         alpha = looks[_metric(claim)].alphas[-1]
-        n_needed = evaluate_claim(claim, pairs[claim.metric], alpha).n_needed
-        result = evaluated.result.model_copy(update={"n_needed": n_needed})
+        found = items_needed(claim, pairs[claim.metric], alpha, rule_of(plan.gate))
+        needed = {"n_needed": found.at_estimate, "n_needed_least": found.at_least}
+        result = evaluated.result.model_copy(update=needed)
         claims.append(evaluated._replace(result=result))
     results = tuple(claim.result for claim in claims)
     decision = look.decision.model_copy(update={"claims": results})

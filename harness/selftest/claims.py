@@ -95,7 +95,7 @@ def _claim_trial(
 
     def draw(rng: np.random.Generator, n: int) -> bool:
         pair = pair_of(scenario(rng, n) + shift)
-        return decide_gate(gate, {"m": pair}).claims[0].verdict == verdict
+        return decide_gate(gate, {"m": pair}, advise=False).claims[0].verdict == verdict
 
     suffixes = {"pass": "", "fail": " raised" if claim.kind.alarm else " refuted"}
     method = f"gate: {claim}{suffixes[verdict]}".replace("m ", "", 1)
@@ -115,7 +115,7 @@ def _share_equivalence_trial(limit: float) -> Trial:
     def passes(rng: np.random.Generator, n: int) -> bool:
         d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
         pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
-        return decide_gate(gate, {"m": pair}).verdict == "pass"
+        return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
     name = f"gate: shares equivalent (within ±{margin:g})"
     return Trial(name, f"true +{margin:g}", "error", limit, passes, LARGE)
@@ -132,7 +132,7 @@ def share_trials(limit: float) -> Iterator[Trial]:
         chances = [discordant / 2, discordant / 2, 1 - discordant]
         d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
         pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
-        return decide_gate(gate, {"m": pair}).verdict == "pass"
+        return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
     for discordant, sizes in ((0.3, SIZES), (1.0, (9, 30))):
         scenario_name = f"equal shares, {discordant:.0%} differ"
@@ -178,7 +178,7 @@ def _decide(
     columns = zip(COLUMNS, _draw_columns(rng, n), gains, strict=True)
     pairs = {name: pair_of(d + gain) for name, d, gain in columns}
     gate = Gate.model_validate({"alpha": ALPHA, "require": require, "claims": SUPERIOR})
-    return decide_gate(gate, pairs)
+    return decide_gate(gate, pairs, advise=False)
 
 
 def _draw_columns(rng: np.random.Generator, n: int) -> list[Vector]:

@@ -122,7 +122,7 @@ def _is_confirmed(judged: Vector, people: Vector, bound: float) -> bool:
 
 def _passes(judged: Vector, labels: ClaimLabels, bound: float) -> bool:
     pair = pair_of(judged, (-bound, bound))
-    decision = decide_gate(_GATE, {"m": pair})
+    decision = decide_gate(_GATE, {"m": pair}, advise=False)
     confirmation = confirm_claim(
         _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA
     )
@@ -152,7 +152,9 @@ def _passes_by_kappa(rng: np.random.Generator, n: int) -> bool:
     old, new, judged_old, judged_new = _draw_shares(rng, better=0.0, lenience=LENIENCE)
     people = np.concatenate([old[:n], new[:n]])
     judge = np.concatenate([judged_old[:n], judged_new[:n]])
-    decision = decide_gate(_GATE, {"m": pair_of(judged_new - judged_old, (-1.0, 1.0))})
+    decision = decide_gate(
+        _GATE, {"m": pair_of(judged_new - judged_old, (-1.0, 1.0))}, advise=False
+    )
     return _kappa_is_shown(people, judge) and decision.verdict == "pass"
 
 
@@ -175,7 +177,7 @@ def _generous_passes(rng: np.random.Generator, n: int) -> bool:
 
 def _generous_alone_passes(rng: np.random.Generator, n: int) -> bool:
     judged = _draw_wins(rng)[1]
-    return decide_gate(_GATE, {"m": pair_of(judged, (-0.5, 0.5))}).verdict == "pass"
+    return decide_gate(_GATE, {"m": pair_of(judged, (-0.5, 0.5))}, advise=False).verdict == "pass"
 
 
 def _draw_labels(rng: np.random.Generator, people: Vector, judged: Vector, n: int) -> ClaimLabels:
@@ -229,7 +231,7 @@ def _passes_corrected(people: Vector, judged: Vector, n: int, bound: float) -> b
         _GATE.model_copy(update={"decide_on": "corrected"}),
         pair_of(judged, (-bound, bound)),
     )
-    decision = decide_gate(gate, {"m": pair})
+    decision = decide_gate(gate, {"m": pair}, advise=False)
     labels = labels_of(np.where(np.arange(people.size) < n, people, np.nan))
     confirmation = confirm_claim(
         _CLAIM, decision.claims[0], pair, labels, judge="judge", alpha=ALPHA

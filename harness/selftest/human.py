@@ -91,7 +91,7 @@ def _passes(rng: np.random.Generator, n: int) -> bool:
     votes = draw_votes(rng, n, better=0.5) - 0.5
     pair = replace(pair_of(votes.mean(axis=1), (-0.5, 0.5)), votes=votes)
     gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),))
-    return decide_gate(gate, {"m": pair}).verdict == "pass"
+    return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
 
 # --- a judge corrected by labels -------------------------------------------------------------

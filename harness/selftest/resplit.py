@@ -84,7 +84,7 @@ def _resplit(pair: PairedScores, alpha: float, limit: float, n_splits: int, seed
     passes = 0
     for _ in range(n_splits):
         swapped = swap_models(pair, _coins(pair, rng))
-        passes += decide_gate(gate, {pair.metric: swapped}).verdict == "pass"
+        passes += decide_gate(gate, {pair.metric: swapped}, advise=False).verdict == "pass"
     return Resplit(column=pair.metric, n=pair.d.size, n_splits=n_splits, passes=passes, limit=limit)
 
 

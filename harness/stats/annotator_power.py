@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.annotator_means import TwoWayMean
 from harness.stats.distributions import normal_quantile, t_quantile
+from harness.stats.gate_power import detectable_by_gate, gate_power
 from harness.stats.judge_correction import Labelled
-from harness.stats.power import minimum_detectable_effect, t_test_power
 from harness.stats.vectors import Vector
 
 MOST_ANNOTATORS = 100
@@ -62,35 +62,46 @@ def vote_spread(votes: ArrayLike) -> VoteSpread:
 
 
 def power_of_votes(
-    spread: VoteSpread, effect: float, design: VoteDesign, *, alpha: float = 0.05
+    spread: VoteSpread,
+    effect: float,
+    design: VoteDesign,
+    *,
+    alpha: float = 0.05,
+    reach: float = 0.0,
 ) -> float:
     """Compute the power of a design to show an effect, one-sided, as a gate does.
 
     Both tests must show it: with items and annotators as sources of uncertainty, and with the
-    items alone. The power is the lower one of the two.
+    items alone, of which unseen ones may be at their worst, `reach` below the boundary. The power is
+    the lower one of the two.
     """
     return min(
-        t_test_power(effect / scale, n, alpha=alpha, alternative="one-sided") if scale > 0 else 1.0
-        for scale, n in _scales(spread, design)
+        gate_power(effect, scale, n, reach=far, alpha=alpha) if scale > 0 else 1.0
+        for (scale, n), far in zip(_scales(spread, design), (0.0, reach), strict=True)
     )
 
 
 def detectable_by_votes(
-    spread: VoteSpread, design: VoteDesign, *, alpha: float = 0.05, power: float = 0.8
+    spread: VoteSpread,
+    design: VoteDesign,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    reach: float = 0.0,
 ) -> float:
     """Return the smallest effect that a design shows with probability `power`, one-sided."""
-    return _detectable(_scales(spread, design), alpha, power)
+    return _detectable(_scales(spread, design), alpha, power, reach)
 
 
 def detectable_of_mean(
-    mean: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8
+    mean: TwoWayMean, *, alpha: float = 0.05, power: float = 0.8, reach: float = 0.0
 ) -> float | None:
     """Return the smallest effect that existing votes show; None for one item or no variation."""
     both, units = mean.df + 1, mean.n_units
     if mean.df < 1 or not mean.se > 0:
         return None
     scales = [(mean.se * math.sqrt(both), both), (mean.se_items * math.sqrt(units), units)]
-    return _detectable(scales, alpha, power)
+    return _detectable(scales, alpha, power, reach)
 
 
 def fewest_votes(
@@ -101,6 +112,7 @@ def fewest_votes(
     most_items: int,
     alpha: float = 0.05,
     power: float = 0.8,
+    reach: float = 0.0,
 ) -> VoteDesign | None:
     """Find the design with the fewest votes that shows an effect with probability `power`.
 
@@ -108,7 +120,9 @@ def fewest_votes(
     """
     designs: list[VoteDesign] = []
     for n_annotators in range(2, MOST_ANNOTATORS + 1):
-        n_items = _fewest_items(spread, effect, n_annotators, least_items, most_items, alpha, power)
+        n_items = _fewest_items(
+            spread, effect, n_annotators, least_items, most_items, alpha, power, reach
+        )
         if n_items is not None:
             designs.append(VoteDesign(n_annotators, n_items))
             if n_items == least_items:
@@ -124,10 +138,11 @@ def _fewest_items(
     high: int,
     alpha: float,
     power: float,
+    reach: float,
 ) -> int | None:
     def enough(n_items: int) -> bool:
         design = VoteDesign(n_annotators, n_items)
-        return power_of_votes(spread, effect, design, alpha=alpha) >= power
+        return power_of_votes(spread, effect, design, alpha=alpha, reach=reach) >= power
 
     if high < low or not enough(high):
         return None
@@ -137,12 +152,10 @@ def _fewest_items(
     return low
 
 
-def _detectable(scales: list[tuple[float, int]], alpha: float, power: float) -> float:
+def _detectable(scales: list[tuple[float, int]], alpha: float, power: float, reach: float) -> float:
     return max(
-        minimum_detectable_effect(scale, n, alpha=alpha, power=power, alternative="one-sided")
-        if scale > 0
-        else 0.0
-        for scale, n in scales
+        detectable_by_gate(scale, n, reach=far, alpha=alpha, power=power) if scale > 0 else 0.0
+        for (scale, n), far in zip(scales, (0.0, reach), strict=True)
     )
 
 

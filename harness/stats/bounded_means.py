@@ -10,6 +10,8 @@ and the hypotheses that are not yet rejected are a confidence sequence.
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +26,25 @@ from harness.stats.vectors import (
     cluster_sums,
 )
 
-LARGEST_STAKE = 0.75  # share of the wealth that a single bet may lose (the paper's c)
+
+class Stakes(NamedTuple):
+    """How the stakes begin, on the unit scale: any choice is valid, and some win sooner.
+
+    Attributes:
+        variance: That is expected of the values before any was seen.
+        weight: Of that expectation, in values.
+        largest: Share of the wealth that a single bet may lose (the paper's c).
+    """
+
+    variance: float = 0.25
+    weight: float = 1.0
+    largest: float = 0.75
+
+
+BOLD = Stakes()  # where nothing is known of the values' spread
+# For the differences that judges give: 2.07 points on a scale from -9 to 9.
+JUDGED = Stakes(variance=(2.07 / 18) ** 2, weight=5.0, largest=0.95)
+LARGEST_STAKE = BOLD.largest
 
 
 def betting_lower_bound(
@@ -34,6 +54,7 @@ def betting_lower_bound(
     alpha: float = 0.05,
     clusters: ArrayLike | None = None,
     seed: int = 0,
+    begin: Stakes = BOLD,
 ) -> float:
     """Compute a one-sided lower confidence bound for the mean of `x`, valid at every n.
 
@@ -45,6 +66,7 @@ def betting_lower_bound(
         clusters: One label an item; each bet is then on a whole cluster.
         seed: Of the shuffle. The order of bets must not depend on the values, as it would in a
             sorted file.
+        begin: How the stakes begin.
 
     Returns:
         The bound in the units of `x`, never below `bounds[0]`.
@@ -52,23 +74,44 @@ def betting_lower_bound(
     Raises:
         ValueError: If `x` is empty, not finite or outside `bounds`, or alpha is not in (0, 1).
     """
-    x = as_vector(x, name="x")
-    low, high = _check_bounds(x, bounds)
+    low, high = bounds
     target = -math.log(check_fraction(alpha, name="alpha"))
-    sizes = cluster_sizes(x, clusters)
-    order = np.random.default_rng(seed).permutation(sizes.size)
-    weights = (sizes / sizes.max())[order]
-    means = ((cluster_sums(x, clusters) / sizes - low) / (high - low)).clip(0, 1)[order]
-    stakes = _stakes(means, weights, target)
+    log_wealth = _shuffled_wealth(x, bounds, target, clusters, seed, begin)
 
     def rejected(mean: float) -> bool:
-        capped = np.minimum(stakes, LARGEST_STAKE / mean) if mean > 0 else stakes
-        log_wealth = np.log1p(capped * weights * (means - mean)).cumsum()
-        return bool(log_wealth.max() >= target)
+        return log_wealth(mean) >= target
 
     # Each factor falls as the mean grows, so the rejected means are all those below the bound.
     bound = bisect_flip(rejected, low=0.0, high=1.0) if rejected(0.0) else 0.0
     return low + (high - low) * bound
+
+
+def betting_p_above(
+    x: ArrayLike,
+    boundary: float,
+    *,
+    bounds: tuple[float, float],
+    alpha: float = 0.05,
+    clusters: ArrayLike | None = None,
+    seed: int = 0,
+    begin: Stakes = BOLD,
+) -> float:
+    """Compute the p-value of H0: mean <= boundary, one over the greatest wealth against it.
+
+    It is valid at any level; `alpha` is the one for which the stakes are tuned, where it is at most
+    alpha exactly if `betting_lower_bound` is not below the boundary.
+
+    Raises:
+        ValueError: As `betting_lower_bound`.
+    """
+    low, high = bounds
+    target = -math.log(check_fraction(alpha, name="alpha"))
+    log_wealth = _shuffled_wealth(x, bounds, target, clusters, seed, begin)
+    if boundary <= low:
+        return 0.0 if boundary < low else min(1.0, math.exp(-log_wealth(0.0)))
+    if boundary >= high:
+        return 1.0
+    return min(1.0, math.exp(-log_wealth((boundary - low) / (high - low))))
 
 
 def betting_upper_bound(
@@ -78,11 +121,14 @@ def betting_upper_bound(
     alpha: float = 0.05,
     clusters: ArrayLike | None = None,
     seed: int = 0,
+    begin: Stakes = BOLD,
 ) -> float:
     """Compute the one-sided upper confidence bound, the mirror image of `betting_lower_bound`."""
     mirrored = -as_vector(x, name="x")
     flipped = (-bounds[1], -bounds[0])
-    return -betting_lower_bound(mirrored, bounds=flipped, alpha=alpha, clusters=clusters, seed=seed)
+    return -betting_lower_bound(
+        mirrored, bounds=flipped, alpha=alpha, clusters=clusters, seed=seed, begin=begin
+    )
 
 
 def betting_interval(
@@ -182,13 +228,37 @@ def _check_bounds(x: Vector, bounds: tuple[float, float]) -> tuple[float, float]
     return low, high
 
 
-def _stakes(means: Vector, weights: Vector, target: float) -> Vector:
+def _shuffled_wealth(
+    x: ArrayLike,
+    bounds: tuple[float, float],
+    target: float,
+    clusters: ArrayLike | None,
+    seed: int,
+    begin: Stakes,
+) -> Callable[[float], float]:
+    """Return the greatest log wealth against each mean on the unit scale, betting in a random order."""
+    x = as_vector(x, name="x")
+    low, high = _check_bounds(x, bounds)
+    sizes = cluster_sizes(x, clusters)
+    order = np.random.default_rng(seed).permutation(sizes.size)
+    weights = (sizes / sizes.max())[order]
+    means = ((cluster_sums(x, clusters) / sizes - low) / (high - low)).clip(0, 1)[order]
+    stakes = _stakes(means, weights, target, begin)
+
+    def log_wealth(mean: float) -> float:
+        capped = np.minimum(stakes, begin.largest / mean) if mean > 0 else stakes
+        return float(np.log1p(capped * weights * (means - mean)).cumsum().max())
+
+    return log_wealth
+
+
+def _stakes(means: Vector, weights: Vector, target: float, begin: Stakes) -> Vector:
     """Compute predictable plug-in stakes: each uses the mean and variance of earlier bets only."""
     running_mean = (0.5 + (weights * means).cumsum()) / (1 + weights.cumsum())
     squares = (weights * (means - running_mean)) ** 2
     counts = np.arange(1, means.size + 1)
-    variance = (0.25 + squares.cumsum()) / (1 + counts)
-    before = np.concatenate(([0.25], variance[:-1]))
+    variance = (begin.variance * begin.weight + squares.cumsum()) / (begin.weight + counts)
+    before = np.concatenate(([begin.variance], variance[:-1]))
     return np.sqrt(2 * target / (before * means.size))
 
 

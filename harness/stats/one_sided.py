@@ -8,11 +8,12 @@ removal of skewness by transformation", JRSS B 54:221) and keeps the larger p-va
 import math
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.stats.distributions import t_quantile, t_tail
 from harness.stats.means import MeanMoments, mean_moments
-from harness.stats.vectors import as_vector, check_fraction
+from harness.stats.vectors import Vector, as_vector, check_fraction
 
 
 class BoundaryTest(NamedTuple):
@@ -25,7 +26,7 @@ class BoundaryTest(NamedTuple):
         t: (mean - boundary) / se, signed so that large values support the alternative.
         df: Degrees of freedom: effective clusters less one.
         degenerate: True if the data do not vary. Nothing is then rejected (every p is 1);
-            `betting_lower_bound` can still decide.
+            `harness.stats.unseen_worst` can still decide.
     """
 
     p_gate: float
@@ -44,9 +45,8 @@ def mean_above_test(
     With a = skewness / sqrt(C) for C clusters (items, if there are none), Hall's statistic is
     t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, referred, as t is, to Student's t with C - 1 degrees of
     freedom. For clusters of unequal size the degrees of freedom use their effective number, and the
-    skewness is the lower one of that of their sums and that expected from their sizes. Below about
-    100 items (or effective clusters) neither is calibrated on ceiling-heavy scores: a pass requires
-    `betting_lower_bound` as well.
+    skewness is the lower one of that of their sums and that expected from their sizes. Neither knows
+    of disasters that the items do not show; `harness.stats.unseen_worst` does.
 
     Args:
         d: One difference (or score) an item.
@@ -61,8 +61,7 @@ def mean_above_test(
         return BoundaryTest(1.0, 1.0, 1.0, float("nan"), moments.df, degenerate=True)
     # Student's and Hall's statistics; the larger p-value decides.
     t = (moments.estimate - boundary) / moments.se
-    a = _asymmetry(moments)
-    hall = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
+    hall = float(hall_statistic(t, hall_asymmetry(moments)))
     p_t, p_hall = (t_tail(value, moments.df) for value in (t, hall))
     return BoundaryTest(max(p_t, p_hall), p_t, p_hall, t, moments.df, degenerate=False)
 
@@ -89,8 +88,8 @@ def one_sided_lower_bound(
     if moments.degenerate:
         return -math.inf
     quantile = t_quantile(alpha, moments.df)
-    a = _asymmetry(moments)
-    return moments.estimate - max(quantile, _t_at_hall(quantile, a)) * moments.se
+    skewed = float(t_at_hall(quantile, hall_asymmetry(moments)))
+    return moments.estimate - max(quantile, skewed) * moments.se
 
 
 def one_sided_upper_bound(
@@ -100,16 +99,25 @@ def one_sided_upper_bound(
     return -one_sided_lower_bound(-as_vector(d, name="d"), alpha=alpha, clusters=clusters)
 
 
-def _asymmetry(moments: MeanMoments) -> float:
-    """Return Hall's a, from the more conservative one of two estimates."""
+def hall_asymmetry(moments: MeanMoments) -> float:
+    """Return Hall's a, from the more conservative one of two estimates of the skewness."""
     return min(moments.skewness, moments.skewness_by_size) / math.sqrt(moments.n_clusters)
 
 
-def _t_at_hall(hall: float, a: float) -> float:
+def hall_statistic(t: float | Vector, a: float) -> Vector:
+    """Compute Hall's statistic of Student's t, t + a t^2 / 3 + a^2 t^3 / 27 + a / 6."""
+    t = np.asarray(t, dtype=np.float64)
+    statistic: Vector = t * (1 + a * t / 3 * (1 + a * t / 9)) + a / 6
+    return statistic
+
+
+def t_at_hall(hall: float | Vector, a: float | Vector) -> Vector:
     """Return the t at which Hall's statistic takes the value `hall`.
 
     The statistic is ((1 + a t / 3)^3 - 1) / a + a / 6, so t = 3 (c - 1) / a for the cube root c
     below; dividing the difference of cubes out keeps it stable as a goes to 0.
     """
-    c = math.cbrt(1 + a * (hall - a / 6))
-    return 3 * (hall - a / 6) / (c**2 + c + 1)
+    excess = np.asarray(hall, dtype=np.float64) - a / 6
+    c = np.cbrt(1 + a * excess)
+    t: Vector = 3 * excess / (c**2 + c + 1)
+    return t

@@ -153,6 +153,19 @@ def sample_size_proportion_threshold(
         first *= 2
 
 
+def threshold_successes(p0: float, n: int, *, alpha: float = 0.05) -> int:
+    """Return the least number of successes among `n` that passes the exact gate p > `p0`.
+
+    It is n + 1 where not even n do.
+    """
+    low, needed = 0, n + 1  # numbers of successes that do not pass, and that do
+    while needed - low > 1:
+        middle = (low + needed) // 2
+        passes = binomial_at_least(middle, n, p0) <= alpha
+        low, needed = (low, middle) if passes else (middle, needed)
+    return needed
+
+
 def minimum_detectable_proportion(
     p0: float, n: int, *, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
@@ -167,13 +180,9 @@ def minimum_detectable_proportion(
     _check_plan(1.0, alpha, power)
     if n < 1:
         raise ValueError(f"n must be at least 1, but it is {n}.")
-    if n < minimum_n_for_threshold(p0, alpha):
+    needed = threshold_successes(p0, n, alpha=alpha)
+    if needed > n:
         return None
-    low, needed = 0, n  # numbers of successes that do not pass, and that do
-    while needed - low > 1:
-        middle = (low + needed) // 2
-        passes = binomial_at_least(middle, n, p0) <= alpha
-        low, needed = (low, middle) if passes else (middle, needed)
     return bisect_flip(lambda p: binomial_at_least(needed, n, p) >= power, low=p0, high=1.0)
 
 

@@ -92,6 +92,7 @@ from harness.types.results import (
     SingleJudgeComparison,
     SpendLine,
     TestResult,
+    Unseen,
 )
 from harness.types.samples import Exchange, HygieneFlag, Message, Response, Sample
 from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStatistics
@@ -191,6 +192,7 @@ __all__ = [
     "Try",
     "TryCount",
     "Undo",
+    "Unseen",
     "Verdict",
     "Vote",
     "VoteVerdict",

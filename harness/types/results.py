@@ -125,6 +125,19 @@ class Comparison(Record):
     flags: tuple[str, ...] = ()
 
 
+class Unseen(Record):
+    """What answers that the items do not show could do to a claim that passes.
+
+    It would turn if the share of worst ones among all answers were above `turns_at`. A share of
+    `not_excluded` shows none in `n` items (or clusters: `unit`) with chance alpha.
+    """
+
+    turns_at: float
+    not_excluded: float
+    n: int
+    unit: str
+
+
 class ClaimResult(Record):
     """The verdict on one claim: the estimate is tested against `boundary`.
 
@@ -133,7 +146,9 @@ class ClaimResult(Record):
     `ceiling`. `p_value` is that of the claim, for a regression alarm (`alarm`) that of harm.
     `simultaneous` is set if one claim is enough: these intervals cover all claims together with
     probability 1 - alpha. `n_needed` is the number of items that would settle an inconclusive claim
-    with 80 % power. In an ordered family a claim after one that does not pass is `not_tested`, and
+    with 80 % power if the truth were the estimate, and `n_needed_least` if it were as far from the
+    boundary as the bounds allow: neither is known. `unseen` belongs to a pass on a mean. `low` to
+    `high` is the gate's own interval, of `confidence`: each end is a one-sided bound. In an ordered family a claim after one that does not pass is `not_tested`, and
     has no bound.
     """
 
@@ -152,6 +167,11 @@ class ClaimResult(Record):
     p_adjusted: float | None
     n: int
     n_needed: int | None
+    n_needed_least: int | None = Field(default=None, exclude_if=lambda n: n is None)
+    unseen: Unseen | None = Field(default=None, exclude_if=lambda unseen: unseen is None)
+    low: float | None = Field(default=None, exclude_if=lambda low: low is None)
+    high: float | None = Field(default=None, exclude_if=lambda high: high is None)
+    confidence: float | None = Field(default=None, exclude_if=lambda level: level is None)
 
 
 class GateDecision(Record):
@@ -159,12 +179,14 @@ class GateDecision(Record):
 
     `critical` are the rules on critical answers, which can only take a pass away; `licences` are
     the gate's requirements on the judges, which must be met for them to decide; `confirmations` are
-    the judge's verdicts compared with those corrected by people's labels.
+    the judge's verdicts compared with those corrected by people's labels. `rule` names how each
+    claim was tested (harness/gate/rules.py); results of earlier versions have none.
     """
 
     verdict: Verdict
     sentence: str
     claims: tuple[ClaimResult, ...]
+    rule: str = Field(default="", exclude_if=lambda rule: not rule)
     critical: tuple[CriticalResult, ...] = ()
     licences: tuple[RequirementResult, ...] = Field(
         default=(), exclude_if=lambda results: not results

@@ -92,16 +92,23 @@ def test_a_constant_gain_has_a_finite_bound() -> None:
     assert 0 < evidence.low < 1.0
 
 
-def test_a_small_sample_needs_the_bound_that_holds_at_every_size() -> None:
+def test_a_small_sample_that_would_pass_by_itself_may_hide_a_disaster() -> None:
     scores = noisy(20, 0.6, seed=3)
     evidence = evaluate_claim(Claim(metric="m", claim="superior"), scores, 0.05)
-    assert evidence.p_value < 0.05
+    assert evidence.p_of_seen < 0.05 < evidence.p_value
     decision = decide_gate(Gate(claims=(Claim(metric="m", claim="superior"),)), {"m": scores})
     assert decision.verdict == "inconclusive"
-    assert (
-        "below 100 items (or clusters of equal size) it is not calibrated" in decision.claims[0].why
+    assert "20 items cannot exclude answers at their worst" in decision.claims[0].why
+
+
+def test_what_would_settle_it_is_a_range_of_what_the_truth_may_be() -> None:
+    decision = decide_gate(
+        Gate(claims=(Claim(metric="m", claim="superior"),)), {"m": noisy(120, 0.1)}
     )
-    assert decision.claims[0].n_needed == 100
+    claim = decision.claims[0]
+    assert claim.n_needed is not None
+    assert claim.n_needed_least is not None
+    assert claim.n_needed_least < claim.n_needed
 
 
 def test_the_mean_of_the_candidate_is_held_against_a_threshold() -> None:

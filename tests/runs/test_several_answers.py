@@ -121,7 +121,9 @@ def test_answers_are_averaged_up_to_their_item_before_any_test(draws: int, claim
 def test_more_answers_to_few_items_do_not_make_a_large_sample() -> None:
     many = clustered(spread(30, 0.5), 10, noise=0.0)
     assert many.d.size == 300
-    assert not evaluate_claim(claim_of("superior"), many, 0.05).valid_at_small_n
+    unseen = evaluate_claim(claim_of("superior"), many, 0.05).unseen
+    assert unseen is not None
+    assert (unseen.n, unseen.unit) == (30, "clusters")
 
 
 def test_a_models_own_mean_has_the_interval_of_its_items() -> None:

@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats.bounded_means import betting_interval, betting_lower_bound, betting_upper_bound
+from harness.stats.bounded_means import (
+    JUDGED,
+    betting_interval,
+    betting_lower_bound,
+    betting_p_above,
+    betting_upper_bound,
+)
 
 SCORES = np.tile([1.0, 1.0, 0.0, 0.0, 0.5, 1.0], 25)
 
@@ -96,3 +102,23 @@ def test_values_outside_the_bounds_are_refused():
 def test_bounds_in_the_wrong_order_are_refused():
     with pytest.raises(ValueError, match="must rise"):
         betting_lower_bound([0.5], bounds=(1, 0))
+
+
+def test_its_p_value_is_alpha_at_the_bound() -> None:
+    bound = betting_lower_bound(SCORES, bounds=(0, 1), alpha=0.05)
+    assert betting_p_above(SCORES, bound, bounds=(0, 1), alpha=0.05) == pytest.approx(
+        0.05, rel=1e-6
+    )
+    assert betting_p_above(SCORES, 1.0, bounds=(0, 1)) == 1
+
+
+def test_stakes_that_expect_the_spread_of_judged_differences_win_sooner_and_err_no_more() -> None:
+    rng = np.random.default_rng(4)
+    gains = np.clip(rng.normal(0.5, 1.87, (300, 50)), -9, 9)
+    usual, tuned = (
+        np.mean([betting_lower_bound(d, bounds=(-9, 9), **options) > 0 for d in gains])  # type: ignore[arg-type]
+        for options in ({}, {"begin": JUDGED})
+    )
+    assert usual + 0.08 < tuned < 0.3
+    ties = rng.choice([-9.0, 0.0, 1.0], p=[0.005, 0.95, 0.045], size=(600, 100))
+    assert np.mean([betting_lower_bound(d, bounds=(-9, 9), begin=JUDGED) > 0 for d in ties]) <= 0.05
