@@ -90,7 +90,8 @@ def _find_problem_of_expected(claim: Claim, metric: Metric) -> str | None:
     least, most = (
         (low, boundary) if claim.kind.alarm else (boundary, high if upper is None else upper)
     )
-    if least < claim.expect < most or claim.expect == (least if claim.kind.alarm else high):
+    end_of_scale = None if claim.kind.two_sided else least if claim.kind.alarm else most
+    if least < claim.expect < most or claim.expect == end_of_scale:
         return None
     return (
         f"'expect: {claim.expect:g}' is no truth for which '{claim}' is to be decided: state one "

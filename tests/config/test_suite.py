@@ -63,6 +63,21 @@ def test_a_margin_as_wide_as_the_scale_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "claim",
+    [
+        "claim: superior, margin: 0.5, expect: 0.4",
+        "claim: non_inferior, margin: 0.5, expect: -0.6",
+        "claim: equivalent, margin: 0.5, expect: 0.5",
+        "claim: at_least, value: 8, expect: 7.9",
+        "claim: regression_alarm, margin: 0.5, expect: 0",
+        "claim: superior, expect: 9.5",
+    ],
+)
+def test_a_success_that_the_claim_denies_is_refused(tmp_path: Path, claim: str) -> None:
+    assert "is no truth for which" in refused(tmp_path, "claim: superior", claim)
+
+
+@pytest.mark.parametrize(
     ("claim", "problem"),
     [
         ("claim: at_least", "'at_least' needs a 'value'"),
