@@ -28,6 +28,7 @@ from judges.protocol import Judge
 from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
 from judges.rules.judge import OfflineJudge
+from judges.served import ServedBy
 
 
 def make_judge(
@@ -74,6 +75,7 @@ def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) ->
         redacted=spec.redact,
         remote=True,
         prices=spec.price_per_million,
+        served=ServedBy(endpoint, session, spec.temperature == 0, spec.revision),
     )
 
 

@@ -38,6 +38,7 @@ from judges.llm import LanguageModelJudge
 from judges.panel import Panel
 from judges.protocol import Judge
 from judges.response_stream import ResponseStream, StreamClosedError
+from judges.served import check_judge
 
 
 def is_cacheable(outcome: Outcome) -> bool:
@@ -210,6 +211,10 @@ def collect_outcomes(
             _try_repaired(backlog, ask)
     finally:  # keep what the judge has answered, also when it stops half-way
         buffer.commit()
+    if isinstance(judge, LanguageModelJudge) and judge.served is not None:
+        stored = [(asked, backlog.outcomes[key]) for key, asked in backlog.reused.items()]
+        new_keys = [key for key in backlog.asked_keys if is_cacheable(backlog.outcomes[key])]
+        check_judge(judge, judge.served, store, stored, new_keys)
     return [(request, backlog.outcomes[key]) for key, request in backlog.keyed_requests]
 
 
@@ -241,6 +246,7 @@ class _Backlog:
         keyed_requests: all requests so far with their keys, in order.
         asked_keys: the keys of those that the judge was given, in order.
         outcomes: outcomes by key, from the store and from the judge.
+        reused: the requests whose stored outcome counts, by key.
         unreadable: the requests whose stored outcome is an unreadable reply, by key.
         closed: the error that ended the requests early.
     """
@@ -254,6 +260,7 @@ class _Backlog:
         self._store = store
         self._again = again
         self.unreadable: dict[str, JudgeRequest] = {}
+        self.reused: dict[str, JudgeRequest] = {}
         self.keyed_requests: list[tuple[str, JudgeRequest]] = []
         self.asked_keys: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
@@ -275,6 +282,7 @@ class _Backlog:
                     yield request
                     continue
                 self.outcomes[key] = stored
+                self.reused[key] = request
                 if _is_unreadable(stored):
                     self.unreadable[key] = request
         except StreamClosedError as error:  # raised once the judge has finished what it was given

@@ -27,6 +27,7 @@ from judges.prompts import (
     is_asked,
     prompts_fingerprint,
 )
+from judges.served import ServedBy
 
 ASKED_AGAIN = frozenset({MissingReason.UNREADABLE, MissingReason.EMPTY})
 
@@ -59,6 +60,7 @@ class LanguageModelJudge:
         redacted: identifiers found in the item and the answers are not shown to the model.
         hardened: the prompt defends against instructions in the answers.
         remote: the model runs on another machine, and may have `prices`.
+        served: the endpoint behind it, where its stored verdicts can be checked.
     """
 
     def __init__(
@@ -73,10 +75,12 @@ class LanguageModelJudge:
         hardened: bool = True,
         remote: bool = False,
         prices: Prices | None = None,
+        served: ServedBy | None = None,
     ) -> None:
         self._backend = backend
         self._remote = remote
         self._prices = prices
+        self.served = served
         self._name = name
         self._nature = nature
         self._model = model

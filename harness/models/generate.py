@@ -347,6 +347,8 @@ def _generate_by_endpoint(
             if renewed:  # once the server answers: old and new answers must not be mixed
                 store.remove("response", renewed)
                 model.session.renewed.update(renewed)
+                if model.session.again.what == "answers":
+                    _count_renewal(model, store)
                 renewed = []
             buffer.add(keys[i], response)
         done += 1
@@ -355,6 +357,28 @@ def _generate_by_endpoint(
         yield response
     if done > len(stored):
         remember_server(model, endpoint, store)
+
+
+def _count_renewal(model: EndpointModel, store: Store) -> None:
+    """Count, once a run, that all answers of a model are asked anew: later runs are on these."""
+    key = _renewal_key(model)
+    if key not in model.session.renewed:
+        model.session.renewed.add(key)
+        times = n_renewals(model, store) + 1
+        store.put("server", {key: ServedModel(fields={"times": str(times)})})
+
+
+def n_renewals(model: Model, store: Store) -> int:
+    """Return how often all answers of a model were asked anew, which makes other runs of it."""
+    if not isinstance(model, EndpointModel):
+        return 0
+    key = _renewal_key(model)
+    row = store.get("server", [key], ServedModel).get(key)
+    return 0 if row is None else int(row.fields["times"])
+
+
+def _renewal_key(model: EndpointModel) -> str:
+    return f"renewed {_served_key(model)}"
 
 
 def _is_asked_again(key: str, response: Response, model: EndpointModel) -> bool:
@@ -442,8 +466,11 @@ def _probe(
         replies = dict(endpoint.ask_all(asks))
     except (EndpointRefusedError, BudgetSpentError) as error:
         return ServedCheck(True, "", f"{unchecked}: {printable_line(str(error), limit=160)}")
-    texts = {n: _endpoint_response(reply, task.samples[chosen[n][0]], model).text
+    again = {n: _endpoint_response(reply, task.samples[chosen[n][0]], model)
              for n, reply in replies.items()}  # fmt: skip
+    asked = [response.exchange for response in again.values() if response.exchange is not None]
+    model.session.probes.setdefault(model.name, []).extend(asked)
+    texts = {n: response.text for n, response in again.items()}
     compared = [is_same_answer(chosen[n][1], text) for n, text in texts.items() if text is not None]
     if not compared:
         return ServedCheck(True, "", f"{unchecked}: it gave no answer")
@@ -464,6 +491,11 @@ def stored_answer_caveats(session: EndpointSession) -> Iterator[Caveat]:
         if check.caveat:
             name = key.partition(" ")[0]
             yield Caveat(code="stored_answers", text=f"Stored answers of '{name}': {check.caveat}.")
+    for name, check in sorted(session.judges.items()):
+        if check.caveat:
+            yield Caveat(
+                code="stored_verdicts", text=f"Stored verdicts of '{name}': {check.caveat}."
+            )
 
 
 def _log_stored(

@@ -7,6 +7,7 @@ A stored reply of a batch is used before a request is sent. With a folder nothin
 requests are written there once the run has found all of them.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,7 +38,7 @@ from harness.models.endpoint import (
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
 from harness.models.served import ServedCheck
-from harness.types import Record
+from harness.types import Exchange, Record
 
 T = TypeVar("T")
 
@@ -102,6 +103,9 @@ class EndpointSession:
         self.again = again._replace(try_repaired=folder is None)
         self.renewed: set[str] = set()  # keys of answers that this run has asked again
         self.served: dict[str, ServedCheck] = {}  # by model and server, each checked once a run
+        self.judges: dict[str, ServedCheck] = {}  # by judge, each checked once a run
+        self.probes: dict[str, list[Exchange]] = {}  # by model or judge: what was asked once more
+        self.lock = threading.Lock()  # held while a judge is checked
         self.budget = budget
         self.folder = folder
         # Judges ask from threads of their own; single operations on a dict need no lock.

@@ -22,6 +22,7 @@ from harness.data.thoughts import has_thoughts
 from harness.gate.decision import decide_gate
 from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
+from harness.models.session import EndpointSession
 from harness.planning.preregistration import Preregistration
 from harness.runs.caveats import (
     changed_rule_caveats,
@@ -332,6 +333,15 @@ def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLin
                     for judgement in judge_round.judgements
                 )
                 yield from spend_line(card.name, f"judges {metric}", exchanges, card.prices)
+
+
+def count_probes(plan: Plan, session: EndpointSession) -> Iterator[SpendLine]:
+    """Count what this run asked once more, to see whether servers still hold the same models."""
+    cards = [card for named in plan.judges.values() for card in (named, *named.members)]
+    prices = {card.name: card.prices for card in cards}
+    prices |= {model.name: model.prices for model in plan.models}
+    for who, exchanges in sorted(session.probes.items()):
+        yield from spend_line(who, "stored replies asked once more", exchanges, prices.get(who))
 
 
 # --- hygiene ---------------------------------------------------------------------------------

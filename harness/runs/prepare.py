@@ -1,14 +1,16 @@
 """Preparation of the requested models: trained if missing, and ready to answer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import ModelSpec
 from harness.config.request import Request
 from harness.core.hashing import content_hash
+from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
-from harness.models.generate import CheckpointModel, EndpointModel, Model
+from harness.models.generate import CheckpointModel, EndpointModel, Model, n_renewals
 from harness.models.model_folder import MANIFEST
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
@@ -88,3 +90,18 @@ def _load_card(directory: str, name: str) -> CheckpointCard | None:
     if not (Path(directory) / MANIFEST).is_file():
         return None
     return make_card(load_manifest(Path(directory)), name)
+
+
+def with_renewals(models: Mapping[str, Prepared], store: Store) -> dict[str, Prepared]:
+    """Return the models with other fingerprints where their answers were asked anew.
+
+    A run on the new answers is another run than the one on the old, and replaces no report of it.
+    """
+    renewed = {}
+    for name, prepared in models.items():
+        n = n_renewals(prepared.model, store)
+        fingerprint = (
+            content_hash(prepared.fingerprint, "renewed", n) if n else prepared.fingerprint
+        )
+        renewed[name] = prepared._replace(fingerprint=fingerprint)
+    return renewed

@@ -18,11 +18,11 @@ from harness.human.judge_requirement import check_against_people, left_out_cavea
 from harness.models.generate import check_recorded_answers, require_answers, stored_answer_caveats
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import preregister_plan
-from harness.runs.conclude import Stopwatch, build_run_result
+from harness.runs.conclude import Stopwatch, build_run_result, count_probes
 from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
-from harness.runs.prepare import Prepared, prepare_models
+from harness.runs.prepare import Prepared, prepare_models, with_renewals
 from harness.runs.tries import CountedTry
 from harness.runs.withheld import withhold_pass
 from harness.scoring.paired import gated_pairs
@@ -72,13 +72,15 @@ def run_suite(
         counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
         measured = measure_tasks(plan, models, panels, context, counter.register)
         plan = counter.plan
+        models = with_renewals(models, context.store)
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
     pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
     result = counter.conclude(result, pairs)
     left_out = left_out_caveats(request, plan)
     caveats = (*stored_answer_caveats(context.session), *result.caveats, *left_out)
-    result = result.model_copy(update={"caveats": caveats})
+    spend = (*result.spend, *count_probes(plan, context.session))
+    result = result.model_copy(update={"caveats": caveats, "spend": spend})
     result = check_against_people(result, request, measured.tasks)
     result = withhold_pass(result, request, measured.tasks)
     counter.record_verdict(result)

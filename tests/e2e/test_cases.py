@@ -155,16 +155,29 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def name_free_port(profile: Path, port_there: int) -> int:
+    """Find a free port, and name it in the profile."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    profile.write_text(profile.read_text().replace(f":{port_there}/", f":{port}/"))
+    return port
+
+
 @contextmanager
 def serving(folder: Path, profile: str, port_there: int) -> Iterator[Path]:
     """Serve the case on a free port, which its profile then names; yield the server's log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    path, log = folder / profile, folder / "server.log"
-    path.write_text(path.read_text().replace(f":{port_there}/", f":{port}/"))
+    with serving_at(folder, name_free_port(folder / profile, port_there)) as log:
+        yield log
+
+
+@contextmanager
+def serving_at(folder: Path, port: int) -> Iterator[Path]:
+    """Serve the case at a port; yield the server's log."""
+    log = folder / "server.log"
+    command = [sys.executable, "server.py", str(port), "requests.jsonl"]
     with log.open("w") as out:
-        server = subprocess.Popen([sys.executable, "server.py", str(port)], cwd=folder, stderr=out)
+        server = subprocess.Popen(command, cwd=folder, stderr=out)
         try:
             while not listens(port):
                 assert server.poll() is None
@@ -204,6 +217,32 @@ def test_a_model_that_only_thinks_is_asked_once_an_item(tmp_path: Path) -> None:
     assert over.returncode == 0, over.stderr
     assert len(log.read_text().splitlines()) == 20
     assert "20 of 20 answers cut off" in over.stdout
+
+
+def test_another_model_behind_a_served_name_is_not_given_the_answers_of_the_first(
+    tmp_path: Path,
+) -> None:
+    use = Path(CASES or "", "use")
+    folder = Path(shutil.copytree(use / "stale", tmp_path / "stale"))
+    for name in ("server.py", "judge_brain.py"):
+        shutil.copy(use / name, folder)
+    port = name_free_port(folder / "profile.yaml", 8811)
+    command = ("run", "suite.yaml", "--profile", "profile.yaml", "--models", "terse,friendly",
+               "--limit", "40")  # fmt: skip
+    with serving_at(folder, port):
+        first = run(*command, cwd=folder)
+    assert first.returncode in (0, 1, 3), first.stderr
+    server = folder / "server.py"
+    server.write_text(server.read_text().replace("Thanks for writing in!", "Bonjour, and hello."))
+    with serving_at(folder, port):
+        stale = run(*command, cwd=folder)
+        anew = run(*command, "--ask-again", "answers", "--model", "friendly", cwd=folder)
+    assert stale.returncode == 2
+    assert "no longer gives the answers that are stored" in stale.stderr
+    assert anew.returncode in (0, 1, 3), anew.stderr
+    assert (
+        len(list(folder.glob("runs/support/*/report.html"))) == 2
+    )  # the old report is still there
 
 
 def test_a_reason_may_quote_the_end_of_a_thought(tmp_path: Path) -> None:

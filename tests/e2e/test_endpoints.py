@@ -132,6 +132,31 @@ def planned(world: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(line["who"], line["work"]): line for line in json.loads(done.stdout)["remote"]}
 
 
+def test_answers_asked_anew_make_another_run_and_leave_the_report_of_the_old(world: Path) -> None:
+    with LoopbackServer(answer) as server:
+        assert run(world, server).returncode in {0, 1, 3}
+        (old,) = (world / "runs" / "remote").iterdir()
+        before = (old / "results.json").read_bytes()
+        anew = run(world, server, "--ask-again", "answers", "--model", "new")
+        assert anew.returncode in {0, 1, 3}, anew.stderr
+        new = json.loads(anew.stdout)["folder"]
+        assert json.loads(run(world, server).stdout)["folder"] == new
+    assert Path(new).name != old.name
+    assert (old / "results.json").read_bytes() == before
+
+
+def test_what_was_asked_once_more_stands_in_the_spend_table(world: Path) -> None:
+    with LoopbackServer(answer, models={}) as server:
+        run(world, server)
+        run(world, server)
+        n_asked = server.counts.total()
+    (folder,) = (world / "runs" / "remote").iterdir()
+    lines = json.loads((folder / "results.json").read_text())["spend"]
+    (probes,) = [line for line in lines if line["work"] == "stored replies asked once more"]
+    assert (probes["calls"], probes["cost"] is None) == (3, False)
+    assert sum(line["calls"] for line in lines) == n_asked == N_ITEMS * 8 + 3
+
+
 def test_a_refused_key_ends_the_run_at_once_with_exit_4(world: Path) -> None:
     with LoopbackServer(answer, fault=always("401")) as server:
         done = run(world, server)

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.config import EndpointSpec, JudgeSpec
 from harness.config.request import NOTHING_AGAIN, AskAgain
+from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress, Stage
 from harness.core.store import Store
+from harness.models.generate import stored_answer_caveats
 from harness.models.session import EndpointSession
 from harness.types import GradeRequest, Outcome, Sample
 from judges.factory import make_judge
@@ -23,8 +26,17 @@ READABLE = grades(7, names=["safety"])
 ANY_RUN = AskAgain(try_repaired=True)
 
 
-def judge_all(folder: Path, server: LoopbackServer, again: AskAgain = ANY_RUN) -> list[Outcome]:
-    spec = JudgeSpec(endpoint=EndpointSpec(model="j", base_url=server.base_url))
+def judge_all(
+    folder: Path,
+    server: LoopbackServer,
+    again: AskAgain = ANY_RUN,
+    *,
+    n: int = N,
+    session: list[EndpointSession] | None = None,
+    **endpoint: Any,
+) -> list[Outcome]:
+    """Judge `n` answers; `session` takes the session that asked."""
+    spec = JudgeSpec(endpoint=EndpointSpec(model="j", base_url=server.base_url, **endpoint))
     requests = [
         GradeRequest(
             sample=Sample(id=f"q{i}", input=f"question {i}", row=i),
@@ -33,10 +45,13 @@ def judge_all(folder: Path, server: LoopbackServer, again: AskAgain = ANY_RUN) -
             model="sft" if i % 2 else "dpo",
             answer=f"answer {i}",
         )
-        for i in range(N)
+        for i in range(n)
     ]
     with Store(folder) as store:
-        judge = make_judge("j", spec, folder, session=EndpointSession(store))
+        asking = EndpointSession(store)
+        if session is not None:
+            session.append(asking)
+        judge = make_judge("j", spec, folder, session=asking)
         judged = collect_outcomes(requests, judge, store, QuietProgress(), Stage("t", N), again)
     return [outcome for _, outcome in judged]
 
@@ -122,3 +137,62 @@ def test_a_stored_reply_is_read_by_the_present_reader(tmp_path: Path) -> None:
         outcomes = judge_all(tmp_path, server, NOTHING_AGAIN)
         assert [outcome.values for outcome in outcomes] == [{"safety": 7.0}] * N
         assert server.counts.total() == asked
+
+
+# --- servers behind stored verdicts ----------------------------------------------------------
+
+REPLACED = grades(2, names=["safety"], reason="Another judge altogether.")
+
+
+def test_stored_verdicts_are_asked_once_more_where_the_server_cannot_vouch(tmp_path: Path) -> None:
+    session: list[EndpointSession] = []
+    with LoopbackServer(lambda _: READABLE, models={}) as server:
+        judge_all(tmp_path, server)
+        judge_all(tmp_path, server, session=session)
+        assert server.counts.total() == N + 3
+    assert len(session[0].probes["j"]) == 3
+    assert list(stored_answer_caveats(session[0])) == []
+
+
+def test_a_server_that_vouches_for_its_judge_is_asked_nothing(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE) as server:
+        judge_all(tmp_path, server)
+        judge_all(tmp_path, server)
+        assert server.counts.total() == N
+
+
+def test_another_judge_behind_the_same_name_is_never_mixed_with_the_first(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE, models={}) as server:
+        judge_all(tmp_path, server, n=4)
+        server.reply = lambda _: REPLACED
+        for _ in range(2):  # the second run is no wiser: nothing of the first was kept
+            with pytest.raises(HarnessError, match=r"3 of 3 stored verdicts.*'revision: …'"):
+                judge_all(tmp_path, server)
+        server.reply = lambda _: READABLE
+        assert {(o.values or {})["safety"] for o in judge_all(tmp_path, server)} == {7.0}
+
+
+def test_another_judge_that_is_asked_nothing_new_is_a_caveat(tmp_path: Path) -> None:
+    session: list[EndpointSession] = []
+    with LoopbackServer(lambda _: READABLE, models={}) as server:
+        judge_all(tmp_path, server)
+        server.reply = lambda _: REPLACED
+        assert n_read(judge_all(tmp_path, server, session=session)) == N
+    (caveat,) = stored_answer_caveats(session[0])
+    assert "3 of 3 stored verdicts asked for once more came out otherwise" in caveat.text
+
+
+def test_sampled_verdicts_of_a_judge_listed_otherwise_are_not_mixed(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE, models={"j": {"root": "old"}}) as server:
+        judge_all(tmp_path, server, n=4, temperature=0.5)
+        server.models = {"j": {"root": "new"}}
+        with pytest.raises(HarnessError, match="root was old and is new"):
+            judge_all(tmp_path, server, temperature=0.5)
+
+
+def test_a_revision_keeps_the_verdicts_of_two_judges_apart(tmp_path: Path) -> None:
+    with LoopbackServer(lambda _: READABLE, models={}) as server:
+        judge_all(tmp_path, server, n=4)
+        server.reply = lambda _: REPLACED
+        judged = judge_all(tmp_path, server, revision="new")
+    assert {(o.values or {})["safety"] for o in judged} == {2.0}
