@@ -156,6 +156,101 @@ def test_twenty_pairs_in_the_offline_file(context: "BrowserContext", tmp_path: P
     assert all(vote.seconds is not None and vote.seconds > 0.3 for vote in votes)
 
 
+FILL = """() => {
+  for (let n = 2 ** 24, text = ""; n >= 1; n /= 2)
+    try { localStorage.setItem("fill", text + "x".repeat(n)); text += "x".repeat(n); } catch { /* full */ }
+}"""
+STORED = "Object.fromEntries(Object.entries(localStorage).sort())"
+
+
+@pytest.mark.parametrize("damage", ['[["token", {"choi', "{}", "[[1, 2]]", '[["token", null]]'])
+def test_votes_that_cannot_be_read_are_kept_and_said_so(
+    context: "BrowserContext", tmp_path: Path, damage: str
+) -> None:
+    opened = open_study(write_run(tmp_path / "run"), StudyOptions(n=5, attention=0, repeats=0))
+    write_offline(opened, "Ada", tmp_path / "ada.html")
+    url = (tmp_path / "ada.html").as_uri()
+    page = context.new_page()
+    page.goto(url)
+    assert not page.is_visible("#unread")
+    (key,) = page.evaluate(STORED)
+    for number in (1, 2):  # a second damage does not take the place of the first copy
+        page.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, f"{damage} "])
+        page.close()
+        page = context.new_page()
+        seen = watch(page)
+        page.goto(url)
+        assert "cannot be read" in (page.text_content("#unread") or "")
+        assert page.is_visible("#unread")
+        page.click("#begin")
+        judge(page, 1, 1)
+        copies = {name: text for name, text in page.evaluate(STORED).items() if name != key}
+        assert copies == {f"{key} unread {n}": f"{damage} " for n in range(1, number + 1)}
+        assert len(json.loads(page.evaluate(STORED)[key])) == 1
+        assert seen == []
+    page.goto(url)
+    assert not page.is_visible("#unread")  # the votes since are read
+    assert page.text_content("#begin") == "Go on"
+
+
+def test_what_cannot_be_read_is_saved_to_a_file(context: "BrowserContext", tmp_path: Path) -> None:
+    opened = open_study(write_run(tmp_path / "run"), StudyOptions(n=5, attention=0, repeats=0))
+    write_offline(opened, "Ada", tmp_path / "ada.html")
+    url = (tmp_path / "ada.html").as_uri()
+    page = context.new_page()
+    page.goto(url)
+    (key,) = page.evaluate(STORED)
+    page.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, "half a vo"])
+    page.reload()
+    with page.expect_download() as download:
+        page.click("#save-unread")
+    download.value.save_as(tmp_path / "unread.txt")
+    assert (tmp_path / "unread.txt").read_text() == "half a vo"
+
+
+def test_without_room_for_a_copy_the_votes_stay_as_they_are(
+    context: "BrowserContext", tmp_path: Path
+) -> None:
+    opened = open_study(write_run(tmp_path / "run"), StudyOptions(n=5, attention=0, repeats=0))
+    write_offline(opened, "Ada", tmp_path / "ada.html")
+    url = (tmp_path / "ada.html").as_uri()
+    page = context.new_page()
+    page.goto(url)
+    (key,) = page.evaluate(STORED)
+    page.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, "half a vo" * 1000])
+    page.evaluate(FILL)
+    page.reload()
+    page.click("#begin")
+    judge(page, 1, 1)
+    assert page.evaluate("key => localStorage.getItem(key).length", key) == 9000
+    assert "does not remember votes" in (page.text_content("#status") or "")
+
+
+def test_a_file_saved_earlier_takes_back_no_later_vote(
+    context: "BrowserContext", tmp_path: Path
+) -> None:
+    opened = open_study(write_run(tmp_path / "run"), StudyOptions(n=5, attention=0, repeats=0))
+    write_offline(opened, "Ada", tmp_path / "ada.html")
+    page = context.new_page()
+    page.goto((tmp_path / "ada.html").as_uri())
+    page.click("#begin")
+    judge(page, 1, 2)
+    with page.expect_download() as download:
+        page.click("footer .save")
+    download.value.save_as(tmp_path / "early.json")
+    (stored,) = page.evaluate(STORED).values()
+    first = json.loads(stored)[0][0]
+    early = json.loads((tmp_path / "early.json").read_text())
+    for vote in early["votes"]:
+        vote |= {"at": "2000-01-01T00:00:00.000Z", "comment": "old"}
+    (tmp_path / "early.json").write_text(json.dumps(early))
+    page.reload()
+    page.set_input_files("#load", tmp_path / "early.json")
+    page.wait_for_selector("#vote-form:visible")
+    (stored,) = page.evaluate(STORED).values()
+    assert dict(json.loads(stored))[first]["comment"] == ""
+
+
 def test_saved_votes_go_on_on_another_computer(browser: "Browser", tmp_path: Path) -> None:
     opened = open_study(write_run(tmp_path / "run"), StudyOptions(n=5, attention=0, repeats=0))
     write_offline(opened, "Ada", tmp_path / "ada.html")

@@ -7,18 +7,46 @@ const tokens = new Set(data.pairs.map((pair) => pair.item_token));
 let votes = new Map(); // by item token, in order of casting
 let current = null;
 let canStore = true;
+let unread = null; // what this browser remembers and nobody can read: never overwritten
 
 function loadVotes() {
+  let stored = null;
   try {
-    votes = new Map(JSON.parse(localStorage.getItem(storageKey) ?? "[]"));
+    stored = localStorage.getItem(storageKey);
   } catch {
     canStore = false;
   }
+  if (stored === null) return;
+  try {
+    const entries = JSON.parse(stored);
+    if (!Array.isArray(entries) || !entries.every(isVote)) throw new Error("no votes");
+    votes = new Map(entries);
+  } catch {
+    unread = stored;
+    keepUnread();
+  }
+}
+
+function isVote(entry) {
+  if (!Array.isArray(entry) || entry.length !== 2) return false;
+  const [token, vote] = entry;
+  return typeof token === "string" && typeof vote?.choice === "string" && typeof vote.scores?.left === "object" && typeof vote.scores?.right === "object";
+}
+
+function keepUnread() {
+  try {
+    let number = 1;
+    while (localStorage.getItem(`${storageKey} unread ${number}`) !== null) number += 1;
+    localStorage.setItem(`${storageKey} unread ${number}`, unread);
+  } catch {
+    canStore = false; // without a copy the original stays as it is
+  }
+  find("#unread").hidden = false;
 }
 
 function storeVotes() {
   try {
-    localStorage.setItem(storageKey, JSON.stringify([...votes]));
+    if (canStore) localStorage.setItem(storageKey, JSON.stringify([...votes]));
   } catch {
     canStore = false;
   }
@@ -91,22 +119,40 @@ function undoVote() {
   showNextPair(undone);
 }
 
+function saveText(text, type, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
 function saveFile() {
   const rows = [...votes].map(([token, vote]) => ({ ticket: token, ...vote }));
   const file = { format: "blind study votes", version: 1, study: data.study, annotator: data.annotator, votes: rows };
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(file, null, 1)], { type: "application/json" }));
-  link.download = `votes-${data.sheet.slice(0, 8)}.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  showStatus(`Saved ${votes.size} votes to ${link.download}, where your browser puts downloads.`);
+  const name = `votes-${data.sheet.slice(0, 8)}.json`;
+  saveText(JSON.stringify(file, null, 1), "application/json", name);
+  showStatus(`Saved ${votes.size} votes to ${name}, where your browser puts downloads.`);
+}
+
+function saveUnread() {
+  const name = `unread-votes-${data.sheet.slice(0, 8)}.txt`;
+  saveText(unread, "text/plain", name);
+  showStatus(`Saved what cannot be read to ${name}: send it to the person who gave you this page.`);
+}
+
+// A file saved earlier takes nothing back that was judged since.
+function isLater(vote, known) {
+  return !known || !(vote.at < known.at);
 }
 
 async function loadFile(file) {
   try {
     const saved = JSON.parse(await file.text());
     if (saved.study !== data.study || saved.annotator !== data.annotator) throw new Error("another study");
-    for (const { ticket, ...vote } of saved.votes) if (tokens.has(ticket)) votes.set(ticket, vote);
+    const entries = saved.votes.map(({ ticket, ...vote }) => [ticket, vote]);
+    if (!entries.every(isVote)) throw new Error("no votes");
+    for (const [token, vote] of entries) if (tokens.has(token) && isLater(vote, votes.get(token))) votes.set(token, vote);
     storeVotes();
     showNextPair();
   } catch {
@@ -122,6 +168,7 @@ document.addEventListener("submit", (event) => {
 find("#begin").addEventListener("click", () => showNextPair());
 find("#go-on").addEventListener("click", () => showNextPair());
 find("#load").addEventListener("change", (event) => loadFile(event.target.files[0]));
+find("#save-unread").addEventListener("click", saveUnread);
 for (const button of document.querySelectorAll(".save")) button.addEventListener("click", saveFile);
 
 loadVotes();
