@@ -38,7 +38,7 @@ from trainers.eval_callback import TrainingEval, add_eval_callback
 from trainers.method import Job, Method, OutputPaths, ProgressCallback, RunSettings, Trained
 from trainers.preflight import check_base
 from trainers.recipe import AdapterRecipe
-from trainers.resume import latest_checkpoint, save_for_resume
+from trainers.resume import describe_set_aside, latest_checkpoint, save_for_resume
 from trainers.starting_model import StartingPoint
 from trainers.trl_config import (
     Log,
@@ -276,7 +276,9 @@ def _train_once(
         add_callback(trainer)
     # Train, from the latest saved step if there is one.
     before = {name: weight.clone() for name, weight in trained_weights(trainer.model).items()}
-    trainer.train(resume_from_checkpoint=latest_checkpoint(job.paths.steps, world))
+    resumed_from = latest_checkpoint(job.paths.steps, world)
+    facts |= describe_set_aside(job.paths.steps)
+    trainer.train(resume_from_checkpoint=resumed_from)
     return _FinishedRun(trainer, before, facts)
 
 

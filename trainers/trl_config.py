@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError, did_you_mean
 from harness.types import Curve
+from trainers.resume import KEPT_STEPS
 from trainers.trainer_options import passes_through, refusal
 
 Log = list[dict[str, float]]
@@ -84,7 +85,7 @@ def make_config(
         "output_dir": str(folder),
         "seed": seed,
         "save_strategy": "no",  # checkpoints to resume from are saved by the clock
-        "save_total_limit": 1,
+        "save_total_limit": KEPT_STEPS,
         "disable_tqdm": True,
         "logging_first_step": True,  # the first step is checked
     }

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.types import Curve
 from trainers.checkpoint import (
     CheckpointManifest,
@@ -139,3 +139,30 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_a_running_one_is_left
     make_checkpoint(tmp_path / "sft")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"sft", f".sft.{os.getppid()}", ".sft.0123456789ab.steps"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("writer", ["torch", "python", "safetensors"])
+def test_a_full_disk_is_named_whoever_was_writing(writer: str, tmp_path: Path) -> None:
+    """/dev/full answers every write as a full disk does."""
+    import torch
+    from safetensors import SafetensorError
+
+    def write() -> None:
+        match writer:
+            case "torch":
+                torch.save({"a": torch.zeros(9999)}, "/dev/full")
+            case "python":
+                Path("/dev/full").write_bytes(bytes(9999))
+            case "safetensors":  # its words on a full disk; it would replace the device by a file
+                raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    out = tmp_path / "out"
+    with pytest.raises(InfrastructureError, match="the disk is full"), checkpoint_folder(out):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_keep_their_own_words(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="shapes"), checkpoint_folder(tmp_path / "out"):
+        raise RuntimeError("shapes differ")

@@ -1,6 +1,7 @@
 """What every training run shares: resuming, a shrinking batch, and stopping when it is lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from tests.builders.interrupted_training import KilledError, sft, stop
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import load_manifest
+from trainers.distributed.config import WorldInfo
 from trainers.preference import train_on_pairs as train_dpo
+from trainers.resume import describe_set_aside, latest_checkpoint
 from trainers.sft import Sft, train_sft
 from trainers.trl_config import check_finite
 
@@ -45,7 +48,8 @@ def test_a_resumed_sft_run_ends_with_the_same_weights(base: Path, tmp_path: Path
         sft(base, tmp_path / "killed", stop_at=7)
     assert not (tmp_path / "killed").exists()
     (steps,) = tmp_path.glob(".killed.*.steps")
-    assert [path.name for path in steps.glob("checkpoint-*")] == ["checkpoint-6"]
+    kept = {path.name for path in steps.glob("checkpoint-*")}
+    assert kept == {"checkpoint-5", "checkpoint-6"}
     resumed = sft(base, tmp_path / "killed")
     assert resumed.fingerprint == whole.fingerprint
     assert resumed.curves == whole.curves
@@ -67,12 +71,70 @@ def test_a_resumed_dpo_run_ends_with_the_same_weights(base: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("save_every_step")
-def test_a_step_that_was_not_kept_whole_is_not_resumed_from(base: Path, tmp_path: Path) -> None:
+def test_a_step_with_any_file_cut_off_falls_back_to_the_one_before(
+    base: Path, tmp_path: Path
+) -> None:
+    """Each file of the latest step in turn is cut in half, and then removed."""
     whole = sft(base, tmp_path / "whole")
     with pytest.raises(KilledError):
         sft(base, tmp_path / "killed", stop_at=7)
     (steps,) = tmp_path.glob(".killed.*.steps")
+    shutil.copytree(steps, tmp_path / "kept")
+    names = [
+        p.relative_to(steps / "checkpoint-6")
+        for p in (steps / "checkpoint-6").rglob("*")
+        if p.is_file()
+    ]
+    assert {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "whole.json"} < {
+        name.name for name in names
+    }
+    for name in names:
+        for damage in (cut_in_half, Path.unlink):
+            shutil.rmtree(steps)
+            shutil.copytree(tmp_path / "kept", steps)
+            damage(steps / "checkpoint-6" / name)
+            assert latest_checkpoint(steps, WorldInfo()) == str(steps / "checkpoint-5")
+            assert not (steps / "checkpoint-6").exists()
+            assert "step 6 (" in describe_set_aside(steps)["kept steps set aside"]
+    resumed = sft(base, tmp_path / "killed")
+    assert resumed.fingerprint == whole.fingerprint
+    assert resumed.curves == whole.curves
+    assert resumed.facts["kept steps set aside"].startswith("step 6 (")
+
+
+def cut_in_half(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("save_every_step")
+def test_where_no_kept_step_is_whole_the_run_begins_anew(base: Path, tmp_path: Path) -> None:
+    whole = sft(base, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        sft(base, tmp_path / "killed", stop_at=4)
+    for path in tmp_path.glob(".killed.*.steps/checkpoint-*/optimizer.pt"):
+        cut_in_half(path)
+    resumed = sft(base, tmp_path / "killed")
+    assert resumed.fingerprint == whole.fingerprint
+    assert resumed.facts["kept steps set aside"] == (
+        "step 2 (optimizer.pt is damaged), step 3 (optimizer.pt is damaged)"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("save_every_step")
+def test_steps_that_an_earlier_version_kept_are_resumed_from(base: Path, tmp_path: Path) -> None:
+    """They have no marks; one whose state was cut off is set aside."""
+    whole = sft(base, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        sft(base, tmp_path / "killed", stop_at=7)
+    (steps,) = tmp_path.glob(".killed.*.steps")
+    for mark in steps.glob("checkpoint-*/whole.json"):
+        mark.unlink()
+    assert latest_checkpoint(steps, WorldInfo()) == str(steps / "checkpoint-6")
     (steps / "checkpoint-6" / "trainer_state.json").write_text('{"global_step": 6, "log_')
+    assert latest_checkpoint(steps, WorldInfo()) == str(steps / "checkpoint-5")
     assert sft(base, tmp_path / "killed").fingerprint == whole.fingerprint
 
 

@@ -21,6 +21,25 @@ def broadcast_flag(flag: bool, device: Any) -> bool:
     return bool(tensor)
 
 
+def broadcast_text(text: str | None) -> str | None:
+    """Broadcast rank 0's text to all processes; in a single process return it."""
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        return text
+    found: list[str | None] = [text]
+    distributed.broadcast_object_list(found, src=0)
+    return found[0]
+
+
+def wait_for_all() -> None:
+    """Wait until all processes are here."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
 def seed_per_rank(trainer: Any, world: WorldInfo) -> None:
     """Seed each process with the recipe's seed plus its rank, so that dropout differs.
 
