@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.data.thoughts import drop_thoughts
-from harness.models.local import context_length, encode_chat
+from harness.models.local import context_length, encode_chat, read_answer
+from harness.models.weights import stop_ids
 from harness.types import Message, Record
 from trainers.adapter import complete_reference
 from trainers.checkpoint import CheckpointManifest
@@ -112,10 +113,21 @@ class Online:
             for place, row in enumerate(self.prompts)
         ]
         kind = GRPOTrainer if self.recipe.method == "grpo" else RLOOTrainer
+        stops = stop_ids(policy.model, policy.tokenizer)
+
+        def reward(
+            completion_ids: Sequence[Sequence[int]], place: Sequence[int], **rest: Any
+        ) -> list[float | None]:
+            answers = [
+                answer_without_thoughts(policy.tokenizer, stops, self.prompts[i], tokens)
+                for i, tokens in zip(place, completion_ids, strict=True)
+            ]
+            return self._score(answers, place, rest["trainer_state"], rest["log_metric"])
+
         trainer = _with_epoch_order(kind)(
             model=policy.model,
             args=config,
-            reward_funcs=self._score,
+            reward_funcs=reward,
             train_dataset=Dataset.from_list(rows),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
@@ -125,13 +137,11 @@ class Online:
 
     def _score(
         self,
-        completions: Sequence[Sequence[dict[str, str]]],
+        answers: Sequence[str],
         place: Sequence[int],
         trainer_state: Any,
         log_metric: Callable[[str, float], None],
-        **_: Any,
     ) -> list[float | None]:
-        answers = [drop_thoughts(turns[-1]["content"]) for turns in completions]
         rewards = list(self.reward.score([self.prompts[i] for i in place], answers))
         if trainer_state.global_step == 0 and all(reward is None for reward in rewards):
             raise HarnessError(
@@ -176,6 +186,14 @@ class Online:
         return [
             encode_chat(trainer.processing_class, row.prompt) for row in self.prompts[:N_PROBES]
         ]
+
+
+def answer_without_thoughts(
+    tokenizer: Any, stops: Sequence[int], row: PromptRow, tokens: Sequence[int]
+) -> str:
+    """Return the answer that is rewarded: without thoughts, and empty if they never ended."""
+    answer = read_answer(tokenizer, stops, encode_chat(tokenizer, row.prompt), tokens)
+    return drop_thoughts(answer.whole_text or "")
 
 
 def _with_epoch_order(kind: Any) -> Any:

@@ -50,7 +50,7 @@ _MARK = re.compile(rf"(?P<closing>{_CLOSING})|{_OPENING}", re.IGNORECASE)
 # between the marks where a decoder has removed the special tokens.
 _CHANNELS = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>")
 _MESSAGE = re.compile(
-    r"<\|channel\|>(?P<channel>\w*)(?:(?!<\|message\|>).)*<\|message\|>(?P<text>.*?)"
+    r"<\|channel\|>(?P<channel>\w*)(?:(?!<\|(?:message|channel)\|>).)*<\|message\|>(?P<text>.*?)"
     r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )
@@ -60,6 +60,9 @@ _BARE_CHANNELS = re.compile(r"\s*analysis(.*?)assistantfinal(.*)", re.DOTALL)
 _SENTENCES = re.compile(
     r"\s*Here(?:'s| is) my thought process:(.*?)Here(?:'s| is) my response:(.*)", re.DOTALL
 )
+
+# Without any of these words there is no mark of any kind; most texts need no further look.
+_HINTS = ("think", "thought", "reasoning", "channel", "inner_", "analysis")
 
 _THOUGHT_END = re.compile(rf"{_CLOSING}|<\|channel\|>final<\|message\|>", re.IGNORECASE)
 _QUOTES = frozenset("`'\"\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb")
@@ -77,6 +80,9 @@ class Separated(NamedTuple):
 
 def separate_thoughts(text: str) -> Separated:
     """Tell the thoughts of a response from its answer; a text without thoughts is all answer."""
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return Separated("", text)
     if _CHANNELS.match(text):
         return _separate_channels(text)
     if words := _BARE_CHANNELS.fullmatch(text) or _SENTENCES.fullmatch(text):
@@ -174,16 +180,22 @@ def _unpaired_end(text: str, *, after_block: bool) -> re.Match[str] | None:
     Behind a whole block, only a mark at the edge of a line can be another one.
     """
     for mark in _MARK.finditer(text):
-        before, after = text[: mark.start()], text[mark.end() :]
-        if _is_quoted(text, mark) or _in_code(before, after):
+        before, after = _around_on_line(text, mark)
+        if _is_quoted(text, mark) or (before.count("`") % 2 == 1 and "`" in after):
             continue
-        if not mark["closing"]:
-            return None  # a pair within an answer
-        line_before, line_after = before.rpartition("\n")[2], after.partition("\n")[0]
-        at_edge = not line_before.strip() or not line_after.strip()
-        if at_edge or not (after_block or _within_sentence(line_before, line_after)):
-            return mark
+        at_edge = not before.strip() or not after.strip()
+        stands = at_edge or not (after_block or _within_sentence(before, after))
+        if (mark["closing"] and not stands) or _in_fence(text, mark):
+            continue
+        return mark if mark["closing"] else None  # an opening mark begins a pair within an answer
     return None
+
+
+def _around_on_line(text: str, mark: re.Match[str]) -> tuple[str, str]:
+    """Return what stands before and behind a mark on its line."""
+    end = text.find("\n", mark.end())
+    before = text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()]
+    return before, text[mark.end() : end if end >= 0 else None]
 
 
 def _is_quoted(text: str, mark: re.Match[str]) -> bool:
@@ -197,8 +209,7 @@ def _within_sentence(before: str, after: str) -> bool:
     return last not in _SENTENCE_ENDS and (following.islower() or following in ",.;:!?)")
 
 
-def _in_code(before: str, after: str) -> bool:
-    """Return whether the place between is in a fenced block, or between backticks on its line."""
-    fenced = len(_FENCE.findall(before)) % 2 == 1 and _FENCE.search(after) is not None
-    line_before, line_after = before.rpartition("\n")[2], after.partition("\n")[0]
-    return fenced or (line_before.count("`") % 2 == 1 and "`" in line_after)
+def _in_fence(text: str, mark: re.Match[str]) -> bool:
+    """Return whether a mark is in a fenced block of code."""
+    n_before = len(_FENCE.findall(text, 0, mark.start()))
+    return n_before % 2 == 1 and _FENCE.search(text, mark.end()) is not None

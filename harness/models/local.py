@@ -198,11 +198,7 @@ class LocalModel:
         )
 
     def _make_answer(self, tokens: list[int], prompt: Sequence[int] = ()) -> Answer:
-        end = next((i for i, token in enumerate(tokens) if token in self._stops), None)
-        text = decode_answer(self.tokenizer, tokens[:end])
-        n_tokens = len(tokens) if end is None else end
-        opening = opening_mark(self.tokenizer.decode(list(prompt[-N_MARK_TOKENS:])))
-        return Answer(text, "length" if end is None else "stop", n_tokens, opening=opening)
+        return read_answer(self.tokenizer, self._stops, prompt, tokens)
 
 
 def context_length(config: Any) -> int:
@@ -217,6 +213,17 @@ def context_length(config: Any) -> int:
 
 
 # --- generation helpers ----------------------------------------------------------------------
+
+
+def read_answer(
+    tokenizer: Any, stops: Sequence[int], prompt: Sequence[int], tokens: Sequence[int]
+) -> Answer:
+    """Read the tokens that a model generated behind a prompt, up to the first stop token."""
+    end = next((i for i, token in enumerate(tokens) if token in stops), None)
+    text = decode_answer(tokenizer, tokens[:end])
+    n_tokens = len(tokens) if end is None else end
+    opening = opening_mark(tokenizer.decode(list(prompt[-N_MARK_TOKENS:])))
+    return Answer(text, "length" if end is None else "stop", n_tokens, opening=opening)
 
 
 def decode_answer(tokenizer: Any, tokens: Sequence[int]) -> str:

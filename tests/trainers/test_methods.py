@@ -42,7 +42,13 @@ from trainers.checkpoint import (
     verify_checkpoint,
 )
 from trainers.dpo import first_loss
-from trainers.online_rl import PromptRow, Reward, reward_metrics, train_online
+from trainers.online_rl import (
+    PromptRow,
+    Reward,
+    answer_without_thoughts,
+    reward_metrics,
+    train_online,
+)
 from trainers.pair_dataset import SplitPairs
 from trainers.preference import train_on_pairs
 from trainers.recipe import (
@@ -430,6 +436,22 @@ def test_a_model_trained_on_its_own_answers_still_answers_in_batches(
     together = model.answer(prompts, greedy, seeds=[0] * len(prompts))
     alone = [model.answer([prompt], greedy, seeds=[0])[0] for prompt in prompts]
     assert together == alone
+
+
+def test_a_reward_is_for_the_answer_without_its_thoughts(parent: Path) -> None:
+    tokenizer = LocalModel.load(parent).tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    stops = [tokenizer.eos_token_id]
+
+    def rewarded_text(text: str) -> str:
+        tokens = tokenizer.encode(text, add_special_tokens=False)
+        return answer_without_thoughts(tokenizer, stops, QUESTIONS[0], tokens)
+
+    assert rewarded_text("[THINK]cough[/THINK]See your doctor.<|im_end|>") == "See your doctor."
+    assert rewarded_text("<think>cough</think>See your doctor.<|im_end|>") == "See your doctor."
+    assert rewarded_text("See your doctor.") == "See your doctor."
+    tokenizer.chat_template += "<think>\n"
+    assert rewarded_text("It is a cough, so I") == ""
 
 
 def test_reward_metrics_leave_out_steps_without_a_reward() -> None:
