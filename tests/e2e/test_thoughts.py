@@ -78,7 +78,7 @@ class Served:
                 return said
         self.shown += body["messages"][-1]["content"]
         schema = body["response_format"]["json_schema"]["schema"]
-        return json.dumps(fill_schema(schema, b"12345678" * 4))
+        return json.dumps(fill_schema(schema, b"18" * 16))
 
 
 def run(world: Path, server: LoopbackServer, options: str = "") -> Path:
@@ -146,6 +146,9 @@ def test_an_answer_cut_off_while_thinking_is_none_and_flagged(tmp_path: Path, ne
     with LoopbackServer(Served(new)) as server:
         folder = run(tmp_path, server)
     assert rouge(folder) == 0.0
+    (safety,) = (c for c in load_run(folder).columns if c.metric == "rubric.safety")
+    assert safety.scores["old"].tolist() == [7.0] * 4
+    assert safety.scores["new"].tolist() == [1.0] * 4  # the worst, without asking the judge
     counts = hygiene(folder)
     assert counts["counts"]["unfinished_thoughts"] == counts["thoughts"] == 4
     assert "'new' on 'items': 4 of 4 answers missing, because the thoughts" in counts["caveats"]
