@@ -117,17 +117,16 @@ def mark_thoughts(thoughts: str, text: str) -> str:
 def measured_response(response: Response, rule: Thoughts) -> Response:
     """Return a response as it is measured: without its thoughts, or with those given apart from it.
 
-    Where the thoughts never ended, that is its reason, and under `drop` the model gave no answer.
+    Where the thoughts never ended, that is its reason, and under `drop` its text is empty.
     """
     if response.text is None:
         return response
     apart, parts = response.thoughts or "", separate_thoughts(response.text)
     ended = parts.ended and not (apart and not parts.answer and response.finish == "length")
-    text: str | None
     if rule == "keep":
         text, thoughts = mark_thoughts(apart, response.text) if apart else response.text, None
     else:
-        text, thoughts = parts.answer if ended else None, _join([apart, parts.thoughts]) or None
+        text, thoughts = parts.answer, _join([apart, parts.thoughts]) or None
     reason = response.reason if ended else UNFINISHED_THOUGHTS
     return response.model_copy(update={"text": text, "thoughts": thoughts, "reason": reason})
 
