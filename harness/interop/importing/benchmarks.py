@@ -46,10 +46,8 @@ from harness.types import ORDERS, Order
 LOWEST, HIGHEST = 1, 10  # of a rating
 API_ERROR = "$ERROR$"  # in the place of an answer (FastChat and Arena-Hard, API_ERROR_OUTPUT)
 
-STRENGTHS = (
-    "Arena-Hard's 'significantly better' (A>>B) is a win like A>B here; its own score counts it "
-    "three times."
-)
+STRONG_WEIGHT = 3  # of A>>B in Arena-Hard's own score (show_result.py, weight=3)
+STRENGTH = "strength"  # the score that counts it so
 
 
 def is_questions(rows: Sequence[Object]) -> bool:
@@ -217,6 +215,7 @@ class _Game(NamedTuple):
     winner: str | None  # "A", "B" or "tie"
     words: str | None
     prompt: object
+    strong: bool = False
 
 
 class _Judged(NamedTuple):
@@ -240,17 +239,56 @@ def read_pairs(rows: Sequence[Object], source: str) -> list[Records]:
     records.left_out["no question, no models or no verdict"] = read.count(None)
     judged = [pair for pair in read if pair is not None]
     baseline, judge = _most_common_baseline(judged), next((pair.judge for pair in judged), "")
+    used: list[_Judged] = []
     for pair in judged:
         if baseline not in pair.models or pair.models[0] == pair.models[1]:
             records.left_out[f"not a comparison with '{printable_line(str(baseline))}'"] += 1
         elif pair.judge != judge:
             records.left_out[f"a verdict of another judge than '{printable_line(judge)}'"] += 1
         else:
+            used.append(pair)
             _add_games(pair, str(baseline), records, quoted)
-    scores = (game.get("score") for row in rows for game in as_rows(row.get("games")))
-    if any(isinstance(score, str) and (">>" in score or "<<" in score) for score in scores):
-        records.notes.append(STRENGTHS)
+    if any(game.strong for pair in used for game in pair.games):
+        _add_strengths(used, str(baseline), records)
     return [records, quoted]
+
+
+def _add_strengths(judged: Sequence[_Judged], baseline: str, records: Records) -> None:
+    """Add a score that counts a strong verdict threefold, and name the win rate that follows from it.
+
+    Over all games of weight w (3 for A>>B, otherwise 1) Arena-Hard's win rate is the mean of 1, 0.5
+    and 0, weighted by w. It is above one half where the mean of `strength` is above 0: an item's
+    strength is the mean over its games of w for a win, -w for a loss and 0 for a tie.
+    """
+    records.scales[STRENGTH] = (-STRONG_WEIGHT, STRONG_WEIGHT)
+    weighted: dict[str, list[tuple[float, float]]] = {}
+    for pair in judged:
+        candidate = next(name for name in pair.models if name != baseline)
+        key, signed = _item_key(pair.question, pair.turn), list[float]()
+        scores = records.scores.setdefault(candidate, {})
+        if key in scores:  # a further judgement of the same pair
+            continue
+        for game in pair.games:
+            winner, weight = _winner(game, baseline), STRONG_WEIGHT if game.strong else 1
+            if winner is not None:
+                sign = {"candidate": 1, "baseline": -1, "tie": 0}[winner]
+                signed.append(sign * weight)
+                weighted.setdefault(candidate, []).append(((1 + sign) / 2, weight))
+        scores[key] = (
+            RecordedScores({STRENGTH: sum(signed) / len(signed)})
+            if len(signed) == len(ORDERS)
+            else RecordedScores({}, None, "no winner was read")
+        )
+        records.scores.setdefault(baseline, {})[key] = RecordedScores({STRENGTH: 0.0})
+    rates = "; ".join(
+        f"{printable_line(model)} {sum(o * w for o, w in games) / sum(w for _, w in games):.1%}"
+        for model, games in weighted.items()
+    )
+    records.notes.append(
+        f"Arena-Hard's 'significantly better' (A>>B) is a win like A>B in 'win_rate'. Its own score "
+        f"counts it {STRONG_WEIGHT} times, as '{STRENGTH}' does, which is above 0 for the better model: {rates} "
+        "by that rule."
+    )
 
 
 def _most_common_baseline(judged: Sequence[_Judged]) -> str | None:
@@ -283,7 +321,9 @@ def _arena_games(row: Object, baseline: str, model: str) -> Iterator[_Game]:
         if isinstance(game, dict):
             words = _content(game.get("judgment")) or None
             prompt = game.get("user_prompt") or game.get("prompt")
-            yield _Game(first, second, _arena_winner(game.get("score")), words, prompt)
+            score = game.get("score")
+            strong = isinstance(score, str) and (">>" in score or "<<" in score)
+            yield _Game(first, second, _arena_winner(score), words, prompt, strong)
 
 
 def _arena_winner(score: object) -> str | None:

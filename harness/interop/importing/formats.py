@@ -26,6 +26,12 @@ from harness.interop.importing.inspect_logs import (
 )
 from harness.interop.importing.lm_eval import is_lm_eval, is_lm_eval_totals, read_lm_eval
 from harness.interop.importing.promptfoo import promptfoo_rows, read_promptfoo
+from harness.interop.importing.promptfoo_files import (
+    CSV_NOTE,
+    YAML_ENDINGS,
+    read_promptfoo_csv,
+    read_yaml,
+)
 from harness.interop.importing.records import (
     Records,
     as_list,
@@ -33,6 +39,7 @@ from harness.interop.importing.records import (
     as_rows,
     make_name,
     read_json,
+    read_text_file,
 )
 from harness.interop.importing.simple_evals import (
     is_all_results,
@@ -44,7 +51,7 @@ from harness.interop.importing.simple_evals import (
 KNOWN_FORMATS = (
     "lm-eval's samples_*.jsonl, AlpacaEval's model_outputs.json and annotations.json, Inspect's logs "
     "(.json, .eval), MT-Bench's and Arena-Hard's questions, answers and judgements, simple-evals' "
-    "*_allresults.json, promptfoo's results"
+    "*_allresults.json, promptfoo's results (.json, .jsonl, .yaml, .csv)"
 )
 
 
@@ -69,7 +76,9 @@ def _read(path: Path) -> list[Records]:
     source = str(path)
     if path.suffix == ".eval":
         return [read_inspect_log(read_eval_archive(path), source)]
-    data = read_json(path)
+    if path.suffix == ".csv":
+        return [_read_csv(path)]
+    data = read_yaml(read_text_file(path), path) if path.suffix in YAML_ENDINGS else read_json(path)
     if is_inspect_log(data):
         return [read_inspect_log(as_object(data), source)]
     if is_all_results(data):
@@ -92,6 +101,15 @@ def _read(path: Path) -> list[Records]:
     if n_odd:
         parts[0].left_out["a row that is no JSON object"] += n_odd
     return parts
+
+
+def _read_csv(path: Path) -> Records:
+    results = read_promptfoo_csv(read_text_file(path))
+    if not results:
+        raise HarnessError(f"{path}: is none of {KNOWN_FORMATS}.")
+    records = read_promptfoo(results, str(path))
+    records.notes.append(CSV_NOTE)
+    return records
 
 
 def _read_rows(path: Path, data: object) -> list[Records]:

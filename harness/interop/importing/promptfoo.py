@@ -1,5 +1,7 @@
 """Results of promptfoo: `promptfoo eval --output results.json` or `.jsonl`, or an exported eval.
 
+CSV and YAML are read in promptfoo_files.py.
+
     {"evalId": "…", "results": {"version": 3, "results": [
       {"testIdx": 0, "provider": {"id": "openai:gpt-4o", "label": ""}, "prompt": {"raw": "…", "label": "…"},
        "vars": {"question": "…"}, "response": {"output": "…"}, "success": true, "score": 1,

@@ -114,18 +114,27 @@ class Records:
 # --- files -----------------------------------------------------------------------------------
 
 
+def read_text_file(path: Path) -> str:
+    """Read a file of text.
+
+    Raises:
+        HarnessError: the file is missing, or is no text.
+    """
+    try:
+        return read_utf8(path)
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise HarnessError(f"{path}: is not text in UTF-8.") from None
+
+
 def read_json(path: Path) -> object:
     """Read a file of JSON, or of JSON Lines as a list.
 
     Raises:
         HarnessError: the file is missing, or neither.
     """
-    try:
-        text = read_utf8(path)
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise HarnessError(f"{path}: is not text in UTF-8.") from None
+    text = read_text_file(path)
     if path.suffix == ".jsonl":
         return _read_lines(text, path)
     try:

@@ -134,6 +134,29 @@ def test_arena_hard_shows_the_baseline_first_in_the_first_game(
     assert answers_of(tmp_path, "base") == {"q1": "base 1"}
 
 
+def test_a_strong_verdict_of_arena_hard_counts_threefold_as_in_its_own_score(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        arena_row(1, "B>>A", "A>B", baseline="base"),  # the candidate wins both: 3 and 1
+        arena_row(2, "A>>B", "B>>A", baseline="base"),  # and loses both: 3 and 3
+        arena_row(3, "A=B", "A>B", baseline="base"),
+        arena_row(4, "A>B", None, baseline="base"),
+    ]
+    found = import_all(tmp_path, judgements=rows)
+    assert scores_of(tmp_path, "new", "strength") == {"q1": 2.0, "q2": -3.0, "q3": 0.5, "q4": None}
+    assert scores_of(tmp_path, "base", "strength") == {"q1": 0, "q2": 0, "q3": 0, "q4": 0}
+    # Weights 3 1 3 3 1 1 1 with outcomes 1 1 0 0 .5 1 0: 5.5 of 13.
+    assert "new 42.3% by that rule" in " ".join(found.notes)
+    suite = (tmp_path / "study" / "suite.yaml").read_text()
+    assert "-3" in suite
+
+
+def test_without_strong_verdicts_there_is_no_other_score(tmp_path: Path) -> None:
+    found = import_all(tmp_path, judgements=[arena_row(1, "B>A", "A>B", baseline="base")])
+    assert found.metrics == ("win_rate",)
+
+
 def test_arena_hard_2_is_read(tmp_path: Path) -> None:
     answers = {
         model: [

@@ -1,9 +1,12 @@
 """Result files of simple-evals and promptfoo, and AlpacaEval's weighted preferences."""
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
@@ -105,6 +108,84 @@ def test_providers_of_promptfoo_are_models(tmp_path: Path) -> None:
 def test_lines_of_promptfoo_are_read_too(tmp_path: Path) -> None:
     file = save(tmp_path / "r.jsonl", [promptfoo_row(0, "a"), promptfoo_row(0, "b")])
     assert import_records([file], tmp_path / "study").models == ("a", "b")
+
+
+CSV_HEAD = ["question", "city", "[openai:a] Say it", "Status", "Score", "Named Scores", "Grader Reason",
+            "Comment", "[openai:b] Say it", "Status", "Score", "Named Scores", "Grader Reason",
+            "Comment"]  # fmt: skip
+CSV_ROWS = [
+    ["How?", "Bonn", "So,\n=1", "PASS", "1.00", '{"tone":0.5}', "fine", "", "No.", "FAIL", "0.25", "",
+     "not equal", ""],
+    ["Why?", "Köln", "Because", "FAIL", "0.00", "", "No", "", "HTTP 500", "ERROR", "0.00", "", "", ""],
+]  # fmt: skip
+
+
+def save_csv(path: Path, *rows: list[str]) -> str:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows(rows)
+    return str(path)
+
+
+def test_promptfoos_csv_is_read(tmp_path: Path) -> None:
+    found = import_records([save_csv(tmp_path / "r.csv", CSV_HEAD, *CSV_ROWS)], tmp_path / "study")
+    assert found.models == ("openai_a", "openai_b")
+    assert answers_of(tmp_path, "openai_a") == {"test-0": "So,\n=1", "test-1": "Because"}
+    assert answers_of(tmp_path, "openai_b") == {"test-0": "No.", "test-1": None}
+    assert scores_of(tmp_path, "openai_b", "score") == {"test-0": 0.25, "test-1": None}
+    assert scores_of(tmp_path, "openai_a", "pass") == {"test-0": 1.0, "test-1": 0.0}
+    assert rows_of(tmp_path / "study" / "items.jsonl")[1]["input"] == "question: Why?\ncity: Köln"
+    assert any("two digits" in note for note in found.notes)
+
+
+def test_promptfoos_csv_of_older_versions_is_read(tmp_path: Path) -> None:
+    cells = [
+        "[PASS] (1.00, tone: 0.50)\n\nSo it is.\n\nTwice.\n\nPass Reason: All assertions passed",
+        "[FAIL] (0.25)\n\nNo.\n\nFail Reason: not equal",
+        "[PASS] (1.00)\n\nYes.",
+    ]
+    rows = [[f"{i}?", cell] for i, cell in enumerate(cells)]
+    file = save_csv(tmp_path / "r.csv", ["question", "[openai:a] Say it"], *rows)
+    import_records([file], tmp_path / "study")
+    assert answers_of(tmp_path, "openai_a") == {
+        "test-0": "So it is.\n\nTwice.", "test-1": "No.", "test-2": "Yes.",
+    }  # fmt: skip
+    assert scores_of(tmp_path, "openai_a", "score") == {"test-0": 1, "test-1": 0.25, "test-2": 1}
+
+
+@pytest.mark.parametrize("rows", [[], [["a", "b"], ["1", "2"]], [["q", "[note] x"], ["1", "2"]]])
+def test_another_csv_is_none_of_the_formats(tmp_path: Path, rows: list[list[str]]) -> None:
+    with pytest.raises(HarnessError, match="is none of"):
+        import_records([save_csv(tmp_path / "r.csv", *rows)], tmp_path / "study")
+
+
+def test_promptfoos_yaml_is_read_as_its_json(tmp_path: Path) -> None:
+    asked = {"question": "12:30", "day": "2025-01-02", "ok": "yes"}
+    rows = [promptfoo_row(i, p, vars=asked | {"i": i}) for i in range(2) for p in ("a", "b")]
+    for row in rows:
+        row["prompt"]["raw"] = "12:30 no"
+    data = promptfoo_file(rows)
+    (tmp_path / "json").mkdir()
+    import_logs(tmp_path / "json", results=data)
+    plain = json.dumps(data, indent=1).replace('"12:30"', "12:30").replace('"yes"', "yes")
+    plain = plain.replace('"2025-01-02"', "2025-01-02")
+    (tmp_path / "r.yaml").write_text(plain)  # JSON is YAML, and these are texts there
+    import_records([str(tmp_path / "r.yaml")], tmp_path / "study")
+    for name in ("items.jsonl", "answers/a.jsonl", "scores/b.jsonl"):
+        expected = (tmp_path / "json" / "study" / name).read_text()
+        assert (tmp_path / "study" / name).read_text() == expected
+
+
+def test_aliases_of_yaml_are_read_unless_they_explode(tmp_path: Path) -> None:
+    shared = yaml.safe_dump(promptfoo_file([promptfoo_row(0, p) for p in ("a", "b")]))
+    row = promptfoo_row(0, "a")
+    twice = yaml.safe_dump({"results": {"results": [row, row | {"provider": "b"}]}})
+    for n, text in enumerate((shared, twice)):
+        (tmp_path / f"{n}.yml").write_text(text)
+        assert import_records([str(tmp_path / f"{n}.yml")], tmp_path / f"s{n}").models == ("a", "b")
+    levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(["l0: &l0 [x]", *levels]))
+    with pytest.raises(HarnessError, match="aliases stand for more than"):
+        import_records([str(tmp_path / "bomb.yaml")], tmp_path / "study")
 
 
 def test_prompts_are_compared_where_there_are_several(tmp_path: Path) -> None:
