@@ -193,6 +193,17 @@ def test_a_question_registered_but_not_yet_in_its_file_is_lost_and_not_awaited(s
 # --- reading ---------------------------------------------------------------------------------
 
 
+def test_thoughts_given_apart_come_with_a_reply(desk: Desk):
+    asked = question()
+    desk.write(asked)
+    line = result(asked)
+    line["response"]["body"]["choices"][0]["message"]["reasoning_content"] = "The knee."
+    desk.collect(line)
+    reply = desk.reply(asked)
+    assert reply is not None
+    assert (reply.text, reply.thoughts) == ("Rest.", "The knee.")
+
+
 def test_a_reply_is_read_as_a_live_one(desk: Desk):
     asked = question()
     desk.write(asked)

@@ -225,6 +225,19 @@ def test_a_judge_that_is_not_there_is_named_before_anything_is_trained(world: Wo
 # --- gold ------------------------------------------------------------------------------------
 
 
+def test_thoughts_are_in_no_pair_unless_they_are_kept(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    template = tmp_path / "base" / "chat_template.jinja"
+    template.write_text(template.read_text() + "<think>\n")
+    dropped = pairs(world, name="base_gold").pairs
+    assert not any("<think>" in pair.rejected for pair in dropped.pairs)
+    name = world.change("base_gold", ("temperature: 1.0}", "temperature: 1.0, thoughts: keep}"))
+    kept = pairs(world, name=name).pairs
+    n_thought = sum(pair.rejected.startswith("<think>") for pair in kept.pairs)
+    n_blank = kept.statistics.dropped.get("empty", 0)
+    assert n_thought == dropped.statistics.dropped["empty"] - n_blank > 0
+
+
 def test_gold_pairs_ask_no_judge_and_apply_the_filters(world: World) -> None:
     made = pairs(world, name="base_gold")
     assert made.teachers == ()

@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError
 from harness.core.json_text import parse_json
 from harness.core.sanitize import printable_line
+from harness.data.thoughts import mark_thoughts
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
@@ -166,7 +167,7 @@ def _add_sample(sample: Object, key: str, model: str, records: Records) -> None:
         records.left_out[f"{shown}: no answer and no score"] += 1
         records.fail(model, key, failure)
         return
-    records.answers[model][key] = answer
+    records.answers[model][key] = answer and _with_thoughts(answer, sample)
     if limit is not None:
         # The answer is the model's, cut short; the score is of what it had not finished.
         records.left_out[f"{printable_line(limit, limit=100)}: no score"] += 1
@@ -260,6 +261,20 @@ def _answer(sample: Object) -> str | None:
     if not choices:
         return as_text(as_object(sample.get("output")).get("completion")) or None
     return _text(as_object(choices[0].get("message")).get("content"), sample)
+
+
+def _with_thoughts(answer: str, sample: Object) -> str:
+    """Return the answer behind the reasoning parts of the output, if there are any to read."""
+    choices = as_rows(as_object(sample.get("output")).get("choices"))
+    content = as_object(choices[0].get("message")).get("content") if choices else None
+    parts = as_rows(content) if isinstance(content, list) else []
+    reasoning = [
+        _text(part.get("reasoning"), sample)
+        for part in parts
+        if part.get("type") == "reasoning" and not part.get("redacted")
+    ]
+    thoughts = "\n\n".join(filter(None, reasoning))
+    return mark_thoughts(thoughts, answer) if thoughts else answer
 
 
 def _text(content: object, sample: Object | None = None) -> str:

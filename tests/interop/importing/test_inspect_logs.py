@@ -119,6 +119,14 @@ def test_texts_are_no_words(tmp_path: Path) -> None:
     assert not found.has_verdicts
 
 
+def test_reasoning_parts_stand_before_the_answer_as_thoughts(tmp_path: Path) -> None:
+    hidden = {"type": "reasoning", "reasoning": "gAAAA", "redacted": True}
+    parts = [hidden, {"type": "reasoning", "reasoning": "One?"}, {"type": "text", "text": "1!"}]
+    thinking = {"choices": [{"message": {"content": parts}}]}
+    import_logs(tmp_path, new=log_of("new", inspect_sample(1, output=thinking)))
+    assert answers_of(tmp_path, "new") == {"1": "<think>\nOne?\n</think>\n\n1!"}
+
+
 def test_an_empty_answer_keeps_its_score(tmp_path: Path) -> None:
     silent = {"choices": [{"message": {"content": ""}}]}
     import_logs(tmp_path, new=log_of("new", inspect_sample(1, "C", output=silent)))
