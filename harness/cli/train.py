@@ -34,7 +34,7 @@ def init(
     out: Annotated[Path, typer.Option(help="Folder for the three files.")] = Path(),
 ) -> None:
     """Write a profile, a recipe and a suite for your model and your data, to begin with."""
-    from harness.training.starter import FEW, write_starter
+    from harness.training.starter import FEW, MARGIN, write_starter
 
     made = write_starter(model, data, out)
     for path in made.files:
@@ -44,7 +44,12 @@ def init(
     )
     if made.n_eval < FEW:
         typer.echo(f"Below {FEW} questions a verdict is often inconclusive; more rows help.")
-    _, profile, suite = made.files
+    recipe, profile, suite = made.files
+    typer.echo(f"Learning rate {made.learning_rate:g}, by the model's width: {recipe} has it.")
+    typer.echo(
+        f"The verdict is a pass where ROUGE-L F1 is shown to be higher by more than {MARGIN:g} "
+        f"('margin' in {suite})."
+    )
     typer.echo(f"Next: harness plan {suite} --models base,sft --profile {profile}")
     typer.echo(f"      harness run {suite} --models base,sft --profile {profile}")
 

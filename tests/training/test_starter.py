@@ -7,7 +7,7 @@ import pytest
 
 from harness.config import load_profile, load_suite
 from harness.core.errors import HarnessError
-from harness.training.starter import write_starter
+from harness.training.starter import learning_rate, write_starter
 from tests.builders.commands import harness
 from tests.builders.families import make_base
 from trainers.recipe import load_recipe
@@ -42,6 +42,23 @@ def test_the_questions_that_are_asked_are_not_learnt(world: Path) -> None:
     assert profile.data["questions"].convert.side == "eval"
     assert load_recipe(profile.models["sft"].recipe)[0] == recipe
     assert load_suite("suite.yaml")
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(64, 0.003), (128, 0.002), (576, 0.0005), (2048, 0.0002), (8192, 0.0002)],
+)
+def test_narrow_models_get_a_higher_learning_rate(width: int, expected: float) -> None:
+    assert learning_rate(width) == expected
+
+
+def test_the_recipe_has_the_rate_of_its_base_and_the_gate_asks_for_more_than_a_trace(
+    world: Path,
+) -> None:
+    made = write_starter(make_base("gemma3_vision", world / "base"), world / "chats.jsonl", world)
+    assert made.learning_rate == learning_rate(32)
+    assert load_recipe("sft.yaml")[0].trainer["learning_rate"] == made.learning_rate
+    assert load_suite("suite.yaml")[0].gate.claims[0].margin == 0.02
 
 
 def test_a_base_without_a_template_gets_one_and_its_context_bounds_the_rows(world: Path) -> None:

@@ -194,10 +194,12 @@ def _check_rows(examples: FilteredExamples, loaded: LoadedSource, options: Conve
             f"{len(problems)} of {len(loaded.rows)} rows cannot be used:\n"
             + _listed(_in_file_order(problems, loaded)[: 2 * N_LISTED], loaded)
         )
+    alone = any(dropped.reason == "no_counterpart" for dropped in examples.dropped)
     if not n_kept:
         raise HarnessError(
             f"{loaded.origin}: none of its {len(loaded.rows)} rows can be used:\n"
             + _listed(_in_file_order(examples.dropped, loaded)[:N_LISTED], loaded)
+            + ("\n--to labelled keeps answers without a counterpart, for KTO." if alone else "")
         )
 
 
