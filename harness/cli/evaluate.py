@@ -98,6 +98,7 @@ def plan(
     limit: Limit = None,
     seed: Seed = None,
     store: StoreFolder = STORE,
+    ledger: LedgerFile = None,
     allow_remote_phi: RemotePhi = False,
     output: OutputFormat = Format.text,
 ) -> None:
@@ -114,7 +115,7 @@ def plan(
         judge=judge,
         allow_remote_phi=allow_remote_phi,
     )
-    forecast = forecast_run(request, store)
+    forecast = forecast_run(request, store, ledger)
     if output is Format.json:
         print_json(forecast.model_dump(mode="json"))
     else:

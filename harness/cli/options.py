@@ -229,7 +229,7 @@ def run_context(
 
 def find_ledger(file: Path | None, store: Path) -> Path:
     """Return the file in which tries are counted: that of `--ledger`, or the store's."""
-    from harness.training.context import LEDGER
+    from harness.core.store import LEDGER
 
     return file or store / LEDGER
 

@@ -45,6 +45,7 @@ ROW_VERSION = 1
 # The columns that files of earlier versions lack.
 _LATER_COLUMNS = {"version": "INTEGER NOT NULL DEFAULT 1", "made": "INTEGER"}
 
+LEDGER = "ledger.jsonl"  # the file of tries beside the store
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.config import load_profile, load_suite, measure_alone, metric_of
 from harness.config.request import Request, load_request
 from harness.core.errors import InfrastructureError, nearest_file
-from harness.core.store import Store
+from harness.core.store import LEDGER, Store
 from harness.data.conversions import is_available
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
@@ -34,6 +34,7 @@ from harness.planning.judge_requirement import (
     describe_requirements,
     forecast_requirements,
 )
+from harness.planning.ledger import read_ledger
 from harness.planning.plan import make_plan
 from harness.planning.remote import (
     RemoteForecast,
@@ -48,6 +49,7 @@ from harness.planning.training import (
     describe_training,
     forecast_training,
 )
+from harness.planning.tries import TryForecast, describe_try, forecast_try, plan_at_level
 from harness.types import Plan, Record, Task
 from judges.factory import load_judges
 from judges.judging import verdicts_per_item
@@ -98,13 +100,17 @@ class Forecast(Record):
     sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
     early: LooksForecast | None = None
+    tries: TryForecast | None = None
     missing: str | None = None
     stored_answers: int
     stored_verdicts: int
 
 
-def forecast_run(request: Request, workspace: Path) -> Forecast:
+def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) -> Forecast:
     """Forecast what `harness run` would do with the same options.
+
+    Claims are forecast at the alpha that the run would have as a try; tries are counted in `ledger`,
+    or in the workspace's own.
 
     Raises:
         HarnessError: any error that `harness run` would raise before its first answer.
@@ -117,7 +123,10 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
     # Plan, and count the work.
     training = forecast_training(request)
     plan, missing = _make_plan_if_available(request, panels)
-    n_models, gate = len(request.models), request.suite.gate
+    tries = forecast_try(plan, read_ledger(ledger or workspace / LEDGER)) if plan else None
+    if plan and tries:
+        plan = plan_at_level(plan, tries.level)
+    n_models, gate = len(request.models), plan.gate if plan else request.suite.gate
     models = request.models[0], request.models[-1]
     tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     judging = [
@@ -160,6 +169,7 @@ def forecast_run(request: Request, workspace: Path) -> Forecast:
         not_measured=request.not_measured,
         not_decided=request.not_decided,
         rule=RULES[rule_of(gate)] if gate else "",
+        tries=tries,
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
         remote=(*judging, *(forecast_remote(plan, request, panels, session) if plan else ())),
@@ -207,6 +217,8 @@ def print_forecast(forecast: Forecast) -> None:
 
 
 def _describe_forecast(forecast: Forecast) -> Iterator[str]:
+    if forecast.tries is not None:
+        yield from describe_try(forecast.tries)
     if forecast.early is not None:
         yield from describe_looks(forecast.early)
     yield from describe_training(forecast.training, forecast.sampling)

@@ -101,7 +101,7 @@ def make_tries(
     claimed = _find_claimed(plan, measured)
     item_set = make_item_set(s for part in claimed.parts for s in part.samples)
     n_items = len({_hash_text(s.input) for part in claimed.parts for s in part.samples})
-    claims = _hash_claims(plan)
+    claims = hash_claims(plan)
     start = datetime.now(UTC)
     tries = []
     # The candidate first, so that what is only shown has the later numbers.
@@ -145,19 +145,33 @@ class _Part(NamedTuple):
     scores: Sequence[ScoreColumn]
 
 
-def _find_claimed(plan: Plan, measured: Sequence[TaskScores]) -> _Claimed:
+def find_claimed_items(plan: Plan) -> tuple[tuple[str, ...], ItemSet]:
+    """Return the columns that the plan's gate decides on, and the items of their tasks."""
+    columns = _claimed_columns(plan)
+    metrics = {metric_of(column) for column in columns}
+    tasks = [task for task in plan.tasks if metrics & task.metrics.keys()]
+    return columns, make_item_set(sample for task in tasks for sample in task.samples)
+
+
+def _claimed_columns(plan: Plan) -> tuple[str, ...]:
     assert plan.gate is not None
-    columns = {c.metric for c in plan.gate.claims} | {r.metric for r in plan.gate.critical}
+    claims = {claim.metric for claim in plan.gate.claims}
+    return tuple(sorted(claims | {rule.metric for rule in plan.gate.critical}))
+
+
+def _find_claimed(plan: Plan, measured: Sequence[TaskScores]) -> _Claimed:
+    columns = _claimed_columns(plan)
     metrics = {metric_of(column) for column in columns}
     parts = [
         _Part(task.samples, part.responses, [c for c in part.columns if c.metric in columns])
         for task, part in zip(plan.tasks, measured, strict=True)
         if metrics & task.metrics.keys()
     ]
-    return _Claimed(tuple(sorted(columns)), parts)
+    return _Claimed(columns, parts)
 
 
-def _hash_claims(plan: Plan) -> str:
+def hash_claims(plan: Plan) -> str:
+    """Hash what the plan's gate states, apart from what it is measured on."""
     measured = measurement_fields(plan)
     return content_hash({k: v for k, v in claim_fields(plan).items() if k not in measured})[:HASH]
 

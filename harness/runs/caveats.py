@@ -79,6 +79,7 @@ def find_caveats(
         if comparison.metric not in plan.repeated_columns
         for caveat in _comparison_caveats(comparison)
     )
+    yield from _one_training_each(plan, models)
 
 
 def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
@@ -369,6 +370,20 @@ def _single_annotators(plan: Plan) -> Iterator[Caveat]:
                 text=f"{metric} was judged by one person. Its interval generalises to other items "
                 "judged by this person, not to other people.",
             )
+
+
+def _one_training_each(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
+    """Say that a verdict on trained models does not reach beyond these checkpoints."""
+    gated = [name for name in dict.fromkeys(plan.gated) if name in models]
+    trained = [name for name in gated if models[name].card is not None]
+    if plan.gate is not None and trained:
+        these = "these two checkpoints" if len(plan.models) > 1 else "this checkpoint"
+        yield Caveat(
+            code="one_training_each",
+            text=f"The verdict is about {these}, not about recipes: {' and '.join(trained)} "
+            f"{'was' if len(trained) == 1 else 'were'} trained once, and other training seeds give other "
+            "checkpoints.",
+        )
 
 
 def _limited_items(plan: Plan) -> Iterator[Caveat]:

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.gate.decision import decide_gate
-from harness.gate.feasibility import infeasible_claims
-from harness.gate.interim import final_look_gate, plan_looks
 from harness.gate.tries import describe_count, describe_models, find_last_standing, share_of_try
 from harness.planning.ledger import add_lines, make_tries, read_ledger
+from harness.planning.tries import can_pass, plan_at_level
 from harness.scoring.paired import PairedScores
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, Plan, RunResult, Try, TryCount
@@ -81,7 +80,7 @@ class CountedTry:
             update={
                 "tries": self.count,
                 "decision": decision,
-                "caveats": (*tries_caveats(self.count, self.plan), *result.caveats),
+                "caveats": (*tries_caveats(self.count), *result.caveats),
             }
         )
 
@@ -118,23 +117,7 @@ class CountedTry:
         return find_last_standing(passes, self.count.alpha)
 
 
-def can_pass(plan: Plan) -> bool:
-    """Return whether some answers could pass the gate on these items, at the alpha of the plan."""
-    if plan.gate is None:
-        return False
-    gate = final_look_gate(plan.gate, plan.looks) if plan.looks else plan.gate
-    return next(infeasible_claims(gate, plan.tasks), None) is None
-
-
-def plan_at_level(plan: Plan, level: float) -> Plan:
-    """Return the plan with another alpha; its hash remains that of what was stated."""
-    assert plan.gate is not None
-    gate = plan.gate.model_copy(update={"alpha": level})
-    looks = tuple(plan_looks(task, gate) for task in plan.tasks) if plan.looks else ()
-    return plan.model_copy(update={"gate": gate, "looks": looks})
-
-
-def tries_caveats(count: TryCount, plan: Plan) -> list[Caveat]:
+def tries_caveats(count: TryCount) -> list[Caveat]:
     """Say what came before, what a next try would have, and what a pass of the first one rests on."""
     if count.first_seed is not None:
         first = count.first_seed
@@ -158,15 +141,10 @@ def tries_caveats(count: TryCount, plan: Plan) -> list[Caveat]:
         for other in reversed(count.earlier[-3:])
     )
     before = f"Tries on these items before this one: {listed}{' …' if count.number > 4 else ''}. "
-    spent = (
-        ""
-        if can_pass(plan)
-        else " On so many items no answers could pass at this level: take new items."
-    )
     return [
         Caveat(
             code="tried_before",
             text=f"{before if listed else ''}The next one has {count.next_level:.2g} of alpha "
-            f"{count.alpha:g}; only new items begin again.{spent}",
+            f"{count.alpha:g}; only new items begin again.",
         )
     ]

@@ -7,14 +7,12 @@ from typing import NamedTuple
 
 from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress
-from harness.core.store import Store
+from harness.core.store import LEDGER, Store
 from harness.data.contamination import TrainingText
 from harness.models.endpoint import Budget
 from harness.models.session import EndpointSession
 from harness.types import JudgeCard, PairStatistics
 from trainers.distributed.config import Launch
-
-LEDGER = "ledger.jsonl"  # in a workspace
 
 
 class RunContext(NamedTuple):

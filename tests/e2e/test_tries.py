@@ -1,6 +1,7 @@
 """Everything that is tried on the same items is counted, and verdict and exit code follow."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,24 @@ def test_items_added_after_a_look_are_a_second_try(study: Path, tmp_path: Path) 
     assert code == 3
     assert printed["tries"]["number"] == 2
     assert "fewer of the items" in caveats(printed)["tried_before"]
+
+
+def test_a_plan_tells_which_try_it_is_and_what_is_left(study: Path, tmp_path: Path) -> None:
+    def plan(models: str) -> str:
+        options = ("--profile", "profile.yaml", "--models", models, "--store", str(tmp_path))
+        done = harness("plan", "suite.yaml", *options, cwd=study)
+        assert done.returncode == 0, done.stderr
+        return " ".join(done.stdout.split())
+
+    first = plan("base,one")
+    assert "Try " not in first
+    run(study, tmp_path, "base,one")
+    assert plan("base,one") == first
+    second = plan("base,two")
+    assert "Try 2 of 2 on these items" in second
+    assert "it has 0.003 of alpha 0.05, and a next one 0.00076" in second
+    shown = [re.search(r"120 items show ([\d.]+)", text) for text in (first, second)]
+    assert float(shown[0][1]) < float(shown[1][1])  # type: ignore[index]
 
 
 def test_the_first_seed_decides(study: Path, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""A verdict on trained models is one on these checkpoints."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.models.generate import CheckpointModel
+from harness.runs.caveats import find_caveats
+from harness.runs.prepare import Prepared
+from harness.types import CheckpointCard
+from tests.builders.files import write_world
+from tests.builders.plans import plan_of
+
+
+def prepared(name: str, *, trained: bool) -> Prepared:
+    card = CheckpointCard(
+        model=name, recipe=name, method="sft", parent=None, fingerprint="f", facts={}, curves=()
+    )
+    model = CheckpointModel(name, "folder", "f", None, None)
+    return Prepared(model, "f", card if trained else None, teachers=(), base=name)
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"),
+    [((), None), (("dpo",), "dpo was trained once"), (("sft", "dpo"), "sft and dpo were trained")],
+)
+def test_a_verdict_is_about_checkpoints_and_not_about_recipes(
+    tmp_path: Path, trained: tuple[str, ...], said: str | None
+) -> None:
+    write_world(tmp_path)
+    models = {name: prepared(name, trained=name in trained) for name in ("sft", "dpo")}
+    found = {c.code: c.text for c in find_caveats(plan_of(tmp_path), [], models, [], [], [])}
+    text = found.get("one_training_each")
+    assert (text is None) is (said is None)
+    if text is not None and said is not None:
+        assert "about these two checkpoints, not about recipes" in text
+        assert said in text
