@@ -68,7 +68,7 @@ def decide_claims(
 ) -> GateDecision:
     """Decide from the verdicts on single claims and rules; inconclusive if too much is unscored."""
     verdict = overall_verdict(results, gate)
-    unscored = _largest_unscored_share(gate, pairs)
+    unscored = largest_unscored_share(gate, pairs)
     if unscored > gate.max_unscored:
         verdict = "inconclusive"
     pair = pairs[gate.claims[0].metric]
@@ -213,7 +213,8 @@ def overall_verdict(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
     return other if all(verdict == other for verdict in verdicts) else "inconclusive"
 
 
-def _largest_unscored_share(gate: Gate, pairs: Mapping[str, PairedScores]) -> float:
+def largest_unscored_share(gate: Gate, pairs: Mapping[str, PairedScores]) -> float:
+    """Return the largest share of items without a score, over the columns of the gate's claims."""
     return max(pairs[c.metric].missing / pairs[c.metric].d.size for c in gate.claims)
 
 

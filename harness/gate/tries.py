@@ -129,7 +129,7 @@ def describe_difference(attempt: Try, other: Try) -> str:
         words.append("another prompt, decoding or judge")
     if attempt.seed != other.seed:
         words.append("another seed")
-    return ", ".join(words) or "other answers"
+    return ", ".join(words) or "other answers or verdicts"
 
 
 def describe_models(models: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from harness.types.samples import Responses
 
 HASH = 12  # hexadecimal figures of an item or answer
 N_ANSWERS = 8  # of models behind endpoints, by which another model of the same name is found
+N_SCORES = 64  # of recorded judges, by which other verdicts in their files are found
 
 _LINE: TypeAdapter[ItemSet | Try] = TypeAdapter(
     Annotated[ItemSet | Try, Field(discriminator="record")]
@@ -110,7 +111,7 @@ def make_tries(
         prints = [fingerprints[model][:16] for model in pair]
         if plan.alone:  # compared with a value that the suite states, as other models are
             prints[0] = ""
-        how, seed = _hash_measurement(plan, pair, claimed), _hash_seeds(plan, pair)
+        how, seed = _hash_measurement(plan), _hash_seeds(plan, pair)
         attempt = Try(
             key=content_hash(prints, item_set.key, claimed.columns, claims, how, seed)[:16],
             registered=(start + timedelta(microseconds=place)).isoformat(timespec="microseconds"),
@@ -124,7 +125,7 @@ def make_tries(
             claims=claims,
             measured=how,
             seed=seed,
-            answers=_hash_answers(plan, pair, claimed),
+            answers=(*_hash_answers(plan, pair, claimed), *_hash_scores(plan, pair, claimed)),
             alpha=plan.gate.alpha if plan.gate else 1.0,
             seen=place > 0,
         )
@@ -148,22 +149,28 @@ class _Part(NamedTuple):
 def find_claimed_items(plan: Plan) -> tuple[tuple[str, ...], ItemSet]:
     """Return the columns that the plan's gate decides on, and the items of their tasks."""
     columns = _claimed_columns(plan)
-    metrics = {metric_of(column) for column in columns}
+    metrics = {metric_of(column.partition(" ")[0]) for column in columns}
     tasks = [task for task in plan.tasks if metrics & task.metrics.keys()]
     return columns, make_item_set(sample for task in tasks for sample in task.samples)
 
 
 def _claimed_columns(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the gate's columns; what people judge is another question than a judge's."""
     assert plan.gate is not None
     claims = {claim.metric for claim in plan.gate.claims}
-    return tuple(sorted(claims | {rule.metric for rule in plan.gate.critical}))
+    by_people = {name for name, card in plan.judges.items() if card.people}
+    return tuple(
+        f"{column} (people)" if metric_of(column) in by_people else column
+        for column in sorted(claims | {rule.metric for rule in plan.gate.critical})
+    )
 
 
 def _find_claimed(plan: Plan, measured: Sequence[TaskScores]) -> _Claimed:
     columns = _claimed_columns(plan)
-    metrics = {metric_of(column) for column in columns}
+    names = {column.partition(" ")[0] for column in columns}
+    metrics = set(map(metric_of, names))
     parts = [
-        _Part(task.samples, part.responses, [c for c in part.columns if c.metric in columns])
+        _Part(task.samples, part.responses, [c for c in part.columns if c.metric in names])
         for task, part in zip(plan.tasks, measured, strict=True)
         if metrics & task.metrics.keys()
     ]
@@ -176,29 +183,19 @@ def hash_claims(plan: Plan) -> str:
     return content_hash({k: v for k, v in claim_fields(plan).items() if k not in measured})[:HASH]
 
 
-def _hash_measurement(plan: Plan, pair: tuple[str, str], claimed: _Claimed) -> str:
+def _hash_measurement(plan: Plan) -> str:
     """Hash decoding but for its seed, prompts, metrics and judges.
 
-    The file behind a recorded judge may also hold other models' verdicts, and grow by those: it is
-    known by the scores of this pair.
+    The file behind a recorded judge may also hold other models' verdicts, and grow by those: such a
+    judge is known by its scores.
     """
     fields = measurement_fields(plan)
     for task in plan.tasks:
         decoding = task.generation.model_dump_json(exclude={"seed"})
         fields[f"decoding of {task.name}"] = decoding
-    recorded = {f"judge of {name}" for name, card in plan.judges.items() if _is_recorded(card)}
-    scores = [
-        [None if np.isnan(d) else d for d in paired.d.tolist()]
-        for part in claimed.parts
-        for column in part.scores
-        if f"judge of {metric_of(column.metric)}" in recorded
-        for paired in pair_scores(column, pair[0])
-        if paired.candidate == pair[1]
-    ]
-    stated = {
-        k: v for k, v in fields.items() if not k.startswith("items of ") and k not in recorded
-    }
-    return content_hash(stated, scores)[:HASH]
+    left_out = {f"judge of {name}" for name, card in plan.judges.items() if _is_recorded(card)}
+    left_out |= {f"items of {task.name}" for task in plan.tasks}
+    return content_hash({k: v for k, v in fields.items() if k not in left_out})[:HASH]
 
 
 def _hash_seeds(plan: Plan, pair: tuple[str, str]) -> str:
@@ -231,6 +228,19 @@ def _hash_answers(plan: Plan, pair: tuple[str, str], claimed: _Claimed) -> tuple
         for sample in part.samples[:N_ANSWERS]
     ]
     return tuple("" if None in row else content_hash(row)[:HASH] for row in rows if asked)
+
+
+def _hash_scores(plan: Plan, pair: tuple[str, str], claimed: _Claimed) -> tuple[str, ...]:
+    """Hash the first scores of recorded judges, item by item; empty where one is missing."""
+    return tuple(
+        "" if np.isnan(d) else content_hash(d)[:4]
+        for part in claimed.parts
+        for column in part.scores
+        if _is_recorded(plan.judges[metric_of(column.metric)])
+        for paired in pair_scores(column, pair[0])
+        if paired.candidate == pair[1]
+        for d in paired.d[:N_SCORES].tolist()
+    )
 
 
 def _text_of(responses: Responses, sample_id: str) -> str | None:

@@ -45,7 +45,8 @@ def forecast_try(plan: Plan, ledger: Ledger) -> TryForecast | None:
 
     Fingerprints are not known before models are made, so that models are known by their names.
     """
-    if plan.gate is None or not can_pass(plan):
+    metrics = {name for task in plan.tasks for name in task.metrics}
+    if plan.gate is None or not metrics <= plan.judges.keys() or not can_pass(plan):
         return None
     columns, item_set = find_claimed_items(plan)
     names = (plan.candidate,) if plan.alone else plan.gated

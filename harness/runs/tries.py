@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.gate.decision import decide_gate
+from harness.gate.decision import decide_gate, largest_unscored_share
 from harness.gate.tries import describe_count, describe_models, find_last_standing, share_of_try
 from harness.planning.ledger import add_lines, make_tries, read_ledger
 from harness.planning.tries import can_pass, plan_at_level
-from harness.scoring.paired import PairedScores
+from harness.scoring.paired import PairedScores, gated_pairs
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, Plan, RunResult, Try, TryCount
 
@@ -21,7 +21,8 @@ FIRST_SEED = (
 class CountedTry:
     """A run's place among the tries on its items; `count` is None for what is not counted.
 
-    A gate that no answers could pass on these items, as in a trial with a small --limit, is no try.
+    What could not pass is no try: a gate that no answers pass on these items, as in a trial with a
+    small --limit, and a run in which more is unscored than the gate allows.
     """
 
     def __init__(self, plan: Plan, fingerprints: Mapping[str, str], ledger: Path | None) -> None:
@@ -38,7 +39,11 @@ class CountedTry:
             HarnessError: the ledger is damaged.
             InfrastructureError: it could not be written.
         """
-        if self._ledger is None or not can_pass(self.plan):
+        if (
+            self._ledger is None
+            or not can_pass(self.plan)
+            or _too_much_unscored(self.plan, measured)
+        ):
             return self.plan
         item_set, tries = make_tries(self.plan, self._fingerprints, measured)
         known = read_ledger(self._ledger)
@@ -115,6 +120,13 @@ class CountedTry:
             return decide_gate(at_level, pairs).verdict == "pass"
 
         return find_last_standing(passes, self.count.alpha)
+
+
+def _too_much_unscored(plan: Plan, measured: Sequence[TaskScores]) -> bool:
+    """Return whether no verdict can be given; at a first look more may be scored at the next."""
+    assert plan.gate is not None
+    pairs = gated_pairs([column for part in measured for column in part.columns], plan)
+    return not plan.looks and largest_unscored_share(plan.gate, pairs) > plan.gate.max_unscored
 
 
 def tries_caveats(count: TryCount) -> list[Caveat]:

@@ -25,9 +25,9 @@ class Try(Record):
     `models` are names, the baseline's first; `baseline` and `candidates` are fingerprints. A model alone
     has no baseline. `claims`,
     `measured` and `seed` are hashes of what was claimed, how it was measured, and from which seeds
-    answers were sampled. `answers` are hashes of the
-    first answers of models behind endpoints, which keep their name when they change; empty where one
-    is missing. `level` is the alpha at which the gate decided, and `stands_to` the last number of a
+    answers were sampled. `answers` are hashes of the first answers of models behind endpoints, and of
+    the first scores of recorded judges, which may change under one name; empty where one is missing.
+    `level` is the alpha at which the gate decided, and `stands_to` the last number of a
     try at whose level a pass would still be one.
     """
 

@@ -66,7 +66,7 @@ def test_the_same_try_again_is_counted_once() -> None:
         ({"measured": "another"}, "another prompt, decoding or judge"),
         ({"claims": "others", "key": "other"}, "other claims"),
         ({"candidates": ("two",), "key": "other"}, "another candidate"),
-        ({"columns": ("rubric.safety", "hq"), "key": "other"}, "other answers"),
+        ({"columns": ("rubric.safety", "hq"), "key": "other"}, "other answers or verdicts"),
     ],
 )
 def test_more_items_other_seeds_claims_and_candidates_are_tries(
