@@ -173,7 +173,19 @@ def questions(tmp_path: Path) -> Path:
 
 def run_suite(suite: str, world: Path) -> Over:
     models, profile = MODELS_OF[suite], f"{PROFILE_OF[suite]}.yaml"
-    return command("run", f"{suite}.yaml", "--models", models, "--profile", profile, cwd=world)
+    # Each suite is the only try, as it was: several of them are about the same items.
+    ledger = f"{suite}.jsonl"
+    return command(
+        "run",
+        f"{suite}.yaml",
+        "--models",
+        models,
+        "--profile",
+        profile,
+        "--ledger",
+        ledger,
+        cwd=world,
+    )
 
 
 @pytest.mark.parametrize("suite", PROFILE_OF)
