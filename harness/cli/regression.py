@@ -78,6 +78,7 @@ def bless(
     """Make a run's candidate the baseline of later regression checks."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import bless_run, check_run, write_baseline
+    from harness.runs.unchanged import describe_pass_rate, unchanged_pass_rate
 
     loaded = load_run(run)
     blessed = bless_run(loaded, margins=_read_margins(margin or []), alpha=alpha)
@@ -85,6 +86,7 @@ def bless(
     typer.echo(f"{baseline}: {blessed.model} of run {blessed.run_id}")
     for name, column in blessed.columns.items():
         typer.echo(f"  {name}: margin {column.margin:g} ({len(column.scores):,} items)")
+    typer.echo(describe_pass_rate(unchanged_pass_rate(loaded, blessed)))
     for claim in check_run(loaded, blessed).decision.claims:
         if claim.verdict != "pass":
             scores = blessed.columns[claim.metric].scores
