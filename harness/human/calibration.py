@@ -96,7 +96,13 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
         require_scores_on_scale(task.metrics, people)
 
     columns = list(join_labels(plan, run.columns, people))
-    summary = summarise_labels(people, *models)
+    ranges = {
+        key: metric.bounds
+        for task in plan.tasks
+        for name, metric in task.metrics.items()
+        for key in metric.verdict_keys(name).values()
+    }
+    summary = summarise_labels(people, *models, ranges)
     texts = {task.name: read_answers(run.folder, task.name) for task in plan.tasks}
     # Correct the estimates, if the labels are a random sample; claims also where chances are known.
     corrected: list[Calibrated] = []

@@ -59,18 +59,20 @@ def _correct_mean(
     null: float | None,
     half_width: float,
 ) -> Iterator[Calibrated]:
-    """Estimate a mean; nothing for fewer than two labels, or where they have no interval."""
+    """Estimate a mean; nothing for fewer than two labels."""
     y, judged, elsewhere = _split(labels, judge_scores)
     if y.size < 2:
         return
-    # The three estimates, within the bounds of a win rate.
-    low, high = (0.0, 1.0) if column.kind == "preference" else (-math.inf, math.inf)
+    # The three estimates, within the bounds of a win rate, a scale, or a difference on it.
+    low, high = column.scale.values[0], column.scale.values[-1]
+    if null == 0:
+        low, high = low - high, high - low
     everywhere = np.concatenate([judged, elsewhere])
     corrected = corrected_mean(y, judged, elsewhere)
     by_labels = t_interval(y, low, high)
     by_judge = t_interval(everywhere, low, high)
-    if by_labels is None or by_judge is None:
-        return
+    assert by_labels is not None
+    assert by_judge is not None
     needed = labels_for_mean(y, judged, elsewhere, half_width=half_width)
     yield Calibrated(
         column=column.scale.column,

@@ -92,8 +92,13 @@ def chance_of_ac1(labels: Vector, scale: Scale) -> float:
 
 
 def t_interval(values: Vector, low: float = -math.inf, high: float = math.inf) -> Interval | None:
-    """Return the mean with its 95 % t interval, cut at the bounds; None where values do not vary."""
-    mean = mean_difference(values)
+    """Return the mean with its 95 % t interval, cut at the bounds.
+
+    Values that do not vary have the interval that the gate uses for them within finite bounds, and
+    none without.
+    """
+    bounds = (low, high) if math.isfinite(low) and math.isfinite(high) else None
+    mean = mean_difference(values, bounds=bounds)
     if not math.isfinite(mean.ci_low):
         return None
     return Interval(estimate=mean.estimate, low=max(low, mean.ci_low), high=min(high, mean.ci_high))
@@ -248,24 +253,26 @@ def _biases(
 ) -> Iterator[Bias]:
     baseline, candidate = models
     people = mean_votes(column.labels)
+    span = column.scale.values[-1] - column.scale.values[0]
     # Grades: whether the judge scores a model higher than people do.
     if column.kind != "preference":
         for model in column.all_scores:
             rows = np.array([m == model for _, m in column.subjects])
-            yield from _bias(f"score of {model}", column.judged[rows], people[rows])
+            yield from _bias(f"score of {model}", column.judged[rows], people[rows], span)
         return
     # Preferences: for the candidate, for the longer answer, and for ties.
     ids = [i for i, _ in column.subjects]
-    yield from _bias(f"prefers {candidate}", column.judged, people)
+    yield from _bias(f"prefers {candidate}", column.judged, people, span)
     longer = np.array(
         [np.sign(lengths.get((i, candidate), 0) - lengths.get((i, baseline), 0)) for i in ids]
     )
     unequal = longer != 0
-    towards_longer = (
+    judged_longer, people_longer = (
         0.5 + longer[unequal] * (wins[unequal] - 0.5) for wins in (column.judged, people)
     )
-    yield from _bias("prefers the longer answer", *towards_longer)
-    yield from _bias("calls it a tie", _is_tie(column.judged), mean_votes(_is_tie(column.labels)))
+    yield from _bias("prefers the longer answer", judged_longer, people_longer, span)
+    people_tie = mean_votes(_is_tie(column.labels))
+    yield from _bias("calls it a tie", _is_tie(column.judged), people_tie, span)
 
 
 def _difference_bias(column: LabelledColumn, models: tuple[str, str]) -> Bias | None:
@@ -278,10 +285,12 @@ def _difference_bias(column: LabelledColumn, models: tuple[str, str]) -> Bias | 
     new, old = ([row_of[i, model] for i in of_both] for model in (candidate, baseline))
     people = mean_votes(column.labels)
     judged, labelled = (scores[new] - scores[old] for scores in (column.judged, people))
-    return next(_bias(f"{candidate} minus {baseline}", judged, labelled), None)
+    span = 2 * (column.scale.values[-1] - column.scale.values[0])
+    return next(_bias(f"{candidate} minus {baseline}", judged, labelled, span), None)
 
 
-def _bias(what: str, judged: Vector, people: Vector) -> Iterator[Bias]:
+def _bias(what: str, judged: Vector, people: Vector, span: float) -> Iterator[Bias]:
+    """Yield the judge's mean less people's; the two differ by at most `span` on one subject."""
     both = ~np.isnan(judged) & ~np.isnan(people)
     if int(both.sum()) < 2:
         return
@@ -290,7 +299,7 @@ def _bias(what: str, judged: Vector, people: Vector) -> Iterator[Bias]:
         n=int(both.sum()),
         judge=float(judged[both].mean()),
         people=float(people[both].mean()),
-        difference=t_interval(judged[both] - people[both]),
+        difference=t_interval(judged[both] - people[both], -span, span),
     )
 
 

@@ -4,7 +4,8 @@ Items and annotators are both samples: the interval also covers other annotators
 these. With a single annotator it covers the items only, and the text adds this.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,8 +54,17 @@ def score_table(people: HumanLabels, model: str, name: str) -> LabelTable:
     return _table(people, lambda label: label.scores.get(model, {}).get(name, np.nan))
 
 
-def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> HumanSummary:
-    """Summarise the labels on two models: means, votes, annotators and their agreement."""
+def summarise_labels(
+    people: HumanLabels,
+    baseline: str,
+    candidate: str,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> HumanSummary:
+    """Summarise the labels on two models: means, votes, annotators and their agreement.
+
+    `ranges` are the ends of each criterion's scale. Equal differences on every item have no interval
+    where the scale is not known, and are left out.
+    """
     wins = win_table(people)
     criteria = _criteria(people, baseline, candidate)
     # Means: the win rate, and the difference of each criterion that both models were scored on.
@@ -64,7 +74,11 @@ def summarise_labels(people: HumanLabels, baseline: str, candidate: str) -> Huma
     for name in criteria if baseline != candidate else ():
         old, new = (score_table(people, model, name) for model in (baseline, candidate))
         if old.labelled.any() and new.labelled.any():
-            means.append(_mean(_column(people, name), 0.0, new.values - old.values, None))
+            low, high = (ranges or {}).get(name, (-math.inf, math.inf))
+            mean = _mean(
+                _column(people, name), 0.0, new.values - old.values, (low - high, high - low)
+            )
+            means += [mean] if math.isfinite(mean.mean.low) else []
     # Votes, as counts of winners, and the pairs that an annotator decided twice.
     winners = [label.winner for label in people.labels if label.asked_winner]
     repeat_votes = [(a, b) for _, a, b in people.repeat_votes if a is not None and b is not None]
@@ -121,13 +135,14 @@ def _column(people: HumanLabels, criterion: str) -> str:
     return f"{people.rubric}.{criterion}" if people.rubric else criterion
 
 
-def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | None) -> HumanMean:
+def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float]) -> HumanMean:
     two_way = two_way_mean(votes)
 
     # The interval over items alone, of each item's mean vote.
     items = mean_votes(votes)
     items = items[~np.isnan(items)]
-    shifted_bounds = None if bounds is None else (bounds[0] - null, bounds[1] - null)
+    known = math.isfinite(bounds[0])
+    shifted_bounds = (bounds[0] - null, bounds[1] - null) if known else None
     over_items = mean_difference(items - null, bounds=shifted_bounds)
     items_span = Span(over_items.ci_low + null, over_items.ci_high + null)
 
@@ -152,11 +167,8 @@ def _mean(column: str, null: float, votes: Votes, bounds: tuple[float, float] | 
     )
 
 
-def _clipped(estimate: float, span: Span, bounds: tuple[float, float] | None) -> Interval:
-    low, high = span
-    if bounds is not None:
-        low, high = max(low, bounds[0]), min(high, bounds[1])
-    return Interval(estimate=estimate, low=low, high=high)
+def _clipped(estimate: float, span: Span, bounds: tuple[float, float]) -> Interval:
+    return Interval(estimate=estimate, low=max(span.low, bounds[0]), high=min(span.high, bounds[1]))
 
 
 def _annotator_summary(

@@ -318,5 +318,7 @@ def bias_table(by_column: Iterable[tuple[str, Sequence[Bias]]]) -> Iterator[Tabl
             ("Column", "Quantity", "Judge", "People", "Judge minus people", "n"),
             "llrrrr",
             rows,
-            note="An interval that excludes 0 shows a bias of the judge relative to people.",
+            note="An interval that excludes 0 shows a bias of the judge relative to people. Where the two "
+            "differ by the same amount on every label, it is the interval that holds for any scores on this "
+            "scale.",
         )

@@ -32,6 +32,7 @@ from reports.formatting import (
 from reports.sections.rankings import ranking_notes, ranking_tables
 
 N_BINS = 10  # as in ModelScore.histogram
+INTERVAL_LEVEL = 0.025  # of one end of a 95 % interval
 
 
 # --- comparisons -----------------------------------------------------------------------------
@@ -74,7 +75,7 @@ def comparison_section(result: RunResult) -> Section:
             *(_metric_table(pair, result.comparisons, columns) for pair in main_first),
             *_secondary_tests(result.comparisons),
         ),
-        notes=tuple(_metric_notes(result.comparisons)),
+        notes=(*_metric_notes(result.comparisons), *_wider_bounds(result)),
     )
 
 
@@ -86,7 +87,47 @@ def _scores_alone(result: RunResult, columns: dict[str, Column]) -> Section:
         tables=(replace(_own_scores(result.scores, columns), folded=False),)
         if result.scores
         else (),
+        notes=tuple(_wider_bounds(result)),
     )
+
+
+def _wider_bounds(result: RunResult) -> Iterator[str]:
+    """Say why the gate's bound lies outside of an interval of this section, where it does.
+
+    At these levels it lies within, unless the gate allows for more than the interval does.
+    """
+    gate, decision = result.plan.gate, result.decision
+    if gate is None or decision is None or result.stopping is not None:
+        return
+    compared = {c.metric: (c.difference, c.n_missing) for c in _main_comparisons(result)}
+    gaps = {
+        c.metric: c.n_items - c.n_scored
+        for c in result.coverage
+        if c.model == result.plan.candidate
+    }
+    own = {s.metric: s.mean for s in result.scores if s.model == result.plan.candidate}
+    few, missing = list[str](), list[str]()
+    for claim, decided in zip(gate.claims, decision.claims, strict=False):
+        known = compared.get(claim.metric)
+        if claim.kind.own_mean and claim.metric in own:
+            known = own[claim.metric], gaps.get(claim.metric, 0)
+        if known is None or decided.bound is None or gate.level_of(claim) < INTERVAL_LEVEL:
+            continue
+        interval, n_missing = known
+        bounds = (decided.bound, decided.bound_high or decided.bound)
+        if bounds[0] < interval.low or bounds[1] > interval.high:
+            (missing if n_missing else few).append(decided.claim)
+    if few:
+        yield (
+            f"The gate's bound lies outside of the interval shown here ({'; '.join(few)}). The gate also "
+            "allows for answers that so few items do not show, down to the worst; the interval assumes a mean "
+            "that is nearly normal, and on few items it can be too narrow."
+        )
+    if missing:
+        yield (
+            f"The gate's bound lies outside of the interval shown here ({'; '.join(missing)}): it counts "
+            "missing scores at their worst, while these intervals are of the scored items."
+        )
 
 
 def _comparison_lead(result: RunResult, main: Sequence[Comparison]) -> str:

@@ -168,3 +168,33 @@ def test_names_from_files_are_escaped(tmp_path: Path):
     rows = winner_rows(TRUE, range(60), annotator="<script>alert(1)</script>")
     labels = load_label_file(write_labels(tmp_path / "l.csv", rows), drawn_at_random=True)
     assert "<script" not in calibration_html(calibrate_run(load_run(run), labels))
+
+
+def test_what_does_not_vary_has_an_interval_and_never_one_of_width_nought(tmp_path: Path):
+    fives = np.full(30, 5.0)
+    run = write_run(tmp_path, [grades("rubric.safety", fives, fives + 2)])
+    rows = [
+        {"item": f"q{i}", "annotator": who, "model": model, "safety": str(score)}
+        for i in range(30)
+        for who in ("Ada", "Ben")
+        for model, score in (("sft", 5), ("dpo", 6))
+    ]
+    labels = write_labels(tmp_path / "labels.csv", rows)
+    found = calibrate_run(load_run(run), load_label_file(labels, drawn_at_random=True))
+    (held,) = found.judges
+    lean = {bias.what: bias.difference for bias in held.all_biases}
+    for what, estimate in (("score of sft", 0), ("score of dpo", 1), ("dpo minus sft", 1)):
+        interval = lean[what]
+        assert interval is not None
+        assert interval.estimate == estimate
+        assert interval.low < estimate < interval.high
+    assert [c.of for c in found.corrected] == ["sft", "dpo", "dpo minus sft"]
+    for line in found.corrected:
+        by_method = {e.method: e.interval for e in line.estimates}
+        assert by_method["labels alone"].low < by_method["labels alone"].high
+        assert by_method["judge alone"].low < by_method["judge alone"].high
+    (mean,) = found.people.means
+    assert np.isfinite([mean.mean.low, mean.mean.high]).all()
+    assert mean.mean.low < 1 < mean.mean.high
+    assert "inf" not in calibration_markdown(found)
+    assert "inf" not in found.model_dump_json()

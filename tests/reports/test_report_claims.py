@@ -2,9 +2,10 @@
 
 from xml.etree import ElementTree
 
+import numpy as np
 from rich.console import Console
 
-from harness.analysis.comparisons import adjust_exploratory
+from harness.analysis.comparisons import adjust_exploratory, find_interval
 from harness.config import Claim, Gate
 from harness.gate.decision import decide_gate
 from harness.types import RunResult
@@ -117,3 +118,21 @@ def test_comparisons_outside_the_gate_show_their_adjusted_p_values_as_explorator
     assert shown[BETTER] == "—"
     assert all(p != "—" for metric, p in shown.items() if metric != BETTER)
     assert any("they do not affect the verdict" in note for note in section.notes)
+
+
+def test_a_gates_bound_outside_of_the_interval_shown_is_explained() -> None:
+    said = "allows for answers that so few items do not show"
+    for n, explained in ((20, True), (3000, False)):
+        pair = points(spread(n, 0.5, seed=1))
+        run = run_of(claim(BETTER, "superior"))
+        assert run.plan.gate is not None
+        decision = decide_gate(run.plan.gate, {BETTER: pair})
+        interval = find_interval(pair, np.ones(n, dtype=np.bool))
+        shown = run.comparisons[0].model_copy(
+            update={"metric": BETTER, "difference": interval, "n": n, "n_missing": 0}
+        )
+        result = run.model_copy(update={"decision": decision, "comparisons": (shown,)})
+        bound = decision.claims[0].bound
+        assert bound is not None
+        assert (bound < interval.low) == explained
+        assert (said in render_markdown(result)) == explained
