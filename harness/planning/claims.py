@@ -29,6 +29,7 @@ from harness.stats.power import (
 from harness.types import Record, Task
 
 SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
+HALVINGS = 20
 LOW_POWER = 0.5  # below which a pass is less likely than not, and the plan warns
 
 
@@ -39,8 +40,10 @@ class ClaimForecast(Record):
     clusters, taken as if all items of one were alike) show; None where the scale ends before it.
     `power` is the chance to decide the claim if the truth is `assumed_truth`, which the suite states
     as what to `expect` (`stated`) or the harness assumes; `n_needed` items would do so with 80 %, None
-    beyond a million. With fewer than `least` no answers could decide the claim. Shares are tested
-    exactly; one that is compared with a threshold needs no assumed spread.
+    beyond a million. With fewer than `least` no answers could decide the claim. With a larger share of
+    unscored items than `most_missing`, of both models alike, it is more likely than not to stay open: they
+    count at their worst. It is None where that is so with every score. Shares are tested exactly; one
+    that is compared with a threshold needs no assumed spread.
     """
 
     claim: str
@@ -54,6 +57,7 @@ class ClaimForecast(Record):
     power: float | None = None
     n_needed: int | None
     least: int
+    most_missing: float | None = None
 
 
 class RuleForecast(Record):
@@ -115,6 +119,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
             power=chance_to_decide(test, n),
             n_needed=_needed(test),
             least=min_sample_size(claim, gate, metric, clustered=unit != "items"),
+            most_missing=most_missing(test, n, _gap(claim, metric, test)),
         )
 
 
@@ -152,6 +157,11 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
             f"    {c.n_units:,} {c.unit} show {effect}{spread}; if the truth is {truth}, "
             f"{needed} are needed{_chance(c)}"
         )
+        if c.most_missing is not None:
+            yield (
+                f"    with more than {c.most_missing:.1%} of the items unscored, it is more likely than not to "
+                "stay open"
+            )
     for c in claims:
         if is_weak(c):
             yield f"WARNING: {describe_weakness(c)}"
@@ -247,6 +257,43 @@ def chance_to_decide(test: AssumedTest, n: int) -> float | None:
             betting=test.kind == "betting",
         )
     return max(0.0, 2 * one - 1) if test.power > POWER else one
+
+
+def most_missing(test: AssumedTest, n: int, gap: float) -> float | None:
+    """Return the largest share of missing scores with which the claim is decided half of the time.
+
+    `gap` is how far beyond the boundary a missing score counts, away from the claim. None where the claim
+    is decided less often with every score.
+    """
+
+    def chance(share: float) -> float:
+        effect = (1 - share) * test.effect - share * gap
+        if effect <= 0:
+            return 0.0
+        away = test.effect + gap
+        spread = math.sqrt(test.sd**2 + share * (1 - share) * away**2)
+        side = 1 if test.truth >= test.boundary else -1
+        altered = test._replace(truth=test.boundary + side * effect, sd=spread)
+        return chance_to_decide(altered, n) or 0.0
+
+    if chance(0.0) < LOW_POWER:
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(middle) >= LOW_POWER else (low, middle)
+    return low
+
+
+def _gap(claim: Claim, metric: Metric, test: AssumedTest) -> float:
+    """Return how far a missing score counts beyond the boundary, on average over both models.
+
+    A difference with one model's score missing is on average half the scale worse than none, wherever
+    the other's scores lie.
+    """
+    low, high = metric.bounds
+    both = claim.value is None and not metric.compares_pairs
+    return test.reach - (high - low) / 2 if both else test.reach
 
 
 def detectable_mean(test: AssumedTest, n: float) -> float:
