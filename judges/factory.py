@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import (
+    ChoiceMetric,
     EndpointSpec,
     JudgeSpec,
     Jury,
@@ -21,6 +22,7 @@ from harness.models.local import LocalModel
 from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import require_checkpoint
+from judges.choice import ChoiceJudge
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
 from judges.match import MatchJudge
@@ -103,6 +105,8 @@ def make_computed_judge(metric: Computed) -> Judge:
             return RougeJudge()
         case MatchMetric():
             return MatchJudge()
+        case ChoiceMetric():
+            return ChoiceJudge()
 
 
 class ProfileJudges(NamedTuple):

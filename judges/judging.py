@@ -325,7 +325,8 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
         answers = [request.answer]
     else:
         answers = [request.first, request.second]
-    item = (request.sample.input, request.sample.reference)
+    item = [request.sample.input, request.sample.reference]
+    item += [request.sample.right_choice] if request.sample.right_choice is not None else []
     # The first round is the request without repeats, and is not paid for again.
     repeat = [request.round] if request.round else []
     if metric.reads_words:

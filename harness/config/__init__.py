@@ -14,6 +14,7 @@ names in a suite to the checkpoints, judges and files of one machine.
 """
 
 from harness.config.base import Name, Sha256, Spec
+from harness.config.choice import ChoiceMetric
 from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
 from harness.config.loading import (
@@ -33,6 +34,8 @@ from harness.config.match import (
     WordMatch,
 )
 from harness.config.metric_base import (
+    AnswerForm,
+    ChoiceLayout,
     ComputedMetric,
     JudgedMetric,
     MetricSpec,
@@ -65,6 +68,9 @@ from harness.core.yaml_loader import NAME_PATTERN
 
 __all__ = [
     "NAME_PATTERN",
+    "AnswerForm",
+    "ChoiceLayout",
+    "ChoiceMetric",
     "Claim",
     "ComputedMetric",
     "Conversion",

@@ -75,7 +75,7 @@ class Source(Spec):
 
     `local` is the path of a pinned source below `HARNESS_DATA_DIR`, to save the download. A hub
     data set has a `split`, and may have a `subset`. Without a `format` the file's ending decides.
-    `fields` maps each field to a column; `where` keeps only the rows with these values. `phi` marks
+    `fields` maps each field to a column; `where` keeps only the rows with these values, `where_any` those with one of several. `phi` marks
     protected health information, which is sent to another machine only where that is allowed.
     """
 
@@ -91,6 +91,7 @@ class Source(Spec):
     format: Literal["csv", "json", "jsonl", "xlsx"] | None = None
     fields: dict[str, str] = Field(default={})
     where: dict[str, str] = Field(default={})
+    where_any: dict[str, tuple[str, ...]] = Field(default={}, exclude_if=lambda values: not values)
     phi: bool = False
 
     @model_validator(mode="after")
@@ -111,6 +112,21 @@ class Source(Spec):
             )
         if self.hub is not None and self.revision is None:
             raise ValueError("a 'hub' data set needs a 'revision', so that it cannot change unseen")
+
+    @model_validator(mode="after")
+    def _some_value_is_kept(self) -> "Source":
+        for key, values in self.where_any.items():
+            if not values:
+                raise field_error(f"where_any.{key}", "names no value, so that no row is kept")
+            if key in self.where:
+                raise field_error(f"where_any.{key}", "stands under 'where' too; name it once")
+        return self
+
+    @property
+    def condition(self) -> str:
+        """Return which rows are kept: `split = test, subject = anatomy or virology`; empty for all."""
+        several = {key: " or ".join(values) for key, values in self.where_any.items()}
+        return ", ".join(f"{key} = {value}" for key, value in {**self.where, **several}.items())
 
     @property
     def label(self) -> str:

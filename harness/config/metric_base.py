@@ -5,7 +5,7 @@ them.
 """
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,6 +14,23 @@ from harness.config.data import DataSpec, Generation
 
 ScoreKind = Literal["points", "share", "preference"]
 COMPOSITE = "composite"  # the name of the column that is the mean of all others
+
+
+AnswerForm = Literal["text", "label", "index", "number"]
+
+
+class ChoiceLayout(NamedTuple):
+    """How an item's options are put into its prompt; metrics with another layout ask anew.
+
+    `choices` None are those of the items; `answer` says what the references are. Without a `seed` the
+    options keep their order; without an `instruction` a stated sentence asks for the choice.
+    """
+
+    choices: tuple[str, ...] | None
+    answer: AnswerForm
+    lettered: bool
+    seed: int | None
+    instruction: str | None
 
 
 class MetricSpec(Spec):
@@ -55,6 +72,11 @@ class MetricSpec(Spec):
     def needs_reference(self) -> bool:
         """Return whether a run on items without a reference is refused."""
         return False
+
+    @property
+    def layout(self) -> ChoiceLayout | None:
+        """Return how options are shown to the model; None if it is asked the question alone."""
+        return None
 
     @property
     def verdict_values(self) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
+from harness.config.choice import ChoiceMetric
 from harness.config.match import MatchKind
 from harness.config.metric_base import COMPOSITE, ComputedMetric, JudgedMetric, ScoreKind
 
@@ -177,7 +178,7 @@ class RougeMetric(ComputedMetric):
 
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
-Computed = RougeMetric | MatchKind
+Computed = RougeMetric | MatchKind | ChoiceMetric
 
 Metric = Annotated[
     RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")

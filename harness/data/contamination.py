@@ -123,7 +123,7 @@ def find_contamination(
     index = _index_ngrams(samples, n)
     items_by_question: dict[str, list[int]] = defaultdict(list)
     for item, sample in enumerate(samples):
-        items_by_question[normalise_text(sample.input)].append(item)
+        items_by_question[normalise_text(sample.own_question)].append(item)
 
     # Look up each training text. Items are given by their index.
     all_matches: set[NGram] = set()
@@ -168,12 +168,12 @@ def texts_of_labelled(answers: Iterable[LabelledAnswer]) -> Iterator[TrainingTex
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
     """Yield the texts of samples used in training; references count as answers."""
     for sample in samples:
-        yield TrainingText(sample.id, (sample.input,), sample.acceptable_answers)
+        yield TrainingText(sample.id, (sample.own_question,), sample.acceptable_answers)
 
 
 def ngram_length(samples: Sequence[Sample]) -> int:
     """Choose the number of words of an n-gram for these items."""
-    lengths = sorted(len(normalise_words(sample.input)) for sample in samples)
+    lengths = sorted(len(normalise_words(sample.own_question)) for sample in samples)
     fifth_percentile = lengths[len(lengths) // 20] if lengths else 0
     return min(max(fifth_percentile, MIN_NGRAM), MAX_NGRAM)
 
@@ -194,7 +194,7 @@ def _index_ngrams(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]
     index: dict[NGram, set[_Place]] = defaultdict(set)
     for item, sample in enumerate(samples):
         parts: tuple[tuple[Part, str], ...] = (
-            ("question", sample.input),
+            ("question", sample.own_question),
             *(("reference", text) for text in sample.acceptable_answers),
         )
         for part, text in parts:

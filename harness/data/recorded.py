@@ -49,7 +49,9 @@ def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
 def recorded_fingerprint(model: RecordedModel) -> str:
     """Hash the file's content and the columns that are read from it."""
     table = load_rows(model.recorded, model.root)
-    return content_hash(table.sha256, model.recorded.fields, model.recorded.where)
+    recorded = model.recorded
+    several = [recorded.where_any] if recorded.where_any else []
+    return content_hash(table.sha256, recorded.fields, recorded.where, *several)
 
 
 def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:

@@ -9,10 +9,12 @@ from harness.config import Take
 from harness.core.errors import HarnessError, did_you_mean, nearest_file
 from harness.core.paths import suite_file_paths
 from harness.core.sanitize import to_valid_utf8
+from harness.data.choices import FIELD as CHOICES_FIELD
+from harness.data.choices import is_choice_field
 from harness.data.tables import Row, Table, join_key, no_text_reason, read_text, text_of
 from harness.types import Sample
 
-SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context")
+SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", CHOICES_FIELD)
 
 
 def make_samples(
@@ -25,7 +27,8 @@ def make_samples(
     """Make samples of all rows, or of the seeded subset `take`, in file order.
 
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
-    number is the id. A `context` (such as a PubMedQA abstract) is put before the question.
+    number is the id. A `context` (such as a PubMedQA abstract) is put before the question. Options
+    (`choices`) are put into prompts only where a metric asks for a choice (`harness.data.choices`).
     `slices` and `keep` are columns whose values are kept unchanged.
 
     Raises:
@@ -102,7 +105,7 @@ def read_prompt(path: str | None, root: Path | None) -> str | None:
 
 def _check_fields(table: Table, fields: dict[str, str]) -> None:
     for name, column in fields.items():
-        if name not in SAMPLE_FIELDS:
+        if name not in SAMPLE_FIELDS and not is_choice_field(name):
             raise HarnessError(
                 f"{table.origin}: field '{name}' is unknown. {did_you_mean(name, SAMPLE_FIELDS)}"
             )

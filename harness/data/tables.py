@@ -77,17 +77,16 @@ def load_rows(source: Source, root: Path | None) -> Table:
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
     lines = [line for line, _ in numbered]
-    names = [*source.fields.values(), *source.where]
+    names = [*source.fields.values(), *source.where, *source.where_any]
     rows = with_nested_columns([row for _, row in numbered], names)
     columns = columns_of(rows)
-    for key in source.where:
+    for key in (*source.where, *source.where_any):
         if key not in columns:
             hint = suggest_path(rows, key, columns)
             raise HarnessError(f"{origin}: no column '{key}' to filter by. {hint}")
-    matching = [(n, row) for n, row in zip(lines, rows, strict=True) if _matches(row, source.where)]
+    matching = [(n, row) for n, row in zip(lines, rows, strict=True) if _matches(row, source)]
     if not matching:
-        condition = ", ".join(f"{key} = {value}" for key, value in source.where.items())
-        raise HarnessError(f"{origin}: none of its {len(rows)} rows has {condition}.")
+        raise HarnessError(f"{origin}: none of its {len(rows)} rows has {source.condition}.")
     digest = hashlib.sha256(content).hexdigest()
     return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 
@@ -404,8 +403,11 @@ def _check_header(names: Sequence[str], origin: str) -> None:
         )
 
 
-def _matches(row: Row, where: dict[str, str]) -> bool:
-    return all(_means(row.get(key), value) for key, value in where.items())
+def _matches(row: Row, source: Source) -> bool:
+    return all(_means(row.get(key), value) for key, value in source.where.items()) and all(
+        any(_means(row.get(key), value) for value in values)
+        for key, values in source.where_any.items()
+    )
 
 
 def _means(cell: object, value: str) -> bool:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import DataSpec, Generation, Metric, Source
+from harness.config import ChoiceLayout, DataSpec, Generation, Metric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
+from harness.data.choices import put_choices
 from harness.data.conversions import resolve_conversion
 from harness.data.references import NO_REFERENCE, reference_problem
 from harness.data.samples import make_samples, read_prompt, repeat_samples
@@ -17,10 +18,11 @@ from harness.types import Sample, Task
 
 
 class _Group(NamedTuple):
-    """Metrics with the same data, decoding and items; `item_ids` None means all items."""
+    """Metrics with the same data, decoding, prompts and items; `item_ids` None means all items."""
 
     data: DataSpec
     generation: Generation
+    layout: ChoiceLayout | None
     item_ids: Sequence[str] | None
     metrics: dict[str, Metric]
 
@@ -30,7 +32,7 @@ def plan_tasks(
 ) -> tuple[Task, ...]:
     """Make the tasks that the request's models answer.
 
-    Metrics with the same items and decoding share a task, and so its answers. `item_ids` limits a
+    Metrics with the same items, prompts and decoding share a task, and so its answers. `item_ids` limits a
     metric to the items that people judged; a metric that is not in it has all items.
 
     Raises:
@@ -40,17 +42,12 @@ def plan_tasks(
     suite, groups = request.suite, list[_Group]()
     for name, metric in suite.metrics.items():
         data, generation = metric.data or suite.data, metric.generation or suite.generation
-        new = _Group(data, generation, (item_ids or {}).get(name), {})
-        group = next((group for group in groups if group[:3] == new[:3]), new)
+        new = _Group(data, generation, metric.layout, (item_ids or {}).get(name), {})
+        group = next((group for group in groups if group[:4] == new[:4]), new)
         group.metrics[name] = metric
         if group is new:
             groups.append(group)
-    return tuple(
-        _limit_to_items(
-            _make_task(group.data, group.generation, group.metrics, request), group.item_ids
-        )
-        for group in groups
-    )
+    return tuple(_limit_to_items(_make_task(group, request), group.item_ids) for group in groups)
 
 
 def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
@@ -75,9 +72,8 @@ def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
     )
 
 
-def _make_task(
-    data: DataSpec, generation: Generation, metrics: dict[str, Metric], request: Request
-) -> Task:
+def _make_task(group: _Group, request: Request) -> Task:
+    data, generation, metrics = group.data, group.generation, group.metrics
     # Find the source, and check that it may be sent to the models and judges.
     named_source, root = _find_source(data, request)
     source = resolve_conversion(named_source, root)
@@ -87,6 +83,8 @@ def _make_task(
     # Make the samples.
     table = load_rows(source, root).with_columns((*data.slices, *data.keep))
     samples = make_samples(table, source.fields, data.take, data.slices, data.keep)
+    if group.layout is not None:
+        samples = put_choices(samples, group.layout, table, source.fields)
     for name, metric in metrics.items():
         _require_references(name, metric, samples, table.origin)
     if request.limit is not None:

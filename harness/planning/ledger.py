@@ -101,7 +101,7 @@ def make_tries(
     """Make the records of a run: what its gate decides on, then what is shown beside it."""
     claimed = _find_claimed(plan, measured)
     item_set = make_item_set(s for part in claimed.parts for s in part.samples)
-    n_items = len({_hash_text(s.input) for part in claimed.parts for s in part.samples})
+    n_items = len({_hash_text(s.own_question) for part in claimed.parts for s in part.samples})
     claims = hash_claims(plan)
     start = datetime.now(UTC)
     tries = []
@@ -210,7 +210,7 @@ def _is_recorded(card: JudgeCard) -> bool:
 
 def make_item_set(samples: Iterable[Sample]) -> ItemSet:
     """Make the set of the items' questions, up to case and white space."""
-    hashes = sorted({_hash_text(sample.input) for sample in samples})
+    hashes = sorted({_hash_text(sample.own_question) for sample in samples})
     return ItemSet(key=content_hash(hashes)[:16], hashes=tuple(hashes[:KEPT_ITEMS]))
 
 

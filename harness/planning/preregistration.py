@@ -121,7 +121,10 @@ def _hash_texts(task: Task) -> str:
     clusters = {sample.cluster: i for i, sample in reversed([*enumerate(task.samples)])}
     return content_hash(
         [
-            (s.input, s.acceptable_answers, s.cluster and clusters[s.cluster], s.draw)
+            (
+                *(s.own_question, s.acceptable_answers, s.cluster and clusters[s.cluster], s.draw),
+                *([sorted(s.choices.values())] if s.choices else []),
+            )
             for s in task.samples
         ]
     )

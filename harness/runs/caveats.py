@@ -1,8 +1,9 @@
 """Caveats: what a reader of a verdict should know before trusting it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from harness.config import ChoiceMetric, metric_of
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
 from harness.models.generate import CheckpointModel, count_failures, is_recorded_failure
@@ -54,7 +55,7 @@ def find_caveats(
     plan: Plan,
     amendments: Iterable[Amendment],
     models: Mapping[str, Prepared],
-    comparisons: Iterable[Comparison],
+    comparisons: Sequence[Comparison],
     hygiene: Iterable[HygieneCount],
     exposures: Iterable[ContaminationResult],
 ) -> Iterator[Caveat]:
@@ -72,6 +73,7 @@ def find_caveats(
     # The pairs, answers and scores.
     yield from _biased_pairs(models)
     yield from _flagged_answers(hygiene)
+    yield from _unlike_readable(plan, comparisons)
     # Comparisons of several candidates share what is true of the baseline, or of all pairs.
     yield from dict.fromkeys(
         caveat
@@ -80,6 +82,23 @@ def find_caveats(
         for caveat in _comparison_caveats(comparison)
     )
     yield from _one_training_each(plan, models)
+
+
+def _unlike_readable(plan: Plan, comparisons: Iterable[Comparison]) -> Iterator[Caveat]:
+    """Report choices that one model states more often than another, whatever it knows."""
+    metrics = {name: m for task in plan.tasks for name, m in task.metrics.items()}
+    for comparison in comparisons:
+        name = metric_of(comparison.metric)
+        is_choice = isinstance(metrics.get(name), ChoiceMetric) and comparison.metric != name
+        interval = comparison.difference
+        if is_choice and interval is not None and (interval.low > 0 or interval.high < 0):
+            yield Caveat(
+                code="unlike_readable",
+                text=f"{name}: '{comparison.candidate}' states an option on "
+                f"{comparison.candidate_mean:.1%} of the items and '{comparison.baseline}' on "
+                f"{comparison.baseline_mean:.1%}. Answers without one count as wrong, so that the "
+                "difference in accuracy is in part one of form and not of knowledge.",
+            )
 
 
 def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:

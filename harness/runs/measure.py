@@ -33,6 +33,8 @@ def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
 def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
     questions = {sample.id: sample.input for sample in task.samples}
     repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
+    if any(sample.choices for sample in task.samples):
+        repeated = set()  # "The correct answer is B." suits many questions
     return {
         sample_id: (
             *_flags_of(response, task),

@@ -140,6 +140,35 @@ def share_trials(limit: float) -> Iterator[Trial]:
         yield Trial("gate: shares superior", scenario_name, "error", limit, draw, sizes)
 
 
+def accuracy_trials(limit: float) -> Iterator[Trial]:
+    """List trials of right and wrong answers, as of choices, on the sizes of small benchmarks.
+
+    The candidate is no better, or worse by exactly the margin of "knows no less than before".
+    """
+    margin = 0.05
+    no_less = Claim(metric="m", claim="non_inferior", margin=margin)
+    better = Claim(metric="m", claim="superior")
+    for claim, loss, discordant in (
+        (better, 0.0, 0.2),
+        (no_less, margin, 0.1),
+        (no_less, margin, 0.3),
+    ):
+        world = f"right or wrong, true {-loss:g}, {discordant:.0%} differ"
+        chances = ((discordant - loss) / 2, (discordant + loss) / 2, 1 - discordant)
+        draw = partial(_accuracy_passes, Gate(claims=(claim,)), chances)
+        method = f"gate: accuracy {claim}".replace("m ", "", 1)
+        yield Trial(method, world, "error", limit, draw, (50, 100, 500))
+
+
+def _accuracy_passes(
+    gate: Gate, chances: tuple[float, float, float], rng: np.random.Generator, n: int
+) -> bool:
+    """Draw which items each model alone has right, by `chances`, and decide the gate."""
+    d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
+    pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+    return decide_gate(gate, {"m": pair}).verdict == "pass"
+
+
 def other_corrections() -> Iterator[Trial]:
     """List corrections that the gate does not offer, each with the reason for that."""
     scenario_name = f"skewed, {FAMILY} equal"

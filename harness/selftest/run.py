@@ -19,7 +19,7 @@ from harness.analysis.comparisons import find_interval
 from harness.config import Claim, Gate
 from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
-from harness.selftest.claims import claim_trials, other_corrections, share_trials
+from harness.selftest.claims import accuracy_trials, claim_trials, other_corrections, share_trials
 from harness.selftest.clusters import cluster_trials
 from harness.selftest.confirmation import confirmation_trials, given_pairs_trials
 from harness.selftest.human import people_trials
@@ -207,6 +207,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from share_trials(limit)
     yield from other_corrections()
     yield from given_pairs_trials(limit)
+    yield from accuracy_trials(limit)  # last: a cell's random numbers depend on its place
     yield from tries_trials(limit)
 
 

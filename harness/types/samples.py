@@ -13,6 +13,8 @@ class Sample(Record):
     `slices` are its values in the columns that the suite slices by, `kept` in those that it keeps. An item that is asked several
     times is one sample for each time: `draw` counts them from 0, and they share a cluster.
     Several acceptable answers are `references`, and `reference` is then one text that lists them.
+    Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`, `right_choice` is the
+    label of the right one, and `question` the input without them.
     """
 
     id: str
@@ -24,6 +26,14 @@ class Sample(Record):
     slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
     kept: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
     references: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
+    choices: dict[str, str] = Field(default={}, exclude_if=lambda texts: not texts)
+    right_choice: str | None = Field(default=None, exclude_if=lambda label: label is None)
+    question: str | None = Field(default=None, exclude_if=lambda text: text is None)
+
+    @property
+    def own_question(self) -> str:
+        """Return what the item asks, without the options and the sentence that asks for one."""
+        return self.question or self.input
 
     @property
     def acceptable_answers(self) -> tuple[str, ...]:

@@ -60,3 +60,42 @@ def write_doses(folder: Path, n: int = 120) -> None:
 
 def _write_rows(path: Path, rows: list[dict[str, object]]) -> None:
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+CHOICES = """\
+suite: choices
+data:
+  source: {path: items.jsonl, fields: {id: id, input: question, choices: options, reference: answer}}
+metrics:
+  accuracy: {kind: choice, answer: label, shuffle: true}
+  short: {kind: match, by: word_count, at_most: 5}
+gate:
+  claims:
+    - {metric: accuracy, claim: non_inferior, margin: 0.1}
+    - {metric: accuracy.readable, claim: at_least, value: 0.9}
+"""
+
+
+def write_choices(folder: Path, n: int = 120) -> None:
+    """Both models choose by the options' texts; the old one errs on a third and is unclear on a fifth."""
+    items = [
+        {
+            "id": f"q{i}",
+            "question": f"Which drug is for case {i}?",
+            "options": {"A": f"drug a{i}", "B": f"drug b{i}", "C": f"drug c{i}"},
+            "answer": "ABC"[i % 3],
+        }
+        for i in range(n)
+    ]
+    right = [f"drug {'abc'[i % 3]}{i}" for i in range(n)]
+    wrong = [f"drug {'bca'[i % 3]}{i}" for i in range(n)]
+    old = [f"Answer: {wrong[i] if i % 3 == 0 else right[i]}" for i in range(n)]
+    old = ["It depends on the case." if i % 5 == 0 else text for i, text in enumerate(old)]
+    new = [f"**Answer:** {text}" for text in right]
+    for name, texts in (("old", old), ("new", new)):
+        _write_rows(
+            folder / f"{name}.jsonl", [{"id": f"q{i}", "text": t} for i, t in enumerate(texts)]
+        )
+    _write_rows(folder / "items.jsonl", items)
+    (folder / "suite.yaml").write_text(CHOICES)
+    (folder / "profile.yaml").write_text(PROFILE)

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from harness.config import Source, Take
 from harness.core.errors import HarnessError, InfrastructureError
@@ -206,3 +207,21 @@ def test_a_list_of_references_is_kept_apart(tmp_path: Path) -> None:
     assert [s.acceptable_answers for s in samples] == [("rest", "drink"), ("one",), ("x",)]
     assert [s.reference for s in samples] == ["Any one of these:\n1. rest\n2. drink", "one", "x"]
     assert "references" not in samples[1].model_dump()
+
+
+def test_rows_with_one_of_several_values_are_kept(tmp_path: Path) -> None:
+    rows = [{"q": "1?", "subject": "anatomy"}, {"q": "2?", "subject": "law"}, {"q": "3?", "subject": "virology"}]  # fmt: skip
+    write_rows(tmp_path / "i.jsonl", rows)
+    source = Source(path="i.jsonl", where_any={"subject": ("anatomy", "virology")})
+    assert [row["q"] for row in load_rows(source, tmp_path).rows] == ["1?", "3?"]
+    nothing = Source(path="i.jsonl", where_any={"subject": ("art", "music")})
+    with pytest.raises(HarnessError, match="none of its 3 rows has subject = art or music"):
+        load_rows(nothing, tmp_path)
+
+
+@pytest.mark.parametrize(("where", "values"), [({}, ()), ({"a": "1"}, ("1", "2"))])
+def test_several_values_are_some_and_stated_once(
+    where: dict[str, str], values: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValidationError, match=r"names no value|stands under 'where' too"):
+        Source(path="i.jsonl", where=where, where_any={"a": values})

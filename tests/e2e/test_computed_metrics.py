@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders.commands import Done, harness
-from tests.builders.computed_study import COLUMNS, write_doses
+from tests.builders.computed_study import COLUMNS, write_choices, write_doses
 
 OPTIONS = ("--models", "old,new", "--profile", "profile.yaml")
 
@@ -80,3 +80,55 @@ def test_an_item_without_a_usable_reference_is_refused_by_the_plan(
     done = refused(tmp_path, old, new)
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
+
+
+# --- choices ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choices")
+    write_choices(folder)
+    done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_accuracy_and_readable_answers_stand_side_by_side(choices: Path) -> None:
+    means = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result(choices)["scores"]}
+    assert means["accuracy", "new"] == means["accuracy.readable", "new"] == 1
+    assert means["accuracy.readable", "old"] == pytest.approx(0.8)
+    assert means["accuracy", "old"] == pytest.approx(64 / 120)
+
+
+def test_choices_are_tested_as_pairs_and_unlike_forms_are_a_caveat(choices: Path) -> None:
+    found = result(choices)
+    assert {c["test"]["name"] for c in found["comparisons"]} == {"McNemar mid-p"}
+    caveats = {caveat["code"]: caveat["text"] for caveat in found["caveats"]}
+    assert "'new' states an option on 100.0% of the items and 'old' on 80.0%" in caveats["unlike_readable"]  # fmt: skip
+
+
+def test_a_question_with_options_is_another_prompt_than_the_question(choices: Path) -> None:
+    tasks = result(choices)["plan"]["tasks"]
+    assert [list(task["metrics"]) for task in tasks] == [["accuracy"], ["short"]]
+    assert tasks[0]["items_hash"] != tasks[1]["items_hash"]
+
+
+def test_another_order_of_the_options_is_another_plan(choices: Path, tmp_path: Path) -> None:
+    write_choices(tmp_path)
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(suite.read_text().replace("shuffle: true", "shuffle: true, shuffle_seed: 2"))
+    done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path)["plan"]["hash"] != result(choices)["plan"]["hash"]
+    assert result(tmp_path)["scores"] == result(choices)["scores"]  # they chose by the texts
+
+
+def test_an_item_without_its_right_option_is_refused_by_the_plan(tmp_path: Path) -> None:
+    write_choices(tmp_path, n=30)
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(suite.read_text().replace("answer: label", "answer: text"))
+    done = harness("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "item 'q0' (and 29 more) has the reference 'A', which is the text of none" in done.stderr
+    assert "state 'answer: label'" in done.stderr

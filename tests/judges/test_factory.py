@@ -80,7 +80,8 @@ def test_every_computed_metric_has_a_judge_that_scores_it(metric: Computed) -> N
     judge = make_computed_judge(metric)
     assert judge.card.fingerprint
     reference = "a dose of 12.5 mg" if isinstance(metric, NumberMatch) else GOOD
-    of = sample(reference=reference)
+    options = {"choices": {"A": "yes", "B": "no"}, "right_choice": "B"}
+    of = sample(reference=reference).model_copy(update=options)
     values = outcome(judge, grade(GOOD, metric, of=of)).values or {}
     assert set(values) == set(metric.verdict_keys("m").values())
     low, high = metric.bounds

@@ -138,7 +138,7 @@ def _load(source: str, options: ConvertOptions) -> LoadedSource:
     root = path.parent if is_spec else None
     table = load_rows(spec, root).with_columns(options.fields.values())
     rows = [(str(line), row) for line, row in zip(table.lines, table.rows, strict=True)]
-    where = "".join(f", {key} = {value}" for key, value in spec.where.items())
+    where = f", {spec.condition}" if spec.condition else ""
     return LoadedSource(rows, table.origin + where, table.sha256, spec.fields, spec.phi)
 
 

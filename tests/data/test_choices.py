@@ -1,0 +1,118 @@
+from collections.abc import Mapping
+
+import pytest
+
+from harness.config import ChoiceLayout
+from harness.core.errors import HarnessError
+from harness.data.choices import put_choices
+from harness.data.samples import make_samples
+from harness.data.tables import Table
+from harness.types import Sample
+
+FIELDS = {"input": "q", "reference": "a", "choices": "c"}
+OF_DATA = ChoiceLayout(None, "label", lettered=True, seed=None, instruction=None)
+DRUGS = ["ibuprofen", "furosemide"]
+
+
+def put(
+    row: Mapping[str, object],
+    layout: ChoiceLayout = OF_DATA,
+    fields: dict[str, str] = FIELDS,
+    n: int = 1,
+) -> Sample:
+    rows = [{"q": "Which is a diuretic?", **row} for _ in range(n)]
+    table = Table(origin="i.jsonl", lines=list(range(1, n + 1)), rows=rows, sha256="")  # type: ignore[arg-type]
+    return put_choices(make_samples(table, fields, None), layout, table, fields)[0]
+
+
+def test_the_prompt_is_question_options_and_request() -> None:
+    made = put({"c": DRUGS, "a": "B"})
+    assert made.input == (
+        "Which is a diuretic?\n\nA) ibuprofen\nB) furosemide\n\n"
+        'End your reply with one line: "Answer:" and the letter of one option (A or B).'
+    )
+    assert (made.right_choice, made.reference) == ("B", "furosemide")
+    assert made.own_question == "Which is a diuretic?"
+
+
+@pytest.mark.parametrize(
+    ("cell", "answer", "reference"),
+    [
+        (DRUGS, "label", "B"),
+        (DRUGS, "label", "b"),
+        (DRUGS, "text", "Furosemide."),
+        (DRUGS, "index", 1),
+        (DRUGS, "index", 1.0),
+        (DRUGS, "number", "2"),
+        ({"A": "ibuprofen", "B": "furosemide", "C": None}, "label", "B"),
+        ('["ibuprofen", "furosemide"]', "label", "B"),
+    ],
+)
+def test_a_reference_is_what_the_suite_says(cell: object, answer: str, reference: object) -> None:
+    layout = OF_DATA._replace(answer=answer)  # type: ignore[arg-type]
+    assert put({"c": cell, "a": reference}, layout).reference == "furosemide"
+
+
+def test_options_may_have_a_column_each() -> None:
+    fields = {"input": "q", "reference": "a", "choices.A": "opa", "choices.B": "opb"}
+    made = put(
+        {"opa": "ibuprofen", "opb": "furosemide", "a": 1}, OF_DATA._replace(answer="index"), fields
+    )
+    assert made.choices == {"A": "ibuprofen", "B": "furosemide"}
+    assert made.right_choice == "B"
+
+
+def test_fixed_options_may_stand_without_letters_and_with_another_request() -> None:
+    layout = ChoiceLayout(
+        ("yes", "no"), "text", lettered=False, seed=None, instruction="Yes or no?"
+    )
+    made = put({"a": "no"}, layout, {"input": "q", "reference": "a"})
+    assert made.input == "Which is a diuretic?\n\n- yes\n- no\n\nYes or no?"
+    assert made.reference == "no"
+
+
+def test_shuffling_keeps_letters_in_order_and_the_right_text_right() -> None:
+    options = [f"drug {i}" for i in range(6)]
+    made = [put({"c": options, "a": "B"}, OF_DATA._replace(seed=seed)) for seed in range(1, 9)]
+    assert all([*one.choices] == list("ABCDEF") for one in made)
+    assert all(one.choices[one.right_choice or ""] == "drug 1" for one in made)
+    assert len({one.right_choice for one in made}) > 2
+    assert put({"c": options, "a": "B"}, OF_DATA._replace(seed=1)) == made[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "answer", "problem"),
+    [
+        ({"c": DRUGS, "a": "E"}, "label", "has the reference 'E', which is the label of none of its options (A, B)"),
+        ({"c": DRUGS, "a": "B"}, "text", "It would be an option's label: state 'answer: label'"),
+        ({"c": DRUGS, "a": 2}, "index", "It would be an option's number: state 'answer: number'"),
+        ({"c": DRUGS, "a": ""}, "label", "has no reference"),
+        ({"c": DRUGS, "a": ["A", "B"]}, "label", "has several references, and one option is right"),
+        ({"c": ["x", "X."], "a": "x"}, "text", "the text of 2 options"),
+        ({"c": ["x"], "a": "A"}, "label", "has fewer than two options"),
+        ({"c": ["x", " "], "a": "A"}, "label", "has an empty option"),
+        ({"c": ["x", ["y"]], "a": "A"}, "label", "has an option that is no text"),
+        ({"c": "x; y", "a": "A"}, "label", "has options that are no JSON list or mapping: 'x; y'"),
+        ({"c": 5, "a": "A"}, "label", "neither a list nor a mapping"),
+        ({"c": {"first": "x", "second": "y"}, "a": "x"}, "text", "has the label 'first', which is no single letter"),
+        ({"c": {"a": "x", "A": "y"}, "a": "x"}, "text", "two labels that differ in case only"),
+        ({"c": list("abcdefghijklmnopqrstuvwxyz0"), "a": "A"}, "label", "has 27 options, and 26 at most"),
+    ],
+)  # fmt: skip
+def test_an_item_without_one_right_option_is_named(
+    row: dict[str, object], answer: str, problem: str
+) -> None:
+    with pytest.raises(HarnessError) as error:
+        put(row, OF_DATA._replace(answer=answer), n=3)  # type: ignore[arg-type]
+    assert str(error.value).startswith("i.jsonl: item 'row-00001' (and 2 more) ")
+    assert problem in str(error.value)
+
+
+def test_options_that_no_answer_can_tell_apart_are_refused_without_letters() -> None:
+    with pytest.raises(HarnessError, match="two options of the same text"):
+        put({"c": ["x", "X"], "a": "A"}, OF_DATA._replace(lettered=False))
+
+
+def test_options_must_come_from_somewhere() -> None:
+    with pytest.raises(HarnessError, match=r"needs options\. Name their column"):
+        put({"a": "x"}, OF_DATA, {"input": "q", "reference": "a"})
