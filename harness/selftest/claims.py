@@ -153,7 +153,7 @@ def accuracy_trials(limit: float) -> Iterator[Trial]:
         (no_less, margin, 0.1),
         (no_less, margin, 0.3),
     ):
-        world = f"right or wrong, true {-loss:g}, {discordant:.0%} differ"
+        world = f"right or wrong, true {0 - loss:g}, {discordant:.0%} differ"
         chances = ((discordant - loss) / 2, (discordant + loss) / 2, 1 - discordant)
         draw = partial(_accuracy_passes, Gate(claims=(claim,)), chances)
         method = f"gate: accuracy {claim}".replace("m ", "", 1)

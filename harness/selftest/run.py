@@ -207,8 +207,8 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from share_trials(limit)
     yield from other_corrections()
     yield from given_pairs_trials(limit)
-    yield from accuracy_trials(limit)  # last: a cell's random numbers depend on its place
     yield from tries_trials(limit)
+    yield from accuracy_trials(limit)  # last: a cell's random numbers depend on its place
 
 
 # --- methods ---------------------------------------------------------------------------------
