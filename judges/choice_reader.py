@@ -61,8 +61,9 @@ _ALSO = re.compile(
     re.IGNORECASE,
 )
 _REVERSED = r"(?<!\w)[(\[]?\b({labels})\b[)\]]?\.?\s+(?:is|would\s+be|seems)\s+" + _RIGHT
-_OPENING = re.compile(rf"[\s(\[{{$>#{_QUOTES}-]*")
+_OPENING = re.compile(rf"(?:[\s(\[{{${_QUOTES}]|[>#-]+(?=\s))*")  # no minus
 _END = re.compile(rf"[\s.,;:!?)\]}}${_QUOTES}]*$")
+_STOP = re.compile(rf"\s*(?:$|\(|[.,;:!?)\]}}${_QUOTES}/\u2013\u2014-]+(?!\w))")  # but 5.5, 5-10
 _LABEL = re.compile(r"([A-Za-z]|[0-9]{1,2})(?!\w)")
 _BESIDE = re.compile(r"\s*[(\[]\s*([A-Za-z]|[0-9]{1,2})\s*[)\]]")  # furosemide (B)
 _SENTENCE = re.compile(r"\s*[.;]\s+[A-Z(]")  # The answer is B. The others …; but E. coli
@@ -261,7 +262,7 @@ def _text_at(body: str, options: _Options) -> _Claim | None:
     for labels, pattern in options.texts:
         match = pattern.match(body)
         rest = body[match.end() :] if match else ""
-        if match and (_is_bounded(rest) or _other(rest, options._replace(texts=()))):
+        if match and _is_bounded(rest, options):
             beside = _BESIDE.match(rest)
             label = _shown_label(beside[1], options) if beside else ""
             if beside and label:
@@ -271,14 +272,25 @@ def _text_at(body: str, options: _Options) -> _Claim | None:
     return None
 
 
-def _is_bounded(rest: str) -> bool:
+def _is_bounded(rest: str, options: _Options) -> bool:
     """Return whether an option's text ends there: before punctuation, a reason or another option."""
     return bool(
-        _END.fullmatch(rest)
-        or rest.lstrip(" ").startswith(tuple(".,;:!?()[]\"'/-\u2013\u2014"))
+        _STOP.match(rest)
         or _REASON.match(rest)
         or _DENIAL.match(rest)
-        or _ALSO.match(rest)
+        or _names_another(rest, options)
+    )
+
+
+def _names_another(rest: str, options: _Options) -> bool:
+    """Return whether `or`, `/` and the like lead from one option to another."""
+    also = _ALSO.match(rest)
+    if also is None:
+        return False
+    behind = _OPENING.sub("", rest[also.end() :], count=1)
+    label = _LABEL.match(behind)
+    return bool(label and label[1] in options.labels) or any(
+        pattern.match(behind) for _, pattern in options.texts
     )
 
 

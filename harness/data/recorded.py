@@ -88,6 +88,8 @@ def _recorded_response(
 ) -> Response:
     key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
     row = find_joined(rows, key)
+    if row is None and model.recorded.join == "input":
+        row = find_joined(rows, sample.own_question)  # recorded without the options in it
     if row is None:
         raise HarnessError(
             f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "

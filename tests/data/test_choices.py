@@ -1,13 +1,19 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from harness.config import ChoiceLayout
+from harness.config import ChoiceLayout, Generation, RecordedAnswers
 from harness.core.errors import HarnessError
 from harness.data.choices import put_choices
+from harness.data.contamination import TrainingText, find_contaminated_items
+from harness.data.recorded import RecordedModel, read_responses
 from harness.data.samples import make_samples
 from harness.data.tables import Table
-from harness.types import Sample
+from harness.runs.measure import flag_responses
+from harness.runs.prepare import Prepared
+from harness.types import Response, Sample, Task
+from tests.builders.files import write_rows
 
 FIELDS = {"input": "q", "reference": "a", "choices": "c"}
 OF_DATA = ChoiceLayout(None, "label", lettered=True, seed=None, instruction=None)
@@ -116,3 +122,51 @@ def test_options_that_no_answer_can_tell_apart_are_refused_without_letters() -> 
 def test_options_must_come_from_somewhere() -> None:
     with pytest.raises(HarnessError, match=r"needs options\. Name their column"):
         put({"a": "x"}, OF_DATA, {"input": "q", "reference": "a"})
+
+
+# --- what is known of a question without its options ---------------------------------------------
+
+
+def test_the_lines_of_the_prompt_are_no_contamination() -> None:
+    made = put({"c": DRUGS, "a": "B"})
+    learnt = TrainingText(
+        "row-1", (made.input.replace("Which is a diuretic?", "Who wrote it?"),), ()
+    )
+    model = Prepared(None, "f", None, (), "", (learnt,))  # type: ignore[arg-type]  # never asked
+    assert find_contaminated_items([task_of(made)], {"sft": model})[0].contaminated == 0
+    model = model._replace(training_texts=(learnt._replace(questions=("Which is a diuretic?",)),))
+    assert find_contaminated_items([task_of(made)], {"sft": model})[0].exact == 1
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_recorded_answers_are_joined_by_the_prompt_or_the_question(
+    tmp_path: Path, whole: bool
+) -> None:
+    made = put({"c": DRUGS, "a": "B"})
+    write_rows(tmp_path / "a.jsonl", [{"q": made.input if whole else made.question, "text": "B"}])
+    recorded = RecordedAnswers(
+        path="a.jsonl", join="input", fields={"input": "q", "response": "text"}
+    )
+    found = read_responses(task_of(made), RecordedModel("new", recorded, tmp_path))
+    assert found[made.id].text == "B"
+
+
+def test_the_same_choice_in_many_answers_is_no_repeated_answer() -> None:
+    made = [
+        put({"q": f"Question {i}?", "c": DRUGS, "a": "B"}).model_copy(update={"id": f"q{i}"})
+        for i in range(9)
+    ]
+    said = {
+        s.id: Response(
+            sample_id=s.id, model="new", text="So the correct answer is B.", finish="stop"
+        )
+        for s in made
+    }
+    assert not any(flag_responses(task_of(*made), {"new": said})["new"].values())
+    plain = [sample.model_copy(update={"choices": {}}) for sample in made]
+    assert all(flag_responses(task_of(*plain), {"new": said})["new"].values())
+
+
+def task_of(*samples: Sample) -> Task:
+    return Task(name="items", source="s", items_hash="h", n_items=len(samples), samples=samples,
+                generation=Generation(), system=None, metrics={})  # fmt: skip

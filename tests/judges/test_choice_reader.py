@@ -84,6 +84,23 @@ def test_signs_and_longer_texts_tell_options_apart() -> None:
     assert read("Answer: E. coli", {"A": "E. coli", "E": "C. difficile"}) == "A"
 
 
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [("5", "A"), ("Answer: 5.", "A"), ("Answer: 5 (per day)", "A"), ("Answer: 15, as", "B"),
+     ("Answer: 5.5", None), ("Answer: 5-10", None), ("Answer: 1,500", None), ("Answer: -5", None),
+     ("Answer: 5 mg", None), ("Answer: 5/10", None), ("Answer: 5 or 15", None)],
+)  # fmt: skip
+def test_a_number_is_an_option_as_a_whole_only(answer: str, label: str | None) -> None:
+    assert read(answer, {"A": "5", "B": "15", "C": "1"}) == label
+
+
+def test_an_option_may_name_others() -> None:
+    both = {"A": "rest", "B": "ice", "C": "A and B", "D": "both B and C"}
+    assert read("Answer: A and B", both) == "C"
+    assert read("C) A and B", both) == "C"
+    assert read("Both B and C.", both) == "D"
+
+
 def test_options_of_one_text_are_told_apart_by_their_letters_only() -> None:
     same = {"A": "rest", "B": "rest", "C": "ice"}
     assert read("rest", same) is None
@@ -98,7 +115,8 @@ def test_labels_may_be_numbers() -> None:
 @pytest.mark.parametrize(
     "answer",
     ["answer is " * 30_000, "A or " * 30_000, "(" * 100_000, "final " * 30_000, "\n" * 100_000,
-     "Answer: " + "the " * 30_000, "B) furosemide\n" * 10_000, "A" + " " * 100_000 + "x"],
+     "Answer: " + "the " * 30_000, "B) furosemide\n" * 10_000, "A" + " " * 100_000 + "x",
+     "furosemide and " * 30_000],
 )  # fmt: skip
 def test_no_answer_takes_long_to_read(answer: str) -> None:
     start = time.perf_counter()
