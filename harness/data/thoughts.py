@@ -122,7 +122,9 @@ def measured_response(response: Response, rule: Thoughts) -> Response:
     if response.text is None:
         return response
     apart, parts = response.thoughts or "", separate_thoughts(response.text)
-    ended = parts.ended and not (apart and not parts.answer and response.finish == "length")
+    # A server that found no closing mark gives the whole response as thoughts.
+    unanswered = response.reason is None and not parts.answer.strip()
+    ended = parts.ended and not (apart and unanswered)
     if rule == "keep":
         text, thoughts = mark_thoughts(apart, response.text) if apart else response.text, None
     else:

@@ -137,6 +137,7 @@ def test_kept_thoughts_are_part_of_the_answer_also_where_a_server_gave_them_apar
         {"text": "<think>a", "finish": "length"},
         {"text": "<think>a", "finish": "stop"},
         {"text": "", "finish": "length", "thoughts": "a"},
+        {"text": "\n", "finish": "stop", "thoughts": "a"},
     ],
 )
 def test_an_answer_whose_thoughts_never_ended_is_flagged(
@@ -145,7 +146,12 @@ def test_an_answer_whose_thoughts_never_ended_is_flagged(
     response = measured(fields["text"], rule, **{k: v for k, v in fields.items() if k != "text"})
     assert response.reason == UNFINISHED_THOUGHTS
     assert "unfinished_thoughts" in hygiene_flags(response, None)
-    assert (response.text == "") == (rule == "drop")
+    assert (not (response.text or "").strip()) == (rule == "drop")
+
+
+def test_what_a_model_did_instead_of_answering_stays_its_reason() -> None:
+    called = "the model called a tool instead of answering"
+    assert measured("", thoughts="a", reason=called).reason == called
 
 
 def test_no_answer_and_an_answer_without_thoughts_stay_as_they_are() -> None:
