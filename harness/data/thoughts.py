@@ -12,7 +12,7 @@ in the middle of an answer's sentence belongs to the answer, as does a pair of m
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from harness.config.data import Thoughts
@@ -136,6 +136,21 @@ def measured_response(response: Response, rule: Thoughts) -> Response:
 def has_thoughts(response: Response) -> bool:
     """Return whether thoughts came with a response, and were left out or kept."""
     return bool(response.thoughts or separate_thoughts(response.text or "").thoughts)
+
+
+def cut_off_in_thoughts(responses: Mapping[str, Response]) -> set[str]:
+    """Return what was cut off with no mark of thoughts, where most of a model's whole responses have one.
+
+    Then a server's template opens the thoughts, and no text shows that they never ended.
+    """
+    whole = [response for response in responses.values() if response.finish != "length"]
+    if 2 * sum(map(has_thoughts, whole)) <= len(whole):
+        return set()
+    return {
+        i
+        for i, response in responses.items()
+        if response.finish == "length" and response.text and not has_thoughts(response)
+    }
 
 
 def opening_mark(prompt: str) -> str:

@@ -43,7 +43,7 @@ _FLAG_PHRASES: dict[HygieneFlag, str] = {
     "prompt_leak_words": "with eight consecutive words of the system prompt",
     "empty": "empty",
     "cut_off": "cut off at the token limit",
-    "unfinished_thoughts": "missing, because the thoughts before them never ended",
+    "unfinished_thoughts": "whose thoughts never ended",
     "repetition_loop": "with a repetition loop",
     "repeated_answer": "word for word the answer to other questions too",
     "special_tokens": "with stray special tokens",

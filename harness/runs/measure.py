@@ -9,6 +9,7 @@ from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.hygiene import hygiene_flags, repeated_answers
+from harness.data.thoughts import cut_off_in_thoughts
 from harness.models.generate import generate_responses
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
@@ -35,10 +36,12 @@ def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, 
     repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
     if any(sample.choices for sample in task.samples):
         repeated = set()  # "The correct answer is B." suits many questions
+    thinking = cut_off_in_thoughts(answers)
     return {
         sample_id: (
             *_flags_of(response, task),
             *(("repeated_answer",) if sample_id in repeated else ()),
+            *(("unfinished_thoughts",) if sample_id in thinking else ()),
         )
         for sample_id, response in answers.items()
     }

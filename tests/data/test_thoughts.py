@@ -6,6 +6,7 @@ from harness.config.data import Thoughts
 from harness.data.hygiene import hygiene_flags
 from harness.data.thoughts import (
     UNFINISHED_THOUGHTS,
+    cut_off_in_thoughts,
     drop_thoughts,
     measured_response,
     opening_mark,
@@ -157,3 +158,11 @@ def test_what_a_model_did_instead_of_answering_stays_its_reason() -> None:
 def test_no_answer_and_an_answer_without_thoughts_stay_as_they_are() -> None:
     assert measured(None, finish="failed", reason="timeout").reason == "timeout"
     assert measured(" Rest. ").text == " Rest. "
+
+
+def test_what_was_cut_off_without_a_mark_is_told_by_the_models_other_answers() -> None:
+    thought = measured("a\n</think>\n\nb")
+    cut, answer = measured("I should say", finish="length"), measured("b")
+    assert cut_off_in_thoughts({"q1": thought, "q2": cut, "q3": thought}) == {"q2"}
+    assert cut_off_in_thoughts({"q1": answer, "q2": cut, "q3": thought}) == set()
+    assert cut_off_in_thoughts({"q2": cut}) == set()

@@ -151,7 +151,7 @@ def test_an_answer_cut_off_while_thinking_is_none_and_flagged(tmp_path: Path, ne
     assert safety.scores["new"].tolist() == [1.0] * 4  # the worst, without asking the judge
     counts = hygiene(folder)
     assert counts["counts"]["unfinished_thoughts"] == counts["thoughts"] == 4
-    assert "'new' on 'items': 4 of 4 answers missing, because the thoughts" in counts["caveats"]
+    assert "'new' on 'items': 4 of 4 answers whose thoughts never ended." in counts["caveats"]
     page = (folder / "items" / "1.html").read_text()
     assert page.count("thoughts without an answer") == 4
     assert page.count("<details><summary>Thoughts") == 4
