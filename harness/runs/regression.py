@@ -179,9 +179,11 @@ def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Ch
         _require_same_opponent(metric, baseline, run)
         baseline_column = _restore_column(metric, blessed)
         column = columns[metric]
-        if differing or stopped_early(run):
+        if differing:
             shared = shared_items(baseline_column, column, without=differing.ids)
             baseline_column, column = shared
+        elif stopped_early(run):  # the baseline still has to hold all that was judged
+            baseline_column, _ = shared_items(baseline_column, column)
         if not column.sample_ids:
             raise HarnessError(
                 f"{metric}: no item is the same as in the baseline. Bless a new one."
