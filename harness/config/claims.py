@@ -110,6 +110,9 @@ class Gate(Spec):
     With `stop_early` items are judged in a random order of seed `order_seed`, in so many `looks`,
     and no further than the verdict needs; over all looks together each claim is tested at `alpha`.
 
+    With three or more models the last is decided on, or with `candidates: best` the best of all after the
+    first: each is tested, and Holm's method corrects for their number.
+
     With a `judge_licence` the gate is inconclusive unless every judge behind a claim is shown to
     agree with human labels to that extent; the profile names the labels (`calibrated_by`). With
     `decide_on: corrected` claims that a judge scores are decided on its scores corrected by those
@@ -131,6 +134,9 @@ class Gate(Spec):
     order_seed: int = Field(default=1, ge=0, exclude_if=lambda seed: seed == 1)
     judge_licence: JudgeRequirement | None = Field(
         default=None, exclude_if=lambda requirement: requirement is None
+    )
+    candidates: Literal["last", "best"] = Field(
+        default="last", exclude_if=lambda which: which == "last"
     )
     decide_on: Literal["judge", "corrected"] = Field(
         default="judge", exclude_if=lambda basis: basis == "judge"
@@ -158,6 +164,11 @@ class Gate(Spec):
         if self.stop_early and self.decide_on == "corrected":
             raise ValueError(
                 "'stop_early' does not go with 'decide_on: corrected': labels are compared once"
+            )
+        if self.candidates == "best" and (self.stop_early or self.decide_on == "corrected"):
+            raise ValueError(
+                "'candidates: best' goes with neither 'stop_early' nor 'decide_on: corrected': it is known "
+                "after all scores which candidate is the best"
             )
         if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
             raise ValueError("'looks' and 'order_seed' have no effect without 'stop_early: true'")

@@ -9,6 +9,7 @@ from harness.config.request import Request, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store
 from harness.data.conversions import is_available
+from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
 from harness.models.session import EndpointSession
@@ -127,6 +128,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
     if plan and tries:
         plan = plan_at_level(plan, tries.level)
     n_models, gate = len(request.models), plan.gate if plan else request.suite.gate
+    gate = gate and gate_of_each(gate, n_models - 1)
     models = request.models[0], request.models[-1]
     tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
     judging = [
@@ -164,8 +166,8 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         else (),
         licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
         labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
-        rules=tuple(forecast_rules(plan.gate, plan.tasks)) if plan and plan.gate else (),
-        obstacles=tuple(infeasible_claims(plan.gate, plan.tasks)) if plan and plan.gate else (),
+        rules=tuple(forecast_rules(gate, plan.tasks)) if plan and gate else (),
+        obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
         not_measured=request.not_measured,
         not_decided=request.not_decided,
         rule=RULES[rule_of(gate)] if gate else "",

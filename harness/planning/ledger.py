@@ -18,6 +18,7 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.files import refuse_link, write_atomically
 from harness.core.hashing import content_hash
 from harness.core.json_text import json_lines, read_utf8
+from harness.gate.best import is_best_of
 from harness.gate.tries import KEPT_ITEMS, count_tries, is_same, merge_records
 from harness.planning.plan_diff import claim_fields, measurement_fields
 from harness.scoring.columns import ScoreColumn
@@ -105,27 +106,36 @@ def make_tries(
     claims = hash_claims(plan)
     start = datetime.now(UTC)
     tries = []
-    # The candidate first, so that what is only shown has the later numbers.
-    for place, name in enumerate([plan.candidate, *(m.name for m in plan.models[1:-1])]):
-        pair = (plan.baseline, name)
-        prints = [fingerprints[model][:16] for model in pair]
-        if plan.alone:  # compared with a value that the suite states, as other models are
-            prints[0] = ""
-        how, seed = _hash_measurement(plan), _hash_seeds(plan, pair)
+    # The candidate first, so that what is only shown has the later numbers; or all as one.
+    later = tuple(model.name for model in plan.models[1:])
+    groups = [(plan.candidate,), *((name,) for name in later[:-1])]
+    for place, names in enumerate([later] if is_best_of(plan) else groups):
+        baseline = "" if plan.alone else fingerprints[plan.baseline][:16]
+        candidates = sorted(fingerprints[name][:16] for name in names)
+        in_order = sorted(names, key=lambda name: fingerprints[name])
+        how, seed = _hash_measurement(plan), _hash_seeds(plan, (plan.baseline, *in_order))
+        prints = [baseline, *candidates]
         attempt = Try(
             key=content_hash(prints, item_set.key, claimed.columns, claims, how, seed)[:16],
             registered=(start + timedelta(microseconds=place)).isoformat(timespec="microseconds"),
             suite=plan.suite,
-            models=(name,) if plan.alone else pair,
-            baseline=prints[0],
-            candidates=(prints[1],),
+            models=names if plan.alone else (plan.baseline, *names),
+            baseline=baseline,
+            candidates=tuple(candidates),
             columns=claimed.columns,
             items=item_set.key,
             n_items=n_items,
             claims=claims,
             measured=how,
             seed=seed,
-            answers=(*_hash_answers(plan, pair, claimed), *_hash_scores(plan, pair, claimed)),
+            answers=tuple(
+                hashed
+                for name in in_order
+                for hashed in (
+                    *_hash_answers(plan, (plan.baseline, name), claimed),
+                    *_hash_scores(plan, (plan.baseline, name), claimed),
+                )
+            ),
             alpha=plan.gate.alpha if plan.gate else 1.0,
             seen=place > 0,
         )
@@ -198,10 +208,10 @@ def _hash_measurement(plan: Plan) -> str:
     return content_hash({k: v for k, v in fields.items() if k not in left_out})[:HASH]
 
 
-def _hash_seeds(plan: Plan, pair: tuple[str, str]) -> str:
+def _hash_seeds(plan: Plan, names: Sequence[str]) -> str:
     seeds = {model.name: model.seed for model in plan.models}
     of_tasks = [task.generation.seed for task in plan.tasks]
-    return content_hash(of_tasks, [seeds[model] for model in pair])[:HASH]
+    return content_hash(of_tasks, [seeds[name] for name in names])[:HASH]
 
 
 def _is_recorded(card: JudgeCard) -> bool:

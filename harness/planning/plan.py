@@ -11,6 +11,7 @@ from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.data.tasks import plan_tasks
+from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
 from harness.types import Plan, PlannedModel, Task, TaskLooks
@@ -40,6 +41,7 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
     # A trial run with a limit may be too small for its gate; any other run may not.
     if gate is not None and request.limit is None:
         final_gate = final_look_gate(gate, looks) if looks else gate
+        final_gate = gate_of_each(final_gate, len(request.models) - 1)
         _refuse_infeasible(final_gate, tasks)
     plan = Plan(
         suite=request.suite.suite,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from harness.gate.best import gate_of_each, is_best_of
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.interim import final_look_gate, plan_looks
 from harness.planning.ledger import Ledger, find_claimed_items, hash_claims
@@ -29,6 +30,7 @@ def can_pass(plan: Plan) -> bool:
     if plan.gate is None:
         return False
     gate = final_look_gate(plan.gate, plan.looks) if plan.looks else plan.gate
+    gate = gate_of_each(gate, len(plan.models) - 1)
     return next(infeasible_claims(gate, plan.tasks), None) is None
 
 
@@ -49,8 +51,13 @@ def forecast_try(plan: Plan, ledger: Ledger) -> TryForecast | None:
     if plan.gate is None or not metrics <= plan.judges.keys() or not can_pass(plan):
         return None
     columns, item_set = find_claimed_items(plan)
-    names = (plan.candidate,) if plan.alone else plan.gated
-    of_baseline = [one for one in ledger.tries if one.models[:-1] == names[:-1]]
+    names: tuple[str, ...] = (plan.candidate,) if plan.alone else plan.gated
+    if is_best_of(plan):
+        names = tuple(model.name for model in plan.models)
+    baseline = "" if plan.alone else plan.baseline
+    of_baseline = [
+        one for one in ledger.tries if ("" if len(one.models) == 1 else one.models[0]) == baseline
+    ]
     same = [
         one
         for one in of_baseline

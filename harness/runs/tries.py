@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.gate.best import BestOf, choose_best, gate_of_each, is_best_of
 from harness.gate.decision import decide_gate, largest_unscored_share
 from harness.gate.tries import describe_count, describe_models, find_last_standing, share_of_try
 from harness.planning.ledger import add_lines, make_tries, read_ledger
@@ -31,6 +32,7 @@ class CountedTry:
         self._try: Try | None = None
         self.plan = plan
         self.count: TryCount | None = None
+        self.best: BestOf | None = None
 
     def register(self, measured: Sequence[TaskScores]) -> Plan:
         """Register the try with its answers, and return the plan at the alpha that it has.
@@ -39,12 +41,19 @@ class CountedTry:
             HarnessError: the ledger is damaged.
             InfrastructureError: it could not be written.
         """
+        self._count(measured)
+        if is_best_of(self.plan):
+            self.plan = self._choose_best(measured)
+        return self.plan
+
+    def _count(self, measured: Sequence[TaskScores]) -> None:
+        """Register the try, and give the plan the alpha that it has."""
         if (
             self._ledger is None
             or not can_pass(self.plan)
             or _too_much_unscored(self.plan, measured)
         ):
-            return self.plan
+            return
         item_set, tries = make_tries(self.plan, self._fingerprints, measured)
         known = read_ledger(self._ledger)
         found = [known.find(attempt) for attempt in tries]
@@ -60,10 +69,24 @@ class CountedTry:
         self.count = ledger.count_for(self._try)
         if not self.count.alone:
             self.plan = plan_at_level(self.plan, self.count.level)
-        return self.plan
+
+    def _choose_best(self, measured: Sequence[TaskScores]) -> Plan:
+        """Return the plan with the best candidate as the one that is decided on, at its share of alpha."""
+        gate, later = self.plan.gate, [model.name for model in self.plan.models[1:]]
+        assert gate is not None
+        columns = [column for part in measured for column in part.columns]
+        pairs = {
+            name: gated_pairs(columns, self.plan.model_copy(update={"chosen": name}))
+            for name in later
+        }
+        self.best = choose_best(gate, pairs)
+        chosen = self.plan.model_copy(update={"chosen": self.best.name})
+        return plan_at_level(chosen, gate_of_each(gate, len(later)).alpha)
 
     def conclude(self, result: RunResult, pairs: Mapping[str, PairedScores]) -> RunResult:
         """Return the result with its place among the tries, in words and in its caveats."""
+        if self.best is not None:
+            result = _tell_best(result, self.best, self.plan)
         if self.count is None or result.decision is None:
             return result
         stands_to = self._find_last_standing(result, pairs)
@@ -116,17 +139,44 @@ class CountedTry:
             return 0 if self.count.alone else self.count.number
 
         def passes(level: float) -> bool:
-            at_level = gate.model_copy(update={"alpha": level})
+            of_each = level / (len(self.plan.models) - 1) if self.best else level
+            at_level = gate.model_copy(update={"alpha": of_each})
             return decide_gate(at_level, pairs).verdict == "pass"
 
         return find_last_standing(passes, self.count.alpha)
 
 
-def _too_much_unscored(plan: Plan, measured: Sequence[TaskScores]) -> bool:
-    """Return whether no verdict can be given; at a first look more may be scored at the next."""
+def _tell_best(result: RunResult, best: BestOf, plan: Plan) -> RunResult:
+    """Return the result with what the choice among several candidates means for its verdict."""
+    assert result.decision is not None
     assert plan.gate is not None
+    n = len(plan.models) - 1
+    others = [name for name in best.passing if name != best.name]
+    also = f" By Holm's method {' and '.join(others)} also pass{'' if len(others) > 1 else 'es'}."
+    sentence = (
+        f"{result.decision.sentence} It is the best of {n} candidates, each tested at "
+        f"{plan.gate.alpha:.2g}.{also if others else ''}"
+    )
+    caveat = Caveat(
+        code="best_of_several",
+        text=f"'{best.name}' was chosen as the best of {n} candidates by these scores. The verdict is "
+        "corrected for that; its estimates are not, and are on average too high.",
+    )
+    return result.model_copy(
+        update={
+            "decision": result.decision.model_copy(update={"sentence": sentence}),
+            "caveats": (caveat, *result.caveats),
+        }
+    )
+
+
+def _too_much_unscored(plan: Plan, measured: Sequence[TaskScores]) -> bool:
+    """Return whether no verdict can be given; not known at a first look, nor of several candidates."""
+    assert plan.gate is not None
+    if plan.looks or is_best_of(plan):
+        return False
     pairs = gated_pairs([column for part in measured for column in part.columns], plan)
-    return not plan.looks and largest_unscored_share(plan.gate, pairs) > plan.gate.max_unscored
+    return largest_unscored_share(plan.gate, pairs) > plan.gate.max_unscored
 
 
 def tries_caveats(count: TryCount) -> list[Caveat]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.config import Claim, Gate
+from harness.gate.best import choose_best
 from harness.gate.decision import decide_gate
 from harness.gate.tries import LATER_SHARE, count_tries, stands
 from harness.selftest.simulation import ALPHA, Trial, pair_of, symmetric
@@ -36,6 +37,8 @@ def tries_trials(limit: float) -> Iterator[Trial]:
         yield Trial("one try after another", name, "error", at_most, _passes(draw), (100,))
         control = _passes(draw, counted=False)
         yield Trial("every try at alpha", name, "control", at_least, control, (100,))
+    together = f"{N_CANDIDATES} candidates, one baseline"
+    yield Trial("best of all, by Holm", together, "error", limit, _best_passes, (100,))
 
 
 def _passes(draw: Draw, *, counted: bool = True) -> Callable[[np.random.Generator, int], bool]:
@@ -56,6 +59,13 @@ def _passes(draw: Draw, *, counted: bool = True) -> Callable[[np.random.Generato
         return False
 
     return passes
+
+
+def _best_passes(rng: np.random.Generator, n: int) -> bool:
+    """Return whether any of the candidates passes where they are compared in one run."""
+    gate = Gate(alpha=ALPHA, candidates="best", claims=(Claim(metric="m", claim="superior"),))
+    pairs = {one.candidates[0]: {"m": pair_of(d, BOUNDS)} for one, d in _candidates(rng, n)}
+    return bool(choose_best(gate, pairs).passing)
 
 
 # --- worlds ----------------------------------------------------------------------------------

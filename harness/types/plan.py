@@ -128,7 +128,8 @@ class Plan(Record):
     The first model is the baseline, the last the candidate. A run of one model has no baseline:
     `not_measured` are the suite's metrics and `not_decided` its claims that would take one. `limit`, `seed` and `judge` are the
     command line's, in place of the suite's own. If judging may stop early there are `looks`, one
-    record for each task in their order; the items of these tasks are in random order.
+    record for each task in their order; the items of these tasks are in random order. `chosen` is set
+    after measuring, where the gate decides on the best of several candidates.
     """
 
     suite: str
@@ -145,6 +146,7 @@ class Plan(Record):
     judge: str | None = None
     not_measured: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
     not_decided: tuple[str, ...] = Field(default=(), exclude_if=lambda claims: not claims)
+    chosen: str | None = Field(default=None, exclude_if=lambda name: name is None)
     hash: str
 
     @property
@@ -160,7 +162,7 @@ class Plan(Record):
     @property
     def candidate(self) -> str:
         """Return the name of the model that the gate decides on."""
-        return self.models[-1].name
+        return self.chosen or self.models[-1].name
 
     @property
     def gated(self) -> tuple[str, str]:
