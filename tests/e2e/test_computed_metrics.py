@@ -2,12 +2,15 @@
 
 import csv
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.builders.commands import Done, harness
 from tests.builders.computed_study import COLUMNS, write_choices, write_doses
+from tests.loopback.server import LoopbackServer
 
 OPTIONS = ("--models", "old,new", "--profile", "profile.yaml")
 
@@ -132,3 +135,35 @@ def test_an_item_without_its_right_option_is_refused_by_the_plan(tmp_path: Path)
     assert done.returncode == 2
     assert "item 'q0' (and 29 more) has the reference 'A', which is the text of none" in done.stderr
     assert "state 'answer: label'" in done.stderr
+
+
+def test_a_model_behind_an_endpoint_is_shown_the_options_and_chooses_by_letter(
+    tmp_path: Path,
+) -> None:
+    write_choices(tmp_path, n=40)
+
+    def choose(body: dict[str, Any]) -> str:
+        prompt = body["messages"][-1]["content"]
+        number = int(re.findall(r"case (\d+)\?", prompt)[0])
+        letters = dict(re.findall(r"^([A-C])\) drug ([abc])", prompt, re.MULTILINE))
+        if not letters:
+            return "no options were shown"
+        by_text = {text: letter for letter, text in letters.items()}
+        shift = 1 if body["model"] == "old" and number % 4 == 0 else 0
+        return f"Let me think about A, B and C.\n\nAnswer: {by_text['abc'[(number + shift) % 3]]}"
+
+    with LoopbackServer(choose) as server:
+        ask = f"base_url: '{server.base_url}'"
+        (tmp_path / "profile.yaml").write_text(
+            f"profile: there\nmodels:\n  old: {{endpoint: {{model: old, {ask}}}}}\n"
+            f"  new: {{endpoint: {{model: new, {ask}}}}}\n"
+        )
+        suite = tmp_path / "suite.yaml"
+        suite.write_text(suite.read_text().replace("value: 0.9", "value: 0.8"))
+        done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
+    assert done.returncode in (0, 1, 3), done.stderr
+    means = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result(tmp_path)["scores"]}
+    assert means["accuracy", "new"] == 1
+    assert means["accuracy", "old"] == 0.75
+    assert means["accuracy.readable", "old"] == 1
+    assert server.counts["ok"] == 2 * 2 * 40  # with the options, and for the other metric without
