@@ -15,6 +15,7 @@ from harness.models.weights import load_weights, quiet_torch
 from trainers.chat_tokens import set_stops
 from trainers.distributed.config import sharding_strategy
 from trainers.four_bits import check_quantisation, dequantise
+from trainers.memory import UNADAPTED_FAMILIES, UNADAPTED_LAYERS
 from trainers.portable import add_version_4_words
 from trainers.recipe import Lora, Quantisation
 
@@ -163,18 +164,23 @@ def lora_config(lora: Lora, model: Any, head: Head = "language_model") -> Any:
     """Return PEFT's configuration of an adapter on the model; a reward model's head is trained in full.
 
     All linear layers are those of the text's decoder: what reads pictures or sound sees nothing here, so
-    an adapter on it would never move.
+    an adapter on it would never move. Of Mamba and its kin, those that PEFT can adapt.
     """
     from peft import LoraConfig
 
     targets = lora.target_modules
-    text = _decoder_prefix(model) if targets == "all-linear" else None
+    excluded = None
+    if targets == "all-linear":
+        text = _decoder_prefix(model)
+        excluded = None if text is None else rf"(?!{re.escape(text)}\.).*"
+        if model.config.model_type in UNADAPTED_FAMILIES:
+            excluded = rf".*\.({'|'.join(UNADAPTED_LAYERS)})"
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
-        exclude_modules=None if text is None else rf"(?!{re.escape(text)}\.).*",
+        exclude_modules=excluded,
         task_type="CAUSAL_LM" if head == "language_model" else "SEQ_CLS",
     )
 

@@ -63,3 +63,5 @@ def set_chat_template(tokenizer: Any, template: str | None, source: str | Path) 
             if token not in taken:
                 tokenizer.pad_token = token
                 return
+    if tokenizer.pad_token_id is None:  # as most of TRL's trainers do by themselves
+        tokenizer.pad_token = tokenizer.eos_token

@@ -32,6 +32,10 @@ TRL_DEFAULTS: Options = {
     "optim": "adamw_torch_fused",
 }
 
+# Families whose fused layers PEFT refuses to adapt, and those layers.
+UNADAPTED_FAMILIES = frozenset({"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"})
+UNADAPTED_LAYERS = ("out_proj", "conv1d")
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -236,7 +240,8 @@ def _targets(shape: Shape, lora: Lora) -> list[Linear]:
     linears = _linears(shape)
     targets = lora.target_modules
     if targets == "all-linear":  # PEFT leaves the head out
-        return list(linears)
+        left_out = UNADAPTED_LAYERS if shape.family in UNADAPTED_FAMILIES else ()
+        return [x for x in linears if x.name.rpartition(".")[2] not in left_out]
     linears = (*linears, *_ends(shape))
     unknown = [t for t in targets if not any(_matches(x.name, t) for x in linears)]
     if unknown:

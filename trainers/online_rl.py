@@ -107,6 +107,8 @@ class Online:
             raise HarnessError(f"{self.recipe.recipe}: there are no prompts to answer.")
         for name in ("grpo", "rloo"):  # they print the whole prompt of an answer without reward
             logging.getLogger(f"trl.trainer.{name}_trainer").setLevel(logging.ERROR)
+        if config.beta and "disable_dropout" not in self.recipe.trainer:
+            config.disable_dropout = True  # else the first divergence would be that of the dropout
         policy = load_policy(self.recipe, self.start)
         rows = [
             {"prompt": [message.model_dump() for message in row.prompt], "place": place}
