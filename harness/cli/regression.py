@@ -1,7 +1,7 @@
 """Commands that compare runs, check them against a baseline, and monitor scores."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -125,6 +125,14 @@ def check(
         ),
     ] = None,
     common_items: CommonItems = False,
+    daily: Annotated[
+        bool,
+        typer.Option(
+            "--daily",
+            help="The runs are daily checks of one model: raise alarms only, which are wrong with "
+            "probability at most alpha over all days. Exit codes: 0 no alarm, 1 alarm.",
+        ),
+    ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Check runs against the baseline. Exit codes: 0 none is worse, 1 one is, 3 inconclusive."""
@@ -133,8 +141,12 @@ def check(
     from reports.junit import render_check_junit, render_failed_check_junit
     from reports.regression import describe_check, render_check, render_failed_check
 
-    # Files of an earlier check must not be read as this one's, however this one ends.
     files = _CheckFiles(summary, junit, comment)
+    if daily:
+        if any(file is not None for file in files):
+            raise HarnessError("--daily prints its alarms, and writes no files.")
+        _check_daily(runs, baseline, output, common_items=common_items)
+    # Files of an earlier check must not be read as this one's, however this one ends.
     unmade = "The check has not ended: it is running, was killed, or crashed."
     files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
     try:
@@ -159,6 +171,36 @@ def check(
     lines = [line for result in results for line in describe_check(result)]
     emit(output, {"exit_code": code} | value, lines)
     raise typer.Exit(code)
+
+
+def _check_daily(
+    runs: list[Path], baseline: Path, output: Format, *, common_items: bool
+) -> NoReturn:
+    from harness.artifacts.run_folder import load_run
+    from harness.runs.daily import check_daily
+    from harness.runs.regression import read_baseline
+    from reports.regression import describe_check
+
+    blessed = read_baseline(baseline)
+    loaded = [load_run(find_named_run(run)) for run in runs]
+    days = check_daily(loaded, blessed, common_items=common_items)
+    alarms = [day for day in days if day.alarm]
+    value = {
+        "exit_code": int(bool(alarms)),
+        "alpha": blessed.alpha,
+        "days": [
+            {"started": day.started, "alpha": day.alpha, "alarm": day.alarm}
+            | day.check.model_dump(mode="json")
+            for day in days
+        ],
+    }
+    lines = [
+        f"{len(alarms)} alarms in {len(days)} daily checks; any alarm is wrong with probability at most "
+        f"{blessed.alpha:g} over all days and columns. Silence does not show that nothing is worse.",
+        *(f"{day.started[:10]}: {line}" for day in alarms for line in describe_check(day.check)),
+    ]
+    emit(output, value, lines)
+    raise typer.Exit(int(bool(alarms)))
 
 
 @commands.command()

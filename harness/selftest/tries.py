@@ -11,13 +11,15 @@ import numpy as np
 from harness.config import Claim, Gate
 from harness.gate.best import choose_best
 from harness.gate.decision import decide_gate
-from harness.gate.tries import LATER_SHARE, count_tries, stands
-from harness.selftest.simulation import ALPHA, Trial, pair_of, symmetric
+from harness.gate.tries import LATER_SHARE, count_tries, spending_share, stands
+from harness.selftest.simulation import ALPHA, Kind, Trial, pair_of, symmetric
 from harness.stats.vectors import Vector
 from harness.types import ItemSet, Try
 
 N_CANDIDATES = 20
 N_SEEDS = 10
+N_DAYS = 20
+MARGIN = 0.5  # of the daily checks, in points
 SIZES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)  # of the items that are added to, of those at first
 BOUNDS = (-18.0, 18.0)
 
@@ -37,6 +39,15 @@ def tries_trials(limit: float) -> Iterator[Trial]:
         yield Trial("one try after another", name, "error", at_most, _passes(draw), (100,))
         control = _passes(draw, counted=False)
         yield Trial("every try at alpha", name, "control", at_least, control, (100,))
+    daily: tuple[tuple[bool, Kind, float], ...] = (
+        (True, "error", limit),
+        (False, "control", 0.15),
+    )
+    for counted, kind, at_most in daily:
+        method = "daily checks, alpha spent" if counted else "daily checks, each at alpha"
+        raises = _daily_alarm(counted=counted)
+        world = f"{N_DAYS} days, worse by the margin"
+        yield Trial(method, world, kind, at_most, raises, (100,))
     together = f"{N_CANDIDATES} candidates, one baseline"
     yield Trial("best of all, by Holm", together, "error", limit, _best_passes, (100,))
 
@@ -59,6 +70,23 @@ def _passes(draw: Draw, *, counted: bool = True) -> Callable[[np.random.Generato
         return False
 
     return passes
+
+
+def _daily_alarm(*, counted: bool) -> Callable[[np.random.Generator, int], bool]:
+    """Return whether any day raises an alarm; each has the same items and the same baseline scores."""
+    margin = Claim(metric="m", claim="non_inferior", margin=MARGIN)
+
+    def raises(rng: np.random.Generator, n: int) -> bool:
+        blessed = symmetric(rng, n)
+        for day in range(1, N_DAYS + 1):
+            d = symmetric(rng, n) - MARGIN - blessed
+            level = ALPHA * spending_share(day) if counted else ALPHA
+            gate = Gate(alpha=level, claims=(margin,))
+            if decide_gate(gate, {"m": pair_of(d, BOUNDS)}).verdict == "fail":
+                return True
+        return False
+
+    return raises
 
 
 def _best_passes(rng: np.random.Generator, n: int) -> bool:
