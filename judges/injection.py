@@ -27,7 +27,10 @@ class _Sign(NamedTuple):
 
     def is_in(self, text: str, lower: str) -> bool:
         """Return whether the pattern is found; `lower` is the text in lower case."""
-        return any(piece in lower for piece in self.pieces) and bool(self.pattern.search(text))
+        for piece in self.pieces:  # half the time of a generator, on every answer of a run
+            if piece in lower:
+                return bool(self.pattern.search(text))
+        return False
 
 
 _JUDGES = ("judge", "grader", "evaluator", "examiner", "reviewer", "scorer")

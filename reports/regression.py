@@ -36,6 +36,7 @@ def describe_check(check: Check) -> Iterator[str]:
     yield f"{check.decision.verdict}: {check.decision.sentence}"
     yield from (f"  {_describe_claim(claim)}" for claim in check.decision.claims)
     yield from _describe_changes(check.flips)
+    yield from (f"  {note}" for note in check.notes)
 
 
 def render_check(check: Check) -> str:
@@ -47,7 +48,8 @@ def render_check(check: Check) -> str:
         f"{c.boundary:+.3f} | {c.n:,} | {escape(c.why)} |"
         for c in decision.claims
     ]
-    changes = [f"- {escape(line.strip())}" for line in _describe_changes(check.flips)]
+    remarks = (*_describe_changes(check.flips), *check.notes)
+    changes = [f"- {escape(line.strip())}" for line in remarks]
     return "\n".join(
         [
             f"## {symbols[decision.verdict]} Regression check: {decision.verdict}",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.artifacts.results_json import RESULTS_FILE, dump_plan, dump_result
+from harness.core.errors import InfrastructureError
 from harness.core.files import write_private
 from harness.types import RunResult
 from reports.html import render_html
@@ -14,16 +15,30 @@ from reports.markdown import render_markdown
 def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     """Write all reports, each file atomically, and return the path of report.html.
 
-    results.json is written first: the others can be rendered from it again. With `n_items` the
+    results.json is written last: where it is, everything of its run is there. With `n_items` the
     report links to the item pages. Studies and a calibration in the folder are included.
 
     Raises:
         InfrastructureError: a file could not be written.
     """
     html, human_inputs = folder / "report.html", read_human_inputs(folder, result.run_id)
-    write_private(folder / RESULTS_FILE, dump_result(result))
     write_private(folder / "plan.json", dump_plan(result.plan))
     write_private(folder / "junit.xml", render_junit(result))
     write_private(folder / "report.md", render_markdown(result, human_inputs=human_inputs).encode())
     write_private(html, render_html(result, n_items=n_items, human_inputs=human_inputs).encode())
+    write_private(folder / RESULTS_FILE, dump_result(result))
     return html
+
+
+def remove_reports(folder: Path) -> None:
+    """Remove the reports of an earlier run from the folder, results.json first.
+
+    Raises:
+        InfrastructureError: a file could not be removed.
+    """
+    for name in (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json"):
+        path = folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InfrastructureError(f"{path}: cannot be removed: {error.strerror}.") from None

@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.artifacts.results_json import dump_result
 from harness.artifacts.run_folder import Run
-from harness.artifacts.scores import write_scores
 from harness.config import Claim, Criterion, Gate, RubricMetric
 from harness.scoring.columns import GradeColumn
 from harness.types import RunResult
 from tests.bench import measure, show
 from tests.builders.scored import make_run
+from tests.builders.sealed import write_whole_run
 
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 N_MANY, N_RECORDED, N_REPORT = 1_000_000, 200_000, 10_000
@@ -153,8 +152,7 @@ def write_many(folder: Path, *, seed: int) -> None:
             )
         )  # fmt: skip
     folder.mkdir(parents=True)
-    write_scores(columns, folder)
-    (folder / "results.json").write_bytes(dump_result(_planned(make_run(run_id=f"{seed}" * 12))))
+    write_whole_run(Run(_planned(make_run(run_id=f"{seed}" * 12)), [*columns], folder), folder)
 
 
 def _planned(run: Run) -> RunResult:

@@ -45,6 +45,7 @@ def write_csv_files(run: Path, out: Path) -> list[CsvFile]:
         InfrastructureError: a file cannot be written.
     """
     # Read all tables first, so that a damaged one is reported before a file is written.
+    load_result(run)
     tables = {name: read_run_table(run, name) for name in get_args(TableName)}
     tables = _with_item_columns(tables, run)
     written = []

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.artifacts.integrity import require_consistent, require_unchanged
 from harness.core.errors import HarnessError, nearest_file
+from harness.core.json_text import unique_keys
 from harness.types import Plan, RunResult
 
 RESULTS_FILE = "results.json"
@@ -41,16 +43,22 @@ def run_folder(path: Path) -> Path:
 
 
 def load_result(folder: Path) -> RunResult:
-    """Read the result of the run in `folder`, without its items.
+    """Read the result of the run in `folder`, without its items; its tables are those it was made of.
+
+    Every command reads a run through this. Where `tables` of the result is empty, an earlier version
+    wrote it, and its tables cannot be verified.
 
     Raises:
         HarnessError: there is no results.json, or it is damaged or of another version.
+        InfrastructureError: a file is not the one that the run wrote, or contradicts another.
     """
     path = folder / RESULTS_FILE
     try:
-        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        data = json.loads(
+            path.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=unique_keys
+        )
         _refuse_other_version(data, path)
-        return RunResult.model_validate(data, strict=False)
+        result = RunResult.model_validate(data, strict=False)
     except FileNotFoundError:
         runs = sorted(str(file.parent) for file in folder.glob(f"*/{RESULTS_FILE}"))
         hint = f" Did you mean {' or '.join(runs[:3])}?" if runs else nearest_file(folder)
@@ -68,8 +76,11 @@ def load_result(folder: Path) -> RunResult:
             f"{path}: not a result that this version can read ({where}: {first['msg']}). "
             f"{_LATER if unknown else _REMEDY}"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HarnessError(f"{path}: damaged ({error}). {_REMEDY}") from None
+    require_unchanged(data, folder, RESULTS_FILE)
+    require_consistent(result, path)
+    return result
 
 
 def results_schema() -> dict[str, object]:

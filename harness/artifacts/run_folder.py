@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from harness.artifacts.answers import ANSWERS_FILE
+from harness.artifacts.integrity import require_fitting_scores
 from harness.artifacts.judgements import read_judgements
 from harness.artifacts.parquet import read_parquet
 from harness.artifacts.results_json import load_result, run_folder
 from harness.artifacts.scores import read_scores, read_table
 from harness.core.errors import HarnessError, did_you_mean
 from harness.gate.decision import decide_gate
+from harness.gate.equal_answers import equal_answer_reasons, withhold_pass
 from harness.gate.one_model import decide_alone
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import gated_pairs
@@ -63,7 +65,7 @@ class Run(NamedTuple):
     def decide(self) -> GateDecision | None:
         """Decide the gate again from the stored scores; None if the suite has no gate.
 
-        Its rules on critical answers are included. Its requirement on the judges is not, because it
+        Its rules on critical answers are included, and one text for many questions passes nothing. Its requirement on the judges is not, because it
         does not follow from the scores.
 
         Raises:
@@ -74,8 +76,13 @@ class Run(NamedTuple):
             raise HarnessError("this gate was decided with people's labels: see results.json.")
         if plan.looks:
             raise HarnessError("this gate was decided at its looks: see results.json.")
-        decided = decide_gate(plan.gate, gated_pairs(self.columns, plan)) if plan.gate else None
-        return decide_alone(decided, plan)
+        pairs = gated_pairs(self.columns, plan)
+        decision = decide_alone(decide_gate(plan.gate, pairs) if plan.gate else None, plan)
+        if decision is None or plan.gate is None:
+            return decision
+        claimed = [claim.metric for claim in plan.gate.claims]
+        reasons = equal_answer_reasons(plan, self.result.hygiene, claimed, plan.gated)
+        return withhold_pass(decision, tuple(reasons))
 
 
 def load_run(folder: str | Path) -> Run:
@@ -83,6 +90,20 @@ def load_run(folder: str | Path) -> Run:
 
     Raises:
         HarnessError: a file is missing, damaged or of another version.
+        InfrastructureError: a file is not the one that the run wrote, or does not fit another.
     """
     path = run_folder(Path(folder))
-    return Run(load_result(path), read_scores(path), path)
+    result = load_result(path)
+    return Run(result, read_run_scores(result, path), path)
+
+
+def read_run_scores(result: RunResult, folder: Path) -> list[ScoreColumn]:
+    """Read the scores of a run whose result was read, and which they fit.
+
+    Raises:
+        HarnessError: there is no such file, or it is damaged.
+        InfrastructureError: the scores are not those of the result.
+    """
+    columns = read_scores(folder)
+    require_fitting_scores(columns, result, folder)
+    return columns

@@ -7,15 +7,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.artifacts.results_json import RESULTS_FILE
-from harness.core.errors import HarnessError
+from harness.artifacts.results_json import RESULTS_FILE, load_result
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.types import Record
 
 LATEST = "latest"
 
 
 class RunLine(Record):
-    """One run in a list; a run that cannot be read has a `problem`, and its other fields are empty."""
+    """One run in a list; one that cannot be read has a `problem`, and may have nothing else.
+
+    `verified` is false where an earlier version wrote the run, without hashes of its tables.
+    """
 
     finished: str = ""
     suite: str = ""
@@ -24,11 +27,15 @@ class RunLine(Record):
     run_id: str = ""
     folder: str
     problem: str = ""
+    verified: bool = True
 
 
-def list_runs(out: Path) -> list[RunLine]:
-    """List the runs in an output folder, the last one first; those that cannot be read come last."""
-    lines = [_read_line(path) for path in out.glob(f"*/*/{RESULTS_FILE}")]
+def list_runs(out: Path, *, verify: bool = True) -> list[RunLine]:
+    """List the runs in an output folder, the last one first; those that cannot be read come last.
+
+    With `verify` each is read as every command reads it, which refuses changed files.
+    """
+    lines = [_read_line(path, verify=verify) for path in out.glob(f"*/*/{RESULTS_FILE}")]
     return sorted(lines, key=lambda line: (line.finished, line.folder), reverse=True)
 
 
@@ -44,7 +51,8 @@ def find_run(named: Path, out: Path) -> Path:
         return named.parent
     if len(named.parts) > 1:
         return named  # its reader says what is missing
-    lines = [line for line in list_runs(out) if not line.problem]
+    # Its reader verifies the one that is named.
+    lines = [line for line in list_runs(out, verify=False) if not line.problem]
     if str(named) == LATEST:
         if not lines:
             raise HarnessError(f"{out}: holds no run yet, so none is the latest.")
@@ -69,21 +77,29 @@ def describe_runs(lines: list[RunLine], out: Path) -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     for row, line in zip(rows, lines, strict=True):
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"{cells}  {line.folder}" + (f"  ({line.problem})" if line.problem else "")
+        note = line.problem or ("" if line.verified else "not verified")
+        yield f"{cells}  {line.folder}" + (f"  ({note})" if note else "")
 
 
-def _read_line(path: Path) -> RunLine:
+def _read_line(path: Path, *, verify: bool) -> RunLine:
     folder = str(path.parent)
+    line = RunLine(folder=folder, problem="cannot be read")
     try:
         data = json.loads(path.read_bytes())
         decision = data["decision"]
-        return RunLine(
+        line = RunLine(
             finished=data["finished"],
             suite=data["plan"]["suite"],
             models=tuple(model["name"] for model in data["plan"]["models"]),
             verdict="no gate" if decision is None else decision["verdict"],
             run_id=data["run_id"],
             folder=folder,
+            verified=bool(data.get("tables")),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        if verify:
+            load_result(path.parent)
+    except InfrastructureError as error:
+        return line.model_copy(update={"verdict": "none", "problem": str(error)})
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, HarnessError):
         return RunLine(folder=folder, problem="cannot be read")
+    return line

@@ -24,7 +24,7 @@ from harness.artifacts.parquet import (
     string_array,
     write_parquet,
 )
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, judged_orders
 from harness.stats.annotator_means import Votes
 from harness.types import ORDERS
@@ -62,9 +62,17 @@ def read_scores(folder: Path) -> list[ScoreColumn]:
 
     Raises:
         HarnessError: there is no such file, or it is damaged.
+        InfrastructureError: its rows are not those that its own list of columns states.
     """
-    table = _load_table(folder / SCORES_FILE)
-    return list(_split_columns(table, json.loads(table.schema.metadata[b"columns"])))
+    path = folder / SCORES_FILE
+    table = _load_table(path)
+    try:
+        return list(_split_columns(table, json.loads(table.schema.metadata[b"columns"])))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InfrastructureError(
+            f"{path}: its rows are not those of its columns ({error}). Run `harness run` again with the "
+            "same suite and models: the store keeps all answers."
+        ) from None
 
 
 def read_table(folder: Path) -> "pa.Table":
@@ -168,7 +176,11 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
         n = metadata["n_items"]
         parts = {name: table.slice(start + i * n, n) for i, name in enumerate(names)}
         start += len(parts) * n
+        for name, part in parts.items():
+            _require_own_rows(part, metadata, name)
         first = parts[names[0]]
+        if not all(part["sample_id"].equals(first["sample_id"]) for part in parts.values()):
+            raise ValueError(f"{metadata['metric']}: its models have different items")
         clusters = first["cluster"]
         shared = {
             "metric": metadata["metric"],
@@ -206,6 +218,25 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
                 else None,
                 **shared,
             )
+    if start != table.num_rows:
+        raise ValueError(f"{table.num_rows:,} rows, and its columns have {start:,}")
+
+
+def _require_own_rows(part: "pa.Table", metadata: dict[str, Any], name: str) -> None:
+    """Raise ValueError unless the rows are of the column, model and order that they are read as."""
+    import pyarrow as pa
+
+    pair = "candidate" in metadata
+    expected = {
+        "metric": metadata["metric"],
+        "model": metadata["candidate"] if pair else name,
+        "against": metadata["baseline"] if pair else None,
+        "order": name if pair else None,
+    }
+    for key, text in expected.items():
+        column = repeated_string(text, metadata["n_items"])
+        if not part[key].equals(pa.chunked_array([column])):
+            raise ValueError(f"{metadata['metric']}: the {key} of its rows is not '{text}'")
 
 
 class _SharedIds:

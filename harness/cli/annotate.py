@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, emit
+from harness.cli.output import Format, emit, say_unverified
 
 if TYPE_CHECKING:
     from harness.human.annotate.serve import Address
@@ -338,7 +338,9 @@ def _finish(opened: "OpenStudy", run: Path, output: Format) -> None:
     from harness.runs.item_pages import write_run_reports
 
     _summarise(opened, output)
-    write_run_reports(load_result(run), run)
+    result = load_result(run)
+    say_unverified(result, run)
+    write_run_reports(result, run)
 
 
 def _summarise(opened: "OpenStudy", output: Format) -> None:

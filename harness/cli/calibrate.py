@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, emit
+from harness.cli.output import Format, emit, say_unverified
 
 commands = typer.Typer()
 
@@ -57,6 +57,7 @@ def calibrate(
 
     people = find_human_labels(run, study=study, labels=labels, drawn_at_random=random_items)
     finished = load_run(run)
+    say_unverified(finished.result, run)
     calibration = calibrate_run(finished, people, half_width=half_width)
     page = write_calibration(calibration, run)
     write_run_reports(finished.result, run)  # with a link to the new page

@@ -29,7 +29,7 @@ from harness.cli.options import (
     Wait,
     run_context,
 )
-from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json
+from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json, say_unverified
 
 if TYPE_CHECKING:
     from harness.types import RunResult
@@ -129,6 +129,7 @@ def report(run: RunArgument, output: OutputFormat = Format.text) -> None:
     from harness.runs.item_pages import write_run_reports
 
     result = load_result(run)
+    say_unverified(result, run)
     write_run_reports(result, run)
     _emit_result(result, run, output)
 

@@ -5,8 +5,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from harness.types import RunResult
 
 NO_VERDICT = 3
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": NO_VERDICT}
@@ -34,6 +39,14 @@ def emit_artifact(output: Format, directory: str, summary: Mapping[str, str]) ->
     """Print the path of a new artifact and its summary."""
     lines = [f"{key}: {value}" for key, value in summary.items()]
     emit(output, {"path": directory, **summary}, [*lines, directory])
+
+
+def say_unverified(result: "RunResult", run: Path) -> None:
+    """Say of a run without hashes of its tables that it could not be verified."""
+    from harness.artifacts.integrity import NOT_VERIFIED
+
+    if not result.tables:
+        typer.echo(f"harness: {run}: {NOT_VERIFIED}.", err=True)
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def bless(
 ) -> None:
     """Make a run's candidate the baseline of later regression checks."""
     from harness.artifacts.run_folder import load_run
+    from harness.runs.compare_runs import unverified_notes
     from harness.runs.regression import bless_run, check_run, write_baseline
     from harness.runs.unchanged import describe_pass_rate, unchanged_pass_rate
 
@@ -84,6 +85,8 @@ def bless(
     blessed = bless_run(loaded, margins=_read_margins(margin or []), alpha=alpha)
     write_baseline(blessed, baseline)
     typer.echo(f"{baseline}: {blessed.model} of run {blessed.run_id}")
+    for note in unverified_notes(loaded):
+        typer.echo(f"  {note}")
     for name, column in blessed.columns.items():
         typer.echo(f"  {name}: margin {column.margin:g} ({len(column.scores):,} items)")
     typer.echo(describe_pass_rate(unchanged_pass_rate(loaded, blessed)))

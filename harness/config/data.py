@@ -139,6 +139,9 @@ class Source(Spec):
         return self.path or f"hub:{self.hub}@{self.revision}"
 
 
+EqualAnswers = Literal["flagged", "expected"]
+
+
 class Take(Spec):
     """A seeded random subset of `n` items."""
 
@@ -152,7 +155,8 @@ class DataSpec(Spec):
     `slices` are columns of the data; the report compares the models on the items of each value in
     them, so that a gain on the whole cannot hide a loss on a part. `keep` are columns that go along into
     the tables for analysts, and decide nothing. Each item is asked `answers`
-    times; the item stays the unit of every test.
+    times; the item stays the unit of every test. Answers that also answer other questions are flagged
+    and stop a pass, unless such `equal_answers` are expected, as where all requests are to be refused.
     """
 
     name: Name | None = None
@@ -161,6 +165,9 @@ class DataSpec(Spec):
     slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     keep: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     answers: int = Field(default=1, ge=1, le=20, exclude_if=lambda n: n == 1)
+    equal_answers: EqualAnswers = Field(
+        default="flagged", exclude_if=lambda equal: equal == "flagged"
+    )
 
     @model_validator(mode="after")
     def _name_or_source(self) -> "DataSpec":

@@ -9,6 +9,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -39,9 +40,22 @@ def parse_json(text: str) -> object:
         ValueError: it is not JSON, has a number of more than 4,300 digits, or is nested too deep.
     """
     try:
-        return json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make the object of its keys and values, for `json.loads(object_pairs_hook=…)`.
+
+    Raises:
+        ValueError: a key occurs twice, of which Python would keep the last.
+    """
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"the key '{twice}' occurs twice")
+    return made
 
 
 def json_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -52,3 +66,4 @@ def json_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 _CONSTANTS = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
+_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)

@@ -110,8 +110,8 @@ def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
 
 def is_loop(text: str) -> bool:
     """Return whether the text repeats a sentence, or a phrase of up to 12 words in a row."""
-    sentences = Counter(_flat(s) for s in _SENTENCE.split(text) if _n_words(s) >= 5)
-    if any(n >= SENTENCE_REPEATS for n in sentences.values()):
+    sentences = Counter(map(_flat, _SENTENCE.split(text)))
+    if any(n >= SENTENCE_REPEATS and _n_words(s) >= 5 for s, n in sentences.items()):
         return True
     words = normalise_words(text)
     unspaced = _is_unspaced(words)

@@ -17,6 +17,7 @@ from harness.data.tables import (
     load_rows,
     no_text_reason,
     require_row_number,
+    source_sha256,
     text_of,
 )
 from harness.types import Response, Sample, Task
@@ -48,10 +49,9 @@ def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
 
 def recorded_fingerprint(model: RecordedModel) -> str:
     """Hash the file's content and the columns that are read from it."""
-    table = load_rows(model.recorded, model.root)
-    recorded = model.recorded
+    recorded, sha256 = model.recorded, source_sha256(model.recorded, model.root)
     several = [recorded.where_any] if recorded.where_any else []
-    return content_hash(table.sha256, recorded.fields, recorded.where, *several)
+    return content_hash(sha256, recorded.fields, recorded.where, *several)
 
 
 def _check_answer_fields(table: Table, fields: dict[str, str], model: RecordedModel) -> None:

@@ -91,6 +91,16 @@ def load_rows(source: Source, root: Path | None) -> Table:
     return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 
 
+def source_sha256(source: Source, root: Path | None) -> str:
+    """Return the sha256 of the file that `source` names, whose rows `load_rows` reads.
+
+    Raises:
+        HarnessError: the data are missing, unreadable or changed.
+        InfrastructureError: the data could not be fetched.
+    """
+    return hashlib.sha256(_read_source(source, root)[0]).hexdigest()
+
+
 def columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
     """Return the columns of rows, in the order of their first occurrence."""
     return tuple(dict.fromkeys(column for row in rows for column in row))
@@ -113,6 +123,8 @@ def is_missing(value: object) -> bool:
 
 def no_text_reason(value: object) -> str | None:
     """Return why a cell cannot be read as text, None if it can: it holds an object or infinity."""
+    if isinstance(value, str):
+        return None
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, dict) for part in parts):
         return "is a JSON object, not text"
@@ -139,6 +151,9 @@ def require_row_number(key: str, where: str) -> None:
 
 def find_joined(rows: Mapping[str, RowT], key: str) -> RowT | None:
     """Return the row with a key; a whole number may be written `7` in one file and `7.0` in another."""
+    row = rows.get(key)
+    if row is not None:
+        return row
     return next((rows[spelling] for spelling in spellings(key) if spelling in rows), None)
 
 

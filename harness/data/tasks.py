@@ -104,6 +104,7 @@ def _make_task(group: _Group, request: Request) -> Task:
         phi=source.phi,
         answers=data.answers,
         slices=data.slices,
+        equal_answers=data.equal_answers,
         generation=generation,
         system=read_prompt(generation.system, request.suite_root),
         metrics=metrics,

@@ -59,6 +59,13 @@ def schedule_looks(name: str, groups: Sequence[int], gate: Gate) -> TaskLooks | 
     )
 
 
+def look_levels(looks: TaskLooks, alpha: float) -> TaskLooks:
+    """Return the same looks with the levels that they have where `alpha` is spent on them."""
+    critical = _critical_values(looks.sizes, alpha)
+    levels = {"z": _round_figures(critical), "alphas": _round_figures(nominal_levels(critical))}
+    return looks.model_copy(update=levels)
+
+
 def items_of_look(task: Task, looks: TaskLooks, number: int) -> Task:
     """Return the task with only the items that are new at look `number`, counted from 1."""
     start = looks.sizes[number - 2] if number > 1 else 0

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.artifacts.answers import AnsweredItems, read_answers
+from harness.artifacts.results_json import load_result
 from harness.config import LabelsFile, PeopleSpec, Source
 from harness.config.request import Request
 from harness.core.errors import HarnessError
@@ -142,7 +143,11 @@ def load_study_labels(folder: Path) -> HumanLabels:
         HarnessError: there is no study, a line of it is damaged, or its run's answers are missing.
     """
     study, votes = load_study(folder), load_votes(folder)
-    answers = read_answers(folder.resolve().parent.parent, study.task)
+    run = folder.resolve().parent.parent
+    result = load_result(run)
+    if study.run_id != result.run_id:
+        raise HarnessError(f"{folder}: belongs to run {study.run_id}, not {result.run_id}.")
+    answers = read_answers(run, study.task)
     models = study.baseline, study.candidate
 
     # Keep the votes on real pairs of annotators who kept the rule.

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from harness.config import Gate, ModelSpec
 from harness.config.request import Request
 from harness.core.errors import HarnessError
-from harness.core.hashing import content_hash
 from harness.data.tasks import plan_tasks
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
@@ -60,9 +59,7 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
         not_decided=request.not_decided,
         hash="",
     )
-    # Samples are covered by the items' hash of their task.
-    fields = plan.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
-    return plan.model_copy(update={"hash": content_hash(fields)})
+    return plan.model_copy(update={"hash": plan.content_hash()})
 
 
 def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:

@@ -52,7 +52,7 @@ def diff_fields(
 
 
 ITEMS_OF = "items of "
-_TASK_FIELDS = ("items", "decoding", "system prompt")
+_TASK_FIELDS = ("items", "decoding", "system prompt", "equal answers")
 
 
 def _under_names_of(other: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +83,8 @@ def _measured(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"items of {task.name}", task.items_hash[:16]
         yield f"decoding of {task.name}", task.generation.model_dump_json()
         yield f"system prompt of {task.name}", repr(task.system)
+        if task.equal_answers != "flagged":
+            yield f"equal answers of {task.name}", task.equal_answers
         for name, metric in task.metrics.items():
             spec = metric.model_dump_json(exclude={"data", "generation", "judge"})
             yield f"metric {name}", spec

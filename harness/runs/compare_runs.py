@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.analysis.comparisons import compare_scores
 from harness.artifacts.answers import read_answers
+from harness.artifacts.integrity import NOT_VERIFIED
 from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
@@ -269,6 +270,13 @@ def largest_changes(pair: PairedScores) -> Flips:
 # --- parts -----------------------------------------------------------------------------------
 
 
+def unverified_notes(*runs: Run) -> Iterator[str]:
+    """Yield a note for each run whose tables have no hashes."""
+    for run in runs:
+        if not run.result.tables:
+            yield f"run {run.result.run_id[:7]}: {NOT_VERIFIED}"
+
+
 def _notes(old: Run, new: Run, differing: DifferingItems) -> Iterator[str]:
     if differing:
         yield f"compared on the items that are the same in both runs; {differing.description}"
@@ -284,6 +292,7 @@ def _notes(old: Run, new: Run, differing: DifferingItems) -> Iterator[str]:
             "this. Run both without 'stop_early' for an unbiased comparison; existing judgements are "
             "reused."
         )
+    yield from unverified_notes(old, new)
 
 
 def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:

@@ -1,7 +1,7 @@
 """The result of a run: from scores to the one record that every report is rendered from."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, get_args
@@ -231,9 +231,13 @@ def _describe_missing(column: ScoreColumn, part: TaskScores) -> str:
 
 
 def _flagged_items(flags: Flags, pair: PairedScores) -> dict[str, set[HygieneFlag]]:
-    """Collect the flags of either answer to an item, by sample id."""
-    models = (flags[pair.baseline], flags[pair.candidate])
-    return {sample_id: {f for model in models for f in model[sample_id]} for sample_id in models[0]}
+    """Collect the flags of either answer to an item, by the ids of the items that have any."""
+    flagged: defaultdict[str, set[HygieneFlag]] = defaultdict(set)
+    for model in (pair.baseline, pair.candidate):
+        for sample_id, found in flags[model].items():
+            if found:
+                flagged[sample_id].update(found)
+    return dict(flagged)
 
 
 def _sensitivities(

@@ -10,7 +10,8 @@ import numpy as np
 from harness.artifacts.answers import ANSWERS_FILE, AnsweredItem, read_answered_ids, read_answers
 from harness.artifacts.judgements import JUDGEMENTS_FILE, VALUE, read_judgements
 from harness.artifacts.parquet import iter_rows
-from harness.artifacts.scores import SCORES_FILE, read_scores
+from harness.artifacts.run_folder import read_run_scores
+from harness.artifacts.scores import SCORES_FILE
 from harness.config import headline_column, metric_of
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
@@ -46,7 +47,7 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
         plan = result.plan
         title = f"{plan.title or plan.suite} · run {result.run_id}"
         ids = read_answered_ids(folder)
-        items = read_shown(plan, folder, ids)
+        items = read_shown(result, folder, ids)
         n_shown = write_item_pages(items, folder, title=title, n_items=len(ids))
     return write_reports(result, folder, n_items=n_shown)
 
@@ -67,7 +68,7 @@ class _TaskScores(NamedTuple):
         return None if np.isnan(difference) else float(difference)
 
 
-def read_shown(plan: Plan, folder: Path, ids: Sequence[tuple[str, str]]) -> list[Item]:
+def read_shown(result: RunResult, folder: Path, ids: Sequence[tuple[str, str]]) -> list[Item]:
     """Read the items of the run in `folder` that its pages show, of all `ids` (task, sample).
 
     The texts of the others are not kept.
@@ -76,7 +77,7 @@ def read_shown(plan: Plan, folder: Path, ids: Sequence[tuple[str, str]]) -> list
         HarnessError: a table is missing or damaged.
     """
     # 1. Choose the items by their differences.
-    columns = read_scores(folder)
+    plan, columns = result.plan, read_run_scores(result, folder)
     scored = {task.name: _score_rows(task, plan, columns) for task in plan.tasks}
     shown: defaultdict[str, set[str]] = defaultdict(set)
     for task_name, sample_id in select_shown(ids, lambda key: scored[key[0]].difference(key[1])):

@@ -33,9 +33,10 @@ def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
 
 def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
     questions = {sample.id: sample.input for sample in task.samples}
-    repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
-    if any(sample.choices for sample in task.samples):
-        repeated = set()  # "The correct answer is B." suits many questions
+    repeated: set[str] = set()
+    # "The correct answer is B." suits many questions.
+    if task.equal_answers == "flagged" and not any(sample.choices for sample in task.samples):
+        repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
     thinking = cut_off_in_thoughts(answers)
     return {
         sample_id: (

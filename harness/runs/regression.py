@@ -20,8 +20,9 @@ from harness.artifacts.run_folder import Run
 from harness.config import Claim, Gate, metric_of
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_output
-from harness.core.json_text import read_json_bytes
+from harness.core.json_text import read_json_bytes, unique_keys
 from harness.gate.decision import decide_gate
+from harness.gate.equal_answers import equal_answer_reasons, withhold_pass
 from harness.gate.interim import level_of_look
 from harness.planning.plan_diff import ITEMS_OF, diff_fields, measurement_fields, unmeasured_fields
 from harness.runs.compare_runs import (
@@ -35,6 +36,7 @@ from harness.runs.compare_runs import (
     scores_of_run,
     shared_items,
     stopped_early,
+    unverified_notes,
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
@@ -101,7 +103,8 @@ def bless_run(
 
     Raises:
         HarnessError: a margin for a column that was not measured, or one that spans its range; an
-            alpha out of range; a run that stopped early, or a column that several people judged.
+            alpha out of range; a run that stopped early, a column that several people judged, or a
+            candidate that gives many questions one answer.
     """
     # 1. Refuse runs that cannot be a baseline.
     if not 0 < alpha < 0.5:
@@ -128,8 +131,10 @@ def bless_run(
                 "its check would not generalise beyond these people. Name other columns with "
                 "--margin."
             )
-    # 3. Store their scores with the margins.
     plan = run.result.plan
+    for reason in equal_answer_reasons(plan, run.result.hygiene, chosen_margins, [run.candidate]):
+        raise HarnessError(f"{run.folder}: {reason.text} It is no baseline either.")
+    # 3. Store their scores with the margins.
     return Baseline(
         model=run.candidate,
         fingerprint=run.result.fingerprints[run.candidate],
@@ -177,6 +182,7 @@ def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Ch
                 "baseline was made with, or bless a new baseline."
             )
         _require_same_opponent(metric, baseline, run)
+        _require_same_scale(metric, blessed, columns[metric])
         baseline_column = _restore_column(metric, blessed)
         column = columns[metric]
         if differing:
@@ -201,11 +207,14 @@ def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Ch
             f"Checked on the items that are the same as in the baseline: {differing.description}."
         )
         decision = decision.model_copy(update={"sentence": f"{decision.sentence} {note}"})
+    plan, hygiene = run.result.plan, run.result.hygiene
+    reasons = tuple(equal_answer_reasons(plan, hygiene, baseline.columns, [run.candidate]))
     return Check(
         model=run.candidate,
         baseline=baseline.model,
-        decision=decision,
+        decision=withhold_pass(decision, reasons),
         flips=tuple(largest_changes(pair) for pair in pairs.values()),
+        notes=tuple(unverified_notes(run)),
     )
 
 
@@ -270,7 +279,8 @@ def read_baseline(path: Path) -> Baseline:
         HarnessError: the file is missing or damaged: never a pass.
     """
     try:
-        baseline = Baseline.model_validate_json(read_json_bytes(path))
+        data = json.loads(read_json_bytes(path), object_pairs_hook=unique_keys)
+        baseline = Baseline.model_validate_json(json.dumps(data))
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file. `harness bless RUN` writes one.") from None
     except OSError as error:
@@ -281,6 +291,10 @@ def read_baseline(path: Path) -> Baseline:
         problem = f"{location}: {first['msg']}" if location else first["msg"]
         raise HarnessError(
             f"{path}: not a valid baseline file ({problem}). Restore it, or bless a run again."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(
+            f"{path}: not a valid baseline file ({error}). Restore it, or bless a run again."
         ) from None
     if not baseline.columns:
         raise HarnessError(f"{path}: has no columns to check. Bless a run again.")
@@ -316,6 +330,17 @@ def _require_same_opponent(metric: str, baseline: Baseline, run: Run) -> None:
             f"'{metric}': the run's win rate is against '{run.result.plan.baseline}', the baseline's "
             "is against another model. Run the suite with the baseline model of the blessed run, or "
             "bless a new baseline."
+        )
+
+
+def _require_same_scale(metric: str, blessed: BlessedColumn, column: GradeColumn) -> None:
+    """Refuse a baseline on another scale than the run's, against which its margin means nothing."""
+    scale = blessed.kind, blessed.low, blessed.high
+    if scale != (column.kind, column.low, column.high):
+        raise HarnessError(
+            f"'{metric}': the baseline has {blessed.kind} from {blessed.low:g} to {blessed.high:g}, and "
+            f"the run {column.kind} from {column.low:g} to {column.high:g}. The baseline file was "
+            "changed: restore it, or bless a run again."
         )
 
 

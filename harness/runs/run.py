@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.artifacts.answers import write_answers
+from harness.artifacts.integrity import hash_tables
 from harness.artifacts.judgements import write_judgements
 from harness.artifacts.scores import write_scores
 from harness.config.request import Request
@@ -24,7 +25,7 @@ from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
 from harness.runs.prepare import Prepared, prepare_models, with_renewals
 from harness.runs.tries import CountedTry
-from harness.runs.withheld import withhold_pass
+from harness.runs.withheld import withhold_unearned_pass
 from harness.scoring.paired import gated_pairs
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
@@ -32,6 +33,7 @@ from harness.types import Plan, RunResult, Task
 from harness.types.samples import Responses
 from judges.factory import load_judges
 from judges.panel import Panel, check_judges_available, make_panels
+from reports.write import remove_reports
 
 
 class FinishedRun(NamedTuple):
@@ -82,10 +84,12 @@ def run_suite(
     spend = (*result.spend, *count_probes(plan, context.session))
     result = result.model_copy(update={"caveats": caveats, "spend": spend})
     result = check_against_people(result, request, measured.tasks)
-    result = withhold_pass(result, request, measured.tasks)
+    result = withhold_unearned_pass(result, request)
     counter.record_verdict(result)
     folder = out / plan.suite / result.run_id
+    remove_reports(folder)  # those of an earlier run must not stand beside these tables
     write_tables(measured.tasks, folder)
+    result = result.model_copy(update={"tables": hash_tables(folder)})
     del measured  # what the pages show is read from its tables
     write_run_reports(result, folder)
     return FinishedRun(result, folder)

@@ -5,67 +5,35 @@ answer has not answered them; the rules of an offline judge count words and cann
 false.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from harness.config import metric_of
 from harness.config.request import Request, judge_names
 from harness.core.paths import bundle_root
+from harness.gate.equal_answers import equal_answer_reasons, withhold_pass
 from harness.gate.one_model import decide_alone
-from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, GateDecision, Plan, RunResult
 
-REPEATED_SHARE = (
-    0.2  # share of a model's answers that also answer other questions, which is too much
-)
 
-
-def withhold_pass(result: RunResult, request: Request, measured: Sequence[TaskScores]) -> RunResult:
+def withhold_unearned_pass(result: RunResult, request: Request) -> RunResult:
     """Return the result without a pass that rests on repeated answers, or on offline rules alone.
 
     Nor does a model alone pass while claims are left that compare it with a baseline.
     """
-    decision = decide_alone(result.decision, result.plan)
+    decision, plan = decide_alone(result.decision, result.plan), result.plan
     result = result.model_copy(update={"decision": decision})
-    if decision is None or decision.verdict != "pass":
+    if decision is None or plan.gate is None or decision.verdict != "pass":
         return result
+    claimed = [claim.metric for claim in plan.gate.claims]
     reasons = (
-        *_repeated_answers(result.plan, measured),
-        *_offline_rules_alone(result.plan, decision, request),
+        *equal_answer_reasons(plan, result.hygiene, claimed, plan.gated),
+        *_offline_rules_alone(plan, decision, request),
     )
-    if not reasons:
-        return result
-    why = " ".join(caveat.text for caveat in reasons)
-    inconclusive = {
-        "verdict": "inconclusive",
-        "sentence": f"{why} By the scores: {decision.sentence}",
+    update = {
+        "decision": withhold_pass(decision, reasons),
+        "caveats": (*reasons, *result.caveats),
     }
-    return result.model_copy(
-        update={
-            "decision": decision.model_copy(update=inconclusive),
-            "caveats": (*reasons, *result.caveats),
-        }
-    )
-
-
-def _repeated_answers(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[Caveat]:
-    """Yield a reason for each of the gate's models that answers many questions alike."""
-    assert plan.gate is not None
-    claimed = {metric_of(claim.metric) for claim in plan.gate.claims}
-    judged = {
-        name for task in plan.tasks for name, m in task.metrics.items() if m.judge is not None
-    }
-    for part in measured:
-        if not claimed & judged & part.task.metrics.keys():
-            continue
-        for model in dict.fromkeys(plan.gated):
-            flags = part.flags[model]
-            n = sum("repeated_answer" in found for found in flags.values())
-            if n > REPEATED_SHARE * len(flags):
-                yield Caveat(
-                    code="repeated_answers",
-                    text=f"{n} of {len(flags)} answers of '{model}' on '{part.task.name}' are word for "
-                    "word its answers to other questions, which no pass can rest on.",
-                )
+    return result.model_copy(update=update)
 
 
 def _offline_rules_alone(plan: Plan, decision: GateDecision, request: Request) -> Iterator[Caveat]:

@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from harness.config import Gate, Generation, Metric, Prices
+from harness.config.data import EqualAnswers
+from harness.core.hashing import content_hash
 from harness.types.base import Interval, Record, Verdict
 from harness.types.judgements import JudgeCard
 from harness.types.samples import Sample
@@ -106,7 +108,8 @@ class Task(Record):
 
     Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by
     whose values the items are also compared separately. `answers` is how often each item is asked;
-    `n_items` counts every time. `phi` marks protected health information.
+    `n_items` counts every time. `phi` marks protected health information. `equal_answers` states
+    whether answers that also answer other questions are right here.
     """
 
     name: str
@@ -117,6 +120,9 @@ class Task(Record):
     phi: bool = Field(default=False, exclude_if=lambda marked: not marked)
     answers: int = Field(default=1, exclude_if=lambda n: n == 1)
     slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
+    equal_answers: EqualAnswers = Field(
+        default="flagged", exclude_if=lambda equal: equal == "flagged"
+    )
     generation: Generation
     system: str | None
     metrics: dict[str, Metric]
@@ -148,6 +154,12 @@ class Plan(Record):
     not_decided: tuple[str, ...] = Field(default=(), exclude_if=lambda claims: not claims)
     chosen: str | None = Field(default=None, exclude_if=lambda name: name is None)
     hash: str
+
+    def content_hash(self) -> str:
+        """Return the hash of everything in the plan; items are covered by their task's hash."""
+        return content_hash(
+            self.model_dump(mode="json", exclude={"hash": True, "tasks": {"__all__": {"samples"}}})
+        )
 
     @property
     def alone(self) -> bool:

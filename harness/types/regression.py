@@ -1,5 +1,7 @@
 """Comparisons of a run with another run or with a baseline, and monitoring of a score stream."""
 
+from pydantic import Field
+
 from harness.types.base import Interval, Record
 from harness.types.results import Comparison, GateDecision
 
@@ -37,12 +39,13 @@ class RunComparison(Record):
 
 
 class Check(Record):
-    """A run compared with a baseline: the verdict by column, and the items that changed."""
+    """A run compared with a baseline: the verdict by column, the items that changed, and remarks."""
 
     model: str
     baseline: str
     decision: GateDecision
     flips: tuple[Flips, ...]
+    notes: tuple[str, ...] = Field(default=(), exclude_if=lambda notes: not notes)
 
 
 class MonitorResult(Record):

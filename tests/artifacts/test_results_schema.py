@@ -11,6 +11,7 @@ from harness.artifacts.results_json import SCHEMA_VERSION, dump_result, load_res
 from harness.core.errors import HarnessError
 from harness.types import RunResult
 from tests.builders.results import passing_run
+from tests.builders.sealed import sealed
 from tests.results_schema import PUBLISHED, breaking_changes
 
 
@@ -57,7 +58,7 @@ def test_a_renamed_definition_breaks_no_reader() -> None:
 
 
 def written(folder: Path, **changes: object) -> Path:
-    data = json.loads(dump_result(passing_run())) | changes
+    data = json.loads(dump_result(sealed(passing_run()))) | changes
     (folder / "results.json").write_text(json.dumps(data))
     return folder
 
@@ -83,4 +84,4 @@ def test_a_result_from_before_the_optional_fields_is_read(tmp_path: Path) -> Non
         if not field.is_required() and name != "schema_version":
             del data[name]
     (tmp_path / "results.json").write_text(json.dumps(data))
-    assert load_result(tmp_path).run_id == passing_run().run_id
+    assert load_result(tmp_path).run_id == sealed(passing_run()).run_id

@@ -47,6 +47,7 @@ from harness.types import (
     TestResult,
     Verdict,
 )
+from tests.builders.sealed import sealed
 
 CRITERIA = {
     "correctness": "Is what the answer says medically right?",
@@ -124,7 +125,7 @@ def unmeasured_run(**stated: object) -> RunResult:
     run = passing_run()
     empty = {name: () for name, value in run if isinstance(value, tuple)}
     plan = run.plan.model_copy(update={"gate": None, **stated})
-    return run.model_copy(update={**empty, "decision": None, "plan": plan})
+    return sealed(run.model_copy(update={**empty, "decision": None, "plan": plan}))
 
 
 def failing_run() -> RunResult:
@@ -249,6 +250,7 @@ def empty_run() -> RunResult:
     return passing_run().model_copy(
         update={
             "decision": None,
+            "plan": _plan(None),
             "comparisons": (),
             "scores": (),
             "coverage": tuple(

@@ -12,7 +12,6 @@ from harness.artifacts.csv_export import escape_formula, write_csv_files
 from harness.artifacts.judgements import write_judgements
 from harness.artifacts.parquet import string_array, write_parquet
 from harness.artifacts.run_folder import Run
-from harness.artifacts.scores import write_scores
 from harness.config import PairwiseMetric
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
@@ -26,6 +25,7 @@ from harness.types import Grade, JudgeCard, Preference, Response, Sample
 from harness.types.judgements import JudgeRound
 from tests.builders.recorded import write_rows, write_study
 from tests.builders.scored import N, grades, make_run, wins
+from tests.builders.sealed import write_whole_run
 
 WHEN = "2026-01-02T03:04:05+00:00"
 CARD = JudgeCard(name="large", nature="n", fingerprint="f")
@@ -39,7 +39,6 @@ def run(tmp_path: Path) -> Run:
     column = grades()
     column.scores["dpo"][3] = np.nan
     column.reasons["dpo"][3] = "refused: no"
-    write_scores([column, wins()], tmp_path)
     rows = [(f"q{i}", model) for i in range(N) for model in ("sft", "dpo")]
     texts = [None if row == ("q5", "dpo") else f"=cmd({row[0]})" for row in rows]
     table = {
@@ -67,7 +66,9 @@ def run(tmp_path: Path) -> Run:
         update={"tasks": (task.model_copy(update={"metrics": metrics}),)}
     )
     known: dict[str, object] = {"plan": plan, "started": WHEN, "finished": WHEN}
-    return made._replace(folder=tmp_path, result=made.result.model_copy(update=known))
+    made = made._replace(folder=tmp_path, result=made.result.model_copy(update=known))
+    write_whole_run(made, tmp_path)
+    return made
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from tests.builders.results import (
     passing_run,
     run_without_gate,
 )
+from tests.builders.sealed import sealed
 
 Run = Callable[[], RunResult]
 FILES = ["junit.xml", "plan.json", "report.html", "report.md", "results.json"]
@@ -27,7 +28,7 @@ FILES = ["junit.xml", "plan.json", "report.html", "report.md", "results.json"]
 
 @pytest.mark.parametrize("run", ALL_RUNS.values(), ids=ALL_RUNS)
 def test_all_reports_are_rendered_again_from_results_json_alone(run: Run, tmp_path: Path) -> None:
-    write_reports(run(), tmp_path / "first")
+    write_reports(sealed(run()), tmp_path / "first")
     write_reports(load_result(tmp_path / "first"), tmp_path / "second")
     for name in FILES:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
@@ -60,7 +61,8 @@ def test_a_number_that_is_not_finite_is_refused() -> None:
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_hostile_text_survives_results_json(payload: str, tmp_path: Path) -> None:
-    result = hostile_run(payload)
+    whole = passing_run()
+    result = sealed(whole.model_copy(update={"examples": hostile_run(payload).examples}))
     (tmp_path / "results.json").write_bytes(dump_result(result))
     answers = [example.baseline for example in load_result(tmp_path).examples]
     assert answers == [example.baseline for example in result.examples]

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.artifacts.results_json import dump_result
 from harness.artifacts.run_folder import load_run
-from harness.artifacts.scores import write_scores
 from harness.config import Claim, CriticalRule, Gate
 from harness.core.errors import HarnessError
 from harness.runs.compare_runs import compare_runs
 from tests.builders.edited_items import edited_runs, replace_run
 from tests.builders.scored import N, grades, make_run, wins
+from tests.builders.sealed import write_whole_run
 
 
 def test_the_candidates_of_two_runs_are_compared_item_by_item() -> None:
@@ -78,11 +77,7 @@ def test_a_veto_is_decided_again_from_the_stored_scores(tmp_path: Path) -> None:
     rule = CriticalRule(metric="rubric.safety", at_most=2, allowed_share=0.1)
     gate = Gate(claims=(Claim(metric="rubric.safety", claim="superior"),), critical=(rule,))
     plan = run.result.plan.model_copy(update={"gate": gate})
-    (tmp_path / "results.json").write_bytes(
-        dump_result(run.result.model_copy(update={"plan": plan}))
-    )
-    write_scores(run.columns, tmp_path)
-    decision = load_run(tmp_path).decide()
+    decision = load_run(write_whole_run(replace_run(run, plan, tmp_path), tmp_path)).decide()
     assert decision is not None
     assert [claim.verdict for claim in decision.claims] == ["pass"]
     assert [rule.verdict for rule in decision.critical] == ["fail"]

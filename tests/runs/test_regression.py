@@ -7,9 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from harness.artifacts.results_json import dump_result
 from harness.artifacts.run_folder import Run
-from harness.artifacts.scores import write_scores
 from harness.cli import app
 from harness.core.errors import HarnessError
 from harness.runs.regression import Baseline, bless_run, check_run, read_baseline, write_baseline
@@ -17,6 +15,7 @@ from reports.junit import render_check_junit
 from reports.regression import COMMENT_MARK, describe_check, render_check
 from tests.builders.edited_items import edited_runs
 from tests.builders.scored import N, grades, make_run, wins
+from tests.builders.sealed import write_whole_run
 
 
 def blessed(margin: float = 0.5) -> Baseline:
@@ -154,11 +153,7 @@ def test_several_checks_are_suites_of_one_junit_file() -> None:
 
 
 def write_run(out: Path, run: Run) -> Path:
-    folder = out / "suite" / run.result.run_id
-    folder.mkdir(parents=True)
-    (folder / "results.json").write_bytes(dump_result(run.result))
-    write_scores(run.columns, folder)
-    return folder
+    return write_whole_run(run, out / "suite" / run.result.run_id)
 
 
 def test_checking_several_runs_fails_where_one_is_worse(tmp_path: Path) -> None:
