@@ -17,6 +17,8 @@ def describe_study(study: Study) -> list[str]:
         f"{study.seed}) from {study.n_comparable} with two different answers; {study.n_items} "
         "items in all"
     ]
+    if study.least_votes:
+        lines.append(f"an annotator counts with votes on at least {study.least_votes} of them")
     if n_repeats:
         lines.append(f"{n_repeats} of them are shown twice, with the sides exchanged")
     if n_attention:

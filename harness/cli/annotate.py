@@ -64,6 +64,24 @@ AttentionAtLeast = Annotated[
     ),
 ]
 
+LeastVotes = Annotated[
+    int | None,
+    typer.Option(
+        envvar="HARNESS_LEAST_VOTES",
+        min=0,
+        help="Number of pairs that an annotator must vote on to count (default 10).",
+    ),
+]
+
+OpenLink = Annotated[
+    bool,
+    typer.Option(
+        "--open-link",
+        envvar="HARNESS_OPEN_LINK",
+        help="Make one link for everybody, who enter any name; without it each link is one person's.",
+    ),
+]
+
 Repeats = Annotated[
     int | None,
     typer.Option(
@@ -180,6 +198,7 @@ def annotate(
     informative: Informative = None,
     attention: Attention = None,
     attention_at_least: AttentionAtLeast = None,
+    least_votes: LeastVotes = None,
     repeats: Repeats = None,
     break_every: BreakEvery = None,
     metric: MetricName = None,
@@ -190,6 +209,7 @@ def annotate(
     to_label_studio: ToLabelStudio = None,
     from_label_studio: FromLabelStudio = None,
     so_far: SoFar = False,
+    open_link: OpenLink = False,
     port: Port = 0,
     host: Host = None,
     expose: Expose = False,
@@ -197,6 +217,7 @@ def annotate(
     output: OutputFormat = Format.text,
 ) -> None:
     """Collect blind human comparisons of answers, on a page served from this machine."""
+    from harness.core.errors import HarnessError
     from harness.human.annotate.serve import bind_address
     from harness.human.annotate.study import StudyOptions, open_study, reopen_study
 
@@ -223,6 +244,7 @@ def annotate(
         rubric=rubric,
         show_reference=reference,
         informative=informative,
+        least_votes=least_votes,
     )
     if so_far:
         _summarise(reopen_study(run, options), output)
@@ -239,6 +261,17 @@ def annotate(
         _export(open_study(run, options), to_label_studio, names)
     else:
         # A started study cannot be changed, so everything that can fail is done before.
+        if open_link and names:
+            raise HarnessError(
+                "--open-link lets everybody enter any name, --annotator gives each person their own link: "
+                "leave one out."
+            )
+        if not names and not open_link:
+            names = [_own_name()]
+            _say(
+                f"One link, for {names[0]} alone. --annotator NAME, repeated, makes one for each person; "
+                "--open-link makes one under which anybody votes as anybody."
+            )
         address = bind_address(host, port, expose=expose)
         opened = open_study(run, options)
         _serve(opened, names, address, expose=expose, browser=browser)
@@ -387,6 +420,18 @@ def _check_options(modes: dict[str, object], names: list[str]) -> None:
             )
         case ["--to-label-studio" as option]:
             file_kind(Path(str(modes[option])))
+
+
+def _own_name() -> str:
+    """Return the name of the user of this machine, under which they vote themselves."""
+    import getpass
+
+    from harness.human.annotate.vote_form import UnreadableError, read_name
+
+    try:
+        return read_name(getpass.getuser())
+    except (UnreadableError, OSError, KeyError):
+        return "reader"
 
 
 def _read_names(annotators: list[str]) -> list[str]:

@@ -27,9 +27,10 @@ from harness.core.hashing import content_hash
 from harness.core.yaml_loader import load_spec
 from harness.data.tables import Table, load_rows
 from harness.data.tasks import plan_tasks
+from harness.human.annotate.placements import require_placed
 from harness.human.label_fit import LeftOut, fit_labels
 from harness.human.label_rows import Label, RowIds, read_labels
-from harness.human.votes import describe_source, find_studies, load_study, load_votes
+from harness.human.votes import describe_rule, describe_source, find_studies, load_study, load_votes
 from harness.types import Order, ScoredCriterion, Study, Vote, Winner
 from harness.types.samples import same_text
 
@@ -141,6 +142,7 @@ def load_study_labels(folder: Path) -> HumanLabels:
 
     Raises:
         HarnessError: there is no study, a line of it is damaged, or its run's answers are missing.
+        InfrastructureError: a vote cannot have been cast on it, or its run was changed.
     """
     study, votes = load_study(folder), load_votes(folder)
     run = folder.resolve().parent.parent
@@ -148,6 +150,7 @@ def load_study_labels(folder: Path) -> HumanLabels:
     if study.run_id != result.run_id:
         raise HarnessError(f"{folder}: belongs to run {study.run_id}, not {result.run_id}.")
     answers = read_answers(run, study.task)
+    require_placed(votes, study, answers, folder)
     models = study.baseline, study.candidate
 
     # Keep the votes on real pairs of annotators who kept the rule.
@@ -170,7 +173,7 @@ def load_study_labels(folder: Path) -> HumanLabels:
         random=not study.chances,
         sampling=f"{study.n} drawn {_draw_in_words(study)} (seed {study.seed}) from {study.n_comparable} items "
         f"with two different answers, of {study.n_items} in all",
-        rule=f"at least {study.attention_at_least:.0%} of the attention items answered as expected",
+        rule=describe_rule(study),
         answers={i: {m: item.answers[m] for m in models} for i, item in answers.items()},
         fingerprint=content_hash(
             study.model_dump(mode="json", exclude={"secret"}),
@@ -195,8 +198,9 @@ def _annotator_status(study: Study, votes: Iterable[Vote]) -> Iterator[Annotator
         votes_by_name.setdefault(vote.annotator, []).append(vote)
     for name, own_votes in votes_by_name.items():
         attention = [vote.attentive for vote in own_votes if vote.attentive is not None]
-        passed = sum(attention) >= study.attention_at_least * len(attention)
         n_votes = sum(vote.kind == "real" for vote in own_votes)
+        passed = sum(attention) >= study.attention_at_least * len(attention)
+        passed = passed and n_votes >= study.least_votes
         yield AnnotatorStatus(name, passed, n_votes, len(attention), sum(attention))
 
 

@@ -104,6 +104,15 @@ def describe_source(study: Study) -> str:
     return f"study '{study.name}' of run {study.run_id}"
 
 
+def describe_rule(study: Study) -> str:
+    """Describe the rule, stated before the first vote, by which annotators count."""
+    attention = f"{study.attention_at_least:.0%} of the attention items answered as expected"
+    if not study.least_votes:
+        return f"at least {attention}"
+    pairs = "pair" if study.least_votes == 1 else "pairs"
+    return f"votes on at least {study.least_votes} {pairs}, and at least {attention}"
+
+
 def text_sha256(text: str) -> str:
     """Hash a question or an answer; votes hold the hash in place of the text."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

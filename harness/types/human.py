@@ -310,8 +310,8 @@ class Study(Record):
     drawn with `seed`; the others are ties without a vote. `chances` are those of these items to be
     drawn, by sample id; empty where they are equal. `metric` is the pairwise metric that the
     votes answer, and `rubric` the one whose criteria are scored, if the suite has them. An
-    annotator counts only with at least `attention_at_least` of their attention items answered as
-    expected. `secret` determines order and sides for each annotator; it never leaves the study's
+    annotator counts only with votes on at least `least_votes` pairs (0 in studies of earlier versions)
+    and at least `attention_at_least` of their attention items answered as expected. `secret` determines order and sides for each annotator; it never leaves the study's
     folder.
     """
 
@@ -337,6 +337,7 @@ class Study(Record):
     made: str
     secret: str
     chances: dict[str, float] = Field(default={}, exclude_if=lambda chances: not chances)
+    least_votes: int = Field(default=0, exclude_if=lambda n: n == 0)
 
 
 class Vote(Record):

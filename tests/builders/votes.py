@@ -1,12 +1,13 @@
 """Studies with votes, as `harness annotate` leaves them."""
 
-import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.human.annotate.assignment import assign_items
 from harness.human.annotate.study import StudyOptions, open_study
-from harness.human.votes import VoteLog, text_sha256
-from harness.types import StudyItem, Vote
+from harness.human.annotate.vote_form import VoteForm, resolve_vote_form
+from harness.human.votes import VoteLog
+from harness.types import StudyItem
 from harness.types.human import Choice, Side, VoteVerdict
 
 Says = Callable[[StudyItem], VoteVerdict]
@@ -15,22 +16,16 @@ Says = Callable[[StudyItem], VoteVerdict]
 def cast_votes(run: Path, annotators: Mapping[str, Says], n: int = 60, **options: object) -> Path:
     """Everybody votes on everything; returns the study's folder."""
     opened = open_study(run, StudyOptions(n=n, **options))  # type: ignore[arg-type]
-    study, rng = opened.study, random.Random(1)
+    study = opened.study
     with VoteLog(opened.folder) as log:
         for name, says in annotators.items():
-            for item in study.items:
-                sides: list[Side] = ["baseline", "candidate"]
-                if item.kind == "attention":
-                    sides = ["expected", "decoy"]
-                left = rng.choice(sides)
-                verdict = says(item)
+            for assignment in assign_items(study, name):
+                choice = _choice(says(assignment.item), assignment.left)
+                form = VoteForm(choice, {"left": {}, "right": {}}, "")
                 log.append(
-                    Vote(
-                        study=study.name, item=item.key, kind=item.kind, task=item.task,
-                        sample_id=item.sample_id, baseline=study.baseline,
-                        candidate=study.candidate, question=text_sha256(""), texts={},
-                        annotator=name, left=left, choice=_choice(verdict, left), verdict=verdict,
-                        voted_at="2026-11-02T10:15:00+00:00",
+                    resolve_vote_form(
+                        form, assignment, opened, name,
+                        voted_at="2026-11-02T10:15:00+00:00", seconds=None, source="page",
                     )
                 )  # fmt: skip
     return opened.folder

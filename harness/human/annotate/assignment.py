@@ -17,6 +17,7 @@ from harness.types import Study, StudyItem
 from harness.types.human import Side
 
 MAX_CHARS = 20_000  # of a text on a page
+SHARED_ANNOTATOR = "Label Studio"  # whose assignments are exported where nobody is named
 
 # Share of the other items among which pairs and their repeats are mixed, at the start and the end.
 _FIRST_SHARE, _LAST_SHARE = 0.4, 0.4

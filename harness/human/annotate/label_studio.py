@@ -22,7 +22,12 @@ from xml.sax.saxutils import quoteattr
 from harness.core.errors import HarnessError
 from harness.core.files import write_private
 from harness.core.sanitize import escape_invisible
-from harness.human.annotate.assignment import Assignment, assign_items, show_pair
+from harness.human.annotate.assignment import (
+    SHARED_ANNOTATOR,
+    Assignment,
+    assign_items,
+    show_pair,
+)
 from harness.human.annotate.import_votes import ImportedVotes, add_votes, utc_time
 from harness.human.annotate.study import OpenStudy
 from harness.human.annotate.vote_form import (
@@ -34,8 +39,6 @@ from harness.human.annotate.vote_form import (
     resolve_vote_form,
 )
 from harness.types import Choice, Study, Vote
-
-SHARED_ANNOTATOR = "Label Studio"  # whose assignments are exported where nobody is named
 
 OTHER_CHOICES: dict[str, Choice] = {
     "Equally good": "tie",

@@ -30,6 +30,7 @@ from harness.types.samples import same_text
 N = 100
 SEED = 1
 BREAK_EVERY = 25  # votes
+LEAST_VOTES = 10  # pairs; whoever stops before has hardly begun
 ATTENTION_AT_LEAST = 0.75
 ASKS = "Which answer would you rather have given to the person who asked?"
 MIN_WORDS = 8  # a shorter answer may still make sense with its words shuffled
@@ -51,6 +52,7 @@ class StudyOptions(NamedTuple):
     rubric: bool | None = None
     show_reference: bool | None = None
     informative: bool | None = None
+    least_votes: int | None = None
 
 
 class OpenStudy(NamedTuple):
@@ -170,6 +172,7 @@ def draw_study(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         secret=secrets.token_hex(32),
         chances=chances,
+        least_votes=min(_or_default(options.least_votes, LEAST_VOTES), len(sampled_ids)),
     )
 
 
@@ -275,6 +278,7 @@ def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> 
         "--seed": (options.seed, study.seed),
         "--attention": (options.attention, kinds.count("attention")),
         "--repeats": (options.repeats, kinds.count("repeat")),
+        "--least-votes": (options.least_votes, study.least_votes),
         "--attention-at-least": (options.attention_at_least, study.attention_at_least),
         "--break-every": (options.break_every, study.break_every),
         "--metric": (options.metric, study.metric),
