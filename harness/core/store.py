@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -35,18 +35,40 @@ CREATE TABLE IF NOT EXISTS rows (
     sha256 TEXT NOT NULL,
     version INTEGER NOT NULL DEFAULT 1,
     made    INTEGER,
+    number  INTEGER,
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counter (
+    number INTEGER NOT NULL,
+    made   INTEGER NOT NULL
+);
+INSERT INTO counter SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
 """
 
 # Raise it when a record's fields change their meaning. A row of a later version is read where its
 # known fields still make a record; otherwise it is left out.
 ROW_VERSION = 1
 # The columns that files of earlier versions lack.
-_LATER_COLUMNS = {"version": "INTEGER NOT NULL DEFAULT 1", "made": "INTEGER"}
+_LATER_COLUMNS = {
+    "version": "INTEGER NOT NULL DEFAULT 1",
+    "made": "INTEGER",
+    "number": "INTEGER",
+}
 
 LEDGER = "ledger.jsonl"  # the file of tries beside the store
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
+
+
+class Count(NamedTuple):
+    """One step of a workspace's counter.
+
+    `made` is now, in seconds since 1970, and `latest` the latest such time of all steps before: it
+    is larger where the clock was set back.
+    """
+
+    made: int
+    number: int
+    latest: int
 
 
 class Store:
@@ -120,6 +142,30 @@ class Store:
                 dates += [int(made) for (made,) in self._connection.execute(query, (kind, *chunk))]
         return dates
 
+    def numbers(self, kind: Kind, keys: Iterable[str]) -> list[int]:
+        """Return the rows' places in the order in which the workspace grew, whatever its clock said.
+
+        Rows of earlier versions have none, and count as 0: before everything that has one.
+        """
+        all_keys = list(keys)
+        numbers: list[int] = []
+        with self._access, self._explain_errors():
+            for start in range(0, len(all_keys), _LOOKUP_SIZE):
+                chunk = all_keys[start : start + _LOOKUP_SIZE]
+                marks = ",".join("?" * len(chunk))
+                query = f"SELECT number FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
+                numbers += [n or 0 for (n,) in self._connection.execute(query, (kind, *chunk))]
+        return numbers
+
+    def next_number(self, above: int = 0) -> "Count":
+        """Take the next number of the workspace's counter, which also counts commits of rows.
+
+        Args:
+            above: A number that was given before; the next is larger also in a new store.
+        """
+        with self._access, self._explain_errors(), self._transaction():
+            return self._count(above)
+
     def remove(self, kind: Kind, keys: Iterable[str]) -> None:
         """Remove these rows together, so that they are made again."""
         with self._access, self._explain_errors(), self._transaction():
@@ -138,13 +184,13 @@ class Store:
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
         if not rows:
             return
-        made = int(time.time())
         with self._access, self._explain_errors(), self._transaction():
+            count = self._count()
             self._connection.executemany(
-                "INSERT OR REPLACE INTO rows (kind, key, body, sha256, version, made) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO rows (kind, key, body, sha256, version, made, number) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (kind, key, body, _checksum(kind, key, body), ROW_VERSION, made)
+                    (kind, key, body, _checksum(kind, key, body), ROW_VERSION, *count[:2])
                     for key, body in rows
                 ],
             )
@@ -154,6 +200,15 @@ class Store:
         with self._access, self._explain_errors():
             row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
             return int(row.fetchone()[0])
+
+    def _count(self, above: int = 0) -> "Count":
+        """Advance the counter within a transaction."""
+        number, latest = self._connection.execute("SELECT number, made FROM counter").fetchone()
+        count = Count(int(time.time()), max(number, above) + 1, latest)
+        self._connection.execute(
+            "UPDATE counter SET number=?, made=?", (count.number, max(count.made, latest))
+        )
+        return count
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

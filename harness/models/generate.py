@@ -229,6 +229,20 @@ def count_failures(task: Task, failed: Iterable[Response]) -> str:
     return describe_reasons(reasons, protected=task.phi)
 
 
+def answer_numbers(task: Task, model: Model, store: Store) -> list[int]:
+    """Return the places of a model's stored answers in the order in which the workspace grew."""
+    if isinstance(model, CheckpointModel):
+        fingerprint = model.fingerprint
+    elif isinstance(model, EndpointModel):
+        task = redact_task(task) if model.spec.redact else task
+        spec = _with_generation(model.spec, task.generation)
+        fingerprint = open_endpoint(spec, model.session).fingerprint
+    else:
+        return []  # recorded answers were there before anything was stated
+    keys = {_response_key(sample, task, fingerprint) for sample in task.samples}
+    return store.numbers("response", keys)
+
+
 # --- local models ----------------------------------------------------------------------------
 
 

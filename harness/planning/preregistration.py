@@ -5,7 +5,7 @@ on the same items states something else, its report lists the changes: claims th
 a look at the results decide nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from harness.core.errors import InfrastructureError
 from harness.core.files import write_atomically
 from harness.core.hashing import content_hash
 from harness.core.json_text import read_utf8
+from harness.core.store import Store
 from harness.gate.rules import RULES
 from harness.planning.plan_diff import RULE_FIELD, claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record, Task
@@ -24,18 +25,25 @@ from harness.types import Amendment, Plan, PlanChange, Record, Task
 class Preregistration(NamedTuple):
     """The time at which a plan was frozen (ISO 8601, UTC), and earlier plans that differ from it.
 
-    `rule` is that of the gate as it was stated then; empty without a gate.
+    `rule` is that of the gate as it was stated then; empty without a gate. `number` is the place in the
+    workspace's order (`Store.next_number`) at which its claims were first stated on these items;
+    answers with a smaller one were there before. `clock_set_back` is whether the times in the
+    workspace contradict that order.
     """
 
     registered: str
     amendments: tuple[Amendment, ...]
     rule: str = ""
+    number: int = 0
+    clock_set_back: bool = False
 
 
 class Registration(Record):
     """The statements of a plan, and the time at which it was first frozen in this workspace.
 
     `texts` are hashes of each task's items without their ids (empty in files of older versions).
+    `number` is its place in the order in which the workspace grew (0 in files of older versions),
+    `clock_set_back` whether something older than it was made at a later time.
     """
 
     registered: str
@@ -45,28 +53,45 @@ class Registration(Record):
     items: dict[str, str]
     stated: dict[str, str]
     texts: dict[str, str] = Field(default={})
+    number: int = 0
+    clock_set_back: bool = False
 
 
-def preregister_plan(plan: Plan, workspace: Path) -> Preregistration:
+def preregister_plan(plan: Plan, store: Store) -> Preregistration:
     """Freeze the plan before anything is answered, and compare it with those frozen earlier.
+
+    Which came first is decided by a counter as well as by the clock: a plan that either of them puts
+    before this one is an earlier one.
 
     Raises:
         InfrastructureError: a frozen copy in the workspace is damaged.
     """
-    registration = _register(plan, workspace)
-    amendments = _find_amendments(registration, workspace)
+    others = [_read(path) for path in _folder(store.workspace).glob("*.json")]
+    registration = _register(plan, store, others)
+    related = [other for other in others if _on_same_items(other, registration)]
     return Preregistration(
-        registration.registered, amendments, registration.stated.get(RULE_FIELD, "")
+        registration.registered,
+        _find_amendments(registration, related),
+        registration.stated.get(RULE_FIELD, ""),
+        number=min(
+            (other.number for other in related if not _changes(other, registration)),
+            default=registration.number,
+        ),
+        clock_set_back=registration.clock_set_back
+        or any(_by_counter_alone(other, registration) for other in related),
     )
 
 
-def _register(plan: Plan, workspace: Path) -> Registration:
+def _register(plan: Plan, store: Store, others: Sequence[Registration]) -> Registration:
     """Return the plan's frozen copy; write it if there is none, so that the first time counts."""
-    path = _folder(workspace) / f"{plan.hash}.json"
+    path = _folder(store.workspace) / f"{plan.hash}.json"
     if path.is_file():
         return _read(path)
+    count = store.next_number(above=max((other.number for other in others), default=0))
     registration = Registration(
         registered=datetime.now(UTC).isoformat(timespec="microseconds"),
+        number=count.number,
+        clock_set_back=count.latest > count.made,
         plan_hash=plan.hash,
         suite=plan.suite,
         models=tuple(model.name for model in plan.models),
@@ -78,18 +103,17 @@ def _register(plan: Plan, workspace: Path) -> Registration:
     return registration
 
 
-def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amendment, ...]:
+def _find_amendments(
+    registration: Registration, related: Iterable[Registration]
+) -> tuple[Amendment, ...]:
     """Return earlier plans of the same suite and items that stated something else, oldest first.
 
     Plans that differ in the same way are listed once, with their first time.
     """
     amendments: dict[tuple[PlanChange, ...], Amendment] = {}
-    for earlier in sorted(_earlier_plans(registration, workspace), key=lambda r: r.registered):
-        changes = tuple(
-            PlanChange(field=field, before=before, now=now)
-            for field, before, now in diff_fields(earlier.stated, registration.stated)
-            if field not in _renamed_items(earlier, registration)
-        )
+    before = [other for other in related if _is_before(other, registration)]
+    for earlier in sorted(before, key=lambda other: (other.number, other.registered)):
+        changes = _changes(earlier, registration)
         if changes and changes not in amendments:
             amendments[changes] = Amendment(
                 registered=earlier.registered, models=earlier.models, changes=changes
@@ -97,14 +121,28 @@ def _find_amendments(registration: Registration, workspace: Path) -> tuple[Amend
     return tuple(amendments.values())
 
 
-def _earlier_plans(registration: Registration, workspace: Path) -> Iterator[Registration]:
-    for path in _folder(workspace).glob("*.json"):
-        other = _read(path)
-        same_items = set(other.items.values()) & set(registration.items.values())
-        same_items |= set(other.texts.values()) & set(registration.texts.values())
-        earlier = other.registered < registration.registered
-        if other.suite == registration.suite and same_items and earlier:
-            yield other
+def _changes(earlier: Registration, later: Registration) -> tuple[PlanChange, ...]:
+    return tuple(
+        PlanChange(field=field, before=before, now=now)
+        for field, before, now in diff_fields(earlier.stated, later.stated)
+        if field not in _renamed_items(earlier, later)
+    )
+
+
+def _on_same_items(other: Registration, registration: Registration) -> bool:
+    same_items = set(other.items.values()) & set(registration.items.values())
+    same_items |= set(other.texts.values()) & set(registration.texts.values())
+    return other.suite == registration.suite and bool(same_items)
+
+
+def _is_before(other: Registration, registration: Registration) -> bool:
+    return other.number < registration.number or other.registered < registration.registered
+
+
+def _by_counter_alone(other: Registration, registration: Registration) -> bool:
+    """Return whether the clock puts a plan after this one that the counter puts before it."""
+    numbered = 0 < other.number < registration.number
+    return numbered and other.registered > registration.registered
 
 
 def _renamed_items(earlier: Registration, later: Registration) -> set[str]:

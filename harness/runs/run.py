@@ -3,7 +3,7 @@
 suite → plan → responses → judgements → scores → comparisons → gate decision → report
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,14 @@ from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.human.judge_requirement import check_against_people, left_out_caveats
-from harness.models.generate import check_recorded_answers, require_answers, stored_answer_caveats
+from harness.models.generate import (
+    answer_numbers,
+    check_recorded_answers,
+    require_answers,
+    stored_answer_caveats,
+)
 from harness.planning.plan import make_plan
-from harness.planning.preregistration import preregister_plan
+from harness.planning.preregistration import Preregistration, preregister_plan
 from harness.runs.conclude import Stopwatch, build_run_result, count_probes
 from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
@@ -29,7 +34,7 @@ from harness.runs.withheld import withhold_unearned_pass
 from harness.scoring.paired import gated_pairs
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.training.context import RunContext
-from harness.types import Plan, RunResult, Task
+from harness.types import ANSWERED_BEFORE, Caveat, Plan, RunResult, Task
 from harness.types.samples import Responses
 from judges.factory import load_judges
 from judges.panel import Panel, check_judges_available, make_panels
@@ -65,7 +70,7 @@ def run_suite(
     make_writable(out)
     with context.open():
         # 2. Register the plan, then train, answer and judge.
-        preregistration = preregister_plan(plan, context.store.workspace)
+        preregistration = preregister_plan(plan, context.store)
         models = prepare_models(request, context, judges)
         exposures = find_contaminated_items(plan.tasks, models)
         if not request.allow_contamination:
@@ -74,13 +79,14 @@ def run_suite(
         counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
         measured = measure_tasks(plan, models, panels, context, counter.register)
         plan = counter.plan
+        known = known_answer_caveats(measured, models, context, preregistration)
+        caveats = (*known, *stored_answer_caveats(context.session))
         models = with_renewals(models, context.store)
     # 3. Compare, decide and report.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
     pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
     result = counter.conclude(result, pairs)
-    left_out = left_out_caveats(request, plan)
-    caveats = (*stored_answer_caveats(context.session), *result.caveats, *left_out)
+    caveats = (*caveats, *result.caveats, *left_out_caveats(request, plan))
     spend = (*result.spend, *count_probes(plan, context.session))
     result = result.model_copy(update={"caveats": caveats, "spend": spend})
     result = check_against_people(result, request, measured.tasks)
@@ -126,6 +132,33 @@ def measure_tasks(
     check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
     check_complete = context.session.check_complete
     return run_looks(plan, panels, measure, context.progress, check_complete, register)
+
+
+def known_answer_caveats(
+    measured: RunScores,
+    models: Mapping[str, Prepared],
+    context: RunContext,
+    preregistration: Preregistration,
+) -> Iterator[Caveat]:
+    """Yield a caveat on answers that were there before the plan was stated, and on the clock."""
+    n_known = n_answers = 0
+    for part in measured.tasks:
+        for name in part.responses:
+            numbers = answer_numbers(part.task, models[name].model, context.store)
+            n_known += sum(number < preregistration.number for number in numbers)
+            n_answers += len(numbers)
+    if n_known:
+        yield Caveat(
+            code=ANSWERED_BEFORE,
+            text=f"{n_known:,} of {n_answers:,} stored answers were there before this plan's claims were "
+            "stated, and could be looked at first. Claims chosen after that are hypotheses, not tests.",
+        )
+    if preregistration.clock_set_back:
+        yield Caveat(
+            code="clock_set_back",
+            text="The clock was set back while this workspace grew: dates of plans and answers in it "
+            "contradict the order in which they came. The order is what counts here.",
+        )
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:

@@ -72,6 +72,7 @@ from harness.types.plan import (
 )
 from harness.types.regression import Check, Flips, ItemChange, RunComparison
 from harness.types.results import (
+    ANSWERED_BEFORE,
     Caveat,
     CheckpointCard,
     ClaimResult,
@@ -99,6 +100,7 @@ from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStati
 from harness.types.tries import EarlierTry, ItemSet, Try, TryCount
 
 __all__ = [
+    "ANSWERED_BEFORE",
     "ORDERS",
     "REQUIREMENT_MEASURES",
     "Amendment",

@@ -337,6 +337,9 @@ class ContaminationResult(Record):
     worst: tuple[str, ...]
 
 
+ANSWERED_BEFORE = "answered_before_plan"  # the code of the caveat on a plan stated after answers
+
+
 class Caveat(Record):
     """A warning that qualifies a verdict."""
 

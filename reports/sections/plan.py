@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from harness.config import Generation, RubricMetric
-from harness.types import Amendment, Plan, RunResult
+from harness.types import ANSWERED_BEFORE, Amendment, Plan, RunResult
 from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, describe_items, gate_rule
 from reports.sections.judge_reliability import judge_cards
@@ -37,7 +37,9 @@ def plan_section(result: RunResult) -> Section:
 
 def _when_registered(result: RunResult) -> str:
     when = f" on {result.registered[:16].replace('T', ' ')} UTC" if result.registered else ""
-    return f"Registered before the first answer{when}. Hash: {result.plan.hash}"
+    known = any(caveat.code == ANSWERED_BEFORE for caveat in result.caveats)
+    order = "after some of the answers were there" if known else "before the first answer"
+    return f"Registered {order}{when}. Hash: {result.plan.hash}"
 
 
 def _amendments_tables(amendments: Iterable[Amendment]) -> Iterator[Table]:

@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InfrastructureError
+from harness.core.store import Store
 from harness.planning.plan_diff import diff_fields
 from harness.planning.preregistration import Preregistration, preregister_plan
 from tests.builders.commands import harness
 from tests.builders.files import write, write_world
-from tests.builders.plans import plan_of
+from tests.builders.plans import CARD, plan_of
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ def world(tmp_path: Path) -> Path:
 
 
 def registered(world: Path, models: str = "sft,dpo") -> Preregistration:
-    return preregister_plan(plan_of(world, models), world / "kept")
+    with Store(world / "kept") as store:
+        return preregister_plan(plan_of(world, models), store)
 
 
 def amend(world: Path, old: str, new: str) -> None:
@@ -84,6 +86,63 @@ def test_a_data_set_under_another_name_is_the_same_one() -> None:
     assert list(diff_fields(before, after)) == []
     after["decoding of new"] = "sampled"
     assert list(diff_fields(before, after)) == [("decoding of new", "greedy", "sampled")]
+
+
+def set_clock_back(world: Path) -> None:
+    """Date what was registered so far as if the clock had been ahead."""
+    for copy in (world / "kept" / "plans").iterdir():
+        write(
+            copy,
+            re.sub(
+                r'"registered":"?[^,]*', '"registered": "2099-01-01T00:00:00"', copy.read_text()
+            ),
+        )
+
+
+def test_a_plan_is_earlier_by_the_counter_where_the_clock_was_set_back(world: Path) -> None:
+    registered(world)
+    set_clock_back(world)
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    later = registered(world)
+    assert [one.registered for one in later.amendments] == ["2099-01-01T00:00:00"]
+    assert later.clock_set_back
+
+
+def test_a_plan_is_earlier_by_the_clock_where_its_number_was_changed(world: Path) -> None:
+    registered(world)
+    (copy,) = (world / "kept" / "plans").iterdir()
+    write(copy, re.sub(r'"number": ?\d+', '"number": 99', copy.read_text()))
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    assert len(registered(world).amendments) == 1
+
+
+def test_numbers_go_on_where_the_store_was_removed(world: Path) -> None:
+    first = registered(world)
+    for file in (world / "kept").glob("store.sqlite*"):
+        file.unlink()
+    amend(world, "claim: superior", "claim: superior, margin: 0.1")
+    assert registered(world).number > first.number
+
+
+def test_a_clock_that_is_behind_what_is_stored_is_noticed(world: Path) -> None:
+    with Store(world / "kept") as store:
+        store.put("response", {"a": CARD})
+        store._connection.execute("UPDATE counter SET made = made + 1000")
+    assert registered(world).clock_set_back
+
+
+def test_answers_have_smaller_numbers_than_a_plan_that_was_stated_after_them(world: Path) -> None:
+    with Store(world / "kept") as store:
+        store.put("response", {"before": CARD})
+    first = registered(world)
+    with Store(world / "kept") as store:
+        store.put("response", {"after": CARD})
+        before, after = (store.numbers("response", [key])[0] for key in ("before", "after"))
+    assert before < first.number < after
+
+
+def test_the_same_claims_of_other_models_were_stated_with_the_first_of_them(world: Path) -> None:
+    assert registered(world).number == registered(world, models="dpo,sft").number
 
 
 def test_a_damaged_copy_is_no_missing_one(world: Path) -> None:
