@@ -7,8 +7,9 @@ end of text (Gemma's is not), is what a model learns to stop at.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from harness.core.deadline import run_within
 from harness.core.errors import HarnessError
-from harness.models.local import drops_system, encode_chat
+from harness.models.local import TEMPLATE_S, drops_system, encode_chat
 from harness.models.weights import stop_ids
 from harness.types import Message
 
@@ -24,7 +25,14 @@ def end_of_turn(tokenizer: Any) -> int | None:
     chat = [{"role": "user", "content": "Is it bad?"}, {"role": "assistant", "content": _ANSWER}]
     if not tokenizer.chat_template:
         return eos
-    _, found, after = tokenizer.apply_chat_template(chat, tokenize=False).rpartition(_ANSWER)
+    try:
+        text = run_within(TEMPLATE_S, lambda: tokenizer.apply_chat_template(chat, tokenize=False))
+    except TimeoutError:
+        raise HarnessError(
+            f"The chat template has not written a short chat within {TEMPLATE_S:g} s: it loops. Mend it, or name "
+            "another in the recipe's 'chat_template'."
+        ) from None
+    _, found, after = text.rpartition(_ANSWER)
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special |= set(tokenizer.all_special_ids)
     ids = tokenizer(after, add_special_tokens=False)["input_ids"] if found else []

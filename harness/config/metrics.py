@@ -26,6 +26,9 @@ class Criterion(Spec):
     anchors: dict[int, str] = Field(default={})
 
 
+MAX_POINTS = 1_000  # of a scale: distributions and agreement count each of them
+
+
 class RubricMetric(JudgedMetric):
     """A judge grades each answer on every criterion; scores are integers on `scale`."""
 
@@ -44,6 +47,11 @@ class RubricMetric(JudgedMetric):
         low, high = self.scale
         if low >= high:
             raise ValueError(f"the scale [{low}, {high}] must rise, for example [1, 10]")
+        if high - low > MAX_POINTS or max(abs(low), abs(high)) > 1_000_000:
+            raise ValueError(
+                f"the scale [{low}, {high}] has more than {MAX_POINTS:,} points, which no judge tells apart; "
+                "for example [0, 100]"
+            )
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) < len(names):
             raise ValueError("two criteria have the same name")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+MAX_DEPTH = 100  # of lists and objects; what is written or hashed later recurses into them
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -40,9 +41,28 @@ def parse_json(text: str) -> object:
         ValueError: it is not JSON, has a number of more than 4,300 digits, or is nested too deep.
     """
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Return whether lists and objects stand in each other more than `depth` times."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            part
+            for whole in level
+            if isinstance(whole, list | dict)
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+            if isinstance(part, list | dict)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,9 @@ class Table(NamedTuple):
         return columns_of(self.rows)
 
 
+MAX_UNPACKED = 500_000_000  # bytes of a workbook; a small file may unpack to any size
+
+
 def load_rows(source: Source, root: Path | None) -> Table:
     """Load the rows that `source` names; relative paths start from `root`.
 
@@ -381,12 +384,19 @@ def _parse_csv(text: str, origin: str) -> Iterator[tuple[int, Row]]:
 
 
 def _parse_xlsx(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
-    from zipfile import BadZipFile
+    from zipfile import BadZipFile, ZipFile
     from zlib import error as ZlibError  # noqa: N812 - it is a class
 
     from openpyxl import load_workbook
 
     try:
+        with ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise HarnessError(
+                f"{origin}: unpacks to {unpacked / 1e6:,.0f} MB, more than the {MAX_UNPACKED / 1e6:,.0f} MB that "
+                "a workbook may have. Save the sheet as CSV."
+            )
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         rows = (
             [None if cell.data_type == "e" else cell.value for cell in cells]  # such as #N/A

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.config import Generation
+from harness.core.deadline import run_within
 from harness.core.errors import HarnessError
 from harness.data.thoughts import (
     CHANNEL,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Prompt = tuple[Message, ...]
 N_MARK_TOKENS = 16  # at the end of a prompt hold an opening mark and what is around it
+TEMPLATE_S = 30.0  # to write one prompt, which takes milliseconds
 UNBOUNDED = 2**31  # tokens; the context of a model whose positions have no bound
 
 
@@ -255,16 +257,24 @@ def encode_chat(tokenizer: Any, prompt: Prompt, *, generation_prompt: bool = Tru
     """Encode a chat, by default up to the assistant's turn; the template adds the only BOS token.
 
     Raises:
-        HarnessError: the chat template refuses it.
+        HarnessError: the chat template refuses it, or does not come to its end.
     """
     from jinja2 import TemplateError
 
     messages = [message.model_dump() for message in prompt]
     try:
-        encoded = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=generation_prompt, tokenize=True, return_dict=True
+        encoded = run_within(
+            TEMPLATE_S,
+            lambda: tokenizer.apply_chat_template(
+                messages, add_generation_prompt=generation_prompt, tokenize=True, return_dict=True
+            ),
         )
-    except TemplateError as error:
+    except TimeoutError:
+        raise HarnessError(
+            f"The model's chat template has not written the prompt within {TEMPLATE_S:g} s: it loops. Use "
+            "another checkpoint, or mend its chat_template.jinja."
+        ) from None
+    except (TemplateError, OverflowError, RecursionError, MemoryError) as error:
         raise HarnessError(f"The model's chat template refuses the prompt: {error}.") from None
     ids: list[int] = encoded["input_ids"]
     return ids

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from harness.config import headline_column
+from harness.core.sanitize import shorten
 from harness.scoring.paired import PairedScores
 from harness.scoring.task_scores import TaskScores
 from harness.types import Example, GateDecision, Plan, Sample
 
 N_EXAMPLES = 12
+MAX_CHARS = 20_000  # of a text in results.json and on pages; answers.parquet has all of it
 N_CRITICAL_EXAMPLES = 10  # critical answers shown in full; results.json names more
 
 
@@ -60,11 +62,15 @@ def _example(
 ) -> Example:
     return Example(
         sample_id=sample.id,
-        input=sample.input,
-        reference=sample.reference,
-        baseline=None if plan.alone else part.responses[plan.baseline][sample.id].text,
-        candidate=part.responses[plan.candidate][sample.id].text,
+        input=shorten(sample.input, MAX_CHARS),
+        reference=_shortened(sample.reference),
+        baseline=None if plan.alone else _shortened(part.responses[plan.baseline][sample.id].text),
+        candidate=_shortened(part.responses[plan.candidate][sample.id].text),
         moved=difference,
         metric=metric,
         flags={model: part.flags[model][sample.id] for model in plan.gated},
     )
+
+
+def _shortened(text: str | None) -> str | None:
+    return None if text is None else shorten(text, MAX_CHARS)

@@ -178,8 +178,8 @@ def _read_choice(choice: dict[str, Any], message: dict[str, Any], usage: object)
         refusal=_replace_surrogates(refusal)
         if isinstance(refusal, str) and refusal.strip()
         else None,
-        input_tokens=_count(usage, "prompt_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
+        input_tokens=_count(usage, "prompt_tokens", least=1),
+        output_tokens=_count(usage, "completion_tokens", least=1 if text else 0),
         thoughts=_thoughts_of(message),
     )
     return result._replace(problem=_completion_problem(result))
@@ -200,10 +200,14 @@ def _replace_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _count(usage: object, name: str) -> int | None:
-    """Return a count of tokens; None, as if unreported, where it cannot be one."""
+def _count(usage: object, name: str, *, least: int) -> int | None:
+    """Return a count of tokens; None, as if unreported, where it cannot be one.
+
+    A request has a token at least, and so has an answer with a text: a server that counts none of them
+    must not make a budget endless.
+    """
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None
+    return value if type(value) is int and least <= value <= MAX_TOKENS else None
 
 
 def _garbage(detail: str) -> AttemptResult:

@@ -33,7 +33,7 @@ N_KILLS = 3
 @contextmanager
 def server(run: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """`harness annotate` in its own process, until the block ends or it is killed."""
-    command = [sys.executable, "-m", "harness", "annotate", str(run), "--no-browser", "--port", str(port)]  # fmt: skip
+    command = [sys.executable, "-m", "harness", "annotate", str(run), "--no-browser", "--open-link", "--port", str(port)]  # fmt: skip
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -136,7 +136,17 @@ def _wait_until(happened: object) -> None:
 
 def test_the_command_says_what_was_stated_and_ends_with_a_summary(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    command = [sys.executable, "-m", "harness", "annotate", str(run), "--n", "10", "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "annotate",
+        str(run),
+        "--n",
+        "10",
+        "--no-browser",
+        "--open-link",
+    ]
     process = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

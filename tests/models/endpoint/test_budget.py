@@ -53,6 +53,17 @@ def test_endpoints_share_a_budget() -> None:
     assert sum(endpoint.spend.cost or 0 for endpoint in endpoints) <= 1.0
 
 
+def test_answers_of_a_server_that_reports_no_usage_count_at_the_most_they_may_cost() -> None:
+    with LoopbackServer(fault=always("no_usage")) as server:
+        budget = Budget(0.5)
+        endpoint = make_endpoint(server, budget=budget, max_tokens=20, price_per_million=PRICES)
+        replies = []
+        with pytest.raises(BudgetSpentError):
+            replies.extend(endpoint.ask_all(make_asks(1000)))
+    assert 0 < len(replies) < 3  # 20 tokens of output are 20 cents
+    assert 0.2 < budget.spent <= 0.5
+
+
 def test_an_answer_that_never_came_counts_as_paid() -> None:
     with LoopbackServer(fault=always("reset")) as server:
         budget = Budget(0.5)

@@ -34,6 +34,7 @@ def test_a_200_that_is_no_completion_is_garbage(body: bytes) -> None:
     "usage",
     [
         *(None, [], {}, {"prompt_tokens": True, "completion_tokens": -1}),
+        {"prompt_tokens": 0, "completion_tokens": 0},
         {"prompt_tokens": 10**30, "completion_tokens": 1e30},
     ],
 )
