@@ -75,7 +75,9 @@ def judge_responses(
     by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage, again)
-    # 2. Group the judgements by round.
+    # 2. Group the judgements by round, in the order of the items and not of the replies.
+    place = _places(task, list(stream.models))
+    judged.sort(key=lambda pair: place(pair[0]))
     return [
         JudgeRound(
             judge.card,
@@ -88,6 +90,23 @@ def judge_responses(
         )
         for n in rounds
     ]
+
+
+def _places(
+    task: Task, models: Sequence[str]
+) -> Callable[[JudgeRequest], tuple[int, int, int, int]]:
+    """Return the place of a request: by models, items, and orders of a pair."""
+    items = {sample.id: i for i, sample in enumerate(task.samples)}
+    numbers = {model: i for i, model in enumerate(models)}
+
+    def place(request: JudgeRequest) -> tuple[int, int, int, int]:
+        item = items[request.sample.id]
+        if isinstance(request, PreferenceRequest):
+            pair = numbers[request.baseline], numbers[request.candidate]
+            return (*pair, item, ORDERS.index(request.order))
+        return numbers[request.model], 0, item, 0
+
+    return place
 
 
 def verdicts_per_item(metric: Metric, n_models: int) -> int:
