@@ -77,8 +77,11 @@ def _as_stated(plan: Mapping[str, object], tries: object) -> dict[str, object]:
     gate = fields.get("gate")
     if not isinstance(tries, dict) or not isinstance(gate, dict):
         return fields
-    alpha = tries.get("alpha")
-    if alpha == gate.get("alpha") or not isinstance(alpha, float):
+    alpha, level = tries.get("alpha"), tries.get("level")
+    if not (isinstance(alpha, float) and isinstance(level, float)):
+        return fields
+    # A try that is alone is decided at the stated alpha, and any other at its level, which is smaller.
+    if tries.get("alone") is not False or gate.get("alpha") != level or level > alpha:
         return fields
     fields["gate"] = gate | {"alpha": alpha}
     looks = fields.get("looks")

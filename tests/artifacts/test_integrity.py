@@ -47,10 +47,10 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder_of(finished), tmp_path / "run"))
 
 
-def run_again(study: Path) -> Any:
+def run_again(study: Path, models: str = "sft,dpo") -> Any:
     files = (str(study / "suite.yaml"), "--profile", str(study / "profile.yaml"))
     where = ("--store", str(study / "store"), "--out", str(study / "runs"))
-    return CliRunner().invoke(app, ["run", *files, "--models", "sft,dpo", *where])
+    return CliRunner().invoke(app, ["run", *files, "--models", models, *where])
 
 
 def folder_of(study: Path) -> Path:
@@ -123,6 +123,24 @@ def test_a_plan_that_was_changed_is_refused(run: Path) -> None:
     change_result(run, lambda data: data["plan"]["gate"].update({"alpha": 0.4}))
     with pytest.raises(InfrastructureError, match="plan is not the one that was hashed"):
         load_run(run)
+
+
+def test_a_later_try_is_read_at_its_own_level_and_at_no_larger_one(tmp_path: Path) -> None:
+    study = write_study(tmp_path, shifts={"sft": 0.0, "dpo": 0.6, "orpo": 0.7})
+    run_again(study)
+    run_again(study, "sft,orpo")
+    (later,) = [
+        load_run(folder)
+        for folder in (study / "runs" / "small").iterdir()
+        if load_run(folder).candidate == "orpo"
+    ]
+    gate, tries = later.result.plan.gate, later.result.tries
+    assert gate is not None
+    assert tries is not None
+    assert gate.alpha == tries.level < tries.alpha
+    change_result(later.folder, lambda data: data["plan"]["gate"].update({"alpha": 0.04}))
+    with pytest.raises(InfrastructureError, match="plan is not the one that was hashed"):
+        load_run(later.folder)
 
 
 def test_a_key_that_occurs_twice_is_refused(run: Path) -> None:
