@@ -65,27 +65,34 @@ def require_unchanged(data: Mapping[str, object], folder: Path, file: str) -> No
         return  # its reader says what is wrong
     # Of the text as it was written: a later version may know fields that this plan lacks.
     stated = plan.get("hash")
-    if _hash_of(_as_stated(plan, data.get("tries"))) != stated:
+    if _hash_of(_as_stated(plan, data)) != stated:
         raise _does_not_fit(folder / file, "its plan is not the one that was hashed")
     if _hash_of(stated, data.get("fingerprints"))[:12] != data.get("run_id"):
         raise _does_not_fit(folder / file, "its run id is not that of its plan and models")
 
 
-def _as_stated(plan: Mapping[str, object], tries: object) -> dict[str, object]:
-    """Return the fields that the plan's hash is of: at the alpha that was stated before tries were counted."""
-    fields = {key: value for key, value in plan.items() if key != "hash"}
-    gate = fields.get("gate")
-    if not isinstance(tries, dict) or not isinstance(gate, dict):
+def _as_stated(plan: Mapping[str, object], data: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields that the plan's hash is of: at the stated alpha, before a candidate was chosen.
+
+    They are the plan's own where its gate has an alpha that does not follow from the stated one.
+    """
+    fields = {key: value for key, value in plan.items() if key not in ("hash", "chosen")}
+    gate, tries, models = fields.get("gate"), data.get("tries"), fields.get("models")
+    counted = tries if isinstance(tries, dict) else {}
+    alpha = data.get("stated_alpha") or counted.get("alpha")
+    if not (isinstance(alpha, float) and isinstance(gate, dict) and isinstance(models, list)):
         return fields
-    alpha, level = tries.get("alpha"), tries.get("level")
-    if not (isinstance(alpha, float) and isinstance(level, float)):
+    # A try that is alone has the stated alpha, and any other its level; candidates share it.
+    level = alpha if counted.get("alone", True) else counted.get("level")
+    n_sharing = len(models) - 1 if plan.get("chosen") else 1
+    if not isinstance(level, float) or level > alpha or n_sharing < 1:
         return fields
-    # A try that is alone is decided at the stated alpha, and any other at its level, which is smaller.
-    if tries.get("alone") is not False or gate.get("alpha") != level or level > alpha:
+    own = gate.get("alpha")
+    if not isinstance(own, float) or not math.isclose(own, level / n_sharing, rel_tol=1e-9):
         return fields
     fields["gate"] = gate | {"alpha": alpha}
     looks = fields.get("looks")
-    if isinstance(looks, list):
+    if isinstance(looks, list) and own != alpha:
         at_alpha = (
             look_levels(TaskLooks.model_validate(row, strict=False), alpha) for row in looks
         )

@@ -66,7 +66,7 @@ def run_suite(
     judges = load_judges(request.profile, request.profile_root, context.session)
     panels = make_panels(request, judges)
     check_judges_available(request)
-    plan = make_plan(request, panels)
+    stated = plan = make_plan(request, panels)
     make_writable(out)
     with context.open():
         # 2. Register the plan, then train, answer and judge.
@@ -95,7 +95,11 @@ def run_suite(
     folder = out / plan.suite / result.run_id
     remove_reports(folder)  # those of an earlier run must not stand beside these tables
     write_tables(measured.tasks, folder)
-    result = result.model_copy(update={"tables": hash_tables(folder)})
+    kept = {
+        "tables": hash_tables(folder),
+        "stated_alpha": stated.gate.alpha if stated.gate else None,
+    }
+    result = result.model_copy(update=kept)
     del measured  # what the pages show is read from its tables
     write_run_reports(result, folder)
     return FinishedRun(result, folder)

@@ -354,7 +354,8 @@ class RunResult(Record):
     same plan on the same answers in one workspace. `registered` is when the plan was first frozen
     there, before the first answer; `amendments` are earlier plans on the same items. `tries` says
     which try on these items the run was: the alpha of the plan's gate is then what that try had.
-    `tables` are the sha256 of the run's tables by file name; none in results of earlier versions.
+    `stated_alpha` is the alpha that the plan's hash is of. `tables` are the sha256 of the run's
+    tables by file name; none in results of earlier versions.
     """
 
     schema_version: Literal[1] = 1
@@ -387,6 +388,7 @@ class RunResult(Record):
     amendments: tuple[Amendment, ...] = ()
     stopping: Stopping | None = None
     tries: TryCount | None = None
+    stated_alpha: float | None = None
     caveats: tuple[Caveat, ...]
     environment: dict[str, str]
     tables: dict[str, str] = Field(default={})

@@ -143,6 +143,20 @@ def test_a_later_try_is_read_at_its_own_level_and_at_no_larger_one(tmp_path: Pat
         load_run(later.folder)
 
 
+def test_the_best_of_several_is_read_at_its_share_of_alpha_and_at_no_larger_one(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path, shifts={"sft": 0.0, "dpo": 0.9, "orpo": 0.1})
+    suite = study / "suite.yaml"
+    suite.write_text(suite.read_text().replace("gate:\n", "gate:\n  candidates: best\n"))
+    run_again(study, "sft,dpo,orpo")
+    best = load_run(folder_of(study))
+    assert best.candidate == "dpo"
+    change_result(best.folder, lambda data: data["plan"]["gate"].update({"alpha": 0.05}))
+    with pytest.raises(InfrastructureError, match="plan is not the one that was hashed"):
+        load_run(best.folder)
+
+
 def test_a_key_that_occurs_twice_is_refused(run: Path) -> None:
     text = (run / "results.json").read_text()
     (run / "results.json").write_text(text.replace("{", '{"run_id": "x",', 1))
