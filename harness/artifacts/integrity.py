@@ -74,7 +74,7 @@ def require_unchanged(data: Mapping[str, object], folder: Path, file: str) -> No
 def _as_stated(plan: Mapping[str, object], data: Mapping[str, object]) -> dict[str, object]:
     """Return the fields that the plan's hash is of: at the stated alpha, before a candidate was chosen.
 
-    They are the plan's own where its gate has an alpha that does not follow from the stated one.
+    They are none where the gate has an alpha that does not follow from the stated one.
     """
     fields = {key: value for key, value in plan.items() if key not in ("hash", "chosen")}
     gate, tries, models = fields.get("gate"), data.get("tries"), fields.get("models")
@@ -86,10 +86,10 @@ def _as_stated(plan: Mapping[str, object], data: Mapping[str, object]) -> dict[s
     level = alpha if counted.get("alone", True) else counted.get("level")
     n_sharing = len(models) - 1 if plan.get("chosen") else 1
     if not isinstance(level, float) or level > alpha or n_sharing < 1:
-        return fields
+        return {}
     own = gate.get("alpha")
     if not isinstance(own, float) or not math.isclose(own, level / n_sharing, rel_tol=1e-9):
-        return fields
+        return {}
     fields["gate"] = gate | {"alpha": alpha}
     looks = fields.get("looks")
     if isinstance(looks, list) and own != alpha:
