@@ -61,7 +61,9 @@ def load_result(folder: Path) -> RunResult:
         result = RunResult.model_validate(data, strict=False)
     except FileNotFoundError:
         runs = sorted(str(file.parent) for file in folder.glob(f"*/{RESULTS_FILE}"))
-        hint = f" Did you mean {' or '.join(runs[:3])}?" if runs else nearest_file(folder)
+        hint = f" Did you mean {' or '.join(runs[:3])}?" if runs else ""
+        if not runs:
+            hint = " `harness runs` lists them." if folder.is_dir() else nearest_file(folder)
         raise HarnessError(
             f"{path}: no such file. Name a run folder that `harness run` wrote.{hint}"
         ) from None

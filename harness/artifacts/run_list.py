@@ -52,8 +52,14 @@ def find_run(named: Path, out: Path) -> Path:
     if len(named.parts) > 1:
         return named  # its reader says what is missing
     # Its reader verifies the one that is named.
-    lines = [line for line in list_runs(out, verify=False) if not line.problem]
+    found = list_runs(out, verify=False)
+    lines = [line for line in found if not line.problem]
     if str(named) == LATEST:
+        if not lines and found:
+            raise HarnessError(
+                f"{out}: none of its {len(found)} runs can be read, such as {found[0].folder}. Run the "
+                "suite again: answers and verdicts are stored, and nothing is asked again."
+            )
         if not lines:
             raise HarnessError(f"{out}: holds no run yet, so none is the latest.")
         return Path(lines[0].folder)

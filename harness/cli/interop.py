@@ -50,6 +50,9 @@ def extract(
     output: OutputFormat = Format.text,
 ) -> None:
     """Export a run's answers, judgements and scores as CSV tables or Inspect logs."""
+    from harness.core.store import make_writable
+
+    make_writable(out)
     # CSV tables.
     if to is Target.csv:
         from harness.artifacts.csv_export import write_csv_files

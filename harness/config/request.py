@@ -151,6 +151,11 @@ def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
 
 def _check_models(names: tuple[str, ...], profile: Profile) -> None:
     for name in names:
+        parts = name.split()
+        if name not in profile.models and len(parts) > 1 and set(parts) <= profile.models.keys():
+            raise HarnessError(
+                f"--models '{name}': separate the models with commas: --models {','.join(parts)}"
+            )
         profile.find_model(name)
     if not names:
         raise HarnessError(

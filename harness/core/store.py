@@ -290,6 +290,8 @@ def make_writable(folder: Path) -> None:
     Raises:
         HarnessError: it cannot be written; names the folder and the reason.
     """
+    if folder.exists() and not folder.is_dir():
+        raise HarnessError(f"{folder}: is no folder. Name a folder, which may be a new one.")
     probe = folder / f".probe-{os.getpid()}"
     try:
         make_folder(folder)

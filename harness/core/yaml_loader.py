@@ -65,11 +65,28 @@ def load_spec(path: Path, model: type[SpecT]) -> SpecT:
         raise HarnessError(
             f"{path}:1: expected a mapping of keys, found {_describe(document.data)}."
         )
+    _refuse_other_kind(document.data, path, model)
     try:
         # JSON mode is strict about types, yet lets a list become a tuple.
         return model.model_validate_json(json.dumps(document.data))
     except ValidationError as error:
         raise HarnessError(_explain(error, document, path, model)) from None
+
+
+_KINDS = ("suite", "profile", "recipe", "loop")  # a spec's name stands under its kind
+
+
+def _refuse_other_kind(data: dict[str, Any], path: Path, model: type[BaseModel]) -> None:
+    """Name the kind of a spec that was given in place of another, not its unknown keys.
+
+    Raises:
+        HarnessError: the file names itself as another kind.
+    """
+    fields = model.model_fields
+    wanted = next((kind for kind in _KINDS if kind in fields and fields[kind].is_required()), None)
+    other = next((kind for kind in _KINDS if kind in data and kind not in fields), None)
+    if wanted is not None and wanted not in data and other is not None:
+        raise HarnessError(f"{path}: is a {other}, and a {wanted} is needed here.")
 
 
 def parse_yaml(text: str, source: str) -> Document:

@@ -110,3 +110,49 @@ def test_a_busy_store_is_waited_for(world: Path) -> None:
         assert done.returncode == 2
         assert "--wait SECONDS" in done.stderr
     assert harness(*RUN, "--wait", "0.5", cwd=world).returncode in {0, 1, 3}
+
+
+def test_models_separated_by_blanks_are_told_of_commas(world: Path) -> None:
+    done = harness(*RUN[:-1], "sft dpo", cwd=world)
+    assert done.returncode == 2
+    assert "separate the models with commas: --models sft,dpo" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("suite", "profile", "words"),
+    [
+        ("recorded.yaml", "recorded.yaml", "recorded.yaml: is a profile, and a suite is needed"),
+        ("small.yaml", "small.yaml", "small.yaml: is a suite, and a profile is needed"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(world: Path, suite: str, profile: str, words: str) -> None:
+    done = harness("run", suite, "--profile", profile, "--models", "sft,dpo", cwd=world)
+    assert (done.returncode, words in done.stderr) == (2, True)
+    assert "unknown key" not in done.stderr
+
+
+def test_runs_that_cannot_be_read_are_not_called_none(world: Path) -> None:
+    folder = world / "runs" / "small" / "0123456789ab"
+    folder.mkdir(parents=True)
+    write(folder / "results.json", "{")
+    done = harness("report", "latest", cwd=world)
+    assert done.returncode == 2
+    assert "none of its 1 runs can be read, such as runs/small/0123456789ab" in done.stderr
+
+
+def test_a_folder_without_a_result_is_not_suggested_for_itself(finished: Path) -> None:
+    done = in_folder_of(finished, "report", "runs")
+    assert done.returncode == 2
+    assert "`harness runs` lists them" in done.stderr
+    assert "Did you mean 'runs'" not in done.stderr
+
+
+@pytest.mark.parametrize("to", ["csv", "inspect"])
+def test_a_file_in_place_of_a_folder_is_named(finished: Path, to: str) -> None:
+    done = in_folder_of(finished, "extract", "latest", "--to", to, "--out", "small.yaml")
+    assert (done.returncode, "small.yaml: is no folder" in done.stderr) == (2, True)
+
+
+def test_a_run_whose_folder_for_reports_is_a_file_ends_before_any_work(world: Path) -> None:
+    done = harness(*RUN, "--out", "small.yaml", cwd=world)
+    assert (done.returncode, "small.yaml: is no folder" in done.stderr) == (2, True)
