@@ -155,7 +155,7 @@ def _value_problems(value: object, schema: object, at: str) -> Iterator[str]:
 def _text_problems(value: str, schema: Mapping[str, object], at: str) -> Iterator[str]:
     yield from _count_problems(len(value), "Length", "characters", schema, at)
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and not is_found(pattern, value.encode(errors="replace").decode()):
+    if isinstance(pattern, str) and not is_found(pattern, value):
         yield f"{at} does not contain {pattern}"
 
 

@@ -6,6 +6,8 @@ look-around nor back-references, and its time is bounded by the text's length ti
 2010, https://swtch.com/~rsc/regexp/regexp3.html). `\w`, `\d` and `\b` are ASCII there; `\p{L}` is any letter.
 """
 
+from harness.core.sanitize import to_valid_utf8
+
 MAX_PATTERN = 500  # characters; the time is that of the text's length times the pattern's
 
 SYNTAX = "It is read by RE2: no look-around, no back-references; https://github.com/google/re2/wiki/Syntax"
@@ -28,11 +30,15 @@ def pattern_problem(pattern: str) -> str | None:
 def is_found(pattern: str, text: str, *, whole: bool = False) -> bool:
     """Return whether the pattern describes a part of the text, or with `whole` all of it.
 
+    Half a surrogate pair in the text is a question mark, as everywhere.
+
     Raises:
-        ValueError: the pattern is none, or pattern or text is no valid Unicode.
+        ValueError: the pattern is none.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     expression = f"\\A(?:{pattern})\\z" if whole else pattern
-    return bool(pc.match_substring_regex(pa.scalar(text), pattern=expression).as_py())
+    return bool(
+        pc.match_substring_regex(pa.scalar(to_valid_utf8(text)), pattern=expression).as_py()
+    )

@@ -18,16 +18,21 @@ from harness.data.text import is_unspaced
 
 MAX_DIGITS = 60  # of one number; longer runs are no quantity, and their arithmetic would be inexact
 
-_MINUS = dict.fromkeys(map(ord, "\u2212\ufe63\uff0d"), "-")
-_RANGE = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014"), "~")  # dashes between numbers
-_GROUPS = dict.fromkeys(map(ord, "\u00a0\u2009\u202f\u2019"), "'")  # thin and no-break spaces
-_SIGNS = {**_MINUS, **_RANGE, **_GROUPS, 0x066B: "\u066b", 0xFF05: "%", 0x066A: "%", 0xFE6A: "%"}
+_PLAIN_SIGNS = {
+    **dict.fromkeys("\u2212\ufe63\uff0d", "-"),  # minus signs
+    **dict.fromkeys(
+        "\u2010\u2011\u2012\u2013", "\u2013"
+    ),  # hyphens and dashes, of ranges or for a minus
+    **dict.fromkeys("\u00a0\u2009\u202f\u2019", "'"),  # no-break and thin spaces between groups
+    **dict.fromkeys("\uff05\u066a\ufe6a", "%"),
+    "\uff5e": "~",
+}
 
 # A run is digits with what may stand inside or between numbers; its parts are looked at afterwards.
 # A space belongs to it before a group of three digits, and around a dash or slash between numbers.
 _RUN = re.compile(
-    r"(?P<sign>[-+])?"
-    r"(?P<body>(?:(?:(?<![.\w])\.)?\d|\u2044)(?:[\d.,'/:~\u2044\u066b\u066c-]|(?<=\d) (?=\d{3}(?!\d))| ?[-~/] ?(?=\d))*)"
+    r"(?P<sign>[-+\u2013])?"
+    r"(?P<body>(?:(?:(?<![.\w])\.)?\d|\u2044)(?:[\d.,'/:~\u2013\u2044\u066b\u066c-]|(?<=\d) (?=\d{3}(?!\d))| ?[-~\u2013\u2014/] ?(?=\d))*)"
     r"(?P<power>[eE][-+]?\d{1,3}(?!\w)|\s?[x\u00d7]\s?10\^[-+]?\d{1,3})?"
     r"(?P<percent>\s?%)?"
 )
@@ -51,16 +56,17 @@ def read_numbers(
         before = plain[max(0, match.start() - 2) : match.start()]
         if _is_inside_word(before):
             continue
-        body = match["body"].rstrip(".,':/~- ")
+        body = match["body"].rstrip(".,':/~\u2013- ")
         whole = body == match["body"]  # a power or a % stands right behind the digits
         value = _value(body, decimal)
-        if value is not None and match["sign"] == "-":
+        if value is not None and match["sign"] in ("-", "\u2013"):
             value = None if before.endswith((")", "%")) else -value  # 5%-10%
         if value is not None and whole and match["power"]:
             value = value.scaleb(int(re.split(r"[eE^]", match["power"])[-1]))
         if value is not None and whole and match["percent"] and hundredths:
             value /= 100
-        written = text[match.start() : match.start() + len((match["sign"] or "") + body)]
+        end = match.end("body") - len(match["body"]) + len(body)
+        written = text[match.start() : match.end("power") if whole and match["power"] else end]
         yield FoundNumber(written, match.start(), value)
 
 
@@ -72,7 +78,7 @@ def read_number(text: str, *, decimal: str = ".", hundredths: bool = False) -> D
 
 def _is_inside_word(before: str) -> bool:
     """Return whether what stands before digits makes them part of a word; no Chinese letter does."""
-    letter = before[:-1] if before[-1:] in ("-", "~", "'") else before
+    letter = before[:-1] if before[-1:] in ("-", "\u2013", "'") else before
     return bool(letter) and (
         letter[-1] == "_" or (letter[-1].isalpha() and not is_unspaced(letter[-1]))
     )
@@ -109,4 +115,4 @@ def _plain(character: str) -> str:
         return str(unicodedata.decimal(character))
     if unicodedata.category(character) == "No":
         return "\u2044"  # 10³ is not 103, nor is ½ nothing
-    return _SIGNS.get(ord(character), character)
+    return _PLAIN_SIGNS.get(character, character)

@@ -37,3 +37,7 @@ def test_a_whole_text_is_described_whatever_the_alternatives() -> None:
 def test_letters_of_every_script_are_found() -> None:
     assert is_found(r"^\p{Han}+$", "孩子")
     assert is_found("(?i)ÉCOLE", "école")
+
+
+def test_half_a_surrogate_pair_in_a_text_is_no_crash() -> None:
+    assert is_found("abc", "\ud800abc")

@@ -20,6 +20,10 @@ def values(text: str, **options: object) -> list[Decimal | None]:
         ("\u22125", "-5"),
         ("T = \u22123.2 °C", "-3.2"),
         ("it is -5.", "-5"),
+        ("T = \u20135", "-5"),
+        ("\u2013 5 mg", "5"),
+        ("about ~5", "5"),
+        ("The answer\u20145", "5"),
         (".5", "0.5"),
         ("wait ...5", "5"),
         ("5mg", "5"),
@@ -39,7 +43,7 @@ def test_a_number_is_read(text: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["120/80", "120 / 80", "5-10", "5 \u2013 10 mg", "5 -10", "1,5 mg", "1 000", "3.5.1", "12:30",
+    ["120/80", "120 / 80", "5-10", "5 \u2013 10 mg", "5\u201310", "5\u201410", "5~10", "5 -10", "1,5 mg", "1 000", "3.5.1", "12:30",
      "2024-05-01", "10\u00b3", "\u00bd", "9" * 61],
 )  # fmt: skip
 def test_what_is_not_one_number_has_no_value(text: str) -> None:
