@@ -108,7 +108,9 @@ class _LoopRun:
             assert stage.select is not None
             scores = self._scores(stage.gate, stage.select, current, candidates)
         chosen = max(candidates, key=lambda model: scores[model.name] or 0.0)
-        result, folder = self._run(stage.gate, [current, chosen])
+        # The best of several, by scores on the same items: Bonferroni over their number.
+        alpha = self._gate_of(stage.gate).alpha / len(candidates)
+        result, folder = self._run(stage.gate, [current, chosen], alpha=alpha)
         assert result.decision is not None
         return chosen, StageResult(
             stage=stage.name,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.results_json import load_result
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.release.pipeline import run_loop
@@ -83,6 +84,9 @@ def test_the_best_of_several_recipes_goes_on_and_losers_are_deleted(tmp_path: Pa
     means = {name: mean for name, mean in stage.tried.items() if mean is not None}
     assert set(means) == {"short", "long"}
     assert stage.chosen == max(means, key=lambda name: means[name])
+    gate = load_result(Path(stage.report).parent).plan.gate
+    assert gate is not None
+    assert gate.alpha == 0.05 / 2  # the best of two
     kept = [path.name.partition("-")[0] for path in (world / "store" / "checkpoints").iterdir()]
     assert kept == [stage.chosen]
 
