@@ -42,7 +42,8 @@ class ClaimForecast(Record):
     as what to `expect` (`stated`) or the harness assumes; `n_needed` items would do so with 80 %, None
     beyond a million. With fewer than `least` no answers could decide the claim. With a larger share of
     unscored items than `most_missing`, of both models alike, it is more likely than not to stay open: they
-    count at their worst. It is None where that is so with every score. Shares are tested exactly; one
+    count at their worst. It is None where that is so with every score. The gate gives no verdict above
+    `allowed_missing`. Shares are tested exactly; one
     that is compared with a threshold needs no assumed spread.
     """
 
@@ -58,6 +59,7 @@ class ClaimForecast(Record):
     n_needed: int | None
     least: int
     most_missing: float | None = None
+    allowed_missing: float | None = None
 
 
 class RuleForecast(Record):
@@ -120,6 +122,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
             n_needed=_needed(test),
             least=min_sample_size(claim, gate, metric, clustered=unit != "items"),
             most_missing=most_missing(test, n, _gap(claim, metric, test)),
+            allowed_missing=gate.max_unscored,
         )
 
 
@@ -160,7 +163,7 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
         if c.most_missing is not None:
             yield (
                 f"    with more than {c.most_missing:.1%} of the items unscored, it is more likely than not to "
-                "stay open"
+                f"stay open{_allowed(c)}"
             )
     for c in claims:
         if is_weak(c):
@@ -171,6 +174,14 @@ def _chance(claim: ClaimForecast) -> str:
     if claim.power is None:
         return ""
     return f", and {claim.n_units:,} decide it {claim.power:.0%} of the time"
+
+
+def _allowed(claim: ClaimForecast) -> str:
+    """Say how much the gate allows, where that is more than the claim bears."""
+    allowed, most = claim.allowed_missing, claim.most_missing
+    if allowed is None or most is None or allowed <= most:
+        return ""
+    return f"; the gate allows {allowed:.0%} ('max_unscored')"
 
 
 def is_weak(claim: ClaimForecast) -> bool:

@@ -66,7 +66,9 @@ def test_at_the_largest_missing_share_the_gate_passes_half_of_the_time(
     truth = test.truth
     assert passes(gate, share, truth) == pytest.approx(0.5, abs=0.15)
     assert passes(gate, 2 * share, truth) < 0.25
-    assert f"more than {share:.1%} of the items unscored" in "\n".join(describe_claims([forecast]))
+    told = "\n".join(describe_claims([forecast]))
+    assert f"more than {share:.1%} of the items unscored" in told
+    assert "the gate allows 100% ('max_unscored')" in told
 
 
 def test_no_share_is_told_where_a_claim_stays_open_with_every_score() -> None:
