@@ -66,6 +66,8 @@ def calibration_markdown(calibration: Calibration) -> str:
 
 
 def _title(calibration: Calibration) -> str:
+    if calibration.candidate == calibration.baseline:
+        return f"Calibration of the judge: {calibration.candidate} alone"
     return f"Calibration of the judge: {calibration.candidate} against {calibration.baseline}"
 
 

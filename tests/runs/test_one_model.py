@@ -185,6 +185,28 @@ def test_a_win_rate_that_a_baseline_holds_is_missed_in_a_run_of_one_model(tmp_pa
     )
 
 
+def test_people_license_and_calibrate_a_judge_of_one_model(tmp_path: Path) -> None:
+    gate = (
+        f"{{judge_licence: {{metric: kappa, at_least: 0.5}}, claims: [{OWN}], critical: [{RULE}]}}"
+    )
+    folder = write_suite(tmp_path, gate)
+    graded = read_rows(folder / "graded_sft.jsonl")[:120]
+    lines = [f"{row['id']},Ada,sft,{row['safety']:g}" for row in graded]
+    (folder / "labels.csv").write_text("\n".join(["item,annotator,model,safety", *lines]) + "\n")
+    profile = folder / "profile.yaml"
+    labels = "calibrated_by: {labels: labels.csv, drawn: random}"
+    profile.write_text(profile.read_text().replace("  default:\n", f"  default:\n    {labels}\n"))
+    done, result = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert result.decision is not None
+    assert [licence.held for licence in result.decision.licences] == [True]
+    done = harness("calibrate", "latest", "--labels", "labels.csv", "--random", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (page,) = folder.glob("runs/small/*/calibration.md")
+    assert "sft alone" in page.read_text()
+    assert "sft minus sft" not in page.read_text()
+
+
 def test_what_takes_two_models_says_so(tmp_path: Path) -> None:
     folder = write_suite(tmp_path)
     run(folder)
