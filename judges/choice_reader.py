@@ -6,7 +6,8 @@
 A choice is read at the first of these levels that has one:
 
 1. the answer is a JSON object with a key such as "answer";
-2. a statement names it, such as "Answer: B" or "the correct option is B"; the last statement counts;
+2. a statement names it, such as "Answer: B" or "the correct option is B"; the last statement counts, and
+   those that begin a line before all others;
 3. a line is nothing but an option, or the first line begins with one.
 
 Two options at one level, in one statement, or as the letter and the text of one claim, are no choice. A
@@ -60,7 +61,11 @@ _ALSO = re.compile(
     r"[\s.)\]\"']*(?:,?\s*(?:\b(?:or|and|oder|und|ou|et|o|y)\b|[/&+]|或|和)|,)\s*(?:option\s+|both\s+)?",
     re.IGNORECASE,
 )
-_REVERSED = r"(?<!\w)[(\[]?\b({labels})\b[)\]]?\.?\s+(?:is|would\s+be|seems)\s+" + _RIGHT
+_REVERSED = (
+    r"(?<!\w)[(\[]?\b({labels})\b[)\]]?\.?\s+(?:is|would\s+be|seems)\s+(?:the\s+)?(?:single\s+)?(?:most\s+)?"
+    r"(?:(?:correct|right|best|likely|appropriate)\s+(?:answer|choice|option)\b"
+    r"|(?:the\s+)?(?:correct|right|best)(?=[.,;!]|\s+(?:because|since|as)\b|\s*$))"
+)
 _OPENING = re.compile(rf"(?:[\s(\[{{${_QUOTES}]|[>#-]+(?=\s))*")  # no minus
 _END = re.compile(rf"[\s.,;:!?)\]}}${_QUOTES}]*$")
 _STOP = re.compile(rf"\s*(?:$|\(|[.,;:!?)\]}}${_QUOTES}/\u2013\u2014-]+(?!\w))")  # but 5.5, 5-10
@@ -98,6 +103,15 @@ class _Claim(NamedTuple):
 
 
 _NONE = _Claim(frozenset(), "")
+
+
+class _Statement(NamedTuple):
+    """A statement: where it starts, its claim and words, and whether its line begins with it."""
+
+    start: int
+    claim: _Claim
+    words: str
+    formal: bool
 
 
 def read_choice(answer: str, choices: Mapping[str, str], *, lettered: bool) -> Reading:
@@ -158,18 +172,23 @@ def _from_json(answer: str, options: _Options) -> tuple[_Claim, str] | None:
 
 
 def _from_statements(text: str, options: _Options) -> tuple[_Claim, str] | None:
-    """Return the last statement's claim; those of one line belong together."""
-    found = sorted(_statements(text, options), key=lambda statement: statement[0])[-_LAST:]
+    """Return the last statement's claim; those of one line belong together.
+
+    "Answer: B" at the start of a line counts before what sentences around it say of options.
+    """
+    every = sorted(_statements(text, options), key=lambda statement: statement.start)
+    found = [statement for statement in every if statement.formal] or every
     if not found:
         return None
-    start, claim, words = found[-1]
-    line = text.rfind("\n", 0, start)
-    labels = (other.labels for place, other, _ in found if place > line)
-    return claim._replace(labels=frozenset().union(*labels)), words
+    last = found[-1]
+    line = text.rfind("\n", 0, last.start)
+    end = text.find("\n", last.start)
+    same_line = (s for s in every if line < s.start and (end < 0 or s.start < end))
+    labels = (statement.claim.labels for statement in same_line)
+    return last.claim._replace(labels=frozenset().union(*labels)), last.words
 
 
-def _statements(text: str, options: _Options) -> Iterator[tuple[int, _Claim, str]]:
-    """Yield the place, claim and words of each statement."""
+def _statements(text: str, options: _Options) -> Iterator[_Statement]:
     for match in deque(_STATEMENT.finditer(text), maxlen=_LAST):
         rest = text[match.end() : match.end() + MAX_LINE].lstrip().partition("\n")[0]
         fillers = _FILLERS.match(rest)
@@ -177,17 +196,16 @@ def _statements(text: str, options: _Options) -> Iterator[tuple[int, _Claim, str
         claim = _claim_at(rest, options, stated=True) or _claim_at(
             rest[fillers.end() :], options, stated=True
         )
-        words = f"{match[0]} {rest}"
         before = text[max(0, match.start() - MAX_LINE) : match.start()].rpartition("\n")[2]
-        if claim is not None:
-            yield match.start(), claim, words
-        elif match["mark"] == ":" and rest and not before.strip(" #>-"):
+        formal = match["mark"] == ":" and not before.strip(" #>-")
+        if claim is not None or (formal and rest):
             # What stands behind "Answer:" at the start of a line is the choice, or there is none.
-            yield match.start(), _NONE, words
+            yield _Statement(match.start(), claim or _NONE, f"{match[0]} {rest}", formal)
     if options.labels:
         pattern = _REVERSED.format(labels="|".join(map(re.escape, options.labels)))
-        for match in deque(re.finditer(pattern, text), maxlen=_LAST):
-            yield match.start(), _Claim(frozenset({match[1]}), ""), match[0]
+        for match in deque(re.finditer(pattern, text, re.MULTILINE), maxlen=_LAST):
+            claim = _Claim(frozenset({match[1]}), "")
+            yield _Statement(match.start(), claim, match[0], formal=False)
 
 
 def _from_lines(text: str, options: _Options) -> tuple[_Claim, str] | None:

@@ -35,7 +35,9 @@ def test_a_stated_choice_is_read(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     ["A) ibuprofen is an NSAID.\nC) so is aspirin.\nAnswer: B",
-     "First I thought the answer is A. It is not.\nThe answer is B.", "A, or not? The answer is B."],
+     "First I thought the answer is A. It is not.\nThe answer is B.", "A, or not? The answer is B.",
+     "Answer: B\n\nExplanation: A is likely in children, and C is the best initial test.",
+     "Answer: B\n\nIn adults the best choice is A.", "The answer is B. A is the most common cause."],
 )  # fmt: skip
 def test_the_last_statement_counts_before_what_was_mentioned(answer: str) -> None:
     assert read(answer) == "B"
