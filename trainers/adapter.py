@@ -11,7 +11,7 @@ from typing import Any, Literal
 from harness.core.errors import HarnessError
 from harness.models.adapters import attach_adapter
 from harness.models.model_folder import is_adapter
-from harness.models.weights import load_weights, quiet_torch
+from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
 from trainers.chat_tokens import set_stops
 from trainers.distributed.config import sharding_strategy
 from trainers.four_bits import check_quantisation, dequantise
@@ -51,8 +51,7 @@ def load_base(
     if sharding_strategy():
         options["device_map"] = None  # FSDP or DeepSpeed places the model
     model, tokenizer = _load(source, revision, head, **options)
-    if check_quantisation(model.config, source):
-        disable_inference_repacking(model)
+    check_quantisation(model.config, source)
     return model, tokenizer
 
 
@@ -82,17 +81,6 @@ def check_vocabulary(model: Any, tokenizer: Any, source: str | Path) -> None:
             f"{source}: has embeddings for {n_rows} tokens, and its tokenizer has {len(tokenizer)}. Resize "
             "the base, save it, and train on that."
         )
-
-
-def disable_inference_repacking(model: Any) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights for inference, which would end training.
-
-    On a CPU with AVX512-BF16 the first forward pass in evaluation mode repacks the weights for
-    kernels without a gradient; every later step would train nothing.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def _quantisation_config(quantisation: Quantisation) -> Any:
@@ -153,6 +141,7 @@ def load_reward_weights(
     except (OSError, ValueError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise HarnessError(f"{source}: cannot be loaded as a reward model: {first_line}") from None
+    disable_inference_repacking(model)
     # Start a new head at zero.
     if loading["missing_keys"]:
         torch.nn.init.zeros_(model.score.weight)
@@ -313,11 +302,8 @@ def merge_saved(
     tuned = load()
     if trained is not None and adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
-    in_4_bits = check_quantisation(tuned.config, base)
-    if in_4_bits:
-        disable_inference_repacking(tuned)
     expected = [_logits(tuned, probe) for probe in probes]
-    if in_4_bits:
+    if check_quantisation(tuned.config, base):
         del tuned
         free_memory()
         tuned = load(in_full=True)

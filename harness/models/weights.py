@@ -64,6 +64,7 @@ def load_weights(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _load_error(source, revision, error) from None
+    disable_inference_repacking(model)
     if getattr(model, "_hf_peft_config_loaded", False):
         raise HarnessError(
             f"{source}: is an adapter on the hub, whose base could change unseen. Fetch it with "
@@ -74,6 +75,18 @@ def load_weights(
         eos_token_id=stop_ids(model, tokenizer), pad_token_id=tokenizer.pad_token_id
     )
     return model, tokenizer
+
+
+def disable_inference_repacking(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for inference.
+
+    On a CPU with AVX512-BF16 the first forward pass in evaluation mode repacks the weights for kernels
+    without a gradient, so that every later step would train nothing; and it fails on layers whose
+    inputs are no multiple of the size of its blocks.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _load_adapter(adapter: Path, revision: str | None, **options: Any) -> tuple[Any, Any]:
