@@ -4,6 +4,7 @@ Each draws one user who goes on until a run passes, with no true difference anyw
 every try at the whole alpha.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from harness.config import Claim, Gate
 from harness.gate.best import choose_best
 from harness.gate.decision import decide_gate
-from harness.gate.tries import LATER_SHARE, count_tries, spending_share, stands
+from harness.gate.tries import LATER_SHARE, MOST_TRIES, count_tries, spending_share, stands
 from harness.selftest.simulation import ALPHA, Kind, Trial, pair_of, symmetric
 from harness.stats.vectors import Vector
 from harness.types import ItemSet, Try
@@ -21,7 +22,8 @@ N_SEEDS = 10
 N_DAYS = 20
 MARGIN = 0.5  # of the daily checks, in points
 SIZES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)  # of the items that are added to, of those at first
-BOUNDS = (-18.0, 18.0)
+NOISY = "noisy"
+SCALE = 9.0  # of a difference of two scores; against a baseline's own noise it is twice as long
 
 Tried = tuple[Try, Vector]
 Draw = Callable[[np.random.Generator, int], Iterator[Tried]]
@@ -31,9 +33,9 @@ def tries_trials(limit: float) -> Iterator[Trial]:
     """List the trials; errors may reach `limit`."""
     until_one_passes = limit + LATER_SHARE * ALPHA  # the bound is 1.1 alpha
     worlds: tuple[tuple[str, Draw, float, float], ...] = (
-        (f"{N_CANDIDATES} candidates, one baseline", _candidates, until_one_passes, 0.25),
-        (f"items added {len(SIZES) - 1} times", _added_items, until_one_passes, 0.08),
-        (f"{N_SEEDS} seeds", _seeds, limit, 0.3),
+        (f"{N_CANDIDATES} candidates, one baseline", _candidates, until_one_passes, 0.2),
+        (f"items added {len(SIZES) - 1} times", _added_items, until_one_passes, 0.07),
+        (f"{N_SEEDS} seeds", _seeds, limit, 0.2),
     )
     for name, draw, at_most, at_least in worlds:
         yield Trial("one try after another", name, "error", at_most, _passes(draw), (100,))
@@ -58,18 +60,27 @@ def _passes(draw: Draw, *, counted: bool = True) -> Callable[[np.random.Generato
     def passes(rng: np.random.Generator, n: int) -> bool:
         history: list[Try] = []
         for attempt, d in draw(rng, n):
-            level = count_tries(attempt, history, _ITEM_SETS).level if counted else ALPHA
-            gate = Gate(alpha=level, claims=(Claim(metric="m", claim="superior"),))
-            verdict = decide_gate(gate, {"m": pair_of(d, BOUNDS)}).verdict
-            decided = attempt.model_copy(update={"verdict": verdict, "stands_to": 10**9})
-            if verdict == "pass" and (
-                not counted or stands(decided, count_tries(decided, history, _ITEM_SETS))
-            ):
+            if _is_near(d) and _passes_now(attempt, d, history, counted=counted):
                 return True
-            history.append(decided)
+            history.append(attempt.model_copy(update={"verdict": "inconclusive"}))
         return False
 
     return passes
+
+
+def _passes_now(attempt: Try, d: Vector, history: Sequence[Try], *, counted: bool) -> bool:
+    level = count_tries(attempt, history, _ITEM_SETS).level if counted else ALPHA
+    gate = Gate(alpha=level, claims=(Claim(metric="m", claim="superior"),))
+    reach = 2 * SCALE if attempt.baseline == NOISY else SCALE
+    if decide_gate(gate, {"m": pair_of(d, (-reach, reach))}).verdict != "pass":
+        return False
+    decided = attempt.model_copy(update={"verdict": "pass", "stands_to": MOST_TRIES})
+    return not counted or stands(decided, count_tries(decided, history, _ITEM_SETS))
+
+
+def _is_near(d: Vector, least: float = 1.5) -> bool:
+    """Return whether t is so large that a gate may pass: none does below 1.64, at alpha .05 or less."""
+    return bool(d.mean() * math.sqrt(d.size) > least * d.std(ddof=1))
 
 
 def _daily_alarm(*, counted: bool) -> Callable[[np.random.Generator, int], bool]:
@@ -82,7 +93,9 @@ def _daily_alarm(*, counted: bool) -> Callable[[np.random.Generator, int], bool]
             d = symmetric(rng, n) - MARGIN - blessed
             level = ALPHA * spending_share(day) if counted else ALPHA
             gate = Gate(alpha=level, claims=(margin,))
-            if decide_gate(gate, {"m": pair_of(d, BOUNDS)}).verdict == "fail":
+            if not _is_near(-MARGIN - d):
+                continue
+            if decide_gate(gate, {"m": pair_of(d, (-2 * SCALE, 2 * SCALE))}).verdict == "fail":
                 return True
         return False
 
@@ -92,7 +105,10 @@ def _daily_alarm(*, counted: bool) -> Callable[[np.random.Generator, int], bool]
 def _best_passes(rng: np.random.Generator, n: int) -> bool:
     """Return whether any of the candidates passes where they are compared in one run."""
     gate = Gate(alpha=ALPHA, candidates="best", claims=(Claim(metric="m", claim="superior"),))
-    pairs = {one.candidates[0]: {"m": pair_of(d, BOUNDS)} for one, d in _candidates(rng, n)}
+    candidates = list(_candidates(rng, n))
+    if not any(_is_near(d, least=2.5) for _, d in candidates):  # z of alpha / 20 is 2.8
+        return False
+    pairs = {one.candidates[0]: {"m": pair_of(d, (-2 * SCALE, 2 * SCALE))} for one, d in candidates}
     return bool(choose_best(gate, pairs).passing)
 
 
@@ -102,7 +118,7 @@ def _best_passes(rng: np.random.Generator, n: int) -> bool:
 def _candidates(rng: np.random.Generator, n: int) -> Iterator[Tried]:
     baseline = symmetric(rng, n)
     for number in range(N_CANDIDATES):
-        yield _make_try(number, candidate=number), symmetric(rng, n) - baseline
+        yield _make_try(number, candidate=number, baseline=NOISY), symmetric(rng, n) - baseline
 
 
 def _added_items(rng: np.random.Generator, n: int) -> Iterator[Tried]:
@@ -122,14 +138,16 @@ _ITEM_SETS = {
 }
 
 
-def _make_try(number: int, *, candidate: int = 0, items: int = 0, seed: int = 0) -> Try:
+def _make_try(
+    number: int, *, candidate: int = 0, items: int = 0, seed: int = 0, baseline: str = "exact"
+) -> Try:
     what: Sequence[int] = (candidate, items, seed)
     return Try(
         key=str(what),
         registered=f"2026-01-01T00:00:{number:02}",
         suite="s",
         models=("baseline", "candidate"),
-        baseline="b",
+        baseline=baseline,
         candidates=(str(candidate),),
         columns=("m",),
         items=str(items),
