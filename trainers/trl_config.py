@@ -95,7 +95,8 @@ def make_config(
         if name in fixed_options:
             raise HarnessError(f"{recipe}: trainer.{name} is set by the harness; remove it.")
         if name not in known_names:
-            hint = did_you_mean(name, known_names - fixed_options.keys())
+            settable = (n for n in known_names - fixed_options.keys() if passes_through(n, method))
+            hint = did_you_mean(name, sorted(settable))
             raise HarnessError(f"{recipe}: trainer.{name}: unknown to {kind.__name__}. {hint}")
         if not passes_through(name, method):
             raise HarnessError(f"{recipe}: trainer.{name} {refusal(name)}; remove it.")

@@ -48,7 +48,8 @@ def learning_rate(width: int) -> float:
     """Return a learning rate of LoRA for a model whose hidden states have so many numbers.
 
     Below a width of 2,048 it grows as width^-0.781, an exponent fitted to Llama models, see
-    https://tinker-docs.thinkingmachines.ai/supervised-learning/sl-hyperparams. One digit is kept.
+    https://tinker-docs.thinkingmachines.ai/supervised-learning/sl-hyperparams. One digit is kept. Of 2e-4,
+    1e-3, 3e-3 and 1e-2 the lowest held-out loss was that of 3e-3 at a width of 64, and of 1e-3 at 128.
     """
     return float(f"{LEARNING_RATE * max(1.0, WIDE / width) ** 0.781:.1g}")
 

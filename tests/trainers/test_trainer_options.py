@@ -77,3 +77,14 @@ def test_values_with_which_nothing_would_be_learnt_are_refused(
 ) -> None:
     with pytest.raises(HarnessError, match=message):
         configure("sft", options, tmp_path)
+
+
+def test_an_unknown_option_is_answered_with_those_that_a_recipe_may_set(tmp_path: Path) -> None:
+    from trl import DPOConfig
+
+    with pytest.raises(HarnessError, match=r"trainer\.eos_token: unknown") as caught:
+        make_config(
+            DPOConfig, {"eos_token": "x"}, recipe="r", seed=1, folder=tmp_path, method="dpo"
+        )
+    assert "learning_rate" in str(caught.value)
+    assert not any(name in str(caught.value) for name in ("hub_token", "deepspeed", "push_to_hub"))
