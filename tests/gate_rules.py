@@ -24,7 +24,7 @@ RULES = (
     "t",
     "t and Hall",
     "and a share 1 - alpha^(1/n) at the worst",
-    "the largest p over all shares at the worst",
+    "the largest 1.1 p over all shares at the worst",
 )
 
 

@@ -141,7 +141,7 @@ class CountedTry:
         def passes(level: float) -> bool:
             of_each = level / (len(self.plan.models) - 1) if self.best else level
             at_level = gate.model_copy(update={"alpha": of_each})
-            return decide_gate(at_level, pairs).verdict == "pass"
+            return decide_gate(at_level, pairs, advise=False).verdict == "pass"
 
         return find_last_standing(passes, self.count.alpha)
 

@@ -114,7 +114,7 @@ def _share_equivalence_trial(limit: float) -> Trial:
 
     def passes(rng: np.random.Generator, n: int) -> bool:
         d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
-        pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+        pair = share_pair(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
         return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
     name = f"gate: shares equivalent (within ±{margin:g})"
@@ -131,7 +131,7 @@ def share_trials(limit: float) -> Iterator[Trial]:
     def passes(discordant: float, rng: np.random.Generator, n: int) -> bool:
         chances = [discordant / 2, discordant / 2, 1 - discordant]
         d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
-        pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+        pair = share_pair(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
         return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
     for discordant, sizes in ((0.3, SIZES), (1.0, (9, 30))):
@@ -182,7 +182,8 @@ def other_corrections() -> Iterator[Trial]:
     )
 
 
-def _shares(baseline_scores: Vector, candidate_scores: Vector) -> PairedScores:
+def share_pair(baseline_scores: Vector, candidate_scores: Vector) -> PairedScores:
+    """Make paired scores of 0 and 1, as the gate takes them."""
     pair = pair_of(candidate_scores - baseline_scores, (-1.0, 1.0))
     return replace(
         pair,

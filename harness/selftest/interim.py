@@ -28,22 +28,22 @@ LARGE = (500,)
 def look_trials(limit: float) -> Iterator[Trial]:
     """List the trials; errors may reach `limit`."""
     for name, scenario in (("symmetric", symmetric), ("skewed", skewed)):
-        yield _early_stopping_trial(name, scenario, 0.0, "error", limit, (100, 500))
+        yield early_stopping_trial(name, scenario, 0.0, "error", limit, (100, 500))
         gain_name = f"{name}, true +{SHIFT:g}"
-        yield _early_stopping_trial(gain_name, scenario, SHIFT, "power", None, LARGE)
-        yield _early_stopping_trial(gain_name, scenario, SHIFT, "saved", None, LARGE)
+        yield early_stopping_trial(gain_name, scenario, SHIFT, "power", None, LARGE)
+        yield early_stopping_trial(gain_name, scenario, SHIFT, "saved", None, LARGE)
     for name, scenario in (("win rate 0.50", even_wins), ("win rate 0.69", clear_wins)):
         if scenario is even_wins:
-            yield _early_stopping_trial(name, scenario, 0.0, "error", limit, LARGE)
+            yield early_stopping_trial(name, scenario, 0.0, "error", limit, LARGE)
         else:
-            yield _early_stopping_trial(name, scenario, 0.0, "power", None, LARGE)
-        yield _early_stopping_trial(name, scenario, 0.0, "saved", None, LARGE)
+            yield early_stopping_trial(name, scenario, 0.0, "power", None, LARGE)
+        yield early_stopping_trial(name, scenario, 0.0, "saved", None, LARGE)
     for method, alarms in (("betting", _betting_alarms), ("sign", _sign_alarms)):
         name = f"{method} e-values, seen after every item"
         yield Trial(name, "equal models", "error", limit, alarms, LARGE)
 
 
-def _early_stopping_trial(
+def early_stopping_trial(
     scenario_name: str,
     scenario: Scenario,
     shift: float,

@@ -24,6 +24,7 @@ from harness.selftest.clusters import cluster_trials
 from harness.selftest.confirmation import confirmation_trials, given_pairs_trials
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
+from harness.selftest.rule import rule_trials
 from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
@@ -48,7 +49,7 @@ LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before the allowa
 class ErrorRate(Record):
     """The rate of one method in one scenario over the simulations, and its limit.
 
-    The rate of an `error` must not exceed the limit, that of a `coverage` or a `control` (which
+    The rate of an `error`, and the power that is `lost` to another test, must not exceed the limit, that of a `coverage` or a `control` (which
     must err) must reach it; `power` and the mean share `saved` have no limit. `se` is the Monte
     Carlo error.
     """
@@ -66,7 +67,8 @@ class ErrorRate(Record):
         """Return whether the rate is within its limit."""
         if self.limit is None:
             return True
-        return self.rate <= self.limit if self.kind == "error" else self.rate >= self.limit
+        most = self.kind in ("error", "lost")
+        return self.rate <= self.limit if most else self.rate >= self.limit
 
 
 class SelfTest(Record):
@@ -106,14 +108,17 @@ def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
     """Simulate the cell with this number, with its own random stream."""
     trial, n = _planned_cells(simulations)[number]
     rng = np.random.default_rng((seed, number + 1))
-    outcomes = np.array([trial.draw(rng, n) for _ in range(simulations)], dtype=np.float64)
+    if trial.measure is not None:
+        outcomes = trial.measure(rng, n, simulations)
+    else:
+        outcomes = np.array([trial.draw(rng, n) for _ in range(simulations)], dtype=np.float64)
     return ErrorRate(
         method=trial.method,
         world=trial.world,
         n=n,
         kind=trial.kind,
         rate=float(outcomes.mean()),
-        se=float(outcomes.std()) / math.sqrt(simulations),
+        se=float(outcomes.std()) / math.sqrt(outcomes.size),
         limit=trial.limit,
     )
 
@@ -142,6 +147,7 @@ _KIND_LABELS: dict[Kind, str] = {
     "power": "right verdicts",
     "control": "wrong rejections",
     "saved": "verdicts saved",
+    "lost": "power lost",
 }
 
 
@@ -149,7 +155,12 @@ def describe_selftest(result: SelfTest) -> Iterator[str]:
     """Format the cells as lines of a Markdown table, and a last line with the outcome."""
     yield "| method | world | n | what | rate | ± | limit | |"
     yield "|---|---|---:|---|---:|---:|---:|---|"
-    signs: dict[Kind, str] = {"error": "at most", "coverage": "at least", "control": "at least"}
+    signs: dict[Kind, str] = {
+        "error": "at most",
+        "lost": "at most",
+        "coverage": "at least",
+        "control": "at least",
+    }
     for cell in result.cells:
         limit = "" if cell.limit is None else f"{signs[cell.kind]} {cell.limit:.3f}"
         outcome = "" if cell.limit is None else "ok" if cell.holds else "FAILS"
@@ -207,6 +218,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from share_trials(limit)
     yield from other_corrections()
     yield from given_pairs_trials(limit)
+    yield from rule_trials(limit)
     yield from tries_trials(limit)
     yield from accuracy_trials(limit)  # last: a cell's random numbers depend on its place
 

@@ -20,12 +20,15 @@ SKEWED = np.array(
 )
 
 SHIFT = 0.5  # the true gain behind the figures for power, in points
-Kind = Literal["error", "coverage", "power", "control", "saved"]
+Kind = Literal["error", "coverage", "power", "control", "saved", "lost"]
 Scenario = Callable[[np.random.Generator, int], Vector]
 
 
 class Trial(NamedTuple):
-    """A method in a scenario; `draw` samples n items and returns the outcome: 0, 1 or a share."""
+    """A method in a scenario; `draw` samples n items and returns the outcome: 0, 1 or a share.
+
+    `measure` returns all outcomes at once in place of `draw`, given n and the number of simulations.
+    """
 
     method: str
     world: str
@@ -33,6 +36,7 @@ class Trial(NamedTuple):
     limit: float | None
     draw: Callable[[np.random.Generator, int], float]
     sizes: tuple[int, ...] = SIZES
+    measure: Callable[[np.random.Generator, int, int], Vector] | None = None
 
 
 # --- scenarios -------------------------------------------------------------------------------

@@ -94,7 +94,6 @@ def null_worlds() -> tuple[World, ...]:
         _spread("91 % ties, 1 % drop 8", (-8.0, 0.0, 1.0), (0.01, 0.91, 0.08)),
         _spread("73 % ties, 3 % drop 8", (-8.0, 0.0, 1.0), (0.03, 0.73, 0.24)),
         _spread("10 % refusals of -7, small gains", (-7.0, 0.0, 1.0), (0.1, 0.2, 0.7)),
-        _spread("7.5 % drop 9, large gains", (-9.0, 0.0, 5.4), (0.075, 0.8, 0.125)),
         _spread("96 % ties, changes of 1", (-1.0, 0.0, 1.0), (0.02, 0.96, 0.02)),
         _spread("scale 1-5, 90 % ties, 2 % drop 4", (-4.0, 0.0, 1.0), (0.02, 0.9, 0.08), FIVE),
         _spread("wins of .25, losses of .5", (-0.5, 0.0, 0.25), (0.3, 0.1, 0.6), WINS),

@@ -193,11 +193,13 @@ def forecast(metric: Metric, n: int, *claims: Claim, require: str = "all"):  # t
 
 
 @pytest.mark.parametrize(("margin", "n"), [(0.5, 106), (0.3, 295), (0.25, 424), (0.1, 2650)])
-def test_items_needed_for_non_inferiority_are_those_of_the_design(margin: float, n: int) -> None:
+def test_items_needed_for_non_inferiority_are_a_few_more_than_students_test_needs(
+    margin: float, n: int
+) -> None:
     (found,) = forecast(RUBRIC, 300, claim_of("non_inferior", margin=margin))
     assert found.assumed_truth == 0
     assert found.assumed_sd == pytest.approx(2.07)
-    assert n <= found.n_needed <= n + 2
+    assert n < found.n_needed <= 1.06 * n
 
 
 def test_items_needed_for_a_share_are_those_of_its_exact_test() -> None:
@@ -237,7 +239,7 @@ def test_an_equivalence_is_shown_as_often_as_its_forecast_says() -> None:
 def test_a_plan_warns_of_a_claim_that_is_more_likely_than_not_to_stay_open() -> None:
     few = list(describe_claims(forecast(RUBRIC, 60, claim_of("superior"))))
     assert few[-1].startswith("WARNING: 'm superior' would be decided only 4")
-    many = forecast(RUBRIC, 160, claim_of("superior"))
+    many = forecast(RUBRIC, 170, claim_of("superior"))
     assert not any("WARNING" in line for line in describe_claims(many))
     assert 0.8 < (many[0].power or 0) < 0.82
 
