@@ -52,7 +52,7 @@ def rule_trials(limit: float) -> Iterator[Trial]:
         draw = partial(_passes, SUPERIOR, world)
         yield Trial("gate: superior", world.name, "error", limit, draw, NUMBERS)
     yield Trial("gate: superior", "the worst of random worlds", "error", WORST_ERROR, _no_single_draw,
-                NUMBERS[1:], _worst_of_random_worlds)  # fmt: skip
+                NUMBERS, _worst_of_random_worlds)  # fmt: skip
     yield from _other_claim_trials(limit)
     yield from _power_trials()
     yield from _cluster_trials(limit)
@@ -151,7 +151,7 @@ def _worst_of_random_worlds(rng: np.random.Generator, n: int, simulations: int) 
     The ten worst of the search are simulated again, so that chance does not choose the worst.
     """
     share = min(1.0, simulations / 2000)
-    nulls = [_random_null(rng) for _ in range(max(2, round(NULLS * share / len(NUMBERS[1:]))))]
+    nulls = [_random_null(rng) for _ in range(max(2, round(NULLS * share / len(NUMBERS))))]
     rates = [_outcomes(rng, null, n, simulations).mean() for null in nulls]
     worst = np.argsort(rates)[-max(1, round(FINALISTS * share)) :]
     again = [_outcomes(rng, nulls[i], n, max(2, round(FINAL_RUNS * share))) for i in worst]
