@@ -21,7 +21,6 @@ from reports.formatting import (
     models_measured,
     number,
     p_value,
-    percent,
 )
 from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.sections.appendix import (
@@ -205,7 +204,7 @@ def _one_sided(claim: ClaimResult, result: RunResult, digits: int) -> Iterator[s
     )
     if shown is not None and shown.low <= claim.boundary <= shown.high:
         yield (
-            f"the test is one-sided: its {percent(claim.confidence)} interval is "
+            f"the test is one-sided: its {100 * claim.confidence:.3g} % interval is "
             f"{number(claim.low, digits)} to {number(claim.high, digits)}, while the two-sided 95 % "
             "interval includes the boundary"
         )

@@ -26,7 +26,7 @@ from harness.stats.bounded_means import (
 )
 from harness.stats.exact_tango import exact_tango_bound, exact_tango_test
 from harness.stats.gate_power import fewest_for_gate
-from harness.stats.means import design_effect
+from harness.stats.means import design_effect, mean_moments
 from harness.stats.missing import fill_missing
 from harness.stats.one_sided import mean_above_test, mean_below_test
 from harness.stats.paired_proportions import PairedCounts, count_pairs
@@ -115,6 +115,12 @@ def evaluate_claim(
         p_of_seen=_p_of_seen(estimator, boundary, upper),
         n=pair.d.size,
     )
+
+
+def standard_error(claim: Claim, pair: PairedScores) -> float:
+    """Return the standard error of the mean that a claim is about, gaps at their worst; 0 without variation."""
+    estimator = _make_estimator(claim, pair, "unseen_worst")
+    return mean_moments(estimator.adverse, clusters=estimator.clusters).se
 
 
 def is_about_own_mean(claim: Claim, pair: PairedScores) -> bool:

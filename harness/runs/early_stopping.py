@@ -18,7 +18,12 @@ import numpy as np
 
 from harness.config import Claim, CriticalRule, Gate, metric_of
 from harness.core.progress import LookProgress, Progress
-from harness.gate.claim_tests import evaluate_claim, items_needed
+from harness.gate.claim_tests import (
+    ClaimTest,
+    evaluate_claim,
+    items_needed,
+    standard_error,
+)
 from harness.gate.critical import evaluate_critical_rule
 from harness.gate.decision import claim_results, decide_claims
 from harness.gate.interim import LEAST_CHANCE, items_of_look, items_until_look
@@ -28,7 +33,7 @@ from harness.runs.measure import merge_task_scores
 from harness.scoring.paired import PairedScores, gated_pairs, take_items
 from harness.scoring.task_scores import RunScores, TaskScores
 from harness.stats.distributions import normal_quantile
-from harness.stats.group_sequential import conditional_power
+from harness.stats.group_sequential import conditional_power, median_unbiased_z
 from harness.types import (
     ClaimAtLook,
     ClaimResult,
@@ -105,7 +110,7 @@ def run_looks(
         pairs = gated_pairs([column for part in measured for column in part.columns], plan)
         look = evaluate_look(plan.gate, looks_by_metric(plan), number, pairs, look)
         if look.reason is not None:
-            look = _add_items_needed(plan, look, pairs)
+            look = _add_unbiased(plan, _add_items_needed(plan, look, pairs), pairs)
             return _record_stop(plan, panels, measured, look, number)
     raise AssertionError("the last look decides")
 
@@ -188,7 +193,7 @@ def _evaluate(
     chances: tuple[float | None, float | None] = None, None
     if verdict == "inconclusive" and number < len(looks.sizes):
         fraction = looks.sizes[number - 1] / looks.sizes[-1]
-        chances = _chances(claim, evidence.p_value, fraction, looks.z[-1])
+        chances = _chances(claim, evidence, fraction, looks.z[-1])
     at_look = ClaimAtLook(
         claim=str(claim),
         metric=claim.metric,
@@ -205,17 +210,19 @@ def _evaluate(
 
 
 def _chances(
-    claim: Claim, p_value: float, fraction: float, critical: float
+    claim: Claim, evidence: ClaimTest, fraction: float, critical: float
 ) -> tuple[float | None, float | None]:
-    """Compute the conditional power of a pass and of a fail from the z-value of the p-value.
+    """Compute the conditional power of a pass and of a fail from the trend of the scores seen.
 
-    Both are None without a p-value.
+    Its z is that of the p-value, without unseen answers where there may be any. Both are None without one.
     """
+    seen = evidence.unseen is not None
+    p_value = evidence.p_of_seen if seen else evidence.p_value
     if not 0 < p_value < 1:
         return None, None
     z = normal_quantile(p_value)
     toward, away = (conditional_power(side, fraction, critical) for side in (z, -z))
-    return (away, toward) if claim.kind.alarm else (toward, away)
+    return (away, toward) if claim.kind.alarm and not seen else (toward, away)
 
 
 # --- when to stop ----------------------------------------------------------------------------
@@ -315,6 +322,26 @@ def _add_items_needed(plan: Plan, look: LookResult, pairs: Pairs) -> LookResult:
     results = tuple(claim.result for claim in claims)
     decision = look.decision.model_copy(update={"claims": results})
     return look._replace(claims=tuple(claims), decision=decision)
+
+
+def _add_unbiased(plan: Plan, look: LookResult, pairs: Pairs) -> LookResult:
+    """Add to claims that an early look decided, or left, the median-unbiased estimate."""
+    assert plan.gate is not None
+    looks, claims = looks_by_metric(plan), list[EvaluatedClaim]()
+    for claim, evaluated in zip(plan.gate.claims, look.claims, strict=True):
+        of_metric, number = looks[_metric(claim)], evaluated.at_look.look
+        n, total = of_metric.sizes[number - 1], of_metric.sizes[-1]
+        pair = take_items(pairs[claim.metric], np.arange(pairs[claim.metric].d.size) < n)
+        se = standard_error(claim, pair)
+        if n < total and se > 0 and not claim.kind.two_sided:
+            boundary = evaluated.at_look.boundary
+            z = (evaluated.at_look.repeated.estimate - boundary) / se
+            fractions = [size / total for size in of_metric.sizes[:number]]
+            middle = median_unbiased_z(z, fractions, of_metric.z[:number])
+            at_look = evaluated.at_look.model_copy(update={"unbiased": boundary + middle * se})
+            evaluated = evaluated._replace(at_look=at_look)
+        claims.append(evaluated)
+    return look._replace(claims=tuple(claims))
 
 
 def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:

@@ -6,8 +6,10 @@ from functools import cache, partial
 import numpy as np
 
 from harness.config import Claim, Gate
+from harness.gate.decision import decide_gate
 from harness.gate.interim import schedule_looks
 from harness.runs.early_stopping import simulate_looks
+from harness.scoring.paired import PairedScores
 from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
@@ -22,7 +24,12 @@ from harness.selftest.simulation import (
 )
 from harness.stats.bounded_means import betting_e_values, sign_e_values
 
-LARGE = (500,)
+LARGE, SIZES = (500,), (100, 200, 500)
+_PRICE: tuple[Kind, ...] = (
+    "power",
+    "saved",
+    "lost",
+)  # what looks save, and the power that they cost
 
 
 def look_trials(limit: float) -> Iterator[Trial]:
@@ -30,8 +37,8 @@ def look_trials(limit: float) -> Iterator[Trial]:
     for name, scenario in (("symmetric", symmetric), ("skewed", skewed)):
         yield early_stopping_trial(name, scenario, 0.0, "error", limit, (100, 500))
         gain_name = f"{name}, true +{SHIFT:g}"
-        yield early_stopping_trial(gain_name, scenario, SHIFT, "power", None, LARGE)
-        yield early_stopping_trial(gain_name, scenario, SHIFT, "saved", None, LARGE)
+        for kind in _PRICE:
+            yield early_stopping_trial(gain_name, scenario, SHIFT, kind, None, SIZES)
     for name, scenario in (("win rate 0.50", even_wins), ("win rate 0.69", clear_wins)):
         if scenario is even_wins:
             yield early_stopping_trial(name, scenario, 0.0, "error", limit, LARGE)
@@ -53,19 +60,27 @@ def early_stopping_trial(
 ) -> Trial:
     """Make a trial of a gate that may stop early.
 
-    It draws whether the gate passes, or for `saved` the share of items that it saves.
+    It draws whether the gate passes; for `saved` the share of items that it saves, for `lost` whether a
+    gate on all items passes where it does not.
     """
     gate = Gate(alpha=ALPHA, claims=(Claim(metric="m", claim="superior"),), stop_early=True)
+    whole = Gate(alpha=ALPHA, claims=gate.claims)
+
+    def at_once(pair: PairedScores) -> float:
+        return float(decide_gate(whole, {"m": pair}, advise=False).verdict == "pass")
+
     looks = cache(partial(schedule_looks, "items", gate=gate))
     bounds = (-0.5, 0.5) if scenario in (even_wins, clear_wins) else (-9.0, 9.0)
 
     def draw(rng: np.random.Generator, n: int) -> float:
         planned_looks = looks((1,) * n)
         assert planned_looks is not None
-        outcome, n_used = simulate_looks(
-            gate, planned_looks, pair_of(scenario(rng, n) + shift, bounds)
-        )
-        return 1 - n_used / n if kind == "saved" else float(outcome.decision.verdict == "pass")
+        pair = pair_of(scenario(rng, n) + shift, bounds)
+        outcome, n_used = simulate_looks(gate, planned_looks, pair)
+        if kind == "saved":
+            return 1 - n_used / n
+        passed = float(outcome.decision.verdict == "pass")
+        return at_once(pair) - passed if kind == "lost" else passed
 
     return Trial("stop_early: superior", scenario_name, kind, limit, draw, sizes)
 

@@ -19,6 +19,11 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Record
 
 ALPHA = 0.05  # for a run without a gate
+# A swap makes any difference symmetric, so that the test is easier than the gate's own task.
+NOT_SEEN = (
+    "Coin flips see only what these scores hold: not a rare disaster that no item shows, nor skewness, which a "
+    "swap makes symmetric, nor a judge that leans, nor items that do not stand for others."
+)
 STANDARD_ERRORS = 2.6  # allowed above alpha by chance: 0.5 % of sound gates exceed it
 
 
@@ -74,6 +79,8 @@ def describe_resplits(resplits: Sequence[Resplit]) -> Iterator[str]:
             f"{resplit.limit:.3f} | {'ok' if resplit.holds else 'FAILS'} |"
         )
     broken = sum(not resplit.holds for resplit in resplits)
+    yield ""
+    yield NOT_SEEN
     yield ""
     yield f"{broken} of {len(resplits)} limits broken" if broken else "all limits kept"
 

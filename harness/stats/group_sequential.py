@@ -126,6 +126,45 @@ def futile_below(fraction: float, critical: float, *, power: float) -> float:
     return math.sqrt(fraction) * (critical - normal_quantile(power) * math.sqrt(1 - fraction))
 
 
+def median_unbiased_z(z: float, fractions: Sequence[float], critical: Sequence[float]) -> float:
+    """Find the mean of z at the look that stopped for which a z as large was as likely as not.
+
+    Outcomes are ordered by stage: a crossing at an earlier look is more extreme than any at a later one
+    (Tsiatis, Rosner & Mehta 1984, Biometrics 40:797). With the crossings of earlier looks, at which
+    |z| reached the critical value, it is the mean m with
+
+        sum over j < k of P(first crosses upwards at j) + P(reaches k, Z_k >= z) = 1/2
+
+    and mirrored for a z below 0. The estimate boundary + m se is above the truth half of the time, where
+    boundary + z se, at an early stop, is more often than not. At the first look it is z itself.
+
+    Args:
+        z: The statistic at the look at which judging stopped.
+        fractions: Share of the items at each look up to that one, rising.
+        critical: The critical value of each of these looks.
+
+    Raises:
+        ValueError: If the fractions do not rise.
+    """
+    if z < 0:
+        return -median_unbiased_z(-z, fractions, critical)
+    last = fractions[-1]
+
+    def as_extreme(mean: float) -> float:
+        crossed = [*critical[: len(fractions) - 1], z]
+        chance = 0.0
+        for number, (t, limit) in enumerate(zip(fractions, crossed, strict=True), start=1):
+            bands = [[(-c, c)] for c in critical[: number - 1]]
+            so_far = [each / t for each in fractions[:number]]
+            reached = survival(
+                so_far, [*bands, [(limit, math.inf)]], drift=mean * math.sqrt(t / last)
+            )
+            chance += reached[-1]
+        return chance
+
+    return bisect_flip(lambda mean: as_extreme(mean) >= 0.5, low=-z - 1, high=z + 1, halvings=18)
+
+
 def _check_fractions(fractions: Sequence[float]) -> None:
     steps = np.diff([0.0, *fractions])
     if not fractions or fractions[-1] != 1 or steps.min() < LEAST_STEP * (1 - 1e-9):

@@ -33,6 +33,7 @@ class ClaimAtLook(Record):
     `repeated` is its interval at the critical value of that look: over all looks together each of
     its two limits is wrong with probability alpha. The chances are those of an eventual pass or
     fail if the trend so far is the truth; None if they cannot be computed, as at the last look.
+    `unbiased` is the estimate corrected for having stopped: above the truth half of the time.
     """
 
     claim: str
@@ -45,6 +46,7 @@ class ClaimAtLook(Record):
     boundary: float
     chance_of_pass: float | None
     chance_of_fail: float | None
+    unbiased: float | None = Field(default=None, exclude_if=lambda estimate: estimate is None)
 
 
 class TaskStop(Record):

@@ -70,7 +70,8 @@ def comparison_section(result: RunResult) -> Section:
         charts=tuple(_forest_panels(main, columns, plan)),
         caption="Bars are two-sided 95 % confidence intervals. A solid dot means that the interval "
         "excludes no difference. A triangle marks the boundary of a claim; the claim is decided by "
-        "its one-sided bound, not by the interval shown.",
+        "its one-sided bound, not by the interval shown. A sign-flip test is exact if equal models "
+        "would be interchangeable on every item; equal means alone do not make them so.",
         tables=(
             *(_metric_table(pair, result.comparisons, columns) for pair in main_first),
             *_secondary_tests(result.comparisons),

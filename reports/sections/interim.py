@@ -76,7 +76,9 @@ def _notes(stopping: Stopping) -> Iterator[str]:
     if stopping.early:
         yield (
             "An estimate from a run that stopped early is biased: it tends to be farther from no "
-            "difference than the true value, because runs with a lucky start stop sooner. Use the "
+            "difference than the true value, because runs with a lucky start stop sooner. The "
+            "median-unbiased estimate beside it is above the truth half of the time (outcomes ordered by "
+            "the look at which they stop; at the first look both are the same). Use the "
             "repeated confidence intervals of this section; the 95 % intervals of other sections are "
             "not adjusted for the looks."
         )
@@ -90,11 +92,12 @@ def _notes(stopping: Stopping) -> Iterator[str]:
 
 
 def _claims_table(result: RunResult, stopping: Stopping) -> Table:
-    head = ("Claim", "Verdict", "Look", "Items", "Estimate", "Repeated interval", "Boundary",
+    level = f"Repeated interval ({100 * (1 - 2 * stopping.alpha):.3g} %)"
+    head = ("Claim", "Verdict", "Look", "Items", "Estimate", "Median-unbiased", level, "Boundary",
             "Chance of pass", "Chance of fail")  # fmt: skip
     columns = columns_by_name(result.plan)
     rows = tuple(_claim_row(claim, columns[claim.metric].digits) for claim in stopping.claims)
-    table = Table("Each claim at the look that decided it", head, "llrrrrrrr", rows)
+    table = Table("Each claim at the look that decided it", head, "llrrrrrrrr", rows)
     return without_empty_columns(table)
 
 
@@ -106,6 +109,7 @@ def _claim_row(claim: ClaimAtLook, digits: int) -> tuple[str, ...]:
         str(claim.look),
         f"{claim.n:,}",
         number(claim.repeated.estimate, digits),
+        ABSENT if claim.unbiased is None else number(claim.unbiased, digits),
         format_interval(claim.repeated, digits),
         number(claim.boundary, digits),
         _chance(claim.chance_of_pass),

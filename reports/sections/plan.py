@@ -37,6 +37,12 @@ def plan_section(result: RunResult) -> Section:
 
 def _when_registered(result: RunResult) -> str:
     when = f" on {result.registered[:16].replace('T', ' ')} UTC" if result.registered else ""
+    recorded = [model.name for model in result.plan.models if model.kind == "recorded"]
+    if recorded:
+        return (
+            f"Registered{when}, when the answers of {' and '.join(recorded)} were recorded already: whether "
+            f"its claims were stated before anybody saw them is not known here. Hash: {result.plan.hash}"
+        )
     known = any(caveat.code == ANSWERED_BEFORE for caveat in result.caveats)
     order = "after some of the answers were there" if known else "before the first answer"
     return f"Registered {order}{when}. Hash: {result.plan.hash}"

@@ -19,7 +19,7 @@ def test_every_claim_has_its_repeated_interval_at_the_look_that_decided_it() -> 
     table = section.tables[0]
     place = {name: i for i, name in enumerate(table.head)}
     assert [row[place["Look"]] for row in table.rows] == ["1", "2"]
-    assert table.rows[0][place["Repeated interval"]] == "0.52 to 1.12"
+    assert table.rows[0][place["Repeated interval (90 %)"]] == "0.52 to 1.12"
 
 
 def test_the_looks_stated_beforehand_are_shown_with_the_seed_of_the_order() -> None:

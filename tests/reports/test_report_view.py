@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.core.sanitize import escape_invisible, shorten
-from harness.types import Comparison, ContaminationResult, PairwiseDetail
+from harness.types import Comparison, ContaminationResult, PairwiseDetail, Unseen
 from reports import make_view, render_html, render_markdown
 from reports.components import Histogram, Table
 from reports.formatting import digits_to_distinguish, duration, number, p_value, percent, signed
@@ -162,3 +162,53 @@ def test_items_that_stand_in_the_training_data_are_shown_with_the_checkpoints() 
         ("health_questions", "dpo", "880", "1 (0.5 %)", "2 (1.0 %)", "10 (5.0 %)", "200"),
     )
     assert not table.folded
+
+
+def test_answers_recorded_before_are_not_said_to_come_after_the_plan() -> None:
+    told = render_markdown(recorded_run())
+    assert "Registered before the first answer" not in told
+    assert "were recorded already" in told
+    assert "Registered before the first answer" in render_markdown(passing_run())
+
+
+def test_a_pass_beside_an_interval_that_includes_the_boundary_shows_the_gates_own() -> None:
+    run = passing_run()
+    assert run.decision is not None
+    claim = run.decision.claims[0]
+    shown = next(c for c in run.comparisons if c.metric == claim.metric)
+    others = tuple(c for c in run.comparisons if c is not shown)
+    wide = shown.model_copy(
+        update={"difference": shown.difference.model_copy(update={"low": -0.03, "high": 0.4})}
+    )
+    own = {
+        "low": 0.01,
+        "high": 0.36,
+        "confidence": 0.9,
+        "unseen": Unseen(turns_at=0.021, not_excluded=0.0248, n=120, unit="items"),
+    }
+    decision = run.decision.model_copy(
+        update={
+            "claims": (claim.model_copy(update=own), *run.decision.claims[1:]),
+            "rule": "unseen_worst",
+        }
+    )
+    view = make_view(run.model_copy(update={"comparisons": (wide, *others), "decision": decision}))
+    told = " · ".join(view.claims[0].numbers)
+    assert "the test is one-sided: its 90 % interval is 0.01 to 0.36" in told
+    assert (
+        "turns if more than 2.1 % of unseen answers were worst; 120 items cannot exclude 2.5 %"
+        in told
+    )
+    assert "with any share of the answers not seen at their worst" in view.claims_note
+    assert "the rule of earlier versions" in make_view(run).claims_note
+
+
+def test_items_needed_are_a_range_that_says_what_it_assumes() -> None:
+    run = inconclusive_run()
+    assert run.decision is not None
+    claim = run.decision.claims[0].model_copy(update={"n_needed_least": 60})
+    decision = run.decision.model_copy(update={"claims": (claim, *run.decision.claims[1:])})
+    told = make_view(run.model_copy(update={"decision": decision})).claims[0].numbers
+    assert any(
+        "about 60 to 410 items needed to decide with 80 % power, if the truth is" in t for t in told
+    )

@@ -61,3 +61,10 @@ def test_too_many_wrong_passes_are_shown() -> None:
     told = list(describe_resplits([found]))
     assert told[2].endswith("| 0.200 | at most 0.090 | FAILS |")
     assert told[-1] == "1 of 1 limits broken"
+
+
+def test_it_says_what_coin_flips_do_not_see() -> None:
+    found = Resplit(column="rubric.safety", n=100, n_splits=200, passes=4, limit=0.09)
+    assert any(
+        "not a rare disaster that no item shows" in line for line in describe_resplits([found])
+    )

@@ -6,6 +6,7 @@ import pytest
 from harness.stats.group_sequential import (
     conditional_power,
     futile_below,
+    median_unbiased_z,
     nominal_levels,
     obrien_fleming,
     survival,
@@ -80,3 +81,32 @@ def test_futility_is_where_conditional_power_falls_below_what_is_asked() -> None
 def test_fractions_must_rise_to_one(fractions: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="rise to 1"):
         obrien_fleming(fractions)
+
+
+def test_at_the_first_look_the_middle_estimate_is_the_estimate() -> None:
+    assert median_unbiased_z(4.5, EVEN[:1], (3.9,)) == pytest.approx(4.5, abs=1e-3)
+
+
+def test_later_it_is_nearer_to_nothing_and_mirrored() -> None:
+    critical = obrien_fleming(EVEN)
+    later = median_unbiased_z(2.9, EVEN[:3], critical[:3])
+    assert 2.6 < later < 2.9
+    assert median_unbiased_z(-2.9, EVEN[:3], critical[:3]) == pytest.approx(-later)
+
+
+def test_it_is_above_the_truth_half_of_the_time_where_the_estimate_is_more_often() -> None:
+    """Where judging stopped, by stage: a true z of 3 at the last look, 150 trials."""
+    critical, drift, rng = obrien_fleming(EVEN), 3.0, np.random.default_rng(3)
+    plain, middle = [], []
+    for _ in range(150):
+        z = rng.normal(drift * 0.2, math.sqrt(0.2), 5).cumsum() / np.sqrt(EVEN)
+        k = next((i for i in range(5) if abs(z[i]) >= critical[i]), 4)
+        if k == 4:
+            continue
+        truth = drift * math.sqrt(EVEN[k])
+        plain.append((z[k] - truth) / math.sqrt(EVEN[k]))
+        middle.append(
+            (median_unbiased_z(z[k], EVEN[: k + 1], critical[: k + 1]) - truth) / math.sqrt(EVEN[k])
+        )
+    assert np.mean(middle) < np.mean(plain)
+    assert np.mean(plain) > 0.2
