@@ -165,8 +165,8 @@ def _accuracy_passes(
 ) -> bool:
     """Draw which items each model alone has right, by `chances`, and decide the gate."""
     d = rng.choice([1.0, -1.0, 0.0], p=chances, size=n)
-    pair = _shares(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
-    return decide_gate(gate, {"m": pair}).verdict == "pass"
+    pair = share_pair(np.where(d < 0, 1.0, 0.0), np.where(d > 0, 1.0, 0.0))
+    return decide_gate(gate, {"m": pair}, advise=False).verdict == "pass"
 
 
 def other_corrections() -> Iterator[Trial]:
