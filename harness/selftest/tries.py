@@ -72,7 +72,7 @@ def _passes_now(attempt: Try, d: Vector, history: Sequence[Try], *, counted: boo
     level = count_tries(attempt, history, _ITEM_SETS).level if counted else ALPHA
     gate = Gate(alpha=level, claims=(Claim(metric="m", claim="superior"),))
     reach = 2 * SCALE if attempt.baseline == NOISY else SCALE
-    if decide_gate(gate, {"m": pair_of(d, (-reach, reach))}).verdict != "pass":
+    if decide_gate(gate, {"m": pair_of(d, (-reach, reach))}, advise=False).verdict != "pass":
         return False
     decided = attempt.model_copy(update={"verdict": "pass", "stands_to": MOST_TRIES})
     return not counted or stands(decided, count_tries(decided, history, _ITEM_SETS))
@@ -95,7 +95,10 @@ def _daily_alarm(*, counted: bool) -> Callable[[np.random.Generator, int], bool]
             gate = Gate(alpha=level, claims=(margin,))
             if not _is_near(-MARGIN - d):
                 continue
-            if decide_gate(gate, {"m": pair_of(d, (-2 * SCALE, 2 * SCALE))}).verdict == "fail":
+            if (
+                decide_gate(gate, {"m": pair_of(d, (-2 * SCALE, 2 * SCALE))}, advise=False).verdict
+                == "fail"
+            ):
                 return True
         return False
 
