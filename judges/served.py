@@ -70,12 +70,16 @@ def check_judge(
 
 
 def _check(judge: Judge, served: ServedBy, store: Store, stored: Stored) -> ServedCheck | None:
-    """Check, and keep what the server tells; None where no verdict is stored to be checked."""
+    """Check, and keep what the server tells; None where there is nothing to be checked.
+
+    Of verdicts of an older version, or of a first run that was killed, nothing is known of the server:
+    they count as this judge's, and are not paid for again.
+    """
     key = f"judge {judge.card.fingerprint}"
     before = store.get("server", [key], ServedModel).get(key)
     known = before.fields if before else None
     now = describe_served(served.endpoint.list_models(), judge.card.model or "")
-    if not stored:
+    if known is None or not stored:
         if known is None:
             store.put("server", {key: ServedModel(fields=now)})
         return None
