@@ -41,6 +41,7 @@ LICENCE = {"estimate", "low", "n", "why"}
 # Until then a claim on fewer than 100 items was decided by a betting bound, and on more by the scores
 # seen alone; now by a test that allows for unseen answers at every number. Verdicts stay to be compared.
 BY_ANOTHER_RULE = {"bound", "bound_high", "p_value", "p_adjusted", "simultaneous", "n_needed"}
+AT_ANOTHER_LEVEL = {"repeated", "chance_of_pass", "chance_of_fail"}  # of the same rule, at a look
 # Without flagged answers 20 items are left: an exact test shows non-inferiority, the betting bound did not.
 DECIDED_SINCE = {"/sensitivities/4/rows/4/verdict"}
 
@@ -151,6 +152,8 @@ def redefined(at: str) -> set[str]:
         return BY_MAJORITY
     if re.fullmatch(r"/decision/claims/\d+", at):
         return BY_ANOTHER_RULE
+    if re.fullmatch(r"/stopping/claims/\d+", at):
+        return AT_ANOTHER_LEVEL
     return LICENCE if "/licences/" in at else set()
 
 
