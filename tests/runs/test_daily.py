@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.artifacts.results_json import dump_result
 from harness.artifacts.run_folder import Run
-from harness.artifacts.scores import write_scores
 from harness.cli import app
 from harness.core.errors import HarnessError
 from harness.runs.daily import check_daily
 from harness.runs.regression import Baseline, bless_run, write_baseline
 from tests.builders.scored import grades, make_run
+from tests.builders.sealed import write_whole_run
 
 
 def day(number: int, shift: float = 0.0, folder: Path = Path("runs")) -> Run:
@@ -48,9 +47,7 @@ def test_a_run_named_twice_is_refused() -> None:
 def test_the_exit_code_is_that_of_the_alarm(tmp_path: Path) -> None:
     write_baseline(baseline_of(day(1)), tmp_path / "baseline.json")
     for run in (day(2, folder=tmp_path), day(3, -2.5, folder=tmp_path)):
-        run.folder.mkdir()
-        (run.folder / "results.json").write_bytes(dump_result(run.result))
-        write_scores(run.columns, run.folder)
+        write_whole_run(run, run.folder)
     command = [
         "check",
         "--daily",
