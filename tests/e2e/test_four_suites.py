@@ -82,7 +82,8 @@ def options(suite: str) -> list[str]:
 
 def run(folder: Path, server: LoopbackServer, suite: str, summaries: str = OUR_SUMMARIES) -> Done:
     bind(folder, server, summaries)
-    done = harness(*options(suite), cwd=folder)
+    elsewhere = {"HARNESS_FILES_FROM": os.environ.get("HARNESS_DATA_DIR", "")}
+    done = harness(*options(suite), cwd=folder, env=elsewhere)
     assert done.returncode in {0, 1, 3}, done.stderr
     return done
 
