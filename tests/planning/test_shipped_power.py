@@ -18,6 +18,8 @@ def test_every_claim_has_80_percent_power_against_what_it_expects(
 ) -> None:
     request = load_request(suite, "tiny", ["sft", "dpo"])
     found = forecast_run(request, tmp_path / "store")
+    if found.missing:
+        pytest.skip("its items are fetched from elsewhere")
     assert found.claims
     for claim in found.claims:
         assert claim.power is not None
