@@ -354,6 +354,8 @@ def _generate_by_endpoint(
     meter = Meter(model.spec.price_per_million)
     to_ask = takewhile(lambda _: stop is None or not stop.closed, missing)
     asks = (_make_ask(task.samples[i], task) for i in to_ask)
+    if missing and not stored:
+        remember_server(model, endpoint, store, answered=False)  # the run may be stopped
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
         response = _endpoint_response(reply, task.samples[i], model)
@@ -370,7 +372,7 @@ def _generate_by_endpoint(
         progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
     if done > len(stored):
-        remember_server(model, endpoint, store)
+        remember_server(model, endpoint, store, answered=True)
 
 
 def _count_renewal(model: EndpointModel, store: Store) -> None:
@@ -450,14 +452,20 @@ def check_server(
         progress.log(f"{model.name}: {check.caveat}")
 
 
-def remember_server(model: EndpointModel, endpoint: Endpoint | BatchEndpoint, store: Store) -> None:
-    """Keep what the server tells of the model that has just answered, once a run."""
+def remember_server(
+    model: EndpointModel, endpoint: Endpoint | BatchEndpoint, store: Store, *, answered: bool
+) -> None:
+    """Keep what the server tells of the model that answers in this run.
+
+    A server that lists a model only once it was asked is asked for its list again then.
+    """
     key = _served_key(model)
     if key in model.session.served or model.session.by_batch:
         return
-    model.session.served[key] = ServedCheck(True, "has just answered")
     fields = describe_served(endpoint.list_models(), model.spec.model)
-    store.put("server", {key: ServedModel(fields=fields)})
+    if fields or answered:
+        model.session.served[key] = ServedCheck(True, "answers in this run")
+        store.put("server", {key: ServedModel(fields=fields)})
 
 
 def _probe(

@@ -45,6 +45,9 @@ MEQSUM = (
 )
 
 
+SERVED = {f"{name}-model": {"created": 1_700_000_000} for name in ("sft", "dpo", "judge")}
+
+
 class Expected(NamedTuple):
     """What a suite asks of each item, and the columns that it scores."""
 
@@ -137,7 +140,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_asks_the_rest(
     wanted = N_ITEMS * SUITES["medical_alignment"].asks
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
-    with LoopbackServer(answer, latency_s=0.1) as server:
+    with LoopbackServer(answer, latency_s=0.1, models=SERVED) as server:
         bind(tmp_path, server)
         with subprocess.Popen(
             [sys.executable, "-m", "harness", *options("medical_alignment")],
