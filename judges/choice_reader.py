@@ -160,11 +160,11 @@ def _from_json(answer: str, options: _Options) -> tuple[_Claim, str] | None:
     except ValueError:
         return None
     assert isinstance(value, dict)
-    said = [v for k, v in value.items() if k.casefold().replace(" ", "_") in JSON_KEYS]
-    if not said:
+    stated = [v for k, v in value.items() if k.casefold().replace(" ", "_") in JSON_KEYS]
+    if not stated:
         return None
     claims = [
-        _whole(plain_text(str(part)), options) for part in said if isinstance(part, str | int)
+        _whole(plain_text(str(part)), options) for part in stated if isinstance(part, str | int)
     ]
     if None in claims:
         return _NONE, text
@@ -336,6 +336,8 @@ def _label_at(body: str, options: _Options, *, bracketed: bool, stated: bool) ->
     return _Claim(frozenset({label}), rest) if alone or written else None
 
 
-def _shown_label(said: str, options: _Options) -> str:
+def _shown_label(label_text: str, options: _Options) -> str:
     """Return the label as it is shown, whatever its case; empty if there is no such label."""
-    return next((label for label in options.labels if label.casefold() == said.casefold()), "")
+    return next(
+        (label for label in options.labels if label.casefold() == label_text.casefold()), ""
+    )

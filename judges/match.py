@@ -95,11 +95,11 @@ def _composed(text: str) -> str:
 
 
 def _same_words(metric: WordMatch, reference: str, answer: str) -> bool:
-    wanted, said = normalise_words(reference), normalise_words(answer)
+    wanted, given = normalise_words(reference), normalise_words(answer)
     if metric.by == "normalised":
-        return said == wanted
+        return given == wanted
     # Joined by spaces, so that a word is found as a whole only.
-    return f" {' '.join(wanted)} " in f" {' '.join(said)} "
+    return f" {' '.join(wanted)} " in f" {' '.join(given)} "
 
 
 def _token_f1(reference: str, answer: str) -> float:
@@ -107,8 +107,8 @@ def _token_f1(reference: str, answer: str) -> float:
 
     Articles count here, as other words do.
     """
-    wanted, said = Counter(normalise_words(reference)), Counter(normalise_words(answer))
-    return 2 * (wanted & said).total() / (wanted.total() + said.total())
+    wanted, given = Counter(normalise_words(reference)), Counter(normalise_words(answer))
+    return 2 * (wanted & given).total() / (wanted.total() + given.total())
 
 
 def _count_words(metric: WordCount, answer: str) -> Outcome:

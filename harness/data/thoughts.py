@@ -1,4 +1,4 @@
-"""Thoughts of a reasoning model, told from its answer.
+"""Thoughts of a reasoning model, separated from its answer.
 
     <think>
     The knee hurts after running, so …
@@ -200,8 +200,8 @@ def _unpaired_end(text: str, *, after_block: bool) -> re.Match[str] | None:
         if _is_quoted(text, mark) or (before.count("`") % 2 == 1 and "`" in after):
             continue
         at_edge = not before.strip() or not after.strip()
-        stands = at_edge or not (after_block or _within_sentence(before, after))
-        if (mark["closing"] and not stands) or _in_fence(text, mark):
+        is_mark = at_edge or not (after_block or _within_sentence(before, after))
+        if (mark["closing"] and not is_mark) or _in_fence(text, mark):
             continue
         return mark if mark["closing"] else None  # an opening mark begins a pair within an answer
     return None

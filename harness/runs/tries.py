@@ -91,9 +91,9 @@ class CountedTry:
             return result
         stands_to = self._find_last_standing(result, pairs)
         self.count = self.count.model_copy(update={"stands_to": stands_to})
-        decision, said = result.decision, describe_count(self.count)
-        if said:
-            sentence = f"{decision.sentence} {said}"
+        decision, count = result.decision, describe_count(self.count)
+        if count:
+            sentence = f"{decision.sentence} {count}"
             decision = decision.model_copy(update={"sentence": sentence})
         first = self.count.first_seed
         if decision.verdict == "pass" and first is not None and first.verdict != "pass":

@@ -66,8 +66,8 @@ def _wins(column: PreferenceColumn) -> Vector:
 
 def _reasons(mean: Vector, reasons: Iterable[Sequence[str | None]]) -> list[str | None]:
     """Return the most telling reason for each item without any vote; None for the others."""
-    told = zip(np.isnan(mean).tolist(), telling_reasons([*reasons]), strict=True)
-    return [(why or NOT_JUDGED) if gap else None for gap, why in told]
+    cells = zip(np.isnan(mean).tolist(), telling_reasons([*reasons]), strict=True)
+    return [(why or NOT_JUDGED) if gap else None for gap, why in cells]
 
 
 def _first_share(judge_rounds: Iterable[JudgeRound]) -> float | None:

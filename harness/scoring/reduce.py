@@ -130,10 +130,10 @@ _YES_OR_NO = {1.0: "helpful", 0.0: "not helpful"}
 def _missing_reason(votes: Sequence[_Vote], votes_needed: int) -> str:
     """Return the common reason where all that judged have one kind; otherwise each voter's own."""
     reasons = [(vote.voter, vote.judgement.reason) for vote in votes if vote.judgement.reason]
-    told = [reason for _, reason in reasons if reason not in NOBODY_JUDGED]
-    kinds = count_reasons(told or [reason for _, reason in reasons])
+    judged = [reason for _, reason in reasons if reason not in NOBODY_JUDGED]
+    kinds = count_reasons(judged or [reason for _, reason in reasons])
     if len(reasons) == len(votes) and len(kinds) == 1:
-        return told[0] if told else reasons[0][1]
+        return judged[0] if judged else reasons[0][1]
     by_voter = "; ".join(f"{voter}: {reason}" for voter, reason in reasons)
     n_scored = len(votes) - len(reasons)
     return f"{MissingReason.TOO_FEW_VOTES}: {n_scored} of {votes_needed} needed; {by_voter}"
