@@ -74,8 +74,8 @@ def test_a_comparison_with_a_mean_of_other_items_is_refused(world: Path, whole: 
     published = run("fewer.yaml", "medical_llama3_recorded", world, models="dpo,sft")
     done = study("compare", str(published), str(whole), cwd=world)
     assert done.returncode == 2
-    assert "the runs differ in items of health_questions" in done.stderr
-    assert "Only runs with the same measurement can be compared" in done.stderr
+    assert "the runs differ in their items: 250 of 'health_questions' added" in done.stderr
+    assert "--common-items" in done.stderr
 
 
 # --- ties stand apart ------------------------------------------------------------------------
