@@ -290,3 +290,12 @@ def test_every_claim_on_every_metric_has_a_least_number_and_a_forecast(
     assert 1 < found.least <= 100
     assert found.detectable is not None
     assert found.n_needed is not None
+
+
+@pytest.mark.parametrize(("n", "refused"), [(99, 1), (100, 0)])
+def test_a_claim_out_of_reach_of_a_hundred_items_is_no_reason_to_compare_nothing(
+    n: int, refused: int
+) -> None:
+    gate, task = Gate(claims=(claim_of("equivalent", margin=0.001),)), task_of(RUBRIC, n, None)
+    assert len(list(infeasible_claims(gate, [task], small=True))) == refused
+    assert len(list(infeasible_claims(gate, [task]))) == 1
