@@ -96,7 +96,8 @@ def run_dead(
             n_items,
             dead=dead,
             url=server.base_url,
-            timeout_s=1.0 if kind == "hang" else 4.0,
+            # A busy machine must not be late with the requests that are to be answered.
+            timeout_s=1.0 if kind == "hang" and all(map(fails, range(n_items))) else 4.0,
         )
         return _command(
             "run", str(folder / "support.yaml"), "--profile", str(folder / "there.yaml"),

@@ -176,7 +176,8 @@ def test_the_judge_of_a_profile_is_tried_once_and_its_verdicts_are_kept(tmp_path
     # Ten questions on which nothing moved do not say that nothing ever does.
     points = first.hardening.points
     assert points is not None
-    assert -9 < points.low < points.estimate == 0 < points.high < 9
+    assert points.estimate == 0
+    assert (points.low, points.high) == pytest.approx((-4.9388, 4.9388), abs=1e-4)
     shift = f"{points.estimate:+.2f} points ({points.low:+.2f} to {points.high:+.2f})"
     lines = list(describe_report(first))
     assert f"score shift from hardening the prompt: {shift} over 60 benign answers" in lines
