@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
+from harness.core.text_files import read_prompt
 from harness.data.conversions import resolve_conversion
-from harness.data.samples import make_samples, read_prompt
+from harness.data.samples import make_samples
 from harness.data.tables import load_rows, text_of
 from harness.models.local import make_prompt
 from harness.types import Message, Record, Sample

@@ -17,9 +17,9 @@ from harness.core.errors import HarnessError, InfrastructureError, nearest_file
 from harness.core.folder_cache import build_once, is_complete
 from harness.core.hashing import content_hash, file_hash
 from harness.core.paths import cache_dir, require_inside, suite_file_paths
+from harness.core.text_files import read_prompt
 from harness.core.yaml_loader import load_spec
 from harness.data.convert import ConversionSummary, convert_file
-from harness.data.samples import read_prompt
 from harness.data.tables import find_pinned, local_file
 
 CONVERTER_VERSION = 2  # raise it when the same source and options give different rows

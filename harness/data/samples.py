@@ -1,17 +1,14 @@
 """Samples made of the rows of a table, and system prompts read from files."""
 
 import random
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.config import Take
-from harness.core.errors import HarnessError, did_you_mean, nearest_file
-from harness.core.paths import suite_file_paths
+from harness.core.errors import HarnessError, did_you_mean
 from harness.core.sanitize import to_valid_utf8
 from harness.data.choices import FIELD as CHOICES_FIELD
 from harness.data.choices import is_choice_field
-from harness.data.tables import Row, Table, join_key, no_text_reason, read_text, text_of
+from harness.data.tables import Row, Table, join_key, no_text_reason, text_of
 from harness.types import Sample
 
 SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", CHOICES_FIELD)
@@ -78,29 +75,6 @@ def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...
             update = {"id": name, "cluster": cluster, "draw": draw}
             copies.append(sample.model_copy(update=update))
     return tuple(copies)
-
-
-_LINE_BREAK = re.compile(r"\r\n?")  # an editor's choice, which makes no other prompt
-
-
-def read_prompt(path: str | None, root: Path | None) -> str | None:
-    """Read a prompt's text from a file below `root` or among the suites; None gives None.
-
-    Without a root the user named the file on the command line, and it may be anywhere.
-
-    Raises:
-        HarnessError: the file is missing, empty or not text.
-    """
-    if path is None:
-        return None
-    for file in suite_file_paths(path, root):
-        if file.is_file():
-            prompt = _LINE_BREAK.sub("\n", read_text(file)).strip()
-            if not prompt:
-                raise HarnessError(f"{file}: is empty; leave 'system' out to ask without one.")
-            return prompt
-    wanted = (root or Path()) / path
-    raise HarnessError(f"{wanted}: no such system prompt.{nearest_file(wanted)}")
 
 
 def _check_fields(table: Table, fields: dict[str, str]) -> None:

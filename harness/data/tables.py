@@ -25,6 +25,7 @@ from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.json_text import json_lines, parse_json
 from harness.core.paths import cache_dir, suite_file_paths
 from harness.core.sanitize import to_valid_utf8
+from harness.core.text_files import decode_text, read_bytes
 from harness.data.nested import suggest_path, with_nested_columns
 
 Row = dict[str, object]
@@ -167,15 +168,6 @@ def spellings(key: str) -> tuple[str, ...]:
     return (key,)
 
 
-def read_text(path: Path) -> str:
-    """Read a file of UTF-8 text.
-
-    Raises:
-        HarnessError: it cannot be read, or is not UTF-8.
-    """
-    return _text(_read_bytes(path), str(path))
-
-
 def local_file(path: str, root: Path | None) -> Path:
     """Find a file below `root` or among the suites; without a root, wherever the user named it.
 
@@ -204,7 +196,7 @@ def _read_source(source: Source, root: Path | None) -> tuple[bytes, str, str]:
     """Return the content, its name in messages, and the file name that gives its format."""
     if source.path is not None:
         path = local_file(source.path, root)
-        content = _read_bytes(path)
+        content = read_bytes(path)
         if source.sha256 is not None:
             content = _verify_sha256(content, source.sha256, source.path)
         return content, source.path, path.name
@@ -213,20 +205,13 @@ def _read_source(source: Source, root: Path | None) -> tuple[bytes, str, str]:
     return _load_hub_rows(source), f"hub:{source.hub}@{source.revision}", "hub.jsonl"
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read: {error.strerror}.") from None
-
-
 def _read_pinned(source: Source) -> bytes:
     """Read a pinned file from HARNESS_DATA_DIR or the cache, or fetch it once into the cache."""
     assert source.url is not None
     assert source.sha256 is not None
     local = find_pinned(source)
     if local is not None:
-        return _verify_sha256(_read_bytes(local), source.sha256, str(local))
+        return _verify_sha256(read_bytes(local), source.sha256, str(local))
     content = _verify_sha256(_fetch(source), source.sha256, source.url)
     cached = cache_dir() / source.sha256
     try:
@@ -298,27 +283,17 @@ def _load_hub_rows(source: Source) -> bytes:
 def _parse(content: bytes, origin: str, format: str) -> Iterator[tuple[int, Row]]:
     match format:
         case "jsonl":
-            yield from _parse_jsonl(_text(content, origin), origin)
+            yield from _parse_jsonl(decode_text(content, origin), origin)
         case "json":
-            yield from _parse_json(_text(content, origin), origin)
+            yield from _parse_json(decode_text(content, origin), origin)
         case "csv":
-            yield from _parse_csv(_text(content, origin), origin)
+            yield from _parse_csv(decode_text(content, origin), origin)
         case "xlsx":
             yield from _parse_xlsx(content, origin)
         case _:
             raise HarnessError(
                 f"{origin}: unknown format '{format}'. Known: csv, json, jsonl, xlsx."
             )
-
-
-def _text(content: bytes, origin: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise HarnessError(
-            f"{origin}:{line}: not UTF-8 text (byte {error.start}). Save it as UTF-8."
-        ) from None
 
 
 def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:

@@ -8,10 +8,11 @@ from harness.config import ChoiceLayout, DataSpec, Generation, Metric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
+from harness.core.text_files import read_prompt
 from harness.data.choices import put_choices
 from harness.data.conversions import resolve_conversion
 from harness.data.references import NO_REFERENCE, reference_problem
-from harness.data.samples import make_samples, read_prompt, repeat_samples
+from harness.data.samples import make_samples, repeat_samples
 from harness.data.tables import load_rows
 from harness.data.text import word_rule
 from harness.types import Sample, Task

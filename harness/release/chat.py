@@ -18,8 +18,8 @@ from typing import Protocol
 
 from harness.config import EndpointSpec, Generation
 from harness.core.hub import check_model_available
+from harness.core.text_files import read_prompt
 from harness.data.redaction import redact
-from harness.data.samples import read_prompt
 from harness.data.thoughts import UNFINISHED_THOUGHTS, separate_thoughts
 from harness.models.endpoint import Ask, Endpoint
 from harness.models.local import UNBOUNDED, Answer, LocalModel, Prompt, encode_chat

@@ -12,6 +12,7 @@ from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
+from harness.core.text_files import read_prompt
 from harness.data.contamination import (
     TrainingText,
     texts_of_examples,
@@ -21,7 +22,6 @@ from harness.data.contamination import (
 )
 from harness.data.conversions import conversion_facts, resolve_conversion
 from harness.data.preference_pairs import load_given_pairs
-from harness.data.samples import read_prompt
 from harness.models.local import make_prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.training.context import RunContext, TrainedModel

@@ -13,6 +13,7 @@ from harness.config import RubricMetric, Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.progress import Stage
+from harness.core.text_files import read_prompt
 from harness.data.hygiene import hygiene_flags
 from harness.data.preference_pairs import (
     GoldAnswer,
@@ -25,7 +26,6 @@ from harness.data.preference_pairs import (
     unpairable_reason,
     write_pairs,
 )
-from harness.data.samples import read_prompt
 from harness.models.generate import CheckpointModel, generate_responses
 from harness.models.local import make_prompt
 from harness.scoring.reduce import reduce_judgements

@@ -7,7 +7,7 @@ import pytest
 import harness as package
 from harness.core.errors import HarnessError, nearest_file
 from harness.core.store import Store
-from harness.data.samples import read_prompt
+from harness.core.text_files import read_prompt
 from tests.builders.commands import Done, harness
 from tests.builders.files import write, write_rows, write_world
 

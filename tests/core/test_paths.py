@@ -6,7 +6,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.paths import suite_file_paths
-from harness.data.samples import read_prompt
+from harness.core.text_files import read_prompt
 from harness.data.tables import local_file
 
 

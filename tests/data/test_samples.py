@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from harness.config import Source, Take
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import file_hash
-from harness.data.samples import make_samples, read_prompt
+from harness.core.text_files import read_prompt
+from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from tests.builders.files import write, write_rows
 

@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.data.samples import read_prompt
+from harness.core.text_files import read_prompt
 from trainers.examples import load_examples, load_samples
 from trainers.recipe import (
     METHODS,

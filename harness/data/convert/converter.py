@@ -11,6 +11,7 @@ from harness.config.data import ConvertOptions, Kind
 from harness.core.errors import HarnessError
 from harness.core.files import write_atomically
 from harness.core.store import make_writable
+from harness.core.text_files import read_prompt
 from harness.core.yaml_loader import load_spec
 from harness.data.convert.cells import Row
 from harness.data.convert.examples import (
@@ -43,7 +44,6 @@ from harness.data.convert.formats import (
 from harness.data.convert.formats_medquad import load_medquad
 from harness.data.convert.summary import ConversionSummary, SplitFacts
 from harness.data.preference_pairs import pairs_from_given, write_pairs
-from harness.data.samples import read_prompt
 from harness.data.split import SIDES, Split, split_by_question
 from harness.data.tables import load_rows
 from harness.data.text import normalise_words
