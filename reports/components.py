@@ -208,6 +208,7 @@ class View:
     caveats: tuple[str, ...]
     sections: tuple[Section, ...]
     footer: str
+    claims_title: str = "Claims"
 
 
 LABELS: dict[VerdictWord, VerdictLabel] = {

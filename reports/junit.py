@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from harness.types import Check, RunResult
+from harness.types.release import ReleaseResult
 from reports.components import ClaimLine, View
 from reports.view import make_view
 
@@ -57,6 +58,26 @@ def _check_suite(check: Check) -> Element:
     if check.decision.verdict != "pass" and suite.find("testcase/failure") is None:
         _fail(_case(suite, "check"), check.decision.verdict, check.decision.sentence, "")
     return suite
+
+
+def render_release_junit(result: ReleaseResult) -> bytes:
+    """Return a release as JUnit XML, one test case for the verdict and one for each suite."""
+    suite = Element("testsuite", {"name": _legal(result.release)})
+    facts = SubElement(suite, "properties")
+    for name, value in (("verdict", result.verdict), ("models", ", ".join(result.models))):
+        SubElement(facts, "property", {"name": name, "value": _legal(value)})
+    case = _case(suite, "release")
+    if result.verdict != "pass":
+        _fail(case, result.verdict, result.sentence, "")
+    for line in result.lines:
+        case = _case(suite, f"{line.name} ({line.role})")
+        if line.problem:
+            SubElement(case, "error", {"type": "no result", "message": _legal(line.problem)})
+        elif line.role == "shown" and line.verdict != "pass":
+            SubElement(case, "skipped", {"message": _legal(f"only shown: {line.sentence}")})
+        elif line.verdict and line.verdict != "pass":
+            _fail(case, line.verdict, line.sentence, line.folder)
+    return _serialise(suite)
 
 
 def render_failed_check_junit(problem: str) -> bytes:

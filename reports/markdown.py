@@ -67,14 +67,14 @@ def _first_screen(view: View) -> Iterator[str]:
         yield f"## {CAVEATS_TITLE}"
         yield "\n".join(f"- {escape(caveat)}" for caveat in view.caveats)
     if view.claims:
-        head = ("Verdict", "Claim", "Reason", "Numbers")
+        head = ("Verdict", view.claims_title.removesuffix("s"), "Reason", "Numbers")
         rows = tuple(
             (f"{claim.verdict.symbol} {claim.verdict.word}", claim.claim, claim.why,
              " · ".join(claim.numbers))
             for claim in view.claims
         )  # fmt: skip
-        yield "## Claims"
-        yield _grid(Table("Claims", head, "llll", rows))
+        yield f"## {escape(view.claims_title)}"
+        yield _grid(Table(view.claims_title, head, "llll", rows))
         yield escape(view.claims_note)
     yield f"## {FACTS_TITLE}"
     yield "\n".join(

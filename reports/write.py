@@ -1,5 +1,6 @@
 """The reports of a run folder: report.html, report.md, results.json, junit.xml and plan.json."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.artifacts.results_json import RESULTS_FILE, dump_plan, dump_result
@@ -10,6 +11,8 @@ from reports.html import render_html
 from reports.human_inputs import read_human_inputs
 from reports.junit import render_junit
 from reports.markdown import render_markdown
+
+RUN_FILES = (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json")
 
 
 def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
@@ -30,13 +33,13 @@ def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     return html
 
 
-def remove_reports(folder: Path) -> None:
-    """Remove the reports of an earlier run from the folder, results.json first.
+def remove_reports(folder: Path, names: Iterable[str] = RUN_FILES) -> None:
+    """Remove the reports of an earlier run from the folder, results.json first; or other files.
 
     Raises:
         InfrastructureError: a file could not be removed.
     """
-    for name in (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json"):
+    for name in names:
         path = folder / name
         try:
             path.unlink(missing_ok=True)

@@ -9,17 +9,23 @@ import typer
 
 from harness.cli import app
 from harness.config import load_profile, load_suite
+from harness.config.release import load_release
 from tests.builders.files import write
 from trainers.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-LOADERS = {"suite": load_suite, "profile": load_profile, "recipe": load_recipe}
+LOADERS = {
+    "suite": load_suite,
+    "profile": load_profile,
+    "recipe": load_recipe,
+    "release": lambda path: load_release(Path(path)),
+}
 EXAMPLES = [
     pytest.param(LOADERS[kind.group(1)], text, id=f"{page.stem}-{kind.group(1)}")
     for page in PAGES
     for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
-    if (kind := re.search(r"^(suite|profile|recipe):", text, re.MULTILINE))
+    if (kind := re.search(r"^(suite|profile|recipe|release):", text, re.MULTILINE))
 ]
 COMMANDS = sorted(
     {

@@ -28,6 +28,7 @@ from harness.cli.options import (
     SuiteArgument,
     Wait,
     run_context,
+    split_names,
 )
 from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json, say_unverified
 
@@ -160,11 +161,6 @@ def exit_code(result: "RunResult") -> int:
     if too_many_unscored(result):
         return INFRASTRUCTURE
     return EXIT_CODES[result.decision.verdict]
-
-
-def split_names(models: str) -> list[str]:
-    """Split `a,b` into names."""
-    return [name.strip() for name in models.split(",") if name.strip()]
 
 
 def _emit_result(result: "RunResult", folder: Path, output: Format) -> None:

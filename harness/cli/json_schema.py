@@ -1,22 +1,27 @@
-"""JSON Schemas of suites, profiles, recipes and results.json."""
+"""JSON Schemas of suites, profiles, recipes, release policies and results.json."""
 
 from pydantic import BaseModel, TypeAdapter
 
 from harness.artifacts.results_json import results_schema
 from harness.config import Profile, Suite
+from harness.config.release import ReleasePolicy
 from harness.core.errors import HarnessError, did_you_mean
 from trainers.recipe import Recipe
 
-SCHEMA_NAMES = ("suite", "profile", "recipe", "results")
+SCHEMA_NAMES = ("suite", "profile", "recipe", "release", "results")
 
 
 def json_schema(of: str) -> dict[str, object]:
-    """Return the schema of a suite, a profile, a recipe, or results.json.
+    """Return the schema of a suite, a profile, a recipe, a release policy, or results.json.
 
     Raises:
         HarnessError: any other name.
     """
-    models: dict[str, type[BaseModel]] = {"suite": Suite, "profile": Profile}
+    models: dict[str, type[BaseModel]] = {
+        "suite": Suite,
+        "profile": Profile,
+        "release": ReleasePolicy,
+    }
     if of in models:
         return models[of].model_json_schema()
     if of == "recipe":

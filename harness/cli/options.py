@@ -60,6 +60,12 @@ Models = Annotated[
     ),
 ]
 
+
+def split_names(models: str) -> list[str]:
+    """Split `a,b` into names."""
+    return [name.strip() for name in models.split(",") if name.strip()]
+
+
 ProfileName = Annotated[
     str,
     typer.Option(

@@ -22,7 +22,9 @@ def list_(output: OutputFormat = Format.text) -> None:
 
 @commands.command()
 def schema(
-    of: Annotated[str, typer.Argument(help="suite, profile, recipe or results.")] = "suite",
+    of: Annotated[
+        str, typer.Argument(help="suite, profile, recipe, release or results.")
+    ] = "suite",
 ) -> None:
     """Print the JSON Schema of a file format, for editors and for programs that read results.json."""
     from harness.cli.json_schema import json_schema

@@ -70,14 +70,17 @@ def load_request(
     allow_remote_phi: bool = False,
     by_batch: bool = False,
     allow_contamination: bool = False,
+    search_dir: Path | None = None,
 ) -> Request:
     """Read the suite and the profile of a command line and check them against each other.
+
+    A suite in `search_dir`, the folder of the file that names it, comes first.
 
     Raises:
         HarnessError: a file is wrong, or a model, judge or data set is not in the profile.
     """
     # Read the files.
-    loaded_suite, suite_root = load_suite(suite)
+    loaded_suite, suite_root = load_suite(suite, search_dir=search_dir)
     loaded_profile, profile_root = load_profile(profile)
     names = tuple(models)
     _check_models(names, loaded_profile)

@@ -73,7 +73,7 @@ def load_spec(path: Path, model: type[SpecT]) -> SpecT:
         raise HarnessError(_explain(error, document, path, model)) from None
 
 
-_KINDS = ("suite", "profile", "recipe", "loop")  # a spec's name stands under its kind
+_KINDS = ("suite", "profile", "recipe", "loop", "release")  # a spec's name stands under its kind
 
 
 def _refuse_other_kind(data: dict[str, Any], path: Path, model: type[BaseModel]) -> None:
