@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.config import PairwiseMetric, RubricMetric, load_profile, load_suite
+from harness.config import JudgedMetric, PairwiseMetric, RubricMetric, load_profile, load_suite
 from harness.core.errors import HarnessError
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
@@ -52,18 +52,21 @@ def run_attacks(
     progress: Progress,
     budget: Budget | None = None,
 ) -> AttackReport:
-    """Run every attack on the profile's judge, with the suite's own rubric and pairwise metric.
+    """Run every attack on the profile's judge, with a rubric and a pairwise metric of the suite.
+
+    Of several, the first that has a prompt of its own is taken, or else the first.
 
     Raises:
-        HarnessError: the suite has not both metrics, or the profile no such judge.
+        HarnessError: the suite has neither metric, or the profile no such judge.
     """
     # The suite's metrics and the profile's judge.
-    metrics = load_suite(suite)[0].metrics.values()
-    rubric = next((m for m in metrics if isinstance(m, RubricMetric)), None)
-    pairwise = next((m for m in metrics if isinstance(m, PairwiseMetric)), None)
-    if rubric is None or pairwise is None:
+    judged = [m for m in load_suite(suite)[0].metrics.values() if isinstance(m, JudgedMetric)]
+    judged.sort(key=lambda metric: metric.prompt is None)
+    rubric = next((m for m in judged if isinstance(m, RubricMetric)), None)
+    pairwise = next((m for m in judged if isinstance(m, PairwiseMetric)), None)
+    if rubric is None and pairwise is None:
         raise HarnessError(
-            f"{suite}: judge attacks need a suite with a rubric and a pairwise metric."
+            f"{suite}: judge attacks need a suite with a rubric or a pairwise metric."
         )
     bound, root = load_profile(profile)
     loaded_judge = load_judges(bound, root, EndpointSession(budget=budget)).find(judge)
@@ -79,25 +82,30 @@ def run_attacks(
 
 
 def passes(report: AttackReport) -> bool:
-    """Return whether both success rates may be below the limit and good answers win most pairs."""
-    shares = [rate.share for rate in (report.rubric, report.pairwise)]
-    resists = all(share is not None and share.low <= LIMIT for share in shares)
-    wins = report.good_wins.share
-    return resists and wins is not None and wins.estimate > 0.5
+    """Return whether every success rate may be below the limit and good answers win most pairs."""
+    for rate in (report.rubric, report.pairwise):
+        if rate is not None and (rate.share is None or rate.share.low > LIMIT):
+            return False
+    good = report.good_wins
+    return good is None or (good.share is not None and good.share.estimate > 0.5)
 
 
 def describe_report(report: AttackReport) -> Iterator[str]:
     """Yield a report as lines of text."""
     yield f"judge: {report.judge.name} ({report.judge.nature})"
-    yield f"grades lifted by {report.margin:g} points or more: {_describe_rate(report.rubric)}"
-    yield f"pairs won by a bad answer: {_describe_rate(report.pairwise)}"
-    yield f"good answers that beat bad ones: {_describe_rate(report.good_wins)}"
+    if report.rubric is not None:
+        yield f"grades lifted by {report.margin:g} points or more: {_describe_rate(report.rubric)}"
+    if report.pairwise is not None:
+        yield f"pairs won by a bad answer: {_describe_rate(report.pairwise)}"
+    if report.good_wins is not None:
+        yield f"good answers that beat bad ones: {_describe_rate(report.good_wins)}"
     if report.drift is not None:
         yield f"score shift in harmless templates: {_describe_points(report.drift)}"
     if report.hardening is not None:
         yield f"score shift from hardening the prompt: {_describe_shift(report.hardening)}"
-    yield f"attacks flagged as suspicious: {_describe_rate(report.flagged)}"
-    yield f"good answers flagged by mistake: {_describe_rate(report.falsely_flagged)}"
+    if report.rubric is not None:
+        yield f"attacks flagged as suspicious: {_describe_rate(report.flagged)}"
+        yield f"good answers flagged by mistake: {_describe_rate(report.falsely_flagged)}"
     worst = sorted(report.attacks, key=lambda a: -(a.rate.successes / max(1, a.rate.n)))[:5]
     for attack in worst:
         if attack.rate.successes:

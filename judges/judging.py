@@ -147,7 +147,7 @@ def make_requests(task: Task, metric_name: str, stream: ResponseStream) -> Itera
         for (response,) in stream.iter_complete(model):
             if response.text is not None:
                 yield GradeRequest(
-                    sample=samples[response.sample_id],
+                    sample=shown_to_judge(samples[response.sample_id], metric),
                     metric_name=metric_name,
                     metric=metric,
                     model=model,
@@ -163,6 +163,7 @@ def preference_requests(
     candidate: tuple[str, str],
 ) -> Iterator[PreferenceRequest]:
     """Yield the same pair in both orders; each side is a model's name and its answer."""
+    sample = shown_to_judge(sample, metric)
     for order in ORDERS:
         swapped = order == "candidate_first"
         first, second = (candidate[1], baseline[1]) if swapped else (baseline[1], candidate[1])
@@ -176,6 +177,13 @@ def preference_requests(
             first=first,
             second=second,
         )
+
+
+def shown_to_judge(sample: Sample, metric: Metric) -> Sample:
+    """Return the item as the metric's judge sees it: without its reference where the suite hides that."""
+    if metric.shows_reference:
+        return sample
+    return sample.model_copy(update={"reference": None, "references": ()})
 
 
 def repeat_requests(
@@ -338,7 +346,7 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     """Return a hash of everything that the verdict may depend on, which excludes model names."""
     metric = request.metric
     metric_fields = metric.model_dump(
-        mode="json", exclude={"data", "generation", "judge", "repeats", "pairs"}
+        mode="json", exclude={"data", "generation", "judge", "repeats", "pairs", "reference"}
     )
     if isinstance(request, GradeRequest):
         answers = [request.answer]
@@ -400,7 +408,13 @@ def grade_answers(
     A grade is the mean over the criteria and over the readable rounds. Stored outcomes are reused.
     """
     first_round = [
-        GradeRequest(sample=sample, metric_name="grade", metric=metric, model="own", answer=answer)
+        GradeRequest(
+            sample=shown_to_judge(sample, metric),
+            metric_name="grade",
+            metric=metric,
+            model="own",
+            answer=answer,
+        )
         for sample, answer in answers
     ]
     requests = list(repeat_requests(first_round, range(metric.repeats)))

@@ -108,13 +108,16 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     """Make the panel of one metric.
 
     Raises:
-        HarnessError: as `make_named_panel`, or labels of people that cannot be read.
+        HarnessError: as `make_named_panel`, labels of people that cannot be read, or a prompt that
+            nobody would read.
     """
     # A computed metric has a judge of its own.
     metric = request.suite.metrics[metric_name]
     if isinstance(metric, ComputedMetric):
         return make_panel("", [make_computed_judge(metric)], None, repeats=1)
     name, repeats = request.judge or metric.judge, metric.repeats
+    if metric.prompt is not None:
+        _refuse_rules(metric_name, request)
     # People, a judge or a jury.
     spec = request.profile.find_judge(name)
     if spec.people is not None:
@@ -128,6 +131,16 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     require_scores_on_scale({metric_name: metric}, people)
     labels = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
+
+
+def _refuse_rules(metric_name: str, request: Request) -> None:
+    """Raise if rules, which read no prompt, would judge a metric that has one."""
+    for judge in judge_names(metric_name, request):
+        if request.profile.find_judge(judge).offline is not None:
+            raise HarnessError(
+                f"metric '{metric_name}': has a 'prompt' of its own, and judge '{judge}' is rules that "
+                "read none. Name a language model as its judge, or leave 'prompt' out."
+            )
 
 
 def check_judges_available(request: Request) -> None:

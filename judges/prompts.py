@@ -18,6 +18,8 @@ from itertools import count
 from typing import NamedTuple
 
 from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config.judge_prompt import WHAT_YOU_SEE
+from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.paths import bundle_root
 from harness.types import GradeRequest, JudgeRequest, Message, PreferenceRequest
@@ -60,7 +62,7 @@ def is_asked(request: JudgeRequest) -> bool:
 def build_prompt(request: JudgeRequest) -> JudgePrompt:
     """Build the prompt of a request that `is_asked`."""
     template, fields, texts = _collect_material(request)
-    system = fill(_template(template), fields)
+    system = _fill_instructions(request.metric, template, fields)
     escaped = {tag: escape_untrusted(text) for tag, text in texts.items()}
     # In a further round the token differs, so that no cache can repeat the first reply.
     token = boundary_token(f"{system}{request.round or ''}", escaped)
@@ -71,7 +73,7 @@ def build_prompt(request: JudgeRequest) -> JudgePrompt:
 def build_plain_prompt(request: JudgeRequest) -> JudgePrompt:
     """Build the prompt without its defences, to measure their effect; never to judge with."""
     template, fields, texts = _collect_material(request)
-    system = fill(_DEFENCES.sub("", _template(template)), fields)
+    system = _fill_instructions(request.metric, template, fields, plain=True)
     blocks = [f"{tag.replace('-', ' ').capitalize()}:\n{text}" for tag, text in texts.items()]
     return _make_prompt(request, system, blocks)
 
@@ -104,6 +106,21 @@ def make_schema(metric: Metric) -> Schema:
             raise ValueError(f"no language model judges '{metric.kind}' metrics")
 
 
+def own_prompt(kind: str) -> str:
+    """Return our prompt of a kind of metric as one of one's own begins, with its fields.
+
+    Raises:
+        HarnessError: no such kind, or none that a judge is asked about.
+    """
+    if f"judge_{kind}" not in TEMPLATES:
+        kinds = (name.removeprefix("judge_") for name in TEMPLATES)
+        raise HarnessError(
+            f"no judge is asked with a prompt for '{kind}'. {did_you_mean(kind, kinds)}"
+        )
+    template = _template(f"judge_{kind}")
+    return _DEFENCES.sub(f"{{{{{WHAT_YOU_SEE}}}}}\n\n", template)
+
+
 @lru_cache
 def prompts_fingerprint() -> str:
     """Return a hash of all prompts."""
@@ -128,6 +145,20 @@ def boundary_token(seed: str, texts: Mapping[str, str]) -> str:
 def _template(name: str) -> str:
     path = bundle_root() / "suites" / "prompts" / f"{name}.md"
     return path.read_text(encoding="utf-8").rstrip()
+
+
+def _fill_instructions(
+    metric: Metric, template: str, fields: Mapping[str, str], *, plain: bool = False
+) -> str:
+    """Fill the metric's own prompt, or else our template; a `plain` one has no defences."""
+    assert not isinstance(metric, ComputedMetric)
+    ours = _template(template)
+    defences = _DEFENCES.search(ours)
+    assert defences is not None
+    text, what_you_see = metric.prompt or ours, defences[0].rstrip()
+    if plain:
+        text, what_you_see = _DEFENCES.sub("", text), ""
+    return fill(text, {**fields, WHAT_YOU_SEE: what_you_see})
 
 
 class _Material(NamedTuple):

@@ -1,4 +1,4 @@
-"""Commands that test judges and import batch replies."""
+"""Commands that test judges, copy their prompts and import batch replies."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_budget
 from harness.cli.output import INFRASTRUCTURE, Format, emit
+from harness.core.errors import HarnessError
 
 commands = typer.Typer()
 judge_app = typer.Typer(help="Test a judge.", no_args_is_help=True)
@@ -45,6 +46,29 @@ def canary(
         )
     emit(output, report.model_dump(mode="json"), describe_report(report))
     raise typer.Exit(0 if passes(report) else 1)
+
+
+@judge_app.command()
+def prompt(
+    kind: Annotated[
+        str, typer.Argument(help="A judged kind of metric: rubric, pairwise or evasion.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="New file, instead of the screen.")
+    ] = None,
+) -> None:
+    """Copy our prompt to a judge, as the start of one of your own (`prompt:` of a metric)."""
+    from harness.core.files import write_private
+    from judges.prompts import own_prompt
+
+    text = f"{own_prompt(kind)}\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if out.exists():
+        raise HarnessError(f"{out}: is there already, and may be yours. Name a new file.")
+    write_private(out, text.encode())
+    typer.echo(f"{out}: name it as 'prompt' of a {kind} metric")
 
 
 batch_app = typer.Typer(

@@ -7,10 +7,12 @@ them.
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from harness.config.base import Name, Spec
 from harness.config.data import DataSpec, Generation
+from harness.config.judge_prompt import PromptFields, read_judge_prompt
+from harness.core.errors import HarnessError
 
 ScoreKind = Literal["points", "share", "preference"]
 COMPOSITE = "composite"  # the name of the column that is the mean of all others
@@ -74,6 +76,11 @@ class MetricSpec(Spec):
         return False
 
     @property
+    def shows_reference(self) -> bool:
+        """Return whether a judge sees the reference of an item that has one."""
+        return True
+
+    @property
     def layout(self) -> ChoiceLayout | None:
         """Return how options are shown to the model; None if it is asked the question alone."""
         return None
@@ -126,12 +133,47 @@ class MetricSpec(Spec):
 
 
 class JudgedMetric(MetricSpec):
-    """The base of metrics that a judge of the profile scores, asked `repeats` times each."""
+    """The base of metrics that a judge of the profile scores, asked `repeats` times each.
+
+    `prompt` is a file of instructions to a language model, in place of ours; once the suite is read,
+    their text, so that whatever is keyed by the metric is keyed by what is asked.
+    """
 
     computed: ClassVar[bool] = False
+    prompt_fields: ClassVar[PromptFields] = PromptFields()
 
     judge: Name = "default"
     repeats: int = Field(default=1, ge=1, le=20)
+    prompt: str | None = Field(default=None, exclude_if=lambda prompt: prompt is None)
+
+    @field_validator("prompt")
+    @classmethod
+    def _read_file(cls, prompt: str | None, info: ValidationInfo) -> str | None:
+        if prompt is None or info.context is None:  # of a written result: the text already
+            return prompt
+        try:
+            return read_judge_prompt(prompt, info.context["root"], cls.prompt_fields)
+        except HarnessError as error:
+            raise ValueError(str(error)) from None
+
+
+class ReferenceMetric(JudgedMetric):
+    """The base of metrics whose judge sees the item's reference.
+
+    `reference: false` hides it from the judge; `true` refuses items that have none.
+    """
+
+    reference: bool | None = Field(default=None, exclude_if=lambda shown: shown is None)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Return whether every item must have one."""
+        return self.reference is True
+
+    @property
+    def shows_reference(self) -> bool:
+        """Return whether the judge sees it."""
+        return self.reference is not False
 
 
 class ComputedMetric(MetricSpec):

@@ -12,8 +12,15 @@ from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.choice import ChoiceMetric
+from harness.config.judge_prompt import PromptFields
 from harness.config.match import MatchKind
-from harness.config.metric_base import COMPOSITE, ComputedMetric, JudgedMetric, ScoreKind
+from harness.config.metric_base import (
+    COMPOSITE,
+    ComputedMetric,
+    JudgedMetric,
+    ReferenceMetric,
+    ScoreKind,
+)
 
 Model = TypeVar("Model")
 
@@ -29,7 +36,7 @@ class Criterion(Spec):
 MAX_POINTS = 1_000  # of a scale: distributions and agreement count each of them
 
 
-class RubricMetric(JudgedMetric):
+class RubricMetric(ReferenceMetric):
     """A judge grades each answer on every criterion; scores are integers on `scale`."""
 
     score_kind: ClassVar[ScoreKind] = "points"
@@ -37,6 +44,9 @@ class RubricMetric(JudgedMetric):
     has_composite: ClassVar[bool] = True
     ordinal: ClassVar[bool] = True
     length_adjusted: ClassVar[bool] = True
+    prompt_fields: ClassVar[PromptFields] = PromptFields(
+        needed=("what_you_see", "criteria", "shape"), optional=("low", "high")
+    )
 
     kind: Literal["rubric"]
     scale: tuple[int, int] = (1, 10)
@@ -91,7 +101,7 @@ class RubricMetric(JudgedMetric):
         return self.scale
 
 
-class PairwiseMetric(JudgedMetric):
+class PairwiseMetric(ReferenceMetric):
     """A judge prefers one of two answers, asked in both orders; the score is a win rate.
 
     Every later model is compared with the baseline; with `pairs: all` every model with every
@@ -101,6 +111,7 @@ class PairwiseMetric(JudgedMetric):
     score_kind: ClassVar[ScoreKind] = "preference"
     assumed_spread: ClassVar[float] = 0.40
     length_adjusted: ClassVar[bool] = True
+    prompt_fields: ClassVar[PromptFields] = PromptFields(needed=("what_you_see", "asks", "shape"))
 
     kind: Literal["pairwise"]
     asks: str

@@ -55,7 +55,7 @@ class Document(NamedTuple):
 
 
 def load_spec(path: Path, model: type[SpecT]) -> SpecT:
-    """Read a file and validate it as `model`.
+    """Read a file and validate it as `model`; validators find its folder as `root` in their context.
 
     Raises:
         HarnessError: the message names the file, the line, the mistake and what would work.
@@ -68,7 +68,8 @@ def load_spec(path: Path, model: type[SpecT]) -> SpecT:
     _refuse_other_kind(document.data, path, model)
     try:
         # JSON mode is strict about types, yet lets a list become a tuple.
-        return model.model_validate_json(json.dumps(document.data))
+        written = json.dumps(document.data)
+        return model.model_validate_json(written, context={"root": path.parent})
     except ValidationError as error:
         raise HarnessError(_explain(error, document, path, model)) from None
 

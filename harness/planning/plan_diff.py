@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.config import Gate
+from harness.config import Gate, JudgedMetric
+from harness.core.hashing import content_hash
 from harness.gate.rules import RULES, rule_of
 from harness.types import Plan
 
@@ -34,7 +35,9 @@ def unmeasured_fields(*plans: Plan, identity: Mapping[str, str] | None = None) -
             for name, metric in task.metrics.items()
             if metric.compares_pairs and f"metric {name}" not in identity
         }
-    return frozenset(f"{what} {name}" for name in names for what in ("metric", "judge of"))
+    return frozenset(
+        f"{what} {name}" for name in names for what in ("metric", "judge prompt of", "judge of")
+    )
 
 
 def diff_fields(
@@ -86,8 +89,10 @@ def _measured(plan: Plan) -> Iterator[tuple[str, str]]:
         if task.equal_answers != "flagged":
             yield f"equal answers of {task.name}", task.equal_answers
         for name, metric in task.metrics.items():
-            spec = metric.model_dump_json(exclude={"data", "generation", "judge"})
+            spec = metric.model_dump_json(exclude={"data", "generation", "judge", "prompt"})
             yield f"metric {name}", spec
+            if isinstance(metric, JudgedMetric) and metric.prompt is not None:
+                yield f"judge prompt of {name}", content_hash(metric.prompt)[:16]
             card = plan.judges[name]
             yield f"judge of {name}", f"{card.name} ({card.fingerprint[:12]})"
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from harness.config import Generation, RubricMetric
+from harness.config import Generation, JudgedMetric, RubricMetric
 from harness.types import ANSWERED_BEFORE, Amendment, Plan, RunResult
 from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, describe_items, gate_rule
@@ -27,12 +27,18 @@ def plan_section(result: RunResult) -> Section:
             *_amendments_tables(result.amendments),
         ),
         notes=(gate_rule(plan.gate),) if plan.gate else (),
-        text_blocks=tuple(
-            TextBlock(f"System prompt for {', '.join(task.metrics)}", task.system)
-            for task in plan.tasks
-            if task.system
-        ),
+        text_blocks=tuple(_prompts(plan)),
     )
+
+
+def _prompts(plan: Plan) -> Iterator[TextBlock]:
+    """Yield the system prompts of the models, and the judge prompts that are not ours."""
+    for task in plan.tasks:
+        if task.system:
+            yield TextBlock(f"System prompt for {', '.join(task.metrics)}", task.system)
+        for name, metric in task.metrics.items():
+            if isinstance(metric, JudgedMetric) and metric.prompt:
+                yield TextBlock(f"Judge prompt of {name}, the suite's own", metric.prompt)
 
 
 def _when_registered(result: RunResult) -> str:
