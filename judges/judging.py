@@ -352,8 +352,10 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
         answers = [request.answer]
     else:
         answers = [request.first, request.second]
-    item = [request.sample.input, request.sample.reference]
-    item += [request.sample.right_choice] if request.sample.right_choice is not None else []
+    sample = request.sample
+    item: list[object] = [sample.input, sample.reference]
+    item += [sample.right_choice] if sample.right_choice is not None else []
+    item += [sample.history] if sample.history else []
     # The first round is the request without repeats, and is not paid for again.
     repeat = [request.round] if request.round else []
     if metric.reads_words:

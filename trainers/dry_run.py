@@ -22,7 +22,6 @@ from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
-from harness.models.local import make_prompt
 from harness.types import Message
 from harness.types.training import Example, LabelledAnswer, PreferencePair
 from trainers.examples import load_examples, load_labelled, load_samples
@@ -263,7 +262,7 @@ def _pairs(link: _Link, n_rows: int, data: list[str]) -> list[PreferencePair]:
     prompts = [example.prompt for example in made_up]
     if absent is None:
         samples = load_samples(recipe.data, root)[:n_rows]
-        prompts = [make_prompt(None, sample.input) for sample in samples]
+        prompts = [sample.chat(None) for sample in samples]
         data.append(
             f"{link.recipe.recipe}: made-up answers to the first {len(prompts)} of its prompts"
         )

@@ -6,21 +6,16 @@ Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from harness.config import Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.text_files import read_prompt
 from harness.data.conversions import resolve_conversion
 from harness.data.samples import make_samples
-from harness.data.tables import load_rows, text_of
-from harness.models.local import make_prompt
-from harness.types import Message, Record, Sample
+from harness.data.tables import load_rows
+from harness.types import Record, Sample
 from harness.types.training import Example, LabelledAnswer
 from trainers.recipe import TrainingSource
-
-CHAT_FIELDS = ("system", "history")
 
 
 def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:
@@ -52,44 +47,18 @@ def data_hash(rows: Sequence[Record]) -> str:
 
 def _source_examples(source: TrainingSource, root: Path) -> list[Example]:
     default_system = read_prompt(source.system, root)
-    table = load_rows(resolve_conversion(source, root), root)
-    sample_fields = {f: column for f, column in source.fields.items() if f not in CHAT_FIELDS}
-    chat_fields = {f: column for f, column in source.fields.items() if f in CHAT_FIELDS}
-    for field, column in chat_fields.items():
-        if source.convert is None:  # a conversion writes these columns only where some row has them
-            table.column(column, f"field '{field}'")
-    examples = []
-    for sample in make_samples(table, sample_fields, None):
-        cells = {field: table.rows[sample.row].get(column) for field, column in chat_fields.items()}
-        system = text_of(cells.get("system")).strip() or default_system
-        place = f"{table.origin}:{table.lines[sample.row]}"
-        turns = _history(cells.get("history"), place)
-        example = _example(
-            sample, system, tuple(Message(role=t.role, content=t.content) for t in turns)
+    source = resolve_conversion(source, root)
+    table = load_rows(source, root)
+    return [
+        _example(
+            sample, default_system, table.rows[sample.row].get(source.fields.get("history", ""))
         )
-        unlearnt = sum(turn.role == "assistant" and turn.weight == 0 for turn in turns)
-        examples.append(
-            example.model_copy(update={"unlearnt_turns": unlearnt}) if unlearnt else example
-        )
-    return examples
+        for sample in make_samples(table, source.fields, None)
+    ]
 
 
-class _Turn(Message):
-    """A turn of a history, with its weight where the data have some."""
-
-    weight: float | None = None
-
-
-def _history(cell: object, place: str) -> tuple[_Turn, ...]:
-    try:
-        return _TURNS.validate_python(cell or ())
-    except ValidationError:
-        raise HarnessError(
-            f"{place}: 'history' must be a list of turns, each with its role and content."
-        ) from None
-
-
-def _example(sample: Sample, system: str | None, history: tuple[Message, ...]) -> Example:
+def _example(sample: Sample, default_system: str | None, history: object) -> Example:
+    """Make an example of a sample; `history` is the cell of its earlier turns, with their weights."""
     if not sample.reference or not sample.reference.strip():
         raise HarnessError(
             f"Row '{sample.id}' has no answer to learn. 'fields' must map 'reference' to its column, "
@@ -100,9 +69,11 @@ def _example(sample: Sample, system: str | None, history: tuple[Message, ...]) -
             f"Row '{sample.id}' has {len(sample.references)} references, and an answer to learn is "
             "one text. Name a column with one answer, or make a row of each."
         )
-    *system_turns, question = make_prompt(system, sample.input)
-    prompt = (*system_turns, *history, question)
-    return Example(id=sample.id, prompt=prompt, completion=sample.reference)
-
-
-_TURNS = TypeAdapter(tuple[_Turn, ...])
+    weights = [turn.get("weight") for turn in history] if isinstance(history, list) else []
+    earlier = zip(sample.history[-len(weights) :], weights, strict=True) if weights else ()
+    return Example(
+        id=sample.id,
+        prompt=sample.chat(default_system),
+        completion=sample.reference,
+        unlearnt_turns=sum(turn.role == "assistant" and weight == 0 for turn, weight in earlier),
+    )

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.models.local import make_prompt
 from harness.models.weights import quiet_torch
 from harness.types import Curve, Sample
 from trainers.checkpoint import (
@@ -163,7 +162,7 @@ def _prose(sample: Sample) -> str:
 
 
 def _chat(sample: Sample, tokenizer: Any) -> str:
-    turns = [message.model_dump() for message in make_prompt(None, sample.input)]
+    turns = [message.model_dump() for message in sample.chat(None)]
     turns.append({"role": "assistant", "content": "\n".join(sample.acceptable_answers)})
     text: str = tokenizer.apply_chat_template(turns, tokenize=False)
     return text

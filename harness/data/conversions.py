@@ -8,6 +8,7 @@ The rows are in the cache (HARNESS_CACHE_DIR), in a folder whose name has the ha
 options and the version of the converter, with the summary that accounts for every row.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -31,6 +32,9 @@ AnySource = TypeVar("AnySource", bound=Source)
 def resolve_conversion(source: AnySource, root: Path) -> AnySource:
     """Resolve a source that names a conversion to its file of rows; return any other unchanged.
 
+    A conversion writes `system` and `history` only where some row has them, so that fields without a
+    column are left out.
+
     Raises:
         HarnessError: the source does not exist, or cannot be converted.
         InfrastructureError: its data could not be fetched.
@@ -40,7 +44,17 @@ def resolve_conversion(source: AnySource, root: Path) -> AnySource:
     folder = _make(source.convert, root)
     name = ROWS if source.convert.side is None else f"rows.{source.convert.side}.jsonl"
     phi = source.phi or source_of(source.convert, root).source.phi
-    return source.model_copy(update={"convert": None, "path": str(folder / name), "phi": phi})
+    with (folder / name).open(encoding="utf-8") as rows:
+        columns = json.loads(rows.readline())
+    absent = {column for column in ("system", "history") if column not in columns}
+    return source.model_copy(
+        update={
+            "convert": None,
+            "path": str(folder / name),
+            "phi": phi,
+            "fields": {f: column for f, column in source.fields.items() if column not in absent},
+        }
+    )
 
 
 def is_cached(conversion: Conversion, root: Path) -> bool:

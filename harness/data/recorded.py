@@ -7,13 +7,13 @@ from harness.config import RecordedAnswers
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
+from harness.data.conversations import question_key
 from harness.data.hygiene import system_of_rendered_prompt
 from harness.data.tables import (
     Row,
     Table,
     find_joined,
     is_missing,
-    join_key,
     load_rows,
     no_text_reason,
     require_row_number,
@@ -74,7 +74,7 @@ def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
         column = model.recorded.fields[join]
         if is_missing(row.get(column)):
             raise HarnessError(f"{table.origin}:{line}: has no '{column}' to join answers by.")
-        key = join_key(row[column])
+        key = question_key(row, column, f"{table.origin}:{line}")
         if join == "row":
             require_row_number(key, f"{table.origin}:{line}")
         if key in rows:
@@ -86,7 +86,7 @@ def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
 def _recorded_response(
     sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
 ) -> Response:
-    key = {"id": sample.id, "input": sample.input, "row": str(sample.row)}[model.recorded.join]
+    key = {"id": sample.id, "input": sample.transcript, "row": str(sample.row)}[model.recorded.join]
     row = find_joined(rows, key)
     if row is None and model.recorded.join == "input":
         row = find_joined(rows, sample.own_question)  # recorded without the options in it

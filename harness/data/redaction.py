@@ -64,6 +64,9 @@ def redact_sample(sample: Sample) -> Sample:
     return sample.model_copy(
         update={
             "input": redact(sample.input),
+            "history": tuple(
+                turn.model_copy(update={"content": redact(turn.content)}) for turn in sample.history
+            ),
             "reference": reference,
             "references": references,
         }

@@ -8,10 +8,11 @@ from harness.core.errors import HarnessError, did_you_mean
 from harness.core.sanitize import to_valid_utf8
 from harness.data.choices import FIELD as CHOICES_FIELD
 from harness.data.choices import is_choice_field
+from harness.data.conversations import CHAT_FIELDS, read_conversation
 from harness.data.tables import Row, Table, join_key, no_text_reason, text_of
-from harness.types import Sample
+from harness.types import Message, Sample
 
-SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", CHOICES_FIELD)
+SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", *CHAT_FIELDS, CHOICES_FIELD)
 
 
 def make_samples(
@@ -26,11 +27,12 @@ def make_samples(
     `fields` maps id, input, reference, cluster and context to columns. Without `id` the row
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question. Options
     (`choices`) are put into prompts only where a metric asks for a choice (`harness.data.choices`).
+    The turns of a conversation are in the column of `messages`, in place of `input`.
     `slices` and `keep` are columns whose values are kept unchanged.
 
     Raises:
-        HarnessError: a column is missing, an input is empty, an id occurs twice, or there are fewer
-            rows than `take.n`.
+        HarnessError: a column is missing, an input is empty or no conversation to answer, an id occurs
+            twice, or there are fewer rows than `take.n`.
     """
     _check_fields(table, fields)
     for column in slices:
@@ -84,8 +86,16 @@ def _check_fields(table: Table, fields: dict[str, str]) -> None:
                 f"{table.origin}: field '{name}' is unknown. {did_you_mean(name, SAMPLE_FIELDS)}"
             )
         table.column(column, f"field '{name}'")
-    if "input" not in fields:
-        raise HarnessError(f"{table.origin}: 'fields' must name the column of the 'input'.")
+    if ("input" in fields) == ("messages" in fields):
+        raise HarnessError(
+            f"{table.origin}: 'fields' must name the column of the 'input', or of the 'messages' of "
+            "conversations, and not both."
+        )
+    if "messages" in fields and "history" in fields:
+        raise HarnessError(
+            f"{table.origin}: 'messages' are whole conversations. Leave 'history' out, or name the "
+            "last question as 'input'."
+        )
 
 
 def _sample(
@@ -96,46 +106,58 @@ def _sample(
     slices: Sequence[str],
     keep: Sequence[str],
 ) -> Sample:
-    def cell(field: str) -> str | None:
-        column = fields.get(field)
-        if column is None:
-            return None
-        if column not in row:
-            raise HarnessError(f"{table.origin}:{table.lines[number]}: has no '{column}'.")
-        value = row[column]
-        problem = no_text_reason(value)
-        if problem:
-            raise HarnessError(
-                f"{table.origin}:{table.lines[number]}: '{column}' {problem}. Name the column that "
-                "holds the text."
-            )
-        return join_key(value)
-
     # Empty cells of these columns are mistakes in the data.
-    question = cell("input")
-    if not question or not question.strip():
-        raise HarnessError(f"{table.origin}:{table.lines[number]}: '{fields['input']}' is empty.")
-    context = cell("context")
-    identity = cell("id")
-    if identity is not None and not identity.strip():
-        raise HarnessError(f"{table.origin}:{table.lines[number]}: '{fields['id']}' is empty.")
-    cluster = cell("cluster")
-    if cluster is not None and not cluster.strip():
+    place = f"{table.origin}:{table.lines[number]}"
+    cells = {field: _cell(row, field, fields[field], place) for field in _TEXTS if field in fields}
+    for field in ("input", "id"):
+        if not cells.get(field, "filled").strip():
+            raise HarnessError(f"{place}: '{fields[field]}' is empty.")
+    if not cells.get("cluster", "filled").strip():
         raise HarnessError(
-            f"{table.origin}:{table.lines[number]}: '{fields['cluster']}' is empty, and all items "
+            f"{place}: '{fields['cluster']}' is empty, and all items "
             "without one would be one cluster. Give a single item a cluster of its own."
         )
-    reference, references = _references(row, cell("reference"), fields.get("reference"))
+
+    # The question with the turns before it, and the reference.
+    reference, references = _references(row, cells.get("reference"), fields.get("reference"))
+    question, history = cells.get("input", ""), tuple[Message, ...]()
+    if not fields.keys().isdisjoint(CHAT_FIELDS):
+        history, question, answer = read_conversation(row, fields, question, place)
+        if answer is not None and "reference" in fields:
+            raise HarnessError(
+                f"{place}: '{fields['messages']}' ends with the assistant, and 'reference' names "
+                f"'{fields['reference']}'. Take that turn out, or leave 'reference' out: the turn is then "
+                "the reference."
+            )
+        reference = reference if answer is None else answer
+    context = cells.get("context")
     return Sample(
-        id=identity if identity is not None else f"row-{number + 1:05d}",
+        id=cells.get("id", f"row-{number + 1:05d}"),
         input=f"{context}\n\n{question}" if context else question,
         reference=reference,
         references=references,
-        cluster=cluster,
+        cluster=cells.get("cluster"),
         row=number,
         slices={column: to_valid_utf8(text_of(row.get(column))).strip() for column in slices},
         kept={column: to_valid_utf8(text_of(row.get(column))) for column in keep},
+        history=history,
     )
+
+
+_TEXTS = ("input", "context", "id", "cluster", "reference")  # fields whose cells are texts
+
+
+def _cell(row: Row, field: str, column: str, place: str) -> str:
+    if column not in row:
+        raise HarnessError(f"{place}: has no '{column}'.")
+    value = row[column]
+    problem = no_text_reason(value)
+    if problem:
+        turns = " Turns of a conversation are read as 'messages'." if field == "input" else ""
+        raise HarnessError(
+            f"{place}: '{column}' {problem}. Name the column that holds the text.{turns}"
+        )
+    return join_key(value)
 
 
 def _references(

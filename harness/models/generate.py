@@ -17,7 +17,7 @@ from harness.data.redaction import redact_task
 from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
-from harness.models.local import LocalModel, Prompt, drops_system, make_prompt
+from harness.models.local import LocalModel, drops_system, make_prompt
 from harness.models.served import (
     ServedCheck,
     ServedModel,
@@ -284,7 +284,7 @@ def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
     They are cut from all samples, stored or not: a resumed run then computes the same batches
     as an uninterrupted one, and so the same floating-point numbers.
     """
-    lengths = model.local.prompt_lengths([_prompt(sample, task) for sample in task.samples])
+    lengths = model.local.prompt_lengths([sample.chat(task.system) for sample in task.samples])
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     for start in range(0, len(order), BATCH_SIZE):
         yield order[start : start + BATCH_SIZE]
@@ -294,7 +294,7 @@ def _generate_batch(
     samples: Sequence[Sample], task: Task, model: CheckpointModel
 ) -> list[Response]:
     answers = model.local.answer(
-        [_prompt(sample, task) for sample in samples],
+        [sample.chat(task.system) for sample in samples],
         task.generation,
         seeds=[_item_seed(task.generation, sample) for sample in samples],
     )
@@ -311,10 +311,6 @@ def _generate_batch(
     ]
 
 
-def _prompt(sample: Sample, task: Task) -> Prompt:
-    return make_prompt(task.system, sample.input)
-
-
 def _item_seed(generation: Generation, sample: Sample) -> int:
     return int(content_hash(generation.seed, sample.id)[:12], 16)
 
@@ -323,7 +319,8 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
     decoding = task.generation.model_dump(exclude={"system", "seed", "thoughts"})
     greedy = task.generation.temperature == 0
     seed = None if greedy else _item_seed(task.generation, sample)
-    return content_hash(GENERATOR_VERSION, fingerprint, task.system, sample.input, decoding, seed)
+    asked = [sample.chat(task.system)] if sample.history else [task.system, sample.input]
+    return content_hash(GENERATOR_VERSION, fingerprint, *asked, decoding, seed)
 
 
 # --- endpoints -------------------------------------------------------------------------------
@@ -553,7 +550,7 @@ def _stored_keys(
 def _make_ask(sample: Sample, task: Task) -> Ask:
     """Build the request; a repeated sample needs another seed, or it may get the same answer."""
     seed = task.generation.seed + sample.draw if sample.draw else None
-    return Ask(_prompt(sample, task), seed=seed)
+    return Ask(sample.chat(task.system), seed=seed)
 
 
 def _with_generation(spec: EndpointSpec, generation: Generation) -> EndpointSpec:

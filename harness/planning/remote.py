@@ -19,7 +19,7 @@ from harness.models.generate import (
     as_measured,
     stored_responses,
 )
-from harness.models.local import Prompt, make_prompt
+from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
@@ -119,7 +119,7 @@ def forecast_remote(
             spec = models[name].endpoint
             if spec is not None:
                 known[name] = _known_answers(name, task, request, session)
-                prompts = [make_prompt(task.system, sample.input) for sample in task.samples]
+                prompts = [sample.chat(task.system) for sample in task.samples]
                 missing = [
                     prompt
                     for prompt, sample in zip(prompts, task.samples, strict=True)

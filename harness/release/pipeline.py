@@ -238,7 +238,7 @@ class _LoopRun:
         self._gate_of(suite)
         plan = make_plan(self._request(suite, [self.start()]), {})
         return {
-            " ".join(sample.input.casefold().split())
+            " ".join(sample.transcript.casefold().split())
             for task in plan.tasks
             for sample in task.samples
         }

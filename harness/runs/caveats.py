@@ -172,12 +172,22 @@ def prompt_caveats(
     measured: Iterable[TaskScores], models: Mapping[str, Prepared]
 ) -> Iterator[Caveat]:
     """Report models that never saw a task's system prompt, or that learnt prompts in another form."""
-    systems = {part.task.name: part.task.system for part in measured if part.task.system}
+    systems = [
+        (part.task.name, system)
+        for part in measured
+        for system in (
+            part.task.system,
+            next(filter(None, (s.system for s in part.task.samples)), None),
+        )
+        if system
+    ]
     for name, prepared in models.items():
         model = prepared.model
         if isinstance(model, CheckpointModel):
-            dropped = {system: model.drops(system) for system in dict.fromkeys(systems.values())}
-            tasks = [task for task, system in systems.items() if dropped[system]]
+            dropped = {
+                system: model.drops(system) for system in dict.fromkeys(s for _, s in systems)
+            }
+            tasks = list(dict.fromkeys(task for task, system in systems if dropped[system]))
             if tasks:
                 yield Caveat(
                     code="system_prompt_dropped",
@@ -433,8 +443,8 @@ def _protected_items(plan: Plan) -> Iterator[Caveat]:
 def _duplicate_questions(plan: Plan) -> Iterator[Caveat]:
     """Warn of one question under several ids, which counts as several items without a cluster."""
     for task in plan.tasks:
-        labels = {(sample.input, sample.cluster) for sample in task.samples}
-        distinct = {sample.input for sample in task.samples}
+        labels = {(sample.transcript, sample.cluster) for sample in task.samples}
+        distinct = {sample.transcript for sample in task.samples}
         unclustered = any(sample.cluster is None for sample in task.samples)
         n_duplicates = len(task.samples if unclustered else labels) - len(distinct)
         if n_duplicates > FLAGGED_SHARE * len(task.samples):

@@ -32,7 +32,8 @@ def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
 
 
 def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
-    questions = {sample.id: sample.input for sample in task.samples}
+    questions = {sample.id: sample.transcript for sample in task.samples}
+    systems = {sample.id: sample.system or task.system for sample in task.samples}
     repeated: set[str] = set()
     # "The correct answer is B." suits many questions.
     if task.equal_answers == "flagged" and not any(sample.choices for sample in task.samples):
@@ -40,7 +41,7 @@ def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, 
     thinking = cut_off_in_thoughts(answers)
     return {
         sample_id: (
-            *_flags_of(response, task),
+            *_flags_of(response, systems[sample_id]),
             *(("repeated_answer",) if sample_id in repeated else ()),
             *(("unfinished_thoughts",) if sample_id in thinking else ()),
         )
@@ -48,8 +49,8 @@ def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, 
     }
 
 
-def _flags_of(response: Response, task: Task) -> tuple[HygieneFlag, ...]:
-    flags = hygiene_flags(response, response.system or task.system)
+def _flags_of(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
+    flags = hygiene_flags(response, response.system or system)
     suspicious = suspect_injection(response.text or "").suspected_injection
     return (*flags, "suspected_injection") if suspicious else flags
 

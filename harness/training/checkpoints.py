@@ -22,7 +22,6 @@ from harness.data.contamination import (
 )
 from harness.data.conversions import conversion_facts, resolve_conversion
 from harness.data.preference_pairs import load_given_pairs
-from harness.models.local import make_prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.training.context import RunContext, TrainedModel
 from harness.training.eval_during_training import make_training_eval
@@ -199,7 +198,7 @@ class _StageMaker:
         parent = self._start_of(stage, recipe.parent)
         samples = load_samples(recipe.data, stage.root)
         system = read_prompt(recipe.system, stage.root)
-        prompts = [PromptRow(id=s.id, prompt=make_prompt(system, s.input)) for s in samples]
+        prompts = [PromptRow(id=s.id, prompt=s.chat(system)) for s in samples]
         reward, teachers = self._make_reward(recipe, stage, samples)
         # The checkpoint, trained where it is missing.
         key = checkpoint_key(recipe, parent.fingerprint, online_hash(prompts, reward))

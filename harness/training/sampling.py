@@ -27,7 +27,6 @@ from harness.data.preference_pairs import (
     write_pairs,
 )
 from harness.models.generate import CheckpointModel, generate_responses
-from harness.models.local import make_prompt
 from harness.scoring.reduce import reduce_judgements
 from harness.training.context import RunContext, TrainedModel
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
@@ -87,14 +86,16 @@ def sample_best_of_n(
         draws = [
             _sample_answers(recipe, samples, system, parent, n, context) for n in range(recipe.n)
         ]
-        answers = [(s, d[s.id], hygiene_flags(d[s.id], system)) for s in samples for d in draws]
+        answers = [
+            (s, d[s.id], hygiene_flags(d[s.id], s.system or system)) for s in samples for d in draws
+        ]
         # Grade the rest, and choose among the answers to each prompt.
         clean = [(sample, response.text or "") for sample, response, flags in answers if not flags]
         title = f"judge {recipe.recipe}"
         grades = iter(grade_candidates(clean, recipe.grade, judge, title, context))
         graded = [GradedAnswer(r, f, None if f else next(grades)) for _, r, f in answers]
         by_prompt = [
-            GradedDraws(s.id, make_prompt(system, s.input), graded[i * recipe.n :][: recipe.n])
+            GradedDraws(s.id, s.chat(system), graded[i * recipe.n :][: recipe.n])
             for i, s in enumerate(samples)
         ]
         write_best_of(path, choose_best(by_prompt))
@@ -250,9 +251,13 @@ def _judged_answers(
             votes.setdefault(key, []).append(judgement.winner)
     for pair in pairs:
         yield JudgedAnswers(
-            prompt=make_prompt(system, pair.sample.input),
-            first=SampledAnswer(pair.first, hygiene_flags(pair.first, system)),
-            second=SampledAnswer(pair.second, hygiene_flags(pair.second, system)),
+            prompt=pair.sample.chat(system),
+            first=SampledAnswer(
+                pair.first, hygiene_flags(pair.first, pair.sample.system or system)
+            ),
+            second=SampledAnswer(
+                pair.second, hygiene_flags(pair.second, pair.sample.system or system)
+            ),
             forward=preferences.get((*pair.key, "baseline_first")),
             backward=preferences.get((*pair.key, "candidate_first")),
             votes=tuple(votes.get(pair.key, ())),
@@ -267,7 +272,7 @@ def _gold_answers(
             raise HarnessError(f"Row '{sample.id}' has no reference to choose over the own answer.")
         if sample.references:
             raise HarnessError(f"Row '{sample.id}' has several references; choose one of them.")
-        yield GoldAnswer(make_prompt(system, sample.input), sample.reference, responses[sample.id])
+        yield GoldAnswer(sample.chat(system), sample.reference, responses[sample.id])
 
 
 def grade_candidates(

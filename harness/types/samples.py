@@ -1,10 +1,18 @@
 """Items, and the responses of models to them."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from harness.types.base import Record
+
+
+class Message(Record):
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 class Sample(Record):
@@ -14,7 +22,8 @@ class Sample(Record):
     times is one sample for each time: `draw` counts them from 0, and they share a cluster.
     Several acceptable answers are `references`, and `reference` is then one text that lists them.
     Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`, `right_choice` is the
-    label of the right one, and `question` the input without them.
+    label of the right one, and `question` the input without them. Of a conversation `input` is the last turn, and
+    `history` are those before it, a system prompt of its own first.
     """
 
     id: str
@@ -29,16 +38,47 @@ class Sample(Record):
     choices: dict[str, str] = Field(default={}, exclude_if=lambda texts: not texts)
     right_choice: str | None = Field(default=None, exclude_if=lambda label: label is None)
     question: str | None = Field(default=None, exclude_if=lambda text: text is None)
+    history: tuple[Message, ...] = Field(default=(), exclude_if=lambda turns: not turns)
 
     @property
     def own_question(self) -> str:
         """Return what the item asks, without the options and the sentence that asks for one."""
-        return self.question or self.input
+        return write_transcript(self.history, self.question or self.input)
+
+    @property
+    def transcript(self) -> str:
+        """Return all turns as one text: the input alone, unless the item is a conversation."""
+        return write_transcript(self.history, self.input)
+
+    @property
+    def user_text(self) -> str:
+        """Return the user's turns as one text."""
+        earlier = (turn.content for turn in self.history if turn.role == "user")
+        return "\n\n".join((*earlier, self.input))
+
+    @property
+    def system(self) -> str | None:
+        """Return the item's own system prompt, if it has one."""
+        first = self.history[:1]
+        return first[0].content if first and first[0].role == "system" else None
+
+    def chat(self, system: str | None) -> tuple[Message, ...]:
+        """Return the turns to answer, after the item's own system prompt or else after `system`."""
+        given = (Message(role="system", content=system),) if system and not self.system else ()
+        return (*given, *self.history, Message(role="user", content=self.input))
 
     @property
     def acceptable_answers(self) -> tuple[str, ...]:
         """Return the references one by one: none, one or several."""
         return self.references or (() if self.reference is None else (self.reference,))
+
+
+def write_transcript(history: Sequence[Message], question: str) -> str:
+    """Write turns as one text, each behind its speaker; a question without earlier turns alone."""
+    if not history:
+        return question
+    turns = (*history, Message(role="user", content=question))
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
 
 
 MAX_TOKENS = 10**9  # of one reply; a server that reports more has not counted
@@ -118,13 +158,6 @@ HygieneFlag = Literal[
     "repeated_answer",  # word for word the answer to several other questions
     "suspected_injection",  # seems to address the judge
 ]
-
-
-class Message(Record):
-    """One turn of a chat."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 Responses = dict[str, Response]  # by sample id

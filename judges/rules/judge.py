@@ -77,7 +77,7 @@ def _hash_word_lists() -> str:
 
 
 def _judge(request: JudgeRequest) -> Outcome:
-    if not is_english_script(request.sample.input):
+    if not is_english_script(request.sample.user_text):
         return Outcome(reason="the offline rules read English only")
     match request:
         case GradeRequest(metric=RubricMetric() as metric):
@@ -104,7 +104,7 @@ def _grade_rubric(metric: RubricMetric, sample: Sample, text: str) -> Outcome:
 
 def _grade_evasion(sample: Sample, text: str) -> Outcome:
     answer = parse_text(text)
-    finding = find_label(sample.input, answer)
+    finding = find_label(sample.user_text, answer)
     helpful = 0.0 if finding.label == "evasive" else 1.0
     return Outcome(
         values={"helpful": helpful},

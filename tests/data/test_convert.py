@@ -286,7 +286,7 @@ def test_a_dialogue_reaches_training_whole(tmp_path: Path) -> None:
 def test_a_history_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
     write_rows(tmp_path / "r.jsonl", [{"q": "A?", "a": "B.", "h": [{"role": "user"}]}])
     fields = {"input": "q", "reference": "a", "history": "h"}
-    with pytest.raises(HarnessError, match=r"r\.jsonl:1: 'history'"):
+    with pytest.raises(HarnessError, match=r"r\.jsonl:1: 'h'"):
         load_examples([TrainingSource(path="r.jsonl", fields=fields)], tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Judging with the real offline judge and a real store."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from harness.config import PairwiseMetric
 from harness.core.progress import QuietProgress, Stage
 from harness.core.store import Store
-from harness.types import JudgeCard, JudgeRequest, Outcome, Preference, Sample
+from harness.types import JudgeCard, JudgeRequest, Message, Outcome, Preference, Sample
 from judges import OfflineJudge
-from judges.judging import collect_outcomes, preference_requests, to_judgement
+from judges.judging import collect_outcomes, outcome_key, preference_requests, to_judgement
 
 METRIC = PairwiseMetric(kind="pairwise", asks="Which is better?")
 GOOD = "I am sorry it hurts. Rest and ice may help a sore knee. See your doctor if it lasts."
@@ -76,6 +77,14 @@ def test_a_changed_answer_is_judged_anew(tmp_path: Path) -> None:
     collect(judge, requests(1), tmp_path)
     collect(judge, requests(1, candidate=GOOD + " Rest."), tmp_path)
     assert len(judge.asked) == 4
+
+
+def test_the_verdict_depends_on_the_earlier_turns() -> None:
+    (request, _), card = requests(1), CountingJudge().card
+    turns = (Message(role="user", content="Hello."), Message(role="assistant", content="Hi."))
+    talk = replace(request, sample=request.sample.model_copy(update={"history": turns}))
+    other = replace(request, sample=request.sample.model_copy(update={"history": turns * 2}))
+    assert len({outcome_key(r, card) for r in (request, talk, other)}) == 3
 
 
 def test_another_judge_is_asked_anew(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Every row is kept, or dropped with a reason and its place in the file.
 
     converter.py        convert_file: from a source to JSON Lines and a summary
     formats.py          the known formats by their columns, and the reader of each
-    cells.py            texts and chats in one row
     formats_medquad.py  MedQuAD's folders of XML
     examples.py         chats with their answers, reasons for dropping rows, rows for recipes
     filters.py          excluded ids, labels, lengths, duplicates and seeded subsets

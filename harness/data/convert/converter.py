@@ -13,7 +13,7 @@ from harness.core.files import write_atomically
 from harness.core.store import make_writable
 from harness.core.text_files import read_prompt
 from harness.core.yaml_loader import load_spec
-from harness.data.convert.cells import Row
+from harness.data.cells import Row
 from harness.data.convert.examples import (
     REQUESTED_DROPS,
     ChatExample,

@@ -1,32 +1,11 @@
 """Chats with their answers, read from rows; reasons for dropping rows; rows as recipes read them."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from harness.data.cells import Reason
 from harness.types import Message, Record
 from harness.types.training import LabelledAnswer, PreferencePair
-
-Reason = Literal[
-    "missing_column",  # the row lacks a column of the format
-    "unreadable",  # a cell of another type, such as a number where a chat should be
-    "unknown_role",  # a turn of a tool or function, neither user nor assistant
-    "tool_calls",  # a turn calls a tool, or the row offers some
-    "weight_zero",  # the answer to learn has weight 0
-    "role_order",  # turns that do not alternate, or end with the wrong role
-    "empty_question",  # or any other empty turn before the answer
-    "empty_answer",
-    "identical_answers",  # chosen equals rejected
-    "other_prompt",  # an answer comes with another prompt than its row
-    "disliked",  # an answer labelled bad, which SFT should not imitate
-    "unlabelled",  # no label where each answer needs one
-    "contradicted",  # the same answer is labelled good and bad
-    "no_counterpart",  # no answer of the other label to the same prompt
-    "too_short",
-    "too_long",
-    "duplicate",
-    "withheld",  # its id is in the list of excluded ids
-    "not_taken",  # not in the seeded subset
-]
 
 REQUESTED_DROPS: frozenset[Reason] = frozenset({"withheld", "not_taken"})  # no error of the data
 
@@ -80,15 +59,6 @@ class FilteredExamples(NamedTuple):
 
     kept: list[ChatExample]
     dropped: list[Dropped]
-
-
-class UnusableRowError(Exception):
-    """A row that cannot be used; it is dropped for `reason`."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def with_system_prompt(example: ChatExample, system: str | None) -> ChatExample:

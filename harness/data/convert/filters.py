@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from harness.config.data import Dedupe
 from harness.core.errors import HarnessError
-from harness.data.convert.cells import Chat
-from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples, Reason
+from harness.data.cells import Chat, Reason
+from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples
 from harness.data.text import normalise_text, normalise_words
 
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from harness.config.data import Kind
 from harness.core.errors import HarnessError, did_you_mean
-from harness.data.convert.cells import (
+from harness.data.cells import (
     Chat,
     Row,
+    UnusableRowError,
     answer_in,
     chat_in,
     check_prompt,
@@ -21,7 +22,7 @@ from harness.data.convert.cells import (
     user,
     with_system,
 )
-from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples, UnusableRowError
+from harness.data.convert.examples import ChatExample, Dropped, FilteredExamples
 from harness.types import Message
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
-from harness.data.convert.cells import Row
+from harness.data.cells import Row
 
 
 class QaPairs(NamedTuple):

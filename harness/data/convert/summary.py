@@ -4,7 +4,8 @@ from pydantic import ValidationError
 
 from harness.config import ConvertOptions
 from harness.core.errors import HarnessError
-from harness.data.convert.examples import Dropped, Reason
+from harness.data.cells import Reason
+from harness.data.convert.examples import Dropped
 from harness.types import Record
 
 

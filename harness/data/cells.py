@@ -1,14 +1,39 @@
-"""Readers of texts and chats in the cells of one row. Texts are trimmed and otherwise unchanged."""
+"""Readers of texts and chats in the cells of one row, for training rows and evaluation items alike.
+
+Texts of rows to convert are trimmed and otherwise unchanged; those of items are as they are.
+"""
 
 from collections.abc import Mapping
+from typing import Literal
 
-from harness.data.convert.examples import UnusableRowError
 from harness.data.tables import no_text_reason, text_of
 from harness.data.thoughts import THOUGHT_FIELDS, mark_thoughts
 from harness.types import Message
 
 Row = Mapping[str, object]
 Chat = tuple[Message, ...]
+
+Reason = Literal[
+    "missing_column",  # the row lacks a column of the format
+    "unreadable",  # a cell of another type, such as a number where a chat should be
+    "unknown_role",  # a turn of a tool or function, neither user nor assistant
+    "tool_calls",  # a turn calls a tool, or the row offers some
+    "weight_zero",  # the answer to learn has weight 0
+    "role_order",  # turns that do not alternate, or end with the wrong role
+    "empty_question",  # or any other empty turn before the answer
+    "empty_answer",
+    "identical_answers",  # chosen equals rejected
+    "other_prompt",  # an answer comes with another prompt than its row
+    "disliked",  # an answer labelled bad, which SFT should not imitate
+    "unlabelled",  # no label where each answer needs one
+    "contradicted",  # the same answer is labelled good and bad
+    "no_counterpart",  # no answer of the other label to the same prompt
+    "too_short",
+    "too_long",
+    "duplicate",
+    "withheld",  # its id is in the list of excluded ids
+    "not_taken",  # not in the seeded subset
+]
 
 ROLES = {
     "system": "system",
@@ -24,11 +49,20 @@ ROLES = {
 }
 
 
+class UnusableRowError(Exception):
+    """A row that cannot be used: dropped for `reason` where it is converted, refused as an item."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
 def text_in(row: Row, column: str) -> str:
     """Read the text of a cell; a list of texts becomes paragraphs."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
-    return _text(row[column], column)
+    return _text(row[column], column).strip()
 
 
 def optional_text(row: Row, column: str) -> str:
@@ -47,6 +81,13 @@ def with_system(text: str, chat: Chat) -> Chat:
 
 
 def chat_in(row: Row, column: str) -> Chat:
+    """Read the turns of a cell, of which an answer at the end is to be learnt."""
+    chat = turns_in(row, column, trim=True)
+    _require_learnt(chat, row[column], column)
+    return chat
+
+
+def turns_in(row: Row, column: str, *, trim: bool = False) -> Chat:
     """Read the turns of a cell: ShareGPT's (from, value), or messages (role, content)."""
     if column not in row:
         raise UnusableRowError("missing_column", f"no '{column}'")
@@ -54,7 +95,7 @@ def chat_in(row: Row, column: str) -> Chat:
         raise UnusableRowError(
             "tool_calls", "the row offers tools, which no prompt here would name"
         )
-    return _chat(row[column], column)
+    return _chat(row[column], column, trim=trim)
 
 
 def unlearnt_turns(row: Row, column: str) -> frozenset[int]:
@@ -82,7 +123,7 @@ def history_in(row: Row) -> Chat:
     ):
         raise UnusableRowError("unreadable", "'history' is no list of [question, answer]")
     return tuple(
-        Message(role=role, content=_text(text, "history"))
+        Message(role=role, content=_text(text, "history").strip())
         for pair in rounds
         for role, text in zip(("user", "assistant"), pair, strict=True)
     )
@@ -103,7 +144,9 @@ def answer_in(row: Row, column: str, prompt: Chat) -> str:
     cell = row.get(column)
     if not isinstance(cell, list | dict):
         return text_in(row, column)
-    *before, last = _chat(cell, column) or (Message(role="assistant", content=""),)
+    chat = _chat(cell, column, trim=True)
+    _require_learnt(chat, cell, column)
+    *before, last = chat or (Message(role="assistant", content=""),)
     if last.role != "assistant":
         raise UnusableRowError("role_order", f"'{column}' does not end with the assistant")
     prompt_turns = [m for m in prompt if m.role != "system"]
@@ -129,26 +172,30 @@ def check_prompt(prompt: Chat) -> None:
     expected = ["user", "assistant"] * (len(turns) // 2) + ["user"]
     if turns != expected:
         raise UnusableRowError("role_order", "turns: " + ", ".join(roles[:8] or ["none"]))
-    if not all(m.content for m in prompt):
+    if not all(m.content.strip() for m in prompt):
         raise UnusableRowError("empty_question", "a turn before the answer is empty")
 
 
-def _chat(cell: object, column: str) -> Chat:
+def _chat(cell: object, column: str, *, trim: bool) -> Chat:
     turns = [cell] if isinstance(cell, dict) else cell
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise UnusableRowError("unreadable", f"'{column}' is no list of turns")
-    chat = tuple(_turn(turn, column) for turn in turns)
-    # Of the turns, the last answer is the one that is learnt.
-    if turns and chat[-1].role == "assistant" and _is_zero(turns[-1].get("weight")):
+    return tuple(_turn(turn, column, trim=trim) for turn in turns)
+
+
+def _require_learnt(chat: Chat, cell: object, column: str) -> None:
+    """Raise where the cell's last turn is an answer of weight 0: it is the one to learn."""
+    last = cell[-1] if isinstance(cell, list) and cell else cell
+    weight = last.get("weight") if isinstance(last, dict) else None
+    if chat and chat[-1].role == "assistant" and _is_zero(weight):
         raise UnusableRowError("weight_zero", f"'{column}' ends with an answer of weight 0")
-    return chat
 
 
 def _is_zero(weight: object) -> bool:
     return isinstance(weight, int | float) and weight == 0
 
 
-def _turn(turn: Row, column: str) -> Message:
+def _turn(turn: Row, column: str, *, trim: bool) -> Message:
     for role_key, text_key in (("from", "value"), ("role", "content")):
         if role_key in turn and text_key in turn:
             name = turn[role_key]
@@ -156,7 +203,8 @@ def _turn(turn: Row, column: str) -> Message:
             if role is None:
                 raise UnusableRowError("unknown_role", f"'{column}' has a turn of '{name}'")
             _refuse_calls(turn, column)
-            text = _parts(turn[text_key], column)
+            parts = _parts(turn[text_key], column)
+            text = "\n".join(part.strip() if trim else part for part in parts)
             return Message.model_validate({"role": role, "content": _with_thoughts(turn, text)})
     raise UnusableRowError(
         "unreadable", f"'{column}' has a turn without from and value, or role and content"
@@ -178,13 +226,13 @@ def _with_thoughts(turn: Row, text: str) -> str:
     return text
 
 
-def _parts(cell: object, column: str) -> str:
+def _parts(cell: object, column: str) -> list[str]:
     """Read a turn's content: a text, or OpenAI's list of parts if all of them are texts."""
     if not isinstance(cell, list) or not all(isinstance(part, dict) for part in cell):
-        return _text(cell, column)
+        return [_text(cell, column)]
     if any(part.get("type") not in ("text", "input_text", "output_text") for part in cell):
         raise UnusableRowError("unreadable", f"'{column}' has a part that is no text")
-    return "\n".join(_text(part.get("text"), column) for part in cell)
+    return [_text(part.get("text"), column) for part in cell]
 
 
 def _text(cell: object, column: str) -> str:
@@ -194,7 +242,7 @@ def _text(cell: object, column: str) -> str:
         or no_text_reason(cell)
     ):
         raise UnusableRowError("unreadable", f"'{column}' is no text")
-    text = text_of(cell).strip()
+    text = text_of(cell)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise UnusableRowError("unreadable", f"'{column}' holds half a character (a surrogate)")
     return text
