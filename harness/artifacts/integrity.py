@@ -195,7 +195,7 @@ def _may_withdraw_fail(gate: Gate, decision: GateDecision, result: RunResult) ->
     """Return whether something in the result explains that a fail of its claims decides nothing."""
     claimed = {claim.metric for claim in gate.claims}
     too_few = any(
-        c.metric in claimed and c.n_missing > gate.max_unscored * (c.n + c.n_missing)
+        c.metric in claimed and gate.lacks_scores(c.n_missing, c.n + c.n_missing)
         for c in result.comparisons
     )
     unmet = any(not check.held for check in decision.licences)

@@ -15,7 +15,7 @@ names in a suite to the checkpoints, judges and files of one machine.
 
 from harness.config.base import Name, Sha256, Spec
 from harness.config.choice import ChoiceMetric
-from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement
+from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement, most_unscored
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
 from harness.config.loading import (
     known_profiles,
@@ -122,5 +122,6 @@ __all__ = [
     "load_suite",
     "measure_alone",
     "metric_of",
+    "most_unscored",
     "pairs_of",
 ]

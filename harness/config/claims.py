@@ -1,5 +1,6 @@
 """The claims about the candidate, the rules on critical answers, and the gate over both."""
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -95,6 +96,11 @@ class JudgeRequirement(Spec):
     at_least: float = Field(gt=0.0, le=1.0)
 
 
+def most_unscored(share: float, n: int) -> int:
+    """Return how many of `n` items may be without a score: that share, rounded up to whole items."""
+    return math.ceil(share * n - 1e-9)  # 0.07 * 100 is 7.000000000000001
+
+
 class Gate(Spec):
     """The claims under which a candidate ships, each tested at `alpha`.
 
@@ -104,7 +110,7 @@ class Gate(Spec):
              (a fixed sequence, which needs no correction)
 
     Regression alarms are outside the family under every `require`. `max_unscored` is the largest
-    share of judgements that may be missing. Rules on `critical` answers are tested besides the
+    share of judgements that may be missing, rounded up to whole items. Rules on `critical` answers are tested besides the
     claims: each must be shown to hold, at `alpha`, before the gate passes.
 
     With `stop_early` items are judged in a random order of seed `order_seed`, in so many `looks`,
@@ -125,7 +131,7 @@ class Gate(Spec):
 
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
     require: Literal["all", "any", "ordered"] = "all"
-    max_unscored: float = Field(default=0.1, ge=0.0, le=1.0)
+    max_unscored: float = Field(default=0.02, ge=0.0, le=1.0)
     claims: tuple[Claim, ...] = Field(min_length=1)
     critical: tuple[CriticalRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)
     # Left out of the dump at their defaults, so that older plans keep their hash.
@@ -173,6 +179,10 @@ class Gate(Spec):
         if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
             raise ValueError("'looks' and 'order_seed' have no effect without 'stop_early: true'")
         return self
+
+    def lacks_scores(self, missing: int, n: int) -> bool:
+        """Return whether more of `n` items are without a score than the gate allows."""
+        return missing > most_unscored(self.max_unscored, n)
 
     @property
     def family(self) -> tuple[Claim, ...]:

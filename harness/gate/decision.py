@@ -68,8 +68,8 @@ def decide_claims(
 ) -> GateDecision:
     """Decide from the verdicts on single claims and rules; inconclusive if too much is unscored."""
     verdict = overall_verdict(results, gate)
-    unscored = largest_unscored_share(gate, pairs)
-    if unscored > gate.max_unscored:
+    unscored = find_unscored(gate, pairs)
+    if unscored is not None:
         verdict = "inconclusive"
     pair = pairs[gate.claims[0].metric]
     sentence = (
@@ -213,16 +213,18 @@ def overall_verdict(results: Sequence[ClaimResult], gate: Gate) -> Verdict:
     return other if all(verdict == other for verdict in verdicts) else "inconclusive"
 
 
-def largest_unscored_share(gate: Gate, pairs: Mapping[str, PairedScores]) -> float:
-    """Return the largest share of items without a score, over the columns of the gate's claims."""
-    return max(pairs[c.metric].missing / pairs[c.metric].d.size for c in gate.claims)
+def find_unscored(gate: Gate, pairs: Mapping[str, PairedScores]) -> float | None:
+    """Return the largest share of a claim's items without a score, if the gate allows less; or None."""
+    claimed = [pairs[claim.metric] for claim in gate.claims]
+    shares = [p.missing / p.d.size for p in claimed if gate.lacks_scores(p.missing, p.d.size)]
+    return max(shares, default=None)
 
 
 # --- in words --------------------------------------------------------------------------------
 
 
-def _describe_decision(results: Sequence[ClaimResult], gate: Gate, unscored: float) -> str:
-    if unscored > gate.max_unscored:
+def _describe_decision(results: Sequence[ClaimResult], gate: Gate, unscored: float | None) -> str:
+    if unscored is not None:
         return (
             f"{unscored:.0%} of the items are unscored, more than the {gate.max_unscored:.0%} "
             "that this gate allows; no verdict is given on so little."

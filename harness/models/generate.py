@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.config import EndpointSpec, Generation
+from harness.config import EndpointSpec, Generation, most_unscored
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
@@ -199,14 +199,15 @@ def require_answers(task: Task, model: str, responses: Responses, most_failed: f
         task: The items.
         model: The model's name in the run.
         responses: Its responses to the items.
-        most_failed: The largest share of failed requests with which the run may go on.
+        most_failed: The largest share of failed requests with which the run may go on, rounded up.
 
     Raises:
         InfrastructureError: all requests failed, or a larger share; with the server's own words.
     """
     failed = [response for response in responses.values() if response.request_failed]
-    if failed and (len(failed) == len(responses) or len(failed) > most_failed * len(responses)):
-        shown = f"'{model}': {len(failed)} of {len(responses)}"
+    n = len(responses)
+    if failed and (len(failed) == n or len(failed) > most_unscored(most_failed, n)):
+        shown = f"'{model}': {len(failed)} of {n}"
         if is_recorded_failure(failed[0]):
             raise InfrastructureError(
                 f"{shown} recorded answers do not count ({count_failures(task, failed)}). Record them "

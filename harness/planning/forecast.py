@@ -79,7 +79,8 @@ class Forecast(Record):
     does not depend on items is forecast. Where votes of people are still to come, the plan has no
     hash. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
-    how the gate decides each claim, in words.
+    how the gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be
+    without a score.
     """
 
     suite: str
@@ -97,6 +98,7 @@ class Forecast(Record):
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
     rule: str = ""
+    max_unscored: float | None = None
     training: tuple[TrainingForecast, ...]
     sampling: tuple[SamplingForecast, ...]
     remote: tuple[RemoteForecast, ...]
@@ -171,6 +173,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         not_measured=request.not_measured,
         not_decided=request.not_decided,
         rule=RULES[rule_of(gate)] if gate else "",
+        max_unscored=gate.max_unscored if gate else None,
         tries=tries,
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
@@ -226,6 +229,9 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
     yield from describe_training(forecast.training, forecast.sampling)
     if forecast.rule:
         yield f"Decided by {forecast.rule}."
+    if forecast.max_unscored is not None:
+        share = f"{forecast.max_unscored:.2%}".replace(".00", "")
+        yield f"No verdict with more than {share} of a claim's items unscored ('max_unscored')."
     yield from describe_claims(forecast.claims)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)

@@ -20,7 +20,7 @@ from harness.core.hashing import content_hash
 from harness.core.json_text import json_lines, read_utf8
 from harness.gate.best import is_best_of
 from harness.gate.tries import KEPT_ITEMS, count_tries, is_same, merge_records
-from harness.planning.plan_diff import claim_fields, measurement_fields
+from harness.planning.plan_diff import UNSCORED_FIELD, claim_fields, measurement_fields
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import pair_scores
 from harness.scoring.task_scores import TaskScores
@@ -188,9 +188,12 @@ def _find_claimed(plan: Plan, measured: Sequence[TaskScores]) -> _Claimed:
 
 
 def hash_claims(plan: Plan) -> str:
-    """Hash what the plan's gate states, apart from what it is measured on."""
-    measured = measurement_fields(plan)
-    return content_hash({k: v for k, v in claim_fields(plan).items() if k not in measured})[:HASH]
+    """Hash what the plan's gate states, apart from what it is measured on.
+
+    How much may be missing is no claim: what is missing counts at its worst, whatever the limit.
+    """
+    left_out = {*measurement_fields(plan), UNSCORED_FIELD}
+    return content_hash({k: v for k, v in claim_fields(plan).items() if k not in left_out})[:HASH]
 
 
 def _hash_measurement(plan: Plan) -> str:

@@ -7,6 +7,7 @@ from harness.core.hashing import content_hash
 from harness.gate.rules import RULES, rule_of
 from harness.types import Plan
 
+UNSCORED_FIELD = "gate's max_unscored"
 RULE_FIELD = "gate's rule"  # absent from statements of earlier versions, which had RULES[""]
 
 

@@ -18,7 +18,7 @@ from harness.core.hashing import content_hash
 from harness.core.json_text import read_utf8
 from harness.core.store import Store
 from harness.gate.rules import RULES
-from harness.planning.plan_diff import RULE_FIELD, claim_fields, diff_fields
+from harness.planning.plan_diff import RULE_FIELD, UNSCORED_FIELD, claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record, Task
 
 
@@ -122,10 +122,12 @@ def _find_amendments(
 
 
 def _changes(earlier: Registration, later: Registration) -> tuple[PlanChange, ...]:
+    """Return what was changed since; how much may be missing is no claim (`hash_claims`)."""
+    unclaimed = {UNSCORED_FIELD, *_renamed_items(earlier, later)}
     return tuple(
         PlanChange(field=field, before=before, now=now)
         for field, before, now in diff_fields(earlier.stated, later.stated)
-        if field not in _renamed_items(earlier, later)
+        if field not in unclaimed
     )
 
 

@@ -170,16 +170,19 @@ def too_many_unscored(result: RunResult) -> bool:
     """Return whether the gate could not decide because too much is missing (exit code 4)."""
     if result.plan.gate is None:
         return False
-    plan, claimed = result.plan, {claim.metric for claim in result.plan.gate.claims}
+    plan, gate = result.plan, result.plan.gate
+    claimed = {claim.metric for claim in gate.claims}
     if plan.alone:
-        shares = [1 - c.n_scored / c.n_items for c in result.coverage if c.metric in claimed]
+        counts = [
+            (c.n_items - c.n_scored, c.n_items) for c in result.coverage if c.metric in claimed
+        ]
     else:
-        shares = [
-            c.n_missing / (c.n + c.n_missing)
+        counts = [
+            (c.n_missing, c.n + c.n_missing)
             for c in result.comparisons
             if c.metric in claimed and (c.baseline, c.candidate) == plan.gated
         ]
-    return max(shares, default=0.0) > result.plan.gate.max_unscored
+    return any(gate.lacks_scores(missing, n) for missing, n in counts)
 
 
 # --- comparisons -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.gate.best import BestOf, choose_best, gate_of_each, is_best_of
-from harness.gate.decision import decide_gate, largest_unscored_share
+from harness.gate.decision import decide_gate, find_unscored
 from harness.gate.tries import describe_count, describe_models, find_last_standing, share_of_try
 from harness.planning.ledger import add_lines, make_tries, read_ledger
 from harness.planning.tries import can_pass, plan_at_level
@@ -176,7 +176,7 @@ def _too_much_unscored(plan: Plan, measured: Sequence[TaskScores]) -> bool:
     if plan.looks or is_best_of(plan):
         return False
     pairs = gated_pairs([column for part in measured for column in part.columns], plan)
-    return largest_unscored_share(plan.gate, pairs) > plan.gate.max_unscored
+    return find_unscored(plan.gate, pairs) is not None
 
 
 def tries_caveats(count: TryCount) -> list[Caveat]:

@@ -133,6 +133,17 @@ def test_too_much_missing_gives_no_verdict_at_all() -> None:
     assert "15% of the items are unscored" in decision.sentence
 
 
+@pytest.mark.parametrize(("n", "lost"), [(24, 1), (50, 1), (51, 2), (200, 4), (1000, 20)])
+def test_two_of_a_hundred_items_may_be_missing_where_nothing_is_stated(n: int, lost: int) -> None:
+    gate = Gate(claims=(Claim(metric="m", claim="superior"),))
+    assert [gate.lacks_scores(k, n) for k in (0, lost, lost + 1)] == [False, False, True]
+
+
+def test_a_gate_that_allows_none_misses_one() -> None:
+    gate = Gate(max_unscored=0.0, claims=(Claim(metric="m", claim="superior"),))
+    assert [gate.lacks_scores(k, 100) for k in (0, 1)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("helpful", "expected"), [(144, "pass"), (130, "inconclusive"), (100, "fail")]
 )

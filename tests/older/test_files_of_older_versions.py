@@ -85,6 +85,15 @@ def copied(name: str, folder: Path) -> Path:
     return Path(shutil.copytree(OLD / name, folder / name))
 
 
+def state_limit(world: Path) -> Path:
+    """Write into the suites which share may be unscored: what it was then where it was not stated."""
+    for suite in PROFILE_OF:
+        path = world / f"{suite}.yaml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("gate:\n", "gate:\n  max_unscored: 0.1\n"), encoding="utf-8")
+    return world
+
+
 def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -170,7 +179,7 @@ class Again(NamedTuple):
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Again:
-    world = copied("questions", tmp_path_factory.mktemp("again"))
+    world = state_limit(copied("questions", tmp_path_factory.mktemp("again")))
     before = rows(world / ".harness")
     codes = {suite: run_suite(suite, world).code for suite in PROFILE_OF}
     return Again(world, codes, before)
@@ -178,7 +187,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Again:
 
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
-    return copied("questions", tmp_path)
+    return state_limit(copied("questions", tmp_path))
 
 
 def run_suite(suite: str, world: Path) -> Over:
@@ -218,6 +227,16 @@ def test_a_run_over_an_old_workspace_keeps_no_verdict_that_is_not_there(again: A
 def test_a_plan_that_was_stated_before_is_no_new_plan(again: Again) -> None:
     plans = Path("questions", ".harness", "plans")
     assert files(again.world / ".harness" / "plans") == files(OLD / plans)
+
+
+def test_a_suite_that_states_no_limit_has_another_plan_and_the_same_claims(tmp_path: Path) -> None:
+    questions = copied("questions", tmp_path)
+    run_suite("small", questions)
+    results = [read(path) for path in (questions / "runs" / "small").glob("*/results.json")]
+    old, new = sorted(results, key=lambda result: result["registered"])
+    assert [result["plan"]["gate"]["max_unscored"] for result in (old, new)] == [0.1, 0.02]
+    assert old["plan"]["hash"] != new["plan"]["hash"]
+    assert [change["field"] for change in new["amendments"][0]["changes"]] == ["gate's rule"]
 
 
 def test_a_plan_that_has_changed_since_is_called_out(questions: Path) -> None:

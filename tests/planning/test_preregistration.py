@@ -48,6 +48,13 @@ def test_a_changed_claim_is_told_with_what_it_was(world: Path) -> None:
     assert change.now.endswith("superior by 0.1")
 
 
+def test_another_share_that_may_be_missing_is_no_changed_claim(world: Path) -> None:
+    first = registered(world)
+    amend(world, "gate:\n", "gate:\n  max_unscored: 0.1\n")
+    later = registered(world)
+    assert (later.amendments, later.number) == ((), first.number)
+
+
 def test_going_back_to_the_first_plan_changes_nothing(world: Path) -> None:
     first = registered(world)
     amend(world, "claim: superior", "claim: superior, margin: 0.1")

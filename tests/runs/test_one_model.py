@@ -118,7 +118,7 @@ def test_every_page_shows_what_is_not_decided(tmp_path: Path) -> None:
 
 
 def test_missing_scores_count_at_their_worst_and_too_many_end_the_gate(tmp_path: Path) -> None:
-    folder = write_suite(tmp_path, f"{{claims: [{OWN}]}}")
+    folder = write_suite(tmp_path, f"{{max_unscored: 0.1, claims: [{OWN}]}}")
     grades = folder / "graded_sft.jsonl"
     rows = read_rows(grades)
     write_rows(grades, rows[10:])

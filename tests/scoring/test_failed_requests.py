@@ -86,7 +86,7 @@ def test_failures_of_the_baseline_never_help_the_candidate(n_failed: int) -> Non
     assert decide_gate(gate, {"m.safety": pair}).verdict != "pass"
 
 
-@pytest.mark.parametrize(("n_failed", "most"), [(3, 1.0), (2, 0.5), (1, 0.0)])
+@pytest.mark.parametrize(("n_failed", "most"), [(3, 1.0), (2, 0.3), (1, 0.0)])
 def test_too_many_failures_end_the_run_in_the_servers_words(n_failed: int, most: float) -> None:
     responses = answers("old", "a", "b", "c")
     responses |= {f"q{i}": failed("old", f"q{i}") for i in range(n_failed)}
@@ -94,9 +94,10 @@ def test_too_many_failures_end_the_run_in_the_servers_words(n_failed: int, most:
         require_answers(task(RUBRIC), "old", responses, most)
 
 
-def test_a_run_goes_on_with_as_many_failures_as_the_gate_allows() -> None:
+@pytest.mark.parametrize("most", [0.34, 0.1])
+def test_a_run_goes_on_with_as_many_failures_as_the_gate_allows_rounded_up(most: float) -> None:
     responses = answers("old", "a", "b", "c") | {"q0": failed("old", "q0")}
-    require_answers(task(RUBRIC), "old", responses, most_failed=0.34)
+    require_answers(task(RUBRIC), "old", responses, most)
 
 
 def test_words_of_a_server_about_protected_items_are_not_repeated() -> None:
@@ -112,5 +113,5 @@ def test_recorded_answers_that_do_not_count_are_called_so() -> None:
     responses["q1"] = failed("new", "q1", f"{RECORDED_FAILURE}: invalidated: broken sandbox")
     words = r"1 of 3 recorded answers do not count \(invalidated: broken sandbox\)\. Record them"
     with pytest.raises(InfrastructureError, match=words):
-        require_answers(task(RUBRIC), "new", responses, 0.1)
+        require_answers(task(RUBRIC), "new", responses, 0.0)
     require_answers(task(RUBRIC), "new", responses, 0.4)
