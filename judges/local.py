@@ -67,7 +67,8 @@ class LocalBackend:
 
         Long prompts come first, so that a lack of memory shows early.
         """
-        lengths = self._model.prompt_lengths([turn.ask.messages for turn in turns])
+        prompts = [turn.ask.messages for turn in turns]
+        lengths = self._model.prompt_lengths(prompts, self._generation)
         order = sorted(range(len(turns)), key=lambda i: (lengths[i], i), reverse=True)
         open_turns = []
         for start in range(0, len(order), BATCH_SIZE):

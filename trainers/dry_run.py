@@ -197,14 +197,16 @@ def _small_recipe(
 def _write_template(
     file: Path, recipe: AdapterRecipe, replaced: list[str]
 ) -> dict[str, str | None]:
-    """Write the recipe's chat template if the small tokenizer has its tokens; return its key."""
-    if recipe.chat_template is None:
-        return {}
-    if "<|" in recipe.chat_template:
+    """Write the recipe's chat template if the small tokenizer has its tokens; return its keys."""
+    template = recipe.chat_template
+    if template is not None and "<|" not in template:
+        file.write_text(template, encoding="utf-8")
+        return {"chat_template": file.name}
+    if template is not None:
         replaced.append("chat_template: it names tokens that the small tokenizer lacks")
-        return {"chat_template": None}
-    file.write_text(recipe.chat_template, encoding="utf-8")
-    return {"chat_template": file.name}
+    if recipe.thinking is not None:
+        replaced.append("thinking: the small tokenizer's chat template has no switch of it")
+    return {"chat_template": None, "thinking": None}
 
 
 def _describe(quantisation: Quantisation) -> str:

@@ -175,7 +175,8 @@ class AdapterRecipe(RecipeSpec):
     """The keys of every recipe that trains an adapter on a parent.
 
     `chat_template` is a file in the recipe's folder or the name of a bundled template; a loaded
-    recipe holds the template's text. By default the parent's own template is used.
+    recipe holds the template's text. By default the parent's own template is used. `thinking` sets
+    the template's switch of thinking, in training and as the default of the checkpoint.
 
     Attributes:
         unit: The name of the examples that the method learns from.
@@ -197,6 +198,7 @@ class AdapterRecipe(RecipeSpec):
     parent: Parent
     # Omitted when unset, so that the keys of older checkpoints remain valid.
     chat_template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    thinking: bool | None = Field(default=None, exclude_if=lambda switch: switch is None)
     watch: TrainingEvalSpec | None = Field(default=None, exclude_if=lambda watch: watch is None)
     quantisation: Quantisation | None = None
     trainer: dict[str, JsonValue] = Field(default_factory=dict)

@@ -51,7 +51,9 @@ class RewardModel:
             quantisation=self.recipe.quantisation,
             head="reward",
         )
-        set_chat_template(tokenizer, self.recipe.chat_template, base.source)
+        set_chat_template(
+            tokenizer, self.recipe.chat_template, base.source, thinking=self.recipe.thinking
+        )
         check_vocabulary(model, tokenizer, base.source)
         self.fitted = fit_pairs(self.pairs, tokenizer, config, cuts=False)
         pairs = self.fitted.pairs

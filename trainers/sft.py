@@ -111,7 +111,7 @@ class Sft:
         model, tokenizer = load_base(
             self.parent, revision=recipe.parent.revision, quantisation=recipe.quantisation
         )
-        set_chat_template(tokenizer, recipe.chat_template, self.parent)
+        set_chat_template(tokenizer, recipe.chat_template, self.parent, thinking=recipe.thinking)
         n_embeddings = model.get_input_embeddings().weight.shape[0]
         check_vocabulary(model, tokenizer, self.parent)
         set_stops(model, tokenizer)

@@ -73,7 +73,7 @@ def load_policy(recipe: PolicyRecipe, start: StartingPoint) -> Policy:
     tokenizer = AutoTokenizer.from_pretrained(
         parent.source, revision=parent.revision, trust_remote_code=False
     )
-    set_chat_template(tokenizer, recipe.chat_template, parent.source)
+    set_chat_template(tokenizer, recipe.chat_template, parent.source, thinking=recipe.thinking)
     check_vocabulary(model, tokenizer, base.source)
     set_stops(model, tokenizer)
     # Add the adapter.

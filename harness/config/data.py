@@ -15,6 +15,10 @@ class Generation(Spec):
 
     `thoughts: drop` leaves the thoughts of a reasoning model out of its answer; with `keep` they are
     scored and judged as part of it. The model is asked the same either way.
+
+    `thinking` sets the switch that some chat templates have; without it, the template's default holds.
+    Thoughts may take `max_thinking_tokens` beside the answer's `max_new_tokens`: together they limit a
+    response.
     """
 
     system: str | None = None
@@ -24,6 +28,31 @@ class Generation(Spec):
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     seed: int = 1
     thoughts: Thoughts = Field(default="drop", exclude_if=lambda rule: rule == "drop")
+    thinking: bool | None = Field(default=None, exclude_if=lambda switch: switch is None)
+    max_thinking_tokens: int | None = Field(
+        default=None, ge=1, exclude_if=lambda limit: limit is None
+    )
+
+    @model_validator(mode="after")
+    def _only_thoughts_take_tokens(self) -> "Generation":
+        if self.max_thinking_tokens is not None and self.thinking is False:
+            raise field_error("max_thinking_tokens", "has no use beside 'thinking: false'")
+        return self
+
+    @property
+    def max_tokens(self) -> int:
+        """Return the most tokens of a response, thoughts and answer together."""
+        return self.max_new_tokens + (self.max_thinking_tokens or 0)
+
+    @property
+    def template_options(self) -> dict[str, bool]:
+        """Return the variables of chat templates that switch thinking; none where nothing is stated.
+
+        `enable_thinking` is the name in Qwen3, SmolLM3, GLM 4.5 and others, `thinking` in Granite 3.2
+        and DeepSeek V3.1; a template reads its own and ignores the other.
+        """
+        switch = self.thinking
+        return {} if switch is None else {"enable_thinking": switch, "thinking": switch}
 
 
 Kind = Literal["sft", "preference", "labelled"]

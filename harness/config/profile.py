@@ -134,6 +134,12 @@ class EndpointSpec(Spec):
         return body
 
     @property
+    def template_options(self) -> dict[str, JsonValue]:
+        """Return the variables of the server's chat template that `extra_body` sets."""
+        stated = self.extra_body.get("chat_template_kwargs")
+        return stated if isinstance(stated, dict) else {}
+
+    @property
     def host(self) -> str:
         """Return the host that requests are sent to, with its port."""
         return urlsplit(self.base_url or "https://api.openai.com").netloc

@@ -84,6 +84,7 @@ def load_request(
     loaded_profile, profile_root = load_profile(profile)
     names = tuple(models)
     _check_models(names, loaded_profile)
+    _check_thinking(names, loaded_suite, loaded_profile)
     loaded_suite, not_measured, not_decided = _what_these_models_show(loaded_suite, names)
     request = Request(
         suite=loaded_suite,
@@ -166,6 +167,18 @@ def _check_models(names: tuple[str, ...], profile: Profile) -> None:
         )
     if len(set(names)) < len(names):
         raise HarnessError(f"a model is named twice in --models {','.join(names)}.")
+
+
+def _check_thinking(names: tuple[str, ...], suite: Suite, profile: Profile) -> None:
+    """Refuse a switch of thinking that the suite and an endpoint of the profile both set."""
+    options = suite.generation.template_options
+    for name in names:
+        endpoint = profile.models[name].endpoint
+        if endpoint is not None and endpoint.template_options.keys() & options.keys():
+            raise HarnessError(
+                f"model '{name}': its 'chat_template_kwargs' in the profile and 'thinking' in the suite both "
+                "switch its thoughts. Leave one of them out."
+            )
 
 
 def _what_these_models_show(suite: Suite, models: tuple[str, ...]) -> AloneSuite:

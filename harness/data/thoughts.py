@@ -133,9 +133,9 @@ def measured_response(response: Response, rule: Thoughts) -> Response:
     return response.model_copy(update={"text": text, "thoughts": thoughts, "reason": reason})
 
 
-def has_thoughts(response: Response) -> bool:
-    """Return whether thoughts came with a response, and were left out or kept."""
-    return bool(response.thoughts or separate_thoughts(response.text or "").thoughts)
+def thoughts_of(response: Response) -> str:
+    """Return the thoughts that came with a response and were left out or kept; "" without any."""
+    return response.thoughts or separate_thoughts(response.text or "").thoughts
 
 
 def cut_off_in_thoughts(responses: Mapping[str, Response]) -> set[str]:
@@ -144,12 +144,12 @@ def cut_off_in_thoughts(responses: Mapping[str, Response]) -> set[str]:
     Then a server's template opens the thoughts, and no text shows that they never ended.
     """
     whole = [response for response in responses.values() if response.finish != "length"]
-    if 2 * sum(map(has_thoughts, whole)) <= len(whole):
+    if 2 * sum(bool(thoughts_of(response)) for response in whole) <= len(whole):
         return set()
     return {
         i
         for i, response in responses.items()
-        if response.finish == "length" and response.text and not has_thoughts(response)
+        if response.finish == "length" and response.text and not thoughts_of(response)
     }
 
 

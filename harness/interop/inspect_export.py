@@ -122,7 +122,7 @@ def make_log(
 
 def _decoding(task: Task) -> dict[str, Any]:
     generation = task.generation
-    return {"temperature": generation.temperature, "max_tokens": generation.max_new_tokens}
+    return {"temperature": generation.temperature, "max_tokens": generation.max_tokens}
 
 
 def _column_of(column: ScoreColumn, model: str) -> _Column | None:

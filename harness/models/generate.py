@@ -6,6 +6,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from pydantic import JsonValue
+
 from harness.config import EndpointSpec, Generation, most_unscored
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
@@ -17,7 +19,7 @@ from harness.data.redaction import redact_task
 from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
-from harness.models.local import LocalModel, drops_system, make_prompt
+from harness.models.local import LocalModel, drops_system, has_thinking_switch, make_prompt
 from harness.models.served import (
     ServedCheck,
     ServedModel,
@@ -72,6 +74,13 @@ class CheckpointModel:
             )
         return model
 
+    def switches_thinking(self) -> bool:
+        """Return whether the model's chat template can switch thinking; True if it cannot be read."""
+        try:
+            return has_thinking_switch(load_tokenizer(self._source, revision=self._revision))
+        except (HarnessError, OSError, ValueError):
+            return True
+
     def drops(self, system: str) -> bool:
         """Return whether the model's chat template leaves a system prompt unwritten.
 
@@ -91,6 +100,10 @@ class EndpointModel(NamedTuple):
     spec: EndpointSpec
     session: EndpointSession
     seed: int | None = None
+
+    def switches_thinking(self) -> bool:
+        """Return whether the endpoint is told to switch thinking: OpenAI's own takes no such field."""
+        return self.spec.base_url is not None
 
 
 Model = RecordedModel | CheckpointModel | EndpointModel
@@ -285,7 +298,8 @@ def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
     They are cut from all samples, stored or not: a resumed run then computes the same batches
     as an uninterrupted one, and so the same floating-point numbers.
     """
-    lengths = model.local.prompt_lengths([sample.chat(task.system) for sample in task.samples])
+    prompts = [sample.chat(task.system) for sample in task.samples]
+    lengths = model.local.prompt_lengths(prompts, task.generation)
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     for start in range(0, len(order), BATCH_SIZE):
         yield order[start : start + BATCH_SIZE]
@@ -555,16 +569,25 @@ def _make_ask(sample: Sample, task: Task) -> Ask:
 
 
 def _with_generation(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
-    """Return the endpoint with the suite's decoding; top_k is not sent to OpenAI, which lacks it."""
+    """Return the endpoint with the suite's decoding; OpenAI is not sent top_k and template variables."""
     decoding = {
         "temperature": None if spec.temperature is None else generation.temperature,
         "top_p": generation.top_p,
         "top_k": generation.top_k if spec.base_url else None,
         "seed": generation.seed,
-        "max_tokens": generation.max_new_tokens,
+        "max_tokens": generation.max_tokens,
         "structured": "text",
+        "extra_body": _with_template_options(spec, generation),
     }
     return spec.model_copy(update=decoding)
+
+
+def _with_template_options(spec: EndpointSpec, generation: Generation) -> dict[str, JsonValue]:
+    """Return the further fields of a request's body, with the switch of thinking as vLLM takes it."""
+    options = generation.template_options
+    if not options or spec.base_url is None:
+        return spec.extra_body
+    return spec.extra_body | {"chat_template_kwargs": spec.template_options | options}
 
 
 def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Response:

@@ -7,7 +7,7 @@ Gumbel noise is a sample of their softmax, and each row draws its noise from its
 with a reason.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -94,9 +94,9 @@ class LocalModel:
             raise chat_template_error(source)
         return cls(model, tokenizer, fingerprint)
 
-    def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
+    def prompt_lengths(self, prompts: Sequence[Prompt], generation: Generation) -> list[int]:
         """Return the tokens per prompt, so that the caller can batch prompts of similar length."""
-        return [len(ids) for ids in self._encode(prompts)]
+        return [len(ids) for ids in self._encode(prompts, generation)]
 
     def answer(
         self, prompts: Sequence[Prompt], generation: Generation, *, seeds: Sequence[int]
@@ -105,9 +105,10 @@ class LocalModel:
 
         `generation.system` is not read: the prompts hold the system message already.
         """
-        rows = [_Row(ids, seed) for ids, seed in zip(self._encode(prompts), seeds, strict=True)]
+        encoded = self._encode(prompts, generation)
+        rows = [_Row(ids, seed) for ids, seed in zip(encoded, seeds, strict=True)]
         answers: dict[int, Answer] = {}
-        for batch in self._batches(rows, generation.max_new_tokens):
+        for batch in self._batches(rows, generation.max_tokens):
             batch_answers = self._generate([rows[i] for i in batch], generation)
             answers.update(zip(batch, batch_answers, strict=True))
         return [answers[i] if i in answers else self._too_long(rows[i]) for i in range(len(rows))]
@@ -116,7 +117,7 @@ class LocalModel:
         self, prompt: Prompt, generation: Generation, *, seed: int, on_text: Callable[[str], None]
     ) -> Answer:
         """Return what `answer` gives for this prompt alone, and pass on its text as it comes."""
-        row = _Row(encode_chat(self.tokenizer, prompt), seed)
+        row = _Row(self._encode([prompt], generation)[0], seed)
         if len(row.ids) >= self.context:
             return self._too_long(row)
         try:
@@ -126,8 +127,9 @@ class LocalModel:
                 raise
             return Answer(None, "failed", reason="out of memory")
 
-    def _encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return [encode_chat(self.tokenizer, prompt) for prompt in prompts]
+    def _encode(self, prompts: Sequence[Prompt], generation: Generation) -> list[list[int]]:
+        options = generation.template_options
+        return [encode_chat(self.tokenizer, prompt, options=options) for prompt in prompts]
 
     def _batches(self, rows: "Sequence[_Row]", needed: int) -> Iterator[list[int]]:
         """Group the rows that the whole answer fits; each other one alone, cut by the context."""
@@ -174,7 +176,7 @@ class LocalModel:
                 input_ids=torch.tensor(ids, device=device),
                 attention_mask=torch.tensor(mask, device=device),
                 generation_config=self._generation_config(
-                    min(generation.max_new_tokens, self.context - width)
+                    min(generation.max_tokens, self.context - width)
                 ),
                 logits_processor=LogitsProcessorList([health, *processors]),
                 streamer=streamer,
@@ -253,8 +255,16 @@ def _special_marks(tokenizer: Any, tokens: Sequence[int]) -> list[tuple[int, str
     return [(place, names[place]) for place in places if tokens[place] in special]
 
 
-def encode_chat(tokenizer: Any, prompt: Prompt, *, generation_prompt: bool = True) -> list[int]:
+def encode_chat(
+    tokenizer: Any,
+    prompt: Prompt,
+    *,
+    generation_prompt: bool = True,
+    options: Mapping[str, bool] | None = None,
+) -> list[int]:
     """Encode a chat, by default up to the assistant's turn; the template adds the only BOS token.
+
+    `options` are variables of the template.
 
     Raises:
         HarnessError: the chat template refuses it, or does not come to its end.
@@ -266,7 +276,11 @@ def encode_chat(tokenizer: Any, prompt: Prompt, *, generation_prompt: bool = Tru
         encoded = run_within(
             TEMPLATE_S,
             lambda: tokenizer.apply_chat_template(
-                messages, add_generation_prompt=generation_prompt, tokenize=True, return_dict=True
+                messages,
+                add_generation_prompt=generation_prompt,
+                tokenize=True,
+                return_dict=True,
+                **(options or {}),
             ),
         )
     except TimeoutError:
@@ -297,6 +311,20 @@ def drops_system(tokenizer: Any, prompt: Prompt) -> bool:
         return encode_chat(tokenizer, prompt) == encode_chat(tokenizer, other)
     except HarnessError:  # a template that refuses a prompt does not drop it in silence
         return False
+
+
+def has_thinking_switch(tokenizer: Any) -> bool:
+    """Return whether the chat template writes a prompt otherwise when thinking is switched off.
+
+    Raises:
+        HarnessError: the chat template refuses the prompt.
+    """
+    prompt = make_prompt(None, "Is it bad?")
+    on, off = (
+        encode_chat(tokenizer, prompt, options=Generation(thinking=switch).template_options)
+        for switch in (True, False)
+    )
+    return on != off
 
 
 class _Row(NamedTuple):

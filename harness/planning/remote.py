@@ -125,7 +125,7 @@ def forecast_remote(
                     for prompt, sample in zip(prompts, task.samples, strict=True)
                     if sample.id not in known[name]
                 ]
-                limit = task.generation.max_new_tokens
+                limit = task.generation.max_tokens
                 work = f"answers {task.name}"
                 n_stored = len(prompts) - len(missing)
                 yield forecast_requests(name, spec, work, prompts, limit, missing, n_stored)

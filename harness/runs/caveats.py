@@ -4,9 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.config import ChoiceMetric, metric_of
+from harness.data.recorded import RecordedModel
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
-from harness.models.generate import CheckpointModel, count_failures, is_recorded_failure
+from harness.models.generate import (
+    CheckpointModel,
+    count_failures,
+    is_recorded_failure,
+)
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared
 from harness.scoring.reduce import group_by_judge
@@ -171,16 +176,18 @@ def _served_names(exchanges: Iterable[Exchange | None]) -> Iterator[str]:
 def prompt_caveats(
     measured: Iterable[TaskScores], models: Mapping[str, Prepared]
 ) -> Iterator[Caveat]:
-    """Report models that never saw a task's system prompt, or that learnt prompts in another form."""
+    """Report models that were not asked as stated, or that learnt prompts in another form.
+
+    A model may never have seen a task's system prompt, or have no switch of thinking.
+    """
+    tasks_measured = [part.task for part in measured]
     systems = [
-        (part.task.name, system)
-        for part in measured
-        for system in (
-            part.task.system,
-            next(filter(None, (s.system for s in part.task.samples)), None),
-        )
+        (task.name, system)
+        for task in tasks_measured
+        for system in (task.system, next(filter(None, (s.system for s in task.samples)), None))
         if system
     ]
+    switched = [task for task in tasks_measured if task.generation.thinking is not None]
     for name, prepared in models.items():
         model = prepared.model
         if isinstance(model, CheckpointModel):
@@ -195,6 +202,13 @@ def prompt_caveats(
                     f"{', '.join(tasks)}, so the model answered without it. Put it into the questions, or "
                     "leave it out for all models.",
                 )
+        if switched and not isinstance(model, RecordedModel) and not model.switches_thinking():
+            yield Caveat(
+                code="thinking_not_switched",
+                text=f"'thinking' changed nothing for '{name}' in {', '.join(task.name for task in switched)}: "
+                "its chat template has no switch for it, or its API takes none ('extra_body' in the profile "
+                "says it in the API's own words).",
+            )
         differs = prepared.card and prepared.card.facts.get(PROMPT_DIFFERS)
         if differs:
             yield Caveat(code="prompt_differs", text=f"Of the training of '{name}': {differs}.")

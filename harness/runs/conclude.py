@@ -18,7 +18,7 @@ from harness.analysis.slices import compare_slices
 from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
-from harness.data.thoughts import has_thoughts
+from harness.data.thoughts import thoughts_of
 from harness.gate.decision import decide_gate
 from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
@@ -358,11 +358,15 @@ def _count_flags(part: TaskScores) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
         counts = Counter(flag for flags in part.flags[model].values() for flag in flags)
         words = [len((response.text or "").split()) for response in responses.values()]
+        thoughts = [len(text.split()) for text in map(thoughts_of, responses.values()) if text]
+        tokens = [r.n_tokens for r in responses.values() if r.n_tokens is not None]
         yield HygieneCount(
             task=part.task.name,
             model=model,
             n=len(responses),
             counts={flag: counts[flag] for flag in get_args(HygieneFlag)},
             mean_words=float(np.mean(words)),
-            thoughts=sum(has_thoughts(response) for response in responses.values()),
+            thoughts=len(thoughts),
+            mean_thought_words=float(np.mean(thoughts)) if thoughts else 0.0,
+            mean_tokens=float(np.mean(tokens)) if tokens else None,
         )

@@ -197,7 +197,11 @@ class GateDecision(Record):
 
 
 class HygieneCount(Record):
-    """The number of a model's answers with each flag, and of those that came with thoughts."""
+    """The number of a model's answers with each flag, and how many came with thoughts, and how long.
+
+    `mean_thought_words` is over the answers with thoughts. `mean_tokens` counts what the model
+    generated, thoughts and answer together, over the answers whose tokens are known.
+    """
 
     task: str
     model: str
@@ -205,6 +209,8 @@ class HygieneCount(Record):
     counts: dict[HygieneFlag, int]
     mean_words: float
     thoughts: int = Field(default=0, exclude_if=lambda n: n == 0)
+    mean_thought_words: float = Field(default=0.0, exclude_if=lambda n: n == 0)
+    mean_tokens: float | None = Field(default=None, exclude_if=lambda n: n is None)
 
 
 class Example(Record):

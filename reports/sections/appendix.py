@@ -59,27 +59,51 @@ def hygiene_section(result: RunResult) -> Section | None:
         name="hygiene",
         title="Flagged answers",
         lead=lead,
-        tables=(_flag_table(result.hygiene), *unflagged),
+        tables=(_flag_table(result.hygiene), *_thoughts_table(result.hygiene), *unflagged),
     )
 
 
 def _flag_table(cells: Sequence[HygieneCount]) -> Table:
     flags = [flag for flag in FLAG_LABELS if any(cell.counts.get(flag) for cell in cells)]
-    with_thoughts = any(cell.thoughts for cell in cells)
     rows = [
         (
             cell.task,
             cell.model,
             *(_share(cell.counts.get(flag, 0), cell.n) for flag in flags),
-            *([_share(cell.thoughts, cell.n)] if with_thoughts else []),
             number(cell.mean_words, 0),
             f"{cell.n:,}",
         )
         for cell in cells
     ]
-    counted = [_capitalise(FLAG_LABELS[flag]) for flag in flags] + ["Thoughts"] * with_thoughts
+    counted = [_capitalise(FLAG_LABELS[flag]) for flag in flags]
     head = ("Task", "Model", *counted, "Mean words", "Answers")
     return Table("Flags by model", head, "ll" + "r" * (len(counted) + 2), tuple(rows))
+
+
+def _thoughts_table(cells: Sequence[HygieneCount]) -> Iterator[Table]:
+    """Yield how often and how long each model thought, if any did.
+
+    Words are those of answers that came with thoughts; tokens those of all answers, thoughts included.
+    """
+    if not any(cell.thoughts for cell in cells):
+        return
+    rows = [
+        (
+            cell.task,
+            cell.model,
+            _share(cell.thoughts, cell.n),
+            _share(cell.counts.get("unfinished_thoughts", 0), cell.n),
+            number(cell.mean_thought_words, 0) if cell.thoughts else "",
+            number(cell.mean_words, 0),
+            "" if cell.mean_tokens is None else number(cell.mean_tokens, 0),
+        )
+        for cell in cells
+    ]
+    head = (
+        "Task", "Model", "Answers with thoughts", "Thoughts never ended", "Mean words of thoughts",
+        "Mean words of answers", "Mean tokens of both",
+    )  # fmt: skip
+    yield Table("Thoughts by model", head, "llrrrrr", tuple(rows))
 
 
 def _share(part: int, total: int) -> str:

@@ -89,6 +89,10 @@ def _tasks_table(plan: Plan) -> Table:
 def _decoding(generation: Generation) -> str:
     thoughts = "thoughts kept" if generation.thoughts == "keep" else "thoughts left out"
     limit = f"at most {generation.max_new_tokens:,} new tokens"
+    if generation.max_thinking_tokens is not None:
+        limit += f" beside {generation.max_thinking_tokens:,} of thoughts"
+    if generation.thinking is not None:
+        thoughts = f"thinking {'on' if generation.thinking else 'off'}, {thoughts}"
     if generation.temperature == 0:
         return f"greedy, {limit}, {thoughts}"
     options = [f"temperature {generation.temperature:g}"]

@@ -164,3 +164,32 @@ def test_stored_answers_of_a_thinking_model_are_those_that_came(tmp_path: Path) 
         folder = run(tmp_path, server)
         assert len(server.requests) == asked
     assert rouge(folder) == 1.0
+
+
+def test_a_server_is_told_whether_to_think_and_how_many_tokens_it_may_take(tmp_path: Path) -> None:
+    with LoopbackServer(Served(in_content)) as server:
+        folder = run(tmp_path, server, ", thinking: true, max_thinking_tokens: 200")
+        bodies = [r.body for r in server.requests if r.body["model"] != "judge-model"]
+    assert {body["max_tokens"] for body in bodies} == {264}
+    kwargs = {"enable_thinking": True, "thinking": True}
+    assert all(body["chat_template_kwargs"] == kwargs for body in bodies)
+    report = (folder / "report.html").read_text()
+    assert "at most 64 new tokens beside 200 of thoughts, thinking on" in report
+    assert "Mean words of thoughts" in report
+    assert hygiene(folder)["mean_thought_words"] == len(THOUGHTS.split())
+
+
+def test_suite_and_profile_may_not_both_switch_thinking(tmp_path: Path) -> None:
+    write_rows(tmp_path / "items.jsonl", ITEMS)
+    write(tmp_path / "suite.yaml", SUITE % ", thinking: false")
+    profile = PROFILE % {"url": "http://127.0.0.1:9/v1"}
+    both = profile.replace(
+        "model: new-model,",
+        "model: new-model, extra_body: {chat_template_kwargs: {enable_thinking: true}},",
+    )
+    write(tmp_path / "there.yaml", both)
+    done = harness(
+        "run", "suite.yaml", "--profile", "there.yaml", "--models", "old,new", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "both switch its thoughts" in done.stderr

@@ -47,7 +47,7 @@ def test_an_equal_seed_gives_an_equal_answer_and_another_seed_another(model: Loc
 
 def test_gumbel_noise_samples_from_the_softmax(model: LocalModel):
     one_token = Generation(max_new_tokens=1, temperature=1.0, top_k=5)
-    ids = torch.tensor([model._encode(PROMPTS[:1])[0]])
+    ids = torch.tensor([model._encode(PROMPTS[:1], Generation())[0]])
     with torch.inference_mode():
         top = model.model(ids).logits[0, -1].topk(5)
     expected: Counter[str] = Counter()
@@ -72,7 +72,7 @@ def test_an_answer_stops_where_the_context_ends(model: LocalModel):
     prompt = _prompt_of(model, 120)
     together = model.answer([prompt, PROMPTS[0]], GREEDY, seeds=[1, 1])
     assert together[0] == model.answer([prompt], GREEDY, seeds=[1])[0]
-    assert together[0].n_tokens == 128 - model.prompt_lengths([prompt])[0]
+    assert together[0].n_tokens == 128 - model.prompt_lengths([prompt], GREEDY)[0]
     assert together[0].finish == "length"
 
 
@@ -112,7 +112,7 @@ def test_the_checkpoints_own_decoding_defaults_do_not_get_in(tmp_path: Path, mod
 
 
 def test_prompt_lengths_count_the_template(model: LocalModel):
-    lengths = model.prompt_lengths(PROMPTS)
+    lengths = model.prompt_lengths(PROMPTS, Generation())
     assert lengths == sorted(lengths)
     assert lengths[0] > len(model.tokenizer.encode("cough"))
 
@@ -164,7 +164,7 @@ class _FitsRows(LocalModel):
 def _prompt_of(model: LocalModel, n_tokens: int) -> Prompt:
     """The longest prompt of at most so many tokens."""
     prompts = [make_prompt(None, "night " * n) for n in range(1, 120)]
-    fitting = [p for p in prompts if model.prompt_lengths([p])[0] <= n_tokens]
+    fitting = [p for p in prompts if model.prompt_lengths([p], Generation())[0] <= n_tokens]
     return fitting[-1]
 
 

@@ -122,6 +122,24 @@ def test_padding_is_not_the_end_of_a_turn(base: Path):
     assert len(tokenizer) == len(load_tokenizer(base))
 
 
+def test_a_recipe_sets_the_default_of_thinking_and_leaves_it_open(base: Path):
+    tokenizer = load_tokenizer(base)
+    shown = "{% if enable_thinking %}<think>{% else %}<quick>{% endif %}"
+    set_chat_template(tokenizer, PLAIN + shown, base, thinking=False)
+    by_default, switched = (
+        tokenizer.decode(encode_chat(tokenizer, PROMPT, options=options))
+        for options in (None, {"enable_thinking": True})
+    )
+    assert by_default.endswith("<quick>")
+    assert switched.endswith("<think>")
+    assert by_default.removesuffix("<quick>") == switched.removesuffix("<think>")
+
+
+def test_thinking_needs_a_template_with_a_switch(base: Path):
+    with pytest.raises(HarnessError, match="has no switch of thinking"):
+        set_chat_template(load_tokenizer(base), PLAIN, base, thinking=False)
+
+
 # --- in a checkpoint -------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.config import Generation
 from harness.core.errors import HarnessError
 from harness.models.local import drops_system, make_prompt
 from harness.types.training import PreferencePair
@@ -122,7 +123,24 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) 
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
         models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
-    task = SimpleNamespace(name="questions", system="Be kind.")
+    task = SimpleNamespace(name="questions", system="Be kind.", generation=Generation())
     (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
     assert caveat.code == "system_prompt_dropped"
     assert "'drops' does not write the system prompt of questions" in caveat.text
+
+
+def test_a_run_reports_a_model_that_cannot_switch_its_thoughts(tmp_path: Path) -> None:
+    from harness.models.generate import CheckpointModel
+    from harness.runs.caveats import prompt_caveats
+    from harness.runs.prepare import Prepared
+
+    switch = "{% if enable_thinking %}<think>{% endif %}"
+    models = {}
+    for name, template in (("always", CHATML), ("switches", CHATML + switch)):
+        base = make_base("qwen2_base", tmp_path / name)
+        (base / "chat_template.jinja").write_text(template)
+        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
+    task = SimpleNamespace(name="questions", system=None, generation=Generation(thinking=True))
+    (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
+    assert caveat.code == "thinking_not_switched"
+    assert "changed nothing for 'always' in questions" in caveat.text
