@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import JudgeSpec
+from harness.config import Generation, JudgeSpec
 from harness.core.errors import HarnessError
 from harness.models.endpoint import Ask, ChatFlow, Reply, ask_once
 from harness.models.local import LocalModel, make_prompt
@@ -42,7 +42,7 @@ def test_every_chat_gets_its_own_reply(model: LocalModel):
 def test_replies_tell_tokens_and_ending(model: LocalModel):
     ask = asks(1)[0]
     (given,) = ask_all(backend(model, max_new_tokens=6), [ask]).values()
-    assert given.input_tokens == model.prompt_lengths([ask.messages])[0]
+    assert given.input_tokens == model.prompt_lengths([ask.messages], Generation())[0]
     assert given.output_tokens is not None
     assert given.output_tokens <= 6
     assert given.finish in ("stop", "length")
