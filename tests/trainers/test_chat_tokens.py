@@ -123,7 +123,7 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) 
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
         models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
-    task = SimpleNamespace(name="questions", system="Be kind.", generation=Generation())
+    task = SimpleNamespace(name="questions", system="Be kind.", generation=Generation(), samples=())
     (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
     assert caveat.code == "system_prompt_dropped"
     assert "'drops' does not write the system prompt of questions" in caveat.text
@@ -140,7 +140,9 @@ def test_a_run_reports_a_model_that_cannot_switch_its_thoughts(tmp_path: Path) -
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
         models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
-    task = SimpleNamespace(name="questions", system=None, generation=Generation(thinking=True))
+    task = SimpleNamespace(
+        name="questions", system=None, generation=Generation(thinking=True), samples=()
+    )
     (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
     assert caveat.code == "thinking_not_switched"
     assert "changed nothing for 'always' in questions" in caveat.text
