@@ -13,6 +13,8 @@ from harness.config import (
     LocalJudge,
     MatchMetric,
     PeopleSpec,
+    PluginJudge,
+    PluginMetric,
     Profile,
     RougeMetric,
 )
@@ -26,6 +28,7 @@ from judges.choice import ChoiceJudge
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
 from judges.match import MatchJudge
+from judges.plugin import InstalledJudge, ScorerJudge
 from judges.protocol import Judge
 from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
@@ -42,7 +45,8 @@ def make_judge(
 
     Raises:
         HarnessError: recorded verdicts that are missing or cannot be read, no key for an
-            endpoint, a local model that is not there, or several judges: a jury or people.
+            endpoint, a local model that is not there, a plug-in that is not installed or no judge, or
+            several judges: a jury or people.
     """
     match spec.source:
         case "consumer_health":
@@ -53,6 +57,8 @@ def make_judge(
             return _local_judge(spec.title, local, root)
         case dict() as recorded:
             return RecordedJudge(spec.title or name, recorded, root=root, note=spec.note)
+        case PluginJudge(root=plugin):
+            return InstalledJudge(plugin, spec.title)
         case Jury(members=members):
             raise HarnessError(
                 f"'{name}' is a jury; name one of its judges here: {', '.join(members)}."
@@ -107,6 +113,8 @@ def make_computed_judge(metric: Computed) -> Judge:
             return MatchJudge()
         case ChoiceMetric():
             return ChoiceJudge()
+        case PluginMetric(scorer=scorer):
+            return ScorerJudge(scorer)
 
 
 class ProfileJudges(NamedTuple):

@@ -1,10 +1,11 @@
-"""The catalog of bundled suites, profiles, recipes, loops and launch configurations."""
+"""The catalog of bundled suites, profiles, recipes, loops and launch configurations, and of plug-ins."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from harness.config import Profile, known_profiles, known_suites, load_profile, load_suite
 from harness.config.pipeline import known_loops, load_loop
+from harness.core.plugins import JUDGES, METRICS, list_plugins
 from harness.types import Record
 from trainers.distributed.config import known_launches
 from trainers.recipe import Recipe, known_recipes, load_recipe
@@ -15,11 +16,13 @@ _USAGE = {
     "recipe": "harness train NAME (harness pairs NAME for pairs and best_of)",
     "loop": "harness loop NAME",
     "launch": "harness train … --launch NAME",
+    "metric": "{kind: plugin, scorer: NAME} in a suite",
+    "judge": "{plugin: NAME} in a profile",
 }
 
 
 class CatalogEntry(Record):
-    """One bundled file."""
+    """One bundled file, or a name that an installed package registers."""
 
     kind: str
     name: str
@@ -27,13 +30,18 @@ class CatalogEntry(Record):
 
 
 def list_catalog() -> list[CatalogEntry]:
-    """List suites, profiles, recipes, loops and launch configurations, each kind by name."""
+    """List what comes along and the plug-ins that are installed, each kind by name."""
     suites = [("suite", name, load_suite(name)[0].title or "") for name in known_suites()]
     profiles = [("profile", name, _models(load_profile(name)[0])) for name in known_profiles()]
     recipes = [("recipe", name, _origin(load_recipe(name)[0])) for name in known_recipes()]
     loops = [("loop", name, f"promotes {load_loop(name)[0].promote}") for name in known_loops()]
     launches = [("launch", name, "") for name in known_launches()]
-    entries = [*suites, *profiles, *recipes, *loops, *launches]
+    plugins = [
+        (kind, plugin.name, f"{plugin.package} {plugin.version}")
+        for kind, group in (("metric", METRICS), ("judge", JUDGES))
+        for plugin in list_plugins(group)
+    ]
+    entries = [*suites, *profiles, *recipes, *loops, *launches, *plugins]
     return [CatalogEntry(kind=kind, name=name, what=what) for kind, name, what in entries]
 
 

@@ -13,7 +13,7 @@ commands = typer.Typer()
 
 @commands.command("list")
 def list_(output: OutputFormat = Format.text) -> None:
-    """List the bundled suites, profiles, recipes, loops and launch configurations."""
+    """List the bundled suites, profiles, recipes, loops and launch configurations, and installed plug-ins."""
     from harness.cli.catalog import describe_catalog, list_catalog
 
     entries = list_catalog()

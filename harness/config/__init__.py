@@ -53,12 +53,14 @@ from harness.config.metrics import (
     is_composite,
     pairs_of,
 )
+from harness.config.plugin import PluginMetric
 from harness.config.profile import (
     EndpointSpec,
     JudgeSpec,
     Jury,
     LocalJudge,
     ModelSpec,
+    PluginJudge,
     Prices,
     Profile,
 )
@@ -98,6 +100,8 @@ __all__ = [
     "NumberMatch",
     "PairwiseMetric",
     "PeopleSpec",
+    "PluginJudge",
+    "PluginMetric",
     "Prices",
     "Profile",
     "RecordedAnswers",

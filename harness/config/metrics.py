@@ -21,6 +21,7 @@ from harness.config.metric_base import (
     ReferenceMetric,
     ScoreKind,
 )
+from harness.config.plugin import PluginMetric
 
 Model = TypeVar("Model")
 
@@ -197,7 +198,7 @@ class RougeMetric(ComputedMetric):
 
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
-Computed = RougeMetric | MatchKind | ChoiceMetric
+Computed = RougeMetric | MatchKind | ChoiceMetric | PluginMetric
 
 Metric = Annotated[
     RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.data import Source
@@ -244,11 +244,18 @@ class Jury(Spec):
         return self.min_votes or len(self.members) // 2 + 1
 
 
+class PluginJudge(RootModel[Name]):
+    """A judge that an installed package registers under this name (`harness.judges`)."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
 JudgeSource = (
     Literal["consumer_health"]
     | EndpointSpec
     | LocalJudge
     | dict[Name, dict[Name, RecordedVerdicts]]
+    | PluginJudge
     | Jury
     | PeopleSpec
 )
@@ -256,9 +263,10 @@ JudgeSource = (
 
 
 class JudgeSpec(Spec):
-    """One judge: offline rules, an endpoint, a local model, recorded verdicts, people, or a jury.
+    """One judge: offline rules, an endpoint, a local model, recorded verdicts, a plug-in, people, or a jury.
 
-    Recorded verdicts are by metric and model, each with its file.
+    Recorded verdicts are by metric and model, each with its file. A `plugin` is the name under which an
+    installed package registers a judge.
 
     `title` is its name in reports, and `note` a remark there. `calibrated_by` names the human
     labels that it must agree with where a gate has a `judge_licence`.
@@ -268,6 +276,7 @@ class JudgeSpec(Spec):
     endpoint: EndpointSpec | None = None
     local: LocalJudge | None = None
     recorded: dict[Name, dict[Name, RecordedVerdicts]] | None = None
+    plugin: PluginJudge | None = None
     jury: Jury | None = None
     people: PeopleSpec | None = None
     calibrated_by: PeopleSpec | None = None
@@ -278,7 +287,7 @@ class JudgeSpec(Spec):
     def _exactly_one_kind(self) -> "JudgeSpec":
         if len(self._sources) != 1:
             raise ValueError(
-                "name exactly one of 'offline', 'endpoint', 'local', 'recorded', 'jury' or 'people'"
+                "name exactly one of 'offline', 'endpoint', 'local', 'recorded', 'plugin', 'jury' or 'people'"
             )
         if self.people is not None and self.calibrated_by is not None:
             raise ValueError("'people' are not calibrated, judges are; leave 'calibrated_by' out")
@@ -297,17 +306,20 @@ class JudgeSpec(Spec):
 
     @property
     def is_on_this_machine(self) -> bool:
-        """Return whether the judge can be asked without cost and without another machine."""
+        """Return whether the judge can be asked without cost and without another machine.
+
+        What a plug-in does with a text is not known here.
+        """
         match self.source:
             case str() | LocalJudge():
                 return True
-            case EndpointSpec() | dict() | Jury() | PeopleSpec():
+            case EndpointSpec() | dict() | PluginJudge() | Jury() | PeopleSpec():
                 return False
 
     @property
     def _sources(self) -> list[JudgeSource]:
-        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.jury, self.people)
-        return [kind for kind in kinds if kind is not None]
+        kinds = (self.offline, self.endpoint, self.local, self.recorded, self.plugin, self.jury)
+        return [kind for kind in (*kinds, self.people) if kind is not None]
 
 
 class Profile(Spec):

@@ -155,6 +155,9 @@ def _require_local_models(source: Source, metrics: Iterable[str], request: Reque
     endpoints += [profile.judges[name].endpoint for name in judges]
     sent = [spec for spec in endpoints if spec and (spec.elsewhere or request.by_batch)]
     remote = sorted({spec.host for spec in sent})
+    # What a plug-in does with a text is not known here.
+    plugins = [profile.judges[name].plugin for name in judges]
+    remote += sorted(f"plug-in '{plugin.root}'" for plugin in plugins if plugin is not None)
     if remote:
         raise HarnessError(
             f"{source.label}: is marked phi (protected health information), and this run would send "

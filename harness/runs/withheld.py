@@ -7,12 +7,12 @@ false.
 
 from collections.abc import Iterator
 
-from harness.config import metric_of
+from harness.config import JudgeSpec, metric_of
 from harness.config.request import Request, judge_names
 from harness.core.paths import bundle_root
 from harness.gate.equal_answers import equal_answer_reasons, withhold_pass
 from harness.gate.one_model import decide_alone
-from harness.types import Caveat, GateDecision, Plan, RunResult
+from harness.types import Caveat, GateDecision, JudgeCard, Plan, RunResult
 
 
 def withhold_unearned_pass(result: RunResult, request: Request) -> RunResult:
@@ -50,10 +50,16 @@ def _offline_rules_alone(plan: Plan, decision: GateDecision, request: Request) -
     }
     for metric in sorted(unconfirmed):
         judges = [request.profile.judges[name] for name in judge_names(metric, request)]
-        if judges and all(judge.offline for judge in judges):
+        cards = plan.judges[metric].members or (plan.judges[metric],)
+        if judges and all(map(_is_rules, judges, cards)):
             yield Caveat(
                 code="offline_rules_alone",
                 text=f"{metric}: offline rules alone judged it. They count words and cannot tell true from "
                 "false, so a pass also needs a language model's or people's word: add a judge "
                 "('endpoint', 'local'), or labels that confirm the claim ('calibrated_by').",
             )
+
+
+def _is_rules(judge: JudgeSpec, card: JudgeCard) -> bool:
+    """Return whether rules judge: ours, or a plug-in that names no language model."""
+    return bool(judge.offline) or (judge.plugin is not None and card.model is None)

@@ -39,6 +39,7 @@ from judges.judging import (
     to_judgement,
 )
 from judges.panel import Panel
+from judges.plugin import InstalledJudge
 from judges.protocol import Judge
 from trainers.examples import load_samples
 from trainers.recipe import BestOfRecipe, GoldPairsRecipe, JudgedPairsRecipe, SampledRecipe
@@ -296,10 +297,11 @@ def refuse_remote_phi(source: Source, judge: Judge) -> None:
     """Refuse a judge on another machine for protected health information.
 
     Raises:
-        HarnessError: the judge is on another machine, and the data are marked phi.
+        HarnessError: the judge is on another machine, or a plug-in that may send texts to one, and the
+            data are marked phi.
     """
-    if source.phi and judge.card.remote:
+    if source.phi and (judge.card.remote or isinstance(judge, InstalledJudge)):
         raise HarnessError(
             f"{source.label}: is marked phi (protected health information), and '{judge.card.name}' "
-            "judges on another machine. Use a judge on this one."
+            "judges on another machine, or may. Use a judge on this one."
         )

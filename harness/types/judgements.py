@@ -176,6 +176,7 @@ class MissingReason(StrEnum):
     TOO_LONG = "too long"  # a prompt for the judge's context, or a reply for the reader
     NO_REPLY = "no reply"  # the endpoint or the model failed
     AMBIGUOUS = "ambiguous"  # an answer in which a computed metric could read two things
+    PLUGIN_FAILED = "plug-in failed"  # an error in it, or what is no score of it
     UNSUPPORTED = "unsupported"  # not a metric for a language model
     REQUEST_FAILED = "request failed"  # to a model under test, so that there was nothing to judge
     TOO_FEW_VOTES = "too few votes"  # of a jury
@@ -183,7 +184,8 @@ class MissingReason(StrEnum):
 
 
 # Reasons that depend on the moment and not on the answer; a later run may ask again.
-TRANSIENT = frozenset({MissingReason.FILTERED, MissingReason.NO_REPLY})
+# Whether a plug-in fails may also depend on what else is installed.
+TRANSIENT = frozenset({MissingReason.FILTERED, MissingReason.NO_REPLY, MissingReason.PLUGIN_FAILED})
 
 
 def reason_kind(reason: str) -> MissingReason | None:

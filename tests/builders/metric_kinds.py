@@ -9,6 +9,18 @@ from harness.config.metric_base import MetricSpec
 _NEEDED: dict[str, dict[str, object]] = {
     "rubric": {"criteria": ({"name": "safety", "asks": "?"}, {"name": "clarity", "asks": "?"})},
     "pairwise": {"asks": "Which is better?"},
+    "plugin": {
+        "scorer": {
+            "name": "ease",
+            "package": "readability",
+            "version": "1.0",
+            "source": "0" * 64,
+            "columns": ("score", "words"),
+            "bounds": (0.0, 100.0),
+            "description": "ease of reading",
+            "needs_reference": False,
+        }
+    },
     "match number": {"after": "minutes"},
     "match word_count": {"at_most": 100},
 }

@@ -1,7 +1,12 @@
 """What comes with the harness is listed, by names that its commands take."""
 
+from pathlib import Path
+
+import pytest
+
 from harness.cli.catalog import describe_catalog, list_catalog
 from harness.core.paths import bundle_root
+from tests.builders.packages import install, make_site
 
 
 def names(kind: str) -> list[str]:
@@ -30,3 +35,14 @@ def test_each_kind_says_how_its_names_are_used() -> None:
     heads = [line for line in lines if not line.startswith("  ")]
     assert [head.partition(":")[0] for head in heads] == ["suite", "profile", "recipe", "loop", "launch"]  # fmt: skip
     assert "harness run NAME --models a,b" in heads[0]
+
+
+def test_installed_plug_ins_are_listed_without_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(tmp_path, monkeypatch)
+    install(site, "listed", "1 / 0", metrics="ease = listed:EASE", judges="plain = listed:Plain")
+    found = {(entry.kind, entry.name, entry.what) for entry in list_catalog()}
+    assert found >= {("metric", "ease", "listed 1.0"), ("judge", "plain", "listed 1.0")}
+    lines = list(describe_catalog(list_catalog()))
+    assert "metric: {kind: plugin, scorer: NAME} in a suite" in lines

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from harness.config import EndpointSpec, JudgeSpec, Jury, LocalJudge, PeopleSpec
+from harness.config import EndpointSpec, JudgeSpec, Jury, LocalJudge, PeopleSpec, PluginJudge
 from harness.config.profile import JudgeSource
 
 KINDS = {
@@ -12,6 +12,7 @@ KINDS = {
     "endpoint": JudgeSpec(endpoint=EndpointSpec(model="m")),
     "local": JudgeSpec(local=LocalJudge(checkpoint="m")),
     "recorded": JudgeSpec(recorded={}),
+    "plugin": JudgeSpec(plugin=PluginJudge("plain_words")),
     "jury": JudgeSpec(jury=Jury(members=("a", "b"))),
     "people": JudgeSpec(people=PeopleSpec(study="study")),
 }

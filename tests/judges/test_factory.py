@@ -16,6 +16,7 @@ from judges.parsing import read_verdict
 from judges.prompts import build_prompt, is_asked
 from tests.builders.judge_requests import GOOD, grade, outcome, prefer, sample
 from tests.builders.metric_kinds import EVERY_KIND
+from tests.builders.packages import install, make_site, scorer_source
 
 
 def test_offline_judge_is_made_from_its_spec(tmp_path: Path):
@@ -76,7 +77,12 @@ def request_about(metric: Metric) -> JudgeRequest:
 @pytest.mark.parametrize(
     "metric", [m for m in EVERY_KIND if isinstance(m, ComputedMetric)], ids=lambda m: m.kind
 )
-def test_every_computed_metric_has_a_judge_that_scores_it(metric: Computed) -> None:
+def test_every_computed_metric_has_a_judge_that_scores_it(
+    metric: Computed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(tmp_path, monkeypatch)
+    source = scorer_source("return {'score': 50, 'words': 12}", columns=("score", "words"))
+    install(site, "ease", source, metrics="ease = ease:SCORER")
     judge = make_computed_judge(metric)
     assert judge.card.fingerprint
     reference = "a dose of 12.5 mg" if isinstance(metric, NumberMatch) else GOOD

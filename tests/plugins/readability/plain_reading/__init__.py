@@ -1,0 +1,1 @@
+"""How easy an answer is to read."""
