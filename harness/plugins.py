@@ -19,7 +19,10 @@ from typing import NamedTuple
 
 
 class Item(NamedTuple):
-    """What a scorer sees of an item: what the model was asked, and the acceptable answers."""
+    """What a scorer sees of an item: what the model was asked, and the acceptable answers.
+
+    Of a conversation `input` is all turns, each behind its speaker.
+    """
 
     input: str
     references: tuple[str, ...] = ()

@@ -51,7 +51,7 @@ class ScorerJudge:
 
 
 def _score(scorer: Scorer, request: GradeRequest, facts: InstalledScorer) -> Outcome:
-    item = Item(request.sample.input, request.sample.acceptable_answers)
+    item = Item(request.sample.transcript, request.sample.acceptable_answers)
     try:
         values = scorer.score(item, request.answer)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the run goes on
