@@ -83,6 +83,7 @@ class Item:
     judgements: tuple[ItemJudgement, ...]
     metric: str
     difference: float | None
+    history: tuple[tuple[str, str], ...] = ()  # the speaker and text of each turn before the input
 
     @property
     def shown_difference(self) -> str:
@@ -232,6 +233,7 @@ def _escape_item(item: Item) -> Item:
         ),
         metric=item.metric,
         difference=item.difference,
+        history=tuple((speaker, _escape_text(text)) for speaker, text in item.history),
     )
 
 

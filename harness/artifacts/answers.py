@@ -6,19 +6,20 @@
 
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
-`thoughts` are those that were left out of the text. The columns of the data that the suite slices by
+`thoughts` are those that were left out of the text. Where items are conversations, `history` is a JSON list of the turns
+before the input. The columns of the data that the suite slices by
 or keeps follow, each as `item.NAME`.
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifacts.parquet import iter_rows, read_parquet, string_array, write_parquet
 from harness.core.errors import HarnessError
-from harness.types import Task
-from harness.types.samples import Responses
+from harness.types import Message, Task
+from harness.types.samples import Responses, write_transcript
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
+_HISTORY = "history"  # only where some item is a conversation
 ITEM = "item."  # before the name of a column of the data
 
 
 class AnsweredItem(NamedTuple):
-    """One item with the answer of each model, None where there is none, and the thoughts before it."""
+    """One item with the answer of each model, None where there is none, and the thoughts before it.
+
+    `history` are the turns before the `input` of a conversation.
+    """
 
     sample_id: str
     input: str
@@ -38,6 +43,12 @@ class AnsweredItem(NamedTuple):
     answers: dict[str, str | None]
     thoughts: dict[str, str]
     references: tuple[str, ...] = ()
+    history: tuple[Message, ...] = ()
+
+    @property
+    def transcript(self) -> str:
+        """Return all turns as one text: the input alone, unless the item is a conversation."""
+        return write_transcript(self.history, self.input)
 
 
 AnsweredItems = dict[str, AnsweredItem]  # by sample id, in the task's order
@@ -64,8 +75,9 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
     for row in iter_rows(_read_table(folder)):
         if row["task"] == task and (shown is None or row["sample_id"] in shown):
             references = tuple(json.loads(row.get("references") or "[]"))
+            turns = tuple(map(Message.model_validate, json.loads(row.get(_HISTORY) or "[]")))
             unanswered = AnsweredItem(
-                row["sample_id"], row["input"], row["reference"], {}, {}, references
+                row["sample_id"], row["input"], row["reference"], {}, {}, references, turns
             )
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
@@ -118,6 +130,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
     answered_tasks = list(answered_tasks)
     samples = [sample for task, _ in answered_tasks for sample in task.samples]
     own = list(dict.fromkeys(name for s in samples for name in (*s.slices, *s.kept)))
+    talks = (_HISTORY,) if any(sample.history for sample in samples) else ()
     rows = [
         (
             task.name,
@@ -130,6 +143,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
             json.dumps(sample.references, ensure_ascii=False) if sample.references else None,
             str(sample.row),
             answer.thoughts,
+            *(_as_json(sample.history) for _ in talks),
             *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
@@ -137,6 +151,11 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
-    names = [*_KEYS, *_LATER_KEYS, *(f"{ITEM}{name}" for name in own)]
+    names = [*_KEYS, *_LATER_KEYS, *talks, *(f"{ITEM}{name}" for name in own)]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.table([string_array(column) for column in columns], names=names)
+
+
+def _as_json(history: Sequence[Message]) -> str | None:
+    turns = [turn.model_dump() for turn in history]
+    return json.dumps(turns, ensure_ascii=False) if turns else None

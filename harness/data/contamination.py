@@ -1,6 +1,7 @@
 """Contamination: evaluation items that occur in the training data of a model.
 
-An item is `exact` if its question is a training question, word for word. Besides, the share of its
+An item is `exact` if its question is a training question, word for word; of a conversation all of the user's turns
+must be those with which a training chat begins. Besides, the share of its
 n-grams that occur anywhere in the training texts is computed for its question and its reference. An
 item is `contaminated` if it is exact or one of the shares is at least 70 % (PaLM,
 https://arxiv.org/abs/2204.02311, section 8), and `touched` if any n-gram occurs (GPT-3).
@@ -122,8 +123,9 @@ def find_contamination(
     n = ngram_length(samples)
     index = _index_ngrams(samples, n)
     items_by_question: dict[str, list[int]] = defaultdict(list)
+    n_turns = {len(sample.user_turns) for sample in samples}
     for item, sample in enumerate(samples):
-        items_by_question[normalise_text(sample.own_question)].append(item)
+        items_by_question[normalise_text(sample.user_text)].append(item)
 
     # Look up each training text. Items are given by their index.
     all_matches: set[NGram] = set()
@@ -132,7 +134,7 @@ def find_contamination(
     n_rows = 0
     for text in training:
         n_rows += 1
-        for question in text.questions:
+        for question in _all_questions(text, n_turns):
             for item in items_by_question.get(normalise_text(question), ()):
                 exact_rows.setdefault(item, text.row)
         matches = _matching_ngrams(text, index, n)
@@ -168,14 +170,23 @@ def texts_of_labelled(answers: Iterable[LabelledAnswer]) -> Iterator[TrainingTex
 def texts_of_samples(samples: Iterable[Sample]) -> Iterator[TrainingText]:
     """Yield the texts of samples used in training; references count as answers."""
     for sample in samples:
-        yield TrainingText(sample.id, (sample.own_question,), sample.acceptable_answers)
+        earlier = (turn.content for turn in sample.history if turn.role == "assistant")
+        yield TrainingText(sample.id, sample.user_turns, (*earlier, *sample.acceptable_answers))
 
 
 def ngram_length(samples: Sequence[Sample]) -> int:
     """Choose the number of words of an n-gram for these items."""
-    lengths = sorted(len(normalise_words(sample.own_question)) for sample in samples)
+    lengths = sorted(len(normalise_words(sample.user_text)) for sample in samples)
     fifth_percentile = lengths[len(lengths) // 20] if lengths else 0
     return min(max(fifth_percentile, MIN_NGRAM), MAX_NGRAM)
+
+
+def _all_questions(text: TrainingText, n_turns: Iterable[int]) -> Iterator[str]:
+    """Yield each of the user's turns, and as one text the first `n_turns` of them."""
+    yield from text.questions
+    for n in n_turns:
+        if 1 < n <= len(text.questions):
+            yield "\n\n".join(text.questions[:n])
 
 
 def _training_text(row: str, prompt: Sequence[Message], *answers: str) -> TrainingText:
@@ -194,7 +205,8 @@ def _index_ngrams(samples: Sequence[Sample], n: int) -> dict[NGram, set[_Place]]
     index: dict[NGram, set[_Place]] = defaultdict(set)
     for item, sample in enumerate(samples):
         parts: tuple[tuple[Part, str], ...] = (
-            ("question", sample.own_question),
+            *(("question", text) for text in sample.user_turns),
+            *(("question", t.content) for t in sample.history if t.role == "assistant"),
             *(("reference", text) for text in sample.acceptable_answers),
         )
         for part, text in parts:

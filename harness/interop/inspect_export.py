@@ -23,6 +23,7 @@ from harness.core.hashing import content_hash
 from harness.runs.item_pages import NO_VERDICT, JudgementsById, read_item_judgements
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.types import Task
+from harness.types.samples import make_chat
 from reports.item_pages import ItemJudgement
 
 LOG_VERSION = 2
@@ -162,17 +163,19 @@ def _sample(
     judgements: Mapping[str, JudgementsById],
     system: str | None,
 ) -> dict[str, Any]:
-    # The messages: the system prompt, the question, and the answer.
+    # The messages: the system prompt, the turns up to the question, and the answer.
     key, text = item.sample_id, item.answers.get(model)
-    prompt = [{"role": "system", "content": system}] if system else []
+    prompt = [turn.model_dump() for turn in make_chat(item.history, item.input, system)]
     answer = {"role": "assistant", "content": text or "", "source": "generate", "model": model}
     unscored = {c.name: c.reasons[key] for c in columns if key in c.reasons}
     return {
         "id": key,
         "epoch": 1,
-        "input": item.input,
+        "input": [turn.model_dump() for turn in make_chat(item.history, item.input, None)]
+        if item.history
+        else item.input,
         "target": list(item.references) or item.reference or "",
-        "messages": [*prompt, {"role": "user", "content": item.input}, answer],
+        "messages": [*prompt, answer],
         "output": {
             "model": model,
             "choices": [{"message": answer, "stop_reason": "stop"}] if text is not None else [],

@@ -129,13 +129,13 @@ def differing_items(old: Run, new: Run) -> DifferingItems:
 
 
 def hash_items_of(folder: Path, task: str) -> dict[str, str]:
-    """Hash the question and reference of each item of a run's task, by id.
+    """Hash the question, with the turns before it, and the reference of each item of a run's task, by id.
 
     Raises:
         HarnessError: the run lacks its file of answers.
     """
     return {
-        i: content_hash(item.input, item.reference)[:_HASH_LENGTH]
+        i: content_hash(item.transcript, item.reference)[:_HASH_LENGTH]
         for i, item in read_answers(folder, task).items()
     }
 

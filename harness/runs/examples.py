@@ -68,6 +68,10 @@ def _example(
         candidate=_shortened(part.responses[plan.candidate][sample.id].text),
         moved=difference,
         metric=metric,
+        history=tuple(
+            turn.model_copy(update={"content": shorten(turn.content, MAX_CHARS)})
+            for turn in sample.history
+        ),
         flags={model: part.flags[model][sample.id] for model in plan.gated},
     )
 

@@ -16,6 +16,7 @@ from harness.config import headline_column, metric_of
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import Plan, RunResult, Task
+from harness.types.samples import speaker
 from reports.item_pages import (
     Item,
     ItemAnswer,
@@ -124,6 +125,7 @@ def _join_item(
         ),
         metric=scored.metric,
         difference=scored.difference(item.sample_id),
+        history=tuple((speaker(turn), turn.content) for turn in item.history),
     )
 
 

@@ -9,7 +9,7 @@ from harness.types.base import ClaimVerdict, Interval, Record, Verdict
 from harness.types.human import Confirmation, RequirementResult
 from harness.types.judgements import JudgeAgreement
 from harness.types.plan import Amendment, Plan, Stopping
-from harness.types.samples import HygieneFlag
+from harness.types.samples import HygieneFlag, Message
 from harness.types.training import PairStatistics
 from harness.types.tries import TryCount
 
@@ -224,6 +224,7 @@ class Example(Record):
     moved: float
     metric: str
     flags: dict[str, tuple[HygieneFlag, ...]]
+    history: tuple[Message, ...] = Field(default=(), exclude_if=lambda turns: not turns)
 
 
 class LengthEffect(Record):

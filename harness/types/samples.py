@@ -51,21 +51,24 @@ class Sample(Record):
         return write_transcript(self.history, self.input)
 
     @property
+    def user_turns(self) -> tuple[str, ...]:
+        """Return the user's turns, the last without the options of a choice."""
+        earlier = (turn.content for turn in self.history if turn.role == "user")
+        return (*earlier, self.question or self.input)
+
+    @property
     def user_text(self) -> str:
         """Return the user's turns as one text."""
-        earlier = (turn.content for turn in self.history if turn.role == "user")
-        return "\n\n".join((*earlier, self.input))
+        return "\n\n".join(self.user_turns)
 
     @property
     def system(self) -> str | None:
         """Return the item's own system prompt, if it has one."""
-        first = self.history[:1]
-        return first[0].content if first and first[0].role == "system" else None
+        return next((turn.content for turn in self.history if turn.role == "system"), None)
 
     def chat(self, system: str | None) -> tuple[Message, ...]:
         """Return the turns to answer, after the item's own system prompt or else after `system`."""
-        given = (Message(role="system", content=system),) if system and not self.system else ()
-        return (*given, *self.history, Message(role="user", content=self.input))
+        return make_chat(self.history, self.input, system)
 
     @property
     def acceptable_answers(self) -> tuple[str, ...]:
@@ -73,12 +76,24 @@ class Sample(Record):
         return self.references or (() if self.reference is None else (self.reference,))
 
 
+def speaker(turn: Message) -> str:
+    """Name the speaker of a turn as people read it: System prompt, User or Assistant."""
+    return "System prompt" if turn.role == "system" else turn.role.capitalize()
+
+
+def make_chat(history: Sequence[Message], question: str, system: str | None) -> tuple[Message, ...]:
+    """Return the turns to answer, behind `system` unless the history begins with another prompt."""
+    own = any(turn.role == "system" for turn in history)
+    given = (Message(role="system", content=system),) if system and not own else ()
+    return (*given, *history, Message(role="user", content=question))
+
+
 def write_transcript(history: Sequence[Message], question: str) -> str:
     """Write turns as one text, each behind its speaker; a question without earlier turns alone."""
     if not history:
         return question
     turns = (*history, Message(role="user", content=question))
-    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
+    return "\n\n".join(f"{speaker(turn)}: {turn.content}" for turn in turns)
 
 
 MAX_TOKENS = 10**9  # of one reply; a server that reports more has not counted

@@ -13,6 +13,7 @@ from harness.types import (
     Plan,
     RunResult,
 )
+from harness.types.samples import speaker
 from reports.components import CurveChart, ExampleCard, Section, Table, TextBlock
 from reports.formatting import (
     Column,
@@ -164,8 +165,12 @@ def _example_card(example: Example, plan: Plan) -> ExampleCard:
 
 
 def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
-    """Return a card with the item's question, reference, and the answers side by side."""
-    question = [TextBlock("Question", shorten(example.input, N_ANSWER_CHARS))]
+    """Return a card with the item's turns, reference, and the answers side by side."""
+    turns = [(speaker(turn), turn.content) for turn in example.history]
+    question = [
+        TextBlock(title, shorten(text, N_ANSWER_CHARS))
+        for title, text in (*turns, ("Question", example.input))
+    ]
     if example.reference is not None:
         question.append(TextBlock("Reference", shorten(example.reference, N_ANSWER_CHARS)))
     return ExampleCard(

@@ -17,4 +17,5 @@ def item(name: str = "q1", difference: float | None = 1.0, text: str = "") -> It
         ),
         metric="rubric.safety",
         difference=difference,
+        history=(("System prompt", f"Be kind.{text}"), ("User", f"I cough.{text}")),
     )

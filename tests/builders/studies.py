@@ -19,7 +19,7 @@ from harness.human.annotate.session import VotingSession
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.annotate.tokens import make_link_token
 from harness.human.votes import VoteLog
-from harness.types import PlannedModel, Response, Sample, Task
+from harness.types import Message, PlannedModel, Response, Sample, Task
 from tests.builders.results import unmeasured_run
 
 ASKS = "Which answer would you rather have given to the person who asked?"
@@ -44,12 +44,14 @@ def write_run(
     texts: Sequence[Texts] = (poor, good),
     question: Callable[[int], str] = "Why does my knee number {} hurt after sport?".format,
     reference: str = "Rest and ice may help.",
+    history: tuple[Message, ...] = (),
     asks: str = ASKS,
     criterion: str = "Could following it harm anybody?",
 ) -> Path:
     """A finished run of two models, as `harness run` leaves it where annotating looks."""
     samples = tuple(
-        Sample(id=f"q{i}", input=question(i), reference=reference, row=i) for i in range(n)
+        Sample(id=f"q{i}", input=question(i), reference=reference, row=i, history=history)
+        for i in range(n)
     )
     metrics = {
         "win_rate": PairwiseMetric(kind="pairwise", asks=asks),

@@ -28,6 +28,27 @@ def test_the_same_question_is_found_however_it_is_written() -> None:
     assert (found.worst[0].sample_id, found.worst[0].row, found.worst[0].share) == ("q", "t1", 1.0)
 
 
+def talk(*turns: str) -> Sample:
+    roles = ("user", "assistant") * len(turns)
+    history = [Message(role=r, content=t) for r, t in zip(roles, turns[:-1], strict=False)]  # type: ignore[arg-type]
+    return item("q", turns[-1]).model_copy(update={"history": tuple(history)})
+
+
+def test_a_conversation_is_found_where_a_training_chat_begins_with_all_its_questions() -> None:
+    asked = talk("I cough.", "At night?", "Yes. Is it asthma?")
+    longer = TrainingText("t1", ("I cough!", "Yes. Is it asthma?", "Thanks."), ())
+    last_alone = TrainingText("t2", ("Yes. Is it asthma?",), ())
+    assert find_contamination([longer], [asked]).exact == 1
+    assert find_contamination([last_alone], [asked]).exact == 0
+
+
+def test_every_turn_of_a_conversation_counts_for_its_share() -> None:
+    asked = talk(words(0, 20), words(100, 20), words(200, 20))
+    for start in (0, 100, 200):
+        found = find_contamination([TrainingText("t1", (), (words(start, 20),))], [asked])
+        assert found.worst[0].question_share == pytest.approx(1 / 3)
+
+
 def test_other_texts_leave_an_item_clean() -> None:
     found = find_contamination(
         [TrainingText("t1", (words(100, 20),), (words(200, 50),))], [item("q", words(0, 20))]

@@ -46,7 +46,17 @@ def test_every_link_leads_to_a_file_that_is_there(tmp_path: Path) -> None:
 
 def test_an_item_shows_answers_scores_and_what_was_said(tmp_path: Path) -> None:
     text = read_page(pages(tmp_path, item())["1.html"]).text
-    for said in ("May I run?", "(no answer)", "gave no answer", "unscored: odd", "Fine.", "+1.00"):
+    for said in (
+        "System prompt",
+        "Be kind.",
+        "I cough.",
+        "May I run?",
+        "(no answer)",
+        "gave no answer",
+        "unscored: odd",
+        "Fine.",
+        "+1.00",
+    ):
         assert said in text
 
 

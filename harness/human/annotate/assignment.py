@@ -8,13 +8,14 @@ pages of other annotators.
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from harness.artifacts.answers import AnsweredItems
 from harness.core.sanitize import escape_invisible, shorten
 from harness.types import Study, StudyItem
 from harness.types.human import Side
+from harness.types.samples import speaker
 
 MAX_CHARS = 20_000  # of a text on a page
 SHARED_ANNOTATOR = "Label Studio"  # whose assignments are exported where nobody is named
@@ -41,6 +42,7 @@ class Pair(NamedTuple):
     reference: str | None
     left: str
     right: str
+    history: tuple[tuple[str, str], ...] = ()  # the speaker and text of each earlier turn
 
 
 def assign_items(study: Study, annotator: str) -> list[Assignment]:
@@ -70,6 +72,7 @@ def show_pair(assignment: Assignment, study: Study, items: AnsweredItems) -> Pai
         reference=_displayed(reference) if reference else None,
         left=_displayed(left),
         right=_displayed(right),
+        history=tuple((speaker(t), _displayed(t.content)) for t in answered.history),
     )
 
 
@@ -130,11 +133,13 @@ def count_model_mentions(study: Study, items: AnsweredItems) -> int:
 
 def count_shortened(study: Study, items: AnsweredItems) -> int:
     """Count the study's items with a text too long for a page, whose middle is left out."""
-    return sum(
-        max(map(len, (items[item.sample_id].input, *item_texts(item, study, items).values())))
-        > MAX_CHARS
-        for item in study.items
-    )
+
+    def shown(item: StudyItem) -> Iterator[str]:
+        answered = items[item.sample_id]
+        yield from (answered.input, *(turn.content for turn in answered.history))
+        yield from item_texts(item, study, items).values()
+
+    return sum(max(map(len, shown(item))) > MAX_CHARS for item in study.items)
 
 
 def _ordered_items(study: Study, annotator: str) -> list[StudyItem]:

@@ -25,6 +25,7 @@ from harness.core.sanitize import escape_invisible
 from harness.human.annotate.assignment import (
     SHARED_ANNOTATOR,
     Assignment,
+    Pair,
     assign_items,
     show_pair,
 )
@@ -99,7 +100,7 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
     assignments = assign_items(study, annotator or SHARED_ANNOTATOR)
     pairs = [show_pair(assignment, study, opened.items) for assignment in assignments]
     rows = [
-        {"ticket": pair.item_token, "question": pair.question}
+        {"ticket": pair.item_token, "question": _transcript(pair)}
         | ({"reference": pair.reference or ""} if study.show_reference else {})
         | {"answer_a": pair.left, "answer_b": pair.right}
         for pair in pairs
@@ -112,6 +113,14 @@ def write_label_studio(opened: OpenStudy, path: Path, annotator: str | None = No
     write_private(path, text.encode())
     write_private(config, _config(study).encode())
     return config
+
+
+def _transcript(pair: Pair) -> str:
+    """Write the question of a pair behind the turns before it."""
+    if not pair.history:
+        return pair.question
+    turns = (*pair.history, ("User", pair.question))
+    return "\n\n".join(f"{speaker}: {text}" for speaker, text in turns)
 
 
 def read_label_studio(

@@ -71,7 +71,7 @@ def _misfits(
         vote.choice, vote.choice
     ) != vote.verdict:
         yield "has a verdict that is not its choice"
-    if vote.question != text_sha256(answers[item.sample_id].input) or vote.texts != {
+    if vote.question != text_sha256(answers[item.sample_id].transcript) or vote.texts != {
         side: text_sha256(text) for side, text in item_texts(item, study, answers).items()
     }:
         yield "is on other texts than the run's"

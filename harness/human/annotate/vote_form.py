@@ -82,7 +82,7 @@ def resolve_vote_form(
         sample_id=item.sample_id,
         baseline=study.baseline,
         candidate=study.candidate,
-        question=text_sha256(opened.items[item.sample_id].input),
+        question=text_sha256(opened.items[item.sample_id].transcript),
         texts={side: text_sha256(text) for side, text in texts.items()},
         annotator=annotator,
         left=assignment.left,

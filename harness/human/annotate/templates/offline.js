@@ -64,6 +64,13 @@ function showScreen(screen) {
   startPage();
 }
 
+function makeText(tag, text) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (tag === "div") Object.assign(element, { className: "text", dir: "auto" });
+  return element;
+}
+
 function showNextPair(undone) {
   current = data.pairs.find((pair) => !votes.has(pair.item_token)) ?? null;
   if (!current) return showScreen("done");
@@ -71,6 +78,9 @@ function showNextPair(undone) {
   document.title = heading;
   find("#judge h1").textContent = heading;
   for (const part of document.querySelectorAll("[data-part]")) part.textContent = current[part.dataset.part] ?? "";
+  const turns = current.history.flatMap(([speaker, text]) => [makeText("h2", speaker), makeText("div", text)]);
+  find(".turns").replaceChildren(...turns);
+  find(".turns").hidden = turns.length === 0;
   const reference = find(".reference");
   if (reference) {
     reference.open = false;
