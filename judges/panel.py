@@ -9,7 +9,7 @@ then the judges are, so that no judge weighs more because its neighbour failed.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.config import ComputedMetric, Jury
+from harness.config import ComputedMetric, JudgedMetric, Jury, Profile
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
@@ -116,8 +116,7 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     if isinstance(metric, ComputedMetric):
         return make_panel("", [make_computed_judge(metric)], None, repeats=1)
     name, repeats = request.judge or metric.judge, metric.repeats
-    if metric.prompt is not None:
-        _refuse_rules(metric_name, request)
+    require_prompt_reader(f"metric '{metric_name}'", metric, name, request.profile)
     # People, a judge or a jury.
     spec = request.profile.find_judge(name)
     if spec.people is not None:
@@ -133,13 +132,17 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
 
 
-def _refuse_rules(metric_name: str, request: Request) -> None:
-    """Raise if rules, which read no prompt, would judge a metric that has one."""
-    for judge in judge_names(metric_name, request):
-        if request.profile.find_judge(judge).offline is not None:
+def require_prompt_reader(what: str, metric: JudgedMetric, judge: str, profile: Profile) -> None:
+    """Check that no rules, which read no prompt, would judge a metric that has one of its own.
+
+    Raises:
+        HarnessError: they would; names `what` the metric is of.
+    """
+    for member in profile.members_of(judge) if metric.prompt is not None else ():
+        if profile.find_judge(member).offline is not None:
             raise HarnessError(
-                f"metric '{metric_name}': has a 'prompt' of its own, and judge '{judge}' is rules that "
-                "read none. Name a language model as its judge, or leave 'prompt' out."
+                f"{what}: has a 'prompt' of its own, and judge '{member}' is rules that read none. Name a "
+                "language model as its judge, or leave 'prompt' out."
             )
 
 

@@ -4,7 +4,7 @@ readability: {kind: plugin, scorer: readability}
 """
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -15,13 +15,19 @@ from pydantic import (
 )
 
 from harness.config.base import Name, Sha256, Spec
-from harness.config.metric_base import COMPOSITE, ComputedMetric, ScoreKind
+from harness.config.metric_base import COMPOSITE, ComputedMetric, MetricSpec, ScoreKind
 from harness.core.errors import HarnessError
 from harness.core.plugins import METRICS, load_plugin
 from harness.plugins import Scorer
 
-# Kinds of ours, which no package replaces: a reader of a suite knows what these words mean.
-OUR_KINDS = ("rubric", "pairwise", "evasion", "rouge", "match", "choice", "plugin")
+
+def our_kinds() -> frozenset[str]:
+    """Return the kinds of metrics that are ours, whose names no plug-in takes."""
+    classes = MetricSpec.__subclasses__()
+    for cls in classes:  # which grows
+        classes += cls.__subclasses__()
+    fields = (cls.model_fields["kind"] for cls in classes if "kind" in cls.model_fields)
+    return frozenset(kind for field in fields for kind in get_args(field.annotation))
 
 
 def _are_different_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,7 +95,7 @@ def load_scorer(name: str) -> Scorer:
     Raises:
         HarnessError: as `load_plugin`, the name of a kind of ours, or no `Scorer`.
     """
-    if name in OUR_KINDS:
+    if name in our_kinds():
         raise HarnessError(
             f"'{name}' is a kind of ours, which no plug-in can be called: write 'kind: {name}'."
         )

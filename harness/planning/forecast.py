@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import load_profile, load_suite, measure_alone, metric_of
-from harness.config.request import Request, load_request
+from harness.config import JudgedMetric, Metric, load_profile, load_suite, measure_alone, metric_of
+from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store
 from harness.data.conversions import is_available
@@ -80,7 +80,7 @@ class Forecast(Record):
     hash. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
     how the gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be
-    without a score.
+    without a score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
     """
 
     suite: str
@@ -88,6 +88,7 @@ class Forecast(Record):
     plan_hash: str
     models: tuple[str, ...]
     judges: dict[str, str]
+    plugin_judges: tuple[str, ...] = ()
     tasks: tuple[TaskForecast, ...]
     claims: tuple[ClaimForecast, ...]
     people: tuple[HumanClaimForecast, ...] = ()
@@ -152,9 +153,12 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         if plan
         else request.models,
         judges={
-            metric: _describe_panel(panels[metric]) if metric in panels else "nobody has voted yet"
-            for metric in request.suite.metrics
+            name: _describe_judge(metric, panels[name])
+            if name in panels
+            else "nobody has voted yet"
+            for name, metric in request.suite.metrics.items()
         },
+        plugin_judges=tuple(sorted(_plugin_judges(request))),
         tasks=tasks,
         claims=tuple(
             forecast
@@ -211,8 +215,11 @@ def print_forecast(forecast: Forecast) -> None:
         console.print(remote_table(here, "Asked on this machine, at most"))
     if elsewhere:
         console.print(remote_table(elsewhere, "Leaves this machine, at most"))
-    elif not forecast.missing:
+    elif not forecast.missing and not forecast.plugin_judges:
         console.print("Nothing leaves this machine.")
+    if forecast.plugin_judges:
+        names = ", ".join(forecast.plugin_judges)
+        console.print(f"What these plug-ins send where is not known here: {names}")
     for line in describe_left(forecast.remote):
         console.print(line)
     console.print(
@@ -278,8 +285,17 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     }
 
 
-def _describe_panel(panel: Panel) -> str:
-    return f"{panel.card.name}: {panel.card.nature}"
+def _describe_judge(metric: Metric, panel: Panel) -> str:
+    own = isinstance(metric, JudgedMetric) and metric.prompt is not None
+    prompt = ", asked with the suite's own prompt" if own else ""
+    return f"{panel.card.name}: {panel.card.nature}{prompt}"
+
+
+def _plugin_judges(request: Request) -> set[str]:
+    """Return the names of installed judges, of which it is not known what they send where."""
+    judges = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
+    plugins = (request.profile.find_judge(name).plugin for name in judges)
+    return {plugin.root for plugin in plugins if plugin is not None}
 
 
 def _make_plan_if_available(

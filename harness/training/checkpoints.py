@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import Source
+from harness.config import RubricMetric, Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
@@ -36,7 +36,8 @@ from harness.training.sampling import (
 )
 from harness.types import JudgeCard, PairStatistics, Sample
 from judges.factory import ProfileJudges
-from judges.panel import Panel, make_named_panel
+from judges.panel import Panel, make_named_panel, require_prompt_reader
+from judges.protocol import Judge
 from trainers.checkpoint import (
     checkpoint_key,
     load_manifest,
@@ -118,10 +119,12 @@ class _StageMaker:
 
     def make(self, stages: Sequence[RecipeStage], out: Path | None = None) -> None:
         """Make the stages in their order; `out` is the folder of the last one's checkpoint."""
-        # Find a panel that could not choose pairs before anything is trained.
+        # Find a panel that could not choose pairs, or a judge that could not grade, before anything is trained.
         for stage in stages:
             if isinstance(stage.recipe, JudgedPairsRecipe):
                 self._panel_of(stage.recipe)
+            elif isinstance(stage.recipe, BestOfRecipe):
+                self._judge_of(stage.recipe.recipe, stage.recipe.grade)
         # Make each stage from the products of those before it.
         for stage in stages:
             match stage.recipe:
@@ -302,7 +305,7 @@ class _StageMaker:
             return _reward_of_model(model, stage.reward.recipe.recipe), model.teachers
         rubric = recipe.reward.rubric
         assert rubric is not None
-        judge = self._judges.find(rubric.judge)
+        judge = self._judge_of(recipe.recipe, rubric)
         refuse_remote_phi(recipe.data, judge)
         by_id = {sample.id: sample for sample in samples}
 
@@ -347,11 +350,18 @@ class _StageMaker:
 
     def _panel_of(self, recipe: JudgedPairsRecipe) -> Panel:
         prefer = recipe.prefer
+        require_prompt_reader(
+            f"recipe '{recipe.recipe}'", prefer, prefer.judge, self._judges.profile
+        )
         return make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
+
+    def _judge_of(self, recipe: str, rubric: RubricMetric) -> Judge:
+        require_prompt_reader(f"recipe '{recipe}'", rubric, rubric.judge, self._judges.profile)
+        return self._judges.find(rubric.judge)
 
     def _sample_best_of(self, recipe: BestOfRecipe, stage: RecipeStage) -> MadeBestOf:
         parent = self._start_of(stage, recipe.parent)
-        judge = self._judges.find(recipe.grade.judge)
+        judge = self._judge_of(recipe.recipe, recipe.grade)
         return sample_best_of_n(recipe, stage.root, parent, judge, self._context)
 
 

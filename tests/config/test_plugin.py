@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import PluginMetric, load_suite
-from harness.config.plugin import OUR_KINDS, find_scorer
+from harness.config.plugin import find_scorer, our_kinds
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root
 from harness.core.plugins import load_plugin
@@ -85,7 +85,7 @@ def test_any_changed_file_of_a_package_is_another_source(site: Path, change: str
 
 
 def test_the_kinds_that_no_plug_in_replaces_are_all_of_ours() -> None:
-    assert set(OUR_KINDS) == {name.split()[0] for name in KINDS}
+    assert our_kinds() == {name.split()[0] for name in KINDS}
 
 
 # --- what is refused -------------------------------------------------------------------------

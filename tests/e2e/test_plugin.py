@@ -70,6 +70,8 @@ def test_an_installed_package_is_listed_planned_and_run(world: Path, site: Path)
         world, site, "plan", "plain.yaml", "--models", "sft,dpo", "--profile", "recorded.yaml"
     )
     assert "computed by plain-reading 1.0" in planned.stdout
+    assert "What these plug-ins send where is not known here: plain_words" in planned.stdout
+    assert "Nothing leaves this machine" not in planned.stdout
 
     result, report = run(world, site)
     (scored,) = [c for c in result["comparisons"] if c["metric"] == "ease.words"]

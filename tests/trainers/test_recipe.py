@@ -171,3 +171,26 @@ def test_a_row_without_an_answer_is_refused(tmp_path: Path):
 def test_a_missing_system_prompt_is_named(tmp_path: Path):
     with pytest.raises(HarnessError, match=r"none\.md: no such system prompt"):
         read_prompt("none.md", tmp_path)
+
+
+BEST_OF = """\
+recipe: best
+method: best_of
+parent: {checkpoint: base}
+data: {path: rows.jsonl, fields: {input: q, reference: a}}
+generation: {max_new_tokens: 8, temperature: 1.0}
+n: 2
+grade: {kind: rubric, prompt: judge.md, criteria: [{name: safety, asks: Safe or not}]}
+"""
+
+
+def test_the_judge_of_a_recipe_is_asked_with_its_own_prompt(tmp_path: Path):
+    write(tmp_path / "judge.md", "{{what_you_see}}\n\n{{criteria}}\n\n{{shape}}\n")
+    recipe, _ = load_recipe(str(write(tmp_path / "recipe.yaml", BEST_OF)))
+    assert isinstance(recipe, BestOfRecipe)
+    assert recipe.grade.prompt == "{{what_you_see}}\n\n{{criteria}}\n\n{{shape}}"
+    write(tmp_path / "judge.md", "Grade it.\n{{criteria}}\n{{shape}}\n")
+    with pytest.raises(
+        HarnessError, match=r"recipe\.yaml:7: grade\.prompt: .*judge\.md:3: ends without"
+    ):
+        load_recipe(str(tmp_path / "recipe.yaml"))

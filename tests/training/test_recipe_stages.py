@@ -148,3 +148,24 @@ def test_a_recipe_of_another_kind_is_found_before_anything_is_made(
     )
     with pytest.raises(HarnessError, match=message):
         make(str(tmp_path / "wrong.yaml"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        "method: judged_pairs\nprefer: {kind: pairwise, asks: Which, prompt: judge.md}\n",
+        "method: best_of\ngrade: {kind: rubric, prompt: judge.md, criteria: [{name: a, asks: A}]}\n",
+    ],
+)
+def test_a_judge_that_reads_no_prompt_is_refused_before_anything_is_made(
+    judged: str, making: Making, tmp_path: Path
+) -> None:
+    write(tmp_path / "judge.md", "{{what_you_see}} {{asks}} {{shape}}\n".replace(
+        "asks", "asks" if "pairwise" in judged else "criteria"))  # fmt: skip
+    settings = PAIRS.partition("\n")[2]
+    write_recipes(tmp_path, mine=f"parent: {{checkpoint: base}}\n{settings}{judged}")
+    with pytest.raises(
+        HarnessError, match="recipe 'mine': has a 'prompt' of its own, and judge 'default'"
+    ):
+        make(str(tmp_path / "mine.yaml"), tmp_path)
+    assert making.stages == []
