@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from harness.core.paths import link_bundle
+from harness.core.scorer import Item, Scorer
 
+__all__ = ["Item", "Scorer", "__version__", "load_run"]
 __version__ = "0.1.0"
 
 # Training libraries tell the hub of every run, and huggingface_hub which program runs it. They read this

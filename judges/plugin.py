@@ -13,7 +13,7 @@ from harness.config.plugin import InstalledScorer, load_scorer
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.plugins import JUDGES, describe_error, load_plugin
-from harness.plugins import Item, Scorer
+from harness.core.scorer import Item, Scorer
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome
 from harness.types.judgements import MissingReason
 from judges.parsing import unscored

@@ -18,7 +18,7 @@ from harness.config.base import Name, Sha256, Spec
 from harness.config.metric_base import COMPOSITE, ComputedMetric, MetricSpec, ScoreKind
 from harness.core.errors import HarnessError
 from harness.core.plugins import METRICS, load_plugin
-from harness.plugins import Scorer
+from harness.core.scorer import Scorer
 
 
 def our_kinds() -> frozenset[str]:
@@ -102,7 +102,7 @@ def load_scorer(name: str) -> Scorer:
     plugin = load_plugin(METRICS, name)
     if not isinstance(plugin.registered, Scorer) or not callable(plugin.registered.score):
         raise HarnessError(
-            f"{plugin}: is {type(plugin.registered).__name__}, and no harness.plugins.Scorer with a "
+            f"{plugin}: is {type(plugin.registered).__name__}, and no harness.Scorer with a "
             "function 'score'."
         )
     return plugin.registered

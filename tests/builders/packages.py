@@ -9,7 +9,7 @@ from harness.core.plugins import load_plugin
 from tests.builders.files import write
 
 SCORER = """\
-from harness.plugins import Item, Scorer
+from harness.core.scorer import Item, Scorer
 
 def score(item, answer):
     {body}

@@ -134,7 +134,7 @@ def test_a_package_that_cannot_be_imported_is_named_in_its_own_words(
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("SCORER = len", "is builtin_function_or_method, and no harness.plugins.Scorer"),
+        ("SCORER = len", "is builtin_function_or_method, and no harness.Scorer"),
         (scorer_source(columns=()), "its columns: "),
         (scorer_source(columns=("two words",)), "its columns: "),
         (scorer_source(columns=("a", "a")), "its columns: a column is named twice"),

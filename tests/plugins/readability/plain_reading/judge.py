@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from harness import Item
 from harness.config import RubricMetric
-from harness.plugins import Item
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome
 from plain_reading.scorer import score
 

@@ -2,7 +2,7 @@
 
 import re
 
-from harness.plugins import Item, Scorer
+from harness import Item, Scorer
 
 LONGEST_SENTENCE = 20  # words
 LONGEST_WORD = 7  # letters

@@ -1,6 +1,6 @@
-"""Metrics of one's own: what an installed package registers, and the one module of ours that it imports.
+"""Metrics of one's own: what an installed package registers, and all of ours that it imports.
 
-    from harness.plugins import Item, Scorer
+    from harness import Item, Scorer
 
     def score(item: Item, answer: str) -> dict[str, float]:
         return {"words": min(len(answer.split()), 1000)}
