@@ -76,8 +76,7 @@ def judge_responses(
     stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
     judged = collect_outcomes(requests, judge, store, progress, stage, again)
     # 2. Group the judgements by round, in the order of the items and not of the replies.
-    place = _places(task, list(stream.models))
-    judged.sort(key=lambda pair: place(pair[0]))
+    judged = sort_requests(judged, task, stream.models)
     return [
         JudgeRound(
             judge.card,
@@ -90,6 +89,14 @@ def judge_responses(
         )
         for n in rounds
     ]
+
+
+def sort_requests(
+    judged: Iterable[tuple[JudgeRequest, Outcome]], task: Task, models: Sequence[str]
+) -> list[tuple[JudgeRequest, Outcome]]:
+    """Sort requests with their outcomes by models, items, and orders of a pair."""
+    place = _places(task, models)
+    return sorted(judged, key=lambda pair: place(pair[0]))
 
 
 def _places(

@@ -26,7 +26,8 @@ class Panel(NamedTuple):
     """The judges of a metric: one judge or a jury, each asked `repeats` times.
 
     There is a verdict where at least `votes_needed` of the judges give one. For a panel of people,
-    `covers` lists the items whose verdicts make the metric.
+    `covers` lists the items whose verdicts make the metric. The `second` judge is asked where the first
+    one's verdict cannot be read.
     """
 
     card: JudgeCard
@@ -34,6 +35,7 @@ class Panel(NamedTuple):
     repeats: int = 1
     votes_needed: int = 1
     covers: tuple[str, ...] | None = None
+    second: Judge | None = None
 
 
 def make_panel(title: str, judges: Sequence[Judge], jury: Jury | None, repeats: int) -> Panel:
@@ -108,8 +110,8 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     """Make the panel of one metric.
 
     Raises:
-        HarnessError: as `make_named_panel`, labels of people that cannot be read, or a prompt that
-            nobody would read.
+        HarnessError: as `make_named_panel`, labels of people that cannot be read, a prompt that
+            nobody would read, or a judge that is its own second.
     """
     # A computed metric has a judge of its own.
     metric = request.suite.metrics[metric_name]
@@ -124,12 +126,24 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
     panel = make_named_panel(name, judges, repeats=repeats)
+    if spec.then is not None:
+        panel = _add_second(panel, judges.find(spec.then))
     if spec.calibrated_by is None:
         return panel
     people = load_human_labels(spec.calibrated_by, request)
     require_scores_on_scale({metric_name: metric}, people)
     labels = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
+
+
+def _add_second(panel: Panel, second: Judge) -> Panel:
+    if second.card.fingerprint == panel.card.fingerprint:
+        raise HarnessError(
+            f"judge '{panel.card.name}': 'then' names the same judge under another name, which would say "
+            "the same again."
+        )
+    card = panel.card.model_copy(update={"then": second.card})
+    return panel._replace(card=card, second=second)
 
 
 def require_prompt_reader(what: str, metric: JudgedMetric, judge: str, profile: Profile) -> None:

@@ -63,11 +63,15 @@ def summarise_judges(
     metric = task.metrics[metric_name]
     if metric.computed:
         return JudgeFindings([], [], [], [])
-    judges = group_by_judge(judge_rounds)
+    everybody = group_by_judge(judge_rounds)
+    # A judge that stands in for another has judged nothing that the other has.
+    judges = group_by_judge([part for part in judge_rounds if not part.stands_in])
     scales = scales_of(metric_name, metric)
     return JudgeFindings(
         tallies=[
-            t for card, rounds in judges.items() for t in _count_by_model(metric_name, card, rounds)
+            t
+            for card, rounds in everybody.items()
+            for t in _count_by_model(metric_name, card, rounds)
         ],
         agreements=[_first_round_agreement(scale, judges) for scale in scales]
         if len(judges) > 1

@@ -269,7 +269,8 @@ class JudgeSpec(Spec):
     installed package registers a judge.
 
     `title` is its name in reports, and `note` a remark there. `calibrated_by` names the human
-    labels that it must agree with where a gate has a `judge_licence`.
+    labels that it must agree with where a gate has a `judge_licence`. `then` names the judge that a run
+    asks, once, where this one's verdict cannot be read.
     """
 
     offline: Literal["consumer_health"] | None = None
@@ -280,6 +281,7 @@ class JudgeSpec(Spec):
     jury: Jury | None = None
     people: PeopleSpec | None = None
     calibrated_by: PeopleSpec | None = None
+    then: Name | None = None
     title: str = ""
     note: str = ""
 
@@ -291,7 +293,16 @@ class JudgeSpec(Spec):
             )
         if self.people is not None and self.calibrated_by is not None:
             raise ValueError("'people' are not calibrated, judges are; leave 'calibrated_by' out")
+        if self.then is not None and not self.is_language_model:
+            raise ValueError(
+                "'then' goes with an 'endpoint' or a 'local' judge: others reply in no words"
+            )
         return self
+
+    @property
+    def is_language_model(self) -> bool:
+        """Return whether a language model judges, by itself."""
+        return isinstance(self.source, EndpointSpec | LocalJudge)
 
     @property
     def source(self) -> JudgeSource:
@@ -340,6 +351,24 @@ class Profile(Spec):
                     raise field_error(
                         f"judges.{name}.jury.members.{number}",
                         f"'{member}' is no single judge here. {did_you_mean(member, single)}",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _seconds_can_be_asked(self) -> "Profile":
+        able = [n for n, judge in self.judges.items() if judge.is_language_model and not judge.then]
+        for name, judge in self.judges.items():
+            if judge.then is not None and judge.then not in able:
+                raise field_error(
+                    f"judges.{name}.then",
+                    f"'{judge.then}' is no language model without a 'then' of its own here. "
+                    f"{did_you_mean(judge.then, able)}",
+                )
+            for member in judge.jury.members if judge.jury else ():
+                if self.judges[member].then is not None:
+                    raise field_error(
+                        f"judges.{name}.jury",
+                        f"'{member}' has a 'then', and a vote would be one of two judges.",
                     )
         return self
 

@@ -148,9 +148,12 @@ def judge_name(metric_name: str, request: Request) -> str | None:
 
 
 def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
-    """Return the single judges of a metric, each member of a jury; none if it is computed."""
+    """Return the single judges of a metric: a jury's members, one and its second, none if computed."""
     name = judge_name(metric_name, request)
-    return () if name is None else request.profile.members_of(name)
+    if name is None:
+        return ()
+    second = request.profile.find_judge(name).then
+    return (*request.profile.members_of(name), *(() if second is None else (second,)))
 
 
 def _check_models(names: tuple[str, ...], profile: Profile) -> None:

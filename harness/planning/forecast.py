@@ -286,9 +286,11 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
 
 
 def _describe_judge(metric: Metric, panel: Panel) -> str:
+    card = panel.card
     own = isinstance(metric, JudgedMetric) and metric.prompt is not None
     prompt = ", asked with the suite's own prompt" if own else ""
-    return f"{panel.card.name}: {panel.card.nature}{prompt}"
+    second = card.then and f"; where it cannot be read, {card.then.name}: {card.then.nature}"
+    return f"{card.name}: {card.nature}{prompt}{second or ''}"
 
 
 def _plugin_judges(request: Request) -> set[str]:

@@ -95,7 +95,9 @@ def _measured(plan: Plan) -> Iterator[tuple[str, str]]:
             if isinstance(metric, JudgedMetric) and metric.prompt is not None:
                 yield f"judge prompt of {name}", content_hash(metric.prompt)[:16]
             card = plan.judges[name]
-            yield f"judge of {name}", f"{card.name} ({card.fingerprint[:12]})"
+            judges = [card] if card.then is None else [card, card.then]
+            names = ", then ".join(f"{judge.name} ({judge.fingerprint[:12]})" for judge in judges)
+            yield f"judge of {name}", names
 
 
 def _claimed(gate: Gate) -> Iterator[tuple[str, str]]:

@@ -130,7 +130,8 @@ def forecast_remote(
                 n_stored = len(prompts) - len(missing)
                 yield forecast_requests(name, spec, work, prompts, limit, missing, n_stored)
         for metric in task.metrics:
-            members = panels[metric].judges if metric in panels else ()
+            panel = panels.get(metric)
+            members = () if panel is None else (*panel.judges, *filter(None, [panel.second]))
             for position, judge in enumerate(judge_names(metric, request)):
                 spec = judges[judge].endpoint
                 if spec is None:
@@ -138,7 +139,9 @@ def forecast_remote(
                 for name in request.models:
                     if name not in known:
                         known[name] = _known_answers(name, task, request, session)
-                work, prompts = f"judges {metric}", _prompts(_requests(task, metric, plan, {}))
+                stands_in = panel is not None and position >= len(panel.judges)
+                work = f"judges {metric}{', where the first cannot be read' if stands_in else ''}"
+                prompts = _prompts(_requests(task, metric, plan, {}))
                 left, n_stored = prompts, 0
                 if len(members) > position:
                     asked = members[position]

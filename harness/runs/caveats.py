@@ -14,7 +14,6 @@ from harness.models.generate import (
 )
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared
-from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import TaskScores
 from harness.types import (
     Amendment,
@@ -31,10 +30,8 @@ from harness.types import (
     SliceComparison,
     Stopping,
 )
-from harness.types.judgements import MissingReason, describe_reasons, reason_kind
 from harness.types.samples import same_text
 from judges.families import shared_family
-from judges.parsing import is_read_leniently, read_verdict
 from reports.sections.preference_pairs import pair_warnings
 from trainers.chat_tokens import PROMPT_DIFFERS
 
@@ -126,27 +123,6 @@ def failed_request_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                 )
 
 
-def missing_verdict_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
-    """Report the requests that a judge gave no verdict on, by judge, in its server's own words."""
-    for part in measured:
-        for metric, rounds in part.judge_rounds.items():
-            for judge, own in group_by_judge(rounds).items():
-                reasons = [judgement.reason for part_of in own for judgement in part_of.judgements]
-                missing = [reason for reason in reasons if reason and _is_of_judge(reason)]
-                if missing:
-                    yield Caveat(
-                        code="missing_verdicts",
-                        text=f"{metric}: no verdict of '{judge.name}' on {len(missing):,} of "
-                        f"{len(reasons):,} requests "
-                        f"({describe_reasons(missing, protected=part.task.phi)}).",
-                    )
-
-
-def _is_of_judge(reason: str) -> bool:
-    """Return whether a judge was asked and gave no verdict."""
-    return reason_kind(reason) not in (None, MissingReason.REQUEST_FAILED)
-
-
 def served_name_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
     """Report the names under which servers answered, where they are others than were asked."""
     names: dict[str, Counter[str]] = {}
@@ -212,32 +188,6 @@ def prompt_caveats(
         differs = prepared.card and prepared.card.facts.get(PROMPT_DIFFERS)
         if differs:
             yield Caveat(code="prompt_differs", text=f"Of the training of '{name}': {differs}.")
-
-
-def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
-    """Count the verdicts of each judge that were not exactly the JSON that it was asked for."""
-    n_read: Counter[str] = Counter()
-    n_lenient: Counter[str] = Counter()
-    for part in measured:
-        for metric_name, rounds in part.judge_rounds.items():
-            metric = part.task.metrics[metric_name]
-            for judge_round in rounds:
-                for judgement in judge_round.judgements:
-                    if judgement.reason is None and judgement.exchange is not None:
-                        n_read[judge_round.judge.name] += 1
-                        replies = judgement.exchange.replies
-                        n_lenient[judge_round.judge.name] += any(
-                            is_read_leniently(reply) and read_verdict(reply, metric).reason is None
-                            for reply in replies
-                        )
-    for judge, n in n_lenient.items():
-        if n:
-            yield Caveat(
-                code="read_leniently",
-                text=f"{n:,} of {n_read[judge]:,} verdicts of {judge} were read leniently: a whole number "
-                'written as 4.0 or "4", or words before the JSON. Each had one meaning; a judge that '
-                "does not keep to the form is often a weak one.",
-            )
 
 
 def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iterator[Caveat]:
@@ -400,7 +350,7 @@ def _metrics_by_judge(plan: Plan) -> dict[JudgeCard, list[str]]:
     """Map each single judge to the metrics that it judges, alone or in a jury."""
     metrics: dict[JudgeCard, list[str]] = {}
     for metric, card in plan.judges.items():
-        for judge in card.members or (card,):
+        for judge in card.singles:
             metrics.setdefault(judge, []).append(metric)
     return metrics
 

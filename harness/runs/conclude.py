@@ -30,8 +30,6 @@ from harness.runs.caveats import (
     failed_request_caveats,
     find_caveats,
     identical_answer_caveats,
-    lenient_reading_caveats,
-    missing_verdict_caveats,
     one_model_caveats,
     prompt_caveats,
     sensitivity_caveats,
@@ -40,6 +38,11 @@ from harness.runs.caveats import (
 )
 from harness.runs.examples import largest_differences, pick_critical_examples
 from harness.runs.prepare import Prepared
+from harness.runs.verdict_caveats import (
+    lenient_reading_caveats,
+    missing_verdict_caveats,
+    second_judge_caveats,
+)
 from harness.scoring.columns import GradeColumn, ScoreColumn, summarise_column, summarise_coverage
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.scoring.reduce import group_by_judge
@@ -149,6 +152,7 @@ def build_run_result(
         caveats=(
             *failed_request_caveats(measured),
             *missing_verdict_caveats(measured),
+            *second_judge_caveats(measured),
             *prompt_caveats(measured, models),
             *identical_answer_caveats(plan, measured),
             *one_model_caveats(plan),
@@ -344,7 +348,7 @@ def count_spend(plan: Plan, measured: Sequence[TaskScores]) -> Iterator[SpendLin
 
 def count_probes(plan: Plan, session: EndpointSession) -> Iterator[SpendLine]:
     """Count what this run asked once more, to see whether servers still hold the same models."""
-    cards = [card for named in plan.judges.values() for card in (named, *named.members)]
+    cards = [card for named in plan.judges.values() for card in named.singles]
     prices = {card.name: card.prices for card in cards}
     prices |= {model.name: model.prices for model in plan.models}
     for who, exchanges in sorted(session.probes.items()):

@@ -24,6 +24,7 @@ from judges.judging import judge_responses
 from judges.panel import Panel
 from judges.protocol import Judge
 from judges.response_stream import JudgeWorker, ResponseStream
+from judges.second import judge_left_open
 
 
 def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
@@ -100,10 +101,8 @@ def merge_task_scores(
     }
     judge_rounds = {
         metric: [
-            JudgeRound(
-                same_round[0].judge,
-                same_round[0].round,
-                [judgement for part_round in same_round for judgement in part_round.judgements],
+            same_round[0]._replace(
+                judgements=[j for part_round in same_round for j in part_round.judgements]
             )
             for same_round in zip(*(part.judge_rounds[metric] for part in parts), strict=True)
         ]
@@ -160,6 +159,13 @@ def measure_task(
             worker = workers.get(metric_judge)
             rounds = ask(*metric_judge) if worker is None else worker.result()
             judge_rounds[metric_judge[0]] += rounds
+        # 5. Ask the second judges what the first left open.
+        for metric, rounds in judge_rounds.items():
+            second = panels[metric].second
+            if second is not None:
+                rounds.append(
+                    judge_left_open(task, metric, stream, rounds, second, store, progress, again)
+                )
     return score_task(task, responses, flags, judge_rounds, panels)
 
 

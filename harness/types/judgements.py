@@ -60,7 +60,7 @@ class JudgeCard(Record):
     it does not slow down the generation of responses. `model` is the language model that judges, if
     there is one; `evidence` describes measurements of the judge itself. The `members` of a jury
     are its judges, those of `people` its annotators. `calibrated_by` names the human labels that
-    the judge is compared with.
+    the judge is compared with. `then` is the judge that is asked where this one's verdict cannot be read.
     """
 
     name: str
@@ -74,6 +74,12 @@ class JudgeCard(Record):
     members: tuple["JudgeCard", ...] = ()
     people: bool = Field(default=False, exclude_if=lambda people: not people)
     calibrated_by: str = Field(default="", exclude_if=lambda named: not named)
+    then: "JudgeCard | None" = Field(default=None, exclude_if=lambda card: card is None)
+
+    @property
+    def singles(self) -> tuple["JudgeCard", ...]:
+        """Return every single judge that may give a verdict: a jury's members, or one and a second."""
+        return self.members or ((self,) if self.then is None else (self, self.then))
 
 
 class Outcome(Record):
@@ -154,11 +160,15 @@ class JudgeAgreement(Record):
 
 
 class JudgeRound(NamedTuple):
-    """All judgements of one judge on a metric in one round, counted from 0."""
+    """All judgements of one judge on a metric in one round, counted from 0.
+
+    A judge that `stands_in` was asked only about what the others had left open.
+    """
 
     judge: JudgeCard
     round: int
     judgements: list[Judgement]
+    stands_in: bool = False
 
 
 NOT_ASKED = "not asked"  # the annotator was not shown this item

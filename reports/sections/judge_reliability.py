@@ -164,6 +164,8 @@ def judge_cards(plan: Plan) -> dict[JudgeCard, str]:
         roles.setdefault(card, []).extend(m for m, judge in plan.judges.items() if judge == card)
         for member in card.members:
             roles.setdefault(member, []).append(f"member of {card.name}")
+        if card.then is not None:
+            roles.setdefault(card.then, []).append(f"where {card.name} cannot be read")
     return {card: ", ".join(role) for card, role in roles.items()}
 
 

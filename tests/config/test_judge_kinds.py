@@ -19,7 +19,7 @@ KINDS = {
 
 
 def test_every_kind_of_judge_is_tried_here() -> None:
-    said_of_all = {"calibrated_by", "title", "note"}
+    said_of_all = {"calibrated_by", "then", "title", "note"}
     assert set(KINDS) == set(JudgeSpec.model_fields) - said_of_all
     assert len(get_args(JudgeSource)) == len(KINDS)
 

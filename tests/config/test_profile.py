@@ -52,3 +52,47 @@ def test_every_key_of_an_endpoint_is_in_the_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
     keys = Profile.model_json_schema()["$defs"]["EndpointSpec"]["properties"]
     assert [key for key in keys if f"`{key}`" not in guide] == []
+
+
+# --- second judges ---------------------------------------------------------------------------
+
+JUDGES = """\
+profile: p
+models:
+  m: {checkpoint: m}
+judges:
+  rules: {offline: consumer_health}
+  one: {endpoint: {model: x}, then: %s}
+  two: {endpoint: {model: y}%s}
+"""
+
+
+def load_judges(folder: Path, then: str, more: str = "") -> Profile:
+    write(folder / "p.yaml", JUDGES % (then, more))
+    return load_spec(folder / "p.yaml", Profile)
+
+
+def test_a_judge_may_name_a_second_one(tmp_path: Path) -> None:
+    assert load_judges(tmp_path, "two").judges["one"].then == "two"
+
+
+@pytest.mark.parametrize(
+    ("then", "more", "problem"),
+    [
+        ("tow", "", r"p\.yaml:6: judges\.one\.then: 'tow' is no language model .*'two'"),
+        ("rules", "", r"p\.yaml:6: judges\.one\.then: 'rules' is no language model"),
+        ("one", "", r"p\.yaml:6: judges\.one\.then: 'one' is no language model without"),
+        ("two", ", then: one", r"'two' is no language model without a 'then'"),
+        ("two", "}\n  jury: {jury: {members: [one, rules]}", r"'one' has a 'then', and a vote"),
+        (
+            "two",
+            "}\n  more: {offline: consumer_health, then: two",
+            r"p\.yaml:8: judges\.more.*'then' goes",
+        ),
+    ],
+)
+def test_a_second_judge_that_could_not_be_asked_is_refused(
+    tmp_path: Path, then: str, more: str, problem: str
+) -> None:
+    with pytest.raises(HarnessError, match=problem):
+        load_judges(tmp_path, then, more)
