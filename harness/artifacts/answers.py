@@ -34,7 +34,7 @@ ITEM = "item."  # before the name of a column of the data
 class AnsweredItem(NamedTuple):
     """One item with the answer of each model, None where there is none, and the thoughts before it.
 
-    `history` are the turns before the `input` of a conversation.
+    `reasons` say why there is none. `history` are the turns before the `input` of a conversation.
     """
 
     sample_id: str
@@ -42,6 +42,7 @@ class AnsweredItem(NamedTuple):
     reference: str | None
     answers: dict[str, str | None]
     thoughts: dict[str, str]
+    reasons: dict[str, str]
     references: tuple[str, ...] = ()
     history: tuple[Message, ...] = ()
 
@@ -77,10 +78,12 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
             references = tuple(json.loads(row.get("references") or "[]"))
             turns = tuple(map(Message.model_validate, json.loads(row.get(_HISTORY) or "[]")))
             unanswered = AnsweredItem(
-                row["sample_id"], row["input"], row["reference"], {}, {}, references, turns
+                row["sample_id"], row["input"], row["reference"], {}, {}, {}, references, turns
             )
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
+            if row["reason"]:
+                item.reasons[row["model"]] = row["reason"]
             if row.get("thoughts"):
                 item.thoughts[row["model"]] = row["thoughts"]
     return items

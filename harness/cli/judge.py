@@ -1,22 +1,35 @@
-"""Commands that test judges, copy their prompts and import batch replies."""
+"""Commands that test and replace judges, copy their prompts and import batch replies."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import STORE, MaxCost, OutputFormat, StoreFolder, make_budget
-from harness.cli.output import INFRASTRUCTURE, Format, emit
+from harness.cli.options import (
+    RUN_HELP,
+    STORE,
+    Alpha,
+    MaxCost,
+    OutputFormat,
+    RemotePhi,
+    StoreFolder,
+    Wait,
+    find_named_run,
+    make_budget,
+    read_margins,
+    run_context,
+)
+from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, emit
 from harness.core.errors import HarnessError
 
 commands = typer.Typer()
-judge_app = typer.Typer(help="Test a judge.", no_args_is_help=True)
+judge_app = typer.Typer(help="Test a judge, or replace one.", no_args_is_help=True)
 commands.add_typer(judge_app, name="judge")
 
 
 @judge_app.callback()
 def judge_group() -> None:
-    """Test a judge."""
+    """Test a judge, or replace one."""
 
 
 @judge_app.command()
@@ -69,6 +82,94 @@ def prompt(
         raise HarnessError(f"{out}: is there already, and may be yours. Name a new file.")
     write_private(out, text.encode())
     typer.echo(f"{out}: name it as 'prompt' of a {kind} metric")
+
+
+@judge_app.command()
+def succeed(
+    old: Annotated[
+        str, typer.Argument(help="The run's judge: its name in the profile or in the report.")
+    ],
+    new: Annotated[str, typer.Argument(help="The judge of the profile that is to succeed it.")],
+    run: Annotated[Path, typer.Option("--on", help=RUN_HELP, callback=find_named_run)],
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_PROFILE", help="Profile with the new judge; by default the run's."
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(envvar="HARNESS_SUITE", help="Suite of the run, if it is a file.")
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=X",
+            help="Largest shift of a column's difference that is acceptable; repeatable. By default the "
+            "claim's own margin, or 5 % of the column's range.",
+        ),
+    ] = None,
+    alpha: Alpha = 0.05,
+    carry: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BASELINE",
+            help="Rewrite this baseline file with the new judge's scores, if equivalence is shown.",
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(envvar="HARNESS_STUDY", help="Study of the run whose votes are compared too."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HARNESS_LABELS", metavar="FILE", help="People's labels that are compared too."
+        ),
+    ] = None,
+    store: StoreFolder = STORE,
+    max_cost: MaxCost = None,
+    wait: Wait = 0.0,
+    allow_remote_phi: RemotePhi = False,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Compare a new judge with a run's judge. Exit codes: 0 equivalent, 1 not, 3 undecided."""
+    from harness.artifacts.run_folder import load_run
+    from harness.core.sanitize import escape_invisible
+    from harness.human.calibration import find_labels_if_any
+    from harness.runs.regression import read_baseline, write_baseline
+    from harness.runs.succession import carry_baseline, request_successor, succeed_judge
+    from reports.succession import describe_succession, write_succession
+
+    finished = load_run(run)
+    baseline = None if carry is None else read_baseline(carry)
+    people = find_labels_if_any(run, study=study, labels=labels)
+    margins = read_margins(margin or [])
+    request = request_successor(
+        finished, new, suite=suite, profile=profile, allow_remote_phi=allow_remote_phi
+    )
+    with run_context(output, store, max_cost=max_cost, wait_s=wait) as context:
+        found = succeed_judge(
+            finished,
+            old,
+            request,
+            context,
+            margins=margins,
+            alpha=alpha,
+            baseline=baseline,
+            people=people,
+        )
+    shown = found.shown
+    if carry is not None and baseline is not None:
+        carried = carry_baseline(baseline, found)
+        if carried is not None:
+            write_baseline(carried, carry)
+            shown = shown.model_copy(update={"carried": str(carry)})
+    page, code = write_succession(shown, finished.folder), EXIT_CODES[shown.verdict]
+    lines = [*describe_succession(shown), str(page)]
+    if carry is not None and not shown.carried:
+        lines.append(f"{carry}: not carried over, because equivalence is not shown")
+    emit(output, {"exit_code": code, **shown.model_dump(mode="json")}, map(escape_invisible, lines))
+    raise typer.Exit(code)
 
 
 batch_app = typer.Typer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import Format, exit_if_pending
+from harness.core.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.config.request import AskAgain
@@ -65,6 +66,29 @@ def split_names(models: str) -> list[str]:
     """Split `a,b` into names."""
     return [name.strip() for name in models.split(",") if name.strip()]
 
+
+def read_margins(options: list[str]) -> dict[str, float]:
+    """Read `COLUMN=NUMBER` options as margins by column.
+
+    Raises:
+        HarnessError: one is written otherwise.
+    """
+    margins = {}
+    for option in options:
+        column, _, value = option.partition("=")
+        try:
+            margins[column] = float(value)
+        except ValueError:
+            raise HarnessError(
+                f"--margin {option}: write COLUMN=NUMBER, for example rubric.safety=0.25."
+            ) from None
+    return margins
+
+
+Alpha = Annotated[
+    float,
+    typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5, help="One-sided error probability."),
+]
 
 ProfileName = Annotated[
     str,

@@ -9,12 +9,14 @@ from harness.cli.options import (
     BASELINE,
     OUT,
     RUN_HELP,
+    Alpha,
     BaselineFile,
     OutFolder,
     OutputFormat,
     RunArgument,
     RunArguments,
     find_named_run,
+    read_margins,
 )
 from harness.cli.output import EXIT_CODES, Format, emit
 from harness.core.errors import HarnessError
@@ -70,10 +72,7 @@ def bless(
         list[str] | None,
         typer.Option(metavar="COLUMN=X", help="Acceptable deterioration of a column; repeatable."),
     ] = None,
-    alpha: Annotated[
-        float,
-        typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5, help="One-sided error probability."),
-    ] = 0.05,
+    alpha: Alpha = 0.05,
 ) -> None:
     """Make a run's candidate the baseline of later regression checks."""
     from harness.artifacts.run_folder import load_run
@@ -82,7 +81,7 @@ def bless(
     from harness.runs.unchanged import describe_pass_rate, unchanged_pass_rate
 
     loaded = load_run(run)
-    blessed = bless_run(loaded, margins=_read_margins(margin or []), alpha=alpha)
+    blessed = bless_run(loaded, margins=read_margins(margin or []), alpha=alpha)
     write_baseline(blessed, baseline)
     typer.echo(f"{baseline}: {blessed.model} of run {blessed.run_id}")
     for note in unverified_notes(loaded):
@@ -221,10 +220,7 @@ def monitor(
     high: Annotated[
         float, typer.Option(envvar="HARNESS_HIGH", help="Highest possible score.")
     ] = 1.0,
-    alpha: Annotated[
-        float,
-        typer.Option(envvar="HARNESS_ALPHA", min=0.0, max=0.5, help="One-sided error probability."),
-    ] = 0.05,
+    alpha: Alpha = 0.05,
     output: OutputFormat = Format.text,
 ) -> None:
     """Monitor the mean of incoming scores, at any time. Exit codes: 0 no alarm, 1 below the promise."""
@@ -267,16 +263,3 @@ class _CheckFiles(NamedTuple):
                     file.write(markdown)
         except OSError as error:
             raise HarnessError(f"{error.filename}: cannot be written: {error.strerror}.") from None
-
-
-def _read_margins(options: list[str]) -> dict[str, float]:
-    margins = {}
-    for option in options:
-        column, _, value = option.partition("=")
-        try:
-            margins[column] = float(value)
-        except ValueError:
-            raise HarnessError(
-                f"--margin {option}: write COLUMN=NUMBER, for example rubric.safety=0.25."
-            ) from None
-    return margins

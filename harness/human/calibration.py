@@ -29,7 +29,7 @@ from harness.human.labels import (
 )
 from harness.human.question_match import require_scores_on_scale
 from harness.human.summary import describe_unsafe, summarise_labels
-from harness.human.votes import PEOPLE_FOLDER, find_studies
+from harness.human.votes import PEOPLE_FOLDER, NobodyVotedError, find_studies
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.types import Calibrated, Calibration, Confirmation, HumanSummary
@@ -72,6 +72,20 @@ def find_human_labels(
         names = ", ".join(folder.name for folder in studies)
         raise HarnessError(f"{run}: has several studies; name one with --study: {names}.")
     return load_study_labels(studies[0])
+
+
+def find_labels_if_any(run: Path, *, study: str | None, labels: Path | None) -> HumanLabels | None:
+    """Load the labels as `find_human_labels`; None where none are named and the run has no study.
+
+    Raises:
+        HarnessError: as `find_human_labels`.
+    """
+    try:
+        return find_human_labels(run, study=study, labels=labels, drawn_at_random=False)
+    except NobodyVotedError:
+        if study is not None:
+            raise
+        return None
 
 
 def _ids_by_row(run: Path) -> dict[str, str]:
