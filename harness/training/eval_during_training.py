@@ -77,7 +77,7 @@ def _refuse_remote_judge(recipe: str, judge: str, profile: Profile) -> None:
     members = [profile.find_judge(name) for name in profile.members_of(judge)]
     if not all(member.is_on_this_machine for member in members):
         raise HarnessError(
-            f"{recipe}: watch: judge '{judge}' is on another machine, or recorded. A model in "
+            f"{recipe}: watch: judge '{judge}' is on another machine, recorded or a plug-in. A model in "
             "training is scored by 'offline' and 'local' judges only; choose another profile or suite."
         )
 

@@ -71,6 +71,12 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
     assert ": is empty" in refused(tmp_path, "\n \n")
 
 
+def test_a_prompt_that_is_not_utf_8_is_refused_on_its_line(tmp_path: Path) -> None:
+    (tmp_path / "my_judge.md").write_bytes(b"Grade.\n\xff\n")
+    with pytest.raises(HarnessError, match=r"s\.yaml:8: .*my_judge\.md:2: not UTF-8 text"):
+        load_suite(str(suite_with(tmp_path)))
+
+
 def test_a_missing_prompt_suggests_a_file_of_that_folder(tmp_path: Path) -> None:
     write(tmp_path / "my_judge.md", OWN)
     with pytest.raises(HarnessError, match=r"no such judge prompt\. Did you mean '.*my_judge\.md'"):
