@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.config import Metric, PairwiseMetric, RubricMetric, pairs_of
+from harness.config import ChecklistMetric, Metric, PairwiseMetric, RubricMetric, pairs_of
 from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
@@ -34,6 +34,7 @@ from harness.types.judgements import (
     MissingReason,
     reason_kind,
 )
+from judges.checklist import count_requests, criteria_key, join_criteria, requests_on_criteria
 from judges.llm import LanguageModelJudge
 from judges.panel import Panel
 from judges.protocol import Judge
@@ -68,12 +69,11 @@ def judge_responses(
         StreamClosedError: answering, or another judge, has failed.
     """
     # 1. Judge every response in every round.
-    metric = task.metrics[metric_name]
     rounds = range(panel.repeats)
     requests = repeat_requests(make_requests(task, metric_name, stream), rounds)
-    per_item = verdicts_per_item(metric, len(stream.models))
     by = f" by {judge.card.name}" if len(panel.judges) > 1 else ""
-    stage = Stage(f"judge {metric_name}{by}", len(task.samples) * per_item)
+    total = count_verdicts(task, metric_name, len(stream.models))
+    stage = Stage(f"judge {metric_name}{by}", total)
     judged = collect_outcomes(requests, judge, store, progress, stage, again)
     # 2. Group the judgements by round, in the order of the items and not of the replies.
     judged = sort_requests(judged, task, stream.models)
@@ -94,15 +94,15 @@ def judge_responses(
 def sort_requests(
     judged: Iterable[tuple[JudgeRequest, Outcome]], task: Task, models: Sequence[str]
 ) -> list[tuple[JudgeRequest, Outcome]]:
-    """Sort requests with their outcomes by models, items, and orders of a pair."""
+    """Sort requests with their outcomes by models, items, and orders of a pair; join those on criteria."""
     place = _places(task, models)
-    return sorted(judged, key=lambda pair: place(pair[0]))
+    return join_criteria(sorted(judged, key=lambda pair: place(pair[0])))
 
 
 def _places(
     task: Task, models: Sequence[str]
 ) -> Callable[[JudgeRequest], tuple[int, int, int, int]]:
-    """Return the place of a request: by models, items, and orders of a pair."""
+    """Return the place of a request: by models, items, and orders of a pair, or rounds of an answer."""
     items = {sample.id: i for i, sample in enumerate(task.samples)}
     numbers = {model: i for i, model in enumerate(models)}
 
@@ -111,17 +111,20 @@ def _places(
         if isinstance(request, PreferenceRequest):
             pair = numbers[request.baseline], numbers[request.candidate]
             return (*pair, item, ORDERS.index(request.order))
-        return numbers[request.model], 0, item, 0
+        return numbers[request.model], 0, item, request.round
 
     return place
 
 
-def verdicts_per_item(metric: Metric, n_models: int) -> int:
-    """Return the number of one judge's verdicts on an item, over models, orders and rounds."""
+def count_verdicts(task: Task, metric_name: str, n_models: int) -> int:
+    """Return the number of one judge's verdicts on a task, over models, orders, criteria and rounds."""
+    metric = task.metrics[metric_name]
     if isinstance(metric, PairwiseMetric):
-        per_round = len(ORDERS) * len(pairs_of(metric, range(n_models)))
+        per_round = task.n_items * len(ORDERS) * len(pairs_of(metric, range(n_models)))
+    elif isinstance(metric, ChecklistMetric):
+        per_round = n_models * count_requests(metric, task.samples)
     else:
-        per_round = n_models
+        per_round = n_models * task.n_items
     return per_round * metric.repeats
 
 
@@ -153,12 +156,14 @@ def make_requests(task: Task, metric_name: str, stream: ResponseStream) -> Itera
     for model in stream.models:
         for (response,) in stream.iter_complete(model):
             if response.text is not None:
-                yield GradeRequest(
-                    sample=shown_to_judge(samples[response.sample_id], metric),
-                    metric_name=metric_name,
-                    metric=metric,
-                    model=model,
-                    answer=response.text,
+                yield from requests_on_criteria(
+                    GradeRequest(
+                        sample=shown_to_judge(samples[response.sample_id], metric),
+                        metric_name=metric_name,
+                        metric=metric,
+                        model=model,
+                        answer=response.text,
+                    )
                 )
 
 
@@ -352,11 +357,10 @@ def _is_asked_again(request: JudgeRequest, outcome: Outcome, again: AskAgain) ->
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     """Return a hash of everything that the verdict may depend on, which excludes model names."""
     metric = request.metric
-    metric_fields = metric.model_dump(
-        mode="json", exclude={"data", "generation", "judge", "repeats", "pairs", "reference"}
-    )
+    metric_fields = metric.model_dump(mode="json", exclude=set(metric.not_judged))
+    on_criteria: list[object] = []
     if isinstance(request, GradeRequest):
-        answers = [request.answer]
+        answers, on_criteria = [request.answer], criteria_key(request)
     else:
         answers = [request.first, request.second]
     sample = request.sample
@@ -367,7 +371,9 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     repeat = [request.round] if request.round else []
     if metric.reads_words:
         repeat += word_rule(request.sample.reference or "", *answers)
-    return content_hash(JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *repeat)
+    return content_hash(
+        JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *on_criteria, *repeat
+    )
 
 
 def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:

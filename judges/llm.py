@@ -117,7 +117,12 @@ class LanguageModelJudge:
             request = _redact(request)
         prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
         for reply in reversed(exchange.replies):
-            again = read_verdict(reply, request.metric, shown=prompt.messages[-1].content)
+            again = read_verdict(
+                reply,
+                request.metric,
+                shown=prompt.messages[-1].content,
+                n_criteria=prompt.n_criteria,
+            )
             if again.reason is None:
                 return again.model_copy(update={"exchange": exchange})
         return outcome
@@ -188,6 +193,7 @@ def _outcome(reply: Reply, prompt: JudgePrompt, metric: Metric) -> Outcome:
                 finish=reply.finish,
                 refusal=reply.refusal,
                 shown=prompt.messages[-1].content,
+                n_criteria=prompt.n_criteria,
             )
         case "content_filter":
             return unscored(MissingReason.FILTERED, reply.detail or "")

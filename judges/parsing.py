@@ -16,12 +16,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import (
+    ChecklistMetric,
+    ComputedMetric,
+    EvasionMetric,
+    Metric,
+    PairwiseMetric,
+    RubricMetric,
+)
+from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
 from harness.core.sanitize import to_valid_utf8
 from harness.data.thoughts import thought_ends
 from harness.types import Outcome
-from harness.types.judgements import MissingReason
+from harness.types.judgements import MissingReason, criterion_key
 from judges.quoting import name_invisible
 
 # Raise it when a reply that gave a verdict could give another one. Stored replies that gave none are
@@ -53,6 +61,7 @@ def read_verdict(
     finish: str | None = "stop",
     refusal: str | None = None,
     shown: str = "",
+    n_criteria: int | None = None,
 ) -> Outcome:
     """Return the verdict in a judge's reply, or an outcome with the reason for none; never raises.
 
@@ -62,6 +71,7 @@ def read_verdict(
         finish: The endpoint's finish reason.
         refusal: The endpoint's refusal text.
         shown: The message with the judged texts.
+        n_criteria: How many of a checklist were asked about at once; None for one, or another metric.
     """
     # A reply that the endpoint marks as incomplete or refused.
     if finish == "content_filter":
@@ -79,7 +89,7 @@ def read_verdict(
         found = _read_object(text)
         if _without_spaces(found.source) in _without_spaces(shown):
             _fail("the verdict is copied word for word from the judged texts")
-        return _make_outcome(found.verdict, metric)
+        return _make_outcome(found.verdict, metric, n_criteria)
     except _UnreadableError as error:
         return unscored(MissingReason.UNREADABLE, str(error))
 
@@ -210,8 +220,10 @@ _DECODER = json.JSONDecoder(
 # --- the verdict in the object ---------------------------------------------------------------
 
 
-def _make_outcome(verdict: dict[str, object], metric: Metric) -> Outcome:
+def _make_outcome(verdict: dict[str, object], metric: Metric, n_criteria: int | None) -> Outcome:
     match metric:
+        case ChecklistMetric():
+            return _read_met(verdict) if n_criteria is None else _read_list(verdict, n_criteria)
         case RubricMetric():
             return _read_scores(verdict, metric)
         case PairwiseMetric():
@@ -259,6 +271,42 @@ def _read_label(verdict: dict[str, object]) -> Outcome:
             return _abstained(rationale)
         case other:
             _fail(f"the label is {_describe(other)}")
+
+
+_YES_OR_NO = {"yes": 1.0, "no": 0.0}
+
+
+def _read_met(verdict: dict[str, object]) -> Outcome:
+    _expect_keys(verdict, ["reason", MET], "the verdict")
+    rationale = to_valid_utf8(_text_at(verdict, "reason"))
+    answer = _answer_at(verdict, MET)
+    if answer is None:
+        return _abstained(rationale)
+    return Outcome(values={MET: answer}, rationale=rationale)
+
+
+def _read_list(verdict: dict[str, object], n_criteria: int) -> Outcome:
+    """Read the answers about all criteria of an item; those left uncertain have no value."""
+    _expect_keys(verdict, ["reasons", MET], "the verdict")
+    numbers = [f"{n}" for n in range(1, n_criteria + 1)]
+    reasons, answers = _object_at(verdict, "reasons"), _object_at(verdict, MET)
+    _expect_keys(reasons, numbers, "'reasons'")
+    _expect_keys(answers, numbers, f"'{MET}'")
+    rationale = to_valid_utf8("\n".join(f"{n}: {_text_at(reasons, n)}" for n in numbers))
+    read = [_answer_at(answers, number) for number in numbers]
+    values = {criterion_key(i): value for i, value in enumerate(read) if value is not None}
+    return Outcome(values=values, rationale=rationale) if values else _abstained(rationale)
+
+
+def _answer_at(answers: dict[str, object], key: str) -> float | None:
+    """Return 1 for yes, 0 for no, None for uncertain."""
+    match answers[key]:
+        case "yes" | "no" as answer:
+            return _YES_OR_NO[answer]
+        case "uncertain":
+            return None
+        case other:
+            _fail(f"'{key}' is {_describe(other)}, not yes, no or uncertain")
 
 
 def _abstained(rationale: str) -> Outcome:

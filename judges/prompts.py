@@ -19,7 +19,15 @@ from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
-from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import (
+    ChecklistMetric,
+    ComputedMetric,
+    EvasionMetric,
+    Metric,
+    PairwiseMetric,
+    RubricMetric,
+)
+from harness.config.checklist import MET
 from harness.config.judge_prompt import WHAT_YOU_SEE
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
@@ -29,10 +37,12 @@ from judges.quoting import escape_untrusted
 
 PROMPT_VERSION = 1  # raise it when a prompt changes in any way but its template
 PLAIN_VERSION = 1  # the same for the plain prompts
+CHECKLIST, CHECKLIST_VERSION = "judge_checklist", 1  # the same for the prompt about criteria
 TEMPLATES = ("judge_rubric", "judge_pairwise", "judge_evasion")
 MARK_DIGITS = 32  # 128 bits
 WINNERS = ("first", "second", "tie", "uncertain")
 LABELS = ("answers", "proper_deferral", "evasive", "uncertain")
+ANSWERS = ("yes", "no", "uncertain")  # to the question about a criterion
 
 Schema = dict[str, object]
 
@@ -54,10 +64,14 @@ _RETRY_NOTE = "An earlier reply could not be read: it was not one object of the 
 
 
 class JudgePrompt(NamedTuple):
-    """The messages to a judge, and the JSON schema of its reply."""
+    """The messages to a judge, and the JSON schema of its reply.
+
+    `n_criteria` is how many of a checklist are asked about at once; None for one, or another metric.
+    """
 
     messages: tuple[Message, ...]
     schema: Schema
+    n_criteria: int | None = None
 
 
 def is_asked(request: JudgeRequest) -> bool:
@@ -94,9 +108,17 @@ def ask_again(prompt: JudgePrompt) -> JudgePrompt:
     return prompt._replace(messages=(system, repeated))
 
 
-def make_schema(metric: Metric) -> Schema:
+def make_schema(metric: Metric, n_criteria: int | None = None) -> Schema:
     """Return the JSON schema of a verdict on the metric; reasons precede the judgement."""
     match metric:
+        case ChecklistMetric():
+            answer = _enum_schema(ANSWERS)
+            if n_criteria is None:
+                return _object_schema({"reason": {"type": "string"}, MET: answer})
+            numbers = [f"{n}" for n in range(1, n_criteria + 1)]
+            reasons = _object_schema({number: {"type": "string"} for number in numbers})
+            answers = _object_schema(dict.fromkeys(numbers, answer))
+            return _object_schema({"reasons": reasons, MET: answers})
         case RubricMetric():
             names = [criterion.name for criterion in metric.criteria]
             low, high = metric.scale
@@ -121,8 +143,8 @@ def own_prompt(kind: str) -> str:
     Raises:
         HarnessError: no such kind, or none that a judge is asked about.
     """
-    if f"judge_{kind}" not in TEMPLATES:
-        kinds = (name.removeprefix("judge_") for name in TEMPLATES)
+    if f"judge_{kind}" not in (*TEMPLATES, CHECKLIST):
+        kinds = (name.removeprefix("judge_") for name in (*TEMPLATES, CHECKLIST))
         raise HarnessError(
             f"no judge is asked with a prompt for '{kind}'. {did_you_mean(kind, kinds)}"
         )
@@ -132,8 +154,14 @@ def own_prompt(kind: str) -> str:
 
 @lru_cache
 def prompts_fingerprint() -> str:
-    """Return a hash of all prompts."""
+    """Return a hash of all prompts but that of checklists, which is in the keys of their verdicts."""
     return content_hash(PROMPT_VERSION, [_template(name) for name in TEMPLATES])
+
+
+@lru_cache
+def checklist_fingerprint() -> str:
+    """Return a hash of the prompt about criteria."""
+    return content_hash(CHECKLIST_VERSION, _template(CHECKLIST))
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:
@@ -190,6 +218,9 @@ def _collect_material(request: JudgeRequest) -> _Material:
             shape = _describe_shape(reason="…", label=" | ".join(LABELS))
             texts = question | {"answer": request.answer}
             return _Material("judge_evasion", {"shape": shape}, texts)
+        case GradeRequest(metric=ChecklistMetric() as metric):
+            texts = question | {"answer": request.answer}
+            return _Material(CHECKLIST, _checklist_fields(metric), texts | _criteria_block(request))
         case PreferenceRequest(metric=PairwiseMetric() as metric):
             shape = _describe_shape(reason="…", winner=" | ".join(WINNERS))
             texts = context | {"first-answer": request.first, "second-answer": request.second}
@@ -210,7 +241,30 @@ def _make_prompt(request: JudgeRequest, system: str, parts: Sequence[str]) -> Ju
         Message(role="system", content=system),
         Message(role="user", content="\n\n".join(parts)),
     )
-    return JudgePrompt(messages, make_schema(request.metric))
+    n_criteria = None
+    if isinstance(request, GradeRequest) and request.criterion is None:
+        n_criteria = len(request.asked_criteria) or None
+    return JudgePrompt(messages, make_schema(request.metric, n_criteria), n_criteria)
+
+
+def _checklist_fields(metric: ChecklistMetric) -> dict[str, str]:
+    """Return the fields of the instructions, which are the same for every item."""
+    answer = " | ".join(ANSWERS)
+    shape = _describe_shape(reason="…", met=answer)
+    if metric.together:
+        numbers = ("1", "2")  # and so on
+        shape = _describe_shape(
+            reasons=dict.fromkeys(numbers, "…"), met=dict.fromkeys(numbers, answer)
+        )
+    return {"asks": metric.asks, "shape": shape}
+
+
+def _criteria_block(request: GradeRequest) -> dict[str, str]:
+    """Return the criteria that are asked about; their points are not shown."""
+    texts = [criterion.criterion for criterion in request.asked_criteria]
+    if request.criterion is not None:
+        return {"criterion": texts[0]}
+    return {"criteria": "\n".join(f"{n}. {text}" for n, text in enumerate(texts, start=1))}
 
 
 def _rubric_fields(metric: RubricMetric) -> dict[str, str]:

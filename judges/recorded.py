@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.config import (
+    ChecklistMetric,
     ComputedMetric,
     EvasionMetric,
     PairwiseMetric,
     RecordedVerdicts,
     RubricMetric,
 )
+from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
 from harness.core.errors import HarnessError, did_you_mean
 from harness.data.tables import (
@@ -47,6 +49,13 @@ from harness.types import (
     Sample,
 )
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
+from judges.checklist import join_outcomes
+from judges.recorded_criteria import (
+    criterion_name,
+    names_criteria,
+    pick_from_list,
+    read_criterion,
+)
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _ROWS_FOR_A_PATTERN = 20  # by chance orders alternate, or change once, in 4 of 2^20 such files
@@ -142,7 +151,7 @@ class RecordedJudge:
 
 
 class _Record(NamedTuple):
-    """One file of verdicts with its rows by order, where a column holds it, and by join key."""
+    """One file of verdicts with its rows by order or criterion, where a column holds it, and by join key."""
 
     spec: RecordedVerdicts
     table: Table
@@ -157,6 +166,15 @@ class _Record(NamedTuple):
     def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
         key = sample.id if self.spec.join == "id" else str(sample.row)
         return find_joined(self.rows.get(order, {}), key)
+
+    def find_criterion(self, sample: Sample, metric: ChecklistMetric, place: int) -> Row | None:
+        """Return the row of an item's criterion, or that part of the item's row."""
+        fields, criteria = self.spec.fields, sample.criteria[metric.criteria]
+        name = criterion_name(criteria[place], place, fields)
+        row = self.find_row(sample, name) or self.find_row(sample)
+        if row is None:
+            return None
+        return pick_from_list(row, fields, criteria[place], place, len(criteria))
 
     def find_column(self, field: str) -> str:
         """Return the column of a field that the metric needs."""
@@ -228,14 +246,17 @@ def _rows_by_key(
             raise HarnessError(f"{where}: has no '{column}' to join verdicts by.")
         if spec.join == "row":
             require_row_number(key, where)
-        order = _read_order(row, spec, words, where)
-        if (order, key) in lines:
-            first = lines[order, key]
+        if names_criteria(spec.fields):
+            part = read_criterion(row, spec.fields, where)
+        else:
+            part = _read_order(row, spec, words, where)
+        if (part, key) in lines:
+            first, of = lines[part, key], f" with '{part}'" if part else ""
             raise HarnessError(
-                f"{where}: the {spec.join} '{key}' stands twice (first on line {first})."
+                f"{where}: the {spec.join} '{key}'{of} stands twice (first on line {first})."
             )
-        rows.setdefault(order, {})[key] = row
-        lines[order, key] = line
+        rows.setdefault(part, {})[key] = row
+        lines[part, key] = line
     return rows
 
 
@@ -259,6 +280,8 @@ class _CellError(Exception):
 
 
 def _grade(request: GradeRequest, record: _Record) -> Outcome:
+    if isinstance(request.metric, ChecklistMetric):
+        return _grade_criteria(request, request.metric, record)
     row = record.find_row(request.sample)
     if row is None:
         return Outcome(reason=NOT_RECORDED)
@@ -279,8 +302,29 @@ def _grade(request: GradeRequest, record: _Record) -> Outcome:
         case EvasionMetric():
             helpful = _BOOLEANS[_read_word("helpful", row, record, allowed=_BOOLEANS)]
             return Outcome(values={"helpful": helpful}, rationale=rationale)
-        case PairwiseMetric():
+        case ChecklistMetric() | PairwiseMetric():
             return Outcome(reason="a pairwise metric compares two answers and grades none")
+
+
+def _grade_criteria(request: GradeRequest, metric: ChecklistMetric, record: _Record) -> Outcome:
+    """Return the verdict on the criterion that is asked about, or on all of an item."""
+    record.find_column(MET)
+    if request.criterion is None:
+        places = range(len(request.asked_criteria))
+        return join_outcomes(request, [_met(request, metric, place, record) for place in places])
+    return _met(request, metric, request.criterion, record)
+
+
+def _met(request: GradeRequest, metric: ChecklistMetric, place: int, record: _Record) -> Outcome:
+    row = record.find_criterion(request.sample, metric, place)
+    if row is None:
+        return Outcome(reason=NOT_RECORDED)
+    rationale = record.read_words("rationale", row)
+    try:
+        met = _BOOLEANS[_read_word(MET, row, record, allowed=_BOOLEANS)]
+    except _CellError as error:
+        return Outcome(reason=str(error), rationale=rationale)
+    return Outcome(values={MET: met}, rationale=rationale)
 
 
 def _preference(request: PreferenceRequest, records: Sequence[_Record]) -> Outcome:

@@ -186,8 +186,8 @@ def columns_by_name(plan: Plan) -> dict[str, Column]:
 
 
 def _columns_of_metric(name: str, metric: Metric) -> Iterator[Column]:
-    low, high = metric.bounds
     for column in metric.columns(name):
+        low, high = metric.bounds_of(column)
         yield Column(
             name=column,
             low=low,

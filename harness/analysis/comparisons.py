@@ -248,7 +248,7 @@ def _comparison_flags(
         if p_value < UNEVEN_P:
             yield f"missing_unevenly:{p_value:.3g}"
     if isinstance(column, GradeColumn) and column.kind == "points" and not _is_yes_or_no(column):
-        top = column.high - 0.1 * (column.high - column.low)
+        top = column.high - 0.1 * column.usual_range
         for model in (pair.baseline, pair.candidate):
             values = column.scores[model]
             if float((values[~np.isnan(values)] >= top).mean()) > CEILING_SHARE:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.comparisons import as_interval, find_interval
 from harness.config import Metric
+from harness.config.checklist import MET
 from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_annotators
 from harness.scoring.paired import pair_scores
@@ -145,8 +146,9 @@ def scales_of(name: str, metric: Metric) -> list[Scale]:
     """Return the scale of each column that a judge scores: no composite, nothing computed."""
     if metric.computed:
         return []
-    keys = metric.verdict_keys(name)
-    return [Scale(c, key, metric.verdict_values, metric.ordinal) for c, key in keys.items()]
+    # By key: the columns of a checklist share their verdicts, and the last is about all of them.
+    columns = {key: column for column, key in metric.verdict_keys(name).items()}
+    return [Scale(c, key, metric.verdict_values, metric.ordinal) for key, c in columns.items()]
 
 
 def preference_scale(column: str) -> Scale:
@@ -157,11 +159,22 @@ def preference_scale(column: str) -> Scale:
 def _ratings(scale: Scale, judge_rounds: Iterable[JudgeRound]) -> Ratings:
     """Return the rounds' values as raters x subjects, subjects in order of first occurrence."""
     rated = [
-        {_rated_subject(j, b.judge): _value(j, scale.key) for j in b.judgements}
+        {subject: value for j in b.judgements for subject, value in _rated(j, b.judge, scale.key)}
         for b in judge_rounds
     ]
     subjects = dict.fromkeys(subject for row in rated for subject in row)
     return np.array([[row.get(s, np.nan) for s in subjects] for row in rated], dtype=np.float64)
+
+
+def _rated(
+    judgement: Judgement, judge: JudgeCard, key: str
+) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield what a judgement rated: an answer, a pair, or each criterion of a checklist that it decided."""
+    subject = _rated_subject(judgement, judge)
+    if key == MET and isinstance(judgement, Grade):
+        yield from (((*subject, k), value) for k, value in (judgement.values or {}).items())
+    else:
+        yield subject, _value(judgement, key)
 
 
 def _rated_subject(judgement: Judgement, judge: JudgeCard) -> tuple[str, ...]:

@@ -215,9 +215,11 @@ def _misfits(column: ScoreColumn, task: Task, plan: Plan, n_items: int) -> Itera
     """Yield what of a column is not as the plan states it."""
     name = metric_of(column.metric)
     metric = task.metrics[name]
-    models, (low, high) = [model.name for model in plan.models], metric.bounds
+    models = [model.name for model in plan.models]
     if column.metric not in metric.columns(name):
         yield f"is no column of '{name}'"
+        return
+    low, high = metric.bounds_of(column.metric)
     if isinstance(column, PreferenceColumn) != isinstance(metric, PairwiseMetric):
         yield "holds scores of another kind than its metric gives"
     elif isinstance(column, GradeColumn):
@@ -227,9 +229,10 @@ def _misfits(column: ScoreColumn, task: Task, plan: Plan, n_items: int) -> Itera
             yield f"has scores of {', '.join(column.scores)}, and the run is of {', '.join(models)}"
     elif _models_of(column) not in pairs_of(metric, models):  # type: ignore[arg-type]  # pairwise
         yield f"compares {' and '.join(_models_of(column))}, which the run does not"
-    if len(column.sample_ids) != n_items:
-        yield f"has {len(column.sample_ids):,} items, and the run {n_items:,}"
-    if len(set(column.sample_ids)) != len(column.sample_ids):
+    n_scored = len(column.sample_ids)
+    if n_scored > n_items or (n_scored < n_items and metric.covers_all(column.metric)):
+        yield f"has {n_scored:,} items, and the run {n_items:,}"
+    if len(set(column.sample_ids)) != n_scored:
         yield "has an item twice"
     parts = column.by_order if isinstance(column, PreferenceColumn) else column.scores
     for scores in parts.values():

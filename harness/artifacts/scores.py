@@ -25,8 +25,15 @@ from harness.artifacts.parquet import (
     write_parquet,
 )
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn, judged_orders
+from harness.scoring.columns import (
+    GradeColumn,
+    Limits,
+    PreferenceColumn,
+    ScoreColumn,
+    judged_orders,
+)
 from harness.stats.annotator_means import Votes
+from harness.stats.vectors import Vector
 from harness.types import ORDERS
 from harness.types.judgements import telling_reasons
 
@@ -105,9 +112,24 @@ def _column_metadata(column: ScoreColumn) -> dict[str, Any]:
         return shared
     if column.votes is not None:
         shared["votes"] = {model: _votes_to_lists(votes) for model, votes in column.votes.items()}
+    if column.limits is not None:
+        shared["limits"] = {model: _limits_of_gaps(column, model) for model in column.scores}
     return shared | {
         "kind": column.kind, "low": column.low, "high": column.high, "models": list(column.scores)
     }  # fmt: skip
+
+
+def _limits_of_gaps(column: GradeColumn, model: str) -> list[list[float]]:
+    """Return the least and the greatest score of each item without one, in their order."""
+    gaps = np.isnan(column.scores[model])
+    return np.array(column.limits_of(model))[:, gaps].T.tolist()  # type: ignore[no-any-return]
+
+
+def _limits_from_gaps(scores: Vector, of_gaps: list[list[float]]) -> Limits:
+    least, greatest = scores.copy(), scores.copy()
+    gaps = np.isnan(scores)
+    least[gaps], greatest[gaps] = np.array(of_gaps, dtype=np.float64).reshape(-1, 2).T
+    return least, greatest
 
 
 def _votes_to_lists(votes: Votes) -> list[list[float | None]]:
@@ -215,6 +237,9 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
                 reasons={name: _reasons(part) for name, part in parts.items()},
                 votes={model: _votes_from_lists(rows) for model, rows in metadata["votes"].items()}
                 if "votes" in metadata
+                else None,
+                limits={m: _limits_from_gaps(scores[m], of) for m, of in metadata["limits"].items()}
+                if "limits" in metadata
                 else None,
                 **shared,
             )

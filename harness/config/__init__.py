@@ -14,6 +14,7 @@ names in a suite to the checkpoints, judges and files of one machine.
 """
 
 from harness.config.base import Name, Sha256, Spec
+from harness.config.checklist import ChecklistMetric
 from harness.config.choice import ChoiceMetric
 from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement, most_unscored
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
@@ -71,6 +72,7 @@ from harness.core.yaml_loader import NAME_PATTERN
 __all__ = [
     "NAME_PATTERN",
     "AnswerForm",
+    "ChecklistMetric",
     "ChoiceLayout",
     "ChoiceMetric",
     "Claim",

@@ -48,6 +48,7 @@ class MetricSpec(Spec):
         has_composite: Whether the mean of the columns is a column too.
         ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
         length_adjusted: Whether comparisons are also estimated at equal length of the answers.
+        not_judged: The fields on which no verdict depends.
     """
 
     computed: ClassVar[bool]
@@ -57,6 +58,9 @@ class MetricSpec(Spec):
     has_composite: ClassVar[bool] = False
     ordinal: ClassVar[bool] = False
     length_adjusted: ClassVar[bool] = False
+    not_judged: ClassVar[frozenset[str]] = frozenset(
+        {"data", "generation", "judge", "repeats", "pairs", "reference"}
+    )
 
     data: DataSpec | None = None
     generation: Generation | None = None
@@ -105,17 +109,23 @@ class MetricSpec(Spec):
         """Return the value of a comparison between equal models."""
         return 0.5 if self.compares_pairs else 0.0
 
-    @property
-    def max_difference(self) -> float:
-        """Return the largest distance of a comparison from `null`, on either side."""
-        low, high = self.bounds
+    def bounds_of(self, column: str) -> tuple[float, float]:
+        """Return the smallest and the largest score of an item in a column; most have those of all."""
+        return self.bounds
+
+    def max_difference_of(self, column: str) -> float:
+        """Return the largest distance of a comparison of a column from `null`, on either side."""
+        low, high = self.bounds_of(column)
         return (high - low) / 2 if self.compares_pairs else high - low
 
-    @property
-    def assumed_sd(self) -> float:
-        """Return `assumed_spread` on the scale of the scores."""
-        low, high = self.bounds
+    def assumed_sd_of(self, column: str) -> float:
+        """Return `assumed_spread` on the scale of a column's scores."""
+        low, high = self.bounds_of(column)
         return self.assumed_spread * (high - low)
+
+    def covers_all(self, column: str) -> bool:
+        """Return whether every item has a score in a column, or a gap in its place."""
+        return True
 
     def columns(self, name: str) -> tuple[str, ...]:
         """Return the score columns as claims name them: `rubric.safety`, `win_rate`."""

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
+from harness.config.checklist import ChecklistMetric
 from harness.config.choice import ChoiceMetric
 from harness.config.judge_prompt import PromptFields
 from harness.config.match import MatchKind
@@ -201,7 +202,8 @@ class RougeMetric(ComputedMetric):
 Computed = RougeMetric | MatchKind | ChoiceMetric | PluginMetric
 
 Metric = Annotated[
-    RubricMetric | PairwiseMetric | EvasionMetric | Computed, Field(discriminator="kind")
+    RubricMetric | ChecklistMetric | PairwiseMetric | EvasionMetric | Computed,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,16 +1,25 @@
 """The suite: items, generation, metrics and gate, checked against each other."""
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
+from harness.config.checklist import ChecklistMetric
 from harness.config.claims import Claim, CriticalRule, Gate
 from harness.config.data import DataSpec, Generation
 from harness.config.metric_base import metric_of
 from harness.config.metrics import Metric
 from harness.core.errors import did_you_mean
 from harness.core.yaml_loader import field_error
+
+
+class GateProblem(NamedTuple):
+    """A claim or rule that decides nothing: where it stands in the suite, and why."""
+
+    at: str
+    problem: str
 
 
 class Suite(Spec):
@@ -24,65 +33,75 @@ class Suite(Spec):
     gate: Gate | None = None
 
     @model_validator(mode="after")
-    def _claims_name_metrics(self) -> "Suite":
-        for number, claim in enumerate(self.gate.claims if self.gate else ()):
-            problem = self._find_claim_problem(claim)
-            if problem:
-                raise field_error(f"gate.claims.{number}.metric", problem)
+    def _ranges_are_found_in_items(self) -> "Suite":
+        for name, metric in self.metrics.items():
+            if isinstance(metric, ChecklistMetric) and metric.lowest:
+                raise field_error(f"metrics.{name}.lowest", "is found in the items; leave it out")
         return self
 
     @model_validator(mode="after")
-    def _critical_rules_name_scores(self) -> "Suite":
-        for number, rule in enumerate(self.gate.critical if self.gate else ()):
-            problem = self._find_rule_problem(rule)
-            if problem:
-                raise field_error(f"gate.critical.{number}", problem)
+    def _gate_is_about_metrics(self) -> "Suite":
+        for at, problem in find_gate_problems(self.gate, self.metrics):
+            raise field_error(at, problem)
         return self
 
-    def _find_rule_problem(self, rule: CriticalRule) -> str | None:
-        """Return why no answer, or every answer, would be critical; None if the rule is sound."""
-        columns = {
-            column: metric
-            for name, metric in self.metrics.items()
-            if not metric.compares_pairs
-            for column in metric.columns(name)
-        }
-        if rule.metric not in columns:
-            hint = did_you_mean(rule.metric, columns)
-            return f"'{rule.metric}' is no score that an answer gets by itself. {hint}"
-        low, high = columns[rule.metric].bounds
-        if not low <= rule.at_most < high:
-            return (
-                f"at most {rule.at_most:g} separates no answers: its values are in "
-                f"[{low:g}, {high:g}]"
-            )
-        return None
 
-    def _find_claim_problem(self, claim: Claim) -> str | None:
-        """Return why a claim names no column or can never be decided; None if it is sound."""
-        columns = [c for name, metric in self.metrics.items() for c in metric.columns(name)]
-        if claim.metric not in columns:
-            return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, columns)}"
-        metric = self.metrics[metric_of(claim.metric)]
-        low, high = metric.bounds
-        if claim.value is not None and not low < claim.value < high:
-            return (
-                f"at least {claim.value:g} cannot be shown with any number of items: its values are "
-                f"in [{low:g}, {high:g}]; state a value between them"
-            )
-        if claim.margin is not None and claim.margin >= metric.max_difference:
-            around = f" around {metric.null:g}" if metric.null else ""
-            return (
-                f"the margin {claim.margin:g}{around} spans the whole range [{low:g}, {high:g}]; "
-                "choose one that an answer could exceed"
-            )
-        return None if claim.expect is None else _find_problem_of_expected(claim, metric)
+def find_gate_problems(gate: Gate | None, metrics: Mapping[str, Metric]) -> Iterator[GateProblem]:
+    """Yield each claim that names no column or can never be decided, and each rule that parts no answers."""
+    for number, claim in enumerate(gate.claims if gate else ()):
+        problem = _find_claim_problem(claim, metrics)
+        if problem:
+            yield GateProblem(f"gate.claims.{number}.metric", problem)
+    for number, rule in enumerate(gate.critical if gate else ()):
+        problem = _find_rule_problem(rule, metrics)
+        if problem:
+            yield GateProblem(f"gate.critical.{number}", problem)
+
+
+def _find_rule_problem(rule: CriticalRule, metrics: Mapping[str, Metric]) -> str | None:
+    """Return why no answer, or every answer, would be critical; None if the rule is sound."""
+    columns = {
+        column: metric
+        for name, metric in metrics.items()
+        if not metric.compares_pairs
+        for column in metric.columns(name)
+    }
+    if rule.metric not in columns:
+        hint = did_you_mean(rule.metric, columns)
+        return f"'{rule.metric}' is no score that an answer gets by itself. {hint}"
+    low, high = columns[rule.metric].bounds_of(rule.metric)
+    if not low <= rule.at_most < high:
+        return (
+            f"at most {rule.at_most:g} separates no answers: its values are in [{low:g}, {high:g}]"
+        )
+    return None
+
+
+def _find_claim_problem(claim: Claim, metrics: Mapping[str, Metric]) -> str | None:
+    """Return why a claim names no column or can never be decided; None if it is sound."""
+    columns = [c for name, metric in metrics.items() for c in metric.columns(name)]
+    if claim.metric not in columns:
+        return f"'{claim.metric}' is not measured. {did_you_mean(claim.metric, columns)}"
+    metric = metrics[metric_of(claim.metric)]
+    low, high = metric.bounds_of(claim.metric)
+    if claim.value is not None and not low < claim.value < high:
+        return (
+            f"at least {claim.value:g} cannot be shown with any number of items: its values are "
+            f"in [{low:g}, {high:g}]; state a value between them"
+        )
+    if claim.margin is not None and claim.margin >= metric.max_difference_of(claim.metric):
+        around = f" around {metric.null:g}" if metric.null else ""
+        return (
+            f"the margin {claim.margin:g}{around} spans the whole range [{low:g}, {high:g}]; "
+            "choose one that an answer could exceed"
+        )
+    return None if claim.expect is None else _find_problem_of_expected(claim, metric)
 
 
 def _find_problem_of_expected(claim: Claim, metric: Metric) -> str | None:
     """Return why the expected truth is not what the claim says; None if it is."""
     assert claim.expect is not None
-    (low, high), null = metric.bounds, metric.null
+    (low, high), null = metric.bounds_of(claim.metric), metric.null
     if claim.value is None and not metric.compares_pairs:
         low, high = low - high, high - low
     boundary, upper = (None if end is None else end + null for end in claim.boundaries(null))

@@ -1,7 +1,8 @@
 """Paths into nested cells, such as `choices[0].turns[1]`, read as columns of their own.
 
 A column of that very name comes first, so that a table with dots in its header reads as it is
-written. An index may count from the end: `turns[-1]`.
+written. An index may count from the end: `turns[-1]`. An empty one takes every part: `rubrics[].met` is a
+list. One that ends in a colon takes the part that begins so, without it: `tags[theme:]`.
 """
 
 import re
@@ -11,6 +12,7 @@ from harness.core.errors import did_you_mean
 
 Row = dict[str, object]
 _MISSING = object()
+_SELECTION = re.compile(r"\[((?:[^\[\]]+:)?)\]")
 _INDEX = re.compile(r"\[(-?[0-9]{1,9})\]")
 _N_ROWS_SEARCHED = 100  # for what a wrong path may have meant
 _N_INDICES_SHOWN = 10
@@ -57,6 +59,9 @@ def _find(value: object, path: str) -> object:
     if not path:
         return value
     if isinstance(value, list):
+        chosen = _SELECTION.match(path)
+        if chosen is not None:
+            return _select(value, chosen[1], path[chosen.end() :].removeprefix("."))
         index = _INDEX.match(path)
         if index is None or not -len(value) <= int(index[1]) < len(value):
             return _MISSING
@@ -67,6 +72,15 @@ def _find(value: object, path: str) -> object:
             if key in value:
                 return _find(value[key], path[len(key) :].removeprefix("."))
     return _MISSING
+
+
+def _select(parts: list[object], prefix: str, rest: str) -> object:
+    """Return what the rest of a path leads to in every part, or the end of the text with a prefix."""
+    if prefix:
+        texts = [part for part in parts if isinstance(part, str) and part.startswith(prefix)]
+        return texts[0].removeprefix(prefix) if texts and not rest else _MISSING
+    found = [_find(part, rest) for part in parts]
+    return [None if part is _MISSING else part for part in found]
 
 
 def _beginnings(path: str) -> Iterator[str]:

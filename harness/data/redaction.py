@@ -58,9 +58,13 @@ def find_identifiers(text: str) -> Iterator[Identifier]:
 
 
 def redact_sample(sample: Sample) -> Sample:
-    """Return an item with input and reference redacted."""
+    """Return an item with input, reference and criteria redacted."""
     reference = None if sample.reference is None else redact(sample.reference)
     references = tuple(map(redact, sample.references))
+    criteria = {
+        column: tuple(c.model_copy(update={"criterion": redact(c.criterion)}) for c in own)
+        for column, own in sample.criteria.items()
+    }
     return sample.model_copy(
         update={
             "input": redact(sample.input),
@@ -69,6 +73,7 @@ def redact_sample(sample: Sample) -> Sample:
             ),
             "reference": reference,
             "references": references,
+            "criteria": criteria,
         }
     )
 

@@ -11,6 +11,7 @@ from harness.core.hashing import content_hash
 from harness.core.text_files import read_prompt
 from harness.data.choices import put_choices
 from harness.data.conversions import resolve_conversion
+from harness.data.criteria import find_ranges, put_criteria
 from harness.data.references import NO_REFERENCE, reference_problem
 from harness.data.samples import make_samples, repeat_samples
 from harness.data.tables import load_rows
@@ -86,10 +87,12 @@ def _make_task(group: _Group, request: Request) -> Task:
     samples = make_samples(table, source.fields, data.take, data.slices, data.keep)
     if group.layout is not None:
         samples = put_choices(samples, group.layout, table, source.fields)
+    samples = put_criteria(samples, metrics.values(), table)
     for name, metric in metrics.items():
         _require_references(name, metric, samples, table.origin)
     if request.limit is not None:
         samples = samples[: request.limit]
+    metrics = {name: find_ranges(name, metric, samples) for name, metric in metrics.items()}
     if data.answers > 1:
         _require_varying_answers(data, generation, request)
         samples = repeat_samples(samples, data.answers)

@@ -249,8 +249,8 @@ def _make_estimator(claim: Claim, pair: PairedScores, rule: RuleName) -> _Estima
     """Return the estimator of the mean that a claim is about."""
     own = is_about_own_mean(claim, pair)
     if own:
-        low, high = limits = pair.score_bounds
-        filled = fill_missing(pair.candidate_scores, low=low, high=high)
+        limits, (least, greatest) = pair.score_bounds, pair.own_ends
+        filled = fill_missing(pair.candidate_scores, low=least, high=greatest)
     else:
         limits = pair.bounds
         filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)

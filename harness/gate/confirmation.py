@@ -90,7 +90,7 @@ def confirm_claim(
     own = is_about_own_mean(claim, pair)
     scores = pair.candidate_scores if own else pair.d
     limits = Interval(*(pair.score_bounds if own else pair.bounds))
-    low, high = limits if own else (pair.least, pair.greatest)
+    low, high = pair.own_ends if own else (pair.least, pair.greatest)
     filled = fill_missing(scores, low=low, high=high)
     boundary, ceiling = claim.boundaries(pair.null)
     lower, upper = _corrected_bounds(filled, labels, pair, limits, alpha)

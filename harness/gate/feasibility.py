@@ -11,6 +11,7 @@ import numpy as np
 from harness.config import Claim, Gate, Metric, ScoreKind, metric_of
 from harness.gate.claim_tests import evaluate_claim
 from harness.gate.rules import rule_of
+from harness.scoring.checklist import task_of_column
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector
@@ -30,6 +31,7 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task], *, small: bool = False)
     # Claims.
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
+        task = task_of_column(task, claim.metric)
         units, unit = effective_sample_size(task)
         if small and units >= MANY_UNITS and metric.score_kind != "share":
             continue
@@ -46,7 +48,7 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task], *, small: bool = False)
             )
     # Rules on critical answers.
     for rule in gate.critical:
-        _, task = metrics[metric_of(rule.metric)]
+        task = task_of_column(metrics[metric_of(rule.metric)][1], rule.metric)
         units, unit = effective_sample_size(task)
         least = minimum_n_for_threshold(1 - rule.allowed_share, gate.alpha)
         if units < least:
@@ -101,8 +103,8 @@ def _remedy(claim: Claim) -> str:
 
 def _extreme_scores(claim: Claim, metric: Metric, n: int, *, share: bool) -> PairedScores:
     """Return the scores of `n` items that favour the claim most, or raise the alarm most clearly."""
-    low, high = metric.bounds
-    reach = metric.max_difference
+    low, high = metric.bounds_of(claim.metric)
+    reach = metric.max_difference_of(claim.metric)
     old, new = np.full(n, float(low)), np.full(n, float(high))
     if claim.kind.alarm:
         old, new = new, old

@@ -5,7 +5,14 @@ Votes on which answer is safer are no evidence on which answer is better.
 
 from collections.abc import Mapping
 
-from harness.config import ComputedMetric, EvasionMetric, Metric, PairwiseMetric, RubricMetric
+from harness.config import (
+    ChecklistMetric,
+    ComputedMetric,
+    EvasionMetric,
+    Metric,
+    PairwiseMetric,
+    RubricMetric,
+)
 from harness.core.errors import HarnessError
 from harness.human.labels import HumanLabels
 
@@ -63,7 +70,9 @@ def question_mismatch(metric: Metric, key: str, people: HumanLabels) -> str | No
             return _criterion_mismatch(metric, key, people)
         case EvasionMetric() if people.asks is not None:
             return "people compared answers, and were not asked whether each of them helps"
-        case EvasionMetric() | ComputedMetric():
+        case ChecklistMetric() if people.asks is not None:
+            return "people compared answers, and were not asked about each item's criteria"
+        case EvasionMetric() | ChecklistMetric() | ComputedMetric():
             return _missing_scores(key, people)
 
 

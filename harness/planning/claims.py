@@ -12,6 +12,7 @@ from harness.config import Claim, Gate, Metric, metric_of
 from harness.gate.claim_tests import MOST_ITEMS, POWER
 from harness.gate.critical import max_critical
 from harness.gate.feasibility import effective_sample_size, min_sample_size
+from harness.scoring.checklist import task_of_column
 from harness.stats.distributions import binomial_at_least
 from harness.stats.gate_power import (
     detectable_by_gate,
@@ -107,6 +108,7 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
+        task = task_of_column(task, claim.metric)
         n, unit = effective_sample_size(task)
         test = assume_test(claim, metric, gate, clustered=unit != "items")
         yield ClaimForecast(
@@ -130,7 +132,7 @@ def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
     """Forecast each rule on critical answers."""
     by_metric = {name: task for task in tasks for name in task.metrics}
     for rule in gate.critical:
-        task = by_metric[metric_of(rule.metric)]
+        task = task_of_column(by_metric[metric_of(rule.metric)], rule.metric)
         units, _ = effective_sample_size(task)
         yield RuleForecast(
             rule=str(rule),
@@ -201,7 +203,7 @@ def describe_weakness(claim: ClaimForecast) -> str:
 
 def assume_test(claim: Claim, metric: Metric, gate: Gate, *, clustered: bool) -> AssumedTest:
     """Return a claim's test with the spread and the truth that are assumed before a run."""
-    (low, high), sd = metric.bounds, metric.assumed_sd
+    (low, high), sd = metric.bounds_of(claim.metric), metric.assumed_sd_of(claim.metric)
     share = metric.score_kind == "share" and not clustered
     kind = "betting" if gate.guarantee == "distribution_free" else "mean"
     if share:
@@ -302,7 +304,7 @@ def _gap(claim: Claim, metric: Metric, test: AssumedTest) -> float:
     A difference with one model's score missing is on average half the scale worse than none, wherever
     the other's scores lie.
     """
-    low, high = metric.bounds
+    low, high = metric.bounds_of(claim.metric)
     both = claim.value is None and not metric.compares_pairs
     return test.reach - (high - low) / 2 if both else test.reach
 

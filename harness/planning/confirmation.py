@@ -82,7 +82,7 @@ def _distance(claim: Claim, metric: Metric, test: AssumedTest, n: int) -> float 
     """
     if n < FEWEST_LABELS:
         return None
-    low, high = metric.bounds
+    low, high = metric.bounds_of(claim.metric)
     least, greatest = (low, high)
     if claim.value is None and not metric.compares_pairs:
         least, greatest = low - high, high - low

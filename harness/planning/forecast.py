@@ -9,6 +9,7 @@ from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store
 from harness.data.conversions import is_available
+from harness.data.criteria_lint import doubtful_criteria
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
@@ -53,7 +54,7 @@ from harness.planning.training import (
 from harness.planning.tries import TryForecast, describe_try, forecast_try, plan_at_level
 from harness.types import Plan, Record, Task
 from judges.factory import load_judges
-from judges.judging import verdicts_per_item
+from judges.judging import count_verdicts
 from judges.panel import Panel
 from judges.prompts import build_prompt
 
@@ -77,7 +78,7 @@ class Forecast(Record):
 
     Where the items are not available there is no plan yet: `missing` is the reason, and only what
     does not depend on items is forecast. Where votes of people are still to come, the plan has no
-    hash. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
+    hash. `doubts` are about the items' own criteria. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
     how the gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be
     without a score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
@@ -95,6 +96,7 @@ class Forecast(Record):
     licences: tuple[RequirementForecast, ...] = ()
     labels: tuple[LabelsForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
+    doubts: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
@@ -173,6 +175,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
         labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(gate, plan.tasks)) if plan and gate else (),
+        doubts=tuple(doubtful_criteria(plan.tasks)) if plan else (),
         obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
         not_measured=request.not_measured,
         not_decided=request.not_decided,
@@ -229,6 +232,7 @@ def print_forecast(forecast: Forecast) -> None:
 
 
 def _describe_forecast(forecast: Forecast) -> Iterator[str]:
+    yield from (f"WARNING: {doubt}" for doubt in forecast.doubts)
     if forecast.tries is not None:
         yield from describe_try(forecast.tries)
     if forecast.early is not None:
@@ -273,6 +277,7 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
     plan = make_plan(load_request(suite, profile, names), {}) if comparable else None
     columns = [c for name, metric in loaded.metrics.items() for c in metric.columns(name)]
     tasks = plan.tasks if plan else ()
+    doubts = "\n".join(doubtful_criteria(tasks))
     return {
         "suite": f"{loaded.suite}, valid",
         "title": loaded.title,
@@ -282,6 +287,7 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
         else "none",
         "items": ", ".join(f"{task.name} {task.n_items}" for task in tasks),
         "profile": f"{bound.profile}, models {', '.join(names)}",
+        **({"warnings": doubts} if doubts else {}),
     }
 
 
@@ -325,9 +331,9 @@ def _missing_file(request: Request) -> str | None:
 
 
 def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> TaskForecast:
-    per_item = sum(
-        len(panels[name].judges) * verdicts_per_item(metric, n_models)
-        for name, metric in task.metrics.items()
+    n_verdicts = sum(
+        len(panels[name].judges) * count_verdicts(task, name, n_models)
+        for name in task.metrics
         if name in panels and not panels[name].card.people  # whose verdicts are read
     )
     return TaskForecast(
@@ -336,7 +342,7 @@ def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> Ta
         n_items=task.n_items // task.answers,
         items_hash=task.items_hash,
         answers=n_models * task.n_items,
-        judgements=per_item * task.n_items,
+        judgements=n_verdicts,
     )
 
 

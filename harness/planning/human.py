@@ -242,7 +242,7 @@ class _Case(NamedTuple):
     @property
     def assumed_annotator_variance(self) -> float:
         """Return the variance between annotators that is assumed where votes do not show it."""
-        low, high = self.metric.bounds
+        low, high = self.metric.bounds_of(self.claim.metric)
         return (ASSUMED_LEANING * (high - low)) ** 2
 
 
@@ -328,7 +328,7 @@ def _design(
 
 def _within(distance: float | None, case: _Case) -> float | None:
     """Return the distance, or None where the scale ends before it on the side of the claim."""
-    low, high = case.metric.bounds
+    low, high = case.metric.bounds_of(case.claim.metric)
     if not case.metric.compares_pairs and not case.claim.kind.own_mean:
         low, high = low - high, high - low
     farthest = case.test.boundary - low if case.claim.kind.alarm else high - case.test.boundary

@@ -6,13 +6,15 @@ judged or trained here.
 
 from collections.abc import Iterable, Mapping
 
-from harness.config import Gate, ModelSpec
+from harness.config import Gate, Metric, ModelSpec, metric_of
 from harness.config.request import Request
+from harness.config.suite import find_gate_problems
 from harness.core.errors import HarnessError
 from harness.data.tasks import plan_tasks
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
+from harness.scoring.checklist import task_of_column
 from harness.types import Plan, PlannedModel, Task, TaskLooks
 from judges.panel import Panel
 
@@ -27,6 +29,7 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
     """
     shown_items = {metric: panel.covers for metric, panel in panels.items()}
     tasks, gate = plan_tasks(request, shown_items), request.suite.gate
+    _refuse_undecidable(gate, tasks)
     # Interim looks: a fixed random order of the items.
     looks: tuple[TaskLooks, ...] = ()
     if gate is not None and gate.stop_early:
@@ -77,6 +80,24 @@ def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
         )
     assert spec.recorded is not None
     return PlannedModel(name=name, kind="recorded", source=spec.recorded.label)
+
+
+def _refuse_undecidable(gate: Gate | None, tasks: Iterable[Task]) -> None:
+    """Refuse claims and rules that fit no column, or its range, now that the items are known."""
+    metrics, of_metric = dict[str, Metric](), dict[str, Task]()
+    for task in tasks:
+        metrics |= task.metrics
+        of_metric |= dict.fromkeys(task.metrics, task)
+    for at, problem in find_gate_problems(gate, metrics):
+        raise HarnessError(f"{at}: {problem}")
+    for claim in gate.claims if gate is not None and gate.stop_early else ():
+        task = of_metric[metric_of(claim.metric)]
+        covered = task_of_column(task, claim.metric).n_items
+        if covered < task.n_items:
+            raise HarnessError(
+                f"gate: 'stop_early' counts looks by the items of '{task.name}', and {covered:,} of its "
+                f"{task.n_items:,} have a score on '{claim.metric}'. Remove it, or the claim."
+            )
 
 
 def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:

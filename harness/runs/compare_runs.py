@@ -20,7 +20,7 @@ from harness.artifacts.run_folder import Run
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.planning.plan_diff import diff_fields, measurement_fields, unmeasured_fields
-from harness.scoring.columns import GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import GradeColumn, Limits, PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.stats.annotator_means import Votes
 from harness.types import Flips, ItemChange, Plan, RunComparison
@@ -226,6 +226,7 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
         reasons=dict(zip(labels, (reasons_before, reasons_after), strict=True)),
         generation_failed=dict(zip(labels, (failed_before, failed_after), strict=True)),
         votes=_join_votes(old, new, labels),
+        limits=_join_limits(old, new, labels),
     )
 
 
@@ -308,7 +309,19 @@ def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
         scores={model: scores[chosen] for model, scores in column.scores.items()},
         reasons={model: [reasons[i] for i in chosen] for model, reasons in column.reasons.items()},
         votes=column.votes and {model: votes[chosen] for model, votes in column.votes.items()},
+        limits=column.limits
+        and {m: (least[chosen], most[chosen]) for m, (least, most) in column.limits.items()},
     )
+
+
+def _join_limits(
+    old: GradeColumn, new: GradeColumn, labels: tuple[str, str]
+) -> dict[str, Limits] | None:
+    """Join what missing scores may be at worst and at best, where items have limits of their own."""
+    if old.limits is None and new.limits is None:
+        return None
+    before, after = (column.limits_of(next(iter(column.scores))) for column in (old, new))
+    return dict(zip(labels, (before, after), strict=True))
 
 
 def _join_votes(
@@ -336,6 +349,7 @@ def _select_model(
         reasons={name: reasons},
         generation_failed={name: column.generation_failed[name]},
         votes=None if column.votes is None else {name: column.votes[name]},
+        limits=None if column.limits is None else {name: column.limits[name]},
     )
 
 

@@ -48,7 +48,7 @@ from harness.types import (
     TaskLooks,
     TaskStop,
 )
-from judges.judging import verdicts_per_item
+from judges.judging import count_verdicts
 from judges.panel import Panel
 
 Pairs = Mapping[str, PairedScores]
@@ -296,8 +296,9 @@ def _record_stop(
         tasks=stops,
         claims=tuple(claim.at_look for claim in look.claims),
         verdicts_skipped=sum(
-            n * _verdicts_per_item(part, panels)
-            for n, part in zip(n_skipped, measured, strict=True)
+            _count_verdicts(task, len(part.responses), panels)
+            - _count_verdicts(part.task, len(part.responses), panels)
+            for task, part in task_scores
         ),
         answers_skipped=len(answering_models) * sum(n_skipped),
         savings=tuple(_savings(plan, measured, n_skipped)),
@@ -344,10 +345,10 @@ def _add_unbiased(plan: Plan, look: LookResult, pairs: Pairs) -> LookResult:
     return look._replace(claims=tuple(claims))
 
 
-def _verdicts_per_item(part: TaskScores, panels: Mapping[str, Panel]) -> int:
+def _count_verdicts(task: Task, n_models: int, panels: Mapping[str, Panel]) -> int:
     return sum(
-        len(panels[name].judges) * verdicts_per_item(metric, len(part.responses))
-        for name, metric in part.task.metrics.items()
+        len(panels[name].judges) * count_verdicts(task, name, n_models)
+        for name, metric in task.metrics.items()
         if not metric.computed
     )
 

@@ -57,15 +57,13 @@ class _TaskScores(NamedTuple):
     """The formatted scores of a task's items, and their differences on the headline column."""
 
     task: Task
-    columns: list[tuple[str, list[tuple[str, ...]]]]
-    rows: dict[str, int]  # by sample id
+    columns: list[tuple[str, dict[str, tuple[str, ...]]]]  # by sample id
     metric: str
-    differences: Sequence[float]
+    differences: Mapping[str, float]
 
     def difference(self, sample_id: str) -> float | None:
         """Return the candidate's score minus the baseline's; None if one is missing."""
-        row = self.rows.get(sample_id)
-        difference = np.nan if row is None else self.differences[row]
+        difference = self.differences.get(sample_id, np.nan)
         return None if np.isnan(difference) else float(difference)
 
 
@@ -97,9 +95,11 @@ def _score_rows(task: Task, plan: Plan, columns: Sequence[ScoreColumn]) -> _Task
     models = [model.name for model in plan.models]
     own = [column for column in columns if metric_of(column.metric) in task.metrics]
     metric, differences = _headline_differences(own, plan)
-    rows = {sample_id: i for i, sample_id in enumerate(own[0].sample_ids)} if own else {}
-    formatted = [(column.metric, _format_scores(column, models)) for column in own]
-    return _TaskScores(task, formatted, rows, metric, differences)
+    formatted = [
+        (column.metric, dict(zip(column.sample_ids, _format_scores(column, models), strict=True)))
+        for column in own
+    ]
+    return _TaskScores(task, formatted, metric, differences)
 
 
 def _join_item(
@@ -108,16 +108,14 @@ def _join_item(
     judgements: Mapping[str, JudgementsById],
     models: Sequence[str],
 ) -> Item:
-    row = scored.rows.get(item.sample_id)
+    scores = [(name, of_items.get(item.sample_id)) for name, of_items in scored.columns]
     return Item(
         task=scored.task.name,
         sample_id=item.sample_id,
         input=item.input,
         reference=item.reference,
         answers=tuple(_answers(item, models)),
-        scores=()
-        if row is None
-        else tuple(ItemScore(name, scores[row]) for name, scores in scored.columns if scores[row]),
+        scores=tuple(ItemScore(name, cells) for name, cells in scores if cells),
         judgements=tuple(
             judgement
             for name in scored.task.metrics
@@ -140,13 +138,14 @@ def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
 
 def _headline_differences(
     columns: Sequence[ScoreColumn], plan: Plan
-) -> tuple[str, Sequence[float]]:
+) -> tuple[str, Mapping[str, float]]:
     """Return the headline column and its differences by item; an empty name if there is none."""
     pairs = gated_pairs(columns, plan)
     headline = headline_column(list(pairs))
     if headline is None:
-        return "", [np.nan] * (len(columns[0].sample_ids) if columns else 0)
-    return headline, pairs[headline].d.tolist()
+        return "", {}
+    pair = pairs[headline]
+    return headline, dict(zip(pair.sample_ids, pair.d.tolist(), strict=True))
 
 
 def _format_scores(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:

@@ -43,7 +43,7 @@ from harness.scoring.paired import PairedScores, pair_scores
 from harness.types import Check, GateDecision, Record
 
 ROUNDING = 1e-9
-MARGIN_SHARE = 0.05  # default margin as a share of a column's range
+MARGIN_SHARE = 0.05  # default margin as a share of a column's usual range
 
 
 class BlessedColumn(Record):
@@ -363,7 +363,7 @@ def _default_columns(run: Run, columns: Mapping[str, GradeColumn]) -> list[str]:
 
 def _bless_column(column: GradeColumn, margin: float | None) -> BlessedColumn:
     span = column.high - column.low
-    margin = MARGIN_SHARE * span if margin is None else margin
+    margin = MARGIN_SHARE * column.usual_range if margin is None else margin
     if not 0 < margin < span:
         raise HarnessError(
             f"{column.metric}: the margin {margin:g} must be between 0 and the range of its scores, "

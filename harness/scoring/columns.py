@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config import Metric, PairwiseMetric, pairs_of
+from harness.config import ChecklistMetric, Metric, PairwiseMetric, pairs_of
 from harness.config.metric_base import COMPOSITE
+from harness.scoring.checklist import score_item, task_of_column
 from harness.stats.annotator_means import Votes
+from harness.stats.checklist import BoundedScore
 from harness.stats.means import design_effect, mean_difference
 from harness.stats.proportions import wilson_interval
 from harness.stats.vectors import Vector
@@ -27,6 +29,7 @@ from harness.types import (
     ModelScore,
     Order,
     Preference,
+    Sample,
     Task,
 )
 from harness.types.judgements import (
@@ -39,6 +42,7 @@ from harness.types.judgements import (
 )
 from harness.types.samples import Response, Responses
 
+Limits = tuple[Vector, Vector]
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
 HISTOGRAM_BINS = 10
@@ -50,7 +54,8 @@ class GradeColumn:
 
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
     A `share` holds 0 and 1 only. With human labels, `votes` are by model, items x annotators, and a
-    score is their mean.
+    score is their mean. `limits` are the least and the greatest score of each item by model, where they
+    are nearer than `low` and `high`.
     """
 
     metric: str
@@ -63,6 +68,20 @@ class GradeColumn:
     reasons: dict[str, list[str | None]]
     generation_failed: dict[str, int]
     votes: dict[str, Votes] | None = None
+    limits: dict[str, Limits] | None = None
+
+    @property
+    def usual_range(self) -> float:
+        """Return the range of the scores; that of a checklist without its items' negative points."""
+        span = self.high - self.low
+        return span if self.limits is None else min(span, 1.0)
+
+    def limits_of(self, model: str) -> Limits:
+        """Return the least and the greatest score that each item of a model may have: its own if known."""
+        if self.limits is not None:
+            return self.limits[model]
+        scores, gaps = self.scores[model], np.isnan(self.scores[model])
+        return np.where(gaps, self.low, scores), np.where(gaps, self.high, scores)
 
 
 @dataclass(frozen=True)
@@ -137,6 +156,7 @@ def summarise_column(column: GradeColumn) -> list[ModelScore]:
                     mean=_mean_interval(observed, column, clusters),
                     histogram=_histogram(observed, column),
                     ceiling_share=float((observed >= column.high - 1e-9).mean()),
+                    overall_score=_overall_score(observed, column),
                 )
             )
     return summaries
@@ -166,17 +186,20 @@ def _grade_column(
     responses: Mapping[str, Responses],
 ) -> GradeColumn:
     assert metric.score_kind != "preference"
-    low, high = metric.bounds
+    low, high = metric.bounds_of(column)
+    task = task_of_column(task, column)
     # A model that gave no answer has the worst score. A request that never reached the model and
     # a missing verdict are gaps with a reason.
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
+    limits: dict[str, Limits] = {}
     for model, answers in responses.items():
         cells = [
-            _cell(answers[sample.id], grades.get((model, sample.id)), key, low)
+            _cell(metric, column, key, sample, answers[sample.id], grades.get((model, sample.id)))
             for sample in task.samples
         ]
-        scores[model] = np.array([value for value, _ in cells], dtype=np.float64)
+        found = np.array([found for found, _ in cells], dtype=np.float64).reshape(-1, 3)
+        scores[model], limits[model] = found[:, 0].copy(), (found[:, 1], found[:, 2])
         reasons[model] = [reason for _, reason in cells]
     return GradeColumn(
         metric=column,
@@ -188,21 +211,33 @@ def _grade_column(
         scores=scores,
         reasons=reasons,
         generation_failed={m: _count_failed(task, answers) for m, answers in responses.items()},
+        limits=limits if isinstance(metric, ChecklistMetric) else None,
     )
 
 
 def _cell(
-    response: Response, grade: Grade | None, key: str, worst: float
-) -> tuple[float, str | None]:
+    metric: Metric,
+    column: str,
+    key: str,
+    sample: Sample,
+    response: Response,
+    grade: Grade | None,
+) -> tuple[BoundedScore, str | None]:
+    """Return an item's score with its limits, and why there is none."""
+    values = (grade.values or {}) if grade is not None and response.text is not None else {}
+    if isinstance(metric, ChecklistMetric):
+        found, problem = score_item(sample, metric, column, values)
+    else:
+        low, high = metric.bounds
+        value = values.get(key, np.nan)
+        found, problem = BoundedScore(value, low, high), f"the judge gave no {key}"
     if response.request_failed:
-        return np.nan, _failed_request(response)
+        return found, _failed_request(response)
     if response.text is None:
-        return worst, None
-    if grade is None:
-        return np.nan, NOT_JUDGED
-    if grade.values is None or key not in grade.values:
-        return np.nan, grade.reason or f"the judge gave no {key}"
-    return grade.values[key], None
+        return found._replace(score=found.least, greatest=found.least), None
+    if not np.isnan(found.score):
+        return found, None
+    return found, NOT_JUDGED if grade is None else grade.reason or problem
 
 
 def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
@@ -335,6 +370,13 @@ def _mean_interval(values: Vector, column: GradeColumn, clusters: Clusters) -> I
         mean = mean_difference(values, clusters=clusters, bounds=(column.low, column.high))
         low, high = max(mean.ci_low, column.low), min(mean.ci_high, column.high)
     return Interval(estimate=estimate, low=low, high=high)
+
+
+def _overall_score(values: Vector, column: GradeColumn) -> float | None:
+    """Return the clipped mean under which HealthBench reports a checklist's score; None for another column."""
+    if column.limits is None or column.high <= 0:
+        return None
+    return min(max(float(values.mean()), 0.0), 1.0)
 
 
 def _histogram(values: Vector, column: GradeColumn) -> dict[str, int]:

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.metric_base import ScoreKind
-from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import (
+    Clusters,
+    GradeColumn,
+    Limits,
+    PreferenceColumn,
+    ScoreColumn,
+)
 from harness.stats.annotator_means import Votes
 from harness.stats.vectors import Vector, effective_clusters
 from harness.types import Plan
@@ -23,7 +29,8 @@ class PairedScores:
 
     `d` is the candidate's score less the baseline's (for preferences: the win score less 0.5),
     NaN where it is missing; `least` and `greatest` bound it there. `candidate_scores` and their
-    bounds serve claims about the candidate alone. `votes` are differences by annotator, items x
+    bounds serve claims about the candidate alone; `own_limits` bound the missing ones, or else
+    `score_bounds` do. `votes` are differences by annotator, items x
     annotators, whose means over annotators are `d`; `own_votes` are those of the candidate's scores.
     Of a model alone `d` are its scores, and no baseline has any.
     """
@@ -44,6 +51,16 @@ class PairedScores:
     null: float
     votes: Votes | None = None
     own_votes: Votes | None = None
+    own_limits: Limits | None = None
+
+    @property
+    def own_ends(self) -> tuple[Vector, Vector]:
+        """Return the least and the greatest score that the candidate may have on each item."""
+        if self.own_limits is not None:
+            return self.own_limits
+        scores, gaps = self.candidate_scores, np.isnan(self.candidate_scores)
+        low, high = self.score_bounds
+        return np.where(gaps, low, scores), np.where(gaps, high, scores)
 
     @property
     def alone(self) -> bool:
@@ -86,6 +103,7 @@ def take_items(pair: PairedScores, chosen: Mask) -> PairedScores:
         candidate_scores=pair.candidate_scores[chosen],
         votes=None if pair.votes is None else pair.votes[chosen],
         own_votes=None if pair.own_votes is None else pair.own_votes[chosen],
+        own_limits=pair.own_limits and (pair.own_limits[0][chosen], pair.own_limits[1][chosen]),
     )
 
 
@@ -97,13 +115,10 @@ def fill_gaps(pair: PairedScores, *, adverse: bool) -> PairedScores:
         pair = replace(pair, votes=fill_votes(pair.votes, filling))
     if pair.kind == "preference":
         return replace(pair, d=d, baseline_scores=0.5 - d, candidate_scores=0.5 + d)
-    low, high = pair.score_bounds if adverse else pair.score_bounds[::-1]
-    old, new = pair.baseline_scores, pair.candidate_scores
+    old, new = pair.baseline_scores, pair.own_ends[0 if adverse else 1]
+    high = pair.score_bounds[1 if adverse else 0]
     return replace(
-        pair,
-        d=d,
-        baseline_scores=np.where(np.isnan(old), high, old),
-        candidate_scores=np.where(np.isnan(new), low, new),
+        pair, d=d, baseline_scores=np.where(np.isnan(old), high, old), candidate_scores=new
     )
 
 
@@ -136,6 +151,8 @@ def gated_pairs(columns: Iterable[ScoreColumn], plan: Plan) -> dict[str, PairedS
 
 def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedScores:
     old, new = column.scores[baseline], column.scores[candidate]
+    (old_least, old_greatest) = column.limits_of(baseline)
+    (new_least, new_greatest) = column.limits_of(candidate)
     return PairedScores(
         metric=column.metric,
         kind=column.kind,
@@ -144,9 +161,8 @@ def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedSc
         sample_ids=column.sample_ids,
         clusters=column.clusters,
         d=new - old,
-        least=np.where(np.isnan(new), column.low, new) - np.where(np.isnan(old), column.high, old),
-        greatest=np.where(np.isnan(new), column.high, new)
-        - np.where(np.isnan(old), column.low, old),
+        least=new_least - old_greatest,
+        greatest=new_greatest - old_least,
         bounds=(column.low - column.high, column.high - column.low),
         baseline_scores=old,
         candidate_scores=new,
@@ -154,11 +170,12 @@ def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedSc
         null=0.0,
         votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
         own_votes=None if column.votes is None else column.votes[candidate],
+        own_limits=None if column.limits is None else column.limits[candidate],
     )
 
 
 def _own_scores(column: GradeColumn, model: str) -> PairedScores:
-    scores = column.scores[model]
+    scores, (least, greatest) = column.scores[model], column.limits_of(model)
     votes = None if column.votes is None else column.votes[model]
     return PairedScores(
         metric=column.metric,
@@ -168,8 +185,8 @@ def _own_scores(column: GradeColumn, model: str) -> PairedScores:
         sample_ids=column.sample_ids,
         clusters=column.clusters,
         d=scores,
-        least=np.where(np.isnan(scores), column.low, scores),
-        greatest=np.where(np.isnan(scores), column.high, scores),
+        least=least,
+        greatest=greatest,
         bounds=(column.low, column.high),
         baseline_scores=np.full_like(scores, np.nan),
         candidate_scores=scores,
@@ -177,6 +194,7 @@ def _own_scores(column: GradeColumn, model: str) -> PairedScores:
         null=0.0,
         votes=votes,
         own_votes=votes,
+        own_limits=None if column.limits is None else column.limits[model],
     )
 
 

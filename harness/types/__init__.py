@@ -95,7 +95,14 @@ from harness.types.results import (
     TestResult,
     Unseen,
 )
-from harness.types.samples import Exchange, HygieneFlag, Message, Response, Sample
+from harness.types.samples import (
+    Exchange,
+    HygieneFlag,
+    ItemCriterion,
+    Message,
+    Response,
+    Sample,
+)
 from harness.types.training import KeptStatistics, PairDrop, PairSide, PairStatistics
 from harness.types.tries import EarlierTry, ItemSet, Try, TryCount
 
@@ -138,6 +145,7 @@ __all__ = [
     "HygieneFlag",
     "Interval",
     "ItemChange",
+    "ItemCriterion",
     "ItemSet",
     "JudgeAgainstPeople",
     "JudgeAgreement",

@@ -8,16 +8,17 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from harness.config import Metric, Prices
+from harness.config import ChecklistMetric, Metric, Prices
 from harness.types.base import Interval, Record
-from harness.types.samples import Exchange, Sample
+from harness.types.samples import Exchange, ItemCriterion, Sample
 
 
 class Grade(Record):
     """A judge's verdict on one answer: `values` by column, or None with a `reason`.
 
     Rubric: one value per criterion. Evasion: `helpful` 0 or 1, and the `label`.
-    ROUGE: precision, recall and F1 of each variant. Match: `match` 0 or 1, or `f1`.
+    ROUGE: precision, recall and F1 of each variant. Match: `match` 0 or 1, or `f1`. Checklist: for each
+    criterion with a verdict 1 if it is met, else 0, under `criterion_key` of its place.
     """
 
     sample_id: str
@@ -28,6 +29,11 @@ class Grade(Record):
     rationale: str | None = None
     reason: str | None = None
     exchange: Exchange | None = None
+
+
+def criterion_key(place: int) -> str:
+    """Return the key in a grade's values of an item's criterion, counted from 0: `c1` for the first."""
+    return f"c{place + 1}"
 
 
 Order = Literal["baseline_first", "candidate_first"]
@@ -99,7 +105,11 @@ class Outcome(Record):
 
 @dataclass(frozen=True, slots=True)
 class GradeRequest:
-    """One answer to grade on one metric. `round` counts repeats of the same request."""
+    """One answer to grade on one metric. `round` counts repeats of the same request.
+
+    Of a checklist that is asked about one by one, `criterion` is the place of the criterion among the
+    item's, counted from 0.
+    """
 
     sample: Sample
     metric_name: str
@@ -107,6 +117,15 @@ class GradeRequest:
     model: str
     answer: str
     round: int = 0
+    criterion: int | None = None
+
+    @property
+    def asked_criteria(self) -> tuple[ItemCriterion, ...]:
+        """Return the criteria of the item that this request asks about; none but for a checklist."""
+        if not isinstance(self.metric, ChecklistMetric):
+            return ()
+        every = self.sample.criteria[self.metric.criteria]
+        return every if self.criterion is None else (every[self.criterion],)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class ModelScore(Record):
     """One model's own mean on one column, with the distribution of its scores.
 
     `histogram` maps each value (or the low edge of each of ten bins) to its count.
-    `ceiling_share` is the share of items at the top of the scale.
+    `ceiling_share` is the share of items at the top of the scale. `overall_score` is that of HealthBench
+    for a checklist: the mean, limited to [0, 1].
     """
 
     metric: str
@@ -44,6 +45,7 @@ class ModelScore(Record):
     mean: Interval
     histogram: dict[str, int]
     ceiling_share: float
+    overall_score: float | None = Field(default=None, exclude_if=lambda score: score is None)
 
 
 class TestResult(Record):

@@ -15,6 +15,14 @@ class Message(Record):
     content: str
 
 
+class ItemCriterion(Record):
+    """One criterion of an item's checklist, what meeting it counts, and its tags."""
+
+    criterion: str
+    points: float
+    tags: tuple[str, ...] = ()
+
+
 class Sample(Record):
     """One item of an evaluation. `row` is its row in the source file, counted from 0.
 
@@ -24,6 +32,7 @@ class Sample(Record):
     Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`, `right_choice` is the
     label of the right one, and `question` the input without them. Of a conversation `input` is the last turn, and
     `history` are those before it, a system prompt of its own first.
+    `criteria` are those of each checklist, by its column.
     """
 
     id: str
@@ -39,6 +48,9 @@ class Sample(Record):
     right_choice: str | None = Field(default=None, exclude_if=lambda label: label is None)
     question: str | None = Field(default=None, exclude_if=lambda text: text is None)
     history: tuple[Message, ...] = Field(default=(), exclude_if=lambda turns: not turns)
+    criteria: dict[str, tuple[ItemCriterion, ...]] = Field(
+        default={}, exclude_if=lambda lists: not lists
+    )
 
     @property
     def own_question(self) -> str:

@@ -317,14 +317,16 @@ def _own_scores(scores: Iterable[ModelScore], columns: dict[str, Column]) -> Tab
             score.model,
             number(score.mean.estimate, columns[score.metric].digits),
             format_interval(score.mean, columns[score.metric].digits),
+            ABSENT if score.overall_score is None else f"{score.overall_score:.3f}",
             percent(score.ceiling_share) if columns[score.metric].has_points else ABSENT,
             f"{score.n:,}",
         )
         for score in scores
     ]
-    head = ("Metric", "Model", "Mean", "95 % CI", "At the top of the scale", "n")
+    overall = "Overall score (mean clipped to [0, 1])"  # as HealthBench publishes it
+    head = ("Metric", "Model", "Mean", "95 % CI", overall, "At the top of the scale", "n")
     return without_empty_columns(
-        Table("Mean scores of each model", head, "llrrrr", tuple(rows), folded=True)
+        Table("Mean scores of each model", head, "llrrrrr", tuple(rows), folded=True)
     )
 
 

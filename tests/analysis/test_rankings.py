@@ -23,7 +23,7 @@ from harness.types import (
     Winner,
 )
 from harness.types.judgements import JudgeRound
-from judges.judging import make_requests, outcome_key, verdicts_per_item
+from judges.judging import count_verdicts, make_requests, outcome_key
 from judges.response_stream import ResponseStream
 from tests.builders.pairs import NAN, wins
 
@@ -124,13 +124,13 @@ def asked(metric: PairwiseMetric) -> list[PreferenceRequest]:
 
 def test_every_pair_is_asked_about_in_both_orders() -> None:
     shown = {(r.baseline, r.candidate, r.order) for r in asked(EVERY)}
-    assert len(shown) == verdicts_per_item(EVERY, 3) == 6
+    assert len(shown) == count_verdicts(task(EVERY), "wins", 3) == 6
     assert {(a, b) for a, b, _ in shown} == set(pairs_of(EVERY, MODELS))
 
 
 def test_without_that_only_pairs_with_the_baseline_are() -> None:
     assert {(r.baseline, r.candidate) for r in asked(STAR)} == {("base", "sft"), ("base", "dpo")}
-    assert verdicts_per_item(STAR, 3) == 4
+    assert count_verdicts(task(STAR), "wins", 3) == 4
 
 
 def test_verdicts_with_the_baseline_are_not_paid_for_twice_when_every_pair_is_asked() -> None:

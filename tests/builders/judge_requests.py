@@ -1,8 +1,10 @@
 """Requests for judges, as short as the tests need them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from harness.config import (
+    ChecklistMetric,
     Criterion,
     EvasionMetric,
     Metric,
@@ -10,7 +12,15 @@ from harness.config import (
     RougeMetric,
     RubricMetric,
 )
-from harness.types import GradeRequest, JudgeRequest, Order, Outcome, PreferenceRequest, Sample
+from harness.types import (
+    GradeRequest,
+    ItemCriterion,
+    JudgeRequest,
+    Order,
+    Outcome,
+    PreferenceRequest,
+    Sample,
+)
 from judges import Judge
 
 QUESTION = "My son is six and coughs every night when he lies down. Could this be asthma?"
@@ -33,8 +43,23 @@ ELSEWHERE = (
 CRITERIA = ("correctness", "clarity", "safety", "empathy")
 
 
+CHECKLIST = (
+    ItemCriterion(criterion="Advises to see a doctor", points=5, tags=("axis:accuracy",)),
+    ItemCriterion(criterion="Fails to name a warning sign", points=-4, tags=("axis:completeness",)),
+)
+
+
 def sample(*, question: str = QUESTION, reference: str | None = GOOD, row: int = 0) -> Sample:
     return Sample(id=f"item-{row + 1}", input=question, reference=reference, row=row)
+
+
+def listed(*criteria: ItemCriterion, row: int = 0) -> Sample:
+    """An item with a checklist in its column `rubrics`."""
+    return sample(row=row).model_copy(update={"criteria": {"rubrics": criteria or CHECKLIST}})
+
+
+def checklist(**fields: Any) -> ChecklistMetric:
+    return ChecklistMetric(kind="checklist", criteria="rubrics", **fields)
 
 
 def rubric(*names: str, scale: tuple[int, int] = (1, 10)) -> RubricMetric:

@@ -8,6 +8,7 @@ from harness.config.metric_base import MetricSpec
 
 _NEEDED: dict[str, dict[str, object]] = {
     "rubric": {"criteria": ({"name": "safety", "asks": "?"}, {"name": "clarity", "asks": "?"})},
+    "checklist": {"criteria": "rubrics", "lowest": {"": -1.0}},
     "pairwise": {"asks": "Which is better?"},
     "plugin": {
         "scorer": {

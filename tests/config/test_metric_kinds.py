@@ -55,11 +55,12 @@ def test_bounds_hold_what_a_score_can_be(metric: Metric) -> None:
 
 @every_kind
 def test_a_comparison_lies_around_its_null(metric: Metric) -> None:
-    low, high = metric.bounds
     assert metric.compares_pairs == (metric.score_kind == "preference")
     assert metric.null == (0.5 if metric.compares_pairs else 0)
-    assert metric.max_difference == (0.5 if metric.compares_pairs else high - low)
-    assert metric.assumed_sd == metric.assumed_spread * (high - low)
+    for column in metric.columns("mine"):
+        low, high = metric.bounds_of(column)
+        assert metric.max_difference_of(column) == (0.5 if metric.compares_pairs else high - low)
+        assert 0 < metric.assumed_sd_of(column) <= metric.assumed_spread * (high - low)
 
 
 @every_kind

@@ -100,3 +100,21 @@ def test_conversions_read_paths(tmp_path: Path) -> None:
     convert_file(str(source), tmp_path / "out.jsonl", options)
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["input"] for row in rows] == ["first 0", "first 1", "first 2"]
+
+
+LISTS: list[dict[str, object]] = [
+    {"tags": ["level:x", "theme:hedging"], "rubrics": [{"met": True}, {"met": False}, {}]}
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "cell"), [("rubrics[].met", [True, False, None]), ("tags[theme:]", "hedging")]
+)
+def test_a_path_takes_every_part_or_the_one_with_a_beginning(
+    tmp_path: Path, path: str, cell: object
+) -> None:
+    assert load(tmp_path, path, LISTS).rows[0][path] == cell
+
+
+def test_a_beginning_that_no_part_has_is_no_column(tmp_path: Path) -> None:
+    assert "tags[axis:]" not in load(tmp_path, "tags[axis:]", LISTS).rows[0]

@@ -283,7 +283,7 @@ def test_every_claim_on_every_metric_has_a_least_number_and_a_forecast(
         low, high = metric.bounds
         claim = claim.model_copy(update={"value": low + 0.8 * (high - low)})
     if claim.margin is not None:
-        claim = claim.model_copy(update={"margin": metric.max_difference / 4})
+        claim = claim.model_copy(update={"margin": metric.max_difference_of("mine") / 4})
     claim = claim.model_copy(update={"metric": metric.columns("m")[0]})
     assert obstacles(metric, 200, claim) == []
     (found,) = forecast_claims(Gate(claims=(claim,)), [task_of(metric, 200)])

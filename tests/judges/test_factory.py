@@ -14,7 +14,7 @@ from harness.types.judgements import MissingReason, reason_kind
 from judges import OfflineJudge, RecordedJudge, make_computed_judge, make_judge
 from judges.parsing import read_verdict
 from judges.prompts import build_prompt, is_asked
-from tests.builders.judge_requests import GOOD, grade, outcome, prefer, sample
+from tests.builders.judge_requests import GOOD, grade, listed, outcome, prefer, sample
 from tests.builders.metric_kinds import EVERY_KIND
 from tests.builders.packages import install, make_site, scorer_source
 
@@ -71,7 +71,9 @@ def test_exported_names_are_sorted_and_there():
 def request_about(metric: Metric) -> JudgeRequest:
     if metric.compares_pairs:
         return replace(prefer(GOOD, GOOD), metric=metric)
-    return grade(GOOD, metric)
+    return replace(
+        grade(GOOD, metric, of=listed()), criterion=0 if metric.kind == "checklist" else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,8 @@ def test_a_language_model_is_asked_about_every_judged_metric_and_no_computed_one
 
 
 @pytest.mark.parametrize("metric", EVERY_KIND, ids=lambda m: m.kind)
-def test_the_offline_rules_judge_every_judged_metric_and_no_computed_one(metric: Metric) -> None:
+def test_the_offline_rules_judge_what_needs_no_reading_of_an_items_own_criteria(
+    metric: Metric,
+) -> None:
     reason = outcome(OfflineJudge(), request_about(metric)).reason
-    assert (reason is not None) == metric.computed
+    assert (reason is not None) == (metric.computed or metric.kind == "checklist")

@@ -1,0 +1,136 @@
+"""Criteria of checklists, read from the items' own column.
+
+    "rubrics": [{"criterion": "Advises to call an ambulance", "points": 7, "tags": ["axis:accuracy"]},
+                {"criterion": "Recommends aspirin to a child", "points": -8, "tags": ["axis:accuracy"]}]
+    "Must_have": ["Aspirin is not for children", "Reye's syndrome is rare"]      texts of one point each
+
+A cell of text, as in a CSV, is read as JSON.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.config import ChecklistMetric, Metric
+from harness.config.checklist import WORST
+from harness.core.errors import HarnessError, did_you_mean
+from harness.core.json_text import parse_json
+from harness.core.sanitize import to_valid_utf8
+from harness.data.tables import Table
+from harness.stats.checklist import score_checklist, worst_met
+from harness.types import ItemCriterion, Sample
+
+MAX_CRITERIA = 1_000  # of an item: each is a question to a judge
+
+
+class _CriterionError(Exception):
+    """Why an item's criteria cannot be used, as the end of a sentence."""
+
+
+def put_criteria(
+    samples: Sequence[Sample], metrics: Iterable[Metric], table: Table
+) -> tuple[Sample, ...]:
+    """Return the items with the criteria of every checklist among the metrics.
+
+    Raises:
+        HarnessError: there is no such column, or an item's criteria cannot be used; names its line.
+    """
+    columns = {m.criteria: None for m in metrics if isinstance(m, ChecklistMetric)}
+    for column in columns:
+        table.column(column, "criteria of a checklist")
+    return tuple(
+        s.model_copy(update={"criteria": {c: _read(s, c, table) for c in columns}})
+        if columns
+        else s
+        for s in samples
+    )
+
+
+def find_ranges(name: str, metric: Metric, samples: Sequence[Sample]) -> Metric:
+    """Return a checklist with the least score that the items' criteria allow in each of its columns.
+
+    Raises:
+        HarnessError: no item has positive points, or none has such for one of the tags.
+    """
+    if not isinstance(metric, ChecklistMetric):
+        return metric
+    lowest: dict[str, float] = {}
+    for part, tag in metric.parts.items():
+        lists = [limit_to_tag(s.criteria[metric.criteria], tag) for s in samples]
+        points = [[c.points for c in own] for own in lists]
+        score = worst_met if part == WORST else score_checklist
+        ranges = [score(own, [None] * len(own)) for own in points]
+        least = min((found.least for found in ranges if found is not None), default=None)
+        if least is None:
+            known = dict.fromkeys(
+                t for s in samples for c in s.criteria[metric.criteria] for t in c.tags
+            )
+            of_tag = "" if tag is None else f" for the tag '{tag}'. {did_you_mean(tag, known)}"
+            raise HarnessError(
+                f"metric '{name}': no item has a criterion with positive points{of_tag or '.'}"
+            )
+        if part != WORST or least < 0:
+            lowest[part] = least
+    return metric.model_copy(update={"lowest": lowest})
+
+
+def limit_to_tag(criteria: Iterable[ItemCriterion], tag: str | None) -> tuple[ItemCriterion, ...]:
+    """Return the criteria with a tag; all of them for None."""
+    return tuple(c for c in criteria if tag is None or tag in c.tags)
+
+
+# --- cells -----------------------------------------------------------------------------------
+
+
+def _read(sample: Sample, column: str, table: Table) -> tuple[ItemCriterion, ...]:
+    try:
+        return tuple(_read_list(table.rows[sample.row].get(column)))
+    except _CriterionError as error:
+        where = f"{table.origin}:{table.lines[sample.row]}"
+        raise HarnessError(f"{where}: '{column}' of item '{sample.id}' {error}.") from None
+
+
+def _read_list(cell: object) -> Iterator[ItemCriterion]:
+    if isinstance(cell, str):
+        cell = _parsed(cell)
+    if not isinstance(cell, list):
+        raise _CriterionError("is no list of criteria")
+    if not cell:
+        raise _CriterionError("is an empty list; leave the item out, or give it a criterion")
+    if len(cell) > MAX_CRITERIA:
+        raise _CriterionError(f"has {len(cell):,} criteria, and {MAX_CRITERIA:,} are the most")
+    for number, row in enumerate(cell, start=1):
+        yield _read_criterion(row, f"criterion {number}")
+
+
+def _parsed(cell: str) -> object:
+    try:
+        return parse_json(cell)
+    except ValueError:
+        raise _CriterionError(f"is no JSON list: '{_short(cell)}'") from None
+
+
+def _read_criterion(row: object, which: str) -> ItemCriterion:
+    if isinstance(row, str):
+        row = {"criterion": row, "points": 1}
+    if not isinstance(row, dict):
+        raise _CriterionError(f"has a {which} that is no text and no {{criterion, points, tags}}")
+    text, points, tags = row.get("criterion"), row.get("points"), row.get("tags")
+    if not isinstance(text, str) or not text.strip():
+        raise _CriterionError(f"has a {which} without words")
+    if isinstance(points, bool) or not isinstance(points, int | float) or not math.isfinite(points):
+        raise _CriterionError(f"has a {which} whose points are no number: {_short(str(points))}")
+    if points == 0:
+        raise _CriterionError(f"has a {which} with 0 points, which counts for nothing")
+    tags = [] if tags is None else tags
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise _CriterionError(f"has a {which} whose tags are no list of texts: {_short(str(tags))}")
+    return ItemCriterion(
+        criterion=to_valid_utf8(text).strip(),
+        points=float(points),
+        tags=tuple(map(to_valid_utf8, tags)),
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:60]}…"
