@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Real
 
-from harness.config import JudgeSpec, PluginMetric
+from harness.config import ChecklistMetric, JudgeSpec, PluginMetric
 from harness.config.plugin import InstalledScorer, load_scorer
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
@@ -157,12 +157,24 @@ def _find_outcome_problem(outcome: object, request: JudgeRequest) -> str | None:
         return None
     if metric.compares_pairs:
         return None if outcome.winner is not None else "gave no winner"
-    names = metric.verdict_keys("").values()
-    problem = find_value_problem(outcome.values, names, metric.bounds)
+    problem = find_value_problem(outcome.values, _keys_of(request, outcome), metric.bounds)
     if problem or not metric.verdict_values:
         return problem
     odd = [v for v in (outcome.values or {}).values() if v not in metric.verdict_values]
     return f"{odd[0]:g} is no point of the scale" if odd else None
+
+
+def _keys_of(request: JudgeRequest, outcome: Outcome) -> list[str]:
+    """Return the keys that a verdict's values must have."""
+    metric = request.metric
+    if (
+        isinstance(request, GradeRequest)
+        and isinstance(metric, ChecklistMetric)
+        and metric.together
+    ):
+        numbers = (f"{n}" for n in range(1, len(request.asked_criteria) + 1))
+        return [number for number in numbers if number in (outcome.values or {})]  # or left open
+    return list(dict.fromkeys(metric.verdict_keys("").values()))
 
 
 def find_value_problem(
@@ -172,8 +184,12 @@ def find_value_problem(
     if not isinstance(values, Mapping):
         return f"gave {type(values).__name__}, and no value for each column"
     names, (low, high) = list(names), bounds
-    if set(values) != set(names):
-        return f"gave {', '.join(map(str, values)) or 'nothing'}, and not {', '.join(names)}"
+    missing = [name for name in names if name not in values]
+    if missing:
+        return f"gave no value of {missing[0]}"
+    extra = [name for name in values if name not in names]
+    if extra:
+        return f"gave {extra[0]!r:.40}, which is no column"
     for name in names:
         value = values[name]
         number = float(value) if isinstance(value, Real) else math.nan

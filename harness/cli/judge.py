@@ -64,7 +64,7 @@ def canary(
 @judge_app.command()
 def prompt(
     kind: Annotated[
-        str, typer.Argument(help="A judged kind of metric: rubric, pairwise or evasion.")
+        str, typer.Argument(help="A judged kind of metric: rubric, pairwise, evasion or checklist.")
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="New file, instead of the screen.")

@@ -18,7 +18,17 @@ from judges import Judge, make_computed_judge, make_judge
 from judges.judging import collect_outcomes, is_cacheable
 from judges.response_stream import StreamClosedError
 from tests.builders.files import PROFILE, SUITE, write, write_world
-from tests.builders.judge_requests import GOOD, evasion, grade, outcome, outcomes, prefer, rubric
+from tests.builders.judge_requests import (
+    GOOD,
+    checklist,
+    evasion,
+    grade,
+    listed,
+    outcome,
+    outcomes,
+    prefer,
+    rubric,
+)
 from tests.builders.packages import install, make_site, scorer_source
 
 
@@ -59,8 +69,8 @@ def test_a_scorer_sees_the_item_and_the_answer(site: Path) -> None:
         ("return {'words': 101}", "words is 101, outside of [0, 100]"),
         ("return {'words': -0.5}", "words is -0.5, outside of [0, 100]"),
         ("return {'words': float('inf')}", "words is inf, outside of [0, 100]"),
-        ("return {}", "gave nothing, and not words"),
-        ("return {'words': 1, 'more': 2}", "gave words, more, and not words"),
+        ("return {}", "gave no value of words"),
+        ("return {'words': 1, 'more': 2}", "gave 'more', which is no column"),
         ("return 12", "gave int, and no value for each column"),
     ],
 )
@@ -151,7 +161,7 @@ def test_a_judge_of_a_package_judges_and_its_card_holds_its_code(site: Path) -> 
     [
         (GIVES.replace("float(request.answer)", "11"), "safety is 11, outside of [1, 10]"),
         (GIVES.replace("float(request.answer)", "2.5"), "2.5 is no point of the scale"),
-        (GIVES.replace("safety", "clarity"), "gave clarity, and not safety"),
+        (GIVES.replace("safety", "clarity"), "gave no value of safety"),
         ("yield number, 7.0", "gave float, and no Outcome"),
         ("if number: yield", "gave no outcome"),
         ("yield number + 1, Outcome(reason='no')", "IndexError: list index out of range"),
@@ -168,7 +178,24 @@ def test_a_pair_needs_a_winner_and_an_evasion_a_value(site: Path) -> None:
     judge = judge_with(site, "yield number, Outcome(values={})")
     pair, label = outcomes(judge, [prefer(GOOD, GOOD), grade(GOOD, evasion())])
     assert pair.reason == "plug-in failed: gave no winner"
-    assert label.reason == "plug-in failed: gave nothing, and not helpful"
+    assert label.reason == "plug-in failed: gave no value of helpful"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ("{'1': 1.0, '2': 0.0}", None),
+        ("{'2': 1.0}", None),  # the first is left open
+        ("{'1': 1.0, '3': 0.0}", "gave '3', which is no column"),
+        ("{'1': 0.5}", "0.5 is no point of the scale"),
+    ],
+)
+def test_a_verdict_on_a_whole_checklist_has_a_value_for_each_number(
+    site: Path, values: str, reason: str | None
+) -> None:
+    judge = judge_with(site, f"yield number, Outcome(values={values})")
+    given = outcome(judge, grade(GOOD, checklist(together=True), of=listed()))
+    assert given.reason == (reason and f"plug-in failed: {reason}")
 
 
 def test_an_error_on_one_item_leaves_the_others_judged(site: Path) -> None:
