@@ -140,7 +140,10 @@ def test_inspect_logs_name_their_models(tmp_path: Path) -> None:
     found = import_records(files, tmp_path / "study")
     assert (found.models, found.metrics, found.n_items) == (("org_old", "org_new"), ("match",), 4)
     study = tmp_path / "study"
-    assert rows_of(study / "items.jsonl")[0] == {"id": "1", "input": "1?", "reference": "1"}
+    history = [{"role": "system", "content": "s"}]
+    assert rows_of(study / "items.jsonl")[0] == {
+        "id": "1", "input": "1?", "reference": "1", "history": history
+    }  # fmt: skip
     assert rows_of(study / "answers" / "org_new.jsonl")[0]["response"] == "1!"
     scores = rows_of(study / "scores" / "org_new.jsonl")
     assert scores[1] == {"id": "2", "match": 0.0, "words": "because"}

@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.core.errors import HarnessError
 from harness.core.json_text import parse_json
 from harness.core.sanitize import printable_line
+from harness.data.cells import Chat
 from harness.data.thoughts import mark_thoughts
 from harness.interop.importing.records import (
     Object,
@@ -33,7 +34,10 @@ from harness.interop.importing.records import (
     as_object,
     as_rows,
     as_text,
+    read_chat,
+    user_text,
 )
+from harness.types.samples import write_transcript
 
 MAX_BYTES = 4_000_000_000  # uncompressed; a larger log would not fit into memory
 ZSTD = 93  # compression method of zip (APPNOTE 6.3.9, 4.4.5)
@@ -115,13 +119,17 @@ def read_inspect_log(log: Object, source: str) -> Records:
         if epoch != 1 and (key, 1) in attempts:
             records.left_out["an epoch whose id is another item's"] += 1
             continue
-        question = _question(sample)
+        question, earlier = _question(sample, records)
         if not question.strip():
             records.left_out["no id or no input"] += 1
             continue
         cluster = None if key == name else name
         records.items[key] = RecordedItem(
-            question, _target(sample.get("target")), question, cluster
+            question,
+            _target(sample.get("target")),
+            write_transcript(earlier, question),
+            cluster,
+            earlier,
         )
         _add_sample(sample, key, model, records)
     _add_notes(log, samples, records)
@@ -246,13 +254,13 @@ def score_of(value: object) -> float | None:
         return None
 
 
-def _question(sample: Object) -> str:
-    """Return the input, or the user's turns of a chat."""
+def _question(sample: Object, records: Records) -> tuple[str, Chat]:
+    """Return the input, or the last question of a chat and the turns before it."""
     content = sample.get("input", "")
-    if isinstance(content, list):
-        turns = [m for m in as_rows(content) if m.get("role") == "user"]
-        content = "\n\n".join(_text(turn.get("content"), sample) for turn in turns)
-    return _text(content, sample)
+    if not isinstance(content, list):
+        return _text(content, sample), ()
+    turns = [turn | {"content": _text(turn.get("content"), sample)} for turn in as_rows(content)]
+    return read_chat(turns, records, otherwise=user_text(turns))
 
 
 def _answer(sample: Object) -> str | None:

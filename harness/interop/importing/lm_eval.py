@@ -6,8 +6,8 @@
 
 The answer is the raw response, not the part that a filter extracted. Where choices were ranked by
 their likelihood, it is the choice that lm-eval took (lm_eval_choices.py). The prompt of a chat
-endpoint is a list of messages as JSON; the question is its last user turn. A file has a row for each
-item and filter.
+endpoint is a list of messages as JSON; the question is its last user turn, behind the turns before it
+(the examples of `--fewshot_as_multiturn`). A file has a row for each item and filter.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from harness.core.json_text import parse_json
 from harness.core.sanitize import printable_line
+from harness.data.cells import Chat
 from harness.interop.importing.lm_eval_choices import (
     RankedChoices,
     is_likelihood,
@@ -31,6 +32,8 @@ from harness.interop.importing.records import (
     as_rows,
     content_text,
     have_all,
+    read_chat,
+    without_system,
 )
 
 _NOT_SCORES = {  # keys of a row; in older files, without `metrics`, the other keys are scores
@@ -50,6 +53,7 @@ class _Answered(NamedTuple):
     prompt: str
     answer: str
     reference: str | list[str] | None
+    earlier: Chat = ()
 
 
 class _UnusableError(Exception):
@@ -82,7 +86,9 @@ def read_lm_eval(rows: Sequence[Object], model: str, source: str) -> Records:
             continue
         key = f"doc-{number}"
         identity = str(row.get("doc_hash", answered.prompt))
-        records.items[key] = RecordedItem(answered.prompt, answered.reference, identity)
+        records.items[key] = RecordedItem(
+            answered.prompt, answered.reference, identity, history=answered.earlier
+        )
         answers.setdefault(key, answered.answer)
         suffix = f"_{row.get('filter')}" if len(filters) > 1 else ""
         _add_scores(row, key, suffix, model, records)
@@ -96,11 +102,12 @@ def _read_row(row: Object, records: Records) -> _Answered:
     # Likelihoods are one deeper than generated texts, of which a group has one for each repeat.
     flat = len(groups) > 1 and all(is_likelihood(group) for group in groups)
     first = groups if flat else [group[0] for group in groups]
-    prompt = _prompt(requests[0][0]) if requests and requests[0] else ""
+    argument = requests[0][0] if requests and requests[0] else ""
+    prompt, earlier = _prompt(argument, records)
     if first and isinstance(first[0], str):
         if not prompt.strip():
             raise _UnusableError("no prompt")
-        return _Answered(prompt, first[0], _reference(row.get("target")))
+        return _Answered(prompt, first[0], _reference(row.get("target")), earlier)
     ranked = read_choices(requests, first, _score_names(row))
     if ranked is None or not ranked.question.strip():
         raise _UnusableError("no generated answer and no choices" if requests else "no prompt")
@@ -144,17 +151,17 @@ def _values(part: object) -> list[object]:
     return list(part.values()) if isinstance(part, dict) else as_list(part)
 
 
-def _prompt(argument: object) -> str:
-    """Return a prompt's text: plain, or the last user turn of a chat, which may be JSON in a list."""
+def _prompt(argument: object, records: Records) -> tuple[str, Chat]:
+    """Return a prompt's text, and of a chat, which may be JSON in a list, the turns before it."""
     if isinstance(argument, list) and len(argument) == 1 and isinstance(argument[0], str):
         argument = argument[0]
-    messages = as_rows(argument)
-    if isinstance(argument, str):
-        messages = _messages(argument)
-        if not messages:
-            return argument
+    messages = _messages(argument) if isinstance(argument, str) else as_rows(argument)
+    if not messages:
+        return argument if isinstance(argument, str) else "", ()
     turns = [turn for turn in messages if turn.get("role") == "user"] or messages
-    return content_text(turns[-1].get("content")) if turns else ""
+    last = content_text(turns[-1].get("content"))
+    question, earlier = read_chat(messages, records, otherwise=last)
+    return question, without_system(earlier)
 
 
 def _messages(text: str) -> list[Object]:

@@ -12,6 +12,7 @@ from harness.interop.importing.records import (
 )
 from harness.types import Order
 
+_OTHER_TURNS = "turns before a question that differ between files"
 NOT_JUDGED = "neither scored nor compared in any file"
 
 
@@ -59,7 +60,11 @@ def _merge_items(part: Records, merged: Records) -> None:
                 "before it. Import only files of the same task."
             )
         if known.reference is None and item.reference is not None:
-            merged.items[key] = known._replace(reference=item.reference)
+            known = known._replace(reference=item.reference)
+        if known.history != item.history and not part.quoted:
+            merged.left_out[_OTHER_TURNS] += bool(known.history)
+            known = known._replace(history=())
+        merged.items[key] = known
 
 
 def _merge_answers(part: Records, merged: Records) -> None:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.core.json_text import parse_json
+from harness.data.cells import Chat
 from harness.interop.importing.records import (
     Object,
     RecordedItem,
@@ -29,9 +30,12 @@ from harness.interop.importing.records import (
     as_rows,
     as_text,
     have_all,
+    read_chat,
     text_key,
     user_text,
+    without_system,
 )
+from harness.types.samples import write_transcript
 
 _ERROR = 2  # of `failureReason`: the provider or a check failed, and no assertion was decided
 _NO_ASSERTIONS = "No assertions"
@@ -58,7 +62,7 @@ def read_promptfoo(rows: Sequence[Object], source: str) -> Records:
         if model is None:
             records.left_out["no provider"] += 1
             continue
-        question = _question(row, several=len(prompts) > 1)
+        question, earlier = _question(row, records, several=len(prompts) > 1)
         if not question.strip():
             records.left_out["no prompt"] += 1
             continue
@@ -75,7 +79,9 @@ def read_promptfoo(rows: Sequence[Object], source: str) -> Records:
         if key in records.answers.get(model, {}):
             records.left_out["a further result of the same test"] += 1
             continue
-        records.items[key] = RecordedItem(question, _reference(row), question, cluster)
+        records.items[key] = RecordedItem(
+            question, _reference(row), write_transcript(earlier, question), cluster, earlier
+        )
         _add_result(row, key, model, records)
     return records
 
@@ -130,28 +136,37 @@ def _variables(row: Object) -> str:
     return json.dumps(variables, sort_keys=True)
 
 
-def _question(row: Object, *, several: bool) -> str:
-    """Return the prompt as it was sent; of several prompts, the variables that they share."""
+def _question(row: Object, records: Records, *, several: bool) -> tuple[str, Chat]:
+    """Return the prompt as it was sent, and the turns before it where it is a chat.
+
+    Of several prompts the question is the variables that they share.
+    """
     raw = as_text(as_object(row.get("prompt")).get("raw")) or ""
     if not several and raw.strip():
-        return _last_of_chat(raw) or raw
+        messages = _messages(raw)
+        text = user_text(messages)
+        if not text:
+            return raw, ()
+        question, earlier = read_chat(messages, records, otherwise=text)
+        return question, without_system(earlier)
     variables = as_object(row.get("vars"))
     texts = [
         v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in variables.values()
     ]
     if len(texts) == 1:
-        return texts[0]
-    return "\n".join(f"{name}: {text}" for name, text in zip(variables, texts, strict=True))
+        return texts[0], ()
+    lines = (f"{name}: {text}" for name, text in zip(variables, texts, strict=True))
+    return "\n".join(lines), ()
 
 
-def _last_of_chat(raw: str) -> str:
-    """Return the user's turns of a prompt that is a chat as JSON; empty if it is none."""
+def _messages(raw: str) -> list[Object]:
+    """Return the turns of a prompt that is a chat as JSON; none if it is no chat."""
     if not raw.lstrip().startswith("["):
-        return ""
+        return []
     try:
-        return user_text(as_rows(parse_json(raw)))
+        return as_rows(parse_json(raw))
     except ValueError:
-        return ""
+        return []
 
 
 def _reference(row: Object) -> str | None:

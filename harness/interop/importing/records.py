@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from harness.core.errors import HarnessError
 from harness.core.json_text import json_lines, parse_json, read_utf8
 from harness.core.sanitize import printable_line, to_valid_utf8
+from harness.data.cells import Chat, UnusableRowError, check_prompt, turns_in
 from harness.types import Order
 
 Winner = Literal["baseline", "candidate", "tie"]
@@ -28,13 +29,15 @@ class RecordedItem(NamedTuple):
     """One item; in all files an id must have the same `identity`, a question or its hash.
 
     Items of one `cluster`, such as the turns of a conversation or several answers to one question,
-    count together in tests; without one an item is its own cluster.
+    count together in tests; without one an item is its own cluster. `history` are the turns before
+    the input of a conversation.
     """
 
     input: str
     reference: str | list[str] | None
     identity: str
     cluster: str | None = None
+    history: Chat = ()
 
 
 class RecordedScores(NamedTuple):
@@ -215,6 +218,28 @@ def user_text(messages: Iterable[Object]) -> str:
     """Return the user's turns of a chat, a blank line between them."""
     turns = (content_text(m.get("content")) for m in messages if m.get("role") == "user")
     return "\n\n".join(turns)
+
+
+def read_chat(messages: Sequence[Object], records: Records, *, otherwise: str) -> tuple[str, Chat]:
+    """Return the last question of a chat and the turns before it.
+
+    Where they cannot be asked as they are (tools, two turns of the user in a row), which is counted,
+    the question is the text `otherwise`, without earlier turns.
+    """
+    try:
+        chat = turns_in({"messages": list(messages)}, "messages")
+        check_prompt(chat)
+    except UnusableRowError as problem:
+        if otherwise.strip():
+            reason = problem.reason.replace("_", " ")
+            records.left_out[f"turns before a question that cannot be asked ({reason})"] += 1
+        return otherwise, ()
+    return chat[-1].content, chat[:-1]
+
+
+def without_system(chat: Chat) -> Chat:
+    """Return the turns without a system prompt, where that is the run's and not the item's."""
+    return tuple(turn for turn in chat if turn.role != "system")
 
 
 def text_key(text: str, prefix: str) -> str:

@@ -26,8 +26,10 @@ from harness.interop.importing.records import (
     as_rows,
     as_text,
     content_text,
+    read_chat,
     text_key,
     user_text,
+    without_system,
 )
 
 SCORE = "score"
@@ -78,7 +80,12 @@ def read_all_results(data: Object, model: str, source: str) -> Records:
         key, cluster = (name, None) if times[name] == 1 else (f"{name}#{times[name]}", name)
         target = _PAGE_TARGET.search(page)
         reference = html.unescape(target[1]).strip() if target else None
-        records.items[key] = RecordedItem(question, reference or None, question, cluster)
+        asked, earlier = read_chat(
+            messages[:-1] if answer else messages, records, otherwise=question
+        )
+        records.items[key] = RecordedItem(
+            asked, reference or None, question, cluster, without_system(earlier)
+        )
         answers[key] = content_text(answer["content"]) if "content" in answer else None
         if answers[key] == BAD_REQUEST:
             records.left_out["bad request: no answer and no score"] += 1

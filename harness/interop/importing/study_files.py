@@ -1,13 +1,14 @@
 """The files of a study, made of records of other tools.
 
-    study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…", "cluster": "doc-0"}
+    study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…", "cluster": "doc-0",
+                                  "history": [{"role": "user", "content": "…"}, …]}
     study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
                                  {"id": "doc-1", "response": null, "failure": "invalidated: …"}
     study/scores/gpt-4.jsonl     {"id": "doc-0", "exact_match": 1.0, "words": "…", "reason": null}
     study/preferences/gpt-4.jsonl  {"id": "doc-0", "order": "baseline_first", "winner": "candidate", …}
     study/suite.yaml, study/profile.yaml
 
-Columns that no row needs (reference, cluster, failure, reason) are left out.
+Columns that no row needs (reference, cluster, history, failure, reason) are left out.
 """
 
 import json
@@ -54,7 +55,7 @@ def write_study(out: Path, study: Study) -> None:
     Raises:
         OSError: one cannot be written.
     """
-    item_rows = _drop_empty(list(_item_rows(study)), "reference", "cluster")
+    item_rows = _drop_empty(list(_item_rows(study)), "reference", "cluster", "history")
     _write_rows(out / "items.jsonl", item_rows)
     models: dict[str, Any] = {}
     verdicts: dict[str, dict[str, Any]] = {}
@@ -93,6 +94,7 @@ def _item_rows(study: Study) -> Iterator[Row]:
             "input": item.input,
             "reference": item.reference,
             "cluster": (item.cluster or key) if clustered else None,
+            "history": [turn.model_dump() for turn in item.history] or None,
         }
 
 
