@@ -160,13 +160,26 @@ def measure_task(
             rounds = ask(*metric_judge) if worker is None else worker.result()
             judge_rounds[metric_judge[0]] += rounds
         # 5. Ask the second judges what the first left open.
-        for metric, rounds in judge_rounds.items():
-            second = panels[metric].second
-            if second is not None:
-                rounds.append(
-                    judge_left_open(task, metric, stream, rounds, second, store, progress, again)
-                )
+        ask_second_judges(task, stream, judge_rounds, panels, store, progress, again)
     return score_task(task, responses, flags, judge_rounds, panels)
+
+
+def ask_second_judges(
+    task: Task,
+    stream: ResponseStream,
+    judge_rounds: Mapping[str, list[JudgeRound]],
+    panels: Mapping[str, Panel],
+    store: Store,
+    progress: Progress,
+    again: AskAgain = NOTHING_AGAIN,
+) -> None:
+    """Add the rounds of the second judges, which are asked what the first left open."""
+    for metric, rounds in judge_rounds.items():
+        second = panels[metric].second
+        if second is not None:
+            rounds.append(
+                judge_left_open(task, metric, stream, rounds, second, store, progress, again)
+            )
 
 
 def preload_imports(judges: Collection[JudgeWorker[list[JudgeRound]]]) -> None:

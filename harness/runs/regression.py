@@ -9,7 +9,7 @@ than its margin, and is inconclusive otherwise.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,7 @@ from harness.runs.compare_runs import (
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn
 from harness.scoring.paired import PairedScores, pair_scores
-from harness.types import Check, GateDecision, Record
+from harness.types import Check, GateDecision, Plan, Record
 
 ROUNDING = 1e-9
 MARGIN_SHARE = 0.05  # default margin as a share of a column's usual range
@@ -122,7 +122,7 @@ def bless_run(
         if metric not in columns:
             raise HarnessError(f"'{metric}' is not measured. {did_you_mean(metric, columns)}")
     if not chosen_margins:
-        chosen_margins = dict.fromkeys(_default_columns(run, columns))
+        chosen_margins = dict.fromkeys(default_columns(run.result.plan, columns))
     for metric in chosen_margins:
         n_people = _n_people(columns[metric])
         if n_people > 1:
@@ -348,9 +348,8 @@ def _n_people(column: GradeColumn) -> int:
     return max((votes.shape[1] for votes in (column.votes or {}).values()), default=0)
 
 
-def _default_columns(run: Run, columns: Mapping[str, GradeColumn]) -> list[str]:
-    """Return the claimed columns, or without claims the summary columns of each metric."""
-    plan = run.result.plan
+def default_columns(plan: Plan, columns: Collection[str]) -> list[str]:
+    """Return those of the columns that claims are about; without any, their metrics' summary columns."""
     claimed = [claim.metric for claim in plan.gate.claims] if plan.gate else []
     summaries = [
         column
@@ -358,7 +357,8 @@ def _default_columns(run: Run, columns: Mapping[str, GradeColumn]) -> list[str]:
         for name, metric in task.metrics.items()
         for column in metric.summary_columns(name)
     ]
-    return [name for name in dict.fromkeys(claimed or summaries) if name in columns]
+    found = [name for name in dict.fromkeys(claimed) if name in columns]
+    return found or [name for name in summaries if name in columns]
 
 
 def _bless_column(column: GradeColumn, margin: float | None) -> BlessedColumn:

@@ -28,14 +28,14 @@ from harness.human.labels import HumanLabels
 from harness.planning.plan import make_plan
 from harness.planning.plan_diff import diff_fields, measurement_fields
 from harness.runs.compare_runs import stopped_early
-from harness.runs.measure import score_task
-from harness.runs.regression import MARGIN_SHARE, Baseline, bless_run
+from harness.runs.measure import ask_second_judges, score_task
+from harness.runs.regression import MARGIN_SHARE, Baseline, bless_run, default_columns
+from harness.runs.verdict_caveats import missing_verdict_caveats, second_judge_caveats
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.scoring.paired import gated_pairs
 from harness.scoring.task_scores import TaskScores
 from harness.training.context import RunContext
 from harness.types import JudgeAgainstPeople, JudgeCard, Plan, Response, Task
-from harness.types.judgements import JudgeRound, describe_reasons
 from harness.types.samples import Responses
 from harness.types.succession import JudgeSuccession
 from judges.factory import load_judges
@@ -109,13 +109,9 @@ def succeed_judge(
     judges = load_judges(request.profile, request.profile_root, context.session)
     panels = make_panels(request, judges)
     cards = {name: panels[name].card for name in metrics}
-    if any(c.fingerprint == run.result.plan.judges[n].fingerprint for n, c in cards.items()):
-        raise HarnessError(
-            f"'{request.judge}' is the judge that judged this run: there is nothing to compare."
-        )
     check_judges_available(request)
     plan = make_plan(request, panels)
-    _require_same_measurement(run, plan)
+    _require_other_judge_alone(run, plan, metrics)
     contrasts = _contrasts(run, metrics, margins or {}, baseline)
     # 2. Ask the new judge.
     with context.open():
@@ -172,19 +168,24 @@ def _judged_by(old: str, run: Run) -> list[str]:
     return metrics
 
 
-def _require_same_measurement(run: Run, plan: Plan) -> None:
-    """Refuse a suite or profile that measures something else than the run, but for its judge.
+def _require_other_judge_alone(run: Run, plan: Plan, metrics: Sequence[str]) -> None:
+    """Refuse a plan that measures something else than the run, or with the same judge.
 
     Raises:
-        HarnessError: names what differs.
+        HarnessError: names what differs, or the judge that does not.
     """
     as_read = Plan.model_validate_json(dump_plan(plan))  # with its keys in the order of files
     fields = measurement_fields(run.result.plan), measurement_fields(as_read)
-    differing = [name for name, *_ in diff_fields(*fields) if not name.startswith("judge of ")]
-    if differing:
+    differing = [name for name, *_ in diff_fields(*fields)]
+    others = [name for name in differing if not name.startswith("judge of ")]
+    if others:
         raise HarnessError(
-            f"{run.folder}: the suite differs from what the run measured in {', '.join(differing)}. Name "
+            f"{run.folder}: the suite differs from what the run measured in {', '.join(others)}. Name "
             "the run's own suite and profile with --suite and --profile."
+        )
+    if not {f"judge of {name}" for name in metrics} <= set(differing):
+        raise HarnessError(
+            f"'{plan.judge}' is the judge that judged this run: there is nothing to compare."
         )
 
 
@@ -196,17 +197,21 @@ def _judge_task(
         update={"metrics": {name: m for name, m in task.metrics.items() if name in metrics}}
     )
     responses = _read_responses(task, run)
-    rounds: dict[str, list[JudgeRound]] = {}
-    for name in task.metrics:
-        rounds[name] = []
-        for judge in panels[name].judges:
-            stream = ResponseStream(tuple(responses), len(task.samples))
-            for answers in responses.values():
-                for response in answers.values():
-                    stream.put(response)
-            rounds[name] += judge_responses(
+    stream = ResponseStream(tuple(responses), len(task.samples))
+    for answers in responses.values():
+        for response in answers.values():
+            stream.put(response)
+    rounds = {
+        name: [
+            judge_round
+            for judge in panels[name].judges
+            for judge_round in judge_responses(
                 task, name, stream, panels[name], judge, context.store, context.progress
             )
+        ]
+        for name in task.metrics
+    }
+    ask_second_judges(task, stream, rounds, panels, context.store, context.progress)
     return score_task(task, responses, {}, rounds, panels)
 
 
@@ -275,24 +280,15 @@ def _contrasts(
             )
     blessed = _blessed_margins(baseline, run) if baseline else {}
     claims = [claim for claim in plan.gate.claims if claim.metric in spans] if plan.gate else []
-    columns = [claim.metric for claim in claims] or _summary_columns(plan)
+    named = (*default_columns(plan, spans), *blessed, *margins)
     contrasts = []
-    for name in dict.fromkeys(c for c in (*columns, *blessed, *margins) if c in spans):
+    for name in dict.fromkeys(column for column in named if column in spans):
         about = [claim for claim in claims if claim.metric == name]
         claimed = min((c.margin for c in about if c.margin), default=MARGIN_SHARE * spans[name])
         margin = margins.get(name, blessed.get(name, claimed))
         kinds = sorted({claim.kind.own_mean or plan.alone for claim in about} or {plan.alone})
         contrasts += [Contrast(name, own, margin) for own in kinds]
     return contrasts
-
-
-def _summary_columns(plan: Plan) -> list[str]:
-    return [
-        column
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
-        for column in metric.summary_columns(name)
-    ]
 
 
 def _blessed_margins(baseline: Baseline, run: Run) -> dict[str, float]:
@@ -335,7 +331,10 @@ def _compare(
             for agreement in compare_agreement(c.scale, c.old, c.new, judges, c.answered)
         ),
         maps=tuple(map_scores(c.old, c.new, c.answered) for c in both),
-        notes=tuple(_notes(measured)),
+        notes=tuple(
+            caveat.text
+            for caveat in (*missing_verdict_caveats(measured), *second_judge_caveats(measured))
+        ),
     )
 
 
@@ -398,19 +397,3 @@ def _against_people(
         assert people is not None
         judges = calibrate_run(run, people).judges
         yield from (judge for judge in judges if metric_of(judge.column) in metrics)
-
-
-def _notes(measured: Sequence[TaskScores]) -> Iterator[str]:
-    """Yield how many verdicts of the new judge are missing, and why."""
-    for part in measured:
-        for name, rounds in part.judge_rounds.items():
-            judgements = [
-                judgement for judge_round in rounds for judgement in judge_round.judgements
-            ]
-            reasons = [judgement.reason for judgement in judgements if judgement.reason]
-            if reasons:
-                words = describe_reasons(reasons, protected=part.task.phi)
-                yield (
-                    f"{name}: {len(reasons):,} of {len(judgements):,} verdicts of the new judge are "
-                    f"missing: {words}"
-                )

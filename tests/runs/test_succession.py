@@ -150,7 +150,7 @@ def test_the_new_judge_is_paid_once(study: Path, server: LoopbackServer) -> None
 def test_a_judge_without_verdicts_is_not_accepted(study: Path) -> None:
     done = succeed("silent")
     assert done.exit_code == 3
-    assert "verdicts of the new judge are missing" in done.output
+    assert "rubric: no verdict of 'silent judge' on 240 of 240 requests" in done.output
 
 
 def test_a_baseline_is_carried_over_only_where_equivalence_is_shown(study: Path) -> None:
