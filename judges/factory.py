@@ -16,14 +16,17 @@ from harness.config import (
     PluginJudge,
     PluginMetric,
     Profile,
+    RecordedVerdicts,
     RougeMetric,
 )
+from harness.config.base import fill_seed, names_seed
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.models.local import LocalModel
 from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import require_checkpoint
+from harness.types.samples import seed_suffix
 from judges.choice import ChoiceJudge
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
@@ -134,6 +137,30 @@ def load_judges(profile: Profile, root: Path, session: EndpointSession) -> Profi
 
     @cache
     def find(name: str) -> Judge:
-        return make_judge(name, profile.find_judge(name), root, session=session)
+        spec = _verdicts_by_seed(profile.find_judge(name), profile)
+        return make_judge(name, spec, root, session=session)
 
     return ProfileJudges(profile, root, find)
+
+
+def _verdicts_by_seed(judge: JudgeSpec, profile: Profile) -> JudgeSpec:
+    """Return the judge with recorded verdicts on each training seed apart, where a spec says `{seed}`.
+
+    Those on a model without seeds differ by seed where it is compared with a model that has some.
+    """
+    if judge.recorded is None:
+        return judge
+    all_seeds = sorted({seed for model in profile.models.values() for seed in model.seeds})
+
+    def by_seed(name: str, spec: RecordedVerdicts) -> dict[str, RecordedVerdicts]:
+        if not names_seed(spec):
+            return {name: spec}
+        model = profile.models.get(name)
+        seeds = (model and model.seeds) or all_seeds
+        return {name + seed_suffix(seed): fill_seed(spec, seed) for seed in seeds}
+
+    recorded = {
+        metric: {k: v for name, spec in models.items() for k, v in by_seed(name, spec).items()}
+        for metric, models in judge.recorded.items()
+    }
+    return judge.model_copy(update={"recorded": recorded})

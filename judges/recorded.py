@@ -49,6 +49,7 @@ from harness.types import (
     Sample,
 )
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
+from harness.types.samples import seed_suffix
 from judges.checklist import join_outcomes
 from judges.recorded_criteria import (
     criterion_name,
@@ -63,7 +64,10 @@ _BOOLEANS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
 
 
 class RecordedJudge:
-    """Verdicts from files, behind the `Judge` protocol."""
+    """Verdicts from files, behind the `Judge` protocol.
+
+    Those on a training seed are recorded under the model's name with the seed's suffix.
+    """
 
     def __init__(
         self,
@@ -123,10 +127,10 @@ class RecordedJudge:
     def _find_outcome(self, request: JudgeRequest) -> Outcome:
         match request:
             case PreferenceRequest():
-                records = self._find_records(request.metric_name, request.candidate)
+                records = self._find_records(request, request.candidate)
                 return _preference(request, records)
             case GradeRequest():
-                first, *others = self._find_records(request.metric_name, request.model)
+                first, *others = self._find_records(request, request.model)
                 if others:
                     raise HarnessError(
                         f"judge '{self._name}': 'orders' are those of a pairwise metric, and "
@@ -134,11 +138,14 @@ class RecordedJudge:
                     )
                 return _grade(request, first)
 
-    def _find_records(self, metric: str, model: str) -> "tuple[_Record, ...]":
+    def _find_records(self, request: JudgeRequest, model: str) -> "tuple[_Record, ...]":
+        metric, seed = request.metric_name, request.sample.seed
         if metric not in self._records:
             hint = did_you_mean(metric, self._records)
             raise HarnessError(f"judge '{self._name}': no verdicts on metric '{metric}'. {hint}")
         models = self._records[metric]
+        if seed is not None and model + seed_suffix(seed) in models:
+            return models[model + seed_suffix(seed)]
         if model not in models:
             hint = did_you_mean(model, models)
             raise HarnessError(
@@ -164,7 +171,7 @@ class _Record(NamedTuple):
         return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
 
     def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
-        key = sample.id if self.spec.join == "id" else str(sample.row)
+        key = sample.own_id if self.spec.join == "id" else str(sample.row)
         return find_joined(self.rows.get(order, {}), key)
 
     def find_criterion(self, sample: Sample, metric: ChecklistMetric, place: int) -> Row | None:

@@ -205,9 +205,11 @@ def difference_with_interval(interval: Interval | None, column: Column) -> str:
 
 def describe_items(task: Task, judged: str = "") -> str:
     """Return the number of items of a task (or `judged`, if given) and its metrics."""
-    items = f"{judged} items" if judged else count(task.n_items // task.answers, "item")
+    items = f"{judged} items" if judged else count(task.n_distinct, "item")
     if task.answers > 1:
         items += f" with {task.answers} answers each"
+    if task.seeds:
+        items += f" with {len(task.seeds)} training seeds each"
     return f"{items} for {', '.join(task.metrics)}"
 
 

@@ -39,7 +39,8 @@ def _parts(view: View, report: Path | None, console: "Console") -> Iterator["Ren
     # Metrics, caveats, and alerts about judges and people.
     for section in view.sections:
         if section.name == "comparison":
-            yield from (_metrics(t, console) for t in section.tables if not t.folded)
+            shown = (t for t in section.tables if not t.folded and _INTERVAL in t.head)
+            yield from (_metrics(table, console) for table in shown)
     for caveat in view.caveats:
         yield Text.assemble(("! ", "yellow"), one_line(caveat))
     yield from _alerts(view)

@@ -153,7 +153,7 @@ def _origin(model: PlannedModel) -> str:
         "endpoint": "endpoint",
         "recorded": "recorded answers from",
     }
-    return f"{kinds[model.kind]} {_brief_source(model.source)}"
+    return f"{kinds[model.kind]} {_brief_source(model.described_source)}"
 
 
 def _brief_source(source: str) -> str:

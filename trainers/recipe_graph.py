@@ -7,12 +7,15 @@ is read from its manifests instead (`trainers.checkpoint.trace_manifests`), beca
 have changed since.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from harness.config import Profile
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
+from harness.types.samples import seed_suffix
 from trainers.recipe import (
     BestOfRecipe,
     GivenPairsRecipe,
@@ -51,16 +54,50 @@ class RecipeStage:
         return [*(self.parent.lineage() if self.parent else ()), self]
 
 
-def recipe_graph(recipe: Recipe, root: Path, *, name: str = "") -> list[RecipeStage]:
+class TrainingSeed(NamedTuple):
+    """A training seed, and the seeds of each recipe that is trained with several, by its stage's key."""
+
+    seed: int
+    recipes: Mapping[str, tuple[int, ...]]
+
+    def of_stage(self, recipe: Recipe, key: str, name: str) -> Recipe:
+        """Return the recipe with this seed if it has several, else the recipe as it is.
+
+        Raises:
+            HarnessError: it has several seeds without this one, so that it cannot be paired.
+        """
+        seeds = self.recipes.get(key, (self.seed,))
+        if self.seed not in seeds:
+            raise HarnessError(
+                f"{name}: has the training seeds {', '.join(map(str, seeds))} in the profile, and a model "
+                f"that starts from it has {self.seed}, too. Give both the same seeds."
+            )
+        return recipe.model_copy(update={"seed": self.seed}) if key in self.recipes else recipe
+
+
+def seeded_recipes(profile: Profile) -> dict[str, tuple[int, ...]]:
+    """Return the training seeds of the profile's recipes with several, by their stages' keys."""
+    specs = [spec for spec in profile.models.values() if spec.seeds]
+    return {
+        _stage_key(*load_recipe(spec.recipe)): spec.seeds
+        for spec in specs
+        if spec.recipe is not None
+    }
+
+
+def recipe_graph(
+    recipe: Recipe, root: Path, *, name: str = "", seed: TrainingSeed | None = None
+) -> list[RecipeStage]:
     """Return the stages that the recipe needs, in the order in which they are made; it is last.
 
-    Pairs come before the parent of the recipe that learns from them.
+    Pairs come before the parent of the recipe that learns from them. With a `seed` every stage that has
+    several is the one of that seed: seed 2 of DPO starts from seed 2 of SFT.
 
     Raises:
         HarnessError: a recipe that is missing, has a mistake, is of another kind than the recipe
             that names it needs, or needs itself.
     """
-    graph = _Graph()
+    graph = _Graph(seed)
     graph.add(recipe, root, name or recipe.recipe)
     return list(graph.stages.values())
 
@@ -68,12 +105,18 @@ def recipe_graph(recipe: Recipe, root: Path, *, name: str = "") -> list[RecipeSt
 class _Graph:
     """Stages by key in the order in which they are made, and the keys of those under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: TrainingSeed | None) -> None:
         self.stages: dict[str, RecipeStage] = {}
+        self._seed = seed
         self._under_way: set[str] = set()
 
     def add(self, recipe: Recipe, root: Path, name: str) -> RecipeStage:
-        key = content_hash(recipe, str(root.resolve()))
+        key = _stage_key(recipe, root)
+        if self._seed is not None:
+            seeded = self._seed.of_stage(recipe, key, name)
+            if seeded is not recipe:
+                recipe, name = seeded, name + seed_suffix(self._seed.seed)
+                key = _stage_key(recipe, root)
         if key in self._under_way:
             raise HarnessError(f"{name}: needs itself, through the recipes that it names.")
         if key not in self.stages:
@@ -91,6 +134,10 @@ class _Graph:
     ) -> RecipeStage:
         recipe, root = load_recipe(name, search_dir=search_dir)
         return self.add(require(recipe, name), root, name)
+
+
+def _stage_key(recipe: Recipe, root: Path) -> str:
+    return content_hash(recipe, str(root.resolve()))
 
 
 def _references(recipe: Recipe) -> Iterator[tuple[str, str, Callable[[Recipe, str], Recipe]]]:

@@ -6,10 +6,10 @@ from typing import get_args
 import numpy as np
 
 from harness.scoring.columns import WIN, Clusters, GradeColumn, PreferenceColumn, ScoreColumn
-from harness.scoring.paired import Mask, PairedScores, take_clusters
+from harness.scoring.paired import Mask, PairedScores, take_clusters, votes_by_seed
 from harness.stats.agreement import Agreement, cohen_kappa
 from harness.stats.agreement_repeats import Icc
-from harness.stats.annotator_means import TwoWayMean, Votes, two_way_mean
+from harness.stats.annotator_means import TwoWayMean, two_way_mean
 from harness.stats.means import MeanDifference, design_effect, mean_difference
 from harness.stats.missing import differential_missingness, fill_missing
 from harness.stats.multiplicity import benjamini_hochberg
@@ -25,6 +25,8 @@ from harness.types import (
     Interval,
     PairwiseDetail,
     Plan,
+    SeedDifference,
+    SeedSpread,
     Sensitivity,
     TestResult,
 )
@@ -67,6 +69,7 @@ def compare_scores(column: ScoreColumn, pair: PairedScores, flagged: Flagged) ->
         sensitivity=tuple(_sensitivity(pair, observed, flagged)),
         pairwise=_pairwise_detail(column) if isinstance(column, PreferenceColumn) else None,
         flags=tuple(_comparison_flags(pair, column, difference)),
+        seeds=_seed_spread(pair, observed),
     )
 
 
@@ -79,7 +82,7 @@ def find_interval(pair: PairedScores, chosen: Mask) -> Interval:
         pair.d[chosen], clusters=take_clusters(pair.clusters, chosen), bounds=pair.bounds
     )
     low, high = mean.ci_low, mean.ci_high
-    two_way = _two_way_mean_of_votes(pair.votes, pair.clusters, chosen)
+    two_way = _find_two_way_mean(pair, chosen)
     if two_way is not None:
         low, high = two_way.interval()
     elif pair.kind == "share" and pair.clusters is None:
@@ -98,23 +101,44 @@ def find_own_interval(pair: PairedScores, chosen: Mask) -> Interval:
     else:
         mean = mean_difference(scores, clusters=clusters, bounds=pair.score_bounds)
         low, high = mean.ci_low, mean.ci_high
-    two_way = _two_way_mean_of_votes(pair.own_votes, pair.clusters, chosen)
+    two_way = _find_two_way_mean(pair, chosen, own=True)
     if two_way is not None:
         low, high = two_way.interval()
     return Interval(estimate=float(scores.mean()), low=max(low, least), high=min(high, greatest))
 
 
-def _two_way_mean_of_votes(
-    votes: Votes | None, clusters: Clusters, chosen: Mask
-) -> TwoWayMean | None:
-    """Compute the mean with annotators as a source of uncertainty.
+def _find_two_way_mean(pair: PairedScores, chosen: Mask, *, own: bool = False) -> TwoWayMean | None:
+    """Compute the mean with annotators, or training seeds, as a source of uncertainty.
 
-    None for one annotator, or where nothing varies.
+    It is of the differences, or of the candidate's `own` scores. None for one annotator, or where
+    nothing varies.
     """
+    votes, seeds = (pair.own_votes, pair.own_seeds) if own else (pair.votes, pair.seeds)
+    if seeds is not None:
+        votes = votes_by_seed(pair.candidate_scores if own else pair.d, seeds)
     if votes is None or not chosen.any():
         return None
-    mean = two_way_mean(votes[chosen], clusters=take_clusters(clusters, chosen))
+    mean = two_way_mean(votes[chosen], clusters=take_clusters(pair.clusters, chosen))
     return mean if mean.n_annotators > 1 and mean.se > 0 else None
+
+
+def _seed_spread(pair: PairedScores, observed: Mask) -> SeedSpread | None:
+    """Compute each training seed's mean difference and their spread; None without seeds."""
+    if pair.seeds is None:
+        return None
+    means = [
+        SeedDifference(
+            seed=int(seed),
+            n=int(chosen.sum()),
+            difference=float(pair.d[chosen].mean()) + pair.null,
+            baseline_mean=float(pair.baseline_scores[chosen].mean()),
+            candidate_mean=float(pair.candidate_scores[chosen].mean()),
+        )
+        for seed in np.unique(pair.seeds[observed])
+        for chosen in [observed & (pair.seeds == seed)]
+    ]
+    sd = float(np.std([mean.difference for mean in means], ddof=1)) if len(means) > 1 else None
+    return SeedSpread(seeds=tuple(means), sd=sd)
 
 
 def _filled_interval(pair: PairedScores, *, adverse: bool) -> Interval | None:
@@ -149,10 +173,11 @@ def has_flag(flags: Collection[HygieneFlag], kind: str) -> bool:
 def main_test(pair: PairedScores, observed: Mask) -> TestResult:
     """Run the two-sided test of no difference on the observed items."""
     clusters = take_clusters(pair.clusters, observed)
-    two_way = _two_way_mean_of_votes(pair.votes, pair.clusters, observed)
+    two_way = _find_two_way_mean(pair, observed)
     if two_way is not None:
         p_value = 2 * min(two_way.p_above(0.0), two_way.p_below(0.0), 0.5)
-        return TestResult(name="two-way cluster-robust t, items and annotators", p_value=p_value)
+        others = "annotators" if pair.seeds is None else "training seeds"
+        return TestResult(name=f"two-way cluster-robust t, items and {others}", p_value=p_value)
     if pair.kind == "share" and clusters is None:
         counts = count_pairs(pair.baseline_scores[observed], pair.candidate_scores[observed])
         p_value = mcnemar_midp(counts.candidate_only, counts.baseline_only)

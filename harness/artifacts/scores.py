@@ -6,6 +6,7 @@
     rubric.empathy  dpo                              asthma-03  asthma          refused: ...
 
 A missing score is null and has a reason. For pairs the score is the candidate's: 1 win, 0.5 tie.
+Where a model has several training seeds, a last column holds the `seed` of the sample.
 """
 
 import json
@@ -30,6 +31,7 @@ from harness.scoring.columns import (
     Limits,
     PreferenceColumn,
     ScoreColumn,
+    Seeds,
     judged_orders,
 )
 from harness.stats.annotator_means import Votes
@@ -60,7 +62,10 @@ def write_scores(columns: Iterable[ScoreColumn], folder: Path) -> Path:
     columns = list(columns)
     tables = [table for column in columns for table in _column_tables(column)]
     metadata = json.dumps([_column_metadata(column) for column in columns])
-    table = pa.concat_tables(tables).replace_schema_metadata({"columns": metadata})
+    table = pa.concat_tables(tables)
+    if table["seed"].null_count == len(table):
+        table = table.drop_columns(["seed"])
+    table = table.replace_schema_metadata({"columns": metadata})
     return write_parquet(table, folder / SCORES_FILE)
 
 
@@ -89,7 +94,9 @@ def read_table(folder: Path) -> "pa.Table":
 
 def _load_table(path: Path) -> "pa.Table":
     table = read_parquet(path)
-    if tuple(table.column_names) != _KEYS or b"columns" not in (table.schema.metadata or {}):
+    if tuple(table.column_names) not in (_KEYS, (*_KEYS, "seed")) or b"columns" not in (
+        table.schema.metadata or {}
+    ):
         raise HarnessError(f"{path}: not the scores of a run.")
     return table
 
@@ -114,6 +121,8 @@ def _column_metadata(column: ScoreColumn) -> dict[str, Any]:
         shared["votes"] = {model: _votes_to_lists(votes) for model, votes in column.votes.items()}
     if column.limits is not None:
         shared["limits"] = {model: _limits_of_gaps(column, model) for model in column.scores}
+    if column.seeds:
+        shared["seeded"] = list(column.seeds)
     return shared | {
         "kind": column.kind, "low": column.low, "high": column.high, "models": list(column.scores)
     }  # fmt: skip
@@ -163,7 +172,7 @@ def _scores_table(
 ) -> "pa.Table":
     import pyarrow as pa
 
-    n = len(column.sample_ids)
+    n, seeds = len(column.sample_ids), _seeds_of(column)
     missing = np.isnan(scores)
     # A reason counts only where the score is missing.
     gap_reasons = [
@@ -181,8 +190,15 @@ def _scores_table(
             else string_array(column.clusters.tolist()),
             "score": float_array(scores),
             "reason": string_array(gap_reasons) if missing.any() else repeated_string(None, n),
+            "seed": pa.nulls(n, pa.int64()) if seeds is None else pa.array(seeds),
         }
     )
+
+
+def _seeds_of(column: ScoreColumn) -> Seeds | None:
+    if isinstance(column, PreferenceColumn):
+        return column.seeds
+    return next(iter(column.seeds.values()), None)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -214,6 +230,7 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
         }
         # Make a column of pairs, or of grades.
         scores = {name: read_floats(part["score"]) for name, part in parts.items()}
+        seeds = _read_seeds(first)
         if "candidate" in metadata:
             asked_orders = tuple(metadata.get("orders", ()))
             order_reasons = {o: _reasons(parts[o]) for o in asked_orders or judged_orders(scores)}
@@ -226,6 +243,7 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
                 votes=_votes_from_lists(metadata["votes"]) if "votes" in metadata else None,
                 first_share=metadata.get("first_share"),
                 asked_orders=asked_orders,
+                seeds=seeds,
                 **shared,
             )
         else:
@@ -241,10 +259,18 @@ def _split_columns(table: "pa.Table", columns: Iterable[dict[str, Any]]) -> Iter
                 limits={m: _limits_from_gaps(scores[m], of) for m, of in metadata["limits"].items()}
                 if "limits" in metadata
                 else None,
+                seeds={} if seeds is None else dict.fromkeys(metadata["seeded"], seeds),
                 **shared,
             )
     if start != table.num_rows:
         raise ValueError(f"{table.num_rows:,} rows, and its columns have {start:,}")
+
+
+def _read_seeds(part: "pa.Table") -> Seeds | None:
+    if "seed" not in part.column_names or part["seed"].null_count:
+        return None
+    seeds: Seeds = part["seed"].to_numpy()
+    return seeds
 
 
 def _require_own_rows(part: "pa.Table", metadata: dict[str, Any], name: str) -> None:

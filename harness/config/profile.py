@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
 
-from harness.config.base import Name, Spec
+from harness.config.base import SEED, Name, Spec, fill_seed, names_seed
 from harness.config.data import Source
 from harness.config.recorded import PeopleSpec, RecordedAnswers, RecordedVerdicts
 from harness.core.errors import HarnessError, did_you_mean
@@ -172,6 +172,9 @@ class ModelSpec(Spec):
     A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
     name with a `revision`; that of an endpoint states what its server holds now. A `seed` replaces
     the suite's decoding seed, so that one model can be compared with itself.
+
+    With `seeds` the model is a recipe trained once with each of these training seeds. Where it is not
+    trained here, `{seed}` in a text stands for the seed, as in `checkpoint: runs/sft-{seed}`.
     """
 
     recipe: str | None = None
@@ -180,6 +183,7 @@ class ModelSpec(Spec):
     endpoint: EndpointSpec | None = None
     recorded: RecordedAnswers | None = None
     seed: int | None = None
+    seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "ModelSpec":
@@ -191,6 +195,24 @@ class ModelSpec(Spec):
         if self.revision is not None and self.checkpoint is None and self.endpoint is None:
             raise field_error("revision", "only a 'checkpoint' or an 'endpoint' has a revision.")
         return self
+
+    @model_validator(mode="after")
+    def _seeds_give_several_models(self) -> "ModelSpec":
+        if not self.seeds:
+            return self
+        if len(set(self.seeds)) < 2 or len(set(self.seeds)) < len(self.seeds):
+            raise field_error("seeds", "name two different training seeds or more.")
+        if self.recipe is None and not names_seed(self):
+            raise field_error(
+                "seeds",
+                f"every seed would be the same model. Write {SEED} where the seeds differ, such as "
+                f"'checkpoint: runs/sft-{SEED}' or 'where: {{seed: \"{SEED}\"}}' of recorded answers.",
+            )
+        return self
+
+    def of_seed(self, seed: int) -> "ModelSpec":
+        """Return the model of one training seed, whose number stands for `{seed}` in every text."""
+        return fill_seed(self.model_copy(update={"seeds": ()}), seed)
 
     @model_validator(mode="after")
     def _has_no_key_without_effect(self) -> "ModelSpec":

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
+from harness.config.base import SEED, names_seed
 from harness.config.loading import load_profile, load_suite
 from harness.config.metrics import PairwiseMetric
 from harness.config.profile import Profile
@@ -58,6 +59,16 @@ class Request(NamedTuple):
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
 
+    @property
+    def seeded(self) -> tuple[str, ...]:
+        """Return the names of the models with several training seeds."""
+        return tuple(name for name in self.models if self.profile.models[name].seeds)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the training seeds of these models, which are alike for all that have some."""
+        return self.profile.models[self.seeded[0]].seeds if self.seeded else ()
+
 
 def load_request(
     suite: str,
@@ -101,6 +112,7 @@ def load_request(
         not_measured=not_measured,
         not_decided=not_decided,
     )
+    _check_seeds(request)
     # Every judged metric needs a judge of the profile that can judge these models.
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)
@@ -108,6 +120,7 @@ def load_request(
             loaded_profile.find_judge(name)
             _refuse_unrecorded_pairs(metric_name, request)
             _refuse_third_models(metric_name, name, request)
+            _require_verdicts_by_seed(metric_name, name, request)
     return request
 
 
@@ -184,6 +197,27 @@ def _check_thinking(names: tuple[str, ...], suite: Suite, profile: Profile) -> N
             )
 
 
+def _check_seeds(request: Request) -> None:
+    """Refuse models with different training seeds, which cannot be paired, and looks before the end."""
+    for name in request.seeded[1:]:
+        first, seeds = request.seeded[0], request.profile.models[name].seeds
+        if seeds != request.seeds:
+            raise HarnessError(
+                f"model '{name}': has the training seeds {_listed(seeds)}, and '{first}' has "
+                f"{_listed(request.seeds)}. Models are paired by seed: give both the same ones."
+            )
+    gate = request.suite.gate
+    if request.seeded and gate is not None and gate.stop_early:
+        raise HarnessError(
+            f"gate: 'stop_early' takes one checkpoint of each model, and '{request.seeded[0]}' has "
+            "several training seeds. Leave out one of them."
+        )
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
 def _what_these_models_show(suite: Suite, models: tuple[str, ...]) -> AloneSuite:
     """Return the suite, of one model without what compares two.
 
@@ -223,3 +257,23 @@ def _refuse_third_models(metric_name: str, judge: str, request: Request) -> None
             f"metric '{metric_name}': judge '{judge}' is a study, in which people compared two models; "
             "name these two in --models."
         )
+
+
+def _require_verdicts_by_seed(metric_name: str, judge: str, request: Request) -> None:
+    """Require verdicts on each training seed, of judges that do not ask; people's are not by seed."""
+    if not request.seeded:
+        return
+    if request.profile.judges[judge].people is not None:
+        raise HarnessError(
+            f"metric '{metric_name}': judge '{judge}' is people, whose votes are on one checkpoint, and "
+            f"'{request.seeded[0]}' has several training seeds. Name a model without 'seeds'."
+        )
+    pairs = isinstance(request.suite.metrics[metric_name], PairwiseMetric)
+    for name in request.profile.members_of(judge):
+        recorded = (request.profile.judges[name].recorded or {}).get(metric_name, {})
+        for model in request.models[1:] if pairs else request.seeded:
+            if model in recorded and not names_seed(recorded[model]):
+                raise HarnessError(
+                    f"judge '{name}': its verdicts on '{model}' for '{metric_name}' are the same for every "
+                    f"training seed. Write {SEED} where they differ: in the path, or in 'where'."
+                )

@@ -11,6 +11,7 @@ from harness.data.choices import is_choice_field
 from harness.data.conversations import CHAT_FIELDS, read_conversation
 from harness.data.tables import Row, Table, join_key, no_text_reason, text_of
 from harness.types import Message, Sample
+from harness.types.samples import seed_suffix
 
 SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", *CHAT_FIELDS, CHOICES_FIELD)
 
@@ -62,11 +63,9 @@ def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...
     """
     if answers == 1:
         return tuple(samples)
-    have_clusters = all(sample.cluster is not None for sample in samples)
     ids = {sample.id for sample in samples}
     copies = []
-    for sample in samples:
-        cluster = sample.cluster if have_clusters else sample.id
+    for sample, cluster in zip(samples, _clusters_of(samples), strict=True):
         for draw in range(answers):
             name = f"{sample.id}#{draw + 1}" if draw else sample.id
             if draw and name in ids:
@@ -77,6 +76,28 @@ def repeat_samples(samples: Sequence[Sample], answers: int) -> tuple[Sample, ...
             update = {"id": name, "cluster": cluster, "draw": draw}
             copies.append(sample.model_copy(update=update))
     return tuple(copies)
+
+
+def repeat_by_seed(samples: Sequence[Sample], seeds: Sequence[int]) -> tuple[Sample, ...]:
+    """Repeat each sample for every training seed, in clusters as `repeat_samples` makes them.
+
+    The copies are named `q1@seed1`, `q1@seed2`. Without seeds the samples stay as they are.
+    """
+    if not seeds:
+        return tuple(samples)
+    return tuple(
+        sample.model_copy(
+            update={"id": sample.id + seed_suffix(seed), "cluster": cluster, "seed": seed}
+        )
+        for sample, cluster in zip(samples, _clusters_of(samples), strict=True)
+        for seed in seeds
+    )
+
+
+def _clusters_of(samples: Sequence[Sample]) -> list[str | None]:
+    """Return each sample's cluster: the stated one where all have one, else the sample itself."""
+    stated = [sample.cluster for sample in samples]
+    return [sample.id for sample in samples] if None in stated else stated
 
 
 def _check_fields(table: Table, fields: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from harness.data.choices import put_choices
 from harness.data.conversions import resolve_conversion
 from harness.data.criteria import find_ranges, put_criteria
 from harness.data.references import NO_REFERENCE, reference_problem
-from harness.data.samples import make_samples, repeat_samples
+from harness.data.samples import make_samples, repeat_by_seed, repeat_samples
 from harness.data.tables import load_rows
 from harness.data.text import word_rule
 from harness.types import Sample, Task
@@ -96,6 +96,7 @@ def _make_task(group: _Group, request: Request) -> Task:
     if data.answers > 1:
         _require_varying_answers(data, generation, request)
         samples = repeat_samples(samples, data.answers)
+    samples = repeat_by_seed(samples, request.seeds)
 
     if request.seed is not None:
         generation = generation.model_copy(update={"seed": request.seed})
@@ -107,6 +108,8 @@ def _make_task(group: _Group, request: Request) -> Task:
         samples=samples,
         phi=source.phi,
         answers=data.answers,
+        seeded=request.seeded,
+        seeds=request.seeds,
         slices=data.slices,
         equal_answers=data.equal_answers,
         generation=generation,

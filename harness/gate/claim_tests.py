@@ -15,7 +15,7 @@ import numpy as np
 from harness.config import Claim
 from harness.gate.rules import RuleName
 from harness.scoring.columns import Clusters
-from harness.scoring.paired import PairedScores, fill_votes
+from harness.scoring.paired import PairedScores, fill_votes, votes_by_seed
 from harness.stats import unseen_worst
 from harness.stats.annotator_means import TwoWayMean, Votes, two_way_mean
 from harness.stats.bounded_means import (
@@ -142,8 +142,8 @@ def items_needed(
 ) -> ItemsNeeded:
     """Return the items that would settle a claim, if scores spread as these do."""
     estimator = _make_estimator(claim, pair, rule)
-    if isinstance(estimator, _AnnotatorMean):
-        return ItemsNeeded()  # more items alone give no information on other annotators
+    if isinstance(estimator, _TwoWayMean):
+        return ItemsNeeded()  # more items alone tell nothing of other annotators or seeds
     boundary, upper = claim.boundaries(pair.null)
     bounds = estimator.bounds(alpha, boundary, upper)
     d = estimator.adverse
@@ -197,6 +197,8 @@ def _p_value(
 
 def _p_of_seen(estimator: "_Estimator", boundary: float, upper: float | None) -> float:
     p_value = mean_above_test(estimator.adverse, boundary, clusters=estimator.clusters).p_gate
+    if isinstance(estimator, _TwoWayMean):
+        p_value = max(p_value, estimator.two_way(estimator.at_worst).p_above(boundary))
     if upper is None:
         return p_value
     below = mean_below_test(estimator.favourable, upper, clusters=estimator.clusters)
@@ -260,10 +262,15 @@ def _make_estimator(claim: Claim, pair: PairedScores, rule: RuleName) -> _Estima
         return _ShareDifference(filled.adverse, filled.favourable, *_fill_counts(pair))
     make = _BettingMean if rule == "distribution_free" else _Mean
     items = make(filled.adverse, filled.favourable, pair.clusters, limits)
+    seeds = pair.own_seeds if own else pair.seeds
+    if seeds is not None:
+        return _TwoWayMean(
+            items, votes_by_seed(filled.adverse, seeds), votes_by_seed(filled.favourable, seeds)
+        )
     votes = pair.own_votes if own else pair.votes
     if votes is None or votes.shape[1] == 1:
         return items
-    return _AnnotatorMean(
+    return _TwoWayMean(
         items, fill_votes(votes, filled.adverse), fill_votes(votes, filled.favourable)
     )
 
@@ -354,10 +361,10 @@ class _BettingMean(_Mean):
 
 
 @dataclass(frozen=True)
-class _AnnotatorMean:
-    """The mean of human votes.
+class _TwoWayMean:
+    """The mean of human votes, or of the scores of several training seeds.
 
-    Its bounds are the wider of the items-only and the two-way (items x annotators) bounds.
+    Its bounds are the wider of the items-only and the two-way bounds (items x annotators or seeds).
     """
 
     items: _Mean
@@ -379,17 +386,17 @@ class _AnnotatorMean:
     def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
         low, high = self.items.bounds(alpha, boundary, upper)
         confidence, (least, greatest) = 1 - 2 * alpha, self.items.limits
-        low = min(low, self._mean(self.at_worst).interval(confidence).low)
-        high = max(high, self._mean(self.at_best).interval(confidence).high)
+        low = min(low, self.two_way(self.at_worst).interval(confidence).low)
+        high = max(high, self.two_way(self.at_best).interval(confidence).high)
         return Bounds(max(low, least), min(high, greatest))
 
     def p_above(self, boundary: float, alpha: float) -> float:
         of_items = self.items.p_above(boundary, alpha)
-        return max(of_items, self._mean(self.at_worst).p_above(boundary))
+        return max(of_items, self.two_way(self.at_worst).p_above(boundary))
 
     def p_below(self, boundary: float, alpha: float) -> float:
         of_items = self.items.p_below(boundary, alpha)
-        return max(of_items, self._mean(self.at_best).p_below(boundary))
+        return max(of_items, self.two_way(self.at_best).p_below(boundary))
 
     def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
         return self.items.unseen(boundary, upper, alpha)
@@ -397,7 +404,8 @@ class _AnnotatorMean:
     def reach(self, boundary: float, *, upward: bool) -> float:
         return self.items.reach(boundary, upward=upward)
 
-    def _mean(self, votes: Votes) -> TwoWayMean:
+    def two_way(self, votes: Votes) -> TwoWayMean:
+        """Return the two-way mean of votes, or of scores by seed."""
         return two_way_mean(votes, clusters=self.clusters)
 
 

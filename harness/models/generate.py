@@ -81,6 +81,10 @@ class CheckpointModel:
         except (HarnessError, OSError, ValueError):
             return True
 
+    def release(self) -> None:
+        """Let the weights go; another access loads them again."""
+        self.__dict__.pop("local", None)
+
     def drops(self, system: str) -> bool:
         """Return whether the model's chat template leaves a system prompt unwritten.
 

@@ -13,6 +13,7 @@ from harness.data.criteria_lint import doubtful_criteria
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
+from harness.models.seeds import asked_samples
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
     ClaimForecast,
@@ -135,7 +136,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
     n_models, gate = len(request.models), plan.gate if plan else request.suite.gate
     gate = gate and gate_of_each(gate, n_models - 1)
     models = request.models[0], request.models[-1]
-    tasks = tuple(_forecast_task(task, panels, n_models) for task in plan.tasks) if plan else ()
+    tasks = tuple(_forecast_task(task, panels, request) for task in plan.tasks) if plan else ()
     judging = [
         forecast_requests(
             pairs.judge,
@@ -151,7 +152,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         suite=request.suite.suite,
         profile=request.profile.profile,
         plan_hash=plan.hash if plan and panels_final else "",
-        models=tuple(f"{m.name} ({m.kind}: {m.source})" for m in plan.models)
+        models=tuple(f"{m.name} ({m.kind}: {m.described_source})" for m in plan.models)
         if plan
         else request.models,
         judges={
@@ -330,7 +331,8 @@ def _missing_file(request: Request) -> str | None:
     return None
 
 
-def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> TaskForecast:
+def _forecast_task(task: Task, panels: Mapping[str, Panel], request: Request) -> TaskForecast:
+    n_models = len(request.models)
     n_verdicts = sum(
         len(panels[name].judges) * count_verdicts(task, name, n_models)
         for name in task.metrics
@@ -339,9 +341,9 @@ def _forecast_task(task: Task, panels: Mapping[str, Panel], n_models: int) -> Ta
     return TaskForecast(
         name=task.name,
         source=task.source,
-        n_items=task.n_items // task.answers,
+        n_items=task.n_distinct,
         items_hash=task.items_hash,
-        answers=n_models * task.n_items,
+        answers=sum(len(asked_samples(task, name)) for name in request.models),
         judgements=n_verdicts,
     )
 

@@ -24,7 +24,7 @@ from harness.planning.plan_diff import UNSCORED_FIELD, claim_fields, measurement
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import pair_scores
 from harness.scoring.task_scores import TaskScores
-from harness.types import ItemSet, JudgeCard, Plan, Sample, Try, TryCount
+from harness.types import ItemSet, JudgeCard, Plan, PlannedModel, Sample, Try, TryCount
 from harness.types.samples import Responses
 
 HASH = 12  # hexadecimal figures of an item or answer
@@ -110,11 +110,11 @@ def make_tries(
     later = tuple(model.name for model in plan.models[1:])
     groups = [(plan.candidate,), *((name,) for name in later[:-1])]
     for place, names in enumerate([later] if is_best_of(plan) else groups):
-        baseline = "" if plan.alone else fingerprints[plan.baseline][:16]
+        baseline = "" if plan.alone else _identity(plan.models[0], fingerprints)
         candidates = sorted(fingerprints[name][:16] for name in names)
         in_order = sorted(names, key=lambda name: fingerprints[name])
         how, seed = _hash_measurement(plan), _hash_seeds(plan, (plan.baseline, *in_order))
-        prints = [baseline, *candidates]
+        prints = ["" if plan.alone else fingerprints[plan.baseline][:16], *candidates]
         attempt = Try(
             key=content_hash(prints, item_set.key, claimed.columns, claims, how, seed)[:16],
             registered=(start + timedelta(microseconds=place)).isoformat(timespec="microseconds"),
@@ -141,6 +141,12 @@ def make_tries(
         )
         tries.append(attempt)
     return item_set, tries
+
+
+def _identity(model: PlannedModel, fingerprints: Mapping[str, str]) -> str:
+    """Return the hash by which a baseline is known: under other training seeds it is the same one."""
+    known = content_hash(model.kind, model.source) if model.seeds else fingerprints[model.name]
+    return known[:16]
 
 
 class _Claimed(NamedTuple):

@@ -66,6 +66,10 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
 
 
 def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
+    return _model_of_kind(name, spec).model_copy(update={"seeds": spec.seeds})
+
+
+def _model_of_kind(name: str, spec: ModelSpec) -> PlannedModel:
     if spec.recipe is not None:
         return PlannedModel(name=name, kind="recipe", source=spec.recipe, seed=spec.seed)
     if spec.checkpoint is not None:

@@ -5,9 +5,10 @@ answers that are still to come, or of a model that is trained by a recipe, count
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import EndpointSpec
+from harness.config import EndpointSpec, ModelSpec
 from harness.config.request import Request, judge_names
 from harness.core.store import read_rows
 from harness.data.recorded import RecordedModel, read_responses
@@ -21,6 +22,7 @@ from harness.models.generate import (
 )
 from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
+from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
 from judges.judging import make_requests, outcome_key, repeat_requests
@@ -119,10 +121,11 @@ def forecast_remote(
             spec = models[name].endpoint
             if spec is not None:
                 known[name] = _known_answers(name, task, request, session)
-                prompts = [sample.chat(task.system) for sample in task.samples]
+                asked_for = asked_samples(task, name)
+                prompts = [sample.chat(task.system) for sample in asked_for]
                 missing = [
                     prompt
-                    for prompt, sample in zip(prompts, task.samples, strict=True)
+                    for prompt, sample in zip(prompts, asked_for, strict=True)
                     if sample.id not in known[name]
                 ]
                 limit = task.generation.max_tokens
@@ -203,7 +206,20 @@ def _known_answers(
     name: str, task: Task, request: Request, session: EndpointSession
 ) -> dict[str, Response]:
     """Return the answers of a model that a run would not generate anew, by sample id."""
-    spec, root = request.profile.models[name], request.profile_root
+    known: dict[str, Response] = {}
+    for part in split_by_seed(task, name):
+        spec, seed = request.profile.models[name], part.seeds[0]
+        if spec.seeds and seed is not None:
+            spec = spec.of_seed(seed)
+        answers = _answers_of(name, spec, part.task, request.profile_root, session)
+        copies = (copy for one in answers.values() for copy in part.copies_of(one, name))
+        known |= {copy.sample_id: copy for copy in copies}
+    return known
+
+
+def _answers_of(
+    name: str, spec: ModelSpec, task: Task, root: Path, session: EndpointSession
+) -> dict[str, Response]:
     if spec.recorded is not None:
         recorded = read_responses(task, RecordedModel(name, spec.recorded, root))
         return {i: as_measured(response, task) for i, response in recorded.items()}

@@ -43,7 +43,13 @@ from trainers.recipe import (
     TrainingSource,
     load_recipe,
 )
-from trainers.recipe_graph import RecipeStage, recipe_graph, require_policy_recipe
+from trainers.recipe_graph import (
+    RecipeStage,
+    TrainingSeed,
+    recipe_graph,
+    require_policy_recipe,
+    seeded_recipes,
+)
 from trainers.sft import split_rows
 
 
@@ -106,12 +112,16 @@ def forecast_training(request: Request) -> TrainingPlan:
         HarnessError: a mistake in a recipe, or in data that are available.
     """
     stages: dict[str, RecipeStage] = {}
+    recipes = seeded_recipes(request.profile) if request.seeded else {}
     for name in request.models:
-        recipe_name = request.profile.models[name].recipe
-        if recipe_name is not None:
-            recipe, root = load_recipe(recipe_name)
-            require_policy_recipe(recipe, f"model '{name}': {recipe_name}")
-            stages |= {stage.key: stage for stage in recipe_graph(recipe, root)}
+        spec = request.profile.models[name]
+        if spec.recipe is not None:
+            recipe, root = load_recipe(spec.recipe)
+            require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
+            for seed in spec.seeds or (None,):
+                of_seed = None if seed is None else TrainingSeed(seed, recipes)
+                graph = recipe_graph(recipe, root, seed=of_seed)
+                stages |= {stage.key: stage for stage in graph}
     return forecast_stages(stages.values(), request.profile)
 
 

@@ -82,7 +82,11 @@ class _LoopRun:
             HarnessError: a suite without a gate, a missing column or model, or items of the
                 certification that are also in the gate of a stage.
         """
-        self._profile.find_model(self._loop.start)
+        if self._profile.find_model(self._loop.start).seeds:
+            raise HarnessError(
+                f"start: '{self._loop.start}' has several training seeds, and a loop promotes one checkpoint. "
+                "Name a model without 'seeds'."
+            )
         certified = self._items_of(self._loop.certify)
         for stage in self._loop.stages:
             for recipe in stage.recipes:

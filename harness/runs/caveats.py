@@ -12,6 +12,7 @@ from harness.models.generate import (
     count_failures,
     is_recorded_failure,
 )
+from harness.models.seeds import models_of
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared
 from harness.scoring.task_scores import TaskScores
@@ -165,7 +166,7 @@ def prompt_caveats(
     ]
     switched = [task for task in tasks_measured if task.generation.thinking is not None]
     for name, prepared in models.items():
-        model = prepared.model
+        model = models_of(prepared.model)[0]  # of several seeds the first: they share a template
         if isinstance(model, CheckpointModel):
             dropped = {
                 system: model.drops(system) for system in dict.fromkeys(s for _, s in systems)
@@ -185,8 +186,8 @@ def prompt_caveats(
                 "its chat template has no switch for it, or its API takes none ('extra_body' in the profile "
                 "says it in the API's own words).",
             )
-        differs = prepared.card and prepared.card.facts.get(PROMPT_DIFFERS)
-        if differs:
+        differences = dict.fromkeys(card.facts.get(PROMPT_DIFFERS) for card in prepared.cards)
+        for differs in filter(None, differences):
             yield Caveat(code="prompt_differs", text=f"Of the training of '{name}': {differs}.")
 
 
@@ -366,16 +367,18 @@ def _single_annotators(plan: Plan) -> Iterator[Caveat]:
 
 
 def _one_training_each(plan: Plan, models: Mapping[str, Prepared]) -> Iterator[Caveat]:
-    """Say that a verdict on trained models does not reach beyond these checkpoints."""
+    """Say that a verdict on models of one training seed does not reach beyond these checkpoints."""
+    seeded = {model.name for model in plan.models if model.seeds}
     gated = [name for name in dict.fromkeys(plan.gated) if name in models]
-    trained = [name for name in gated if models[name].card is not None]
+    trained = [name for name in gated if models[name].cards and name not in seeded]
     if plan.gate is not None and trained:
-        these = "these two checkpoints" if len(plan.models) > 1 else "this checkpoint"
+        one = len(plan.models) == 1 or not seeded.isdisjoint(gated)
+        these = "this checkpoint" if one else "these two checkpoints"
         yield Caveat(
             code="one_training_each",
             text=f"The verdict is about {these}, not about recipes: {' and '.join(trained)} "
             f"{'was' if len(trained) == 1 else 'were'} trained once, and other training seeds give other "
-            "checkpoints.",
+            "checkpoints ('seeds' in the profile trains several).",
         )
 
 
@@ -422,8 +425,7 @@ def _duplicate_questions(plan: Plan) -> Iterator[Caveat]:
 
 def _biased_pairs(models: Mapping[str, Prepared]) -> Iterator[Caveat]:
     for name, prepared in models.items():
-        if prepared.card is not None and prepared.card.pairs is not None:
-            pairs = prepared.card.pairs
+        for pairs in (card.pairs for card in prepared.cards if card.pairs is not None):
             subject = f"the {pairs.kept:,} training pairs of '{name}'"
             for text in pair_warnings(pairs, subject):
                 yield Caveat(code="pairs_teach_beside", text=text)

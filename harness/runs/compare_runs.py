@@ -194,6 +194,7 @@ def scores_of_run(column: ScoreColumn, run: Run) -> GradeColumn | None:
         reasons={name: column.reasons},
         generation_failed={name: column.generation_failed},
         votes=None if column.votes is None else {name: column.votes},
+        seeds={} if column.seeds is None else {name: column.seeds},
     )
 
 
@@ -227,6 +228,11 @@ def join_scores(old: GradeColumn, new: GradeColumn, labels: tuple[str, str]) -> 
         generation_failed=dict(zip(labels, (failed_before, failed_after), strict=True)),
         votes=_join_votes(old, new, labels),
         limits=_join_limits(old, new, labels),
+        seeds={
+            label: seeds
+            for label, column in zip(labels, (old, new), strict=True)
+            for seeds in column.seeds.values()
+        },
     )
 
 
@@ -311,6 +317,7 @@ def _in_order(column: GradeColumn, items: Sequence[str]) -> GradeColumn:
         votes=column.votes and {model: votes[chosen] for model, votes in column.votes.items()},
         limits=column.limits
         and {m: (least[chosen], most[chosen]) for m, (least, most) in column.limits.items()},
+        seeds={model: seeds[chosen] for model, seeds in column.seeds.items()},
     )
 
 
@@ -350,6 +357,7 @@ def _select_model(
         generation_failed={name: column.generation_failed[name]},
         votes=None if column.votes is None else {name: column.votes[name]},
         limits=None if column.limits is None else {name: column.limits[name]},
+        seeds={model: seeds for model, seeds in column.seeds.items() if model == name},
     )
 
 

@@ -134,7 +134,7 @@ def build_run_result(
         coverage=tuple(cover for column in columns for cover in summarise_coverage(column)),
         hygiene=tuple(hygiene),
         examples=tuple(largest_differences(measured, decided, plan)),
-        checkpoints=tuple(p.card for p in models.values() if p.card is not None),
+        checkpoints=tuple(card for prepared in models.values() for card in prepared.cards),
         length_effects=tuple(_length_effects(compared)),
         sensitivities=sensitivities,
         slices=slices,
@@ -212,7 +212,19 @@ def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[Paire
                 f"({_describe_missing(column, part)})."
                 f"{_example_reply(metric_of(column.metric), part)}"
             )
+        _require_every_seed(pair)
         yield pair
+
+
+def _require_every_seed(pair: PairedScores) -> None:
+    """Raise where a training seed has no score at all: fewer seeds would be another comparison."""
+    if pair.seeds is None:
+        return
+    for seed in np.setdiff1d(pair.seeds, pair.seeds[~np.isnan(pair.d)]):
+        raise InfrastructureError(
+            f"{pair.metric}: no item has a score of '{pair.candidate}' against '{pair.baseline}' with the "
+            f"training seed {seed}. Answer and judge it again, or leave it out of 'seeds'."
+        )
 
 
 def _example_reply(metric: str, part: TaskScores) -> str:

@@ -10,7 +10,7 @@ from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.data.hygiene import hygiene_flags, repeated_answers
 from harness.data.thoughts import cut_off_in_thoughts
-from harness.models.generate import generate_responses
+from harness.models.seeds import answer_copies
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
 from harness.scoring.human import score_annotators
@@ -145,7 +145,7 @@ def measure_task(
     with stream.abort_on_error(workers.values()):
         # 2. Generate the answers.
         for name, prepared in models.items():
-            for response in generate_responses(task, prepared.model, store, progress, stream):
+            for response in answer_copies(task, prepared.model, store, progress, stream):
                 stream.put(response)
             stream.check()
             check_answers(task, name, stream.by_model()[name])

@@ -12,26 +12,28 @@ from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.generate import CheckpointModel, EndpointModel, Model, n_renewals
 from harness.models.model_folder import MANIFEST
+from harness.models.seeds import SeededModel, models_of
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
+from harness.types.samples import seed_suffix
 from judges.factory import ProfileJudges
 from trainers.checkpoint import load_manifest, make_card
 from trainers.recipe import Parent, load_recipe
-from trainers.recipe_graph import require_policy_recipe
+from trainers.recipe_graph import TrainingSeed, require_policy_recipe, seeded_recipes
 
 
 class Prepared(NamedTuple):
     """A model ready to answer.
 
-    `teachers` are the judges that selected or rewarded its training data. `base` is the name of the
+    `cards` are those of its checkpoints, one for each training seed. `teachers` are the judges that selected or rewarded its training data. `base` is the name of the
     model itself, or of the one that its training started from; `training_texts` are all texts it was
     trained on since.
     """
 
-    model: Model
+    model: Model | SeededModel
     fingerprint: str
-    card: CheckpointCard | None
+    cards: tuple[CheckpointCard, ...]
     teachers: tuple[JudgeCard, ...]
     base: str
     training_texts: tuple[TrainingText, ...] = ()
@@ -45,31 +47,60 @@ def prepare_models(
     Raises:
         HarnessError: a checkpoint that is incomplete or was changed, or a recipe with a mistake.
     """
-    return {
-        name: _prepare(name, request.profile.models[name], request.profile_root, context, judges)
-        for name in request.models
-    }
+    root, prepared = request.profile_root, {}
+    recipes = seeded_recipes(request.profile) if request.seeded else {}
+    for name in request.models:
+        spec = request.profile.models[name]
+        if not spec.seeds:
+            prepared[name] = _prepare(name, spec, root, context, judges)
+            continue
+        by_seed = {}
+        for seed in spec.seeds:
+            own, one = name + seed_suffix(seed), spec.of_seed(seed)
+            training = TrainingSeed(seed, recipes)
+            by_seed[seed] = _prepare(own, one, root, context, judges, training)
+        prepared[name] = _join_seeds(name, by_seed)
+    return prepared
+
+
+def _join_seeds(name: str, by_seed: Mapping[int, Prepared]) -> Prepared:
+    """Return one recipe's models as one, which has all that theirs have."""
+    several = by_seed.values()
+    models = {seed: models_of(one.model)[0] for seed, one in by_seed.items()}
+    return Prepared(
+        model=SeededModel(name, models),
+        fingerprint=content_hash([one.fingerprint for one in several]),
+        cards=tuple(card for one in several for card in one.cards),
+        teachers=tuple(dict.fromkeys(judge for one in several for judge in one.teachers)),
+        base=next(one.base for one in several),
+        training_texts=tuple(dict.fromkeys(text for one in several for text in one.training_texts)),
+    )
 
 
 def _prepare(
-    name: str, spec: ModelSpec, root: Path, context: RunContext, judges: ProfileJudges
+    name: str,
+    spec: ModelSpec,
+    root: Path,
+    context: RunContext,
+    judges: ProfileJudges,
+    seed: TrainingSeed | None = None,
 ) -> Prepared:
     # Recorded answers, or a model behind an endpoint.
     if spec.recorded is not None:
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
-        return Prepared(recorded, fingerprint, card=None, teachers=(), base=name)
+        return Prepared(recorded, fingerprint, cards=(), teachers=(), base=name)
     if spec.served is not None:
         endpoint_model = EndpointModel(name, spec.served, context.session, spec.seed)
         more = ["redacted"] if spec.served.redact else []
         more += ["revision", spec.served.revision] if spec.served.revision else []
         fingerprint = content_hash(spec.served.model, spec.served.base_url, *more)
-        return Prepared(endpoint_model, fingerprint, card=None, teachers=(), base=spec.served.model)
+        return Prepared(endpoint_model, fingerprint, cards=(), teachers=(), base=spec.served.model)
     # A checkpoint, trained from a recipe or given.
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
         policy_recipe = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
-        trained = make_checkpoint(policy_recipe, recipe_root, context, judges)
+        trained = make_checkpoint(policy_recipe, recipe_root, context, judges, seed=seed)
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     model = CheckpointModel(name, trained.directory, trained.fingerprint, spec.revision, spec.seed)
@@ -79,7 +110,7 @@ def _prepare(
     return Prepared(
         model,
         trained.fingerprint,
-        checkpoint_card,
+        () if checkpoint_card is None else (checkpoint_card,),
         trained.teachers,
         trained.base,
         trained.training_texts,
@@ -99,7 +130,7 @@ def with_renewals(models: Mapping[str, Prepared], store: Store) -> dict[str, Pre
     """
     renewed = {}
     for name, prepared in models.items():
-        n = n_renewals(prepared.model, store)
+        n = sum(n_renewals(model, store) for model in models_of(prepared.model))
         fingerprint = (
             content_hash(prepared.fingerprint, "renewed", n) if n else prepared.fingerprint
         )

@@ -115,6 +115,11 @@ def bless_run(
             "so that any later run can be checked against it. Run the suite without 'stop_early' and "
             "bless that run; existing judgements are reused."
         )
+    if run.result.plan.seeds:
+        raise HarnessError(
+            f"{run.folder}: '{run.candidate}' was compared under several training seeds, and a check is of "
+            "one checkpoint. Run the suite with models without 'seeds', and bless that run."
+        )
     # 2. Choose the columns to check.
     columns = {c.metric: own for c in run.columns if (own := scores_of_run(c, run)) is not None}
     chosen_margins: dict[str, float | None] = dict(margins or {})

@@ -22,6 +22,7 @@ from harness.models.generate import (
     require_answers,
     stored_answer_caveats,
 )
+from harness.models.seeds import models_of, split_by_seed
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import Preregistration, preregister_plan
 from harness.runs.conclude import Stopwatch, build_run_result, count_probes
@@ -133,7 +134,8 @@ def measure_tasks(
         register(scores)
         return RunScores(scores)
     # Missing recorded answers of the last look are found before the first looks cost money.
-    check_recorded_answers(plan.tasks, [prepared.model for prepared in models.values()])
+    answering = [one for prepared in models.values() for one in models_of(prepared.model)]
+    check_recorded_answers(plan.tasks, answering)
     check_complete = context.session.check_complete
     return run_looks(plan, panels, measure, context.progress, check_complete, register)
 
@@ -148,9 +150,11 @@ def known_answer_caveats(
     n_known = n_answers = 0
     for part in measured.tasks:
         for name in part.responses:
-            numbers = answer_numbers(part.task, models[name].model, context.store)
-            n_known += sum(number < preregistration.number for number in numbers)
-            n_answers += len(numbers)
+            for one in split_by_seed(part.task, name):
+                answering = one.model_of(models[name].model)
+                numbers = answer_numbers(one.task, answering, context.store)
+                n_known += sum(number < preregistration.number for number in numbers)
+                n_answers += len(numbers)
     if n_known:
         yield Caveat(
             code=ANSWERED_BEFORE,

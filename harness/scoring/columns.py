@@ -44,6 +44,7 @@ from harness.types.samples import Response, Responses
 
 Limits = tuple[Vector, Vector]
 Clusters = NDArray[np.str_ | np.int64] | None  # a label for each item
+Seeds = NDArray[np.int64]  # the training seed of each item's copy
 WIN = {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}
 HISTOGRAM_BINS = 10
 
@@ -55,7 +56,8 @@ class GradeColumn:
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
     A `share` holds 0 and 1 only. With human labels, `votes` are by model, items x annotators, and a
     score is their mean. `limits` are the least and the greatest score of each item by model, where they
-    are nearer than `low` and `high`.
+    are nearer than `low` and `high`. `seeds` are those of the models that
+    have several.
     """
 
     metric: str
@@ -69,6 +71,7 @@ class GradeColumn:
     generation_failed: dict[str, int]
     votes: dict[str, Votes] | None = None
     limits: dict[str, Limits] | None = None
+    seeds: dict[str, Seeds] = field(default_factory=dict)
 
     @property
     def usual_range(self) -> float:
@@ -91,7 +94,7 @@ class PreferenceColumn:
     With human labels, each given in one order, `votes` are items x annotators, their mean is stored
     under the first order, and `first_share` is how often the answer shown first won. `asked_orders`
     are the orders in which verdicts were requested; if empty, those in which any was given count.
-    `reasons` are by item; `order_reasons` keep those of each order apart, where they are known.
+    `seeds` are there where one of the models has several. `reasons` are by item; `order_reasons` keep those of each order apart, where they are known.
     """
 
     metric: str
@@ -106,6 +109,7 @@ class PreferenceColumn:
     first_share: float | None = None
     asked_orders: tuple[Order, ...] = ()
     order_reasons: Mapping[Order, Sequence[str | None]] = field(default_factory=dict)
+    seeds: Seeds | None = None
 
     @property
     def orders(self) -> tuple[Order, ...]:
@@ -212,6 +216,7 @@ def _grade_column(
         reasons=reasons,
         generation_failed={m: _count_failed(task, answers) for m, answers in responses.items()},
         limits=limits if isinstance(metric, ChecklistMetric) else None,
+        seeds=_seeds(task, responses),
     )
 
 
@@ -253,6 +258,7 @@ def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
         scores={m: np.mean([c.scores[m] for c in columns], axis=0) for m in first.scores},
         reasons={m: telling_reasons([c.reasons[m] for c in columns]) for m in first.scores},
         generation_failed=first.generation_failed,
+        seeds=first.seeds,
     )
 
 
@@ -307,6 +313,7 @@ def _preference_column(
         generation_failed=_count_failed(task, responses[candidate]),
         asked_orders=orders,
         order_reasons=order_reasons,
+        seeds=next(iter(_seeds(task, (baseline, candidate)).values()), None),
     )
 
 
@@ -334,6 +341,12 @@ def _forfeit(baseline: str | None, candidate: str | None) -> float | None:
 def _clusters(task: Task) -> Clusters:
     labels = [sample.cluster for sample in task.samples]
     return None if None in labels else np.array(labels, dtype=np.str_)
+
+
+def _seeds(task: Task, models: Iterable[str]) -> dict[str, Seeds]:
+    """Return the training seed of each sample, for the models that have several."""
+    seeded = [model for model in models if model in task.seeded]
+    return {model: np.array([s.seed for s in task.samples], dtype=np.int64) for model in seeded}
 
 
 def _count_failed(task: Task, answers: Responses) -> int:

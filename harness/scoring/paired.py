@@ -14,6 +14,7 @@ from harness.scoring.columns import (
     Limits,
     PreferenceColumn,
     ScoreColumn,
+    Seeds,
 )
 from harness.stats.annotator_means import Votes
 from harness.stats.vectors import Vector, effective_clusters
@@ -32,7 +33,8 @@ class PairedScores:
     bounds serve claims about the candidate alone; `own_limits` bound the missing ones, or else
     `score_bounds` do. `votes` are differences by annotator, items x
     annotators, whose means over annotators are `d`; `own_votes` are those of the candidate's scores.
-    Of a model alone `d` are its scores, and no baseline has any.
+    `seeds` are the training seeds behind the differences, where a model has several, and `own_seeds`
+    those behind the candidate's scores. Of a model alone `d` are its scores, and no baseline has any.
     """
 
     metric: str
@@ -52,6 +54,8 @@ class PairedScores:
     votes: Votes | None = None
     own_votes: Votes | None = None
     own_limits: Limits | None = None
+    seeds: Seeds | None = None
+    own_seeds: Seeds | None = None
 
     @property
     def own_ends(self) -> tuple[Vector, Vector]:
@@ -104,7 +108,17 @@ def take_items(pair: PairedScores, chosen: Mask) -> PairedScores:
         votes=None if pair.votes is None else pair.votes[chosen],
         own_votes=None if pair.own_votes is None else pair.own_votes[chosen],
         own_limits=pair.own_limits and (pair.own_limits[0][chosen], pair.own_limits[1][chosen]),
+        seeds=None if pair.seeds is None else pair.seeds[chosen],
+        own_seeds=None if pair.own_seeds is None else pair.own_seeds[chosen],
     )
+
+
+def votes_by_seed(values: Vector, seeds: Seeds) -> Votes:
+    """Return values as votes, items' copies x seeds: each in its seed's column, NaN in the others."""
+    labels, columns = np.unique(seeds, return_inverse=True)
+    votes = np.full((values.size, labels.size), np.nan)
+    votes[np.arange(values.size), columns] = values
+    return votes
 
 
 def fill_gaps(pair: PairedScores, *, adverse: bool) -> PairedScores:
@@ -171,6 +185,8 @@ def _pair_grades(column: GradeColumn, baseline: str, candidate: str) -> PairedSc
         votes=None if column.votes is None else column.votes[candidate] - column.votes[baseline],
         own_votes=None if column.votes is None else column.votes[candidate],
         own_limits=None if column.limits is None else column.limits[candidate],
+        seeds=column.seeds.get(candidate, column.seeds.get(baseline)),
+        own_seeds=column.seeds.get(candidate),
     )
 
 
@@ -195,6 +211,8 @@ def _own_scores(column: GradeColumn, model: str) -> PairedScores:
         votes=votes,
         own_votes=votes,
         own_limits=None if column.limits is None else column.limits[model],
+        seeds=column.seeds.get(model),
+        own_seeds=column.seeds.get(model),
     )
 
 
@@ -217,4 +235,6 @@ def _pair_preferences(column: PreferenceColumn) -> PairedScores:
         score_bounds=(0.0, 1.0),
         null=0.5,
         votes=None if column.votes is None else column.votes - 0.5,
+        seeds=column.seeds,
+        own_seeds=column.seeds,
     )

@@ -66,7 +66,7 @@ from trainers.recipe import (
     TrainingRecipe,
     parent_directory,
 )
-from trainers.recipe_graph import RecipeStage, recipe_graph
+from trainers.recipe_graph import RecipeStage, TrainingSeed, recipe_graph
 
 
 def make_checkpoint(
@@ -76,12 +76,14 @@ def make_checkpoint(
     judges: ProfileJudges,
     *,
     out: Path | None = None,
+    seed: TrainingSeed | None = None,
 ) -> TrainedModel:
     """Make the recipe's checkpoint and the stages that it needs, where they are missing.
 
-    With `out` the checkpoint itself is trained anew, in that folder instead of the workspace.
+    With `out` the checkpoint itself is trained anew, in that folder instead of the workspace. With a
+    `seed` it is the one of that seed, and so are its parents that have several.
     """
-    stages = recipe_graph(recipe, root)
+    stages = recipe_graph(recipe, root, seed=seed)
     maker = _StageMaker(context, judges)
     maker.make(stages, out)
     return maker.models[stages[-1].key]

@@ -95,7 +95,7 @@ class PlannedModel(Record):
     """A model under test.
 
     `source` is a recipe, a checkpoint, a model at a host, or a file; `seed` is its seed of decoding
-    if that is not the suite's.
+    if that is not the suite's, and `seeds` are those of its training, if it has several.
     """
 
     name: str
@@ -103,6 +103,13 @@ class PlannedModel(Record):
     source: str
     prices: Prices | None = None
     seed: int | None = Field(default=None, exclude_if=lambda seed: seed is None)
+    seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
+
+    @property
+    def described_source(self) -> str:
+        """Return the source with the training seeds, if there are several."""
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{self.source}, training seeds {seeds}" if seeds else self.source
 
 
 class Task(Record):
@@ -110,7 +117,7 @@ class Task(Record):
 
     Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by
     whose values the items are also compared separately. `answers` is how often each item is asked;
-    `n_items` counts every time. `phi` marks protected health information. `equal_answers` states
+    `n_items` counts every time, and each of the training `seeds` of the models that are `seeded`. `phi` marks protected health information. `equal_answers` states
     whether answers that also answer other questions are right here.
     """
 
@@ -121,6 +128,8 @@ class Task(Record):
     samples: tuple[Sample, ...] = ()
     phi: bool = Field(default=False, exclude_if=lambda marked: not marked)
     answers: int = Field(default=1, exclude_if=lambda n: n == 1)
+    seeded: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
     slices: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     equal_answers: EqualAnswers = Field(
         default="flagged", exclude_if=lambda equal: equal == "flagged"
@@ -128,6 +137,11 @@ class Task(Record):
     generation: Generation
     system: str | None
     metrics: dict[str, Metric]
+
+    @property
+    def n_distinct(self) -> int:
+        """Return the number of items, each counted once however often it is asked."""
+        return self.n_items // self.answers // max(1, len(self.seeds))
 
 
 class Plan(Record):
@@ -167,6 +181,11 @@ class Plan(Record):
     def alone(self) -> bool:
         """Return whether the run has one model, which is compared with nothing."""
         return len(self.models) == 1
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the training seeds of the models that have several, which are alike for all of them."""
+        return next((model.seeds for model in self.models if model.seeds), ())
 
     @property
     def baseline(self) -> str:

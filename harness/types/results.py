@@ -94,13 +94,34 @@ class Sensitivity(Record):
     difference: Interval | None
 
 
+class SeedDifference(Record):
+    """Candidate minus baseline, both of one training seed, on the `n` items that both have a score on."""
+
+    seed: int
+    n: int
+    difference: float
+    baseline_mean: float
+    candidate_mean: float
+
+
+class SeedSpread(Record):
+    """The differences of each training seed, and their standard deviation between seeds.
+
+    The deviation holds what the items add by chance, too, and is None of a single seed.
+    """
+
+    seeds: tuple[SeedDifference, ...]
+    sd: float | None
+
+
 class Comparison(Record):
     """Candidate minus baseline on one column, item by item.
 
     For a win rate `difference` is the win rate itself and its null value is 0.5.
     `adverse` and `favourable` are the estimates with every missing score at its worst and best
     for the candidate. `sensitivity` repeats the comparison without flagged answers: first without
-    any, then without each kind of flag; it is empty if no answer has one.
+    any, then without each kind of flag; it is empty if no answer has one. `seeds` is there where one of
+    the models has several training seeds.
     """
 
     metric: str
@@ -125,6 +146,7 @@ class Comparison(Record):
     sensitivity: tuple[Sensitivity, ...]
     pairwise: PairwiseDetail | None = None
     flags: tuple[str, ...] = ()
+    seeds: SeedSpread | None = Field(default=None, exclude_if=lambda spread: spread is None)
 
 
 class Unseen(Record):

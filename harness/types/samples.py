@@ -23,11 +23,17 @@ class ItemCriterion(Record):
     tags: tuple[str, ...] = ()
 
 
+def seed_suffix(seed: int) -> str:
+    """Return how the names of what belongs to one training seed end: `q1@seed2`."""
+    return f"@seed{seed}"
+
+
 class Sample(Record):
     """One item of an evaluation. `row` is its row in the source file, counted from 0.
 
     `slices` are its values in the columns that the suite slices by, `kept` in those that it keeps. An item that is asked several
-    times is one sample for each time: `draw` counts them from 0, and they share a cluster.
+    times is one sample for each time: `draw` counts them from 0, and they share a cluster. So do the copies of
+    an item that the models of several training seeds answer, each of one `seed`.
     Several acceptable answers are `references`, and `reference` is then one text that lists them.
     Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`, `right_choice` is the
     label of the right one, and `question` the input without them. Of a conversation `input` is the last turn, and
@@ -41,6 +47,7 @@ class Sample(Record):
     cluster: str | None = None
     row: int
     draw: int = Field(default=0, exclude_if=lambda n: n == 0)
+    seed: int | None = Field(default=None, exclude_if=lambda seed: seed is None)
     slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
     kept: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
     references: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
@@ -51,6 +58,11 @@ class Sample(Record):
     criteria: dict[str, tuple[ItemCriterion, ...]] = Field(
         default={}, exclude_if=lambda lists: not lists
     )
+
+    @property
+    def own_id(self) -> str:
+        """Return the item's id, without the training seed whose copy of the item this is."""
+        return self.id if self.seed is None else self.id.removesuffix(seed_suffix(self.seed))
 
     @property
     def own_question(self) -> str:

@@ -74,6 +74,7 @@ def comparison_section(result: RunResult) -> Section:
         "would be interchangeable on every item; equal means alone do not make them so.",
         tables=(
             *(_metric_table(pair, result.comparisons, columns) for pair in main_first),
+            *_seed_tables(result.comparisons, columns),
             *_secondary_tests(result.comparisons),
         ),
         notes=(*_metric_notes(result.comparisons), *_wider_bounds(result)),
@@ -174,6 +175,24 @@ def _metric_row(comparison: Comparison, column: Column) -> tuple[str, ...]:
     )
 
 
+def _seed_tables(comparisons: Iterable[Comparison], columns: dict[str, Column]) -> Iterator[Table]:
+    """Yield a table of each training seed's difference for every pair of models that has some."""
+    by_pair: dict[str, list[tuple[str, ...]]] = {}
+    seeds: tuple[str, ...] = ()
+    for c in comparisons:
+        if c.seeds is not None:
+            column = columns[c.metric]
+            seeds = tuple(f"Seed {one.seed}" for one in c.seeds.seeds)
+            differences = (column.difference(one.difference) for one in c.seeds.seeds)
+            sd = "" if c.seeds.sd is None else number(c.seeds.sd, column.digits + 1)
+            rows = by_pair.setdefault(f"{c.candidate} against {c.baseline}", [])
+            rows.append((c.metric, *differences, sd))
+    for pair, rows in by_pair.items():
+        head = ("Metric", *seeds, "SD between seeds")
+        title = f"{pair}, by training seed"
+        yield Table(title, head, "l" + "r" * (len(head) - 1), tuple(rows))
+
+
 def _secondary_tests(comparisons: Iterable[Comparison]) -> Iterator[Table]:
     rows = [
         (c.metric, f"{c.candidate} against {c.baseline}", test.name, p_value(test.p_value),
@@ -202,6 +221,12 @@ def _metric_notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
             "Effect size is the mean difference divided by the standard deviation of the "
             "differences. Detectable is the smallest true difference that this number of items "
             "detects with 80 % power."
+        )
+    if any(c.seeds is not None for c in comparisons):
+        yield (
+            "Models were trained once with each seed, and items and seeds both count as samples (a two-way "
+            "standard error), so an interval is about the recipes. The SD between seeds holds what the "
+            "items add by chance, too. Rules on critical answers count the answers of these checkpoints."
         )
     for comparison in comparisons:
         if "degenerate" in comparison.flags:

@@ -40,7 +40,7 @@ def looks_line(stopping: Stopping) -> str:
 def items_judged(result: RunResult) -> tuple[str, ...]:
     """Return the number of items of each task; `120 of 300` where not all were judged."""
     if result.stopping is None:
-        return tuple(f"{task.n_items // task.answers:,}" for task in result.plan.tasks)
+        return tuple(f"{task.n_distinct:,}" for task in result.plan.tasks)
     return tuple(
         f"{stop.n_items:,} of {stop.n_most:,}" if stop.n_items < stop.n_most else f"{stop.n_most:,}"
         for stop in result.stopping.tasks

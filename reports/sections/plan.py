@@ -67,7 +67,12 @@ def _amendments_tables(amendments: Iterable[Amendment]) -> Iterator[Table]:
 
 def _models_table(result: RunResult) -> Table:
     rows = [
-        (model.name, model.kind, model.source, result.fingerprints.get(model.name, ABSENT))
+        (
+            model.name,
+            model.kind,
+            model.described_source,
+            result.fingerprints.get(model.name, ABSENT),
+        )
         for model in result.plan.models
     ]
     return Table("Models", ("Model", "Kind", "Source", "Fingerprint"), "llll", tuple(rows))

@@ -96,3 +96,30 @@ def test_a_second_judge_that_could_not_be_asked_is_refused(
 ) -> None:
     with pytest.raises(HarnessError, match=problem):
         load_judges(tmp_path, then, more)
+
+
+# --- training seeds --------------------------------------------------------------------------
+
+RECORDED = "recorded: {path: 'a-{seed}.csv', fields: {id: id, response: text}}"
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ("{recipe: a.yaml, seeds: [1]}", "two different training seeds or more"),
+        ("{recipe: a.yaml, seeds: [1, 2, 2]}", "two different training seeds or more"),
+        ("{checkpoint: runs/sft, seeds: [1, 2]}", "every seed would be the same model"),
+    ],
+)
+def test_seeds_that_give_no_several_models_are_refused(
+    tmp_path: Path, model: str, problem: str
+) -> None:
+    with pytest.raises(HarnessError, match=rf"p\.yaml:3: models\.m\.seeds.*{problem}"):
+        load(tmp_path, model)
+
+
+def test_the_seed_stands_in_the_texts_of_its_model(tmp_path: Path) -> None:
+    several = load(tmp_path, f"{{{RECORDED}, seeds: [4, 7]}}").models["m"]
+    one = several.of_seed(7)
+    assert one.recorded is not None
+    assert (one.recorded.path, one.seeds) == ("a-7.csv", ())

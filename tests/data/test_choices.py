@@ -132,7 +132,7 @@ def test_the_lines_of_the_prompt_are_no_contamination() -> None:
     learnt = TrainingText(
         "row-1", (made.input.replace("Which is a diuretic?", "Who wrote it?"),), ()
     )
-    model = Prepared(None, "f", None, (), "", (learnt,))  # type: ignore[arg-type]  # never asked
+    model = Prepared(None, "f", (), (), "", (learnt,))  # type: ignore[arg-type]  # never asked
     assert find_contaminated_items([task_of(made)], {"sft": model})[0].contaminated == 0
     model = model._replace(training_texts=(learnt._replace(questions=("Which is a diuretic?",)),))
     assert find_contaminated_items([task_of(made)], {"sft": model})[0].exact == 1

@@ -39,7 +39,7 @@ def task(*questions: str) -> Task:
 
 def learnt(*questions: str) -> Prepared:
     texts = tuple(TrainingText(f"row-{i}", (q,), ()) for i, q in enumerate(questions))
-    return Prepared(None, "f", None, (), "", texts)  # type: ignore[arg-type]  # never asked
+    return Prepared(None, "f", (), (), "", texts)  # type: ignore[arg-type]  # never asked
 
 
 def test_an_item_learnt_word_for_word_stops_the_run_and_is_named() -> None:

@@ -17,7 +17,7 @@ def prepared(name: str, *, trained: bool) -> Prepared:
         model=name, recipe=name, method="sft", parent=None, fingerprint="f", facts={}, curves=()
     )
     model = CheckpointModel(name, "folder", "f", None, None)
-    return Prepared(model, "f", card if trained else None, teachers=(), base=name)
+    return Prepared(model, "f", (card,) if trained else (), teachers=(), base=name)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,17 @@ def test_a_verdict_is_about_checkpoints_and_not_about_recipes(
     if text is not None and said is not None:
         assert "about these two checkpoints, not about recipes" in text
         assert said in text
+
+
+def test_a_recipe_of_several_seeds_is_not_one_training(tmp_path: Path) -> None:
+    write_world(tmp_path)
+    plan = plan_of(tmp_path)
+    sft, dpo = plan.models
+    plan = plan.model_copy(update={"models": (sft, dpo.model_copy(update={"seeds": (1, 2)}))})
+    models = {name: prepared(name, trained=True) for name in ("sft", "dpo")}
+    found = {c.code: c.text for c in find_caveats(plan, [], models, [], [], [])}
+    assert "about this checkpoint, not about recipes: sft was trained" in found["one_training_each"]
+    both = plan.model_copy(
+        update={"models": (sft.model_copy(update={"seeds": (1, 2)}), plan.models[1])}
+    )
+    assert "one_training_each" not in {c.code for c in find_caveats(both, [], models, [], [], [])}

@@ -122,7 +122,7 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) 
     for name, template in (("drops", DROPS), ("writes", CHATML)):
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
-        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
+        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", (), (), name)
     task = SimpleNamespace(name="questions", system="Be kind.", generation=Generation(), samples=())
     (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
     assert caveat.code == "system_prompt_dropped"
@@ -139,7 +139,7 @@ def test_a_run_reports_a_model_that_cannot_switch_its_thoughts(tmp_path: Path) -
     for name, template in (("always", CHATML), ("switches", CHATML + switch)):
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
-        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", None, (), name)
+        models[name] = Prepared(CheckpointModel(name, base, "f"), "f", (), (), name)
     task = SimpleNamespace(
         name="questions", system=None, generation=Generation(thinking=True), samples=()
     )

@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.config import load_profile
+from harness.config import Profile, load_profile
+from harness.config.request import load_request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
-from harness.planning.training import forecast_stages
+from harness.planning.training import forecast_stages, forecast_training
 from harness.training import checkpoints
 from harness.training.checkpoints import make_best_of, make_checkpoint, make_pairs
 from harness.training.context import make_context
 from judges.factory import load_judges
-from tests.builders.files import write
+from tests.builders.files import write, write_world
 from trainers.recipe import (
     AdapterRecipe,
     BestOfRecipe,
@@ -22,7 +23,7 @@ from trainers.recipe import (
     known_recipes,
     load_recipe,
 )
-from trainers.recipe_graph import RecipeStage, recipe_graph
+from trainers.recipe_graph import RecipeStage, TrainingSeed, recipe_graph, seeded_recipes
 
 LORA = "lora: {r: 4, alpha: 8}"
 SFT = f"method: sft\ndata: [{{path: rows.jsonl, fields: {{input: q, reference: a}}}}]\n{LORA}\n"
@@ -169,3 +170,49 @@ def test_a_judge_that_reads_no_prompt_is_refused_before_anything_is_made(
     ):
         make(str(tmp_path / "mine.yaml"), tmp_path)
     assert making.stages == []
+
+
+# --- training seeds --------------------------------------------------------------------------
+
+
+def write_chain(folder: Path, sft_seeds: str) -> Profile:
+    write_recipes(
+        folder,
+        sft=f"parent: {{checkpoint: base}}\n{SFT}",
+        pairs=f"parent: {{recipe: sft.yaml}}\n{PAIRS}",
+        dpo="method: dpo\nparent: {recipe: sft.yaml}\npairs: pairs.yaml\n",
+    )
+    models = f"  sft: {{recipe: {folder}/sft.yaml{sft_seeds}}}\n"
+    models += f"  dpo: {{recipe: {folder}/dpo.yaml, seeds: [1, 2]}}\n"
+    text = f"profile: p\nmodels:\n{models}judges: {{default: {{offline: consumer_health}}}}\n"
+    return load_profile(str(write(folder / "p.yaml", text)))[0]
+
+
+def seeds_of(profile: Profile, folder: Path, seed: int) -> dict[str, int | None]:
+    training = TrainingSeed(seed, seeded_recipes(profile))
+    stages = recipe_graph(*load_recipe(str(folder / "dpo.yaml")), seed=training)
+    return {stage.recipe.recipe: getattr(stage.recipe, "seed", None) for stage in stages}
+
+
+def test_a_seed_starts_from_the_same_seed_of_its_parent(tmp_path: Path) -> None:
+    profile = write_chain(tmp_path, ", seeds: [1, 2]")
+    assert seeds_of(profile, tmp_path, 2) == {"sft": 2, "pairs": None, "dpo": 2}
+
+
+def test_a_parent_without_seeds_serves_all_seeds(tmp_path: Path) -> None:
+    profile = write_chain(tmp_path, "")
+    assert seeds_of(profile, tmp_path, 2) == {"sft": 1, "pairs": None, "dpo": 2}
+
+
+def test_a_parent_that_lacks_a_seed_is_refused(tmp_path: Path) -> None:
+    profile = write_chain(tmp_path, ", seeds: [2, 3]")
+    with pytest.raises(HarnessError, match=r"sft\.yaml: has the training seeds 2, 3"):
+        seeds_of(profile, tmp_path, 1)
+
+
+def test_every_seed_is_forecast_and_a_shared_parent_once(tmp_path: Path) -> None:
+    write_world(tmp_path)
+    write_chain(tmp_path, "")
+    request = load_request(str(tmp_path / "small.yaml"), str(tmp_path / "p.yaml"), ["sft", "dpo"])
+    stages = [stage.recipe for stage in forecast_training(request).stages]
+    assert stages == ["sft", "dpo", "dpo"]
