@@ -17,24 +17,17 @@ from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector
 from harness.types import Task
 
-MANY_UNITS = 100
 MOST_UNITS = 2**20  # a claim that needs more is practically impossible
 
 
-def infeasible_claims(gate: Gate, tasks: Iterable[Task], *, small: bool = False) -> Iterator[str]:
-    """Describe each claim or rule that these items cannot decide, with the number that could.
-
-    With `small` claims on means of `MANY_UNITS` or more are left out: so many items are worth
-    comparing, and the report says that the claim is out of reach.
-    """
+def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
+    """Describe each claim or rule that these items cannot decide, with the number that could."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     # Claims.
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]
         task = task_of_column(task, claim.metric)
         units, unit = effective_sample_size(task)
-        if small and units >= MANY_UNITS and metric.score_kind != "share":
-            continue
         least = min_sample_size(claim, gate, metric, clustered=unit != "items")
         if units < least:
             needs = (

@@ -105,7 +105,8 @@ def _refuse_undecidable(gate: Gate | None, tasks: Iterable[Task]) -> None:
 
 
 def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:
-    """Refuse a gate that no answers could pass on these few items."""
-    obstacles = list(infeasible_claims(gate, tasks, small=True))
+    """Refuse a gate with a claim that no answers could decide on these few items."""
+    obstacles = list(infeasible_claims(gate, tasks))
     if obstacles:
-        raise HarnessError("gate: " + "\n".join(obstacles))
+        hint = "With --limit they are compared all the same, as a trial."
+        raise HarnessError("\n".join(["gate: " + obstacles[0], *obstacles[1:], hint]))
