@@ -83,14 +83,13 @@ def _shift(
         candidate_scores=new.d + new.null,
         score_bounds=old.bounds,
         null=0.0,
+        own_limits=None,
     )
 
 
 def _own_scores(pair: PairedScores) -> PairedScores:
-    scores, (low, high) = pair.candidate_scores, pair.score_bounds
-    gaps = np.isnan(scores)
-    least, greatest = np.where(gaps, low, scores), np.where(gaps, high, scores)
-    bounds = pair.score_bounds
+    least, greatest = pair.own_ends
+    scores, bounds = pair.candidate_scores, pair.score_bounds
     return replace(pair, d=scores, least=least, greatest=greatest, bounds=bounds, null=0.0)
 
 

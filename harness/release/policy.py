@@ -54,9 +54,7 @@ def run_release(
     policy = load_release(policy_file)
     root = policy_file.parent
     folder = out / RELEASES / policy.release
-    remove_reports(
-        folder, RELEASE_FILES
-    )  # those of an earlier release must not be read as this one's
+    remove_reports(folder, RELEASE_FILES)  # an earlier release must not be read as this one
     parts = [_read_part(part, root, models, profile) for part in policy.suites]
     # 2. Read the finished runs first: where they are of other models, no suite is paid for.
     measured: dict[str, Run | HarnessError] = {}

@@ -20,7 +20,7 @@ from harness.analysis.succession import (
 from harness.artifacts.answers import read_answers
 from harness.artifacts.results_json import dump_plan
 from harness.artifacts.run_folder import Run
-from harness.config import metric_of
+from harness.config import ChecklistMetric, metric_of
 from harness.config.request import Request, load_request
 from harness.core.errors import HarnessError, did_you_mean
 from harness.human.calibration import calibrate_run
@@ -264,8 +264,8 @@ def _contrasts(
     """
     plan = run.result.plan
     spans = {
-        name: pair.score_bounds[1] - pair.score_bounds[0]
-        for name, pair in gated_pairs(run.columns, plan).items()
+        name: column.usual_range if isinstance(column, GradeColumn) else 1.0
+        for name, column in _by_name(run).items()
         if metric_of(name) in metrics
     }
     for name, margin in margins.items():
@@ -310,7 +310,8 @@ def _compare(
     """Compare the run's scores by both judges."""
     plan, new_plan = run.result.plan, by_new.result.plan
     metric = next(iter(measured[0].task.metrics))
-    judges = _names(plan.judges[metric], new_plan.judges[metric])
+    old, new = plan.judges[metric].name, new_plan.judges[metric].name
+    judges = (old, new) if old != new else (f"{old} (old)", f"{new} (new)")
     old_pairs, new_pairs = (gated_pairs(scored.columns, plan) for scored in (run, by_new))
     shifts, decision = compare_contrasts(contrasts, old_pairs, new_pairs, judges, alpha)
     both = _columns_by_both(run, by_new, measured)
@@ -338,13 +339,6 @@ def _compare(
     )
 
 
-def _names(old: JudgeCard, new: JudgeCard) -> tuple[str, str]:
-    """Return the judges' names, which differ."""
-    return (
-        (old.name, new.name) if old.name != new.name else (f"{old.name} (old)", f"{new.name} (new)")
-    )
-
-
 class _Judged(NamedTuple):
     """A column by both judges; `answered` says for each model which items have an answer."""
 
@@ -355,7 +349,9 @@ class _Judged(NamedTuple):
 
 
 def _columns_by_both(run: Run, by_new: Run, measured: Sequence[TaskScores]) -> list[_Judged]:
-    """Join the columns of both judges; a composite has no scale of its own.
+    """Join the columns of both judges.
+
+    A composite has no scale of its own, nor has a checklist, whose verdicts are on criteria.
 
     Raises:
         HarnessError: the run's scores are not those of its items.
@@ -363,18 +359,21 @@ def _columns_by_both(run: Run, by_new: Run, measured: Sequence[TaskScores]) -> l
     old, new = (_by_name(scored) for scored in (run, by_new))
     joined = []
     for part in measured:
-        ids = tuple(sample.id for sample in part.task.samples)
-        answered = {
-            model: [answers[i].text is not None for i in ids]
-            for model, answers in part.responses.items()
-        }
         metrics = part.task.metrics
-        scales = {s.column: s for name in metrics for s in scales_of(name, metrics[name])}
+        scales = {
+            scale.column: scale
+            for name, metric in metrics.items()
+            if not isinstance(metric, ChecklistMetric)
+            for scale in scales_of(name, metric)
+        }
         for name in (name for name in new if metric_of(name) in metrics):
+            ids = new[name].sample_ids
             if old[name].sample_ids != ids:
-                raise HarnessError(
-                    f"{run.folder}: the scores of {name} are not of the run's items."
-                )
+                raise HarnessError(f"{run.folder}: the scores of {name} are not of its items.")
+            answered = {
+                model: [answers[i].text is not None for i in ids]
+                for model, answers in part.responses.items()
+            }
             joined.append(_Judged(scales.get(name), old[name], new[name], answered))
     return joined
 

@@ -14,6 +14,8 @@ from harness.artifacts.run_folder import load_run
 from harness.cli import app
 from harness.core.errors import HarnessError
 from harness.runs.regression import check_run, read_baseline
+from tests.builders.checklist_study import make_items, make_verdicts
+from tests.builders.checklist_study import write_study as write_checklists
 from tests.builders.files import write
 from tests.builders.judged_runs import write_labels
 from tests.builders.recorded import write_rows
@@ -220,3 +222,23 @@ def test_a_baseline_of_another_run_is_refused(study: Path) -> None:
     write(study / "other.json", json.dumps(other))
     with pytest.raises(HarnessError, match="the baseline is of run 000000000000"):
         succeed("noisy", "--carry", "other.json")
+
+
+def test_a_judge_of_checklists_may_succeed_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = make_items(120)
+    old, new = make_verdicts(items, seed=1), make_verdicts(items, seed=2)
+    write_checklists(tmp_path, items, old, new)
+    profile = (tmp_path / "profile.yaml").read_text()
+    write_rows(tmp_path / "other_old.jsonl", make_verdicts(items, seed=3))
+    write_rows(tmp_path / "other_new.jsonl", make_verdicts(items, seed=4))
+    second = profile.partition("judges:\n")[2].replace("default:", "other:")
+    write(tmp_path / "profile.yaml", profile + second.replace("verdicts_", "other_"))
+    monkeypatch.chdir(tmp_path)
+    options = ["--models", "old,new", "--profile", "profile.yaml"]
+    assert CliRunner().invoke(app, ["run", "suite.yaml", *options]).exit_code in (0, 3)
+    done = succeed("other", "--profile", "profile.yaml")
+    assert done.exit_code in (0, 3)
+    assert "rubrics, difference: default" in done.output
+    assert "rubrics.accuracy, own mean: default" in done.output
