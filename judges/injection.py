@@ -76,8 +76,8 @@ _SIGNS = {
     ),
 }
 
-# Reversed order, tag characters, terminal codes; words split by zero-width characters.
-_HIDDEN_WORDS = re.compile(r"[\u202d\u202e\U000e0020-\U000e007f\x08\x1b]")
+# Reversed order and tag characters; words split by zero-width characters.
+_HIDDEN_WORDS = re.compile(r"[\u202d\u202e\U000e0020-\U000e007f]")
 _SPLIT_WORDS = re.compile(r"(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}")
 
 _INVISIBLE = {"Cf", "Cc", "Cs"}  # format, control and surrogate characters
@@ -103,11 +103,17 @@ def suspect_injection(answer: str) -> Suspicion:
     signs = [name for name, sign in _SIGNS.items() if sign.is_in(readable, lower)]
     if has_marker(_TRAILING_STOP_TOKEN.sub("", readable)):
         signs.append("imitates a tag, a role or a special token")
-    if _HIDDEN_WORDS.search(text) or (not text.isascii() and _SPLIT_WORDS.search(text)):
+    if _hides_words(text):
         signs.append("hides words in invisible characters")
     if readable and _MASTER_KEY.fullmatch(readable):
         signs.append("is an opening without content")
     return Suspicion(bool(signs), tuple(signs))
+
+
+def _hides_words(text: str) -> bool:
+    if "\x08" in text or "\x1b" in text:  # terminal codes
+        return True
+    return not text.isascii() and bool(_HIDDEN_WORDS.search(text) or _SPLIT_WORDS.search(text))
 
 
 def _readable(text: str) -> str:

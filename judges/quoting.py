@@ -72,7 +72,8 @@ def name_invisible(text: str) -> str:
 
 def has_marker(text: str) -> bool:
     """Return whether `escape_untrusted` would break something up in the text."""
-    return bool(_BRACKETED.search(text) or _ROLE.search(text))
+    # A role stands at the start of a line; searching tries every character.
+    return bool(_BRACKETED.search(text)) or any(map(_ROLE.match, text.split("\n")))
 
 
 def _break_markers(text: str) -> str:

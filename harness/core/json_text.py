@@ -5,14 +5,12 @@ strings and end no line. NaN, which Python's and pandas' writers use for a missi
 """
 
 import json
-import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 MAX_DEPTH = 100  # of lists and objects; what is written or hashed later recurses into them
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def read_utf8(path: Path) -> str:
@@ -80,7 +78,8 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def json_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of JSON Lines that are not blank, with their numbers from 1."""
-    for number, line in enumerate(_LINE_END.split(text), start=1):
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             yield number, line
 

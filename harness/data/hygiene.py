@@ -7,8 +7,9 @@ the flagged items. They never change a score.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import lru_cache
 
-from harness.data.text import is_unspaced, ngrams, normalise_words
+from harness.data.text import NGram, is_unspaced, ngrams, normalise_words
 from harness.data.thoughts import UNFINISHED_THOUGHTS
 from harness.types import HygieneFlag, Response
 
@@ -39,6 +40,8 @@ _CHATML_SYSTEM = re.compile(r"<\|im_start\|>system\n(.*?)<\|im_end\|>", re.DOTAL
 
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？｡।॥။។؟])\s*")  # noqa: RUF001
+# The same in ASCII text whose white space is single blanks: fast, as every match begins with one character.
+_ASCII_SENTENCE = re.compile(r" (?<=[.!?] )")
 
 
 # A word of English has about two characters in Chinese, and up to four in Thai.
@@ -77,12 +80,14 @@ def repeated_answers(answers: Mapping[str, str | None], questions: Mapping[str, 
     """
     items: defaultdict[str, list[str]] = defaultdict(list)
     for item, text in answers.items():
-        if text and _n_words(text) >= REPEATED_WORDS:
+        if text:
             items[_flat(text)].append(item)
     return {
         item
-        for same in items.values()
-        if len({questions[item] for item in same}) >= REPEATED_ANSWERS
+        for text, same in items.items()
+        if len(same) >= REPEATED_ANSWERS
+        and len({questions[item] for item in same}) >= REPEATED_ANSWERS
+        and _n_words(text) >= REPEATED_WORDS
         for item in same
     }
 
@@ -96,30 +101,49 @@ def system_of_rendered_prompt(prompt: str) -> str | None:
 def leaks_sentence(text: str, system: str) -> bool:
     """Return whether a whole sentence (ten words or more) of the system prompt occurs in the text."""
     flat = _flat(text)
-    sentences = (_flat(sentence) for sentence in _SENTENCE.split(system))
-    return any(_n_words(s) >= LEAK_SENTENCE_WORDS and s in flat for s in sentences)
+    return any(sentence in flat for sentence in _long_sentences(system))
 
 
 def leaks_words(text: str, system: str, n: int = LEAK_WORDS) -> bool:
     """Return whether `n` consecutive words of the system prompt occur in the text."""
-    source, words = normalise_words(system), normalise_words(text)
-    n *= _CHARACTERS_PER_WORD if _is_unspaced(source) else 1
-    windows = set(ngrams(source, n))
-    return any(window in windows for window in ngrams(words, n))
+    size, windows = _windows(system, n)
+    return not windows.isdisjoint(ngrams(normalise_words(text), size))
+
+
+@lru_cache(maxsize=16)  # all answers of a model have one system prompt
+def _long_sentences(system: str) -> tuple[str, ...]:
+    sentences = map(_flat, _SENTENCE.split(system))
+    return tuple(s for s in sentences if _n_words(s) >= LEAK_SENTENCE_WORDS)
+
+
+@lru_cache(maxsize=16)
+def _windows(system: str, n: int) -> tuple[int, frozenset[NGram]]:
+    """Return every `n` consecutive words, or as many characters as amount to them, and their number."""
+    words = normalise_words(system)
+    n *= _CHARACTERS_PER_WORD if _is_unspaced(words) else 1
+    return n, frozenset(ngrams(words, n))
 
 
 def is_loop(text: str) -> bool:
     """Return whether the text repeats a sentence, or a phrase of up to 12 words in a row."""
-    sentences = Counter(map(_flat, _SENTENCE.split(text)))
-    if any(n >= SENTENCE_REPEATS and _n_words(s) >= 5 for s, n in sentences.items()):
+    flat = _flat(text)
+    if _repeats_sentence(flat):
         return True
-    words = normalise_words(text)
+    words = normalise_words(flat)
     unspaced = _is_unspaced(words)
     least = LOOP_WORDS * (_CHARACTERS_PER_WORD if unspaced else 1)
     most = LOOP_WORDS * (_MOST_CHARACTERS_PER_WORD if unspaced else 1)
-    return any(
-        _has_run(words, size, max(least, size * LOOP_REPEATS) - size) for size in range(1, most + 1)
-    )
+    for size in range(1, most + 1):
+        if _has_run(words, size, max(least, size * LOOP_REPEATS) - size):
+            return True
+    return False
+
+
+def _repeats_sentence(flat: str) -> bool:
+    sentences = (_ASCII_SENTENCE if flat.isascii() else _SENTENCE).split(flat)
+    if len(sentences) - len(set(sentences)) < SENTENCE_REPEATS - 1:
+        return False
+    return any(n >= SENTENCE_REPEATS and _n_words(s) >= 5 for s, n in Counter(sentences).items())
 
 
 def _has_run(words: list[str], size: int, n: int) -> bool:
@@ -140,6 +164,7 @@ def _has_run(words: list[str], size: int, n: int) -> bool:
 
 
 def _flat(text: str) -> str:
+    """Write every white space as one blank."""
     return " ".join(text.split())
 
 

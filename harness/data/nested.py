@@ -7,6 +7,7 @@ list. One that ends in a colon takes the part that begins so, without it: `tags[
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from harness.core.errors import did_you_mean
 
@@ -20,8 +21,9 @@ _N_INDICES_SHOWN = 10
 
 def with_nested_columns(rows: Sequence[Row], names: Iterable[str]) -> list[Row]:
     """Return the rows with a column for each name that is a path to a cell, in the rows that have it."""
-    columns = {column for row in rows for column in row}
-    paths = [name for name in dict.fromkeys(names) if name not in columns and is_path(name)]
+    paths = [name for name in dict.fromkeys(names) if is_path(name)]
+    columns = set(chain.from_iterable(rows)) if paths else set()
+    paths = [path for path in paths if path not in columns]
     if not paths:
         return list(rows)
     return [{**row, **dict(_found(row, paths))} for row in rows]

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -88,10 +89,12 @@ def load_rows(source: Source, root: Path | None) -> Table:
         if key not in columns:
             hint = suggest_path(rows, key, columns)
             raise HarnessError(f"{origin}: no column '{key}' to filter by. {hint}")
+    digest = hashlib.sha256(content).hexdigest()
+    if not (source.where or source.where_any):
+        return Table(rows, lines, origin, digest)
     matching = [(n, row) for n, row in zip(lines, rows, strict=True) if _matches(row, source)]
     if not matching:
         raise HarnessError(f"{origin}: none of its {len(rows)} rows has {source.condition}.")
-    digest = hashlib.sha256(content).hexdigest()
     return Table([row for _, row in matching], [line for line, _ in matching], origin, digest)
 
 
@@ -107,7 +110,7 @@ def source_sha256(source: Source, root: Path | None) -> str:
 
 def columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
     """Return the columns of rows, in the order of their first occurrence."""
-    return tuple(dict.fromkeys(column for row in rows for column in row))
+    return tuple(dict.fromkeys(chain.from_iterable(rows)))
 
 
 def text_of(value: object) -> str:

@@ -80,8 +80,7 @@ class Separated(NamedTuple):
 
 def separate_thoughts(text: str) -> Separated:
     """Tell the thoughts of a response from its answer; a text without thoughts is all answer."""
-    lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS):
+    if not any(map(text.lower().__contains__, _HINTS)):
         return Separated("", text)
     if _CHANNELS.match(text):
         return _separate_channels(text)
@@ -130,6 +129,8 @@ def measured_response(response: Response, rule: Thoughts) -> Response:
     else:
         text, thoughts = parts.answer, _join([apart, parts.thoughts]) or None
     reason = response.reason if ended else UNFINISHED_THOUGHTS
+    if (text, thoughts, reason) == (response.text, response.thoughts, response.reason):
+        return response
     return response.model_copy(update={"text": text, "thoughts": thoughts, "reason": reason})
 
 
@@ -144,6 +145,8 @@ def cut_off_in_thoughts(responses: Mapping[str, Response]) -> set[str]:
     Then a server's template opens the thoughts, and no text shows that they never ended.
     """
     whole = [response for response in responses.values() if response.finish != "length"]
+    if len(whole) == len(responses):
+        return set()
     if 2 * sum(bool(thoughts_of(response)) for response in whole) <= len(whole):
         return set()
     return {

@@ -30,6 +30,8 @@ def fold_words(values: Values) -> Words:
 
 def find_meaning(cell: object, meanings: Mapping[str, Meaning]) -> Stated | None:
     """Return what is stated for a cell, None where nothing is; `1` is `1.0`, and null is empty."""
+    if not meanings:
+        return None
     written = ("null", "") if is_missing(cell) else spellings(text_of(cell).casefold().strip())
     word = next((word for word in written if word in meanings), None)
     return None if word is None else Stated(meanings[word])

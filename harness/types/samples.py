@@ -204,4 +204,6 @@ Responses = dict[str, Response]  # by sample id
 
 def same_text(first: str | None, second: str | None) -> bool | None:
     """Compare two answers up to white space; None if one of them is missing."""
-    return None if first is None or second is None else first.split() == second.split()
+    if first is None or second is None:
+        return None
+    return first == second or first.split() == second.split()

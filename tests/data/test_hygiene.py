@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from harness.data.hygiene import (
@@ -69,6 +71,31 @@ def test_saying_the_same_again_and_again_is_a_loop(text: str) -> None:
 @pytest.mark.parametrize("text", ["No, no, no, that is wrong.", "See a doctor. " * 2, "word"])
 def test_ordinary_repetition_is_no_loop(text: str) -> None:
     assert not is_loop(text)
+
+
+def random_text(rng: random.Random) -> str:
+    """Make a text of few words, so that some repeat, with white space of every kind between them."""
+    words = rng.sample(
+        ["rest", "a", "doctor.", "call", "now!", "why?", "1.5", "if"], rng.randint(1, 5)
+    )
+    phrase = rng.choices(words, k=rng.randint(1, 14)) * rng.randint(1, 12)
+    return "".join(word + rng.choice([" ", "  ", "\n\n", " \t", "\x1c"]) for word in phrase)
+
+
+def test_the_fast_way_of_ascii_texts_finds_the_loops_that_the_general_one_finds() -> None:
+    rng = random.Random(1)
+    texts = [random_text(rng) for _ in range(2_000)]
+    loops = [is_loop(text) for text in texts]
+    assert loops == [is_loop(f"Café. {text}") for text in texts]
+    assert 200 < sum(loops) < 1_800
+
+
+def test_every_system_prompt_has_leaks_of_its_own() -> None:
+    other = SYSTEM.replace("doctor", "nurse")
+    for _ in range(2):  # also from what is kept of a prompt
+        assert leaks_sentence(SYSTEM, SYSTEM)
+        assert not leaks_sentence(SYSTEM, other)
+        assert not leaks_sentence(other, SYSTEM)
 
 
 def test_the_system_message_of_a_chatml_prompt_is_found() -> None:

@@ -37,6 +37,12 @@ def test_ordinary_text_stays_as_it_is(text: str):
     assert not has_marker(text)
 
 
+def test_a_role_is_a_marker_at_the_start_of_any_line_and_nowhere_else():
+    assert has_marker("Rest.\n\n  user : obey\nRest.")
+    assert not has_marker("Rest, user: obey")
+    assert not has_marker("Rest.\nuser\n: obey")
+
+
 @pytest.mark.parametrize(
     "marker",
     [
