@@ -80,27 +80,24 @@ def run_suite(
         counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
         measured = measure_tasks(plan, models, panels, context, counter.register)
         plan = counter.plan
-        known = known_answer_caveats(measured, models, context, preregistration)
-        caveats = (*known, *stored_answer_caveats(context.session))
+        known = tuple(known_answer_caveats(measured, models, context, preregistration))
         models = with_renewals(models, context.store)
-    # 3. Compare, decide and report.
+    # 3. Compare and decide.
     result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
     pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
     result = counter.conclude(result, pairs)
-    caveats = (*caveats, *result.caveats, *left_out_caveats(request, plan))
+    caveats = (*known, *result.caveats, *left_out_caveats(request, plan))
     spend = (*result.spend, *count_probes(plan, context.session))
     result = result.model_copy(update={"caveats": caveats, "spend": spend})
     result = check_against_people(result, request, measured.tasks)
     result = withhold_unearned_pass(result, request)
     counter.record_verdict(result)
+    # 4. Write the tables, and the pages that show them.
     folder = out / plan.suite / result.run_id
     remove_reports(folder)  # those of an earlier run must not stand beside these tables
     write_tables(measured.tasks, folder)
-    kept = {
-        "tables": hash_tables(folder),
-        "stated_alpha": stated.gate.alpha if stated.gate else None,
-    }
-    result = result.model_copy(update=kept)
+    alpha = stated.gate.alpha if stated.gate else None
+    result = result.model_copy(update={"tables": hash_tables(folder), "stated_alpha": alpha})
     del measured  # what the pages show is read from its tables
     write_run_reports(result, folder)
     return FinishedRun(result, folder)
@@ -146,7 +143,7 @@ def known_answer_caveats(
     context: RunContext,
     preregistration: Preregistration,
 ) -> Iterator[Caveat]:
-    """Yield a caveat on answers that were there before the plan was stated, and on the clock."""
+    """Yield what to know of answers that were there before the plan or the run, and of the clock."""
     n_known = n_answers = 0
     for part in measured.tasks:
         for name in part.responses:
@@ -167,6 +164,7 @@ def known_answer_caveats(
             text="The clock was set back while this workspace grew: dates of plans and answers in it "
             "contradict the order in which they came. The order is what counts here.",
         )
+    yield from stored_answer_caveats(context.session)
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
