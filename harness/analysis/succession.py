@@ -89,8 +89,15 @@ def _shift(
 
 def _own_scores(pair: PairedScores) -> PairedScores:
     least, greatest = pair.own_ends
-    scores, bounds = pair.candidate_scores, pair.score_bounds
-    return replace(pair, d=scores, least=least, greatest=greatest, bounds=bounds, null=0.0)
+    return replace(
+        pair,
+        d=pair.candidate_scores,
+        least=least,
+        greatest=greatest,
+        bounds=pair.score_bounds,
+        null=0.0,
+        seeds=pair.own_seeds,
+    )
 
 
 def _describe_shift(

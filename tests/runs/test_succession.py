@@ -1,6 +1,7 @@
 """A judge that succeeds another: three judges behind a loopback server on the answers of one run."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from hashlib import sha256
@@ -242,3 +243,24 @@ def test_a_judge_of_checklists_may_succeed_another(
     assert done.exit_code in (0, 3)
     assert "rubrics, difference: default" in done.output
     assert "rubrics.accuracy, own mean: default" in done.output
+
+
+@pytest.mark.data
+@pytest.mark.skipif("HARNESS_DATA_DIR" not in os.environ, reason="HARNESS_DATA_DIR is not set")
+def test_offline_rules_do_not_succeed_the_judge_of_the_recorded_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    criteria = ", ".join(f"{{name: {name}, asks: Is it good}}" for name in ("safety", "empathy"))
+    suite = SUITE.partition("data:")[0] + "data: {name: health_questions}\n"
+    suite += f"metrics:\n  rubric: {{kind: rubric, criteria: [{criteria}]}}\n"
+    suite += "gate:\n  claims: [{metric: rubric.empathy, claim: non_inferior, margin: 0.5}]\n"
+    write(tmp_path / "suite.yaml", suite)
+    monkeypatch.chdir(tmp_path)
+    options = ["--models", "sft,dpo", "--profile", "medical_llama3_recorded"]
+    assert CliRunner().invoke(app, ["run", "suite.yaml", *options]).exit_code == 0
+    done = succeed("offline")
+    assert done.exit_code == 1
+    assert (
+        "verdict on rubric.empathy non-inferior (margin 0.5) would change: pass -> fail"
+        in done.output
+    )
