@@ -46,6 +46,7 @@ from harness.planning.remote import (
     forecast_requests,
     remote_table,
 )
+from harness.planning.seeds import SeedForecast, describe_seeds, forecast_seeds
 from harness.planning.training import (
     SamplingForecast,
     TrainingForecast,
@@ -97,6 +98,7 @@ class Forecast(Record):
     licences: tuple[RequirementForecast, ...] = ()
     labels: tuple[LabelsForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
+    seeds: tuple[SeedForecast, ...] = ()
     doubts: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
         labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(gate, plan.tasks)) if plan and gate else (),
+        seeds=tuple(forecast_seeds(plan, gate)) if plan and gate and not people else (),
         doubts=tuple(doubtful_criteria(plan.tasks)) if plan else (),
         obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
         not_measured=request.not_measured,
@@ -245,6 +248,7 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
         share = f"{forecast.max_unscored:.2%}".replace(".00", "")
         yield f"No verdict with more than {share} of a claim's items unscored ('max_unscored')."
     yield from describe_claims(forecast.claims)
+    yield from describe_seeds(forecast.seeds)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)
     yield from describe_labels(forecast.labels)

@@ -25,6 +25,7 @@ from harness.selftest.confirmation import confirmation_trials, given_pairs_trial
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
 from harness.selftest.rule import rule_trials
+from harness.selftest.seeds import seed_trials
 from harness.selftest.simulation import (
     ALPHA,
     SHIFT,
@@ -220,7 +221,8 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from given_pairs_trials(limit)
     yield from rule_trials(limit)
     yield from tries_trials(limit)
-    yield from accuracy_trials(limit)  # last: a cell's random numbers depend on its place
+    yield from accuracy_trials(limit)
+    yield from seed_trials(limit, covered)  # last: a cell's random numbers depend on its place
 
 
 # --- methods ---------------------------------------------------------------------------------
