@@ -104,7 +104,8 @@ def _coins(pair: PairedScores, rng: np.random.Generator) -> "np.ndarray":
 
 
 def swap_models(pair: PairedScores, swapped: "np.ndarray") -> PairedScores:
-    """Swap the scores of baseline and candidate on the marked items."""
+    """Swap the scores of baseline and candidate on the marked items; `own_votes` stay as they are."""
+    votes = pair.votes
     return replace(
         pair,
         d=np.where(swapped, -pair.d, pair.d),
@@ -112,4 +113,5 @@ def swap_models(pair: PairedScores, swapped: "np.ndarray") -> PairedScores:
         greatest=np.where(swapped, -pair.least, pair.greatest),
         baseline_scores=np.where(swapped, pair.candidate_scores, pair.baseline_scores),
         candidate_scores=np.where(swapped, pair.baseline_scores, pair.candidate_scores),
+        votes=None if votes is None else np.where(swapped[:, None], -votes, votes),
     )

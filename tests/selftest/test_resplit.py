@@ -48,6 +48,15 @@ def test_a_gap_stays_as_wide_when_its_models_are_swapped() -> None:
     assert (swapped.least[1], swapped.greatest[1]) == (-2.0, 5.0)
 
 
+def test_the_votes_of_people_are_swapped_with_the_models() -> None:
+    column = grades(shift=2.0)
+    votes = {model: np.stack([scores] * 3, axis=1) for model, scores in column.scores.items()}
+    (pair,) = pair_scores(replace(column, votes=votes), "sft")
+    swapped = swap_models(pair, np.arange(N) % 2 == 0)
+    assert swapped.votes is not None
+    assert swapped.votes.mean(axis=1).tolist() == swapped.d.tolist()
+
+
 def test_a_run_without_common_scores_is_refused() -> None:
     column = grades()
     nothing = np.full(N, np.nan)
