@@ -10,6 +10,7 @@ from harness.config import (
     EndpointSpec,
     JudgeSpec,
     Jury,
+    LikelihoodMetric,
     LocalJudge,
     MatchMetric,
     PeopleSpec,
@@ -28,6 +29,7 @@ from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import require_checkpoint
 from harness.types.samples import seed_suffix
 from judges.choice import ChoiceJudge
+from judges.likelihood import LikelihoodJudge
 from judges.llm import LanguageModelJudge
 from judges.local import LocalBackend
 from judges.match import MatchJudge
@@ -116,6 +118,8 @@ def make_computed_judge(metric: Computed) -> Judge:
             return MatchJudge()
         case ChoiceMetric():
             return ChoiceJudge()
+        case LikelihoodMetric():
+            return LikelihoodJudge()
         case PluginMetric(scorer=scorer):
             return ScorerJudge(scorer)
 

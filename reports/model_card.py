@@ -215,6 +215,11 @@ def _judges(plan: Plan) -> Iterator[str]:
 
 def _prompting(result: RunResult) -> Iterator[str]:
     for task, n_judged in zip(result.plan.tasks, items_judged(result), strict=True):
+        if task.scored_options is not None:
+            yield escape(
+                f"'{task.name}' ({n_judged} items): log-probabilities of the options, no answer, no chat template"
+            )
+            continue
         generation = task.generation
         sampling = (
             f"temperature {generation.temperature:g}"

@@ -46,6 +46,10 @@ class _Comparison:
                 names = old.removeprefix(_REFERENCE), new.removeprefix(_REFERENCE)
                 definitions = self._old[names[0]], self._new[names[1]]
                 yield from self.changes(*definitions, f"{_REFERENCE}{names[0]}")
+        elif _is_union(new) and (_is_reference(old) or _is_reference(_referenced(old))):
+            # A kind of one form has several now.
+            member = {"$ref": old} if isinstance(old, str) else old
+            yield from self._changes_of_member(member, new["oneOf"], at)
         elif isinstance(old, dict) and isinstance(new, dict):
             for key in old.keys() - _WORDS_ONLY - {"$defs"}:
                 if key in new:
@@ -70,6 +74,14 @@ class _Comparison:
                 return
         self._compared = compared
         yield f"{at}: {member} is gone"
+
+
+def _is_union(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.keys() == {"oneOf"}
+
+
+def _referenced(schema: Any) -> Any:
+    return schema.get("$ref") if isinstance(schema, dict) else None
 
 
 def _is_reference(schema: Any) -> bool:

@@ -15,7 +15,7 @@ names in a suite to the checkpoints, judges and files of one machine.
 
 from harness.config.base import Name, Sha256, Spec
 from harness.config.checklist import ChecklistMetric
-from harness.config.choice import ChoiceMetric
+from harness.config.choice import ChoiceMetric, LikelihoodMetric
 from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement, most_unscored
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
 from harness.config.loading import (
@@ -93,6 +93,7 @@ __all__ = [
     "JudgedMetric",
     "Jury",
     "LabelsFile",
+    "LikelihoodMetric",
     "LocalJudge",
     "MatchMetric",
     "Metric",

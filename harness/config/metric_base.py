@@ -5,6 +5,7 @@ them.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -25,14 +26,20 @@ class ChoiceLayout(NamedTuple):
     """How an item's options are put into its prompt; metrics with another layout ask anew.
 
     `choices` None are those of the items; `answer` says what the references are. Without a `seed` the
-    options keep their order; without an `instruction` a stated sentence asks for the choice.
+    options keep their order; without an `instruction` a stated sentence asks for the choice. With a
+    `template` the prompt is made of it, and the model is not asked but gives each option a probability.
     """
 
     choices: tuple[str, ...] | None
     answer: AnswerForm
     lettered: bool
     seed: int | None
-    instruction: str | None
+    instruction: str | None = None
+    template: str | None = None
+
+    def continuations(self, options: Mapping[str, str]) -> dict[str, str]:
+        """Return what continues the prompt by each label: the label, or the option's text."""
+        return {label: label if self.lettered else text for label, text in options.items()}
 
 
 class MetricSpec(Spec):

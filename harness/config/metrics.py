@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.checklist import ChecklistMetric
-from harness.config.choice import ChoiceMetric
+from harness.config.choice import ChoiceKind
 from harness.config.judge_prompt import PromptFields
 from harness.config.match import MatchKind
 from harness.config.metric_base import (
@@ -199,7 +199,7 @@ class RougeMetric(ComputedMetric):
 
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
-Computed = RougeMetric | MatchKind | ChoiceMetric | PluginMetric
+Computed = RougeMetric | MatchKind | ChoiceKind | PluginMetric
 
 Metric = Annotated[
     RubricMetric | ChecklistMetric | PairwiseMetric | EvasionMetric | Computed,

@@ -231,7 +231,7 @@ def _place_and_message(
             parts = (int(part) if part.isdigit() else part for part in context["at"].split("."))
             return _locate((*loc, *parts), document), context["message"]
         case "union_tag_invalid":
-            key = context["discriminator"].strip("'")
+            key = context["discriminator"].strip("'()")  # a field, or a function of its name
             tags = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
             hint = did_you_mean(context["tag"], tags)
             return _locate((*loc, key), document), f"'{context['tag']}' is unknown. {hint}"

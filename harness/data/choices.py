@@ -11,6 +11,8 @@ The prompt is the question, a line for each option, and the sentence that asks f
     B) ibuprofen
 
     End your reply with one line: "Answer:" and the letter of one option (A or B).
+
+A layout with a template makes the prompt of it, with the texts of the data as they are.
 """
 
 import json
@@ -24,12 +26,13 @@ from harness.core.choice_text import option_key
 from harness.core.errors import HarnessError
 from harness.core.json_text import parse_json
 from harness.core.sanitize import to_valid_utf8
-from harness.data.tables import Row, Table, is_missing, text_of
+from harness.data.tables import Row, Table, is_missing, join_key, text_of
 from harness.types import Sample
 
 FIELD = "choices"
 MAX_CHOICES = len(ascii_uppercase)
 _LABEL = re.compile(r"[A-Za-z]|[0-9]{1,2}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class _ItemError(Exception):
@@ -58,8 +61,13 @@ def put_choices(
     made, problems = list[Sample](), dict[str, str]()
     for sample in samples:
         try:
-            options = _options(table.rows[sample.row], layout, fields)
-            made.append(_put(sample, layout, options))
+            row = table.rows[sample.row]
+            options, right = _shuffled(sample, layout, _options(row, layout, fields))
+            if layout.template is None:
+                prompt = "\n".join(_prompt_lines(sample.input, layout, options))
+            else:
+                prompt = _fill(layout.template, sample, row, fields, layout, options)
+            made.append(_put(sample, prompt, options, right))
         except _ItemError as error:
             problems[sample.id] = str(error)
     if problems:
@@ -90,7 +98,11 @@ def _options(row: Row, layout: ChoiceLayout, fields: Mapping[str, str]) -> dict[
     if not isinstance(cell, dict):
         raise _ItemError("has options that are neither a list nor a mapping of labels to texts")
     # A hub's table has every label in every row, and null where an item has fewer options.
-    options = {str(label).strip(): _option_text(text) for label, text in cell.items() if not is_missing(text)}  # fmt: skip
+    options = {
+        str(label).strip(): _option_text(text, one_line=layout.template is None)
+        for label, text in cell.items()
+        if not is_missing(text)
+    }
     if len(options) < 2:
         raise _ItemError("has fewer than two options")
     odd = next((label for label in options if not _LABEL.fullmatch(label)), None)
@@ -113,13 +125,13 @@ def _parsed(cell: object) -> object:
         raise _ItemError(f"has options that are no JSON list or mapping: '{cell[:60]}'") from None
 
 
-def _option_text(value: object) -> str:
+def _option_text(value: object, *, one_line: bool) -> str:
     if isinstance(value, list | dict):
         raise _ItemError(f"has an option that is no text: '{json.dumps(value)[:60]}'")
-    text = " ".join(to_valid_utf8(text_of(value)).split())
+    text = to_valid_utf8(text_of(value))
     if not option_key(text):
         raise _ItemError("has an empty option")
-    return text
+    return " ".join(text.split()) if one_line else text
 
 
 def _require_different(options: Mapping[str, str]) -> None:
@@ -174,17 +186,26 @@ def _named(reference: str, options: Mapping[str, str]) -> dict[str, list[str]]:
 # --- the prompt ------------------------------------------------------------------------------
 
 
-def _put(sample: Sample, layout: ChoiceLayout, options: dict[str, str]) -> Sample:
+def _shuffled(
+    sample: Sample, layout: ChoiceLayout, options: dict[str, str]
+) -> tuple[dict[str, str], str]:
+    """Return the options as they are shown, and the label of the right one.
+
+    The labels stay in their order, and the texts change places among them.
+    """
     right = _right_label(sample, options, layout)
-    if layout.seed is not None:
-        # The labels stay in their order, and the texts change places among them.
-        order = list(options)
-        random.Random(f"{layout.seed}\n{sample.input}").shuffle(order)
-        right = list(options)[order.index(right)]
-        options = dict(zip(options, [options[label] for label in order], strict=True))
+    if layout.seed is None:
+        return options, right
+    order = list(options)
+    random.Random(f"{layout.seed}\n{sample.input}").shuffle(order)
+    shown = dict(zip(options, [options[label] for label in order], strict=True))
+    return shown, list(options)[order.index(right)]
+
+
+def _put(sample: Sample, prompt: str, options: dict[str, str], right: str) -> Sample:
     return sample.model_copy(
         update={
-            "input": "\n".join(_prompt_lines(sample.input, layout, options)),
+            "input": prompt,
             "question": sample.input,
             "reference": options[right],
             "references": (),
@@ -207,6 +228,39 @@ def _prompt_lines(question: str, layout: ChoiceLayout, options: Mapping[str, str
         yield f'End your reply with one line: "Answer:" and the letter of one option ({letters}).'
     else:
         yield 'End your reply with one line: "Answer:" and one of these options, word for word.'
+
+
+def _fill(
+    template: str,
+    sample: Sample,
+    row: Row,
+    fields: Mapping[str, str],
+    layout: ChoiceLayout,
+    options: Mapping[str, str],
+) -> str:
+    """Return a template with the texts of an item in it; one that it does not have is an error.
+
+    `{question}` alone has the context in front, as without a template. Categories such as
+    `college_biology` are written in words.
+    """
+    if sample.history:
+        raise _ItemError("is a conversation, and a prompt that options continue holds one question")
+    values = {column: text.replace("_", " ") for column, text in sample.slices.items()}
+    values["question"] = sample.input
+    if "{context}" in template and "context" in fields:
+        context = values["context"] = join_key(row.get(fields["context"]))
+        values["question"] = sample.input.removeprefix(f"{context}\n\n")
+    values["stripped_question"] = values["question"].strip()
+    values["options"] = "\n".join(
+        f"{label}. {text}" if layout.lettered else f"- {text}" for label, text in options.items()
+    )
+    missing = next((name for name in _PLACEHOLDER.findall(template) if name not in values), None)
+    if missing is not None:
+        raise _ItemError(
+            f"has no '{missing}' for {{{missing}}} in the prompt. Known: {', '.join(sorted(values))}; "
+            "{context} needs its field, and a column its place under 'slices'"
+        )
+    return _PLACEHOLDER.sub(lambda name: values[name[1]], template)
 
 
 def _short(text: str) -> str:

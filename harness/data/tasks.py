@@ -1,6 +1,6 @@
 """Tasks of a request: sets of items with their metrics, decoding and data protection checks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,13 +43,26 @@ def plan_tasks(
     # Group the metrics that can share a task.
     suite, groups = request.suite, list[_Group]()
     for name, metric in suite.metrics.items():
-        data, generation = metric.data or suite.data, metric.generation or suite.generation
-        new = _Group(data, generation, metric.layout, (item_ids or {}).get(name), {})
+        data, layout = metric.data or suite.data, metric.layout
+        generation = metric.generation or suite.generation
+        if layout is not None and layout.template is not None:
+            generation = Generation()  # nothing is generated
+        new = _Group(data, generation, layout, (item_ids or {}).get(name), {})
         group = next((group for group in groups if group[:4] == new[:4]), new)
         group.metrics[name] = metric
         if group is new:
             groups.append(group)
-    return tuple(_limit_to_items(_make_task(group, request), group.item_ids) for group in groups)
+    tasks = (_limit_to_items(_make_task(group, request), group.item_ids) for group in groups)
+    return tuple(_with_own_names(tasks))
+
+
+def _with_own_names(tasks: Iterable[Task]) -> Iterator[Task]:
+    """Yield the tasks; one with the name of another before it is also named after its metrics."""
+    names = set[str]()
+    for task in tasks:
+        own = f"{task.name} for {', '.join(task.metrics)}" if task.name in names else task.name
+        names.add(own)
+        yield task.model_copy(update={"name": own})
 
 
 def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
@@ -87,6 +100,8 @@ def _make_task(group: _Group, request: Request) -> Task:
     samples = make_samples(table, source.fields, data.take, data.slices, data.keep)
     if group.layout is not None:
         samples = put_choices(samples, group.layout, table, source.fields)
+        if group.layout.template is not None:
+            _require_weights(next(iter(metrics)), data, request)
     samples = put_criteria(samples, metrics.values(), table)
     for name, metric in metrics.items():
         _require_references(name, metric, samples, table.origin)
@@ -123,6 +138,24 @@ def hash_items(samples: Sequence[Sample], metrics: Iterable[Metric] = ()) -> str
     texts = [s.model_dump(exclude={"row", "slices", "kept"}) for s in samples]
     by_words = any(metric.reads_words for metric in metrics)
     return content_hash(texts, *(word_rule(*(s.reference or "" for s in samples)) * by_words))
+
+
+def _require_weights(metric: str, data: DataSpec, request: Request) -> None:
+    """Raise if a model gives no log-probabilities of stated texts, or is to give the same ones again."""
+    for name in request.models:
+        spec = request.profile.models.get(name)  # none of a model in training
+        endpoint = spec.endpoint if spec else None
+        if endpoint is not None:
+            raise HarnessError(
+                f"metric '{metric}': model '{name}' is asked at {endpoint.host}, and endpoints give no "
+                "log-probabilities of texts that are stated to them. Use a checkpoint on this machine "
+                "('checkpoint' or 'recipe' in the profile), or 'scoring: spoken'."
+            )
+    if data.answers > 1:
+        raise HarnessError(
+            f"metric '{metric}': 'answers: {data.answers}' asks again for log-probabilities, which are the "
+            "same each time. Leave 'answers' out, or give the metric 'data' of its own."
+        )
 
 
 def _require_varying_answers(data: DataSpec, generation: Generation, request: Request) -> None:

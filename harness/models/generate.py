@@ -19,6 +19,7 @@ from harness.data.redaction import redact_task
 from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
+from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
 from harness.models.local import LocalModel, drops_system, has_thinking_switch, make_prompt
 from harness.models.served import (
     ServedCheck,
@@ -302,8 +303,11 @@ def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
     They are cut from all samples, stored or not: a resumed run then computes the same batches
     as an uninterrupted one, and so the same floating-point numbers.
     """
-    prompts = [sample.chat(task.system) for sample in task.samples]
-    lengths = model.local.prompt_lengths(prompts, task.generation)
+    if task.scored_options is not None:
+        lengths = [len(sample.input) for sample in task.samples]
+    else:
+        prompts = [sample.chat(task.system) for sample in task.samples]
+        lengths = model.local.prompt_lengths(prompts, task.generation)
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     for start in range(0, len(order), BATCH_SIZE):
         yield order[start : start + BATCH_SIZE]
@@ -312,11 +316,14 @@ def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
 def _generate_batch(
     samples: Sequence[Sample], task: Task, model: CheckpointModel
 ) -> list[Response]:
-    answers = model.local.answer(
-        [sample.chat(task.system) for sample in samples],
-        task.generation,
-        seeds=[_item_seed(task.generation, sample) for sample in samples],
-    )
+    if task.scored_options is not None:
+        answers = score_options(model.local, samples, task.scored_options)
+    else:
+        answers = model.local.answer(
+            [sample.chat(task.system) for sample in samples],
+            task.generation,
+            seeds=[_item_seed(task.generation, sample) for sample in samples],
+        )
     return [
         Response(
             sample_id=sample.id,
@@ -335,6 +342,9 @@ def _item_seed(generation: Generation, sample: Sample) -> int:
 
 
 def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
+    if task.scored_options is not None:
+        texts = task.scored_options.continuations(sample.choices)
+        return content_hash("likelihood", LIKELIHOOD_VERSION, fingerprint, sample.input, texts)
     decoding = task.generation.model_dump(exclude={"system", "seed", "thoughts"})
     greedy = task.generation.temperature == 0
     seed = None if greedy else _item_seed(task.generation, sample)

@@ -9,7 +9,7 @@ with a reason.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from harness.config import Generation
 from harness.core.deadline import run_within
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Prompt = tuple[Message, ...]
+RowT = TypeVar("RowT")
+Result = TypeVar("Result")
 N_MARK_TOKENS = 16  # at the end of a prompt hold an opening mark and what is around it
 TEMPLATE_S = 30.0  # to write one prompt, which takes milliseconds
 UNBOUNDED = 2**31  # tokens; the context of a model whose positions have no bound
@@ -109,7 +111,11 @@ class LocalModel:
         rows = [_Row(ids, seed) for ids, seed in zip(encoded, seeds, strict=True)]
         answers: dict[int, Answer] = {}
         for batch in self._batches(rows, generation.max_tokens):
-            batch_answers = self._generate([rows[i] for i in batch], generation)
+            batch_answers = in_halves(
+                [rows[i] for i in batch],
+                lambda part: self._generate_batch(part, generation),
+                OUT_OF_MEMORY,
+            )
             answers.update(zip(batch, batch_answers, strict=True))
         return [answers[i] if i in answers else self._too_long(rows[i]) for i in range(len(rows))]
 
@@ -142,19 +148,6 @@ class LocalModel:
         reason = f"the prompt has {len(row.ids)} tokens and the model's context {self.context}"
         return Answer(None, "failed", reason=reason)
 
-    def _generate(self, rows: "Sequence[_Row]", generation: Generation) -> list[Answer]:
-        """Generate as one batch; halve the batch while memory does not suffice."""
-        try:
-            return self._generate_batch(rows, generation)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-        # Outside the handler, so that the failed batch's tensors are free again.
-        if len(rows) == 1:
-            return [Answer(None, "failed", reason="out of memory, even alone in its batch")]
-        half = len(rows) // 2
-        return self._generate(rows[:half], generation) + self._generate(rows[half:], generation)
-
     def _generate_batch(
         self, rows: "Sequence[_Row]", generation: Generation, streamer: Any = None
     ) -> list[Answer]:
@@ -184,7 +177,7 @@ class LocalModel:
         # 3. Decode the new tokens up to the stop token.
         broken_rows = health.broken_rows.tolist()
         return [
-            _BROKEN if is_broken else self._make_answer(tokens, row.ids)
+            BROKEN if is_broken else self._make_answer(tokens, row.ids)
             for row, tokens, is_broken in zip(
                 rows, output[:, width:].tolist(), broken_rows, strict=True
             )
@@ -332,7 +325,24 @@ class _Row(NamedTuple):
     seed: int
 
 
-_BROKEN = Answer(None, "failed", reason="the model gave NaN or infinite logits")
+BROKEN = Answer(None, "failed", reason="the model gave NaN or infinite logits")
+OUT_OF_MEMORY = Answer(None, "failed", reason="out of memory, even alone in its batch")
+
+
+def in_halves(
+    rows: Sequence[RowT], compute: Callable[[Sequence[RowT]], list[Result]], failed: Result
+) -> list[Result]:
+    """Compute rows as one batch; halve it while memory does not suffice, down to a row that `failed`."""
+    try:
+        return compute(rows) if rows else []
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+    # Outside the handler, so that the failed batch's tensors are free again.
+    if len(rows) == 1:
+        return [failed]
+    half = len(rows) // 2
+    return in_halves(rows[:half], compute, failed) + in_halves(rows[half:], compute, failed)
 
 
 def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:

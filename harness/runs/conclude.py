@@ -115,7 +115,8 @@ def build_run_result(
     # 3. Analyse what the decision depends on.
     columns = [column for part in measured for column in part.columns]
     judges = _summarise_all_judges(measured)
-    hygiene = [count for part in measured for count in _count_flags(part)]
+    answered = [part for part in measured if part.task.scored_options is None]
+    hygiene = [count for part in answered for count in _count_flags(part)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
     slices = _slices(measured, decided, plan)
     sensitivities = tuple(_sensitivities(compared, decided, plan, decision, stopping))

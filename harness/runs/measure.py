@@ -33,6 +33,8 @@ def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
 
 
 def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
+    if task.scored_options is not None:  # numbers, and no texts
+        return dict.fromkeys(answers, ())
     questions = {sample.id: sample.transcript for sample in task.samples}
     systems = {sample.id: sample.system or task.system for sample in task.samples}
     repeated: set[str] = set()

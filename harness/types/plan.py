@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.config import Gate, Generation, Metric, Prices
+from harness.config import ChoiceLayout, Gate, Generation, Metric, Prices
 from harness.config.data import EqualAnswers
 from harness.core.hashing import content_hash
 from harness.types.base import Interval, Record, Verdict
@@ -142,6 +142,12 @@ class Task(Record):
     def n_distinct(self) -> int:
         """Return the number of items, each counted once however often it is asked."""
         return self.n_items // self.answers // max(1, len(self.seeds))
+
+    @property
+    def scored_options(self) -> ChoiceLayout | None:
+        """Return the layout of the options whose log-probabilities are asked for; None for answers."""
+        layouts = (metric.layout for metric in self.metrics.values())
+        return next((layout for layout in layouts if layout and layout.template is not None), None)
 
 
 class Plan(Record):

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from harness.config import Generation, JudgedMetric, RubricMetric
-from harness.types import ANSWERED_BEFORE, Amendment, Plan, RunResult
+from harness.config import JudgedMetric, RubricMetric
+from harness.types import ANSWERED_BEFORE, Amendment, Plan, RunResult, Task
 from reports.components import Section, Table, TextBlock
 from reports.formatting import ABSENT, describe_items, gate_rule
 from reports.sections.judge_reliability import judge_cards
@@ -85,13 +85,15 @@ def _judges_table(plan: Plan) -> Table:
 
 def _tasks_table(plan: Plan) -> Table:
     rows = [
-        (describe_items(task), task.source, _decoding(task.generation), task.items_hash)
-        for task in plan.tasks
+        (describe_items(task), task.source, _decoding(task), task.items_hash) for task in plan.tasks
     ]
     return Table("Items", ("Items", "Source", "Decoding", "Items hash"), "llll", tuple(rows))
 
 
-def _decoding(generation: Generation) -> str:
+def _decoding(task: Task) -> str:
+    if task.scored_options is not None:
+        return "log-probabilities of the options, no answer"
+    generation = task.generation
     thoughts = "thoughts kept" if generation.thoughts == "keep" else "thoughts left out"
     limit = f"at most {generation.max_new_tokens:,} new tokens"
     if generation.max_thinking_tokens is not None:

@@ -57,6 +57,17 @@ def test_a_renamed_definition_breaks_no_reader() -> None:
     assert breaking_changes(schema(), new) != []
 
 
+def test_a_kind_may_get_a_second_form_and_keeps_its_first() -> None:
+    new = schema()
+    metrics = new["$defs"]["Task"]["properties"]["metrics"]["additionalProperties"]
+    other = {"$ref": "#/$defs/Comparison"}
+    kept = {"oneOf": [other, {"$ref": "#/$defs/RougeMetric"}]}
+    metrics["discriminator"]["mapping"]["rouge"] = kept
+    assert breaking_changes(schema(), new) == []
+    metrics["discriminator"]["mapping"]["rouge"] = {"oneOf": [other, other]}
+    assert breaking_changes(schema(), new) != []
+
+
 def written(folder: Path, **changes: object) -> Path:
     data = json.loads(dump_result(sealed(passing_run()))) | changes
     (folder / "results.json").write_text(json.dumps(data))

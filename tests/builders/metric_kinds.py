@@ -25,6 +25,7 @@ _NEEDED: dict[str, dict[str, object]] = {
     "match number": {"after": "minutes"},
     "match word_count": {"at_most": 100},
 }
+_RULES = ("by", "scoring")  # the keys that tell the classes of one kind apart
 
 
 def _classes(annotation: object) -> Iterator[type[MetricSpec]]:
@@ -39,11 +40,11 @@ def _classes(annotation: object) -> Iterator[type[MetricSpec]]:
 def _names(kind: type[MetricSpec]) -> list[str]:
     fields = kind.model_fields
     kinds = get_args(fields["kind"].annotation)
-    rules = get_args(fields["by"].annotation) if "by" in fields else ()
+    rules = [rule for key in _RULES if key in fields for rule in get_args(fields[key].annotation)]
     return [f"{name} {rule}" for name in kinds for rule in rules] or list(kinds)
 
 
-# By the name of the kind, and of its rule if it has several: "match exact".
+# By the name of the kind, and of its rule if it has several: "match exact", "choice spoken".
 KINDS: dict[str, type[MetricSpec]] = {
     name: kind for kind in _classes(get_args(Metric)[0]) for name in _names(kind)
 }
@@ -51,7 +52,12 @@ KINDS: dict[str, type[MetricSpec]] = {
 
 def metric_of_kind(name: str) -> Metric:
     kind, *rules = name.split()
-    fields = {"kind": kind, **({"by": rules[0]} if rules else {}), **_NEEDED.get(name, {})}
+    key = next((key for key in _RULES if key in KINDS[name].model_fields), "")
+    fields = {
+        "kind": kind,
+        **dict.fromkeys([key] if rules else [], *rules),
+        **_NEEDED.get(name, {}),
+    }
     metric: Metric = KINDS[name].model_validate(fields)  # type: ignore[assignment]
     return metric
 

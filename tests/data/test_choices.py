@@ -124,6 +124,38 @@ def test_options_must_come_from_somewhere() -> None:
         put({"a": "x"}, OF_DATA, {"input": "q", "reference": "a"})
 
 
+# --- prompts whose continuations are scored ------------------------------------------------------
+
+CONTINUED = OF_DATA._replace(template="{context}\nQ: {question}\n{options}\nA:")
+WITH_CONTEXT = FIELDS | {"context": "t"}
+
+
+def test_a_template_has_the_texts_of_the_data_as_they_are() -> None:
+    made = put({"q": " Which? ", "t": ["One.", "Two."], "c": ["a  b", "c "], "a": "B"}, CONTINUED, WITH_CONTEXT)  # fmt: skip
+    assert made.input == "One.\nTwo.\nQ:  Which? \nA. a  b\nB. c \nA:"
+    assert (made.right_choice, made.reference) == ("B", "c ")
+
+
+def test_a_question_alone_has_its_context_in_front() -> None:
+    layout = CONTINUED._replace(template="{stripped_question} A:")
+    assert put({"t": "One.", "c": DRUGS, "a": "B"}, layout, WITH_CONTEXT).input == (
+        "One.\n\nWhich is a diuretic? A:"
+    )
+
+
+def test_braces_in_the_data_are_no_placeholders() -> None:
+    made = put({"q": "Is {options} {x}?", "t": "{question}", "c": DRUGS, "a": "B"}, CONTINUED, WITH_CONTEXT)  # fmt: skip
+    assert made.input.startswith("{question}\nQ: Is {options} {x}?\nA. ibuprofen")
+
+
+@pytest.mark.parametrize("name", ["context", "topic"])
+def test_a_placeholder_without_its_text_is_named(name: str) -> None:
+    with pytest.raises(
+        HarnessError, match=f"has no '{name}' for {{{name}}} in the prompt. Known: "
+    ):
+        put({"c": DRUGS, "a": "B"}, CONTINUED._replace(template=f"{{{name}}} {{question}}"))
+
+
 # --- what is known of a question without its options ---------------------------------------------
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 import judges
-from harness.config import ComputedMetric, JudgeSpec, Jury, Metric, NumberMatch, PeopleSpec
+from harness.config import (
+    ComputedMetric,
+    JudgeSpec,
+    Jury,
+    LikelihoodMetric,
+    Metric,
+    NumberMatch,
+    PeopleSpec,
+)
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.types import JudgeRequest
@@ -90,7 +98,8 @@ def test_every_computed_metric_has_a_judge_that_scores_it(
     reference = "a dose of 12.5 mg" if isinstance(metric, NumberMatch) else GOOD
     options = {"choices": {"A": "yes", "B": "no"}, "right_choice": "B"}
     of = sample(reference=reference).model_copy(update=options)
-    values = outcome(judge, grade(GOOD, metric, of=of)).values or {}
+    answer = '{"A": -1.5, "B": -0.5}' if isinstance(metric, LikelihoodMetric) else GOOD
+    values = outcome(judge, grade(answer, metric, of=of)).values or {}
     assert set(values) == set(metric.verdict_keys("m").values())
     low, high = metric.bounds
     assert all(low <= value <= high for value in values.values())
