@@ -19,6 +19,7 @@ from harness.analysis.comparisons import find_interval
 from harness.config import Claim, Gate
 from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
+from harness.selftest.checklists import checklist_trials
 from harness.selftest.claims import accuracy_trials, claim_trials, other_corrections, share_trials
 from harness.selftest.clusters import cluster_trials
 from harness.selftest.confirmation import confirmation_trials, given_pairs_trials
@@ -222,7 +223,8 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from rule_trials(limit)
     yield from tries_trials(limit)
     yield from accuracy_trials(limit)
-    yield from seed_trials(limit, covered)  # last: a cell's random numbers depend on its place
+    yield from seed_trials(limit, covered)
+    yield from checklist_trials(limit)  # last: a cell's random numbers depend on its place
 
 
 # --- methods ---------------------------------------------------------------------------------
