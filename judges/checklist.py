@@ -30,7 +30,7 @@ def criteria_key(request: GradeRequest) -> list[object]:
 
 def count_requests(metric: ChecklistMetric, samples: Iterable[Sample]) -> int:
     """Return the number of verdicts on one answer to each of the items."""
-    return sum(1 if metric.together else len(s.criteria[metric.criteria]) for s in samples)
+    return sum(1 if metric.together else len(s.criteria[metric.list_name]) for s in samples)
 
 
 def join_criteria(

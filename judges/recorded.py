@@ -176,7 +176,7 @@ class _Record(NamedTuple):
 
     def find_criterion(self, sample: Sample, metric: ChecklistMetric, place: int) -> Row | None:
         """Return the row of an item's criterion, or that part of the item's row."""
-        fields, criteria = self.spec.fields, sample.criteria[metric.criteria]
+        fields, criteria = self.spec.fields, sample.criteria[metric.list_name]
         name = criterion_name(criteria[place], place, fields)
         row = self.find_row(sample, name) or self.find_row(sample)
         if row is None:

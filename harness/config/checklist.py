@@ -9,7 +9,7 @@ The column `rubrics` of the items holds `[{criterion, points, tags}]`, or texts 
 
 import math
 import re
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,8 @@ class ChecklistMetric(JudgedMetric):
     """The points of the criteria that an answer meets, as a share of the item's positive points.
 
     Negative points subtract, so that each item has a range of its own, and nothing is clipped.
-    `criteria` is the column of the items that holds them. Each of the `tags` has a column with the score
+    `criteria` is the column of the items that holds them; of several columns the criteria also have the
+    column's name as a tag. Each of the `tags` has a column with the score
     by its criteria alone, on the items in which some of them have positive points. The column `worst` has
     the points of the worst criterion that is met, or 0.
 
@@ -41,7 +42,7 @@ class ChecklistMetric(JudgedMetric):
     not_judged: ClassVar[frozenset[str]] = JudgedMetric.not_judged | {"criteria", "tags", "lowest"}
 
     kind: Literal["checklist"]
-    criteria: str = Field(min_length=1)
+    criteria: Annotated[str, Field(min_length=1)] | Annotated[tuple[str, ...], Field(min_length=1)]
     tags: tuple[str, ...] = ()
     together: bool = Field(default=False, exclude_if=lambda at_once: not at_once)
     asks: str = Field(default="Does the answer meet this criterion?", min_length=1)
@@ -57,6 +58,16 @@ class ChecklistMetric(JudgedMetric):
             if names.index(part) != number:
                 raise field_error(f"tags.{number}", f"a second column would be called '{part}'")
         return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the columns of the items that hold criteria."""
+        return (self.criteria,) if isinstance(self.criteria, str) else self.criteria
+
+    @property
+    def list_name(self) -> str:
+        """Return the name under which an item holds its criteria of these columns."""
+        return "+".join(self.sources)
 
     @property
     def parts(self) -> dict[str, str | None]:

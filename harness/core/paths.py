@@ -47,15 +47,17 @@ def find_bundled(
     raise HarnessError(f"{name}: no such {kind}. {did_you_mean(wanted, known)}")
 
 
-def suite_file_paths(path: str, root: Path | None) -> tuple[Path, Path]:
+def suite_file_paths(path: str, root: Path | None) -> tuple[Path, ...]:
     """Return where a file that a suite or profile names may be: below its folder `root`, or among ours.
 
-    Without a root the user named it on the command line, and it may be anywhere.
+    What is in neither may be below HARNESS_DATA_DIR. Without a root the user named it on the command line, and it may be anywhere.
 
     Raises:
         HarnessError: as `require_inside`.
     """
-    paths = (root or Path()) / path, bundle_root() / "suites" / path
+    data_dir = os.environ.get("HARNESS_DATA_DIR")
+    folders = [root or Path(), bundle_root() / "suites", *([Path(data_dir)] if data_dir else ())]
+    paths = tuple(folder / path for folder in folders)
     for candidate in paths:
         if root is not None and candidate.exists():
             require_inside(candidate, root)

@@ -2,7 +2,7 @@
 
     "rubrics": [{"criterion": "Advises to call an ambulance", "points": 7, "tags": ["axis:accuracy"]},
                 {"criterion": "Recommends aspirin to a child", "points": -8, "tags": ["axis:accuracy"]}]
-    "Must_have": ["Aspirin is not for children", "Reye's syndrome is rare"]      texts of one point each
+    "Must_have": ["Aspirin is not for children"], "Nice_to_have": []            texts of one point each
 
 A cell of text, as in a CSV, is read as JSON.
 """
@@ -34,14 +34,14 @@ def put_criteria(
     Raises:
         HarnessError: there is no such column, or an item's criteria cannot be used; names its line.
     """
-    columns = {m.criteria: None for m in metrics if isinstance(m, ChecklistMetric)}
-    for column in columns:
+    lists = {m.list_name: m.sources for m in metrics if isinstance(m, ChecklistMetric)}
+    for column in (column for columns in lists.values() for column in columns):
         table.column(column, "criteria of a checklist")
+    if not lists:
+        return tuple(samples)
+    read = ({name: _read(s, columns, table) for name, columns in lists.items()} for s in samples)
     return tuple(
-        s.model_copy(update={"criteria": {c: _read(s, c, table) for c in columns}})
-        if columns
-        else s
-        for s in samples
+        s.model_copy(update={"criteria": found}) for s, found in zip(samples, read, strict=True)
     )
 
 
@@ -55,14 +55,14 @@ def find_ranges(name: str, metric: Metric, samples: Sequence[Sample]) -> Metric:
         return metric
     lowest: dict[str, float] = {}
     for part, tag in metric.parts.items():
-        lists = [limit_to_tag(s.criteria[metric.criteria], tag) for s in samples]
+        lists = [limit_to_tag(s.criteria[metric.list_name], tag) for s in samples]
         points = [[c.points for c in own] for own in lists]
         score = worst_met if part == WORST else score_checklist
         ranges = [score(own, [None] * len(own)) for own in points]
         least = min((found.least for found in ranges if found is not None), default=None)
         if least is None:
             known = dict.fromkeys(
-                t for s in samples for c in s.criteria[metric.criteria] for t in c.tags
+                t for s in samples for c in s.criteria[metric.list_name] for t in c.tags
             )
             of_tag = "" if tag is None else f" for the tag '{tag}'. {did_you_mean(tag, known)}"
             raise HarnessError(
@@ -81,12 +81,21 @@ def limit_to_tag(criteria: Iterable[ItemCriterion], tag: str | None) -> tuple[It
 # --- cells -----------------------------------------------------------------------------------
 
 
-def _read(sample: Sample, column: str, table: Table) -> tuple[ItemCriterion, ...]:
-    try:
-        return tuple(_read_list(table.rows[sample.row].get(column)))
-    except _CriterionError as error:
-        where = f"{table.origin}:{table.lines[sample.row]}"
-        raise HarnessError(f"{where}: '{column}' of item '{sample.id}' {error}.") from None
+def _read(sample: Sample, columns: Sequence[str], table: Table) -> tuple[ItemCriterion, ...]:
+    where, found = f"{table.origin}:{table.lines[sample.row]}", list[ItemCriterion]()
+    for column in columns:
+        try:
+            own = list(_read_list(table.rows[sample.row].get(column)))
+        except _CriterionError as error:
+            raise HarnessError(f"{where}: '{column}' of item '{sample.id}' {error}.") from None
+        tag = (column,) if len(columns) > 1 else ()
+        found += [c.model_copy(update={"tags": (*c.tags, *tag)}) for c in own]
+    if not found:
+        raise HarnessError(
+            f"{where}: '{' and '.join(columns)}' of item '{sample.id}' is an empty list; leave the item "
+            "out, or give it one."
+        )
+    return tuple(found)
 
 
 def _read_list(cell: object) -> Iterator[ItemCriterion]:
@@ -94,8 +103,6 @@ def _read_list(cell: object) -> Iterator[ItemCriterion]:
         cell = _parsed(cell)
     if not isinstance(cell, list):
         raise _CriterionError("is no list of criteria")
-    if not cell:
-        raise _CriterionError("is an empty list; leave the item out, or give it a criterion")
     if len(cell) > MAX_CRITERIA:
         raise _CriterionError(f"has {len(cell):,} criteria, and {MAX_CRITERIA:,} are the most")
     for number, row in enumerate(cell, start=1):

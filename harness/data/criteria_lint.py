@@ -29,17 +29,17 @@ def doubtful_criteria(tasks: Iterable[Task]) -> Iterator[str]:
 
 
 def _doubts(name: str, metric: ChecklistMetric, samples: Sequence[Sample]) -> Iterator[str]:
-    found = [(s.id, c) for s in samples for c in s.criteria[metric.criteria]]
+    found = [(s.id, c) for s in samples for c in s.criteria[metric.list_name]]
     doubtful = [(i, c) for i, c in found if _sign_disagrees(c)]
     if doubtful:
         yield (
             f"{name}: the words and the points of {_counted(doubtful)} disagree. Points below 0 are for "
             "what an answer should not do."
         )
-    repeated = [(s.id, c) for s in samples for c in _repeated(s.criteria[metric.criteria])]
+    repeated = [(s.id, c) for s in samples for c in _repeated(s.criteria[metric.list_name])]
     if repeated:
         yield f"{name}: {_counted(repeated)} stand twice in the list of the item, and count twice."
-    unscored = [s.id for s in samples if all(c.points < 0 for c in s.criteria[metric.criteria])]
+    unscored = [s.id for s in samples if all(c.points < 0 for c in s.criteria[metric.list_name])]
     if unscored:
         yield (
             f"{name}: {len(unscored):,} items have no criterion with positive points, so that they have "

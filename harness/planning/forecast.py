@@ -331,7 +331,8 @@ def _missing_file(request: Request) -> str | None:
         bound = profile.data.get(data.name) if data.name is not None else data.source
         root = request.suite_root if data.name is None else request.profile_root
         if bound is not None and bound.path is not None and not is_available(bound, root):
-            return f"{bound.path}: no such file.{nearest_file(root / bound.path)}"
+            meant = nearest_file(root / bound.path) or " It may also lie below HARNESS_DATA_DIR."
+            return f"{bound.path}: no such file.{meant}"
     return None
 
 

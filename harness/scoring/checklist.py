@@ -42,5 +42,5 @@ def score_item(
 def _points(sample: Sample, metric: ChecklistMetric, column: str) -> list[tuple[int, float]]:
     """Return the places and points of the item's criteria that count in a column."""
     tag = metric.parts[column.partition(".")[2]]
-    criteria = enumerate(sample.criteria[metric.criteria])
+    criteria = enumerate(sample.criteria[metric.list_name])
     return [(i, c.points) for i, c in criteria if tag is None or tag in c.tags]

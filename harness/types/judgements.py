@@ -124,7 +124,7 @@ class GradeRequest:
         """Return the criteria of the item that this request asks about; none but for a checklist."""
         if not isinstance(self.metric, ChecklistMetric):
             return ()
-        every = self.sample.criteria[self.metric.criteria]
+        every = self.sample.criteria[self.metric.list_name]
         return every if self.criterion is None else (every[self.criterion],)
 
 
