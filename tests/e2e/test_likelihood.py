@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from harness.core.errors import HarnessError
+from harness.human.annotate.study import StudyOptions, open_study
 from tests.builders.commands import harness
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
@@ -16,8 +18,8 @@ suite: likely
 data: {source: {path: items.jsonl, fields: {id: id, input: q, choices: options, reference: key}}ANSWERS}
 generation: {max_new_tokens: 2, system: system.md, temperature: 0.5}
 metrics:
-  said: {kind: choice, answer: label}
   likeliest: {kind: choice, scoring: likelihood, answer: label}
+  said: {kind: choice, answer: label}
 gate:
   max_unscored: 0.1
   claims: [{metric: likeliest.acc, claim: non_inferior, margin: 0.4}]
@@ -85,8 +87,8 @@ def test_an_item_beyond_the_context_is_unscored_with_its_reason(world: Path) -> 
 
 def test_each_way_of_asking_is_a_task_of_its_own(world: Path) -> None:
     tasks = results(world)["plan"]["tasks"]
-    assert [task["name"] for task in tasks] == ["items", "items for likeliest"]
-    assert [task["system"] for task in tasks] == ["You are kind.", None]
+    assert [task["name"] for task in tasks] == ["items", "items for said"]
+    assert [task["system"] for task in tasks] == [None, "You are kind."]
     answers = pq.read_table(run_folder(world) / "answers.parquet").to_pylist()
     assert len({(row["task"], row["sample_id"], row["model"]) for row in answers}) == len(answers)
 
@@ -94,7 +96,7 @@ def test_each_way_of_asking_is_a_task_of_its_own(world: Path) -> None:
 def test_the_report_tells_numbers_from_answers(world: Path) -> None:
     report = (run_folder(world) / "report.md").read_text()
     assert "log-probabilities of the options, no answer" in report
-    assert {flags["task"] for flags in results(world)["hygiene"]} == {"items"}
+    assert {flags["task"] for flags in results(world)["hygiene"]} == {"items for said"}
 
 
 def test_nothing_is_computed_twice(world: Path) -> None:
@@ -123,20 +125,25 @@ def test_the_same_numbers_are_not_asked_for_again(tmp_path: Path) -> None:
     assert "metric 'likeliest': 'answers: 2' asks again for log-probabilities" in done.stderr
 
 
-def test_recorded_log_probabilities_are_scored_and_other_answers_are_not(tmp_path: Path) -> None:
-    write_world(tmp_path)
+def write_records(folder: Path) -> None:
+    """Three models on record: log-probabilities of two, and what the third says."""
+    write_world(folder)
     records = {
         "old": '{"A": -1.0, "B": -2.0, "C": -3.0}',
         "new": '{"A": -3.0, "B": -2.0, "C": -1.0}',
         "said": "Answer: B",
     }
     for name, text in records.items():
-        write_rows(tmp_path / f"{name}.jsonl", [{"id": f"q{i}", "text": text} for i in range(20)])
+        write_rows(folder / f"{name}.jsonl", [{"id": f"q{i}", "text": text} for i in range(20)])
     models = "".join(
         f"  {name}: {{recorded: {{path: {name}.jsonl, fields: {{id: id, response: text}}}}}}\n"
         for name in records
     )
-    write(tmp_path / "profile.yaml", f"profile: recorded\nmodels:\n{models}")
+    write(folder / "profile.yaml", f"profile: recorded\nmodels:\n{models}")
+
+
+def test_recorded_log_probabilities_are_scored_and_other_answers_are_not(tmp_path: Path) -> None:
+    write_records(tmp_path)
     done = harness(*RUN, "old,new", cwd=tmp_path)
     assert done.returncode in (0, 1, 3), done.stderr
     counts = {(s["metric"], s["model"]): s["n"] for s in results(tmp_path)["scores"]}
@@ -144,3 +151,14 @@ def test_recorded_log_probabilities_are_scored_and_other_answers_are_not(tmp_pat
     refused = harness(*RUN, "old,said", cwd=tmp_path)
     assert refused.returncode == 4
     assert "unreadable: no log-probability of each option (A, B, C), as JSON (20 times)" in refused.stderr  # fmt: skip
+
+
+def test_people_are_shown_answers_and_no_numbers(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match="items for said: the two models gave no two different"):
+        open_study(run_folder(world), StudyOptions())
+    write_records(tmp_path)
+    suite = (tmp_path / "suite.yaml").read_text()
+    write(tmp_path / "suite.yaml", suite.replace("  said: {kind: choice, answer: label}\n", ""))
+    harness(*RUN, "old,new", cwd=tmp_path)
+    with pytest.raises(HarnessError, match="log-probabilities of options and no answers"):
+        open_study(run_folder(tmp_path), StudyOptions())

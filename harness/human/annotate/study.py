@@ -228,7 +228,7 @@ def _attention_items(
 
 
 def _choose_task(plan: Plan, metric: str | None) -> Task:
-    """Choose the task of the named pairwise metric; else of the first one; else the first task."""
+    """Choose the task of the named pairwise metric; else of the first one; else the first with answers."""
     pairwise = {
         name: task
         for task in plan.tasks
@@ -236,7 +236,13 @@ def _choose_task(plan: Plan, metric: str | None) -> Task:
         if isinstance(spec, PairwiseMetric)
     }
     if metric is None:
-        return next(iter(pairwise.values()), plan.tasks[0])
+        answered = (task for task in plan.tasks if task.scored_options is None)
+        chosen = next(iter(pairwise.values()), None) or next(answered, None)
+        if chosen is None:
+            raise HarnessError(
+                "the run has log-probabilities of options and no answers, so people have nothing to compare."
+            )
+        return chosen
     if metric not in pairwise:
         raise HarnessError(
             f"the run has no pairwise metric '{metric}'. {did_you_mean(metric, pairwise)}"
