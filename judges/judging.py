@@ -1,7 +1,9 @@
 """Judgements: every response on every metric, asked for only where the store has none."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from harness.config import ChecklistMetric, Metric, PairwiseMetric, RubricMetric, pairs_of
 from harness.config.request import NOTHING_AGAIN, AskAgain
@@ -12,6 +14,7 @@ from harness.data.text import word_rule
 from harness.models.cost import Meter
 from harness.models.endpoint import BudgetSpentError, EndpointRefusedError
 from harness.models.write_buffer import WriteBuffer
+from harness.scoring.checklist import score_item
 from harness.types import (
     ORDERS,
     Grade,
@@ -412,36 +415,51 @@ def winner_of(outcome: Outcome, order: Order) -> Winner | None:
 
 def grade_answers(
     answers: Sequence[tuple[Sample, str]],
-    metric: RubricMetric,
+    metric: RubricMetric | ChecklistMetric,
     judge: Judge,
     store: Store,
     progress: Progress,
     stage: str,
 ) -> list[float | None]:
-    """Return each answer's grade between 0, the low end of the scale, and 1; None is unscored.
+    """Return each answer's grade: of a rubric between 0, the low end of the scale, and 1; None is unscored.
 
-    A grade is the mean over the criteria and over the readable rounds. Stored outcomes are reused.
+    A grade is the mean over the criteria, or the score by the item's own ones, and over the readable
+    rounds. Stored outcomes are reused.
     """
-    first_round = [
-        GradeRequest(
-            sample=shown_to_judge(sample, metric),
-            metric_name="grade",
-            metric=metric,
-            model="own",
-            answer=answer,
-        )
+    by_answer_and_round = [
+        [
+            replace(request, round=number)
+            for request in requests_on_criteria(
+                GradeRequest(
+                    sample=shown_to_judge(sample, metric),
+                    metric_name="grade",
+                    metric=metric,
+                    model="own",
+                    answer=answer,
+                )
+            )
+        ]
         for sample, answer in answers
+        for number in range(metric.repeats)
     ]
-    requests = list(repeat_requests(first_round, range(metric.repeats)))
-    judged = collect_outcomes(requests, judge, store, progress, Stage(stage, len(requests)))
-    grades = [_grade(outcome, metric) for _, outcome in judged]
+    requests = [request for own in by_answer_and_round for request in own]
+    judged = iter(collect_outcomes(requests, judge, store, progress, Stage(stage, len(requests))))
+    grades = [
+        _grade(*join_criteria(list(islice(judged, len(own))))[0], metric)
+        for own in by_answer_and_round
+    ]
     rounds = [grades[i : i + metric.repeats] for i in range(0, len(grades), metric.repeats)]
     return [_mean([grade for grade in same if grade is not None]) for same in rounds]
 
 
-def _grade(outcome: Outcome, metric: RubricMetric) -> float | None:
-    """Return the mean over the criteria; None where any of them has no value."""
+def _grade(
+    request: JudgeRequest, outcome: Outcome, metric: RubricMetric | ChecklistMetric
+) -> float | None:
+    """Return the grade by a verdict; None where any criterion has no value."""
     values = outcome.values or {}
+    if isinstance(metric, ChecklistMetric):
+        score = score_item(request.sample, metric, metric.kind, values)[0].score
+        return None if math.isnan(score) else score
     names = [criterion.name for criterion in metric.criteria]
     if not all(name in values for name in names):
         return None

@@ -6,11 +6,12 @@ Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying 
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.config import Source
+from harness.config import Metric, Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.text_files import read_prompt
 from harness.data.conversions import resolve_conversion
+from harness.data.criteria import put_criteria
 from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.types import Record, Sample
@@ -29,9 +30,11 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
     ]
 
 
-def load_samples(source: Source, root: Path) -> tuple[Sample, ...]:
-    """Load the rows of one source, after the conversion that it names."""
-    return make_samples(load_rows(resolve_conversion(source, root), root), source.fields, None)
+def load_samples(source: Source, root: Path, graded_by: Metric | None = None) -> tuple[Sample, ...]:
+    """Load the rows of one source, after the conversion that it names, with a checklist's criteria."""
+    table = load_rows(resolve_conversion(source, root), root)
+    samples = make_samples(table, source.fields, None)
+    return samples if graded_by is None else put_criteria(samples, [graded_by], table)
 
 
 def load_labelled(source: Source, root: Path) -> list[LabelledAnswer]:

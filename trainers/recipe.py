@@ -18,7 +18,15 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import Field, JsonValue, RootModel, model_validator
 
-from harness.config import Generation, Name, PairwiseMetric, RubricMetric, Source, Spec
+from harness.config import (
+    ChecklistMetric,
+    Generation,
+    Name,
+    PairwiseMetric,
+    RubricMetric,
+    Source,
+    Spec,
+)
 from harness.config.data import JudgedPairFilters, PairFilters
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root, find_bundled
@@ -411,19 +419,26 @@ class RewardRecipe(PreferenceRecipe):
 
 
 class RewardSource(Spec):
-    """The reward of a sampled answer: a reward model's recipe, or a judge's grade on a rubric.
+    """The reward of a sampled answer: a reward model's recipe, or a judge's grade on a rubric or checklist.
 
-    A grade is the mean over the criteria, 0 at the low end of the scale and 1 at the high end.
+    On a rubric a grade is the mean over the criteria, 0 at the low end of the scale and 1 at the high end; on
+    a checklist it is the score by the row's own criteria, at most 1 and not clipped below.
     """
 
     recipe: str | None = None
     rubric: RubricMetric | None = None
+    checklist: ChecklistMetric | None = Field(default=None, exclude_if=lambda named: named is None)
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> "RewardSource":
-        if (self.recipe is None) == (self.rubric is None):
-            raise ValueError("name exactly one of 'recipe' or 'rubric'")
+        if sum(named is not None for named in (self.recipe, self.rubric, self.checklist)) != 1:
+            raise ValueError("name exactly one of 'recipe', 'rubric' or 'checklist'")
         return self
+
+    @property
+    def graded_by(self) -> RubricMetric | ChecklistMetric | None:
+        """Return the metric on which a judge grades answers; None for a reward model."""
+        return self.rubric or self.checklist
 
 
 class OnlineRecipe(AdapterRecipe):
@@ -528,7 +543,7 @@ class GivenPairsRecipe(PairsRecipeSpec):
 class BestOfRecipe(RecipeSpec):
     """Rows of a prompt and the best of the parent's own `n` answers (rejection sampling).
 
-    A judge grades each answer on a rubric. An answer with a hygiene flag or without a grade is never
+    A judge grades each answer on a rubric, or on a checklist of the row's own criteria. An answer with a hygiene flag or without a grade is never
     the best; the first draw wins a tie.
     """
 
@@ -540,11 +555,14 @@ class BestOfRecipe(RecipeSpec):
     data: Source
     generation: Generation
     n: int = Field(default=4, ge=2)
-    grade: RubricMetric
+    grade: RubricMetric | ChecklistMetric = Field(discriminator="kind")
 
     @property
     def per_prompt(self) -> PerPrompt:
-        """Return what each prompt takes and gives: every answer is graded, the best is kept."""
+        """Return what each prompt takes and gives: every answer is graded, the best is kept.
+
+        A verdict on a checklist is one on all of a row's criteria.
+        """
         return PerPrompt(self.n, self.n * self.grade.repeats, self.grade.judge, rows=1)
 
 

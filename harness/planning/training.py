@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import EndpointSpec, Profile, Source
+from harness.config import ChecklistMetric, EndpointSpec, Metric, Profile, Source
 from harness.config.request import Request
 from harness.data.conversions import resolve_conversion, unavailable_reason
 from harness.data.preference_pairs import load_given_pairs
 from harness.types import PreferenceRequest, Record
+from judges.checklist import count_requests
 from judges.judging import preference_requests
 from trainers.examples import load_examples, load_labelled, load_samples
 from trainers.labelled import split_answers
@@ -288,7 +289,7 @@ class _StageForecaster:
             n_examples = _count_training_examples(recipe, pairs.rows.n, pairs.per_prompt)
             counts.append(pairs.rows._replace(n=n_examples))
         elif isinstance(recipe, OnlineRecipe):
-            counts.append(_count(recipe.data, stage.root))
+            counts.append(_count(recipe.data, stage.root, recipe.reward.graded_by))
         known_counts = [count.n for count in counts if count.n is not None]
         absent = "; ".join(dict.fromkeys(count.absent for count in counts if count.absent))
         return _Count(
@@ -298,18 +299,22 @@ class _StageForecaster:
     # --- sampling ----------------------------------------------------------------------------
 
     def _add_sampling(self, recipe: SampledRecipe, root: Path) -> _Result:
-        counted = _count(recipe.data, root)
+        grade = recipe.grade if isinstance(recipe, BestOfRecipe) else None
+        counted = _count(recipe.data, root, grade)
         prompts = counted.n
         answers, verdicts, judge, rows_per_prompt = recipe.per_prompt
         if judge is not None:
             verdicts *= len(self._profile.members_of(judge))
+        asked = prompts  # about each row, or each of its criteria
+        if isinstance(grade, ChecklistMetric) and counted.absent is None:
+            asked = count_requests(grade, load_samples(recipe.data, root, grade))
         self.plan.sampling.append(
             SamplingForecast(
                 recipe=recipe.recipe,
                 method=recipe.method,
                 prompts=prompts,
                 answers=None if prompts is None else answers * prompts,
-                verdicts=None if prompts is None else verdicts * prompts,
+                verdicts=None if asked is None else verdicts * asked,
                 judge=judge,
                 notes=()
                 if counted.absent is None
@@ -352,9 +357,11 @@ def _count_training_examples(
     return recipe.examples_per_pair * n_training_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
 
 
-def _count(source: Source, root: Path) -> _Count:
+def _count(source: Source, root: Path, graded_by: Metric | None = None) -> _Count:
     absent = unavailable_reason(source, root)
-    return _Count(len(load_samples(source, root))) if absent is None else _bound(source, absent)
+    if absent is not None:
+        return _bound(source, absent)
+    return _Count(len(load_samples(source, root, graded_by)))
 
 
 def _count_examples(source: TrainingSource, root: Path) -> _Count:

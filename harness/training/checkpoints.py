@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import RubricMetric, Source
+from harness.config import ChecklistMetric, RubricMetric, Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
@@ -201,7 +201,7 @@ class _StageMaker:
     ) -> TrainedModel:
         # The prompts and their reward.
         parent = self._start_of(stage, recipe.parent)
-        samples = load_samples(recipe.data, stage.root)
+        samples = load_samples(recipe.data, stage.root, recipe.reward.graded_by)
         system = read_prompt(recipe.system, stage.root)
         prompts = [PromptRow(id=s.id, prompt=s.chat(system)) for s in samples]
         reward, teachers = self._make_reward(recipe, stage, samples)
@@ -305,31 +305,32 @@ class _StageMaker:
         if stage.reward is not None:
             model = self.models[stage.reward.key]
             return _reward_of_model(model, stage.reward.recipe.recipe), model.teachers
-        rubric = recipe.reward.rubric
-        assert rubric is not None
-        judge = self._judge_of(recipe.recipe, rubric)
+        metric = recipe.reward.graded_by
+        assert metric is not None
+        judge = self._judge_of(recipe.recipe, metric)
         refuse_remote_phi(recipe.data, judge)
         by_id = {sample.id: sample for sample in samples}
 
         def score(prompts: Sequence[PromptRow], answers: Sequence[str]) -> list[float | None]:
             candidates = [(by_id[p.id], answer) for p, answer in zip(prompts, answers, strict=True)]
             title = f"{judge.card.name} rewards"
-            return grade_candidates(candidates, rubric, judge, title, self._context)
+            return grade_candidates(candidates, metric, judge, title, self._context)
 
         references = [(sample.id, sample.reference) for sample in samples]
-        key = content_hash(rubric, judge.card.fingerprint, references)
-        return Reward(score, key, f"{judge.card.name}, on a rubric"), (judge.card,)
+        criteria = [sample.criteria for sample in samples if sample.criteria]
+        key = content_hash(metric, judge.card.fingerprint, references, *criteria)
+        return Reward(score, key, f"{judge.card.name}, on a {metric.kind}"), (judge.card,)
 
     def _refuse_batched_rewards(self, recipe: OnlineRecipe) -> None:
         """Refuse a batch file for rewards: every step needs its own before the next can begin."""
-        rubric = recipe.reward.rubric
+        metric = recipe.reward.graded_by
         if (
             self._context.session.by_batch
-            and rubric is not None
-            and self._judges.find(rubric.judge).card.remote
+            and metric is not None
+            and self._judges.find(metric.judge).card.remote
         ):
             raise HarnessError(
-                f"{recipe.recipe}: '{rubric.judge}' rewards answers while the model trains, which "
+                f"{recipe.recipe}: '{metric.judge}' rewards answers while the model trains, which "
                 "cannot wait for batch files. Train it without --batch."
             )
 
@@ -357,9 +358,9 @@ class _StageMaker:
         )
         return make_named_panel(prefer.judge, self._judges, repeats=prefer.repeats)
 
-    def _judge_of(self, recipe: str, rubric: RubricMetric) -> Judge:
-        require_prompt_reader(f"recipe '{recipe}'", rubric, rubric.judge, self._judges.profile)
-        return self._judges.find(rubric.judge)
+    def _judge_of(self, recipe: str, metric: RubricMetric | ChecklistMetric) -> Judge:
+        require_prompt_reader(f"recipe '{recipe}'", metric, metric.judge, self._judges.profile)
+        return self._judges.find(metric.judge)
 
     def _sample_best_of(self, recipe: BestOfRecipe, stage: RecipeStage) -> MadeBestOf:
         parent = self._start_of(stage, recipe.parent)

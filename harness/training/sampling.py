@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.analysis.judge_reliability import preference_agreement
-from harness.config import RubricMetric, Source
+from harness.config import ChecklistMetric, RubricMetric, Source
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.progress import Stage
@@ -78,7 +78,7 @@ def sample_best_of_n(
 
     An answer with a hygiene flag is never the best, so the judge does not grade it.
     """
-    samples = load_samples(recipe.data, root)
+    samples = load_samples(recipe.data, root, recipe.grade)
     system = read_prompt(recipe.generation.system, root)
     refuse_remote_phi(recipe.data, judge)
     path = context.best_of / _file_name(recipe, parent, samples, system, (judge.card,))
@@ -278,17 +278,17 @@ def _gold_answers(
 
 def grade_candidates(
     answers: Sequence[tuple[Sample, str]],
-    rubric: RubricMetric,
+    metric: RubricMetric | ChecklistMetric,
     judge: Judge,
     title: str,
     context: RunContext,
 ) -> list[float | None]:
-    """Grade answers on a rubric through the store; None where the judge gave no grade.
+    """Grade answers on a rubric or checklist through the store; None where the judge gave no grade.
 
     Raises:
         PendingRepliesError: some grades are to come by batch.
     """
-    grades = grade_answers(answers, rubric, judge, context.store, context.progress, title)
+    grades = grade_answers(answers, metric, judge, context.store, context.progress, title)
     context.session.check_complete()
     return grades
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from harness.training.context import RunContext, make_context
 from harness.types import (
     GradeRequest,
     HygieneFlag,
+    ItemCriterion,
     JudgeCard,
     JudgeRequest,
     Outcome,
@@ -29,6 +31,7 @@ from harness.types import (
 from judges.factory import ProfileJudges
 from judges.judging import grade_answers
 from tests.builders.files import write, write_rows
+from tests.builders.judge_requests import checklist, listed
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import load_manifest, trace_manifests
 from trainers.recipe import SftRecipe, load_recipe
@@ -64,7 +67,13 @@ class LettersJudge:
         for i, request in enumerate(requests):
             assert isinstance(request, GradeRequest)
             self.asked.append(request)
-            yield i, self._grade(request.answer)
+            yield i, self._meets(request) if request.asked_criteria else self._grade(request.answer)
+
+    def _meets(self, request: GradeRequest) -> Outcome:
+        (criterion,) = request.asked_criteria
+        if criterion.criterion[-1] == "z":
+            return Outcome(reason="a z")
+        return Outcome(values={"met": float(criterion.criterion[-1] in request.answer)})
 
     def _grade(self, answer: str) -> Outcome:
         if "z" in answer:
@@ -102,6 +111,33 @@ def test_no_answer_is_graded_twice(tmp_path: Path) -> None:
     judge = LettersJudge()
     assert grade(tmp_path, judge, "doctor", "rest") == grade(tmp_path, judge, "doctor", "rest")
     assert len(judge.asked) == 2
+
+
+def checklist_grade(folder: Path, *criteria: tuple[str, float], repeats: int = 1) -> float | None:
+    """The grade of the answer "rest" on criteria that ask for a letter."""
+    listed_criteria = [ItemCriterion(criterion=f"Has {c}", points=p) for c, p in criteria]
+    with Store(folder) as store:
+        asked = [
+            (listed(*listed_criteria, row=row), answer)
+            for row in (0, 1)
+            for answer in ("rest", "zzz")
+        ]
+        metric = checklist(repeats=repeats)
+        return grade_answers(asked, metric, LettersJudge(), store, QuietProgress(), "test")[0]
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_grade_on_a_checklist_is_the_rows_own_score_and_not_clipped(
+    tmp_path: Path, repeats: int
+) -> None:
+    grade_of = partial(checklist_grade, tmp_path, repeats=repeats)
+    assert grade_of(("e", 3), ("x", 1)) == 0.75
+    assert grade_of(("x", 2), ("e", -6)) == -3.0
+
+
+def test_an_answer_without_a_verdict_on_each_criterion_has_no_grade(tmp_path: Path) -> None:
+    assert checklist_grade(tmp_path, ("e", 3), ("z", 1)) is None
+    assert checklist_grade(tmp_path, ("e", -3)) is None
 
 
 # --- the best of several ---------------------------------------------------------------------
@@ -171,6 +207,8 @@ RECIPES = {
     "rloo": f"method: rloo\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\nreward: {{recipe: reward.yaml}}\ntrainer: {ONLINE}",
     "grpo": f"method: grpo\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\nreward: {{rubric: {{kind: rubric, scale: [1, 5], {CRITERIA}}}}}\ntrainer: {ONLINE}",
     "best_of": f"method: best_of\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\ngeneration: {SAMPLING}\nn: 3\ngrade: {{kind: rubric, scale: [1, 5], {CRITERIA}}}",
+    "grpo_checklist": f"method: grpo\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\nreward: {{checklist: {{kind: checklist, criteria: rubrics}}}}\ntrainer: {ONLINE}",
+    "best_of_checklist": f"method: best_of\nparent: {{recipe: sft.yaml}}\ndata: {DATA}\ngeneration: {SAMPLING}\nn: 3\ngrade: {{kind: checklist, criteria: rubrics}}",
     "raft": f"method: sft\nparent: {{recipe: sft.yaml}}\nbest_of: best_of.yaml\nlora: {{r: 4, alpha: 8}}\ntrainer: {TRAINER}",
 }  # fmt: skip
 
@@ -182,7 +220,11 @@ class World:
         self.folder = folder
         self.judge = LettersJudge()
         make_tiny_model(folder / "base")
-        rows = [{"id": f"q{i}", "q": f"cough {i}?", "a": "See your doctor."} for i in range(6)]
+        rubrics = [{"criterion": "Has an e", "points": 2}, {"criterion": "Has an o", "points": -1}]
+        rows = [
+            {"id": f"q{i}", "q": f"cough {i}?", "a": "See your doctor.", "rubrics": rubrics}
+            for i in range(6)
+        ]
         write_rows(folder / "rows.jsonl", rows)
         for name, text in RECIPES.items():
             write(folder / f"{name}.yaml", f"recipe: {name}\n{text}\n")
@@ -246,6 +288,18 @@ def test_a_judge_who_rewards_is_a_teacher_and_is_asked_nothing_twice(
         again = make_checkpoint(recipe, root, context, judges, out=tmp_path / "again")
     assert again.fingerprint == made.fingerprint
     assert len(world.judge.asked) == n_asked
+
+
+@pytest.mark.slow
+def test_a_rows_own_criteria_choose_and_reward_too(world: World) -> None:
+    judge = LettersJudge("criteria")
+    told = world.make("best_of_checklist", make_best_of, judge).best.statistics
+    assert len(judge.asked) == 2 * (told.answers - told.flagged)
+    assert told.mean_grade is not None
+    assert told.mean_grade <= (told.mean_grade_of_best or -1)
+    made = load_manifest(Path(world.make("grpo_checklist", judge=judge).directory))
+    assert made.facts["reward"] == "letters, on a checklist"
+    assert made.metrics["unscored_share"] == 0.0
 
 
 @pytest.mark.slow
