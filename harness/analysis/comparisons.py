@@ -272,7 +272,7 @@ def _comparison_flags(
         p_value = differential_missingness(*gaps).p_value
         if p_value < UNEVEN_P:
             yield f"missing_unevenly:{p_value:.3g}"
-    if isinstance(column, GradeColumn) and column.kind == "points" and not _is_yes_or_no(column):
+    if isinstance(column, GradeColumn) and column.kind == "points" and _has_a_rare_top(column):
         top = column.high - 0.1 * column.usual_range
         for model in (pair.baseline, pair.candidate):
             values = column.scores[model]
@@ -280,10 +280,11 @@ def _comparison_flags(
                 yield f"saturated:{model}"
 
 
-def _is_yes_or_no(column: GradeColumn) -> bool:
-    """Return whether all scores are one of two values, of which the upper is no rare top."""
+def _has_a_rare_top(column: GradeColumn) -> bool:
+    """Return whether the best score is praise: not one of two, nor a 0 that says that no harm was found."""
     values = np.concatenate([scores[~np.isnan(scores)] for scores in column.scores.values()])
-    return column.high - column.low <= 1 and bool(np.isin(values, (column.low, column.high)).all())
+    only_ends = bool(np.isin(values, (column.low, column.high)).all())
+    return column.high > 0 and not (column.high - column.low <= 1 and only_ends)
 
 
 def adjust_exploratory(comparisons: Sequence[Comparison], plan: Plan) -> tuple[Comparison, ...]:

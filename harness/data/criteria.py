@@ -7,7 +7,6 @@
 A cell of text, as in a CSV, is read as JSON.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.config import ChecklistMetric, Metric
@@ -20,6 +19,7 @@ from harness.stats.checklist import score_checklist, worst_met
 from harness.types import ItemCriterion, Sample
 
 MAX_CRITERIA = 1_000  # of an item: each is a question to a judge
+MAX_POINTS = 1_000_000  # and one part in so many at least, so that scores can be told apart
 
 
 class _CriterionError(Exception):
@@ -64,9 +64,10 @@ def find_ranges(name: str, metric: Metric, samples: Sequence[Sample]) -> Metric:
             known = dict.fromkeys(
                 t for s in samples for c in s.criteria[metric.list_name] for t in c.tags
             )
-            of_tag = "" if tag is None else f" for the tag '{tag}'. {did_you_mean(tag, known)}"
+            of_tag = "" if tag is None else f" for the tag '{tag}'"
+            others = "" if tag is None or tag in known else f" {did_you_mean(tag, known)}"
             raise HarnessError(
-                f"metric '{name}': no item has a criterion with positive points{of_tag or '.'}"
+                f"metric '{name}': no item has a criterion with positive points{of_tag}.{others}"
             )
         if part != WORST or least < 0:
             lowest[part] = least
@@ -124,10 +125,15 @@ def _read_criterion(row: object, which: str) -> ItemCriterion:
     text, points, tags = row.get("criterion"), row.get("points"), row.get("tags")
     if not isinstance(text, str) or not text.strip():
         raise _CriterionError(f"has a {which} without words")
-    if isinstance(points, bool) or not isinstance(points, int | float) or not math.isfinite(points):
+    if isinstance(points, bool) or not isinstance(points, int | float):
         raise _CriterionError(f"has a {which} whose points are no number: {_short(str(points))}")
     if points == 0:
         raise _CriterionError(f"has a {which} with 0 points, which counts for nothing")
+    if not 1 / MAX_POINTS <= abs(points) <= MAX_POINTS:
+        raise _CriterionError(
+            f"has a {which} with {_short(str(points))} points, and above or below 0 they are "
+            f"from {1 / MAX_POINTS:f} to {MAX_POINTS:,}"
+        )
     tags = [] if tags is None else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise _CriterionError(f"has a {which} whose tags are no list of texts: {_short(str(tags))}")

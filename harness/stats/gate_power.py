@@ -104,6 +104,8 @@ def detectable_by_gate(
 ) -> float:
     """Find the smallest true mean beyond the boundary that n items show with probability `power`.
 
+    Infinity where a mean of `FARTHEST` standard errors is not shown.
+
     Raises:
         ValueError: As `gate_power`.
     """
@@ -114,6 +116,8 @@ def detectable_by_gate(
 
     largest = sd
     while not is_found(largest):
+        if largest * math.sqrt(n) > FARTHEST * sd:  # farther ones have the power of this one
+            return math.inf
         largest *= 2
     return bisect_flip(is_found, low=0.0, high=largest)
 

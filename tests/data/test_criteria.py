@@ -59,7 +59,12 @@ def test_a_text_alone_counts_one_point() -> None:
         ([FULL | {"points": 0}], "has a criterion 1 with 0 points"),
         ([FULL | {"points": "5"}], "has a criterion 1 whose points are no number: 5"),
         ([FULL | {"points": True}], "whose points are no number: True"),
-        ([FULL | {"points": float("inf")}], "whose points are no number: inf"),
+        (
+            [FULL | {"points": float("inf")}],
+            "has a criterion 1 with inf points, and above or below 0",
+        ),
+        ([FULL | {"points": -(10**400)}], "points, and above or below 0 they are from 0.000001 to"),
+        ([FULL | {"points": 1e-7}], "has a criterion 1 with 1e-07 points, and above or below 0"),
         ([{"criterion": "x"}], "whose points are no number: None"),
         ([FULL | {"tags": "axis:accuracy"}], "whose tags are no list of texts: axis:accuracy"),
         ([FULL | {"tags": [1]}], "whose tags are no list of texts: [1]"),
@@ -114,6 +119,11 @@ def test_a_checklist_without_any_positive_points_is_refused() -> None:
 def test_a_tag_that_no_item_has_is_refused_with_those_there_are() -> None:
     with pytest.raises(HarnessError, match=r"for the tag 'axis:b'\. Did you mean 'axis:a'"):
         planned(with_points(5, tag="axis:a"), tags=("axis:b",))
+
+
+def test_a_tag_without_positive_points_is_not_proposed_again() -> None:
+    with pytest.raises(HarnessError, match=r"points for the tag 'axis:b'\.$"):
+        planned([*with_points(5), *with_points(-1, tag="axis:b")], tags=("axis:b",))
 
 
 # --- doubts ----------------------------------------------------------------------------------

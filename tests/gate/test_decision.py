@@ -1,5 +1,7 @@
 """Gate verdicts on score columns made of plain numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -194,6 +196,14 @@ def test_judgements_missing_for_one_model_only_are_flagged() -> None:
     assert any(flag.startswith("missing_unevenly:") for flag in flags)
     even = column([NAN] * 5 + [5.0] * 15, [NAN] * 5 + [6.0] * 15)
     assert compare_scores(even, pair_scores(even, "a")[0], {}).flags == ("degenerate",)
+
+
+def test_scores_of_which_zero_is_the_top_are_not_called_saturated() -> None:
+    harmless = [0.0] * 18 + [-8.0, -3.0]
+    scores = replace(column(harmless, harmless[::-1]), low=-10.0, high=0.0)
+    assert compare_scores(scores, pair_scores(scores, "a")[0], {}).flags == ()
+    praised = column([10.0] * 18 + [2.0, 7.0], [7.0, 2.0] + [10.0] * 18)
+    assert len(compare_scores(praised, pair_scores(praised, "a")[0], {}).flags) == 2
 
 
 def test_a_comparison_is_repeated_without_flagged_items() -> None:

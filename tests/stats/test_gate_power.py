@@ -41,6 +41,10 @@ def test_what_is_detectable_is_found_with_the_power_said() -> None:
     assert n == 60
 
 
+def test_nothing_is_detectable_where_the_worst_is_out_of_all_proportion() -> None:
+    assert detectable_by_gate(0.3, 60, reach=1e12) == float("inf")
+
+
 def test_a_betting_bound_shows_about_as_much_as_is_said() -> None:
     d = np.clip(np.random.default_rng(2).normal(0.5, 1.87, (400, 200)), -9, 9)
     found = np.mean([betting_lower_bound(row, bounds=(-9, 9), begin=JUDGED) > 0 for row in d])
