@@ -148,6 +148,14 @@ def test_braces_in_the_data_are_no_placeholders() -> None:
     assert made.input.startswith("{question}\nQ: Is {options} {x}?\nA. ibuprofen")
 
 
+def test_a_conversation_is_no_prompt_to_be_continued() -> None:
+    turns = [("user", "Hello."), ("assistant", "Hello!"), ("user", "Which is a diuretic?")]
+    row = {"m": [{"role": role, "content": text} for role, text in turns], "c": DRUGS, "a": "B"}
+    fields = {"messages": "m", "reference": "a", "choices": "c"}
+    with pytest.raises(HarnessError, match="is a conversation, and a prompt that options continue"):
+        put(row, CONTINUED, fields)
+
+
 @pytest.mark.parametrize("name", ["context", "topic"])
 def test_a_placeholder_without_its_text_is_named(name: str) -> None:
     with pytest.raises(

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
 
 from harness.config import ChoiceLayout
 from harness.models.likelihood import (
@@ -127,6 +130,15 @@ def test_the_last_token_of_an_option_takes_no_place_in_the_context(model: LocalM
     )
     assert isinstance(fits, dict)
     assert isinstance(not_any_more, str)
+
+
+def test_an_option_without_tokens_has_a_reason(model: LocalModel) -> None:
+    alphabet = Tokenizer(BPE({"x": 0, "</s>": 1}, []))  # drops every other character
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=alphabet, eos_token="</s>")
+    of_x_alone = LocalModel(model.model, tokenizer, "x alone")
+    assert score(of_x_alone, item("x", {"A": "x", "B": "y"})) == [
+        "empty: the tokenizer makes no token of option B"
+    ]
 
 
 def test_broken_weights_give_no_answer(folder: Path) -> None:
