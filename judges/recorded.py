@@ -52,7 +52,9 @@ from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 from harness.types.samples import seed_suffix
 from judges.checklist import join_outcomes
 from judges.recorded_criteria import (
+    NO_CRITERION,
     criterion_name,
+    is_about_none,
     names_criteria,
     pick_from_list,
     read_criterion,
@@ -181,6 +183,8 @@ class _Record(NamedTuple):
         row = self.find_row(sample, name) or self.find_row(sample)
         if row is None:
             return None
+        if is_about_none(row, fields, len(criteria)):
+            raise HarnessError(f"{self.table.origin}: '{fields[MET]}' is no list. {NO_CRITERION}")
         return pick_from_list(row, fields, criteria[place], place, len(criteria))
 
     def find_column(self, field: str) -> str:
@@ -259,8 +263,9 @@ def _rows_by_key(
             part = _read_order(row, spec, words, where)
         if (part, key) in lines:
             first, of = lines[part, key], f" with '{part}'" if part else ""
+            hint = f" {NO_CRITERION}" if MET in spec.fields and part is None else ""
             raise HarnessError(
-                f"{where}: the {spec.join} '{key}'{of} stands twice (first on line {first})."
+                f"{where}: the {spec.join} '{key}'{of} stands twice (first on line {first}).{hint}"
             )
         rows.setdefault(part, {})[key] = row
         lines[part, key] = line

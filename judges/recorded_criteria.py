@@ -14,6 +14,10 @@ from harness.data.tables import Row, require_row_number, text_of
 from harness.types import ItemCriterion
 
 CRITERION, PLACE = "criterion", "place"
+NO_CRITERION = (
+    "No field says which criterion a verdict is on: 'criterion' is the column of its words, "
+    "'place' that of its number in the item's list, from 0."
+)
 _LISTED = (MET, CRITERION, "rationale", "reason")
 
 
@@ -46,6 +50,12 @@ def criterion_name(criterion: ItemCriterion, place: int, fields: Mapping[str, st
     if CRITERION in fields:
         return criterion_words(criterion.criterion)
     return str(place) if PLACE in fields else None
+
+
+def is_about_none(row: Row, fields: Mapping[str, str], n_criteria: int) -> bool:
+    """Return whether a row has one verdict, and nothing says which of several criteria it is on."""
+    single = row.get(fields[MET]) is not None and not isinstance(row[fields[MET]], list)
+    return single and n_criteria > 1 and not names_criteria(fields)
 
 
 def pick_from_list(

@@ -204,6 +204,17 @@ def test_a_criterion_that_is_recorded_twice_is_refused(tmp_path: Path) -> None:
         recorded(tmp_path, rows, place="n")
 
 
+def test_one_verdict_is_not_taken_for_all_criteria_of_its_item(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"v\.jsonl: 'met' is no list.*'criterion' is"):
+        found(tmp_path, [{"id": "item-1", "met": True}], {})
+
+
+def test_rows_on_criteria_that_no_field_names_are_told_which_field_would(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": "item-1", "text": t, "met": 1} for t in ("a", "b")]
+    with pytest.raises(HarnessError, match=r"stands twice \(first on line 1\).*'criterion' is the"):
+        recorded(tmp_path, rows)
+
+
 @pytest.mark.parametrize(("cell", "message"), [("", "has no 'n'"), ("first", "no number of a row")])
 def test_a_row_about_no_criterion_is_refused(tmp_path: Path, cell: str, message: str) -> None:
     with pytest.raises(HarnessError, match=message):
