@@ -39,6 +39,9 @@ class Part(NamedTuple):
 
     def copies_of(self, response: Response, model: str) -> Iterator[Response]:
         """Yield the response for each copy of its item; the first has the tokens and the time."""
+        if self.seeds == (None,) and response.model == model:
+            yield response
+            return
         for seed in self.seeds:
             name = response.sample_id + ("" if seed is None else seed_suffix(seed))
             yield response.model_copy(update={"sample_id": name, "model": model})
@@ -48,11 +51,13 @@ class Part(NamedTuple):
 def split_by_seed(task: Task, model: str) -> list[Part]:
     """Return what each of the models behind a name answers: one, or one for each training seed."""
     seeds = tuple(dict.fromkeys(sample.seed for sample in task.samples))
-    samples = tuple(
-        sample.model_copy(update={"id": sample.own_id, "seed": None})
-        for sample in task.samples
-        if sample.seed == seeds[0]
-    )
+    samples = task.samples
+    if seeds != (None,):
+        samples = tuple(
+            sample.model_copy(update={"id": sample.own_id, "seed": None})
+            for sample in task.samples
+            if sample.seed == seeds[0]
+        )
     items = task.model_copy(update={"samples": samples, "n_items": len(samples)})
     if model not in task.seeded:
         return [Part(items, seeds)]

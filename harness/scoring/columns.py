@@ -5,6 +5,7 @@ never reached the model, the score is NaN with a reason, and is bounded later; i
 and never imputed here.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -192,8 +193,7 @@ def _grade_column(
     assert metric.score_kind != "preference"
     low, high = metric.bounds_of(column)
     task = task_of_column(task, column)
-    # A model that gave no answer has the worst score. A request that never reached the model and
-    # a missing verdict are gaps with a reason.
+    # A model without an answer has the worst score. A failed request and a missing verdict are gaps.
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
     limits: dict[str, Limits] = {}
@@ -240,7 +240,7 @@ def _cell(
         return found, _failed_request(response)
     if response.text is None:
         return found._replace(score=found.least, greatest=found.least), None
-    if not np.isnan(found.score):
+    if not math.isnan(found.score):
         return found, None
     return found, NOT_JUDGED if grade is None else grade.reason or problem
 
