@@ -210,7 +210,7 @@ def describe_items(task: Task, judged: str = "") -> str:
         items += f" with {task.answers} answers each"
     if task.seeds:
         items += f" with {len(task.seeds)} training seeds each"
-    return f"{items} for {', '.join(task.metrics)}"
+    return f"{items} for {', '.join(task.metrics)}{task.kinds_of_items}"
 
 
 def gate_rule(gate: Gate) -> str:

@@ -229,7 +229,7 @@ def _prompting(result: RunResult) -> Iterator[str]:
         prompt = "the system prompt below" if task.system else "no system prompt"
         thoughts = ", thoughts kept in the answers" * (generation.thoughts == "keep")
         yield escape(
-            f"'{task.name}' ({n_judged} items): {prompt}, {sampling}, at most "
+            f"'{task.name}' ({n_judged} items{task.kinds_of_items}): {prompt}, {sampling}, at most "
             f"{generation.max_new_tokens:,} tokens{thoughts}"
         )
 

@@ -83,6 +83,7 @@ def _limit_to_items(task: Task, item_ids: Sequence[str] | None) -> Task:
             "items_hash": hash_items(samples, task.metrics.values()),
             "n_items": len(samples),
             "samples": samples,
+            **_count_conversations(samples),
         }
     )
 
@@ -121,6 +122,7 @@ def _make_task(group: _Group, request: Request) -> Task:
         items_hash=hash_items(samples, metrics.values()),
         n_items=len(samples),
         samples=samples,
+        **_count_conversations(samples),
         phi=source.phi,
         answers=data.answers,
         seeded=request.seeded,
@@ -131,6 +133,14 @@ def _make_task(group: _Group, request: Request) -> Task:
         system=read_prompt(generation.system, request.suite_root),
         metrics=metrics,
     )
+
+
+def _count_conversations(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count the items with turns before the question, and those with a system prompt of their own."""
+    return {
+        "n_conversations": len({s.row for s in samples if len(s.history) > (s.system is not None)}),
+        "n_own_system": len({s.row for s in samples if s.system is not None}),
+    }
 
 
 def hash_items(samples: Sequence[Sample], metrics: Iterable[Metric] = ()) -> str:

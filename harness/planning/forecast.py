@@ -290,7 +290,7 @@ def describe_suite(suite: str, profile: str) -> dict[str, str]:
         "claims": "; ".join(map(str, (*loaded.gate.claims, *loaded.gate.critical)))
         if loaded.gate
         else "none",
-        "items": ", ".join(f"{task.name} {task.n_items}" for task in tasks),
+        "items": ", ".join(f"{task.name} {task.n_items}{task.kinds_of_items}" for task in tasks),
         "profile": f"{bound.profile}, models {', '.join(names)}",
         **({"warnings": doubts} if doubts else {}),
     }

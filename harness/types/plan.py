@@ -117,7 +117,8 @@ class Task(Record):
 
     Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by
     whose values the items are also compared separately. `answers` is how often each item is asked;
-    `n_items` counts every time, and each of the training `seeds` of the models that are `seeded`. `phi` marks protected health information. `equal_answers` states
+    `n_items` counts every time, and each of the training `seeds` of the models that are `seeded`. Of the items counted once,
+    `n_conversations` have turns before the question, and `n_own_system` a system prompt of their own. `phi` marks protected health information. `equal_answers` states
     whether answers that also answer other questions are right here.
     """
 
@@ -126,6 +127,8 @@ class Task(Record):
     items_hash: str
     n_items: int
     samples: tuple[Sample, ...] = ()
+    n_conversations: int = Field(default=0, exclude_if=lambda n: n == 0)
+    n_own_system: int = Field(default=0, exclude_if=lambda n: n == 0)
     phi: bool = Field(default=False, exclude_if=lambda marked: not marked)
     answers: int = Field(default=1, exclude_if=lambda n: n == 1)
     seeded: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
@@ -148,6 +151,18 @@ class Task(Record):
         """Return the layout of the options whose log-probabilities are asked for; None for answers."""
         layouts = (metric.layout for metric in self.metrics.values())
         return next((layout for layout in layouts if layout and layout.template is not None), None)
+
+    @property
+    def kinds_of_items(self) -> str:
+        """Describe which items are conversations: ", all conversations"; empty if none are."""
+        described = ""
+        for n, words in (
+            (self.n_conversations, "conversations"),
+            (self.n_own_system, "with a system prompt of their own"),
+        ):
+            share = "all" if n == self.n_distinct else f"{n:,} of them"
+            described += f", {share} {words}" if n else ""
+        return described
 
 
 class Plan(Record):

@@ -41,6 +41,15 @@ def test_the_prompt_is_question_options_and_request() -> None:
     assert made.own_question == "Which is a diuretic?"
 
 
+def test_options_are_shown_with_the_last_turn_of_a_conversation() -> None:
+    turns = [{"from": "human", "value": "I take a drug."}, {"from": "gpt", "value": "Which?"}]
+    chat = [*turns, {"from": "human", "value": "Which is a diuretic?"}]
+    fields = {"messages": "chat", "reference": "a", "choices": "c"}
+    made = put({"c": DRUGS, "a": "B", "chat": chat}, fields=fields)
+    assert [turn.content for turn in made.history] == ["I take a drug.", "Which?"]
+    assert made.input.startswith("Which is a diuretic?\n\nA) ibuprofen")
+
+
 @pytest.mark.parametrize(
     ("cell", "answer", "reference"),
     [

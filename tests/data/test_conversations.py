@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from harness.config import Source
+from harness.config import RecordedAnswers, Source
 from harness.core.errors import HarnessError
+from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_sample
 from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.data.tasks import hash_items
-from harness.types import Sample
+from harness.types import Sample, Task
 from tests.builders.conversations import turns
 from tests.builders.files import write, write_rows
+from trainers.examples import load_samples
 
 THREE = turns("I cough.", "At night?", "Yes. Is it asthma?", system="Be kind.")
 SHAREGPT = [
@@ -158,3 +160,34 @@ def test_every_turn_is_redacted() -> None:
     assert redact_sample(sample).transcript == (
         "User: I am [e-mail].\n\nAssistant: Hello.\n\nUser: Mail [e-mail]"
     )
+
+
+def test_prompts_of_recipes_are_conversations_too(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", [{"prompt": THREE}])
+    (sample,) = load_samples(Source(path="a.jsonl", fields={"messages": "prompt"}), tmp_path)
+    assert [turn.role for turn in sample.chat("Be quick.")] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+    ]
+
+
+def test_recorded_answers_are_joined_by_their_turns(tmp_path: Path) -> None:
+    samples = read(tmp_path, THREE, turns("I sneeze.", "At night?", "Yes. Is it asthma?"))
+    rows = [{"chat": turns("I sneeze.", "At night?", "Yes. Is it asthma?"), "text": "No."},
+            {"chat": SHAREGPT, "text": "Perhaps."}]  # fmt: skip
+    assert recorded(tmp_path, samples, rows) == ["Perhaps.", "No."]
+    with pytest.raises(HarnessError, match=r"r\.jsonl:1: 'chat' has a turn of 'tool'"):
+        recorded(tmp_path, samples, [{"chat": [{"role": "tool", "content": "x"}], "text": "No."}])
+
+
+def recorded(
+    folder: Path, samples: tuple[Sample, ...], rows: list[dict[str, object]]
+) -> list[str | None]:
+    write_rows(folder / "r.jsonl", rows)
+    fields = {"input": "chat", "response": "text"}
+    spec = RecordedAnswers(path="r.jsonl", join="input", fields=fields)
+    task = Task.model_construct(name="t", samples=samples)
+    responses = read_responses(task, RecordedModel("m", spec, folder))
+    return [responses[sample.id].text for sample in samples]

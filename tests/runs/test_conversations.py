@@ -13,11 +13,14 @@ from harness.core.progress import QuietProgress
 from harness.interop.inspect_export import write_inspect_logs
 from harness.runs.compare_runs import hash_items_of
 from harness.runs.item_pages import write_run_reports
+from harness.runs.measure import flag_responses
 from harness.runs.run import run_suite
 from harness.training.context import make_context
-from harness.types import RunResult
+from harness.types import Message, Response, RunResult, Sample
 from tests.builders.conversations import conversation, write_talks
 from tests.builders.files import write, write_rows
+from tests.builders.judge_requests import evasion
+from tests.builders.score_tasks import task as score_task
 
 PROFILE = """\
 profile: talks
@@ -64,6 +67,23 @@ def test_examples_show_every_turn(run: Finished) -> None:
 def test_another_earlier_turn_is_another_item(run: Finished) -> None:
     hashes = hash_items_of(run.folder, "items")
     assert len(set(hashes.values())) == 8  # the last turns are the same
+
+
+def test_the_report_counts_conversations(run: Finished) -> None:
+    (task,) = run.result.plan.tasks
+    assert (task.n_conversations, task.n_own_system) == (8, 4)
+    report = (run.folder / "report.md").read_text()
+    assert "all conversations, 4 of them with a system prompt of their own" in report
+
+
+def test_an_answer_that_recites_the_items_own_system_prompt_is_flagged() -> None:
+    system = Message(role="system", content="You are a careful assistant who never gives any dose.")
+    own = Sample(id="own", input="Why?", row=0, history=(system,))
+    samples = (own, Sample(id="none", input="Why?", row=1))
+    task = score_task(evasion()).model_copy(update={"samples": samples})
+    answers = {s.id: Response(sample_id=s.id, model="m", text=system.content, finish="stop") for s in task.samples}  # fmt: skip
+    flags = flag_responses(task, {"m": answers})["m"]
+    assert flags == {"own": ("prompt_leak_sentence", "prompt_leak_words"), "none": ()}
 
 
 def test_inspect_logs_hold_the_messages(run: Finished, tmp_path: Path) -> None:

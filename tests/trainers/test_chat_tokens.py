@@ -9,6 +9,7 @@ import pytest
 from harness.config import Generation
 from harness.core.errors import HarnessError
 from harness.models.local import drops_system, make_prompt
+from harness.types import Message, Sample
 from harness.types.training import PreferencePair
 from tests.builders.families import CHATML, FAMILIES, make_base
 from trainers.chat_tokens import end_of_turn_text, refuse_dropped_system, tokenise_answer
@@ -113,7 +114,15 @@ def test_a_template_that_drops_the_system_prompt_is_found(name: str, tmp_path: P
         assert not drops_system(dropping, prompt)
 
 
-def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) -> None:
+OWN_SYSTEM = Sample(
+    id="q", input="Why?", row=0, history=(Message(role="system", content="Be kind."),)
+)
+
+
+@pytest.mark.parametrize(("system", "samples"), [("Be kind.", ()), (None, (OWN_SYSTEM,))])
+def test_a_run_reports_a_model_that_never_saw_the_system_prompt(
+    tmp_path: Path, system: str | None, samples: tuple[Sample, ...]
+) -> None:
     from harness.models.generate import CheckpointModel
     from harness.runs.caveats import prompt_caveats
     from harness.runs.prepare import Prepared
@@ -123,7 +132,9 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(tmp_path: Path) 
         base = make_base("qwen2_base", tmp_path / name)
         (base / "chat_template.jinja").write_text(template)
         models[name] = Prepared(CheckpointModel(name, base, "f"), "f", (), (), name)
-    task = SimpleNamespace(name="questions", system="Be kind.", generation=Generation(), samples=())
+    task = SimpleNamespace(
+        name="questions", system=system, generation=Generation(), samples=samples
+    )
     (caveat,) = prompt_caveats([SimpleNamespace(task=task)], models)  # type: ignore[list-item]
     assert caveat.code == "system_prompt_dropped"
     assert "'drops' does not write the system prompt of questions" in caveat.text
