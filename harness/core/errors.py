@@ -33,7 +33,7 @@ class InfrastructureError(HarnessError):
 def nearest_file(path: Path) -> str:
     """Suggest the file of the same folder whose name is closest; empty if none is."""
     try:
-        names = [file.name for file in path.parent.iterdir()]
+        names = [file.name for file in path.parent.iterdir() if file.name != path.name]
     except OSError:
         return ""
     close = get_close_matches(path.name, names, n=1, cutoff=0.6)

@@ -64,6 +64,8 @@ def run_release(
         measured[part.spec.named] = _measure(part, root, context, out)
         common = _common_models(measured)
         _require_gate(part, measured[part.spec.named])
+    if all(part.request is None for part in parts):
+        _require_named(common, models)
     # 3. Decide.
     lines = tuple(_judge_part(part, measured[part.spec.named]) for part in parts)
     verdict, sentence = decide_release(lines)
@@ -148,6 +150,18 @@ def _common_models(measured: Mapping[str, Run | HarnessError]) -> dict[str, _Mod
                     "the same."
                 )
     return common
+
+
+def _require_named(common: Mapping[str, _Model], models: Sequence[str]) -> None:
+    """Refuse finished runs of other models than those that the command names, if it names any."""
+    named = [*models[-1:], *models[:-1][:1]]  # one model alone is a candidate
+    for place, name in zip(("candidate", "baseline"), named, strict=False):
+        model = common.get(place)
+        if model is not None and model.name != name:
+            raise HarnessError(
+                f"'{model.run}' has '{model.name}' as {place}, and --models names '{name}'. Leave --models "
+                "out to decide on the runs' own models, or name runs of these."
+            )
 
 
 def _require_gate(part: _Part, run: Run | HarnessError) -> None:

@@ -83,6 +83,12 @@ def test_a_missing_prompt_suggests_a_file_of_that_folder(tmp_path: Path) -> None
         load_suite(str(suite_with(tmp_path, "my_jugde.md")))
 
 
+def test_a_link_that_leads_nowhere_is_not_suggested_itself(tmp_path: Path) -> None:
+    (tmp_path / "my_judge.md").symlink_to("nowhere.md")
+    with pytest.raises(HarnessError, match=r"no such judge prompt\.$"):
+        load_suite(str(suite_with(tmp_path)))
+
+
 def test_a_prompt_outside_of_the_suites_folder_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "my_judge.md", OWN)
     (tmp_path / "suite").mkdir()

@@ -92,6 +92,21 @@ def test_a_run_of_another_checkpoint_is_refused_before_any_suite_is_run(world: P
     assert len([*Path("runs/small").iterdir()]) == len(runs)
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [("dpo,sft", "has 'dpo' as candidate, and --models names 'sft'"),
+     ("worse,dpo", "has 'sft' as baseline, and --models names 'worse'"),
+     ("sft", "has 'dpo' as candidate, and --models names 'sft'")],
+)  # fmt: skip
+def test_finished_runs_of_other_models_than_those_named_are_refused(
+    world: Path, models: str, message: str
+) -> None:
+    finished = f"{{run: {run()}, role: required}}"
+    with pytest.raises(HarnessError, match=message):
+        release(finished, models=models)
+    assert release(finished).exit_code == 0
+
+
 def test_a_run_that_is_missing_leaves_no_pass_and_its_own_words(world: Path) -> None:
     done = release(REQUIRED, "{run: runs/small/gone, role: required}")
     assert done.exit_code == 3
