@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harness.artifacts.scores import read_scores
 from harness.scoring.columns import GradeColumn
 from tests.builders.checklist_study import Rows, make_items, make_verdicts, write_rows, write_study
 from tests.builders.commands import Done, harness
+from tests.loopback.server import LoopbackServer
 
 OPTIONS = ("--models", "old,new", "--profile", "profile.yaml")
 ITEMS = make_items(40)
@@ -198,3 +200,49 @@ def test_a_verdict_on_a_criterion_of_other_words_is_missing(tmp_path: Path) -> N
     done = harness("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
     assert done.returncode == 4
     assert "none of the 28 items has a score for both 'old' and 'new' (not recorded" in done.stderr
+
+
+# --- a judge behind an endpoint --------------------------------------------------------------
+
+
+def judge_by_words(body: dict[str, Any]) -> str:
+    """Meets what helps, and of what harms what stands first in its item."""
+    text = body["messages"][-1]["content"]
+    block = re.findall(r"<criteri(?:on|a)-\w{32}>\n(.*?)\n</", text, re.DOTALL)[0]
+    met = ["no" if "harms" in line else "yes" for line in block.splitlines()]
+    if not re.match(r"1\. ", block):
+        return json.dumps({"reason": "r", "met": met[0]})
+    numbers = [f"{n}" for n in range(1, len(met) + 1)]
+    return json.dumps(
+        {"reasons": dict.fromkeys(numbers, "r"), "met": dict(zip(numbers, met, strict=True))}
+    )
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_judge_behind_an_endpoint_is_asked_once_about_each_or_all(
+    tmp_path: Path, *, together: bool
+) -> None:
+    items = make_items(40)
+    write_study(tmp_path, items, [], [])
+    suite = tmp_path / "suite.yaml"
+    if together:
+        suite.write_text(suite.read_text().replace("  kind: checklist", "  together: true\n    kind: checklist"))  # fmt: skip
+    n_asked = 2 * (len(items) if together else sum(len(item["rubrics"]) for item in items))
+    profile = tmp_path / "profile.yaml"
+    models = profile.read_text().partition("judges:")[0]
+    with LoopbackServer(judge_by_words) as server:
+        endpoint = f"endpoint: {{model: judge, base_url: '{server.base_url}'}}"
+        profile.write_text(f"{models}judges:\n  default: {{{endpoint}}}\n")
+        plan = harness("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
+        done = harness("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
+        assert done.returncode in (0, 1, 3), done.stderr
+        assert server.counts["ok"] == n_asked
+        for item in items:
+            item["rubrics"][0]["points"] += 1
+        write_rows(tmp_path / "items.jsonl", items)
+        again = harness("run", "suite.yaml", *OPTIONS, "--out", "again", cwd=tmp_path)
+        assert again.returncode in (0, 1, 3), again.stderr
+        assert server.counts["ok"] == n_asked  # other points ask nothing again
+    assert f" {n_asked} " in plan.stdout
+    scores = column(tmp_path / "runs", "rubrics").scores
+    assert scores["new"].tolist() == [1.0] * 40

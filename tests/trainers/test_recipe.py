@@ -194,14 +194,3 @@ def test_the_judge_of_a_recipe_is_asked_with_its_own_prompt(tmp_path: Path):
         HarnessError, match=r"recipe\.yaml:7: grade\.prompt: .*judge\.md:3: ends without"
     ):
         load_recipe(str(tmp_path / "recipe.yaml"))
-
-
-def test_a_reward_is_one_of_a_model_a_rubric_and_a_checklist(tmp_path: Path) -> None:
-    text = (
-        "recipe: r\nmethod: grpo\nparent: {checkpoint: base}\ndata: {path: p.jsonl}\n"
-        "reward: {recipe: reward.yaml, checklist: {kind: checklist, criteria: rubrics}}\n"
-    )
-    path = tmp_path / "r.yaml"
-    path.write_text(text)
-    with pytest.raises(HarnessError, match="exactly one of 'recipe', 'rubric' or 'checklist'"):
-        load_recipe(str(path))

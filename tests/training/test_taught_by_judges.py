@@ -394,7 +394,7 @@ def test_a_best_of_recipe_trains_nothing_and_others_make_no_best_answers(tmp_pat
     ("name", "change", "message"),
     [
         ("raft", ("best_of: best_of.yaml\n", ""), "nothing to learn from"),
-        ("rloo", ("{recipe: reward.yaml}", "{}"), "exactly one of 'recipe' or 'rubric'"),
+        ("rloo", ("{recipe: reward.yaml}", "{}"), "exactly one of 'recipe', 'rubric' or 'checklist'"),
         ("dpo", ("method: dpo", "method: dpo\nreference: base\nlora: {r: 4, alpha: 8}"), "dpo.yaml:3: reference"),
     ],
 )  # fmt: skip
