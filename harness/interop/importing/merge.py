@@ -12,6 +12,7 @@ from harness.interop.importing.records import (
 )
 from harness.types import Order
 
+_OTHER_CRITERIA = "criteria that differ between files"
 _OTHER_TURNS = "turns before a question that differ between files"
 NOT_JUDGED = "neither scored nor compared in any file"
 
@@ -64,6 +65,9 @@ def _merge_items(part: Records, merged: Records) -> None:
         if known.history != item.history and not part.quoted:
             merged.left_out[_OTHER_TURNS] += bool(known.history)
             known = known._replace(history=())
+        if known.criteria != item.criteria and not part.quoted:
+            merged.left_out[_OTHER_CRITERIA] += bool(known.criteria)
+            known = known._replace(criteria=())
         merged.items[key] = known
 
 
@@ -92,7 +96,10 @@ def _merge_scores(part: Records, merged: Records) -> None:
                 )
             words = "\n".join(dict.fromkeys(filter(None, [old.rationale, new.rationale])))
             merged_scores[key] = RecordedScores(
-                {**old.values, **new.values}, words or None, old.reason or new.reason
+                {**old.values, **new.values},
+                words or None,
+                old.reason or new.reason,
+                old.met or new.met,
             )
 
 

@@ -30,7 +30,7 @@ class RecordedItem(NamedTuple):
 
     Items of one `cluster`, such as the turns of a conversation or several answers to one question,
     count together in tests; without one an item is its own cluster. `history` are the turns before
-    the input of a conversation.
+    the input of a conversation, `criteria` those of a checklist, each with points and tags.
     """
 
     input: str
@@ -38,17 +38,19 @@ class RecordedItem(NamedTuple):
     identity: str
     cluster: str | None = None
     history: Chat = ()
+    criteria: tuple[Object, ...] = ()
 
 
 class RecordedScores(NamedTuple):
     """The scores of one answer by name, as numbers or words, with the scorer's rationale, if any.
 
-    `reason` says why scores are missing.
+    `reason` says why scores are missing. `met` are the verdicts on the item's criteria, in their order.
     """
 
     values: dict[str, float | str]
     rationale: str | None = None
     reason: str | None = None
+    met: tuple[bool | None, ...] = ()
 
 
 class RecordedPreference(NamedTuple):

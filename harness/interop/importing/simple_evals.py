@@ -83,15 +83,16 @@ def read_all_results(data: Object, model: str, source: str) -> Records:
         asked, earlier = read_chat(
             messages[:-1] if answer else messages, records, otherwise=question
         )
+        criteria, met = _checklist(detail)
         records.items[key] = RecordedItem(
-            asked, reference or None, question, cluster, without_system(earlier)
+            asked, reference or None, question, cluster, without_system(earlier), criteria
         )
         answers[key] = content_text(answer["content"]) if "content" in answer else None
         if answers[key] == BAD_REQUEST:
             records.left_out["bad request: no answer and no score"] += 1
             records.fail(model, key, "bad request")
             continue
-        scores[key] = _scores(page, detail)
+        scores[key] = _scores(page, detail)._replace(met=met)
         if not scores[key].values:
             records.left_out["no score that is a number: unscored"] += 1
     return records
@@ -114,6 +115,18 @@ def _page_number(text: str) -> float | None:
         return as_number(float(text))
     except ValueError:
         return None
+
+
+def _checklist(detail: Object) -> tuple[tuple[Object, ...], tuple[bool | None, ...]]:
+    """Return the criteria of a HealthBench item and the verdicts on them; nothing if any is odd."""
+    graded = as_rows(detail.get("rubric_items"))
+    if not all(as_text(item.get("criterion")) and as_number(item.get("points")) for item in graded):
+        return (), ()
+    criteria = tuple(
+        {key: item.get(key) for key in ("criterion", "points", "tags")} for item in graded
+    )
+    met = (item.get("criteria_met") for item in graded)
+    return criteria, tuple(verdict if isinstance(verdict, bool) else None for verdict in met)
 
 
 def _rationale(detail: Object) -> str | None:

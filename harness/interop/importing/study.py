@@ -15,7 +15,14 @@ from harness.interop.importing.formats import read_file
 from harness.interop.importing.inspect_logs import score_of
 from harness.interop.importing.merge import merge_records
 from harness.interop.importing.records import RecordedItem, Records, make_name, unique_names
-from harness.interop.importing.study_files import PREFERENCE, RESERVED, Study, write_study
+from harness.interop.importing.simple_evals import SCORE
+from harness.interop.importing.study_files import (
+    CHECKLIST,
+    PREFERENCE,
+    RESERVED,
+    Study,
+    write_study,
+)
 
 NOT_SHARED = "not answered by every model"
 MAX_WORDS = 12  # different words of one score; more are texts and no labels
@@ -67,11 +74,15 @@ def import_records(files: Sequence[str], out: Path) -> ImportedStudy:
     return ImportedStudy(
         folder=out,
         models=tuple(study.names[model] for model in models),
-        metrics=(*study.metrics.values(), *([PREFERENCE] if study.is_pairwise else [])),
+        metrics=(
+            *study.metrics.values(),
+            *([CHECKLIST] if study.checklist else []),
+            *([PREFERENCE] if study.is_pairwise else []),
+        ),
         n_items=len(shared),
         left_out={reason: n for reason, n in sorted(merged.left_out.items()) if n},
         notes=tuple(merged.notes),
-        has_verdicts=bool(study.metrics or merged.preferences),
+        has_verdicts=bool(study.metrics or study.checklist or merged.preferences),
     )
 
 
@@ -88,8 +99,10 @@ def _make_study(
     merged: Records, models: Sequence[str], shared: Mapping[str, RecordedItem]
 ) -> Study:
     """Choose the scores that all models have, and name everything."""
-    scales = {}
+    checklist, scales = all(item.criteria for item in shared.values()), {}
     for name in _score_names(merged, models):
+        if checklist and name == SCORE:
+            continue  # it follows from the verdicts on the criteria
         scale = merged.scales.get(name) or _guess_scale(name, merged, shared)
         if scale is not None:
             scales[name] = scale
@@ -97,7 +110,7 @@ def _make_study(
     for model, name in names.items():
         if name != make_name(model):  # another model has that name
             merged.notes.append(f"'{printable_line(model)}' is named '{name}' here.")
-    if not scales and not merged.preferences:
+    if not (scales or checklist or merged.preferences):
         merged.notes.append(
             "The files have no verdicts: name a judge in profile.yaml before the suite is run."
         )
@@ -108,7 +121,7 @@ def _make_study(
         )
     merged.notes = list(dict.fromkeys(merged.notes))
     metrics = unique_names(scales, taken=RESERVED)
-    return Study(merged, names, dict(shared), metrics, scales)
+    return Study(merged, names, dict(shared), metrics, scales, checklist)
 
 
 # --- what is shared --------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """The files of a study, made of records of other tools.
 
     study/items.jsonl            {"id": "doc-0", "input": "…", "reference": "…", "cluster": "doc-0",
-                                  "history": [{"role": "user", "content": "…"}, …]}
+                                  "history": [{"role": "user", "content": "…"}, …], "rubrics": […]}
     study/answers/gpt-4.jsonl    {"id": "doc-0", "response": "…"}
                                  {"id": "doc-1", "response": null, "failure": "invalidated: …"}
     study/scores/gpt-4.jsonl     {"id": "doc-0", "exact_match": 1.0, "words": "…", "reason": null}
+    study/criteria/gpt-4.jsonl   {"id": "doc-0", "met": [true, false, null], "reason": null}
     study/preferences/gpt-4.jsonl  {"id": "doc-0", "order": "baseline_first", "winner": "candidate", …}
     study/suite.yaml, study/profile.yaml
 
-Columns that no row needs (reference, cluster, history, failure, reason) are left out.
+Columns that no row needs (reference, cluster, history, rubrics, failure, reason) are left out.
 """
 
 import json
@@ -23,8 +24,9 @@ from harness.core.sanitize import printable_line
 from harness.interop.importing.records import RecordedItem, RecordedScores, Records, make_name
 from harness.types import Order
 
-PREFERENCE = "win_rate"
-RESERVED = (PREFERENCE, "id", "words", "reason")  # columns that no score may take
+PREFERENCE, CHECKLIST = "win_rate", "checklist"
+RUBRICS = "rubrics"  # the column of the items' criteria
+RESERVED = (PREFERENCE, CHECKLIST, "id", "words", "reason")  # columns that no score may take
 NO_SCORE = "the file holds no such score"
 
 Row = dict[str, object]
@@ -34,7 +36,7 @@ class Study(NamedTuple):
     """What is written: records, and the names of models and scores in the files.
 
     `names` are of models, the baseline first; `metrics` are the names of scores, and `scales` the
-    ends of their scales.
+    ends of their scales. With a `checklist` every item has criteria.
     """
 
     records: Records
@@ -42,11 +44,12 @@ class Study(NamedTuple):
     items: dict[str, RecordedItem]
     metrics: dict[str, str]
     scales: dict[str, tuple[int, int]]
+    checklist: bool = False
 
     @property
     def is_pairwise(self) -> bool:
         """Return whether the suite compares pairs: by recorded preferences, or for want of scores."""
-        return bool(self.records.preferences) or not self.metrics
+        return bool(self.records.preferences) or not (self.metrics or self.checklist)
 
 
 def write_study(out: Path, study: Study) -> None:
@@ -55,7 +58,7 @@ def write_study(out: Path, study: Study) -> None:
     Raises:
         OSError: one cannot be written.
     """
-    item_rows = _drop_empty(list(_item_rows(study)), "reference", "cluster", "history")
+    item_rows = _drop_empty(list(_item_rows(study)), "reference", "cluster", "history", RUBRICS)
     _write_rows(out / "items.jsonl", item_rows)
     models: dict[str, Any] = {}
     verdicts: dict[str, dict[str, Any]] = {}
@@ -72,6 +75,11 @@ def write_study(out: Path, study: Study) -> None:
                 fields |= {"reason": "reason"} if "reason" in scored[0] else {}
                 spec = {"path": f"scores/{name}.jsonl", "fields": fields}
                 verdicts.setdefault(metric, {})[name] = spec
+        if study.checklist:
+            path = f"criteria/{name}.jsonl"
+            _write_rows(out / path, _criteria_rows(study, model))
+            fields = {"id": "id", "met": "met", "reason": "reason"}
+            verdicts.setdefault(CHECKLIST, {})[name] = {"path": path, "fields": fields}
     for (_, candidate), judged in study.records.preferences.items():
         name = study.names[candidate]
         compared = _drop_empty(list(_preference_rows(study, judged)), "reason")
@@ -95,6 +103,7 @@ def _item_rows(study: Study) -> Iterator[Row]:
             "reference": item.reference,
             "cluster": (item.cluster or key) if clustered else None,
             "history": [turn.model_dump() for turn in item.history] or None,
+            RUBRICS: item.criteria or None,
         }
 
 
@@ -114,6 +123,14 @@ def _score_rows(study: Study, model: str) -> Iterator[Row]:
         values = {column: score.values.get(name) for name, column in study.metrics.items()}
         reason = failures.get(key) or score.reason or NO_SCORE if None in values.values() else None
         yield {"id": key, **values, "words": score.rationale, "reason": reason}
+
+
+def _criteria_rows(study: Study, model: str) -> Iterator[Row]:
+    scores, failures = study.records.scores.get(model, {}), study.records.failures.get(model, {})
+    for key in study.items:
+        score = scores.get(key, RecordedScores({}))
+        met = None if key in failures else score.met
+        yield {"id": key, "met": met, "reason": failures.get(key) or (None if met else NO_SCORE)}
 
 
 def _preference_rows(study: Study, judged: Mapping[str, Mapping[Order, Any]]) -> Iterator[Row]:
@@ -152,9 +169,12 @@ def _suite(out: Path, study: Study, item_rows: Iterable[Row]) -> dict[str, Any]:
         }
         for name, column in study.metrics.items()
     }
+    if study.checklist:
+        specs[CHECKLIST] = {"kind": "checklist", "criteria": RUBRICS}
     if study.is_pairwise:
         specs[PREFERENCE] = {"kind": "pairwise", "asks": "Which answer is better?"}
     fields = _fields(item_rows)
+    fields.pop(RUBRICS, None)
     if any(item.reference is None for item in study.items.values()):
         fields.pop("reference", None)
     return {

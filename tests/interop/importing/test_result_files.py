@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.artifacts.scores import read_scores
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
+from harness.scoring.columns import GradeColumn
+from tests.builders.commands import harness
 from tests.builders.foreign_logs import (
     all_results,
     annotation_row,
@@ -76,6 +79,48 @@ def test_healthbench_has_its_scores_and_reasons_in_the_metadata(tmp_path: Path) 
     assert rows_of(tmp_path / "study" / "items.jsonl")[1]["cluster"] == "p1"
     (first, _) = rows_of(tmp_path / "study" / "scores" / "a.jsonl")
     assert first["words"] == "[True] Names 911: it does"
+
+
+HEALTHBENCH = [
+    {"criterion": "Names 911", "points": 7, "tags": ["axis:accuracy"], "criteria_met": True},
+    {"criterion": "Asks for age", "points": 3, "tags": [], "criteria_met": False},
+    {"criterion": "Gives a dose", "points": -6, "tags": [], "criteria_met": True},
+]
+
+
+def healthbench(*met: bool | None) -> dict[str, Any]:
+    graded = [c | {"criteria_met": m} for c, m in zip(HEALTHBENCH, met, strict=True)]
+    details = [{"score": 0.1, "prompt_id": f"p{i}", "rubric_items": graded} for i in range(2)]
+    return all_results([1.0, 1.0], metadata={"example_level_metadata": details})
+
+
+def test_healthbench_verdicts_on_criteria_become_a_checklist(tmp_path: Path) -> None:
+    a, b = healthbench(True, False, True), healthbench(True, True, None)
+    assert import_logs(tmp_path, a=a, b=b).metrics == ("checklist",)
+    (item, _) = rows_of(tmp_path / "study" / "items.jsonl")
+    assert [c["points"] for c in item["rubrics"]] == [7, 3, -6]
+    (first, _) = rows_of(tmp_path / "study" / "criteria" / "b.jsonl")
+    assert first == {"id": "p0", "met": [True, True, None], "reason": None}
+
+
+def test_an_imported_checklist_gives_the_scores_that_were_published(tmp_path: Path) -> None:
+    import_logs(tmp_path, a=healthbench(True, False, True), b=healthbench(True, True, False))
+    study = tmp_path / "study"
+    done = harness("run", "suite.yaml", "--profile", "profile.yaml", "--models", "a,b", cwd=study)
+    assert done.returncode == 0, done.stderr
+    found = {c.metric: c for c in read_scores(next(study.rglob("scores.parquet")).parent)}
+    column = found["checklist"]
+    assert isinstance(column, GradeColumn)
+    assert column.scores["a"].tolist() == [0.1, 0.1]
+    assert column.scores["b"].tolist() == [1.0, 1.0]
+
+
+def test_criteria_that_differ_between_files_leave_the_scores_alone(tmp_path: Path) -> None:
+    other = healthbench(True, False, True)
+    other["metadata"]["example_level_metadata"][0]["rubric_items"][0]["points"] = 5
+    found = import_logs(tmp_path, a=healthbench(True, False, True), b=other)
+    assert found.metrics == ("score",)
+    assert found.left_out["criteria that differ between files"] == 2
 
 
 def test_a_bad_request_is_no_answer_of_the_model(tmp_path: Path) -> None:
