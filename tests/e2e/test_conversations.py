@@ -56,3 +56,14 @@ def test_conversations_are_answered_by_a_checkpoint_an_endpoint_and_a_record(
     assert all("-assistant-" in text and "Does he cough by day too?" in text for text in shown)
     # All of it is stored.
     assert (again.returncode, len(bodies)) == (done.returncode, n_asked)
+
+
+def test_batch_files_hold_every_turn(tmp_path: Path) -> None:
+    write_talks(tmp_path, N_ITEMS)
+    write(tmp_path / "there.yaml", PROFILE.format(url="http://127.0.0.1:9"))
+    args = "talks.yaml --models remote --profile there.yaml --batch batches --limit 2".split()
+    done = harness("run", *args, cwd=tmp_path)
+    (file,) = (tmp_path / "batches").rglob("*.jsonl")
+    requests = [json.loads(line) for line in file.read_text().splitlines()]
+    chats = [conversation(i) for i in range(2)]
+    assert [request["body"]["messages"] for request in requests] == chats, done.stderr
