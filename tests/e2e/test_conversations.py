@@ -61,7 +61,17 @@ def test_conversations_are_answered_by_a_checkpoint_an_endpoint_and_a_record(
 def test_batch_files_hold_every_turn(tmp_path: Path) -> None:
     write_talks(tmp_path, N_ITEMS)
     write(tmp_path / "there.yaml", PROFILE.format(url="http://127.0.0.1:9"))
-    args = "talks.yaml --models remote --profile there.yaml --batch batches --limit 2".split()
+    args = [
+        "talks.yaml",
+        "--models",
+        "remote",
+        "--profile",
+        "there.yaml",
+        "--batch",
+        "batches",
+        "--limit",
+        "2",
+    ]
     done = harness("run", *args, cwd=tmp_path)
     (file,) = (tmp_path / "batches").rglob("*.jsonl")
     requests = [json.loads(line) for line in file.read_text().splitlines()]
