@@ -9,6 +9,7 @@ from harness.core.sanitize import escape_record
 from harness.types.succession import JudgeShift, JudgeSuccession, ScoreMap
 from reports.components import LABELS, Section, Table
 from reports.formatting import (
+    count,
     number,
     number_or_dash,
     share_with_interval,
@@ -56,7 +57,7 @@ def describe_succession(shown: JudgeSuccession) -> Iterator[str]:
         yield (
             f"  {shift.column}, {shift.of}: {shown.old} {number_or_dash(shift.old, 3)}, "
             f"{shown.new} {number_or_dash(shift.new, 3)}, shift {signed(shift.result.estimate, 3)} "
-            f"({_bounds(shift)}), margin {shift.margin:g}, n {shift.n:,}: {shift.result.why}"
+            f"({_bounds(shift)}), margin {shift.margin:g}, n {shift.n:,}: {_why(shift)}"
         )
     for claim in shown.claims:
         change = "is the same" if claim.old == claim.new else "would change"
@@ -89,7 +90,7 @@ def _sections(shown: JudgeSuccession) -> Iterator[Section]:
         "within a margin stated beforehand. Both one-sided tests are made at "
         f"alpha {shown.alpha:g} by the rules of the gate, and all columns must pass.",
         tables=(_shift_table(shown),),
-        notes=tuple(f"{shift.column}, {shift.of}: {shift.result.why}" for shift in shown.shifts),
+        notes=tuple(f"{shift.column}, {shift.of}: {_why(shift)}" for shift in shown.shifts),
     )
     if shown.claims:
         yield Section(
@@ -131,6 +132,14 @@ def _shift_table(shown: JudgeSuccession) -> Table:
         for shift in shown.shifts
     )
     return Table("New judge less old judge", head, "llrrrrrrrl", rows)
+
+
+def _why(shift: JudgeShift) -> str:
+    needed = shift.result.n_needed
+    advice = (
+        f"; about {count(needed, 'item')} needed if the truth is the estimate" if needed else ""
+    )
+    return f"{shift.result.why}{advice}"
 
 
 def _bounds(shift: JudgeShift) -> str:
