@@ -1,6 +1,7 @@
 """A recipe trained with several seeds: items and seeds are both samples of the verdict."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness.scoring.columns import GradeColumn
 from tests.builders.commands import Done, harness
 from tests.builders.files import write
 from tests.builders.seeds import write_seeded_world
+from tests.loopback.server import LoopbackServer
 
 GAINS_OF_CHANCE = (1.6, 0.1, -0.2)  # 0.5 on average, of which another seed may give nothing
 
@@ -161,3 +163,34 @@ def test_people_who_voted_on_one_checkpoint_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(HarnessError, match="is people, whose votes are on one checkpoint"):
         ask(tmp_path, "sft", "dpo")
+
+
+# --- endpoints and pairs ---------------------------------------------------------------------
+
+ENDPOINTS = """\
+profile: seeds
+models:
+  sft: {{endpoint: {{model: sft, base_url: '{url}'}}}}
+  dpo: {{endpoint: {{model: 'dpo-{{seed}}', base_url: '{url}'}}, seeds: [1, 2]}}
+judges: {{default: {{offline: consumer_health}}}}
+"""
+
+
+def test_a_served_model_is_asked_under_each_seeds_name_and_one_without_seeds_once(
+    tmp_path: Path,
+) -> None:
+    write_seeded_world(tmp_path, n=12)
+    change(
+        tmp_path / "small.yaml", "gate:", "  win_rate: {kind: pairwise, asks: Which helps}\ngate:"
+    )
+    with LoopbackServer(lambda body: f"Rest may help, says {body['model']}.") as server:
+        write(tmp_path / "seeds.yaml", ENDPOINTS.format(url=server.base_url))
+        _, result = run(tmp_path, "sft,dpo")
+        asked = Counter(request.body["model"] for request in server.requests)
+        assert asked == {"sft": 12, "dpo-1": 12, "dpo-2": 12}
+        calls = {line["who"]: line["calls"] for line in result["spend"]}
+        assert calls == {"sft": 12, "dpo": 24}
+        run(tmp_path, "sft,dpo")
+        assert server.counts.total() == 36
+    by_metric = {c["metric"]: c for c in result["comparisons"]}
+    assert [one["seed"] for one in by_metric["win_rate"]["seeds"]["seeds"]] == [1, 2]
