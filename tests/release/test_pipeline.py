@@ -123,3 +123,13 @@ def test_a_suite_without_a_gate_can_certify_nothing(tmp_path: Path) -> None:
 def test_an_unknown_recipe_is_found_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"shrt\.yaml: no such recipe"):
         loop(make_world(tmp_path), recipes="shrt.yaml")
+
+
+def test_a_loop_starts_from_one_checkpoint(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    text = (world / "world.yaml").read_text()
+    write(world / "world.yaml", text.replace("checkpoint: base", "checkpoint: 'base-{seed}', seeds: [1, 2]"))  # fmt: skip
+    with pytest.raises(
+        HarnessError, match="'base' has several training seeds, and a loop promotes one"
+    ):
+        loop(world)
