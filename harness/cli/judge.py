@@ -144,6 +144,8 @@ def succeed(
     baseline = None if carry is None else read_baseline(carry)
     people = find_labels_if_any(run, study=study, labels=labels)
     margins = read_margins(margin or [])
+    if suite is None:
+        _require_suite(finished.result.plan.suite)
     request = request_successor(
         finished, new, suite=suite, profile=profile, allow_remote_phi=allow_remote_phi
     )
@@ -204,3 +206,13 @@ def collect(
         describe_import(collected),
     )
     raise typer.Exit(code)
+
+
+def _require_suite(name: str) -> None:
+    """Refuse a run whose suite is not found by its name, with the option that names its file."""
+    from harness.config.loading import load_suite
+
+    try:
+        load_suite(name)
+    except HarnessError as error:
+        raise HarnessError(f"{error} Name the run's own file with --suite.") from None

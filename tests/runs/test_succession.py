@@ -207,6 +207,13 @@ def test_a_mistake_is_found_before_the_judge_is_asked(
     assert server.counts.total() == asked
 
 
+def test_a_suite_that_is_not_found_by_its_name_is_asked_for_by_option(study: Path) -> None:
+    with pytest.raises(HarnessError, match=r"small: no such suite.*file with --suite"):
+        CliRunner().invoke(
+            app, ["judge", "succeed", "default", "noisy", "--on", "latest"], catch_exceptions=False
+        )
+
+
 def test_a_judge_that_did_not_judge_the_run_is_refused(study: Path) -> None:
     with pytest.raises(HarnessError, match=r"no judge 'defalt'. Did you mean 'default'"):
         succeed("noisy", old="defalt")
