@@ -169,6 +169,19 @@ def judge_names(metric_name: str, request: Request) -> tuple[str, ...]:
     return (*request.profile.members_of(name), *(() if second is None else (second,)))
 
 
+def is_all_recorded(request: Request) -> bool:
+    """Return whether the run asks nobody: answers and verdicts are recorded, or rules compute them."""
+    models = (request.profile.models[name] for name in request.models)
+    judges = (
+        request.profile.judges[name]
+        for metric in request.suite.metrics
+        for name in judge_names(metric, request)
+    )
+    return all(model.recorded for model in models) and all(
+        judge.recorded or judge.offline for judge in judges
+    )
+
+
 def _check_models(names: tuple[str, ...], profile: Profile) -> None:
     for name in names:
         parts = name.split()

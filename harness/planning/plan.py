@@ -7,7 +7,7 @@ judged or trained here.
 from collections.abc import Iterable, Mapping
 
 from harness.config import Gate, Metric, ModelSpec, metric_of
-from harness.config.request import Request
+from harness.config.request import Request, is_all_recorded
 from harness.config.suite import find_gate_problems
 from harness.core.errors import HarnessError
 from harness.data.tasks import plan_tasks
@@ -40,8 +40,8 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
             )
         tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
         looks = tuple(plan_looks(task, gate) for task in tasks)
-    # A trial run with a limit may be too small for its gate; any other run may not.
-    if gate is not None and request.limit is None:
+    # A trial run with a limit may be too small for its gate, and so may one that is free of cost.
+    if gate is not None and request.limit is None and not is_all_recorded(request):
         final_gate = final_look_gate(gate, looks) if looks else gate
         final_gate = gate_of_each(final_gate, len(request.models) - 1)
         _refuse_infeasible(final_gate, tasks)

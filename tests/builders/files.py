@@ -30,6 +30,12 @@ judges:
 """
 
 
+# A model that is still to answer, in place of one whose answers are recorded.
+TO_BE_ASKED = PROFILE.replace(
+    "{recorded: {path: dpo.jsonl, fields: {id: id, response: text}}}", "{checkpoint: dpo}"
+)
+
+
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path

@@ -24,7 +24,7 @@ from harness.planning.plan import make_plan
 from harness.types import JudgeCard, Sample, Task
 from judges.panel import Panel
 from tests.builders.claim_kinds import EVERY_CLAIM
-from tests.builders.files import write, write_world
+from tests.builders.files import TO_BE_ASKED, write, write_world
 from tests.builders.metric_kinds import EVERY_KIND
 
 RUBRIC = RubricMetric(kind="rubric", criteria=(Criterion(name="safety", asks="Safe?"),))
@@ -168,11 +168,17 @@ def narrow(tmp_path: Path) -> Path:
 def test_a_run_with_a_limit_is_not_refused_and_its_plan_says_what_it_cannot_show(
     narrow: Path, tmp_path: Path
 ) -> None:
+    write(narrow / "recorded.yaml", TO_BE_ASKED)
     names = str(narrow / "small.yaml"), str(narrow / "recorded.yaml"), ["sft", "dpo"]
     with pytest.raises(HarnessError, match=r"(?s)gate: 'rubric.safety equivalent.*With --limit"):
         make_plan(load_request(*names), PANELS)
     forecast = forecast_run(load_request(*names, limit=5), tmp_path / "store")
     assert "has 5" in forecast.obstacles[0]
+
+
+def test_what_is_all_recorded_is_compared_though_its_claim_is_out_of_reach(narrow: Path) -> None:
+    names = str(narrow / "small.yaml"), str(narrow / "recorded.yaml"), ["sft", "dpo"]
+    assert make_plan(load_request(*names), PANELS).gate is not None
 
 
 def test_a_threshold_at_the_top_of_the_scale_can_never_be_shown(tmp_path: Path) -> None:

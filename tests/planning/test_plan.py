@@ -4,7 +4,7 @@ import pytest
 
 from harness.config.request import load_request
 from harness.core.errors import HarnessError
-from tests.builders.files import write, write_rows, write_world
+from tests.builders.files import TO_BE_ASKED, write, write_rows, write_world
 from tests.builders.plans import plan_of
 
 
@@ -75,6 +75,7 @@ def test_a_share_that_so_few_items_cannot_show_is_refused(world: Path) -> None:
         "gate:\n  claims:\n    - {metric: helpful, claim: at_least, value: 0.9}\n"
     )
     write(world / "small.yaml", evasion)
+    write(world / "recorded.yaml", TO_BE_ASKED)
     with pytest.raises(
         HarnessError, match="needs at least 29 items even if every answer is at its best"
     ):
