@@ -25,13 +25,6 @@ class _Sign(NamedTuple):
     pattern: re.Pattern[str]
     pieces: tuple[str, ...]
 
-    def is_in(self, text: str, lower: str) -> bool:
-        """Return whether the pattern is found; `lower` is the text in lower case."""
-        for piece in self.pieces:  # half the time of a generator, on every answer of a run
-            if piece in lower:
-                return bool(self.pattern.search(text))
-        return False
-
 
 _JUDGES = ("judge", "grader", "evaluator", "examiner", "reviewer", "scorer")
 
@@ -76,6 +69,8 @@ _SIGNS = {
     ),
 }
 
+_PIECES = {piece for sign in _SIGNS.values() for piece in sign.pieces}
+
 # Reversed order and tag characters; words split by zero-width characters.
 _HIDDEN_WORDS = re.compile(r"[\u202d\u202e\U000e0020-\U000e007f]")
 _SPLIT_WORDS = re.compile(r"(?:\w[\xad\u200b\u2060\ufeff]\w.{0,20}){3}")
@@ -100,7 +95,12 @@ def suspect_injection(answer: str) -> Suspicion:
     readable = _readable(text)
     # A pattern that ignores case takes a dotted capital and a dotless i for an i.
     lower = readable.lower().replace("i\u0307", "i").replace("\u0131", "i")
-    signs = [name for name, sign in _SIGNS.items() if sign.is_in(readable, lower)]
+    found = {piece for piece in _PIECES if piece in lower}
+    signs = [
+        name
+        for name, sign in _SIGNS.items()
+        if not found.isdisjoint(sign.pieces) and sign.pattern.search(readable)
+    ]
     if has_marker(_TRAILING_STOP_TOKEN.sub("", readable)):
         signs.append("imitates a tag, a role or a special token")
     if _hides_words(text):
