@@ -31,9 +31,9 @@ from harness.scoring.reduce import reduce_judgements
 from harness.training.context import RunContext, TrainedModel
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
 from harness.types.judgements import JudgeRound
+from judges.grading import grade_answers
 from judges.judging import (
     collect_outcomes,
-    grade_answers,
     preference_requests,
     repeat_requests,
     to_judgement,

@@ -29,7 +29,7 @@ from harness.types import (
     Sample,
 )
 from judges.factory import ProfileJudges
-from judges.judging import grade_answers
+from judges.grading import grade_answers
 from tests.builders.files import write, write_rows
 from tests.builders.judge_requests import checklist, listed
 from tests.builders.tiny import make_tiny_model
