@@ -67,7 +67,7 @@ class CheckpointModel:
         Raises:
             HarnessError: as `LocalModel.load`, or the files changed since the run began.
         """
-        model = LocalModel.load(self._source, revision=self._revision)
+        model = LocalModel.load(self._source, revision=self._revision, chats=False)
         if model.fingerprint != self.fingerprint:
             raise HarnessError(
                 f"{self._source}: changed since this run began, so its answers would not be those of "

@@ -83,8 +83,12 @@ class LocalModel:
         )
 
     @classmethod
-    def load(cls, source: str | Path, *, revision: str | None = None) -> "LocalModel":
+    def load(
+        cls, source: str | Path, *, revision: str | None = None, chats: bool = True
+    ) -> "LocalModel":
         """Load the checkpoint in a directory, or the hub model of that name at `revision`.
+
+        One that need not answer chats (`chats`) may lack a chat template; the first chat is then the error.
 
         Raises:
             HarnessError: no safetensors, no chat template, or a sealed checkpoint that was changed.
@@ -92,7 +96,7 @@ class LocalModel:
         """
         fingerprint = verified_fingerprint(source, revision=revision)
         model, tokenizer = load_weights(source, revision=revision)
-        if not tokenizer.chat_template:
+        if chats and not tokenizer.chat_template:
             raise chat_template_error(source)
         return cls(model, tokenizer, fingerprint)
 
@@ -260,10 +264,12 @@ def encode_chat(
     `options` are variables of the template.
 
     Raises:
-        HarnessError: the chat template refuses it, or does not come to its end.
+        HarnessError: there is no chat template, it refuses the prompt, or does not come to its end.
     """
     from jinja2 import TemplateError
 
+    if not tokenizer.chat_template:
+        raise chat_template_error(tokenizer.name_or_path)
     messages = [message.model_dump() for message in prompt]
     try:
         encoded = run_within(

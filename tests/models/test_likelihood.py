@@ -10,14 +10,15 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from harness.config import ChoiceLayout
+from harness.config import ChoiceLayout, Generation
+from harness.core.errors import HarnessError
 from harness.models.likelihood import (
     EncodedOptions,
     encode_options,
     log_probabilities,
     score_options,
 )
-from harness.models.local import LocalModel
+from harness.models.local import LocalModel, make_prompt
 from harness.models.weights import load_tokenizer, load_weights
 from harness.types import Sample
 from judges.likelihood import LikelihoodJudge
@@ -139,6 +140,15 @@ def test_an_option_without_tokens_has_a_reason(model: LocalModel) -> None:
     assert score(of_x_alone, item("x", {"A": "x", "B": "y"})) == [
         "empty: the tokenizer makes no token of option B"
     ]
+
+
+def test_a_base_without_a_chat_template_scores_options_and_answers_no_chat(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path)
+    (folder / "chat_template.jinja").unlink()
+    base = LocalModel.load(folder, chats=False)
+    assert score(base, item("Cough?"))[0].keys() == TEXTS.keys()
+    with pytest.raises(HarnessError, match=f"{folder}: has no chat template"):
+        base.answer([make_prompt(None, "Cough?")], Generation(), seeds=[1])
 
 
 def test_broken_weights_give_no_answer(folder: Path) -> None:
