@@ -1,12 +1,13 @@
 """Caveats on the verdicts of judges: those that are missing, of a second judge, or leniently read."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from harness.config import ChecklistMetric
 from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import TaskScores
-from harness.types import Caveat, Grade
-from harness.types.judgements import MissingReason, describe_reasons, reason_kind
+from harness.types import Caveat, Grade, Task
+from harness.types.judgements import JudgeRound, MissingReason, describe_reasons, reason_kind
 from judges.parsing import is_read_leniently, read_verdict
 
 
@@ -24,6 +25,27 @@ def missing_verdict_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                         f"{len(reasons):,} requests "
                         f"({describe_reasons(missing, protected=part.task.phi)}).",
                     )
+            yield from _missing_criteria_caveats(part.task, metric, rounds)
+
+
+def _missing_criteria_caveats(
+    task: Task, name: str, rounds: Sequence[JudgeRound]
+) -> Iterator[Caveat]:
+    """Report the criteria without a verdict of answers on which a judge gave others."""
+    metric = task.metrics[name]
+    if not isinstance(metric, ChecklistMetric):
+        return
+    n_criteria = {s.id: len(s.criteria[metric.list_name]) for s in task.samples}
+    for judge, own in group_by_judge(rounds).items():
+        judged = [j for part in own for j in part.judgements if isinstance(j, Grade) and j.values]
+        asked = sum(n_criteria[grade.sample_id] for grade in judged)
+        missing = asked - sum(len(grade.values or ()) for grade in judged)
+        if missing:
+            yield Caveat(
+                code="missing_verdicts",
+                text=f"{name}: no verdict of '{judge.name}' on {missing:,} of {asked:,} criteria of answers "
+                "that it judged by others: the score takes a verdict on each. The pages of items say why.",
+            )
 
 
 def _is_of_judge(reason: str) -> bool:

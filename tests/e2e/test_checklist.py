@@ -127,6 +127,13 @@ def test_the_clipped_mean_is_the_overall_score(folder: Path) -> None:
     assert "Overall score (mean clipped to [0, 1])" in next(folder.rglob("report.html")).read_text()
 
 
+def test_criteria_without_a_verdict_are_counted_among_the_caveats(folder: Path) -> None:
+    n = len(VERDICTS["new"])
+    missing = sum(row["met"] is None for row in VERDICTS["new"])
+    (text,) = (c["text"] for c in result(folder)["caveats"] if c["code"] == "missing_verdicts")
+    assert f"no verdict of 'default' on {missing} of {2 * n} criteria of answers" in text
+
+
 def test_themes_are_slices(folder: Path) -> None:
     slices = result(folder)["slices"]
     assert {(s["slice"], s["value"]) for s in slices} == {
