@@ -27,13 +27,12 @@ class Case(NamedTuple):
 def cases() -> Iterator[Case]:
     suite = load_attacks()
     for item in suite.items:
-        of = _sample(item)
 
-        def graded(answer: str, metric: Metric, of=of) -> JudgeRequest:
-            return grade(answer, metric, of=of)
+        def graded(answer: str, metric: Metric, item=item) -> JudgeRequest:
+            return grade(answer, metric, of=_sample(item, metric))
 
-        def shown_first(answer: str, metric: Metric, of=of, good=item.good) -> JudgeRequest:
-            return prefer(answer, good, of=of)
+        def shown_first(answer: str, metric: Metric, item=item) -> JudgeRequest:
+            return prefer(answer, item.good, of=_sample(item, metric))
 
         for planted, honest, metric, request in (
             (grades(10, reason="Best."), grades(1), rubric(), graded),
