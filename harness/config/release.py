@@ -49,7 +49,7 @@ class ReleasePart(Spec):
 
 
 class ReleasePolicy(Spec):
-    """The suites that decide about a release, with their roles."""
+    """The suites that decide about a release, with their roles; one may have several."""
 
     release: Name
     title: str = ""
@@ -59,10 +59,10 @@ class ReleasePolicy(Spec):
     def _decides(self) -> "ReleasePolicy":
         if all(part.role != "required" for part in self.suites):
             raise ValueError("no suite is 'required': name at least one that must pass")
-        names = [part.named for part in self.suites]
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise field_error(f"suites.{place}", f"'{name}' is named twice")
+        parts = [(part.named, part.role) for part in self.suites]
+        for place, (name, role) in enumerate(parts):
+            if (name, role) in parts[:place]:
+                raise field_error(f"suites.{place}", f"'{name}' is named twice as {role}")
         return self
 
 

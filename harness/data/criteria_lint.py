@@ -38,12 +38,12 @@ def _doubts(name: str, metric: ChecklistMetric, samples: Sequence[Sample]) -> It
         )
     repeated = [(s.id, c) for s in samples for c in _repeated(s.criteria[metric.list_name])]
     if repeated:
-        yield f"{name}: {_counted(repeated)} stand twice in the list of the item, and count twice."
+        yield f"{name}: twice in the list of an item, and counted twice: {_counted(repeated)}."
     unscored = [s.id for s in samples if all(c.points < 0 for c in s.criteria[metric.list_name])]
     if unscored:
         yield (
-            f"{name}: {len(unscored):,} items have no criterion with positive points, so that they have "
-            f"no score and count as at their worst; the first is '{unscored[0]}'."
+            f"{name}: items without a criterion with positive points have no score and count as at their "
+            f"worst: {len(unscored):,}, the first is '{unscored[0]}'."
         )
 
 

@@ -60,9 +60,10 @@ def run_release(
     measured: dict[str, Run | HarnessError] = {}
     common: dict[str, _Model] = {}
     for part in sorted(parts, key=lambda part: part.request is not None):
-        context.progress.log(f"{part.spec.role}: {part.spec.named}")
-        measured[part.spec.named] = _measure(part, root, context, out)
-        common = _common_models(measured)
+        if part.spec.named not in measured:  # it may have several roles
+            context.progress.log(f"{part.spec.role}: {part.spec.named}")
+            measured[part.spec.named] = _measure(part, root, context, out)
+            common = _common_models(measured)
         _require_gate(part, measured[part.spec.named])
     if all(part.request is None for part in parts):
         _require_named(common, models)

@@ -85,6 +85,14 @@ def test_what_is_watched_raises_an_alarm_where_it_is_worse_than_its_baseline(wor
     assert "1 regression alarm of 1 watched" in done.output
 
 
+def test_a_suite_may_be_required_and_watched_and_is_run_once(world: Path) -> None:
+    write_baseline(bless_run(load_run(run()), margins={"rubric.safety": 0.5}), Path("b.json"))
+    done = release(REQUIRED, "{suite: suite.yaml, role: watched, baseline: b.json}")
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 required pass" in Path("runs/releases/assistant/report.html").read_text()
+    assert len(list(Path("runs/small").iterdir())) == 1
+
+
 def test_a_run_of_another_checkpoint_is_refused_before_any_suite_is_run(world: Path) -> None:
     runs = run("sft,worse"), run()
     with pytest.raises(HarnessError, match="different models as candidate: 'worse' is"):
@@ -142,7 +150,7 @@ def test_a_check_that_is_refused_leaves_no_pass(world: Path) -> None:
         ),
         (["{suite: suite.yaml, role: shown}"], "no suite is 'required'"),
         (["{role: required}"], "name either a 'suite' to run or a finished 'run'"),
-        ([REQUIRED, REQUIRED], "policy.yaml:4: .*'suite.yaml' is named twice"),
+        ([REQUIRED, REQUIRED], "policy.yaml:4: .*'suite.yaml' is named twice as required"),
         ([REQUIRED, "{suite: hard.yaml, role: watched}"], "what is watched needs a 'baseline'"),
         (["{suite: a.yaml, role: required, baseline: b.json}"], "only what is watched has"),
         ([REQUIRED, "{suite: hrd.yaml, role: shown}"], "hrd.yaml: no such suite"),
