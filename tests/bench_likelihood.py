@@ -23,7 +23,8 @@ from pathlib import Path
 from harness.config import Generation
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
-from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.generate import generate_responses
+from harness.models.model_kinds import CheckpointModel
 from harness.models.model_folder import fingerprint_model
 from harness.types import Task
 from tests.bench_likelihood import items, metric_of

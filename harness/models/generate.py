@@ -1,117 +1,32 @@
 """Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from pydantic import JsonValue
-
-from harness.config import EndpointSpec, Generation, most_unscored
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.config import Generation, most_unscored
+from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.progress import Progress
-from harness.core.sanitize import printable_line
 from harness.core.store import Store, read_rows
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.redaction import redact_task
 from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
-from harness.models.endpoint import Ask, BudgetSpentError, Endpoint, EndpointRefusedError, Reply
+from harness.models.endpoint_answers import make_ask, read_reply, with_generation
 from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
-from harness.models.local import LocalModel, drops_system, has_thinking_switch, make_prompt
-from harness.models.served import (
-    ServedCheck,
-    ServedModel,
-    choose_probes,
-    describe_dates,
-    describe_served,
-    is_same_answer,
-    name_change,
-    vouches,
-)
-from harness.models.session import BatchEndpoint, EndpointSession, open_endpoint
-from harness.models.weights import load_tokenizer
+from harness.models.model_kinds import CheckpointModel, EndpointModel, Model
+from harness.models.session import open_endpoint
+from harness.models.stored_answers import check_server, count_renewal, log_stored, remember_server
 from harness.models.write_buffer import WriteBuffer
-from harness.types import Caveat, Exchange, Response, Sample, Task
+from harness.types import Response, Sample, Task
 from harness.types.judgements import describe_reasons
 from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
 BATCH_SIZE = 32
 EMPTY = "empty"  # how the reason of an answer without text begins
-
-
-class CheckpointModel:
-    """A local model, loaded when the first response is missing."""
-
-    def __init__(
-        self,
-        name: str,
-        source: str | Path,
-        fingerprint: str,
-        revision: str | None = None,
-        seed: int | None = None,
-    ):
-        self.name = name
-        self.fingerprint = fingerprint
-        self.seed = seed
-        self._source = source
-        self._revision = revision
-
-    @cached_property
-    def local(self) -> LocalModel:
-        """Load the weights at the first access.
-
-        Raises:
-            HarnessError: as `LocalModel.load`, or the files changed since the run began.
-        """
-        model = LocalModel.load(self._source, revision=self._revision, chats=False)
-        if model.fingerprint != self.fingerprint:
-            raise HarnessError(
-                f"{self._source}: changed since this run began, so its answers would not be those of "
-                f"'{self.name}'. Run it again."
-            )
-        return model
-
-    def switches_thinking(self) -> bool:
-        """Return whether the model's chat template can switch thinking; True if it cannot be read."""
-        try:
-            return has_thinking_switch(load_tokenizer(self._source, revision=self._revision))
-        except (HarnessError, OSError, ValueError):
-            return True
-
-    def release(self) -> None:
-        """Let the weights go; another access loads them again."""
-        self.__dict__.pop("local", None)
-
-    def drops(self, system: str) -> bool:
-        """Return whether the model's chat template leaves a system prompt unwritten.
-
-        Only the tokenizer is loaded; one that cannot be, or that refuses the prompt, drops nothing.
-        """
-        try:
-            tokenizer = load_tokenizer(self._source, revision=self._revision)
-            return drops_system(tokenizer, make_prompt(system, "Is it bad?"))
-        except (HarnessError, OSError, ValueError):
-            return False
-
-
-class EndpointModel(NamedTuple):
-    """A model behind an endpoint, asked in a session."""
-
-    name: str
-    spec: EndpointSpec
-    session: EndpointSession
-    seed: int | None = None
-
-    def switches_thinking(self) -> bool:
-        """Return whether the endpoint is told to switch thinking: OpenAI's own takes no such field."""
-        return self.spec.base_url is not None
-
-
-Model = RecordedModel | CheckpointModel | EndpointModel
 
 
 class StopSignal(Protocol):
@@ -183,13 +98,7 @@ def stored_responses(
 ) -> dict[str, Response]:
     """Return the stored responses by sample id, without the workspace's lock; nothing is asked."""
     task = _with_seed(task, model.seed)
-    if isinstance(model, EndpointModel):
-        task = redact_task(task) if model.spec.redact else task
-        spec = _with_generation(model.spec, task.generation)
-        fingerprint = open_endpoint(spec, model.session).fingerprint
-    else:
-        fingerprint = model.fingerprint
-    keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
+    keys = _response_keys(task, model)
     stored = read_rows(workspace, "response", keys, Response)
     return {
         sample.id: as_measured(_with_run_names(stored[key], sample, model), task)
@@ -250,16 +159,18 @@ def count_failures(task: Task, failed: Iterable[Response]) -> str:
 
 def answer_numbers(task: Task, model: Model, store: Store) -> list[int]:
     """Return the places of a model's stored answers in the order in which the workspace grew."""
-    if isinstance(model, CheckpointModel):
-        fingerprint = model.fingerprint
-    elif isinstance(model, EndpointModel):
-        task = redact_task(task) if model.spec.redact else task
-        spec = _with_generation(model.spec, task.generation)
-        fingerprint = open_endpoint(spec, model.session).fingerprint
-    else:
+    if isinstance(model, RecordedModel):
         return []  # recorded answers were there before anything was stated
-    keys = {_response_key(sample, task, fingerprint) for sample in task.samples}
-    return store.numbers("response", keys)
+    return store.numbers("response", set(_response_keys(task, model)))
+
+
+def _response_keys(task: Task, model: CheckpointModel | EndpointModel) -> list[str]:
+    """Return the keys under which the model's responses to the samples are stored, in their order."""
+    if isinstance(model, CheckpointModel):
+        return [_response_key(sample, task, model.fingerprint) for sample in task.samples]
+    task = redact_task(task) if model.spec.redact else task
+    endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
+    return [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
 
 
 # --- local models ----------------------------------------------------------------------------
@@ -269,7 +180,7 @@ def _generate_locally(
     task: Task, model: CheckpointModel, store: Store, progress: Progress, stop: StopSignal | None
 ) -> Iterator[Response]:
     # 1. Yield the stored responses.
-    keys = [_response_key(sample, task, model.fingerprint) for sample in task.samples]
+    keys = _response_keys(task, model)
     stored = store.get("response", keys, Response)
     for sample, key in zip(task.samples, keys, strict=True):
         if key in stored:
@@ -361,16 +272,15 @@ def _generate_by_endpoint(
     """Yield responses as they come; a failed one is not stored, so that the next run asks again."""
     # 1. Yield the stored responses.
     task = redact_task(task) if model.spec.redact else task
-    endpoint = open_endpoint(_with_generation(model.spec, task.generation), model.session)
+    endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
     keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
     stored = store.get("response", keys, Response)
     renewed = [key for key, response in stored.items() if _is_asked_again(key, response, model)]
     for key in renewed:
         del stored[key]
     if stored:
-        kept = [(i, stored[key]) for i, key in enumerate(keys) if key in stored]
-        check_server(task, model, endpoint, store, kept, progress, n_missing=len(keys) - len(kept))
-        _log_stored(task, model, store, keys, stored, progress)
+        check_server(task, model, endpoint, store, keys, stored, progress)
+        log_stored(task, model, store, keys, stored, progress)
     missing = [i for i, key in enumerate(keys) if key not in stored]
     for sample, key in zip(task.samples, keys, strict=True):
         if key in stored:
@@ -379,18 +289,18 @@ def _generate_by_endpoint(
     done, buffer = len(stored), WriteBuffer(store, "response")
     meter = Meter(model.spec.price_per_million)
     to_ask = takewhile(lambda _: stop is None or not stop.closed, missing)
-    asks = (_make_ask(task.samples[i], task) for i in to_ask)
+    asks = (make_ask(task.samples[i], task) for i in to_ask)
     if missing and not stored:
         remember_server(model, endpoint, store, answered=False)  # the run may be stopped
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
-        response = _endpoint_response(reply, task.samples[i], model)
+        response = read_reply(reply, task.samples[i], model)
         if response.text is not None:
             if renewed:  # once the server answers: old and new answers must not be mixed
                 store.remove("response", renewed)
                 model.session.renewed.update(renewed)
                 if model.session.again.what == "answers":
-                    _count_renewal(model, store)
+                    count_renewal(model, store)
                 renewed = []
             buffer.add(keys[i], response)
         done += 1
@@ -401,233 +311,9 @@ def _generate_by_endpoint(
         remember_server(model, endpoint, store, answered=True)
 
 
-def _count_renewal(model: EndpointModel, store: Store) -> None:
-    """Count, once a run, that all answers of a model are asked anew: later runs are on these."""
-    key = _renewal_key(model)
-    if key not in model.session.renewed:
-        model.session.renewed.add(key)
-        times = n_renewals(model, store) + 1
-        store.put("server", {key: ServedModel(fields={"times": str(times)})})
-
-
-def n_renewals(model: Model, store: Store) -> int:
-    """Return how often all answers of a model were asked anew, which makes other runs of it."""
-    if not isinstance(model, EndpointModel):
-        return 0
-    key = _renewal_key(model)
-    row = store.get("server", [key], ServedModel).get(key)
-    return 0 if row is None else int(row.fields["times"])
-
-
-def _renewal_key(model: EndpointModel) -> str:
-    return f"renewed {_served_key(model)}"
-
-
 def _is_asked_again(key: str, response: Response, model: EndpointModel) -> bool:
     again = model.session.again
     if not again.concerns(model.name) or key in model.session.renewed:
         return False
     empty = not (measured_response(response, "drop").text or "").strip()
     return again.what == "answers" or (again.what == "failed" and empty)
-
-
-# --- servers behind stored answers -----------------------------------------------------------
-
-
-def check_server(
-    task: Task,
-    model: EndpointModel,
-    endpoint: Endpoint | BatchEndpoint,
-    store: Store,
-    kept: Sequence[tuple[int, Response]],
-    progress: Progress,
-    *,
-    n_missing: int,
-) -> None:
-    """Check once a run that the server still holds the model whose answers are stored.
-
-    A stated revision vouches for answers that are all there. Nothing is asked where replies come
-    by batch.
-
-    Raises:
-        HarnessError: another model answers under the name now; tells what to do.
-    """
-    key = _served_key(model)
-    vouched = model.spec.revision is not None and not n_missing
-    if key in model.session.served or model.session.by_batch or vouched:
-        return
-    before = store.get("server", [key], ServedModel).get(key)
-    known = before.fields if before else None
-    now = describe_served(endpoint.list_models(), model.spec.model)
-    if vouches(known, now):
-        check = ServedCheck(True, "the server lists the same model as then")
-    else:
-        check = _probe(task, model, endpoint, kept, name_change(known, now))
-    model.session.served[key] = check
-    if check.ok and now:
-        store.put("server", {key: ServedModel(fields=now)})
-    if not check.ok:
-        dates = describe_dates(store.dates("response", _stored_keys(task, endpoint, kept)))
-        raise HarnessError(
-            f"model '{model.name}': {endpoint.host} no longer gives the answers that are stored, made "
-            f"{dates}: {check.detail}. If another model is served under the name "
-            f"'{model.spec.model}' now: --ask-again answers --model {model.name} asks it anew, or "
-            f"'revision: …' beside its endpoint keeps both models' answers apart."
-        )
-    if check.caveat:
-        progress.log(f"{model.name}: {check.caveat}")
-
-
-def remember_server(
-    model: EndpointModel, endpoint: Endpoint | BatchEndpoint, store: Store, *, answered: bool
-) -> None:
-    """Keep what the server tells of the model that answers in this run.
-
-    A server that lists a model only once it was asked is asked for its list again then.
-    """
-    key = _served_key(model)
-    if key in model.session.served or model.session.by_batch:
-        return
-    fields = describe_served(endpoint.list_models(), model.spec.model)
-    if fields or answered:
-        model.session.served[key] = ServedCheck(True, "answers in this run")
-        store.put("server", {key: ServedModel(fields=fields)})
-
-
-def _probe(
-    task: Task,
-    model: EndpointModel,
-    endpoint: Endpoint | BatchEndpoint,
-    kept: Sequence[tuple[int, Response]],
-    change: str,
-) -> ServedCheck:
-    """Ask for a few stored greedy answers once more, and compare."""
-    unchecked = f"whether {endpoint.host} still serves that model was not checked"
-    if task.generation.temperature != 0 or model.spec.temperature is None:
-        if change:
-            return ServedCheck(False, f"the server says that {change}")
-        return ServedCheck(True, "", f"{unchecked}: its answers are sampled")
-    answered = [(i, r.text or "") for i, r in kept if (r.text or "").strip()]
-    chosen = [answered[n] for n in choose_probes([text for _, text in answered])]
-    asks = [_make_ask(task.samples[i], task) for i, _ in chosen]
-    try:
-        replies = dict(endpoint.ask_all(asks))
-    except (EndpointRefusedError, BudgetSpentError) as error:
-        return ServedCheck(True, "", f"{unchecked}: {printable_line(str(error), limit=160)}")
-    again = {n: _endpoint_response(reply, task.samples[chosen[n][0]], model)
-             for n, reply in replies.items()}  # fmt: skip
-    asked = [response.exchange for response in again.values() if response.exchange is not None]
-    model.session.probes.setdefault(model.name, []).extend(asked)
-    texts = {n: response.text for n, response in again.items()}
-    compared = [is_same_answer(chosen[n][1], text) for n, text in texts.items() if text is not None]
-    if not compared:
-        return ServedCheck(True, "", f"{unchecked}: it gave no answer")
-    differ = compared.count(False)
-    counted = f"{differ} of {len(compared)} stored answers asked for once more came out otherwise"
-    if differ == len(compared):
-        return ServedCheck(False, f"{counted}; {change}" if change else counted)
-    if differ:
-        return ServedCheck(True, counted, f"{counted}; the server may hold another model now")
-    return ServedCheck(
-        True, f"{len(compared)} stored answers asked for once more came out the same"
-    )
-
-
-def stored_answer_caveats(session: EndpointSession) -> Iterator[Caveat]:
-    """Yield what a reader should know of answers that were stored by earlier runs."""
-    for key, check in sorted(session.served.items()):
-        if check.caveat:
-            name = key.partition(" ")[0]
-            yield Caveat(code="stored_answers", text=f"Stored answers of '{name}': {check.caveat}.")
-    for name, check in sorted(session.judges.items()):
-        if check.caveat:
-            yield Caveat(
-                code="stored_verdicts", text=f"Stored verdicts of '{name}': {check.caveat}."
-            )
-
-
-def _log_stored(
-    task: Task,
-    model: EndpointModel,
-    store: Store,
-    keys: Sequence[str],
-    stored: Mapping[str, Response],
-    progress: Progress,
-) -> None:
-    """Say with dates where all answers come from the store."""
-    if len(stored) < len(set(keys)):
-        return
-    check = model.session.served.get(_served_key(model))
-    found = f"; {check.detail}" if check and check.detail else ""
-    progress.log(
-        f"{model.name}: all {len(keys):,} answers on {task.name} are stored ones, made "
-        f"{describe_dates(store.dates('response', stored))}{found}"
-    )
-
-
-def _served_key(model: EndpointModel) -> str:
-    spec = model.spec
-    return f"{spec.model} {spec.base_url or ''} {spec.revision or ''}".rstrip()
-
-
-def _stored_keys(
-    task: Task, endpoint: Endpoint | BatchEndpoint, kept: Sequence[tuple[int, Response]]
-) -> list[str]:
-    return [_response_key(task.samples[i], task, endpoint.fingerprint) for i, _ in kept]
-
-
-def _make_ask(sample: Sample, task: Task) -> Ask:
-    """Build the request; a repeated sample needs another seed, or it may get the same answer."""
-    seed = task.generation.seed + sample.draw if sample.draw else None
-    return Ask(sample.chat(task.system), seed=seed)
-
-
-def _with_generation(spec: EndpointSpec, generation: Generation) -> EndpointSpec:
-    """Return the endpoint with the suite's decoding; OpenAI is not sent top_k and template variables."""
-    decoding = {
-        "temperature": None if spec.temperature is None else generation.temperature,
-        "top_p": generation.top_p,
-        "top_k": generation.top_k if spec.base_url else None,
-        "seed": generation.seed,
-        "max_tokens": generation.max_tokens,
-        "structured": "text",
-        "extra_body": _with_template_options(spec, generation),
-    }
-    return spec.model_copy(update=decoding)
-
-
-def _with_template_options(spec: EndpointSpec, generation: Generation) -> dict[str, JsonValue]:
-    """Return the further fields of a request's body, with the switch of thinking as vLLM takes it."""
-    options = generation.template_options
-    if not options or spec.base_url is None:
-        return spec.extra_body
-    return spec.extra_body | {"chat_template_kwargs": spec.template_options | options}
-
-
-def _endpoint_response(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
-    """Convert a reply; a refusal counts as an answer, and so does one without text, which says why."""
-    text = reply.refusal if reply.problem == "refusal" else reply.text
-    answered = reply.problem in {None, "refusal", "length", "empty"}
-    return Response(
-        sample_id=sample.id,
-        model=model.name,
-        text=(text or "") if answered else None,
-        finish=("length" if reply.problem == "length" else "stop") if answered else "failed",
-        n_tokens=reply.output_tokens,
-        reason=_why_empty(reply) if answered else f"{reply.problem}: {reply.detail or ''}",
-        thoughts=reply.thoughts,
-        exchange=Exchange(
-            replies=(text or "",),
-            input_tokens=reply.input_tokens or 0,
-            output_tokens=reply.output_tokens or 0,
-            seconds=reply.seconds,
-            model="" if reply.model in (None, model.spec.model) else reply.model or "",
-        ),
-    )
-
-
-def _why_empty(reply: Reply) -> str | None:
-    """Return what the model did instead of giving a text; None where it gave one."""
-    if reply.problem == "empty" and reply.finish in ("tool_calls", "function_call"):
-        return "the model called a tool instead of answering"
-    return None

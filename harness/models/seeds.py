@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from harness.core.progress import Progress
 from harness.core.store import Store
-from harness.models.generate import CheckpointModel, Model, StopSignal, generate_responses
+from harness.models.generate import StopSignal, generate_responses
+from harness.models.model_kinds import CheckpointModel, Model
 from harness.types import Response, Sample, Task
 from harness.types.samples import seed_suffix
 

@@ -14,14 +14,10 @@ from harness.core.store import read_rows
 from harness.data.recorded import RecordedModel, read_responses
 from harness.models.endpoint.addresses import key_variable, read_address
 from harness.models.endpoint.key_consent import show_variable
-from harness.models.generate import (
-    CheckpointModel,
-    EndpointModel,
-    as_measured,
-    stored_responses,
-)
+from harness.models.generate import as_measured, stored_responses
 from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
+from harness.models.model_kinds import CheckpointModel, EndpointModel
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task

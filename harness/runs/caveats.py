@@ -7,11 +7,8 @@ from harness.config import ChoiceMetric, metric_of
 from harness.data.recorded import RecordedModel
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
-from harness.models.generate import (
-    CheckpointModel,
-    count_failures,
-    is_recorded_failure,
-)
+from harness.models.generate import count_failures, is_recorded_failure
+from harness.models.model_kinds import CheckpointModel
 from harness.models.seeds import models_of
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared

@@ -10,9 +10,10 @@ from harness.core.hashing import content_hash
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
-from harness.models.generate import CheckpointModel, EndpointModel, Model, n_renewals
 from harness.models.model_folder import MANIFEST
+from harness.models.model_kinds import CheckpointModel, EndpointModel, Model
 from harness.models.seeds import SeededModel, models_of
+from harness.models.stored_answers import n_renewals
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard

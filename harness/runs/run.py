@@ -16,13 +16,9 @@ from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.human.judge_requirement import check_against_people, left_out_caveats
-from harness.models.generate import (
-    answer_numbers,
-    check_recorded_answers,
-    require_answers,
-    stored_answer_caveats,
-)
+from harness.models.generate import answer_numbers, check_recorded_answers, require_answers
 from harness.models.seeds import models_of, split_by_seed
+from harness.models.stored_answers import stored_answer_caveats
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import Preregistration, preregister_plan
 from harness.runs.conclude import Stopwatch, build_run_result, count_probes

@@ -16,8 +16,9 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
 from harness.data.tasks import plan_tasks
-from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.generate import generate_responses
 from harness.models.local import LocalModel
+from harness.models.model_kinds import CheckpointModel
 from harness.scoring.columns import GradeColumn, score_judgements
 from harness.scoring.reduce import reduce_judgements
 from harness.types import Task

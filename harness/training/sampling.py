@@ -26,7 +26,8 @@ from harness.data.preference_pairs import (
     unpairable_reason,
     write_pairs,
 )
-from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.generate import generate_responses
+from harness.models.model_kinds import CheckpointModel
 from harness.scoring.reduce import reduce_judgements
 from harness.training.context import RunContext, TrainedModel
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner

@@ -11,8 +11,8 @@ from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress, Stage
 from harness.core.store import Store
-from harness.models.generate import stored_answer_caveats
 from harness.models.session import EndpointSession
+from harness.models.stored_answers import stored_answer_caveats
 from harness.types import GradeRequest, Outcome, Sample
 from judges.factory import make_judge
 from judges.judging import collect_outcomes

@@ -8,9 +8,10 @@ from harness.config import Generation
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
 from harness.data.thoughts import UNFINISHED_THOUGHTS, separate_thoughts
-from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.generate import generate_responses
 from harness.models.local import Answer, LocalModel
 from harness.models.model_folder import fingerprint_model
+from harness.models.model_kinds import CheckpointModel
 from harness.types import Response
 from tests.builders.score_tasks import RUBRIC, task
 from tests.builders.tiny import make_tiny_model

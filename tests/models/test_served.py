@@ -12,9 +12,11 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
 from harness.models.endpoint import Budget, EndpointRefusedError
-from harness.models.generate import EndpointModel, generate_responses, stored_answer_caveats
+from harness.models.generate import generate_responses
+from harness.models.model_kinds import EndpointModel
 from harness.models.served import choose_probes, describe_served, is_same_answer, vouches
 from harness.models.session import EndpointSession
+from harness.models.stored_answers import stored_answer_caveats
 from harness.types import Sample, Task
 from tests.loopback.faults import always
 from tests.loopback.server import LoopbackServer

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from harness.config import Generation
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
-from harness.models.generate import CheckpointModel, generate_responses
+from harness.models.generate import generate_responses
 from harness.models.local import LocalModel, has_thinking_switch, make_prompt
 from harness.models.model_folder import fingerprint_model
+from harness.models.model_kinds import CheckpointModel
 from tests.builders.score_tasks import RUBRIC, task
 from tests.builders.tiny import make_tiny_model
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.models.generate import CheckpointModel
+from harness.models.model_kinds import CheckpointModel
 from harness.runs.caveats import find_caveats
 from harness.runs.prepare import Prepared
 from harness.types import CheckpointCard

@@ -123,7 +123,7 @@ OWN_SYSTEM = Sample(
 def test_a_run_reports_a_model_that_never_saw_the_system_prompt(
     tmp_path: Path, system: str | None, samples: tuple[Sample, ...]
 ) -> None:
-    from harness.models.generate import CheckpointModel
+    from harness.models.model_kinds import CheckpointModel
     from harness.runs.caveats import prompt_caveats
     from harness.runs.prepare import Prepared
 
@@ -141,7 +141,7 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(
 
 
 def test_a_run_reports_a_model_that_cannot_switch_its_thoughts(tmp_path: Path) -> None:
-    from harness.models.generate import CheckpointModel
+    from harness.models.model_kinds import CheckpointModel
     from harness.runs.caveats import prompt_caveats
     from harness.runs.prepare import Prepared
 

@@ -1,0 +1,83 @@
+"""The kinds of models that answer: recorded answers, weights of a checkpoint, or an endpoint."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.config import EndpointSpec
+from harness.core.errors import HarnessError
+from harness.data.recorded import RecordedModel
+from harness.models.local import LocalModel, drops_system, has_thinking_switch, make_prompt
+from harness.models.session import EndpointSession
+from harness.models.weights import load_tokenizer
+
+
+class CheckpointModel:
+    """A local model, loaded when the first response is missing."""
+
+    def __init__(
+        self,
+        name: str,
+        source: str | Path,
+        fingerprint: str,
+        revision: str | None = None,
+        seed: int | None = None,
+    ):
+        self.name = name
+        self.fingerprint = fingerprint
+        self.seed = seed
+        self._source = source
+        self._revision = revision
+
+    @cached_property
+    def local(self) -> LocalModel:
+        """Load the weights at the first access.
+
+        Raises:
+            HarnessError: as `LocalModel.load`, or the files changed since the run began.
+        """
+        model = LocalModel.load(self._source, revision=self._revision, chats=False)
+        if model.fingerprint != self.fingerprint:
+            raise HarnessError(
+                f"{self._source}: changed since this run began, so its answers would not be those of "
+                f"'{self.name}'. Run it again."
+            )
+        return model
+
+    def switches_thinking(self) -> bool:
+        """Return whether the model's chat template can switch thinking; True if it cannot be read."""
+        try:
+            return has_thinking_switch(load_tokenizer(self._source, revision=self._revision))
+        except (HarnessError, OSError, ValueError):
+            return True
+
+    def release(self) -> None:
+        """Let the weights go; another access loads them again."""
+        self.__dict__.pop("local", None)
+
+    def drops(self, system: str) -> bool:
+        """Return whether the model's chat template leaves a system prompt unwritten.
+
+        Only the tokenizer is loaded; one that cannot be, or that refuses the prompt, drops nothing.
+        """
+        try:
+            tokenizer = load_tokenizer(self._source, revision=self._revision)
+            return drops_system(tokenizer, make_prompt(system, "Is it bad?"))
+        except (HarnessError, OSError, ValueError):
+            return False
+
+
+class EndpointModel(NamedTuple):
+    """A model behind an endpoint, asked in a session."""
+
+    name: str
+    spec: EndpointSpec
+    session: EndpointSession
+    seed: int | None = None
+
+    def switches_thinking(self) -> bool:
+        """Return whether the endpoint is told to switch thinking: OpenAI's own takes no such field."""
+        return self.spec.base_url is not None
+
+
+Model = RecordedModel | CheckpointModel | EndpointModel
