@@ -5,10 +5,8 @@ from dataclasses import replace
 
 from harness.config import ChecklistMetric, Metric, PairwiseMetric, pairs_of
 from harness.config.request import NOTHING_AGAIN, AskAgain
-from harness.core.hashing import content_hash
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
-from harness.data.text import word_rule
 from harness.models.cost import Meter
 from harness.models.endpoint import BudgetSpentError, EndpointRefusedError
 from harness.models.write_buffer import WriteBuffer
@@ -16,7 +14,6 @@ from harness.types import (
     ORDERS,
     Grade,
     GradeRequest,
-    JudgeCard,
     Judgement,
     JudgeRequest,
     Order,
@@ -27,27 +24,14 @@ from harness.types import (
     Task,
     Winner,
 )
-from harness.types.judgements import (
-    NOT_ASKED,
-    TRANSIENT,
-    JudgeRound,
-    MissingReason,
-    reason_kind,
-)
-from judges.checklist import count_requests, criteria_key, join_criteria, requests_on_criteria
+from harness.types.judgements import NOT_ASKED, JudgeRound
+from judges.backlog import Backlog, is_cacheable
+from judges.checklist import count_requests, join_criteria, requests_on_criteria
 from judges.llm import LanguageModelJudge
 from judges.panel import Panel
 from judges.protocol import Judge
-from judges.response_stream import ResponseStream, StreamClosedError
+from judges.response_stream import ResponseStream
 from judges.served import check_judge
-
-
-def is_cacheable(outcome: Outcome) -> bool:
-    """Return whether to store the outcome: a reply that never came was not paid for."""
-    return outcome.reason is None or reason_kind(outcome.reason) not in TRANSIENT
-
-
-JUDGING_VERSION = 1  # raise it when the meaning of requests changes
 
 
 def judge_responses(
@@ -230,7 +214,7 @@ def collect_outcomes(
         recorded = list(requests)
         outcomes = dict(judge.judge(recorded))
         return [(request, outcomes[i]) for i, request in enumerate(recorded)]
-    backlog = _Backlog(requests, judge, store, again)
+    backlog = Backlog(requests, judge, store, again)
     buffer, meter = WriteBuffer(store), Meter(card.prices)
 
     def ask(waiting: Iterable[JudgeRequest], keys: Sequence[str]) -> None:
@@ -258,7 +242,7 @@ def collect_outcomes(
 
 
 def _try_repaired(
-    backlog: "_Backlog", ask: Callable[[Iterable[JudgeRequest], Sequence[str]], None]
+    backlog: Backlog, ask: Callable[[Iterable[JudgeRequest], Sequence[str]], None]
 ) -> None:
     """Ask for one stored unreadable verdict again, and for the others where the judge was repaired.
 
@@ -276,104 +260,6 @@ def _try_repaired(
         pass
     if not is_cacheable(backlog.outcomes[first]):
         backlog.outcomes[first] = stored
-
-
-class _Backlog:
-    """The requests to one judge, and the outcomes so far.
-
-    Attributes:
-        keyed_requests: all requests so far with their keys, in order.
-        asked_keys: the keys of those that the judge was given, in order.
-        outcomes: outcomes by key, from the store and from the judge.
-        reused: the requests whose stored outcome counts, by key.
-        unreadable: the requests whose stored outcome is an unreadable reply, by key.
-        closed: the error that ended the requests early.
-    """
-
-    def __init__(
-        self, requests: Iterable[JudgeRequest], judge: Judge, store: Store, again: AskAgain
-    ) -> None:
-        self._requests = requests
-        self._judge = judge
-        self._card = judge.card
-        self._store = store
-        self._again = again
-        self.unreadable: dict[str, JudgeRequest] = {}
-        self.reused: dict[str, JudgeRequest] = {}
-        self.keyed_requests: list[tuple[str, JudgeRequest]] = []
-        self.asked_keys: list[str] = []
-        self.outcomes: dict[str, Outcome] = {}
-        self.closed: StreamClosedError | None = None
-
-    def unanswered(self) -> Iterator[JudgeRequest]:
-        """Yield every request that the store has no outcome for, once."""
-        seen_keys: set[str] = set()
-        try:
-            for request in self._requests:
-                key = outcome_key(request, self._card)
-                self.keyed_requests.append((key, request))
-                if key in seen_keys:
-                    continue
-                seen_keys.add(key)
-                stored = self._find_stored(key, request)
-                if stored is None:
-                    self.asked_keys.append(key)
-                    yield request
-                    continue
-                self.outcomes[key] = stored
-                self.reused[key] = request
-                if _is_unreadable(stored):
-                    self.unreadable[key] = request
-        except StreamClosedError as error:  # raised once the judge has finished what it was given
-            self.closed = error
-
-    def _find_stored(self, key: str, request: JudgeRequest) -> Outcome | None:
-        """Return the stored outcome; None where the judge is to be asked."""
-        outcome = self._store.get("outcome", [key], Outcome).get(key)
-        if outcome is None:
-            return None
-        if _is_unreadable(outcome) and isinstance(self._judge, LanguageModelJudge):
-            outcome = self._judge.read_again(request, outcome)
-        return None if _is_asked_again(request, outcome, self._again) else outcome
-
-
-def _is_unreadable(outcome: Outcome) -> bool:
-    return reason_kind(outcome.reason or "") is MissingReason.UNREADABLE
-
-
-def _is_asked_again(request: JudgeRequest, outcome: Outcome, again: AskAgain) -> bool:
-    if isinstance(request, GradeRequest):
-        models: tuple[str, ...] = (request.model,)
-    else:
-        models = (request.baseline, request.candidate)
-    if outcome.reason is None or not again.concerns(*models):
-        return False
-    kind = reason_kind(outcome.reason)
-    if again.what == "unreadable":
-        return kind is MissingReason.UNREADABLE
-    return again.what == "failed" and kind is not MissingReason.ABSTAINED
-
-
-def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
-    """Return a hash of everything that the verdict may depend on, which excludes model names."""
-    metric = request.metric
-    metric_fields = metric.model_dump(mode="json", exclude=set(metric.not_judged))
-    on_criteria: list[object] = []
-    if isinstance(request, GradeRequest):
-        answers, on_criteria = [request.answer], criteria_key(request)
-    else:
-        answers = [request.first, request.second]
-    sample = request.sample
-    item: list[object] = [sample.input, sample.reference]
-    item += [sample.right_choice] if sample.right_choice is not None else []
-    item += [sample.history] if sample.history else []
-    # The first round is the request without repeats, and is not paid for again.
-    repeat = [request.round] if request.round else []
-    if metric.reads_words:
-        repeat += word_rule(request.sample.reference or "", *answers)
-    return content_hash(
-        JUDGING_VERSION, card.fingerprint, metric_fields, item, answers, *on_criteria, *repeat
-    )
 
 
 def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:

@@ -21,7 +21,8 @@ from harness.models.model_kinds import CheckpointModel, EndpointModel
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
-from judges.judging import make_requests, outcome_key, repeat_requests
+from judges.backlog import outcome_key
+from judges.judging import make_requests, repeat_requests
 from judges.panel import Panel
 from judges.prompts import build_prompt
 from judges.protocol import Judge

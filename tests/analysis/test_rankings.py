@@ -23,7 +23,8 @@ from harness.types import (
     Winner,
 )
 from harness.types.judgements import JudgeRound
-from judges.judging import count_verdicts, make_requests, outcome_key
+from judges.backlog import outcome_key
+from judges.judging import count_verdicts, make_requests
 from judges.response_stream import ResponseStream
 from tests.builders.pairs import NAN, wins
 

@@ -11,8 +11,8 @@ from harness.config import RecordedVerdicts
 from harness.core.errors import HarnessError
 from harness.types import GradeRequest, ItemCriterion, JudgeCard, Outcome
 from judges import RecordedJudge
+from judges.backlog import outcome_key
 from judges.checklist import join_criteria, requests_on_criteria
-from judges.judging import outcome_key
 from judges.parsing import read_verdict
 from judges.prompts import build_prompt
 from tests.builders.chat_backends import Canned, is_unscored, judge, reply

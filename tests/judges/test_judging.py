@@ -11,7 +11,8 @@ from harness.core.progress import QuietProgress, Stage
 from harness.core.store import Store
 from harness.types import JudgeCard, JudgeRequest, Message, Outcome, Preference, Sample
 from judges import OfflineJudge
-from judges.judging import collect_outcomes, outcome_key, preference_requests, to_judgement
+from judges.backlog import outcome_key
+from judges.judging import collect_outcomes, preference_requests, to_judgement
 
 METRIC = PairwiseMetric(kind="pairwise", asks="Which is better?")
 GOOD = "I am sorry it hurts. Rest and ice may help a sore knee. See your doctor if it lasts."

@@ -14,8 +14,9 @@ from harness.planning.plan import make_plan
 from harness.planning.plan_diff import claim_fields, diff_fields
 from harness.types import GradeRequest, Plan, Response, Task
 from judges.attack_run import passes, run_attacks
+from judges.backlog import outcome_key
 from judges.factory import load_judges, make_judge
-from judges.judging import make_requests, outcome_key
+from judges.judging import make_requests
 from judges.panel import make_panels
 from judges.prompts import build_plain_prompt, build_prompt, own_prompt
 from judges.response_stream import ResponseStream

@@ -15,7 +15,8 @@ from harness.core.store import Store
 from harness.data.tasks import plan_tasks
 from harness.types import JudgeRequest, Outcome
 from judges import Judge, make_computed_judge, make_judge
-from judges.judging import collect_outcomes, is_cacheable
+from judges.backlog import is_cacheable
+from judges.judging import collect_outcomes
 from judges.response_stream import StreamClosedError
 from tests.builders.files import PROFILE, SUITE, write, write_world
 from tests.builders.judge_requests import (
