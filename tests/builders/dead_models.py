@@ -29,6 +29,7 @@ metrics:
   win_rate: {kind: pairwise, asks: Which reply is better}
 gate:
   require: any
+  max_unscored: 0.1
   claims:
     - {metric: quality.tone, claim: superior}
     - {metric: quality.tone, claim: non_inferior, margin: 0.02}
