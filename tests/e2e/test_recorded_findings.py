@@ -98,12 +98,14 @@ gate:
   claims:
     - {metric: win_rate, claim: superior}
 """
-    judge = (
-        "\n      win_rate:\n        dpo: {path: pairwise.csv, join: row, order: baseline_first, "
+    verdicts = (
+        "      win_rate:\n        dpo: {path: pairwise.csv, join: row, order: baseline_first, "
         "fields: {winner: winner}}\n"
     )
     write(world / "preferences.yaml", suite)
-    write(world / "with_pairs.yaml", PROFILE.rstrip("\n") + judge)
+    write(
+        world / "with_pairs.yaml", PROFILE.replace("      rubric:\n", verdicts + "      rubric:\n")
+    )
     return results_of(run("preferences.yaml", "with_pairs.yaml", world))
 
 
