@@ -1,7 +1,7 @@
 """Commands that test and replace judges, copy their prompts and import batch replies."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,11 @@ from harness.cli.options import (
 )
 from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, emit
 from harness.core.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.runs.regression import Baseline
+    from harness.runs.succession import Succession
+    from harness.types.succession import JudgeSuccession
 
 commands = typer.Typer()
 judge_app = typer.Typer(help="Test a judge, or replace one.", no_args_is_help=True)
@@ -134,11 +139,9 @@ def succeed(
 ) -> None:
     """Compare a new judge with a run's judge. Exit codes: 0 equivalent, 1 not, 3 undecided."""
     from harness.artifacts.run_folder import load_run
-    from harness.core.sanitize import escape_invisible
     from harness.human.calibration import find_labels_if_any
-    from harness.runs.regression import read_baseline, write_baseline
-    from harness.runs.succession import carry_baseline, request_successor, succeed_judge
-    from reports.succession import describe_succession, write_succession
+    from harness.runs.regression import read_baseline
+    from harness.runs.succession import request_successor, succeed_judge
 
     finished = load_run(run)
     baseline = None if carry is None else read_baseline(carry)
@@ -162,16 +165,9 @@ def succeed(
         )
     shown = found.shown
     if carry is not None and baseline is not None:
-        carried = carry_baseline(baseline, found)
-        if carried is not None:
-            write_baseline(carried, carry)
-            shown = shown.model_copy(update={"carried": str(carry)})
-    page, code = write_succession(shown, finished.folder), EXIT_CODES[shown.verdict]
-    lines = [*describe_succession(shown), str(page)]
-    if carry is not None and not shown.carried:
-        lines.append(f"{carry}: not carried over, because equivalence is not shown")
-    emit(output, {"exit_code": code, **shown.model_dump(mode="json")}, map(escape_invisible, lines))
-    raise typer.Exit(code)
+        shown = _carry_over(found, baseline, carry)
+    _emit_succession(shown, finished.folder, carry, output)
+    raise typer.Exit(EXIT_CODES[shown.verdict])
 
 
 batch_app = typer.Typer(
@@ -206,6 +202,32 @@ def collect(
         describe_import(collected),
     )
     raise typer.Exit(code)
+
+
+def _carry_over(found: "Succession", baseline: "Baseline", path: Path) -> "JudgeSuccession":
+    """Rewrite the baseline file with the new judge's scores if equivalence is shown; say so in the result."""
+    from harness.runs.regression import write_baseline
+    from harness.runs.succession import carry_baseline
+
+    carried = carry_baseline(baseline, found)
+    if carried is None:
+        return found.shown
+    write_baseline(carried, path)
+    return found.shown.model_copy(update={"carried": str(path)})
+
+
+def _emit_succession(
+    shown: "JudgeSuccession", folder: Path, carry: Path | None, output: Format
+) -> None:
+    """Write the succession's files into the run folder, and print it."""
+    from harness.core.sanitize import escape_invisible
+    from reports.succession import describe_succession, write_succession
+
+    page, code = write_succession(shown, folder), EXIT_CODES[shown.verdict]
+    lines = [*describe_succession(shown), str(page)]
+    if carry is not None and not shown.carried:
+        lines.append(f"{carry}: not carried over, because equivalence is not shown")
+    emit(output, {"exit_code": code, **shown.model_dump(mode="json")}, map(escape_invisible, lines))
 
 
 def _require_suite(name: str) -> None:
