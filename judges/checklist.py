@@ -1,13 +1,18 @@
 """Checklists in judging: a request for each criterion, and one outcome of all of an item's."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from harness.config import ChecklistMetric
 from harness.config.checklist import MET
 from harness.types import Exchange, GradeRequest, JudgeRequest, Outcome, Sample
-from harness.types.judgements import count_reasons, criterion_key, telling_reason
+from harness.types.judgements import (
+    MissingReason,
+    count_reasons,
+    criterion_key,
+    telling_reason,
+)
 from judges.prompts import checklist_fingerprint
 
 _WORDS = {1.0: "met", 0.0: "not met"}
@@ -52,33 +57,57 @@ def join_criteria(
 
 def _join(judged: list[tuple[JudgeRequest, Outcome]]) -> tuple[JudgeRequest, Outcome]:
     request, first = judged[0]
-    if not isinstance(request, GradeRequest) or request.criterion is None:
+    if not isinstance(request, GradeRequest) or not request.asked_criteria:
         return request, first
+    if request.criterion is None:
+        return request, _with_missing(request, first)
+    by_place = {
+        asked.criterion: outcome
+        for asked, outcome in judged
+        if isinstance(asked, GradeRequest) and asked.criterion is not None
+    }
     request = replace(request, criterion=None)
-    return request, join_outcomes(request, [outcome for _, outcome in judged])
+    return request, join_outcomes(request, by_place)
 
 
-def join_outcomes(request: GradeRequest, outcomes: Sequence[Outcome]) -> Outcome:
-    """Join the outcomes about each criterion of an answer, which a request about all of them has."""
+def join_outcomes(request: GradeRequest, by_place: Mapping[int, Outcome]) -> Outcome:
+    """Join the outcomes about criteria of an answer, by their places, for a request about all of them."""
     values = {
-        criterion_key(i): outcome.values[MET]
-        for i, outcome in enumerate(outcomes)
+        criterion_key(place): outcome.values[MET]
+        for place, outcome in by_place.items()
         if outcome.values
     }
+    missing = {
+        criterion_key(place): outcome.reason
+        for place, outcome in by_place.items()
+        if outcome.reason is not None
+    }
+    criteria = request.asked_criteria
     lines = [
-        f"{i}. {_verdict(outcome)} ({criterion.points:+g}): {criterion.criterion}"
+        f"{place + 1}. {_verdict(outcome)} ({criteria[place].points:+g}): {criteria[place].criterion}"
         + (f"\n   {outcome.rationale}" if outcome.rationale else "")
-        for i, (criterion, outcome) in enumerate(
-            zip(request.asked_criteria, outcomes, strict=True), start=1
-        )
+        for place, outcome in by_place.items()
     ]
-    reasons = [outcome.reason for outcome in outcomes]
     return Outcome(
         values=values or None,
-        reason=None if values else telling_reason(reasons, count_reasons(reasons)),
+        reason=None
+        if values
+        else telling_reason(missing.values(), count_reasons(missing.values())),
+        missing=missing,
         rationale="\n".join(lines),
-        exchange=_join_exchanges([o.exchange for o in outcomes if o.exchange is not None]),
+        exchange=_join_exchanges([o.exchange for o in by_place.values() if o.exchange is not None]),
     )
+
+
+def _with_missing(request: GradeRequest, outcome: Outcome) -> Outcome:
+    """Add the reason of each criterion without a verdict to an outcome about all criteria at once.
+
+    Among others that it decides, a judge leaves one open only by abstaining.
+    """
+    keys = map(criterion_key, range(len(request.asked_criteria)))
+    reason = outcome.reason or f"{MissingReason.ABSTAINED}"
+    missing = {key: reason for key in keys if key not in (outcome.values or {})}
+    return outcome.model_copy(update={"missing": missing | outcome.missing})
 
 
 def _verdict(outcome: Outcome) -> str:

@@ -273,6 +273,7 @@ def to_judgement(request: JudgeRequest, outcome: Outcome) -> Judgement:
             label=outcome.label,
             rationale=outcome.rationale,
             reason=outcome.reason,
+            missing=outcome.missing,
             exchange=outcome.exchange,
         )
     return Preference(

@@ -178,7 +178,7 @@ def _grade_criteria(
     record.find_column(MET)
     if request.criterion is None:
         places = range(len(request.asked_criteria))
-        return join_outcomes(request, [_met(request, metric, place, record) for place in places])
+        return join_outcomes(request, {n: _met(request, metric, n, record) for n in places})
     return _met(request, metric, request.criterion, record)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.comparisons import as_interval, find_interval
-from harness.config import Metric
+from harness.config import ChecklistMetric, Metric
 from harness.config.checklist import MET
 from harness.scoring.columns import WIN, score_judgements
 from harness.scoring.human import score_annotators
@@ -39,7 +39,7 @@ from harness.types import (
     SingleJudgeComparison,
     Task,
 )
-from harness.types.judgements import JudgeRound, MissingReason, count_reasons
+from harness.types.judgements import JudgeRound, MissingReason, count_reasons, verdict_reasons
 from harness.types.samples import Responses
 
 Ratings = NDArray[np.float64]  # raters x subjects, NaN where there is no verdict
@@ -72,7 +72,7 @@ def summarise_judges(
         tallies=[
             t
             for card, rounds in everybody.items()
-            for t in _count_by_model(metric_name, card, rounds)
+            for t in _count_by_model(metric_name, metric, card, rounds)
         ],
         agreements=[_first_round_agreement(scale, judges) for scale in scales]
         if len(judges) > 1
@@ -102,7 +102,7 @@ def preference_agreement(column: str, judge_rounds: Sequence[JudgeRound]) -> Jud
 
 
 def _count_by_model(
-    metric: str, card: JudgeCard, rounds: Iterable[JudgeRound]
+    name: str, metric: Metric, card: JudgeCard, rounds: Iterable[JudgeRound]
 ) -> Iterator[JudgeCounts]:
     by_model: dict[str, list[Judgement]] = {}
     for judge_round in rounds:
@@ -110,20 +110,27 @@ def _count_by_model(
             model = judgement.model if isinstance(judgement, Grade) else judgement.candidate
             by_model.setdefault(model, []).append(judgement)
     for model, judgements in by_model.items():
-        kinds = count_reasons(j.reason for j in judgements)
+        reasons = [reason for j in judgements for reason in verdict_reasons(j, metric)]
+        kinds = count_reasons(reasons)
         abstained = kinds.pop(MissingReason.ABSTAINED, 0)
         yield JudgeCounts(
-            metric=metric,
+            metric=name,
             judge=card.name,
             model=model,
-            asked=len(judgements),
-            scored=sum(j.reason is None for j in judgements),
+            asked=len(reasons),
+            scored=reasons.count(None),
             abstained=abstained,
-            asked_again=sum(
-                j.exchange is not None and len(j.exchange.replies) > 1 for j in judgements
-            ),
+            asked_again=sum(_count_asked_again(j, metric) for j in judgements),
             reasons=dict(sorted(kinds.items())),
         )
+
+
+def _count_asked_again(judgement: Judgement, metric: Metric) -> int:
+    """Return how many requests behind a judgement, one for each criterion or one, took a second reply."""
+    one_by_one = isinstance(metric, ChecklistMetric) and not metric.together
+    n_requests = len(verdict_reasons(judgement, metric)) if one_by_one else 1
+    n_replies = len(judgement.exchange.replies) if judgement.exchange else 0
+    return min(max(n_replies - n_requests, 0), n_requests)
 
 
 # --- ratings ---------------------------------------------------------------------------------

@@ -3,11 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.config import ChecklistMetric
+from harness.config import Metric
 from harness.scoring.reduce import group_by_judge
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, Grade, Task
-from harness.types.judgements import JudgeRound, MissingReason, describe_reasons, reason_kind
+from harness.types.judgements import (
+    JudgeRound,
+    MissingReason,
+    describe_reasons,
+    reason_kind,
+    verdict_reasons,
+)
 from judges.parsing import is_read_leniently, read_verdict
 
 
@@ -33,18 +39,16 @@ def _missing_criteria_caveats(
 ) -> Iterator[Caveat]:
     """Report the criteria without a verdict of answers on which a judge gave others."""
     metric = task.metrics[name]
-    if not isinstance(metric, ChecklistMetric):
-        return
-    n_criteria = {s.id: len(s.criteria[metric.list_name]) for s in task.samples}
     for judge, own in group_by_judge(rounds).items():
-        judged = [j for part in own for j in part.judgements if isinstance(j, Grade) and j.values]
-        asked = sum(n_criteria[grade.sample_id] for grade in judged)
-        missing = asked - sum(len(grade.values or ()) for grade in judged)
+        judged = [j for part in own for j in part.judgements if j.reason is None]
+        reasons = [reason for judgement in judged for reason in verdict_reasons(judgement, metric)]
+        missing = [reason for reason in reasons if reason is not None]
         if missing:
             yield Caveat(
                 code="missing_verdicts",
-                text=f"{name}: no verdict of '{judge.name}' on {missing:,} of {asked:,} criteria of answers "
-                "that it judged by others: the score takes a verdict on each. The pages of items say why.",
+                text=f"{name}: no verdict of '{judge.name}' on {len(missing):,} of {len(reasons):,} criteria "
+                "of answers that it judged by others: the score takes a verdict on each "
+                f"({describe_reasons(missing, protected=task.phi)}).",
             )
 
 
@@ -58,19 +62,32 @@ def second_judge_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
     for part in measured:
         for metric, (first, *others) in part.judge_rounds.items():
             for judge_round in others:
-                given = [j for j in judge_round.judgements if j.reason is None]
+                spec = part.task.metrics[metric]
+                given = _count_verdicts(judge_round, spec)
                 if judge_round.stands_in and given:
-                    models = Counter(
-                        j.model if isinstance(j, Grade) else j.candidate for j in given
+                    counted = ", ".join(f"{n:,} of '{model}'" for model, n in given.items())
+                    asked = sum(
+                        len(verdict_reasons(judgement, spec))
+                        for r in (first, *others)
+                        if not r.stands_in
+                        for judgement in r.judgements
                     )
-                    counted = ", ".join(f"{n:,} of '{model}'" for model, n in models.items())
-                    asked = sum(len(r.judgements) for r in (first, *others) if not r.stands_in)
                     yield Caveat(
                         code="second_judge",
-                        text=f"{metric}: {len(given):,} verdicts ({counted}) are of "
+                        text=f"{metric}: {given.total():,} verdicts ({counted}) are of "
                         f"'{judge_round.judge.name}', as those of '{first.judge.name}' could not be read "
                         f"(of {asked:,}). These scores mix two judges, who may be unequally strict.",
                     )
+
+
+def _count_verdicts(judge_round: JudgeRound, metric: Metric) -> Counter[str]:
+    """Count the verdicts that a judge gave by the model that they are of."""
+    return Counter(
+        judgement.model if isinstance(judgement, Grade) else judgement.candidate
+        for judgement in judge_round.judgements
+        for reason in verdict_reasons(judgement, metric)
+        if reason is None
+    )
 
 
 def lenient_reading_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:

@@ -97,11 +97,12 @@ def _merge(votes: Sequence[_Vote], votes_needed: int, *, shares: bool) -> Judgem
 
 
 def _replace_outcome(judgement: Judgement, outcome: Outcome) -> Judgement:
-    """Return the judgement with another outcome, and without its rationale and exchange."""
-    update = {"rationale": None, "exchange": None, "reason": outcome.reason}
+    """Return the judgement with another outcome, and without what only one judge's round has."""
+    update: dict[str, object] = {"rationale": None, "exchange": None, "reason": outcome.reason}
     if isinstance(judgement, Preference):
         return judgement.model_copy(update=update | {"winner": None})
-    return judgement.model_copy(update=update | {"values": outcome.values, "label": outcome.label})
+    update |= {"values": outcome.values, "label": outcome.label, "missing": {}}
+    return judgement.model_copy(update=update)
 
 
 def _mean_grade(grades: Sequence[Grade], *, shares: bool) -> Outcome:

@@ -18,7 +18,8 @@ class Grade(Record):
 
     Rubric: one value per criterion. Evasion: `helpful` 0 or 1, and the `label`.
     ROUGE: precision, recall and F1 of each variant. Match: `match` 0 or 1, or `f1`. Checklist: for each
-    criterion with a verdict 1 if it is met, else 0, under `criterion_key` of its place.
+    criterion with a verdict 1 if it is met, else 0, under `criterion_key` of its place; `missing` has the
+    reason of each one asked about without a verdict.
     """
 
     sample_id: str
@@ -28,6 +29,7 @@ class Grade(Record):
     label: str | None = None
     rationale: str | None = None
     reason: str | None = None
+    missing: dict[str, str] = Field(default={}, exclude_if=lambda reasons: not reasons)
     exchange: Exchange | None = None
 
 
@@ -91,8 +93,8 @@ class JudgeCard(Record):
 class Outcome(Record):
     """A judge's verdict on one request, before its item, model and metric are added.
 
-    Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set.
-    `exchange` holds the replies behind it, if a language model was asked.
+    Exactly one of `values` (a grade), `winner` (a preference) or `reason` (unscored) is set. `missing` is
+    that of a grade. `exchange` holds the replies behind it, if a language model was asked.
     """
 
     values: dict[str, float] | None = None
@@ -100,6 +102,7 @@ class Outcome(Record):
     winner: Literal["first", "second", "tie"] | None = None
     rationale: str | None = None
     reason: str | None = None
+    missing: dict[str, str] = Field(default={}, exclude_if=lambda reasons: not reasons)
     exchange: Exchange | None = None
 
 
@@ -221,6 +224,13 @@ def reason_kind(reason: str) -> MissingReason | None:
     """Return the kind that a reason begins with; None if it begins with none of them."""
     word = reason.partition(":")[0]
     return MissingReason(word) if word in set(MissingReason) else None
+
+
+def verdict_reasons(judgement: Judgement, metric: Metric) -> list[str | None]:
+    """Return why each verdict of a judgement is missing, None where it is not: of a checklist by criterion."""
+    if isinstance(judgement, Grade) and isinstance(metric, ChecklistMetric):
+        return [*(None for _ in judgement.values or ()), *judgement.missing.values()]
+    return [judgement.reason]
 
 
 NOT_JUDGED = "not judged"

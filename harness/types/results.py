@@ -272,7 +272,7 @@ class JudgeCounts(Record):
 
     `abstained` counts the requests that the judge declined to decide; `reasons` counts the other
     unscored ones by kind. `asked_again` are the verdicts that were unreadable at first. For pairs
-    `model` is the candidate.
+    `model` is the candidate; of a checklist each criterion is counted.
     """
 
     metric: str

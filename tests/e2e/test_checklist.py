@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def test_criteria_without_a_verdict_are_counted_among_the_caveats(folder: Path) 
     missing = sum(row["met"] is None for row in VERDICTS["new"])
     (text,) = (c["text"] for c in result(folder)["caveats"] if c["code"] == "missing_verdicts")
     assert f"no verdict of 'default' on {missing} of {2 * n} criteria of answers" in text
+    assert f"({missing} times)" in text
 
 
 def test_themes_are_slices(folder: Path) -> None:
@@ -253,3 +255,74 @@ def test_a_judge_behind_an_endpoint_is_asked_once_about_each_or_all(
     assert f" {n_asked} " in plan.stdout
     scores = column(tmp_path / "runs", "rubrics").scores
     assert scores["new"].tolist() == [1.0] * 40
+
+
+# --- a second judge --------------------------------------------------------------------------
+
+
+def garbled_on_the_second(body: dict[str, Any]) -> str:
+    """The first judge's words on the second criterion of each item are no verdict."""
+    on_second = re.search(r"case \d+\.1\n", body["messages"][-1]["content"])
+    return "Hmm." if body["model"] == "first" and on_second else judge_by_words(body)
+
+
+@pytest.fixture(scope="module")
+def with_second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Counter[str]]]:
+    """A folder with the results of a run, and the calls to each judge in it and in a second one."""
+    folder = tmp_path_factory.mktemp("second")
+    write_study(folder, ITEMS, [], [])
+    profile = folder / "profile.yaml"
+    models, calls = profile.read_text().partition("judges:")[0], []
+    with LoopbackServer(garbled_on_the_second) as server:
+        judges = [
+            f"{name}: {{endpoint: {{model: {model}, base_url: '{server.base_url}'}}{then}}}"
+            for name, model, then in (("default", "first", ", then: b"), ("b", "second", ""))
+        ]
+        profile.write_text(f"{models}judges:\n  {judges[0]}\n  {judges[1]}\n")
+        for _ in range(2):
+            done = harness("run", "suite.yaml", *OPTIONS, cwd=folder)
+            assert done.returncode in (0, 1, 3), done.stderr
+            calls.append(Counter(request.body["model"] for request in server.requests))
+    return folder, calls
+
+
+N_CRITERIA = 2 * sum(len(item["rubrics"]) for item in ITEMS)  # over both models
+N_LEFT = 2 * len(ITEMS)
+
+
+def test_a_second_judge_is_asked_only_about_the_criteria_that_the_first_left_open(
+    with_second: tuple[Path, list[Counter[str]]],
+) -> None:
+    folder, (calls, _) = with_second
+    assert calls == {
+        "first": N_CRITERIA + N_LEFT,
+        "second": N_LEFT,
+    }  # the unreadable is tried twice
+    assert column(folder, "rubrics").scores["new"].tolist() == [1.0] * 40
+
+
+def test_a_second_run_asks_the_second_judge_nothing(
+    with_second: tuple[Path, list[Counter[str]]],
+) -> None:
+    _, (before, after) = with_second
+    # Of the first one stored garbled reply is tried again, twice.
+    assert after - before == {"first": 2}
+
+
+def test_criteria_of_a_second_judge_are_counted_in_the_caveat(
+    with_second: tuple[Path, list[Counter[str]]],
+) -> None:
+    caveats = result(with_second[0])["caveats"]
+    (text,) = (c["text"] for c in caveats if c["code"] == "second_judge")
+    assert f": {N_LEFT} verdicts (40 of 'old', 40 of 'new') are of 'second'" in text
+    assert f"(of {N_CRITERIA})" in text
+
+
+def test_verdicts_of_each_judge_are_counted_by_criterion_with_reasons(
+    with_second: tuple[Path, list[Counter[str]]],
+) -> None:
+    tallies = {(t["judge"], t["model"]): t for t in result(with_second[0])["tallies"]}
+    first, second = tallies["first", "new"], tallies["second", "new"]
+    assert (first["asked"], first["scored"]) == (N_CRITERIA // 2, N_CRITERIA // 2 - 40)
+    assert (first["reasons"], first["asked_again"]) == ({"unreadable": 40}, 40)
+    assert (second["asked"], second["scored"], second["asked_again"]) == (40, 40, 0)

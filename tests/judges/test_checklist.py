@@ -122,12 +122,33 @@ def test_a_language_model_judges_each_criterion_and_the_answer_has_one_grade() -
     assert isinstance(request, GradeRequest)
     assert request.criterion is None
     assert joined.values == {"c1": 1.0}
+    assert joined.missing == {"c2": "no reply: timeout: 30 s"}
     assert joined.exchange is not None
     assert joined.exchange.input_tokens == 200
     assert joined.rationale == (
         f"1. met (+5): {DOCTOR.criterion}\n   So it is.\n"
         f"2. no verdict (no reply: timeout: 30 s) (-4): {SIGN.criterion}"
     )
+
+
+def test_outcomes_about_some_criteria_keep_their_places() -> None:
+    ((_, joined),) = join_criteria([(asked()[1], Outcome(values={"met": 1.0}))])
+    assert (joined.values, joined.missing) == ({"c2": 1.0}, {})
+    assert joined.rationale == f"2. met (-4): {SIGN.criterion}"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "missing"),
+    [
+        (Outcome(values={"c1": 1.0}), {"c2": "abstained"}),
+        (Outcome(reason="refused"), {"c1": "refused", "c2": "refused"}),
+    ],
+)
+def test_all_at_once_each_criterion_without_a_verdict_has_a_reason(
+    outcome: Outcome, missing: dict[str, str]
+) -> None:
+    ((_, joined),) = join_criteria([(asked(metric=TOGETHER)[0], outcome)])
+    assert joined.missing == missing
 
 
 def test_an_answer_without_any_verdict_has_the_reason_that_tells_most() -> None:

@@ -34,6 +34,16 @@ def test_what_one_round_could_read_is_not_left_open() -> None:
     assert find_left_open(rounds) == {("q2", "sft")}
 
 
+def criteria(values: dict[str, float], **missing: str) -> Grade:
+    return grade(None).model_copy(update={"values": values, "missing": missing})
+
+
+def test_of_a_checklist_each_criterion_that_no_round_could_read_is_left_open() -> None:
+    first = criteria({"c1": 1.0}, c2="unreadable", c3="abstained", c4="refused")
+    again = criteria({"c1": 1.0, "c4": 0.0}, c2="empty", c3="abstained")
+    assert find_left_open([first, again]) == {("q1", "sft", "c2")}
+
+
 def test_a_judge_under_two_names_is_no_second_judge(tmp_path: Path) -> None:
     suite, profile = write_world(tmp_path)
     text = Path(profile).read_text(encoding="utf-8")
