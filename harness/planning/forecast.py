@@ -80,7 +80,7 @@ class Forecast(Record):
 
     Where the items are not available there is no plan yet: `missing` is the reason, and only what
     does not depend on items is forecast. Where votes of people are still to come, the plan has no
-    hash. `doubts` are about the items' own criteria. `obstacles` are claims that a run with --limit could not decide. `not_measured` and
+    hash. `doubts` are about the items' own criteria. `obstacles` are claims that the items cannot decide. `not_measured` and
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
     how the gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be
     without a score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
@@ -257,7 +257,7 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
         yield f"Not measured, as it compares two models: {', '.join(forecast.not_measured)}"
     for claim in forecast.not_decided:
         yield f"Not decided for want of a baseline, so there is no pass: {claim}"
-    yield from (f"This trial cannot pass: {obstacle}" for obstacle in forecast.obstacles)
+    yield from (f"This run cannot pass: {obstacle}" for obstacle in forecast.obstacles)
 
 
 def _work_table(tasks: Iterable[TaskForecast]) -> "Table":
