@@ -13,7 +13,7 @@ import typer.exceptions
 
 from harness.cli.output import INFRASTRUCTURE, INTERRUPTED
 from harness.core.errors import HarnessError
-from harness.core.signals import acknowledge_interrupt
+from harness.core.signals import acknowledge_interrupt, is_interrupted
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -51,6 +51,9 @@ def exit_on_error() -> Iterator[None]:
             )
         _end_with_traceback()
     except Exception:  # noqa: BLE001 - an unforeseen error must not end like a failed gate (1)
+        if is_interrupted():
+            acknowledge_interrupt()
+            _end(_INTERRUPTED, INTERRUPTED)
         _end_with_traceback()
 
 

@@ -2,7 +2,8 @@
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. In a destructor, or in a weak
 reference's callback, it is printed and lost, and the work goes on. So an alarm raises it again every
-two seconds until it has been acknowledged.
+two seconds until it has been acknowledged. Compiled code may also turn it into an error of its own, as
+pydantic does while it writes JSON, so it is remembered (`is_interrupted`).
 """
 
 import signal
@@ -17,6 +18,11 @@ def install_signal_handlers() -> None:
         signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGALRM, _interrupt)
+
+
+def is_interrupted() -> bool:
+    """Return whether an interrupt came and was not acknowledged."""
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
 
 def acknowledge_interrupt() -> None:

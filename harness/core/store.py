@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from harness.core.files import make_folder, refuse_link, write_atomically
 from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
+Made = TypeVar("Made")
 Kind = Literal["response", "outcome", "reply", "batch", "server"]
 
 _SCHEMA = """
@@ -163,15 +164,15 @@ class Store:
         Args:
             above: A number that was given before; the next is larger also in a new store.
         """
-        with self._access, self._explain_errors(), self._transaction():
-            return self._count(above)
+        with self._access, self._explain_errors():
+            return self._commit(lambda: self._count(above))
 
     def remove(self, kind: Kind, keys: Iterable[str]) -> None:
         """Remove these rows together, so that they are made again."""
-        with self._access, self._explain_errors(), self._transaction():
-            self._connection.executemany(
-                "DELETE FROM rows WHERE kind=? AND key=?", [(kind, key) for key in keys]
-            )
+        doomed = [(kind, key) for key in keys]
+        delete = "DELETE FROM rows WHERE kind=? AND key=?"
+        with self._access, self._explain_errors():
+            self._commit(lambda: self._connection.executemany(delete, doomed))
 
     def put(self, kind: Kind, records: Mapping[str, BaseModel]) -> None:
         """Commit these rows together: after a crash all of them are stored, or none.
@@ -184,7 +185,8 @@ class Store:
         rows = [(key, record.model_dump_json()) for key, record in records.items()]
         if not rows:
             return
-        with self._access, self._explain_errors(), self._transaction():
+
+        def insert() -> None:
             count = self._count()
             self._connection.executemany(
                 "INSERT OR REPLACE INTO rows (kind, key, body, sha256, version, made, number) "
@@ -194,6 +196,9 @@ class Store:
                     for key, body in rows
                 ],
             )
+
+        with self._access, self._explain_errors():
+            self._commit(insert)
 
     def count(self, kind: Kind) -> int:
         """Return the number of rows of a kind."""
@@ -210,17 +215,26 @@ class Store:
         )
         return count
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Commit what the body does together, or none of it."""
+    def _commit(self, change: Callable[[], Made]) -> Made:
+        """Commit what `change` does together, or none of it.
+
+        A context manager would not do: Ctrl-C may come between its body and its end, and leave the
+        transaction open to other threads.
+        """
+        self._roll_back()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            yield
+            made = change()
             self._connection.execute("COMMIT")
-        except BaseException:  # Ctrl-C may come after any statement
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        except BaseException:
+            self._roll_back()
             raise
+        return made
+
+    def _roll_back(self) -> None:
+        """Undo a transaction that is open, such as one whose end was interrupted."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _add_columns(self) -> None:
         """Add what a file of an earlier version lacks."""

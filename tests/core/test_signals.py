@@ -32,3 +32,30 @@ def test_an_interruption_that_a_destructor_swallows_comes_again_and_then_no_more
     )
     assert (done.returncode, done.stdout) == (0, "goes on\ntidied up\n"), done.stderr
     assert "Exception ignored" in done.stderr
+
+
+TURNED = """
+import os, signal, sys
+from pydantic import BaseModel, Field
+from harness.cli.exit_codes import exit_on_error
+from harness.core.signals import install_signal_handlers
+
+def kill(value):
+    os.kill(os.getpid(), signal.SIGINT)
+    return False
+
+class Row(BaseModel):
+    text: str = Field(default="", exclude_if=kill)
+
+install_signal_handlers()
+with exit_on_error():
+    Row().model_dump_json()
+"""
+
+
+def test_an_interruption_that_a_library_turns_into_its_own_error_ends_as_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TURNED], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("harness: interrupted")
