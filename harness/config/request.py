@@ -61,8 +61,9 @@ class Request(NamedTuple):
 
     @property
     def seeded(self) -> tuple[str, ...]:
-        """Return the names of the models with several training seeds."""
-        return tuple(name for name in self.models if self.profile.models[name].seeds)
+        """Return the names of the models with several training seeds; one in training has no spec."""
+        specs = self.profile.models
+        return tuple(name for name in self.models if name in specs and specs[name].seeds)
 
     @property
     def seeds(self) -> tuple[int, ...]:
