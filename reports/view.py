@@ -167,7 +167,7 @@ def _claims_note(result: RunResult) -> str:
     if result.plan.gate is None:
         return ""
     rule = describe_rule(result.decision.rule) if result.decision else ""
-    return f"{gate_rule(result.plan.gate)} Each was decided by {rule}."
+    return f"{gate_rule(result.plan.gate)} How each was decided: {rule}."
 
 
 def _claim_line(claim: ClaimResult, result: RunResult) -> ClaimLine:

@@ -72,19 +72,26 @@ def selftest(
 
 def _resplit(run: Path, n_splits: int, output: Format) -> NoReturn:
     from harness.artifacts.run_folder import load_run
-    from harness.selftest.claim_resplits import describe_claim_resplits, resplit_claims
+    from harness.selftest.claim_resplits import (
+        claims_left_out,
+        describe_claim_resplits,
+        resplit_claims,
+    )
     from harness.selftest.resplit import describe_resplits, resplit_run
 
     loaded = load_run(run)
     resplits = resplit_run(loaded, n_splits=n_splits)
     claims = resplit_claims(loaded, n_splits=n_splits)
+    left_out = claims_left_out(loaded, claims)
     holds = all(column.holds for column in resplits) and all(claim.holds for claim in claims)
     found = {
         "holds": holds,
         "columns": [column.model_dump(mode="json") for column in resplits],
         "claims": [claim.model_dump(mode="json") for claim in claims],
+        "claims_left_out": left_out,
     }
-    emit(output, found, [*describe_resplits(resplits), *describe_claim_resplits(claims)])
+    lines = [*describe_resplits(resplits), *describe_claim_resplits(claims, left_out)]
+    emit(output, found, lines)
     raise typer.Exit(0 if holds else 1)
 
 

@@ -243,7 +243,7 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
         yield from describe_looks(forecast.early)
     yield from describe_training(forecast.training, forecast.sampling)
     if forecast.rule:
-        yield f"Decided by {forecast.rule}."
+        yield f"How claims are decided: {forecast.rule}."
     if forecast.max_unscored is not None:
         share = f"{forecast.max_unscored:.2%}".replace(".00", "")
         yield f"No verdict with more than {share} of a claim's items unscored ('max_unscored')."

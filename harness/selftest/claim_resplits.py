@@ -4,7 +4,6 @@ In every split the items are drawn again with replacement, and a coin for each d
 is called the candidate. Their true difference is then none, and a candidate's true mean that of both together.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from harness.config import Claim, Gate, Metric, metric_of
 from harness.gate.decision import decide_gate
 from harness.planning.claims import AssumedTest, assume_test, chance_to_decide
 from harness.scoring.paired import PairedScores, pair_scores
-from harness.selftest.resplit import STANDARD_ERRORS, swap_models
+from harness.selftest.resplit import limit_of, swap_models
 from harness.types import Record
 
 
@@ -48,7 +47,7 @@ class ClaimResplit(Record):
 
 
 def resplit_claims(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[ClaimResplit, ...]:
-    """Split the scores behind each claim; those of clusters, people and several seeds are left out."""
+    """Split the scores behind each claim but for `claims_left_out`."""
     plan = run.result.plan
     if plan.gate is None or plan.alone:
         return ()
@@ -68,8 +67,22 @@ def resplit_claims(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Cla
     )
 
 
-def describe_claim_resplits(claims: Sequence[ClaimResplit]) -> Iterator[str]:
-    """Format the claims as lines of a Markdown table with the outcome; no lines without claims."""
+def claims_left_out(run: Run, claims: Sequence[ClaimResplit]) -> tuple[str, ...]:
+    """Return the gate's claims that were not split: on scores of clusters, people or several seeds."""
+    gate, split = run.result.plan.gate, {resplit.claim for resplit in claims}
+    return tuple(str(c) for c in gate.claims if str(c) not in split) if gate else ()
+
+
+def describe_claim_resplits(
+    claims: Sequence[ClaimResplit], left_out: Sequence[str] = ()
+) -> Iterator[str]:
+    """Format the claims as lines of a Markdown table with the outcome, and name those left out."""
+    if left_out:
+        yield ""
+        yield (
+            "not split, as only items that are independent and have one score of each of two models are: "
+            f"{', '.join(left_out)}"
+        )
     if not claims:
         return
     yield ""
@@ -119,7 +132,7 @@ def _resplit(
         planned=chance_to_decide(planned, n),
         expected=chance_to_decide(here, n),
         false=side * (here.truth - here.boundary) <= 0,
-        limit=alpha + STANDARD_ERRORS * math.sqrt(alpha * (1 - alpha) / n_splits),
+        limit=limit_of(alpha, n_splits),
     )
 
 

@@ -65,8 +65,13 @@ def resplit_run(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Respli
     ]
     if not pairs:
         raise HarnessError(f"{run.folder}: no scores of both models to resplit.")
-    limit = alpha + STANDARD_ERRORS * math.sqrt(alpha * (1 - alpha) / n_splits)
+    limit = limit_of(alpha, n_splits)
     return tuple(_resplit(pair, alpha, limit, n_splits, seed) for pair in pairs)
+
+
+def limit_of(alpha: float, n_splits: int) -> float:
+    """Return the largest share of wrong passes that a gate at `alpha` has in so many splits by chance."""
+    return alpha + STANDARD_ERRORS * math.sqrt(alpha * (1 - alpha) / n_splits)
 
 
 def describe_resplits(resplits: Sequence[Resplit]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from harness.artifacts.run_folder import Run
 from harness.config import Claim, Gate
 from harness.selftest.claim_resplits import (
     ClaimResplit,
+    claims_left_out,
     describe_claim_resplits,
     resplit_claims,
 )
@@ -53,10 +54,17 @@ def test_a_threshold_is_held_against_both_models_together() -> None:
     assert found.rate == pytest.approx(found.expected, abs=0.15)
 
 
-def test_the_scores_of_clusters_are_left_out() -> None:
+def test_a_claim_on_scores_of_clusters_is_left_out_by_name() -> None:
     run = run_with(claim_on_safety("superior"))
     clusters = np.repeat(np.arange(N // 4), 4).astype(str)
-    assert resplit_claims(run._replace(columns=[replace(run.columns[0], clusters=clusters)])) == ()
+    clustered = run._replace(columns=[replace(run.columns[0], clusters=clusters)])
+    assert resplit_claims(clustered) == ()
+    assert claims_left_out(clustered, ()) == ("rubric.safety superior",)
+    assert (
+        "rubric.safety superior"
+        in list(describe_claim_resplits((), ("rubric.safety superior",)))[1]
+    )
+    assert claims_left_out(run, resplit_claims(run)) == ()
 
 
 def test_a_claim_that_passes_too_often_is_shown() -> None:
