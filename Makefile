@@ -31,7 +31,9 @@ setup: $(VENV)/ready-dev           ## everything for development
 bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_scale
+	$(BIN)/python -m tests.bench_checklist
 	$(BIN)/python -m tests.bench_endpoint
+	$(if $(HARNESS_LM_EVAL),$(BIN)/python -m tests.bench_likelihood)
 
 schema: $(VENV)/ready-dev          ## publish the schema of results.json, unless it would break readers
 	$(BIN)/python -m tests.results_schema
