@@ -543,8 +543,8 @@ class GivenPairsRecipe(PairsRecipeSpec):
 class BestOfRecipe(RecipeSpec):
     """Rows of a prompt and the best of the parent's own `n` answers (rejection sampling).
 
-    A judge grades each answer on a rubric, or on a checklist of the row's own criteria. An answer with a hygiene flag or without a grade is never
-    the best; the first draw wins a tie.
+    A judge grades each answer on a rubric, or on a checklist of the row's own criteria. An answer with a
+    hygiene flag or without a grade is never the best; the first draw wins a tie.
     """
 
     makes: ClassVar[Product] = "rows to learn from"

@@ -65,8 +65,8 @@ class Run(NamedTuple):
     def decide(self) -> GateDecision | None:
         """Decide the gate again from the stored scores; None if the suite has no gate.
 
-        Its rules on critical answers are included, and one text for many questions passes nothing. Its requirement on the judges is not, because it
-        does not follow from the scores.
+        Its rules on critical answers are included, and one text for many questions passes nothing. Its
+        requirement on the judges is not, because it does not follow from the scores.
 
         Raises:
             HarnessError: the verdict depends on interim looks, or on people's labels.

@@ -102,10 +102,10 @@ class Conversion(ConvertOptions):
 class Source(Spec):
     """A table of rows: a path, a URL pinned by sha256, a hub data set, or a conversion's output.
 
-    `local` is the path of a pinned source below `HARNESS_DATA_DIR`, to save the download. A hub
-    data set has a `split`, and may have a `subset`. Without a `format` the file's ending decides.
-    `fields` maps each field to a column; `where` keeps only the rows with these values, `where_any` those with one of several. `phi` marks
-    protected health information, which is sent to another machine only where that is allowed.
+    `local` is the path of a pinned source below `HARNESS_DATA_DIR`, to save the download. A hub data set
+    has a `split`, and may have a `subset`. Without a `format` the file's ending decides. `fields` maps each
+    field to a column; `where` keeps only the rows with these values, `where_any` those with one of several.
+    `phi` marks protected health information, which is sent to another machine only where that is allowed.
     """
 
     path: str | None = None

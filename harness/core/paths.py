@@ -50,7 +50,8 @@ def find_bundled(
 def suite_file_paths(path: str, root: Path | None) -> tuple[Path, ...]:
     """Return where a file that a suite or profile names may be: below its folder `root`, or among ours.
 
-    What is in neither may be below HARNESS_DATA_DIR. Without a root the user named it on the command line, and it may be anywhere.
+    What is in neither may be below HARNESS_DATA_DIR. Without a root the user named it on the command line,
+    and it may be anywhere.
 
     Raises:
         HarnessError: as `require_inside`.

@@ -78,12 +78,12 @@ class TaskForecast(Record):
 class Forecast(Record):
     """A plan with the work that it takes.
 
-    Where the items are not available there is no plan yet: `missing` is the reason, and only what
-    does not depend on items is forecast. Where votes of people are still to come, the plan has no
-    hash. `doubts` are about the items' own criteria. `obstacles` are claims that the items cannot decide. `not_measured` and
-    `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is
-    how the gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be
-    without a score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
+    Where the items are not available there is no plan yet: `missing` is the reason, and only what does not
+    depend on items is forecast. Where votes of people are still to come, the plan has no hash. `doubts` are
+    about the items' own criteria. `obstacles` are claims that the items cannot decide. `not_measured` and
+    `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is how the
+    gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be without a
+    score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
     """
 
     suite: str

@@ -27,9 +27,9 @@ from trainers.recipe_graph import TrainingSeed, require_policy_recipe, seeded_re
 class Prepared(NamedTuple):
     """A model ready to answer.
 
-    `cards` are those of its checkpoints, one for each training seed. `teachers` are the judges that selected or rewarded its training data. `base` is the name of the
-    model itself, or of the one that its training started from; `training_texts` are all texts it was
-    trained on since.
+    `cards` are those of its checkpoints, one for each training seed. `teachers` are the judges that
+    selected or rewarded its training data. `base` is the name of the model itself, or of the one that its
+    training started from; `training_texts` are all texts it was trained on since.
     """
 
     model: Model | SeededModel

@@ -57,8 +57,7 @@ class GradeColumn:
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
     A `share` holds 0 and 1 only. With human labels, `votes` are by model, items x annotators, and a
     score is their mean. `limits` are the least and the greatest score of each item by model, where they
-    are nearer than `low` and `high`. `seeds` are those of the models that
-    have several.
+    are nearer than `low` and `high`. `seeds` are those of the models that have several.
     """
 
     metric: str
@@ -95,7 +94,8 @@ class PreferenceColumn:
     With human labels, each given in one order, `votes` are items x annotators, their mean is stored
     under the first order, and `first_share` is how often the answer shown first won. `asked_orders`
     are the orders in which verdicts were requested; if empty, those in which any was given count.
-    `seeds` are there where one of the models has several. `reasons` are by item; `order_reasons` keep those of each order apart, where they are known.
+    `reasons` are by item; `order_reasons` keep those of each order apart, where they are known. `seeds`
+    are there where one of the models has several.
     """
 
     metric: str

@@ -51,9 +51,9 @@ LEAST_COVERAGE = 0.943  # of a 95 % interval on skewed scores, before the allowa
 class ErrorRate(Record):
     """The rate of one method in one scenario over the simulations, and its limit.
 
-    The rate of an `error`, and the power that is `lost` to another test, must not exceed the limit, that of a `coverage` or a `control` (which
-    must err) must reach it; `power` and the mean share `saved` have no limit. `se` is the Monte
-    Carlo error.
+    The rate of an `error`, and the power that is `lost` to another test, must not exceed the limit, that of
+    a `coverage` or a `control` (which must err) must reach it; `power` and the mean share `saved` have no
+    limit. `se` is the Monte Carlo error.
     """
 
     method: str

@@ -306,13 +306,13 @@ class ScoredCriterion(Record):
 class Study(Record):
     """The design of a human study, fixed before the first vote.
 
-    Of the task's `n_items` items, `n_comparable` have two different answers, and `n` of these were
-    drawn with `seed`; the others are ties without a vote. `chances` are those of these items to be
-    drawn, by sample id; empty where they are equal. `metric` is the pairwise metric that the
-    votes answer, and `rubric` the one whose criteria are scored, if the suite has them. An
-    annotator counts only with votes on at least `least_votes` pairs (0 in studies of earlier versions)
-    and at least `attention_at_least` of their attention items answered as expected. `secret` determines order and sides for each annotator; it never leaves the study's
-    folder.
+    Of the task's `n_items` items, `n_comparable` have two different answers, and `n` of these were drawn
+    with `seed`; the others are ties without a vote. `chances` are those of these items to be drawn, by
+    sample id; empty where they are equal. `metric` is the pairwise metric that the votes answer, and
+    `rubric` the one whose criteria are scored, if the suite has them. An annotator counts only with votes
+    on at least `least_votes` pairs (0 in studies of earlier versions) and at least `attention_at_least` of
+    their attention items answered as expected. `secret` determines order and sides for each annotator; it
+    never leaves the study's folder.
     """
 
     schema_version: Literal[1] = 1

@@ -115,11 +115,12 @@ class PlannedModel(Record):
 class Task(Record):
     """The items of one group of metrics, and how models are prompted with them.
 
-    Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by
-    whose values the items are also compared separately. `answers` is how often each item is asked;
-    `n_items` counts every time, and each of the training `seeds` of the models that are `seeded`. Of the items counted once,
-    `n_conversations` have turns before the question, and `n_own_system` a system prompt of their own. `phi` marks protected health information. `equal_answers` states
-    whether answers that also answer other questions are right here.
+    Files hold the items' hash and number, not the `samples` themselves. `slices` are the columns by whose
+    values the items are also compared separately. `answers` is how often each item is asked; `n_items`
+    counts every time, and each of the training `seeds` of the models that are `seeded`. Of the items
+    counted once, `n_conversations` have turns before the question, and `n_own_system` a system prompt of
+    their own. `phi` marks protected health information. `equal_answers` states whether answers that also
+    answer other questions are right here.
     """
 
     name: str
@@ -169,10 +170,10 @@ class Plan(Record):
     """Everything that is fixed before the first answer. `hash` covers all of it.
 
     The first model is the baseline, the last the candidate. A run of one model has no baseline:
-    `not_measured` are the suite's metrics and `not_decided` its claims that would take one. `limit`, `seed` and `judge` are the
-    command line's, in place of the suite's own. If judging may stop early there are `looks`, one
-    record for each task in their order; the items of these tasks are in random order. `chosen` is set
-    after measuring, where the gate decides on the best of several candidates.
+    `not_measured` are the suite's metrics and `not_decided` its claims that would take one. `limit`, `seed`
+    and `judge` are the command line's, in place of the suite's own. If judging may stop early there are
+    `looks`, one record for each task in their order; the items of these tasks are in random order. `chosen`
+    is set after measuring, where the gate decides on the best of several candidates.
     """
 
     suite: str

@@ -165,15 +165,15 @@ class Unseen(Record):
 class ClaimResult(Record):
     """The verdict on one claim: the estimate is tested against `boundary`.
 
-    `bound` is the one-sided confidence bound that decides, at the gate's alpha (at alpha over the
-    number of claims, if one of them is enough). An equivalence also needs `bound_high` below
-    `ceiling`. `p_value` is that of the claim, for a regression alarm (`alarm`) that of harm.
-    `simultaneous` is set if one claim is enough: these intervals cover all claims together with
-    probability 1 - alpha. `n_needed` is the number of items that would settle an inconclusive claim
-    with 80 % power if the truth were the estimate, and `n_needed_least` if it were as far from the
-    boundary as the bounds allow: neither is known. `unseen` belongs to a pass on a mean. `low` to
-    `high` is the gate's own interval, of `confidence`: each end is a one-sided bound. In an ordered family a claim after one that does not pass is `not_tested`, and
-    has no bound.
+    `bound` is the one-sided confidence bound that decides, at the gate's alpha (at alpha over the number of
+    claims, if one of them is enough). An equivalence also needs `bound_high` below `ceiling`. `p_value` is
+    that of the claim, for a regression alarm (`alarm`) that of harm. `simultaneous` is set if one claim is
+    enough: these intervals cover all claims together with probability 1 - alpha. `n_needed` is the number
+    of items that would settle an inconclusive claim with 80 % power if the truth were the estimate, and
+    `n_needed_least` if it were as far from the boundary as the bounds allow: neither is known. `unseen`
+    belongs to a pass on a mean. `low` to `high` is the gate's own interval, of `confidence`: each end is a
+    one-sided bound. In an ordered family a claim after one that does not pass is `not_tested`, and has no
+    bound.
     """
 
     claim: str

@@ -31,13 +31,13 @@ def seed_suffix(seed: int) -> str:
 class Sample(Record):
     """One item of an evaluation. `row` is its row in the source file, counted from 0.
 
-    `slices` are its values in the columns that the suite slices by, `kept` in those that it keeps. An item that is asked several
-    times is one sample for each time: `draw` counts them from 0, and they share a cluster. So do the copies of
-    an item that the models of several training seeds answer, each of one `seed`.
-    Several acceptable answers are `references`, and `reference` is then one text that lists them.
-    Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`, `right_choice` is the
-    label of the right one, and `question` the input without them. Of a conversation `input` is the last turn, and
-    `history` are those before it, a system prompt of its own first.
+    `slices` are its values in the columns that the suite slices by, `kept` in those that it keeps. An item
+    that is asked several times is one sample for each time: `draw` counts them from 0, and they share a
+    cluster. So do the copies of an item that the models of several training seeds answer, each of one
+    `seed`. Several acceptable answers are `references`, and `reference` is then one text that lists them.
+    Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`,
+    `right_choice` is the label of the right one, and `question` the input without them. Of a conversation
+    `input` is the last turn, and `history` are those before it, a system prompt of its own first.
     `criteria` are those of each checklist, by its column.
     """
 
