@@ -67,7 +67,8 @@ class Backlog:
 
     def _find_stored(self, key: str, request: JudgeRequest) -> Outcome | None:
         """Return the stored outcome; None where the judge is to be asked."""
-        outcome = self._store.get("outcome", [key], Outcome).get(key)
+        row = row_key(key, self._judge)
+        outcome = self._store.get("outcome", [row], Outcome).get(row)
         if outcome is None:
             return None
         if _is_unreadable(outcome) and isinstance(self._judge, LanguageModelJudge):
@@ -95,6 +96,15 @@ def _is_asked_again(request: JudgeRequest, outcome: Outcome, again: AskAgain) ->
 def is_cacheable(outcome: Outcome) -> bool:
     """Return whether to store the outcome: a reply that never came was not paid for."""
     return outcome.reason is None or reason_kind(outcome.reason) not in TRANSIENT
+
+
+def row_key(key: str, judge: Judge) -> str:
+    """Return the key in the store of the outcome with this `outcome_key`.
+
+    A verdict that was asked for in another format than the profile states is another verdict.
+    """
+    admitted = judge.admitted if isinstance(judge, LanguageModelJudge) else None
+    return key if admitted is None else content_hash(key, "asked for as", admitted.format)
 
 
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:

@@ -25,7 +25,7 @@ from harness.types import (
     Winner,
 )
 from harness.types.judgements import NOT_ASKED, JudgeRound
-from judges.backlog import Backlog, is_cacheable
+from judges.backlog import Backlog, is_cacheable, row_key
 from judges.checklist import count_requests, join_criteria, requests_on_criteria
 from judges.llm import LanguageModelJudge
 from judges.panel import Panel
@@ -216,13 +216,14 @@ def collect_outcomes(
         return [(request, outcomes[i]) for i, request in enumerate(recorded)]
     backlog = Backlog(requests, judge, store, again)
     buffer, meter = WriteBuffer(store), Meter(card.prices)
+    admitted = judge.admitted if isinstance(judge, LanguageModelJudge) else None
 
     def ask(waiting: Iterable[JudgeRequest], keys: Sequence[str]) -> None:
         for index, outcome in judge.judge(waiting):
             key = keys[index]
             backlog.outcomes[key] = outcome
             if is_cacheable(outcome):
-                buffer.add(key, outcome)
+                buffer.add(row_key(key, judge), outcome)
             meter.add(outcome.exchange)
             progress.advance(stage.name, len(backlog.outcomes), stage.total, str(meter))
 
@@ -235,8 +236,12 @@ def collect_outcomes(
     finally:  # keep what the judge has answered, also when it stops half-way
         buffer.commit()
     if isinstance(judge, LanguageModelJudge) and judge.served is not None:
+        if judge.admitted != admitted:
+            progress.log(f"{card.name} {judge.admitted}")
         stored = [(asked, backlog.outcomes[key]) for key, asked in backlog.reused.items()]
-        new_keys = [key for key in backlog.asked_keys if is_cacheable(backlog.outcomes[key])]
+        new_keys = [
+            row_key(key, judge) for key in backlog.asked_keys if is_cacheable(backlog.outcomes[key])
+        ]
         check_judge(judge, judge.served, store, stored, new_keys)
     return [(request, backlog.outcomes[key]) for key, request in backlog.keyed_requests]
 

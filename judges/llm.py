@@ -7,13 +7,13 @@ it a second time where the reply is unreadable, and keeps the replies word for w
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import replace
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from harness.config import Metric, Prices
 from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
 from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
-from harness.models.endpoint import Ask, ChatFlow, Reply
+from harness.models.endpoint import AdmittedFormat, Ask, ChatFlow, Reply, Structured
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
 from harness.types.judgements import MissingReason, reason_kind
 from judges.parsing import VERDICT_VERSION, read_verdict, unscored
@@ -30,8 +30,6 @@ from judges.prompts import (
 from judges.served import ServedBy
 
 ASKED_AGAIN = frozenset({MissingReason.UNREADABLE, MissingReason.EMPTY})
-
-Structured = Literal["json_schema", "json_object", "text"]
 
 T = TypeVar("T")
 
@@ -103,6 +101,11 @@ class LanguageModelJudge:
             prices=self._prices,
             model=self._model,
         )
+
+    @property
+    def admitted(self) -> AdmittedFormat | None:
+        """Return the format that verdicts are asked for in, where the endpoint refused a stricter one."""
+        return self.served.endpoint.formats.admitted if self.served else None
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield outcomes as replies come, each with the number of its request."""

@@ -11,12 +11,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from harness.config import EndpointSpec
 from harness.config.request import NOTHING_AGAIN, AskAgain
-from harness.core.store import Store, make_writable
+from harness.core.store import Store, make_writable, read_rows
 from harness.models.batch_files import (
     BatchIndex,
     BatchRequest,
@@ -25,6 +26,7 @@ from harness.models.batch_files import (
     write_batch_requests,
 )
 from harness.models.endpoint import (
+    AdmittedFormat,
     Ask,
     Budget,
     BudgetSpentError,
@@ -32,6 +34,7 @@ from harness.models.endpoint import (
     Ended,
     Endpoint,
     Reply,
+    ResponseFormats,
     advance,
     ask_once,
 )
@@ -105,6 +108,7 @@ class EndpointSession:
         self.served: dict[str, ServedCheck] = {}  # by model and server, each checked once a run
         self.judges: dict[str, ServedCheck] = {}  # by judge, each checked once a run
         self.probes: dict[str, list[Exchange]] = {}  # by model or judge: what was asked once more
+        self.formats: dict[str, AdmittedFormat] = {}  # by model and server that refused a format
         self.lock = threading.Lock()  # held while a judge is checked
         self.budget = budget
         self.folder = folder
@@ -143,6 +147,19 @@ class EndpointSession:
         else:
             return None
         return _AWAITED
+
+    def stored_format(self, fingerprint: str) -> AdmittedFormat | None:
+        """Return the format of replies that an endpoint is asked for since it refused another."""
+        if self.store is None:
+            return None
+        key = f"format {fingerprint}"
+        return read_rows(self.store.workspace, "server", [key], AdmittedFormat).get(key)
+
+    def keep_format(self, fingerprint: str, name: str, admitted: AdmittedFormat) -> None:
+        """Remember it, for this run's report and for later runs."""
+        if self.store is not None and self.stored_format(fingerprint) != admitted:
+            self.store.put("server", {f"format {fingerprint}": admitted})
+        self.formats[name] = admitted
 
     @contextmanager
     def flush_pending(self) -> Iterator[None]:
@@ -221,6 +238,19 @@ class BatchEndpoint:
         self.host = self._address.host
         self.fingerprint = fingerprint_endpoint(spec, self._address)
 
+    @cached_property
+    def formats(self) -> ResponseFormats:
+        """Return how the endpoint takes to be asked for JSON; the store knows what it once refused."""
+        formats = self._endpoint.formats if self._endpoint else ResponseFormats()
+        formats.admitted = self._session.stored_format(self.fingerprint)
+        self._note_format(formats)
+        return formats
+
+    def _note_format(self, formats: ResponseFormats) -> None:
+        name = f"{self._spec.model} at {self.host}"
+        if formats.admitted and self._session.formats.get(name) != formats.admitted:
+            self._session.keep_format(self.fingerprint, name, formats.admitted)
+
     def list_models(self) -> bytes | None:
         """Return the server's list of models; None without an answer, or where nothing is sent."""
         return None if self._endpoint is None else self._endpoint.list_models()
@@ -240,16 +270,20 @@ class BatchEndpoint:
                 end = advance(flow, None)
                 assert isinstance(end, Ended)  # every request has a reply, or a placeholder
                 yield number, end.result
-        elif self._session.index:
-            yield from self._endpoint.run_flows(map(self._use_batched_replies, flows))
-        else:
-            yield from self._endpoint.run_flows(flows)
+            return
+        if self._session.index:
+            flows = map(self._use_batched_replies, flows)
+        formats = self.formats
+        for result in self._endpoint.run_flows(flows):
+            self._note_format(formats)  # before the result is stored: its key depends on it
+            yield result
 
     def _use_batched_replies(self, flow: ChatFlow[T]) -> ChatFlow[T]:
         """Pass on only those requests of the flow that have no reply by batch."""
         step = advance(flow, None)
         while isinstance(step, Ask):
-            request = make_batch_request(self._spec, self._address, step)
+            asked = self.formats.limit(step)
+            request = make_batch_request(self._spec, self._address, asked)
             reply = self._session.batched_reply(request)
             step = advance(flow, (yield step) if reply is None else reply)
         return step.result

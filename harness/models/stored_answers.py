@@ -137,6 +137,8 @@ def stored_answer_caveats(session: EndpointSession) -> Iterator[Caveat]:
             yield Caveat(
                 code="stored_verdicts", text=f"Stored verdicts of '{name}': {check.caveat}."
             )
+    for name, admitted in sorted(session.formats.items()):
+        yield Caveat(code="response_format", text=f"The judge {name} {admitted}.")
 
 
 def log_stored(

@@ -57,6 +57,7 @@ from harness.planning.tries import TryForecast, describe_try, forecast_try, plan
 from harness.types import Plan, Record, Task
 from judges.factory import load_judges
 from judges.judging import count_verdicts
+from judges.llm import LanguageModelJudge
 from judges.panel import Panel
 from judges.prompts import build_prompt
 
@@ -301,7 +302,12 @@ def _describe_judge(metric: Metric, panel: Panel) -> str:
     own = isinstance(metric, JudgedMetric) and metric.prompt is not None
     prompt = ", asked with the suite's own prompt" if own else ""
     second = card.then and f"; where it cannot be read, {card.then.name}: {card.then.nature}"
-    return f"{card.name}: {card.nature}{prompt}{second or ''}"
+    formats = "".join(
+        f"; {judge.card.name} {judge.admitted}"
+        for judge in panel.judges
+        if isinstance(judge, LanguageModelJudge) and judge.admitted
+    )
+    return f"{card.name}: {card.nature}{prompt}{second or ''}{formats}"
 
 
 def _plugin_judges(request: Request) -> set[str]:

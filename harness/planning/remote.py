@@ -21,7 +21,7 @@ from harness.models.model_kinds import CheckpointModel, EndpointModel
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
-from judges.backlog import outcome_key
+from judges.backlog import outcome_key, row_key
 from judges.judging import make_requests, repeat_requests
 from judges.panel import Panel
 from judges.prompts import build_prompt
@@ -244,7 +244,10 @@ def _unanswered(
 ) -> tuple[list[JudgeRequest], int]:
     """Return the requests to a judge whose verdicts are not stored, each once, and how many are."""
     assert session.store is not None
-    keyed = [(outcome_key(r, judge.card), r) for r in _requests(task, metric, plan, known)]
+    keyed = [
+        (row_key(outcome_key(r, judge.card), judge), r)
+        for r in _requests(task, metric, plan, known)
+    ]
     stored = read_rows(session.store.workspace, "outcome", (key for key, _ in keyed), Outcome)
     missing = {key: asked for key, asked in keyed if key not in stored}
     return list(missing.values()), sum(key in stored for key, _ in keyed)

@@ -11,6 +11,7 @@ from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress, Stage
 from harness.core.store import Store
+from harness.models.endpoint import EndpointRefusedError
 from harness.models.session import EndpointSession
 from harness.models.stored_answers import stored_answer_caveats
 from harness.types import GradeRequest, Outcome, Sample
@@ -18,7 +19,7 @@ from judges.factory import make_judge
 from judges.judging import collect_outcomes
 from tests.builders.chat_backends import grades
 from tests.builders.judge_requests import rubric
-from tests.loopback.faults import always
+from tests.loopback.faults import Fault, Request, always
 from tests.loopback.server import LoopbackServer
 
 N = 6
@@ -54,6 +55,10 @@ def judge_all(
         judge = make_judge("j", spec, folder, session=asking)
         judged = collect_outcomes(requests, judge, store, QuietProgress(), Stage("t", N), again)
     return [outcome for _, outcome in judged]
+
+
+def refuse_schema(request: Request) -> Fault | None:
+    return Fault("400") if request.body["response_format"]["type"] == "json_schema" else None
 
 
 def n_read(outcomes: list[Outcome]) -> int:
@@ -196,3 +201,43 @@ def test_a_revision_keeps_the_verdicts_of_two_judges_apart(tmp_path: Path) -> No
         server.reply = lambda _: REPLACED
         judged = judge_all(tmp_path, server, revision="new")
     assert {(o.values or {})["safety"] for o in judged} == {2.0}
+
+
+def test_verdicts_in_an_admitted_format_are_found_by_the_next_run(tmp_path: Path):
+    with LoopbackServer(lambda _: READABLE, fault=refuse_schema) as server:
+        judge_all(tmp_path, server)
+        asked = server.counts["ok"]
+        again = judge_all(tmp_path, server)
+    assert (n_read(again), server.counts["ok"]) == (N, asked)
+
+
+def test_a_kill_leaves_the_admitted_format_with_the_verdicts(tmp_path: Path):
+    def replies(request: Request) -> Fault | None:
+        return refuse_schema(request) or (Fault("401") if server.counts["ok"] == 3 else None)
+
+    with LoopbackServer(lambda _: READABLE, fault=replies) as server:
+        with pytest.raises(EndpointRefusedError):
+            judge_all(tmp_path, server, max_concurrency=1)
+        server.fault = refuse_schema
+        judge_all(tmp_path, server, max_concurrency=1)
+    assert server.counts["ok"] == N
+
+
+def test_readers_are_told_in_which_format_verdicts_were_asked_for(tmp_path: Path):
+    with LoopbackServer(lambda _: READABLE, fault=refuse_schema) as server:
+        for _ in range(2):
+            session: list[EndpointSession] = []
+            judge_all(tmp_path, server, session=session)
+            [caveat] = stored_answer_caveats(session[0])
+            assert "refuses 'json_schema' (HTTP 400" in caveat.text
+            assert caveat.text.endswith("and is asked as 'json_object'.")
+
+
+def test_verdicts_in_another_format_are_other_verdicts(tmp_path: Path):
+    with LoopbackServer(lambda _: READABLE) as server:
+        judge_all(tmp_path, server, n=1)
+        server.fault = refuse_schema
+        judge_all(tmp_path, server, n=2)
+        judge_all(tmp_path, server, n=2)
+        formats = [request.body["response_format"]["type"] for request in server.requests]
+    assert formats.count("json_object") == 2

@@ -13,6 +13,7 @@ concerns every request ends the run: a refused key or model, an outage, a spent 
     rate_limit.py  how many calls may run, how fast they may start, and the queue for that
     secrets.py     redaction of the key in everything that comes back
     replies.py     what an HTTP answer means and what to do about it
+    response_formats.py  how the endpoint takes to be asked for JSON
     budget.py      the cost so far, and the limit that no call may exceed
     transport.py   LangChain's client and the connections under it: the only file that knows them
     addresses.py   where requests and keys may go
@@ -25,9 +26,11 @@ from harness.models.endpoint.budget import Budget, BudgetSpentError, Spend
 from harness.models.endpoint.client import Endpoint
 from harness.models.endpoint.flows import ChatFlow, Ended, advance, ask_once
 from harness.models.endpoint.replies import Problem, Reply
+from harness.models.endpoint.response_formats import AdmittedFormat, ResponseFormats, Structured
 from harness.models.endpoint.transport import Ask
 
 __all__ = [
+    "AdmittedFormat",
     "Ask",
     "Budget",
     "BudgetSpentError",
@@ -37,7 +40,9 @@ __all__ = [
     "EndpointRefusedError",
     "Problem",
     "Reply",
+    "ResponseFormats",
     "Spend",
+    "Structured",
     "advance",
     "ask_once",
 ]

@@ -13,6 +13,7 @@ from harness.models.endpoint.addresses import Address, suggest_base_url
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.rate_limit import Throttle, Ticket
 from harness.models.endpoint.replies import AttemptResult, Reply, read_reply
+from harness.models.endpoint.response_formats import ResponseFormats
 from harness.models.endpoint.secrets import make_key_redactor
 from harness.models.endpoint.transport import (
     Ask,
@@ -37,7 +38,7 @@ class EndpointRefusedError(InfrastructureError):
 
 
 class RequestRunner:
-    """Runs an endpoint's requests. Everything but `spend` belongs to the background loop."""
+    """Runs an endpoint's requests. Everything but `spend` and `formats` belongs to the background loop."""
 
     def __init__(
         self, spec: EndpointSpec, address: Address, key: SecretStr | None, budget: Budget | None
@@ -48,6 +49,7 @@ class RequestRunner:
         self._keyless = key is None
         self._budget = budget if spec.price_per_million else None
         self._throttle = Throttle(spec.max_concurrency)
+        self.formats = ResponseFormats()
         self._calls = self._input_tokens = self._output_tokens = 0
 
     @property
@@ -73,30 +75,33 @@ class RequestRunner:
             EndpointRefusedError: the endpoint would refuse every other request as well.
             BudgetSpentError: the request does not fit into the budget.
         """
-        body = make_body(self._spec, self._address, ask)
-        max_cost = self._max_cost(ask, body)
         ticket = await self._throttle.admit()
         on_start()
         attempts = _Attempts(time.monotonic())
         try:
             async with asyncio.timeout(self._spec.timeout_s):
-                await self._run_attempts(transport, body, max_cost, ticket, attempts)
+                await self._run_attempts(transport, ask, ticket, attempts)
         except TimeoutError:
             attempts.give_up(self._spec.timeout_s)
         return self._make_reply(attempts)
 
     async def _run_attempts(
-        self,
-        transport: Transport,
-        body: bytes,
-        max_cost: float,
-        ticket: Ticket,
-        attempts: "_Attempts",
+        self, transport: Transport, ask: Ask, ticket: Ticket, attempts: "_Attempts"
     ) -> None:
         """Try until an attempt is final; `attempts` holds its result."""
+
+        async def send_at_once(other: Ask) -> AttemptResult:
+            attempts.count += 1
+            again = await self._throttle.admit(retry=True)
+            return await self._run_attempt(transport, other, again)
+
         while True:
             attempts.count += 1
-            result = attempts.last = await self._run_attempt(transport, body, max_cost, ticket)
+            asked = self.formats.limit(ask)
+            result = attempts.last = await self._run_attempt(transport, asked, ticket)
+            self.formats.note(asked, result)
+            if result.step == "final" or attempts.failures:  # a single 500 is repeated first
+                result = attempts.last = await self.formats.settle(asked, result, send_at_once)
             if result.step == "fatal":
                 keyless = self._keyless and (result.detail or "").startswith(
                     ("HTTP 401", "HTTP 403")
@@ -113,11 +118,10 @@ class RequestRunner:
             await asyncio.sleep(wait_s)
             ticket = await self._throttle.admit(retry=True)
 
-    async def _run_attempt(
-        self, transport: Transport, body: bytes, max_cost: float, ticket: Ticket
-    ) -> AttemptResult:
+    async def _run_attempt(self, transport: Transport, ask: Ask, ticket: Ticket) -> AttemptResult:
         # Reserve the maximum cost, send, settle the actual cost, adapt the rate limit.
-        cost = 0.0
+        body = make_body(self._spec, self._address, ask)
+        max_cost, cost = self._max_cost(ask, body), 0.0
         try:
             if self._budget:
                 await self._budget.reserve(max_cost)

@@ -13,6 +13,7 @@ from harness.models.endpoint.dispatch import run_flows
 from harness.models.endpoint.event_loop import run_in_background
 from harness.models.endpoint.flows import ChatFlow, ask_once
 from harness.models.endpoint.replies import Reply
+from harness.models.endpoint.response_formats import ResponseFormats
 from harness.models.endpoint.secrets import make_key_redactor
 from harness.models.endpoint.transport import Ask, Transport
 
@@ -59,6 +60,11 @@ class Endpoint:
     def spend(self) -> Spend:
         """Return the requests, tokens and cost so far, also while requests are under way."""
         return self._runner.spend
+
+    @property
+    def formats(self) -> ResponseFormats:
+        """Return the formats of replies that this endpoint is known to take."""
+        return self._runner.formats
 
     def list_models(self) -> bytes | None:
         """Ask the server for its list of models, which costs nothing; None without an answer in time."""
