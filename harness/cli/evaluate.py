@@ -1,7 +1,7 @@
 """Commands that evaluate models, from suite to verdict."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -24,15 +24,28 @@ from harness.cli.options import (
     RemotePhi,
     RunArgument,
     Seed,
+    ShardOption,
     StoreFolder,
     SuiteArgument,
     Wait,
     run_context,
     split_names,
 )
-from harness.cli.output import EXIT_CODES, INFRASTRUCTURE, Format, print_json, say_unverified
+from harness.cli.output import (
+    EXIT_CODES,
+    INFRASTRUCTURE,
+    NO_VERDICT,
+    Format,
+    emit,
+    print_json,
+    say_unverified,
+)
+from harness.core.errors import HarnessError
 
 if TYPE_CHECKING:
+    from harness.config.request import Request
+    from harness.config.shard import Shard
+    from harness.training.context import RunContext
     from harness.types import RunResult
 
 commands = typer.Typer()
@@ -51,6 +64,7 @@ def run(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     batch: Batch = None,
+    shard: ShardOption = None,
     wait: Wait = 0.0,
     allow_remote_phi: RemotePhi = False,
     allow_contamination: Contaminated = False,
@@ -63,6 +77,7 @@ def run(
     from harness.config.request import load_request, read_ask_again
     from harness.runs.run import run_suite
 
+    part = None if shard is None else _read_shard(shard, batch=batch, ask_again=ask_again)
     request = load_request(
         suite,
         profile,
@@ -85,6 +100,8 @@ def run(
         wait_s=wait,
         ledger=ledger,
     ) as context:
+        if part is not None:
+            _run_shard(request, part, context, output)
         result, folder = run_suite(request, context, out=out)
     _emit_result(result, folder, output)
     raise typer.Exit(exit_code(result))
@@ -150,6 +167,32 @@ def validate(
     else:
         for key, value in described.items():
             typer.echo(f"{key}: {value}")
+
+
+def _read_shard(text: str, *, batch: Path | None, ask_again: str | None) -> "Shard":
+    """Read `--shard`, and refuse what is not done in parts.
+
+    Raises:
+        HarnessError: as `read_shard`, or together with batch files or `--ask-again`.
+    """
+    from harness.config.shard import read_shard
+
+    other = "--batch" if batch is not None else "--ask-again" if ask_again is not None else None
+    if other is not None:
+        raise HarnessError(f"--shard and {other} do not go together: leave one of them out.")
+    return read_shard(text)
+
+
+def _run_shard(
+    request: "Request", shard: "Shard", context: "RunContext", output: Format
+) -> NoReturn:
+    """Answer and judge one shard, say what is in the store, and exit without a verdict."""
+    from harness.runs.shard import describe_shard, run_shard
+
+    done, store = run_shard(request, shard, context), str(context.store.workspace)
+    value = {"exit_code": NO_VERDICT, "verdict": None, "shard": shard.number, "of": shard.total}
+    emit(output, {**value, "store": store, **done._asdict()}, describe_shard(done, shard, store))
+    raise typer.Exit(NO_VERDICT)
 
 
 def exit_code(result: "RunResult") -> int:

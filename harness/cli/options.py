@@ -176,6 +176,17 @@ AskAgainModel = Annotated[
     ),
 ]
 
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        envvar="HARNESS_SHARD",
+        metavar="NUMBER/COUNT",
+        help="Answer and judge one part of the items into the store, without a verdict: 1/4 to 4/4 on four "
+        "machines, then `harness store merge`.",
+    ),
+]
+
 Wait = Annotated[
     float,
     typer.Option(

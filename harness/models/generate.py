@@ -164,6 +164,11 @@ def answer_numbers(task: Task, model: Model, store: Store) -> list[int]:
     return store.numbers("response", set(_response_keys(task, model)))
 
 
+def question_keys(task: Task) -> list[str]:
+    """Return for each sample what any model's answer to it is keyed by, apart from the model."""
+    return [_response_key(sample, task, "") for sample in task.samples]
+
+
 def _response_keys(task: Task, model: CheckpointModel | EndpointModel) -> list[str]:
     """Return the keys under which the model's responses to the samples are stored, in their order."""
     if isinstance(model, CheckpointModel):
@@ -181,26 +186,29 @@ def _generate_locally(
 ) -> Iterator[Response]:
     # 1. Yield the stored responses.
     keys = _response_keys(task, model)
+    of_key: dict[str, list[Sample]] = {}  # equal questions are answered once
+    for sample, key in zip(task.samples, keys, strict=True):
+        of_key.setdefault(key, []).append(sample)
     stored = store.get("response", keys, Response)
     for sample, key in zip(task.samples, keys, strict=True):
         if key in stored:
             yield _with_run_names(stored[key], sample, model)
     # 2. Generate the missing ones, batch by batch, and store each batch.
-    n_keys = len(set(keys))
-    if len(stored) == n_keys:
+    if len(stored) == len(of_key):
         return
-    for batch in _fixed_batches(task, model):
+    for batch in fixed_batches(task):
         if stop is not None and stop.closed:
             return
-        missing = [i for i in batch if keys[i] not in stored]
+        missing = {keys[i]: task.samples[i] for i in batch if keys[i] not in stored}
         if missing:
-            responses = _generate_batch([task.samples[i] for i in missing], task, model)
-            answered = {keys[i]: response for i, response in zip(missing, responses, strict=True)}
+            responses = _generate_batch([*missing.values()], task, model)
+            answered = dict(zip(missing, responses, strict=True))
             # What failed for want of memory is tried again by the next run.
             store.put("response", {k: r for k, r in answered.items() if not r.request_failed})
             stored.update(answered)
-            yield from (_with_run_names(stored[keys[i]], task.samples[i], model) for i in missing)
-        progress.advance(f"{model.name} answers {task.name}", len(stored), n_keys)
+            for key, response in answered.items():
+                yield from (_with_run_names(response, sample, model) for sample in of_key[key])
+        progress.advance(f"{model.name} answers {task.name}", len(stored), len(of_key))
 
 
 def _with_run_names(response: Response, sample: Sample, model: Model) -> Response:
@@ -208,18 +216,16 @@ def _with_run_names(response: Response, sample: Sample, model: Model) -> Respons
     return response.model_copy(update={"sample_id": sample.id, "model": model.name})
 
 
-def _fixed_batches(task: Task, model: CheckpointModel) -> Iterator[list[int]]:
-    """Yield batches of samples of similar length.
+def fixed_batches(task: Task) -> Iterator[list[int]]:
+    """Yield batches of samples with texts of similar length, equal questions once, by their indices.
 
-    They are cut from all samples, stored or not: a resumed run then computes the same batches
-    as an uninterrupted one, and so the same floating-point numbers.
+    They are cut from all samples, stored or not, and are those of any model: a resumed run then
+    computes the same batches as an uninterrupted one, and so the same floating-point numbers, and
+    so do several machines together that take whole batches each.
     """
-    if task.scored_options is not None:
-        lengths = [len(sample.input) for sample in task.samples]
-    else:
-        prompts = [sample.chat(task.system) for sample in task.samples]
-        lengths = model.local.prompt_lengths(prompts, task.generation)
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    first = {key: i for i, key in reversed([*enumerate(question_keys(task))])}
+    lengths = {i: len(task.samples[i].transcript) for i in first.values()}
+    order = sorted(lengths, key=lambda i: (lengths[i], i))
     for start in range(0, len(order), BATCH_SIZE):
         yield order[start : start + BATCH_SIZE]
 

@@ -290,7 +290,10 @@ class _StageMaker:
         if out is not None:
             return _Target(out, exists=False)
         folder = self._context.checkpoints / f"{recipe.recipe}-{key[:12]}"
-        return _Target(folder, folder.is_dir() and bool(verify_checkpoint(folder).fingerprint))
+        if not folder.is_dir():
+            self._context.begin_making(folder)
+            return _Target(folder, exists=False)
+        return _Target(folder, bool(verify_checkpoint(folder).fingerprint))
 
     # --- rewards -----------------------------------------------------------------------------
 

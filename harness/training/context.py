@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.config.request import NOTHING_AGAIN, AskAgain
+from harness.core.errors import HarnessError
 from harness.core.progress import Progress
 from harness.core.store import LEDGER, Store
 from harness.data.contamination import TrainingText
@@ -19,7 +20,8 @@ class RunContext(NamedTuple):
     """The store, the endpoint session and the progress of one command.
 
     With `launch` adapters are trained in several processes. `ledger` is the file in which tries are
-    counted, if that is not the workspace's own.
+    counted, if that is not the workspace's own. `made_before` is whether what a run trains or samples
+    must be there, as on one of several machines, each of which would make its own.
     """
 
     store: Store
@@ -27,6 +29,7 @@ class RunContext(NamedTuple):
     progress: Progress
     launch: Launch | None = None
     ledger: Path | None = None
+    made_before: bool = False
 
     @property
     def ledger_path(self) -> Path:
@@ -42,6 +45,19 @@ class RunContext(NamedTuple):
         """
         with self.store, self.session.flush_pending():
             yield
+
+    def begin_making(self, path: Path) -> None:
+        """Refuse to train or sample a missing file or folder if it must have been made before.
+
+        Raises:
+            HarnessError: it must; tells how to provide it.
+        """
+        if self.made_before:
+            raise HarnessError(
+                f"{path}: is missing, and every shard would make its own. Make it once, for example by "
+                "'harness train', and copy or link 'checkpoints', 'pairs' and 'best_of' of that store into "
+                "each shard's."
+            )
 
     @property
     def checkpoints(self) -> Path:

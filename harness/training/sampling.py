@@ -84,6 +84,7 @@ def sample_best_of_n(
     refuse_remote_phi(recipe.data, judge)
     path = context.best_of / _file_name(recipe, parent, samples, system, (judge.card,))
     if not path.is_file():
+        context.begin_making(path)
         # Sample, and flag what is not worth a grade.
         draws = [
             _sample_answers(recipe, samples, system, parent, n, context) for n in range(recipe.n)
@@ -112,6 +113,7 @@ def sample_gold_pairs(
     system = read_prompt(recipe.generation.system, root)
     path = context.pairs / _file_name(recipe, parent, samples, system, (), PAIRS_VERSION)
     if not path.is_file():
+        context.begin_making(path)
         responses = _sample_answers(recipe, samples, system, parent, 0, context)
         answers = _gold_answers(samples, system, responses)
         write_pairs(path, pairs_from_gold(answers, recipe.filters))
@@ -132,6 +134,7 @@ def sample_judged_pairs(
     name = _file_name(recipe, parent, samples, system, (panel.card,), PAIRS_VERSION)
     path = context.pairs / name
     if not path.is_file():
+        context.begin_making(path)
         # Sample, and judge the first draw against the second, the third against the fourth, …
         numbers = range(2 * recipe.draws)
         draws = [_sample_answers(recipe, samples, system, parent, n, context) for n in numbers]
