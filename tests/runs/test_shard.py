@@ -21,10 +21,11 @@ from tests.loopback.faults import Fault, Request, always
 from tests.loopback.server import LoopbackServer
 
 N = 20
+FIRST_OF_TWO = Shard(1, 2)
 
 
 def shard_of(
-    folder: Path, suite: str, profile: str, models: str, shard: Shard = Shard(1, 2)
+    folder: Path, suite: str, profile: str, models: str, shard: Shard = FIRST_OF_TWO
 ) -> FinishedShard:
     request = load_request(str(folder / suite), str(folder / profile), models.split(","))
     return run_shard(request, shard, make_context(folder / "store", QuietProgress()))
@@ -75,7 +76,7 @@ def test_judging_that_may_stop_early_is_refused(tmp_path: Path) -> None:
     write_world(tmp_path, 60)
     suite = (tmp_path / "small.yaml").read_text()
     write(tmp_path / "small.yaml", suite.replace("gate:\n", "gate:\n  stop_early: true\n"))
-    with pytest.raises(HarnessError, match="'stop_early'.*Leave one of them out"):
+    with pytest.raises(HarnessError, match=r"'stop_early'.*Leave one of them out"):
         shard_of(tmp_path, "small.yaml", "recorded.yaml", "sft,dpo")
 
 
