@@ -23,6 +23,7 @@ from harness.config import (
 from harness.config.base import fill_seed, names_seed
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
+from harness.models.gguf import locate_model
 from harness.models.local import LocalModel
 from harness.models.model_folder import verified_fingerprint
 from harness.models.session import EndpointSession, open_endpoint
@@ -93,8 +94,7 @@ def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) ->
 
 
 def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
-    directory = root / spec.checkpoint
-    source = str(directory) if directory.is_dir() else spec.checkpoint
+    source = locate_model(spec.checkpoint, root)
     require_checkpoint(source, revision=spec.revision)
     return LanguageModelJudge(
         LocalBackend(

@@ -16,6 +16,7 @@ from harness.core.hashing import content_hash
 from harness.core.hub import check_model_available
 from harness.human.labels import HumanLabels, load_human_labels, require_fitting
 from harness.human.question_match import require_same_question, require_scores_on_scale
+from harness.models.gguf import locate_model
 from harness.types import JudgeCard
 from judges.factory import ProfileJudges, make_computed_judge
 from judges.human import AnnotatorJudge, people_card
@@ -171,8 +172,9 @@ def check_judges_available(request: Request) -> None:
     names = {name for metric in request.suite.metrics for name in judge_names(metric, request)}
     for name in sorted(names):
         spec = request.profile.find_judge(name).local
-        if spec is not None and not (request.profile_root / spec.checkpoint).is_dir():
-            check_model_available(spec.checkpoint, spec.revision)
+        if spec is not None:
+            source = locate_model(spec.checkpoint, request.profile_root)
+            check_model_available(source, spec.revision)
 
 
 def make_named_panel(name: str, judges: ProfileJudges, *, repeats: int) -> Panel:

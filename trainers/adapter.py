@@ -11,8 +11,8 @@ from typing import Any, Literal
 from harness.core.errors import HarnessError
 from harness.models.adapters import attach_adapter
 from harness.models.model_folder import is_adapter
+from harness.models.stops import set_stops
 from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
-from trainers.chat_tokens import set_stops
 from trainers.distributed.config import sharding_strategy
 from trainers.four_bits import check_quantisation, dequantise
 from trainers.memory import UNADAPTED_FAMILIES, UNADAPTED_LAYERS

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from harness.core.errors import HarnessError
+from harness.models.gguf import find_gguf, read_config
 from harness.models.local import context_length
 from harness.types import Record
 from trainers.recipe import AdapterRecipe, Lora, Parent, Quantisation, parent_directory
@@ -113,13 +114,17 @@ class Memory(Record):
 
 
 def find_shape(parent: Parent, root: Path) -> Shape | None:
-    """Return the shape of a local checkpoint or of a known hub model; None of any other.
+    """Return the shape of a checkpoint here, a GGUF file too, or of a known hub model; None of any other.
 
     It is None too of a family that this release of transformers does not know.
 
     Raises:
         HarnessError: a local checkpoint has no config.json, or one that cannot be read.
     """
+    assert parent.checkpoint is not None
+    gguf = find_gguf(parent.checkpoint, root)
+    if gguf is not None:
+        return measure_shape(read_config(gguf))
     source = parent_directory(parent, root)
     return _read_shape(Path(source)) if Path(source).is_dir() else HUB_SHAPES.get(source)
 

@@ -11,6 +11,7 @@ from typing import Any
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
+from harness.models.gguf import describe_origin, locate_model
 from harness.models.local import encode_chat, make_prompt
 from harness.models.model_folder import (
     ADAPTER_CONFIG,
@@ -53,7 +54,7 @@ def merge_adapter(
     revision: str | None = None,
     allow_other_base: bool = False,
 ) -> CheckpointManifest:
-    """Merge an adapter into `base`, a folder or a hub model at a `revision`, as a checkpoint in `out`.
+    """Merge an adapter into `base`, a folder, a GGUF file or a hub model, as a checkpoint in `out`.
 
     The checkpoint keeps the record of the adapter's training if the harness trained it.
 
@@ -61,7 +62,7 @@ def merge_adapter(
         HarnessError: no LoRA adapter in safetensors, a base quantised beyond merging, one that the adapter was not
             trained on unless that is allowed, or a merged model that differs from its adapter.
     """
-    out = out.resolve()
+    out, base = out.resolve(), locate_model(base, Path())
     # Check that adapter and base belong together.
     config = read_adapter_config(adapter)
     head = _head_of(adapter, config)
@@ -129,7 +130,8 @@ def _external_training(
         key=content_hash(sha256, origin.fingerprint, versions()),
         parent=origin,
         data_hash=content_hash(),
-        facts={
+        facts=describe_origin(origin.source)
+        | {
             "training": "unknown: the adapter was trained elsewhere",
             "adapter": f"LoRA, r {config.get('r')}, alpha {config.get('lora_alpha')}",
             "adapter sha256": sha256,

@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.models.local import Prompt, encode_chat
+from harness.models.stops import end_of_turn_text
 from harness.types.training import PreferencePair
-from trainers.chat_tokens import end_of_turn_text
 from trainers.dpo import EVAL_METRICS, START_TOLERANCE
 from trainers.pair_dataset import FittedPairs, SplitPairs, fit_pairs
 from trainers.recipe import OrpoRecipe, SimpoRecipe

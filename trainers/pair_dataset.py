@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.data.split import hold_out
+from harness.models.stops import end_of_turn, end_of_turn_text
 from harness.types.training import PreferencePair
 from trainers.chat_tokens import (
     AnswerTokens,
     PromptFacts,
-    end_of_turn,
-    end_of_turn_text,
     fits,
     keeps_end,
     question_of,

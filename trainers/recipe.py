@@ -31,6 +31,7 @@ from harness.config.data import JudgedPairFilters, PairFilters
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root, find_bundled
 from harness.core.yaml_loader import field_error, load_spec
+from harness.models.gguf import locate_model
 from trainers.chat_template import read_template
 
 # Columns of chats, and the format in which `harness convert` reads each.
@@ -78,8 +79,9 @@ class TrainingSource(Source):
 class Parent(Spec):
     """The model that training starts from: another recipe's checkpoint, or one that exists.
 
-    A `checkpoint` is a directory, relative to the recipe's own folder, or a hub name with its
-    `revision`. With `unpickle` its weights are a pickle, from which only tensors are read.
+    A `checkpoint` is a directory or a GGUF file, relative to the recipe's own folder, a GGUF file in a
+    package (`package:NAME==VERSION/PATH.gguf`), or a hub name with its `revision`. With `unpickle` its
+    weights are a pickle, from which only tensors are read.
     """
 
     recipe: str | None = None
@@ -617,10 +619,9 @@ def known_recipes() -> list[str]:
 
 
 def parent_directory(parent: Parent, root: Path) -> str:
-    """Return what to load a `checkpoint` parent from: a directory, or the hub name unchanged."""
+    """Return what to load a `checkpoint` parent from, as `locate_model` does."""
     assert parent.checkpoint is not None
-    directory = root / parent.checkpoint
-    return str(directory.resolve()) if directory.is_dir() else parent.checkpoint
+    return locate_model(parent.checkpoint, root)
 
 
 def _load_with_template(path: Path) -> Recipe:

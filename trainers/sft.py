@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from harness.core.errors import HarnessError
 from harness.data.split import hold_out
 from harness.models.model_folder import verified_fingerprint
+from harness.models.stops import end_of_turn, end_of_turn_text, set_stops
 from harness.types.training import Example
 from trainers.adapter import check_vocabulary, load_base, lora_config, refuse_adapter
 from trainers.assistant_turns import (
@@ -21,13 +22,10 @@ from trainers.chat_template import set_chat_template
 from trainers.chat_tokens import (
     AnswerTokens,
     PromptFacts,
-    end_of_turn,
-    end_of_turn_text,
     fits,
     keeps_end,
     question_of,
     refuse_dropped_system,
-    set_stops,
     tokenise_answer,
 )
 from trainers.checkpoint import CheckpointManifest, Origin

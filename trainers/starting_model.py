@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_sealed, verified_fingerprint
+from harness.models.stops import set_stops
 from trainers.adapter import (
     check_vocabulary,
     load_base,
@@ -13,7 +14,6 @@ from trainers.adapter import (
     remember_adapter_weights,
 )
 from trainers.chat_template import set_chat_template
-from trainers.chat_tokens import set_stops
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.recipe import OnlineRecipe, PreferenceRecipe
 

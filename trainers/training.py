@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
+from harness.models.gguf import describe_origin
 from harness.models.weights import quiet_torch
 from trainers.adapter import (
     Head,
@@ -103,7 +104,10 @@ def train_adapter(
             key=key,
             parent=start.parent,
             data_hash=data_hash,
-            facts=dict(settings.facts) | trained.facts | seconds,
+            facts=describe_origin(start.base.source)
+            | dict(settings.facts)
+            | trained.facts
+            | seconds,
             metrics=trained.metrics | merged,
             curves=trained.curves,
             adapter_base=start.base,

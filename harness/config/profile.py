@@ -169,7 +169,7 @@ _NO_EFFECT = {
 class ModelSpec(Spec):
     """One model under test: exactly one of a recipe, a checkpoint, an endpoint or a record.
 
-    A recipe is trained when its checkpoint is missing. A checkpoint is a directory, or a hub
+    A recipe is trained when its checkpoint is missing. A checkpoint is a directory, a GGUF file, or a hub
     name with a `revision`; that of an endpoint states what its server holds now. A `seed` replaces
     the suite's decoding seed, so that one model can be compared with itself.
 
@@ -236,7 +236,7 @@ class ModelSpec(Spec):
 
 
 class LocalJudge(Spec):
-    """A language model on this machine as judge: a directory, or a hub name with a `revision`."""
+    """A language model on this machine as judge: a directory, a GGUF file, or a hub name with `revision`."""
 
     checkpoint: str
     revision: str | None = None

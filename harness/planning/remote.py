@@ -15,6 +15,7 @@ from harness.data.recorded import RecordedModel, read_responses
 from harness.models.endpoint.addresses import key_variable, read_address
 from harness.models.endpoint.key_consent import show_variable
 from harness.models.generate import as_measured, stored_responses
+from harness.models.gguf import locate_model
 from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.models.model_kinds import CheckpointModel, EndpointModel
@@ -226,9 +227,11 @@ def _answers_of(
         return stored_responses(
             task, EndpointModel(name, spec.served, session, spec.seed), workspace
         )
-    if spec.checkpoint is None or not (root / spec.checkpoint).is_dir():
+    if spec.checkpoint is None:
         return {}
-    directory = str((root / spec.checkpoint).resolve())
+    directory = locate_model(spec.checkpoint, root)
+    if not Path(directory).is_dir():
+        return {}
     fingerprint = verified_fingerprint(directory, revision=spec.revision)
     model = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed)
     return stored_responses(task, model, workspace)

@@ -1,6 +1,7 @@
 """Resolution of a model name on the command line to a checkpoint or an endpoint.
 
     ./some/folder       the folder of a checkpoint
+    ./model.gguf        a GGUF file, also in a package (`harness.models.gguf`)
     tiny_assistant      the checkpoint that `harness loop` promoted to that name
     tiny_sft-1a2b3c     a checkpoint in the store
     sft                 a model of the profile
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from harness.config import EndpointSpec, ModelSpec, Profile, load_profile
 from harness.core.errors import HarnessError, did_you_mean
+from harness.models.gguf import find_gguf, locate_model
 from harness.models.model_folder import MANIFEST
 from harness.release.registry import Registry
 from trainers.checkpoint import load_manifest, refuse_reward_model, trace_manifests
@@ -62,6 +64,8 @@ def find_checkpoint(name: str, profile: str, store: Path) -> NamedModel:
 
 def _find(name: str, profile: str, store: Path) -> NamedModel:
     bound, root = load_profile(profile)
+    if find_gguf(name, Path()) is not None:
+        return NamedModel(Path(name).stem, locate_model(name, Path()))
     folder = _find_folder(name, store)
     if folder is None and name in bound.models:
         return _of_profile(name, bound, root, store)
@@ -99,9 +103,7 @@ def _of_profile(name: str, profile: Profile, root: Path, store: Path) -> NamedMo
     if spec.recipe is not None:
         return NamedModel(name, str(_of_recipe(spec.recipe, profile, store)), note=note)
     assert spec.checkpoint is not None
-    directory = root / spec.checkpoint
-    source = str(directory.resolve()) if directory.is_dir() else spec.checkpoint
-    return NamedModel(name, source, spec.revision, note=note)
+    return NamedModel(name, locate_model(spec.checkpoint, root), spec.revision, note=note)
 
 
 def _of_recipe(name: str, profile: Profile, store: Path) -> Path:

@@ -10,6 +10,7 @@ from harness.core.hashing import content_hash
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
+from harness.models.gguf import locate_model
 from harness.models.model_folder import MANIFEST
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model
 from harness.models.seeds import SeededModel, models_of
@@ -50,6 +51,10 @@ def prepare_models(
     """
     root, prepared = request.profile_root, {}
     recipes = seeded_recipes(request.profile) if request.seeded else {}
+    # Read GGUF files first: one that is damaged would else be found when the models before it are trained.
+    for spec in (request.profile.models[name] for name in request.models):
+        if spec.checkpoint is not None and not spec.seeds:
+            locate_model(spec.checkpoint, root)
     for name in request.models:
         spec = request.profile.models[name]
         if not spec.seeds:

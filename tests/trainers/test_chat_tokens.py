@@ -9,10 +9,11 @@ import pytest
 from harness.config import Generation
 from harness.core.errors import HarnessError
 from harness.models.local import drops_system, make_prompt
+from harness.models.stops import end_of_turn_text
 from harness.types import Message, Sample
 from harness.types.training import PreferencePair
 from tests.builders.families import CHATML, FAMILIES, make_base
-from trainers.chat_tokens import end_of_turn_text, refuse_dropped_system, tokenise_answer
+from trainers.chat_tokens import refuse_dropped_system, tokenise_answer
 from trainers.pair_dataset import SplitPairs, fit_pairs
 
 
