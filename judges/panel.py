@@ -9,7 +9,7 @@ then the judges are, so that no judge weighs more because its neighbour failed.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.config import ComputedMetric, JudgedMetric, Jury, Profile
+from harness.config import ComputedMetric, Gate, JudgedMetric, Jury, Profile, metric_of
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
@@ -21,6 +21,8 @@ from harness.types import JudgeCard
 from judges.factory import ProfileJudges, make_computed_judge
 from judges.human import AnnotatorJudge, people_card
 from judges.protocol import Judge
+
+FEWEST_JUDGES = 3  # of a sample: two have one degree of freedom, and find nothing
 
 
 class Panel(NamedTuple):
@@ -112,7 +114,7 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
 
     Raises:
         HarnessError: as `make_named_panel`, labels of people that cannot be read, a prompt that
-            nobody would read, or a judge that is its own second.
+            nobody would read, a judge that is its own second, or too few judges for a sample.
     """
     # A computed metric has a judge of its own.
     metric = request.suite.metrics[metric_name]
@@ -127,6 +129,9 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
         require_same_question(metric_name, metric, people)
         return make_people_panel(spec.title or name, people, repeats)
     panel = make_named_panel(name, judges, repeats=repeats)
+    gate = request.suite.gate
+    if gate is not None and gate.judges_as == "sample":
+        panel = _as_sample(panel, metric_name, gate)
     if spec.then is not None:
         panel = _add_second(panel, judges.find(spec.then))
     if spec.calibrated_by is None:
@@ -135,6 +140,27 @@ def make_metric_panel(metric_name: str, request: Request, judges: ProfileJudges)
     require_scores_on_scale({metric_name: metric}, people)
     labels = f"{people.source} ({people.fingerprint[:12]})"
     return panel._replace(card=panel.card.model_copy(update={"calibrated_by": labels}))
+
+
+def _as_sample(panel: Panel, metric_name: str, gate: Gate) -> Panel:
+    """Return a jury read as a sample of judges; what no claim is about may have fewer judges, as they are."""
+    n, card = len(panel.judges), panel.card
+    if n < FEWEST_JUDGES:
+        if any(metric_of(claim.metric) == metric_name for claim in gate.claims):
+            raise HarnessError(
+                f"gate: 'judges_as: sample' takes a jury of {FEWEST_JUDGES} judges or more behind each claim, "
+                f"since fewer hardly show how far judges differ. '{metric_name}' is judged by {n}: '{card.name}'. "
+                "Add judges to its jury in the profile, or leave 'judges_as' out."
+            )
+        return panel
+    names = ", ".join(member.name for member in card.members)
+    update = {
+        "nature": f"jury of {names}, read as a sample of judges like them; mean of their scores, at least "
+        f"{panel.votes_needed} of {n} verdicts",
+        "fingerprint": content_hash(card.fingerprint, "sample"),
+        "sample": True,
+    }
+    return panel._replace(card=card.model_copy(update=update))
 
 
 def _add_second(panel: Panel, second: Judge) -> Panel:

@@ -231,6 +231,10 @@ def gate_rule(gate: Gate) -> str:
         sentences.append(
             "Claims that a judge scores are decided on its mean corrected by people's labels (PPI++)."
         )
+    if gate.judges_as == "sample":
+        sentences.append(
+            "Claims are about judges like those of the jury, and not about these alone."
+        )
     sentences.append(f"At most {percent(gate.max_unscored)} of the judgements may be missing.")
     return " ".join(sentences)
 

@@ -5,7 +5,14 @@ from typing import get_args
 
 import numpy as np
 
-from harness.scoring.columns import WIN, Clusters, GradeColumn, PreferenceColumn, ScoreColumn
+from harness.scoring.columns import (
+    WIN,
+    Clusters,
+    GradeColumn,
+    PreferenceColumn,
+    ScoreColumn,
+    winners_of,
+)
 from harness.scoring.paired import Mask, PairedScores, take_clusters, votes_by_seed
 from harness.stats.agreement import Agreement, cohen_kappa
 from harness.stats.agreement_repeats import Icc
@@ -226,7 +233,7 @@ def _pairwise_detail(column: PreferenceColumn) -> PairwiseDetail:
         effect = Interval(estimate=mean.estimate, low=mean.ci_low, high=mean.ci_high)
         position_p = signflip_test(u, clusters=take_clusters(column.clusters, judged)).p_value
         consistency = float((u == 0).mean())
-        by_order = scores[:, judged]
+        by_order = winners_of(scores[:, judged])
         wins_in_both, losses_in_both = (
             int((by_order == win).all(axis=0).sum()) for win in (WIN["candidate"], WIN["baseline"])
         )

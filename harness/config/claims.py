@@ -124,6 +124,9 @@ class Gate(Spec):
     `decide_on: corrected` claims that a judge scores are decided on its scores corrected by those
     labels.
 
+    A judge is a fixed effect: claims are about its scores. With `judges_as: sample` the members of a jury stand
+    for judges like them, and claims are tested over items and judges, as over people (a two-way bound).
+
     Means are decided by a test that allows for unseen answers at their worst, which is approximate.
     With `guarantee: distribution_free` a betting bound decides them instead: it errs at most `alpha`
     whatever the scores look like, and needs about twice the items.
@@ -149,6 +152,9 @@ class Gate(Spec):
     )
     guarantee: Literal["approximate", "distribution_free"] = Field(
         default="approximate", exclude_if=lambda guarantee: guarantee == "approximate"
+    )
+    judges_as: Literal["fixed", "sample"] = Field(
+        default="fixed", exclude_if=lambda judges_as: judges_as == "fixed"
     )
 
     @model_validator(mode="after")
@@ -178,6 +184,19 @@ class Gate(Spec):
             )
         if not self.stop_early and self.model_fields_set & {"looks", "order_seed"}:
             raise ValueError("'looks' and 'order_seed' have no effect without 'stop_early: true'")
+        return self
+
+    @model_validator(mode="after")
+    def _sampled_judges_decide(self) -> "Gate":
+        if self.judges_as == "sample" and self.decide_on == "corrected":
+            raise ValueError(
+                "'judges_as: sample' does not go with 'decide_on: corrected', which is right for any judge"
+            )
+        if self.judges_as == "sample" and self.stop_early:
+            raise ValueError(
+                "'judges_as: sample' does not go with 'stop_early': the boundaries of looks are those of items, "
+                "and judges do not become more from look to look"
+            )
         return self
 
     def lacks_scores(self, missing: int, n: int) -> bool:

@@ -12,7 +12,7 @@ from harness.analysis.judge_reliability import Ratings, Scale, rater_agreement
 from harness.artifacts.answers import AnsweredItems
 from harness.config import ScoreKind
 from harness.human.label_join import LabelledColumn
-from harness.scoring.columns import WIN
+from harness.scoring.columns import WIN, winners_of
 from harness.scoring.reduce import majority
 from harness.stats.agreement import percent_agreement
 from harness.stats.annotator_means import mean_votes
@@ -149,7 +149,7 @@ def _judge_labels(column: LabelledColumn) -> Vector:
     of the scale, as of repeats, becomes the nearer one; halfway it stays and equals neither.
     """
     if column.kind != "points":
-        return np.asarray((np.sign(column.judged - 0.5) + 1) / 2)
+        return winners_of(column.judged)
     halfway = np.abs(column.judged % 1 - 0.5) < ROUNDING
     return np.where(halfway, column.judged, np.rint(column.judged))
 
@@ -160,7 +160,7 @@ def _strict_agreement(
     """Compute the agreement of the verdicts that are alike in both orders; None for one order."""
     if len(column.by_order) < 2:
         return None
-    first, *others = column.by_order.values()
+    first, *others = map(winners_of, column.by_order.values())
     alike = np.all([first == other for other in others], axis=0)
     judged = np.where(np.isnan(column.judged), np.nan, np.where(alike, first, BY_ORDER))
     agreement = _agreement(column, judged, common)
@@ -178,7 +178,7 @@ def _agreement_over_orders(column: LabelledColumn, common: Vector) -> Interval |
     rows = ~np.isnan(column.judged) & ~np.isnan(common)
     if len(column.by_order) < 2 or int(rows.sum()) < 2:
         return None
-    same = np.array([(scores == common)[rows] for scores in column.by_order.values()])
+    same = np.array([(winners_of(s) == common)[rows] for s in column.by_order.values()])
     return t_interval(same.mean(axis=0), 0.0, 1.0)
 
 
@@ -229,7 +229,7 @@ def _category(value: float, kind: ScoreKind) -> str:
 
 def _order_agreement(column: LabelledColumn, common: Vector) -> Iterator[OrderAgreement]:
     for order, scores in column.by_order.items():
-        ratings = np.array([scores, common])
+        ratings = np.array([winners_of(scores), common])
         both = ~np.isnan(ratings).any(axis=0)
         percent = as_interval(percent_agreement(ratings[:, both])) if both.any() else None
         yield OrderAgreement(order=order, n=int(both.sum()), percent=percent)

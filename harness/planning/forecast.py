@@ -37,6 +37,7 @@ from harness.planning.judge_requirement import (
     describe_requirements,
     forecast_requirements,
 )
+from harness.planning.jury import JuryForecast, describe_juries, forecast_juries
 from harness.planning.ledger import read_ledger
 from harness.planning.plan import make_plan
 from harness.planning.remote import (
@@ -100,6 +101,7 @@ class Forecast(Record):
     labels: tuple[LabelsForecast, ...] = ()
     rules: tuple[RuleForecast, ...] = ()
     seeds: tuple[SeedForecast, ...] = ()
+    juries: tuple[JuryForecast, ...] = ()
     doubts: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
@@ -180,6 +182,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
         rules=tuple(forecast_rules(gate, plan.tasks)) if plan and gate else (),
         seeds=tuple(forecast_seeds(plan, gate)) if plan and gate and not people else (),
+        juries=tuple(forecast_juries(plan, gate)) if plan and gate else (),
         doubts=tuple(doubtful_criteria(plan.tasks)) if plan else (),
         obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
         not_measured=request.not_measured,
@@ -250,6 +253,7 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
         yield f"No verdict with more than {share} of a claim's items unscored ('max_unscored')."
     yield from describe_claims(forecast.claims)
     yield from describe_seeds(forecast.seeds)
+    yield from describe_juries(forecast.juries)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)
     yield from describe_labels(forecast.labels)

@@ -40,6 +40,8 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
             )
         tasks = tuple(shuffle_items(task, gate.order_seed) for task in tasks)
         looks = tuple(plan_looks(task, gate) for task in tasks)
+    if gate is not None and gate.judges_as == "sample":
+        _refuse_seeds(request)
     # A trial run with a limit may be too small for its gate, and so may one that is free of cost.
     if gate is not None and request.limit is None and not is_all_recorded(request):
         final_gate = final_look_gate(gate, looks) if looks else gate
@@ -101,6 +103,16 @@ def _refuse_undecidable(gate: Gate | None, tasks: Iterable[Task]) -> None:
             raise HarnessError(
                 f"gate: 'stop_early' counts looks by the items of '{task.name}', and {covered:,} of its "
                 f"{task.n_items:,} have a score on '{claim.metric}'. Remove it, or the claim."
+            )
+
+
+def _refuse_seeds(request: Request) -> None:
+    """Refuse to read judges as a sample where training seeds already are the second source of uncertainty."""
+    for name in request.models:
+        if request.profile.models[name].seeds:
+            raise HarnessError(
+                f"gate: 'judges_as: sample' takes judges, beside the items, as what might have been others, and "
+                f"'seeds' of '{name}' training seeds. Both at once are not supported: leave one out."
             )
 
 

@@ -44,7 +44,7 @@ def forecast_seeds(plan: Plan, gate: Gate) -> Iterator[SeedForecast]:
         test = assume_test(claim, metric, gate, clustered=True)
         seed_sd = SEED_SHARE * test.sd
         of_mean = seed_sd * math.sqrt(1 if claim.kind.own_mean else varying)
-        power = {s: seed_power(test, n, s, of_mean) for s in range(2, MOST_SEEDS + 1)}
+        power = {s: two_way_power(test, n, s, of_mean) for s in range(2, MOST_SEEDS + 1)}
         yield SeedForecast(
             claim=str(claim),
             seed_sd=seed_sd,
@@ -61,17 +61,17 @@ def _n_varying(plan: Plan) -> int:
     return sum(bool(model.seeds) or model.kind == "recipe" for model in compared.values())
 
 
-def seed_power(test: AssumedTest, n: int, n_seeds: int, seed_sd: float) -> float:
-    """Compute the chance that n items under that many seeds decide a claim that is true as assumed.
+def two_way_power(test: AssumedTest, n: int, n_groups: int, group_sd: float) -> float:
+    """Compute the chance that n items and that many seeds (or judges) decide a claim that is true as assumed.
 
-    The two-way t test has the variance sd^2 / n + seed_sd^2 / n_seeds and the degrees of freedom of the seeds;
-    the gate's test over items must pass, too. `seed_sd` is that of the mean the claim is about.
+    The two-way t test has the variance sd^2 / n + group_sd^2 / n_groups and the degrees of freedom of the groups;
+    the gate's test over items must pass, too. `group_sd` is that of the mean the claim is about.
     """
     of_items = chance_to_decide(test, n)
     if of_items is None:
         return 0.0
-    df = min(n, n_seeds) - 1
-    se = math.sqrt(test.sd**2 / n + seed_sd**2 / n_seeds)
+    df = min(n, n_groups) - 1
+    se = math.sqrt(test.sd**2 / n + group_sd**2 / n_groups)
     two_way = noncentral_t_tail(t_quantile(test.alpha, df), df, test.effect / se)
     two_way = max(0.0, 2 * two_way - 1) if test.power > POWER else two_way
     return min(of_items, two_way)

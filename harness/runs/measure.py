@@ -14,6 +14,7 @@ from harness.models.seeds import answer_copies
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
 from harness.scoring.human import score_annotators
+from harness.scoring.jury import score_jurors
 from harness.scoring.reduce import reduce_judgements
 from harness.scoring.task_scores import Flags, TaskScores
 from harness.types import HygieneFlag, Response, Task
@@ -83,6 +84,8 @@ def _score(
 ) -> list[ScoreColumn]:
     if panel.card.people:
         return score_annotators(task, metric, rounds, responses)
+    if panel.card.sample:
+        return score_jurors(task, metric, rounds, panel.votes_needed, responses)
     shares = task.metrics[metric].score_kind == "share"
     reduced = reduce_judgements(rounds, panel.votes_needed, shares=shares)
     return score_judgements(task, metric, reduced, responses)

@@ -129,11 +129,11 @@ def bless_run(
     if not chosen_margins:
         chosen_margins = dict.fromkeys(default_columns(run.result.plan, columns))
     for metric in chosen_margins:
-        n_people = _n_people(columns[metric])
-        if n_people > 1:
+        n_voters = _n_voters(columns[metric])
+        if n_voters > 1:
             raise HarnessError(
-                f"'{metric}' was judged by {n_people} people. A baseline does not hold their votes, so "
-                "its check would not generalise beyond these people. Name other columns with "
+                f"'{metric}' was judged by {n_voters} people (or judges read as a sample). A baseline does not "
+                "hold their votes, so its check would not generalise beyond them. Name other columns with "
                 "--margin."
             )
     plan = run.result.plan
@@ -349,7 +349,7 @@ def _require_same_scale(metric: str, blessed: BlessedColumn, column: GradeColumn
         )
 
 
-def _n_people(column: GradeColumn) -> int:
+def _n_voters(column: GradeColumn) -> int:
     return max((votes.shape[1] for votes in (column.votes or {}).values()), default=0)
 
 

@@ -121,6 +121,11 @@ class PreferenceColumn:
 ScoreColumn = GradeColumn | PreferenceColumn
 
 
+def winners_of(scores: Vector) -> Vector:
+    """Return 1, 0.5 or 0 for win scores above, at and below one half, as of the mean over several judges."""
+    return np.asarray((np.sign(scores - 0.5) + 1) / 2)
+
+
 def score_judgements(
     task: Task,
     metric_name: str,

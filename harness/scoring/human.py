@@ -42,7 +42,9 @@ def _join_annotators(
             by_order={"baseline_first": mean, "candidate_first": no_votes},
             asked_orders=("baseline_first",),
             order_reasons={},
-            reasons=_reasons(mean, [c.reasons for c in columns if isinstance(c, PreferenceColumn)]),
+            reasons=reasons_of_gaps(
+                mean, [c.reasons for c in columns if isinstance(c, PreferenceColumn)]
+            ),
             votes=votes,
             first_share=first_share,
         )
@@ -54,7 +56,7 @@ def _join_annotators(
         # The mean of several annotators' yes and no is between 0 and 1: points, not a share.
         kind="points" if first.kind == "share" and len(grades) > 1 else first.kind,
         scores=means,
-        reasons={m: _reasons(means[m], [c.reasons[m] for c in grades]) for m in means},
+        reasons={m: reasons_of_gaps(means[m], [c.reasons[m] for c in grades]) for m in means},
         votes=by_model,
     )
 
@@ -64,10 +66,12 @@ def _wins(column: PreferenceColumn) -> Vector:
     return mean_votes(np.array(list(column.by_order.values())).T)
 
 
-def _reasons(mean: Vector, reasons: Iterable[Sequence[str | None]]) -> list[str | None]:
-    """Return the most telling reason for each item without any vote; None for the others."""
+def reasons_of_gaps(
+    mean: Vector, reasons: Iterable[Sequence[str | None]], otherwise: str = NOT_JUDGED
+) -> list[str | None]:
+    """Return the most telling reason for each item without a score; None for the others."""
     cells = zip(np.isnan(mean).tolist(), telling_reasons([*reasons]), strict=True)
-    return [(why or NOT_JUDGED) if gap else None for gap, why in cells]
+    return [(why or otherwise) if gap else None for gap, why in cells]
 
 
 def _first_share(judge_rounds: Iterable[JudgeRound]) -> float | None:

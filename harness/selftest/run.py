@@ -25,6 +25,7 @@ from harness.selftest.clusters import cluster_trials
 from harness.selftest.confirmation import confirmation_trials, given_pairs_trials
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
+from harness.selftest.jury import jury_trials
 from harness.selftest.rule import rule_trials
 from harness.selftest.seeds import seed_trials
 from harness.selftest.simulation import (
@@ -224,7 +225,9 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from tries_trials(limit)
     yield from accuracy_trials(limit)
     yield from seed_trials(limit, covered)
-    yield from checklist_trials(limit)  # last: a cell's random numbers depend on its place
+    yield from checklist_trials(limit)
+    # New trials come last: a cell's random numbers depend on its place.
+    yield from jury_trials(limit, covered)
 
 
 # --- methods ---------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ class JudgeCard(Record):
     there is one; `evidence` describes measurements of the judge itself. The `members` of a jury
     are its judges, those of `people` its annotators. `calibrated_by` names the human labels that
     the judge is compared with. `then` is the judge that is asked where this one's verdict cannot be read.
+    The members of a `sample` stand for judges like them, and not for themselves alone.
     """
 
     name: str
@@ -83,6 +84,7 @@ class JudgeCard(Record):
     people: bool = Field(default=False, exclude_if=lambda people: not people)
     calibrated_by: str = Field(default="", exclude_if=lambda named: not named)
     then: "JudgeCard | None" = Field(default=None, exclude_if=lambda card: card is None)
+    sample: bool = Field(default=False, exclude_if=lambda sample: not sample)
 
     @property
     def singles(self) -> tuple["JudgeCard", ...]:

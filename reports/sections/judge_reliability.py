@@ -50,6 +50,10 @@ _FIXED_JUDGES = (
     "A judge and its prompt are a fixed effect: intervals and tests here hold for other items like these, "
     "scored by the same judge with the same prompt, and say nothing of other judges or prompts."
 )
+_SAMPLED_JUDGES = (
+    "{metrics}: the members of the jury are read as a sample of judges like them, with the items (a two-way "
+    "standard error), so intervals and claims reach beyond these judges, but not beyond the prompt."
+)
 CEILING_SHARE = 0.5  # with this share of top scores, the typical answer cannot be better
 
 
@@ -179,8 +183,13 @@ def _judges_table(plan: Plan) -> Iterator[Table]:
         computed = {
             n for task in plan.tasks for n, metric in task.metrics.items() if metric.computed
         }
-        asked = (card for n, card in plan.judges.items() if n not in computed and not card.people)
-        note = _FIXED_JUDGES if list(asked) else ""
+        asked = {
+            n: card for n, card in plan.judges.items() if n not in computed and not card.people
+        }
+        sampled = [n for n, card in asked.items() if card.sample]
+        notes = [_SAMPLED_JUDGES.format(metrics=", ".join(sampled))] if sampled else []
+        notes += [_FIXED_JUDGES] if len(sampled) < len(asked) else []
+        note = " ".join(notes)
         yield without_empty_columns(Table("Judges", head, "lllll", tuple(rows), note=note))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.gate.decision import decide_gate
 from harness.planning.claims import AssumedTest
-from harness.planning.seeds import seed_power
+from harness.planning.seeds import two_way_power
 from harness.selftest.seeds import SEED_SD, SUPERIOR, draw_seeds
 from tests.builders.commands import harness
 from tests.builders.seeds import write_seeded_world
@@ -21,11 +21,13 @@ OF_DIFFERENCE = SEED_SD * 2**0.5  # both models were trained
 
 @pytest.mark.parametrize(("n_seeds", "power"), [(3, 0.50), (5, 0.83)])
 def test_half_a_point_on_500_items_takes_five_seeds(n_seeds: int, power: float) -> None:
-    assert seed_power(HALF_A_POINT, 500, n_seeds, OF_DIFFERENCE) == pytest.approx(power, abs=0.05)
+    assert two_way_power(HALF_A_POINT, 500, n_seeds, OF_DIFFERENCE) == pytest.approx(
+        power, abs=0.05
+    )
 
 
 def test_items_that_show_nothing_are_not_helped_by_seeds() -> None:
-    few = seed_power(HALF_A_POINT, 30, 50, OF_DIFFERENCE)
+    few = two_way_power(HALF_A_POINT, 30, 50, OF_DIFFERENCE)
     assert few < 0.3
 
 
@@ -37,7 +39,7 @@ def test_the_power_is_that_of_the_gate(n_seeds: int) -> None:
     passes = [decide_gate(SUPERIOR, {"m": p}, advise=False).verdict == "pass" for p in pairs]
     # Answers to one item under several seeds correlate one half, so that their mean spreads less.
     sd = 2.24 * ((1 + 1 / n_seeds) / 2) ** 0.5
-    expected = seed_power(HALF_A_POINT._replace(sd=sd), 200, n_seeds, OF_DIFFERENCE)
+    expected = two_way_power(HALF_A_POINT._replace(sd=sd), 200, n_seeds, OF_DIFFERENCE)
     assert np.mean(passes) == pytest.approx(expected, abs=0.08)
 
 
