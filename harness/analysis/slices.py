@@ -38,14 +38,17 @@ def compare_slices(
     return tuple(_mark_worst(_adjust(lines)))
 
 
+def slice_value(values: Mapping[str, str], column: str) -> str:
+    """Return an item's value in a column by which slices are made."""
+    return values.get(column) or NO_VALUE
+
+
 def _compare_slices_of(
     pair: PairedScores, values: Mapping[str, Mapping[str, str]]
 ) -> Iterator[SliceComparison]:
     columns = dict.fromkeys(column for item in pair.sample_ids for column in values[item])
     for column in columns:
-        values_of_items = np.array(
-            [values[item].get(column) or NO_VALUE for item in pair.sample_ids]
-        )
+        values_of_items = np.array([slice_value(values[item], column) for item in pair.sample_ids])
         for value in np.unique(values_of_items).tolist():
             yield _compare_slice(take_items(pair, values_of_items == value), column, value)
 

@@ -14,20 +14,21 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.config import Claim, CriticalRule, Gate
-from harness.gate.claim_tests import is_about_own_mean
+from harness.gate.claim_tests import Bounds, is_about_own_mean
 from harness.gate.critical import share_bounds
 from harness.gate.decision import decide_claims, overall_verdict, skip_untested
 from harness.scoring.paired import Mask, PairedScores, independent_units, take_clusters
 from harness.stats.judge_correction import corrected_lower_bound, corrected_mean
 from harness.stats.missing import FilledDifferences, fill_missing
 from harness.stats.unequal_draw import weighted_lower_bound, weighted_mean
-from harness.stats.vectors import Interval, Vector
+from harness.stats.vectors import Vector
 from harness.types import (
     Caveat,
     ClaimResult,
     Confirmation,
     CriticalResult,
     GateDecision,
+    Interval,
     Verdict,
 )
 
@@ -53,6 +54,11 @@ class ClaimLabels(NamedTuple):
     def n(self) -> int:
         """Return the number of items on which people gave a value."""
         return int(self.given.sum())
+
+    def take(self, chosen: Mask) -> "ClaimLabels":
+        """Return the labels of the chosen items."""
+        chances = None if self.chances is None else self.chances[chosen]
+        return ClaimLabels(self.least[chosen], self.greatest[chosen], self.given[chosen], chances)
 
     @property
     def mean(self) -> float:
@@ -89,7 +95,7 @@ def confirm_claim(
     # The quantity of the claim: candidate's score, or difference to the baseline.
     own = is_about_own_mean(claim, pair)
     scores = pair.candidate_scores if own else pair.d
-    limits = Interval(*(pair.score_bounds if own else pair.bounds))
+    limits = Bounds(*(pair.score_bounds if own else pair.bounds))
     low, high = pair.own_ends if own else (pair.least, pair.greatest)
     filled = fill_missing(scores, low=low, high=high)
     boundary, ceiling = claim.boundaries(pair.null)
@@ -112,6 +118,22 @@ def confirm_claim(
         n=scores.size,
         alarm=claim.kind.alarm,
         signed=pair.null == 0 and not own,
+    )
+
+
+def correct_difference(pair: PairedScores, labels: ClaimLabels, confidence: float) -> Interval:
+    """Return the mean difference (or a lone model's mean score) that people would have given, with its interval.
+
+    Its ends are the bounds by which corrected claims are decided, and cover also with few labels.
+    """
+    filled = fill_missing(pair.d, low=pair.least, high=pair.greatest)
+    least, most = pair.bounds
+    alpha = (1 - confidence) / 2
+    lower, upper = _corrected_bounds(filled, labels, pair, Bounds(least, most), alpha)
+    return Interval(
+        estimate=_corrected_mean(filled.adverse, labels) + pair.null,
+        low=max(lower, least) + pair.null,
+        high=min(upper, most) + pair.null,
     )
 
 
@@ -269,14 +291,14 @@ def _corrected_bounds(
     judge: FilledDifferences,
     labels: ClaimLabels,
     pair: PairedScores,
-    limits: Interval,
+    limits: Bounds,
     alpha: float,
-) -> Interval:
+) -> Bounds:
     """Return both bounds, with gaps of judge and labels at their worst for either side."""
     chances = labels.chances
     low = _corrected_bound(judge.adverse, labels.least, chances, pair, limits.low, alpha)
     high = _corrected_bound(-judge.favourable, -labels.greatest, chances, pair, -limits.high, alpha)
-    return Interval(low, -high)
+    return Bounds(low, -high)
 
 
 def _corrected_bound(

@@ -27,6 +27,7 @@ from harness.human.judge_agreement import judge_agreement
 from harness.human.label_join import join_labels
 from harness.human.labels import HumanLabels, fit_people, load_human_labels
 from harness.human.question_match import question_mismatch
+from harness.human.slice_labels import correct_slices
 from harness.scoring.columns import ScoreColumn
 from harness.scoring.paired import PairedScores, gated_pairs
 from harness.scoring.task_scores import TaskScores
@@ -117,7 +118,12 @@ def check_against_people(
     if gate.judge_licence is not None or gate.decide_on == "corrected":
         decision = withdraw_broken_rules(decision, broken)
     caveats += tuple(Caveat(code="rule_broken_by_people", text=f"{text}.") for text in broken)
-    return result.model_copy(update={"decision": decision, "caveats": (*caveats, *result.caveats)})
+    update = {
+        "decision": decision,
+        "caveats": (*caveats, *result.caveats),
+        "slices": tuple(correct_slices(result.slices, plan, pairs, labels)),
+    }
+    return result.model_copy(update=update)
 
 
 def _require_labels_of_claims(

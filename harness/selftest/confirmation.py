@@ -5,7 +5,8 @@ baseline, and accepts some of the candidate's answers that people reject: its ag
 all answers together stays high, and the difference that it finds is wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from harness.config import Claim, Gate
 from harness.gate.confirmation import (
     ClaimLabels,
     confirm_claim,
+    correct_difference,
     decide_on_corrected,
     labels_of,
     withdraw_unconfirmed,
@@ -20,12 +22,14 @@ from harness.gate.confirmation import (
 from harness.gate.decision import decide_gate
 from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
 from harness.stats.agreement import cohen_kappa
+from harness.stats.judge_correction import corrected_mean
 from harness.stats.one_sided import one_sided_lower_bound
 from harness.stats.unequal_draw import draw_items, inclusion_chances, weighted_lower_bound
 from harness.stats.vectors import Vector
 
 ITEMS = 500  # judged; the first n of them are labelled
 HELPFUL = 0.6  # share of helpful answers, by people
+SLICE = 100  # of these items
 LENIENCE = 0.25  # share of the candidate's other answers that the judge accepts
 BETTER = 0.2  # what a better candidate has more of helpful answers
 LEAN, NOISE = 0.5, 1.0  # points that a judge on a scale adds to the candidate, and its noise
@@ -97,6 +101,39 @@ def given_pairs_trials(limit: float) -> Iterator[Trial]:
     yield Trial(
         "the same by the judge alone", generous, "control", 0.3, _generous_alone_passes, (100,)
     )
+
+
+def slice_trials(covered: float) -> Iterator[Trial]:
+    """List trials of slices corrected by few labels; intervals must cover `covered`."""
+    disasters = f"rare disasters, mean 0, judge adds {LEAN:g}"
+    generous = f"equal models, judge gives {GIVEN:.0%} of the pairs away"
+    method = f"slice of {SLICE} items corrected by n labels"
+    yield Trial(method, disasters, "coverage", covered, partial(_slice_covers, _draw_rare), (30,))
+    yield Trial(method, generous, "coverage", covered, partial(_slice_covers, _draw_wins), (30, 50))
+    yield Trial("t interval of the same", disasters, "control", 0.2, _slice_t_misses, (30,))
+
+
+def _draw_rare(rng: np.random.Generator) -> tuple[Vector, Vector]:
+    """Draw differences of mean 0 with 3 % drops of 8, by people and by a judge that adds half a point."""
+    gains = np.where(rng.random(ITEMS) < 0.24 / 0.97, 1.0, 0.0)
+    people = np.where(rng.random(ITEMS) < 0.03, -8.0, gains)
+    return people, np.clip(people + LEAN + rng.normal(0.0, NOISE, ITEMS), -9.0, 9.0)
+
+
+def _slice_covers(
+    draw: Callable[[np.random.Generator], tuple[Vector, Vector]], rng: np.random.Generator, n: int
+) -> bool:
+    people, judged = (scores[:SLICE] for scores in draw(rng))
+    labels = labels_of(np.where(np.arange(SLICE) < n, people, np.nan))
+    bound = 0.5 if draw is _draw_wins else 9.0
+    interval = correct_difference(pair_of(judged, (-bound, bound)), labels, 0.95)
+    return interval.low <= 0.0 <= interval.high
+
+
+def _slice_t_misses(rng: np.random.Generator, n: int) -> bool:
+    people, judged = (scores[:SLICE] for scores in _draw_rare(rng))
+    low, high = corrected_mean(people[:n], judged[:n], judged[n:]).interval
+    return not low <= 0.0 <= high
 
 
 def _draw_shares(

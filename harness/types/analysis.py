@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from harness.types.base import ClaimVerdict, Interval, Record, Verdict
 from harness.types.samples import HygieneFlag
 
@@ -65,7 +67,8 @@ class SliceComparison(Record):
 
     `p_value` is two-sided, and None where the slice has too few items for a test; `p_adjusted` is
     corrected (Benjamini-Hochberg) over all `n_tests` slice tests of the run. `worst` marks the
-    tested slice with the lowest estimate of its metric.
+    tested slice with the lowest estimate of its metric. `n_labels` of its items have people's labels, None
+    where there are none of the column; with enough of them `corrected` is the judge's estimate corrected by them.
     """
 
     metric: str
@@ -81,6 +84,8 @@ class SliceComparison(Record):
     p_adjusted: float | None = None
     n_tests: int = 0
     worst: bool = False
+    n_labels: int | None = Field(default=None, exclude_if=lambda n: n is None)
+    corrected: Interval | None = Field(default=None, exclude_if=lambda interval: interval is None)
 
 
 class BradleyTerryScore(Record):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.types import RunResult, SliceComparison
+from harness.types import Interval, RunResult, SliceComparison
 from reports.components import N_ROWS_SHOWN, Section, Table, without_empty_columns
 from reports.formatting import (
     ABSENT,
@@ -27,7 +27,7 @@ def slice_section(result: RunResult) -> Section | None:
     all_slices = Table(
         "All slices",
         _head(result.slices, columns),
-        "llrrrrrr",
+        "llrrrrrrr",
         _rows(result.slices, columns),
         folded=len(result.slices) > N_ROWS_SHOWN or bool(worst),
         note="" if plan.alone else _NOT_TESTED,
@@ -38,7 +38,7 @@ def slice_section(result: RunResult) -> Section | None:
         lead=f"{models_measured(plan)} for each value of "
         f"{join_names(list(dict.fromkeys(line.slice for line in result.slices)))}.",
         tables=(*_worst_table(worst, columns), without_empty_columns(all_slices)),
-        notes=() if plan.alone else tuple(_notes(result.slices)),
+        notes=tuple(_notes(result.slices, tested=not plan.alone)),
     )
 
 
@@ -49,13 +49,23 @@ def _worst_table(worst: Sequence[SliceComparison], columns: dict[str, Column]) -
     if worst:
         rows = _rows(worst, columns)
         head = _head(worst, columns)
-        yield without_empty_columns(Table("The worst slice of each score", head, "llrrrrrr", rows))
+        yield without_empty_columns(Table("The worst slice of each score", head, "llrrrrrrr", rows))
 
 
 def _head(lines: Sequence[SliceComparison], columns: dict[str, Column]) -> tuple[str, ...]:
     alone = lines[0].baseline == lines[0].candidate
     measured = "Mean" if alone else difference_head(columns[line.metric] for line in lines)
-    return ("Metric", "Slice", "Items", "Missing", measured, "95 % CI", "p", "Adjusted p")
+    return (
+        "Metric",
+        "Slice",
+        "Items",
+        "Missing",
+        measured,
+        "95 % CI",
+        "p",
+        "Adjusted p",
+        "Corrected by labels",
+    )
 
 
 def _rows(
@@ -73,20 +83,43 @@ def _rows(
             else ABSENT,
             p_value(line.p_value),
             p_value(line.p_adjusted),
+            _corrected(line, columns[line.metric]),
         )
         for line in lines
     )
 
 
 def _estimate(line: SliceComparison, column: Column) -> str:
-    if line.difference is None:
-        return ABSENT
+    return ABSENT if line.difference is None else _mean(line.difference, line, column)
+
+
+def _mean(interval: Interval, line: SliceComparison, column: Column) -> str:
     if line.baseline == line.candidate:
-        return number(line.difference.estimate, column.digits)
-    return column.difference(line.difference.estimate)
+        return number(interval.estimate, column.digits)
+    return column.difference(interval.estimate)
 
 
-def _notes(lines: Sequence[SliceComparison]) -> Iterator[str]:
+def _corrected(line: SliceComparison, column: Column) -> str:
+    """Return the corrected estimate with its interval, or how many labels are too few for one."""
+    if line.n_labels is None:
+        return ABSENT
+    if line.corrected is None:
+        return f"{count(line.n_labels, 'label')}, not corrected"
+    interval = format_interval(line.corrected, column.digits)
+    return f"{_mean(line.corrected, line, column)} ({interval}), {count(line.n_labels, 'label')}"
+
+
+_CORRECTED = (
+    "Corrected by labels: what people would have said of the slice, from the judge's scores and people's labels of "
+    "its items, with a 95 % interval. With fewer than 30 labels of a slice it is not corrected."
+)
+
+
+def _notes(lines: Sequence[SliceComparison], *, tested: bool) -> Iterator[str]:
+    if any(line.n_labels is not None for line in lines):
+        yield _CORRECTED
+    if not tested:
+        return
     n_tests = lines[0].n_tests
     if not n_tests:
         yield "No slice has enough scored items for a test."
