@@ -8,6 +8,7 @@ tested exactly. Clusters of unequal size count as the number of equal clusters w
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -26,9 +27,9 @@ from harness.stats.bounded_means import (
 )
 from harness.stats.exact_tango import exact_tango_bound, exact_tango_test
 from harness.stats.gate_power import fewest_for_gate
-from harness.stats.means import design_effect, mean_moments
+from harness.stats.means import MeanMoments, design_effect, mean_moments
 from harness.stats.missing import fill_missing
-from harness.stats.one_sided import mean_above_test, mean_below_test
+from harness.stats.one_sided import above_test
 from harness.stats.paired_proportions import PairedCounts, count_pairs
 from harness.stats.proportions import clopper_pearson_interval, exact_threshold_test
 from harness.stats.vectors import Vector
@@ -102,17 +103,18 @@ def evaluate_claim(
         # False on either side: two chances to be wrong, each at half the error.
         at_half = estimator.bounds(alpha / 2, upper, boundary)
         rejected = at_half.high < boundary or at_half.low > upper
+    p_value = _p_value(claim, estimator, boundary, upper, Bounds(low, high), alpha)
     return ClaimTest(
         estimate=_estimate(estimator, upper) + pair.null,
         boundary=boundary + pair.null,
         upper_boundary=None if upper is None else upper + pair.null,
         low=low + pair.null,
         high=high + pair.null,
-        p_value=_p_value(claim, estimator, boundary, upper, Bounds(low, high), alpha),
+        p_value=p_value,
         bound_passed=bound_passed,
         rejected=rejected,
         unseen=estimator.unseen(boundary, upper, alpha),
-        p_of_seen=_p_of_seen(estimator, boundary, upper),
+        p_of_seen=_p_of_seen(estimator, boundary, upper, p_value),
         n=pair.d.size,
     )
 
@@ -195,14 +197,19 @@ def _p_value(
     return max(p_value, _at_most(estimator.p_below(upper, alpha), alpha, where=below))
 
 
-def _p_of_seen(estimator: "_Estimator", boundary: float, upper: float | None) -> float:
-    p_value = mean_above_test(estimator.adverse, boundary, clusters=estimator.clusters).p_gate
+def _p_of_seen(
+    estimator: "_Estimator", boundary: float, upper: float | None, p_value: float
+) -> float:
+    """Return the p-value of the scores seen alone; `p_value` itself of an exact test of shares."""
     if isinstance(estimator, _TwoWayMean):
-        p_value = max(p_value, estimator.two_way(estimator.at_worst).p_above(boundary))
-    if upper is None:
+        p_of_items = _p_of_seen(estimator.items, boundary, upper, p_value)
+        return max(p_of_items, estimator.two_way_at_worst.p_above(boundary))
+    if not isinstance(estimator, _Mean):
         return p_value
-    below = mean_below_test(estimator.favourable, upper, clusters=estimator.clusters)
-    return max(p_value, below.p_gate)
+    above = above_test(estimator.moments_at_worst, boundary).p_gate
+    if upper is None:
+        return above
+    return max(above, above_test(estimator.moments_at_best.mirrored, -upper).p_gate)
 
 
 def _at_most(p_value: float, alpha: float, *, where: bool) -> float:
@@ -284,24 +291,31 @@ class _Mean:
     clusters: Clusters
     limits: tuple[float, float]
 
+    @cached_property
+    def moments_at_worst(self) -> MeanMoments:
+        """The moments with gaps adverse to the candidate, for every bound and p-value."""
+        return unseen_worst.moments_within(self.adverse, self.limits, self.clusters)
+
+    @cached_property
+    def moments_at_best(self) -> MeanMoments:
+        if self.favourable is self.adverse:
+            return self.moments_at_worst
+        return unseen_worst.moments_within(self.favourable, self.limits, self.clusters)
+
     def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
-        (worst, best), clusters = self.limits, self.clusters
+        (worst, best), at_best = self.limits, self.moments_at_best.mirrored
         return Bounds(
-            unseen_worst.lower_bound(self.adverse, worst=worst, alpha=alpha, clusters=clusters),
-            unseen_worst.upper_bound(self.favourable, best=best, alpha=alpha, clusters=clusters),
+            unseen_worst.bound_below(self.moments_at_worst, worst=worst, alpha=alpha),
+            -unseen_worst.bound_below(at_best, worst=-best, alpha=alpha),
         )
 
     def p_above(self, boundary: float, alpha: float) -> float:
         worst = self.limits[0]
-        return unseen_worst.mean_above_p(
-            self.adverse, boundary, worst=worst, clusters=self.clusters
-        )
+        return unseen_worst.above_p(self.moments_at_worst, boundary, worst=worst)
 
     def p_below(self, boundary: float, alpha: float) -> float:
         best = self.limits[1]
-        return unseen_worst.mean_below_p(
-            self.favourable, boundary, best=best, clusters=self.clusters
-        )
+        return unseen_worst.above_p(self.moments_at_best.mirrored, -boundary, worst=-best)
 
     def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
         worst, best = self.limits
@@ -386,17 +400,17 @@ class _TwoWayMean:
     def bounds(self, alpha: float, boundary: float, upper: float | None) -> Bounds:
         low, high = self.items.bounds(alpha, boundary, upper)
         confidence, (least, greatest) = 1 - 2 * alpha, self.items.limits
-        low = min(low, self.two_way(self.at_worst).interval(confidence).low)
-        high = max(high, self.two_way(self.at_best).interval(confidence).high)
+        low = min(low, self.two_way_at_worst.interval(confidence).low)
+        high = max(high, self.two_way_at_best.interval(confidence).high)
         return Bounds(max(low, least), min(high, greatest))
 
     def p_above(self, boundary: float, alpha: float) -> float:
         of_items = self.items.p_above(boundary, alpha)
-        return max(of_items, self.two_way(self.at_worst).p_above(boundary))
+        return max(of_items, self.two_way_at_worst.p_above(boundary))
 
     def p_below(self, boundary: float, alpha: float) -> float:
         of_items = self.items.p_below(boundary, alpha)
-        return max(of_items, self.two_way(self.at_best).p_below(boundary))
+        return max(of_items, self.two_way_at_best.p_below(boundary))
 
     def unseen(self, boundary: float, upper: float | None, alpha: float) -> Unseen | None:
         return self.items.unseen(boundary, upper, alpha)
@@ -404,9 +418,16 @@ class _TwoWayMean:
     def reach(self, boundary: float, *, upward: bool) -> float:
         return self.items.reach(boundary, upward=upward)
 
-    def two_way(self, votes: Votes) -> TwoWayMean:
-        """Return the two-way mean of votes, or of scores by seed."""
-        return two_way_mean(votes, clusters=self.clusters)
+    @cached_property
+    def two_way_at_worst(self) -> TwoWayMean:
+        """The two-way mean of votes, or of scores by seed, with gaps adverse to the candidate."""
+        return two_way_mean(self.at_worst, clusters=self.clusters)
+
+    @cached_property
+    def two_way_at_best(self) -> TwoWayMean:
+        if self.favourable is self.adverse:
+            return self.two_way_at_worst
+        return two_way_mean(self.at_best, clusters=self.clusters)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def take_items(pair: PairedScores, chosen: Mask) -> PairedScores:
     """Return the comparison on the chosen items alone."""
     return replace(
         pair,
-        sample_ids=tuple(pair.sample_ids[i] for i in np.flatnonzero(chosen)),
+        sample_ids=tuple(compress(pair.sample_ids, chosen.tolist())),
         clusters=take_clusters(pair.clusters, chosen),
         d=pair.d[chosen],
         least=pair.least[chosen],

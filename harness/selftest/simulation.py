@@ -1,6 +1,7 @@
 """The scenarios of `harness selftest`, scores whose truth is known, and the trials on them."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ def pair_of(d: Vector, bounds: tuple[float, float] = (-9.0, 9.0)) -> PairedScore
         kind="points",
         baseline="baseline",
         candidate="candidate",
-        sample_ids=tuple(map(str, range(d.size))),
+        sample_ids=item_ids(d.size),
         clusters=None,
         d=d,
         least=d,
@@ -85,3 +86,9 @@ def pair_of(d: Vector, bounds: tuple[float, float] = (-9.0, 9.0)) -> PairedScore
         score_bounds=bounds,
         null=0.0,
     )
+
+
+@cache
+def item_ids(n: int) -> tuple[str, ...]:
+    """Return the names of n items."""
+    return tuple(map(str, range(n)))

@@ -53,6 +53,15 @@ class MeanMoments(NamedTuple):
         """Return whether the data show no variation from which a standard error could be estimated."""
         return not self.se > 0
 
+    @property
+    def mirrored(self) -> "MeanMoments":
+        """Return the moments of the data with the opposite sign."""
+        return self._replace(
+            estimate=-self.estimate,
+            skewness=-self.skewness,
+            skewness_by_size=-self.skewness_by_size,
+        )
+
 
 def mean_moments(d: ArrayLike, *, clusters: ArrayLike | None = None) -> MeanMoments:
     """Compute the mean of `d` with its CR1 cluster-robust standard error.

@@ -24,7 +24,7 @@ class FilledDifferences(NamedTuple):
 
     Attributes:
         adverse: Gaps at the least possible value.
-        favourable: Gaps at the greatest possible value.
+        favourable: Gaps at the greatest possible value; the same vector where there is no gap.
         n_missing: Number of gaps.
     """
 
@@ -53,11 +53,9 @@ def fill_missing(d: ArrayLike, *, low: ArrayLike, high: ArrayLike) -> FilledDiff
     least, greatest = _each_item(low, d, name="low"), _each_item(high, d, name="high")
     if not (least[gaps] <= greatest[gaps]).all():
         raise ValueError("low must not exceed high for any missing item.")
-    return FilledDifferences(
-        adverse=np.where(gaps, least, d),
-        favourable=np.where(gaps, greatest, d),
-        n_missing=int(gaps.sum()),
-    )
+    adverse, n_missing = np.where(gaps, least, d), int(gaps.sum())
+    favourable = np.where(gaps, greatest, d) if n_missing else adverse
+    return FilledDifferences(adverse, favourable, n_missing)
 
 
 def _each_item(values: ArrayLike, d: Vector, *, name: str) -> Vector:

@@ -56,7 +56,11 @@ def mean_above_test(
     Raises:
         ValueError: If `d` is empty or not finite, or `clusters` is not one label an item.
     """
-    moments = mean_moments(d, clusters=clusters)
+    return above_test(mean_moments(d, clusters=clusters), boundary)
+
+
+def above_test(moments: MeanMoments, boundary: float) -> BoundaryTest:
+    """Test as `mean_above_test` does, from the moments of the differences."""
     if moments.degenerate:
         return BoundaryTest(1.0, 1.0, 1.0, float("nan"), moments.df, degenerate=True)
     # Student's and Hall's statistics; the larger p-value decides.

@@ -46,7 +46,11 @@ def mean_above_p(
     Raises:
         ValueError: If `d` is empty, not finite or below `worst`, or `clusters` is not one label an item.
     """
-    moments = _moments(d, worst, clusters)
+    return above_p(moments_within(d, (worst, math.inf), clusters), boundary, worst=worst)
+
+
+def above_p(moments: MeanMoments, boundary: float, *, worst: float) -> float:
+    """Compute the p-value of `mean_above_p` from the moments of the differences."""
     if math.isnan(moments.se):  # a single cluster
         return 1.0
     if moments.degenerate:
@@ -79,8 +83,12 @@ def lower_bound(
     Raises:
         ValueError: As `mean_above_p`, or if alpha is not in (0, 1).
     """
+    return bound_below(moments_within(d, (worst, math.inf), clusters), worst=worst, alpha=alpha)
+
+
+def bound_below(moments: MeanMoments, *, worst: float, alpha: float) -> float:
+    """Compute the bound of `lower_bound` from the moments of the differences."""
     check_fraction(alpha, name="alpha")
-    moments = _moments(d, worst, clusters)
     if math.isnan(moments.se):
         return worst
     if moments.degenerate:
@@ -119,12 +127,8 @@ def lower_bounds(
         worst: The least value that the scale allows.
         alpha: Level of the bound.
     """
-    from scipy.special import stdtrit
-
-    steps = _steps()
-    steps = steps[steps < -math.log(alpha) - 1e-9]
+    steps, quantiles = _steps_and_quantiles(df, alpha)
     shares = -np.expm1(-steps / units)
-    quantiles = -stdtrit(df, alpha / SAFETY * np.exp(steps))
     t = np.maximum(quantiles, t_at_hall(quantiles, asymmetries[:, None]))
     by_share = (1 - shares) * (estimates[:, None] - t * ses[:, None]) + shares * worst
     bounds: Vector = np.maximum(by_share.min(axis=1), worst)
@@ -153,13 +157,35 @@ def share_not_excluded(n: float, alpha: float) -> float:
     return 1 - math.pow(check_fraction(alpha, name="alpha"), 1 / n)
 
 
-def _moments(d: ArrayLike, worst: float, clusters: ArrayLike | None) -> MeanMoments:
-    values = as_vector(d, name="d")
+def moments_within(
+    d: ArrayLike, limits: tuple[float, float], clusters: ArrayLike | None
+) -> MeanMoments:
+    """Compute the moments of differences on a scale with these limits, for `above_p` and `bound_below`.
+
+    Raises:
+        ValueError: As `mean_above_p`.
+    """
+    values, (worst, best) = as_vector(d, name="d"), limits
     if values.min() < worst:
         raise ValueError(
             f"d goes down to {values.min()}, below the worst that is possible, {worst}."
         )
+    if values.max() > best:
+        raise ValueError(f"d goes up to {values.max()}, above the best that is possible, {best}.")
     return mean_moments(values, clusters=clusters)
+
+
+@lru_cache(maxsize=256)
+def _steps_and_quantiles(df: float, alpha: float) -> tuple[Vector, Vector]:
+    """Return the steps at which a bound at `alpha` is possible, and Student's quantiles there.
+
+    They depend on the data through `df` alone, and are most of the time that a bound takes.
+    """
+    from scipy.special import stdtrit
+
+    steps = _steps()
+    steps = steps[steps < -math.log(alpha) - 1e-9]
+    return steps, -stdtrit(df, alpha / SAFETY * np.exp(steps))
 
 
 @lru_cache(maxsize=1)
