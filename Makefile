@@ -11,7 +11,7 @@ test: $(VENV)/ready-dev            ## the test set that CI runs
 	$(BIN)/python -m pytest
 
 test-all: $(VENV)/ready-dev        ## also the slow tests
-	$(BIN)/python -m pytest -m "not gpu and not network"
+	$(BIN)/python -m pytest -m "not gpu and not network and not servers"
 
 selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation
 	$(BIN)/harness selftest --simulations 2000 --jobs 2

@@ -22,6 +22,7 @@ from harness.types import (
     Sample,
 )
 from judges import Judge
+from judges.checklist import requests_on_criteria
 
 QUESTION = "My son is six and coughs every night when he lies down. Could this be asthma?"
 GOOD = (
@@ -100,6 +101,17 @@ def prefer(
         first=first,
         second=second,
     )
+
+
+def one_of_each_kind() -> list[JudgeRequest]:
+    """A rubric, a criterion of a checklist, an evasion label and a pair."""
+    on_criterion = next(requests_on_criteria(grade(FAIR, checklist(), of=listed())))
+    return [
+        grade(FAIR, rubric("safety")),
+        on_criterion,
+        grade(BAD, evasion()),
+        prefer(GOOD, BAD),
+    ]
 
 
 def outcomes(judge: Judge, requests: Iterable[JudgeRequest]) -> list[Outcome]:

@@ -220,6 +220,8 @@ def _garbage(detail: str) -> AttemptResult:
 _FATAL_STATUS = {401, 402, 403, 404, 405}
 _FATAL_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _RETRY_STATUS = {408, 409, 425}
+# `transformers serve` says by 400 and 422 that it has another model, or does not know a field.
+_EVERY_REQUEST = re.compile(r"server is pinned to|unexpected fields in the request", re.I)
 
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|maximum context|prompt is too long|too many tokens", re.I
@@ -240,7 +242,8 @@ def _read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Attem
         return AttemptResult(
             "fatal", detail=f"{detail}: redirects to {target}; set base_url to that"
         )
-    if status in _FATAL_STATUS or error.codes & _FATAL_CODES:
+    every_request = status < 500 and _EVERY_REQUEST.search(error.message)
+    if status in _FATAL_STATUS or error.codes & _FATAL_CODES or every_request:
         return AttemptResult("fatal", detail=detail)
     if status == 429:
         return AttemptResult("rate_limited", "rate_limited", detail, wait_s=wait_s)

