@@ -15,10 +15,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.error import HTTPError
 
@@ -38,7 +39,7 @@ class Engine(NamedTuple):
 
     name: str
     command: Callable[[Path, int], list[str]]
-    env: dict[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     context: int = 1024
 
 
@@ -87,7 +88,7 @@ def serve(engine: Engine, weights: Path, port: int = 0) -> Iterator[Served]:
             engine.command(weights, port),
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1"} | engine.env,
+            env=os.environ | {"OMP_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1", **engine.env},
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
