@@ -13,7 +13,7 @@ def describe_study(study: Study) -> list[str]:
     kinds = [item.kind for item in study.items]
     n_attention, n_repeats = kinds.count("attention"), kinds.count("repeat")
     lines = [
-        f"{study.n} pairs of {study.candidate} and {study.baseline}, drawn at random (seed "
+        f"{study.n} pairs of {study.candidate} and {study.baseline}, drawn {_how(study)} (seed "
         f"{study.seed}) from {study.n_comparable} with two different answers; {study.n_items} "
         "items in all"
     ]
@@ -29,6 +29,13 @@ def describe_study(study: Study) -> list[str]:
             f"{n_attention}) do not count"
         )
     return lines
+
+
+def _how(study: Study) -> str:
+    """Describe the draw: at random, or with unequal chances, and whether it follows another."""
+    how = "with known unequal chances" if len(set(study.chances.values())) > 1 else "at random"
+    after = f" after the {len(study.carried)} that have labels in study '{study.after}'"
+    return how + (after if study.after else "")
 
 
 def describe_votes(study: Study, summary: VoteSummary) -> list[str]:

@@ -45,6 +45,15 @@ Informative = Annotated[
     ),
 ]
 
+After = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HARNESS_AFTER",
+        metavar="STUDY",
+        help="Draw pairs that have no label in this study of the run; both studies' labels then count together.",
+    ),
+]
+
 Attention = Annotated[
     int | None,
     typer.Option(
@@ -196,6 +205,7 @@ def annotate(
     n: Pairs = None,
     seed: DrawSeed = None,
     informative: Informative = None,
+    after: After = None,
     attention: Attention = None,
     attention_at_least: AttentionAtLeast = None,
     least_votes: LeastVotes = None,
@@ -244,6 +254,7 @@ def annotate(
         rubric=rubric,
         show_reference=reference,
         informative=informative,
+        after=after,
         least_votes=least_votes,
     )
     if so_far:
@@ -346,9 +357,12 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
 def _print_study(opened: "OpenStudy") -> None:
     from harness.human.annotate.assignment import MAX_CHARS, count_model_mentions, count_shortened
+    from harness.human.annotate.next_draw import describe_next, forecast_next
     from reports.annotation import describe_study
 
     _say(*describe_study(opened.study))
+    if opened.study.after:
+        _say(*describe_next(list(forecast_next(opened.folder.parent.parent, opened.study))))
     if n_unblinded := count_model_mentions(opened.study, opened.items):
         _say(f"not blind: in {n_unblinded} of the pairs, an answer names one of the models")
     if n_shortened := count_shortened(opened.study, opened.items):

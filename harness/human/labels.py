@@ -162,7 +162,7 @@ def load_study_labels(folder: Path) -> HumanLabels:
     frame_ids = tuple(
         i for i, item in answers.items() if same_text(*(item.answers[m] for m in models)) is False
     )
-    return HumanLabels(
+    people = HumanLabels(
         source=describe_source(study),
         labels=tuple(_label_of_vote(vote) for vote in counted_votes),
         annotator_status=annotator_status,
@@ -185,6 +185,37 @@ def load_study_labels(folder: Path) -> HumanLabels:
         asks=study.asks,
         criteria=study.criteria,
         chances=study.chances or None,
+    )
+    return (
+        _join_earlier(people, study, load_study_labels(folder.parent / study.after))
+        if study.after
+        else people
+    )
+
+
+def _join_earlier(people: HumanLabels, study: Study, earlier: HumanLabels) -> HumanLabels:
+    """Return a study's labels with those that were there when it was drawn, and the chance to be in either.
+
+    Annotators see the drawn pairs in random order, so that of an unfinished study each chance is smaller by
+    the same factor.
+    """
+    own = dict.fromkeys(label.sample_id for label in people.labels)
+    done = len(own) / max(len(people.sampled_ids), 1)
+    carried = set(study.carried)
+    either = {
+        i: 1 - (1 - study.carried_chances[i]) * (1 - min(1.0, chance * done))
+        for i, chance in study.chances.items()
+    }
+    sampled_ids = (*study.carried, *own)
+    return people._replace(
+        labels=(*(label for label in earlier.labels if label.sample_id in carried), *people.labels),
+        annotator_status=(*earlier.annotator_status, *people.annotator_status),
+        repeat_votes=(*earlier.repeat_votes, *people.repeat_votes),
+        sampled_ids=sampled_ids,
+        metric_ids=tuple(dict.fromkeys((*earlier.metric_ids, *people.metric_ids))),
+        sampling=f"{people.sampling}, after {len(carried)} of study '{study.after}': {earlier.sampling}",
+        chances=either,
+        fingerprint=content_hash(people.fingerprint, earlier.fingerprint),
     )
 
 

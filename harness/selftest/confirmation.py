@@ -24,7 +24,13 @@ from harness.selftest.simulation import ALPHA, Trial, pair_of, skewed
 from harness.stats.agreement import cohen_kappa
 from harness.stats.judge_correction import corrected_mean
 from harness.stats.one_sided import one_sided_lower_bound
-from harness.stats.unequal_draw import draw_items, inclusion_chances, weighted_lower_bound
+from harness.stats.unequal_draw import (
+    chances_of_either,
+    chances_of_more,
+    draw_items,
+    inclusion_chances,
+    weighted_lower_bound,
+)
 from harness.stats.vectors import Vector
 
 ITEMS = 500  # judged; the first n of them are labelled
@@ -103,13 +109,18 @@ def given_pairs_trials(limit: float) -> Iterator[Trial]:
     )
 
 
-def slice_trials(covered: float) -> Iterator[Trial]:
-    """List trials of slices corrected by few labels; intervals must cover `covered`."""
+def label_trials(limit: float, covered: float) -> Iterator[Trial]:
+    """List trials of slices corrected by few labels, and of labels of two draws.
+
+    Errors may reach `limit`, intervals must cover `covered`.
+    """
     disasters = f"rare disasters, mean 0, judge adds {LEAN:g}"
     generous = f"equal models, judge gives {GIVEN:.0%} of the pairs away"
     method = f"slice of {SLICE} items corrected by n labels"
     yield Trial(method, disasters, "coverage", covered, partial(_slice_covers, _draw_rare), (30,))
     yield Trial(method, generous, "coverage", covered, partial(_slice_covers, _draw_wins), (30, 50))
+    yield Trial("bound of labels after others, n each", "equal models, judge blind to rare losses",
+                "error", limit, _two_draws_pass, (50, 100))  # fmt: skip
     yield Trial("t interval of the same", disasters, "control", 0.2, _slice_t_misses, (30,))
 
 
@@ -249,6 +260,17 @@ def _weighted_passes(rng: np.random.Generator, n: int) -> bool:
     labels = _draw_labels(rng, people, judged, n)
     assert labels.chances is not None
     return weighted_lower_bound(labels.least, judged, labels.chances, least=-0.5, alpha=ALPHA) > 0
+
+
+def _two_draws_pass(rng: np.random.Generator, n: int) -> bool:
+    """Label n items drawn evenly, then about n more on which a label tells most."""
+    people, judged = _draw_blind(rng)
+    labelled = np.arange(ITEMS) < n
+    more = chances_of_more(np.abs(judged), n, labelled)
+    labelled[draw_items(more, int(rng.integers(2**31)))] = True
+    chances = chances_of_either(np.full(ITEMS, n / ITEMS), more)
+    labels = np.where(labelled, people, np.nan)
+    return weighted_lower_bound(labels, judged, chances, least=-0.5, alpha=ALPHA) > 0
 
 
 def _corrected_passes(rng: np.random.Generator, n: int) -> bool:

@@ -22,7 +22,7 @@ from harness.scoring.paired import PairedScores
 from harness.selftest.checklists import checklist_trials
 from harness.selftest.claims import accuracy_trials, claim_trials, other_corrections, share_trials
 from harness.selftest.clusters import cluster_trials
-from harness.selftest.confirmation import confirmation_trials, given_pairs_trials, slice_trials
+from harness.selftest.confirmation import confirmation_trials, given_pairs_trials, label_trials
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
 from harness.selftest.jury import jury_trials
@@ -229,7 +229,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from checklist_trials(limit)
     # New trials come last: a cell's random numbers depend on its place.
     yield from jury_trials(limit, covered)
-    yield from slice_trials(covered)
+    yield from label_trials(limit, covered)
 
 
 # --- methods ---------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ import math
 import random
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.one_sided import one_sided_lower_bound
 from harness.stats.vectors import Vector, check_fraction
 
+Mask = NDArray[np.bool]
 FEWEST_LABELS = 3
 EVEN = (
     0.5  # part of the draw that is the same for every item, so that no weight exceeds twice N / n
@@ -50,6 +51,31 @@ def inclusion_chances(interest: Vector, n: int) -> Vector:
         if not above.any():
             return chances
         certain |= above
+
+
+def chances_of_more(interest: Vector, more: int, labelled: Mask) -> Vector:
+    """Return each item's chance in a draw of which `more` items are expected that have no label yet.
+
+    The draw is from all items, and does not look at the labels, so that it is independent of an earlier one.
+
+    Raises:
+        ValueError: as `inclusion_chances`, or fewer than `more` items are without a label.
+    """
+    if not 1 <= more <= int((~labelled).sum()):
+        raise ValueError(
+            f"{more} of {int((~labelled).sum())} items without a label cannot be drawn"
+        )
+    fewest, most = more, interest.size
+    while fewest < most:
+        n = (fewest + most) // 2
+        enough = float(inclusion_chances(interest, n)[~labelled].sum()) >= more - 0.5
+        fewest, most = (fewest, n) if enough else (n + 1, most)
+    return inclusion_chances(interest, fewest)
+
+
+def chances_of_either(first: Vector, second: Vector) -> Vector:
+    """Return each item's chance to be in at least one of two independent draws."""
+    return 1 - (1 - first) * (1 - second)
 
 
 def draw_items(chances: Vector, seed: int) -> list[int]:
@@ -113,23 +139,60 @@ def weighted_lower_bound(
     return max(least, bound if exact == -math.inf else min(bound, exact))
 
 
+def expected_error(people: Vector, judge: Vector, chances: Vector, later: Vector) -> float:
+    """Return the standard error to be expected of `weighted_mean` if items are labelled with chances `later`.
+
+        se^2 = (var(Y) + mean((1 / later - 1) R^2)) / N,    R = Y - F(J)
+
+    with both terms estimated from the labels there are, each weighted by 1 / chance (Hansen and Hurwitz's
+    variance of independent draws; a draw of a fixed number of items has no larger one).
+
+    Args:
+        people: Labels of all items, NaN where there is none.
+        judge: The judge's scores of all items.
+        chances: The chance that each item had to be labelled by now.
+        later: The chance that it will have had.
+
+    Raises:
+        ValueError: As `weighted_lower_bound`.
+    """
+    line = _fit_line(people, judge, chances)
+    labelled = ~np.isnan(people)
+    n, y, weights = int(labelled.sum()), people[labelled], 1 / chances[labelled]
+    middle = float(np.average(y, weights=weights))
+    of_items = float(np.average((y - middle) ** 2, weights=weights)) * n / (n - 1)
+    rest = (y - line[labelled]) ** 2 * n / (n - 2)
+    of_labels = float(np.average((1 / later[labelled] - 1) * rest, weights=weights))
+    return math.sqrt((of_items + of_labels) / people.size)
+
+
 def _contributions(people: Vector, judge: Vector, chances: Vector) -> Vector:
+    labelled = ~np.isnan(people)
+    n = int(labelled.sum())
+    line = _fit_line(people, judge, chances)
+    # Residuals of a fitted line are too small by its two degrees of freedom.
+    rest = (people[labelled] - line[labelled]) / chances[labelled] * math.sqrt(n / (n - 2))
+    values = line.copy()
+    values[labelled] += rest
+    return values
+
+
+def _fit_line(people: Vector, judge: Vector, chances: Vector) -> Vector:
+    """Return the line through the labels on the judge's scores, at every item, by weighted least squares.
+
+    Its slope is from 0 (labels alone) to 1.
+    """
     labelled = ~np.isnan(people)
     n = int(labelled.sum())
     if n < FEWEST_LABELS:
         raise ValueError(f"{n} labels are too few for a line through them")
     if not ((chances > 0) & (chances <= 1)).all():
         raise ValueError("every chance must be above 0 and at most 1")
-    # The line, with a slope from 0 (labels alone) to 1, by weighted least squares.
     weights = 1 / chances[labelled]
     y, j = people[labelled], judge[labelled]
     middle_y, middle_j = (float(np.average(part, weights=weights)) for part in (y, j))
     spread = float(np.average((j - middle_j) ** 2, weights=weights))
     shared = float(np.average((j - middle_j) * (y - middle_y), weights=weights))
     slope = min(1.0, max(0.0, shared / spread)) if spread > 0 else 0.0
-    line = middle_y + slope * (judge - middle_j)
-    # Residuals of a fitted line are too small by its two degrees of freedom.
-    rest = (y - line[labelled]) * weights * math.sqrt(n / (n - 2))
-    values = line.copy()
-    values[labelled] += rest
-    return values
+    line: Vector = middle_y + slope * (judge - middle_j)
+    return line

@@ -308,7 +308,8 @@ class Study(Record):
 
     Of the task's `n_items` items, `n_comparable` have two different answers, and `n` of these were drawn
     with `seed`; the others are ties without a vote. `chances` are those of these items to be drawn, by
-    sample id; empty where they are equal. `metric` is the pairwise metric that the votes answer, and
+    sample id; empty where they are equal. Drawn `after` another study, it is of pairs without a label there: those
+    that had one are `carried`, and `carried_chances` are all pairs' chances to be among them. `metric` is the pairwise metric that the votes answer, and
     `rubric` the one whose criteria are scored, if the suite has them. An annotator counts only with votes
     on at least `least_votes` pairs (0 in studies of earlier versions) and at least `attention_at_least` of
     their attention items answered as expected. `secret` determines order and sides for each annotator; it
@@ -338,6 +339,9 @@ class Study(Record):
     secret: str
     chances: dict[str, float] = Field(default={}, exclude_if=lambda chances: not chances)
     least_votes: int = Field(default=0, exclude_if=lambda n: n == 0)
+    after: str = Field(default="", exclude_if=lambda name: not name)
+    carried: tuple[str, ...] = Field(default=(), exclude_if=lambda ids: not ids)
+    carried_chances: dict[str, float] = Field(default={}, exclude_if=lambda chances: not chances)
 
 
 class Vote(Record):

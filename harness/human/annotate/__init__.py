@@ -1,6 +1,8 @@
 """Blind studies: people compare the answers of two models without knowing which wrote them.
 
     study.py             the design: items drawn at random, rules, the secret
+    interest.py          how much a label of each pair would tell
+    next_draw.py         a draw after another study, and what its labels will tell
     assignment.py        each annotator's order and sides, which depend on the secret, and their texts
     vote_form.py         an annotator's form, read strictly and resolved to a vote
     session.py           the voting on one study: the next pair, votes and undos

@@ -22,6 +22,8 @@ from harness.config import PairwiseMetric, RubricMetric
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.files import write_private
 from harness.human.annotate.interest import find_interest
+from harness.human.annotate.next_draw import NextDraw, draw_next
+from harness.human.labels import HumanLabels, load_study_labels
 from harness.human.votes import PEOPLE_FOLDER, STUDY_FILE, load_study
 from harness.stats.unequal_draw import draw_items, inclusion_chances
 from harness.types import Plan, RunResult, ScoredCriterion, Study, StudyItem, Task
@@ -53,6 +55,7 @@ class StudyOptions(NamedTuple):
     show_reference: bool | None = None
     informative: bool | None = None
     least_votes: int | None = None
+    after: str | None = None
 
 
 class OpenStudy(NamedTuple):
@@ -77,9 +80,30 @@ def open_study(run: Path, options: StudyOptions) -> OpenStudy:
     task = _choose_task(result.plan, options.metric)
     items = read_answers(run, task.name)
     interest = find_interest(load_run(run), task, options.metric) if options.informative else None
-    study = draw_study(result, task, items, options, interest)
+    earlier = _load_earlier(run, task, options) if options.after else None
+    study = draw_study(result, task, items, options, interest, earlier)
     write_private(folder / STUDY_FILE, study.model_dump_json(indent=1).encode())
     return OpenStudy(study, folder, items)
+
+
+def _load_earlier(run: Path, task: Task, options: StudyOptions) -> HumanLabels:
+    """Load the labels of the study after which another is drawn.
+
+    Raises:
+        HarnessError: there is none, or it asked another question.
+    """
+    earlier = load_study(study_folder(run, options.after or ""))
+    metric, _ = _find_pairwise_metric(task, options.metric)
+    if (earlier.task, earlier.metric, earlier.rubric is not None) != (
+        task.name,
+        metric,
+        bool(options.rubric),
+    ):
+        raise HarnessError(
+            f"--after {options.after}: this study asked another question, so that its labels do not count with "
+            "new ones. Give the --metric and --rubric with which it was begun."
+        )
+    return load_study_labels(study_folder(run, options.after or ""))
 
 
 def reopen_study(run: Path, options: StudyOptions) -> OpenStudy:
@@ -113,10 +137,12 @@ def draw_study(
     items: AnsweredItems,
     options: StudyOptions,
     interest: Mapping[str, float] | None = None,
+    earlier: HumanLabels | None = None,
 ) -> Study:
     """Draw a new study of the run's candidate against its baseline.
 
-    With an `interest` of each item, half of its chance to be drawn is in proportion to it.
+    With an `interest` of each item, half of its chance to be drawn is in proportion to it. With the labels of
+    an `earlier` study it is of pairs without one.
 
     Raises:
         HarnessError: the run has one model, or no item has two different answers.
@@ -137,8 +163,12 @@ def draw_study(
     seed = _or_default(options.seed, SEED)
     rng = random.Random(seed)
     n = min(_or_default(options.n, N), len(frame_ids))
-    chances: dict[str, float] = {}
-    if interest is None or n == len(frame_ids):
+    chances: Mapping[str, float] = {}
+    following = NextDraw()
+    if earlier is not None:
+        following = draw_next(earlier, interest, n, seed, options.after or "")
+        sampled_ids, chances = list(following.new_ids), following.chances
+    elif interest is None or n == len(frame_ids):
         sampled_ids = rng.sample(frame_ids, n)
     else:
         of_items = inclusion_chances(np.array([interest[i] for i in frame_ids]), n)
@@ -171,7 +201,10 @@ def draw_study(
         items=(*real, *repeats, *attention),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         secret=secrets.token_hex(32),
-        chances=chances,
+        chances=dict(chances),
+        after=options.after or "",
+        carried=following.carried,
+        carried_chances=dict(following.carried_chances),
         least_votes=min(_or_default(options.least_votes, LEAST_VOTES), len(sampled_ids)),
     )
 
@@ -279,6 +312,8 @@ def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> 
     n = options.n
     if n is not None and study.n == study.n_comparable:
         n = min(n, study.n)  # more than there are means all of them
+    if study.after:
+        n = None  # about so many were drawn
     values: dict[str, tuple[object, object]] = {
         "--n": (n, study.n),
         "--seed": (options.seed, study.seed),
@@ -290,7 +325,8 @@ def _require_same_options(study: Study, options: StudyOptions, folder: Path) -> 
         "--metric": (options.metric, study.metric),
         "--rubric": (options.rubric, study.rubric is not None),
         "--reference": (options.show_reference, study.show_reference),
-        "--informative": (options.informative, bool(study.chances)),
+        "--informative": (options.informative, len(set(study.chances.values())) > 1),
+        "--after": (options.after, study.after),
     }
     for option, (value, study_value) in values.items():
         if value is not None and value != study_value:
