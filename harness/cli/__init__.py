@@ -20,6 +20,7 @@ from harness.cli import interop as exchange
 from harness.cli import judge as judging
 from harness.cli import ledger as counting
 from harness.cli import release as releasing
+from harness.cli import stores as storing
 from harness.cli import system as machine
 from harness.cli import train as training
 from harness.cli.env_check import warn_unknown_env
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 
 for title, groups in {
-    "Evaluate": (evaluation, releasing, counting),
+    "Evaluate": (evaluation, releasing, counting, storing),
     "Train": (training, checkpoints),
     "Compare and exchange runs": (regression, exchange),
     "Judges and people": (judging, people, calibrating),

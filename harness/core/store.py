@@ -8,11 +8,12 @@ A killed process loses no committed row, and the kernel frees its lock.
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, TypeVar
@@ -28,7 +29,7 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 Made = TypeVar("Made")
 Kind = Literal["response", "outcome", "reply", "batch", "server"]
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
     kind   TEXT NOT NULL,
     key    TEXT NOT NULL,
@@ -57,6 +58,8 @@ _LATER_COLUMNS = {
 }
 
 LEDGER = "ledger.jsonl"  # the file of tries beside the store
+MERGED = "merged"  # the folder of a merge's files on their way to their places
+_BESIDE = ("-wal", "-shm", "-journal")  # how SQLite names the files beside its own
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
 
@@ -97,7 +100,8 @@ class Store:
         try:
             # Generation and judging write from their own threads, one at a time.
             with self._explain_errors():
-                for ending in ("", "-wal", "-shm", "-journal"):
+                finish_merge(self.workspace)
+                for ending in ("", *_BESIDE):
                     refuse_link(self.path.with_name(f"{self.path.name}{ending}"))
                 self._connection = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
@@ -105,7 +109,7 @@ class Store:
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=NORMAL")
                 self._limit_pages()
-                self._connection.executescript(_SCHEMA)
+                self._connection.executescript(SCHEMA)
                 self._add_columns()
         except BaseException:
             self._lock.release()
@@ -192,13 +196,18 @@ class Store:
                 "INSERT OR REPLACE INTO rows (kind, key, body, sha256, version, made, number) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (kind, key, body, _checksum(kind, key, body), ROW_VERSION, *count[:2])
+                    (kind, key, body, row_checksum(kind, key, body), ROW_VERSION, *count[:2])
                     for key, body in rows
                 ],
             )
 
         with self._access, self._explain_errors():
             self._commit(insert)
+
+    def compact(self) -> None:
+        """Give the space of removed rows back to the disk."""
+        with self._access, self._explain_errors():
+            self._connection.execute("VACUUM")
 
     def count(self, kind: Kind) -> int:
         """Return the number of rows of a kind."""
@@ -243,20 +252,8 @@ class Store:
             if name not in present:
                 self._connection.execute(f"ALTER TABLE rows ADD COLUMN {name} {kind}")
 
-    @contextmanager
-    def _explain_errors(self) -> Iterator[None]:
-        """Raise SQLite's errors with the file and advice."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            advice = {
-                "SQLITE_FULL": "The disk is full. Everything committed is kept: free some space "
-                "and run the same command again.",
-                "SQLITE_CORRUPT": "The file is damaged. Move it away and run again; recorded "
-                "reports are not affected.",
-                "SQLITE_NOTADB": "The file is damaged or not a store. Move it away and run again.",
-            }.get(getattr(error, "sqlite_errorname", ""), "Everything committed is kept.")
-            raise InfrastructureError(f"{self.path}: {error}. {advice}") from error
+    def _explain_errors(self) -> AbstractContextManager[None]:
+        return explain_errors(self.path)
 
     def _limit_pages(self) -> None:
         """Limit the file's size to a quota (HARNESS_STORE_MAX_MB)."""
@@ -265,6 +262,26 @@ class Store:
             (page,) = self._connection.execute("PRAGMA page_size").fetchone()
             pages = max(1, int(limit * 1e6 / page))
             self._connection.execute(f"PRAGMA max_page_count={pages}")
+
+
+@contextmanager
+def explain_errors(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors about a store's file with its path and advice.
+
+    Raises:
+        InfrastructureError: the disk is full, the file is damaged, or something else failed.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        advice = {
+            "SQLITE_FULL": "The disk is full. Everything committed is kept: free some space "
+            "and run the same command again.",
+            "SQLITE_CORRUPT": "The file is damaged. Move it away and run again; recorded "
+            "reports are not affected.",
+            "SQLITE_NOTADB": "The file is damaged or not a store. Move it away and run again.",
+        }.get(getattr(error, "sqlite_errorname", ""), "Everything committed is kept.")
+        raise InfrastructureError(f"{path}: {error}. {advice}") from error
 
 
 def read_rows(
@@ -291,11 +308,29 @@ def _select(
         marks = ",".join("?" * len(chunk))
         query = f"SELECT key, body, sha256 FROM rows WHERE kind=? AND key IN ({marks})"  # noqa: S608
         for key, body, sha256 in connection.execute(query, (kind, *chunk)):
-            if _checksum(kind, key, body) == sha256:
-                row = _read_row(body, record)
+            if row_checksum(kind, key, body) == sha256:
+                row = read_row(body, record)
                 if row is not None:
                     records[key] = row
     return records
+
+
+def finish_merge(workspace: Path) -> None:
+    """Move the files of a finished merge to their places, also of one that was killed while it did so.
+
+    The holder of the workspace's lock calls it.
+    """
+    staged = workspace / MERGED
+    if not staged.is_dir() or staged.is_symlink():
+        return
+    if (staged / "store.sqlite").is_file():  # what the old log holds is in the new file
+        for ending in _BESIDE:
+            (workspace / f"store.sqlite{ending}").unlink(missing_ok=True)
+    for file in sorted(path for path in staged.rglob("*") if path.is_file()):
+        target = workspace / file.relative_to(staged)
+        make_folder(target.parent)
+        file.replace(target)
+    shutil.rmtree(staged)
 
 
 def make_writable(folder: Path) -> None:
@@ -315,11 +350,12 @@ def make_writable(folder: Path) -> None:
         raise HarnessError(f"{folder}: cannot be written: {error.strerror}.") from None
 
 
-def _checksum(kind: str, key: str, body: str) -> str:
+def row_checksum(kind: str, key: str, body: str) -> str:
+    """Return the sha256 that a row's body carries."""
     return hashlib.sha256(f"{kind}\n{key}\n{body}".encode()).hexdigest()
 
 
-def _read_row(body: str, record: type[RecordT]) -> RecordT | None:
+def read_row(body: str, record: type[RecordT]) -> RecordT | None:
     """Return the record of a row, without fields that only a later version knows; None if unreadable."""
     try:
         return record.model_validate_json(body)

@@ -5,7 +5,7 @@ on the same items states something else, its report lists the changes: claims th
 a look at the results decide nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from harness.core.store import Store
 from harness.gate.rules import RULES
 from harness.planning.plan_diff import RULE_FIELD, UNSCORED_FIELD, claim_fields, diff_fields
 from harness.types import Amendment, Plan, PlanChange, Record, Task
+
+PLANS = "plans"  # the folder of frozen plans in a workspace
 
 
 class Preregistration(NamedTuple):
@@ -66,7 +68,7 @@ def preregister_plan(plan: Plan, store: Store) -> Preregistration:
     Raises:
         InfrastructureError: a frozen copy in the workspace is damaged.
     """
-    others = [_read(path) for path in _folder(store.workspace).glob("*.json")]
+    others = [*read_registrations(store.workspace)]
     registration = _register(plan, store, others)
     related = [other for other in others if _on_same_items(other, registration)]
     return Preregistration(
@@ -84,7 +86,7 @@ def preregister_plan(plan: Plan, store: Store) -> Preregistration:
 
 def _register(plan: Plan, store: Store, others: Sequence[Registration]) -> Registration:
     """Return the plan's frozen copy; write it if there is none, so that the first time counts."""
-    path = _folder(store.workspace) / f"{plan.hash}.json"
+    path = store.workspace / PLANS / f"{plan.hash}.json"
     if path.is_file():
         return _read(path)
     count = store.next_number(above=max((other.number for other in others), default=0))
@@ -99,7 +101,7 @@ def _register(plan: Plan, store: Store, others: Sequence[Registration]) -> Regis
         stated=claim_fields(plan),
         texts={task.name: _hash_texts(task) for task in plan.tasks},
     )
-    write_atomically(path, registration.model_dump_json(indent=1).encode())
+    write_registration(registration, store.workspace)
     return registration
 
 
@@ -170,8 +172,24 @@ def _hash_texts(task: Task) -> str:
     )
 
 
-def _folder(workspace: Path) -> Path:
-    return workspace / "plans"
+def read_registrations(workspace: Path) -> Iterator[Registration]:
+    """Yield the plans that are frozen in a workspace.
+
+    Raises:
+        InfrastructureError: a frozen copy is damaged.
+    """
+    for path in sorted((workspace / PLANS).glob("*.json")):
+        yield _read(path)
+
+
+def write_registration(registration: Registration, workspace: Path) -> None:
+    """Write a plan's frozen copy into a workspace.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    path = workspace / PLANS / f"{registration.plan_hash}.json"
+    write_atomically(path, registration.model_dump_json(indent=1).encode())
 
 
 def _read(path: Path) -> Registration:

@@ -1,0 +1,1 @@
+"""Workspaces as a whole: several merged into one, checked, and cleaned."""

@@ -1,0 +1,97 @@
+"""What a store no longer needs: found, and removed if that is wanted.
+
+Rows that no run can use, replies whose request is unknown, and what killed processes left. Whether a
+plan or run refers to a row is not recorded, so that a row that can be used goes by its age alone.
+"""
+
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Literal, get_args
+
+from harness.core.store import Store
+from harness.stores.attached import attach, open_database, require_store
+from harness.stores.check import find_bad_rows, find_leftovers, find_orphans, size_of
+from harness.types import Record
+
+DAY_S = 86_400.0
+Aged = Literal["response", "outcome", "reply"]  # the kinds of rows that go by age
+
+
+class Garbage(Record):
+    """What is removed, or would be: rows by reason, files, and the bytes of both.
+
+    `undated` rows, of earlier versions, are kept whatever their age.
+    """
+
+    bad: int
+    orphans: int
+    old: int
+    undated: int
+    leftovers: tuple[str, ...]
+    bytes: int
+    deleted: bool
+
+
+def collect_garbage(
+    workspace: Path, *, older_than_days: float | None, delete: bool, wait_s: float = 0.0
+) -> Garbage:
+    """Find what a workspace no longer needs, under its lock, and remove it if `delete` says so.
+
+    Answers, verdicts and replies made more than `older_than_days` ago count as needed no longer; plans,
+    tries, batch files and what is known of servers do not age.
+
+    Raises:
+        HarnessError: there is no store.
+        StoreLockedError: a run works in it.
+        InfrastructureError: the file is damaged as a whole.
+    """
+    require_store(workspace)
+    with Store(workspace, wait_s=wait_s) as store:
+        with closing(open_database()) as connection, attach(connection, workspace):
+            connection.execute("CREATE TEMP TABLE doomed (kind, key, why, PRIMARY KEY (kind, key))")
+            _mark(connection, older_than_days)
+            rows = connection.execute("SELECT kind, key FROM doomed").fetchall()
+            counts = dict(connection.execute("SELECT why, count(*) FROM doomed GROUP BY why"))
+            (size,) = connection.execute(
+                "SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM src "
+                "JOIN doomed USING (kind, key)"
+            ).fetchone()
+            (undated,) = connection.execute(
+                "SELECT count(*) FROM src WHERE made IS NULL"
+            ).fetchone()
+        leftovers = find_leftovers(workspace)
+        size += sum(map(size_of, leftovers))
+        if delete:
+            for kind in {kind for kind, _ in rows}:
+                store.remove(kind, [key for of, key in rows if of == kind])
+            store.compact()
+            for path in leftovers:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return Garbage(
+        bad=counts.get("bad", 0),
+        orphans=counts.get("orphan", 0),
+        old=counts.get("old", 0),
+        undated=undated if older_than_days is not None else 0,
+        leftovers=tuple(str(path.relative_to(workspace)) for path in leftovers),
+        bytes=size,
+        deleted=delete,
+    )
+
+
+def _mark(connection: sqlite3.Connection, older_than_days: float | None) -> None:
+    """List in `doomed` the attached rows that go, each with the first reason."""
+    insert = "INSERT OR IGNORE INTO doomed VALUES (?, ?, ?)"
+    connection.executemany(
+        insert, [(row.kind, row.key, "bad") for row in find_bad_rows(connection)]
+    )
+    orphans = find_orphans(connection)
+    connection.executemany(insert, [("reply", key, "orphan") for key in orphans])
+    if older_than_days is not None:
+        kinds = ", ".join(f"'{kind}'" for kind in get_args(Aged))
+        connection.execute(
+            f"INSERT OR IGNORE INTO doomed SELECT kind, key, 'old' FROM src WHERE made < ? AND kind IN ({kinds})",  # noqa: S608
+            (time.time() - older_than_days * DAY_S,),
+        )
