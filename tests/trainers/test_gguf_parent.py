@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Generation
+from harness.config import Generation, JudgeSpec
 from harness.models.local import LocalModel, make_prompt
 from harness.release.resolve import find_model
+from judges.factory import make_judge
 from tests.builders.commands import harness
 from tests.builders.gguf_file import write_gguf
 from tests.builders.tiny import make_tiny_model
@@ -95,6 +96,16 @@ def test_a_file_is_named_in_a_chat(folder: Path, monkeypatch: pytest.MonkeyPatch
     found = find_model("base.gguf", "tiny", folder / ".harness")
     assert found.name == "base"
     assert LocalModel.load(found.source).context == 128
+
+
+def test_a_file_is_a_judge_of_a_profile(folder: Path):
+    cards = [
+        make_judge(
+            "default", JudgeSpec.model_validate({"local": {"checkpoint": name}}), folder
+        ).card
+        for name in ("base.gguf", "original")
+    ]
+    assert len({card.fingerprint for card in cards}) == 2
 
 
 def test_a_plan_reads_the_head_alone(folder: Path):
