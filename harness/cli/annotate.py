@@ -284,8 +284,9 @@ def annotate(
                 "--open-link makes one under which anybody votes as anybody."
             )
         address = bind_address(host, port, expose=expose)
-        opened = open_study(run, options)
-        _serve(opened, names, address, expose=expose, browser=browser)
+        with address.socket:
+            opened = open_study(run, options)
+            _serve(opened, names, address, expose=expose, browser=browser)
         _finish(opened, run, output)
 
 

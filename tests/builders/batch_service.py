@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write
 from tests.loopback.server import LoopbackServer
 
@@ -79,7 +79,7 @@ def new_files(done: Done) -> list[str]:
 
 def collect(world: Path, *results: Path, text: str = "json") -> Done:
     names = [str(path.relative_to(world)) for path in results]
-    return harness("batch", "collect", *names, "--format", text, cwd=world)
+    return harness_here("batch", "collect", *names, "--format", text, cwd=world)
 
 
 def refused(result: dict[str, Any]) -> bool:

@@ -1,10 +1,17 @@
-"""The command line as a user has it: another process, its own folder, its exit code."""
+"""The command line as a user has it: its own folder, its output, its exit code."""
 
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from unittest.mock import patch
+
+from harness.cli import app
+from harness.cli.exit_codes import exit_on_error
 
 Done = subprocess.CompletedProcess[str]
 
@@ -18,7 +25,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def harness(
     *args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = 550
 ) -> Done:
-    """`harness ARGS` run to its end."""
+    """`harness ARGS` run to its end in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *args],
         cwd=cwd,
@@ -28,3 +35,24 @@ def harness(
         check=False,
         timeout=timeout_s,
     )
+
+
+def harness_here(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+    """`harness ARGS` in this process, which has imported everything already."""
+    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        chdir(cwd),
+        patch.dict(os.environ, environment(env), clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+    ):
+        try:
+            with exit_on_error():
+                code = app(args, standalone_mode=False)
+        except SystemExit as exit_request:
+            code = exit_request.code
+    assert code is None or isinstance(code, int), code
+    out.seek(0)
+    err.seek(0)
+    return Done(args, code or 0, out.read(), err.read())

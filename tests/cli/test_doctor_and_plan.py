@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import Chooser, Fault, Kind, Request
@@ -26,7 +26,7 @@ def call(folder: Path, url: str, *args: str, keys: dict[str, str] | None = None)
     write(folder / "there.yaml", PROFILE.format(url=url))
     given = KEYS if keys is None else keys
     allowed = {"HARNESS_ALLOW_KEY": "OLD_KEY@127.0.0.1"} if given else {}
-    return harness(*args, "--profile", "there.yaml", cwd=folder, env=given | allowed)
+    return harness_here(*args, "--profile", "there.yaml", cwd=folder, env=given | allowed)
 
 
 def of(model: str, kind: Kind) -> Chooser:

@@ -8,7 +8,7 @@ import harness as package
 from harness.core.errors import HarnessError, nearest_file
 from harness.core.store import Store
 from harness.core.text_files import read_prompt
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write, write_rows, write_world
 
 RUN = ("run", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo")
@@ -24,13 +24,13 @@ def world(tmp_path: Path) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     write_world(folder, 24)
-    assert harness(*RUN, cwd=folder).returncode in {0, 1, 3}
+    assert harness_here(*RUN, cwd=folder).returncode in {0, 1, 3}
     [run] = (folder / "runs" / "small").iterdir()
     return run
 
 
 def in_folder_of(run: Path, *args: str) -> Done:
-    return harness(*args, cwd=run.parents[2])
+    return harness_here(*args, cwd=run.parents[2])
 
 
 @pytest.mark.parametrize("command", ["report", "bless"])
@@ -55,7 +55,7 @@ def test_an_unknown_table_is_named(finished: Path) -> None:
 def test_the_nearest_file_is_named(world: Path) -> None:
     profile = (world / "recorded.yaml").read_text().replace("path: sft.jsonl", "path: stf.jsonl")
     write(world / "recorded.yaml", profile)
-    done = harness(*RUN, cwd=world)
+    done = harness_here(*RUN, cwd=world)
     assert "stf.jsonl: no such data file. Did you mean" in done.stderr
     assert nearest_file(world / "nothing" / "near") == ""
 
@@ -63,14 +63,14 @@ def test_the_nearest_file_is_named(world: Path) -> None:
 def test_a_model_may_be_called_null(world: Path) -> None:
     profile = (world / "recorded.yaml").read_text().replace("  sft: {rec", "  null: {rec")
     write(world / "recorded.yaml", profile)
-    done = harness(*RUN[:-1], "null,dpo", "--limit", "24", cwd=world)
+    done = harness_here(*RUN[:-1], "null,dpo", "--limit", "24", cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     assert "None" not in done.stdout
 
 
 def test_names_are_said_to_be_ascii(world: Path) -> None:
     write(world / "recorded.yaml", (world / "recorded.yaml").read_text().replace("sft:", "süß:", 1))
-    assert "ASCII letters" in harness(*RUN, cwd=world).stderr
+    assert "ASCII letters" in harness_here(*RUN, cwd=world).stderr
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\r"])
@@ -84,7 +84,7 @@ def test_the_same_answers_of_both_models_are_pointed_out(world: Path) -> None:
         world / "sft.jsonl", [{"id": f"q{i}", "text": f"Rest number {i}."} for i in range(24)]
     )
     (world / "dpo.jsonl").write_text((world / "sft.jsonl").read_text())
-    done = harness(*RUN, cwd=world, env={"COLUMNS": "400"})
+    done = harness_here(*RUN, cwd=world, env={"COLUMNS": "400"})
     assert "gave the same answer to 24 of 24 items" in done.stdout
 
 
@@ -98,22 +98,22 @@ def test_a_missing_score_is_named_as_the_cause(world: Path) -> None:
     profile = (world / "recorded.yaml").read_text()
     write(world / "recorded.yaml", profile.partition("  default:")[0] + f"  default: {judge}\n")
     write_rows(world / "dpo.jsonl", [row | {"text": f"Rest {row['id']}."} for row in rows])
-    done = harness(*RUN, cwd=world)
+    done = harness_here(*RUN, cwd=world)
     [run] = (world / "runs" / "small").iterdir()
-    done = harness("bless", str(run), cwd=world)
+    done = harness_here("bless", str(run), cwd=world)
     assert "3 of 24 scores are missing, and count at their worst" in done.stderr
 
 
 def test_a_busy_store_is_waited_for(world: Path) -> None:
     with Store(world / ".harness"):
-        done = harness(*RUN, "--wait", "0.5", cwd=world)
+        done = harness_here(*RUN, "--wait", "0.5", cwd=world)
         assert done.returncode == 2
         assert "--wait SECONDS" in done.stderr
-    assert harness(*RUN, "--wait", "0.5", cwd=world).returncode in {0, 1, 3}
+    assert harness_here(*RUN, "--wait", "0.5", cwd=world).returncode in {0, 1, 3}
 
 
 def test_models_separated_by_blanks_are_told_of_commas(world: Path) -> None:
-    done = harness(*RUN[:-1], "sft dpo", cwd=world)
+    done = harness_here(*RUN[:-1], "sft dpo", cwd=world)
     assert done.returncode == 2
     assert "separate the models with commas: --models sft,dpo" in done.stderr
 
@@ -126,7 +126,7 @@ def test_models_separated_by_blanks_are_told_of_commas(world: Path) -> None:
     ],
 )
 def test_a_file_of_another_kind_is_named(world: Path, suite: str, profile: str, words: str) -> None:
-    done = harness("run", suite, "--profile", profile, "--models", "sft,dpo", cwd=world)
+    done = harness_here("run", suite, "--profile", profile, "--models", "sft,dpo", cwd=world)
     assert (done.returncode, words in done.stderr) == (2, True)
     assert "unknown key" not in done.stderr
 
@@ -135,7 +135,7 @@ def test_runs_that_cannot_be_read_are_not_called_none(world: Path) -> None:
     folder = world / "runs" / "small" / "0123456789ab"
     folder.mkdir(parents=True)
     write(folder / "results.json", "{")
-    done = harness("report", "latest", cwd=world)
+    done = harness_here("report", "latest", cwd=world)
     assert done.returncode == 2
     assert "none of its 1 runs can be read, such as runs/small/0123456789ab" in done.stderr
 
@@ -154,5 +154,5 @@ def test_a_file_in_place_of_a_folder_is_named(finished: Path, to: str) -> None:
 
 
 def test_a_run_whose_folder_for_reports_is_a_file_ends_before_any_work(world: Path) -> None:
-    done = harness(*RUN, "--out", "small.yaml", cwd=world)
+    done = harness_here(*RUN, "--out", "small.yaml", cwd=world)
     assert (done.returncode, "small.yaml: is no folder" in done.stderr) == (2, True)

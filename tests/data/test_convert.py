@@ -14,7 +14,7 @@ from harness.data.convert import ConversionSummary, convert_file, make_options
 from harness.data.preference_pairs import load_given_pairs, load_pairs
 from harness.training.commands import build_pairs
 from harness.training.context import make_context
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write, write_rows
 from trainers.examples import load_examples
 from trainers.recipe import TrainingSource
@@ -320,10 +320,10 @@ def test_given_pairs_of_another_shape_are_refused_with_their_line(tmp_path: Path
 def test_the_command_tells_its_summary_and_ends_with_0_or_2(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", [*SFT, {"instruction": "Why?", "output": ""}])
     asked = ("convert", "in.jsonl", "--to", "sft", "--out", "o.jsonl")
-    told = harness(*asked, "--format", "json", cwd=tmp_path)
+    told = harness_here(*asked, "--format", "json", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout) == json.loads((tmp_path / "o.summary.json").read_text())
-    strict = harness(*asked, "--strict", cwd=tmp_path)
+    strict = harness_here(*asked, "--strict", cwd=tmp_path)
     assert strict.returncode == 2
     assert "in.jsonl:31: empty_answer" in strict.stderr
 

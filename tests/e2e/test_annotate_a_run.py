@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from harness.human.votes import load_study
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write_world
 
 
 def test_what_a_run_leaves_can_be_judged(tmp_path: Path) -> None:
     write_world(tmp_path)
-    done = harness(
+    done = harness_here(
         "run", "small.yaml", "--models", "sft,dpo", "--profile", "recorded.yaml", cwd=tmp_path
     )
     assert done.returncode in {0, 1, 3}, done.stderr
     (run,) = (tmp_path / "runs" / "small").iterdir()
-    done = harness(
+    done = harness_here(
         "annotate", str(run), "--rubric", "--offline", "page.html", "--annotator", "reader 1",
         cwd=tmp_path,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from tests.builders.batch_service import (
     new_files,
     refused,
 )
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import script
 from tests.loopback.server import LoopbackServer
@@ -48,7 +48,7 @@ def run(world: Path, server: LoopbackServer, *args: str, text: str = "json", key
     write(world / "there.yaml", PROFILE.format(url=server.base_url))
     options = ["--models", "old,new", "--profile", "there.yaml", "--format", text]
     env = environment({"NO_SUCH_KEY": key} if key else None)
-    return harness("run", "remote.yaml", *options, *args, cwd=world, env=env)
+    return harness_here("run", "remote.yaml", *options, *args, cwd=world, env=env)
 
 
 def waits(done: Done) -> bool:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.recorded import write_study
 
 BEST = "gate:\n  candidates: best\n"
 
 
 def run(folder: Path, models: str, store: str = "store") -> tuple[int, dict[str, Any]]:
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--profile", "profile.yaml", "--models", models, "--store", store,
         "--out", "runs", "--format", "json", cwd=folder,
     )  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from harness.artifacts.scores import read_scores
 from harness.scoring.columns import GradeColumn
 from tests.builders.checklist_study import Rows, make_items, make_verdicts, write_rows, write_study
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.loopback.server import LoopbackServer
 
 OPTIONS = ("--models", "old,new", "--profile", "profile.yaml")
@@ -29,7 +29,7 @@ VERDICTS = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checklist")
     write_study(folder, ITEMS, VERDICTS["old"], VERDICTS["new"])
-    done = harness("run", "suite.yaml", *OPTIONS, cwd=folder)
+    done = harness_here("run", "suite.yaml", *OPTIONS, cwd=folder)
     assert done.returncode in (0, 3, 4), done.stderr
     return folder
 
@@ -151,15 +151,15 @@ def test_pages_of_items_show_each_criterion_with_its_verdict(folder: Path) -> No
 
 
 def test_scores_can_be_extracted_and_compared_with_a_blessed_run(folder: Path) -> None:
-    done = harness("extract", "latest", "--out", "tables", cwd=folder)
+    done = harness_here("extract", "latest", "--out", "tables", cwd=folder)
     assert done.returncode == 0, done.stderr
     rows = csv.DictReader((folder / "tables" / "scores.csv").read_text("utf-8-sig").splitlines())
     assert {row["metric"] for row in rows} == {
         "rubrics", "rubrics.accuracy", "rubrics.completeness", "rubrics.worst",
     }  # fmt: skip
-    blessed = harness("bless", "latest", cwd=folder)
+    blessed = harness_here("bless", "latest", cwd=folder)
     assert blessed.returncode == 0, blessed.stderr
-    checked = harness("check", "latest", cwd=folder)
+    checked = harness_here("check", "latest", cwd=folder)
     assert checked.returncode in (0, 3, 4), checked.stderr
 
 
@@ -171,7 +171,7 @@ def planned(folder: Path, change: Callable[[Rows], None], *, command: str = "pla
     change(items)
     write_study(folder, items, make_verdicts(make_items(40), seed=1), make_verdicts(items, seed=2))
     options = OPTIONS if command == "plan" else OPTIONS[2:]
-    return harness(command, "suite.yaml", *options, cwd=folder)
+    return harness_here(command, "suite.yaml", *options, cwd=folder)
 
 
 @pytest.mark.parametrize("command", ["plan", "validate"])
@@ -206,7 +206,7 @@ def test_a_verdict_on_a_criterion_of_other_words_is_missing(tmp_path: Path) -> N
     write_study(tmp_path, items, make_verdicts(items, seed=1), make_verdicts(items, seed=2))
     rows = [r | {"criterion": f"{r['criterion']}!"} for r in make_verdicts(items, seed=2)]
     write_rows(tmp_path / "verdicts_new.jsonl", rows)
-    done = harness("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
+    done = harness_here("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
     assert done.returncode == 4
     assert "none of the 28 items has a score for both 'old' and 'new' (not recorded" in done.stderr
 
@@ -242,14 +242,14 @@ def test_a_judge_behind_an_endpoint_is_asked_once_about_each_or_all(
     with LoopbackServer(judge_by_words) as server:
         endpoint = f"endpoint: {{model: judge, base_url: '{server.base_url}'}}"
         profile.write_text(f"{models}judges:\n  default: {{{endpoint}}}\n")
-        plan = harness("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
-        done = harness("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
+        plan = harness_here("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
+        done = harness_here("run", "suite.yaml", *OPTIONS, cwd=tmp_path)
         assert done.returncode in (0, 1, 3), done.stderr
         assert server.counts["ok"] == n_asked
         for item in items:
             item["rubrics"][0]["points"] += 1
         write_rows(tmp_path / "items.jsonl", items)
-        again = harness("run", "suite.yaml", *OPTIONS, "--out", "again", cwd=tmp_path)
+        again = harness_here("run", "suite.yaml", *OPTIONS, "--out", "again", cwd=tmp_path)
         assert again.returncode in (0, 1, 3), again.stderr
         assert server.counts["ok"] == n_asked  # other points ask nothing again
     assert f" {n_asked} " in plan.stdout
@@ -280,7 +280,7 @@ def with_second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Co
         ]
         profile.write_text(f"{models}judges:\n  {judges[0]}\n  {judges[1]}\n")
         for _ in range(2):
-            done = harness("run", "suite.yaml", *OPTIONS, cwd=folder)
+            done = harness_here("run", "suite.yaml", *OPTIONS, cwd=folder)
             assert done.returncode in (0, 1, 3), done.stderr
             calls.append(Counter(request.body["model"] for request in server.requests))
     return folder, calls

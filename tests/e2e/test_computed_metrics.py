@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.computed_study import COLUMNS, write_choices, write_doses
 from tests.loopback.server import LoopbackServer
 
@@ -19,7 +19,7 @@ OPTIONS = ("--models", "old,new", "--profile", "profile.yaml")
 def doses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("doses")
     write_doses(folder)
-    done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=folder)
+    done = harness_here("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -53,12 +53,12 @@ def test_an_ambiguous_number_is_a_gap_in_its_own_words(doses: Path) -> None:
 
 
 def test_scores_can_be_extracted(doses: Path) -> None:
-    done = harness("extract", "latest", "--out", "tables", cwd=doses)
+    done = harness_here("extract", "latest", "--out", "tables", cwd=doses)
     assert done.returncode == 0, done.stderr
     text = (doses / "tables" / "scores.csv").read_text(encoding="utf-8-sig")
     rows = csv.DictReader(text.splitlines())
     assert {row["metric"] for row in rows} == set(COLUMNS)
-    logs = harness("extract", "latest", "--out", "logs", "--to", "inspect", cwd=doses)
+    logs = harness_here("extract", "latest", "--out", "logs", "--to", "inspect", cwd=doses)
     assert logs.returncode == 0, logs.stderr
 
 
@@ -67,7 +67,7 @@ def refused(folder: Path, old: str, new: str) -> Done:
     text = (folder / "suite.yaml").read_text()
     assert old in text
     (folder / "suite.yaml").write_text(text.replace(old, new))
-    return harness("plan", "suite.yaml", *OPTIONS, cwd=folder)
+    return harness_here("plan", "suite.yaml", *OPTIONS, cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_an_item_without_a_usable_reference_is_refused_by_the_plan(
 def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("choices")
     write_choices(folder)
-    done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=folder)
+    done = harness_here("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -121,7 +121,7 @@ def test_another_order_of_the_options_is_another_plan(choices: Path, tmp_path: P
     write_choices(tmp_path)
     suite = tmp_path / "suite.yaml"
     suite.write_text(suite.read_text().replace("shuffle: true", "shuffle: true, shuffle_seed: 2"))
-    done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
+    done = harness_here("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert result(tmp_path)["plan"]["hash"] != result(choices)["plan"]["hash"]
     assert result(tmp_path)["scores"] == result(choices)["scores"]  # they chose by the texts
@@ -131,7 +131,7 @@ def test_an_item_without_its_right_option_is_refused_by_the_plan(tmp_path: Path)
     write_choices(tmp_path, n=30)
     suite = tmp_path / "suite.yaml"
     suite.write_text(suite.read_text().replace("answer: label", "answer: text"))
-    done = harness("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
+    done = harness_here("plan", "suite.yaml", *OPTIONS, cwd=tmp_path)
     assert done.returncode == 2
     assert "item 'q0' (and 29 more) has the reference 'A', which is the text of none" in done.stderr
     assert "state 'answer: label'" in done.stderr
@@ -160,7 +160,7 @@ def test_a_model_behind_an_endpoint_is_shown_the_options_and_chooses_by_letter(
         )
         suite = tmp_path / "suite.yaml"
         suite.write_text(suite.read_text().replace("value: 0.9", "value: 0.8"))
-        done = harness("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
+        done = harness_here("run", "suite.yaml", *OPTIONS, "--format", "json", cwd=tmp_path)
     assert done.returncode in (0, 1, 3), done.stderr
     means = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result(tmp_path)["scores"]}
     assert means["accuracy", "new"] == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.conversations import conversation, write_talks
 from tests.builders.endpoint_runs import answer
 from tests.builders.files import write, write_rows
@@ -45,9 +45,9 @@ def test_conversations_are_answered_by_a_checkpoint_an_endpoint_and_a_record(
     with LoopbackServer(reply) as server:
         write(tmp_path / "there.yaml", PROFILE.format(url=server.base_url))
         args = ["talks.yaml", "--models", "local,record,remote", "--profile", "there.yaml"]
-        done = harness("run", *args, cwd=tmp_path)
+        done = harness_here("run", *args, cwd=tmp_path)
         n_asked = len(bodies)
-        again = harness("run", *args, cwd=tmp_path)
+        again = harness_here("run", *args, cwd=tmp_path)
     assert done.returncode in {0, 1, 3}, done.stderr
     # The endpoint was sent every turn, and the judge sees each in a block.
     asked = [body["messages"] for body in bodies if body["model"] == "remote-model"]
@@ -72,7 +72,7 @@ def test_batch_files_hold_every_turn(tmp_path: Path) -> None:
         "--limit",
         "2",
     ]
-    done = harness("run", *args, cwd=tmp_path)
+    done = harness_here("run", *args, cwd=tmp_path)
     (file,) = (tmp_path / "batches").rglob("*.jsonl")
     requests = [json.loads(line) for line in file.read_text().splitlines()]
     chats = [conversation(i) for i in range(2)]

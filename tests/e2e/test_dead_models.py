@@ -6,7 +6,7 @@ import pytest
 
 from harness.artifacts.results_json import load_result
 from harness.artifacts.run_folder import read_run_table
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.dead_models import WAYS as DEAD_WAYS
 from tests.builders.dead_models import run_dead
 from tests.builders.endpoint_runs import SUITE, answer
@@ -50,7 +50,7 @@ def fail_the_dead(kind: Kind) -> Chooser:
 
 
 def run(world: Path, models: str) -> tuple[int, str]:
-    done = harness(
+    done = harness_here(
         "run", "remote.yaml", "--models", models, "--profile", "there.yaml", "--limit", "40",
         cwd=world,
     )  # fmt: skip

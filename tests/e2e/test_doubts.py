@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write, write_rows
 
 ROWS = Path(__file__).parents[2] / "suites" / "data" / "consumer_health.jsonl"
@@ -72,7 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(world: Path, command: str = "run", *more: str) -> Done:
     models = ("--models", "short,middle,uneven", "--profile", "there.yaml")
-    return harness(command, "doubts.yaml", *models, *more, "--format", "json", cwd=world)
+    return harness_here(command, "doubts.yaml", *models, *more, "--format", "json", cwd=world)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.endpoint_runs import N_ITEMS
 from tests.builders.files import write, write_rows
 from tests.e2e import test_endpoints
@@ -68,7 +68,7 @@ def answer(body: dict[str, Any]) -> str:
 
 def run(world: Path, server: LoopbackServer, *args: str) -> Done:
     write(world / "there.yaml", PROFILE.format(url=server.base_url))
-    return harness(*RUN, *args, cwd=world)
+    return harness_here(*RUN, *args, cwd=world)
 
 
 def results(world: Path) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_repeats_are_asked_anew_and_show_how_far_a_judge_repeats_itself(world: P
 def test_a_plan_counts_every_member_and_round(world: Path) -> None:
     with LoopbackServer(answer) as server:
         write(world / "there.yaml", PROFILE.format(url=server.base_url))
-        done = harness("plan", *RUN[1:], cwd=world)
+        done = harness_here("plan", *RUN[1:], cwd=world)
         assert done.returncode == 0, done.stderr
         assert server.counts.total() == 0
     planned = json.loads(done.stdout)
@@ -139,7 +139,7 @@ def test_a_member_that_fails_everything_leaves_the_verdict_to_the_others(world: 
 def test_an_unknown_member_is_named_with_its_line(world: Path) -> None:
     profile = PROFILE.format(url="http://127.0.0.1:9/v1").replace("[first,", "[frist,")
     write(world / "there.yaml", profile)
-    done = harness(*RUN, cwd=world)
+    done = harness_here(*RUN, cwd=world)
     assert done.returncode == 2
     assert "there.yaml:6" in done.stderr
     assert "'frist' is no single judge here. Did you mean 'first'?" in done.stderr

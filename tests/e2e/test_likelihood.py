@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.human.annotate.study import StudyOptions, open_study
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
 
@@ -53,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_world(folder)
     for name in ("old", "new"):
         make_tiny_model(folder / name, context=400)
-    done = harness(*RUN, "old,new", cwd=folder)
+    done = harness_here(*RUN, "old,new", cwd=folder)
     assert done.returncode in (0, 3), done.stderr
     return folder
 
@@ -101,26 +101,26 @@ def test_the_report_tells_numbers_from_answers(world: Path) -> None:
 
 def test_nothing_is_computed_twice(world: Path) -> None:
     before = results(world)
-    done = harness(*RUN, "old,new", cwd=world)
+    done = harness_here(*RUN, "old,new", cwd=world)
     assert "answers items" not in done.stderr
     assert results(world)["scores"] == before["scores"]
 
 
 def test_a_run_can_be_exported(world: Path) -> None:
-    done = harness("extract", str(run_folder(world)), "--out", "tables", cwd=world)
+    done = harness_here("extract", str(run_folder(world)), "--out", "tables", cwd=world)
     assert done.returncode == 0, done.stderr
     assert '{""A"": -' in (world / "tables" / "answers.csv").read_text()
 
 
 def test_an_endpoint_is_refused_by_the_plan(world: Path) -> None:
-    done = harness("plan", *RUN[1:4], "--models", "old,far", cwd=world)
+    done = harness_here("plan", *RUN[1:4], "--models", "old,far", cwd=world)
     assert done.returncode == 2
     assert "metric 'likeliest': model 'far' is asked at 127.0.0.1:9, and endpoints give no " in done.stderr  # fmt: skip
 
 
 def test_the_same_numbers_are_not_asked_for_again(tmp_path: Path) -> None:
     write_world(tmp_path, answers=", answers: 2")
-    done = harness("plan", *RUN[1:4], "--models", "old,new", cwd=tmp_path)
+    done = harness_here("plan", *RUN[1:4], "--models", "old,new", cwd=tmp_path)
     assert done.returncode == 2
     assert "metric 'likeliest': 'answers: 2' asks again for log-probabilities" in done.stderr
 
@@ -144,11 +144,11 @@ def write_records(folder: Path) -> None:
 
 def test_recorded_log_probabilities_are_scored_and_other_answers_are_not(tmp_path: Path) -> None:
     write_records(tmp_path)
-    done = harness(*RUN, "old,new", cwd=tmp_path)
+    done = harness_here(*RUN, "old,new", cwd=tmp_path)
     assert done.returncode in (0, 1, 3), done.stderr
     counts = {(s["metric"], s["model"]): s["n"] for s in results(tmp_path)["scores"]}
     assert counts["likeliest.acc", "new"] == 20
-    refused = harness(*RUN, "old,said", cwd=tmp_path)
+    refused = harness_here(*RUN, "old,said", cwd=tmp_path)
     assert refused.returncode == 4
     assert "unreadable: no log-probability of each option (A, B, C), as JSON (20 times)" in refused.stderr  # fmt: skip
 
@@ -159,6 +159,6 @@ def test_people_are_shown_answers_and_no_numbers(world: Path, tmp_path: Path) ->
     write_records(tmp_path)
     suite = (tmp_path / "suite.yaml").read_text()
     write(tmp_path / "suite.yaml", suite.replace("  said: {kind: choice, answer: label}\n", ""))
-    harness(*RUN, "old,new", cwd=tmp_path)
+    harness_here(*RUN, "old,new", cwd=tmp_path)
     with pytest.raises(HarnessError, match="log-probabilities of options and no answers"):
         open_study(run_folder(tmp_path), StudyOptions())

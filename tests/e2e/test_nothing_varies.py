@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.recorded import write_rows
 
 SUITE = """\
@@ -75,7 +75,7 @@ def test_no_interval_of_a_result_has_width_zero(
     tmp_path: Path, n: int, cluster: bool, scale: str, score: int
 ) -> None:
     _write(tmp_path, n, cluster=cluster, scale=scale, score=score)
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--models", "old,new", "--profile", "profile.yaml",
         "--format", "json", "--limit", str(n), cwd=tmp_path,
     )  # fmt: skip
@@ -88,7 +88,7 @@ def test_no_interval_of_a_result_has_width_zero(
 
 def test_yes_or_no_scores_are_not_called_saturated_nor_listed_twice(tmp_path: Path) -> None:
     _write(tmp_path, 40, cluster=False, scale="[0, 1]", score=1)
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--models", "old,new", "--profile", "profile.yaml",
         "--limit", "40", "--format", "json", cwd=tmp_path,
     )  # fmt: skip

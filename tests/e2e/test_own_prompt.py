@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.endpoint_runs import answer
 from tests.builders.files import PROFILE, SUITE, write, write_world
 from tests.loopback.server import LoopbackServer
@@ -20,7 +20,9 @@ def test_another_text_is_judged_anew_and_named_and_other_line_breaks_are_not(
     write(
         tmp_path / "small.yaml", SUITE.replace("kind: rubric", "kind: rubric\n    prompt: own.md")
     )
-    assert harness("judge", "prompt", "rubric", "--out", "own.md", cwd=tmp_path).returncode == 0
+    assert (
+        harness_here("judge", "prompt", "rubric", "--out", "own.md", cwd=tmp_path).returncode == 0
+    )
     ours = (tmp_path / "own.md").read_text()
     n_asked, reports = [], []
     with LoopbackServer(answer) as server:
@@ -28,7 +30,7 @@ def test_another_text_is_judged_anew_and_named_and_other_line_breaks_are_not(
         write(tmp_path / "recorded.yaml", PROFILE.partition("default:")[0] + judge)
         for text in (ours, ours.replace("\n", "\r\n"), f"You are a physician.\n{ours}"):
             (tmp_path / "own.md").write_bytes(text.encode())
-            done = harness(
+            done = harness_here(
                 "run",
                 "small.yaml",
                 "--models",

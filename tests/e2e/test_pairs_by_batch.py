@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.builders.batch_service import Service, collect, new_files
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.files import write, write_rows
 from tests.builders.tiny import make_tiny_model
 from tests.loopback.server import LoopbackServer
@@ -52,7 +52,7 @@ def pairs(world: Path, server: LoopbackServer, *args: str, key: str = "") -> Don
     write(world / "there.yaml", PROFILE.format(url=server.base_url))
     env = environment({"NO_SUCH_KEY": key} if key else None)
     options = ["--profile", "there.yaml", "--format", "json"]
-    return harness("pairs", "pairs.yaml", *options, *args, cwd=world, env=env)
+    return harness_here("pairs", "pairs.yaml", *options, *args, cwd=world, env=env)
 
 
 @pytest.mark.slow

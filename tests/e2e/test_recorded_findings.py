@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write
 
 pytestmark = [
@@ -24,7 +24,7 @@ CRITERIA = ("correctness", "clarity", "safety", "empathy")
 
 def study(*args: str, cwd: Path) -> Done:
     folder = str(Path(os.environ["HARNESS_DATA_DIR"]).resolve())
-    return harness(*args, "--format", "json", cwd=cwd, env={"HARNESS_DATA_DIR": folder})
+    return harness_here(*args, "--format", "json", cwd=cwd, env={"HARNESS_DATA_DIR": folder})
 
 
 def run(suite: str, profile: str, cwd: Path, models: str = "sft,dpo") -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 
 pytestmark = [
     pytest.mark.data,
@@ -24,7 +24,7 @@ MEANS = {  # published raw files: SFT mean, DPO mean, mean paired difference, it
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("study")
-    done = harness(
+    done = harness_here(
         "run", "suites/medical_rubric.yaml", "--models", "sft,dpo",
         "--profile", "medical_llama3_recorded", "--format", "json",
         cwd=folder, env={"HARNESS_DATA_DIR": str(Path(os.environ["HARNESS_DATA_DIR"]).resolve())},

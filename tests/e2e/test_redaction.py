@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.server import LoopbackServer
@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> Path:
 def run(world: Path, server: LoopbackServer, *, models: bool, judge: bool) -> Done:
     flags = {"models": str(models).lower(), "judge": str(judge).lower()}
     write(world / "there.yaml", PROFILE.format(url=server.base_url, **flags))
-    done = harness(
+    done = harness_here(
         "run", "remote.yaml", "--models", "old,new", "--profile", "there.yaml", cwd=world
     )
     assert done.returncode in {0, 1, 3}, done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write, write_rows
 
 N = 120
@@ -62,7 +62,7 @@ def write_profile(folder: Path, *members: str) -> None:
 
 def command(world: Path, what: str, gate: str) -> Done:
     write(world / "knees.yaml", SUITE.format(gate=gate))
-    return harness(
+    return harness_here(
         what, "knees.yaml", "--models", "sft,dpo", "--profile", "profile.yaml", cwd=world
     )
 
@@ -111,6 +111,6 @@ def test_a_sample_of_judges_goes_with_nothing_that_would_not_hold(world: Path, o
 
 def test_a_sample_of_judges_is_no_baseline(world: Path) -> None:
     command(world, "run", "judges_as: sample")
-    done = harness("bless", "latest", cwd=world)
+    done = harness_here("bless", "latest", cwd=world)
     assert done.returncode == 2
     assert "judges read as a sample" in done.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write, write_rows
 from tests.e2e import test_endpoints
 from tests.loopback.server import LoopbackServer
@@ -61,7 +61,7 @@ def answer(body: dict[str, Any]) -> str:
 def harness_with(world: Path, command: str, then: str, server: LoopbackServer) -> Done:
     write(world / "there.yaml", PROFILE.format(url=server.base_url, then=then))
     options = ("--models", "old,new", "--profile", "there.yaml", "--format", "json")
-    return harness(command, "two.yaml", *options, cwd=world)
+    return harness_here(command, "two.yaml", *options, cwd=world)
 
 
 @pytest.fixture

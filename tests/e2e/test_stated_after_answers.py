@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.server import LoopbackServer
@@ -20,7 +20,7 @@ judges:
 
 def run(world: Path, n_runs: int) -> dict[str, str]:
     """Run the suite once more; the caveats of the new run, by code."""
-    done = harness(
+    done = harness_here(
         "run", "remote.yaml", "--models", "old,new", "--profile", "there.yaml", "--limit", "20",
         cwd=world,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from harness.artifacts.answers import AnsweredItem, read_answers
 from harness.artifacts.run_folder import load_run
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.endpoint_runs import fill_schema
 from tests.builders.files import write, write_rows
 from tests.loopback.server import LoopbackServer
@@ -85,7 +85,9 @@ def run(world: Path, server: LoopbackServer, options: str = "") -> Path:
     write_rows(world / "items.jsonl", ITEMS)
     write(world / "suite.yaml", SUITE % options)
     write(world / "there.yaml", PROFILE % {"url": server.base_url})
-    done = harness("run", "suite.yaml", "--profile", "there.yaml", "--models", "old,new", cwd=world)
+    done = harness_here(
+        "run", "suite.yaml", "--profile", "there.yaml", "--models", "old,new", cwd=world
+    )
     assert done.returncode == 0, done.stderr
     return max((world / "runs" / "thoughts").iterdir(), key=lambda path: path.stat().st_mtime)
 
@@ -188,7 +190,7 @@ def test_suite_and_profile_may_not_both_switch_thinking(tmp_path: Path) -> None:
         "model: new-model, extra_body: {chat_template_kwargs: {enable_thinking: true}},",
     )
     write(tmp_path / "there.yaml", both)
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--profile", "there.yaml", "--models", "old,new", cwd=tmp_path
     )
     assert done.returncode == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write
 from tests.builders.pipelines import make_world
 from trainers.checkpoint import CheckpointManifest, load_manifest
@@ -22,7 +22,7 @@ models:
 
 def run(world: Path, models: str) -> dict[str, Any]:
     command = ("run", "develop.yaml", "--profile", "world.yaml", "--models", models)
-    done = harness(*command, "--format", "json", cwd=world)
+    done = harness_here(*command, "--format", "json", cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     folder = world / json.loads(done.stdout)["folder"]
     result: dict[str, Any] = json.loads((folder / "results.json").read_text())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.recorded import write_study
 
 # One-sided p-values .048, .032 and .0005: at alpha .05 each of them passes alone.
@@ -20,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(study: Path, store: Path, models: str, *more: str) -> tuple[int, dict[str, Any]]:
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--profile", "profile.yaml", "--models", models, "--store", str(store),
         "--out", str(store / "runs"), "--format", "json", *more, cwd=study,
     )  # fmt: skip
@@ -30,7 +30,7 @@ def run(study: Path, store: Path, models: str, *more: str) -> tuple[int, dict[st
 
 
 def ledger(store: Path, *more: str) -> Done:
-    return harness("ledger", "--store", str(store), *more, cwd=store)
+    return harness_here("ledger", "--store", str(store), *more, cwd=store)
 
 
 def caveats(printed: dict[str, Any]) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_items_added_after_a_look_are_a_second_try(study: Path, tmp_path: Path) 
 def test_a_plan_tells_which_try_it_is_and_what_is_left(study: Path, tmp_path: Path) -> None:
     def plan(models: str) -> str:
         options = ("--profile", "profile.yaml", "--models", models, "--store", str(tmp_path))
-        done = harness("plan", "suite.yaml", *options, cwd=study)
+        done = harness_here("plan", "suite.yaml", *options, cwd=study)
         assert done.returncode == 0, done.stderr
         return " ".join(done.stdout.split())
 
@@ -145,7 +145,7 @@ def test_a_committed_ledger_counts_for_a_store_that_is_new(study: Path, tmp_path
 
 def test_a_damaged_ledger_is_no_empty_one(study: Path, tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text('{"record": "try", "key": 7}\n')
-    done = harness(
+    done = harness_here(
         "run", "suite.yaml", "--profile", "profile.yaml", "--models", "base,one", "--store", str(tmp_path),
         "--out", str(tmp_path / "runs"), cwd=study,
     )  # fmt: skip

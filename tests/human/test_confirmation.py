@@ -17,7 +17,7 @@ from harness.runs.run import run_suite
 from harness.stats.judge_correction import corrected_lower_bound
 from harness.training.context import make_context
 from harness.types import GateDecision, RunResult
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write, write_rows
 from tests.builders.judged_runs import write_labels
 from tests.builders.public_labels import xstest
@@ -120,7 +120,7 @@ def test_agreement_and_bias_are_in_the_report_by_model(tmp_path: Path):
 def test_the_command_ends_as_inconclusive(tmp_path: Path):
     run(tmp_path, LENIENT_TO_NEW, PEOPLE)
     names = ("refusals.yaml", "--profile", "profile.yaml", "--models", "old,new")
-    done = harness("run", *names, cwd=tmp_path)
+    done = harness_here("run", *names, cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "People's labels do not confirm the judge" in " ".join(done.stdout.split())
 

@@ -13,7 +13,7 @@ from harness.human.calibration import calibrate_run
 from harness.human.claim_labels import label_claim
 from harness.human.labels import load_study_labels
 from harness.scoring.paired import pair_scores
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.human_judges import mostly, run, write_profile, write_world
 from tests.builders.judged_runs import METRICS, grades, wins, write_run
 from tests.builders.votes import cast_votes, steady
@@ -119,7 +119,7 @@ def test_an_unfinished_study_has_smaller_chances(tmp_path: Path):
 def test_the_command_line_draws_them(tmp_path: Path):
     write_run(tmp_path / "run", [wins(WON)])
     page = str(tmp_path / "ada.html")
-    done = harness(
+    done = harness_here(
         "annotate", "run", "--informative", "--n", "30", "--annotator", "Ada", "--offline", page,
         cwd=tmp_path,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from harness.core.errors import InfrastructureError
 from harness.core.store import Store
 from harness.planning.plan_diff import diff_fields
 from harness.planning.preregistration import Preregistration, preregister_plan
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write, write_world
 from tests.builders.plans import CARD, plan_of
 
@@ -162,8 +162,8 @@ def test_a_damaged_copy_is_no_missing_one(world: Path) -> None:
 
 def test_the_report_says_that_claims_were_changed(world: Path) -> None:
     run = ("run", "small.yaml", "--models", "sft,dpo", "--profile", "recorded.yaml")
-    harness(*run, cwd=world)
+    harness_here(*run, cwd=world)
     amend(world, "claim: superior", "claim: superior, margin: 0.1")
     assert "has been changed since: claims on rubric." in re.sub(
-        r"\s+", " ", harness(*run, cwd=world).stdout
+        r"\s+", " ", harness_here(*run, cwd=world).stdout
     )

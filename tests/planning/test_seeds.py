@@ -10,7 +10,7 @@ from harness.gate.decision import decide_gate
 from harness.planning.claims import AssumedTest
 from harness.planning.seeds import two_way_power
 from harness.selftest.seeds import SEED_SD, SUPERIOR, draw_seeds
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.seeds import write_seeded_world
 
 HALF_A_POINT = AssumedTest(
@@ -46,16 +46,16 @@ def test_the_power_is_that_of_the_gate(n_seeds: int) -> None:
 def test_plan_says_how_many_seeds_would_do(tmp_path: Path) -> None:
     write_seeded_world(tmp_path, n=150)
     command = ("plan", "small.yaml", "--profile", "seeds.yaml", "--models", "sft,dpo")
-    forecast = json.loads(harness(*command, "--format", "json", cwd=tmp_path).stdout)
+    forecast = json.loads(harness_here(*command, "--format", "json", cwd=tmp_path).stdout)
     (claim,) = forecast["seeds"]
     assert (claim["planned"], set(claim["power"])) == (3, {"3", "5", "10"})
     assert claim["power"]["3"] < claim["power"]["5"] < claim["power"]["10"]
-    text = " ".join(harness(*command, cwd=tmp_path).stdout.split())
+    text = " ".join(harness_here(*command, cwd=tmp_path).stdout.split())
     assert "of the time with 3 seeds, as planned" in text
 
 
 def test_plan_is_silent_on_seeds_where_nothing_is_trained(tmp_path: Path) -> None:
     write_seeded_world(tmp_path)
-    done = harness("plan", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo",
+    done = harness_here("plan", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo",
                    "--format", "json", cwd=tmp_path)  # fmt: skip
     assert json.loads(done.stdout)["seeds"] == []

@@ -8,7 +8,7 @@ import pytest
 
 from harness.artifacts.results_json import load_result
 from harness.runs.item_pages import write_run_reports
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.human_judges import mostly
 from tests.builders.judged_runs import wins, write_run
 from tests.builders.votes import cast_votes, steady
@@ -40,7 +40,7 @@ def test_votes_so_far_stand_in_the_report(run: Path):
 def test_calibrating_links_the_report_to_what_it_found(run: Path, tmp_path: Path):
     cast_votes(run, TWO)
     before = (run / "results.json").read_bytes()
-    assert harness("calibrate", "run", cwd=tmp_path).returncode == 0
+    assert harness_here("calibrate", "run", cwd=tmp_path).returncode == 0
     page = (run / "report.html").read_text()
     assert '<a href="calibration.html">' in page
     assert re.search(
@@ -52,16 +52,16 @@ def test_calibrating_links_the_report_to_what_it_found(run: Path, tmp_path: Path
 
 def test_the_link_stays_when_the_report_is_rendered_again(run: Path, tmp_path: Path):
     cast_votes(run, TWO)
-    harness("calibrate", "run", cwd=tmp_path)
+    harness_here("calibrate", "run", cwd=tmp_path)
     page = (run / "report.html").read_bytes()
     (run / "report.html").unlink()
-    assert harness("report", "run", cwd=tmp_path).returncode == 0
+    assert harness_here("report", "run", cwd=tmp_path).returncode == 0
     assert (run / "report.html").read_bytes() == page
 
 
 def test_votes_that_came_later_are_told(run: Path, tmp_path: Path):
     cast_votes(run, {"Ada": steady("candidate")}, n=60)
-    harness("calibrate", "run", cwd=tmp_path)
+    harness_here("calibrate", "run", cwd=tmp_path)
     cast_votes(run, {"Ben": steady("tie")}, n=60)
     assert "The calibration below used 60 votes, but there are 120 now" in render(run)
 
@@ -73,7 +73,7 @@ def test_a_damaged_calibration_is_named_and_the_report_is_written(run: Path):
 
 def test_the_calibration_of_another_run_is_left_out(run: Path, tmp_path: Path):
     cast_votes(run, TWO)
-    harness("calibrate", "run", cwd=tmp_path)
+    harness_here("calibrate", "run", cwd=tmp_path)
     other = (run / "calibration.json").read_text().replace('"run_id": "', '"run_id": "other-')
     (run / "calibration.json").write_text(other)
     page = render(run)
@@ -85,7 +85,7 @@ def test_unseen_letters_of_an_annotators_name_are_written_out(run: Path, tmp_pat
     (tmp_path / "labels.csv").write_text(
         "item,annotator,winner\n" + "".join(f"q{i},A\u202eda,tie\n" for i in range(60))
     )
-    done = harness("calibrate", "run", "--labels", "labels.csv", "--random", cwd=tmp_path)
+    done = harness_here("calibrate", "run", "--labels", "labels.csv", "--random", cwd=tmp_path)
     for text in (done.stdout, (run / "calibration.html").read_text()):
         assert "\u202e" not in text
         assert "A⟨U+202E⟩da" in text

@@ -14,7 +14,7 @@ from harness.runs.regression import bless_run, check_run
 from harness.types import RunResult
 from reports.junit import render_junit
 from reports.markdown import render_markdown
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.foreign_logs import import_logs, inspect_log
 from tests.builders.recorded import write_rows, write_study
 
@@ -40,7 +40,9 @@ def write_suite(folder: Path, gate: str = "", *, metrics: str = "", data: str = 
 
 
 def run(folder: Path, models: str = "sft") -> tuple[Done, RunResult]:
-    done = harness("run", "suite.yaml", "--models", models, "--profile", "profile.yaml", cwd=folder)
+    done = harness_here(
+        "run", "suite.yaml", "--models", models, "--profile", "profile.yaml", cwd=folder
+    )
     newest = max((folder / "runs").glob("small/*/results.json"), key=lambda p: p.stat().st_mtime)
     return done, load_result(newest.parent)
 
@@ -200,7 +202,7 @@ def test_people_license_and_calibrate_a_judge_of_one_model(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert result.decision is not None
     assert [licence.held for licence in result.decision.licences] == [True]
-    done = harness("calibrate", "latest", "--labels", "labels.csv", "--random", cwd=folder)
+    done = harness_here("calibrate", "latest", "--labels", "labels.csv", "--random", cwd=folder)
     assert done.returncode == 0, done.stderr
     (page,) = folder.glob("runs/small/*/calibration.md")
     assert "sft alone" in page.read_text()
@@ -211,7 +213,7 @@ def test_what_takes_two_models_says_so(tmp_path: Path) -> None:
     folder = write_suite(tmp_path)
     run(folder)
     for command in ("annotate", "selftest"):
-        done = harness(command, "latest", cwd=folder)
+        done = harness_here(command, "latest", cwd=folder)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
         assert "one model" in done.stderr
@@ -220,7 +222,7 @@ def test_what_takes_two_models_says_so(tmp_path: Path) -> None:
 def test_a_single_imported_log_runs_alone(tmp_path: Path) -> None:
     study = import_logs(tmp_path, new=inspect_log("new"))
     assert study.models == ("new",)
-    done = harness(*study.command.split()[1:], cwd=tmp_path)
+    done = harness_here(*study.command.split()[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "new alone" in done.stdout
     assert "0.50" in done.stdout

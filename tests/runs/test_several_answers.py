@@ -20,7 +20,7 @@ from harness.scoring.reduce import reduce_judgements
 from harness.types import Grade, JudgeCard, Plan, Sample
 from harness.types.judgements import JudgeRound
 from judges.panel import Panel
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.files import write, write_world
 from tests.builders.paired_scores import claim_of, points, spread
 from tests.builders.score_tasks import RUBRIC, answers, task
@@ -170,11 +170,11 @@ def test_an_endpoint_is_asked_each_time_with_another_seed(world: Path) -> None:
     with LoopbackServer(reply) as server:
         write(world / "endpoints.yaml", ENDPOINTS.format(url=server.base_url))
         command = ("run", "small.yaml", "--models", "sft,dpo", "--profile", "endpoints.yaml")
-        done = harness(*command, "--format", "json", cwd=world)
+        done = harness_here(*command, "--format", "json", cwd=world)
         assert done.returncode in {0, 1, 3}, done.stderr
         seeds = Counter(request.body["seed"] for request in server.requests)
         assert seeds == {1: 24, 2: 24, 3: 24}
-        assert harness(*command, cwd=world).returncode == done.returncode
+        assert harness_here(*command, cwd=world).returncode == done.returncode
         assert server.counts.total() == 72
     result = json.loads((world / json.loads(done.stdout)["folder"] / "results.json").read_text())
     comparison = result["comparisons"][0]

@@ -11,7 +11,7 @@ from harness.artifacts.scores import read_scores
 from harness.config.request import Request, load_request
 from harness.core.errors import HarnessError
 from harness.scoring.columns import GradeColumn
-from tests.builders.commands import Done, harness
+from tests.builders.commands import Done, harness_here
 from tests.builders.files import write
 from tests.builders.seeds import write_seeded_world
 from tests.loopback.server import LoopbackServer
@@ -21,7 +21,7 @@ GAINS_OF_CHANCE = (1.6, 0.1, -0.2)  # 0.5 on average, of which another seed may 
 
 def run(world: Path, models: str, *more: str) -> tuple[Done, dict[str, Any]]:
     command = ("run", "small.yaml", "--profile", "seeds.yaml", "--models", models)
-    done = harness(*command, "--format", "json", *more, cwd=world)
+    done = harness_here(*command, "--format", "json", *more, cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     folder = world / json.loads(done.stdout)["folder"]
     return done, json.loads((folder / "results.json").read_text()) | {"folder": str(folder)}
@@ -94,7 +94,7 @@ def test_a_seed_without_answers_ends_the_run(tmp_path: Path) -> None:
     write_seeded_world(tmp_path)
     (tmp_path / "sft-3.jsonl").unlink()
     command = ("run", "small.yaml", "--profile", "seeds.yaml", "--models", "sft3,dpo")
-    done = harness(*command, cwd=tmp_path)
+    done = harness_here(*command, cwd=tmp_path)
     assert done.returncode == 2
     assert "sft-3.jsonl: no such data file" in done.stderr
 
@@ -108,7 +108,7 @@ def test_a_seed_without_any_verdict_is_no_smaller_set(tmp_path: Path) -> None:
     )
     change(tmp_path / "small.yaml", "gate:", "gate:\n  max_unscored: 0.5")
     command = ("run", "small.yaml", "--profile", "seeds.yaml", "--models", "sft,dpo")
-    done = harness(*command, cwd=tmp_path)
+    done = harness_here(*command, cwd=tmp_path)
     assert done.returncode == 4
     assert "with the training seed 2" in " ".join(done.stderr.split())
 
@@ -116,7 +116,7 @@ def test_a_seed_without_any_verdict_is_no_smaller_set(tmp_path: Path) -> None:
 def test_plan_counts_an_answer_of_a_model_without_seeds_once(tmp_path: Path) -> None:
     write_seeded_world(tmp_path)
     command = ("plan", "small.yaml", "--profile", "seeds.yaml", "--models", "sft,dpo")
-    done = harness(*command, "--format", "json", cwd=tmp_path)
+    done = harness_here(*command, "--format", "json", cwd=tmp_path)
     (work,) = json.loads(done.stdout)["tasks"]
     assert (work["n_items"], work["answers"], work["judgements"]) == (40, 160, 240)
 
@@ -124,7 +124,7 @@ def test_plan_counts_an_answer_of_a_model_without_seeds_once(tmp_path: Path) -> 
 def test_a_run_under_several_seeds_is_no_baseline_of_checks(tmp_path: Path) -> None:
     write_seeded_world(tmp_path)
     run(tmp_path, "sft,dpo")
-    done = harness("bless", "latest", cwd=tmp_path)
+    done = harness_here("bless", "latest", cwd=tmp_path)
     assert done.returncode == 2
     assert "a check is of one checkpoint" in " ".join(done.stderr.split())
 

@@ -8,7 +8,7 @@ import pytest
 from harness.config import load_profile, load_suite
 from harness.core.errors import HarnessError
 from harness.training.starter import learning_rate, write_starter
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.families import make_base
 from trainers.recipe import load_recipe
 
@@ -86,9 +86,9 @@ def test_nothing_is_overwritten_and_what_is_no_model_or_data_is_named(world: Pat
 def test_three_commands_lead_to_a_verdict(name: str, world: Path) -> None:
     make_base(name, world / "base")
     env = {"HARNESS_CACHE_DIR": str(world / "cache")}
-    assert harness("init", "base", "chats.jsonl", cwd=world, env=env).returncode == 0
+    assert harness_here("init", "base", "chats.jsonl", cwd=world, env=env).returncode == 0
     options = ("suite.yaml", "--models", "base,sft", "--profile", "profile.yaml")
-    assert harness("plan", *options, cwd=world, env=env).returncode == 0
-    done = harness("run", *options, cwd=world, env=env)
+    assert harness_here("plan", *options, cwd=world, env=env).returncode == 0
+    done = harness_here("run", *options, cwd=world, env=env)
     assert done.returncode in (0, 1, 3), done.stderr
     assert list((world / "runs" / "mine").glob("*/report.html"))

@@ -12,7 +12,7 @@ from harness.artifacts.scores import read_scores
 from harness.core.errors import HarnessError
 from harness.interop.importing import import_records
 from harness.scoring.columns import GradeColumn
-from tests.builders.commands import harness
+from tests.builders.commands import harness_here
 from tests.builders.foreign_logs import (
     all_results,
     annotation_row,
@@ -106,7 +106,9 @@ def test_healthbench_verdicts_on_criteria_become_a_checklist(tmp_path: Path) -> 
 def test_an_imported_checklist_gives_the_scores_that_were_published(tmp_path: Path) -> None:
     import_logs(tmp_path, a=healthbench(True, False, True), b=healthbench(True, True, False))
     study = tmp_path / "study"
-    done = harness("run", "suite.yaml", "--profile", "profile.yaml", "--models", "a,b", cwd=study)
+    done = harness_here(
+        "run", "suite.yaml", "--profile", "profile.yaml", "--models", "a,b", cwd=study
+    )
     assert done.returncode == 0, done.stderr
     found = {c.metric: c for c in read_scores(next(study.rglob("scores.parquet")).parent)}
     column = found["checklist"]
