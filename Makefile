@@ -11,7 +11,7 @@ demo-smollm2: $(VENV)/ready-smollm2  ## the same with a real model of 135 millio
 	$(BIN)/harness run suites/medical_rubric.yaml --models base,sft,dpo --profile smollm2 || test $$? -eq 1 -o $$? -eq 3
 
 test: $(VENV)/ready-dev            ## the test set that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: $(VENV)/ready-dev        ## also the slow tests
 	$(BIN)/python -m pytest -m "not gpu and not network and not servers"
