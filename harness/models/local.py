@@ -1,15 +1,12 @@
 """A causal language model on this machine that answers batches of chats.
 
 An answer depends on its prompt, the decoding options and its seed, and not on the other rows
-of its batch. Sampling is exact all the same: the arg max of the warped log-probabilities plus
-Gumbel noise is a sample of their softmax, and each row draws its noise from its own generator
-(the Gumbel-max trick, https://arxiv.org/abs/1411.0030). A prompt that cannot be answered gets None
-with a reason.
+of its batch (`harness/models/logits.py`). A prompt that cannot be answered gets None with a reason.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from harness.config import Generation
 from harness.core.deadline import run_within
@@ -21,12 +18,11 @@ from harness.data.thoughts import (
     opening_mark,
     thought_ends,
 )
+from harness.models.decoding import decode
+from harness.models.logits import Sampler
 from harness.models.model_folder import verified_fingerprint
 from harness.models.weights import chat_template_error, load_weights, stop_ids
 from harness.types import Message
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Prompt = tuple[Message, ...]
 RowT = TypeVar("RowT")
@@ -155,36 +151,17 @@ class LocalModel:
     def _generate_batch(
         self, rows: "Sequence[_Row]", generation: Generation, streamer: Any = None
     ) -> list[Answer]:
-        import torch
-        from transformers import LogitsProcessorList
-
-        # 1. Pad the prompts on the left.
-        device = self.model.device
         width = max(len(row.ids) for row in rows)
-        ids = [[self._pad] * (width - len(row.ids)) + row.ids for row in rows]
-        mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
-        # 2. Generate; sampling is a greedy search over noisy logits.
-        health = _LogitsHealth(len(rows), self._stops[0])
-        processors = (
-            [] if generation.temperature == 0 else _sampling_processors(generation, rows, device)
+        found = decode(
+            self.model,
+            [row.ids for row in rows],
+            Sampler(generation, [row.seed for row in rows], self._stops[0], self.model.device),
+            self._generation_config(min(generation.max_tokens, self.context - width)),
+            streamer,
         )
-        with torch.inference_mode():
-            output = self.model.generate(
-                input_ids=torch.tensor(ids, device=device),
-                attention_mask=torch.tensor(mask, device=device),
-                generation_config=self._generation_config(
-                    min(generation.max_tokens, self.context - width)
-                ),
-                logits_processor=LogitsProcessorList([health, *processors]),
-                streamer=streamer,
-            )
-        # 3. Decode the new tokens up to the stop token.
-        broken_rows = health.broken_rows.tolist()
         return [
-            BROKEN if is_broken else self._make_answer(tokens, row.ids)
-            for row, tokens, is_broken in zip(
-                rows, output[:, width:].tolist(), broken_rows, strict=True
-            )
+            BROKEN if tokens is None else self._make_answer(tokens, row.ids)
+            for row, tokens in zip(rows, found, strict=True)
         ]
 
     def _generation_config(self, max_new_tokens: int) -> Any:
@@ -192,7 +169,7 @@ class LocalModel:
         from transformers import GenerationConfig
 
         return GenerationConfig(
-            do_sample=False,  # sampling is the arg max of noisy logits, see the module's docstring
+            do_sample=False,  # sampling is the arg max of noisy logits, see harness/models/logits.py
             max_new_tokens=max_new_tokens,
             eos_token_id=self._stops,
             pad_token_id=self._pad,
@@ -364,55 +341,6 @@ def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
             on_text(text)
 
     return Streamer(Decoder(), skip_prompt=True)
-
-
-class _LogitsHealth:
-    """A logits processor that records rows whose logits are not finite, and ends them."""
-
-    def __init__(self, n_rows: int, stop: int) -> None:
-        import torch
-
-        self.broken_rows = torch.zeros(n_rows, dtype=torch.bool)
-        self.stop = stop
-
-    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
-        top = scores.amax(dim=-1)  # NaN wins every maximum; all -inf is as bad as one +inf
-        broken = ~top.isfinite()
-        if broken.any():
-            self.broken_rows |= broken.cpu()
-            scores = scores.masked_fill(broken[:, None], float("-inf"))
-            scores[broken, self.stop] = 0.0
-        return scores
-
-
-class _GumbelNoise:
-    """A logits processor that adds each row's own Gumbel noise to its log-probabilities."""
-
-    def __init__(self, seeds: Sequence[int], device: Any) -> None:
-        import torch
-
-        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
-        import torch
-
-        noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
-        for row, generator in zip(noise, self.generators, strict=True):
-            row.exponential_(generator=generator)
-        tiny = torch.finfo(torch.float32).tiny
-        return scores.float() - noise.clamp_min_(tiny).log_()
-
-
-def _sampling_processors(generation: Generation, rows: Sequence[_Row], device: Any) -> list[Any]:
-    """Return the processors for temperature, top-k, top-p and the noise, in that order."""
-    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
-
-    steps: list[Any] = [TemperatureLogitsWarper(float(generation.temperature))]
-    if generation.top_k is not None:
-        steps.append(TopKLogitsWarper(generation.top_k))
-    if generation.top_p is not None:
-        steps.append(TopPLogitsWarper(generation.top_p))
-    return [*steps, _GumbelNoise([row.seed for row in rows], device)]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
