@@ -31,8 +31,9 @@ _SELECTORS = "\ufe0e\ufe0f"
 _SPECIAL = r"(?:s|eos|bos|pad|unk|mask|unused\d{1,4}|(?:start|end)_of_\w{1,16})"
 _TAG = r"(?:answer|question|reference|system|user|assistant|instructions?|think|verdict)"
 
+_BRACKETS = "<[\uff1c\ufe64"  # also in full width
 _BRACKETED = re.compile(
-    r"[<\[\uff1c\ufe64](?="  # also in full width
+    rf"[{re.escape(_BRACKETS)}](?="
     r"[|\uff5c][^|\uff5c<>\n]{1,64}[|\uff5c][>\uff1e]"  # <|im_start|>
     rf"|/?{_SPECIAL}>"  # </s>
     r"|</?SYS>>"
@@ -73,7 +74,8 @@ def name_invisible(text: str) -> str:
 def has_marker(text: str) -> bool:
     """Return whether `escape_untrusted` would break something up in the text."""
     # A role stands at the start of a line; searching tries every character.
-    return bool(_BRACKETED.search(text)) or any(map(_ROLE.match, text.split("\n")))
+    bracketed = any(map(text.__contains__, _BRACKETS)) and _BRACKETED.search(text)
+    return bool(bracketed) or any(map(_ROLE.match, text.split("\n")))
 
 
 def _break_markers(text: str) -> str:

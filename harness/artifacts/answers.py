@@ -73,8 +73,8 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
         HarnessError: there is no such file, or it is damaged.
     """
     items: AnsweredItems = {}
-    for row in iter_rows(_read_table(folder)):
-        if row["task"] == task and (shown is None or row["sample_id"] in shown):
+    for row in iter_rows(_read_table(folder), shown):
+        if row["task"] == task:
             references = tuple(json.loads(row.get("references") or "[]"))
             turns = tuple(map(Message.model_validate, json.loads(row.get(_HISTORY) or "[]")))
             unanswered = AnsweredItem(

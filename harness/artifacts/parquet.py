@@ -4,7 +4,7 @@
 from their buffers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,14 @@ def read_parquet(path: Path) -> "pa.Table":
         raise HarnessError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
 
 
-def iter_rows(table: "pa.Table") -> Iterator[dict[str, Any]]:
-    """Yield the rows one by one; `to_pylist` of a large table would hold all of them at once."""
+def iter_rows(table: "pa.Table", samples: Container[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows one by one, with `samples` those on these.
+
+    `to_pylist` of a large table would hold all of them at once.
+    """
+    if samples is not None:
+        ids = table["sample_id"].to_pylist()
+        table = table.take(int_array([row for row, name in enumerate(ids) if name in samples]))
     for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
         yield from batch.to_pylist()
 

@@ -29,6 +29,9 @@ SENTENCE_REPEATS = 3  # or a sentence of five words or more that occurs so often
 
 
 REPEATED_ANSWERS, REPEATED_WORDS = 5, 5  # so many questions with one answer of so many words
+OPENING = (
+    5  # words that equal answers share; few others do, so that most are not compared as a whole
+)
 
 
 _SPECIAL = re.compile(
@@ -64,7 +67,7 @@ def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, 
         flags.append("prompt_leak_words")
     if is_loop(text):
         flags.append("repetition_loop")
-    if _SPECIAL.search(text):
+    if ("<" in text or "[" in text) and _SPECIAL.search(text):
         flags.append("special_tokens")
     return tuple(flags)
 
@@ -78,9 +81,12 @@ def repeated_answers(answers: Mapping[str, str | None], questions: Mapping[str, 
         answers: One model's answers by item.
         questions: The items' questions; several answers to one question count once.
     """
+    texts = {item: text for item, text in answers.items() if text}
+    openings = {item: " ".join(text.split(None, OPENING)[:OPENING]) for item, text in texts.items()}
+    common = {opening for opening, n in Counter(openings.values()).items() if n >= REPEATED_ANSWERS}
     items: defaultdict[str, list[str]] = defaultdict(list)
-    for item, text in answers.items():
-        if text:
+    for item, text in texts.items():
+        if openings[item] in common:
             items[_flat(text)].append(item)
     return {
         item
@@ -165,6 +171,8 @@ def _has_run(words: list[str], size: int, n: int) -> bool:
 
 def _flat(text: str) -> str:
     """Write every white space as one blank."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # one line, as it should be
+        return text.strip()
     return " ".join(text.split())
 
 

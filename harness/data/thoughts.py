@@ -61,7 +61,8 @@ _SENTENCES = re.compile(
     r"\s*Here(?:'s| is) my thought process:(.*?)Here(?:'s| is) my response:(.*)", re.DOTALL
 )
 
-# Without any of these words there is no mark of any kind; most texts need no further look.
+# Without one of the first and one of the second, which takes longer to find out, there is no mark of any kind.
+_BEGINNINGS = ("<", "[", "◁", "assistantfinal", "my thought process:")
 _HINTS = ("think", "thought", "reasoning", "channel", "inner_", "analysis")
 
 _THOUGHT_END = re.compile(rf"{_CLOSING}|<\|channel\|>final<\|message\|>", re.IGNORECASE)
@@ -80,7 +81,9 @@ class Separated(NamedTuple):
 
 def separate_thoughts(text: str) -> Separated:
     """Tell the thoughts of a response from its answer; a text without thoughts is all answer."""
-    if not any(map(text.lower().__contains__, _HINTS)):
+    if not any(map(text.__contains__, _BEGINNINGS)) or not any(
+        map(text.lower().__contains__, _HINTS)
+    ):
         return Separated("", text)
     if _CHANNELS.match(text):
         return _separate_channels(text)

@@ -101,8 +101,8 @@ def make_tries(
 ) -> tuple[ItemSet, list[Try]]:
     """Make the records of a run: what its gate decides on, then what is shown beside it."""
     claimed = _find_claimed(plan, measured)
-    item_set = make_item_set(s for part in claimed.parts for s in part.samples)
-    n_items = len({_hash_text(s.own_question) for part in claimed.parts for s in part.samples})
+    questions = _hash_questions(s for part in claimed.parts for s in part.samples)
+    item_set = _make_item_set(questions)
     claims = hash_claims(plan)
     start = datetime.now(UTC)
     tries = []
@@ -124,7 +124,7 @@ def make_tries(
             candidates=tuple(candidates),
             columns=claimed.columns,
             items=item_set.key,
-            n_items=n_items,
+            n_items=len(questions),
             claims=claims,
             measured=how,
             seed=seed,
@@ -167,7 +167,8 @@ def find_claimed_items(plan: Plan) -> tuple[tuple[str, ...], ItemSet]:
     columns = _claimed_columns(plan)
     metrics = {metric_of(column.partition(" ")[0]) for column in columns}
     tasks = [task for task in plan.tasks if metrics & task.metrics.keys()]
-    return columns, make_item_set(sample for task in tasks for sample in task.samples)
+    questions = _hash_questions(sample for task in tasks for sample in task.samples)
+    return columns, _make_item_set(questions)
 
 
 def _claimed_columns(plan: Plan) -> tuple[str, ...]:
@@ -227,14 +228,16 @@ def _is_recorded(card: JudgeCard) -> bool:
     return card.replayed or any(map(_is_recorded, card.members))
 
 
-def make_item_set(samples: Iterable[Sample]) -> ItemSet:
-    """Make the set of the items' questions, up to case and white space."""
-    hashes = sorted({_hash_text(sample.own_question) for sample in samples})
+def _hash_questions(samples: Iterable[Sample]) -> set[str]:
+    """Hash each of the items' questions, up to case and white space."""
+    texts = {" ".join(sample.own_question.casefold().split()) for sample in samples}
+    return {content_hash(text)[:HASH] for text in texts}
+
+
+def _make_item_set(questions: Iterable[str]) -> ItemSet:
+    """Make the set of items with these hashes of their questions."""
+    hashes = sorted(questions)
     return ItemSet(key=content_hash(hashes)[:16], hashes=tuple(hashes[:KEPT_ITEMS]))
-
-
-def _hash_text(text: str) -> str:
-    return content_hash(" ".join(text.casefold().split()))[:HASH]
 
 
 def _hash_answers(plan: Plan, pair: tuple[str, str], claimed: _Claimed) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The items of a run, read from its tables, and the reports with a page for each item."""
 
+import math
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,10 +55,10 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
 
 
 class _TaskScores(NamedTuple):
-    """The formatted scores of a task's items, and their differences on the headline column."""
+    """The scores of a task's items, and their differences on the headline column."""
 
     task: Task
-    columns: list[tuple[str, dict[str, tuple[str, ...]]]]  # by sample id
+    columns: list[ScoreColumn]
     metric: str
     differences: Mapping[str, float]
 
@@ -77,38 +78,34 @@ def read_shown(result: RunResult, folder: Path, ids: Sequence[tuple[str, str]]) 
     """
     # 1. Choose the items by their differences.
     plan, columns = result.plan, read_run_scores(result, folder)
-    scored = {task.name: _score_rows(task, plan, columns) for task in plan.tasks}
+    scored = {task.name: _scores_of(task, plan, columns) for task in plan.tasks}
     shown: defaultdict[str, set[str]] = defaultdict(set)
     for task_name, sample_id in select_shown(ids, lambda key: scored[key[0]].difference(key[1])):
         shown[task_name].add(sample_id)
     # 2. Read their answers and judgements.
     judgements = read_item_judgements(folder, shown=set().union(*shown.values()))
     models = [model.name for model in plan.models]
-    return [
-        _join_item(item, scores, judgements, models)
-        for scores in scored.values()
-        for item in read_answers(folder, scores.task.name, shown=shown[scores.task.name]).values()
-    ]
+    items = []
+    for name, scores in scored.items():
+        rows = [(c.metric, _format_scores(c, models, shown[name])) for c in scores.columns]
+        for item in read_answers(folder, name, shown=shown[name]).values():
+            items.append(_join_item(item, scores, rows, judgements, models))
+    return items
 
 
-def _score_rows(task: Task, plan: Plan, columns: Sequence[ScoreColumn]) -> _TaskScores:
-    models = [model.name for model in plan.models]
+def _scores_of(task: Task, plan: Plan, columns: Sequence[ScoreColumn]) -> _TaskScores:
     own = [column for column in columns if metric_of(column.metric) in task.metrics]
-    metric, differences = _headline_differences(own, plan)
-    formatted = [
-        (column.metric, dict(zip(column.sample_ids, _format_scores(column, models), strict=True)))
-        for column in own
-    ]
-    return _TaskScores(task, formatted, metric, differences)
+    return _TaskScores(task, own, *_headline_differences(own, plan))
 
 
 def _join_item(
     item: AnsweredItem,
     scored: _TaskScores,
+    score_rows: Sequence[tuple[str, Mapping[str, tuple[str, ...]]]],
     judgements: Mapping[str, JudgementsById],
     models: Sequence[str],
 ) -> Item:
-    scores = [(name, of_items.get(item.sample_id)) for name, of_items in scored.columns]
+    scores = [(name, of_items.get(item.sample_id)) for name, of_items in score_rows]
     return Item(
         task=scored.task.name,
         sample_id=item.sample_id,
@@ -148,25 +145,29 @@ def _headline_differences(
     return headline, dict(zip(pair.sample_ids, pair.d.tolist(), strict=True))
 
 
-def _format_scores(column: ScoreColumn, models: Sequence[str]) -> list[tuple[str, ...]]:
-    """Format each item's scores in the order of the models; a win score is the candidate's."""
+def _format_scores(
+    column: ScoreColumn, models: Sequence[str], shown: Container[str]
+) -> dict[str, tuple[str, ...]]:
+    """Format the shown items' scores in the order of the models; a win score is the candidate's."""
+    places = {name: i for i, name in enumerate(column.sample_ids) if name in shown}
     if isinstance(column, GradeColumn):
-        cells = [_cells(column.scores[m], column.reasons[m]) for m in models]
-        return list(zip(*cells, strict=True))
+        return {
+            name: tuple(_cell(column.scores[m][i], column.reasons[m][i]) for m in models)
+            for name, i in places.items()
+        }
     wins = np.array([column.by_order[order] for order in column.orders]).mean(axis=0)
-    cells_of_candidate = _cells(wins, column.reasons)
     against = f" against {column.baseline}"
-    return [
-        tuple(cell + against if model == column.candidate else "" for model in models)
-        for cell in cells_of_candidate
-    ]
+    return {
+        name: tuple(
+            _cell(wins[i], column.reasons[i]) + against if model == column.candidate else ""
+            for model in models
+        )
+        for name, i in places.items()
+    }
 
 
-def _cells(scores: "np.ndarray", reasons: Sequence[str | None]) -> list[str]:
-    return [
-        f"unscored: {reason or 'not judged'}" if np.isnan(score) else f"{score:g}"
-        for score, reason in zip(scores.tolist(), reasons, strict=True)
-    ]
+def _cell(score: float, reason: str | None) -> str:
+    return f"unscored: {reason or 'not judged'}" if math.isnan(score) else f"{score:g}"
 
 
 # --- judgements ------------------------------------------------------------------------------
@@ -183,9 +184,7 @@ def read_item_judgements(
     table = read_judgements(folder)
     keys = [name for name in table.column_names if name.startswith(VALUE)]
     judgements: defaultdict[str, JudgementsById] = defaultdict(lambda: defaultdict(list))
-    for row in iter_rows(table):
-        if shown is not None and row["sample_id"] not in shown:
-            continue
+    for row in iter_rows(table, shown):
         round_suffix = f", round {row['round'] + 1}" if row["round"] else ""
         subject = row["model"]
         if row["against"] is not None:

@@ -202,14 +202,22 @@ def _grade_column(
     scores: dict[str, Vector] = {}
     reasons: dict[str, list[str | None]] = {}
     limits: dict[str, Limits] = {}
+    failed: dict[str, int] = {}
     for model, answers in responses.items():
-        cells = [
-            _cell(metric, column, key, sample, answers[sample.id], grades.get((model, sample.id)))
-            for sample in task.samples
-        ]
-        found = np.array([found for found, _ in cells], dtype=np.float64).reshape(-1, 3)
-        scores[model], limits[model] = found[:, 0].copy(), (found[:, 1], found[:, 2])
-        reasons[model] = [reason for _, reason in cells]
+        judged = [(answers[s.id], grades.get((model, s.id))) for s in task.samples]
+        failed[model] = sum(r.text is None and not r.request_failed for r, _ in judged)
+        if isinstance(metric, ChecklistMetric):
+            cells = [
+                _checklist_cell(metric, column, sample, response, grade)
+                for sample, (response, grade) in zip(task.samples, judged, strict=True)
+            ]
+            found = np.array([found for found, _ in cells], dtype=np.float64).reshape(-1, 3)
+            scores[model], limits[model] = found[:, 0].copy(), (found[:, 1], found[:, 2])
+            reasons[model] = [reason for _, reason in cells]
+        else:
+            graded = [_cell(key, low, response, grade) for response, grade in judged]
+            scores[model] = np.array([score for score, _ in graded], dtype=np.float64)
+            reasons[model] = [reason for _, reason in graded]
     return GradeColumn(
         metric=column,
         kind=metric.score_kind,
@@ -219,28 +227,30 @@ def _grade_column(
         clusters=_clusters(task),
         scores=scores,
         reasons=reasons,
-        generation_failed={m: _count_failed(task, answers) for m, answers in responses.items()},
-        limits=limits if isinstance(metric, ChecklistMetric) else None,
+        generation_failed=failed,
+        limits=limits or None,
         seeds=_seeds(task, responses),
     )
 
 
 def _cell(
-    metric: Metric,
-    column: str,
-    key: str,
-    sample: Sample,
-    response: Response,
-    grade: Grade | None,
+    key: str, low: float, response: Response, grade: Grade | None
+) -> tuple[float, str | None]:
+    """Return an answer's score, and why there is none."""
+    if response.text is None:
+        return (np.nan, _failed_request(response)) if response.request_failed else (low, None)
+    score = np.nan if grade is None else (grade.values or {}).get(key, np.nan)
+    if not math.isnan(score):
+        return score, None
+    return score, NOT_JUDGED if grade is None else grade.reason or f"the judge gave no {key}"
+
+
+def _checklist_cell(
+    metric: ChecklistMetric, column: str, sample: Sample, response: Response, grade: Grade | None
 ) -> tuple[BoundedScore, str | None]:
     """Return an item's score with its limits, and why there is none."""
     values = (grade.values or {}) if grade is not None and response.text is not None else {}
-    if isinstance(metric, ChecklistMetric):
-        found, problem = score_item(sample, metric, column, values)
-    else:
-        low, high = metric.bounds
-        value = values.get(key, np.nan)
-        found, problem = BoundedScore(value, low, high), f"the judge gave no {key}"
+    found, problem = score_item(sample, metric, column, values)
     if response.request_failed:
         return found, _failed_request(response)
     if response.text is None:

@@ -29,7 +29,7 @@ class Grade(Record):
     label: str | None = None
     rationale: str | None = None
     reason: str | None = None
-    missing: dict[str, str] = Field(default={}, exclude_if=lambda reasons: not reasons)
+    missing: dict[str, str] = Field(default_factory=dict, exclude_if=lambda reasons: not reasons)
     exchange: Exchange | None = None
 
 
@@ -104,7 +104,7 @@ class Outcome(Record):
     winner: Literal["first", "second", "tie"] | None = None
     rationale: str | None = None
     reason: str | None = None
-    missing: dict[str, str] = Field(default={}, exclude_if=lambda reasons: not reasons)
+    missing: dict[str, str] = Field(default_factory=dict, exclude_if=lambda reasons: not reasons)
     exchange: Exchange | None = None
 
 

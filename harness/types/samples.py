@@ -48,15 +48,15 @@ class Sample(Record):
     row: int
     draw: int = Field(default=0, exclude_if=lambda n: n == 0)
     seed: int | None = Field(default=None, exclude_if=lambda seed: seed is None)
-    slices: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
-    kept: dict[str, str] = Field(default={}, exclude_if=lambda values: not values)
+    slices: dict[str, str] = Field(default_factory=dict, exclude_if=lambda values: not values)
+    kept: dict[str, str] = Field(default_factory=dict, exclude_if=lambda values: not values)
     references: tuple[str, ...] = Field(default=(), exclude_if=lambda texts: not texts)
-    choices: dict[str, str] = Field(default={}, exclude_if=lambda texts: not texts)
+    choices: dict[str, str] = Field(default_factory=dict, exclude_if=lambda texts: not texts)
     right_choice: str | None = Field(default=None, exclude_if=lambda label: label is None)
     question: str | None = Field(default=None, exclude_if=lambda text: text is None)
     history: tuple[Message, ...] = Field(default=(), exclude_if=lambda turns: not turns)
     criteria: dict[str, tuple[ItemCriterion, ...]] = Field(
-        default={}, exclude_if=lambda lists: not lists
+        default_factory=dict, exclude_if=lambda lists: not lists
     )
 
     @property
@@ -206,4 +206,7 @@ def same_text(first: str | None, second: str | None) -> bool | None:
     """Compare two answers up to white space; None if one of them is missing."""
     if first is None or second is None:
         return None
-    return first == second or first.split() == second.split()
+    if first == second:
+        return True
+    # Most texts differ in their first words; the whole of them is split only where these are equal.
+    return first.split(None, 3)[:3] == second.split(None, 3)[:3] and first.split() == second.split()
