@@ -235,6 +235,8 @@ def collect_outcomes(
             _try_repaired(backlog, ask)
     finally:  # keep what the judge has answered, also when it stops half-way
         buffer.commit()
+    if slow := meter.describe_slow():
+        progress.log(f"{card.name}: {slow}")
     if isinstance(judge, LanguageModelJudge) and judge.served is not None:
         if judge.admitted != admitted:
             progress.log(f"{card.name} {judge.admitted}")

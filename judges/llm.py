@@ -152,7 +152,8 @@ class LanguageModelJudge:
         return _merge_exchanges(first, second)
 
     def _ask(self, prompt: JudgePrompt) -> Ask:
-        return Ask(prompt.messages, _response_format(prompt.schema, self._structured))
+        wanted = _response_format(prompt.schema, self._structured)
+        return Ask(prompt.messages, wanted, until_object=True)
 
 
 def _redact(request: JudgeRequest) -> JudgeRequest:

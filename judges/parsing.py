@@ -41,12 +41,21 @@ MAX_DIGITS = 9
 _FENCE = re.compile(r"```(?:json)?\s*$", re.IGNORECASE)
 _WHOLE = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})(?:\.0{{1,{MAX_DIGITS}}})?")
 
-_REFUSAL = re.compile(
+# A refusal opens like one, says of the judging that it will not be done, and is short: small models also
+# open with regret, and then ramble on about the illness.
+_OPENS_AS_REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am) (?:very |so )?(?:sorry|afraid|unable|not able)|sorry\b|i apologi[sz]e"
     r"|(?:unfortunately,? )?i (?:can(?:no|['\u2019])t|can not|won['\u2019]t|will not|must decline|decline)"
     r"|as an ai\b|(?:no|not) comment)",
     re.IGNORECASE,
 )
+_REFUSES = re.compile(
+    r"(?:can(?:no|['\u2019])t|can not|won['\u2019]t|will not|unable to|not able to|do not|don['\u2019]t)"
+    r"(?:\W*$| (?:\w+ ){0,4}(?:help|assist|comply|do (?:this|that)|judge|grade|rate|rating|scor(?:e|ing)"
+    r"|evaluate|assess|compare|verdict)\b)|decline|against my|comment",
+    re.IGNORECASE,
+)
+MAX_REFUSAL_CHARS = 400
 
 
 def unscored(kind: MissingReason, detail: str = "") -> Outcome:
@@ -83,7 +92,7 @@ def read_verdict(
     if text is None or not text.strip():
         return unscored(MissingReason.EMPTY)
     # A refusal in words, or a JSON object.
-    if "{" not in text and _REFUSAL.match(text):
+    if "{" not in text and _is_refusal(text):
         return unscored(MissingReason.REFUSED, _short(text))
     try:
         found = _read_object(text)
@@ -92,6 +101,11 @@ def read_verdict(
         return _make_outcome(found.verdict, metric, n_criteria)
     except _UnreadableError as error:
         return unscored(MissingReason.UNREADABLE, str(error))
+
+
+def _is_refusal(text: str) -> bool:
+    opens = _OPENS_AS_REFUSAL.match(text) is not None
+    return opens and len(text) <= MAX_REFUSAL_CHARS and _REFUSES.search(text) is not None
 
 
 def is_read_leniently(text: str) -> bool:

@@ -313,6 +313,8 @@ def _generate_by_endpoint(
         meter.add(response.exchange)
         progress.advance(f"{model.name} answers {task.name}", done, len(keys), str(meter))
         yield response
+    if slow := meter.describe_slow():
+        progress.log(f"{model.name}: {slow}")
     if done > len(stored):
         remember_server(model, endpoint, store, answered=True)
 

@@ -314,7 +314,8 @@ class Repeatability(Record):
 class SpendLine(Record):
     """Calls, tokens, cost and time of one endpoint, over all verdicts and answers of this result.
 
-    `cost` is None without prices. Seconds are those of one call with its retries.
+    `cost` is None without prices. Seconds are those of one call with its retries; `tokens_per_second` are
+    output tokens over the seconds of all calls, None where no tokens were counted.
     """
 
     who: str
@@ -326,6 +327,7 @@ class SpendLine(Record):
     currency: str | None
     median_seconds: float
     slowest_seconds: float
+    tokens_per_second: float | None = None
 
 
 class Curve(Record):

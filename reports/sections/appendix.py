@@ -258,7 +258,7 @@ def spend_section(result: RunResult) -> Section | None:
     if not result.spend:
         return None
     head = ("Endpoint of", "Purpose", "Calls", "Input tokens", "Output tokens", "Cost",
-            "Median latency", "Maximum latency")  # fmt: skip
+            "Median latency", "Maximum latency", "Tokens/s of a call")  # fmt: skip
     rows = [
         (
             line.who,
@@ -269,6 +269,7 @@ def spend_section(result: RunResult) -> Section | None:
             "no price given" if line.cost is None else f"{line.cost:.4f} {line.currency}",
             f"{line.median_seconds:.2f} s",
             f"{line.slowest_seconds:.2f} s",
+            "" if line.tokens_per_second is None else f"{line.tokens_per_second:.1f}",
         )
         for line in result.spend
     ]
@@ -276,5 +277,5 @@ def spend_section(result: RunResult) -> Section | None:
         name="spend",
         title="Cost of endpoint calls",
         lead="All calls behind this result, including those made and paid in earlier runs.",
-        tables=(Table("Calls, tokens and cost", head, "llrrrrrr", tuple(rows)),),
+        tables=(Table("Calls, tokens and cost", head, "llrrrrrrr", tuple(rows)),),
     )

@@ -183,6 +183,19 @@ def test_refusing_words_are_a_refusal(text: str):
     assert is_unscored(read(text), "refused")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry to hear that your son coughs every night. It could be asthma, so see your doctor.",
+        "I can't stress enough that a cough at night needs a doctor. The answer is good.",
+        "As an AI language model, I find the answer clear. I would give it a 4 out of 5.",
+        "Sorry, I cannot judge this without saying more about asthma. " + "It is an illness. " * 30,
+    ],
+)
+def test_rambling_is_unreadable_and_no_refusal(text: str):
+    assert is_unscored(read(text), "unreadable")
+
+
 @pytest.mark.parametrize("text", [None, "", "  \n\t"])
 def test_no_words_are_an_empty_reply(text: str | None):
     assert is_unscored(read(text), "empty")

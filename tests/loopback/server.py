@@ -8,7 +8,8 @@ Real sockets, its own thread and event loop, nothing but the standard library:
 
 `reply` gives the text of a good answer to a request's body, or its message with `finish_reason`. `fault` chooses what befalls a
 request (see faults.py). `models` is the list under /models, without it the models asked so far as
-made long ago; `lists` counts how often it was asked for. `admits` refuses with 429 what a token bucket has no room for. As a
+made long ago; `lists` counts how often it was asked for. With `streams` an answer that is asked for as a
+stream goes out word by word, and `words_sent` counts them. `admits` refuses with 429 what a token bucket has no room for. As a
 process of its own: `python -m tests.loopback.server --latency 0.2`; it prints its URL.
 """
 
@@ -16,6 +17,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import struct
 import threading
@@ -27,6 +29,7 @@ from typing import Any
 from tests.loopback.faults import Answer, Chooser, Fault, Request, answer_badly, answer_well
 
 DRIP_S = 0.05  # between two bytes
+WORD_S = 0.002  # between two words of a stream
 
 
 class TokenBucket:
@@ -58,7 +61,9 @@ class LoopbackServer:
         admits: TokenBucket | None = None,
         keep: bool = True,
         models: dict[str, dict[str, Any]] | None = None,
+        streams: bool = False,
     ) -> None:
+        self.streams, self.words_sent = streams, 0
         self.models, self.lists = models, 0
         self._asked_models: set[str] = set()
         self.reply, self.fault, self.latency_s, self.admits = reply, fault, latency_s, admits
@@ -154,9 +159,25 @@ class LoopbackServer:
         await asyncio.sleep(self.latency_s)
         if fault is None:
             text, fields = self._say(request)
+            if self.streams and request.body.get("stream"):
+                await self._stream(writer, text)
+                return False
             await _send(writer, answer_well(text, request, **fields))
             return True
         return await self._fail(fault, request, reader, writer)
+
+    async def _stream(self, writer: asyncio.StreamWriter, text: str) -> None:
+        """Send the text as events, a word each, until the other end has closed."""
+        writer.write(
+            b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        )
+        for word in re.findall(r"\S*\s*", text):
+            await _send_event(writer, {"delta": {"content": word}, "finish_reason": None})
+            self.words_sent += 1
+            await asyncio.sleep(WORD_S)
+        await _send_event(writer, {"delta": {}, "finish_reason": "stop"})
+        writer.write(b"data: [DONE]\n\n")
+        await writer.drain()
 
     def _say(self, request: Request) -> tuple[str, dict[str, Any]]:
         said = self.reply(request.body)
@@ -212,6 +233,12 @@ def _head(answer: Answer, *, last: bool = False) -> bytes:
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
     writer.write(_head(answer) + answer.body)
+    await writer.drain()
+
+
+async def _send_event(writer: asyncio.StreamWriter, choice: dict[str, Any]) -> None:
+    event = {"model": "m", "choices": [{"index": 0} | choice]}
+    writer.write(b"data: " + json.dumps(event).encode() + b"\n\n")
     await writer.drain()
 
 

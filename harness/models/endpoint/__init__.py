@@ -14,6 +14,7 @@ concerns every request ends the run: a refused key or model, an outage, a spent 
     secrets.py     redaction of the key in everything that comes back
     replies.py     what an HTTP answer means and what to do about it
     response_formats.py  how the endpoint takes to be asked for JSON
+    event_stream.py  a reply in pieces, closed where its JSON object ends
     budget.py      the cost so far, and the limit that no call may exceed
     transport.py   LangChain's client and the connections under it: the only file that knows them
     addresses.py   where requests and keys may go

@@ -13,7 +13,7 @@ from harness.models.endpoint.addresses import Address, suggest_base_url
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.rate_limit import Throttle, Ticket
 from harness.models.endpoint.replies import AttemptResult, Reply, read_reply
-from harness.models.endpoint.response_formats import ResponseFormats
+from harness.models.endpoint.response_formats import ResponseFormats, format_of
 from harness.models.endpoint.secrets import make_key_redactor
 from harness.models.endpoint.transport import (
     Ask,
@@ -120,7 +120,7 @@ class RequestRunner:
 
     async def _run_attempt(self, transport: Transport, ask: Ask, ticket: Ticket) -> AttemptResult:
         # Reserve the maximum cost, send, settle the actual cost, adapt the rate limit.
-        body = make_body(self._spec, self._address, ask)
+        body = make_body(self._spec, self._address, ask, stream=self._is_streamed(ask))
         max_cost, cost = self._max_cost(ask, body), 0.0
         try:
             if self._budget:
@@ -198,6 +198,11 @@ class RequestRunner:
         self._input_tokens += result.input_tokens
         self._output_tokens += result.output_tokens
         return self._price(result.input_tokens, result.output_tokens)
+
+    def _is_streamed(self, ask: Ask) -> bool:
+        """Return whether to close the reply where its object ends: what is closed early reports no cost."""
+        free_form = ask.until_object and format_of(ask) != "json_schema"
+        return free_form and self._spec.price_per_million is None
 
     def _max_cost(self, ask: Ask, body: bytes) -> float:
         return self._price(len(body), ask.max_tokens or self._spec.max_tokens)

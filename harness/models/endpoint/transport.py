@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from harness.config import EndpointSpec
 from harness.models.endpoint.addresses import Address
+from harness.models.endpoint.event_stream import CONTENT_TYPE, EventStream
 from harness.types import Message
 
 if TYPE_CHECKING:
@@ -35,12 +36,16 @@ _OPENAI_HEADERS = {b"openai-organization", b"openai-project"}
 
 
 class Ask(NamedTuple):
-    """A chat request: messages, a JSON schema, and a limit and seed other than the endpoint's."""
+    """A chat request: messages, a JSON schema, and a limit and seed other than the endpoint's.
+
+    With `until_object` nothing is wanted behind the JSON object that the reply consists of.
+    """
 
     messages: tuple[Message, ...]
     response_format: dict[str, object] | None = None
     max_tokens: int | None = None
     seed: int | None = None
+    until_object: bool = False
 
 
 class Raw(NamedTuple):
@@ -122,8 +127,8 @@ class Transport:
         await self._http.aclose()
 
 
-def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
-    """Return the request as JSON."""
+def make_body(spec: EndpointSpec, address: Address, ask: Ask, *, stream: bool = False) -> bytes:
+    """Return the request as JSON; the reply to a `stream` comes in pieces."""
     is_openai_api = address.openai or address.azure
     # OpenAI's newer models refuse the old name; many local servers do not know the new one.
     limit_key = spec.max_tokens_key or ("max_completion_tokens" if is_openai_api else "max_tokens")
@@ -142,6 +147,8 @@ def make_body(spec: EndpointSpec, address: Address, ask: Ask) -> bytes:
     body |= spec.extra_body
     if ask.response_format is not None:
         body["response_format"] = ask.response_format
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     if is_openai_api:
         body["store"] = False
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -227,7 +234,7 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
 
         Raises:
             TooLargeError: the body is longer than `max_bytes`.
-            ConnectionLostError: the body is compressed.
+            ConnectionLostError: the body is compressed, or comes in pieces and breaks off.
             httpx2.RequestError: there is no complete answer.
         """
         connection = self._idle.pop() if self._idle else self._open()
@@ -268,6 +275,9 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             # A small compressed body can unfold to gigabytes.
             raise ConnectionLostError("the answer is compressed, unasked", sent=True)
+        kind = response.headers.get("content-type", "")
+        streamed = response.status_code == 200 and kind.startswith(CONTENT_TYPE)
+        events = EventStream() if streamed else None
         assert isinstance(response.stream, AsyncIterable)
         pieces, length = [], 0
         async for piece in response.stream:
@@ -275,4 +285,13 @@ class ConnectionPool(httpx2.AsyncBaseTransport):
             length += len(piece)
             if length > self._max_bytes:
                 raise TooLargeError
-        return b"".join(pieces)
+            if events:
+                events.feed(piece)
+                if events.ended:
+                    break
+        if events is None:
+            return b"".join(pieces)
+        whole = events.completion()
+        if whole is None:
+            raise ConnectionLostError("the answer broke off", sent=True)
+        return whole
