@@ -25,7 +25,7 @@ from harness.types.judgements import describe_reasons
 from harness.types.samples import RECORDED_FAILURE, Responses
 
 GENERATOR_VERSION = 1  # raise it when the same request would be answered differently
-BATCH_SIZE = 32
+BATCH_SIZE = 64
 EMPTY = "empty"  # how the reason of an answer without text begins
 
 
