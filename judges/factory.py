@@ -19,13 +19,17 @@ from harness.config import (
     Profile,
     RecordedVerdicts,
     RougeMetric,
+    ServeSpec,
 )
 from harness.config.base import fill_seed, names_seed
+from harness.config.endpoint import server_endpoint
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
 from harness.models.gguf import locate_model
 from harness.models.local import LocalModel
 from harness.models.model_folder import verified_fingerprint
+from harness.models.serving.chat_format import Weights
+from harness.models.serving.servers import describe_serving
 from harness.models.session import EndpointSession, open_endpoint
 from harness.models.weights import require_checkpoint
 from harness.types.samples import seed_suffix
@@ -40,6 +44,7 @@ from judges.recorded import RecordedJudge
 from judges.rouge import RougeJudge
 from judges.rules.judge import OfflineJudge
 from judges.served import ServedBy
+from judges.served_checkpoint import ServedBackend
 
 
 def make_judge(
@@ -60,7 +65,7 @@ def make_judge(
         case EndpointSpec() as endpoint:
             return _endpoint_judge(spec.title, endpoint, session or EndpointSession())
         case LocalJudge() as local:
-            return _local_judge(spec.title, local, root)
+            return _local_judge(spec.title, local, root, session or EndpointSession())
         case dict() as recorded:
             return RecordedJudge(spec.title or name, recorded, root=root, note=spec.note)
         case PluginJudge(root=plugin):
@@ -93,9 +98,11 @@ def _endpoint_judge(title: str, spec: EndpointSpec, session: EndpointSession) ->
     )
 
 
-def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
+def _local_judge(title: str, spec: LocalJudge, root: Path, session: EndpointSession) -> Judge:
     source = locate_model(spec.checkpoint, root)
     require_checkpoint(source, revision=spec.revision)
+    if spec.serve is not None:
+        return _served_judge(title, spec, spec.serve, source, session)
     return LanguageModelJudge(
         LocalBackend(
             verified_fingerprint(source, revision=spec.revision),
@@ -106,6 +113,23 @@ def _local_judge(title: str, spec: LocalJudge, root: Path) -> Judge:
         nature=f"language model {spec.checkpoint} on this machine, greedy",
         model=spec.checkpoint,
         structured="text",
+    )
+
+
+def _served_judge(
+    title: str, spec: LocalJudge, serve: ServeSpec, source: str, session: EndpointSession
+) -> Judge:
+    """Return the judge whose checkpoint a server holds; an engine answers by schema where it can."""
+    weights = Weights(source, spec.revision, verified_fingerprint(source, revision=spec.revision))
+    session.servers.announce(weights, serve)
+    server = server_endpoint(serve)
+    return LanguageModelJudge(
+        ServedBackend(weights, serve, session.servers, max_tokens=spec.max_tokens),
+        name=title or Path(spec.checkpoint).name,
+        nature=f"language model {spec.checkpoint}, served by {describe_serving(serve)}, greedy",
+        model=spec.checkpoint,
+        structured="text" if serve.engine == "transformers" else "json_schema",
+        remote=server is not None and server.elsewhere,
     )
 
 

@@ -24,6 +24,7 @@ from harness.config import (
     Name,
     PairwiseMetric,
     RubricMetric,
+    ServeSpec,
     Source,
     Spec,
 )
@@ -496,6 +497,7 @@ class JudgedPairsRecipe(PairsRecipeSpec):
     draws: int = Field(default=1, ge=1)
     prefer: PairwiseMetric
     filters: JudgedPairFilters = JudgedPairFilters()
+    serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
 
     @property
     def per_prompt(self) -> PerPrompt:
@@ -515,6 +517,7 @@ class GoldPairsRecipe(PairsRecipeSpec):
     data: Source
     generation: Generation
     filters: PairFilters = PairFilters()
+    serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
 
     @property
     def per_prompt(self) -> PerPrompt:
@@ -558,6 +561,7 @@ class BestOfRecipe(RecipeSpec):
     generation: Generation
     n: int = Field(default=4, ge=2)
     grade: RubricMetric | ChecklistMetric = Field(discriminator="kind")
+    serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
 
     @property
     def per_prompt(self) -> PerPrompt:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import Criterion, EndpointSpec, JudgeSpec, RubricMetric
+from harness.config import Criterion, EndpointSpec, JudgeSpec, RubricMetric, ServeSpec
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_dir
 from harness.core.store import make_writable
@@ -111,7 +111,35 @@ def examine_endpoints(profile: str) -> list[Finding]:
         for name, spec in loaded.judges.items()
         if spec.endpoint is not None
     ]
-    return [*models, *judges] or [Finding("profile", True, f"{loaded.profile} has no endpoint")]
+    served = [(f"model {name}", spec.serve) for name, spec in loaded.models.items()]
+    served += [
+        (f"judge {name}", spec.local.serve) for name, spec in loaded.judges.items() if spec.local
+    ]
+    engines = [_find_engine(what, serve) for what, serve in served if serve is not None]
+    return [*models, *judges, *engines] or [
+        Finding("profile", True, f"{loaded.profile} has no endpoint")
+    ]
+
+
+def _find_engine(what: str, serve: ServeSpec) -> Finding:
+    """Find the engine that a run would start, or ask somebody else's server for its list of models."""
+    from harness.config.endpoint import server_endpoint
+    from harness.models.endpoint import Endpoint
+    from harness.models.serving.engines import find_engine
+
+    server = server_endpoint(serve)
+    try:
+        if server is not None:
+            listed = Endpoint(server).list_models()
+            detail = "lists its models" if listed is not None else "does not list its models"
+            return Finding(what, listed is not None, f"{server.host} {detail}")
+        assert serve.engine is not None
+        engine = find_engine(serve.engine)
+    except HarnessError as error:
+        return Finding(what, False, str(error))
+    options = [f"{name}={value}" for name, value in serve.options.items()]
+    command = " ".join([*engine.command, *options])
+    return Finding(what, True, f"{engine.name} {engine.version} would be started: {command}")
 
 
 def _ask_model(name: str, spec: EndpointSpec) -> Finding:

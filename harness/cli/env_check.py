@@ -7,7 +7,10 @@ from difflib import get_close_matches
 import typer
 
 PREFIX = "HARNESS_"
-OTHER_SETTINGS = ("ALLOW_KEY", "DATA_DIR", "FILES_FROM", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB")
+OTHER_SETTINGS = (
+    *("ALLOW_KEY", "DATA_DIR", "FILES_FROM", "CACHE_DIR", "SAVE_EVERY", "STORE_MAX_MB"),
+    *("VLLM", "SGLANG", "TRANSFORMERS"),
+)
 
 
 def warn_unknown_env(app: typer.Typer) -> None:

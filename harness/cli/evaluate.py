@@ -24,6 +24,8 @@ from harness.cli.options import (
     RemotePhi,
     RunArgument,
     Seed,
+    Serve,
+    ServeOption,
     ShardOption,
     StoreFolder,
     SuiteArgument,
@@ -68,6 +70,8 @@ def run(
     wait: Wait = 0.0,
     allow_remote_phi: RemotePhi = False,
     allow_contamination: Contaminated = False,
+    serve: Serve = None,
+    serve_option: ServeOption = None,
     ask_again: AskAgainOption = None,
     model: AskAgainModel = None,
     ledger: LedgerFile = None,
@@ -88,6 +92,8 @@ def run(
         allow_remote_phi=allow_remote_phi,
         by_batch=batch is not None,
         allow_contamination=allow_contamination,
+        serve=serve,
+        serve_options=serve_option or (),
     )
     again = read_ask_again(ask_again, model, request)
     with run_context(
@@ -118,6 +124,8 @@ def plan(
     store: StoreFolder = STORE,
     ledger: LedgerFile = None,
     allow_remote_phi: RemotePhi = False,
+    serve: Serve = None,
+    serve_option: ServeOption = None,
     output: OutputFormat = Format.text,
 ) -> None:
     """Show what a run would do, and what its number of items can detect, without running it."""
@@ -132,6 +140,8 @@ def plan(
         seed=seed,
         judge=judge,
         allow_remote_phi=allow_remote_phi,
+        serve=serve,
+        serve_options=serve_option or (),
     )
     forecast = forecast_run(request, store, ledger)
     if output is Format.json:

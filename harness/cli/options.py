@@ -156,6 +156,25 @@ Batch = Annotated[
     ),
 ]
 
+Serve = Annotated[
+    str | None,
+    typer.Option(
+        "--serve",
+        envvar="HARNESS_SERVE",
+        metavar="ENGINE",
+        help="Start an inference engine (vllm, sglang, transformers) that answers for every checkpoint.",
+    ),
+]
+
+ServeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--serve-option",
+        metavar="NAME=VALUE",
+        help="An option of the engine, also one that a profile may not set. Repeatable.",
+    ),
+]
+
 AskAgainOption = Annotated[
     str | None,
     typer.Option(

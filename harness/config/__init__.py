@@ -18,6 +18,7 @@ from harness.config.checklist import ChecklistMetric
 from harness.config.choice import ChoiceMetric, LikelihoodMetric
 from harness.config.claims import Claim, CriticalRule, Gate, JudgeRequirement, most_unscored
 from harness.config.data import Conversion, ConvertOptions, DataSpec, Generation, Source, Take
+from harness.config.endpoint import EndpointSpec, Prices
 from harness.config.loading import (
     known_profiles,
     known_suites,
@@ -55,17 +56,9 @@ from harness.config.metrics import (
     pairs_of,
 )
 from harness.config.plugin import PluginMetric
-from harness.config.profile import (
-    EndpointSpec,
-    JudgeSpec,
-    Jury,
-    LocalJudge,
-    ModelSpec,
-    PluginJudge,
-    Prices,
-    Profile,
-)
+from harness.config.profile import JudgeSpec, Jury, LocalJudge, ModelSpec, PluginJudge, Profile
 from harness.config.recorded import LabelsFile, PeopleSpec, RecordedAnswers, RecordedVerdicts
+from harness.config.serving import ServeSpec
 from harness.config.suite import Suite, measure_alone
 from harness.core.yaml_loader import NAME_PATTERN
 
@@ -113,6 +106,7 @@ __all__ = [
     "RougeMetric",
     "RubricMetric",
     "ScoreKind",
+    "ServeSpec",
     "Sha256",
     "Source",
     "Spec",

@@ -1,5 +1,6 @@
 """The base class of all configuration, and the types of names and hashes."""
 
+import re
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.core.yaml_loader import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

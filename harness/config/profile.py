@@ -1,160 +1,17 @@
 """Profiles: the models, judges and data sets behind the names in a suite, on one machine."""
 
-import re
-from ipaddress import ip_address
+from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, JsonValue, RootModel, field_validator, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from harness.config.base import SEED, Name, Spec, fill_seed, names_seed
 from harness.config.data import Source
+from harness.config.endpoint import EndpointSpec, server_endpoint
 from harness.config.recorded import PeopleSpec, RecordedAnswers, RecordedVerdicts
+from harness.config.serving import ServeSpec, serve_by, with_typed_options
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.yaml_loader import field_error
-
-
-class Prices(Spec):
-    """The prices of an endpoint for a million tokens, in `currency`."""
-
-    input: float = Field(ge=0.0)
-    output: float = Field(ge=0.0)
-    currency: str = "USD"
-
-    def cost(self, input_tokens: float, output_tokens: float) -> float:
-        """Return the cost of so many tokens."""
-        return (self.input * input_tokens + self.output * output_tokens) / 1e6
-
-
-# What a request's body is made of already, or what would make another kind of reply of it.
-BODY_FIELDS = frozenset(
-    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k"}
-    | {"seed", "response_format", "store", "stream", "n", "tools", "tool_choice", "functions"}
-)
-
-
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class EndpointSpec(Spec):
-    """A chat model behind an OpenAI-compatible endpoint. Each key's description is in its schema."""
-
-    model: str = Field(min_length=1, description="The model's name at the endpoint.")
-    base_url: str | None = Field(
-        default=None,
-        description="Where the endpoint's paths start, such as http://localhost:8000/v1. "
-        "Without it: OpenAI's own.",
-    )
-    api_key_env: str | None = Field(
-        default=None,
-        description="The name of the environment variable that holds the key, which is sent to this "
-        "endpoint only. Without it no key is sent; for OpenAI's own it is OPENAI_API_KEY.",
-    )
-    temperature: float | None = Field(
-        default=0.0,
-        ge=0.0,
-        description="Sampling temperature of a judge. null: not sent, for reasoning models that "
-        "refuse it. A model under test takes only null here, and otherwise the suite's.",
-    )
-    top_p: float | None = Field(
-        default=None, gt=0.0, le=1.0, description="Nucleus sampling of a judge."
-    )
-    top_k: int | None = Field(default=None, ge=1, description="Top-k sampling of a judge.")
-    seed: int | None = Field(default=None, description="Sampling seed of a judge.")
-    max_tokens: int = Field(
-        default=1024, ge=1, description="The most tokens of a judge's reply, thoughts included."
-    )
-    max_concurrency: int = Field(
-        default=64, ge=1, description="The most requests at a time; fewer where it answers 429."
-    )
-    timeout_s: float = Field(
-        default=120.0, gt=0.0, description="Seconds for a call with all its retries."
-    )
-    structured: Literal["json_schema", "json_object", "text"] = Field(
-        default="json_schema",
-        description="How a judge is asked for JSON: by schema, as any JSON, or in words only. "
-        "Verdicts are read equally strictly.",
-    )
-    redact: bool = Field(
-        default=False,
-        description="Blot out identifiers in all texts of the items that are sent, best effort.",
-    )
-    price_per_million: Prices | None = Field(
-        default=None, description="Prices of a million tokens, for `plan` and `--max-cost`."
-    )
-    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] | None = Field(
-        default=None,
-        exclude_if=lambda key: key is None,
-        description="The name under which the endpoint takes the token limit. Without it: "
-        "max_completion_tokens for OpenAI and Azure, max_tokens elsewhere.",
-    )
-    extra_body: dict[str, JsonValue] = Field(
-        default={},
-        exclude_if=lambda body: not body,
-        description="Further fields of the request's body, such as reasoning_effort or "
-        "chat_template_kwargs; part of the fingerprint.",
-    )
-    allow_plain_http: bool = Field(
-        default=False,
-        exclude_if=lambda allowed: not allowed,
-        description="Allow http:// to another machine than this one: a host of your own on a "
-        "network that you trust, since everything can be read on the way.",
-    )
-    revision: str | None = Field(
-        default=None,
-        exclude_if=lambda revision: revision is None,
-        description="What the server holds behind the model's name now, in your words. Another "
-        "revision is another model, with answers or verdicts of its own.",
-    )
-
-    answers_as: str | None = Field(
-        default=None,
-        exclude_if=lambda name: name is None,
-        description="The model's name in replies, where a gateway gives another one than was asked; a name "
-        "of another family of models is refused otherwise.",
-    )
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _names_a_variable(cls, name: str | None) -> str | None:
-        # The text is not repeated: it may be a key.
-        if name is not None and not ENV_NAME.fullmatch(name):
-            raise ValueError(
-                "is no name of an environment variable. A key never stands in a file: put it into a "
-                "variable, and write that variable's name here"
-            )
-        return name
-
-    @field_validator("extra_body")
-    @classmethod
-    def _adds_only(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        taken = sorted(body.keys() & BODY_FIELDS)
-        if taken:
-            raise ValueError(f"'{taken[0]}' has a key of its own, or is set by the harness")
-        return body
-
-    @property
-    def template_options(self) -> dict[str, JsonValue]:
-        """Return the variables of the server's chat template that `extra_body` sets."""
-        stated = self.extra_body.get("chat_template_kwargs")
-        return stated if isinstance(stated, dict) else {}
-
-    @property
-    def host(self) -> str:
-        """Return the host that requests are sent to, with its port."""
-        return urlsplit(self.base_url or "https://api.openai.com").netloc
-
-    @property
-    def elsewhere(self) -> bool:
-        """Return whether the endpoint is on another machine."""
-        name = urlsplit(self.base_url or "https://api.openai.com").hostname or ""
-        if name == "localhost":
-            return False
-        try:
-            return not ip_address(name).is_loopback
-        except ValueError:
-            return True  # a name that merely begins like an address
-
 
 _BY_SUITE = "has no effect on a model under test, which the suite's 'generation' decodes."
 _NO_EFFECT = {
@@ -173,6 +30,8 @@ class ModelSpec(Spec):
     name with a `revision`; that of an endpoint states what its server holds now. A `seed` replaces
     the suite's decoding seed, so that one model can be compared with itself.
 
+    With `serve` an inference engine answers for the recipe's model or the checkpoint.
+
     With `seeds` the model is a recipe trained once with each of these training seeds. Where it is not
     trained here, `{seed}` in a text stands for the seed, as in `checkpoint: runs/sft-{seed}`.
     """
@@ -182,6 +41,7 @@ class ModelSpec(Spec):
     revision: str | None = None
     endpoint: EndpointSpec | None = None
     recorded: RecordedAnswers | None = None
+    serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
     seed: int | None = None
     seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
 
@@ -194,7 +54,19 @@ class ModelSpec(Spec):
             raise ValueError("recorded answers take no 'seed'")
         if self.revision is not None and self.checkpoint is None and self.endpoint is None:
             raise field_error("revision", "only a 'checkpoint' or an 'endpoint' has a revision.")
+        if self.serve is not None and not self.is_local:
+            raise field_error("serve", "only a 'recipe' or a 'checkpoint' is served.")
         return self
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the model's weights are here, or made here."""
+        return self.recipe is not None or self.checkpoint is not None
+
+    @property
+    def asked(self) -> EndpointSpec | None:
+        """Return the address that is asked: an endpoint's, or that of a server which holds a checkpoint."""
+        return self.endpoint or server_endpoint(self.serve)
 
     @model_validator(mode="after")
     def _seeds_give_several_models(self) -> "ModelSpec":
@@ -236,11 +108,15 @@ class ModelSpec(Spec):
 
 
 class LocalJudge(Spec):
-    """A language model on this machine as judge: a directory, a GGUF file, or a hub name with `revision`."""
+    """A language model on this machine as judge: a directory, a GGUF file, or a hub name with `revision`.
+
+    With `serve` an inference engine answers for it.
+    """
 
     checkpoint: str
     revision: str | None = None
     max_tokens: int = Field(default=512, ge=1)
+    serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
 
 
 class Jury(Spec):
@@ -333,6 +209,11 @@ class JudgeSpec(Spec):
         return source
 
     @property
+    def asked(self) -> EndpointSpec | None:
+        """Return the address that is asked: an endpoint's, or that of a server which holds a checkpoint."""
+        return self.endpoint or server_endpoint(self.local.serve if self.local else None)
+
+    @property
     def is_single(self) -> bool:
         """Return whether this is one judge that can be asked: a jury and people are several."""
         return not isinstance(self.source, Jury | PeopleSpec)
@@ -344,8 +225,11 @@ class JudgeSpec(Spec):
         What a plug-in does with a text is not known here.
         """
         match self.source:
-            case str() | LocalJudge():
+            case str():
                 return True
+            case LocalJudge(serve=serve):
+                server = server_endpoint(serve)
+                return server is None or not server.elsewhere
             case EndpointSpec() | dict() | PluginJudge() | Jury() | PeopleSpec():
                 return False
 
@@ -393,6 +277,50 @@ class Profile(Spec):
                         f"'{member}' has a 'then', and a vote would be one of two judges.",
                     )
         return self
+
+    def served_by(self, engine: str | None, options: Sequence[str]) -> "Profile":
+        """Return the profile as `--serve` and `--serve-option` change it.
+
+        Without `--serve` the options go to the engines that the profile names.
+
+        Raises:
+            HarnessError: no such engine, an option that the harness sets, or nothing for it to change.
+        """
+        if engine is None and not options:
+            return self
+
+        def change(serve: ServeSpec | None) -> ServeSpec | None:
+            if serve is None:
+                return None if engine is None else serve_by(engine, options)
+            return serve if not serve.is_started else with_typed_options(serve, options)
+
+        models = {
+            name: model.model_copy(update={"serve": change(model.serve)})
+            for name, model in self.models.items()
+            if model.is_local
+        }
+        local = {name: judge.local for name, judge in self.judges.items() if judge.local}
+        judges = {
+            name: self.judges[name].model_copy(
+                update={"local": judge.model_copy(update={"serve": change(judge.serve)})}
+            )
+            for name, judge in local.items()
+        }
+        served = [model.serve for model in models.values()]
+        served += [judge.local.serve for judge in judges.values() if judge.local]
+        if not any(served):
+            missing = "nothing here has a 'serve'; add --serve ENGINE"
+            raise HarnessError(
+                f"profile '{self.profile}': "
+                + (
+                    missing
+                    if engine is None
+                    else "--serve: no model or judge of it is on this machine"
+                )
+            )
+        return self.model_copy(
+            update={"models": self.models | models, "judges": self.judges | judges}
+        )
 
     def members_of(self, judge: str) -> tuple[str, ...]:
         """Return the single judges behind a judge's name: a jury's members, or the judge itself.

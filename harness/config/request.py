@@ -82,11 +82,14 @@ def load_request(
     allow_remote_phi: bool = False,
     by_batch: bool = False,
     allow_contamination: bool = False,
+    serve: str | None = None,
+    serve_options: Iterable[str] = (),
     search_dir: Path | None = None,
 ) -> Request:
     """Read the suite and the profile of a command line and check them against each other.
 
-    A suite in `search_dir`, the folder of the file that names it, comes first.
+    `serve` names an inference engine that answers for every checkpoint, and `serve_options` are the
+    engine's, as typed. A suite in `search_dir`, the folder of the file that names it, comes first.
 
     Raises:
         HarnessError: a file is wrong, or a model, judge or data set is not in the profile.
@@ -94,6 +97,7 @@ def load_request(
     # Read the files.
     loaded_suite, suite_root = load_suite(suite, search_dir=search_dir)
     loaded_profile, profile_root = load_profile(profile)
+    loaded_profile = loaded_profile.served_by(serve, tuple(serve_options))
     names = tuple(models)
     _check_models(names, loaded_profile)
     _check_thinking(names, loaded_suite, loaded_profile)
@@ -114,6 +118,7 @@ def load_request(
         not_decided=not_decided,
     )
     _check_seeds(request)
+    _refuse_batch_by_server(request)
     # Every judged metric needs a judge of the profile that can judge these models.
     for metric_name in loaded_suite.metrics:
         name = judge_name(metric_name, request)
@@ -226,6 +231,17 @@ def _check_seeds(request: Request) -> None:
             f"gate: 'stop_early' takes one checkpoint of each model, and '{request.seeded[0]}' has "
             "several training seeds. Leave out one of them."
         )
+
+
+def _refuse_batch_by_server(request: Request) -> None:
+    """Refuse batch files with a checkpoint at somebody else's server, which is compared with it live."""
+    for name in request.models if request.by_batch else ():
+        serve = request.profile.models[name].serve
+        if serve is not None and serve.base_url is not None:
+            raise HarnessError(
+                f"model '{name}': --batch sends nothing, and the server that holds it is checked before it "
+                "answers. Leave out --batch, or 'serve' to have it answer here."
+            )
 
 
 def _listed(seeds: Iterable[int]) -> str:

@@ -200,8 +200,8 @@ def _require_local_models(source: Source, metrics: Iterable[str], request: Reque
     """Raise if protected health information (phi) would be sent to another machine."""
     profile = request.profile
     judges = {name for metric in metrics for name in judge_names(metric, request)}
-    endpoints = [profile.models[name].endpoint for name in request.models]
-    endpoints += [profile.judges[name].endpoint for name in judges]
+    endpoints = [profile.models[name].asked for name in request.models]
+    endpoints += [profile.judges[name].asked for name in judges]
     sent = [spec for spec in endpoints if spec and (spec.elsewhere or request.by_batch)]
     remote = sorted({spec.host for spec in sent})
     # What a plug-in does with a text is not known here.

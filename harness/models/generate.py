@@ -16,7 +16,8 @@ from harness.data.thoughts import UNFINISHED_THOUGHTS, measured_response
 from harness.models.cost import Meter
 from harness.models.endpoint_answers import make_ask, read_reply, with_generation
 from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
-from harness.models.model_kinds import CheckpointModel, EndpointModel, Model
+from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, ServedCheckpoint
+from harness.models.serving.answers import answer_by_server
 from harness.models.session import open_endpoint
 from harness.models.stored_answers import check_server, count_renewal, log_stored, remember_server
 from harness.models.write_buffer import WriteBuffer
@@ -63,6 +64,8 @@ def _responses(
             yield from read_responses(task, model).values()
         case CheckpointModel():
             yield from _generate_locally(_with_seed(task, model.seed), model, store, progress, stop)
+        case ServedCheckpoint():
+            yield from _generate_served(_with_seed(task, model.seed), model, store, progress, stop)
         case EndpointModel():
             yield from _generate_by_endpoint(
                 _with_seed(task, model.seed), model, store, progress, stop
@@ -94,7 +97,7 @@ def _with_seed(task: Task, seed: int | None) -> Task:
 
 
 def stored_responses(
-    task: Task, model: CheckpointModel | EndpointModel, workspace: Path
+    task: Task, model: CheckpointModel | ServedCheckpoint | EndpointModel, workspace: Path
 ) -> dict[str, Response]:
     """Return the stored responses by sample id, without the workspace's lock; nothing is asked."""
     task = _with_seed(task, model.seed)
@@ -169,9 +172,13 @@ def question_keys(task: Task) -> list[str]:
     return [_response_key(sample, task, "") for sample in task.samples]
 
 
-def _response_keys(task: Task, model: CheckpointModel | EndpointModel) -> list[str]:
+def _response_keys(
+    task: Task, model: CheckpointModel | ServedCheckpoint | EndpointModel
+) -> list[str]:
     """Return the keys under which the model's responses to the samples are stored, in their order."""
-    if isinstance(model, CheckpointModel):
+    if isinstance(model, ServedCheckpoint) and task.scored_options is not None:
+        model = model.checkpoint
+    if not isinstance(model, EndpointModel):
         return [_response_key(sample, task, model.fingerprint) for sample in task.samples]
     task = redact_task(task) if model.spec.redact else task
     endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
@@ -267,6 +274,41 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
     seed = None if greedy else _item_seed(task.generation, sample)
     asked = [sample.chat(task.system)] if sample.history else [task.system, sample.input]
     return content_hash(GENERATOR_VERSION, fingerprint, *asked, decoding, seed)
+
+
+# --- checkpoints at a server -----------------------------------------------------------------
+
+
+def _generate_served(
+    task: Task, model: ServedCheckpoint, store: Store, progress: Progress, stop: StopSignal | None
+) -> Iterator[Response]:
+    """Yield responses as they come; log-probabilities of stated texts are computed in this process."""
+    if task.scored_options is not None:
+        yield from _generate_locally(task, model.checkpoint, store, progress, stop)
+        return
+    # 1. Yield the stored responses.
+    keys = _response_keys(task, model)
+    stored = store.get("response", keys, Response)
+    for sample, key in zip(task.samples, keys, strict=True):
+        if key in stored:
+            yield _with_run_names(stored[key], sample, model)
+    # 2. Ask for the missing ones, equal questions once, and store each as it comes.
+    of_key: dict[str, list[Sample]] = {}
+    for sample, key in zip(task.samples, keys, strict=True):
+        of_key.setdefault(key, []).append(sample)
+    missing = [(key, samples[0]) for key, samples in of_key.items() if key not in stored]
+    done = len(stored)
+    answers = (
+        answer_by_server(task, missing, model, _item_seed, lambda: stop is not None and stop.closed)
+        if missing
+        else ()
+    )
+    for key, response in answers:
+        if not response.request_failed:
+            store.put("response", {key: response})
+        done += 1
+        progress.advance(f"{model.name} answers {task.name}", done, len(of_key))
+        yield from (_with_run_names(response, sample, model) for sample in of_key[key])
 
 
 # --- endpoints -------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ class LocalModel:
         try:
             return self._generate_batch([row], generation, _streamer(self.tokenizer, on_text))[0]
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return Answer(None, "failed", reason="out of memory")
 
@@ -145,8 +145,7 @@ class LocalModel:
         yield from ([i] for i, free in enumerate(free_tokens) if 0 < free < needed)
 
     def _too_long(self, row: "_Row") -> Answer:
-        reason = f"the prompt has {len(row.ids)} tokens and the model's context {self.context}"
-        return Answer(None, "failed", reason=reason)
+        return too_long(len(row.ids), self.context)
 
     def _generate_batch(
         self, rows: "Sequence[_Row]", generation: Generation, streamer: Any = None
@@ -188,6 +187,12 @@ def context_length(config: Any) -> int:
     names = ("max_position_embeddings", "max_seq_len", "seq_length", "n_positions")
     values = (getattr(text, name, None) for name in names)
     return next((value for value in values if isinstance(value, int) and value > 0), UNBOUNDED)
+
+
+def too_long(n_tokens: int, context: int) -> Answer:
+    """Return the answer to a prompt that leaves no room for one."""
+    reason = f"the prompt has {n_tokens} tokens and the model's context {context}"
+    return Answer(None, "failed", reason=reason)
 
 
 # --- generation helpers ----------------------------------------------------------------------
@@ -319,7 +324,7 @@ def in_halves(
     try:
         return compute(rows) if rows else []
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     # Outside the handler, so that the failed batch's tensors are free again.
     if len(rows) == 1:
@@ -343,7 +348,8 @@ def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
     return Streamer(Decoder(), skip_prompt=True)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is not enough memory, on a GPU or here."""
     import torch
 
     return isinstance(

@@ -24,7 +24,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 # Weights, configuration and tokenizers: what transformers reads in a folder.
-_LOADED_SUFFIXES = frozenset(
+LOADED_SUFFIXES = frozenset(
     {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".vocab", ".bpe"}
 )
 _TEMPLATES = "additional_chat_templates"
@@ -43,7 +43,7 @@ class AdapterBase(NamedTuple):
 
 def model_files(directory: Path) -> list[Path]:
     """Return the files that are loaded, without the manifest and those that only describe."""
-    files = (path for path in directory.iterdir() if path.suffix in _LOADED_SUFFIXES)
+    files = (path for path in directory.iterdir() if path.suffix in LOADED_SUFFIXES)
     templates = directory.glob(f"{_TEMPLATES}/*.jinja")
     return sorted(path for path in (*files, *templates) if path.is_file() and path.name != MANIFEST)
 
@@ -164,7 +164,7 @@ def _only_describes(name: str) -> bool:
     path = Path(name)
     if any(part.startswith(".") for part in path.parts):  # .gitattributes, the hub's .cache/
         return path.parts[0] != _TEMPLATES
-    if path.suffix in _LOADED_SUFFIXES:
+    if path.suffix in LOADED_SUFFIXES:
         return False
     return path.suffix.lower() in _DESCRIBING_SUFFIXES or path.stem.lower() in _DESCRIBING_NAMES
 

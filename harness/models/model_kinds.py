@@ -1,13 +1,15 @@
-"""The kinds of models that answer: recorded answers, weights of a checkpoint, or an endpoint."""
+"""The kinds of models that answer: recorded answers, weights here or at a server, or an endpoint."""
 
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import EndpointSpec
+from harness.config import EndpointSpec, ServeSpec
 from harness.core.errors import HarnessError
 from harness.data.recorded import RecordedModel
 from harness.models.local import LocalModel, drops_system, has_thinking_switch, make_prompt
+from harness.models.serving.chat_format import Weights
+from harness.models.serving.servers import Server, describe_serving, served_fingerprint
 from harness.models.session import EndpointSession
 from harness.models.weights import load_tokenizer
 
@@ -44,6 +46,11 @@ class CheckpointModel:
             )
         return model
 
+    @property
+    def weights(self) -> Weights:
+        """Return where the weights are, for a server to hold them."""
+        return Weights(str(self._source), self._revision, self.fingerprint)
+
     def switches_thinking(self) -> bool:
         """Return whether the model's chat template can switch thinking; True if it cannot be read."""
         try:
@@ -67,6 +74,48 @@ class CheckpointModel:
             return False
 
 
+class ServedCheckpoint(NamedTuple):
+    """A checkpoint for which a server answers: an inference engine, or a server that somebody else runs."""
+
+    checkpoint: CheckpointModel
+    serve: ServeSpec
+    session: EndpointSession
+
+    @property
+    def name(self) -> str:
+        """Return the model's name in the run."""
+        return self.checkpoint.name
+
+    @property
+    def seed(self) -> int | None:
+        """Return the model's own seed of decoding."""
+        return self.checkpoint.seed
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of what decides the answers: the weights, and what answers for them."""
+        return served_fingerprint(self.checkpoint.fingerprint, self.serve)
+
+    @property
+    def served_by(self) -> str:
+        """Describe what answers."""
+        return describe_serving(self.serve)
+
+    def open(self) -> Server:
+        """Return the checked server; its engine is started where none runs yet."""
+        return self.session.servers.open(self.checkpoint.weights, self.serve)
+
+
+def serve_checkpoint(
+    checkpoint: CheckpointModel, serve: ServeSpec | None, session: EndpointSession
+) -> CheckpointModel | ServedCheckpoint:
+    """Return the model as it answers: by a server where one is named, or else in this process."""
+    if serve is None:
+        return checkpoint
+    session.servers.announce(checkpoint.weights, serve)
+    return ServedCheckpoint(checkpoint, serve, session)
+
+
 class EndpointModel(NamedTuple):
     """A model behind an endpoint, asked in a session."""
 
@@ -80,4 +129,4 @@ class EndpointModel(NamedTuple):
         return self.spec.base_url is not None
 
 
-Model = RecordedModel | CheckpointModel | EndpointModel
+Model = RecordedModel | CheckpointModel | ServedCheckpoint | EndpointModel

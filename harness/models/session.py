@@ -9,7 +9,7 @@ requests are written there once the run has found all of them.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,7 @@ from harness.models.endpoint import (
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
 from harness.models.served import ServedCheck
+from harness.models.serving.servers import Servers
 from harness.types import Exchange, Record
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class PendingRepliesError(Exception):
 
 
 class EndpointSession:
-    """How one run asks its endpoints.
+    """How one run asks its endpoints, and the `servers` that answer for its checkpoints.
 
     `budget` bounds the cost of live requests, and that of each batch. With a `folder` nothing is
     sent: new requests are written there. Replies of batches are in `store`, which must be open when
@@ -101,8 +102,10 @@ class EndpointSession:
         budget: Budget | None = None,
         folder: Path | None = None,
         again: AskAgain = NOTHING_AGAIN,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.store = store
+        self.servers = Servers(store, log)
         self.again = again._replace(try_repaired=folder is None)
         self.renewed: set[str] = set()  # keys of answers that this run has asked again
         self.served: dict[str, ServedCheck] = {}  # by model and server, each checked once a run
@@ -163,7 +166,7 @@ class EndpointSession:
 
     @contextmanager
     def flush_pending(self) -> Iterator[None]:
-        """Run the body, then write down the requests of it whose replies are awaited.
+        """Run the body, stop its servers, then write down the requests whose replies are awaited.
 
         Raises:
             HarnessError: the folder for requests cannot be written.
@@ -175,8 +178,11 @@ class EndpointSession:
         self._index = None
         if self.folder is not None:
             make_writable(self.folder)
-        with suppress(PendingRepliesError):
-            yield
+        try:
+            with suppress(PendingRepliesError):
+                yield
+        finally:
+            self.servers.close()
         if self.has_pending:
             raise PendingRepliesError(self.write_pending())
 

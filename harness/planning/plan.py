@@ -14,6 +14,7 @@ from harness.data.tasks import plan_tasks
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
+from harness.models.serving.servers import describe_serving
 from harness.scoring.checklist import task_of_column
 from harness.types import Plan, PlannedModel, Task, TaskLooks
 from judges.panel import Panel
@@ -68,7 +69,10 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
 
 
 def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
-    return _model_of_kind(name, spec).model_copy(update={"seeds": spec.seeds})
+    served_by = None if spec.serve is None else describe_serving(spec.serve)
+    return _model_of_kind(name, spec).model_copy(
+        update={"seeds": spec.seeds, "served_by": served_by}
+    )
 
 
 def _model_of_kind(name: str, spec: ModelSpec) -> PlannedModel:

@@ -18,7 +18,7 @@ from harness.models.generate import as_measured, stored_responses
 from harness.models.gguf import locate_model
 from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
-from harness.models.model_kinds import CheckpointModel, EndpointModel
+from harness.models.model_kinds import CheckpointModel, EndpointModel, serve_checkpoint
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
@@ -116,7 +116,7 @@ def forecast_remote(
     for task in plan.tasks:
         known: Answers = {}
         for name in request.models:
-            spec = models[name].endpoint
+            spec = models[name].asked
             if spec is not None:
                 known[name] = _known_answers(name, task, request, session)
                 asked_for = asked_samples(task, name)
@@ -134,7 +134,7 @@ def forecast_remote(
             panel = panels.get(metric)
             members = () if panel is None else (*panel.judges, *filter(None, [panel.second]))
             for position, judge in enumerate(judge_names(metric, request)):
-                spec = judges[judge].endpoint
+                spec = judges[judge].asked
                 if spec is None:
                     continue
                 for name in request.models:
@@ -233,8 +233,8 @@ def _answers_of(
     if not Path(directory).is_dir():
         return {}
     fingerprint = verified_fingerprint(directory, revision=spec.revision)
-    model = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed)
-    return stored_responses(task, model, workspace)
+    weights = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed)
+    return stored_responses(task, serve_checkpoint(weights, spec.serve, session), workspace)
 
 
 def _unanswered(

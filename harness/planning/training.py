@@ -337,7 +337,7 @@ class _StageForecaster:
         ]
         requests *= recipe.draws * recipe.prefer.repeats
         for judge in self._profile.members_of(recipe.prefer.judge):
-            endpoint = self._profile.find_judge(judge).endpoint
+            endpoint = self._profile.find_judge(judge).asked
             if endpoint is not None:
                 self.plan.to_judge.append(PairsToJudge(recipe.recipe, judge, endpoint, requests))
 

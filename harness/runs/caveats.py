@@ -8,7 +8,7 @@ from harness.data.recorded import RecordedModel
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
 from harness.models.generate import count_failures, is_recorded_failure
-from harness.models.model_kinds import CheckpointModel
+from harness.models.model_kinds import CheckpointModel, ServedCheckpoint
 from harness.models.seeds import models_of
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
 from harness.runs.prepare import Prepared
@@ -164,6 +164,8 @@ def prompt_caveats(
     switched = [task for task in tasks_measured if task.generation.thinking is not None]
     for name, prepared in models.items():
         model = models_of(prepared.model)[0]  # of several seeds the first: they share a template
+        if isinstance(model, ServedCheckpoint):
+            model = model.checkpoint
         if isinstance(model, CheckpointModel):
             dropped = {
                 system: model.drops(system) for system in dict.fromkeys(s for _, s in systems)

@@ -12,7 +12,7 @@ from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.gguf import locate_model
 from harness.models.model_folder import MANIFEST
-from harness.models.model_kinds import CheckpointModel, EndpointModel, Model
+from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, serve_checkpoint
 from harness.models.seeds import SeededModel, models_of
 from harness.models.stored_answers import n_renewals
 from harness.training.checkpoints import existing_model, make_checkpoint
@@ -109,12 +109,14 @@ def _prepare(
         trained = make_checkpoint(policy_recipe, recipe_root, context, judges, seed=seed)
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
-    model = CheckpointModel(name, trained.directory, trained.fingerprint, spec.revision, spec.seed)
+    weights = CheckpointModel(
+        name, trained.directory, trained.fingerprint, spec.revision, spec.seed
+    )
     checkpoint_card = _load_card(trained.directory, name)
     if checkpoint_card is not None and trained.pairs is not None:
         checkpoint_card = checkpoint_card.model_copy(update={"pairs": trained.pairs})
     return Prepared(
-        model,
+        serve_checkpoint(weights, spec.serve, context.session),
         trained.fingerprint,
         () if checkpoint_card is None else (checkpoint_card,),
         trained.teachers,

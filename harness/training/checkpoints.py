@@ -292,6 +292,7 @@ class _StageMaker:
         folder = self._context.checkpoints / f"{recipe.recipe}-{key[:12]}"
         if not folder.is_dir():
             self._context.begin_making(folder)
+            self._context.session.servers.close()  # training needs their memory
             return _Target(folder, exists=False)
         return _Target(folder, bool(verify_checkpoint(folder).fingerprint))
 

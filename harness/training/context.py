@@ -104,7 +104,7 @@ def make_context(
         ledger: The file in which tries are counted, instead of the workspace's.
     """
     store = Store(workspace, wait_s=wait_s)
-    session = EndpointSession(store, budget=budget, folder=batch, again=again)
+    session = EndpointSession(store, budget=budget, folder=batch, again=again, log=progress.log)
     return RunContext(store, session, progress, launch, ledger)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.analysis.judge_reliability import preference_agreement
 from harness.config import ChecklistMetric, RubricMetric, Source
+from harness.config.endpoint import server_endpoint
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
 from harness.core.progress import Stage
@@ -27,7 +28,8 @@ from harness.data.preference_pairs import (
     write_pairs,
 )
 from harness.models.generate import generate_responses
-from harness.models.model_kinds import CheckpointModel
+from harness.models.model_kinds import CheckpointModel, serve_checkpoint
+from harness.models.serving.servers import served_fingerprint
 from harness.scoring.reduce import reduce_judgements
 from harness.training.context import RunContext, TrainedModel
 from harness.types import JudgeCard, Preference, PreferenceRequest, Response, Sample, Task, Winner
@@ -157,9 +159,12 @@ def _file_name(
     *version: int,
 ) -> str:
     """Return a name that is equal for equal data: it holds a hash of everything they depend on."""
-    settings = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data"})
+    settings = recipe.model_dump(mode="json", exclude={"recipe", "parent", "data", "serve"})
     judged_by = [teacher.fingerprint for teacher in teachers]
-    key = content_hash(settings, parent.fingerprint, list(samples), system, judged_by, *version)
+    answering = parent.fingerprint
+    if recipe.serve is not None:
+        answering = served_fingerprint(answering, recipe.serve)
+    key = content_hash(settings, answering, list(samples), system, judged_by, *version)
     return f"{recipe.recipe}-{key[:12]}.jsonl"
 
 
@@ -183,9 +188,21 @@ def _sample_answers(
         system=system,
         metrics={},
     )
-    model = CheckpointModel(recipe.recipe, parent.directory, parent.fingerprint)
+    _refuse_phi_elsewhere(recipe)
+    weights = CheckpointModel(recipe.recipe, parent.directory, parent.fingerprint)
+    model = serve_checkpoint(weights, recipe.serve, context.session)
     responses = generate_responses(task, model, context.store, context.progress)
     return {response.sample_id: response for response in responses}
+
+
+def _refuse_phi_elsewhere(recipe: SampledRecipe) -> None:
+    """Refuse to send protected health information to a server on another machine."""
+    server = server_endpoint(recipe.serve)
+    if recipe.data.phi and server is not None and server.elsewhere:
+        raise HarnessError(
+            f"{recipe.data.label}: is marked phi (protected health information), and '{recipe.recipe}' would "
+            f"send it to {server.host}. Serve its parent on this machine."
+        )
 
 
 class _AnswerPair(NamedTuple):

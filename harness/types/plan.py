@@ -95,7 +95,8 @@ class PlannedModel(Record):
     """A model under test.
 
     `source` is a recipe, a checkpoint, a model at a host, or a file; `seed` is its seed of decoding
-    if that is not the suite's, and `seeds` are those of its training, if it has several.
+    if that is not the suite's, and `seeds` are those of its training, if it has several. `served_by` is
+    the inference engine or the server that answers for it, if this process does not.
     """
 
     name: str
@@ -104,12 +105,14 @@ class PlannedModel(Record):
     prices: Prices | None = None
     seed: int | None = Field(default=None, exclude_if=lambda seed: seed is None)
     seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
+    served_by: str | None = Field(default=None, exclude_if=lambda server: server is None)
 
     @property
     def described_source(self) -> str:
-        """Return the source with the training seeds, if there are several."""
+        """Return the source with the training seeds, if there are several, and what answers for it."""
         seeds = ", ".join(map(str, self.seeds))
-        return f"{self.source}, training seeds {seeds}" if seeds else self.source
+        source = f"{self.source}, training seeds {seeds}" if seeds else self.source
+        return f"{source}, served by {self.served_by}" if self.served_by else source
 
 
 class Task(Record):

@@ -9,7 +9,7 @@ TEXT = (
 )
 
 
-def make_tiny_model(folder: Path, *, context: int = 128) -> Path:
+def make_tiny_model(folder: Path, *, context: int = 128, seed: int = 0) -> Path:
     from harness.models.weights import quiet_torch
 
     quiet_torch()
@@ -19,7 +19,7 @@ def make_tiny_model(folder: Path, *, context: int = 128) -> Path:
     from trainers.pretrain import train_tokenizer
 
     tokenizer = train_tokenizer(TEXT, vocab_size=300, context=context)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from pydantic import SecretStr
+
 from harness.config import EndpointSpec
 from harness.core.hashing import content_hash
 from harness.models.endpoint.addresses import Address, find_key, read_address
@@ -37,15 +39,17 @@ class Endpoint:
     and decoding, but no key. The measured rate limits of the endpoint live as long as this object.
     """
 
-    def __init__(self, spec: EndpointSpec, *, budget: Budget | None = None) -> None:
-        """Check address and key without sending anything.
+    def __init__(
+        self, spec: EndpointSpec, *, budget: Budget | None = None, key: SecretStr | None = None
+    ) -> None:
+        """Check address and key without sending anything; a given `key` is sent in place of a variable's.
 
         Raises:
             HarnessError: a base URL that nothing may be sent to, no key, or mixed currencies.
         """
         self._spec = spec
         self._address = read_address(spec.base_url, allow_plain_http=spec.allow_plain_http)
-        self._key = find_key(spec, self._address)
+        self._key = key or find_key(spec, self._address)
         if budget:
             budget.check_prices(spec.price_per_million, spec.model)
         self._runner = RequestRunner(spec, self._address, self._key, budget)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.config import EndpointSpec
-from harness.config.profile import BODY_FIELDS
+from harness.config.endpoint import BODY_FIELDS
 from harness.models.endpoint.addresses import read_address
 from harness.models.endpoint.client import fingerprint_endpoint
 from harness.models.endpoint.transport import Ask, make_body
