@@ -89,7 +89,7 @@ def test_answers_of_megabytes_make_no_huge_result(tmp_path: Path) -> None:
 
     from harness.cli import app
 
-    write_study(tmp_path, shifts={"sft": 0.0, "dpo": 0.6})
+    write_study(tmp_path, shifts={"sft": 0.0, "dpo": 0.6}, n=24)
     for model in ("sft", "dpo"):
         rows = [json.loads(line) for line in (tmp_path / f"{model}.jsonl").read_text().splitlines()]
         rows = [row | {"answer": row["answer"] + " word" * 100_000} for row in rows]

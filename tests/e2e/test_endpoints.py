@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.endpoint_runs import N_ITEMS, SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import Kind, always, mixed
@@ -41,7 +41,7 @@ def world(tmp_path: Path) -> Path:
 
 def run(world: Path, server: LoopbackServer, *args: str) -> Done:
     write(world / "there.yaml", PROFILE.format(url=server.base_url))
-    return harness(*command(), *args, cwd=world)
+    return harness_here(*command(), *args, cwd=world)
 
 
 def command(name: str = "run") -> list[str]:
@@ -91,7 +91,7 @@ def test_faults_change_no_score_and_become_no_number(world: Path) -> None:
 def test_a_plan_says_what_would_leave_the_machine_and_cost_and_sends_nothing(world: Path) -> None:
     with LoopbackServer(answer) as server:
         write(world / "there.yaml", PROFILE.format(url=server.base_url))
-        done = harness("plan", *command()[1:], cwd=world)
+        done = harness_here("plan", *command()[1:], cwd=world)
         assert done.returncode == 0, done.stderr
         assert server.counts.total() == 0
     lines = {(line["who"], line["work"]): line for line in json.loads(done.stdout)["remote"]}
@@ -117,7 +117,7 @@ def test_a_plan_counts_what_the_store_has_and_what_is_left_to_pay(world: Path) -
         assert {line["stored"] / line["calls"] for line in after.values()} == {1 / 3}
         rubric = after["default", "judges rubric"]
         assert rubric["cost_left"] == pytest.approx(rubric["cost"] * 2 / 3, rel=0.01)
-        text = harness(*command("plan")[:-2], cwd=world).stdout
+        text = harness_here(*command("plan")[:-2], cwd=world).stdout
         assert "Left to pay, less what the store has: at most" in text
         run(world, server)
         done = planned(world)
@@ -127,7 +127,7 @@ def test_a_plan_counts_what_the_store_has_and_what_is_left_to_pay(world: Path) -
 
 
 def planned(world: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    done = harness(*command("plan"), cwd=world)
+    done = harness_here(*command("plan"), cwd=world)
     assert done.returncode == 0, done.stderr
     return {(line["who"], line["work"]): line for line in json.loads(done.stdout)["remote"]}
 
@@ -221,7 +221,7 @@ def test_a_model_with_a_seed_of_its_own_is_compared_with_itself(world: Path) -> 
     with LoopbackServer(noted) as server:
         write(world / "there.yaml", profile.format(url=server.base_url))
         models = ["old,old_again" if word == "old,new" else word for word in command()]
-        done = harness(*models, cwd=world)
+        done = harness_here(*models, cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
     assert {seed for model, seed in seeds if model == "old-model"} == {1, 2}
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from harness.core.paths import bundle_root
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.endpoint_runs import answer
 from tests.builders.files import write
 from tests.loopback.server import LoopbackServer
@@ -86,7 +86,7 @@ def options(suite: str) -> list[str]:
 def run(folder: Path, server: LoopbackServer, suite: str, summaries: str = OUR_SUMMARIES) -> Done:
     bind(folder, server, summaries)
     elsewhere = {"HARNESS_FILES_FROM": os.environ.get("HARNESS_DATA_DIR", "")}
-    done = harness(*options(suite), cwd=folder, env=elsewhere)
+    done = harness_here(*options(suite), cwd=folder, env=elsewhere)
     assert done.returncode in {0, 1, 3}, done.stderr
     return done
 

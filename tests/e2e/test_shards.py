@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.store import Store
 from harness.types import Response
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
 from tests.builders.stores import dump_rows
@@ -70,9 +70,12 @@ def _without_times(value: object) -> object:
     return [_without_times(one) for one in value] if isinstance(value, list) else value
 
 
+def shard_command(number: int) -> tuple[str, ...]:
+    return (*RUN, "--store", f"stores/{number}", "--shard", f"{number}/{N_SHARDS}")
+
+
 def start(world: Path, number: int) -> "subprocess.Popen[str]":
-    options = ("--store", f"stores/{number}", "--shard", f"{number}/{N_SHARDS}")
-    command = [sys.executable, "-m", "harness", *RUN, *options]
+    command = [sys.executable, "-m", "harness", *shard_command(number)]
     return subprocess.Popen(
         command,
         cwd=world,
@@ -91,13 +94,18 @@ def run_shards(world: Path) -> list[dict[str, Any]]:
     return [json.loads(out) for out, _ in printed]
 
 
+def run_shards_in_turn(world: Path) -> None:
+    for number in range(N_SHARDS):
+        assert harness_here(*shard_command(number + 1), cwd=world).returncode == 3
+
+
 def merge(world: Path, into: str = "merged") -> Done:
     stores = [f"stores/{number + 1}" for number in range(N_SHARDS)]
-    return harness("store", "merge", *stores, "--into", into, "--format", "json", cwd=world)
+    return harness_here("store", "merge", *stores, "--into", into, "--format", "json", cwd=world)
 
 
 def test_merged_shards_are_one_run_and_ask_as_much(world: Path, server: LoopbackServer) -> None:
-    whole = harness(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
+    whole = harness_here(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
     assert whole.returncode in {0, 1, 3}, whole.stderr
     n_requests = server.counts.total()
     server.counts.clear()
@@ -107,28 +115,28 @@ def test_merged_shards_are_one_run_and_ask_as_much(world: Path, server: Loopback
     assert server.counts.total() == n_requests  # nothing twice, over all shards
     assert not (world / "runs").exists()
     assert merge(world).returncode == 0
-    decided = harness(*RUN, "--store", "merged", "--out", "merged-runs", cwd=world)
+    decided = harness_here(*RUN, "--store", "merged", "--out", "merged-runs", cwd=world)
     assert decided.returncode == whole.returncode
     assert server.counts.total() == n_requests  # everything was there
     assert results(world, "merged-runs") == results(world, "whole-runs")
 
 
 def test_a_run_on_some_shards_asks_for_the_others(world: Path, server: LoopbackServer) -> None:
-    harness(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
+    harness_here(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
     n_requests = server.counts.total()
     server.counts.clear()
     process = start(world, 2)
     process.communicate()
-    done = harness("store", "merge", "stores/2", "--into", "merged", cwd=world)
+    done = harness_here("store", "merge", "stores/2", "--into", "merged", cwd=world)
     assert done.returncode == 0, done.stderr
-    harness(*RUN, "--store", "merged", "--out", "merged-runs", cwd=world)
+    harness_here(*RUN, "--store", "merged", "--out", "merged-runs", cwd=world)
     assert server.counts.total() == n_requests
     assert results(world, "merged-runs") == results(world, "whole-runs")
 
 
 def test_stores_that_overlap_are_merged_row_by_row(world: Path) -> None:
-    harness(*RUN, "--store", "merged", "--limit", "10", cwd=world)
-    run_shards(world)
+    harness_here(*RUN, "--store", "merged", "--limit", "10", cwd=world)
+    run_shards_in_turn(world)
     assert merge(world).returncode == 0
     rows = dump_rows(world / "merged", "kind, key")
     assert merge(world, "again").returncode == 0
@@ -136,7 +144,7 @@ def test_stores_that_overlap_are_merged_row_by_row(world: Path) -> None:
 
 
 def test_a_conflict_of_content_ends_the_merge_with_its_place(world: Path) -> None:
-    run_shards(world)
+    run_shards_in_turn(world)
     key = next(row[1] for row in dump_rows(world / "stores" / "1") if row[0] == "response")
     with Store(world / "stores" / "1") as first, Store(world / "stores" / "2") as second:
         row = first.get("response", [str(key)], Response)[str(key)]
@@ -151,7 +159,7 @@ def test_a_conflict_of_content_ends_the_merge_with_its_place(world: Path) -> Non
 def test_a_wrong_shard_is_refused_before_anything_is_asked(
     world: Path, server: LoopbackServer, shard: str
 ) -> None:
-    done = harness(*RUN, "--shard", shard, cwd=world)
+    done = harness_here(*RUN, "--shard", shard, cwd=world)
     assert done.returncode == 2
     assert f"--shard {shard}: write NUMBER/COUNT" in done.stderr
     assert server.counts.total() == 0
@@ -159,12 +167,12 @@ def test_a_wrong_shard_is_refused_before_anything_is_asked(
 
 @pytest.mark.parametrize("other", [("--batch", "files"), ("--ask-again", "failed")])
 def test_what_is_not_done_in_parts_is_refused(world: Path, other: tuple[str, str]) -> None:
-    done = harness(*RUN, "--shard", "1/2", *other, cwd=world)
+    done = harness_here(*RUN, "--shard", "1/2", *other, cwd=world)
     assert done.returncode == 2
     assert f"--shard and {other[0]} do not go together" in done.stderr
 
 
 def test_a_shard_whose_server_is_dead_ends_as_a_run_does(world: Path) -> None:
     write(world / "there.yaml", PROFILE.format(url="http://127.0.0.1:9"))
-    done = harness(*RUN, "--shard", "1/2", cwd=world, env={"HARNESS_DEADLINE": "1"})
+    done = harness_here(*RUN, "--shard", "1/2", cwd=world, env={"HARNESS_DEADLINE": "1"})
     assert done.returncode == 4, done.stderr

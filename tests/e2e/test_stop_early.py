@@ -13,7 +13,7 @@ import pytest
 
 from harness.core.paths import bundle_root
 from tests.builders.batch_service import Service
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness_here
 from tests.builders.files import write, write_rows
 from tests.loopback.faults import Fault
 from tests.loopback.server import LoopbackServer
@@ -73,7 +73,7 @@ def write_profile(world: Path, url: str) -> None:
 
 def run(world: Path, server: LoopbackServer, *options: str) -> Done:
     write_profile(world, server.base_url)
-    return harness(*RUN, *options, cwd=world)
+    return harness_here(*RUN, *options, cwd=world)
 
 
 def result_of(done: Done, world: Path) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_by_batch_each_look_is_a_round(world: Path) -> None:
             assert json.loads(done.stdout)["questions"] == 2 * 60
             (written,) = [file["path"] for file in json.loads(done.stdout)["files"]]
             results = service.answer_file(world / written, world / f"results-{rounds}.jsonl")
-            assert harness("batch", "collect", str(results), cwd=world).returncode == 0
+            assert harness_here("batch", "collect", str(results), cwd=world).returncode == 0
     assert done.returncode == 0, done.stderr
     assert (rounds, service.n_posted) == (2, 2 * LOOK_2)
     assert result_of(done, world)["stopping"]["look"] == 2
@@ -172,7 +172,7 @@ def test_by_batch_each_look_is_a_round(world: Path) -> None:
 
 def test_the_plan_says_how_many_calls_there_are_at_most_and_may_be(world: Path) -> None:
     write_profile(world, "http://127.0.0.1:9/v1")
-    done = harness("plan", *RUN[1:], cwd=world)
+    done = harness_here("plan", *RUN[1:], cwd=world)
     forecast = json.loads(done.stdout)
     assert forecast["tasks"][0]["judgements"] == 2 * N_ITEMS
     shares = [case["share_judged"] for case in forecast["early"]["cases"]]
@@ -187,7 +187,7 @@ def test_the_published_study_needed_a_fifth_of_its_verdicts(tmp_path: Path) -> N
     text = (bundle_root() / "suites" / "medical_rubric.yaml").read_text()
     write(tmp_path / "early.yaml", text.replace("\ngate:\n", "\ngate:\n  stop_early: true\n"))
     models = ("--models", "sft,dpo", "--profile", "medical_llama3_recorded", "--format", "json")
-    done = harness("run", "early.yaml", *models, cwd=tmp_path, env=env)
+    done = harness_here("run", "early.yaml", *models, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     (stop,) = json.loads(done.stdout)["stopping"]["tasks"]
     assert (stop["n_items"], stop["n_most"]) == (100, 500)
