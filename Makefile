@@ -22,7 +22,7 @@ selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by si
 check: $(VENV)/ready-dev           ## lint, format, types, import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 fix: $(VENV)/ready-dev

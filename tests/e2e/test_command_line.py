@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.store import Store
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness, harness_here
 from tests.builders.files import write, write_rows, write_world
 
 
@@ -106,7 +106,7 @@ def test_options_can_come_from_the_environment(world: Path) -> None:
     ],
 )
 def test_wrong_usage_exits_2_with_a_remedy(world: Path, args: list[str], message: str) -> None:
-    done = harness(
+    done = harness_here(
         *args, cwd=world, env={"HARNESS_PROFILE": "recorded.yaml"} if args[0] == "run" else None
     )
     assert done.returncode == 2
@@ -137,7 +137,7 @@ def test_a_report_is_rendered_again_from_results_json_and_the_tables(world: Path
     before = (folder / "report.html").read_bytes()
     for name in ("report.html", "report.md", "junit.xml", "plan.json", "items/index.html"):
         (folder / name).unlink()
-    done = harness("report", str(folder), cwd=world)
+    done = harness_here("report", str(folder), cwd=world)
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").read_bytes() == before
     assert (folder / "items" / "index.html").is_file()
@@ -147,7 +147,7 @@ def test_a_report_without_tables_links_to_no_items(world: Path) -> None:
     run(world)
     folder = report_folder(world)
     (folder / "answers.parquet").unlink()
-    assert harness("report", str(folder), cwd=world).returncode == 0
+    assert harness_here("report", str(folder), cwd=world).returncode == 0
     assert "items/index.html" not in (folder / "report.html").read_text()
 
 
@@ -156,7 +156,7 @@ def test_a_damaged_results_file_is_refused(world: Path) -> None:
     folder = report_folder(world)
     text = (folder / "results.json").read_text()
     write(folder / "results.json", text[: len(text) // 2])
-    done = harness("report", str(folder), cwd=world)
+    done = harness_here("report", str(folder), cwd=world)
     assert done.returncode == 2
     assert "damaged" in done.stderr
 
@@ -173,7 +173,7 @@ def test_a_plan_does_nothing_and_says_what_it_would_do(world: Path) -> None:
 
 
 def test_a_suite_is_validated_with_its_data(world: Path) -> None:
-    done = harness("validate", "small.yaml", "--profile", "recorded.yaml", cwd=world)
+    done = harness_here("validate", "small.yaml", "--profile", "recorded.yaml", cwd=world)
     assert done.returncode == 0, done.stderr
     assert "small, valid" in done.stdout
     assert "items 120" in done.stdout
@@ -181,7 +181,7 @@ def test_a_suite_is_validated_with_its_data(world: Path) -> None:
 
 @pytest.mark.parametrize("of", ["suite", "profile", "recipe", "results"])
 def test_every_schema_is_a_json_schema(of: str, tmp_path: Path) -> None:
-    schema = json.loads(harness("schema", of, cwd=tmp_path).stdout)
+    schema = json.loads(harness_here("schema", of, cwd=tmp_path).stdout)
     assert "$defs" in schema
 
 

@@ -23,7 +23,7 @@ from harness.human.annotate.progress_summary import summarise_votes
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.annotate.tokens import make_link_token
 from harness.human.votes import load_votes, read_log
-from tests.builders.commands import environment, harness
+from tests.builders.commands import environment, harness_here
 from tests.builders.studies import form_token, ticket, write_run
 
 CHOICES = ("left", "right", "tie", "both_unsafe", "cannot_judge")
@@ -168,14 +168,16 @@ def test_the_command_says_what_was_stated_and_ends_with_a_summary(tmp_path: Path
 
 def test_options_that_a_study_was_not_begun_with_are_refused(tmp_path: Path) -> None:
     run = str(write_run(tmp_path / "run"))
-    harness("annotate", run, "--offline", "a.html", "--annotator", "Ada", "--n", "9", cwd=tmp_path)
-    done = harness("annotate", run, "--so-far", "--n", "10", cwd=tmp_path)
+    harness_here(
+        "annotate", run, "--offline", "a.html", "--annotator", "Ada", "--n", "9", cwd=tmp_path
+    )
+    done = harness_here("annotate", run, "--so-far", "--n", "10", cwd=tmp_path)
     assert (done.returncode, "was begun with --n 9" in done.stderr) == (2, True)
 
 
 def test_the_report_says_how_far_the_study_is(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    harness("annotate", str(run), "--offline", "a.html", "--annotator", "Ada", cwd=tmp_path)
+    harness_here("annotate", str(run), "--offline", "a.html", "--annotator", "Ada", cwd=tmp_path)
     data = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "a.html").read_text())[1])  # type: ignore[index]
     vote = {
         "choice": "tie",
@@ -189,7 +191,7 @@ def test_the_report_says_how_far_the_study_is(tmp_path: Path) -> None:
         "annotator": "Ada", "votes": [{"ticket": data["pairs"][0]["item_token"], **vote}],
     }  # fmt: skip
     (tmp_path / "votes.json").write_text(json.dumps(saved))
-    done = harness("annotate", str(run), "--collect", "votes.json", cwd=tmp_path)
+    done = harness_here("annotate", str(run), "--collect", "votes.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"1 of {len(data['pairs'])}" in (run / "report.html").read_text()
 
@@ -197,7 +199,7 @@ def test_the_report_says_how_far_the_study_is(tmp_path: Path) -> None:
 def test_the_summary_can_be_asked_for_as_json(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     opened = open_study(run, StudyOptions(n=10))
-    done = harness("annotate", str(run), "--so-far", "--format", "json", cwd=tmp_path)
+    done = harness_here("annotate", str(run), "--so-far", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert '"win_rate": null' in done.stdout
     assert summarise_votes([]).win_rate is None
@@ -221,7 +223,7 @@ def test_the_summary_can_be_asked_for_as_json(tmp_path: Path) -> None:
 def test_wrong_use_is_said_in_a_sentence(
     tmp_path: Path, options: tuple[str, ...], words: str
 ) -> None:
-    done = harness("annotate", str(write_run(tmp_path / "run")), *options, cwd=tmp_path)
+    done = harness_here("annotate", str(write_run(tmp_path / "run")), *options, cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
