@@ -5,10 +5,11 @@
     win_rate  asthma-02  dpo    sft      baseline_first  large  0      candidate
 
 `value.<key>` are the numbers of a grade, one column for each key that occurs. A verdict that could
-not be read has nulls and its reason. Tokens and seconds are sums over all attempts of a request.
+not be read has nulls and its reason. Tokens and seconds are sums over all attempts of a request. Where models have
+several training seeds, `seed` is that of the judged answers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,10 @@ _TEXTS = (
 _COUNTS = ("round", "input_tokens", "output_tokens")
 
 
-def write_judgements(rounds: Iterable[JudgeRound], folder: Path) -> Path:
-    """Write the file, whole or not at all.
+def write_judgements(
+    rounds: Iterable[JudgeRound], folder: Path, seeds: Mapping[str, int] | None = None
+) -> Path:
+    """Write the file, whole or not at all; `seeds` are the training seeds by sample id, if there are several.
 
     Raises:
         InfrastructureError: it cannot be written.
@@ -50,6 +53,8 @@ def write_judgements(rounds: Iterable[JudgeRound], folder: Path) -> Path:
     rows = [row for judge_round in rounds for row in _verdict_rows(judge_round)]
     columns = {name: string_array([row[name] for row in rows]) for name in _TEXTS}
     columns |= {name: int_array([row[name] for row in rows]) for name in _COUNTS}
+    if seeds:
+        columns["seed"] = int_array([seeds.get(row["sample_id"]) for row in rows])
     columns["seconds"] = _float_column([row["seconds"] for row in rows])
     for key in dict.fromkeys(key for row in rows for key in row["values"]):
         columns[VALUE + key] = _float_column([row["values"].get(key) for row in rows])

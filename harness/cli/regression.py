@@ -135,6 +135,14 @@ def check(
             "probability at most alpha over all days. Exit codes: 0 no alarm, 1 alarm.",
         ),
     ] = False,
+    unchanged: Annotated[
+        bool,
+        typer.Option(
+            "--unchanged",
+            help="With --daily: alarm where the scores are below an unchanged model's, without a margin, "
+            "by an e-process. Each day's answers must be drawn anew.",
+        ),
+    ] = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Check runs against the baseline. Exit codes: 0 none is worse, 1 one is, 3 inconclusive."""
@@ -147,7 +155,15 @@ def check(
     if daily:
         if any(file is not None for file in files):
             raise HarnessError("--daily prints its alarms, and writes no files.")
+        if unchanged:
+            if common_items:
+                raise HarnessError(
+                    "--unchanged compares days on all items: leave --common-items out."
+                )
+            _check_unchanged(runs, baseline, output)
         _check_daily(runs, baseline, output, common_items=common_items)
+    if unchanged:
+        raise HarnessError("--unchanged goes with --daily: one run alone is no series of days.")
     # Files of an earlier check must not be read as this one's, however this one ends.
     unmade = "The check has not ended: it is running, was killed, or crashed."
     files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
@@ -202,6 +218,24 @@ def _check_daily(
         *(f"{day.started[:10]}: {line}" for day in alarms for line in describe_check(day.check)),
     ]
     emit(output, value, lines)
+    raise typer.Exit(int(bool(alarms)))
+
+
+def _check_unchanged(runs: list[Path], baseline: Path, output: Format) -> NoReturn:
+    from harness.artifacts.run_folder import load_run
+    from harness.runs.daily import check_unchanged, describe_unchanged
+    from harness.runs.regression import read_baseline
+
+    blessed = read_baseline(baseline)
+    found = check_unchanged([load_run(find_named_run(run)) for run in runs], blessed)
+    alarms = [day for day in found.days if day.alarm]
+    value = {
+        "exit_code": int(bool(alarms)),
+        "alpha": blessed.alpha,
+        "repeated": found.n_repeated,
+        "days": [day._asdict() | {"alarm": day.alarm} for day in found.days],
+    }
+    emit(output, value, describe_unchanged(found, blessed.alpha))
     raise typer.Exit(int(bool(alarms)))
 
 

@@ -30,7 +30,14 @@ _VERDICT_WORDS = {
     "label": tuple(HELPFUL_VALUES),
 }
 _LABEL_WORDS = {"winner": (*_WINNERS, "both_unsafe", "cannot_judge")}
-_NAMES = {"item", "annotator", "model", "first", "second"}  # fields of labels that hold names
+_NAMES = {
+    "item",
+    "annotator",
+    "model",
+    "seed",
+    "first",
+    "second",
+}  # fields of labels that hold names
 
 
 class RecordedAnswers(Source):
@@ -113,8 +120,8 @@ class RecordedVerdicts(Source):
 class LabelsFile(Source):
     """People's labels in a file, joined to the items by `item` (their id) or by `row` number.
 
-    `fields` maps `item` (with `join: row` the number of the item's row, counted from 0), `annotator`,
-    `winner`, `model` and the scored criteria to columns; without it the columns have these names. The
+    `fields` maps `item` (with `join: row` the number of the item's row, counted from 0), `seed` (the training
+    seed of the labelled answer, where models have several), `annotator`, `winner`, `model` and the scored criteria to columns; without it the columns have these names. The
     winner is of the run's two models, or of those that `first` and `second` name. `annotators` are
     the columns of each annotator, where a row holds several, and `model` the one that was scored,
     where no column names it. `values` maps the words in a column to their meaning; null is no label.

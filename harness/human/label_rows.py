@@ -16,6 +16,7 @@ from harness.core.errors import HarnessError, did_you_mean
 from harness.data.tables import Row, Table, find_joined, join_key, require_row_number, text_of
 from harness.data.words import Stated, Words, find_meaning, fold_words
 from harness.types import Order, Winner
+from harness.types.samples import seed_suffix
 
 UNNAMED_ANNOTATOR = "people"  # the annotator of a table without a column of that name
 RowIds = Callable[[], Mapping[str, str]]  # an item's id by the number of its row
@@ -30,7 +31,7 @@ _WINNERS: dict[str, Winner | None] = {
 _PLACES: dict[str, Winner] = {"first": "baseline", "second": "candidate"}  # of the named models
 _BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 _NO_SCORES = {"item", "annotator", "winner", "model", "comment"}
-_OTHER_FIELDS = {"row", "first", "second"}  # only of a spec that names its fields
+_OTHER_FIELDS = {"row", "seed", "first", "second"}  # only of a spec that names its fields
 
 
 class Label(NamedTuple):
@@ -84,7 +85,7 @@ class _Rows:
         for number, (line, row) in enumerate(zip(self._table.lines, self._table.rows, strict=True)):
             for name, fields in self._annotators.items():
                 cells = _Cells(row, fields, self._words, f"{self._table.origin}:{line}")
-                item = self._item(cells, number)
+                item = self._item(cells, number) + _seed_suffix(cells)
                 annotator = name or cells.name("annotator") or UNNAMED_ANNOTATOR
                 _add_winner(labels, cells, item, annotator)
                 model = self._spec.model or cells.name("model")
@@ -103,6 +104,16 @@ class _Rows:
         key = join_key(cells.get("row")) if "row" in cells.fields else str(number)
         require_row_number(key, cells.where)
         return find_joined(self._ids, key) or f"row {key}"
+
+
+def _seed_suffix(cells: "_Cells") -> str:
+    """Return how the copy of an item that one training seed's model answered is named; empty without a seed."""
+    if "seed" not in cells.fields:
+        return ""
+    seed = text_of(cells.get("seed"))
+    if not seed.isdecimal():
+        raise HarnessError(f"{cells.where}: seed '{seed}' is no whole number.")
+    return seed_suffix(int(seed))
 
 
 class _Cells(NamedTuple):

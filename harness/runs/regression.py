@@ -175,8 +175,38 @@ def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Ch
         HarnessError: the run did not measure the same, or lacks a column: never a pass.
     """
     # 1. Refuse a run that did not measure the same.
-    differing = _require_same_measurement(run, baseline, common_items=common_items)
-    # 2. Pair the scores of each column of the baseline.
+    differing = require_same_measurement(run, baseline, common_items=common_items)
+    # 2. Decide a non-inferiority claim on each column of the baseline.
+    pairs = pair_with_baseline(run, baseline, differing)
+    claims = tuple(
+        Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
+        for metric, blessed in baseline.columns.items()
+    )
+    decision = _decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs)
+    if differing:
+        note = (
+            f"Checked on the items that are the same as in the baseline: {differing.description}."
+        )
+        decision = decision.model_copy(update={"sentence": f"{decision.sentence} {note}"})
+    plan, hygiene = run.result.plan, run.result.hygiene
+    reasons = tuple(equal_answer_reasons(plan, hygiene, baseline.columns, [run.candidate]))
+    return Check(
+        model=run.candidate,
+        baseline=baseline.model,
+        decision=withhold_pass(decision, reasons),
+        flips=tuple(largest_changes(pair) for pair in pairs.values()),
+        notes=tuple(unverified_notes(run)),
+    )
+
+
+def pair_with_baseline(
+    run: Run, baseline: Baseline, differing: DifferingItems
+) -> dict[str, PairedScores]:
+    """Pair the run's scores with the baseline's, column by column, on the items that are the same.
+
+    Raises:
+        HarnessError: the run lacks a column, or measured it on another scale or against another model.
+    """
     columns = {c.metric: own for c in run.columns if (own := scores_of_run(c, run)) is not None}
     labels = f"{baseline.model} (baseline)", run.candidate
     pairs: dict[str, PairedScores] = {}
@@ -201,31 +231,10 @@ def check_run(run: Run, baseline: Baseline, *, common_items: bool = False) -> Ch
             )
         joined = join_scores(baseline_column, column, labels)
         pairs[metric] = pair_scores(joined, labels[0])[0]
-    # 3. Decide a non-inferiority claim on each.
-    claims = tuple(
-        Claim(metric=metric, claim="non_inferior", margin=blessed.margin)
-        for metric, blessed in baseline.columns.items()
-    )
-    decision = _decide(run, Gate(alpha=baseline.alpha, claims=claims), pairs)
-    if differing:
-        note = (
-            f"Checked on the items that are the same as in the baseline: {differing.description}."
-        )
-        decision = decision.model_copy(update={"sentence": f"{decision.sentence} {note}"})
-    plan, hygiene = run.result.plan, run.result.hygiene
-    reasons = tuple(equal_answer_reasons(plan, hygiene, baseline.columns, [run.candidate]))
-    return Check(
-        model=run.candidate,
-        baseline=baseline.model,
-        decision=withhold_pass(decision, reasons),
-        flips=tuple(largest_changes(pair) for pair in pairs.values()),
-        notes=tuple(unverified_notes(run)),
-    )
+    return pairs
 
 
-def _require_same_measurement(
-    run: Run, baseline: Baseline, *, common_items: bool
-) -> DifferingItems:
+def require_same_measurement(run: Run, baseline: Baseline, *, common_items: bool) -> DifferingItems:
     """Refuse a run that did not measure the same; return the items that differ, where they may.
 
     Raises:

@@ -177,4 +177,6 @@ def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
         for rounds in part.judge_rounds.values()
         for judge_round in rounds
     )
-    write_judgements(judge_rounds, folder)
+    samples = (sample for part in measured for sample in part.task.samples)
+    seeds = {sample.id: sample.seed for sample in samples if sample.seed is not None}
+    write_judgements(judge_rounds, folder, seeds)

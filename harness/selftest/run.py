@@ -23,6 +23,7 @@ from harness.selftest.checklists import checklist_trials
 from harness.selftest.claims import accuracy_trials, claim_trials, other_corrections, share_trials
 from harness.selftest.clusters import cluster_trials
 from harness.selftest.confirmation import confirmation_trials, given_pairs_trials, label_trials
+from harness.selftest.daily import daily_trials
 from harness.selftest.human import people_trials
 from harness.selftest.interim import look_trials
 from harness.selftest.jury import jury_trials
@@ -230,6 +231,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     # New trials come last: a cell's random numbers depend on its place.
     yield from jury_trials(limit, covered)
     yield from label_trials(limit, covered)
+    yield from daily_trials(limit)
 
 
 # --- methods ---------------------------------------------------------------------------------

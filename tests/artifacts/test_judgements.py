@@ -52,6 +52,11 @@ def test_a_preference_names_both_models_and_the_order(tmp_path: Path) -> None:
     assert found == ("dpo", "sft", "candidate_first", "baseline")
 
 
+def test_verdicts_under_several_training_seeds_name_theirs(tmp_path: Path) -> None:
+    write_judgements([JudgeRound(CARD, 0, [READ, UNREAD])], tmp_path, {"q1": 1, "q2": 2})
+    assert read_judgements(tmp_path)["seed"].to_pylist() == [1, 2]
+
+
 def test_a_run_that_judged_nothing_leaves_an_empty_table(tmp_path: Path) -> None:
     assert written(tmp_path) == []
 

@@ -270,3 +270,21 @@ def test_a_wrong_description_is_refused_on_its_line(
     text = PROFILE.format(keys=keys).replace("path: l.csv\n        {", "{path: l.csv, ")
     with pytest.raises(HarnessError, match=message):
         load_profile(str(write(tmp_path / "mine.yaml", text)))
+
+
+# --- training seeds --------------------------------------------------------------------------
+
+
+def test_a_seed_names_the_copy_of_an_item_that_its_model_answered(tmp_path: Path) -> None:
+    rows = [{"item": "q1", "seed": seed, "winner": "candidate"} for seed in (1, 2)]
+    write_labels(tmp_path / "l.csv", rows)
+    fields = {"item": "item", "seed": "seed", "winner": "winner"}
+    people = load(tmp_path, {"path": "l.csv", "fields": fields})
+    assert [label.sample_id for label in people.labels] == ["q1@seed1", "q1@seed2"]
+
+
+def test_a_seed_that_is_no_number_is_refused_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path / "l.csv", "item,seed,winner\nq1,one,candidate\n")
+    fields = {"item": "item", "seed": "seed", "winner": "winner"}
+    with pytest.raises(HarnessError, match="2: seed 'one' is no whole number"):
+        load(tmp_path, {"path": "l.csv", "fields": fields})

@@ -11,6 +11,7 @@ from harness.config import Claim, Gate
 from harness.core.errors import HarnessError
 from harness.gate.interim import level_of_look, schedule_looks
 from harness.runs.compare_runs import compare_runs
+from harness.runs.daily import check_unchanged
 from harness.runs.regression import Baseline, bless_run, check_run
 from harness.scoring.columns import GradeColumn
 from harness.types import Stopping, TaskLooks, TaskStop
@@ -183,3 +184,8 @@ def test_they_are_told_as_what_they_are() -> None:
     )
     assert "n 48" in told
     assert "compared on the items that both runs judged" in told
+
+
+def test_one_that_ended_early_is_no_day_of_an_unchanged_model() -> None:
+    with pytest.raises(HarnessError, match="judged 48 of the 120 items"):
+        check_unchanged([ended(0.0, 2)], blessed())
