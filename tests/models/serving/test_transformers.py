@@ -7,19 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import Generation, ServeSpec
+from harness.config import Generation, ServeSpec, Source
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
+from harness.models.endpoint import Ask, ask_once
 from harness.models.generate import generate_responses
+from harness.models.local import LocalModel, make_prompt
 from harness.models.model_folder import fingerprint_model
 from harness.models.model_kinds import CheckpointModel, Model, ServedCheckpoint, serve_checkpoint
+from harness.models.serving.chat_format import Weights
 from harness.models.serving.engines import command_line, engine_environment, find_engine
 from harness.models.serving.process import EngineProcess, free_port
+from harness.models.serving.servers import Servers
 from harness.models.session import EndpointSession
+from harness.training.context import TrainedModel, make_context
+from harness.training.sampling import sample_gold_pairs
 from harness.types import Response, Sample, Task
+from judges.local import LocalBackend
+from judges.served_checkpoint import ServedBackend
+from tests.builders.files import write
 from tests.builders.processes import running_with
 from tests.builders.tiny import make_tiny_model
+from trainers.recipe import GoldPairsRecipe, Parent
 
 pytest.importorskip("fastapi", reason="`transformers serve` needs transformers[serving]")
 
@@ -134,3 +144,36 @@ def test_an_engine_lost_in_the_middle_costs_no_answer_twice(folder: Path, tmp_pa
     assert kept == 2
     assert all(again[response.sample_id] == response for response in first)
     assert again["q1"].text
+
+
+def test_a_served_judge_replies_as_one_in_this_process(
+    folder: Path, running: ServeSpec, tmp_path: Path
+) -> None:
+    ask = Ask(make_prompt(None, "Is it safe?"))
+    fingerprint = fingerprint_model(folder)
+    here = LocalBackend(fingerprint, lambda: LocalModel.load(folder), max_new_tokens=9)
+    with Store(tmp_path) as store:
+        weights = Weights(str(folder), None, fingerprint)
+        there = ServedBackend(weights, running, Servers(store), max_tokens=9)
+        replies = [dict(backend.run_flows([ask_once(ask)]))[0] for backend in (here, there)]
+    assert replies[0].text == replies[1].text
+    assert here.fingerprint != there.fingerprint
+
+
+def test_a_served_parent_gives_the_pairs_of_one_in_this_process_under_another_key(
+    folder: Path, running: ServeSpec, tmp_path: Path
+) -> None:
+    write(tmp_path / "rows.jsonl", '{"q": "Is it safe?", "a": "Yes, it is."}\n')
+    source = Source(path="rows.jsonl", fields={"input": "q", "reference": "a"})
+    recipe = GoldPairsRecipe(
+        recipe="own", method="gold_pairs", parent=Parent(checkpoint=str(folder)), data=source,
+        generation=Generation(max_new_tokens=8),
+    )  # fmt: skip
+    parent = TrainedModel(str(folder), fingerprint_model(folder))
+    context = make_context(tmp_path / "store", QuietProgress())
+    with context.open():
+        here = sample_gold_pairs(recipe, tmp_path, parent, context)
+        by_server = recipe.model_copy(update={"serve": running})
+        there = sample_gold_pairs(by_server, tmp_path, parent, context)
+    assert there.pairs == here.pairs
+    assert there.place != here.place
