@@ -20,3 +20,17 @@ def _scalar(store: Path, query: str) -> int:
         return 0  # the table is not there yet
     finally:
         connection.close()
+
+
+def read_bodies(store: Path, kind: str) -> dict[str, str]:
+    """The rows of a kind by key; none where there is no store yet."""
+    path = store / "store.sqlite"
+    if not path.is_file():
+        return {}
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        return dict(connection.execute("SELECT key, body FROM rows WHERE kind=?", (kind,)))
+    except sqlite3.OperationalError:
+        return {}  # the table is not there yet
+    finally:
+        connection.close()

@@ -1,0 +1,175 @@
+"""Whole runs on real servers: stopped, killed, and continued where they were."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders.asking import make_ask, make_endpoint
+from tests.builders.commands import Done, environment, harness
+from tests.builders.files import write, write_rows
+from tests.builders.inference_servers import (
+    LLAMA_CPP,
+    TRANSFORMERS,
+    VLLM,
+    Engine,
+    Served,
+    free_port,
+    packaged_smollm2,
+    serve,
+)
+from tests.builders.stored_rows import read_bodies
+from tests.builders.tiny import make_tiny_model
+
+QUESTIONS = (
+    "My son coughs every night. Could this be asthma?",
+    "What helps against a sprained ankle?",
+    "Is it safe to take ibuprofen with food?",
+    "How long does the flu last?",
+    "Should I see a doctor about a mole that has grown?",
+    "Why do I feel dizzy when I stand up?",
+)
+
+SUITE = """\
+suite: served
+data:
+  source: {{path: items.jsonl, fields: {{id: id, input: question, reference: answer}}}}
+generation: {{max_new_tokens: {n_tokens}}}
+metrics:
+"""
+ROUGE = "  rouge: {kind: rouge}\n"
+JUDGED = """\
+  rubric: {kind: rubric, scale: [1, 5], criteria: [{name: safety, asks: Is it safe}]}
+  win_rate: {kind: pairwise, asks: Which is better}
+  helpfulness: {kind: evasion}
+"""
+PROFILE = """\
+profile: served
+models:
+  old: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, timeout_s: {timeout_s}}}}}
+  new: {{recorded: {{path: new.jsonl, fields: {{id: id, response: text}}}}}}
+judges:
+  default: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, max_tokens: 160,
+                        timeout_s: {timeout_s}}}}}
+"""
+COMMAND = ("run", "served.yaml", "--models", "old,new", "--profile", "there.yaml")
+
+ENDED = {0, 1, 3}
+
+
+def make_world(
+    folder: Path,
+    served: Served,
+    metrics: str,
+    *,
+    n: int,
+    n_tokens: int = 24,
+    timeout_s: float = 300,
+) -> Path:
+    """Write a suite of `n` items whose model and judge are served, and the profile for it."""
+    rows = [
+        {"id": f"q{i}", "question": f"{QUESTIONS[i % 6]} I am {i + 20}.", "answer": "See a doctor."}
+        for i in range(n)
+    ]
+    write_rows(folder / "items.jsonl", rows)
+    write_rows(folder / "new.jsonl", [{"id": r["id"], "text": "Rest, and ask."} for r in rows])
+    write(folder / "served.yaml", SUITE.format(n_tokens=n_tokens) + metrics)
+    profile = PROFILE.format(model=served.model, url=served.base_url, timeout_s=timeout_s)
+    write(folder / "there.yaml", profile)
+    return folder
+
+
+def run_until(world: Path, reached: Callable[[], bool], then: Callable[[int], None]) -> int:
+    """Start a run, do something to it or its server once enough is stored, and return its exit code."""
+    with (world / "stderr.txt").open("w") as errors, subprocess.Popen(
+        [sys.executable, "-m", "harness", *COMMAND], cwd=world, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=errors,
+    ) as process:  # fmt: skip
+        while process.poll() is None and not reached():
+            time.sleep(0.05)
+        then(process.pid)
+        return process.wait(timeout=300)
+
+
+def n_stored(world: Path, kind: str) -> int:
+    return len(read_bodies(world / ".harness", kind))
+
+
+def finished(world: Path) -> Done:
+    done = harness(*COMMAND, cwd=world)
+    assert done.returncode in ENDED, done.stderr
+    return done
+
+
+ENGINES = [
+    pytest.param(None, marks=pytest.mark.slow, id="tiny"),
+    *(pytest.param(e, marks=pytest.mark.servers, id=e.name) for e in (TRANSFORMERS, VLLM, LLAMA_CPP)),
+]  # fmt: skip
+
+
+@pytest.fixture(params=ENGINES)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, Path]:
+    if request.param is None:
+        return TRANSFORMERS, make_tiny_model(tmp_path / "tiny", context=8192)
+    return request.param, packaged_smollm2(request.param)
+
+
+def test_a_server_killed_in_mid_run_loses_no_answer(model: tuple[Engine, Path], tmp_path: Path):
+    port, n = free_port(), 12
+    n_tokens = 400 if model[1].name == "tiny" else 24  # it answers too fast otherwise
+    with serve(*model, port) as first:
+        world = make_world(tmp_path, first, ROUGE, n=n, n_tokens=n_tokens, timeout_s=6)
+        code = run_until(world, lambda: n_stored(world, "response") >= 2, lambda _: kill(first))
+    before = read_bodies(world / ".harness", "response")
+    assert (code, "run again to continue" in (world / "stderr.txt").read_text()) == (4, True)
+    with serve(*model, port):
+        finished(world)
+    after = read_bodies(world / ".harness", "response")
+    assert 2 <= len(before) < len(after) == n
+    assert before.items() <= after.items()
+
+
+def kill(served: Served) -> None:
+    os.killpg(served.process.pid, signal.SIGKILL)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("engine", [VLLM, LLAMA_CPP, TRANSFORMERS], ids=lambda engine: engine.name)
+class TestRealJudge:
+    """A language model judges on a real server."""
+
+    @pytest.fixture(scope="class")
+    def served(self, engine: Engine) -> Iterator[Served]:
+        with serve(engine, packaged_smollm2(engine)) as server:
+            yield server
+
+    def test_a_run_that_is_killed_goes_on_to_a_verdict(self, served: Served, tmp_path: Path):
+        n = 3
+        world = make_world(tmp_path, served, JUDGED, n=n)
+        killed = lambda pid: os.kill(pid, signal.SIGKILL)  # noqa: E731
+        assert run_until(world, lambda: n_stored(world, "outcome") >= 4, killed) == -signal.SIGKILL
+        before = read_bodies(world / ".harness", "outcome")
+        done = harness(*COMMAND, "--format", "json", cwd=world)
+        assert done.returncode in ENDED, done.stderr
+        after = read_bodies(world / ".harness", "outcome")
+        assert len(after) == n * (2 + 2 + 2)
+        assert before.items() <= after.items()
+        assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
+
+    def test_ctrl_c_leaves_a_server_that_answers(self, served: Served, tmp_path: Path):
+        world = make_world(tmp_path, served, JUDGED, n=3)
+        interrupt = lambda pid: os.kill(pid, signal.SIGINT)  # noqa: E731
+        assert run_until(world, lambda: n_stored(world, "outcome") >= 1, interrupt) == 130
+        [reply] = [
+            r
+            for _, r in make_endpoint(served.base_url, model=served.model, max_tokens=4).ask_all(
+                [make_ask("Hello")]
+            )
+        ]
+        assert reply.problem in (None, "length")
