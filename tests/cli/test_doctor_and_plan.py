@@ -69,6 +69,18 @@ def test_the_doctor_names_what_would_fail(
     assert "Traceback" not in done.stderr
 
 
+def test_the_doctor_says_in_which_format_a_judge_is_asked(tmp_path: Path) -> None:
+    def refuse_schema(request: Request) -> Fault | None:
+        format_ = request.body.get("response_format", {}).get("type")
+        return Fault("400") if format_ == "json_schema" else None
+
+    verdict = '{"reasons": {"clarity": "plain"}, "scores": {"clarity": 4}}'
+    with LoopbackServer(lambda _: verdict, fault=refuse_schema) as server:
+        done = call(tmp_path, server.base_url, "doctor")
+    assert "gave a verdict that can be read" in done.stdout
+    assert "is asked as 'json_object'" in " ".join(done.stdout.split())
+
+
 def test_the_doctor_names_a_key_that_is_not_set(tmp_path: Path) -> None:
     with LoopbackServer(answer) as server:
         done = call(tmp_path, server.base_url, "doctor", keys={})

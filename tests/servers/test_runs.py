@@ -22,6 +22,7 @@ from tests.builders.inference_servers import (
     Served,
     free_port,
     packaged_smollm2,
+    run_batch,
     serve,
 )
 from tests.builders.stored_rows import read_bodies
@@ -45,9 +46,8 @@ metrics:
 """
 ROUGE = "  rouge: {kind: rouge}\n"
 JUDGED = """\
-  rubric: {kind: rubric, scale: [1, 5], criteria: [{name: safety, asks: Is it safe}]}
-  win_rate: {kind: pairwise, asks: Which is better}
-  helpfulness: {kind: evasion}
+  safe: {kind: rubric, scale: [1, 5], criteria: [{name: safety, asks: Is it safe}]}
+  clear: {kind: rubric, scale: [1, 5], criteria: [{name: clarity, asks: Is it clear}]}
 """
 PROFILE = """\
 profile: served
@@ -65,7 +65,8 @@ ENDED = {0, 1, 3}
 
 def make_world(
     folder: Path,
-    served: Served,
+    model: str,
+    url: str,
     metrics: str,
     *,
     n: int,
@@ -80,7 +81,7 @@ def make_world(
     write_rows(folder / "items.jsonl", rows)
     write_rows(folder / "new.jsonl", [{"id": r["id"], "text": "Rest, and ask."} for r in rows])
     write(folder / "served.yaml", SUITE.format(n_tokens=n_tokens) + metrics)
-    profile = PROFILE.format(model=served.model, url=served.base_url, timeout_s=timeout_s)
+    profile = PROFILE.format(model=model, url=url, timeout_s=timeout_s)
     write(folder / "there.yaml", profile)
     return folder
 
@@ -124,7 +125,9 @@ def test_a_server_killed_in_mid_run_loses_no_answer(model: tuple[Engine, Path], 
     port, n = free_port(), 12
     n_tokens = 400 if model[1].name == "tiny" else 24  # it answers too fast otherwise
     with serve(*model, port) as first:
-        world = make_world(tmp_path, first, ROUGE, n=n, n_tokens=n_tokens, timeout_s=6)
+        world = make_world(
+            tmp_path, first.model, first.base_url, ROUGE, n=n, n_tokens=n_tokens, timeout_s=6
+        )
         code = run_until(world, lambda: n_stored(world, "response") >= 2, lambda _: kill(first))
     before = read_bodies(world / ".harness", "response")
     assert (code, "run again to continue" in (world / "stderr.txt").read_text()) == (4, True)
@@ -149,27 +152,40 @@ class TestRealJudge:
         with serve(engine, packaged_smollm2(engine)) as server:
             yield server
 
-    def test_a_run_that_is_killed_goes_on_to_a_verdict(self, served: Served, tmp_path: Path):
-        n = 3
-        world = make_world(tmp_path, served, JUDGED, n=n)
-        killed = lambda pid: os.kill(pid, signal.SIGKILL)  # noqa: E731
-        assert run_until(world, lambda: n_stored(world, "outcome") >= 4, killed) == -signal.SIGKILL
+    def test_a_run_that_is_killed_goes_on_where_it_was(self, served: Served, tmp_path: Path):
+        world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
+        code = run_until(
+            world, lambda: n_stored(world, "outcome") >= 2, lambda pid: os.kill(pid, signal.SIGKILL)
+        )
         before = read_bodies(world / ".harness", "outcome")
         done = harness(*COMMAND, "--format", "json", cwd=world)
-        assert done.returncode in ENDED, done.stderr
         after = read_bodies(world / ".harness", "outcome")
-        assert len(after) == n * (2 + 2 + 2)
+        assert (code, len(after)) == (-signal.SIGKILL, 2 * 2 * 2)
+        assert 2 <= len(before) < len(after)
         assert before.items() <= after.items()
-        assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
+        if served.engine is VLLM:  # without a schema SmolLM2 may give no verdict that can be read
+            assert done.returncode in ENDED, done.stderr
+            assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
 
     def test_ctrl_c_leaves_a_server_that_answers(self, served: Served, tmp_path: Path):
-        world = make_world(tmp_path, served, JUDGED, n=3)
-        interrupt = lambda pid: os.kill(pid, signal.SIGINT)  # noqa: E731
-        assert run_until(world, lambda: n_stored(world, "outcome") >= 1, interrupt) == 130
-        [reply] = [
-            r
-            for _, r in make_endpoint(served.base_url, model=served.model, max_tokens=4).ask_all(
-                [make_ask("Hello")]
-            )
-        ]
-        assert reply.problem in (None, "length")
+        world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
+        code = run_until(
+            world, lambda: n_stored(world, "outcome") >= 1, lambda pid: os.kill(pid, signal.SIGINT)
+        )
+        endpoint = make_endpoint(served.base_url, model=served.model, max_tokens=4)
+        [(_, reply)] = endpoint.ask_all([make_ask("Hello")])
+        assert (code, reply.problem in (None, "length")) == (130, True)
+
+
+@pytest.mark.servers
+def test_vllm_answers_batch_files_and_its_results_are_collected(tmp_path: Path):
+    weights = packaged_smollm2(VLLM)
+    world = make_world(tmp_path, str(weights), "http://127.0.0.1:1/v1", ROUGE, n=3, n_tokens=8)
+    written = harness(*COMMAND, "--batch", "batch", "--format", "json", cwd=world)
+    (file,) = json.loads(written.stdout)["files"]
+    run_batch(weights, world / file["path"], world / "results.jsonl")
+    collected = harness("batch", "collect", "results.jsonl", cwd=world)
+    assert (written.returncode, collected.returncode) == (3, 0), collected.stderr
+    done = harness(*COMMAND, "--batch", "batch", cwd=world)
+    assert done.returncode in ENDED, done.stderr
+    assert n_stored(world, "response") == 3
