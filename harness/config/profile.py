@@ -84,7 +84,12 @@ class ModelSpec(Spec):
 
     def of_seed(self, seed: int) -> "ModelSpec":
         """Return the model of one training seed, whose number stands for `{seed}` in every text."""
-        return fill_seed(self.model_copy(update={"seeds": ()}), seed)
+        serve = self.serve
+        if serve is not None and not serve.is_started:
+            serve = fill_seed(serve, seed)
+        # Options that were typed are no file's, and are not read as one again.
+        one = fill_seed(self.model_copy(update={"seeds": (), "serve": None}), seed)
+        return one.model_copy(update={"serve": serve})
 
     @model_validator(mode="after")
     def _has_no_key_without_effect(self) -> "ModelSpec":

@@ -103,3 +103,20 @@ def test_a_server_elsewhere_is_another_machine(tmp_path: Path) -> None:
     assert asked is not None
     assert asked.elsewhere
     assert not profile.judges["j"].is_on_this_machine
+
+
+def test_the_models_of_several_seeds_are_served_each(tmp_path: Path) -> None:
+    serve = "{base_url: 'http://127.0.0.1:1/v1', model: 'dpo-{seed}'}"
+    model = load(tmp_path, f"{{recipe: dpo, seeds: [1, 2], serve: {serve}}}").models["m"]
+    one = model.of_seed(2).serve
+    assert one is not None
+    assert one.model == "dpo-2"
+
+
+def test_a_typed_option_is_that_of_every_seed(tmp_path: Path) -> None:
+    profile = load(tmp_path, "{recipe: dpo, seeds: [1, 2]}").served_by(
+        "vllm", ["trust-remote-code"]
+    )
+    one = profile.models["m"].of_seed(2).serve
+    assert one is not None
+    assert one.options == {"trust-remote-code": True}

@@ -22,7 +22,7 @@ VERSION_S = 120.0  # an engine that imports torch to tell its version takes half
 # An engine sees nothing of the user's environment but what these begin with, so that no token or key of
 # another service is handed on.
 _PASSED = (
-    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH",
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_", "TZ", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LD_PRELOAD",
     "CUDA_", "NVIDIA_", "NCCL_", "GLOO_", "UCX_", "ROCR_", "ROCM_", "HIP_", "HSA_", "OMP_", "MKL_", "KMP_",
     "TORCH", "PYTORCH_", "TRITON_", "VLLM_", "SGLANG_", "SGL_", "RAY_", "MASTER_ADDR", "MASTER_PORT",
     "HF_HOME", "HF_HUB_CACHE", "CC", "CXX",
