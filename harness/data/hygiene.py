@@ -53,14 +53,24 @@ _CHARACTERS_PER_WORD, _MOST_CHARACTERS_PER_WORD = 2, 4
 
 def hygiene_flags(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
     """Return the flags of one answer; `system` is the system prompt of its model."""
-    text = response.text or ""
+    return (*ending_flags(response), *text_flags(response.text or "", system))
+
+
+def ending_flags(response: Response) -> tuple[HygieneFlag, ...]:
+    """Return the flags of how an answer ended, which take no search of its text."""
     flags: list[HygieneFlag] = []
-    if not text.strip():
+    if not (response.text or "").strip():
         flags.append("empty")
     if response.finish == "length":
         flags.append("cut_off")
     if response.reason == UNFINISHED_THOUGHTS:
         flags.append("unfinished_thoughts")
+    return tuple(flags)
+
+
+def text_flags(text: str, system: str | None) -> tuple[HygieneFlag, ...]:
+    """Return the flags of what an answer's text holds."""
+    flags: list[HygieneFlag] = []
     if system and leaks_sentence(text, system):
         flags.append("prompt_leak_sentence")
     if system and leaks_words(text, system):

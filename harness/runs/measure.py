@@ -8,55 +8,22 @@ from harness.artifacts.scores import load_arrow
 from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress
 from harness.core.store import Store
-from harness.data.hygiene import hygiene_flags, repeated_answers
-from harness.data.thoughts import cut_off_in_thoughts
 from harness.models.seeds import answer_copies
+from harness.runs.flags import flagging
 from harness.runs.prepare import Prepared
 from harness.scoring.columns import ScoreColumn, score_judgements
 from harness.scoring.human import score_annotators
 from harness.scoring.jury import score_jurors
 from harness.scoring.reduce import reduce_judgements
 from harness.scoring.task_scores import Flags, TaskScores
-from harness.types import HygieneFlag, Response, Task
+from harness.types import Task
 from harness.types.judgements import JudgeRound
 from harness.types.samples import Responses
-from judges.injection import suspect_injection
 from judges.judging import judge_responses
 from judges.panel import Panel
 from judges.protocol import Judge
 from judges.response_stream import JudgeWorker, ResponseStream
 from judges.second import judge_left_open
-
-
-def flag_responses(task: Task, responses: Mapping[str, Responses]) -> Flags:
-    """Compute the hygiene flags of every answer."""
-    return {model: _flag_model(task, answers) for model, answers in responses.items()}
-
-
-def _flag_model(task: Task, answers: Responses) -> dict[str, tuple[HygieneFlag, ...]]:
-    if task.scored_options is not None:  # numbers, and no texts
-        return dict.fromkeys(answers, ())
-    questions = {sample.id: sample.transcript for sample in task.samples}
-    systems = {sample.id: sample.system or task.system for sample in task.samples}
-    repeated: set[str] = set()
-    # "The correct answer is B." suits many questions.
-    if task.equal_answers == "flagged" and not any(sample.choices for sample in task.samples):
-        repeated = repeated_answers({i: answer.text for i, answer in answers.items()}, questions)
-    thinking = cut_off_in_thoughts(answers)
-    return {
-        sample_id: (
-            *_flags_of(response, systems[sample_id]),
-            *(("repeated_answer",) if sample_id in repeated else ()),
-            *(("unfinished_thoughts",) if sample_id in thinking else ()),
-        )
-        for sample_id, response in answers.items()
-    }
-
-
-def _flags_of(response: Response, system: str | None) -> tuple[HygieneFlag, ...]:
-    flags = hygiene_flags(response, response.system or system)
-    suspicious = suspect_injection(response.text or "").suspected_injection
-    return (*flags, "suspected_injection") if suspicious else flags
 
 
 def score_task(
@@ -157,15 +124,16 @@ def measure_task(
         responses = stream.by_model()
         # 3. Do the work that needs no verdict while remote judges wait for replies.
         preload_imports(workers.values())
-        flags = flag_responses(task, responses)
         judge_rounds: dict[str, list[JudgeRound]] = {metric: [] for metric in task.metrics}
-        # 4. Collect the remote judges' verdicts, and ask the local judges.
-        for metric_judge in metric_judges:
-            worker = workers.get(metric_judge)
-            rounds = ask(*metric_judge) if worker is None else worker.result()
-            judge_rounds[metric_judge[0]] += rounds
-        # 5. Ask the second judges what the first left open.
-        ask_second_judges(task, stream, judge_rounds, panels, store, progress, again)
+        with flagging(task, responses) as find_flags:
+            # 4. Collect the remote judges' verdicts, and ask the local judges.
+            for metric_judge in metric_judges:
+                worker = workers.get(metric_judge)
+                rounds = ask(*metric_judge) if worker is None else worker.result()
+                judge_rounds[metric_judge[0]] += rounds
+            # 5. Ask the second judges what the first left open.
+            ask_second_judges(task, stream, judge_rounds, panels, store, progress, again)
+            flags = find_flags()
     return score_task(task, responses, flags, judge_rounds, panels)
 
 

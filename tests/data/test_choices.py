@@ -10,7 +10,7 @@ from harness.data.contamination import TrainingText, find_contaminated_items
 from harness.data.recorded import RecordedModel, read_responses
 from harness.data.samples import make_samples
 from harness.data.tables import Table
-from harness.runs.measure import flag_responses
+from harness.runs.flags import flag_responses
 from harness.runs.prepare import Prepared
 from harness.types import Response, Sample, Task
 from tests.builders.files import write_rows

@@ -12,8 +12,8 @@ from harness.config.request import load_request
 from harness.core.progress import QuietProgress
 from harness.interop.inspect_export import write_inspect_logs
 from harness.runs.compare_runs import hash_items_of
+from harness.runs.flags import flag_responses
 from harness.runs.item_pages import write_run_reports
-from harness.runs.measure import flag_responses
 from harness.runs.run import run_suite
 from harness.training.context import make_context
 from harness.types import Message, Response, RunResult, Sample
