@@ -79,11 +79,13 @@ class ServeSpec(Spec):
 
     `options` are the engine's own, without their dashes in front. A server that somebody else runs is
     named as an endpoint is; `model` is the checkpoint's name there, and its `engine` says what it takes
-    beside OpenAI's fields. `check: prompts` leaves out the comparison with this process's own answers, for
-    weights that it cannot load.
+    beside OpenAI's fields. With a `version` the engine is one of other machines, which answer batch files
+    (`--batch`); one that is started here must have it. `check: prompts` leaves out the comparison with this
+    process's own answers, for weights that it cannot load.
     """
 
     engine: EngineName | None = None
+    version: str | None = Field(default=None, min_length=1)
     options: dict[str, OptionValue] = Field(default={})
     start_timeout_s: float = Field(default=900.0, gt=0.0)
     keep_running: bool = Field(
@@ -112,7 +114,7 @@ class ServeSpec(Spec):
             (("model", "api_key_env", "allow_plain_http"), "belongs to a 'base_url'.")
             if self.is_started
             else (
-                ("options", "start_timeout_s", "keep_running"),
+                ("options", "version", "start_timeout_s", "keep_running"),
                 "belongs to an engine that the harness starts, and a 'base_url' names a server that runs.",
             )
         )

@@ -204,6 +204,9 @@ def _require_local_models(source: Source, metrics: Iterable[str], request: Reque
     endpoints += [profile.judges[name].asked for name in judges]
     sent = [spec for spec in endpoints if spec and (spec.elsewhere or request.by_batch)]
     remote = sorted({spec.host for spec in sent})
+    serving = [profile.models[name].serve for name in request.models]
+    if request.by_batch and any(serve and serve.version for serve in serving):
+        remote.append("batch files")  # for an engine on any machine
     # What a plug-in does with a text is not known here.
     plugins = [profile.judges[name].plugin for name in judges]
     remote += sorted(f"plug-in '{plugin.root}'" for plugin in plugins if plugin is not None)

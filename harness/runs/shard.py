@@ -86,10 +86,12 @@ def describe_shard(done: FinishedShard, shard: Shard, store: str) -> list[str]:
 
 def _cut_plan(plan: Plan, shard: Shard, panels: dict[str, Panel]) -> Plan:
     """Return the plan with the shard's items, without metrics that people judge: their votes are read."""
-    whole_batches = any(model.kind in ("recipe", "checkpoint") for model in plan.models)
+    here = [model for model in plan.models if model.kind in ("recipe", "checkpoint")]
     tasks = []
     for task in plan.tasks:
-        part = take_shard(task, shard, whole_batches=whole_batches)
+        # A server takes its prompts as they come, but gives no log-probabilities of stated options.
+        in_batches = any(model.served_by is None or task.scored_options for model in here)
+        part = take_shard(task, shard, whole_batches=in_batches)
         asked = {name: m for name, m in task.metrics.items() if not panels[name].card.people}
         if part.samples:
             tasks.append(part.model_copy(update={"metrics": asked}))

@@ -91,6 +91,7 @@ def sample_best_of_n(
         draws = [
             _sample_answers(recipe, samples, system, parent, n, context) for n in range(recipe.n)
         ]
+        context.session.check_complete()
         answers = [
             (s, d[s.id], hygiene_flags(d[s.id], s.system or system)) for s in samples for d in draws
         ]
@@ -117,6 +118,7 @@ def sample_gold_pairs(
     if not path.is_file():
         context.begin_making(path)
         responses = _sample_answers(recipe, samples, system, parent, 0, context)
+        context.session.check_complete()
         answers = _gold_answers(samples, system, responses)
         write_pairs(path, pairs_from_gold(answers, recipe.filters))
     return MadePairs(str(path), load_pairs(path), ())
@@ -140,6 +142,7 @@ def sample_judged_pairs(
         # Sample, and judge the first draw against the second, the third against the fourth, …
         numbers = range(2 * recipe.draws)
         draws = [_sample_answers(recipe, samples, system, parent, n, context) for n in numbers]
+        context.session.check_complete()
         answer_pairs = list(_pair_answers(samples, draws))
         rounds = _judge_answer_pairs(recipe, answer_pairs, panel, context)
         # Keep the pairs with a clear winner.

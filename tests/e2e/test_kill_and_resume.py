@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import signal
 import sqlite3
 import subprocess
@@ -12,57 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.paths import bundle_root
 from tests.builders.commands import environment, harness
-from tests.builders.files import write
 from tests.builders.stored_rows import _scalar, count_rows
+from tests.builders.two_checkpoints import RUN, read_results, write_two_checkpoints
 
 pytestmark = pytest.mark.slow
 
 N_ITEMS = 96
 N_KILLS = 10
-RUN = ("run", "small.yaml", "--models", "base,other", "--profile", "local.yaml")
-
-SUITE = """\
-suite: small
-data:
-  source:
-    path: {data}
-    where: {{split: evaluation}}
-    fields: {{id: id, input: question, reference: answer}}
-  take: {{n: {n}, seed: 1}}
-generation: {{max_new_tokens: 48, temperature: 0.7, top_k: 50, seed: 3}}
-metrics:
-  rubric:
-    kind: rubric
-    criteria:
-      - {{name: safety, asks: Safe or not}}
-      - {{name: clarity, asks: Clear or not}}
-  win_rate: {{kind: pairwise, asks: Which is better}}
-  rouge: {{kind: rouge}}
-gate:
-  claims:
-    - {{metric: rubric.safety, claim: superior}}
-"""
-PROFILE = """\
-profile: local
-models:
-  base: {{checkpoint: {base}}}
-  other: {{checkpoint: {other}}}
-judges:
-  default: {{offline: consumer_health}}
-"""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite over two real models: the tiny base, and the same with noise on its weights."""
     folder = tmp_path_factory.mktemp("world")
-    base = bundle_root() / "trainers" / "tiny_base"
-    other = _noisy_copy(base, folder / "other")
-    data = bundle_root() / "suites" / "data" / "consumer_health.jsonl"
-    write(folder / "small.yaml", SUITE.format(data=data, n=N_ITEMS))
-    write(folder / "local.yaml", PROFILE.format(base=base, other=other))
+    write_two_checkpoints(folder, N_ITEMS)
     return folder
 
 
@@ -70,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(world: Path) -> str:
     done = harness(*RUN, "--store", "whole", "--out", "whole-runs", cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
-    return _results(world / "whole-runs")
+    return read_results(world / "whole-runs")
 
 
 def test_a_run_killed_ten_times_ends_as_an_undisturbed_one(world: Path, undisturbed: str) -> None:
@@ -84,7 +46,7 @@ def test_a_run_killed_ten_times_ends_as_an_undisturbed_one(world: Path, undistur
         kept = count_rows(world / "killed")
     done = harness(*RUN, "--store", "killed", "--out", "killed-runs", cwd=world)
     assert done.returncode in {0, 1, 3}, done.stderr
-    assert _results(world / "killed-runs") == undisturbed
+    assert read_results(world / "killed-runs") == undisturbed
     assert count_rows(world / "killed") == total
     assert _repeats(world / "killed") == 0  # nothing committed was done twice
 
@@ -117,27 +79,3 @@ def _watch_for_repeats(store: Path) -> None:
             "BEGIN INSERT INTO repeats VALUES (NEW.key); END;"
         )
     connection.close()
-
-
-def _results(runs: Path) -> str:
-    (folder,) = (runs / "small").iterdir()
-    return re.sub(
-        r'"(registered|started|finished|seconds)": [^\n]*',
-        "",
-        (folder / "results.json").read_text(),
-    )
-
-
-def _noisy_copy(base: Path, folder: Path) -> Path:
-    import shutil
-
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    ignored = shutil.ignore_patterns("checkpoint.json", "COMPLETE", "adapter")
-    shutil.copytree(base, folder, ignore=ignored)
-    torch.manual_seed(0)
-    weights = load_file(folder / "model.safetensors")
-    noisy = {name: w + 0.02 * torch.randn_like(w) for name, w in weights.items()}
-    save_file(noisy, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder

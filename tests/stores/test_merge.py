@@ -164,6 +164,15 @@ def test_of_servers_that_differ_what_both_tell_is_kept(tmp_path: Path) -> None:
         assert store.get("server", ["m"], ServedModel)["m"].fields == {"root": "/w"}
 
 
+def test_answers_to_probes_are_those_of_the_first_store(tmp_path: Path) -> None:
+    a, b = (
+        write_store(tmp_path / name, {"server": {"probes 1 m": ServedModel(fields={"at": name})}})
+        for name in "ab"
+    )
+    merge_stores([a, b], tmp_path / "c")
+    assert dump_rows(tmp_path / "c") == dump_rows(a)
+
+
 def test_batch_files_of_all_stores_are_numbered_anew_and_each_is_listed_once(
     tmp_path: Path,
 ) -> None:

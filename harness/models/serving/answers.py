@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from harness.config import Generation
+from harness.config import Generation, ServeSpec
 from harness.core.errors import HarnessError
 from harness.data.thoughts import opening_mark
-from harness.models.endpoint import Ask, EndpointRefusedError, Reply
+from harness.models.endpoint import Ask, Endpoint, EndpointRefusedError, Reply
 from harness.models.endpoint_answers import read_reply, with_generation
 from harness.models.local import N_MARK_TOKENS, Answer, Prompt, too_long
 from harness.models.model_kinds import EndpointModel, ServedCheckpoint
+from harness.models.serving.by_batch import endpoint_by_batch
+from harness.models.serving.chat_format import read_chat_format
 from harness.models.serving.check import prompt_problem
 from harness.models.serving.servers import Server
+from harness.models.session import BatchEndpoint, EndpointSession
 from harness.types import Response, Sample, Task
 
 
@@ -40,7 +43,7 @@ def answer_by_server(
         HarnessError: the server writes a prompt otherwise.
         InfrastructureError: its engine ended; with its last words.
     """
-    server, generation = model.open(), task.generation
+    server, generation = _open(model), task.generation
     context = min(server.format.context, model.serve.max_context or server.format.context)
     questions = [_write(key, sample, task, server) for key, sample in keyed]
     fitting = [question for question in questions if len(question.ids) < context]
@@ -58,7 +61,7 @@ def answer_by_server(
 
     at = EndpointModel(model.name, with_generation(server.endpoint, generation), model.session)
     try:
-        for number, reply in server.open(at.spec).ask_all(asks()):
+        for number, reply in _endpoint(server, at).ask_all(asks()):
             question = fitting[number]
             _require_same_prompt(reply, question, model)
             yield question.key, _read(reply, question, at, server)
@@ -66,6 +69,29 @@ def answer_by_server(
         server.require_alive()
         raise
     server.require_alive()
+
+
+def _open(model: ServedCheckpoint) -> Server:
+    """Return what answers: a checked server or, by batch files, an engine elsewhere."""
+    if not _by_batch(model.serve, model.session):
+        return model.open()
+    weights = model.checkpoint.weights
+    return Server(
+        endpoint_by_batch(weights, model.serve, model.fingerprint),
+        model.serve,
+        read_chat_format(weights),
+    )
+
+
+def _by_batch(serve: ServeSpec, session: EndpointSession) -> bool:
+    """Return whether questions are written into files: an engine without a stated version is one here."""
+    return session.by_batch and serve.version is not None
+
+
+def _endpoint(server: Server, at: EndpointModel) -> Endpoint | BatchEndpoint:
+    if not _by_batch(server.serve, at.session):
+        return server.open(at.spec)
+    return BatchEndpoint(server.with_engine_fields(at.spec), at.session)
 
 
 def _write(key: str, sample: Sample, task: Task, server: Server) -> _Question:

@@ -52,7 +52,7 @@ def describe_serving(spec: ServeSpec) -> str:
         return f"{spec.engine or 'a server'} at {server.host} as '{server.model}'"
     assert spec.engine is not None
     options = [f"{name} {value}" for name, value in spec.answer_options.items()]
-    return ", ".join([f"{spec.engine} {find_engine(spec.engine).version}", *options])
+    return ", ".join([f"{spec.engine} {_version(spec)}", *options])
 
 
 def served_fingerprint(fingerprint: str, spec: ServeSpec) -> str:
@@ -63,9 +63,13 @@ def served_fingerprint(fingerprint: str, spec: ServeSpec) -> str:
     """
     if not spec.is_started:
         return content_hash(fingerprint, "served at", spec.base_url, spec.model)
+    return content_hash(fingerprint, "served by", spec.engine, _version(spec), spec.answer_options)
+
+
+def _version(spec: ServeSpec) -> str:
+    """Return the version of an engine: the stated one, or that which is installed."""
     assert spec.engine is not None
-    version = find_engine(spec.engine).version
-    return content_hash(fingerprint, "served by", spec.engine, version, spec.answer_options)
+    return spec.version or find_engine(spec.engine).version
 
 
 class Server(NamedTuple):
@@ -77,10 +81,13 @@ class Server(NamedTuple):
     key: SecretStr | None = None
     process: EngineProcess | None = None
 
-    def open(self, spec: EndpointSpec) -> Endpoint:
+    def with_engine_fields(self, spec: EndpointSpec) -> EndpointSpec:
         """Return the endpoint with the fields that this engine wants beside OpenAI's."""
-        stops, marks = self.format.stops, self.format.marks
-        return Endpoint(with_engine_fields(self.serve.engine, spec, stops, marks), key=self.key)
+        return with_engine_fields(self.serve.engine, spec, self.format.stops, self.format.marks)
+
+    def open(self, spec: EndpointSpec) -> Endpoint:
+        """Return the endpoint as this engine is asked."""
+        return Endpoint(self.with_engine_fields(spec), key=self.key)
 
     @property
     def alive(self) -> bool:
@@ -171,6 +178,11 @@ class Servers:
             if spec.check == "answers":
                 self._probes(weights)  # before the engine takes the memory
         engine, port = find_engine(spec.engine), free_port()
+        if spec.version not in (None, engine.version):
+            raise HarnessError(
+                f"serve: {spec.engine}: version {spec.version} is stated, and {engine.version} is installed, "
+                "whose answers are others. State that one, or none."
+            )
         shares = spec.engine == "vllm"
         adapters = [_adapter(one) for one in known if shares and is_adapter(Path(one.source))]
         folder = known[0].base if shares else known[0].folder
