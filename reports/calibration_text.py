@@ -35,8 +35,8 @@ def describe_calibration(calibration: Calibration) -> Iterator[str]:
     yield from (f"! {c.text}" for c in confirmation_caveats(calibration.confirmations))
     if any(c.corrected == "inconclusive" for c in calibration.confirmations):
         yield (
-            "More labels would show more. `harness annotate RUN --study next --informative` draws those "
-            "next on which a label tells most, with known chances."
+            "More labels would show more. `harness annotate RUN --study next --after STUDY` draws pairs whose labels "
+            "count with a study's; --informative prefers those on which a label tells most, with known chances."
         )
     if calibration.refused:
         yield calibration.refused

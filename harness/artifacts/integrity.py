@@ -223,7 +223,9 @@ def _misfits(column: ScoreColumn, task: Task, plan: Plan, n_items: int) -> Itera
     if isinstance(column, PreferenceColumn) != isinstance(metric, PairwiseMetric):
         yield "holds scores of another kind than its metric gives"
     elif isinstance(column, GradeColumn):
-        if (column.kind, column.low, column.high) != (metric.score_kind, low, high):
+        # The mean of several judges' or annotators' yes and no is between 0 and 1: points, and no share.
+        kinds = {metric.score_kind} | ({"points"} if column.votes is not None else set())
+        if column.kind not in kinds or (column.low, column.high) != (low, high):
             yield f"has a scale of {column.low:g} to {column.high:g}, and its metric {low:g} to {high:g}"
         if list(column.scores) != models:
             yield f"has scores of {', '.join(column.scores)}, and the run is of {', '.join(models)}"

@@ -150,3 +150,18 @@ def test_an_outage_of_one_member_ends_the_run_with_the_others_verdicts_kept(worl
         done = run(world, server)
         assert done.returncode == 4
         assert done.stderr.count("\n") < 20
+
+
+def test_a_jury_read_as_a_sample_scores_shares_and_wins_by_the_mean_of_its_judges(
+    world: Path,
+) -> None:
+    claims = "  claims:\n    - {metric: win_rate, claim: superior}\n    - {metric: helpfulness, claim: superior}\n"
+    write(world / "jury.yaml", SUITE.replace("  claims:\n", f"  judges_as: sample\n{claims}"))
+    with LoopbackServer(answer) as server:
+        done = run(world, server)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    found = {c["metric"]: c for c in results(world)["comparisons"]}
+    for metric in ("rubric.safety", "win_rate", "helpfulness"):
+        assert found[metric]["test"]["name"].startswith("two-way"), metric
+    share = found["helpfulness"]["candidate_mean"] * N_ITEMS * 3
+    assert share == pytest.approx(round(share))  # votes of three judges, and no majority
