@@ -58,15 +58,8 @@ def results(world: Path, runs: str) -> dict[str, Any]:
 
 def _without_times(value: object) -> object:
     if isinstance(value, dict):
-        times = {
-            "registered",
-            "started",
-            "finished",
-            "seconds",
-            "median_seconds",
-            "slowest_seconds",
-        }
-        return {k: _without_times(v) for k, v in value.items() if k not in times}
+        times = ("registered", "started", "finished", "seconds", "per_second")
+        return {k: _without_times(v) for k, v in value.items() if not k.endswith(times)}
     return [_without_times(one) for one in value] if isinstance(value, list) else value
 
 
