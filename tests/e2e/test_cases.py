@@ -13,17 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.artifacts.run_folder import load_run
+from tests.builders.commands import Done, harness_here
 
 CASES = os.environ.get("HARNESS_CASES_DIR")
 pytestmark = pytest.mark.skipif(CASES is None, reason="HARNESS_CASES_DIR is not set")
-
-
-def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *args]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", check=False, timeout=300
-    )
 
 
 def case(name: str, folder: Path) -> Path:
@@ -33,7 +26,9 @@ def case(name: str, folder: Path) -> Path:
 def means(case: Path, models: str, profile: str = "profile.yaml") -> dict[str, float]:
     """The mean ROUGE-1 of each model, to three places."""
     options = ("--store", "store", "--out", "runs")
-    over = run("run", "suite.yaml", "--profile", profile, "--models", models, *options, cwd=case)
+    over = harness_here(
+        "run", "suite.yaml", "--profile", profile, "--models", models, *options, cwd=case
+    )
     assert over.returncode == 0, over.stderr
     (folder,) = (path.parent for path in case.glob("runs/*/*/results.json"))
     (column,) = (c for c in load_run(folder).columns if c.metric == "rouge.rouge1_f1")
@@ -56,7 +51,9 @@ def test_any_row_may_lack_a_column(tmp_path: Path, profile: str) -> None:
 
 def test_nan_is_no_reference(tmp_path: Path) -> None:
     folder = case("json-nan-cell", tmp_path)
-    over = run("run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", cwd=folder)
+    over = harness_here(
+        "run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", cwd=folder
+    )
     assert over.returncode == 2
     assert "item 'q2'" in over.stderr
 
@@ -73,14 +70,14 @@ def test_loops_and_leaks_are_found_without_spaces(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
     folder = case("lm-eval-byte-order-mark", tmp_path)
-    over = run("import", "old=old.jsonl", "new=new.jsonl", "--out", "study", cwd=folder)
+    over = harness_here("import", "old=old.jsonl", "new=new.jsonl", "--out", "study", cwd=folder)
     assert over.stdout.startswith("1 items")
 
 
 def import_case(name: str, suffix: str, folder: Path) -> Path:
     """Import a case's two models, and return the study."""
     files = f"old=old{suffix}", f"new=new{suffix}"
-    over = run("import", *files, "--out", "study", cwd=case(name, folder))
+    over = harness_here("import", *files, "--out", "study", cwd=case(name, folder))
     assert over.returncode == 0, over.stderr
     return folder / name / "study"
 
@@ -101,14 +98,14 @@ def test_samples_of_a_chat_endpoint_are_imported(tmp_path: Path) -> None:
 def test_json_min_of_label_studio_is_read(tmp_path: Path) -> None:
     folder = case("label-studio-json-min", tmp_path)
     options = ("--store", "store", "--out", "runs")
-    over = run("run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", *options,
+    over = harness_here("run", "suite.yaml", "--profile", "profile.yaml", "--models", "old,new", *options,
                cwd=folder)  # fmt: skip
     assert over.returncode == 0, over.stderr
     (result,) = folder.glob("runs/*/*/results.json")
     annotate = ("annotate", str(result.parent), "--n", "5")
-    assert run(*annotate, "--to-label-studio", "pairs.json", cwd=folder).returncode == 0
+    assert harness_here(*annotate, "--to-label-studio", "pairs.json", cwd=folder).returncode == 0
     subprocess.run([sys.executable, "export_min.py"], cwd=folder, check=True)
-    over = run(*annotate, "--from-label-studio", "export.json", cwd=folder)
+    over = harness_here(*annotate, "--from-label-studio", "export.json", cwd=folder)
     assert "10 votes added" in over.stderr
 
 
@@ -134,7 +131,7 @@ def test_labels_off_the_scale_are_refused(
 ) -> None:
     folder = case("people-labels-off-scale", tmp_path)
     profile = f"profile_{labels}.yaml"
-    over = run(
+    over = harness_here(
         "run", f"{suite}.yaml", "--profile", profile, "--models", "old,new", "--store", "store",
         "--out", "runs", cwd=folder,
     )  # fmt: skip
@@ -145,9 +142,9 @@ def test_labels_off_the_scale_are_refused(
 # --- cases with a server of their own --------------------------------------------------------
 
 
-def run_models(folder: Path, suite: str, profile: str) -> subprocess.CompletedProcess[str]:
+def run_models(folder: Path, suite: str, profile: str) -> Done:
     options = ("--models", "old,new", "--store", "store", "--out", "runs")
-    return run("run", suite, "--profile", profile, *options, cwd=folder)
+    return harness_here("run", suite, "--profile", profile, *options, cwd=folder)
 
 
 def listens(port: int) -> bool:
@@ -230,13 +227,13 @@ def test_another_model_behind_a_served_name_is_not_given_the_answers_of_the_firs
     command = ("run", "suite.yaml", "--profile", "profile.yaml", "--models", "terse,friendly",
                "--limit", "40")  # fmt: skip
     with serving_at(folder, port):
-        first = run(*command, cwd=folder)
+        first = harness_here(*command, cwd=folder)
     assert first.returncode in (0, 1, 3), first.stderr
     server = folder / "server.py"
     server.write_text(server.read_text().replace("Thanks for writing in!", "Bonjour, and hello."))
     with serving_at(folder, port):
-        stale = run(*command, cwd=folder)
-        anew = run(*command, "--ask-again", "answers", "--model", "friendly", cwd=folder)
+        stale = harness_here(*command, cwd=folder)
+        anew = harness_here(*command, "--ask-again", "answers", "--model", "friendly", cwd=folder)
     assert stale.returncode == 2
     assert "no longer gives the answers that are stored" in stale.stderr
     assert anew.returncode in (0, 1, 3), anew.stderr
