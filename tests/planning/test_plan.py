@@ -133,7 +133,7 @@ def test_protected_data_go_to_no_server_of_a_checkpoint_elsewhere(world: Path) -
     with pytest.raises(HarnessError, match=r"would send it to gpu\.example\.org"):
         plan_of(world)
     plan = plan_of(world, allow_remote_phi=True)
-    assert plan.models[-1].served_by == "a server at gpu.example.org as 'dpo'"
+    assert plan.models[-1].served_by == "gpu.example.org as 'dpo'"
 
 
 def test_protected_data_may_go_to_an_endpoint_on_this_machine(world: Path) -> None:

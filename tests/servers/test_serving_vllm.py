@@ -12,28 +12,20 @@ from harness.models.model_folder import fingerprint_model
 from harness.models.model_kinds import CheckpointModel, serve_checkpoint
 from harness.models.session import EndpointSession
 from harness.types import Sample, Task
+from tests.builders.adapters import make_adapter
 from tests.builders.inference_servers import ENVIRONMENTS, VLLM, packaged_smollm2
 from tests.builders.processes import running_with
 
-pytestmark = pytest.mark.servers
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.filterwarnings("default"),  # PEFT asks transformers by an old name
+]
 
 SERVE = ServeSpec(
     engine="vllm",
     options={"dtype": "float32", "enforce-eager": True, "max-num-seqs": 4, "max-model-len": 1024},
 )
 QUESTIONS = ("Name three signs of a stroke.", "What helps with a sprained ankle?")
-
-
-def make_adapter(base: Path, folder: Path) -> Path:
-    """A LoRA adapter of random weights, so that it answers otherwise than its base."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(1)
-    lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    get_peft_model(AutoModelForCausalLM.from_pretrained(base), lora).save_pretrained(folder)
-    return folder
 
 
 def test_vllm_answers_for_a_base_and_its_adapter_at_one_server(

@@ -49,7 +49,8 @@ def describe_serving(spec: ServeSpec) -> str:
     """
     server = server_endpoint(spec)
     if server is not None:
-        return f"{spec.engine or 'a server'} at {server.host} as '{server.model}'"
+        place = f"{server.host} as '{server.model}'"
+        return f"{spec.engine} at {place}" if spec.engine else place
     assert spec.engine is not None
     options = [f"{name} {value}" for name, value in spec.answer_options.items()]
     return ", ".join([f"{spec.engine} {_version(spec)}", *options])
