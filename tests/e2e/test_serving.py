@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.paths import bundle_root
-from tests.builders.commands import environment, harness
+from tests.builders.commands import environment, harness_here
 from tests.builders.files import write
 from tests.builders.processes import wait_until_none
 from tests.builders.tiny import make_tiny_model
@@ -50,7 +50,7 @@ def fake_engine(folder: Path, does: str) -> dict[str, str]:
 
 def test_an_engine_that_dies_ends_the_run_in_its_own_words(world: Path) -> None:
     env = fake_engine(world, "echo RuntimeError: no kernel image is available; exit 1")
-    done = harness(*RUN, cwd=world, env=env)
+    done = harness_here(*RUN, cwd=world, env=env)
     assert done.returncode == 4
     assert "transformers 9.9, serving" in done.stderr
     assert "RuntimeError: no kernel image is available" in done.stderr
@@ -59,16 +59,16 @@ def test_an_engine_that_dies_ends_the_run_in_its_own_words(world: Path) -> None:
 
 def test_the_plan_names_the_engine_and_starts_none(world: Path) -> None:
     env = fake_engine(world, "touch started")
-    done = harness("plan", *RUN[1:], cwd=world, env=env)
+    done = harness_here("plan", *RUN[1:], cwd=world, env=env)
     assert "served by transformers 9.9" in " ".join(done.stdout.split())
     assert not (world / "started").exists()
 
 
 def test_doctor_says_what_would_be_started(world: Path) -> None:
-    found = harness("doctor", "--profile", "local.yaml", cwd=world, env=fake_engine(world, "exit"))
+    found = harness_here("doctor", "--profile", "local.yaml", cwd=world, env=fake_engine(world, "exit"))
     assert "transformers 9.9 would be started" in " ".join(found.stdout.split())
     missing = {"HARNESS_TRANSFORMERS": "/nowhere/transformers"}
-    lost = harness("doctor", "--profile", "local.yaml", cwd=world, env=missing)
+    lost = harness_here("doctor", "--profile", "local.yaml", cwd=world, env=missing)
     assert "/nowhere/transformers is no program" in " ".join(lost.stdout.split())
 
 
