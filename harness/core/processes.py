@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from threading import Thread
 from typing import TypeVar
 
@@ -34,10 +34,14 @@ def parallel_map(
     processes = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_with_parent)
     try:
         yield partial(processes.map, function, chunksize=at_once)
-    except BrokenProcessPool:
-        raise InfrastructureError(
-            "a process of this command was killed, perhaps for want of memory. Run again."
-        ) from None
+    except BaseException as error:
+        for process in active_children():  # they may be at work for long
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise InfrastructureError(
+                "a process of this command was killed, perhaps for want of memory. Run again."
+            ) from None
+        raise
     finally:
         processes.shutdown(cancel_futures=True)
         if before is None:

@@ -7,16 +7,15 @@ simulation would then detect nothing.
 """
 
 import math
-import signal
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 
 from harness.analysis.comparisons import find_interval
 from harness.config import Claim, Gate
+from harness.core.processes import parallel_map
 from harness.gate.decision import decide_gate
 from harness.scoring.paired import PairedScores
 from harness.selftest.checklists import checklist_trials
@@ -102,8 +101,9 @@ def run_selftest(
     total = len(_planned_cells(simulations))
     simulate = partial(_simulate, simulations=simulations, seed=seed)
     cells: list[ErrorRate] = []
-    with _workers(min(jobs, total)) as parallel_map:
-        for cell in parallel_map(simulate, range(total)):
+    shared = parallel_map(simulate, min(jobs, total), at_once=1)
+    with nullcontext(partial(map, simulate)) if jobs == 1 else shared as each:
+        for cell in each(range(total)):
             cells.append(cell)
             progress("selftest", len(cells), total)
     return SelfTest(simulations=simulations, cells=tuple(cells))
@@ -130,20 +130,6 @@ def _simulate(number: int, simulations: int, seed: int) -> ErrorRate:
 
 def _planned_cells(simulations: int) -> list[tuple[Trial, int]]:
     return [(trial, n) for trial in _trials(simulations) for n in trial.sizes]
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Callable[..., Iterable[ErrorRate]]]:
-    """Yield an ordered `map` over that many processes, which end with the block in every case."""
-    if jobs == 1:
-        yield map
-        return
-    with get_context("spawn").Pool(jobs, initializer=_leave_signals_to_parent) as pool:
-        yield pool.imap
-
-
-def _leave_signals_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 _KIND_LABELS: dict[Kind, str] = {

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_a_killed_process_is_a_failure_of_the_machine() -> None:
         parallel_map(os._exit, 1, at_once=1) as start,
     ):
         list(start([9]))
+
+
+def test_an_error_ends_processes_at_their_work() -> None:
+    with pytest.raises(ZeroDivisionError), parallel_map(time.sleep, 1, at_once=1) as start:
+        list(start(60 / part for part in (1, 0)))
+    assert not active_children()
 
 
 def test_processes_end_when_their_parent_is_killed() -> None:
