@@ -19,8 +19,10 @@ from harness.artifacts.run_folder import load_run
 from harness.config import metric_of
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
+from harness.gate.claim_tests import is_about_own_mean
 from harness.human.claim_labels import label_claim
 from harness.human.labels import HumanLabels, load_study_labels
+from harness.human.votes import PEOPLE_FOLDER
 from harness.scoring.paired import gated_pairs
 from harness.stats.distributions import t_quantile
 from harness.stats.missing import fill_missing
@@ -104,7 +106,7 @@ def forecast_next(run_folder: Path, study: Study) -> Iterator[NextForecast]:
     Left out are claims on columns that the votes do not answer, and those with fewer than 20 labels.
     """
     run = load_run(run_folder)
-    earlier = load_study_labels(run_folder / "people" / study.after)
+    earlier = load_study_labels(run_folder / PEOPLE_FOLDER / study.after)
     plan, pairs = run.result.plan, gated_pairs(run.columns, run.result.plan)
     metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     for claim in plan.gate.claims if plan.gate else ():
@@ -114,12 +116,10 @@ def forecast_next(run_folder: Path, study: Study) -> Iterator[NextForecast]:
         labels = label_claim(claim, metric, pair, earlier)
         if labels.n < FEWEST_TO_FORECAST:
             continue
-        own = claim.kind.own_mean and pair.kind != "preference"
-        scores = (
-            pair.own_ends[0]
-            if own
-            else fill_missing(pair.d, low=pair.least, high=pair.greatest).adverse
-        )
+        if is_about_own_mean(claim, pair):
+            scores = pair.own_ends[0]
+        else:
+            scores = fill_missing(pair.d, low=pair.least, high=pair.greatest).adverse
         yield _forecast(claim.metric, labels.least, scores, pair.sample_ids, study)
 
 
