@@ -26,7 +26,7 @@ from urllib.error import HTTPError
 from harness.core.paths import bundle_root
 from harness.models.gguf import dequantise_gguf
 
-START_S = 300.0  # vLLM compiles at its first start
+START_S = 600.0  # a busy machine imports vLLM for minutes
 STOP_S = 10.0
 ENVIRONMENTS = Path(os.environ.get("HARNESS_SERVERS", bundle_root() / ".venv-servers"))
 
