@@ -7,10 +7,7 @@
 makes under .venv-servers/.
 """
 
-import ctypes
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,16 +15,16 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.error import HTTPError
 
 from harness.core.paths import bundle_root
 from harness.models.gguf import dequantise_gguf
+from harness.models.serving.process import EngineProcess, free_port
 
 START_S = 600.0  # a busy machine imports vLLM for minutes
-STOP_S = 10.0
 ENVIRONMENTS = Path(os.environ.get("HARNESS_SERVERS", bundle_root() / ".venv-servers"))
 
 # A busy machine slows down threads that wait for each other many times over.
@@ -50,7 +47,7 @@ class Served(NamedTuple):
     base_url: str
     model: str
     weights: Path
-    process: "subprocess.Popen[bytes]"
+    process: EngineProcess
 
 
 def _transformers(weights: Path, port: int) -> list[str]:
@@ -99,46 +96,22 @@ def _environment(engine: Engine) -> dict[str, str]:
 
 @contextmanager
 def serve(engine: Engine, weights: Path, port: int = 0) -> Iterator[Served]:
-    """Start a server on a free port, wait until it lists its models, and stop it at the end."""
+    """Start a server on a free port, wait until it is healthy, and stop it at the end."""
     port = port or free_port()
-    with TemporaryFile() as log:
-        process = subprocess.Popen(
+    with TemporaryDirectory() as folder:
+        process = EngineProcess(
+            engine.name,
             engine.command(weights, port),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=_environment(engine),
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
+            _environment(engine),
+            port,
+            Path(folder, "log.txt"),
         )
         served = Served(engine, f"http://127.0.0.1:{port}/v1", str(weights), weights, process)
         try:
-            if not _becomes_healthy(served):
-                log.seek(0)
-                raise AssertionError(
-                    f"{engine.name} does not serve:\n{log.read().decode()[-4000:]}"
-                )
+            assert _becomes_healthy(served), process.last_words()
             yield served
         finally:
-            stop(served)
-
-
-def stop(served: Served) -> None:
-    """End the server and its children, politely at first."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(served.process.pid, sign)
-            served.process.wait(STOP_S)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+            process.stop()
 
 
 def packaged_smollm2(engine: Engine) -> Path:
@@ -150,7 +123,7 @@ def packaged_smollm2(engine: Engine) -> Path:
 def _becomes_healthy(served: Served) -> bool:
     url = served.base_url.removesuffix("/v1") + "/health"
     end = time.monotonic() + START_S
-    while time.monotonic() < end and served.process.poll() is None:
+    while time.monotonic() < end and served.process.alive:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return True
@@ -161,9 +134,3 @@ def _becomes_healthy(served: Served) -> bool:
             pass
         time.sleep(0.2)
     return False
-
-
-def _die_with_parent() -> None:
-    """End this process when the tests are killed; Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.models.serving.process import free_port
 from tests.builders.asking import make_ask, make_endpoint
 from tests.builders.commands import Done, environment, harness
 from tests.builders.files import write, write_rows
@@ -20,7 +21,6 @@ from tests.builders.inference_servers import (
     VLLM,
     Engine,
     Served,
-    free_port,
     packaged_smollm2,
     run_batch,
     serve,
@@ -121,14 +121,16 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Engine, Path]
     return request.param, packaged_smollm2(request.param)
 
 
-def test_a_server_killed_in_mid_run_loses_no_answer(model: tuple[Engine, Path], tmp_path: Path):
+def test_a_server_stopped_in_mid_run_loses_no_answer(model: tuple[Engine, Path], tmp_path: Path):
     port, n = free_port(), 12
     n_tokens = 400 if model[1].name == "tiny" else 24  # it answers too fast otherwise
     with serve(*model, port) as first:
         world = make_world(
             tmp_path, first.model, first.base_url, ROUGE, n=n, n_tokens=n_tokens, timeout_s=6
         )
-        code = run_until(world, lambda: n_stored(world, "response") >= 2, lambda _: kill(first))
+        code = run_until(
+            world, lambda: n_stored(world, "response") >= 2, lambda _: first.process.stop()
+        )
     before = read_bodies(world / ".harness", "response")
     assert (code, "run again to continue" in (world / "stderr.txt").read_text()) == (4, True)
     with serve(*model, port):
@@ -138,43 +140,41 @@ def test_a_server_killed_in_mid_run_loses_no_answer(model: tuple[Engine, Path], 
     assert before.items() <= after.items()
 
 
-def kill(served: Served) -> None:
-    os.killpg(served.process.pid, signal.SIGKILL)
+@pytest.fixture(
+    scope="module", params=[VLLM, LLAMA_CPP, TRANSFORMERS], ids=lambda engine: engine.name
+)
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """Serve SmolLM2, which answers and judges."""
+    with serve(request.param, packaged_smollm2(request.param)) as server:
+        yield server
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("engine", [VLLM, LLAMA_CPP, TRANSFORMERS], ids=lambda engine: engine.name)
-class TestRealJudge:
-    """A language model judges on a real server."""
+def test_a_run_that_is_killed_goes_on_where_it_was(served: Served, tmp_path: Path):
+    world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
+    code = run_until(
+        world, lambda: n_stored(world, "outcome") >= 2, lambda pid: os.kill(pid, signal.SIGKILL)
+    )
+    before = read_bodies(world / ".harness", "outcome")
+    done = harness(*COMMAND, "--format", "json", cwd=world)
+    after = read_bodies(world / ".harness", "outcome")
+    assert (code, len(after)) == (-signal.SIGKILL, 2 * 2 * 2)
+    assert 2 <= len(before) < len(after)
+    assert before.items() <= after.items()
+    if served.engine is VLLM:  # without a schema SmolLM2 may give no verdict that can be read
+        assert done.returncode in ENDED, done.stderr
+        assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
 
-    @pytest.fixture(scope="class")
-    def served(self, engine: Engine) -> Iterator[Served]:
-        with serve(engine, packaged_smollm2(engine)) as server:
-            yield server
 
-    def test_a_run_that_is_killed_goes_on_where_it_was(self, served: Served, tmp_path: Path):
-        world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
-        code = run_until(
-            world, lambda: n_stored(world, "outcome") >= 2, lambda pid: os.kill(pid, signal.SIGKILL)
-        )
-        before = read_bodies(world / ".harness", "outcome")
-        done = harness(*COMMAND, "--format", "json", cwd=world)
-        after = read_bodies(world / ".harness", "outcome")
-        assert (code, len(after)) == (-signal.SIGKILL, 2 * 2 * 2)
-        assert 2 <= len(before) < len(after)
-        assert before.items() <= after.items()
-        if served.engine is VLLM:  # without a schema SmolLM2 may give no verdict that can be read
-            assert done.returncode in ENDED, done.stderr
-            assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
-
-    def test_ctrl_c_leaves_a_server_that_answers(self, served: Served, tmp_path: Path):
-        world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
-        code = run_until(
-            world, lambda: n_stored(world, "outcome") >= 1, lambda pid: os.kill(pid, signal.SIGINT)
-        )
-        endpoint = make_endpoint(served.base_url, model=served.model, max_tokens=4)
-        [(_, reply)] = endpoint.ask_all([make_ask("Hello")])
-        assert (code, reply.problem in (None, "length")) == (130, True)
+@pytest.mark.servers
+def test_ctrl_c_leaves_a_server_that_answers(served: Served, tmp_path: Path):
+    world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
+    code = run_until(
+        world, lambda: n_stored(world, "outcome") >= 1, lambda pid: os.kill(pid, signal.SIGINT)
+    )
+    endpoint = make_endpoint(served.base_url, model=served.model, max_tokens=4)
+    [(_, reply)] = endpoint.ask_all([make_ask("Hello")])
+    assert (code, reply.problem in (None, "length")) == (130, True)
 
 
 @pytest.mark.servers
