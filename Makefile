@@ -46,6 +46,8 @@ bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench_scale
 	$(BIN)/python -m tests.bench_checklist
 	$(BIN)/python -m tests.bench_endpoint
+	$(BIN)/python -m tests.bench_generation
+	$(BIN)/python -m tests.bench_generation parts
 	$(if $(HARNESS_LM_EVAL),$(BIN)/python -m tests.bench_likelihood)
 
 schema: $(VENV)/ready-dev          ## publish the schema of results.json, unless it would break readers

@@ -5,7 +5,8 @@ The same questions to the same model, decoded greedily, by `harness run` (its ow
 names the Python of an environment with it) and by `transformers serve` (8 requests at once), each a process of
 its own, in turns, every second turn backwards. Medians of seconds of CPU, as others use the machine: those of
 generating, with tokenising, and those of the whole process, imports and loading included.
-Without arguments the model is the shipped one of 1.4 million weights.
+Without arguments the model is the shipped one of 1.4 million weights. `… parts [MODEL:ITEMS:TOKENS …]` measures
+instead what each part of `harness/models/decoding.py` saves, by leaving it out.
 """
 
 import http.client
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,11 +26,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from harness.config import Generation
 from harness.core.paths import bundle_root
 from tests.builders.files import write_rows
 from tests.builders.lm_eval import LM_EVAL
 
 ROUNDS, AT_ONCE, START_S = 3, 8, 120
+SERVE = (str(Path(sys.executable).with_name("transformers")), "serve", "--device", "cpu")
 TINY = f"{bundle_root() / 'trainers' / 'tiny_base'}:144:128"
 CLOCK = """
 import json, sys, time
@@ -158,39 +162,42 @@ def measure(python: str, script: str, *args: str) -> Cost:
     return Cost(cpu, wall, whole, time.monotonic() - start, answers)
 
 
-def run_server(world: World) -> Cost:
-    """Ask a server of transformers; the CPU is its own, without that of asking."""
+def run_server(
+    world: World, command: Sequence[str] = SERVE, *, at_once: int = AT_ONCE, start_s: int = START_S
+) -> Cost:
+    """Ask a server for all answers; the CPU is its own, without that of asking."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = Path(sys.executable).with_name("transformers")
     start = time.monotonic()
     server = subprocess.Popen(
-        [command, "serve", world.model, "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)],
+        [*command, world.model, "--host", "127.0.0.1", "--port", str(port)],
         env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        _wait_until_healthy(server, port)
+        _wait_until_healthy(server, port, start_s)
         cpu, wall = _cpu_seconds(server.pid), time.monotonic()
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(at_once) as pool:
             texts = list(pool.map(partial(_ask, port, world), world.questions))
         whole, end = _cpu_seconds(server.pid), time.monotonic()
     finally:
-        server.kill()
+        server.terminate()
         server.wait()
     answers = dict(zip(world.questions, texts, strict=True))
     return Cost(whole - cpu, end - wall, whole, end - start, answers)
 
 
-def _wait_until_healthy(server: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_until_healthy(server: "subprocess.Popen[bytes]", port: int, start_s: int) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline and server.poll() is None:
         try:
             if _request(port, "GET", "/health")[0] == 200:
                 return
         except OSError:
             time.sleep(0.2)
-    sys.exit("transformers serve did not start; it needs fastapi, uvicorn and openai.")
+    sys.exit(
+        f"{server.args[:2]} did not start; transformers serve needs fastapi, uvicorn and openai"
+    )
 
 
 def _ask(port: int, world: World, question: str) -> str:
@@ -246,13 +253,64 @@ def compare(world: World) -> None:
         )
 
 
+def compare_parts(world: World) -> None:
+    """Print the seconds of CPU of generating with one part left out, and as a share of those with all."""
+    from transformers import DynamicCache
+
+    from harness.models import decoding
+
+    def copying(model: Any, capacity: int) -> Any:
+        return DynamicCache(config=model.config)
+
+    parts: dict[str, dict[str, Any]] = {
+        "all": {},
+        "each prompt is read whole": {"LEAST_SHARED": 2**31},
+        "keys and values are copied at every step": {"make_cache": copying},
+        "ended rows stay": {"LEAVING_SHARE": 2.0},
+        "none of them: transformers as it is": {"make_cache": lambda model, capacity: None},
+    }
+    ways = {(name, 64): changes for name, changes in parts.items()} | {("all", 32): {}}
+    found: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    model, prompts = _load(world)
+    for turn in range(ROUNDS):
+        for way in [*ways][:: 1 if turn % 2 == 0 else -1]:
+            before = {name: getattr(decoding, name) for name in ways[way]}
+            vars(decoding).update(ways[way])
+            found[way].append(_cpu_of_answers(world, model, prompts, way[1]))
+            vars(decoding).update(before)
+    print("| left out | rows in a batch | CPU s | of all |\n|---|---|---|---|")
+    for (name, size), seconds in found.items():
+        share = median(seconds) / median(found["all", 64])
+        print(f"| {'' if name == 'all' else name} | {size} | {median(seconds):.2f} | {share:.2f} |")
+
+
+def _load(world: World) -> tuple[Any, list[Any]]:
+    from harness.models.local import LocalModel, make_prompt
+
+    model = LocalModel.load(world.model)
+    prompts = [make_prompt(world.system, question) for question in world.questions]
+    lengths = model.prompt_lengths(prompts, Generation())
+    model.answer(prompts[:2], Generation(max_new_tokens=4), seeds=[0, 0])
+    return model, [prompt for _, prompt in sorted(zip(lengths, prompts, strict=True), key=lambda pair: pair[0])]  # fmt: skip
+
+
+def _cpu_of_answers(world: World, model: Any, prompts: list[Any], size: int) -> float:
+    start = time.process_time()
+    for i in range(0, len(prompts), size):
+        batch = prompts[i : i + size]
+        model.answer(batch, Generation(max_new_tokens=world.n_new), seeds=[0] * len(batch))
+    return time.process_time() - start
+
+
 def main() -> None:
-    """Compare the ways with each model that is named as FOLDER:ITEMS:TOKENS."""
-    for named in sys.argv[1:] or [TINY]:
+    """Compare the ways, or the parts, with each model that is named as FOLDER:ITEMS:TOKENS."""
+    asked = sys.argv[1:]
+    measure_model = compare_parts if asked[:1] == ["parts"] else compare
+    for named in [name for name in asked if name != "parts"] or [TINY]:
         model, n_items, n_new = named.rsplit(":", 2)
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{Path(model).name}: {n_items} questions, at most {n_new} new tokens\n")
-            compare(make_world(Path(folder), model, int(n_items), int(n_new)))
+            measure_model(make_world(Path(folder), model, int(n_items), int(n_new)))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ import transformers
 
 from harness.config import Generation
 from harness.models.decoding import decode, make_cache
+from harness.models.local import LocalModel, make_prompt
 from harness.models.logits import Sampler
 from harness.models.weights import load_weights
 from tests.builders.families import FAMILIES, SIZES, make_base
+from tests.builders.tiny import make_tiny_model
 
 SHARED = [40, 61, 90, 33, 75, 52, 84, 47] * 3
 PROMPTS = [[*SHARED, *range(50, 50 + n)] for n in (1, 9, 4, 7, 2, 12, 3, 5)]
@@ -26,7 +28,7 @@ def config(stops: list[int]) -> Any:
 
 def alone(model: Any, ids: list[int], stops: list[int]) -> list[int]:
     """What transformers' own generation adds to one prompt."""
-    given = torch.tensor([ids])
+    given = torch.tensor([ids], device=model.device)
     with torch.inference_mode():
         output = model.generate(
             input_ids=given, attention_mask=given.new_ones(given.shape), generation_config=config(stops)
@@ -103,3 +105,15 @@ def test_rows_that_ended_leave_the_batch(tmp_path: Path) -> None:
     together(model, PROMPTS, stops)
     assert rows[1] == len(PROMPTS)
     assert 1 < rows[-1] < len(PROMPTS) * 3 / 4
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_answers_on_a_gpu_do_not_depend_on_the_batch(temperature: float, tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU")
+    model = LocalModel.load(make_tiny_model(tmp_path))
+    prompts = [make_prompt("Say when to see a doctor.", "cough " * n) for n in range(1, 9)]
+    asked = Generation(max_new_tokens=12, temperature=temperature)
+    single = [model.answer([p], asked, seeds=[i])[0] for i, p in enumerate(prompts)]
+    assert model.answer(prompts, asked, seeds=range(8)) == single

@@ -6,7 +6,6 @@ Twenty steps of each, in 4 bits where the recipe says so, by way of the whole ha
 folder needs 50 GB, merging about 45 GB on the GPU.
 """
 
-import json
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,12 @@ import pytest
 
 from harness.training.commands import train_recipe
 from harness.training.context import make_context
+from tests.bench_gpu import lengthen, tokens_in_step
 from trainers.dry_run import shrink_recipe
-from trainers.recipe import AdapterRecipe
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default"), pytest.mark.timeout(3600)]
 
 N_STEPS, WARM_UP = 20, 5
-SENTENCE = "A cough of {} days is common. See a doctor if you get short of breath. "
 
 
 class Measured(NamedTuple):
@@ -57,7 +55,7 @@ def measure(recipe: str, folder: Path) -> dict[str, Measured]:
     """Speed and memory of a recipe and of its parents."""
     small = shrink_recipe(recipe, folder, cuda=True, steps=N_STEPS, full_size=True)
     for path in folder.glob("*.jsonl"):
-        lengthen(path)
+        lengthen(path, 300)
     clock = Clock()
     last = str(folder / small.stages[-1].file)
     train_recipe(last, "tiny", make_context(folder / "store", clock))
@@ -66,22 +64,6 @@ def measure(recipe: str, folder: Path) -> dict[str, Measured]:
         for stage in small.stages
         for seconds, peak in [clock.measured[stage.recipe.method]]
     }
-
-
-def lengthen(path: Path) -> None:
-    """Every answer longer than any max_length, so that no token of a batch is padding."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for number, row in enumerate(rows):
-        for name in ("reference", "chosen", "rejected"):
-            if name in row:
-                row[name] += " " + SENTENCE.format(number) * 300
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def tokens_in_step(recipe: AdapterRecipe) -> int:
-    names = ("per_device_train_batch_size", "gradient_accumulation_steps", "max_length")
-    size, accumulated, length = (int(str(recipe.trainer[name])) for name in names)
-    return size * accumulated * length * recipe.sequences
 
 
 @pytest.mark.parametrize("recipe", ["medical_llama3/dpo.yaml", "biomistral/dpo.yaml"])
