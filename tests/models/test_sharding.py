@@ -65,7 +65,7 @@ def test_several_answers_of_an_endpoint_to_an_item_stay_together() -> None:
 @pytest.mark.parametrize("whole_batches", [True, False])
 def test_copies_by_training_seed_stay_together(whole_batches: bool) -> None:
     task = task_of(repeat_by_seed(SAMPLES, (1, 2)), seeded=("dpo",), seeds=(1, 2))
-    for part in cut(task, 3, whole_batches=whole_batches):
+    for part in cut(task, 2, whole_batches=whole_batches):
         assert set(Counter(s.own_id for s in part).values()) == {2}
 
 
