@@ -164,46 +164,49 @@ class Servers:
             self._stop(server_key)
 
     def _start(self, server_key: str, spec: ServeSpec) -> None:
-        """Start an engine with all weights that are known for it."""
-        assert spec.engine is not None
+        """Stop the engine that ran, and start one with all weights that are known for it."""
         for other, (other_spec, _, _) in list(self._running.items()):
             if other == server_key or not other_spec.keep_running:
                 self._stop(other)
-        known = self._known[server_key]
-        for weights in known:
-            if (
-                verified_fingerprint(weights.source, revision=weights.revision)
-                != weights.fingerprint
-            ):
-                raise HarnessError(f"{weights.source}: changed since this run began. Run it again.")
+        for weights in self._known[server_key]:
+            _require_unchanged(weights)
             if spec.check == "answers":
                 self._probes(weights)  # before the engine takes the memory
+        key = SecretStr(token_urlsafe(24))
+        process = self._launch(server_key, spec, key)
+        self._running[server_key] = spec, process, key
+        try:
+            process.wait_healthy(spec.start_timeout_s)
+        except BaseException:
+            self._stop(server_key)
+            raise
+
+    def _launch(self, server_key: str, spec: ServeSpec, key: SecretStr) -> EngineProcess:
+        """Start the engine's process on the folder of its base, with its adapters.
+
+        Raises:
+            HarnessError: it is not installed, or in another version than is stated.
+        """
+        assert spec.engine is not None
         engine, port = find_engine(spec.engine), free_port()
         if spec.version not in (None, engine.version):
             raise HarnessError(
                 f"serve: {spec.engine}: version {spec.version} is stated, and {engine.version} is installed, "
                 "whose answers are others. State that one, or none."
             )
-        shares = spec.engine == "vllm"
+        known, shares = self._known[server_key], spec.engine == "vllm"
         adapters = [_adapter(one) for one in known if shares and is_adapter(Path(one.source))]
         folder = known[0].base if shares else known[0].folder
         base = next((one for one in known if one.folder == folder), None)
         name = _served_name(base, spec) if base else Path(folder).name
-        key = token_urlsafe(24)
-        process = EngineProcess(
+        self._log(f"starting {spec.engine} {engine.version} on {folder}")
+        return EngineProcess(
             f"{spec.engine} {engine.version}, serving {folder},",
             command_line(engine, spec, folder, name, port, adapters),
-            engine_environment({"VLLM_API_KEY": key}),
+            engine_environment({"VLLM_API_KEY": key.get_secret_value()}),
             port,
             self._log_folder() / f"{spec.engine}-{Path(folder).name}-{server_key[:8]}.log",
         )
-        self._running[server_key] = spec, process, SecretStr(key)
-        try:
-            self._log(f"starting {spec.engine} {engine.version} on {folder}")
-            process.wait_healthy(spec.start_timeout_s)
-        except BaseException:
-            self._stop(server_key)
-            raise
 
     def _stop(self, server_key: str) -> None:
         running = self._running.pop(server_key, None)
@@ -278,6 +281,13 @@ def _compute_probes(weights: Weights) -> Probes:
         ) from None
     finally:
         _free_memory()
+
+
+def _require_unchanged(weights: Weights) -> None:
+    """Raise if the weights are not those whose fingerprint the run states."""
+    now = verified_fingerprint(weights.source, revision=weights.revision)
+    if now != weights.fingerprint:
+        raise HarnessError(f"{weights.source}: changed since this run began. Run it again.")
 
 
 def _free_memory() -> None:

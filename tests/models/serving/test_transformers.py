@@ -126,6 +126,7 @@ def test_a_server_with_another_chat_template_is_refused(
         answers(served(other, serve, EndpointSession(store)), store, task())
 
 
+@pytest.mark.slow
 def test_an_engine_lost_in_the_middle_costs_no_answer_twice(folder: Path, tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         session = EndpointSession(store)
