@@ -37,12 +37,15 @@ def harness(
     )
 
 
-def harness_here(*args: str, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
-    """`harness ARGS` in this process, which has imported everything already."""
+def harness_here(
+    *args: str, cwd: Path, env: Mapping[str, str] | None = None, typed: str = ""
+) -> Done:
+    """`harness ARGS` in this process, which has imported everything already, given `typed` as input."""
     out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
     with (
         chdir(cwd),
         patch.dict(os.environ, environment(env), clear=True),
+        patch.object(sys, "stdin", TextIOWrapper(BytesIO(typed.encode()), encoding="utf-8")),
         redirect_stdout(out),
         redirect_stderr(err),
         warnings.catch_warnings(action="default"),

@@ -19,7 +19,7 @@ from harness.core.paths import bundle_root
 from harness.models.model_folder import fingerprint_model
 from harness.release.registry import Registry
 from harness.release.resolve import find_model
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, environment, harness, harness_here
 from tests.builders.files import write
 from tests.builders.pipelines import LOOP, PROFILE, make_world
 from tests.builders.tiny import make_tiny_model
@@ -70,16 +70,7 @@ def checkpoint(world: Path) -> Path:
 
 
 def chat(world: Path, *args: str, lines: str, **env: str) -> Done:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "chat", *args],
-        cwd=world,
-        env=environment(env),
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return harness_here("chat", *args, cwd=world, env=env, typed=lines)
 
 
 def test_a_line_is_a_question_and_answers_alone_are_on_standard_output(tmp_path: Path) -> None:
@@ -246,7 +237,7 @@ def test_ctrl_d_leaves_with_0(tmp_path: Path) -> None:
 def test_a_merged_adapter_is_a_checkpoint_one_can_talk_with(world: Path, tmp_path: Path) -> None:
     adapter = shutil.copytree(checkpoint(world) / "adapter", tmp_path / "adapter")
     out = tmp_path / "merged"
-    done = harness(
+    done = harness_here(
         "merge", str(adapter), "--into", str(world / "base"), "--out", str(out), cwd=world
     )
     assert done.returncode == 0, done.stderr
@@ -258,7 +249,7 @@ def test_a_merged_adapter_is_a_checkpoint_one_can_talk_with(world: Path, tmp_pat
 def test_an_adapter_of_another_base_exits_2(world: Path, tmp_path: Path) -> None:
     adapter = shutil.copytree(checkpoint(world) / "adapter", tmp_path / "adapter")
     other = str(bundle_root() / "trainers" / "tiny_base")
-    done = harness("merge", str(adapter), "--into", other, "--out", "merged", cwd=tmp_path)
+    done = harness_here("merge", str(adapter), "--into", other, "--out", "merged", cwd=tmp_path)
     assert done.returncode == 2
     assert "--allow-other-base" in done.stderr
 
