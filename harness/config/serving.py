@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from harness.config.base import ENV_NAME, Spec
 from harness.core.errors import HarnessError, did_you_mean
@@ -74,6 +74,13 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")  # no path, no dotted import
 _CONTEXTS = ("max-model-len", "context-length")
 
 
+def _or_a_name(schema: dict[str, Any]) -> None:
+    """Make a JSON schema also admit an engine's name alone."""
+    whole = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"enum": list(ENGINES)}, whole]
+
+
 class ServeSpec(Spec):
     """What answers for a checkpoint: an `engine` that the harness starts, or a server at a `base_url`.
 
@@ -83,6 +90,8 @@ class ServeSpec(Spec):
     (`--batch`); one that is started here must have it. `check: prompts` leaves out the comparison with this
     process's own answers, for weights that it cannot load.
     """
+
+    model_config = ConfigDict(json_schema_extra=_or_a_name)
 
     engine: EngineName | None = None
     version: str | None = Field(default=None, min_length=1)

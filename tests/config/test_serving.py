@@ -120,3 +120,9 @@ def test_a_typed_option_is_that_of_every_seed(tmp_path: Path) -> None:
     one = profile.models["m"].of_seed(2).serve
     assert one is not None
     assert one.options == {"trust-remote-code": True}
+
+
+def test_editors_are_told_that_a_name_is_enough() -> None:
+    [name, whole] = Profile.model_json_schema()["$defs"]["ServeSpec"]["anyOf"]
+    assert name == {"enum": ["vllm", "sglang", "transformers"]}
+    assert "base_url" in whole["properties"]
