@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders.commands import environment, harness
+from tests.builders.files import write
+from tests.builders.pipelines import make_world
 from tests.builders.stored_rows import count_rows
 from tests.builders.stores import dump_rows
 from tests.builders.two_checkpoints import RUN, read_results, write_two_checkpoints
@@ -59,3 +61,29 @@ def test_four_shards_one_of_them_killed_are_one_run_byte_for_byte(tmp_path: Path
     assert decided.returncode == whole.returncode
     assert count_rows(tmp_path / "merged") == len(rows)  # nothing was made again
     assert read_results(tmp_path / "merged-runs") == read_results(tmp_path / "whole-runs")
+
+
+def test_a_checkpoint_that_was_trained_before_is_linked_and_not_trained_again(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    profile = (world / "world.yaml").read_text()
+    write(world / "world.yaml", f"{profile}  short: {{recipe: short.yaml}}\n")
+    run = ("run", "develop.yaml", "--profile", "world.yaml", "--models", "base,short")
+    missing = harness(*run, "--store", "stores/1", "--shard", "1/2", cwd=world)
+    assert missing.returncode == 2
+    assert "every shard would make its own" in missing.stderr
+    assert harness("train", "short.yaml", cwd=world).returncode == 0
+    made = list((world / ".harness" / "checkpoints").iterdir())
+    for number in (1, 2):
+        store = world / "stores" / str(number)
+        store.mkdir(parents=True, exist_ok=True)
+        (store / "checkpoints").symlink_to(world / ".harness" / "checkpoints")
+        done = harness(*run, "--store", str(store), "--shard", f"{number}/2", cwd=world)
+        assert done.returncode == 3, done.stderr
+    merged = harness("store", "merge", "stores/1", "stores/2", "--into", ".harness", cwd=world)
+    assert "not merged, as their names hold their content" in merged.stdout
+    n_rows = count_rows(world / ".harness")
+    assert harness(*run, cwd=world).returncode in {0, 1, 3}
+    assert count_rows(world / ".harness") == n_rows
+    assert list((world / ".harness" / "checkpoints").iterdir()) == made
