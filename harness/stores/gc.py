@@ -7,11 +7,13 @@ plan or run refers to a row is not recorded, so that a row that can be used goes
 import shutil
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, get_args
 
-from harness.core.store import Store
+from harness.core.store import Kind, Store
+from harness.models.batch_files import BatchFile
 from harness.stores.attached import attach, open_database, require_store
 from harness.stores.check import find_bad_rows, find_leftovers, find_orphans, size_of
 from harness.types import Record
@@ -65,9 +67,7 @@ def collect_garbage(
         leftovers = find_leftovers(workspace)
         size += sum(map(size_of, leftovers))
         if delete:
-            for kind in {kind for kind, _ in rows}:
-                store.remove(kind, [key for of, key in rows if of == kind])
-            store.compact()
+            _remove(store, rows)
             for path in leftovers:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Garbage(
@@ -79,6 +79,17 @@ def collect_garbage(
         bytes=size,
         deleted=delete,
     )
+
+
+def _remove(store: Store, rows: Sequence[tuple[Kind, str]]) -> None:
+    """Remove rows; records of batch files are numbered without a gap, and are emptied instead."""
+    for kind in {kind for kind, _ in rows}:
+        keys = [key for of, key in rows if of == kind]
+        if kind == "batch":
+            store.put(kind, dict.fromkeys(keys, BatchFile(path="", ids=())))
+        else:
+            store.remove(kind, keys)
+    store.compact()
 
 
 def _mark(connection: sqlite3.Connection, older_than_days: float | None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.errors import HarnessError, InfrastructureError, StoreLockedError
 from harness.core.store import Store
-from harness.models.batch_files import BatchFile
+from harness.models.batch_files import BatchFile, BatchIndex
 from harness.models.endpoint import Reply
 from harness.stores.check import check_store
 from harness.stores.describe import describe_check, describe_garbage
@@ -107,6 +107,18 @@ def test_replies_of_unknown_requests_and_leftovers_are_removed(store: Path, tmp_
     assert (found.bad, found.orphans) == (0, 1)
     assert set(found.leftovers) == {".merge-0123abcd", ".ledger.jsonl.0123abcd"}
     assert (store / ".young.0123abcd").exists()
+
+
+def test_a_damaged_record_of_a_batch_file_leaves_the_others_known(store: Path) -> None:
+    files = {str(n): BatchFile(path=f"/f{n}", ids=(f"id{n}",)) for n in range(3)}
+    with Store(store) as opened:
+        opened.put("batch", files)
+    change_rows(store, "UPDATE rows SET body = '{}' WHERE kind = 'batch' AND key = '1'")
+    collect_garbage(store, older_than_days=None, delete=True)
+    assert check_store(store).sound
+    with Store(store) as opened:
+        index = BatchIndex(opened)
+        assert [f"id{n}" in index for n in range(3)] == [True, False, True]
 
 
 def test_nothing_is_removed_while_a_run_works_in_the_store(store: Path) -> None:
