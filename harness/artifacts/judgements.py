@@ -9,9 +9,9 @@ not be read has nulls and its reason. Tokens and seconds are sums over all attem
 several training seeds, `seed` is that of the judged answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from harness.artifacts.parquet import (
     write_parquet,
 )
 from harness.core.errors import HarnessError
-from harness.types import Grade, Judgement
+from harness.types import Grade
 from harness.types.judgements import JudgeRound
 
 if TYPE_CHECKING:
@@ -50,14 +50,35 @@ def write_judgements(
     """
     import pyarrow as pa
 
-    rows = [row for judge_round in rounds for row in _verdict_rows(judge_round)]
-    columns = {name: string_array([row[name] for row in rows]) for name in _TEXTS}
-    columns |= {name: int_array([row[name] for row in rows]) for name in _COUNTS}
+    judged = [(part, judgement) for part in rounds for judgement in part.judgements]
+    judgements = [judgement for _, judgement in judged]
+    grades = [j if isinstance(j, Grade) else None for j in judgements]
+    pairs = [None if isinstance(j, Grade) else j for j in judgements]
+    exchanges = [j.exchange for j in judgements]
+    # The order of the columns is that of the file.
+    columns = {
+        "metric": string_array([j.metric for j in judgements]),
+        "sample_id": string_array([j.sample_id for j in judgements]),
+        "model": string_array(
+            [j.model if isinstance(j, Grade) else j.candidate for j in judgements]
+        ),
+        "against": string_array([pair.baseline if pair else None for pair in pairs]),
+        "order": string_array([pair.order if pair else None for pair in pairs]),
+        "judge": string_array([part.judge.name for part, _ in judged]),
+        "winner": string_array([pair.winner if pair else None for pair in pairs]),
+        "label": string_array([grade.label if grade else None for grade in grades]),
+        "reason": string_array([j.reason for j in judgements]),
+        "rationale": string_array([j.rationale for j in judgements]),
+        "round": int_array([part.round for part, _ in judged]),
+        "input_tokens": int_array([e.input_tokens if e else None for e in exchanges]),
+        "output_tokens": int_array([e.output_tokens if e else None for e in exchanges]),
+    }
     if seeds:
-        columns["seed"] = int_array([seeds.get(row["sample_id"]) for row in rows])
-    columns["seconds"] = _float_column([row["seconds"] for row in rows])
-    for key in dict.fromkeys(key for row in rows for key in row["values"]):
-        columns[VALUE + key] = _float_column([row["values"].get(key) for row in rows])
+        columns["seed"] = int_array([seeds.get(j.sample_id) for j in judgements])
+    columns["seconds"] = _float_column([e.seconds if e else None for e in exchanges])
+    values = [(grade.values or {}) if grade else {} for grade in grades]
+    for key in dict.fromkeys(key for of_verdict in values for key in of_verdict):
+        columns[VALUE + key] = _float_column([of_verdict.get(key) for of_verdict in values])
     return write_parquet(pa.table(columns), folder / JUDGEMENTS_FILE)
 
 
@@ -72,34 +93,6 @@ def read_judgements(folder: Path) -> "pa.Table":
     if not {*_TEXTS, *_COUNTS, "seconds"} <= set(table.column_names):
         raise HarnessError(f"{path}: not the judgements of a run.")
     return table
-
-
-def _verdict_rows(judge_round: JudgeRound) -> Iterator[dict[str, Any]]:
-    for judgement in judge_round.judgements:
-        exchange = judgement.exchange
-        yield {
-            "metric": judgement.metric,
-            "sample_id": judgement.sample_id,
-            "judge": judge_round.judge.name,
-            "round": judge_round.round,
-            "reason": judgement.reason,
-            "rationale": judgement.rationale,
-            "input_tokens": exchange.input_tokens if exchange else None,
-            "output_tokens": exchange.output_tokens if exchange else None,
-            "seconds": exchange.seconds if exchange else None,
-        } | _verdict_fields(judgement)
-
-
-def _verdict_fields(judgement: Judgement) -> dict[str, Any]:
-    if isinstance(judgement, Grade):
-        return {
-            "model": judgement.model, "against": None, "order": None, "winner": None,
-            "label": judgement.label, "values": judgement.values or {},
-        }  # fmt: skip
-    return {
-        "model": judgement.candidate, "against": judgement.baseline, "order": judgement.order,
-        "winner": judgement.winner, "label": None, "values": {},
-    }  # fmt: skip
 
 
 def _float_column(values: Sequence[float | None]) -> "pa.Array":
