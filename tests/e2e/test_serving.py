@@ -65,7 +65,9 @@ def test_the_plan_names_the_engine_and_starts_none(world: Path) -> None:
 
 
 def test_doctor_says_what_would_be_started(world: Path) -> None:
-    found = harness_here("doctor", "--profile", "local.yaml", cwd=world, env=fake_engine(world, "exit"))
+    found = harness_here(
+        "doctor", "--profile", "local.yaml", cwd=world, env=fake_engine(world, "exit")
+    )
     assert "transformers 9.9 would be started" in " ".join(found.stdout.split())
     missing = {"HARNESS_TRANSFORMERS": "/nowhere/transformers"}
     lost = harness_here("doctor", "--profile", "local.yaml", cwd=world, env=missing)
