@@ -55,7 +55,7 @@ models:
   old: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, timeout_s: {timeout_s}}}}}
   new: {{recorded: {{path: new.jsonl, fields: {{id: id, response: text}}}}}}
 judges:
-  default: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, max_tokens: 160,
+  default: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, max_tokens: 96,
                         timeout_s: {timeout_s}}}}}
 """
 COMMAND = ("run", "served.yaml", "--models", "old,new", "--profile", "there.yaml")
