@@ -101,7 +101,11 @@ def results(folder: Path, suite: str) -> dict[str, Any]:
 
 def _without_times(record: dict[str, Any]) -> dict[str, Any]:
     times = {"registered", "started", "finished", "judgements.parquet"}  # which holds seconds
-    return {k: v for k, v in record.items() if k not in times and not k.endswith("seconds")}
+    return {
+        k: v
+        for k, v in record.items()
+        if k not in times and not k.endswith(("seconds", "per_second"))
+    }
 
 
 def check(folder: Path, suite: str, summaries: str = OUR_SUMMARIES) -> None:
