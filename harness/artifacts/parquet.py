@@ -100,7 +100,8 @@ def iter_rows(table: "pa.Table", samples: Container[str] | None = None) -> Itera
     """
     if samples is not None:
         ids = table["sample_id"].to_pylist()
-        table = table.take(int_array([row for row, name in enumerate(ids) if name in samples]))
+        rows = [row for row, name in enumerate(ids) if name in samples]
+        table = table if len(rows) == len(ids) else table.take(int_array(rows))
     for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
         yield from batch.to_pylist()
 
