@@ -6,8 +6,6 @@ baseline are not decided, and while any is left there is no pass.
 
 from harness.types import CriticalResult, GateDecision, Plan
 
-NOT_DECIDED = "it compares two models, and this run has one"
-
 
 def decide_alone(decision: GateDecision | None, plan: Plan) -> GateDecision | None:
     """Return the decision on the only model of a plan; any other decision as it is.
