@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -124,12 +124,12 @@ def make_world(folder: Path, model: str, n_items: int, n_new: int) -> World:
     return World(folder, model, system, [row["question"] for row in rows], n_new)
 
 
-def run_harness(world: World) -> Cost:
+def run_harness(world: World, *options: str) -> Cost:
     with tempfile.TemporaryDirectory(dir=world.folder) as out:
         profile = {"profile": "bench", "data": {}, "models": {"m": {"checkpoint": world.model}}}
         Path(out, "profile.yaml").write_text(yaml.safe_dump(profile))
         return measure(sys.executable, HARNESS, "run", str(world.folder / "suite.yaml"), "--models", "m",
-                       "--profile", f"{out}/profile.yaml", "--store", f"{out}/store", "--out", f"{out}/runs")  # fmt: skip
+                       "--profile", f"{out}/profile.yaml", "--store", f"{out}/store", "--out", f"{out}/runs", *options)  # fmt: skip
 
 
 def run_pipeline(world: World) -> Cost:
@@ -224,14 +224,21 @@ def _cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def compare(world: World) -> None:
+def all_ways() -> dict[str, Callable[[World], Cost]]:
+    """Return the ways by their names, ours first."""
+    ways: dict[str, Callable[[World], Cost]] = {
+        "`harness run`": run_harness,
+        "`pipeline`, 8 in a batch": run_pipeline,
+    }
+    if LM_EVAL:
+        ways |= {f"lm-eval, {n} in a batch": partial(run_hf, batch=n) for n in (8, 32)}
+    return ways | {"`transformers serve`, 8 at once": run_server}
+
+
+def compare(world: World, ways: Mapping[str, Callable[[World], Cost]]) -> None:
     """Print a row for each way: medians, and ours against each as ratios."""
     from transformers import AutoTokenizer
 
-    ways: dict[str, Any] = {"`harness run`": run_harness, "`pipeline`, 8 in a batch": run_pipeline}
-    if LM_EVAL:
-        ways |= {f"lm-eval, {n} in a batch": partial(run_hf, batch=n) for n in (8, 32)}
-    ways["`transformers serve`, 8 at once"] = run_server
     found: dict[str, list[Cost]] = {way: [] for way in ways}
     for turn in range(ROUNDS):
         for way in [*ways][:: 1 if turn % 2 == 0 else -1]:
@@ -305,12 +312,13 @@ def _cpu_of_answers(world: World, model: Any, prompts: list[Any], size: int) -> 
 def main() -> None:
     """Compare the ways, or the parts, with each model that is named as FOLDER:ITEMS:TOKENS."""
     asked = sys.argv[1:]
-    measure_model = compare_parts if asked[:1] == ["parts"] else compare
+    parts = asked[:1] == ["parts"]
     for named in [name for name in asked if name != "parts"] or [TINY]:
         model, n_items, n_new = named.rsplit(":", 2)
         with tempfile.TemporaryDirectory() as folder:
             print(f"\n{Path(model).name}: {n_items} questions, at most {n_new} new tokens\n")
-            measure_model(make_world(Path(folder), model, int(n_items), int(n_new)))
+            world = make_world(Path(folder), model, int(n_items), int(n_new))
+            compare_parts(world) if parts else compare(world, all_ways())
 
 
 if __name__ == "__main__":
