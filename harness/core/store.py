@@ -58,7 +58,7 @@ _LATER_COLUMNS = {
 }
 
 LEDGER = "ledger.jsonl"  # the file of tries beside the store
-MERGED = "merged"  # the folder of a merge's files on their way to their places
+MERGED = ".merged"  # the folder of a merge's files on their way to their places
 _BESIDE = ("-wal", "-shm", "-journal")  # how SQLite names the files beside its own
 _LOOKUP_SIZE = 500  # keys in one query; SQLite takes at least 999 parameters
 
@@ -209,11 +209,11 @@ class Store:
         with self._access, self._explain_errors():
             self._connection.execute("VACUUM")
 
-    def count(self, kind: Kind) -> int:
-        """Return the number of rows of a kind."""
+    def keys(self, kind: Kind) -> list[str]:
+        """Return the keys of all rows of a kind."""
         with self._access, self._explain_errors():
-            row = self._connection.execute("SELECT count(*) FROM rows WHERE kind=?", (kind,))
-            return int(row.fetchone()[0])
+            rows = self._connection.execute("SELECT key FROM rows WHERE kind=?", (kind,))
+            return [key for (key,) in rows]
 
     def _count(self, above: int = 0) -> "Count":
         """Advance the counter within a transaction."""

@@ -86,9 +86,9 @@ class BatchIndex:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        keys = [str(number) for number in range(store.count("batch"))]
+        keys = sorted(store.keys("batch"), key=int)  # not without gaps: damaged ones are removed
         self._files = store.get("batch", keys, BatchFile)
-        self._next_key = len(keys)
+        self._next_key = int(keys[-1]) + 1 if keys else 0
         # A request that was lost or failed may be in several files; the last one counts.
         self._key_of = {i: key for key in keys if key in self._files for i in self._files[key].ids}
         self._gone = {k for k, file in self._files.items() if not Path(file.path).is_file()}

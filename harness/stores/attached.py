@@ -41,11 +41,11 @@ def attach(connection: sqlite3.Connection, workspace: Path) -> Iterator[None]:
         HarnessError: there is no store.
         InfrastructureError: it cannot be read.
     """
-    path = require_store(workspace)
+    path = require_store(workspace).resolve()  # beside a linked file lie none of SQLite's own
     in_use = path.with_name(f"{path.name}-wal").exists()
     options = "mode=ro" if in_use else "mode=ro&immutable=1"
     with explain_errors(path):
-        connection.execute("ATTACH ? AS file", (f"{path.resolve().as_uri()}?{options}",))
+        connection.execute("ATTACH ? AS file", (f"{path.as_uri()}?{options}",))
     try:
         with explain_errors(path):
             _make_view(connection, path)

@@ -30,7 +30,7 @@ FOLDERS = ("checkpoints", "pairs", "best_of", "references", "models")
 _LEFTOVER = re.compile(r"\..+\.([0-9a-f]{8}|[0-9]+)|\.merge-[0-9a-f]{8}")
 LEFT_AFTER_S = 3600.0  # what is younger may be a process's that is at work
 
-UNKNOWN_ORPHANS = (
+UNKNOWN_USE = (
     "Which plan or run a response or an outcome belongs to is not recorded: keys are hashes of what was "
     "asked, and runs of other suites may share them."
 )
@@ -56,14 +56,13 @@ class KindOfRows(Record):
 class StoreCheck(Record):
     """What a workspace holds.
 
-    `problem` is what SQLite finds wrong with the file, `orphans` are replies by batch whose request is in
-    no file known here, `sizes` are bytes of the store and of the folders beside it.
+    `problem` is what SQLite finds wrong with the file, `sizes` are bytes of the store and of the folders
+    beside it.
     """
 
     workspace: str
     problem: str
     kinds: tuple[KindOfRows, ...]
-    orphans: int
     plans: int
     tries: int
     sizes: dict[str, int]
@@ -96,13 +95,11 @@ def check_store(workspace: Path) -> StoreCheck:
         (problem,) = connection.execute("PRAGMA file.integrity_check(1)").fetchone()
         bad = [*find_bad_rows(connection)]
         kinds = [_describe_kind(connection, kind, bad) for kind in _kinds(connection)]
-        orphans = len(find_orphans(connection))
     sizes = {name: size_of(workspace / name) for name in FOLDERS if (workspace / name).is_dir()}
     return StoreCheck(
         workspace=str(workspace),
         problem="" if problem == "ok" else problem,
         kinds=tuple(kinds),
-        orphans=orphans,
         plans=sum(1 for _ in read_registrations(workspace)),
         tries=len(read_ledger(workspace / LEDGER).tries),
         sizes={"store.sqlite": size_of(workspace / "store.sqlite"), **sizes},
@@ -121,25 +118,25 @@ def find_bad_rows(connection: sqlite3.Connection) -> Iterator[BadRow]:
             yield BadRow(kind, key, damaged=False)
 
 
-def find_orphans(connection: sqlite3.Connection) -> set[str]:
-    """Return the keys of attached replies whose request is in no batch file known to the store."""
-    asked: set[str] = set()
-    for (body,) in connection.execute("SELECT body FROM src WHERE kind='batch'"):
-        file = read_row(body, BatchFile)
-        asked.update(file.ids if file else ())
-    replies = connection.execute("SELECT key FROM src WHERE kind='reply'")
-    return {key for (key,) in replies if key not in asked}
-
-
 def find_leftovers(workspace: Path) -> list[Path]:
-    """Return what killed processes have left in a workspace, and no later command reads."""
+    """Return what killed processes have left in a workspace, and no later command reads.
+
+    A linked folder is another workspace's, whose processes may be at work.
+    """
     youngest = time.time() - LEFT_AFTER_S
     return sorted(
         path
         for pattern in ("*", "*/*", "models/*/*")
         for path in workspace.glob(pattern)
-        if _LEFTOVER.fullmatch(path.name) and path.lstat().st_mtime < youngest
+        if _LEFTOVER.fullmatch(path.name)
+        and path.lstat().st_mtime < youngest
+        and not _is_linked(path, workspace)
     )
+
+
+def _is_linked(path: Path, workspace: Path) -> bool:
+    """Return whether the path, or a folder on the way to it from the workspace, is a link."""
+    return path.resolve() != workspace.resolve() / path.relative_to(workspace)
 
 
 def _kinds(connection: sqlite3.Connection) -> list[str]:

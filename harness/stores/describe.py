@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.stores.check import UNKNOWN_ORPHANS, StoreCheck
+from harness.stores.check import UNKNOWN_USE, StoreCheck
 from harness.stores.gc import Garbage
 from harness.stores.merge import MergedStore
 from reports.formatting import count
@@ -34,9 +34,7 @@ def describe_check(found: StoreCheck) -> Iterator[str]:
         yield f"{kind.kind}: {count(kind.rows, 'row')}, {_megabytes(kind.bytes)}{days}{named}"
     yield f"{count(found.plans, 'plan')}, tries: {found.tries:,}"
     yield ", ".join(f"{name} {_megabytes(size)}" for name, size in found.sizes.items())
-    if found.orphans:
-        yield f"orphans: {found.orphans:,} of the replies, whose request no batch file here has"
-    yield UNKNOWN_ORPHANS
+    yield UNKNOWN_USE
     if found.leftovers:
         yield f"left by killed processes: {', '.join(found.leftovers)}"
     if found.problem:
@@ -49,7 +47,6 @@ def describe_garbage(found: Garbage) -> Iterator[str]:
     """Describe what was removed, or would be."""
     reasons = {
         "damaged or unreadable": found.bad,
-        "replies whose request is unknown": found.orphans,
         "older than the stated age": found.old,
     }
     for reason, n in reasons.items():

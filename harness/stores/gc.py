@@ -1,7 +1,8 @@
 """What a store no longer needs: found, and removed if that is wanted.
 
-Rows that no run can use, replies whose request is unknown, and what killed processes left. Whether a
-plan or run refers to a row is not recorded, so that a row that can be used goes by its age alone.
+Rows that no run can use, and what killed processes left. Whether a plan or run refers to a row is not
+recorded, so that a row that can be used goes by its age alone. So does a reply by batch whose file is not
+known any more: a run finds it by its request.
 """
 
 import shutil
@@ -15,7 +16,7 @@ from typing import Literal, get_args
 from harness.core.store import Kind, Store
 from harness.models.batch_files import BatchFile
 from harness.stores.attached import attach, open_database, require_store
-from harness.stores.check import find_bad_rows, find_leftovers, find_orphans, size_of
+from harness.stores.check import find_bad_rows, find_leftovers, size_of
 from harness.types import Record
 
 DAY_S = 86_400.0
@@ -29,7 +30,6 @@ class Garbage(Record):
     """
 
     bad: int
-    orphans: int
     old: int
     undated: int
     leftovers: tuple[str, ...]
@@ -72,7 +72,6 @@ def collect_garbage(
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Garbage(
         bad=counts.get("bad", 0),
-        orphans=counts.get("orphan", 0),
         old=counts.get("old", 0),
         undated=undated if older_than_days is not None else 0,
         leftovers=tuple(str(path.relative_to(workspace)) for path in leftovers),
@@ -98,8 +97,6 @@ def _mark(connection: sqlite3.Connection, older_than_days: float | None) -> None
     connection.executemany(
         insert, [(row.kind, row.key, "bad") for row in find_bad_rows(connection)]
     )
-    orphans = find_orphans(connection)
-    connection.executemany(insert, [("reply", key, "orphan") for key in orphans])
     if older_than_days is not None:
         kinds = ", ".join(f"'{kind}'" for kind in get_args(Aged))
         connection.execute(

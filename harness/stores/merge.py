@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.core.files import make_folder, write_atomically
+from harness.core.files import make_folder, refuse_link, write_atomically
+from harness.core.json_text import json_lines, read_utf8
 from harness.core.locks import FolderLock
 from harness.core.store import LEDGER, MERGED, finish_merge, make_writable
 from harness.planning.ledger import add_lines, all_lines, read_ledger
@@ -80,6 +81,7 @@ def merge_stores(
     finally:
         lock.release()
     left = tuple(one / name for one in sources for name in LEFT if (one / name).is_dir())
+    merged.added.pop(into, None)  # what is there already is not added
     added = {one: merged.added.get(one, 0) for one in sources}
     return MergedStore(merged.rows, added, len(together), tries, merged.contradictions, left)
 
@@ -97,6 +99,7 @@ def _staging(workspace: Path) -> Iterator[Path]:
     """Yield an empty folder for new files; remove it, and those of killed merges, if it is still there."""
     folder = workspace / f".merge-{secrets.token_hex(4)}"
     for old in workspace.glob(".merge-*"):
+        refuse_link(old)
         shutil.rmtree(old)
     make_folder(folder)
     try:
@@ -131,10 +134,28 @@ def _merge_ledgers(workspaces: Iterable[Path], staged: Path) -> int:
 
 def _merge_registries(workspaces: Iterable[Path], staged: Path) -> None:
     """Write the promotions and looks of all workspaces, each once and by time, which numbers them."""
-    lines: dict[Path, list[str]] = {}
+    lines: dict[Path, list[tuple[str, str]]] = {}
     for workspace in workspaces:
         for path in sorted(workspace.glob("models/*/*.jsonl")):
-            lines.setdefault(path.relative_to(workspace), []).extend(path.read_text().splitlines())
+            lines.setdefault(path.relative_to(workspace), []).extend(_read_dated(path))
     for name, several in lines.items():
-        in_order = sorted(dict.fromkeys(several), key=lambda line: str(json.loads(line)["when"]))
-        write_atomically(staged / name, "".join(f"{line}\n" for line in in_order).encode())
+        in_order = sorted(dict.fromkeys(several), key=lambda dated: dated[0])
+        write_atomically(staged / name, "".join(f"{line}\n" for _, line in in_order).encode())
+
+
+def _read_dated(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a registry's file, each with its time.
+
+    Raises:
+        HarnessError: one is damaged.
+    """
+    try:
+        for number, line in json_lines(read_utf8(path)):
+            try:
+                yield str(json.loads(line)["when"]), line
+            except (ValueError, KeyError, TypeError):
+                raise HarnessError(
+                    f"{path}:{number}: no promotion or look with its time. Restore the file."
+                ) from None
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: cannot be read: {error}. Restore the file.") from None

@@ -139,7 +139,7 @@ def test_a_batch_above_the_budget_is_refused_before_a_file_is_written(store: Sto
     with pytest.raises(BudgetSpentError, match="may cost up to"):
         session.write_pending()
     assert not (tmp_path / "batch").exists()
-    assert store.count("batch") == 0
+    assert store.keys("batch") == []
 
 
 def test_prices_in_another_currency_than_the_budget_are_refused(store: Store, tmp_path: Path):

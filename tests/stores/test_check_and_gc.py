@@ -32,6 +32,11 @@ def damage(store: Path) -> None:
     change_rows(store, "UPDATE rows SET body = replace(body, 'text', 'word') WHERE key = 'k1'")
 
 
+def age(path: Path) -> None:
+    old = time.time() - 7200
+    os.utime(path, (old, old))
+
+
 def test_a_sound_store_is_said_to_be_sound(store: Path) -> None:
     found = check_store(store)
     assert found.sound
@@ -93,32 +98,41 @@ def test_rows_go_by_age_only_where_it_is_stated_and_undated_ones_stay(store: Pat
         assert set(opened.get("response", ROWS, Response)) == {"k1", "k2", "k3"}
 
 
-def test_replies_of_unknown_requests_and_leftovers_are_removed(store: Path, tmp_path: Path) -> None:
-    with Store(store) as opened:
-        opened.put("batch", {"0": BatchFile(path=str(tmp_path / "f"), ids=("known",))})
-        opened.put("reply", {"known": REPLY, "unknown": REPLY})
-    old = time.time() - 7200
+def test_leftovers_of_killed_processes_are_removed(store: Path) -> None:
     for name in (".merge-0123abcd", ".ledger.jsonl.0123abcd"):
         (store / name).mkdir() if name.startswith(".merge") else (store / name).write_text("x")
-        os.utime(store / name, (old, old))
+        age(store / name)
     (store / ".young.0123abcd").write_text("another process writes it")
-    assert check_store(store).orphans == 1
     found = collect_garbage(store, older_than_days=None, delete=True)
-    assert (found.bad, found.orphans) == (0, 1)
     assert set(found.leftovers) == {".merge-0123abcd", ".ledger.jsonl.0123abcd"}
     assert (store / ".young.0123abcd").exists()
 
 
-def test_a_damaged_record_of_a_batch_file_leaves_the_others_known(store: Path) -> None:
-    files = {str(n): BatchFile(path=f"/f{n}", ids=(f"id{n}",)) for n in range(3)}
+def test_nothing_is_removed_through_links(store: Path, tmp_path: Path) -> None:
+    at_work = tmp_path / "shared" / "checkpoints" / ".sft.0123abcd"
+    at_work.mkdir(parents=True)
+    age(at_work)
+    (store / "checkpoints").symlink_to(at_work.parent)
+    (store / ".merge-0123abcd").symlink_to(at_work)
+    assert collect_garbage(store, older_than_days=None, delete=True).leftovers == ()
+    assert at_work.is_dir()
+
+
+def test_replies_stay_where_the_record_of_their_batch_file_is_damaged(
+    store: Path, tmp_path: Path
+) -> None:
     with Store(store) as opened:
+        files = {
+            str(i): BatchFile(path=str(tmp_path / name), ids=(name,)) for i, name in enumerate("ab")
+        }
         opened.put("batch", files)
-    change_rows(store, "UPDATE rows SET body = '{}' WHERE kind = 'batch' AND key = '1'")
-    collect_garbage(store, older_than_days=None, delete=True)
-    assert check_store(store).sound
+        opened.put("reply", {"a": REPLY})
+    change_rows(store, "UPDATE rows SET body = 'x' WHERE kind = 'batch' AND key = '0'")
+    assert collect_garbage(store, older_than_days=None, delete=True).bad == 1
     with Store(store) as opened:
-        index = BatchIndex(opened)
-        assert [f"id{n}" in index for n in range(3)] == [True, False, True]
+        assert set(opened.get("reply", ["a"], Reply)) == {"a"}
+        BatchIndex(opened).add(tmp_path / "c", ["c"])
+        assert all(name in BatchIndex(opened) for name in "bc")
 
 
 def test_nothing_is_removed_while_a_run_works_in_the_store(store: Path) -> None:

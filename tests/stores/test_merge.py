@@ -55,6 +55,39 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
     assert merge_stores([a, c], c).rows == {"response": 1, "outcome": 1}
 
 
+def test_a_store_merged_into_itself_adds_nothing(tmp_path: Path) -> None:
+    a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
+    merged = merge_stores([a], a)
+    assert (merged.rows, merged.added) == ({"response": 1}, {a: 0})
+
+
+def test_rows_behind_a_linked_file_that_a_run_writes_are_merged(tmp_path: Path) -> None:
+    a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "store.sqlite").symlink_to(a / "store.sqlite")
+    with Store(a) as at_work:
+        at_work.put("response", {"k2": response("two")})
+        assert merge_stores([tmp_path / "b"], tmp_path / "c").rows == {"response": 2}
+
+
+def test_a_users_folder_called_merged_stays(tmp_path: Path) -> None:
+    c = write_store(tmp_path / "c", {"response": {"k1": response("one")}})
+    other = write_store(c / "merged", {"response": {"k2": response("two")}})
+    before = dump_rows(other)
+    with Store(c) as store:
+        assert store.keys("response") == ["k1"]
+    assert dump_rows(other) == before
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1}', b"[]", b"{", b"\xff"])
+def test_a_damaged_registry_is_named(tmp_path: Path, line: bytes) -> None:
+    a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
+    (a / "models" / "m").mkdir(parents=True)
+    (a / "models" / "m" / "looks.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(HarnessError, match=r"looks\.jsonl.*Restore the file"):
+        merge_stores([a], tmp_path / "c")
+
+
 def test_names_and_times_are_no_contradiction(tmp_path: Path) -> None:
     a = write_store(tmp_path / "a", {"response": {"k": response("one", seconds=1.5)}})
     b = write_store(tmp_path / "b", {"response": {"k": response("one", sample="q2", seconds=9)}})
@@ -184,7 +217,7 @@ def test_batch_files_of_all_stores_are_numbered_anew_and_each_is_listed_once(
     merge_stores([a, b], tmp_path / "c")
     merge_stores([a, b], tmp_path / "c")
     with Store(tmp_path / "c") as store:
-        assert store.count("batch") == 3
+        assert len(store.keys("batch")) == 3
         assert all(name in BatchIndex(store) for name in "xyz")
         assert store.get("batch", ["1"], BatchFile)["1"].failed == {"y": "line"}
 
