@@ -246,7 +246,7 @@ class _Attempts:
 
     def give_up(self, timeout_s: float) -> None:
         """Record that the deadline has passed; an earlier failure stays the problem."""
-        late = f"no answer within {timeout_s:g} s"
+        late = f"no answer within {timeout_s:g} s ('timeout_s' of its endpoint)"
         if self.last is None:
             self.last = AttemptResult("final", "timeout", late)
         else:
