@@ -211,7 +211,10 @@ def with_typed_options(spec: ServeSpec, typed: Iterable[str]) -> ServeSpec:
     options = dict(spec.options)
     for text in typed:
         name, _, value = text.removeprefix("--").partition("=")
-        if not name or name in OWN_OPTIONS:
+        name = name.strip().replace("_", "-")  # vLLM takes both
+        if any(
+            own.startswith(name) for own in OWN_OPTIONS
+        ):  # engines also take the beginning of a name
             why = "is set by the harness" if name else "write NAME=VALUE"
             raise HarnessError(f"--serve-option {text}: {why}.")
         options[name] = _read_value(value)

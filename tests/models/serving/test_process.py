@@ -114,6 +114,16 @@ def test_a_program_of_another_kind_is_asked_for_its_version(
         find_engine("vllm")
 
 
+def test_a_program_may_not_be_read_and_may_tell_its_version_in_other_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "vllm"
+    program.write_bytes(b"#!/bin/sh\necho 'vllm 1.0\xff'\n")
+    program.chmod(0o711)
+    monkeypatch.setenv("HARNESS_VLLM", str(program))
+    assert find_engine("vllm").version.startswith("1.0")
+
+
 def test_vllm_holds_adapters_beside_their_base() -> None:
     spec = ServeSpec(
         engine="vllm", options={"tensor-parallel-size": 2, "enable-prefix-caching": False}
