@@ -55,8 +55,8 @@ models:
   old: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, timeout_s: {timeout_s}}}}}
   new: {{recorded: {{path: new.jsonl, fields: {{id: id, response: text}}}}}}
 judges:
-  default: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, max_tokens: 96,
-                        timeout_s: {timeout_s}}}}}
+  default: {{endpoint: {{model: '{model}', base_url: '{url}', max_concurrency: 1, max_tokens: 128,
+                        timeout_s: {timeout_s}, extra_body: {{frequency_penalty: 1}}}}}}
 """
 COMMAND = ("run", "served.yaml", "--models", "old,new", "--profile", "there.yaml")
 
@@ -163,7 +163,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(served: Served, tmp_path: Pat
     assert before.items() <= after.items()
     if served.engine is VLLM:  # without a schema SmolLM2 may give no verdict that can be read
         assert done.returncode in ENDED, done.stderr
-        assert Path(json.loads(done.stdout)["folder"], "report.html").is_file()
+        assert (world / json.loads(done.stdout)["folder"] / "report.html").is_file()
 
 
 @pytest.mark.servers
