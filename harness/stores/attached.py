@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.store import ROW_VERSION, explain_errors, row_checksum
+from harness.core.store import MERGED, ROW_VERSION, explain_errors, row_checksum
 
 N_NAMED = 3  # damaged rows in a message
 DAMAGED = "sha256 IS NOT row_checksum(kind, key, body)"  # a condition on rows
@@ -26,7 +26,7 @@ def require_store(workspace: Path) -> Path:
         HarnessError: there is none.
     """
     path = workspace / "store.sqlite"
-    if not path.is_file():
+    if not path.is_file() and not (workspace / MERGED).is_dir():
         raise HarnessError(f"{workspace}: holds no store. Name the folder given as --store.")
     return path
 
@@ -38,10 +38,15 @@ def attach(connection: sqlite3.Connection, workspace: Path) -> Iterator[None]:
     A file that no process has open is read without SQLite's own files beside it.
 
     Raises:
-        HarnessError: there is no store.
+        HarnessError: there is no store, or a merge into it is not finished.
         InfrastructureError: it cannot be read.
     """
     path = require_store(workspace).resolve()  # beside a linked file lie none of SQLite's own
+    if (workspace / MERGED).is_dir():
+        raise HarnessError(
+            f"{workspace}: a merge into it was killed at its end. 'harness store gc --store {workspace}' "
+            "finishes it."
+        )
     in_use = path.with_name(f"{path.name}-wal").exists()
     options = "mode=ro" if in_use else "mode=ro&immutable=1"
     with explain_errors(path):

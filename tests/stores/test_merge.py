@@ -10,6 +10,7 @@ from harness.core.store import MERGED, Store
 from harness.models.batch_files import BatchFile, BatchIndex
 from harness.models.served import ServedModel
 from harness.planning.preregistration import Registration, read_registrations, write_registration
+from harness.stores.gc import collect_garbage
 from harness.stores.merge import merge_stores
 from harness.types import Outcome, Response
 from tests.builders.stores import change_rows, dump_rows, outcome, response, write_store
@@ -160,6 +161,16 @@ def test_a_merge_that_was_killed_at_its_end_is_finished_by_the_next_opening(tmp_
         assert set(store.get("response", ["k", "old"], Response)) == {"k"}
     assert (c / "plans" / "p.json").is_file()
     assert not (c / MERGED).exists()
+
+
+def test_a_source_whose_own_merge_is_not_finished_is_refused_until_it_is(tmp_path: Path) -> None:
+    new = write_store(tmp_path / "new", {"response": {"k": response("one")}})
+    (tmp_path / "a" / MERGED).mkdir(parents=True)
+    (new / "store.sqlite").rename(tmp_path / "a" / MERGED / "store.sqlite")
+    with pytest.raises(HarnessError, match=r"killed at its end.*store gc"):
+        merge_stores([tmp_path / "a"], tmp_path / "c")
+    collect_garbage(tmp_path / "a", older_than_days=None, delete=False)
+    assert merge_stores([tmp_path / "a"], tmp_path / "c").rows == {"response": 1}
 
 
 def test_a_merge_that_was_killed_before_leaves_only_a_folder_that_the_next_removes(
