@@ -67,6 +67,7 @@ def press(page: "Page", key: str, n_done: int) -> None:
     """Press a key of choice, and wait until so many pairs are done."""
     from playwright.sync_api import expect
 
+    page.wait_for_load_state()  # a page is shown before its script hears keys
     page.wait_for_timeout(SETTLED_MS)
     page.keyboard.press(key)
     expect(page.locator("progress")).to_have_js_property("value", n_done)
