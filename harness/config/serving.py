@@ -71,6 +71,7 @@ _OWN_OPTIONS = (
 )
 OWN_OPTIONS = frozenset(_OWN_OPTIONS.split())  # set by the harness itself
 _WORD = re.compile(r"[A-Za-z0-9_-]+")  # no path, no dotted import
+_SERVER_URL = re.compile(r"https?://[^/@\s]+(/\S*)?")
 _CONTEXTS = ("max-model-len", "context-length")
 
 
@@ -142,6 +143,15 @@ class ServeSpec(Spec):
             if problem:
                 raise field_error(f"options.{name}", problem)
         return self
+
+    @field_validator("base_url")
+    @classmethod
+    def _names_a_host(cls, url: str | None) -> str | None:
+        if url is not None and not _SERVER_URL.fullmatch(url):
+            raise ValueError(  # not repeated: may hold a password
+                "is no URL of a server, such as http://gpu1:8000/v1, without a user name or password"
+            )
+        return url
 
     @field_validator("api_key_env")
     @classmethod

@@ -61,12 +61,16 @@ def locate_model(checkpoint: str, root: Path) -> str:
     Of a GGUF file it is the folder with its dequantised weights, made at the first use.
 
     Raises:
-        HarnessError: as `find_gguf` and `read_head`.
+        HarnessError: as `find_gguf` and `read_head`, or it is another file.
     """
     file = find_gguf(checkpoint, root)
     if file is not None:
         return str(dequantise_gguf(file))
     directory = root / checkpoint
+    if directory.is_file():
+        raise HarnessError(
+            f"{checkpoint}: is a file. A checkpoint is a folder, a file whose name ends in .gguf, or a hub model."
+        )
     return str(directory.resolve()) if directory.is_dir() else checkpoint
 
 

@@ -64,6 +64,13 @@ def test_an_option_that_could_load_code_is_none_of_a_profile(
         load(tmp_path, f"{{checkpoint: a, serve: {serve}}}")
 
 
+@pytest.mark.parametrize("url", ["", "ftp://h/v1", "gpu1:8000", "http://me:pass@h/v1", "http://"])
+def test_a_server_is_named_by_its_url_without_a_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(HarnessError, match="is no URL of a server") as error:
+        load(tmp_path, f"{{checkpoint: a, serve: {{base_url: '{url}', model: m}}}}")
+    assert "pass@" not in str(error.value)
+
+
 def test_the_command_line_passes_any_option(tmp_path: Path) -> None:
     typed = serve_by("vllm", ["--trust-remote-code", "tensor-parallel-size=2"])
     assert typed.options == {"trust-remote-code": True, "tensor-parallel-size": 2}

@@ -193,6 +193,13 @@ def test_what_is_no_gguf_file_is_refused(tmp_path: Path, content: bytes, message
         locate_model("model.gguf", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model.bin", "MODEL.GGUF"])
+def test_a_file_of_another_name_is_no_hub_model(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(HarnessError, match=r"is a file.*ends in \.gguf"):
+        locate_model(name, tmp_path)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.99])
 def test_a_part_of_a_file_is_refused(tmp_path: Path, base: Path, share: float):
     file = write_gguf(base, tmp_path / "model.gguf")

@@ -201,7 +201,7 @@ class Servers:
         name = _served_name(base, spec) if base else Path(folder).name
         self._log(f"starting {spec.engine} {engine.version} on {folder}")
         return EngineProcess(
-            f"{spec.engine} {engine.version}, serving {folder},",
+            f"{spec.engine} {engine.version}, serving {folder}",
             command_line(engine, spec, folder, name, port, adapters),
             engine_environment({"VLLM_API_KEY": key.get_secret_value()}),
             port,
