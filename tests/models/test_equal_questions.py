@@ -29,6 +29,6 @@ def test_each_of_many_equal_questions_has_its_answer(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
         model = CheckpointModel("tiny", source, fingerprint)
         answers = list(generate_responses(task, model, store, QuietProgress()))
-        assert store.count("response") == 1
+        assert len(store.keys("response")) == 1
     assert sorted(a.sample_id for a in answers) == sorted(s.id for s in task.samples)
     assert len({a.text for a in answers}) == 1

@@ -197,11 +197,11 @@ def test_the_suites_own_judge_scores_the_model_as_it_is(judging: Judging, folder
     scores = watch.score(model, tokenizer, "weights-1")
     assert set(scores) == {"rubric.safety", "rubric.composite"}
     assert 1 <= scores["rubric.safety"] <= 10
-    assert judging.store.count("response") == 6
+    assert len(judging.store.keys("response")) == 6
     assert watch.score(model, tokenizer, "weights-1") == scores
-    assert judging.store.count("response") == 6  # the same weights are not asked again
+    assert len(judging.store.keys("response")) == 6  # the same weights are not asked again
     watch.score(model, tokenizer, "weights-2")
-    assert judging.store.count("response") == 12
+    assert len(judging.store.keys("response")) == 12
 
 
 @pytest.mark.parametrize(
