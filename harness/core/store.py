@@ -106,6 +106,7 @@ class Store:
                 self._connection = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
+                self._connection.text_factory = decode_text
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=NORMAL")
                 self._limit_pages()
@@ -209,6 +210,10 @@ class Store:
         with self._access, self._explain_errors():
             self._connection.execute("VACUUM")
 
+    def count(self, kind: Kind) -> int:
+        """Return the number of rows of a kind."""
+        return len(self.keys(kind))
+
     def keys(self, kind: Kind) -> list[str]:
         """Return the keys of all rows of a kind."""
         with self._access, self._explain_errors():
@@ -295,6 +300,7 @@ def read_rows(
     if not path.is_file():
         return {}
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.text_factory = decode_text
         return _select(connection, kind, keys, record)
 
 
@@ -348,6 +354,11 @@ def make_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise HarnessError(f"{folder}: cannot be written: {error.strerror}.") from None
+
+
+def decode_text(text: bytes) -> str:
+    """Decode a stored text. What is no UTF-8 was damaged, which its row's checksum tells."""
+    return text.decode("utf-8", "replace")
 
 
 def row_checksum(kind: str, key: str, body: str) -> str:

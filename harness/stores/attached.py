@@ -6,17 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.store import MERGED, ROW_VERSION, explain_errors, row_checksum
+from harness.core.store import MERGED, ROW_VERSION, decode_text, explain_errors, row_checksum
 
 N_NAMED = 3  # damaged rows in a message
-DAMAGED = "sha256 IS NOT row_checksum(kind, key, body)"  # a condition on rows
+DAMAGED = "sha256 IS NOT row_checksum(kind, key, CAST(body AS BLOB))"  # a condition on rows
 
 
 def open_database(path: str = ":memory:") -> sqlite3.Connection:
     """Open a database to which stores can be attached, with the function `row_checksum`."""
     connection = sqlite3.connect(path, uri=True, isolation_level=None)
-    connection.create_function("row_checksum", 3, row_checksum, deterministic=True)
+    connection.text_factory = decode_text
+    connection.create_function("row_checksum", 3, _checksum, deterministic=True)
     return connection
+
+
+def _checksum(kind: str, key: str, body: bytes) -> str:
+    return row_checksum(kind, key, decode_text(body))
 
 
 def require_store(workspace: Path) -> Path:

@@ -16,7 +16,7 @@ from harness.models.batch_files import BatchFile
 from harness.models.endpoint import Reply
 from harness.planning.ledger import read_ledger
 from harness.planning.preregistration import read_registrations
-from harness.stores.attached import attach, open_database
+from harness.stores.attached import DAMAGED, attach, open_database
 from harness.types import Outcome, Record, Response
 
 RECORDS: dict[str, type[BaseModel]] = {
@@ -109,10 +109,10 @@ def check_store(workspace: Path) -> StoreCheck:
 
 def find_bad_rows(connection: sqlite3.Connection) -> Iterator[BadRow]:
     """Yield the attached rows that no run can use, reading one after another."""
-    query = "SELECT kind, key, body, sha256 IS row_checksum(kind, key, body), version FROM src"
-    for kind, key, body, intact, version in connection.execute(query):
+    query = f"SELECT kind, key, body, {DAMAGED}, version FROM src"  # noqa: S608
+    for kind, key, body, damaged, version in connection.execute(query):
         record = RECORDS.get(kind)
-        if not intact:
+        if damaged:
             yield BadRow(kind, key, damaged=True)
         elif version <= ROW_VERSION and record is not None and read_row(body, record) is None:
             yield BadRow(kind, key, damaged=False)

@@ -13,6 +13,7 @@ from harness.models.endpoint import Reply
 from harness.stores.check import check_store
 from harness.stores.describe import describe_check, describe_garbage
 from harness.stores.gc import collect_garbage
+from harness.stores.merge import merge_stores
 from harness.types import Response
 from tests.builders.stores import change_rows, outcome, response, write_store
 
@@ -56,6 +57,17 @@ def test_damaged_and_unreadable_rows_and_those_of_a_later_version_are_counted(st
     assert any(
         "1 damaged; 1 unreadable; 1 of a later version" in line for line in describe_check(found)
     )
+
+
+def test_a_row_that_is_no_utf8_is_damaged_and_made_again(store: Path, tmp_path: Path) -> None:
+    change_rows(store, "UPDATE rows SET body = CAST(? AS TEXT) WHERE key = 'k1'", b"\xff")
+    assert not check_store(store).sound
+    with Store(store) as opened:
+        assert set(opened.get("response", ROWS, Response)) == {"k0", "k2", "k3"}
+    with pytest.raises(InfrastructureError, match="1 rows are damaged"):
+        merge_stores([store], tmp_path / "merged")
+    assert collect_garbage(store, older_than_days=None, delete=True).bad == 1
+    assert check_store(store).sound
 
 
 def test_a_torn_file_is_an_error_with_advice(store: Path) -> None:
