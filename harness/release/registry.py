@@ -94,7 +94,11 @@ def _comparison(look: Look) -> tuple[str, str, str]:
 def _read(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     if not path.is_file():
         return
-    for number, line in json_lines(read_utf8(path)):
+    try:
+        text = read_utf8(path)
+    except UnicodeDecodeError as error:
+        raise HarnessError(f"{path}: cannot be read: {error}. Restore the file.") from None
+    for number, line in json_lines(text):
         try:
             yield record.model_validate_json(line)
         except ValidationError as error:

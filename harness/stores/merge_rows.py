@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.core.errors import HarnessError
-from harness.core.store import ROW_VERSION, SCHEMA, explain_errors, row_checksum
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.store import ROW_VERSION, SCHEMA, explain_errors, read_row, row_checksum
 from harness.models.batch_files import BatchFile
 from harness.planning.preregistration import Registration
 from harness.stores.attached import attach, open_database, require_sound
@@ -61,7 +61,7 @@ def merge_rows(
                     connection, workspaces[: index + 1], first_wins=first_wins
                 )
                 _insert_rows(connection, index)
-                _insert_batch_files(connection)
+                _insert_batch_files(connection, workspace)
                 added[workspace] = _count(connection) - before
                 connection.execute("COMMIT")
         connection.execute(
@@ -173,8 +173,12 @@ def _insert_rows(connection: sqlite3.Connection, source: int) -> None:
     )
 
 
-def _insert_batch_files(connection: sqlite3.Connection) -> None:
-    """Add the attached records of batch files, which are numbered in each store; each file once."""
+def _insert_batch_files(connection: sqlite3.Connection, workspace: Path) -> None:
+    """Add the attached records of batch files, which are numbered in each store; each file once.
+
+    Raises:
+        InfrastructureError: one cannot be read.
+    """
     query = "SELECT body FROM {} WHERE kind='batch' ORDER BY CAST(key AS INTEGER)"
     known = [
         BatchFile.model_validate_json(body) for (body,) in connection.execute(query.format("rows"))
@@ -182,7 +186,12 @@ def _insert_batch_files(connection: sqlite3.Connection) -> None:
     place = {(file.path, file.ids): key for key, file in enumerate(known)}
     changed = {}
     for (body,) in connection.execute(query.format("src")):
-        file = BatchFile.model_validate_json(body)
+        file = read_row(body, BatchFile)
+        if file is None:
+            raise InfrastructureError(
+                f"{workspace}: the record of a batch file cannot be read. 'harness store gc --store "
+                f"{workspace} --delete' removes it."
+            )
         key = place.setdefault((file.path, file.ids), len(place))
         failed = known[key].failed if key < len(known) else {}
         changed[str(key)] = file.model_copy(update={"failed": failed | file.failed})

@@ -89,6 +89,14 @@ def test_a_damaged_registry_is_named_with_its_line(tmp_path: Path) -> None:
         registry.history("assistant")
 
 
+def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.promote(promotion())
+    (tmp_path / "models" / "assistant" / "promotions.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(HarnessError, match=r"promotions\.jsonl: cannot be read"):
+        registry.history("assistant")
+
+
 def test_promotions_are_told_with_their_lineage() -> None:
     assert "assistant.1  dpo" in next(iter(describe_promotions([promotion()])))
     told = "\n".join(describe_promotion(promotion()))

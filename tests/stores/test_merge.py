@@ -56,6 +56,12 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
     assert merge_stores([a, c], c).rows == {"response": 1, "outcome": 1}
 
 
+def test_an_unreadable_record_of_a_batch_file_is_no_merge(tmp_path: Path) -> None:
+    a = write_store(tmp_path / "a", {"batch": {"0": outcome("no file")}})
+    with pytest.raises(InfrastructureError, match="record of a batch file cannot be read"):
+        merge_stores([a], tmp_path / "c")
+
+
 def test_a_store_merged_into_itself_adds_nothing(tmp_path: Path) -> None:
     a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
     merged = merge_stores([a], a)
