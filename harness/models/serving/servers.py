@@ -44,16 +44,19 @@ OTHERS_ANSWER_S = 600.0
 def describe_serving(spec: ServeSpec) -> str:
     """Describe what answers: the engine with its version and the options of answers, or the server.
 
+    Where `check: prompts` leaves it open whose weights they are, that is said.
+
     Raises:
         HarnessError: the engine is not installed.
     """
+    unchecked = ["its weights not compared"] if spec.check == "prompts" else []
     server = server_endpoint(spec)
     if server is not None:
         place = f"{server.host} as '{server.model}'"
-        return f"{spec.engine} at {place}" if spec.engine else place
+        return ", ".join([f"{spec.engine} at {place}" if spec.engine else place, *unchecked])
     assert spec.engine is not None
     options = [f"{name} {value}" for name, value in spec.answer_options.items()]
-    return ", ".join([f"{spec.engine} {_version(spec)}", *options])
+    return ", ".join([f"{spec.engine} {_version(spec)}", *options, *unchecked])
 
 
 def served_fingerprint(fingerprint: str, spec: ServeSpec) -> str:

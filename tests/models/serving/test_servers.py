@@ -8,7 +8,7 @@ from harness.config import ServeSpec
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.models.model_folder import fingerprint_model
 from harness.models.serving.chat_format import Weights
-from harness.models.serving.servers import Servers
+from harness.models.serving.servers import Servers, describe_serving
 from tests.builders.adapters import make_adapter
 from tests.builders.tiny import make_tiny_model
 
@@ -63,3 +63,10 @@ def test_sglang_is_started_on_whole_models_only(tmp_path: Path) -> None:
     adapter = make_adapter(make_tiny_model(tmp_path / "base"), tmp_path / "adapter", 4)
     with pytest.raises(HarnessError, match=r"is an adapter.*`harness merge`"):
         Servers(None).announce(weights(adapter), ServeSpec(engine="sglang"))
+
+
+def test_weights_that_are_not_compared_are_said_to_be_so() -> None:
+    of_others = {"base_url": "http://127.0.0.1:8000/v1", "model": "dpo"}
+    unchecked = ServeSpec.model_validate({**of_others, "check": "prompts"})
+    assert describe_serving(unchecked) == "127.0.0.1 as 'dpo', its weights not compared"
+    assert describe_serving(ServeSpec.model_validate(of_others)) == "127.0.0.1 as 'dpo'"
