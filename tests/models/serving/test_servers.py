@@ -68,5 +68,5 @@ def test_sglang_is_started_on_whole_models_only(tmp_path: Path) -> None:
 def test_weights_that_are_not_compared_are_said_to_be_so() -> None:
     of_others = {"base_url": "http://127.0.0.1:8000/v1", "model": "dpo"}
     unchecked = ServeSpec.model_validate({**of_others, "check": "prompts"})
-    assert describe_serving(unchecked) == "127.0.0.1 as 'dpo', its weights not compared"
-    assert describe_serving(ServeSpec.model_validate(of_others)) == "127.0.0.1 as 'dpo'"
+    assert describe_serving(unchecked) == "127.0.0.1:8000 as 'dpo', its weights not compared"
+    assert describe_serving(ServeSpec.model_validate(of_others)) == "127.0.0.1:8000 as 'dpo'"
