@@ -23,6 +23,7 @@ from harness.planning.preregistration import (
     read_registrations,
     write_registration,
 )
+from harness.stores.attached import require_store
 from harness.stores.merge_rows import MergedRows, Plans, merge_rows
 
 LEFT = (
@@ -60,7 +61,7 @@ def merge_stores(
         StoreLockedError: another process works in the workspace that they are merged into.
         InfrastructureError: a file is damaged, or the disk is full. Nothing has changed then.
     """
-    _require_distinct(sources)
+    _require_sources(sources)
     make_writable(into)
     lock = FolderLock(into, advice="Wait for it (--wait SECONDS), or merge into another folder.")
     lock.take(wait_s)
@@ -86,9 +87,10 @@ def merge_stores(
     return MergedStore(merged.rows, added, len(together), tries, merged.contradictions, left)
 
 
-def _require_distinct(sources: Sequence[Path]) -> None:
+def _require_sources(sources: Sequence[Path]) -> None:
     seen = set()
     for source in sources:
+        require_store(source)
         if source.resolve() in seen:
             raise HarnessError(f"{source}: is named twice. Name each store once.")
         seen.add(source.resolve())

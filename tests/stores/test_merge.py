@@ -198,6 +198,7 @@ def test_a_folder_without_a_store_and_one_named_twice_are_refused(tmp_path: Path
     a = write_store(tmp_path / "a", {"response": {"k": response("one")}})
     with pytest.raises(HarnessError, match="nowhere: holds no store"):
         merge_stores([a, tmp_path / "nowhere"], tmp_path / "c")
+    assert not (tmp_path / "c").exists()
     with pytest.raises(HarnessError, match="is named twice"):
         merge_stores([a, tmp_path / "b" / ".." / "a"], tmp_path / "c")
 
