@@ -90,10 +90,10 @@ def merge_stores(
 def _require_sources(sources: Sequence[Path]) -> None:
     seen = set()
     for source in sources:
-        require_store(source)
         if source.resolve() in seen:
             raise HarnessError(f"{source}: is named twice. Name each store once.")
         seen.add(source.resolve())
+        require_store(source)
 
 
 @contextmanager
