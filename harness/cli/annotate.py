@@ -10,8 +10,8 @@ from harness.cli.options import OutputFormat, RunArgument
 from harness.cli.output import Format, emit, say_unverified
 
 if TYPE_CHECKING:
-    from harness.human.annotate.serve import Address
     from harness.human.annotate.study import OpenStudy
+    from harness.web.serve import Address
 
 commands = typer.Typer()
 
@@ -228,8 +228,8 @@ def annotate(
 ) -> None:
     """Collect blind human comparisons of answers, on a page served from this machine."""
     from harness.core.errors import HarnessError
-    from harness.human.annotate.serve import bind_address
     from harness.human.annotate.study import StudyOptions, open_study, reopen_study
+    from harness.web.serve import bind_address
 
     names = _read_names(annotator or [])
     _check_options(
@@ -298,9 +298,10 @@ def _serve(
     expose: bool,
     browser: bool,
 ) -> None:
-    from harness.human.annotate.serve import make_links, open_in_browser, serve_session
+    from harness.human.annotate.serve import make_links, serve_session
     from harness.human.annotate.session import VotingSession
     from harness.human.votes import VoteLog
+    from harness.web.serve import open_in_browser
 
     with VoteLog(opened.folder) as log:
         session = VotingSession(opened, log)

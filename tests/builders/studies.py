@@ -13,13 +13,13 @@ from harness.artifacts.answers import write_answers
 from harness.artifacts.results_json import dump_result
 from harness.config import Criterion, Generation, PairwiseMetric, RubricMetric
 from harness.human.annotate.app import make_app
-from harness.human.annotate.request_guard import own_host_check
-from harness.human.annotate.serve import bind_address, make_server
 from harness.human.annotate.session import VotingSession
 from harness.human.annotate.study import StudyOptions, open_study
 from harness.human.annotate.tokens import make_link_token
 from harness.human.votes import VoteLog
 from harness.types import Message, PlannedModel, Response, Sample, Task
+from harness.web.request_guard import own_host_check
+from harness.web.serve import bind_address, make_server
 from tests.builders.results import unmeasured_run
 
 ASKS = "Which answer would you rather have given to the person who asked?"
@@ -229,7 +229,8 @@ def live(run: Path, port: int = 0, **options: Any) -> Iterator[Live]:
     """The application over a run's study, on loopback, until the block ends."""
     address = bind_address(None, port, expose=False)
     with served(run, **options) as site:
-        server = make_server(site.session, address, (), site.errors.append)
+        app = make_app(site.session, is_own_host=address.is_own_host, log_error=site.errors.append)
+        server = make_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
         thread.start()
         try:

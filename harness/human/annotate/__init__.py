@@ -7,14 +7,13 @@
     vote_form.py         an annotator's form, read strictly and resolved to a vote
     session.py           the voting on one study: the next pair, votes and undos
     tokens.py            links, cookies and form tokens, signed with the secret
-    request_guard.py     checks of Host, Origin, size and time of requests; headers of replies
     pages.py             the HTML of every page, from templates/
     app.py               the routes
-    serve.py             the server, from its address to Ctrl-C
+    serve.py             links, and the application on an address
     offline.py           a study in one HTML file, and the import of its votes
     label_studio.py      pairs for Label Studio, and the import of its votes
     import_votes.py      votes cast outside the page, added once each
     progress_summary.py  the progress of a study in a few lines
 
-Studies and votes are stored by harness/human/votes.py.
+What it shares with `harness view` is in harness/web/. Studies and votes are stored by harness/human/votes.py.
 """

@@ -2,7 +2,6 @@
 
 import traceback
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import parse_qsl
@@ -19,7 +18,6 @@ from harness.human.annotate.pages import (
     pair_page,
     welcome_page,
 )
-from harness.human.annotate.request_guard import ENTRY, Guard
 from harness.human.annotate.session import VotingSession
 from harness.human.annotate.tokens import (
     ANYONE,
@@ -31,11 +29,13 @@ from harness.human.annotate.tokens import (
     read_link_token,
 )
 from harness.human.annotate.vote_form import UnreadableError, read_name, read_vote_form
+from harness.web.replies import drop_answered_errors, html_reply, redirect
+from harness.web.request_guard import ENTRY, Guard
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
 MAX_FIELDS = 200
 
@@ -79,7 +79,7 @@ def make_app(
     # Pages in place of errors.
     async def on_refused(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, _RefusedError)
-        return _html(message_page(error.heading, error.text), error.status)
+        return html_reply(message_page(error.heading, error.text), error.status)
 
     async def on_save_error(request: "Request", error: Exception) -> "Response":
         log_error(str(error))
@@ -87,17 +87,17 @@ def make_app(
             "Your last choice could not be saved. Earlier ones are saved. Inform the person who "
             "sent you the link."
         )
-        return _html(message_page("Not saved", text), 507)
+        return html_reply(message_page("Not saved", text), 507)
 
     async def on_http_error(request: "Request", error: Exception) -> "Response":
         assert isinstance(error, HTTPException)
         phrase = HTTPStatus(error.status_code).phrase
-        return _html(message_page(phrase, "There is nothing here."), error.status_code)
+        return html_reply(message_page(phrase, "There is nothing here."), error.status_code)
 
     async def on_error(request: "Request", error: Exception) -> "Response":
         log_error("".join(traceback.format_exception(error)))
         text = "This is an error of the server. Saved choices are kept: go back and try again."
-        return _html(message_page("Something went wrong", text), 500)
+        return html_reply(message_page("Something went wrong", text), 500)
 
     # The routes, behind the checks of every request.
     app = Starlette(
@@ -118,7 +118,7 @@ def make_app(
         },
     )  # fmt: skip
     app.router.redirect_slashes = False
-    return Guard(_drop_answered_errors(app), is_own_host=is_own_host)
+    return Guard(drop_answered_errors(app), is_own_host=is_own_host)
 
 
 class _Handlers:
@@ -134,7 +134,7 @@ class _Handlers:
 
     async def home(self, request: "Request") -> "Response":
         name = self._name(request)
-        return _redirect("/pair") if name else self._welcome(name)
+        return redirect("/pair") if name else self._welcome(name)
 
     async def enter(self, request: "Request") -> "Response":
         name = read_link_token(self._session.study, request.path_params["token"])
@@ -151,24 +151,24 @@ class _Handlers:
                 name = self._session.canonical_name(read_name(fields.get("name", "")))
             except UnreadableError as error:
                 return self._welcome(ANYONE, wrong=str(error))
-            return self._with_cookie(_redirect("/pair"), name)
-        return _redirect("/pair")
+            return self._with_cookie(redirect("/pair"), name)
+        return redirect("/pair")
 
     async def leave(self, request: "Request") -> "Response":
         await self._fields(request)
-        return self._with_cookie(_redirect("/"), ANYONE)
+        return self._with_cookie(redirect("/"), ANYONE)
 
     async def pair(self, request: "Request") -> "Response":
         voter = self._voter(request)
         last_action = request.query_params.get("last_action", "")
         next_pair = self._session.next_pair(voter.name)
         if next_pair is None:
-            return _html(done_page(voter, last_action))
-        return _html(pair_page(voter, self._instructions, next_pair, last_action))
+            return html_reply(done_page(voter, last_action))
+        return html_reply(pair_page(voter, self._instructions, next_pair, last_action))
 
     async def pause(self, request: "Request") -> "Response":
         last_action = request.query_params.get("last_action", "")
-        return _html(break_page(self._voter(request), last_action))
+        return html_reply(break_page(self._voter(request), last_action))
 
     async def vote(self, request: "Request") -> "Response":
         fields = await self._fields(request)
@@ -181,12 +181,12 @@ class _Handlers:
         n_done = self._session.n_done(voter.name)
         break_every = self._session.study.break_every
         pause = break_every > 0 and n_done % break_every == 0 and n_done < self._session.total
-        return _redirect(f"{'/break' if pause else '/pair'}?last_action={form.choice}")
+        return redirect(f"{'/break' if pause else '/pair'}?last_action={form.choice}")
 
     async def undo(self, request: "Request") -> "Response":
         await self._fields(request)
         undone = self._session.undo(self._voter(request).name)
-        return _redirect("/pair?last_action=undone" if undone else "/pair")
+        return redirect("/pair?last_action=undone" if undone else "/pair")
 
     async def file(self, request: "Request") -> "Response":
         from starlette.exceptions import HTTPException
@@ -243,31 +243,9 @@ class _Handlers:
 
     def _welcome(self, name: str, wrong: str | None = None) -> "Response":
         page = welcome_page(self._voter_named(name), self._instructions, wrong)
-        return _html(page, 200 if wrong is None else 422)
+        return html_reply(page, 200 if wrong is None else 422)
 
     def _with_cookie(self, response: "Response", name: str) -> "Response":
         value = make_cookie(self._session.study, name)
         response.set_cookie(self._cookie, value, httponly=True, samesite="strict", path="/")
         return response
-
-
-def _drop_answered_errors(app: "ASGIApp") -> "ASGIApp":
-    """Drop exceptions that have been answered; Starlette raises them again for the server's log."""
-
-    async def answered_once(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        with suppress(Exception):
-            await app(scope, receive, send)
-
-    return answered_once
-
-
-def _html(page: str, status: int = 200) -> "Response":
-    from starlette.responses import HTMLResponse
-
-    return HTMLResponse(page, status_code=status)
-
-
-def _redirect(path: str) -> "Response":
-    from starlette.responses import RedirectResponse
-
-    return RedirectResponse(path, status_code=303)

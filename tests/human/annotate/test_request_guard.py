@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.human.annotate import request_guard as guard
-from harness.human.annotate import serve
-from harness.human.annotate.request_guard import MAX_BODY, own_host_check
-from harness.human.annotate.serve import bind_address
 from harness.human.annotate.tokens import make_link_token
+from harness.web import request_guard as guard
+from harness.web import serve
+from harness.web.request_guard import MAX_BODY, own_host_check
+from harness.web.serve import bind_address
 from tests.builders.studies import Page, Reply, Served, form_token, live, served, ticket, write_run
 
 PATHS = ("/", "/pair", "/break", "/annotate.css", "/enter/x", "/nowhere", "/../study.json")

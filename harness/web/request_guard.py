@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 65_536  # bytes
 BODY_S = 10.0
-ENTRY = "/enter/"  # the only path that other pages may link to
+ENTRY = "/enter/"  # other pages may link here
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
@@ -37,12 +37,25 @@ HEADERS = {
 
 
 class Guard:
-    """An ASGI middleware that refuses foreign requests and reads bodies in time."""
+    """An ASGI middleware that refuses foreign requests and reads bodies in time.
 
-    def __init__(self, app: "ASGIApp", *, is_own_host: Callable[[str], bool]) -> None:
-        """Wrap `app`; `is_own_host` decides whether a Host header names this server."""
+    A reply of the application that states a header itself keeps it.
+    """
+
+    def __init__(
+        self,
+        app: "ASGIApp",
+        *,
+        is_own_host: Callable[[str], bool],
+        entries: tuple[str, ...] = (ENTRY,),
+    ) -> None:
+        """Wrap `app`; `is_own_host` decides whether a Host header names this server.
+
+        Other pages may link to paths that begin like one of `entries`: each holds a token.
+        """
         self.app = app
         self._is_own_host = is_own_host
+        self._entries = entries
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Refuse the request, or pass it on with its body read."""
@@ -72,7 +85,9 @@ class Guard:
         if not self._is_own_host(headers.get("host", "")):
             return 421, "This address is not served here."
         site = headers.get("sec-fetch-site", "none")
-        if site not in {"same-origin", "none"} and not (method == "GET" and path.startswith(ENTRY)):
+        if site not in {"same-origin", "none"} and not (
+            method == "GET" and path.startswith(self._entries)
+        ):
             return 403, "Other pages may not ask this one."
         # A request that changes something: a small form from our own page.
         if method in {"GET", "HEAD"}:
@@ -161,11 +176,14 @@ def _replay(body: bytes, receive: "Receive") -> "Receive":
 
 
 def _with_headers(send: "Send") -> "Send":
-    extra = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
+    ours = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
 
     async def wrapped(message: "Message") -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            stated = list(message.get("headers", ()))
+            names = {bytes(name) for name, _ in stated}
+            extra = [header for header in ours if header[0] not in names]
+            message = {**message, "headers": [*stated, *extra]}
         await send(message)
 
     return wrapped
