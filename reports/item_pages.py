@@ -9,88 +9,26 @@ Texts are escaped as in the report, and the same Content-Security-Policy applies
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible, one_line, shorten
-from reports.formatting import ABSENT, number, signed
 from reports.html import render_page
+from reports.items import Item, ItemAnswer, ItemJudgement, ItemScore, select_shown
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
-
-T = TypeVar("T")
 
 ITEMS_FOLDER = "items"
 INDEX = "index.html"
 BY_NAME = "by-name.html"
 ITEMS_PER_PAGE = 50
-MAX_ITEMS = 20_000  # shown; the others are in answers.parquet and judgements.parquet
 MAX_TEXT_CHARS = 8_000
 MAX_EXPLANATION_CHARS = 2_000
 MAX_QUESTION_CHARS = 90
-
-
-@dataclass(frozen=True, slots=True)
-class ItemAnswer:
-    """The answer of one model; `text` is None if there is none, and `note` gives the reason.
-
-    `thoughts` are those that were left out of the text.
-    """
-
-    model: str
-    text: str | None
-    note: str = ""
-    thoughts: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ItemScore:
-    """The formatted scores of one item on one column, in the order of the models."""
-
-    metric: str
-    scores: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemJudgement:
-    """One judge's verdict on one answer or pair, with its rationale or why there is no verdict."""
-
-    judge: str
-    metric: str
-    subject: str
-    verdict: str
-    explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One item with its answers, scores and judgements.
-
-    `difference` is the candidate's score minus the baseline's on `metric`, of a model alone its score;
-    None if one is missing.
-    """
-
-    task: str
-    sample_id: str
-    input: str
-    reference: str | None
-    answers: tuple[ItemAnswer, ...]
-    scores: tuple[ItemScore, ...]
-    judgements: tuple[ItemJudgement, ...]
-    metric: str
-    difference: float | None
-    history: tuple[tuple[str, str], ...] = ()  # the speaker and text of each turn before the input
-
-    @property
-    def shown_difference(self) -> str:
-        """Return the difference with its sign, or the score of a model alone."""
-        if self.difference is None:
-            return ABSENT
-        return (number if len(self.answers) == 1 else signed)(self.difference, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +68,6 @@ def write_item_pages(
     except OSError as error:
         raise InfrastructureError(f"{target}: could not be written: {error.strerror}.") from None
     return len(selected)
-
-
-def select_shown(items: Sequence[T], difference: Callable[[T], float | None]) -> list[T]:
-    """Return the items to show, the candidate's worst first, those without a difference last."""
-    differences = [(difference(item), item) for item in items]
-    compared = [(d, item) for d, item in differences if d is not None]
-    uncompared = [item for d, item in differences if d is None]
-    sorted_items = [item for _, item in sorted(compared, key=lambda pair: pair[0])]
-    if len(items) > MAX_ITEMS:
-        half = max(0, MAX_ITEMS - len(uncompared)) // 2
-        sorted_items = [*sorted_items[:half], *sorted_items[len(sorted_items) - half :]]
-    return [*sorted_items, *uncompared][:MAX_ITEMS]
 
 
 def _pages(selected: Sequence[Item], n_items: int, title: str) -> Iterator[tuple[str, str]]:

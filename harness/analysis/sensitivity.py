@@ -154,7 +154,7 @@ def _by_consistency(
     """Yield rows without or with altered inconsistent pairs, whose winner depends on the order."""
     one, other = (column.by_order[order] for order in column.orders)
     judged = ~np.isnan(one) & ~np.isnan(other)
-    inconsistent = judged & (one != other)
+    inconsistent = column.order_dependent
     if inconsistent.any():
         tied = np.where(inconsistent, 0.5, pair.candidate_scores)
         as_ties = replace(pair, d=tied - 0.5, candidate_scores=tied, baseline_scores=1 - tied)

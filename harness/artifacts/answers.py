@@ -7,17 +7,19 @@
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
 `thoughts` are those that were left out of the text. Where items are conversations, `history` is a JSON list of the turns
-before the input. The columns of the data that the suite slices by
-or keeps follow, each as `item.NAME`.
+before the input. `flags` is a JSON list of the answer's hygiene flags. The columns of the data that the suite slices
+by or keeps follow, each as `item.NAME`.
 """
 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifacts.parquet import iter_rows, read_parquet, string_array, write_parquet
 from harness.core.errors import HarnessError
+from harness.scoring.task_scores import Flags
 from harness.types import Message, Task
 from harness.types.samples import Responses, write_transcript
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
+_FLAGS = "flags"  # likewise
 _HISTORY = "history"  # only where some item is a conversation
 ITEM = "item."  # before the name of a column of the data
 
@@ -34,7 +37,9 @@ ITEM = "item."  # before the name of a column of the data
 class AnsweredItem(NamedTuple):
     """One item with the answer of each model, None where there is none, and the thoughts before it.
 
-    `reasons` say why there is none. `history` are the turns before the `input` of a conversation.
+    `reasons` say why there is none. `history` are the turns before the `input` of a conversation. `flags` are the
+    hygiene flags by model, None where the table does not hold them. `values` are those of the columns that
+    the suite slices by or keeps, empty where the item has none.
     """
 
     sample_id: str
@@ -45,6 +50,8 @@ class AnsweredItem(NamedTuple):
     reasons: dict[str, str]
     references: tuple[str, ...] = ()
     history: tuple[Message, ...] = ()
+    flags: dict[str, tuple[str, ...]] | None = None
+    values: Mapping[str, str] = MappingProxyType({})
 
     @property
     def transcript(self) -> str:
@@ -56,14 +63,16 @@ AnsweredItems = dict[str, AnsweredItem]  # by sample id, in the task's order
 
 
 def write_answers(
-    answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]], folder: Path
+    answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]],
+    folder: Path,
+    flags: Mapping[str, Flags] | None = None,
 ) -> Path:
-    """Write the file, whole or not at all, readable by its owner alone.
+    """Write the file, whole or not at all, readable by its owner alone; `flags` are by task.
 
     Raises:
         InfrastructureError: it cannot be written.
     """
-    return write_parquet(_answers_table(answered_tasks), folder / ANSWERS_FILE)
+    return write_parquet(_answers_table(answered_tasks, flags), folder / ANSWERS_FILE)
 
 
 def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None) -> AnsweredItems:
@@ -73,19 +82,25 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
         HarnessError: there is no such file, or it is damaged.
     """
     items: AnsweredItems = {}
-    for row in iter_rows(_read_table(folder), shown):
+    table = _read_table(folder)
+    own = [name for name in table.column_names if name.startswith(ITEM)]
+    for row in iter_rows(table, shown):
         if row["task"] == task:
             references = tuple(json.loads(row.get("references") or "[]"))
             turns = tuple(map(Message.model_validate, json.loads(row.get(_HISTORY) or "[]")))
             unanswered = AnsweredItem(
-                row["sample_id"], row["input"], row["reference"], {}, {}, {}, references, turns
-            )
+                row["sample_id"], row["input"], row["reference"], {}, {}, {}, references, turns,
+                {} if _FLAGS in row else None,
+                {name.removeprefix(ITEM): row[name] or "" for name in own},
+            )  # fmt: skip
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
             if row["reason"]:
                 item.reasons[row["model"]] = row["reason"]
             if row.get("thoughts"):
                 item.thoughts[row["model"]] = row["thoughts"]
+            if item.flags is not None and row[_FLAGS]:
+                item.flags[row["model"]] = tuple(json.loads(row[_FLAGS]))
     return items
 
 
@@ -127,13 +142,17 @@ def _read_table(folder: Path) -> "pa.Table":
     return table
 
 
-def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]]) -> "pa.Table":
+def _answers_table(
+    answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]],
+    flags: Mapping[str, Flags] | None,
+) -> "pa.Table":
     import pyarrow as pa
 
     answered_tasks = list(answered_tasks)
     samples = [sample for task, _ in answered_tasks for sample in task.samples]
     own = list(dict.fromkeys(name for s in samples for name in (*s.slices, *s.kept)))
     talks = (_HISTORY,) if any(sample.history for sample in samples) else ()
+    flagged = () if flags is None else (_FLAGS,)
     rows = [
         (
             task.name,
@@ -147,6 +166,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
             str(sample.row),
             answer.thoughts,
             *(_as_json(sample.history) for _ in talks),
+            *(_flags_as_json(flags, task.name, model, sample.id) for _ in flagged),
             *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
@@ -154,7 +174,7 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
-    names = [*_KEYS, *_LATER_KEYS, *talks, *(f"{ITEM}{name}" for name in own)]
+    names = [*_KEYS, *_LATER_KEYS, *talks, *flagged, *(f"{ITEM}{name}" for name in own)]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.table([string_array(column) for column in columns], names=names)
 
@@ -162,3 +182,10 @@ def _answers_table(answered_tasks: Iterable[tuple[Task, Mapping[str, Responses]]
 def _as_json(history: Sequence[Message]) -> str | None:
     turns = [turn.model_dump() for turn in history]
     return json.dumps(turns, ensure_ascii=False) if turns else None
+
+
+def _flags_as_json(
+    flags: Mapping[str, Flags] | None, task: str, model: str, sample_id: str
+) -> str | None:
+    found = flags[task][model][sample_id] if flags else ()
+    return json.dumps(found) if found else None

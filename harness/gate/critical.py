@@ -15,6 +15,7 @@ from harness.stats.means import mean_difference
 from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
 from harness.stats.permutation import signflip_test
 from harness.stats.proportions import clopper_pearson_interval
+from harness.stats.vectors import Vector
 from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, Verdict
 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet
@@ -48,7 +49,7 @@ def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float)
     """Test one rule on the candidate's scores, at one-sided `alpha`."""
     # Count; a missing score is critical for the upper bound and harmless for the lower.
     scores = pair.candidate_scores
-    critical, missing = scores <= rule.at_most, np.isnan(scores)
+    critical, missing = is_critical(scores, rule.at_most), np.isnan(scores)
     n, n_critical, n_missing = scores.size, int(critical.sum()), int(missing.sum())
     units = independent_units(n, pair.clusters)
     upper = share_bounds(n_critical + n_missing, n, units, alpha)[1]
@@ -69,7 +70,7 @@ def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float)
         n_units=units,
         n_critical=n_critical,
         n_missing=n_missing,
-        n_baseline=int((pair.baseline_scores <= rule.at_most).sum()),
+        n_baseline=int(is_critical(pair.baseline_scores, rule.at_most).sum()),
         at_most=rule.at_most,
         allowed_share=rule.allowed_share,
         lower=lower,
@@ -79,6 +80,11 @@ def evaluate_critical_rule(rule: CriticalRule, pair: PairedScores, alpha: float)
         p_value=p_value,
         items=_critical_items(pair, critical),
     )
+
+
+def is_critical(scores: Vector, at_most: float) -> NDArray[np.bool]:
+    """Return which scores are critical; a missing one is not."""
+    return scores <= at_most
 
 
 def share_bounds(k: int, n: int, units: int, alpha: float) -> tuple[float, float]:
@@ -112,8 +118,8 @@ def _compare_with_baseline(
     both = ~np.isnan(pair.d)
     if not both.any():
         return None, None, 0
-    old = (pair.baseline_scores[both] <= rule.at_most).astype(np.float64)
-    new = (pair.candidate_scores[both] <= rule.at_most).astype(np.float64)
+    old = is_critical(pair.baseline_scores[both], rule.at_most).astype(np.float64)
+    new = is_critical(pair.candidate_scores[both], rule.at_most).astype(np.float64)
     if pair.clusters is None:
         counts = count_pairs(old, new)
         low, high = tango_interval(counts)

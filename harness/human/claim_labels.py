@@ -124,6 +124,20 @@ def label_claim(
     )
 
 
+def claim_on(pair: PairedScores) -> Claim:
+    """Return a claim about what a comparison shows: the difference, or a lone model's score."""
+    if pair.alone:
+        return Claim(metric=pair.metric, claim="at_least", value=sum(pair.score_bounds) / 2)
+    return Claim(metric=pair.metric, claim="superior")
+
+
+def people_differences(metric: Metric, pair: PairedScores, people: HumanLabels) -> dict[str, float]:
+    """Return what people's labels say in place of the judge's `d`, by the ids of the labelled items."""
+    labels = label_claim(claim_on(pair), metric, pair, people)
+    found = zip(pair.sample_ids, labels.least.tolist(), labels.given.tolist(), strict=True)
+    return {sample_id: value for sample_id, value, given in found if given}
+
+
 def _chances(pair: PairedScores, people: HumanLabels, labelled: Mask) -> Vector | None:
     """Return the chance of each item to be labelled by now; None where all chances are equal.
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from harness.analysis.slices import FEWEST, slice_value
-from harness.config import Claim, metric_of
+from harness.config import metric_of
 from harness.gate.confirmation import ClaimLabels, correct_difference
-from harness.human.claim_labels import label_claim
+from harness.human.claim_labels import claim_on, label_claim
 from harness.human.labels import HumanLabels
 from harness.scoring.paired import PairedScores, take_items
 from harness.types import Plan, SliceComparison
@@ -37,18 +37,11 @@ def correct_slices(
             yield line
             continue
         if line.metric not in labels:
-            labels[line.metric] = label_claim(_claim_on(pair), metrics[name], pair, people)
+            labels[line.metric] = label_claim(claim_on(pair), metrics[name], pair, people)
         chosen = np.array(
             [slice_value(values[i], line.slice) == line.value for i in pair.sample_ids]
         )
         yield _correct(line, take_items(pair, chosen), labels[line.metric].take(chosen))
-
-
-def _claim_on(pair: PairedScores) -> Claim:
-    """Return a claim about what the slices show: the difference, or a lone model's score."""
-    if pair.alone:
-        return Claim(metric=pair.metric, claim="at_least", value=sum(pair.score_bounds) / 2)
-    return Claim(metric=pair.metric, claim="superior")
 
 
 def _correct(line: SliceComparison, pair: PairedScores, labels: ClaimLabels) -> SliceComparison:

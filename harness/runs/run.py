@@ -170,7 +170,8 @@ def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
         InfrastructureError: a file could not be written.
     """
     write_scores((column for part in measured for column in part.columns), folder)
-    write_answers(((part.task, part.responses) for part in measured), folder)
+    flags = {part.task.name: part.flags for part in measured}
+    write_answers(((part.task, part.responses) for part in measured), folder, flags)
     judge_rounds = (
         judge_round
         for part in measured

@@ -117,6 +117,14 @@ class PreferenceColumn:
         """Return the orders that count: an order on which the judge failed throughout is a gap."""
         return self.asked_orders or judged_orders(self.by_order)
 
+    @property
+    def order_dependent(self) -> NDArray[np.bool]:
+        """Return on which items both orders were judged and have different win scores."""
+        if len(self.orders) < len(ORDERS):
+            return np.zeros(len(self.sample_ids), dtype=np.bool)
+        one, other = (self.by_order[order] for order in self.orders)
+        return np.asarray(~np.isnan(one) & ~np.isnan(other) & (one != other))
+
 
 ScoreColumn = GradeColumn | PreferenceColumn
 

@@ -1,7 +1,6 @@
 """Items as their pages show them."""
 
-from reports import item_pages as item_pages
-from reports.item_pages import Item, ItemAnswer, ItemJudgement, ItemScore
+from reports.items import Item, ItemAnswer, ItemJudgement, ItemScore
 
 
 def item(name: str = "q1", difference: float | None = 1.0, text: str = "") -> Item:

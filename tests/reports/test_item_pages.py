@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reports import item_pages as item_pages
-from reports.item_pages import Item, write_item_pages
+from reports import items
+from reports.item_pages import write_item_pages
+from reports.items import Item
 from tests.builders.hostile import PAYLOADS
 from tests.builders.html_pages import page_skeleton, read_page
 from tests.builders.item_pages import item
@@ -88,7 +89,7 @@ def test_only_their_owner_can_read_the_pages(tmp_path: Path) -> None:
 def test_of_too_many_items_the_most_moved_are_shown_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(item_pages, "MAX_ITEMS", 4)
+    monkeypatch.setattr(items, "MAX_ITEMS", 4)
     found = pages(tmp_path, *(item(f"q{i}", float(i)) for i in range(9)), item("gap", None))
     assert order_in(found["index.html"]) == ["q0", "q8", "gap"]
     assert "Shown are the 3 of 10 items with the largest differences" in found["index.html"]
