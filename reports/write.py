@@ -1,4 +1,4 @@
-"""The reports of a run folder: report.html, report.md, results.json, junit.xml and plan.json."""
+"""The reports of a run folder: report.html, report.md, results.json, junit.xml, plan.json and badge.svg."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,12 +7,13 @@ from harness.artifacts.results_json import RESULTS_FILE, dump_plan, dump_result
 from harness.core.errors import InfrastructureError
 from harness.core.files import write_private
 from harness.types import RunResult
+from reports.badge import BADGE, render_badge
 from reports.html import render_html
 from reports.human_inputs import read_human_inputs
 from reports.junit import render_junit
 from reports.markdown import render_markdown
 
-RUN_FILES = (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json")
+RUN_FILES = (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json", BADGE)
 
 
 def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
@@ -28,6 +29,7 @@ def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     write_private(folder / "plan.json", dump_plan(result.plan))
     write_private(folder / "junit.xml", render_junit(result))
     write_private(folder / "report.md", render_markdown(result, human_inputs=human_inputs).encode())
+    write_private(folder / BADGE, render_badge(result))
     write_private(html, render_html(result, n_items=n_items, human_inputs=human_inputs).encode())
     write_private(folder / RESULTS_FILE, dump_result(result))
     return html

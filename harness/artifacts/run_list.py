@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.artifacts.results_json import RESULTS_FILE, load_result
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError, did_you_mean
 from harness.types import Record
 
 LATEST = "latest"
+NO_GATE = "no gate"  # in place of a verdict
 
 
 class RunLine(Record):
@@ -71,6 +72,28 @@ def find_run(named: Path, out: Path) -> Path:
     return Path(begun[0].folder) if begun else named
 
 
+def last_run(suite: str, out: Path) -> RunLine:
+    """Return the last run of a suite in an output folder.
+
+    Raises:
+        HarnessError: there is no run of that suite.
+        InfrastructureError: one that cannot be read may be the last.
+    """
+    lines = list_runs(out, verify=False)
+    own = [line for line in lines if suite in (line.suite, Path(line.folder).parent.name)]
+    if not own:
+        names = {line.suite for line in lines if line.suite}
+        raise HarnessError(f"{out}: holds no run of '{suite}'. {did_you_mean(suite, names)}")
+    for line in own:
+        if line.problem:
+            raise InfrastructureError(
+                f"{line.folder}: {line.problem}, and it may be the last run of '{suite}'. Run the suite "
+                "again, or remove that folder."
+            )
+    load_result(Path(own[0].folder))
+    return own[0]
+
+
 def describe_runs(lines: list[RunLine], out: Path) -> Iterator[str]:
     """Describe the runs, one a line: when, which suite and models, the verdict, and where."""
     if not lines:
@@ -97,7 +120,7 @@ def _read_line(path: Path, *, verify: bool) -> RunLine:
             finished=data["finished"],
             suite=data["plan"]["suite"],
             models=tuple(model["name"] for model in data["plan"]["models"]),
-            verdict="no gate" if decision is None else decision["verdict"],
+            verdict=NO_GATE if decision is None else decision["verdict"],
             run_id=data["run_id"],
             folder=folder,
             verified=bool(data.get("tables")),

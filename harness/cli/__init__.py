@@ -19,6 +19,7 @@ from harness.cli import evaluate as evaluation
 from harness.cli import interop as exchange
 from harness.cli import judge as judging
 from harness.cli import ledger as counting
+from harness.cli import publish as publishing
 from harness.cli import release as releasing
 from harness.cli import stores as storing
 from harness.cli import system as machine
@@ -44,7 +45,7 @@ app = typer.Typer(
 for title, groups in {
     "Evaluate": (evaluation, releasing, counting, storing),
     "Train": (training, checkpoints),
-    "Compare and exchange runs": (regression, exchange),
+    "Compare and exchange runs": (regression, exchange, publishing),
     "Judges and people": (judging, people, calibrating),
     "Harness": (machine,),
 }.items():

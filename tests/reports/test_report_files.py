@@ -23,7 +23,7 @@ from tests.builders.results import (
 from tests.builders.sealed import sealed
 
 Run = Callable[[], RunResult]
-FILES = ["junit.xml", "plan.json", "report.html", "report.md", "results.json"]
+FILES = ["badge.svg", "junit.xml", "plan.json", "report.html", "report.md", "results.json"]
 
 
 @pytest.mark.parametrize("run", ALL_RUNS.values(), ids=ALL_RUNS)
