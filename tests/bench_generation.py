@@ -114,7 +114,7 @@ def make_world(folder: Path, model: str, n_items: int, n_new: int) -> World:
     (folder / "system.md").write_text(system)
     fields = {"id": "id", "input": "question", "reference": "answer"}
     suite = {"suite": "questions", "data": {"source": {"path": "rows.jsonl", "fields": fields}},
-             "generation": {"system": "system.md", "max_new_tokens": n_new}, "metrics": {"rouge": {"kind": "rouge"}}}  # fmt: skip
+             "generation": {"system": "system.md", "max_new_tokens": n_new}, "metrics": {"exact": {"kind": "match", "by": "exact"}}}  # fmt: skip
     task = {"task": "questions", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(folder / "rows.jsonl")}},
             "test_split": "test", "output_type": "generate_until", "doc_to_text": "{{question}}", "doc_to_target": "{{answer}}",
             "generation_kwargs": {"until": [], "max_gen_toks": n_new, "do_sample": False}, "metric_list": [{"metric": "exact_match"}]}  # fmt: skip
