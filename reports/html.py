@@ -39,19 +39,21 @@ def render_page(template: str, **content: object) -> str:
     """Render a template with the style sheet and the security policy that all pages share."""
     from markupsafe import Markup
 
-    style = _style_sheet()
+    style = style_sheet()
     safe_style = Markup(style)  # noqa: S704 - our own file
-    page = _templates().get_template(template)
+    page = page_environment().get_template(template)
     return page.render(style=safe_style, policy=_security_policy(style), **content)
 
 
 @cache
-def _style_sheet() -> str:
+def style_sheet() -> str:
+    """Return the style sheet that all pages share."""
     return (_TEMPLATES / "report.css").read_text(encoding="utf-8")
 
 
 @cache
-def _templates() -> "Environment":
+def page_environment(*folders: Path) -> "Environment":
+    """Return the environment of the pages' templates, and of those in more `folders`, which go first."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -59,7 +61,7 @@ def _templates() -> "Environment":
         return Markup(draw(chart, chart_id))  # noqa: S704 - ElementTree has escaped it
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader([*folders, _TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -75,9 +77,12 @@ def _templates() -> "Environment":
 
 @cache
 def _security_policy(style: str) -> str:
-
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        f"default-src 'none'; style-src '{source_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def source_hash(text: str) -> str:
+    """Return the source expression of a policy that allows an inline style or script: sha256-…"""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
