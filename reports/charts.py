@@ -5,7 +5,7 @@ chart can be read without colour: the baseline is hollow, the candidate solid.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -19,6 +19,8 @@ from reports.components import (
     Mark,
     PreferenceBar,
     Series,
+    TrendChart,
+    TrendPoint,
 )
 from reports.formatting import count, number
 
@@ -40,6 +42,8 @@ def _element(chart: Chart, chart_id: str) -> Element:
             return _preference_bar(chart, chart_id)
         case CurveChart():
             return _curve(chart, chart_id)
+        case TrendChart():
+            return _trend(chart, chart_id)
 
 
 # --- forest plot -----------------------------------------------------------------------------
@@ -224,6 +228,88 @@ def _thin_out(chart: CurveChart) -> Iterator[tuple[int, float]]:
         yield from sorted(extremes)
 
 
+# --- trends ----------------------------------------------------------------------------------
+
+_TREND_WIDTH, _TREND_HEIGHT = 760, 236
+
+
+def _trend(chart: TrendChart, chart_id: str) -> Element:
+    # 1. Lay out the axes: runs are equally far apart.
+    svg = _svg(chart_id, _TREND_WIDTH, _TREND_HEIGHT, chart.title, _describe_trend(chart))
+    x_axis = _Axis(-0.5, max(len(chart.points) - 0.5, 0.5), 56, _TREND_WIDTH - 10)
+    y_axis = _Axis(*_trend_extent(chart), 204, 34)
+    _text(svg, "label", 4, 16, _truncate(chart.title, 80), anchor="start")
+    for level in y_axis.ticks(4):
+        _line(svg, "grid", x_axis.start, y_axis.at(level), x_axis.end, y_axis.at(level))
+        _text(svg, "tick", 48, y_axis.at(level) + 4, y_axis.print(level), anchor="end")
+    for mark in chart.boundaries:
+        line = _line(
+            svg, "margin", x_axis.start, y_axis.at(mark.value), x_axis.end, y_axis.at(mark.value)
+        )
+        SubElement(line, "title").text = mark.label
+    # 2. Join the runs between two changes of measurement, and draw each with its interval.
+    for segment in _segments(chart.points):
+        path = " ".join(
+            f"{x_axis.at(i):.1f},{y_axis.at(point.estimate):.1f}" for i, point in segment
+        )
+        _add(svg, "polyline", {"class": "curve", "points": path})
+    for i, point in enumerate(chart.points):
+        if point.change:
+            x = x_axis.at(i - 0.5)
+            _line(svg, "change", x, 30, x, 204)
+            _text(svg, "note", x, 27, str(point.change), anchor="middle")
+        _trend_point(svg, point, x_axis.at(i), y_axis)
+    # 3. Name the first run and the last, and as many between as there is room for.
+    every = max(1, math.ceil(len(chart.points) / 7))
+    for i in range(0, len(chart.points), every):
+        _text(svg, "tick", x_axis.at(i), 224, chart.points[i].label, anchor="middle")
+    return svg
+
+
+def _trend_point(svg: Element, point: TrendPoint, x: float, axis: "_Axis") -> None:
+    """Draw a run: a disc for a pass, a square for a fail, and a ring where nothing was decided."""
+    low = point.estimate if point.low is None else point.low
+    high = point.estimate if point.high is None else point.high
+    _line(svg, "interval", x, axis.at(low), x, axis.at(high))
+    y = axis.at(point.estimate)
+    match point.verdict:
+        case "pass":
+            _add(svg, "circle", {"class": "solid", "r": "4.5"}, cx=x, cy=y)
+        case "fail":
+            _add(svg, "rect", {"class": "failed"}, x=x - 4.5, y=y - 4.5, width=9, height=9)
+        case _:
+            _add(svg, "circle", {"class": "hollow", "r": "4.5"}, cx=x, cy=y)
+
+
+def _segments(points: Sequence[TrendPoint]) -> list[list[tuple[int, TrendPoint]]]:
+    """Cut the runs, with their places, before each change of measurement."""
+    segments: list[list[tuple[int, TrendPoint]]] = []
+    for i, point in enumerate(points):
+        if point.change or not segments:
+            segments.append([])
+        segments[-1].append((i, point))
+    return segments
+
+
+def _trend_extent(chart: TrendChart) -> tuple[float, float]:
+    values = [mark.value for mark in chart.boundaries]
+    for point in chart.points:
+        values += [x for x in (point.estimate, point.low, point.high) if x is not None]
+    finite = [value for value in values if math.isfinite(value)]
+    padding = 0.08 * (max(finite) - min(finite)) or 1.0
+    return min(finite) - padding, max(finite) + padding
+
+
+def _describe_trend(chart: TrendChart) -> str:
+    n_changes = sum(point.change > 0 for point in chart.points)
+    first, last = chart.points[0], chart.points[-1]
+    return (
+        f"{count(len(chart.points), 'run')} from {first.label} to {last.label}, "
+        f"{count(n_changes, 'change')} of measurement; the last estimate is {last.estimate:.4g} "
+        f"({last.verdict}). The table below has every run."
+    )
+
+
 # --- drawing ---------------------------------------------------------------------------------
 
 
@@ -285,8 +371,8 @@ def _add(parent: Element, tag: str, attributes: dict[str, str], **coordinates: f
     return SubElement(parent, tag, {**attributes, **formatted})
 
 
-def _line(svg: Element, name: str, x1: float, y1: float, x2: float, y2: float) -> None:
-    _add(svg, "line", {"class": name}, x1=x1, y1=y1, x2=x2, y2=y2)
+def _line(svg: Element, name: str, x1: float, y1: float, x2: float, y2: float) -> Element:
+    return _add(svg, "line", {"class": name}, x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def _bar(svg: Element, name: str, x: float, top: float, width: float, bottom: float) -> None:

@@ -146,7 +146,31 @@ class CurveChart:
     last: str
 
 
-Chart = ForestPanel | Histogram | PreferenceBar | CurveChart
+@dataclass(frozen=True)
+class TrendPoint:
+    """One run on a trend: `low` to `high` is its interval, in which an end that has no bound is None.
+
+    `change` is the number of the change of measurement before it; 0 where nothing changed.
+    """
+
+    label: str
+    verdict: VerdictWord
+    estimate: float
+    low: float | None
+    high: float | None
+    change: int = 0
+
+
+@dataclass(frozen=True)
+class TrendChart:
+    """One claim over several runs, the oldest first, with the boundaries that it was tested against."""
+
+    title: str
+    points: tuple[TrendPoint, ...]
+    boundaries: tuple[Mark, ...]
+
+
+Chart = ForestPanel | Histogram | PreferenceBar | CurveChart | TrendChart
 
 
 @dataclass(frozen=True)

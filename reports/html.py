@@ -84,5 +84,5 @@ def _security_policy(style: str) -> str:
 
 
 def source_hash(text: str) -> str:
-    """Return the source expression of a policy that allows an inline style or script: sha256-…"""
+    """Return how a policy names an inline style or script that it allows."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -26,8 +26,10 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[BinaryIO]:
+def replace_file(path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
     """Yield a new file beside `path` (mode 0600), which takes its place once the body has ended.
+
+    One that is not `synced` may be lost with the machine's power, and costs no wait for the disk.
 
     Raises:
         OSError: it could not be written; the old content is unchanged.
@@ -39,7 +41,8 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A folder lock for one process at a time; the kernel frees it when the process ends."""
 
+import fcntl
 import json
 import os
 import platform
@@ -10,13 +11,15 @@ from filelock import FileLock, Timeout
 from harness.core.errors import StoreLockedError
 from harness.core.files import refuse_link, write_atomically
 
+_OWNER = "lock.owner"
+
 
 class FolderLock:
     """An exclusive lock on a folder; the file `lock.owner` names its holder, for error messages."""
 
     def __init__(self, folder: Path, *, advice: str) -> None:
         self._folder = folder
-        self._owner = folder / "lock.owner"
+        self._owner = folder / _OWNER
         self._advice = advice
         self._lock = FileLock(folder / "lock")
 
@@ -32,7 +35,7 @@ class FolderLock:
             self._lock.acquire(timeout=wait_s)
         except Timeout:
             raise StoreLockedError(
-                f"{self._folder}: in use by {self._read_owner()}. {self._advice}"
+                f"{self._folder}: in use by {read_owner(self._folder)}. {self._advice}"
             ) from None
         try:
             owner = {"pid": os.getpid(), "host": platform.node()}
@@ -45,9 +48,25 @@ class FolderLock:
         """Release the lock."""
         self._lock.release()
 
-    def _read_owner(self) -> str:
+
+def read_owner(folder: Path) -> str:
+    """Return which process took the lock of a folder last."""
+    try:
+        owner = json.loads((folder / _OWNER).read_text())
+        return f"process {owner['pid']} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process holds the lock of a folder; nothing is written there.
+
+    Raises:
+        OSError: the lock cannot be read, as where there is none.
+    """
+    with (folder / "lock").open("rb") as file:
         try:
-            owner = json.loads(self._owner.read_text())
-            return f"process {owner['pid']} on {owner['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another process"
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from harness.artifacts.answers import write_answers
 from harness.artifacts.integrity import hash_tables
 from harness.artifacts.judgements import write_judgements
+from harness.artifacts.running import announce_run
 from harness.artifacts.scores import write_scores
 from harness.config.request import Request
 from harness.core.progress import Progress
@@ -65,38 +66,40 @@ def run_suite(
     check_judges_available(request)
     stated = plan = make_plan(request, panels)
     make_writable(out)
-    with context.open():
-        # 2. Register the plan, then train, answer and judge.
-        preregistration = preregister_plan(plan, context.store)
-        models = prepare_models(request, context, judges)
-        exposures = find_contaminated_items(plan.tasks, models)
-        if not request.allow_contamination:
-            require_no_contamination(exposures)
-        fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
-        counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
-        measured = measure_tasks(plan, models, panels, context, counter.register)
-        plan = counter.plan
-        known = tuple(known_answer_caveats(measured, models, context, preregistration))
-        models = with_renewals(models, context.store)
-    # 3. Compare and decide.
-    result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
-    pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
-    result = counter.conclude(result, pairs)
-    caveats = (*known, *result.caveats, *left_out_caveats(request, plan))
-    spend = (*result.spend, *count_probes(plan, context.session))
-    result = result.model_copy(update={"caveats": caveats, "spend": spend})
-    result = check_against_people(result, request, measured.tasks)
-    result = withhold_unearned_pass(result, request)
-    counter.record_verdict(result)
-    # 4. Write the tables, and the pages that show them.
-    folder = out / plan.suite / result.run_id
-    remove_reports(folder)  # those of an earlier run must not stand beside these tables
-    write_tables(measured.tasks, folder)
-    alpha = stated.gate.alpha if stated.gate else None
-    result = result.model_copy(update={"tables": hash_tables(folder), "stated_alpha": alpha})
-    del measured  # what the pages show is read from its tables
-    write_run_reports(result, folder)
-    return FinishedRun(result, folder)
+    with announce_run(plan, out, context.progress) as progress:
+        context = context._replace(progress=progress)
+        with context.open():
+            # 2. Register the plan, then train, answer and judge.
+            preregistration = preregister_plan(plan, context.store)
+            models = prepare_models(request, context, judges)
+            exposures = find_contaminated_items(plan.tasks, models)
+            if not request.allow_contamination:
+                require_no_contamination(exposures)
+            fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
+            counter = CountedTry(plan, fingerprints, context.ledger_path if counted else None)
+            measured = measure_tasks(plan, models, panels, context, counter.register)
+            plan = counter.plan
+            known = tuple(known_answer_caveats(measured, models, context, preregistration))
+            models = with_renewals(models, context.store)
+        # 3. Compare and decide.
+        result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
+        pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
+        result = counter.conclude(result, pairs)
+        caveats = (*known, *result.caveats, *left_out_caveats(request, plan))
+        spend = (*result.spend, *count_probes(plan, context.session))
+        result = result.model_copy(update={"caveats": caveats, "spend": spend})
+        result = check_against_people(result, request, measured.tasks)
+        result = withhold_unearned_pass(result, request)
+        counter.record_verdict(result)
+        # 4. Write the tables, and the pages that show them.
+        folder = out / plan.suite / result.run_id
+        remove_reports(folder)  # those of an earlier run must not stand beside these tables
+        write_tables(measured.tasks, folder)
+        alpha = stated.gate.alpha if stated.gate else None
+        result = result.model_copy(update={"tables": hash_tables(folder), "stated_alpha": alpha})
+        del measured  # what the pages show is read from its tables
+        write_run_reports(result, folder)
+        return FinishedRun(result, folder)
 
 
 def measure_tasks(
