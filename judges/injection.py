@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from judges.quoting import MAX_CHARS, has_marker
+from harness.core.quoting import MAX_CHARS, has_marker
 from judges.rules.phrases import ADDRESSED_TO_A_JUDGE
 
 

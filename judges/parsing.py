@@ -26,11 +26,11 @@ from harness.config import (
 )
 from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
+from harness.core.quoting import name_invisible
 from harness.core.sanitize import to_valid_utf8
 from harness.data.thoughts import thought_ends
 from harness.types import Outcome
 from harness.types.judgements import MissingReason, criterion_key
-from judges.quoting import name_invisible
 
 # Raise it when a reply that gave a verdict could give another one. Stored replies that gave none are
 # read again by each version.

@@ -32,8 +32,8 @@ from harness.config.judge_prompt import WHAT_YOU_SEE
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.paths import bundle_root
+from harness.core.quoting import escape_untrusted
 from harness.types import GradeRequest, JudgeRequest, Message, PreferenceRequest, Sample
-from judges.quoting import escape_untrusted
 
 PROMPT_VERSION = 1  # raise it when a prompt changes in any way but its template
 PLAIN_VERSION = 1  # the same for the plain prompts

@@ -7,8 +7,9 @@
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
 `thoughts` are those that were left out of the text. Where items are conversations, `history` is a JSON list of the turns
-before the input. `flags` is a JSON list of the answer's hygiene flags. The columns of the data that the suite slices
-by or keeps follow, each as `item.NAME`.
+before the input. `flags` is a JSON list of the answer's hygiene flags. Where some model retrieves, `passages` is a
+JSON list of those that stood in its prompt, each with id, document, rank, score and text. The columns of the data that
+the suite slices by or keeps follow, each as `item.NAME`.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.artifacts.parquet import iter_rows, read_parquet, string_array, write_parquet
 from harness.core.errors import HarnessError
 from harness.scoring.task_scores import Flags
-from harness.types import Message, Task
+from harness.types import GivenPassage, Message, Response, Task
 from harness.types.samples import Responses, write_transcript
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
 _FLAGS = "flags"  # likewise
 _HISTORY = "history"  # only where some item is a conversation
+_PASSAGES = "passages"  # only where some model retrieves; null of a model that does not
 ITEM = "item."  # before the name of a column of the data
 
 
@@ -39,7 +41,8 @@ class AnsweredItem(NamedTuple):
 
     `reasons` say why there is none. `history` are the turns before the `input` of a conversation. `flags` are the
     hygiene flags by model, None where the table does not hold them. `values` are those of the columns that
-    the suite slices by or keeps, empty where the item has none.
+    the suite slices by or keeps, empty where the item has none. `passages` are those that each model that
+    retrieves was given.
     """
 
     sample_id: str
@@ -52,6 +55,7 @@ class AnsweredItem(NamedTuple):
     history: tuple[Message, ...] = ()
     flags: dict[str, tuple[str, ...]] | None = None
     values: Mapping[str, str] = MappingProxyType({})
+    passages: dict[str, tuple[GivenPassage, ...]] = {}  # noqa: RUF012 - a field, filled by the reader
 
     @property
     def transcript(self) -> str:
@@ -92,6 +96,7 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
                 row["sample_id"], row["input"], row["reference"], {}, {}, {}, references, turns,
                 {} if _FLAGS in row else None,
                 {name.removeprefix(ITEM): row[name] or "" for name in own},
+                {},
             )  # fmt: skip
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
@@ -101,6 +106,9 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
                 item.thoughts[row["model"]] = row["thoughts"]
             if item.flags is not None and row[_FLAGS]:
                 item.flags[row["model"]] = tuple(json.loads(row[_FLAGS]))
+            if row.get(_PASSAGES):
+                given = map(GivenPassage.model_validate, json.loads(row[_PASSAGES]))
+                item.passages[row["model"]] = tuple(given)
     return items
 
 
@@ -153,6 +161,7 @@ def _answers_table(
     own = list(dict.fromkeys(name for s in samples for name in (*s.slices, *s.kept)))
     talks = (_HISTORY,) if any(sample.history for sample in samples) else ()
     flagged = () if flags is None else (_FLAGS,)
+    given = (_PASSAGES,) if any(map(_has_passages, answered_tasks)) else ()
     rows = [
         (
             task.name,
@@ -167,6 +176,7 @@ def _answers_table(
             answer.thoughts,
             *(_as_json(sample.history) for _ in talks),
             *(_flags_as_json(flags, task.name, model, sample.id) for _ in flagged),
+            *(_passages_json(answer) for _ in given),
             *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
@@ -174,9 +184,22 @@ def _answers_table(
         for model, answers in responses.items()
         for answer in [answers[sample.id]]
     ]
-    names = [*_KEYS, *_LATER_KEYS, *talks, *flagged, *(f"{ITEM}{name}" for name in own)]
+    names = [
+        *(*_KEYS, *_LATER_KEYS, *talks, *flagged, *given),
+        *(f"{ITEM}{name}" for name in own),
+    ]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.table([string_array(column) for column in columns], names=names)
+
+
+def _has_passages(answered: tuple[Task, Mapping[str, Responses]]) -> bool:
+    return any(r.passages is not None for answers in answered[1].values() for r in answers.values())
+
+
+def _passages_json(answer: Response) -> str | None:
+    if answer.passages is None:
+        return None
+    return json.dumps([p.model_dump() for p in answer.passages], ensure_ascii=False)
 
 
 def _as_json(history: Sequence[Message]) -> str | None:

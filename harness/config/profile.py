@@ -9,6 +9,7 @@ from harness.config.base import SEED, Name, Spec, fill_seed, names_seed
 from harness.config.data import Source
 from harness.config.endpoint import EndpointSpec, server_endpoint
 from harness.config.recorded import PeopleSpec, RecordedAnswers, RecordedVerdicts
+from harness.config.retrieval import RetrievalSpec
 from harness.config.serving import ServeSpec, serve_by, with_typed_options
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.yaml_loader import field_error
@@ -30,7 +31,8 @@ class ModelSpec(Spec):
     name with a `revision`; that of an endpoint states what its server holds now. A `seed` replaces
     the suite's decoding seed, so that one model can be compared with itself.
 
-    With `serve` an inference engine answers for the recipe's model or the checkpoint.
+    With `serve` an inference engine answers for the recipe's model or the checkpoint. With `retrieval`
+    passages of a corpus stand before each question.
 
     With `seeds` the model is a recipe trained once with each of these training seeds. Where it is not
     trained here, `{seed}` in a text stands for the seed, as in `checkpoint: runs/sft-{seed}`.
@@ -42,6 +44,7 @@ class ModelSpec(Spec):
     endpoint: EndpointSpec | None = None
     recorded: RecordedAnswers | None = None
     serve: ServeSpec | None = Field(default=None, exclude_if=lambda serve: serve is None)
+    retrieval: RetrievalSpec | None = Field(default=None, exclude_if=lambda found: found is None)
     seed: int | None = None
     seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
 
@@ -52,6 +55,10 @@ class ModelSpec(Spec):
             raise ValueError("name exactly one of 'recipe', 'checkpoint', 'endpoint' or 'recorded'")
         if self.recorded is not None and self.seed is not None:
             raise ValueError("recorded answers take no 'seed'")
+        if self.recorded is not None and self.retrieval is not None:
+            raise field_error(
+                "retrieval", "recorded answers were given; nothing is found for them."
+            )
         if self.revision is not None and self.checkpoint is None and self.endpoint is None:
             raise field_error("revision", "only a 'checkpoint' or an 'endpoint' has a revision.")
         if self.serve is not None and not self.is_local:

@@ -2,7 +2,7 @@
 
 Invisible characters are written out: a right-to-left override becomes ⟨U+202E⟩. Every renderer
 escapes for its own format on top of that. Text inside a judge prompt is escaped by
-`judges.quoting`, by a list of characters that is part of the prompt's version.
+`harness.core.quoting`, by a list of characters that is part of the prompt's version.
 """
 
 import unicodedata

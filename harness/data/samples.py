@@ -13,7 +13,12 @@ from harness.data.tables import Row, Table, join_key, no_text_reason, text_of
 from harness.types import Message, Sample
 from harness.types.samples import seed_suffix
 
-SAMPLE_FIELDS = ("id", "input", "reference", "cluster", "context", *CHAT_FIELDS, CHOICES_FIELD)
+SOURCES = "sources"
+SAMPLE_FIELDS = (
+    *("id", "input", "reference", "cluster", "context", SOURCES),
+    *CHAT_FIELDS,
+    CHOICES_FIELD,
+)
 
 
 def make_samples(
@@ -29,6 +34,7 @@ def make_samples(
     number is the id. A `context` (such as a PubMedQA abstract) is put before the question. Options
     (`choices`) are put into prompts only where a metric asks for a choice (`harness.data.choices`).
     The turns of a conversation are in the column of `messages`, in place of `input`.
+    `sources` are the ids of the documents that hold the answer: one text, or a list of them.
     `slices` and `keep` are columns whose values are kept unchanged.
 
     Raises:
@@ -162,6 +168,7 @@ def _sample(
         slices={column: to_valid_utf8(text_of(row.get(column))).strip() for column in slices},
         kept={column: to_valid_utf8(text_of(row.get(column))) for column in keep},
         history=history,
+        sources=_sources(row, fields, place),
     )
 
 
@@ -179,6 +186,20 @@ def _cell(row: Row, field: str, column: str, place: str) -> str:
             f"{place}: '{column}' {problem}. Name the column that holds the text.{turns}"
         )
     return join_key(value)
+
+
+def _sources(row: Row, fields: dict[str, str], place: str) -> tuple[str, ...]:
+    """Return the ids of the documents that hold an item's answer; an item must have one if any has."""
+    if SOURCES not in fields:
+        return ()
+    cell = row.get(fields[SOURCES])
+    ids = dict.fromkeys(
+        join_key(part).strip() for part in (cell if isinstance(cell, list) else [cell])
+    )
+    found = tuple(filter(None, ids))
+    if not found:
+        raise HarnessError(f"{place}: '{fields[SOURCES]}' names no document that holds the answer.")
+    return found
 
 
 def _references(

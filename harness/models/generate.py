@@ -1,6 +1,6 @@
 """Responses of a model: from a local checkpoint, from an endpoint, or from a recorded file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +17,12 @@ from harness.models.cost import Meter
 from harness.models.endpoint_answers import make_ask, read_reply, with_generation
 from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, ServedCheckpoint
+from harness.models.retrieved import find_passages, stored_passages
 from harness.models.serving.answers import answer_by_server
 from harness.models.session import open_endpoint
 from harness.models.stored_answers import check_server, count_renewal, log_stored, remember_server
 from harness.models.write_buffer import WriteBuffer
-from harness.types import Response, Sample, Task
+from harness.types import FoundPassages, GivenPassage, Response, Sample, Task
 from harness.types.judgements import describe_reasons
 from harness.types.samples import RECORDED_FAILURE, Responses
 
@@ -45,25 +46,56 @@ def generate_responses(
 
     The thoughts of a reasoning model are left out or kept as the task states; the store has them all.
     A model with a seed of its own is decoded with that seed instead of the suite's. White space
-    alone is no answer: its text is None, with the reason.
+    alone is no answer: its text is None, with the reason. A model that retrieves is asked with passages, and
+    never without them: where the search failed, so has the request.
     When `stop` closes, requests in flight are still answered and stored, and the iterator ends.
 
     Raises:
         HarnessError: recorded answers do not cover the items.
     """
-    for response in _responses(task, model, store, progress, stop):
-        yield as_measured(response, task)
+    if isinstance(model, RecordedModel) or model.retriever is None:
+        for response in _responses(task, task, model, store, progress, stop):
+            yield as_measured(response, task)
+        return
+    asked = find_passages(task, model.retriever, store, progress, model.name)
+    for sample_id, reason in asked.failed.items():
+        yield Response(
+            sample_id=sample_id, model=model.name, text=None, finish="failed", reason=reason
+        )
+    for response in _responses(asked.task, asked.plain, model, store, progress, stop):
+        given = asked.passages[response.sample_id]
+        yield as_measured(response, task).model_copy(update={"passages": given})
 
 
 def _responses(
-    task: Task, model: Model, store: Store, progress: Progress, stop: StopSignal | None
+    task: Task,
+    plain: Task,
+    model: Model,
+    store: Store,
+    progress: Progress,
+    stop: StopSignal | None,
 ) -> Iterator[Response]:
-    """Yield the model's responses with their thoughts, as the store keeps them."""
+    """Yield the model's responses with their thoughts, as the store keeps them.
+
+    `plain` is the task without passages, by which batches are cut.
+    """
     match model:
         case RecordedModel():
             yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _generate_locally(_with_seed(task, model.seed), model, store, progress, stop)
+            yield from _generate_locally(
+                _with_seed(task, model.seed), fixed_batches(plain), model, store, progress, stop
+            )
+        case ServedCheckpoint() if task.scored_options is not None:
+            # Log-probabilities of stated texts are computed in this process.
+            yield from _generate_locally(
+                _with_seed(task, model.seed),
+                fixed_batches(plain),
+                model.checkpoint,
+                store,
+                progress,
+                stop,
+            )
         case ServedCheckpoint():
             yield from _generate_served(_with_seed(task, model.seed), model, store, progress, stop)
         case EndpointModel():
@@ -100,11 +132,21 @@ def stored_responses(
     task: Task, model: CheckpointModel | ServedCheckpoint | EndpointModel, workspace: Path
 ) -> dict[str, Response]:
     """Return the stored responses by sample id, without the workspace's lock; nothing is asked."""
+    passages: Mapping[str, tuple[GivenPassage, ...]] = {}
+    if model.retriever is not None:
+        asked = stored_passages(
+            task,
+            model.retriever,
+            lambda keys: read_rows(workspace, "passages", keys, FoundPassages),
+        )
+        task, passages = asked.task, asked.passages
     task = _with_seed(task, model.seed)
     keys = _response_keys(task, model)
     stored = read_rows(workspace, "response", keys, Response)
     return {
-        sample.id: as_measured(_with_run_names(stored[key], sample, model), task)
+        sample.id: as_measured(_with_run_names(stored[key], sample, model), task).model_copy(
+            update={"passages": passages.get(sample.id)}
+        )
         for sample, key in zip(task.samples, keys, strict=True)
         if key in stored
     }
@@ -164,6 +206,10 @@ def answer_numbers(task: Task, model: Model, store: Store) -> list[int]:
     """Return the places of a model's stored answers in the order in which the workspace grew."""
     if isinstance(model, RecordedModel):
         return []  # recorded answers were there before anything was stated
+    if model.retriever is not None:
+        task = stored_passages(
+            task, model.retriever, lambda keys: store.get("passages", keys, FoundPassages)
+        ).task
     return store.numbers("response", set(_response_keys(task, model)))
 
 
@@ -179,17 +225,33 @@ def _response_keys(
     if isinstance(model, ServedCheckpoint) and task.scored_options is not None:
         model = model.checkpoint
     if not isinstance(model, EndpointModel):
-        return [_response_key(sample, task, model.fingerprint) for sample in task.samples]
+        fingerprint = _with_retrieval(model.fingerprint, model)
+        return [_response_key(sample, task, fingerprint) for sample in task.samples]
     task = redact_task(task) if model.spec.redact else task
     endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
-    return [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
+    fingerprint = _with_retrieval(endpoint.fingerprint, model)
+    return [_response_key(sample, task, fingerprint) for sample in task.samples]
+
+
+def _with_retrieval(
+    fingerprint: str, model: CheckpointModel | ServedCheckpoint | EndpointModel
+) -> str:
+    """Return a fingerprint that also covers how the model's passages are found."""
+    if model.retriever is None:
+        return fingerprint
+    return content_hash(fingerprint, "retrieval", model.retriever.card.fingerprint)
 
 
 # --- local models ----------------------------------------------------------------------------
 
 
 def _generate_locally(
-    task: Task, model: CheckpointModel, store: Store, progress: Progress, stop: StopSignal | None
+    task: Task,
+    batches: Iterable[list[int]],
+    model: CheckpointModel,
+    store: Store,
+    progress: Progress,
+    stop: StopSignal | None,
 ) -> Iterator[Response]:
     # 1. Yield the stored responses.
     keys = _response_keys(task, model)
@@ -203,7 +265,7 @@ def _generate_locally(
     # 2. Generate the missing ones, batch by batch, and store each batch.
     if len(stored) == len(of_key):
         return
-    for batch in fixed_batches(task):
+    for batch in batches:
         if stop is not None and stop.closed:
             return
         missing = {keys[i]: task.samples[i] for i in batch if keys[i] not in stored}
@@ -282,10 +344,7 @@ def _response_key(sample: Sample, task: Task, fingerprint: str) -> str:
 def _generate_served(
     task: Task, model: ServedCheckpoint, store: Store, progress: Progress, stop: StopSignal | None
 ) -> Iterator[Response]:
-    """Yield responses as they come; log-probabilities of stated texts are computed in this process."""
-    if task.scored_options is not None:
-        yield from _generate_locally(task, model.checkpoint, store, progress, stop)
-        return
+    """Yield responses as they come, and store each."""
     # 1. Yield the stored responses.
     keys = _response_keys(task, model)
     stored = store.get("response", keys, Response)
@@ -321,7 +380,8 @@ def _generate_by_endpoint(
     # 1. Yield the stored responses.
     task = redact_task(task) if model.spec.redact else task
     endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
-    keys = [_response_key(sample, task, endpoint.fingerprint) for sample in task.samples]
+    fingerprint = _with_retrieval(endpoint.fingerprint, model)
+    keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
     stored = store.get("response", keys, Response)
     renewed = [key for key, response in stored.items() if _is_asked_again(key, response, model)]
     for key in renewed:

@@ -12,6 +12,7 @@ from harness.models.serving.chat_format import Weights
 from harness.models.serving.servers import Server, describe_serving, served_fingerprint
 from harness.models.session import EndpointSession
 from harness.models.weights import load_tokenizer
+from harness.retrieval.retriever import Retriever
 
 
 class CheckpointModel:
@@ -24,10 +25,12 @@ class CheckpointModel:
         fingerprint: str,
         revision: str | None = None,
         seed: int | None = None,
+        retriever: Retriever | None = None,
     ):
         self.name = name
         self.fingerprint = fingerprint
         self.seed = seed
+        self.retriever = retriever
         self._source = source
         self._revision = revision
 
@@ -92,6 +95,11 @@ class ServedCheckpoint(NamedTuple):
         return self.checkpoint.seed
 
     @property
+    def retriever(self) -> Retriever | None:
+        """Return what finds passages for its questions, if anything does."""
+        return self.checkpoint.retriever
+
+    @property
     def fingerprint(self) -> str:
         """Return a hash of what decides the answers: the weights, and what answers for them."""
         return served_fingerprint(self.checkpoint.fingerprint, self.serve)
@@ -123,6 +131,7 @@ class EndpointModel(NamedTuple):
     spec: EndpointSpec
     session: EndpointSession
     seed: int | None = None
+    retriever: Retriever | None = None
 
     def switches_thinking(self) -> bool:
         """Return whether the endpoint is told to switch thinking: OpenAI's own takes no such field."""

@@ -15,6 +15,7 @@ from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
 from harness.models.serving.servers import describe_serving
+from harness.retrieval.retriever import find_retriever
 from harness.scoring.checklist import task_of_column
 from harness.types import Plan, PlannedModel, Task, TaskLooks
 from judges.panel import Panel
@@ -53,7 +54,7 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
         title=request.suite.title,
         profile=request.profile.profile,
         note=" ".join(request.profile.note.split()),
-        models=tuple(_planned_model(name, request.profile.models[name]) for name in request.models),
+        models=tuple(_planned_model(name, request) for name in request.models),
         judges={metric: panel.card for metric, panel in panels.items()},
         tasks=tasks,
         gate=gate,
@@ -68,11 +69,16 @@ def make_plan(request: Request, panels: Mapping[str, Panel]) -> Plan:
     return plan.model_copy(update={"hash": plan.content_hash()})
 
 
-def _planned_model(name: str, spec: ModelSpec) -> PlannedModel:
+def _planned_model(name: str, request: Request) -> PlannedModel:
+    spec = request.profile.models[name]
     served_by = None if spec.serve is None else describe_serving(spec.serve)
-    return _model_of_kind(name, spec).model_copy(
-        update={"seeds": spec.seeds, "served_by": served_by}
-    )
+    retriever = find_retriever(spec, request.profile, request.profile_root)
+    update = {
+        "seeds": spec.seeds,
+        "served_by": served_by,
+        "retrieval": retriever.card if retriever else None,
+    }
+    return _model_of_kind(name, spec).model_copy(update=update)
 
 
 def _model_of_kind(name: str, spec: ModelSpec) -> PlannedModel:

@@ -21,6 +21,7 @@ from harness.models.model_folder import verified_fingerprint
 from harness.models.model_kinds import CheckpointModel, EndpointModel, serve_checkpoint
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
+from harness.retrieval.retriever import find_retriever
 from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
 from judges.backlog import outcome_key, row_key
 from judges.judging import make_requests, repeat_requests
@@ -209,23 +210,25 @@ def _known_answers(
         spec, seed = request.profile.models[name], part.seeds[0]
         if spec.seeds and seed is not None:
             spec = spec.of_seed(seed)
-        answers = _answers_of(name, spec, part.task, request.profile_root, session)
+        answers = _answers_of(name, spec, part.task, request, session)
         copies = (copy for one in answers.values() for copy in part.copies_of(one, name))
         known |= {copy.sample_id: copy for copy in copies}
     return known
 
 
 def _answers_of(
-    name: str, spec: ModelSpec, task: Task, root: Path, session: EndpointSession
+    name: str, spec: ModelSpec, task: Task, request: Request, session: EndpointSession
 ) -> dict[str, Response]:
+    root = request.profile_root
     if spec.recorded is not None:
         recorded = read_responses(task, RecordedModel(name, spec.recorded, root))
         return {i: as_measured(response, task) for i, response in recorded.items()}
     assert session.store is not None
     workspace = session.store.workspace
+    retriever = find_retriever(spec, request.profile, root)
     if spec.served is not None:
         return stored_responses(
-            task, EndpointModel(name, spec.served, session, spec.seed), workspace
+            task, EndpointModel(name, spec.served, session, spec.seed, retriever), workspace
         )
     if spec.checkpoint is None:
         return {}
@@ -233,7 +236,7 @@ def _answers_of(
     if not Path(directory).is_dir():
         return {}
     fingerprint = verified_fingerprint(directory, revision=spec.revision)
-    weights = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed)
+    weights = CheckpointModel(name, directory, fingerprint, spec.revision, spec.seed, retriever)
     return stored_responses(task, serve_checkpoint(weights, spec.serve, session), workspace)
 
 

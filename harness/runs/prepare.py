@@ -15,6 +15,7 @@ from harness.models.model_folder import MANIFEST
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, serve_checkpoint
 from harness.models.seeds import SeededModel, models_of
 from harness.models.stored_answers import n_renewals
+from harness.retrieval.retriever import Retriever, find_retriever
 from harness.training.checkpoints import existing_model, make_checkpoint
 from harness.training.context import RunContext
 from harness.types import CheckpointCard, JudgeCard
@@ -57,14 +58,15 @@ def prepare_models(
             locate_model(spec.checkpoint, root)
     for name in request.models:
         spec = request.profile.models[name]
+        retriever = find_retriever(spec, request.profile, root)
         if not spec.seeds:
-            prepared[name] = _prepare(name, spec, root, context, judges)
+            prepared[name] = _prepare(name, spec, root, context, judges, retriever)
             continue
         by_seed = {}
         for seed in spec.seeds:
             own, one = name + seed_suffix(seed), spec.of_seed(seed)
             training = TrainingSeed(seed, recipes)
-            by_seed[seed] = _prepare(own, one, root, context, judges, training)
+            by_seed[seed] = _prepare(own, one, root, context, judges, retriever, training)
         prepared[name] = _join_seeds(name, by_seed)
     return prepared
 
@@ -89,6 +91,7 @@ def _prepare(
     root: Path,
     context: RunContext,
     judges: ProfileJudges,
+    retriever: Retriever | None,
     seed: TrainingSeed | None = None,
 ) -> Prepared:
     # Recorded answers, or a model behind an endpoint.
@@ -96,11 +99,12 @@ def _prepare(
         recorded = RecordedModel(name, spec.recorded, root)
         fingerprint = recorded_fingerprint(recorded)
         return Prepared(recorded, fingerprint, cards=(), teachers=(), base=name)
+    found = ["retrieval", retriever.card.fingerprint] if retriever else []
     if spec.served is not None:
-        endpoint_model = EndpointModel(name, spec.served, context.session, spec.seed)
+        endpoint_model = EndpointModel(name, spec.served, context.session, spec.seed, retriever)
         more = ["redacted"] if spec.served.redact else []
         more += ["revision", spec.served.revision] if spec.served.revision else []
-        fingerprint = content_hash(spec.served.model, spec.served.base_url, *more)
+        fingerprint = content_hash(spec.served.model, spec.served.base_url, *more, *found)
         return Prepared(endpoint_model, fingerprint, cards=(), teachers=(), base=spec.served.model)
     # A checkpoint, trained from a recipe or given.
     if spec.recipe is not None:
@@ -110,14 +114,14 @@ def _prepare(
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     weights = CheckpointModel(
-        name, trained.directory, trained.fingerprint, spec.revision, spec.seed
+        name, trained.directory, trained.fingerprint, spec.revision, spec.seed, retriever
     )
     checkpoint_card = _load_card(trained.directory, name)
     if checkpoint_card is not None and trained.pairs is not None:
         checkpoint_card = checkpoint_card.model_copy(update={"pairs": trained.pairs})
     return Prepared(
         serve_checkpoint(weights, spec.serve, context.session),
-        trained.fingerprint,
+        content_hash(trained.fingerprint, *found) if found else trained.fingerprint,
         () if checkpoint_card is None else (checkpoint_card,),
         trained.teachers,
         trained.base,

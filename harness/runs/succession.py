@@ -236,6 +236,7 @@ def _read_responses(task: Task, run: Run) -> dict[str, Responses]:
                 text=text,
                 finish="failed" if text is None else "stop",
                 reason=item.reasons.get(model.name),
+                passages=item.passages.get(model.name),
             )
     return responses
 

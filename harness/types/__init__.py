@@ -97,6 +97,7 @@ from harness.types.results import (
     TestResult,
     Unseen,
 )
+from harness.types.retrieval import FoundPassages, GivenPassage, RetrievalCard
 from harness.types.samples import (
     Exchange,
     HygieneFlag,
@@ -138,7 +139,9 @@ __all__ = [
     "Example",
     "Exchange",
     "Flips",
+    "FoundPassages",
     "GateDecision",
+    "GivenPassage",
     "Grade",
     "GradeRequest",
     "HumanMean",
@@ -179,6 +182,7 @@ __all__ = [
     "Repeatability",
     "RequirementResult",
     "Response",
+    "RetrievalCard",
     "RunComparison",
     "RunResult",
     "Sample",

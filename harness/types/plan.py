@@ -9,6 +9,7 @@ from harness.config.data import EqualAnswers
 from harness.core.hashing import content_hash
 from harness.types.base import Interval, Record, Verdict
 from harness.types.judgements import JudgeCard
+from harness.types.retrieval import RetrievalCard
 from harness.types.samples import Sample
 
 
@@ -96,7 +97,8 @@ class PlannedModel(Record):
 
     `source` is a recipe, a checkpoint, a model at a host, or a file; `seed` is its seed of decoding
     if that is not the suite's, and `seeds` are those of its training, if it has several. `served_by` is
-    the inference engine or the server that answers for it, if this process does not.
+    the inference engine or the server that answers for it, if this process does not. `retrieval` is how
+    passages are found for its questions, if any are.
     """
 
     name: str
@@ -107,12 +109,15 @@ class PlannedModel(Record):
     seeds: tuple[int, ...] = Field(default=(), exclude_if=lambda seeds: not seeds)
     served_by: str | None = Field(default=None, exclude_if=lambda server: server is None)
 
+    retrieval: RetrievalCard | None = Field(default=None, exclude_if=lambda card: card is None)
+
     @property
     def described_source(self) -> str:
-        """Return the source with the training seeds, if there are several, and what answers for it."""
+        """Return the source with the training seeds, what answers for it, and how it retrieves."""
         seeds = ", ".join(map(str, self.seeds))
         source = f"{self.source}, training seeds {seeds}" if seeds else self.source
-        return f"{source}, served by {self.served_by}" if self.served_by else source
+        source = f"{source}, served by {self.served_by}" if self.served_by else source
+        return f"{source}, with {self.retrieval.description}" if self.retrieval else source
 
 
 class Task(Record):

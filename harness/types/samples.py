@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from harness.types.base import Record
+from harness.types.retrieval import GivenPassage
 
 
 class Message(Record):
@@ -38,7 +39,8 @@ class Sample(Record):
     Of a multiple-choice item `choices` are the options by their labels, as they are shown in `input`,
     `right_choice` is the label of the right one, and `question` the input without them. Of a conversation
     `input` is the last turn, and `history` are those before it, a system prompt of its own first.
-    `criteria` are those of each checklist, by its column.
+    `criteria` are those of each checklist, by its column. `sources` are the ids of the documents that are
+    known to hold the answer.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Sample(Record):
     criteria: dict[str, tuple[ItemCriterion, ...]] = Field(
         default_factory=dict, exclude_if=lambda lists: not lists
     )
+    sources: tuple[str, ...] = Field(default=(), exclude_if=lambda ids: not ids)
 
     @property
     def own_id(self) -> str:
@@ -157,6 +160,7 @@ REQUEST_FAILURES = (
     "too_large",
     "bad_request",
     "context_length",
+    "retrieval failed",
     "out of memory",
     RECORDED_FAILURE,
 )
@@ -167,6 +171,7 @@ class Response(Record):
 
     `system` is the system prompt of a recorded answer, if its record has one. `thoughts` are those that
     the server gave apart from the text and, once the response is measured, those left out of the text.
+    `passages` are those that stood in the prompt, perhaps none; None of a model that does not retrieve.
     """
 
     sample_id: str
@@ -178,6 +183,9 @@ class Response(Record):
     system: str | None = None
     thoughts: str | None = Field(default=None, exclude_if=lambda text: text is None)
     exchange: Exchange | None = None
+    passages: tuple[GivenPassage, ...] | None = Field(
+        default=None, exclude_if=lambda given: given is None
+    )
 
     @property
     def request_failed(self) -> bool:

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from harness.config import EndpointSpec
+from harness.core.quoting import NOTHING
 from harness.models.endpoint import Ask, Endpoint, Problem, ask_once
 from judges.llm import LanguageModelJudge, Structured
-from judges.quoting import NOTHING
 from tests.builders.chat_backends import Canned, OneAtATime, grades, is_unscored, judge, reply
 from tests.builders.judge_requests import (
     BAD,

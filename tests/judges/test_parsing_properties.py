@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.config import Metric
+from harness.core.quoting import escape_untrusted
 from harness.types import Outcome
 from judges.parsing import read_verdict
-from judges.quoting import escape_untrusted
 from tests.builders.chat_backends import CRITERIA, check_outcome, grades
 from tests.builders.judge_requests import evasion, prefer, rubric
 

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from judges.quoting import BREAK, CUT, MAX_CHARS, NOTHING, escape_untrusted, has_marker
+from harness.core.quoting import BREAK, CUT, MAX_CHARS, NOTHING, escape_untrusted, has_marker
 
 
 @pytest.mark.parametrize(

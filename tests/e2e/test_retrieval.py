@@ -1,0 +1,64 @@
+"""One model with and without passages, from the profile to the report."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tests.builders.commands import Done, harness_here
+from tests.builders.files import write_rows
+from tests.builders.retrieval import (
+    N_ITEMS,
+    answer_from_passages,
+    documents,
+    read_result,
+    write_world,
+)
+from tests.loopback.server import LoopbackServer
+
+RUN = ("run", "doses.yaml", "--models", "closed,open", "--profile", "there.yaml")
+
+
+def run(folder: Path, *args: str) -> Done:
+    return harness_here(*RUN, *args, cwd=folder, env={"HARNESS_CACHE_DIR": str(folder / "cache")})
+
+
+def test_that_retrieval_helps_is_a_claim_and_the_passages_are_kept(tmp_path: Path) -> None:
+    with LoopbackServer(answer_from_passages) as server:
+        write_world(tmp_path, server.base_url)
+        done = run(tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert server.counts == {"ok": 2 * N_ITEMS}
+        # A second run asks and searches for nothing.
+        assert run(tmp_path).returncode == 0
+        assert server.counts == {"ok": 2 * N_ITEMS}
+    result = read_result(tmp_path)
+    card = result["plan"]["models"][1]["retrieval"]
+    assert (card["retriever"], card["k"], card["documents"]) == ("bm25", 2, N_ITEMS)
+    assert "retrieval" not in result["plan"]["models"][0]
+    rows = pq.read_table(next(tmp_path.rglob("answers.parquet"))).to_pylist()
+    first = next(r for r in rows if (r["model"], r["sample_id"]) == ("open", "q7"))
+    given = json.loads(first["passages"])
+    assert (given[0]["rank"], given[0]["document"]) == (1, "leaflet-drug7")
+    assert given[0]["score"] > given[1]["score"] > 0
+    assert all(row["passages"] is None for row in rows if row["model"] == "closed")
+    assert "retrieval by bm25" in next(tmp_path.rglob("report.md")).read_text()
+
+
+def test_another_corpus_asks_again_the_model_that_retrieves_alone(tmp_path: Path) -> None:
+    with LoopbackServer(answer_from_passages) as server:
+        write_world(tmp_path, server.base_url)
+        run(tmp_path)
+        changed = [row | {"text": row["text"] + " Keep it dry."} for row in documents()]
+        write_rows(tmp_path / "corpus.jsonl", changed)
+        run(tmp_path)
+        assert server.counts == {"ok": 3 * N_ITEMS}
+
+
+def test_a_missing_corpus_stops_the_run_before_anything_is_asked(tmp_path: Path) -> None:
+    with LoopbackServer(answer_from_passages) as server:
+        write_world(tmp_path, server.base_url)
+        (tmp_path / "corpus.jsonl").unlink()
+        done = run(tmp_path)
+        assert (done.returncode, server.counts.total()) == (2, 0)
+    assert "corpus.jsonl" in done.stderr
