@@ -40,6 +40,7 @@ from harness.selftest.simulation import (
     skewed,
     symmetric,
 )
+from harness.selftest.study import study_trials
 from harness.selftest.tries import tries_trials
 from harness.stats.paired_proportions import mcnemar_midp
 from harness.stats.permutation import signflip_test
@@ -218,6 +219,7 @@ def _trials(simulations: int) -> Iterator[Trial]:
     yield from jury_trials(limit, covered)
     yield from label_trials(limit, covered)
     yield from daily_trials(limit)
+    yield from study_trials(limit)
 
 
 # --- methods ---------------------------------------------------------------------------------

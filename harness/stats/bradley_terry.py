@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.distributions import t_quantile
+from harness.stats.rank_groups import transitive_closure
 from harness.stats.vectors import Vector, as_vector, check_fraction, expit
 
 STEPS = 100
@@ -154,17 +155,14 @@ def _why_unidentified(
     met[one, other] = met[other, one] = True
     beat[other[y > 0], one[y > 0]] = True
     beat[one[y < 1], other[y < 1]] = True
-    if not _reach(met).all():
+    every = np.eye(n_models, dtype=np.bool)
+    if not transitive_closure(met | every).all():
         return "some models were never compared, not even through others"
-    return None if _reach(beat).all() else "one group of models never lost to the rest"
-
-
-def _reach(steps: NDArray[np.bool]) -> NDArray[np.bool]:
-    """Compute the transitive closure of a relation between models."""
-    reach: NDArray[np.bool] = steps | np.eye(len(steps), dtype=np.bool)
-    for middle in range(len(steps)):
-        reach |= reach[:, middle : middle + 1] & reach[middle]
-    return reach
+    return (
+        None
+        if transitive_closure(beat | every).all()
+        else "one group of models never lost to the rest"
+    )
 
 
 def _check(
