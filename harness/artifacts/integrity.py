@@ -44,10 +44,13 @@ def hash_tables(folder: Path) -> dict[str, str]:
     return {name: file_hash(folder / name) for name in TABLES}
 
 
-def require_unchanged(data: Mapping[str, object], folder: Path, file: str) -> None:
+def require_unchanged(
+    data: Mapping[str, object], folder: Path, file: str, *, hash_tables: bool = True
+) -> None:
     """Refuse a folder whose tables, plan or run id are not those that `data`, its result, states.
 
-    A table that is not there is left to its reader, which says how to get it.
+    A table that is not there is left to its reader, which says how to get it, and so are all of them
+    without `hash_tables`.
 
     Raises:
         InfrastructureError: names the file that does not fit.
@@ -56,7 +59,7 @@ def require_unchanged(data: Mapping[str, object], folder: Path, file: str) -> No
     for name, sha256 in tables.items() if isinstance(tables, dict) else ():
         if name not in TABLES:
             raise _does_not_fit(folder / file, f"it names a table '{name}', which no run has")
-        if (folder / name).is_file() and file_hash(folder / name) != sha256:
+        if hash_tables and (folder / name).is_file() and file_hash(folder / name) != sha256:
             raise _does_not_fit(
                 folder / name,
                 f"it is not the file that this run wrote (its sha256 in {file} differs)",

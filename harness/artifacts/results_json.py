@@ -42,10 +42,10 @@ def run_folder(path: Path) -> Path:
     return path.parent if path.name == RESULTS_FILE and path.is_file() else path
 
 
-def load_result(folder: Path) -> RunResult:
+def load_result(folder: Path, *, hash_tables: bool = True) -> RunResult:
     """Read the result of the run in `folder`, without its items; its tables are those it was made of.
 
-    Every command reads a run through this. Where `tables` of the result is empty, an earlier version
+    Every command reads a run through this. Only a list of many runs does not `hash_tables`. Where `tables` of the result is empty, an earlier version
     wrote it, and its tables cannot be verified.
 
     Raises:
@@ -80,7 +80,7 @@ def load_result(folder: Path) -> RunResult:
         ) from None
     except (ValueError, RecursionError) as error:
         raise HarnessError(f"{path}: damaged ({error}). {_REMEDY}") from None
-    require_unchanged(data, folder, RESULTS_FILE)
+    require_unchanged(data, folder, RESULTS_FILE, hash_tables=hash_tables)
     require_consistent(result, path)
     return result
 

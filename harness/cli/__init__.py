@@ -24,6 +24,7 @@ from harness.cli import release as releasing
 from harness.cli import stores as storing
 from harness.cli import system as machine
 from harness.cli import train as training
+from harness.cli import view as viewing
 from harness.cli.env_check import warn_unknown_env
 from harness.cli.exit_codes import exit_now, exit_on_error
 from harness.cli.streams import protect_output
@@ -45,7 +46,7 @@ app = typer.Typer(
 for title, groups in {
     "Evaluate": (evaluation, releasing, counting, storing),
     "Train": (training, checkpoints),
-    "Compare and exchange runs": (regression, exchange, publishing),
+    "Compare and exchange runs": (regression, viewing, exchange, publishing),
     "Judges and people": (judging, people, calibrating),
     "Harness": (machine,),
 }.items():

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import OutputFormat, RunArgument
-from harness.cli.output import Format, emit, say_unverified
+from harness.cli.options import Expose, Host, OpenBrowser, OutputFormat, Port, RunArgument
+from harness.cli.output import Format, emit, say, say_unverified
 
 if TYPE_CHECKING:
     from harness.human.annotate.study import OpenStudy
@@ -167,35 +167,6 @@ SoFar = Annotated[
     typer.Option("--so-far", envvar="HARNESS_SO_FAR", help="Only show the progress of the study."),
 ]
 
-Port = Annotated[
-    int,
-    typer.Option(
-        envvar="HARNESS_PORT", min=0, max=65535, help="Port of the server; 0 takes a free one."
-    ),
-]
-
-Host = Annotated[
-    str | None,
-    typer.Option(
-        envvar="HARNESS_HOST",
-        help="Address to listen on; without it, only this machine can connect.",
-    ),
-]
-
-Expose = Annotated[
-    bool,
-    typer.Option(
-        "--expose", envvar="HARNESS_EXPOSE", help="Allow other machines to connect with the link."
-    ),
-]
-
-OpenBrowser = Annotated[
-    bool,
-    typer.Option(
-        "--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page in a browser."
-    ),
-]
-
 
 @commands.command()
 def annotate(
@@ -279,7 +250,7 @@ def annotate(
             )
         if not names and not open_link:
             names = [_own_name()]
-            _say(
+            say(
                 f"One link, for {names[0]} alone. --annotator NAME, repeated, makes one for each person; "
                 "--open-link makes one under which anybody votes as anybody."
             )
@@ -308,16 +279,16 @@ def _serve(
         names = [session.canonical_name(name) for name in names]
         links = make_links(opened.study, address, names)
         _print_study(opened)
-        _say(*(f"{name or 'Open'}: {link}" for name, link in links.items()))
+        say(*(f"{name or 'Open'}: {link}" for name, link in links.items()))
         if expose:
-            _say(
+            say(
                 "Other machines can open these links; replace the machine's name by its address if they "
                 "do not know it. The connection is not encrypted."
             )
-        _say("Every vote is saved immediately. Ctrl-C stops the server.")
+        say("Every vote is saved immediately. Ctrl-C stops the server.")
         page = next(iter(links.values()))
         with open_in_browser(page, opened.folder) if browser and not expose else nullcontext():
-            serve_session(session, address, names, log_error=_say)
+            serve_session(session, address, names, log_error=say)
 
 
 def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
@@ -325,14 +296,14 @@ def _write_offline(opened: "OpenStudy", path: Path, name: str) -> None:
 
     write_offline(opened, name, path)
     _print_study(opened)
-    _say(f"{path}: page for {name}. Import the saved votes with --collect.")
+    say(f"{path}: page for {name}. Import the saved votes with --collect.")
 
 
 def _collect(opened: "OpenStudy", path: Path) -> None:
     from harness.human.annotate.offline import import_offline_votes
 
     votes = import_offline_votes(opened, path)
-    _say(
+    say(
         f"{path}: {votes.n_added} votes added, {votes.n_duplicate} already known, "
         f"{votes.n_outdated} outdated"
     )
@@ -343,7 +314,7 @@ def _export(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
     config = write_label_studio(opened, path, *names)
     _print_study(opened)
-    _say(f"{path}: the pairs. {config}: the labelling configuration.")
+    say(f"{path}: the pairs. {config}: the labelling configuration.")
 
 
 def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
@@ -351,7 +322,7 @@ def _import(opened: "OpenStudy", path: Path, names: list[str]) -> None:
 
     imported = read_label_studio(opened, path, *names)
     votes = imported.votes
-    _say(
+    say(
         f"{path}: {votes.n_added} votes added, {votes.n_duplicate} already known, "
         f"{votes.n_outdated} outdated, {imported.n_without_choice} without a choice"
     )
@@ -362,23 +333,16 @@ def _print_study(opened: "OpenStudy") -> None:
     from harness.human.annotate.next_draw import describe_next, forecast_next
     from reports.annotation import describe_study
 
-    _say(*describe_study(opened.study))
+    say(*describe_study(opened.study))
     if opened.study.after:
-        _say(*describe_next(list(forecast_next(opened.folder.parent.parent, opened.study))))
+        say(*describe_next(list(forecast_next(opened.folder.parent.parent, opened.study))))
     if n_unblinded := count_model_mentions(opened.study, opened.items):
-        _say(f"not blind: in {n_unblinded} of the pairs, an answer names one of the models")
+        say(f"not blind: in {n_unblinded} of the pairs, an answer names one of the models")
     if n_shortened := count_shortened(opened.study, opened.items):
-        _say(
+        say(
             f"shortened: in {n_shortened} of the pairs, a text is longer than {MAX_CHARS:,} characters "
             "and is shown without its middle"
         )
-
-
-def _say(*lines: str) -> None:
-    from harness.core.sanitize import escape_invisible
-
-    for line in lines:
-        typer.echo(escape_invisible(line), err=True)
 
 
 def _finish(opened: "OpenStudy", run: Path, output: Format) -> None:

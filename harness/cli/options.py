@@ -247,6 +247,35 @@ LedgerFile = Annotated[
     ),
 ]
 
+Port = Annotated[
+    int,
+    typer.Option(
+        envvar="HARNESS_PORT", min=0, max=65535, help="Port of the server; 0 takes a free one."
+    ),
+]
+
+Host = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HARNESS_HOST",
+        help="Address to listen on; without it, only this machine can connect.",
+    ),
+]
+
+Expose = Annotated[
+    bool,
+    typer.Option(
+        "--expose", envvar="HARNESS_EXPOSE", help="Allow other machines to connect with the link."
+    ),
+]
+
+OpenBrowser = Annotated[
+    bool,
+    typer.Option(
+        "--browser/--no-browser", envvar="HARNESS_BROWSER", help="Open the page in a browser."
+    ),
+]
+
 STORE = Path(".harness")
 BASELINE = Path("baseline.json")
 

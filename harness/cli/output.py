@@ -41,6 +41,14 @@ def emit_artifact(output: Format, directory: str, summary: Mapping[str, str]) ->
     emit(output, {"path": directory, **summary}, [*lines, directory])
 
 
+def say(*lines: str) -> None:
+    """Print lines on standard error, with invisible characters written out."""
+    from harness.core.sanitize import escape_invisible
+
+    for line in lines:
+        typer.echo(escape_invisible(line), err=True)
+
+
 def say_unverified(result: "RunResult", run: Path) -> None:
     """Say of a run without hashes of its tables that it could not be verified."""
     from harness.artifacts.integrity import NOT_VERIFIED

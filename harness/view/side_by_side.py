@@ -1,0 +1,86 @@
+"""Two to eight runs side by side: what each decided on every claim, and how their plans differ."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.planning.plan_diff import (
+    ITEMS_OF,
+    claim_fields,
+    diff_fields,
+    measurement_fields,
+)
+from harness.types import ClaimResult
+from harness.view.workspace import Decided, RunEntry
+
+FEWEST, MOST = 2, 8
+
+
+class ClaimRow(NamedTuple):
+    """One claim, and its result in each run; None where a run did not state it."""
+
+    claim: str
+    metric: str
+    results: tuple[ClaimResult | None, ...]
+
+
+class FieldRow(NamedTuple):
+    """A field in which the plans differ, and its value in each run."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+class SideBySide(NamedTuple):
+    """Runs side by side, in the order in which they were named.
+
+    `comparable` is whether all measured the same, so that `harness compare` may compare two of them item
+    by item; `same_items` whether all were on the same items.
+    """
+
+    entries: tuple[RunEntry, ...]
+    runs: tuple[Decided, ...]
+    claims: tuple[ClaimRow, ...]
+    differences: tuple[FieldRow, ...]
+    same_items: bool
+    comparable: bool
+
+
+def lay_side_by_side(entries: Sequence[RunEntry]) -> SideBySide:
+    """Lay runs side by side that can all be read."""
+    runs = [entry.decided for entry in entries if entry.decided]
+    differences = _differences(runs)
+    measured = [measurement_fields(run.plan) for run in runs]
+    return SideBySide(
+        entries=tuple(entries),
+        runs=tuple(runs),
+        claims=tuple(_claim_rows(runs)),
+        differences=tuple(differences),
+        same_items=not any(row.field.startswith(ITEMS_OF) for row in differences),
+        comparable=not any([*diff_fields(measured[0], other)] for other in measured[1:]),
+    )
+
+
+def _claim_rows(runs: Sequence[Decided]) -> list[ClaimRow]:
+    results = [
+        {claim.claim: claim for claim in run.decision.claims} if run.decision else {}
+        for run in runs
+    ]
+    claims = dict.fromkeys(claim for of_run in results for claim in of_run)
+    rows = []
+    for claim in claims:
+        found = tuple(of_run.get(claim) for of_run in results)
+        metric = next(result.metric for result in found if result)
+        rows.append(ClaimRow(claim, metric, found))
+    return rows
+
+
+def _differences(runs: Sequence[Decided]) -> list[FieldRow]:
+    """Return the fields in which a plan differs from the first, with every run's value."""
+    fields = [claim_fields(run.plan) for run in runs]
+    differing = [{f: (a, b) for f, a, b in diff_fields(fields[0], other)} for other in fields[1:]]
+    rows = []
+    for field in dict.fromkeys(field for of_run in differing for field in of_run):
+        first = next(of_run[field][0] for of_run in differing if field in of_run)
+        values = [first, *(of_run[field][1] if field in of_run else first for of_run in differing)]
+        rows.append(FieldRow(field, tuple(values)))
+    return rows
