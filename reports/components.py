@@ -7,6 +7,7 @@ from reports.formatting import ABSENT
 
 CAVEATS_TITLE = "Caveats: read these first"
 FACTS_TITLE = "Models and items"
+NEXT_TITLE = "What to do next"
 N_ROWS_SHOWN = 20  # a table of varying length is folded if it is longer
 VerdictWord = Literal["pass", "fail", "inconclusive", "not_tested", "none"]
 
@@ -232,6 +233,7 @@ class View:
     caveats: tuple[str, ...]
     sections: tuple[Section, ...]
     footer: str
+    next_steps: tuple[str, ...] = ()
     claims_title: str = "Claims"
 
 

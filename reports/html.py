@@ -6,13 +6,14 @@ hash, so that even an unescaped text could not run or load anything.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.types import RunResult
 from reports.charts import draw
-from reports.components import CAVEATS_TITLE, FACTS_TITLE, Chart, View
+from reports.components import CAVEATS_TITLE, FACTS_TITLE, NEXT_TITLE, Chart, View
 from reports.formatting import signed
 from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
 from reports.view import make_view
@@ -24,10 +25,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_html(
-    result: RunResult, *, n_items: int = 0, human_inputs: HumanInputs = NO_HUMAN_INPUTS
+    result: RunResult,
+    *,
+    n_items: int = 0,
+    human_inputs: HumanInputs = NO_HUMAN_INPUTS,
+    pages: Sequence[str] = (),
 ) -> str:
     """Return the report as one HTML document; with `n_items` it links to the item pages."""
-    return view_to_html(make_view(result, human_inputs), n_items=n_items)
+    return view_to_html(make_view(result, human_inputs, pages), n_items=n_items)
 
 
 def view_to_html(view: View, *, n_items: int = 0) -> str:
@@ -69,7 +74,11 @@ def page_environment(*folders: Path) -> "Environment":
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        svg=svg, signed=signed, caveats_title=CAVEATS_TITLE, facts_title=FACTS_TITLE
+        svg=svg,
+        signed=signed,
+        caveats_title=CAVEATS_TITLE,
+        facts_title=FACTS_TITLE,
+        next_title=NEXT_TITLE,
     )
 
     return environment

@@ -7,13 +7,14 @@ escaped, so that nothing becomes a link, an image, a mention or HTML.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.core.sanitize import one_line
 from harness.types import RunResult
 from reports.components import (
     CAVEATS_TITLE,
     FACTS_TITLE,
+    NEXT_TITLE,
     ExampleCard,
     Section,
     Table,
@@ -28,9 +29,14 @@ _AUTOLINK = re.compile(r"(?i)(?<=www)\.|(?<=\w)://")
 _MENTION = re.compile(r"[@#]")
 
 
-def render_markdown(result: RunResult, *, human_inputs: HumanInputs = NO_HUMAN_INPUTS) -> str:
+def render_markdown(
+    result: RunResult,
+    *,
+    human_inputs: HumanInputs = NO_HUMAN_INPUTS,
+    pages: Sequence[str] = (),
+) -> str:
     """Return the report in GitHub-flavoured Markdown."""
-    return view_to_markdown(make_view(result, human_inputs))
+    return view_to_markdown(make_view(result, human_inputs, pages))
 
 
 def view_to_markdown(view: View) -> str:
@@ -63,6 +69,9 @@ def _first_screen(view: View) -> Iterator[str]:
     yield f"# {view.verdict.symbol} {view.verdict.word}: {escape(view.title)}"
     yield f"**{escape(view.sentence)}**"
     yield "  \n".join(escape(line) for line in (*view.summary, view.provenance))
+    if view.next_steps:
+        yield f"## {NEXT_TITLE}"
+        yield "\n".join(f"- {escape(step)}" for step in view.next_steps)
     if view.caveats:
         yield f"## {CAVEATS_TITLE}"
         yield "\n".join(f"- {escape(caveat)}" for caveat in view.caveats)

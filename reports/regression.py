@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from harness.gate.advice import describe_items_needed
 from harness.types import Check, ClaimResult, Comparison, Flips, RunComparison
 from reports.formatting import count, number, p_value, with_interval
 from reports.markdown import escape
@@ -35,8 +36,25 @@ def describe_check(check: Check) -> Iterator[str]:
     """Describe the verdict, each column's result, and the changed items."""
     yield f"{check.decision.verdict}: {check.decision.sentence}"
     yield from (f"  {_describe_claim(claim)}" for claim in check.decision.claims)
+    yield f"  next: {_next_step(check)}"
     yield from _describe_changes(check.flips)
     yield from (f"  {note}" for note in check.notes)
+
+
+def _next_step(check: Check) -> str:
+    """Say which items to read, or what would settle a column; that there is nothing to do, too."""
+    decision = check.decision
+    if decision.verdict == "pass":
+        return "nothing to do."
+    alike = [claim for claim in decision.claims if claim.verdict == decision.verdict]
+    if not alike:
+        return "read the notes below."
+    claim = alike[0]
+    if decision.verdict == "inconclusive":
+        return describe_items_needed(claim)
+    worse = next((changes for changes in check.flips if changes.metric == claim.metric), None)
+    named = ", ".join(item.sample_id for item in worse.worse[:N_ITEMS_SHOWN]) if worse else ""
+    return f"read what became worse on {claim.metric}{f': {named}' if named else ''}."
 
 
 def render_check(check: Check) -> str:
@@ -55,6 +73,8 @@ def render_check(check: Check) -> str:
             f"## {symbols[decision.verdict]} Regression check: {decision.verdict}",
             "",
             escape(decision.sentence),
+            "",
+            f"Next: {escape(_next_step(check))}",
             "",
             "| | column | difference | bound | must exceed | n | reason |",
             "|---|---|---:|---:|---:|---:|---|",

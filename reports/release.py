@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from harness.core.files import write_private
 from harness.core.sanitize import escape_record
+from harness.gate.advice import describe_items_needed
 from harness.types import ClaimResult
 from harness.types.release import ReleaseLine, ReleaseResult
 from reports.components import (
@@ -53,6 +54,7 @@ def release_view(result: ReleaseResult, folder: Path) -> View:
         verdict=LABELS[result.verdict],
         sentence=result.sentence,
         summary=tuple(release_summary(result)),
+        next_steps=(_next_step(result),),
         facts=tuple(_facts(result)),
         claims=tuple(_claim_line(line) for line in result.lines),
         claims_note=_level_note(result),
@@ -69,6 +71,7 @@ def release_view(result: ReleaseResult, folder: Path) -> View:
 def describe_release(result: ReleaseResult, folder: Path) -> Iterator[str]:
     """Describe a release in lines for a terminal: the verdict, each suite, and the page."""
     yield f"{result.release}: {result.verdict}. {result.sentence}"
+    yield f"  next: {_next_step(result)}"
     yield from (f"  {line}" for line in release_summary(result))
     for line in result.lines:
         word = _label(line).word.lower()
@@ -90,6 +93,25 @@ def release_summary(result: ReleaseResult) -> Iterator[str]:
     if shown:
         parts.append(f"{len(shown)} shown")
     yield " · ".join(parts)
+
+
+def _next_step(result: ReleaseResult) -> str:
+    """Say which suite to turn to first, or that there is none."""
+    if result.verdict == "pass":
+        return "Nothing is left to settle: every required suite passes."
+    without = [line.name for line in result.lines if line.problem]
+    if without:
+        return f"Mend and run again what has no result: {', '.join(without)}."
+    decisive = [line for line in result.lines if line.role != "shown" and line.verdict == "fail"]
+    if decisive:
+        return f"Open the report of {', '.join(line.name for line in decisive)} first."
+    undecided = [
+        line for line in result.lines if line.role == "required" and line.verdict != "pass"
+    ]
+    claims = (c for line in undecided for c in line.claims if c.verdict == "inconclusive")
+    claim = next(claims, None)
+    names = ", ".join(line.name for line in undecided)
+    return f"{names}: {describe_items_needed(claim)}" if claim else f"Open the report of {names}."
 
 
 def _level_note(result: ReleaseResult) -> str:

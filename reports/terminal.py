@@ -8,6 +8,7 @@ from harness.core.sanitize import escape_invisible, one_line
 from harness.types import RunResult
 from reports.components import ClaimLine, Table, VerdictLabel, View
 from reports.formatting import DIFFERENCE_HEADS
+from reports.pages import pages_beside
 from reports.view import make_view
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "not_tested
 
 def print_summary(result: RunResult, console: "Console", *, report: Path | None = None) -> None:
     """Print the first screen of the report; `report` is the path of the full report."""
-    for part in _parts(make_view(result), report, console):
+    pages = () if report is None else pages_beside(report.parent)
+    for part in _parts(make_view(result, pages=pages), report, console):
         console.print(part)
 
 
@@ -31,6 +33,9 @@ def _parts(view: View, report: Path | None, console: "Console") -> Iterator["Ren
 
     # Verdict and claims.
     yield Text.assemble(_label(view.verdict), "  ", (one_line(view.sentence), "bold"))
+    # What to do, before all that explains it.
+    if view.next_steps:
+        yield _next_steps(view.next_steps)
     for line in view.summary:
         yield Text(one_line(line), style="dim")
     yield Text()
@@ -46,6 +51,16 @@ def _parts(view: View, report: Path | None, console: "Console") -> Iterator["Ren
     yield from _alerts(view)
     if report is not None:
         yield Text(f"\nReport: {escape_invisible(str(report))}", overflow="fold")
+
+
+def _next_steps(steps: Sequence[str]) -> "RenderableType":
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=None, show_header=False, pad_edge=False)
+    for step in steps:
+        grid.add_row(Text("Next:" if step is steps[0] else "", style="bold"), Text(one_line(step)))
+    return grid
 
 
 def _alerts(view: View) -> "Iterator[RenderableType]":

@@ -3,7 +3,7 @@
 HTML, Markdown and the terminal only lay out a View, so that they cannot disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.core.sanitize import escape_invisible, escape_record
 from harness.gate.confirmation import confirmation_caveats
@@ -23,6 +23,7 @@ from reports.formatting import (
     p_value,
 )
 from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
+from reports.pages import describe_pages
 from reports.sections.appendix import (
     example_section,
     hygiene_section,
@@ -43,8 +44,10 @@ from reports.sections.sensitivity import sensitivity_section
 from reports.sections.slices import slice_section
 
 
-def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) -> View:
-    """Build the content of a run's report, with human inputs from its folder."""
+def make_view(
+    result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS, pages: Sequence[str] = ()
+) -> View:
+    """Build the content of a run's report, with human inputs and the names of other pages in its folder."""
     # 1. Drop the samples, which no section shows, and escape invisible characters.
     without_samples = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": without_samples})
@@ -85,6 +88,7 @@ def make_view(result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS) ->
         else (),
         claims_note=_claims_note(result),
         caveats=_caveats(result, human_inputs),
+        next_steps=(*(step.text for step in result.next_steps), *describe_pages(pages)),
         sections=tuple(section for section in sections if section),
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
         f"after {duration(result.seconds)} · plan {plan.hash}",

@@ -12,6 +12,7 @@ from reports.html import render_html
 from reports.human_inputs import read_human_inputs
 from reports.junit import render_junit
 from reports.markdown import render_markdown
+from reports.pages import pages_beside
 
 RUN_FILES = (RESULTS_FILE, "junit.xml", "report.md", "report.html", "plan.json", BADGE)
 
@@ -28,9 +29,12 @@ def write_reports(result: RunResult, folder: Path, *, n_items: int = 0) -> Path:
     html, human_inputs = folder / "report.html", read_human_inputs(folder, result.run_id)
     write_private(folder / "plan.json", dump_plan(result.plan))
     write_private(folder / "junit.xml", render_junit(result))
-    write_private(folder / "report.md", render_markdown(result, human_inputs=human_inputs).encode())
+    pages = pages_beside(folder)
+    markdown = render_markdown(result, human_inputs=human_inputs, pages=pages)
+    write_private(folder / "report.md", markdown.encode())
     write_private(folder / BADGE, render_badge(result))
-    write_private(html, render_html(result, n_items=n_items, human_inputs=human_inputs).encode())
+    page = render_html(result, n_items=n_items, human_inputs=human_inputs, pages=pages)
+    write_private(html, page.encode())
     write_private(folder / RESULTS_FILE, dump_result(result))
     return html
 

@@ -237,4 +237,5 @@ def _summary(result: "RunResult") -> dict[str, Any]:
         "not_decided": list(result.plan.not_decided),
         "tries": result.tries.model_dump(mode="json") if result.tries else None,
         "stopping": result.stopping.model_dump(mode="json") if result.stopping else None,
+        "next_steps": [step.model_dump(mode="json") for step in result.next_steps],
     }

@@ -26,6 +26,7 @@ from harness.runs.conclude import Stopwatch, build_run_result, count_probes
 from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
 from harness.runs.measure import measure_task
+from harness.runs.next_steps import find_next_steps
 from harness.runs.prepare import Prepared, prepare_models, with_renewals
 from harness.runs.tries import CountedTry
 from harness.runs.withheld import withhold_unearned_pass
@@ -91,6 +92,8 @@ def run_suite(
         result = check_against_people(result, request, measured.tasks)
         result = withhold_unearned_pass(result, request)
         counter.record_verdict(result)
+        next_steps = tuple(find_next_steps(result, request, pairs))
+        result = result.model_copy(update={"next_steps": next_steps})
         # 4. Write the tables, and the pages that show them.
         folder = out / plan.suite / result.run_id
         remove_reports(folder)  # those of an earlier run must not stand beside these tables

@@ -380,6 +380,14 @@ class Caveat(Record):
     text: str
 
 
+class NextStep(Record):
+    """What to do after a run: `code` is its kind, and `items` are the samples that `text` names."""
+
+    code: str
+    text: str
+    items: tuple[str, ...] = Field(default=(), exclude_if=lambda ids: not ids)
+
+
 class RunResult(Record):
     """Everything a report shows: the typed content of `results.json`.
 
@@ -388,7 +396,8 @@ class RunResult(Record):
     there, before the first answer; `amendments` are earlier plans on the same items. `tries` says
     which try on these items the run was: the alpha of the plan's gate is then what that try had.
     `stated_alpha` is the alpha that the plan's hash is of. `tables` are the sha256 of the run's
-    tables by file name; none in results of earlier versions.
+    tables by file name, and `next_steps` say what to do now, the most important first; neither is in results of
+    earlier versions.
     """
 
     schema_version: Literal[1] = 1
@@ -423,5 +432,6 @@ class RunResult(Record):
     tries: TryCount | None = None
     stated_alpha: float | None = None
     caveats: tuple[Caveat, ...]
+    next_steps: tuple[NextStep, ...] = ()
     environment: dict[str, str]
     tables: dict[str, str] = Field(default={})

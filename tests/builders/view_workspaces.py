@@ -45,9 +45,7 @@ def write_workspace(out: Path, real: Path, n_runs: int) -> list[Path]:
     """Write runs that are varied from a real one, one a day; returns their folders, the oldest first."""
     result = load_result(real)
     rng = np.random.default_rng(7)
-    return [
-        add_run(out, real, vary(result, i, float(rng.normal(0, 0.12)))) for i in range(n_runs)
-    ]
+    return [add_run(out, real, vary(result, i, float(rng.normal(0, 0.12)))) for i in range(n_runs)]
 
 
 def add_run(out: Path, real: Path, result: RunResult) -> Path:

@@ -131,6 +131,20 @@ def test_the_outcome_is_told_for_people_and_for_a_pull_request() -> None:
     assert "| ❌ | rubric.safety | -" in render_check(check)
 
 
+@pytest.mark.parametrize(
+    ("shift", "said"),
+    [
+        (0.0, "nothing to do."),
+        (-2.0, "read what became worse on rubric.safety"),
+        (-0.5, "No number of items"),
+    ],
+)
+def test_a_check_says_what_to_do_next(shift: float, said: str) -> None:
+    check = check_run(make_run(grades(shift), run_id="b" * 12), blessed())
+    assert list(describe_check(check))[2].startswith(f"  next: {said}")
+    assert f"\nNext: {said}" in render_check(check)
+
+
 def test_a_worse_column_is_a_failure_in_junit() -> None:
     check = check_run(make_run(grades(-2.0), run_id="b" * 12), blessed())
     suite = ElementTree.fromstring(render_check_junit(check))
