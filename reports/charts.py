@@ -230,15 +230,14 @@ def _thin_out(chart: CurveChart) -> Iterator[tuple[int, float]]:
 
 # --- trends ----------------------------------------------------------------------------------
 
-_TREND_WIDTH, _TREND_HEIGHT = 760, 236
+_TREND_WIDTH, _TREND_HEIGHT, _TREND_BOTTOM = 760, 218, 186
 
 
 def _trend(chart: TrendChart, chart_id: str) -> Element:
     # 1. Lay out the axes: runs are equally far apart.
     svg = _svg(chart_id, _TREND_WIDTH, _TREND_HEIGHT, chart.title, _describe_trend(chart))
     x_axis = _Axis(-0.5, max(len(chart.points) - 0.5, 0.5), 56, _TREND_WIDTH - 10)
-    y_axis = _Axis(*_trend_extent(chart), 204, 34)
-    _text(svg, "label", 4, 16, _truncate(chart.title, 80), anchor="start")
+    y_axis = _Axis(*_trend_extent(chart), _TREND_BOTTOM, 22)
     for level in y_axis.ticks(4):
         _line(svg, "grid", x_axis.start, y_axis.at(level), x_axis.end, y_axis.at(level))
         _text(svg, "tick", 48, y_axis.at(level) + 4, y_axis.print(level), anchor="end")
@@ -256,13 +255,14 @@ def _trend(chart: TrendChart, chart_id: str) -> Element:
     for i, point in enumerate(chart.points):
         if point.change:
             x = x_axis.at(i - 0.5)
-            _line(svg, "change", x, 30, x, 204)
-            _text(svg, "note", x, 27, str(point.change), anchor="middle")
+            _line(svg, "change", x, 16, x, _TREND_BOTTOM)
+            _text(svg, "note", x, 12, str(point.change), anchor="middle")
         _trend_point(svg, point, x_axis.at(i), y_axis)
     # 3. Name the first run and the last, and as many between as there is room for.
     every = max(1, math.ceil(len(chart.points) / 7))
     for i in range(0, len(chart.points), every):
-        _text(svg, "tick", x_axis.at(i), 224, chart.points[i].label, anchor="middle")
+        anchor = "middle" if x_axis.at(i) < x_axis.end - 30 else "end"
+        _text(svg, "tick", x_axis.at(i), 208, chart.points[i].label, anchor=anchor)
     return svg
 
 

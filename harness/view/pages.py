@@ -13,8 +13,8 @@ from harness.types import ClaimResult, RunResult
 from harness.view.side_by_side import SideBySide
 from harness.view.trends import ItemSet, Trend, changes_of
 from harness.view.workspace import RunEntry
-from reports.components import LABELS, Mark, TrendChart, TrendPoint, VerdictLabel, VerdictWord
-from reports.formatting import ABSENT, Column, columns_by_name, count, number, percent
+from reports.components import LABELS, Mark, TrendChart, TrendPoint, VerdictLabel
+from reports.formatting import ABSENT, Column, columns_by_name, count, number
 from reports.html import page_environment, source_hash, style_sheet
 from reports.human_inputs import read_human_inputs
 from reports.view import make_view
@@ -245,7 +245,7 @@ def _claim_cell(claim: ClaimResult, column: Column | None) -> dict[str, object]:
 def _interval(claim: ClaimResult, digits: int) -> str:
     """Return the interval that decided, with its confidence; the one bound in older results."""
     if claim.low is not None and claim.high is not None:
-        level = f", {percent(claim.confidence)}" if claim.confidence else ""
+        level = f", {100 * claim.confidence:.3g} %" if claim.confidence else ""
         return f"({number(claim.low, digits)} to {number(claim.high, digits)}{level})"
     if claim.bound is not None:
         return f"(bound {number(claim.bound, digits)})"
@@ -261,7 +261,7 @@ def _trend(trend: Trend) -> dict[str, object]:
     points = tuple(
         TrendPoint(
             label=run.entry.finished[:10],
-            verdict=_word(run.claim),
+            verdict=run.claim.verdict,
             estimate=run.claim.estimate,
             low=run.claim.bound if run.claim.low is None else run.claim.low,
             high=run.claim.bound_high if run.claim.high is None else run.claim.high,
@@ -297,10 +297,6 @@ def _trend(trend: Trend) -> dict[str, object]:
         "changes": changes,
         "counted": f"{count(len(rows), 'run')}, the last first",
     }
-
-
-def _word(claim: ClaimResult) -> VerdictWord:
-    return claim.verdict
 
 
 def _side_table(side: SideBySide) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.artifacts.results_json import dump_result, load_result
-from harness.types import ClaimResult, Plan, RunResult
+from harness.types import ClaimResult, Plan, RunResult, Verdict
 from harness.view.app import make_app
 from harness.view.tokens import Tokens
 from harness.view.workspace import Workspace
@@ -27,6 +27,11 @@ from tests.builders.sealed import sealed
 from tests.builders.studies import HOST, Page
 
 SUITES = ("small", "daily", "release_candidates", "safety")
+WHY = {
+    "pass": "the lower bound lies above the boundary",
+    "fail": "the upper bound lies below the boundary",
+    "inconclusive": "the boundary lies between the two bounds",
+}
 FIRST_DAY = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
 
@@ -61,24 +66,27 @@ def add_run(out: Path, real: Path, result: RunResult) -> Path:
 
 
 def vary(result: RunResult, i: int, shift: float) -> RunResult:
-    """The i-th run: its suite in turn; a new judge after half of a suite's runs, new items after two thirds."""
+    """The i-th run: its suite in turn; a new judge after half of a suite's runs, new items after two thirds.
+
+    One in five does not decide, and one in eleven fails.
+    """
     number = i // len(SUITES)
-    plan = _vary_plan(result.plan, SUITES[i % len(SUITES)], number)
-    assert result.decision
-    claims = tuple(_shifted(claim, shift) for claim in result.decision.claims)
-    unsure = number % 5 == 3
-    decision = result.decision.model_copy(
-        update={
-            "claims": tuple(_unsettled(claim) for claim in claims) if unsure else claims,
-            **({"verdict": "inconclusive", "sentence": "Not decided."} if unsure else {}),
-        }
-    )
-    fingerprints = result.fingerprints | {"dpo": f"{i:064x}"}
+    decision = result.decision
+    assert decision
+    (claim,) = decision.claims
+    verdict: Verdict = "pass"
+    if number % 11 == 7:
+        verdict, shift = "fail", shift - claim.estimate - 0.5
+    elif number % 5 == 3:
+        verdict, shift = "inconclusive", 0.02 - claim.estimate
+    claim = _shifted(claim, shift).model_copy(update={"verdict": verdict, "why": WHY[verdict]})
+    sentence = f"dpo against sft: {verdict}."
+    decided = {"claims": (claim,), "verdict": verdict, "sentence": sentence}
     finished = (FIRST_DAY + timedelta(days=i)).isoformat(timespec="seconds")
     update = {
-        "plan": plan,
-        "decision": decision,
-        "fingerprints": fingerprints,
+        "plan": _vary_plan(result.plan, SUITES[i % len(SUITES)], number),
+        "decision": decision.model_copy(update=decided),
+        "fingerprints": result.fingerprints | {"dpo": f"{i:064x}"},
         "finished": finished,
     }
     return sealed(result.model_copy(update=update))
@@ -103,10 +111,6 @@ def _shifted(claim: ClaimResult, shift: float) -> ClaimResult:
     return claim.model_copy(
         update={name: value + shift for name, value in values.items() if value is not None}
     )
-
-
-def _unsettled(claim: ClaimResult) -> ClaimResult:
-    return claim.model_copy(update={"verdict": "inconclusive", "why": "the boundary lies between"})
 
 
 # --- the view over one -----------------------------------------------------------------------
