@@ -18,6 +18,7 @@ T = TypeVar("T")
 MAX_ITEMS = 20_000  # shown; the others are in answers.parquet and judgements.parquet
 MAX_SLUG = 40
 HASH_DIGITS = 8
+PAGE_DIGITS = 2  # of the hash, hexadecimal: 256 pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +198,20 @@ def select_shown(items: Sequence[T], difference: Callable[[T], float | None]) ->
 
 def make_anchor(task: str, sample_id: str) -> str:
     """Return a name for addresses: readable letters of the id, and 8 hex digits that depend on task and id."""
-    digest = anchor_hash(task, sample_id)
+    digest = short_hash(task, sample_id)
     slug = make_slug(sample_id)
     return f"{slug}-{digest}" if slug else f"item-{digest}"
 
 
-def anchor_hash(task: str, sample_id: str) -> str:
-    """Return the first 8 hex digits of the sha256 of a task's name and an item's id."""
-    content = f"{task}\0{sample_id}".encode("utf-8", "surrogatepass")
+def short_hash(*names: str) -> str:
+    """Return the first 8 hex digits of the sha256 of names, such as a task's and an item's."""
+    content = "\0".join(names).encode("utf-8", "surrogatepass")
     return hashlib.sha256(content).hexdigest()[:HASH_DIGITS]
+
+
+def page_of(anchor: str) -> str:
+    """Return the file with an item's page: by its hash, so that a link goes on leading there."""
+    return f"{anchor[-HASH_DIGITS:][:PAGE_DIGITS]}.html"
 
 
 def make_slug(text: str) -> str:

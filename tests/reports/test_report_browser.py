@@ -8,8 +8,9 @@ import pytest
 
 from reports import write_reports
 from reports.item_pages import write_item_pages
+from reports.items import page_of
 from tests.builders.hostile import PAYLOADS, hostile_run
-from tests.builders.item_pages import item
+from tests.builders.item_pages import full_item, item
 from tests.builders.results import failing_run, jury_run
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def test_hostile_item_pages_do_nothing_in_a_browser_and_fit_a_phone(
     browser: "Browser", tmp_path: Path
 ) -> None:
     hostile = "\n".join(PAYLOADS)
-    write_item_pages([item(f"q{hostile}", text=hostile), item()], tmp_path, title=hostile)
-    for name in ("index.html", "1.html"):
+    items = [full_item(f"q{hostile}", text=hostile), item()]
+    write_item_pages(items, tmp_path, title=hostile)
+    for name in ("index.html", "flagged.html", page_of(items[0].anchor)):
         page = browser.new_page(viewport={"width": 390, "height": 844})
         seen = _watch(page)
         url = (tmp_path / "items" / name).as_uri()
@@ -98,4 +100,6 @@ def test_an_item_is_reached_from_the_report_without_a_script(
     page.goto(write_reports(failing_run(), tmp_path, n_items=n_items).as_uri())
     page.get_by_text("Browse all 1 items").click()
     page.get_by_text("q1").click()
-    assert page.url.endswith("items/1.html#i1")
+    assert page.url.endswith(f"items/{page_of(item().anchor)}#{item().anchor}")
+    page.get_by_role("link", name="No answer").click()
+    assert page.url.endswith("items/unanswered.html")

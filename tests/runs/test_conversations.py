@@ -17,6 +17,7 @@ from harness.runs.item_pages import write_run_reports
 from harness.runs.run import run_suite
 from harness.training.context import make_context
 from harness.types import Message, Response, RunResult, Sample
+from reports.items import make_anchor, page_of
 from tests.builders.conversations import conversation, write_talks
 from tests.builders.files import write, write_rows
 from tests.builders.judge_requests import evasion
@@ -58,7 +59,8 @@ def test_examples_show_every_turn(run: Finished) -> None:
     example = next(e for e in run.result.examples if e.sample_id == "q1")
     assert [turn.role for turn in example.history] == ["system", "user", "assistant"]
     write_run_reports(run.result, run.folder)
-    for name in ("report.html", "report.md", "items/1.html"):
+    page = f"items/{page_of(make_anchor('items', 'q1'))}"
+    for name in ("report.html", "report.md", page):
         text = (run.folder / name).read_text()
         assert "Answer a parent." in text
         assert "Does he cough by day too?" in text
