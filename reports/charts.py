@@ -236,7 +236,7 @@ _TREND_WIDTH, _TREND_HEIGHT, _TREND_BOTTOM = 760, 218, 186
 def _trend(chart: TrendChart, chart_id: str) -> Element:
     # 1. Lay out the axes: runs are equally far apart.
     svg = _svg(chart_id, _TREND_WIDTH, _TREND_HEIGHT, chart.title, _describe_trend(chart))
-    x_axis = _Axis(-0.5, max(len(chart.points) - 0.5, 0.5), 56, _TREND_WIDTH - 10)
+    x_axis = _Axis(-0.5, max(len(chart.points) - 0.5, 0.5), 56, _TREND_WIDTH - 28)
     y_axis = _Axis(*_trend_extent(chart), _TREND_BOTTOM, 22)
     for level in y_axis.ticks(4):
         _line(svg, "grid", x_axis.start, y_axis.at(level), x_axis.end, y_axis.at(level))
@@ -261,8 +261,7 @@ def _trend(chart: TrendChart, chart_id: str) -> Element:
     # 3. Name the first run and the last, and as many between as there is room for.
     every = max(1, math.ceil(len(chart.points) / 7))
     for i in range(0, len(chart.points), every):
-        anchor = "middle" if x_axis.at(i) < x_axis.end - 30 else "end"
-        _text(svg, "tick", x_axis.at(i), 208, chart.points[i].label, anchor=anchor)
+        _text(svg, "tick", x_axis.at(i), 208, chart.points[i].label, anchor="middle")
     return svg
 
 

@@ -3,12 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.planning.plan_diff import (
-    ITEMS_OF,
-    claim_fields,
-    diff_fields,
-    measurement_fields,
-)
+from harness.planning.plan_diff import ITEMS_OF, diff_fields
 from harness.types import ClaimResult
 from harness.view.workspace import Decided, RunEntry
 
@@ -49,14 +44,14 @@ def lay_side_by_side(entries: Sequence[RunEntry]) -> SideBySide:
     """Lay runs side by side that can all be read."""
     runs = [entry.decided for entry in entries if entry.decided]
     differences = _differences(runs)
-    measured = [measurement_fields(run.plan) for run in runs]
+    first, *others = [run.measured for run in runs]
     return SideBySide(
         entries=tuple(entries),
         runs=tuple(runs),
         claims=tuple(_claim_rows(runs)),
         differences=tuple(differences),
         same_items=not any(row.field.startswith(ITEMS_OF) for row in differences),
-        comparable=not any([*diff_fields(measured[0], other)] for other in measured[1:]),
+        comparable=not any([*diff_fields(first, other)] for other in others),
     )
 
 
@@ -76,11 +71,11 @@ def _claim_rows(runs: Sequence[Decided]) -> list[ClaimRow]:
 
 def _differences(runs: Sequence[Decided]) -> list[FieldRow]:
     """Return the fields in which a plan differs from the first, with every run's value."""
-    fields = [claim_fields(run.plan) for run in runs]
-    differing = [{f: (a, b) for f, a, b in diff_fields(fields[0], other)} for other in fields[1:]]
+    first, *others = [run.claimed for run in runs]
+    differing = [{f: (a, b) for f, a, b in diff_fields(first, other)} for other in others]
     rows = []
     for field in dict.fromkeys(field for of_run in differing for field in of_run):
-        first = next(of_run[field][0] for of_run in differing if field in of_run)
-        values = [first, *(of_run[field][1] if field in of_run else first for of_run in differing)]
+        own = next(of_run[field][0] for of_run in differing if field in of_run)
+        values = [own, *(of_run[field][1] if field in of_run else own for of_run in differing)]
         rows.append(FieldRow(field, tuple(values)))
     return rows

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from harness.config import Claim, metric_of
 from harness.config.claim_kinds import CLAIM_KINDS
-from harness.planning.plan_diff import diff_fields, measurement_fields
+from harness.planning.plan_diff import diff_fields
 from harness.types import ClaimResult, Plan, PlanChange, Task
 from harness.view.workspace import Decided, RunEntry
 
@@ -90,7 +90,7 @@ def _fields_of(column: str, stated: Claim, decided: Decided) -> dict[str, str]:
     tasks = [task.name for task in plan.tasks if metric in task.metrics]
     fields = {
         field: value
-        for field, value in measurement_fields(plan).items()
+        for field, value in decided.measured.items()
         if field.partition(" of ")[2] in (*tasks, metric) or field == f"metric {metric}"
     }
     if not CLAIM_KINDS[stated.claim].own_mean:

@@ -7,18 +7,22 @@ from typing import NamedTuple
 from harness.artifacts.results_json import RESULTS_FILE, load_result
 from harness.artifacts.running import RUNNING
 from harness.core.errors import HarnessError
+from harness.planning.plan_diff import claim_fields, measurement_fields
 from harness.types import GateDecision, Plan
 
 
 class Decided(NamedTuple):
-    """What a list of runs needs of a result; `verified` is false without hashes of its tables."""
+    """What pages about several runs need of a result.
+
+    `measured` and `claimed` are the statements of its plan by field (harness/planning/plan_diff.py).
+    """
 
     finished: str
     plan: Plan
     decision: GateDecision | None
     fingerprints: dict[str, str]
-    n_caveats: int
-    verified: bool
+    measured: dict[str, str]
+    claimed: dict[str, str]
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -115,13 +119,16 @@ def _read(folder: Path) -> RunEntry:
         result = load_result(folder, hash_tables=False)
     except HarnessError as error:
         return entry._replace(problem=str(error))
+    plan = result.plan
+    if unjudged := [m for task in plan.tasks for m in task.metrics if m not in plan.judges]:
+        return entry._replace(problem=f"{folder}: its plan names no judge of '{unjudged[0]}'.")
     decided = Decided(
         finished=result.finished,
-        plan=result.plan,
+        plan=plan,
         decision=result.decision,
         fingerprints=result.fingerprints,
-        n_caveats=len(result.caveats),
-        verified=bool(result.tables),
+        measured=measurement_fields(plan),
+        claimed=claim_fields(plan),
     )
     return entry._replace(decided=decided)
 

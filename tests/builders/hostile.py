@@ -1,13 +1,14 @@
 """Texts that a model, a judge or a data file could hold, and a result that holds one everywhere."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from harness.config import Criterion, Gate, Spec
 from harness.types import RunResult
 from tests.builders.doubts import doubted
 from tests.builders.results import jury_run
+from tests.builders.sealed import sealed
 
 HTML_PAYLOADS = (
     "<script>alert(1)</script>",
@@ -164,3 +165,41 @@ def _poisoned(value: object, payload: str, field: str) -> object:
 
 def _key(key: object, payload: str, field: str) -> object:
     return key if field in _FIXED_KEYS or not isinstance(key, str) else key + payload
+
+
+def readable_hostile_run(payload: str) -> RunResult:
+    """The hostile run as its file is read: literals, which no file can hold otherwise, are clean."""
+    clean = clean_run().model_dump(mode="json")
+    data = hostile_run(payload).model_dump(mode="json")
+    while True:
+        try:
+            result = RunResult.model_validate(data, strict=False)
+        except ValidationError as error:
+            for problem in error.errors():
+                _restore(data, clean, problem["loc"])
+            continue
+        # What no reader refuses: a judge for every metric, and no rules that the gate does not have.
+        plan, decision = result.plan, result.decision
+        assert decision
+        (card, *_) = plan.judges.values()
+        judges = {name: card for task in plan.tasks for name in task.metrics}
+        update = {
+            "plan": plan.model_copy(update={"judges": judges}),
+            "decision": decision.model_copy(update={"critical": ()}),
+        }
+        return sealed(result.model_copy(update=update))
+
+
+def _restore(data: Any, clean: Any, place: tuple[int | str, ...]) -> None:
+    """Give the value at a place, or the nearest above it that both have, its clean value."""
+    first, *rest = place
+    inner = data[first] if isinstance(data, list) or first in data else None
+    known = clean[first] if isinstance(clean, list) or first in clean else None
+    if rest and isinstance(inner, dict | list) and _has(inner, rest[0]) and _has(known, rest[0]):
+        _restore(inner, known, tuple(rest))
+    else:
+        data[first] = known
+
+
+def _has(value: Any, key: int | str) -> bool:
+    return key < len(value) if isinstance(value, list) else isinstance(value, dict) and key in value
