@@ -107,6 +107,12 @@ def row_key(key: str, judge: Judge) -> str:
     return key if admitted is None else content_hash(key, "asked for as", admitted.format)
 
 
+def passages_key(request: GradeRequest) -> list[object]:
+    """Return what a verdict about passages depends on beside the metric, the item and the answer."""
+    given = [(passage.document, passage.text) for passage in request.passages or ()]
+    return [given, request.sample.sources]
+
+
 def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     """Return a hash of everything that the verdict may depend on, which excludes model names."""
     metric = request.metric
@@ -114,6 +120,8 @@ def outcome_key(request: JudgeRequest, card: JudgeCard) -> str:
     on_criteria: list[object] = []
     if isinstance(request, GradeRequest):
         answers, on_criteria = [request.answer], criteria_key(request)
+        if metric.about_passages:
+            on_criteria += passages_key(request)
     else:
         answers = [request.first, request.second]
     sample = request.sample

@@ -18,6 +18,7 @@ from harness.config import (
     PluginMetric,
     Profile,
     RecordedVerdicts,
+    RetrievalMetric,
     RougeMetric,
     ServeSpec,
 )
@@ -41,6 +42,7 @@ from judges.match import MatchJudge
 from judges.plugin import InstalledJudge, ScorerJudge
 from judges.protocol import Judge
 from judges.recorded import RecordedJudge
+from judges.retrieval import RetrievalJudge
 from judges.rouge import RougeJudge
 from judges.rules.judge import OfflineJudge
 from judges.served import ServedBy
@@ -144,6 +146,8 @@ def make_computed_judge(metric: Computed) -> Judge:
             return ChoiceJudge()
         case LikelihoodMetric():
             return LikelihoodJudge()
+        case RetrievalMetric():
+            return RetrievalJudge()
         case PluginMetric(scorer=scorer):
             return ScorerJudge(scorer)
 

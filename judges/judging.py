@@ -147,6 +147,7 @@ def make_requests(task: Task, metric_name: str, stream: ResponseStream) -> Itera
                         metric=metric,
                         model=model,
                         answer=response.text,
+                        passages=response.passages if metric.about_passages else None,
                     )
                 )
 

@@ -33,4 +33,5 @@ def describe_conversion(summary: ConversionSummary) -> list[str]:
             f"split by question: {summary.split.n_groups} groups, the largest with "
             f"{summary.split.largest_group} records"
         )
-    return [*lines, f"in a recipe: {summary.recipe}"]
+    reader = {"questions": "a suite", "corpus": "a model's retrieval"}
+    return [*lines, f"in {reader.get(summary.options.to, 'a recipe')}: {summary.recipe}"]

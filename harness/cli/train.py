@@ -64,9 +64,10 @@ def convert(
         ),
     ],
     to: Annotated[
-        Literal["sft", "preference", "labelled"],
+        Literal["sft", "preference", "labelled", "questions", "corpus"],
         typer.Option(
-            help="Rows for supervised fine-tuning, preference pairs, or answers with labels."
+            help="Rows for supervised fine-tuning, preference pairs, answers with labels, or questions with "
+            "the documents that answer them and these documents."
         ),
     ],
     out: Annotated[Path, typer.Option(help="JSON Lines file to write.")],

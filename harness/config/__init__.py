@@ -55,6 +55,7 @@ from harness.config.metrics import (
     is_composite,
     pairs_of,
 )
+from harness.config.passages import RetrievalMetric
 from harness.config.plugin import PluginMetric
 from harness.config.profile import JudgeSpec, Jury, LocalJudge, ModelSpec, PluginJudge, Profile
 from harness.config.recorded import LabelsFile, PeopleSpec, RecordedAnswers, RecordedVerdicts
@@ -103,6 +104,7 @@ __all__ = [
     "RecordedAnswers",
     "RecordedVerdicts",
     "RegexMatch",
+    "RetrievalMetric",
     "RougeMetric",
     "RubricMetric",
     "ScoreKind",

@@ -55,7 +55,7 @@ class Generation(Spec):
         return {} if switch is None else {"enable_thinking": switch, "thinking": switch}
 
 
-Kind = Literal["sft", "preference", "labelled"]
+Kind = Literal["sft", "preference", "labelled", "questions", "corpus"]
 Dedupe = Literal["row", "question", "normalised", "none"]
 Side = Literal["train", "eval"]
 

@@ -55,6 +55,7 @@ class MetricSpec(Spec):
         has_composite: Whether the mean of the columns is a column too.
         ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
         length_adjusted: Whether comparisons are also estimated at equal length of the answers.
+        about_passages: Whether a verdict is about the passages that a model was given with the question.
         not_judged: The fields on which no verdict depends.
     """
 
@@ -65,6 +66,7 @@ class MetricSpec(Spec):
     has_composite: ClassVar[bool] = False
     ordinal: ClassVar[bool] = False
     length_adjusted: ClassVar[bool] = False
+    about_passages: ClassVar[bool] = False
     not_judged: ClassVar[frozenset[str]] = frozenset(
         {"data", "generation", "judge", "repeats", "pairs", "reference"}
     )
@@ -84,6 +86,11 @@ class MetricSpec(Spec):
     @property
     def needs_reference(self) -> bool:
         """Return whether a run on items without a reference is refused."""
+        return False
+
+    @property
+    def needs_sources(self) -> bool:
+        """Return whether a run on items whose source documents are not known is refused."""
         return False
 
     @property

@@ -22,6 +22,7 @@ from harness.config.metric_base import (
     ReferenceMetric,
     ScoreKind,
 )
+from harness.config.passages import RetrievalMetric
 from harness.config.plugin import PluginMetric
 
 Model = TypeVar("Model")
@@ -199,7 +200,7 @@ class RougeMetric(ComputedMetric):
 
 
 # The closed list of kinds: a `match` over it is checked to be exhaustive.
-Computed = RougeMetric | MatchKind | ChoiceKind | PluginMetric
+Computed = RougeMetric | MatchKind | ChoiceKind | RetrievalMetric | PluginMetric
 
 Metric = Annotated[
     RubricMetric | ChecklistMetric | PairwiseMetric | EvasionMetric | Computed,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import ChoiceLayout, DataSpec, Generation, Metric, Source
+from harness.config import ChoiceLayout, DataSpec, Generation, Metric, RetrievalMetric, Source
 from harness.config.request import Request, judge_names
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
@@ -106,6 +106,8 @@ def _make_task(group: _Group, request: Request) -> Task:
     samples = put_criteria(samples, metrics.values(), table)
     for name, metric in metrics.items():
         _require_references(name, metric, samples, table.origin)
+        _require_sources(name, metric, samples, table.origin)
+        _require_passages(name, metric, request)
     if request.limit is not None:
         samples = samples[: request.limit]
     metrics = {name: find_ranges(name, metric, samples) for name, metric in metrics.items()}
@@ -216,6 +218,34 @@ def _require_local_models(source: Source, metrics: Iterable[str], request: Reque
             f"it to {', '.join(remote)}. Use models and judges on this machine, or give "
             "--allow-remote-phi if you may."
         )
+
+
+def _require_sources(name: str, metric: Metric, samples: Iterable[Sample], origin: str) -> None:
+    missing = [s.id for s in samples if metric.needs_sources and not s.sources]
+    if missing:
+        raise HarnessError(
+            f"{origin}: metric '{name}' asks whether the sources of each item were found, and those of item "
+            f"'{missing[0]}' are not known. Name the column with their ids in 'fields: {{sources: …}}'."
+        )
+
+
+def _require_passages(name: str, metric: Metric, request: Request) -> None:
+    """Raise if no model is given the passages that a metric is about, or fewer than it counts."""
+    if not metric.about_passages:
+        return
+    specs = {model: request.profile.models.get(model) for model in request.models}
+    found = {model: spec.retrieval for model, spec in specs.items() if spec and spec.retrieval}
+    if not found:
+        raise HarnessError(
+            f"metric '{name}' is about the passages that a model is given, and none of "
+            f"{', '.join(request.models)} has 'retrieval' in the profile."
+        )
+    for model, spec in found.items():
+        if isinstance(metric, RetrievalMetric) and metric.at is not None and metric.at > spec.k:
+            raise HarnessError(
+                f"metric '{name}' counts the first {metric.at} documents, and model '{model}' is given "
+                f"{spec.k} passages. Raise its 'k', or lower 'at'."
+            )
 
 
 def _require_references(name: str, metric: Metric, samples: Iterable[Sample], origin: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from harness.config import ChecklistMetric, Metric, Prices
 from harness.types.base import Interval, Record
+from harness.types.retrieval import GivenPassage
 from harness.types.samples import Exchange, ItemCriterion, Sample
 
 
@@ -113,7 +114,7 @@ class GradeRequest:
     """One answer to grade on one metric. `round` counts repeats of the same request.
 
     Of a checklist that is asked about one by one, `criterion` is the place of the criterion among the
-    item's, counted from 0.
+    item's, counted from 0. `passages` are those that the model was given, where the metric is about them.
     """
 
     sample: Sample
@@ -123,6 +124,7 @@ class GradeRequest:
     answer: str
     round: int = 0
     criterion: int | None = None
+    passages: tuple[GivenPassage, ...] | None = None
 
     @property
     def asked_criteria(self) -> tuple[ItemCriterion, ...]:

@@ -18,6 +18,7 @@ data:
 generation: {max_new_tokens: 32}
 metrics:
   right: {kind: match, by: contains}
+  found: {kind: retrieval, at: 2}
 gate:
   claims:
     - {metric: right, claim: superior}

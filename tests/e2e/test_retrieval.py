@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from tests.builders.commands import Done, harness_here
 from tests.builders.files import write_rows
 from tests.builders.retrieval import (
     N_ITEMS,
+    SUITE,
     answer_from_passages,
     documents,
     read_result,
@@ -42,6 +44,8 @@ def test_that_retrieval_helps_is_a_claim_and_the_passages_are_kept(tmp_path: Pat
     assert (given[0]["rank"], given[0]["document"]) == (1, "leaflet-drug7")
     assert given[0]["score"] > given[1]["score"] > 0
     assert all(row["passages"] is None for row in rows if row["model"] == "closed")
+    scores = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result["scores"]}
+    assert (scores["found.recall", "open"], scores["found.recall", "closed"]) == (1, 0)
     assert "retrieval by bm25" in next(tmp_path.rglob("report.md")).read_text()
 
 
@@ -62,3 +66,22 @@ def test_a_missing_corpus_stops_the_run_before_anything_is_asked(tmp_path: Path)
         done = run(tmp_path)
         assert (done.returncode, server.counts.total()) == (2, 0)
     assert "corpus.jsonl" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "models", "problem"),
+    [
+        (", sources: source", "", "closed,open", "those of item 'q0' are not known"),
+        ("at: 2", "at: 3", "closed,open", "counts the first 3 documents, and model 'open' is given 2"),
+        ("", "", "closed", "none of closed has 'retrieval' in the profile"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_refused(
+    tmp_path: Path, old: str, new: str, models: str, problem: str
+) -> None:
+    write_world(tmp_path, "http://127.0.0.1:9/v1", suite=SUITE.replace(old, new) if old else SUITE)
+    done = harness_here(
+        "plan", "doses.yaml", "--models", models, "--profile", "there.yaml", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert problem in " ".join(done.stderr.split())

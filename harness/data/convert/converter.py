@@ -19,8 +19,10 @@ from harness.data.convert.examples import (
     ChatExample,
     Dropped,
     FilteredExamples,
+    corpus_rows,
     labelled_answers,
     preference_pairs,
+    question_row,
     sft_columns,
     sft_row,
     with_system_prompt,
@@ -67,7 +69,8 @@ def convert_file(
     """Convert a file, a folder of XML or a YAML source; write `out` and its `.summary.json`.
 
     `out` is JSON Lines that a recipe reads: rows with `input` and `reference` for SFT, preference
-    pairs for DPO, labelled answers for KTO. With `options.split` it becomes two files, `.train.jsonl` and `.eval.jsonl`.
+    pairs for DPO, labelled answers for KTO; or what a suite and a profile read: questions with the `sources` of
+    their answers, and the corpus of these documents. With `options.split` it becomes two files, `.train.jsonl` and `.eval.jsonl`.
     File names in `options` start from `root`.
 
     Raises:
@@ -81,6 +84,10 @@ def convert_file(
         raise HarnessError(f"{out}: is the source itself; give --out another name.")
     if out.is_dir():
         raise HarnessError(f"{out}: is a folder; give --out the name of a file.")
+    if options.to == "corpus" and options.split is not None:
+        raise HarnessError(
+            "--split: a corpus is not split; its documents are found for any question."
+        )
     make_writable(out.parent)
     loaded = _load(source, options)
     format = _choose_format(loaded, options)
@@ -106,7 +113,10 @@ def convert_file(
         rows=len(loaded.rows),
         kept=sum(len(example.rows) for example in examples),
         dropped=dict(sorted(Counter(d.reason for d in filtered.dropped).items())),
-        records={path.name: len(part) for path, part in parts.items()},
+        records={
+            path.name: len(corpus_rows(part) if options.to == "corpus" else part)
+            for path, part in parts.items()
+        },
         recipe=_recipe_line(next(iter(parts)).name, examples, loaded, options),
         system_prompt=system,
         own_system=sum(example.system is not None for example in filtered.kept),
@@ -164,7 +174,7 @@ def _filter(
     elif any(example.label is not None for example in examples.kept):
         examples = pair_up(examples) if options.to == "preference" else only_positive(examples)
     examples = keep_lengths(examples, min_words=options.min_words, max_words=options.max_words)
-    examples = drop_duplicates(examples, options.dedupe)
+    examples = drop_duplicates(examples, "none" if options.to == "corpus" else options.dedupe)
     return examples if options.take is None else take_subset(examples, options.take, options.seed)
 
 
@@ -249,7 +259,14 @@ def _write_part(path: Path, part: Sequence[ChatExample], columns: Sequence[str],
         answers = (answer.model_dump_json() + "\n" for answer in labelled_answers(part))
         write_atomically(path, "".join(answers).encode())
         return
-    rows = (sft_row(example, columns) for example in part)
+    rows: Iterable[dict[str, object]]
+    match to:
+        case "corpus":
+            rows = corpus_rows(part)
+        case "questions":
+            rows = map(question_row, part)
+        case _:
+            rows = (sft_row(example, columns) for example in part)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, "".join(lines).encode())
 
@@ -262,6 +279,11 @@ def _recipe_line(
         return f"method: given_pairs, data: {{path: {name}{phi}}}"
     if options.to == "labelled":
         return f"method: kto, labelled: {{path: {name}{phi}}}"
+    if options.to == "corpus":
+        return f"corpus: {{path: {name}{phi}}}"
+    if options.to == "questions":
+        fields = "id: id, input: input, reference: reference, sources: sources"
+        return f"{{path: {name}, fields: {{{fields}}}{phi}}}"
     fields = ", ".join(f"{column}: {column}" for column in sft_columns(examples))
     return f"{{path: {name}, fields: {{{fields}}}{phi}}}"
 

@@ -27,6 +27,8 @@ class ChatExample(NamedTuple):
         label: whether the answer is labelled good, for data that labels single answers.
         unlearnt: the assistant's turns in the prompt whose weight is 0, counted from its end (-2 is the
             last turn before the question).
+        document: the id of the document that holds the answer, where the format knows it.
+        text: what the row says of that document.
     """
 
     rows: tuple[str, ...]
@@ -37,6 +39,8 @@ class ChatExample(NamedTuple):
     rejected: str | None = None
     label: bool | None = None
     unlearnt: frozenset[int] = frozenset()
+    document: str = ""
+    text: str = ""
 
     @property
     def system(self) -> str | None:
@@ -86,6 +90,24 @@ def sft_row(example: ChatExample, columns: Sequence[str]) -> dict[str, object]:
         "history": _weighted(example.history, example.unlearnt),
     }
     return {column: row[column] for column in columns}
+
+
+def question_row(example: ChatExample) -> dict[str, object]:
+    """Make a row for evaluation with passages: the question without a context, and where its answer is."""
+    return {
+        "id": example.id,
+        "input": example.question,
+        "reference": example.answer,
+        "sources": [example.document],
+    }
+
+
+def corpus_rows(examples: Sequence[ChatExample]) -> list[dict[str, object]]:
+    """Make a row of each document, with the texts of all its rows in their order."""
+    texts: dict[str, list[str]] = {}
+    for example in examples:
+        texts.setdefault(example.document, []).append(example.text)
+    return [{"id": document, "text": "\n\n".join(parts)} for document, parts in texts.items()]
 
 
 def _weighted(history: Sequence[Message], unlearnt: Collection[int]) -> list[dict[str, object]]:

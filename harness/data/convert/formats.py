@@ -27,7 +27,10 @@ from harness.types import Message
 
 
 class ParsedRow(NamedTuple):
-    """A row read by a format; `context` is the text that the last turn begins with, before the question."""
+    """A row read by a format; `context` is the text that the last turn begins with, before the question.
+
+    `document` is the id of the document that holds the answer, and `text` what the row says of it.
+    """
 
     prompt: Chat
     answer: str
@@ -35,6 +38,8 @@ class ParsedRow(NamedTuple):
     context: str = ""
     label: bool | None = None
     unlearnt: frozenset[int] = frozenset()
+    document: str = ""
+    text: str = ""
 
 
 class Format(NamedTuple):
@@ -105,6 +110,11 @@ def format_of_fields(
         HarnessError: a field is unknown or missing, or a column does not exist.
     """
     # Check the fields.
+    if to in ("questions", "corpus"):
+        raise HarnessError(
+            f"{origin}: a table of one's own needs no conversion to {to}: name its columns in the 'fields' of "
+            "the profile's data set or of the suite."
+        )
     answers = {"preference": ("chosen", "rejected"), "labelled": ("reference", "label")}.get(
         to, ("reference",)
     )
@@ -179,6 +189,8 @@ def _read_example(place: str, row: Row, format: Format) -> ChatExample:
         rejected=parsed.rejected,
         label=parsed.label,
         unlearnt=parsed.unlearnt,
+        document=parsed.document,
+        text=parsed.text,
     )
 
 
@@ -194,8 +206,15 @@ def _check_kind(formats: list[Format], to: Kind, origin: str) -> list[Format]:
         holds = "two answers" if "preference" in formats[0].to else "one answer"
         if to == "labelled" and holds == "one answer":
             holds = "one answer without a label"
+        if to in ("questions", "corpus"):
+            known = ", ".join(format.name for format in FORMATS if to in format.to)
+            raise HarnessError(
+                f"{origin}: {formats[0]} does not say which document holds an answer. --to {to} reads {known}; a "
+                "table of your own is read as it is, with 'fields' in the profile or the suite."
+            )
+        other = "sft" if "sft" in formats[0].to else min(formats[0].to)
         raise HarnessError(
-            f"{origin}: {formats[0]} holds {holds} to each question; use --to {min(formats[0].to)}."
+            f"{origin}: {formats[0]} holds {holds} to each question; use --to {other}."
         )
     return usable
 
@@ -268,7 +287,8 @@ def _reward(row: Row) -> ParsedRow:
 def _pubmedqa(row: Row) -> ParsedRow:
     context = text_in(row, "CONTEXTS")
     prompt = (_with_context(context, text_in(row, "QUESTION")),)
-    return ParsedRow(prompt, text_in(row, "LONG_ANSWER"), context=context)
+    answer, document = text_in(row, "LONG_ANSWER"), optional_text(row, "id")
+    return ParsedRow(prompt, answer, context=context, document=document, text=context)
 
 
 def _meqsum(row: Row) -> ParsedRow:
@@ -276,7 +296,13 @@ def _meqsum(row: Row) -> ParsedRow:
 
 
 def _medquad(row: Row) -> ParsedRow:
-    return ParsedRow((user(text_in(row, "question")),), text_in(row, "answer"))
+    question, answer = text_in(row, "question"), text_in(row, "answer")
+    return ParsedRow(
+        (user(question),),
+        answer,
+        document=optional_text(row, "document"),
+        text=f"{question}\n{answer}",
+    )
 
 
 def _with_own_system(row: Row, chat: Chat) -> Chat:
@@ -294,10 +320,14 @@ _SFT: frozenset[Kind] = frozenset({"sft"})
 _PREFERENCE: frozenset[Kind] = frozenset({"preference"})
 _LABELLED: frozenset[Kind] = frozenset({"labelled"})
 
+_WITH_DOCUMENTS: frozenset[Kind] = _SFT | {"questions", "corpus"}
+
 _EXAMPLE_FIELDS: dict[Kind, str] = {
     "sft": "input=COLUMN,reference=COLUMN",
     "preference": "input=COLUMN,chosen=COLUMN,rejected=COLUMN",
     "labelled": "input=COLUMN,reference=COLUMN,label=COLUMN",
+    "questions": "input=COLUMN,reference=COLUMN",
+    "corpus": "input=COLUMN,reference=COLUMN",
 }
 
 FORMATS = (
@@ -311,9 +341,17 @@ FORMATS = (
         frozenset({"prompt", "completion", "label"}),
         _unpaired,
     ),
-    Format("pubmedqa", _SFT, frozenset({"QUESTION", "CONTEXTS", "LONG_ANSWER"}), _pubmedqa),
+    Format(
+        "pubmedqa", _WITH_DOCUMENTS, frozenset({"QUESTION", "CONTEXTS", "LONG_ANSWER"}), _pubmedqa
+    ),
     Format("meqsum", _SFT, frozenset({"CHQ", "Summary"}), _meqsum, "File"),
-    Format("medquad", _SFT, frozenset({"qid", "question", "answer", "focus"}), _medquad, "qid"),
+    Format(
+        "medquad",
+        _WITH_DOCUMENTS,
+        frozenset({"qid", "question", "answer", "focus"}),
+        _medquad,
+        "qid",
+    ),
     Format(
         "sharegpt_preference",
         _PREFERENCE,

@@ -52,6 +52,7 @@ def _pairs(file: Path, name: str) -> Iterator[tuple[str, Row]]:
         yield (
             f"{name}#{pair.get('pid', '')}",
             {
+                "document": f"{document.get('source', '')}-{document.get('id', '')}",
                 "qid": f"{document.get('source', '')}-{qid}" if qid else "",
                 "focus": document.findtext("Focus"),
                 "question": pair.findtext("Question"),
