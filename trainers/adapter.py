@@ -1,42 +1,29 @@
-"""LoRA adapters: loading the model to train one on, and merging it into that model."""
+"""What is trained on a base: loading the base, putting a new adapter on it, and its weights."""
 
 import gc
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.models.adapters import attach_adapter
 from harness.models.model_folder import is_adapter
-from harness.models.stops import set_stops
 from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
+from trainers.adapter_kinds import Adapter, EightBits, Pissa, Quantisation
 from trainers.distributed.config import sharding_strategy
-from trainers.four_bits import check_quantisation, dequantise
-from trainers.memory import UNADAPTED_FAMILIES, UNADAPTED_LAYERS
-from trainers.portable import add_version_4_words
-from trainers.recipe import Lora, Quantisation
-
-# Mean KL divergence between an adapter and its merged model. Merging into full precision gives
-# 1e-4 in bfloat16 and less than 1e-6 in float32; merging into 4 bits gives 1e-2.
-MERGE_TOLERANCE = 1e-3
-
-# Largest difference of a reward between an adapter and its merged model, as a share of 1 plus the
-# reward. In bfloat16, with 8 bits of precision, a few roundings make 1e-2; in float32 it is 1e-5.
-REWARD_TOLERANCE = 3e-2
-Head = Literal["language_model", "reward"]
+from trainers.four_bits import check_quantisation
+from trainers.peft_config import Head, peft_config
 
 
 def load_base(
     source: str | Path,
     *,
     revision: str | None,
-    quantisation: Quantisation | None,
+    quantisation: Quantisation | EightBits | None,
     head: Head = "language_model",
 ) -> tuple[Any, Any]:
-    """Load the model to train an adapter on, optionally in 4 bits, and its tokenizer.
+    """Load the model to train on, optionally in 4 or 8 bits, and its tokenizer.
 
     A model that is in 4 bits already stays so.
 
@@ -50,8 +37,9 @@ def load_base(
         options["quantization_config"] = _quantisation_config(quantisation)
     if sharding_strategy():
         options["device_map"] = None  # FSDP or DeepSpeed places the model
-    model, tokenizer = _load(source, revision, head, **options)
-    check_quantisation(model.config, source)
+    model, tokenizer = load_model(source, revision, head, **options)
+    if not isinstance(quantisation, EightBits):
+        check_quantisation(model.config, source)
     return model, tokenizer
 
 
@@ -83,7 +71,7 @@ def check_vocabulary(model: Any, tokenizer: Any, source: str | Path) -> None:
         )
 
 
-def _quantisation_config(quantisation: Quantisation) -> Any:
+def _quantisation_config(quantisation: Quantisation | EightBits) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -92,6 +80,8 @@ def _quantisation_config(quantisation: Quantisation) -> Any:
             "The recipe asks for 'quantisation', which needs an NVIDIA GPU, and this machine has none. "
             "Remove the block to train in full precision, or run the recipe on a machine with a GPU."
         )
+    if isinstance(quantisation, EightBits):
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=quantisation.threshold)
     compute = getattr(torch, quantisation.compute)
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -103,7 +93,14 @@ def _quantisation_config(quantisation: Quantisation) -> Any:
     )
 
 
-def _load(source: str | Path, revision: str | None, head: Head, **options: Any) -> tuple[Any, Any]:
+def load_model(
+    source: str | Path, revision: str | None, head: Head, **options: Any
+) -> tuple[Any, Any]:
+    """Load a model with its tokenizer: one that generates text, or one that outputs a reward.
+
+    Raises:
+        HarnessError: it cannot be loaded.
+    """
     if head == "language_model":
         return load_weights(source, revision=revision, **options)
     return load_reward_weights(source, revision=revision, **options)
@@ -149,39 +146,29 @@ def load_reward_weights(
     return model, tokenizer
 
 
-def lora_config(lora: Lora, model: Any, head: Head = "language_model") -> Any:
-    """Return PEFT's configuration of an adapter on the model; a reward model's head is trained in full.
+class NewAdapter(NamedTuple):
+    """A model, and PEFT's configuration of the adapter that the trainer puts on it; None if it has it."""
 
-    All linear layers are those of the text's decoder: what reads pictures or sound sees nothing here, so
-    an adapter on it would never move. Of Mamba and its kin, those that PEFT can adapt.
+    model: Any
+    peft_config: Any | None
+
+
+def new_adapter(
+    adapter: Adapter, model: Any, tokenizer: Any, head: Head = "language_model"
+) -> NewAdapter:
+    """Return a model on which an adapter is trained anew, or all of its weights.
+
+    PiSSA takes its start out of the model's weights. It is put on here and then counts as a plain LoRA, so
+    that a frozen copy of it, the reference, takes nothing out again.
     """
-    from peft import LoraConfig
+    config = peft_config(adapter, model, tokenizer, head)
+    if not isinstance(adapter, Pissa):
+        return NewAdapter(model, config)
+    from peft import get_peft_model
 
-    targets = lora.target_modules
-    excluded = None
-    if targets == "all-linear":
-        text = _decoder_prefix(model)
-        excluded = None if text is None else rf"(?!{re.escape(text)}\.).*"
-        if model.config.model_type in UNADAPTED_FAMILIES:
-            excluded = rf".*\.({'|'.join(UNADAPTED_LAYERS)})"
-    return LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        exclude_modules=excluded,
-        task_type="CAUSAL_LM" if head == "language_model" else "SEQ_CLS",
-    )
-
-
-def _decoder_prefix(model: Any) -> str | None:
-    """Return the name of the part that decodes text, in a model that has other parts; else None."""
-    config = model.config
-    if config.get_text_config() is config:
-        return None
-    decoder = model.get_decoder()
-    names = (name for name, module in model.named_modules() if module is decoder and name)
-    return next(names, None)
+    tuned = get_peft_model(model, config)
+    tuned.peft_config["default"].init_lora_weights = True
+    return NewAdapter(tuned, None)
 
 
 def remember_adapter_weights(model: Any) -> None:
@@ -215,7 +202,7 @@ def upcast_adapter(model: Any) -> None:
     """
     remembered = model.__dict__.pop("as_loaded", {})
     for name, parameter in model.named_parameters():
-        if "lora_" in name or parameter.requires_grad:  # a reward's head is no adapter
+        if "ref" in name.split(".") or parameter.requires_grad:
             parameter.data = remembered.get(name, parameter.data).float()
 
 
@@ -237,10 +224,11 @@ def trained_weights(model: Any) -> dict[str, Any]:
 
     If the model is sharded over processes, call it in every process.
     """
+    has_adapter = hasattr(model, "peft_config")
     return {
         name.replace("_checkpoint_wrapped_module.", ""): _full_tensor(parameter).cpu()
         for name, parameter in model.named_parameters()
-        if ("lora_" in name or "modules_to_save" in name) and "default" in name.split(".")
+        if not has_adapter or "default" in name.split(".")
     }
 
 
@@ -256,122 +244,35 @@ def _full_tensor(parameter: Any) -> Any:
     return parameter.detach()
 
 
-def save_adapter(model: Any, weights: Mapping[str, Any], folder: Path) -> None:
-    """Save the trained adapter, without a frozen reference, in `folder/adapter`.
-
-    `weights` are those of `trained_weights`.
-    """
-    state_dict = dict(weights) if sharding_strategy() else None  # unsharded, PEFT reads the model's
-    model.save_pretrained(folder / "adapter", selected_adapters=["default"], state_dict=state_dict)
-    (folder / "adapter" / "README.md").unlink(missing_ok=True)  # an empty template of PEFT
-
-
-def merge_saved(
+def save_trained(
+    model: Any,
+    weights: Mapping[str, Any],
     folder: Path,
-    tokenizer: Any,
     *,
-    base: str | Path,
-    revision: str | None,
-    probes: Sequence[Sequence[int]],
-    head: Head = "language_model",
-    trained: str | None = None,
-) -> dict[str, float]:
-    """Merge `folder/adapter` into its base in full precision, and save the model in `folder`.
-
-    The saved model is loaded again and compared with the adapter on the `probes` (token ids); with the
-    adapter on the 4 bits that it was trained on, where the base is published so.
+    start: Mapping[str, Any] | None = None,
+) -> None:
+    """Save what was trained in `folder`: the adapter without a frozen reference, or the whole model.
 
     Args:
-        folder: The checkpoint that is being written.
-        tokenizer: Saved with the model.
-        base: The model under the adapter.
-        revision: The base's revision on the hub.
-        probes: Token ids of chats.
-        head: Whether the model generates text or outputs a reward.
-        trained: The hash that the adapter must have, if known.
-
-    Returns:
-        The mean KL divergence of the merged model from the adapter, or the largest difference of a
-        reward.
-
-    Raises:
-        HarnessError: the adapter has another hash, or the merged model differs from it.
+        model: The trained model.
+        weights: Those of `trained_weights`.
+        folder: Where to.
+        start: The weights before training, of a PiSSA; it is then saved as the LoRA that it is on the
+            base as it was.
     """
-    load = partial(_load_tuned, folder / "adapter", tokenizer, base, revision, head)
-    # Load the adapter on its base.
-    tuned = load()
-    if trained is not None and adapter_hash(tuned) != trained:
-        raise HarnessError("The saved adapter is not the one that was trained.")
-    expected = [_logits(tuned, probe) for probe in probes]
-    if check_quantisation(tuned.config, base):
-        del tuned
-        free_memory()
-        tuned = load(in_full=True)
-    # Merge and save.
-    prepare_tied(tuned)
-    model = tuned.merge_and_unload()
-    set_stops(model, tokenizer)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    add_version_4_words(folder)
-    del tuned, model
-    free_memory()  # so that the weights are in memory once, not twice, when they are read back
-    # Compare the saved model with the adapter.
-    merged = _load(folder, None, head)[0].eval()
-    actual = [_logits(merged, probe) for probe in probes]
-    if head == "reward":
-        name, difference, allowed = "merge_difference", _reward_gap(expected, actual), REWARD_TOLERANCE  # fmt: skip
-    else:
-        name, difference, allowed = "merge_kl", _mean_kl(expected, actual), MERGE_TOLERANCE
-    if not difference < allowed:
-        raise HarnessError(
-            f"The merged model differs from its adapter ({name} {difference:.2g}, "
-            f"allowed {allowed:g}); it is not kept."
+    if not hasattr(model, "peft_config"):
+        model.save_pretrained(folder)
+        return
+    state_dict = dict(weights) if sharding_strategy() else None  # unsharded, PEFT reads the model's
+    options: dict[str, Any] = {}
+    if start is not None:
+        options["path_initial_model_for_weight_conversion"] = str(folder / "initial")
+        model.save_pretrained(
+            folder / "initial", selected_adapters=["default"], state_dict=dict(start)
         )
-    return {name: difference}
-
-
-def _load_tuned(
-    adapter: Path,
-    tokenizer: Any,
-    base: str | Path,
-    revision: str | None,
-    head: Head,
-    *,
-    in_full: bool = False,
-) -> Any:
-    """Load an adapter on its base; `in_full` brings a base in 4 bits to full precision first."""
-    model = _load(base, revision, head)[0]
-    if in_full:
-        model = dequantise(model)
-    if (
-        head == "reward"
-    ):  # it scores the last token that is no padding, so padding must be the trained one
-        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    return attach_adapter(model, adapter).eval()
-
-
-def prepare_tied(tuned: Any) -> None:
-    """Make merging exact where embeddings and head are one weight, and the adapter is on one or both.
-
-    An adapter on each of its own, or on one of the two, leaves two different weights, so they are untied
-    before. Adapters that PEFT tied (`ensure_weight_tying`) are one, and go into the one weight once.
-    """
-    import torch
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    model = tuned.get_base_model()
-    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
-    layers = [end.get_base_layer() if isinstance(end, BaseTunerLayer) else end for end in ends]
-    adapted = [isinstance(end, BaseTunerLayer) for end in ends]
-    if not any(adapted) or ends[1] is None or layers[0].weight is not layers[1].weight:
-        return
-    if all(adapted) and getattr(tuned.peft_config["default"], "ensure_weight_tying", False):
-        model.set_output_embeddings(layers[1])
-        return
-    layers[1].weight = torch.nn.Parameter(layers[1].weight.detach().clone(), requires_grad=False)
-    for config in (model.config, model.config.get_text_config()):
-        config.tie_word_embeddings = False
+    model.save_pretrained(folder, selected_adapters=["default"], state_dict=state_dict, **options)
+    shutil.rmtree(folder / "initial", ignore_errors=True)
+    (folder / "README.md").unlink(missing_ok=True)  # an empty template of PEFT
 
 
 def free_memory() -> None:
@@ -381,25 +282,3 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _logits(model: Any, ids: Sequence[int]) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return model(torch.tensor([list(ids)], device=model.device)).logits[0].float().cpu()
-
-
-def _mean_kl(expected: Sequence[Any], actual: Sequence[Any]) -> float:
-    import torch
-
-    terms = []
-    for expected_logits, actual_logits in zip(expected, actual, strict=True):
-        p, q = expected_logits.log_softmax(dim=-1), actual_logits.log_softmax(dim=-1)
-        terms.append((p.exp() * (p - q)).sum(dim=-1))
-    return float(torch.cat(terms).mean().clamp(min=0.0))
-
-
-def _reward_gap(expected: Sequence[Any], actual: Sequence[Any]) -> float:
-    gaps = [(p - q).abs() / (1 + p.abs()) for p, q in zip(expected, actual, strict=True)]
-    return max(float(gap) for gap in gaps)

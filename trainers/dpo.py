@@ -63,6 +63,7 @@ class Dpo:
             eval_dataset=pair_dataset(pairs.eval),
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
+            ref_model=policy.reference,
         )
         complete_reference(trainer.model)
         # TRL's reference is a frozen copy of the parent's adapter, named "ref". Without it the
@@ -113,13 +114,15 @@ class Dpo:
         return self.fitted.describe(self.pairs) | {"reference": reference}
 
     def check_first_step(self, log: Log, config: Any) -> None:
-        """Check that training starts at the reference, or off it where the reference is the base."""
+        """Check that training starts at the reference, or off it where recipe or adapter say so."""
         tolerance = CACHED_REFERENCE_TOLERANCE if self._caches_reference else START_TOLERANCE
         self._check_start(log[0], config, tolerance)
 
     def _check_start(self, first: dict[str, float], config: Any, tolerance: float) -> None:
         if self.recipe.reference == "base":
             check_start_off_reference([first])
+        elif not self.recipe.starts_at_parent:
+            check_moved_start([first])
         else:
             check_start([first], config, tolerance)
 
@@ -183,6 +186,19 @@ def check_start_off_reference(log: Log) -> None:
         raise HarnessError(
             "DPO started at its reference, although the recipe asks for 'reference: base'. The "
             "parent's adapter changes nothing on these pairs, or it was the reference after all."
+        )
+
+
+def check_moved_start(log: Log) -> None:
+    """Check that a policy whose new adapter moves the parent at once did not start at its reference.
+
+    Raises:
+        HarnessError: it did, so that the reference has the adapter too, or the policy has none.
+    """
+    if log[0].get("rewards/chosen", 1.0) == 0.0 and log[0].get("rewards/rejected", 1.0) == 0.0:
+        raise HarnessError(
+            "Training started at its reference, although the new adapter changes the parent from the start. "
+            "The reference must be the parent without it."
         )
 
 

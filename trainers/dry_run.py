@@ -25,18 +25,17 @@ from harness.data.preference_pairs import load_given_pairs
 from harness.types import Message
 from harness.types.training import Example, LabelledAnswer, PreferencePair
 from trainers.examples import load_examples, load_labelled, load_samples
-from trainers.memory import Shape, find_shape, measure_shape
 from trainers.recipe import (
     AdapterRecipe,
     GivenPairsRecipe,
     PairsRecipe,
     Parent,
     PreferenceRecipe,
-    Quantisation,
     SftRecipe,
     load_recipe,
 )
 from trainers.recipe_graph import RecipeStage, recipe_graph
+from trainers.shape import Shape, find_shape, measure_shape
 from trainers.trl_config import TRACKING_OPTIONS
 
 STEPS = 2
@@ -185,7 +184,7 @@ def _small_recipe(
             )
     if not cuda and recipe.quantisation is not None:
         del small["quantisation"]
-        replaced.append(f"{_describe(recipe.quantisation)}: float32, without an NVIDIA GPU")
+        replaced.append(f"{recipe.quantisation.description}: float32, without an NVIDIA GPU")
     optimiser = str(options.get("optim", ""))
     if not cuda and ("8bit" in optimiser or "paged" in optimiser):
         options["optim"] = "adamw_torch"
@@ -207,11 +206,6 @@ def _write_template(
     if recipe.thinking is not None:
         replaced.append("thinking: the small tokenizer's chat template has no switch of it")
     return {"chat_template": None, "thinking": None}
-
-
-def _describe(quantisation: Quantisation) -> str:
-    double = ", double quantisation" if quantisation.double else ""
-    return f"{quantisation.bits}-bit {quantisation.kind}{double}"
 
 
 def _count_rows_needed(recipe: AdapterRecipe) -> int:

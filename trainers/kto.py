@@ -15,7 +15,7 @@ from harness.core.errors import HarnessError
 from harness.types import Message
 from harness.types.training import LabelledAnswer, PreferencePair
 from trainers.adapter import complete_reference
-from trainers.dpo import START_TOLERANCE
+from trainers.dpo import START_TOLERANCE, check_moved_start
 from trainers.labelled import SplitAnswers, fit_answers
 from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs
 from trainers.recipe import KtoRecipe
@@ -60,6 +60,7 @@ class Kto:
             eval_dataset=Dataset.from_list(held_out) if held_out else None,
             processing_class=policy.tokenizer,
             peft_config=policy.peft_config,
+            ref_model=policy.reference,
         )
         complete_reference(trainer.model)
         return trainer
@@ -90,8 +91,11 @@ class Kto:
         return self.fitted.describe(self.pairs) | {"rows": str(n), "dropped": str(n - n_rows)}
 
     def check_first_step(self, log: Log, config: Any) -> None:
-        """Check that training starts at the reference."""
-        check_start(log, config)
+        """Check that training starts at the reference, or off it where the adapter says so."""
+        if self.recipe.starts_at_parent:
+            check_start(log, config)
+        else:
+            check_moved_start(log)
 
     def eval_metrics(self, trainer: Any) -> dict[str, float]:
         """Return loss, margin and divergence on the held-out pairs."""

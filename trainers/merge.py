@@ -1,4 +1,4 @@
-"""Merging a LoRA adapter, trained here or elsewhere, into its base: a checkpoint of the harness.
+"""Merging an adapter, trained here or elsewhere, into its base: a checkpoint of the harness.
 
 The base is loaded in full precision, or in 4 bits and brought to full precision at the same values.
 Rounding the merged weights to 4 bits would give another model than the one that was trained.
@@ -11,6 +11,7 @@ from typing import Any
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
+from harness.models.adapter_types import NOT_MERGED, adapter_type, describe_adapter
 from harness.models.gguf import describe_origin, locate_model
 from harness.models.local import encode_chat, make_prompt
 from harness.models.model_folder import (
@@ -22,7 +23,6 @@ from harness.models.model_folder import (
     verified_fingerprint,
 )
 from harness.models.weights import quiet_torch
-from trainers.adapter import Head, merge_saved
 from trainers.checkpoint import (
     CheckpointManifest,
     Origin,
@@ -32,7 +32,9 @@ from trainers.checkpoint import (
     load_manifest,
     versions,
 )
+from trainers.finishing import merge_saved
 from trainers.four_bits import check_quantisation
+from trainers.peft_config import Head
 from trainers.trl_config import quiet_libraries
 
 HEADS: dict[str, Head] = {"CAUSAL_LM": "language_model", "SEQ_CLS": "reward"}
@@ -59,12 +61,14 @@ def merge_adapter(
     The checkpoint keeps the record of the adapter's training if the harness trained it.
 
     Raises:
-        HarnessError: no LoRA adapter in safetensors, a base quantised beyond merging, one that the adapter was not
+        HarnessError: no adapter in safetensors that merges, a base quantised beyond merging, one that the adapter was not
             trained on unless that is allowed, or a merged model that differs from its adapter.
     """
     out, base = out.resolve(), locate_model(base, Path())
     # Check that adapter and base belong together.
     config = read_adapter_config(adapter)
+    if not adapter_type(config, adapter).merges:
+        raise HarnessError(f"{adapter}: {adapter_type(config, adapter).title}: {NOT_MERGED}.")
     head = _head_of(adapter, config)
     quiet_torch()
     quiet_libraries()
@@ -133,7 +137,7 @@ def _external_training(
         facts=describe_origin(origin.source)
         | {
             "training": "unknown: the adapter was trained elsewhere",
-            "adapter": f"LoRA, r {config.get('r')}, alpha {config.get('lora_alpha')}",
+            "adapter": describe_adapter(config),
             "adapter sha256": sha256,
         },
         metrics={},

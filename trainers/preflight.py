@@ -6,9 +6,10 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_adapter
+from trainers.adapter_kinds import targets_head
 from trainers.four_bits import check_quantisation
-from trainers.memory import find_shape, lora_parameters, targets_head
 from trainers.recipe import AdapterRecipe, Parent
+from trainers.shape import find_shape
 from trainers.starting_model import StartingPoint
 
 _TOKENIZER_FILES = (
@@ -22,7 +23,7 @@ _TOKENIZER_FILES = (
 # Methods whose trainers compute the whole model's logits.
 ADAPTS_HEAD = ("orpo", "simpo")
 _HEAD_REFUSED = (
-    "{recipe}: lora.target_modules: the head cannot be adapted by '{method}', whose trainer reads the head's own "
+    "{recipe}: target_modules: the head cannot be adapted by '{method}', whose trainer reads the head's own "
     "weight and would leave an adapter on it at nothing. Remove it; the embeddings can be adapted."
 )
 
@@ -39,18 +40,32 @@ def check_base(recipe: AdapterRecipe, start: StartingPoint) -> None:
     if not folder.is_dir() or is_adapter(folder) or not (folder / "config.json").is_file():
         return
     config = json.loads((folder / "config.json").read_bytes())
-    if check_quantisation(config, folder) and recipe.quantisation is not None:
+    if check_quantisation(config, folder):
+        _check_4_bits(recipe, folder)
+    if tokens_of.is_dir():
+        _check_tokenizer(folder, tokens_of, config)
+    adapter = recipe.new_adapter
+    shape = find_shape(Parent(checkpoint=str(folder)), Path())
+    if adapter is not None and shape is not None:
+        try:
+            adapter.targets(shape)  # it names the targets that match nothing
+        except HarnessError as error:
+            raise HarnessError(f"{recipe.recipe}: {error}") from None
+        if recipe.method not in ADAPTS_HEAD and targets_head(shape, adapter):
+            raise HarnessError(_HEAD_REFUSED.format(recipe=recipe.recipe, method=recipe.method))
+
+
+def _check_4_bits(recipe: AdapterRecipe, folder: Path) -> None:
+    adapter = recipe.new_adapter
+    if recipe.quantisation is not None:
         raise HarnessError(
             f"{recipe.recipe}: quantisation: {folder} is in 4 bits already; remove the block."
         )
-    if tokens_of.is_dir():
-        _check_tokenizer(folder, tokens_of, config)
-    lora = getattr(recipe, "lora", None)
-    shape = find_shape(Parent(checkpoint=str(folder)), Path())
-    if lora is not None and shape is not None:
-        lora_parameters(shape, lora)  # it names the targets that match nothing
-        if recipe.method not in ADAPTS_HEAD and targets_head(shape, lora):
-            raise HarnessError(_HEAD_REFUSED.format(recipe=recipe.recipe, method=recipe.method))
+    if adapter is not None and adapter.refused_bits:
+        raise HarnessError(
+            f"{recipe.recipe}: adapter: {folder} is in 4 bits, on which '{adapter.kind}' is not trained: "
+            f"{adapter.refused_bits}."
+        )
 
 
 def _check_tokenizer(folder: Path, tokens_of: Path, config: dict[str, Any]) -> None:

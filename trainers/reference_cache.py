@@ -87,7 +87,7 @@ def reference_key(
         "parent": start.parent.fingerprint,
         "base": start.base.fingerprint,
         "reference": recipe.reference,
-        "new adapter": recipe.lora is not None,
+        "new adapter": recipe.new_adapter is not None,
         "quantisation": recipe.quantisation and recipe.quantisation.model_dump(),
         "precision": [args.bf16, args.fp16, args.use_cpu],
         "model": args.model_init_kwargs,

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.types import Message
-from trainers.adapter import check_vocabulary, load_base, load_reward_weights, lora_config
+from trainers.adapter import check_vocabulary, load_base, load_reward_weights, new_adapter
 from trainers.chat_template import set_chat_template
 from trainers.dpo import START_TOLERANCE
 from trainers.pair_dataset import FittedPairs, SplitPairs, check_tokens, fit_pairs, pair_dataset
@@ -57,13 +57,15 @@ class RewardModel:
         check_vocabulary(model, tokenizer, base.source)
         self.fitted = fit_pairs(self.pairs, tokenizer, config, cuts=False)
         pairs = self.fitted.pairs
+        assert self.recipe.new_adapter is not None  # which the recipe's validation requires
+        start = new_adapter(self.recipe.new_adapter, model, tokenizer, head="reward")
         return RewardTrainer(
-            model=model,
+            model=start.model,
             args=config,
             train_dataset=pair_dataset(pairs.train),
             eval_dataset=pair_dataset(pairs.eval),
             processing_class=tokenizer,
-            peft_config=lora_config(self.recipe.lora, model, head="reward"),
+            peft_config=start.peft_config,
         )
 
     def check_data(self, trainer: Any) -> dict[str, str]:

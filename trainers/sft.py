@@ -10,7 +10,7 @@ from harness.data.split import hold_out
 from harness.models.model_folder import verified_fingerprint
 from harness.models.stops import end_of_turn, end_of_turn_text, set_stops
 from harness.types.training import Example
-from trainers.adapter import check_vocabulary, load_base, lora_config, refuse_adapter
+from trainers.adapter import check_vocabulary, load_base, new_adapter, refuse_adapter
 from trainers.assistant_turns import (
     MarkedTemplate,
     chat_of,
@@ -121,13 +121,15 @@ class Sft:
         eval_columns = [
             columns(row) for row in self.eval_rows if fits(_tokenise(tokenizer, row, marks), config)
         ]
+        assert recipe.new_adapter is not None  # which the recipe's validation requires
+        start = new_adapter(recipe.new_adapter, model, tokenizer)
         trainer = SFTTrainer(
-            model=model,
+            model=start.model,
             args=config,
             train_dataset=Dataset.from_list([columns(row) for row in self.rows]),
             eval_dataset=Dataset.from_list(eval_columns) if eval_columns else None,
             processing_class=tokenizer,
-            peft_config=lora_config(recipe.lora, model),
+            peft_config=start.peft_config,
         )
         if trainer.model.get_input_embeddings().weight.shape[0] != n_embeddings:
             raise HarnessError(

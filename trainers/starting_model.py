@@ -9,7 +9,7 @@ from harness.models.stops import set_stops
 from trainers.adapter import (
     check_vocabulary,
     load_base,
-    lora_config,
+    new_adapter,
     refuse_adapter,
     remember_adapter_weights,
 )
@@ -17,7 +17,7 @@ from trainers.chat_template import set_chat_template
 from trainers.checkpoint import CheckpointManifest, Origin, verify_checkpoint
 from trainers.recipe import OnlineRecipe, PreferenceRecipe
 
-# Recipes that train a new adapter if they have a `lora` block, and otherwise the parent's own.
+# Recipes that train a new adapter if they have an `adapter` block, and otherwise the parent's own.
 PolicyRecipe = PreferenceRecipe | OnlineRecipe
 
 
@@ -29,11 +29,18 @@ class StartingPoint(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """A model to train and its tokenizer; `peft_config` is None if the model has its adapter already."""
+    """A model to train and its tokenizer.
+
+    Attributes:
+        peft_config: PEFT's configuration of the adapter that the trainer adds; None where it adds none.
+        reference: A second model that is the reference; None where the model without its adapter is, or a
+            frozen copy of the adapter.
+    """
 
     model: Any
     tokenizer: Any
-    peft_config: Any | None
+    peft_config: Any | None = None
+    reference: Any | None = None
 
 
 def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoint:
@@ -46,8 +53,10 @@ def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoi
     if is_sealed(directory):
         manifest = verify_checkpoint(directory)
         origin = Origin(source=str(parent), fingerprint=manifest.fingerprint)
-        return StartingPoint(origin, origin if recipe.lora else _adapter_base(directory, manifest))
-    if recipe.lora is None:
+        return StartingPoint(
+            origin, origin if recipe.new_adapter else _adapter_base(directory, manifest)
+        )
+    if recipe.new_adapter is None:
         raise _no_adapter_error(parent)
     refuse_adapter(parent)
     revision = recipe.parent.revision
@@ -77,13 +86,27 @@ def load_policy(recipe: PolicyRecipe, start: StartingPoint) -> Policy:
     check_vocabulary(model, tokenizer, base.source)
     set_stops(model, tokenizer)
     # Add the adapter.
-    if recipe.lora is not None:
-        return Policy(model, tokenizer, lora_config(recipe.lora, model))
+    if recipe.new_adapter is not None:
+        start_model, config = new_adapter(recipe.new_adapter, model, tokenizer)
+        reference = _second_model(recipe, base) if _needs_second_model(recipe) else None
+        return Policy(start_model, tokenizer, config, reference)
     adapter = Path(parent.source) / "adapter"
     tuned = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     if getattr(model, "is_quantized", False):
         remember_adapter_weights(tuned)
-    return Policy(tuned, tokenizer, None)
+    return Policy(tuned, tokenizer)
+
+
+def _needs_second_model(recipe: PolicyRecipe) -> bool:
+    """Return whether all weights are trained, and compared with a frozen reference."""
+    kind = recipe.new_adapter
+    return recipe.has_reference and kind is not None and kind.reference == "a second model"
+
+
+def _second_model(recipe: PolicyRecipe, base: Origin) -> Any:
+    """Load the frozen reference, in the type of the weights that are trained."""
+    model, _ = load_base(base.source, revision=base.revision, quantisation=recipe.quantisation)
+    return model.float().eval().requires_grad_(False)
 
 
 def _adapter_base(parent: Path, manifest: CheckpointManifest) -> Origin:
@@ -94,17 +117,17 @@ def _adapter_base(parent: Path, manifest: CheckpointManifest) -> Origin:
     if manifest.adapter_base is None and manifest.method != "sft":
         raise HarnessError(
             f"{parent}: was made before checkpoints recorded the base of their adapter. Train it again, "
-            "or give the recipe a 'lora' block for a new adapter."
+            "or give the recipe an 'adapter' block for a new one."
         )
     if verified_fingerprint(base.source, revision=base.revision) != base.fingerprint:
         raise HarnessError(
             f"{parent}: its adapter was trained on {base.source}, which is gone or has changed. "
-            "Train the parent again, or give the recipe a 'lora' block for a new adapter."
+            "Train the parent again, or give the recipe an 'adapter' block for a new one."
         )
     return base
 
 
 def _no_adapter_error(parent: str | Path) -> HarnessError:
     return HarnessError(
-        f"{parent}: has no adapter to continue training. Give the recipe a 'lora' block for a new one."
+        f"{parent}: has no adapter to continue training. Give the recipe an 'adapter' block for a new one."
     )

@@ -16,14 +16,13 @@ from harness.core.errors import HarnessError
 from harness.models.gguf import describe_origin
 from harness.models.weights import quiet_torch
 from trainers.adapter import (
-    Head,
     free_memory,
-    merge_saved,
-    save_adapter,
+    save_trained,
     trained_weights,
     upcast_adapter,
     weights_hash,
 )
+from trainers.adapter_kinds import Adapter, LoraPlus, Pissa
 from trainers.checkpoint import (
     CheckpointManifest,
     Origin,
@@ -36,7 +35,9 @@ from trainers.cpu_logprobs import fast_cpu_logprobs
 from trainers.distributed.config import Launch, WorldInfo, halve_batch, split_batch
 from trainers.distributed.sync import is_zero3, seed_per_rank
 from trainers.eval_callback import TrainingEval, add_eval_callback
+from trainers.finishing import finish
 from trainers.method import Job, Method, OutputPaths, ProgressCallback, RunSettings, Trained
+from trainers.peft_config import Head
 from trainers.preflight import check_base
 from trainers.recipe import AdapterRecipe
 from trainers.resume import describe_set_aside, latest_checkpoint, save_for_resume
@@ -52,6 +53,7 @@ from trainers.trl_config import (
     quiet_trainer,
 )
 
+TRAINED = "adapter"  # the subfolder in which what was trained is saved
 N_PROBES = 4  # training rows on which the merged model is compared with its adapter
 
 
@@ -67,7 +69,7 @@ def train_adapter(
     launch: Launch | None = None,
     settings: RunSettings = RunSettings(),  # noqa: B008 - an immutable tuple
 ) -> CheckpointManifest:
-    """Train an adapter, and write it merged with its base as a checkpoint in `out`.
+    """Train an adapter, and write it as a checkpoint in `out`, merged with its base where that can be.
 
     After a kill, the same call resumes from the latest saved step. With `launch` the training, but
     not the merging, runs in several processes.
@@ -85,12 +87,12 @@ def train_adapter(
         # Train.
         job = Job(recipe, method, _output_paths(out, folder, key, launch))
         trained = _train(job, start.base, progress, launch, settings.training_eval)
-        # Merge, and compare the result with the adapter.
-        merged = merge_saved(
+        # Make the checkpoint's model of it, and compare the two.
+        compared = finish(
+            recipe.new_adapter,
             folder,
             trained.tokenizer,
-            base=start.base.source,
-            revision=start.base.revision,
+            base=start.base,
             probes=trained.probes,
             head=head,
             trained=trained.adapter,
@@ -108,7 +110,7 @@ def train_adapter(
             | dict(settings.facts)
             | trained.facts
             | seconds,
-            metrics=trained.metrics | merged,
+            metrics=trained.metrics | compared,
             curves=trained.curves,
             adapter_base=start.base,
         )
@@ -184,7 +186,8 @@ def train_in_process(
     # Evaluate and save. Every process takes part in the evaluation.
     metrics = job.method.eval_metrics(trainer) or _mean_loss(log)
     if world.is_main:
-        save_adapter(trainer.model, weights, job.paths.checkpoint)
+        start = run.before if isinstance(job.recipe.new_adapter, Pissa) else None
+        save_trained(trainer.model, weights, job.paths.checkpoint / TRAINED, start=start)
     return Trained(
         adapter=after,
         tokenizer=trainer.processing_class,
@@ -224,6 +227,7 @@ def _train_with_halving(
             seed=recipe.seed,
             folder=job.paths.steps,
             method=recipe.method,
+            checkpointing=recipe.new_adapter is None or recipe.new_adapter.checkpointing,
         )
         rows, accumulated = config.per_device_train_batch_size, config.gradient_accumulation_steps
         try:
@@ -268,10 +272,13 @@ def _train_once(
     except (ValueError, NotImplementedError) as error:  # TRL's errors for options that conflict
         raise HarnessError(f"{recipe.recipe}: trainer: {error}") from error
     facts = method.check_data(trainer) | trainable_share(trainer.model)
+    facts |= _describe_adapter(recipe.new_adapter)
     # Set it up.
     quiet_trainer(trainer, recipe.method, progress)
     if not is_zero3(config):  # ZeRO 3 needs one type, and keeps full precision in its optimiser
         upcast_adapter(trainer.model)
+    if isinstance(recipe.new_adapter, LoraPlus):
+        trainer.optimizer = _loraplus_optimiser(trainer, recipe.new_adapter.ratio)
     place_logs(trainer, job.paths.logs)
     save_for_resume(trainer)
     if world.world_size > 1:
@@ -301,10 +308,36 @@ def trainable_share(model: Any) -> dict[str, str]:
     Raises:
         HarnessError: there are none, for example because the adapter was loaded for inference.
     """
-    trained, total = model.get_nb_trainable_parameters()
+    if hasattr(model, "peft_config"):
+        trained, total = model.get_nb_trainable_parameters()
+    else:
+        total = sum(p.numel() for p in model.parameters())
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if not trained:
         raise HarnessError("No parameter is trainable, so there is nothing to learn.")
     return {"trainable parameters": f"{trained:,} of {total:,}"}
+
+
+def _describe_adapter(adapter: Adapter | None) -> dict[str, str]:
+    return {} if adapter is None else {"adapter": adapter.description}
+
+
+def _loraplus_optimiser(trainer: Any, ratio: float) -> Any:
+    """Make the optimiser of LoRA+, of the kind and with the options that `trainer` would use.
+
+    An adapter on embeddings learns as its first matrix does; PEFT's own rate for it is 1e-6.
+    """
+    from peft.optimizers import create_loraplus_optimizer
+
+    kind, options = trainer.get_optimizer_cls_and_kwargs(trainer.args)
+    return create_loraplus_optimizer(
+        trainer.model,
+        kind,
+        loraplus_lr_ratio=ratio,
+        loraplus_lr_embedding=options["lr"],
+        loraplus_weight_decay=trainer.args.weight_decay,
+        **options,
+    )
 
 
 def _mean_loss(log: Log) -> dict[str, float]:

@@ -72,8 +72,11 @@ def make_config(
     seed: int,
     folder: Path,
     method: str = "sft",
+    checkpointing: bool = True,
 ) -> Any:
     """Make a TRL configuration of `kind` (SFTConfig, DPOConfig) with the recipe's options.
+
+    Without `checkpointing` TRL's default of it is switched off.
 
     Raises:
         HarnessError: an option that TRL does not know, that is none of a recipe's, or with a value that
@@ -107,8 +110,11 @@ def make_config(
         options = {"run_name": recipe} | dict(options)
     # TRL's defaults need a GPU, and raise without one.
     cpu = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}
+    defaults: dict[str, Any] = {} if torch.cuda.is_available() else cpu
+    if not checkpointing:
+        defaults |= {"gradient_checkpointing": False}
     try:
-        return kind(**({} if torch.cuda.is_available() else cpu) | dict(options) | fixed_options)
+        return kind(**defaults | dict(options) | fixed_options)
     except (TypeError, ValueError) as error:
         raise HarnessError(f"{recipe}: trainer: {error}") from None
 

@@ -1,4 +1,4 @@
-"""LoRA adapters on their base: as they are, not merged."""
+"""Adapters on their base: as they are, not merged."""
 
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ def _embedding_rows(adapter: Path) -> dict[str, int]:
     try:
         with safe_open(adapter / ADAPTER_WEIGHTS, framework="np") as weights:
             for key in weights.keys():  # noqa: SIM118 - not a dictionary
+                if "." not in key:  # virtual tokens
+                    continue
                 *_, module, last = key.removesuffix(".modules_to_save.weight").split(".")
                 name = last if key.endswith("modules_to_save.weight") else module
                 if name in _EMBEDDINGS and key.endswith(".weight") and "lora_" not in key:

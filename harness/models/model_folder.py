@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash, file_hash
+from harness.models.adapter_types import adapter_type
 
 MANIFEST = "checkpoint.json"
 COMPLETE_MARK = "COMPLETE"
@@ -111,9 +112,21 @@ def verify_sealed(directory: Path) -> str:
     loaded = {_name(path, directory) for path in model_files(directory)}
     hashes = {name: sha256 for name, sha256 in files.items() if name in loaded}
     top = {name: sha256 for name, sha256 in hashes.items() if "/" not in name}
-    if fingerprint not in (content_hash(hashes), content_hash(top)):
+    if is_adapter(directory):
+        _verify_adapter(directory, fingerprint, hashes)
+    elif fingerprint not in (content_hash(hashes), content_hash(top)):
         raise HarnessError(f"{path}: its fingerprint is not that of the files that it lists.")
     return fingerprint
+
+
+def _verify_adapter(directory: Path, fingerprint: str, hashes: dict[str, str]) -> None:
+    """Verify that a sealed adapter lies on the base that it was trained on, whose answers are its own too."""
+    base = adapter_base(directory)
+    found = content_hash(hashes, verified_fingerprint(base.source, revision=base.revision))
+    if fingerprint != found:
+        raise HarnessError(
+            f"{directory}: its base {base.source} has changed since it was trained. Restore it, or train again."
+        )
 
 
 def _read_seal(path: Path) -> tuple[dict[str, str], str]:
@@ -218,7 +231,7 @@ def adapter_base(adapter: Path, revision: str | None = None) -> AdapterBase:
     """Return the model that an adapter is laid on: the folder or hub model that it names.
 
     Raises:
-        HarnessError: no LoRA adapter in safetensors, no base here, one that is an adapter itself, or a
+        HarnessError: no adapter of a known type in safetensors, no base here, one that is an adapter itself, or a
             hub model without a revision.
     """
     config = read_adapter_config(adapter)
@@ -250,16 +263,13 @@ def read_adapter_config(adapter: Path) -> dict[str, Any]:
     """Read an adapter's configuration.
 
     Raises:
-        HarnessError: it is missing or no object, or the adapter is no LoRA in safetensors.
+        HarnessError: it is missing or no object, or the adapter is of no known type or not in safetensors.
     """
     path = adapter / ADAPTER_CONFIG
     if not path.is_file():
         raise HarnessError(f"{adapter}: is no adapter ({ADAPTER_CONFIG} is missing).")
     config = _read_json(path)
-    if config.get("peft_type") != "LORA":
-        raise HarnessError(
-            f"{adapter}: is an adapter of type {config.get('peft_type')}; only LORA can be used here."
-        )
+    adapter_type(config, adapter)
     if not (adapter / ADAPTER_WEIGHTS).is_file():
         raise HarnessError(
             f"{adapter}: has no {ADAPTER_WEIGHTS}. Weights in pickle files may run code and are not "

@@ -91,7 +91,7 @@ def disable_inference_repacking(model: Any) -> None:
 
 def _load_adapter(adapter: Path, revision: str | None, **options: Any) -> tuple[Any, Any]:
     """Load an adapter's base, with the adapter on it, and the tokenizer that it was trained with."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, GenerationConfig
 
     base = adapter_base(adapter, revision)
     model, tokenizer = load_weights(base.source, revision=base.revision, **options)
@@ -99,6 +99,10 @@ def _load_adapter(adapter: Path, revision: str | None, **options: Any) -> tuple[
         tokenizer = AutoTokenizer.from_pretrained(adapter, trust_remote_code=False)
         model.generation_config.eos_token_id = stop_ids(model, tokenizer)
         model.generation_config.pad_token_id = tokenizer.pad_token_id
+    if (adapter / "generation_config.json").is_file():  # of a checkpoint: what stops its answers
+        model.generation_config.eos_token_id = GenerationConfig.from_pretrained(
+            adapter
+        ).eos_token_id
     return attach_adapter(model, adapter), tokenizer
 
 

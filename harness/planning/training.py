@@ -15,16 +15,13 @@ from harness.data.preference_pairs import load_given_pairs
 from harness.types import PreferenceRequest, Record
 from judges.checklist import count_requests
 from judges.judging import preference_requests
+from trainers.adapter_kinds import Adapter, FullFineTuning, continued
 from trainers.examples import load_examples, load_labelled, load_samples
 from trainers.labelled import split_answers
 from trainers.memory import (
     Memory,
-    Shape,
-    count_parameters,
     estimate_memory,
     find_obstacle,
-    find_shape,
-    lora_parameters,
     n_training_pairs,
     optimiser_steps,
 )
@@ -35,7 +32,6 @@ from trainers.recipe import (
     GivenPairsRecipe,
     GoldPairsRecipe,
     JudgedPairsRecipe,
-    Lora,
     OnlineRecipe,
     PreferenceRecipe,
     PretrainRecipe,
@@ -52,6 +48,7 @@ from trainers.recipe_graph import (
     seeded_recipes,
 )
 from trainers.sft import split_rows
+from trainers.shape import Shape, count_parameters, find_shape
 
 
 class TrainingForecast(Record):
@@ -203,7 +200,7 @@ class _Result(NamedTuple):
 
     name: str
     shape: Shape | None = None
-    lora: Lora | None = None
+    adapter: Adapter | None = None
     rows: _Count = _Count()
     per_prompt: int = 1
 
@@ -232,9 +229,9 @@ class _StageForecaster:
 
     def _add_training(self, recipe: AdapterRecipe, stage: RecipeStage) -> _Result:
         start, rows = self._start_of(recipe, stage), self._rows_of(recipe, stage)
-        lora = _own_adapter(recipe) or start.lora
-        sizes_known = start.shape is not None and lora is not None
-        memory = estimate_memory(recipe, start.shape, lora) if start.shape and lora else None
+        adapter = recipe.new_adapter or start.adapter
+        sizes_known = start.shape is not None and adapter is not None
+        memory = estimate_memory(recipe, start.shape, adapter) if start.shape and adapter else None
         # The reasons why the run cannot start, or why its numbers are not known.
         notes = []
         obstacle = find_obstacle(start.name, recipe)
@@ -257,13 +254,13 @@ class _StageForecaster:
                 or recipe.best_of is not None
                 or rows.absent is not None,
                 steps=None if rows.n is None else optimiser_steps(rows.n, recipe.trainer),
-                trained=lora_parameters(start.shape, lora) if start.shape and lora else None,
-                parameters=count_parameters(start.shape) if start.shape else None,
+                trained=adapter.count_trained(start.shape) if start.shape and adapter else None,
+                parameters=_frozen(start.shape, adapter) if start.shape else None,
                 memory=memory,
                 notes=tuple(notes),
             )
         )
-        return _Result(recipe.recipe, start.shape, lora)
+        return _Result(recipe.recipe, start.shape, adapter and continued(adapter))
 
     def _start_of(self, recipe: AdapterRecipe, stage: RecipeStage) -> _Result:
         if stage.parent is not None:
@@ -342,10 +339,9 @@ class _StageForecaster:
                 self.plan.to_judge.append(PairsToJudge(recipe.recipe, judge, endpoint, requests))
 
 
-def _own_adapter(recipe: AdapterRecipe) -> Lora | None:
-    if isinstance(recipe, SftRecipe | PreferenceRecipe | OnlineRecipe):
-        return recipe.lora
-    return None
+def _frozen(shape: Shape, adapter: Adapter | None) -> int:
+    """Count the weights that are not trained."""
+    return 0 if isinstance(adapter, FullFineTuning) else count_parameters(shape)
 
 
 def _count_training_examples(

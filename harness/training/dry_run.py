@@ -12,11 +12,12 @@ from harness.core.progress import Progress
 from harness.training.commands import train_recipe
 from harness.training.context import make_context
 from harness.types import Record
+from trainers.adapter_kinds import Adapter, FullFineTuning, continued
 from trainers.checkpoint import CheckpointManifest, load_manifest
 from trainers.distributed.config import Launch
-from trainers.dry_run import SmallRecipe, SmallStage, shrink_recipe
-from trainers.memory import Shape, count_parameters, find_obstacle, lora_parameters
-from trainers.recipe import Lora, PreferenceRecipe, SftRecipe
+from trainers.dry_run import SmallRecipe, shrink_recipe
+from trainers.memory import find_obstacle
+from trainers.shape import Shape, count_parameters
 
 
 class DryRunStage(Record):
@@ -105,13 +106,15 @@ def _manifests(checkpoints: Path) -> Iterator[CheckpointManifest]:
 
 
 def _stages(small: SmallRecipe, manifests: dict[str, CheckpointManifest]) -> Iterator[DryRunStage]:
-    lora: Lora | None = None
+    found: Adapter | None = None
     for stage in small.stages:
-        lora = _own_adapter(stage) or lora
-        assert lora is not None  # a first recipe without an adapter has been refused
+        adapter = stage.recipe.new_adapter or found
+        assert adapter is not None  # a first recipe without an adapter has been refused
+        found = continued(adapter)
         manifest = manifests[stage.recipe.recipe]
         trained, _, parameters = manifest.facts["trainable parameters"].partition(" of ")
-        trained_full_size = lora_parameters(small.original, lora)
+        trained_full_size = adapter.count_trained(small.original)
+        added = 0 if isinstance(adapter, FullFineTuning) else trained_full_size
         yield DryRunStage(
             recipe=stage.recipe.recipe,
             method=stage.recipe.method,
@@ -119,13 +122,8 @@ def _stages(small: SmallRecipe, manifests: dict[str, CheckpointManifest]) -> Ite
             trained=int(trained.replace(",", "")),
             parameters=int(parameters.replace(",", "")),
             trained_full_size=trained_full_size,
-            parameters_full_size=count_parameters(small.original) + trained_full_size,
+            parameters_full_size=count_parameters(small.original) + added,
         )
-
-
-def _own_adapter(stage: SmallStage) -> Lora | None:
-    recipe = stage.recipe
-    return recipe.lora if isinstance(recipe, SftRecipe | PreferenceRecipe) else None
 
 
 def _sizes(shape: Shape) -> str:

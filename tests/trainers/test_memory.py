@@ -9,22 +9,23 @@ from tests.builders.recipes import ROWS, SFT
 from tests.builders.tiny import make_tiny_model
 from trainers.dry_run import random_model, shrink
 from trainers.memory import (
-    HUB_SHAPES,
-    LLAMA_3_8B,
-    MISTRAL_7B,
-    SMOLLM2_135M,
     TRL_DEFAULTS,
-    Shape,
-    count_parameters,
     estimate_memory,
     find_obstacle,
-    find_shape,
-    lora_parameters,
     n_training_pairs,
     optimiser_steps,
 )
 from trainers.recipe import DpoRecipe, Lora, OnlineRecipe, Parent, Quantisation, RewardSource
 from trainers.sft import train_sft
+from trainers.shape import (
+    HUB_SHAPES,
+    LLAMA_3_8B,
+    MISTRAL_7B,
+    SMOLLM2_135M,
+    Shape,
+    count_parameters,
+    find_shape,
+)
 
 QUERY_AND_VALUE = Lora(r=16, alpha=32, target_modules=("q_proj", "v_proj"))
 ALL_LINEAR = Lora(r=8, alpha=16)
@@ -63,7 +64,7 @@ def test_the_known_models_have_their_published_size(model: str, published: int):
     ],
 )
 def test_adapters_have_their_published_size(shape: Shape, lora: Lora, published: int):
-    assert lora_parameters(shape, lora) == published
+    assert lora.count_trained(shape) == published
 
 
 @pytest.mark.filterwarnings("default")  # PEFT asks transformers by an old name
@@ -73,19 +74,19 @@ def test_sizes_are_those_that_peft_finds(shape: Shape, lora: Lora):
     import torch
     from peft import get_peft_model
 
-    from trainers.adapter import lora_config
+    from trainers.peft_config import peft_config
 
     small = shrink(shape, vocab_size=300)
     plain = random_model(small, dtype=torch.float32)
-    model = get_peft_model(plain, lora_config(lora, plain))
+    model = get_peft_model(plain, peft_config(lora, plain, None))
     trained, total = model.get_nb_trainable_parameters()
-    assert trained == lora_parameters(small, lora)
+    assert trained == lora.count_trained(small)
     assert total - trained == count_parameters(small)
 
 
 def test_a_target_that_the_model_has_not_is_refused():
     with pytest.raises(HarnessError, match=r"no c_attn\. Known: q_proj"):
-        lora_parameters(LLAMA_3_8B, Lora(r=8, alpha=8, target_modules=("c_attn",)))
+        Lora(r=8, alpha=8, target_modules=("c_attn",)).count_trained(LLAMA_3_8B)
 
 
 def test_a_small_model_keeps_its_heads_in_the_same_groups():
@@ -148,7 +149,7 @@ def test_an_adapter_that_goes_on_training_lies_there_twice():
     new = estimate_memory(dpo(ALL_LINEAR), LLAMA_3_8B, ALL_LINEAR)
     assert continued is not None
     assert new is not None
-    assert continued.adapter == 2 * new.adapter == 8 * lora_parameters(LLAMA_3_8B, ALL_LINEAR)
+    assert continued.adapter == 2 * new.adapter == 8 * ALL_LINEAR.count_trained(LLAMA_3_8B)
 
 
 def test_checkpointing_takes_less_memory():

@@ -33,7 +33,7 @@ from tests.builders.tiny import make_tiny_model
 from trainers import dpo, kto, reward
 from trainers import online_rl as online
 from trainers import orpo_simpo as reference_free
-from trainers.adapter import adapter_hash, lora_config, upcast_adapter
+from trainers.adapter import adapter_hash, upcast_adapter
 from trainers.checkpoint import (
     CheckpointManifest,
     Training,
@@ -50,6 +50,7 @@ from trainers.online_rl import (
     train_online,
 )
 from trainers.pair_dataset import SplitPairs
+from trainers.peft_config import peft_config
 from trainers.preference import train_on_pairs
 from trainers.recipe import (
     DpoRecipe,
@@ -627,7 +628,7 @@ def test_an_adapter_on_four_bits_trains_in_full_precision(parent: Path, tmp_path
         args=make_config(SFTConfig, options, recipe="test", seed=1, folder=tmp_path),
         train_dataset=Dataset.from_list([{"text": row.completion} for row in ROWS]),
         processing_class=tokenizer,
-        peft_config=lora_config(LORA, model),
+        peft_config=peft_config(LORA, model, None),
     )
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     assert {p.dtype for p in trained} == {torch.bfloat16}  # in which small steps are lost

@@ -9,9 +9,10 @@ from tests.builders.families import FAMILIES, make_base
 from tests.builders.family_walk import ROWS, sft_recipe
 from tests.builders.recipes import quiet
 from trainers.dry_run import random_model, shrink
-from trainers.memory import count_parameters, estimate_memory, find_shape, lora_parameters
+from trainers.memory import estimate_memory
 from trainers.recipe import Lora, Parent
 from trainers.sft import train_sft
+from trainers.shape import count_parameters, find_shape
 
 pytestmark = pytest.mark.filterwarnings(
     "default"
@@ -25,16 +26,16 @@ def test_the_sizes_of_a_familys_base_are_those_that_peft_finds(name: str, tmp_pa
     from peft import get_peft_model
 
     from harness.models.weights import load_weights
-    from trainers.adapter import lora_config
+    from trainers.peft_config import peft_config
 
     base = make_base(name, tmp_path / "base")
     shape = find_shape(Parent(checkpoint="base"), tmp_path)
     assert shape is not None
     model = load_weights(base)[0]
     trained, total = get_peft_model(
-        model, lora_config(ALL_LINEAR, model)
+        model, peft_config(ALL_LINEAR, model, None)
     ).get_nb_trainable_parameters()
-    assert trained == lora_parameters(shape, ALL_LINEAR)
+    assert trained == ALL_LINEAR.count_trained(shape)
     if name != "gemma3_vision":  # whose sizes are those of its text
         assert total - trained == count_parameters(shape)
     memory = estimate_memory(sft_recipe("olmo2"), shape, ALL_LINEAR)

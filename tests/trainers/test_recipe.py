@@ -16,12 +16,12 @@ from trainers.recipe import (
     PairsRecipe,
     PairsRecipeSpec,
     PretrainRecipe,
-    Product,
     SftRecipe,
     known_recipes,
     load_recipe,
     parent_directory,
 )
+from trainers.recipe_parts import Product
 
 SFT = """\
 recipe: mine

@@ -14,8 +14,10 @@ from tests.builders.commands import harness
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
 from tests.loopback.files_hub import COMMIT, serve_files
-from trainers import adapter
-from trainers.adapter import load_base, lora_config, merge_saved
+from trainers import adapter, finishing
+from trainers.adapter import load_base
+from trainers.finishing import merge_saved
+from trainers.peft_config import peft_config
 from trainers.preference import train_on_pairs
 from trainers.recipe import Lora, Quantisation
 from trainers.sft import Sft, train_sft
@@ -45,7 +47,7 @@ def four_bits_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def adapted(model: Any) -> Any:
     from peft import get_peft_model
 
-    return get_peft_model(model, lora_config(LORA, model))
+    return get_peft_model(model, peft_config(LORA, model, None))
 
 
 # --- four bits -------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ def test_the_weights_are_held_once_while_they_are_merged(
     adapted(model).save_pretrained(tmp_path / "adapter")
     loaded: list[weakref.ref[Any]] = []
     alive: list[int] = []
-    load = adapter._load
+    load = finishing.load_model
 
     def watched(*args: Any, **options: Any) -> Any:
         alive.append(sum(ref() is not None for ref in loaded))
@@ -129,7 +131,7 @@ def test_the_weights_are_held_once_while_they_are_merged(
         loaded.append(weakref.ref(found[0]))
         return found
 
-    monkeypatch.setattr(adapter, "_load", watched)
+    monkeypatch.setattr(finishing, "load_model", watched)
     proof = merge_saved(tmp_path, tokenizer, base=base, revision=None, probes=[[5, 6, 7]])
     assert alive == [0, 0]  # when the base is loaded, and when the merged model is
     assert proof["merge_kl"] < 1e-6

@@ -10,12 +10,12 @@ from harness.models.weights import load_tokenizer
 from tests.builders.families import make_base
 from tests.builders.family_walk import PAIRS, ROWS
 from tests.builders.recipes import LORA, ORPO, SIMPO, quiet
-from trainers.adapter import lora_config
 from trainers.chat_template import read_template, set_chat_template
-from trainers.memory import lora_parameters, measure_shape
 from trainers.online_rl import PromptRow, Reward, train_online
+from trainers.peft_config import peft_config
 from trainers.preference import train_on_pairs
 from trainers.recipe import OnlineRecipe, Parent
+from trainers.shape import measure_shape
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
 
@@ -82,11 +82,11 @@ def test_all_linear_layers_of_mamba_are_those_that_can_be_adapted() -> None:
     from transformers import MambaConfig, MambaForCausalLM
 
     config = MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=8)
-    tuned = get_peft_model(model := MambaForCausalLM(config), lora_config(LORA, model))
+    tuned = get_peft_model(model := MambaForCausalLM(config), peft_config(LORA, model, None))
     adapted = {
         name.split(".lora_A")[0].rpartition(".")[2]
         for name, _ in tuned.named_parameters()
         if "lora_A" in name
     }
     assert adapted == {"in_proj", "x_proj", "dt_proj"}
-    assert tuned.get_nb_trainable_parameters()[0] == lora_parameters(measure_shape(config), LORA)
+    assert tuned.get_nb_trainable_parameters()[0] == LORA.count_trained(measure_shape(config))

@@ -121,6 +121,12 @@ def check_launch(recipe: AdapterRecipe, launch: Launch) -> None:
             f"{name}: {recipe.method} cannot be launched in several processes: {recipe.one_process}. "
             "Train it without --launch."
         )
+    adapter = recipe.new_adapter
+    if adapter is not None and adapter.one_process:
+        raise HarnessError(
+            f"{name}: adapter: '{adapter.kind}' cannot be launched in several processes: "
+            f"{adapter.one_process}. Train it without --launch."
+        )
     if recipe.watch is not None:
         raise HarnessError(
             f"{name}: watch: cannot be launched in several processes, none of which holds the whole "

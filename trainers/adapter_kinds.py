@@ -1,0 +1,477 @@
+"""What a recipe trains: the kinds of adapters, with their keys and the facts that other code asks for.
+
+    lora: {r: 16, alpha: 32}                         short for adapter: {kind: lora, r: 16, alpha: 32}
+    adapter: {kind: dora, r: 16, alpha: 32}
+    adapter: {kind: ia3}
+    adapter: {kind: prompt, tokens: 16}
+    adapter: {kind: full}                            no adapter: all weights are trained
+
+A new kind is a class here with its place in `Adapter`, and a branch in trainers/peft_config.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from harness.config import Spec
+from harness.core.errors import HarnessError
+from harness.core.yaml_loader import field_error
+from harness.models.adapter_types import ADAPTER_TYPES
+from trainers.shape import (
+    UNADAPTED_FAMILIES,
+    UNADAPTED_LAYERS,
+    Linear,
+    Shape,
+    count_parameters,
+    end_layers,
+    linear_layers,
+)
+
+Reference = Literal[
+    "the model without its adapter", "a frozen copy of the adapter", "a second model"
+]
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class Quantisation(Spec):
+    """The frozen parent in 4 bits while its adapter trains (https://arxiv.org/abs/2305.14314)."""
+
+    bits: Literal[4]
+    kind: Literal["nf4", "fp4"] = "nf4"
+    double: bool = True
+    compute: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+
+    @property
+    def description(self) -> str:
+        """Return the number format in a few words."""
+        return f"{self.bits}-bit {self.kind}{', double quantisation' if self.double else ''}"
+
+
+class EightBits(Spec):
+    """The frozen parent in 8 bits while its adapter trains (https://arxiv.org/abs/2208.07339).
+
+    Columns of inputs with a number of at least `threshold` are multiplied in 16 bits.
+    """
+
+    bits: Literal[8]
+    threshold: float = Field(default=6.0, ge=0.0)
+
+    @property
+    def description(self) -> str:
+        """Return the number format in a few words."""
+        return "8-bit"
+
+
+AnyQuantisation = Annotated[Quantisation | EightBits, Field(discriminator="bits")]
+
+
+class AdapterSpec(Spec):
+    """The base of every kind, with the facts of a kind as class variables and methods.
+
+    Attributes:
+        title: The name in the literature.
+        peft_type: PEFT's type of the adapter that is saved; None where all weights are trained.
+        refused_bits: Why it is trained on no quantised base; empty where it is.
+        refused_methods: Training methods that do not train it, and why.
+        starts_at_base: Whether the model with the untrained adapter answers as the base does.
+        reference: What a method with a reference compares a new adapter with.
+        one_process: Why its training is not launched in several processes; empty where it is.
+        checkpointing: Whether activations may be computed again in the backward pass.
+        adapts_ends: Whether the embeddings and the head can be among its targets.
+    """
+
+    title: ClassVar[str]
+    peft_type: ClassVar[str | None]
+    refused_bits: ClassVar[str] = ""
+    refused_methods: ClassVar[Mapping[str, str]] = _NONE
+    starts_at_base: ClassVar[bool] = True
+    reference: ClassVar[Reference] = "the model without its adapter"
+    one_process: ClassVar[str] = (
+        "it is known to train alike in several processes for LoRA and rsLoRA only"
+    )
+    checkpointing: ClassVar[bool] = True
+    adapts_ends: ClassVar[bool] = False
+
+    kind: str
+
+    @property
+    def merges(self) -> bool:
+        """Return whether what is trained becomes part of the model's own weights."""
+        return self.peft_type is None or ADAPTER_TYPES[self.peft_type].merges
+
+    @property
+    def sizes(self) -> Mapping[str, object]:
+        """Return the keys that size the adapter, as pages name it."""
+        return {}
+
+    @property
+    def description(self) -> str:
+        """Return the kind with its sizes in a few words."""
+        return ", ".join([self.title, *(f"{name} {value}" for name, value in self.sizes.items())])
+
+    @property
+    def added_tokens(self) -> int:
+        """Return by how many tokens every sequence becomes longer."""
+        return 0
+
+    def targets(self, shape: Shape) -> Sequence[Linear]:
+        """Return the layers that are adapted.
+
+        Raises:
+            HarnessError: a target is the name of no layer, or a layer is too small for the adapter.
+        """
+        return ()
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count the trained parameters, as PEFT does.
+
+        Raises:
+            HarnessError: as `targets`.
+        """
+        raise NotImplementedError
+
+    def kept_inputs(self, shape: Shape) -> int:
+        """Count the numbers a token that the adapter keeps for the backward pass, in float32."""
+        return 0
+
+
+class TargetedAdapter(AdapterSpec):
+    """The base of the kinds that stand beside linear layers.
+
+    `all-linear` are all linear layers but the head; others are named by the ends of their names.
+    """
+
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+    def targets(self, shape: Shape) -> Sequence[Linear]:
+        """Return the layers that are adapted, matched by the end of their names as PEFT does."""
+        if self.target_modules == "all-linear":  # PEFT leaves the head out
+            left_out = UNADAPTED_LAYERS if shape.family in UNADAPTED_FAMILIES else ()
+            layers = linear_layers(shape)
+            return [x for x in layers if x.name.rpartition(".")[2] not in left_out]
+        return find_layers(shape, self.target_modules, ends=self.adapts_ends)
+
+    def kept_inputs(self, shape: Shape) -> int:
+        """Count each target's input, twice with dropout."""
+        return (2 if self.dropout else 1) * sum(x.n_in for x in self.targets(shape))
+
+
+class LowRank(TargetedAdapter):
+    """The base of the kinds that add a product of two matrices of rank r to each target."""
+
+    peft_type: ClassVar = "LORA"
+    adapts_ends: ClassVar = True
+
+    r: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+
+    @property
+    def sizes(self) -> Mapping[str, object]:
+        """Return rank and scale."""
+        return {"r": self.r, "alpha": self.alpha}
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count r for each input and each output of a target."""
+        return sum(self.r * (x.n_in + x.n_out) for x in self.targets(shape))
+
+
+class Lora(LowRank):
+    """A low-rank adapter (https://arxiv.org/abs/2106.09685), scaled by alpha / r."""
+
+    title: ClassVar = "LoRA"
+    one_process: ClassVar = ""
+
+    kind: Literal["lora"] = "lora"
+
+
+class RsLora(LowRank):
+    """LoRA scaled by alpha / sqrt(r), so that a high rank learns as fast (https://arxiv.org/abs/2312.03732)."""
+
+    title: ClassVar = "rsLoRA"
+    one_process: ClassVar = ""
+
+    kind: Literal["rslora"]
+
+
+class Dora(LowRank):
+    """LoRA of the direction of each weight, with a trained length of each output (https://arxiv.org/abs/2402.09353)."""
+
+    title: ClassVar = "DoRA"
+    adapts_ends: ClassVar = False
+
+    kind: Literal["dora"]
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count those of LoRA, and a length for each output of a target."""
+        return super().count_trained(shape) + sum(x.n_out for x in self.targets(shape))
+
+
+class Pissa(LowRank):
+    """LoRA that starts as the largest singular values of each weight (https://arxiv.org/abs/2404.02948).
+
+    They are taken out of the frozen weight. What was learnt is saved as a LoRA of rank 2 r on the base as it
+    was: the trained product minus the first one.
+    """
+
+    title: ClassVar = "PiSSA"
+    adapts_ends: ClassVar = False
+    refused_bits: ClassVar = "its start is a part of the weights, which 4 or 8 bits no longer hold"
+    refused_methods: ClassVar = MappingProxyType(
+        {"reward": "PEFT's conversion to a LoRA leaves the reward's head out"}
+    )
+    reference: ClassVar = "a frozen copy of the adapter"
+
+    kind: Literal["pissa"]
+
+    def targets(self, shape: Shape) -> Sequence[Linear]:
+        """Return the layers that are adapted, each with at least r singular values."""
+        targets = super().targets(shape)
+        for layer in targets:
+            if self.r > min(layer.n_in, layer.n_out):
+                raise HarnessError(
+                    f"adapter.r: {self.r} is more than the {min(layer.n_in, layer.n_out)} singular values of "
+                    f"{layer.name} ({layer.n_out} x {layer.n_in}). Lower it, or name other target_modules."
+                )
+        return targets
+
+
+class LoraPlus(LowRank):
+    """LoRA whose second matrix learns `ratio` times as fast as its first (https://arxiv.org/abs/2402.12354).
+
+    The learning rate of the first is that of `trainer`.
+    """
+
+    title: ClassVar = "LoRA+"
+
+    kind: Literal["lora_plus"]
+    ratio: float = Field(default=16.0, ge=1.0)
+
+    @property
+    def sizes(self) -> Mapping[str, object]:
+        """Return rank, scale, and the ratio of the learning rates."""
+        return {**super().sizes, "ratio": f"{self.ratio:g}"}
+
+
+class Vera(TargetedAdapter):
+    """Two trained vectors between random frozen matrices that all targets share (https://arxiv.org/abs/2310.11454).
+
+    Its rank is usually far higher than that of LoRA. `initial` is the first value of the vector of length r.
+    """
+
+    title: ClassVar = "VeRA"
+    peft_type: ClassVar = "VERA"
+
+    kind: Literal["vera"]
+    r: int = Field(ge=1)
+    initial: float = Field(default=0.1, gt=0.0)
+
+    @property
+    def sizes(self) -> Mapping[str, object]:
+        """Return the rank."""
+        return {"r": self.r}
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count r and each output of a target."""
+        return sum(self.r + x.n_out for x in self.targets(shape))
+
+
+class Ia3(AdapterSpec):
+    """Trained factors of keys, values, and the inputs of the MLP's last layer (https://arxiv.org/abs/2205.05638).
+
+    Targets are PEFT's for the model's family, or those that are named; of `feedforward_modules`, some of the
+    targets, the inputs have factors, and of the others the outputs.
+    """
+
+    title: ClassVar = "IA3"
+    peft_type: ClassVar = "IA3"
+
+    kind: Literal["ia3"]
+    target_modules: tuple[str, ...] | None = None
+    feedforward_modules: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _feedforward_is_targeted(self) -> "Ia3":
+        for name in self.feedforward_modules:
+            if name not in (self.target_modules or ()):
+                raise field_error(
+                    "feedforward_modules",
+                    f"'{name}' is not in 'target_modules', which lists all layers that have factors",
+                )
+        return self
+
+    def layers_of(self, family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names of all targets, and of those among them whose inputs have factors.
+
+        Raises:
+            HarnessError: none are named, and PEFT has none for the family.
+        """
+        if self.target_modules is not None:
+            return self.target_modules, self.feedforward_modules
+        if family in ("llama", "mistral"):  # as PEFT has them; its import takes seconds
+            return ("k_proj", "v_proj", "down_proj"), ("down_proj",)
+        from peft.utils import constants
+
+        targets = constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING.get(family)
+        inputs = constants.TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING.get(family)
+        if targets is None or inputs is None:
+            raise HarnessError(
+                f"adapter: PEFT has no layers of its own for IA3 on models of the family '{family}'. Name "
+                "'target_modules', and those of the MLP among them in 'feedforward_modules'."
+            )
+        return tuple(targets), tuple(inputs)
+
+    def targets(self, shape: Shape) -> Sequence[Linear]:
+        """Return the layers that have factors."""
+        return find_layers(shape, self.layers_of(shape.family)[0], ends=False)
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count each input of an MLP's target, and each output of another."""
+        inputs = self.layers_of(shape.family)[1]
+        return sum(
+            x.n_in if any(matches(x.name, name) for name in inputs) else x.n_out
+            for x in self.targets(shape)
+        )
+
+    def kept_inputs(self, shape: Shape) -> int:
+        """Count what each factor was multiplied with."""
+        return self.count_trained(shape)
+
+
+class VirtualTokens(AdapterSpec):
+    """The base of the kinds that put learnt tokens before every prompt."""
+
+    starts_at_base: ClassVar = False
+    refused_methods: ClassVar = MappingProxyType(
+        dict.fromkeys(
+            ("orpo", "simpo", "grpo", "rloo"),
+            "its trainer in TRL does not know of virtual tokens before a prompt",
+        )
+        | {"reward": "a reward model is kept merged, which this cannot be"}
+    )
+
+    tokens: int = Field(ge=1)
+
+    @property
+    def sizes(self) -> Mapping[str, object]:
+        """Return the number of virtual tokens."""
+        return {"tokens": self.tokens}
+
+
+class PromptTuning(VirtualTokens):
+    """Learnt embeddings before every prompt (https://arxiv.org/abs/2104.08691).
+
+    They start as the embeddings of `text`, repeated or cut to the number of tokens, or of random tokens of
+    the vocabulary.
+    """
+
+    title: ClassVar = "prompt tuning"
+    peft_type: ClassVar = "PROMPT_TUNING"
+
+    kind: Literal["prompt"]
+    text: str | None = Field(default=None, min_length=1)
+
+    @property
+    def added_tokens(self) -> int:
+        """Return the virtual tokens."""
+        return self.tokens
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count an embedding for each token."""
+        return self.tokens * shape.hidden_size
+
+
+class PrefixTuning(VirtualTokens):
+    """Learnt keys and values before every prompt, in every layer (https://arxiv.org/abs/2101.00190).
+
+    They start at random.
+    """
+
+    title: ClassVar = "prefix tuning"
+    peft_type: ClassVar = "PREFIX_TUNING"
+    checkpointing: ClassVar = False
+
+    kind: Literal["prefix"]
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count a key and a value of every key head for each token and layer."""
+        return 2 * self.tokens * shape.n_layers * shape.n_kv_heads * shape.head_size
+
+
+class FullFineTuning(AdapterSpec):
+    """All weights of the model, and no adapter."""
+
+    title: ClassVar = "full fine-tuning"
+    peft_type: ClassVar = None
+    refused_bits: ClassVar = "all weights are trained, which 4 or 8 bits cannot follow"
+    reference: ClassVar = "a second model"
+
+    kind: Literal["full"]
+
+    def count_trained(self, shape: Shape) -> int:
+        """Count all weights."""
+        return count_parameters(shape)
+
+
+AnyLowRank = Lora | RsLora | Dora | Pissa | LoraPlus
+Adapter = AnyLowRank | Vera | Ia3 | PromptTuning | PrefixTuning | FullFineTuning
+AdapterBlock = Annotated[Adapter, Field(discriminator="kind")]
+
+
+def continued(adapter: Adapter) -> Adapter | None:
+    """Return the adapter that a later recipe finds and may train on; None where it finds none."""
+    match adapter:
+        case Pissa():
+            return _as_lora(adapter, times=2)
+        case LoraPlus():  # the optimiser is then the usual one
+            return _as_lora(adapter)
+        case PromptTuning() | PrefixTuning() | FullFineTuning():
+            return None
+        case _:
+            return adapter
+
+
+def _as_lora(adapter: LowRank, times: int = 1) -> Lora:
+    return Lora(
+        r=times * adapter.r,
+        alpha=times * adapter.alpha,
+        dropout=adapter.dropout,
+        target_modules=adapter.target_modules,
+    )
+
+
+def find_layers(shape: Shape, names: Sequence[str], *, ends: bool) -> list[Linear]:
+    """Return the layers of these names, matched by the end of their names as PEFT does.
+
+    With `ends` the embeddings and the head are among those that can be named.
+
+    Raises:
+        HarnessError: a name is that of no layer.
+    """
+    layers = (*linear_layers(shape), *(end_layers(shape) if ends else ()))
+    unknown = [name for name in names if not any(matches(x.name, name) for x in layers)]
+    if unknown:
+        if any(matches(end.name, name) for end in end_layers(shape) for name in unknown):
+            raise HarnessError(
+                f"target_modules: {', '.join(sorted(unknown))}: embeddings and head are adapted by the kinds "
+                "lora, rslora and lora_plus only."
+            )
+        known = dict.fromkeys(layer.name.rpartition(".")[2] for layer in layers)
+        raise HarnessError(
+            f"target_modules: the model has no {', '.join(sorted(unknown))}. Known: {', '.join(known)}."
+        )
+    return [x for x in layers if any(matches(x.name, name) for name in names)]
+
+
+def targets_head(shape: Shape, adapter: Adapter) -> bool:
+    """Return whether an adapter would be put on the head."""
+    head = end_layers(shape)[-1].name
+    named = getattr(adapter, "target_modules", None)
+    return isinstance(named, tuple) and any(matches(head, target) for target in named)
+
+
+def matches(name: str, target: str) -> bool:
+    """Return whether a target names the layer: by its whole name, or by the end of it."""
+    return name == target or name.endswith(f".{target}")
