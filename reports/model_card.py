@@ -59,7 +59,9 @@ def render_model_card(
         pipeline_tag="text-generation" if generates_text else "text-classification",
         base_model=base_model,
         tags=[TAG, card.method],
-        eval_results=list(_eval_results(card, result)) if result else None,
+        eval_results=list(eval_results(model_name_in_run(card.fingerprint, result), result))
+        if result
+        else None,
     )
     # 2. The text.
     blocks = [
@@ -102,12 +104,12 @@ def model_name_in_run(fingerprint: str, result: RunResult) -> str:
 # --- metadata --------------------------------------------------------------------------------
 
 
-def _eval_results(card: CheckpointCard, result: RunResult) -> Iterator["EvalResult"]:
-    """Yield the model's mean scores and win rates in the hub's format."""
+def eval_results(name: str, result: RunResult) -> Iterator["EvalResult"]:
+    """Yield the mean scores and win rates of the model of that name in the hub's format."""
     from huggingface_hub import EvalResult
 
     # 1. Collect the task, the number of judged items, and the estimate of each column.
-    name, plan = model_name_in_run(card.fingerprint, result), result.plan
+    plan = result.plan
     tasks = {metric: task for task in plan.tasks for metric in task.metrics}
     n_judged = {
         metric: n

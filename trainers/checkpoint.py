@@ -211,6 +211,7 @@ def make_card(manifest: CheckpointManifest, model_name: str) -> CheckpointCard:
         fingerprint=manifest.fingerprint,
         facts=manifest.facts | _as_text(manifest.metrics),
         curves=manifest.curves,
+        data_hash=manifest.data_hash,
     )
 
 

@@ -52,7 +52,7 @@ def require_repository(repo: str) -> None:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise HarnessError(f"--push {repo}: {error}") from None
-    _token()
+    hub_token("--push")
     problem = hub_unreachable_reason()
     if problem is not None:
         raise InfrastructureError(
@@ -70,7 +70,7 @@ def push_folder(folder: Path, repo: str) -> str:
     import httpx
     from huggingface_hub import HfApi
 
-    api = HfApi(token=_token())
+    api = HfApi(token=hub_token("--push"))
     try:
         url = api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Export a checkpoint")
@@ -88,9 +88,13 @@ def hub_unreachable_reason() -> str | None:
 
     if constants.HF_HUB_OFFLINE:
         return "the hub is switched off (HF_HUB_OFFLINE)"
-    find_problem = _proxied_problem if getproxies() else _connection_problem
-    problem = find_problem(constants.ENDPOINT)
+    problem = unreachable_reason(constants.ENDPOINT)
     return None if problem is None else f"{constants.ENDPOINT} cannot be reached ({problem})"
+
+
+def unreachable_reason(url: str) -> str | None:
+    """Return why no server answers at an address; None if one does."""
+    return _proxied_problem(url) if getproxies() else _connection_problem(url)
 
 
 @contextmanager
@@ -107,11 +111,16 @@ def hub_offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE, config.HF_HUB_OFFLINE = before
 
 
-def _token() -> str:
+def hub_token(option: str) -> str:
+    """Return the token in HF_TOKEN, which the command's `option` needs.
+
+    Raises:
+        HarnessError: there is none.
+    """
     token = os.environ.get("HF_TOKEN", "").strip()
     if not token:
         raise HarnessError(
-            "--push needs a token that may write, in the environment variable HF_TOKEN. "
+            f"{option} needs a token that may write, in the environment variable HF_TOKEN. "
             "No other place is searched."
         )
     return token

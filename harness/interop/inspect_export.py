@@ -4,8 +4,10 @@
      "samples": [{"id": "asthma-02", "epoch": 1, "input": "May I run?", "target": "Yes, …",
                   "output": {…}, "scores": {"rubric.safety": {"value": 8.0, "explanation": "…"}}}]}
 
-A missing score is left out, and its reason is in the sample's metadata: Inspect would take any value
-for a score.
+    2026-01-02T03-04-05+00-00_health-questions_dpo_0b3d5e7f….json
+
+The name is in Inspect's own pattern, since `inspect view` lists no other JSON file. A missing score is left
+out, and its reason is in the sample's metadata: Inspect would take any value for a score.
 """
 
 import json
@@ -57,8 +59,8 @@ def write_inspect_logs(run: Run, out: Path) -> list[InspectLog]:
     for task in run.result.plan.tasks:
         items = list(read_answers(run.folder, task.name).values())
         for model in run.result.plan.models:
-            path = out / f"{task.name}_{model.name}.json"
             log = make_log(run, task, model.name, items, judgements)
+            path = out / _file_name(log["eval"])
             text = json.dumps(log, indent=1, ensure_ascii=False, allow_nan=False)
             write_private(path, text.encode("utf-8", "replace"))
             written.append(InspectLog(path, len(items)))
@@ -119,6 +121,12 @@ def make_log(
         },
         "samples": [_sample(item, model, columns, task_judgements, task.system) for item in items],
     }
+
+
+def _file_name(header: Mapping[str, Any]) -> str:
+    created = str(header["created"]).replace(":", "-")
+    task, model = (str(header[key]).replace("_", "-") for key in ("task", "model"))
+    return f"{created}_{task}_{model}_{header['task_id']}.json"
 
 
 def _decoding(task: Task) -> dict[str, Any]:

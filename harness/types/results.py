@@ -339,7 +339,10 @@ class Curve(Record):
 
 
 class CheckpointCard(Record):
-    """A trained checkpoint as the report shows it; `pairs` are its training pairs, if any."""
+    """A trained checkpoint as the report shows it; `pairs` are its training pairs, if any.
+
+    `data_hash` is of the rows that it was trained on; results of earlier versions have none.
+    """
 
     model: str
     recipe: str
@@ -349,6 +352,7 @@ class CheckpointCard(Record):
     facts: dict[str, str]
     curves: tuple[Curve, ...]
     pairs: PairStatistics | None = None
+    data_hash: str = Field(default="", exclude_if=lambda hashed: not hashed)
 
 
 class ContaminationResult(Record):
