@@ -16,6 +16,7 @@ from harness.data.redaction import REDACTION_VERSION, redact, redact_sample
 from harness.models.endpoint import AdmittedFormat, Ask, ChatFlow, Reply, Structured
 from harness.types import Exchange, GradeRequest, JudgeCard, JudgeRequest, Outcome
 from harness.types.judgements import MissingReason, reason_kind
+from harness.types.samples import hash_prompt
 from judges.parsing import VERDICT_VERSION, read_verdict, unscored
 from judges.prompts import (
     PLAIN_VERSION,
@@ -117,7 +118,7 @@ class LanguageModelJudge:
         if exchange is None or not is_asked(request):
             return outcome
         if self._redacted:
-            request = _redact(request)
+            request = redact_request(request)
         prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
         for reply in reversed(exchange.replies):
             again = read_verdict(
@@ -140,7 +141,7 @@ class LanguageModelJudge:
     def _judge_one(self, request: JudgeRequest) -> ChatFlow[Outcome]:
         """Ask for a verdict, and once more where the reply is unreadable."""
         if self._redacted:
-            request = _redact(request)
+            request = redact_request(request)
         if not is_asked(request):
             return unscored(MissingReason.UNSUPPORTED, f"'{request.metric.kind}' metrics")
         prompt = build_prompt(request) if self._hardened else build_plain_prompt(request)
@@ -156,7 +157,7 @@ class LanguageModelJudge:
         return Ask(prompt.messages, wanted, until_object=True)
 
 
-def _redact(request: JudgeRequest) -> JudgeRequest:
+def redact_request(request: JudgeRequest) -> JudgeRequest:
     """Return the request without the identifiers that were found in it."""
     sample = redact_sample(request.sample)
     if isinstance(request, GradeRequest):
@@ -184,6 +185,7 @@ def _read(reply: Reply, prompt: JudgePrompt, metric: Metric, asked: str | None) 
         output_tokens=reply.output_tokens or 0,
         seconds=reply.seconds,
         model="" if reply.model in (None, asked) else reply.model or "",
+        prompt=hash_prompt(prompt.messages),
     )
     return _outcome(reply, prompt, metric).model_copy(update={"exchange": exchange})
 
@@ -218,5 +220,6 @@ def _merge_exchanges(first: Outcome, second: Outcome) -> Outcome:
         output_tokens=before.output_tokens + after.output_tokens,
         seconds=before.seconds + after.seconds,
         model=after.model,
+        prompt=before.prompt,
     )
     return second.model_copy(update={"exchange": both})

@@ -60,7 +60,7 @@ _CONVERSATION_NOTE = (
     "beforehand. Judge what answers the last turn, in the light of the earlier ones."
 )
 
-_RETRY_NOTE = "An earlier reply could not be read: it was not one object of the shape asked for."
+RETRY_NOTE = "An earlier reply could not be read: it was not one object of the shape asked for."
 
 
 class JudgePrompt(NamedTuple):
@@ -104,7 +104,7 @@ def build_plain_prompt(request: JudgeRequest) -> JudgePrompt:
 def ask_again(prompt: JudgePrompt) -> JudgePrompt:
     """Build the prompt after an unreadable reply; nothing of that reply is repeated."""
     system, user = prompt.messages
-    repeated = user.model_copy(update={"content": f"{user.content} {_RETRY_NOTE}"})
+    repeated = user.model_copy(update={"content": f"{user.content} {RETRY_NOTE}"})
     return prompt._replace(messages=(system, repeated))
 
 

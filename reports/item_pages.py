@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible, one_line, shorten
+from harness.types.samples import speaker
 from reports.html import render_page
 from reports.item_lists import ALL, BY_NAME, ItemList, ItemLists, Place, make_lists, neighbours
 from reports.items import (
@@ -93,8 +94,12 @@ def _pages(
     for item in sorted(selected, key=lambda item: (item.task, item.sample_id)):
         pages[page_of(item.anchor)].append(item)
     for name, of_page in sorted(pages.items()):
-        shown = [_show(item, places[item.anchor], prompts(item)) for item in of_page]
-        yield name, render_page("items.html", title=title, items=shown)
+        instructions: dict[str, int] = {}
+        shown = [_show(i, places[i.anchor], prompts(i), instructions) for i in of_page]
+        yield (
+            name,
+            render_page("items.html", title=title, items=shown, instructions=[*instructions]),
+        )
     # 2. Lists.
     yield from _list_pages(made, selected, n_items, title)
 
@@ -199,6 +204,15 @@ class ShownPlace(NamedTuple):
     after: str | None
 
 
+class ShownPrompt(NamedTuple):
+    """What was sent: who wrote each message, and its text. The `instructions` that many share are at the page's end."""
+
+    to: str
+    messages: Sequence[tuple[str, str]]
+    note: str
+    instructions: int | None = None
+
+
 class ShownJudgement(NamedTuple):
     """One judgement, with what the judge was sent and what it replied."""
 
@@ -208,7 +222,7 @@ class ShownJudgement(NamedTuple):
     verdict: str
     explanation: str
     replies: Sequence[str] | None
-    prompt: SentPrompt | None
+    prompt: ShownPrompt | None
 
 
 class ShownItem(NamedTuple):
@@ -219,11 +233,14 @@ class ShownItem(NamedTuple):
     answers: Sequence[ShownAnswer]
     marking: str
     judgements: Sequence[ShownJudgement]
-    prompts: Sequence[SentPrompt]
+    prompts: Sequence[ShownPrompt]
     places: Sequence[ShownPlace]
 
 
-def _show(item: Item, places: Sequence[Place], prompts: ItemPrompts) -> ShownItem:
+def _show(
+    item: Item, places: Sequence[Place], prompts: ItemPrompts, instructions: dict[str, int]
+) -> ShownItem:
+    """Return what a page shows of an item; system prompts of judges are collected in `instructions`."""
     escaped = _escape_item(item)
     answers, marking = _mark_answers(escaped)
     judgements = [
@@ -234,7 +251,7 @@ def _show(item: Item, places: Sequence[Place], prompts: ItemPrompts) -> ShownIte
             escape_invisible(one.verdict),
             escape_invisible(shorten(one.explanation, MAX_EXPLANATION_CHARS)),
             None if one.replies is None else [_escape_text(reply) for reply in one.replies],
-            None if prompt is None else _escape_prompt(prompt),
+            None if prompt is None else _show_prompt(prompt, instructions),
         )
         for one, prompt in zip(item.judgements, prompts.judges, strict=True)
     ]
@@ -244,7 +261,7 @@ def _show(item: Item, places: Sequence[Place], prompts: ItemPrompts) -> ShownIte
         answers=answers,
         marking=marking,
         judgements=judgements,
-        prompts=[_escape_prompt(prompt) for prompt in prompts.models],
+        prompts=[_show_prompt(prompt, None) for prompt in prompts.models],
         places=[_show_place(item.anchor, place) for place in places],
     )
 
@@ -315,7 +332,7 @@ def _escape_item(item: Item) -> Item:
             replace(row, scores=tuple(escape_invisible(one_line(score)) for score in row.scores))
             for row in item.scores
         ),
-        history=tuple((speaker, _escape_text(text)) for speaker, text in item.history),
+        history=tuple((who, _escape_text(text)) for who, text in item.history),
         slices=tuple(
             value._replace(
                 column=escape_invisible(one_line(value.column)),
@@ -341,11 +358,17 @@ def _escape_item(item: Item) -> Item:
     )
 
 
-def _escape_prompt(prompt: SentPrompt) -> SentPrompt:
-    return SentPrompt(
+def _show_prompt(prompt: SentPrompt, instructions: dict[str, int] | None) -> ShownPrompt:
+    messages, number = prompt.messages, None
+    if instructions is not None and messages and messages[0].role == "system":
+        text = _escape_text(messages[0].content)
+        number = instructions.setdefault(text, len(instructions) + 1)
+        messages = messages[1:]
+    return ShownPrompt(
         escape_invisible(one_line(prompt.to)),
-        tuple((role, _escape_text(text)) for role, text in prompt.messages),
+        [(speaker(one), _escape_text(one.content)) for one in messages],
         escape_invisible(prompt.note),
+        number,
     )
 
 

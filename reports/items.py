@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from harness.config.metric_base import ScoreKind
+from harness.types import GivenPassage, Message
 from reports.formatting import ABSENT, number, signed
 
 T = TypeVar("T")
@@ -25,13 +26,16 @@ PAGE_DIGITS = 2  # of the hash, hexadecimal: 256 pages
 class ItemAnswer:
     """The answer of one model; `text` is None if there is none, and `note` gives the reason.
 
-    `thoughts` are those that were left out of the text.
+    `thoughts` are those that were left out of the text. `passages` are those that a model that retrieves was
+    given, and `prompt` is the hash of what an endpoint was sent.
     """
 
     model: str
     text: str | None
     note: str = ""
     thoughts: str = ""
+    passages: tuple[GivenPassage, ...] | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +168,13 @@ class Item:
 
 
 class SentPrompt(NamedTuple):
-    """What was sent to a model or a judge: the role and text of each message, and what to know of it.
+    """What was sent to a model or a judge: its messages, and what to know of them.
 
     Without messages `note` says why they are not known.
     """
 
     to: str
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[Message, ...]
     note: str = ""
 
 

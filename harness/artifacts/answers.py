@@ -7,7 +7,7 @@
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
 `thoughts` are those that were left out of the text. Where items are conversations, `history` is a JSON list of the turns
-before the input. `flags` is a JSON list of the answer's hygiene flags. Where some model retrieves, `passages` is a
+before the input. Where an endpoint answered, `prompt` is the `hash_prompt` of what it was sent. `flags` is a JSON list of the answer's hygiene flags. Where some model retrieves, `passages` is a
 JSON list of those that stood in its prompt, each with id, document, rank, score and text. The columns of the data that
 the suite slices by or keeps follow, each as `item.NAME`.
 """
@@ -31,6 +31,7 @@ ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
 _FLAGS = "flags"  # likewise
+_PROMPT = "prompt"  # only where some endpoint was asked; null of other models
 _HISTORY = "history"  # only where some item is a conversation
 _PASSAGES = "passages"  # only where some model retrieves; null of a model that does not
 ITEM = "item."  # before the name of a column of the data
@@ -42,7 +43,7 @@ class AnsweredItem(NamedTuple):
     `reasons` say why there is none. `history` are the turns before the `input` of a conversation. `flags` are the
     hygiene flags by model, None where the table does not hold them. `values` are those of the columns that
     the suite slices by or keeps, empty where the item has none. `passages` are those that each model that
-    retrieves was given.
+    retrieves was given, and `prompts` the hashes of what endpoints were sent.
     """
 
     sample_id: str
@@ -56,6 +57,7 @@ class AnsweredItem(NamedTuple):
     flags: dict[str, tuple[str, ...]] | None = None
     values: Mapping[str, str] = MappingProxyType({})
     passages: dict[str, tuple[GivenPassage, ...]] = {}  # noqa: RUF012 - a field, filled by the reader
+    prompts: dict[str, str] = {}  # noqa: RUF012 - likewise
 
     @property
     def transcript(self) -> str:
@@ -97,11 +99,14 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
                 {} if _FLAGS in row else None,
                 {name.removeprefix(ITEM): row[name] or "" for name in own},
                 {},
+                {},
             )  # fmt: skip
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
             if row["reason"]:
                 item.reasons[row["model"]] = row["reason"]
+            if row.get(_PROMPT):
+                item.prompts[row["model"]] = row[_PROMPT]
             if row.get("thoughts"):
                 item.thoughts[row["model"]] = row["thoughts"]
             if item.flags is not None and row[_FLAGS]:
@@ -162,6 +167,7 @@ def _answers_table(
     talks = (_HISTORY,) if any(sample.history for sample in samples) else ()
     flagged = () if flags is None else (_FLAGS,)
     given = (_PASSAGES,) if any(map(_has_passages, answered_tasks)) else ()
+    sent = (_PROMPT,) if any(map(_has_prompts, answered_tasks)) else ()
     rows = [
         (
             task.name,
@@ -177,6 +183,7 @@ def _answers_table(
             *(_as_json(sample.history) for _ in talks),
             *(_flags_as_json(flags, task.name, model, sample.id) for _ in flagged),
             *(_passages_json(answer) for _ in given),
+            *((answer.exchange and answer.exchange.prompt) or None for _ in sent),
             *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
@@ -185,7 +192,7 @@ def _answers_table(
         for answer in [answers[sample.id]]
     ]
     names = [
-        *(*_KEYS, *_LATER_KEYS, *talks, *flagged, *given),
+        *(*_KEYS, *_LATER_KEYS, *talks, *flagged, *given, *sent),
         *(f"{ITEM}{name}" for name in own),
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
@@ -194,6 +201,11 @@ def _answers_table(
 
 def _has_passages(answered: tuple[Task, Mapping[str, Responses]]) -> bool:
     return any(r.passages is not None for answers in answered[1].values() for r in answers.values())
+
+
+def _has_prompts(answered: tuple[Task, Mapping[str, Responses]]) -> bool:
+    every = (answer for answers in answered[1].values() for answer in answers.values())
+    return any(answer.exchange and answer.exchange.prompt for answer in every)
 
 
 def _passages_json(answer: Response) -> str | None:

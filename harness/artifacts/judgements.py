@@ -6,9 +6,11 @@
 
 `value.<key>` are the numbers of a grade, one column for each key that occurs. A verdict that could
 not be read has nulls and its reason. Tokens and seconds are sums over all attempts of a request. Where models have
-several training seeds, `seed` is that of the judged answers.
+several training seeds, `seed` is that of the judged answers. Where a language model was asked, `replies` is a JSON list of
+its replies, word for word and the last the one that counts, and `prompt` the `hash_prompt` of what it was sent.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ from harness.artifacts.parquet import (
     write_parquet,
 )
 from harness.core.errors import HarnessError
-from harness.types import Grade
+from harness.types import Exchange, Grade
 from harness.types.judgements import JudgeRound
 
 if TYPE_CHECKING:
@@ -75,6 +77,9 @@ def write_judgements(
     }
     if seeds:
         columns["seed"] = int_array([seeds.get(j.sample_id) for j in judgements])
+    if any(exchanges):
+        columns["replies"] = string_array([_as_json(e) for e in exchanges])
+        columns["prompt"] = string_array([(e.prompt or None) if e else None for e in exchanges])
     columns["seconds"] = _float_column([e.seconds if e else None for e in exchanges])
     values = [(grade.values or {}) if grade else {} for grade in grades]
     for key in dict.fromkeys(key for of_verdict in values for key in of_verdict):
@@ -93,6 +98,10 @@ def read_judgements(folder: Path) -> "pa.Table":
     if not {*_TEXTS, *_COUNTS, "seconds"} <= set(table.column_names):
         raise HarnessError(f"{path}: not the judgements of a run.")
     return table
+
+
+def _as_json(exchange: Exchange | None) -> str | None:
+    return None if exchange is None else json.dumps(exchange.replies, ensure_ascii=False)
 
 
 def _float_column(values: Sequence[float | None]) -> "pa.Array":

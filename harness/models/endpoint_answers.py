@@ -1,11 +1,14 @@
 """What an endpoint is asked about a sample, and its reply as a response."""
 
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
 from harness.config import EndpointSpec, Generation
 from harness.models.endpoint import Ask, Reply
 from harness.models.model_kinds import EndpointModel
-from harness.types import Exchange, Response, Sample, Task
+from harness.types import Exchange, Message, Response, Sample, Task
+from harness.types.samples import hash_prompt
 
 
 def make_ask(sample: Sample, task: Task) -> Ask:
@@ -36,8 +39,13 @@ def _with_template_options(spec: EndpointSpec, generation: Generation) -> dict[s
     return spec.extra_body | {"chat_template_kwargs": spec.template_options | options}
 
 
-def read_reply(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
-    """Convert a reply; a refusal counts as an answer, and so does one without text, which says why."""
+def read_reply(
+    reply: Reply, sample: Sample, model: EndpointModel, sent: Sequence[Message] = ()
+) -> Response:
+    """Convert a reply; a refusal counts as an answer, and so does one without text, which says why.
+
+    `sent` are the messages that it answers, by whose hash they can be built again.
+    """
     text = reply.refusal if reply.problem == "refusal" else reply.text
     answered = reply.problem in {None, "refusal", "length", "empty"}
     return Response(
@@ -54,6 +62,7 @@ def read_reply(reply: Reply, sample: Sample, model: EndpointModel) -> Response:
             output_tokens=reply.output_tokens or 0,
             seconds=reply.seconds,
             model="" if reply.model in (None, model.spec.model) else reply.model or "",
+            prompt=hash_prompt(sent) if sent else "",
         ),
     )
 

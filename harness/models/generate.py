@@ -402,7 +402,8 @@ def _generate_by_endpoint(
         remember_server(model, endpoint, store, answered=False)  # the run may be stopped
     for number, reply in endpoint.ask_all(asks) if missing else ():
         i = missing[number]
-        response = read_reply(reply, task.samples[i], model)
+        sent = make_ask(task.samples[i], task).messages
+        response = read_reply(reply, task.samples[i], model, sent)
         if response.text is not None:
             if renewed:  # once the server answers: old and new answers must not be mixed
                 store.remove("response", renewed)

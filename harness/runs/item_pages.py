@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.runs.item_prompts import prompts_of_run
 from harness.runs.items import has_items, read_items
 from harness.types import RunResult
 from reports.item_pages import write_item_pages
@@ -22,5 +23,11 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
         plan = result.plan
         title = f"{plan.title or plan.suite} · run {result.run_id}"
         shown = read_items(result, folder)
-        n_shown = write_item_pages(shown.items, folder, title=title, n_items=shown.n_items)
+        n_shown = write_item_pages(
+            shown.items,
+            folder,
+            title=title,
+            n_items=shown.n_items,
+            prompts=prompts_of_run(plan),
+        )
     return write_reports(result, folder, n_items=n_shown)

@@ -4,6 +4,7 @@ Nothing is decided anew here. A score, a flag, a critical answer, a pair whose o
 label are what gate, hygiene, sensitivity and calibration take them for, by the same functions.
 """
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -189,7 +190,8 @@ def _answers(item: AnsweredItem, models: Sequence[str]) -> Iterator[ItemAnswer]:
             note = _NOT_BEYOND_THOUGHTS
         elif text is None and item.reasons.get(model):
             note = f"{_NO_ANSWER}: {item.reasons[model]}"
-        yield ItemAnswer(model, text, note, thoughts)
+        passages, prompt = item.passages.get(model), item.prompts.get(model)
+        yield ItemAnswer(model, text, note, thoughts, passages, prompt)
 
 
 # --- scores ----------------------------------------------------------------------------------
@@ -423,6 +425,8 @@ def _judgement(row: Mapping[str, object], keys: Sequence[str]) -> ItemJudgement:
         against=None if against is None else str(against),
         order=None if order is None else str(order),
         round=number,
+        replies=tuple(json.loads(str(row["replies"]))) if row.get("replies") else None,
+        prompt=None if row.get("prompt") is None else str(row["prompt"]),
     )
 
 

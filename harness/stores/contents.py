@@ -43,4 +43,5 @@ def _content(kind: str, body: str) -> Any:
         content.pop(name, None)
     if isinstance(content.get("exchange"), dict):
         content["exchange"].pop("seconds", None)
+        content["exchange"].pop("prompt", None)  # which rows of earlier versions lack
     return content

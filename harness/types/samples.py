@@ -5,14 +5,17 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from harness.core.hashing import content_hash
 from harness.types.base import Record
 from harness.types.retrieval import GivenPassage
+
+Role = Literal["system", "user", "assistant"]
 
 
 class Message(Record):
     """One turn of a chat."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
 
 
@@ -115,6 +118,11 @@ def make_chat(history: Sequence[Message], question: str, system: str | None) -> 
     return (*given, *history, Message(role="user", content=question))
 
 
+def hash_prompt(messages: Sequence[Message]) -> str:
+    """Return a hash by which a prompt that is built again is known to be the one that was sent."""
+    return content_hash([(message.role, message.content) for message in messages])
+
+
 def write_transcript(history: Sequence[Message], question: str) -> str:
     """Write turns as one text, each behind its speaker; a question without earlier turns alone."""
     if not history:
@@ -131,7 +139,8 @@ class Exchange(Record):
 
     `replies` has one for each attempt; the last is the one that counts. Tokens that an endpoint
     does not count are 0. `model` is the name under which the last was given, where it is another one
-    than was asked.
+    than was asked. `prompt` is the `hash_prompt` of the messages that were sent first; "" in rows of earlier
+    versions, and where one exchange joins several.
     """
 
     replies: tuple[str, ...]
@@ -139,6 +148,7 @@ class Exchange(Record):
     output_tokens: int
     seconds: float
     model: str = Field(default="", exclude_if=lambda name: not name)
+    prompt: str = Field(default="", exclude_if=lambda known: not known)
 
     @field_validator("input_tokens", "output_tokens")
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.types import Message
 from reports import items
 from reports.item_pages import write_item_pages
 from reports.items import Item, ItemPrompts, SentPrompt, make_anchor, page_of
@@ -21,7 +22,14 @@ def pages(folder: Path, *items: Item) -> dict[str, str]:
 
 
 def sent(shown: Item, text: str = "") -> ItemPrompts:
-    prompt = SentPrompt(f"sft{text}", (("system", f"Judge.{text}"),), f"As sent.{text}")
+    prompt = SentPrompt(
+        f"sft{text}",
+        (
+            Message(role="system", content=f"Judge.{text}"),
+            Message(role="user", content=f"Q{text}"),
+        ),
+        f"As sent.{text}",
+    )
     return ItemPrompts((prompt,), (prompt,) * len(shown.judgements))
 
 
