@@ -248,15 +248,15 @@ def annotate(
                 "--open-link lets everybody enter any name, --annotator gives each person their own link: "
                 "leave one out."
             )
-        if not names and not open_link:
-            names = [_own_name()]
-            say(
-                f"One link, for {names[0]} alone. --annotator NAME, repeated, makes one for each person; "
-                "--open-link makes one under which anybody votes as anybody."
-            )
         address = bind_address(host, port, expose=expose)
         with address.socket:
             opened = open_study(run, options)
+            if not names and not open_link:
+                names = [_own_name()]
+                say(
+                    f"One link, for {names[0]} alone. --annotator NAME, repeated, makes one for each person; "
+                    "--open-link makes one under which anybody votes as anybody."
+                )
             _serve(opened, names, address, expose=expose, browser=browser)
         _finish(opened, run, output)
 

@@ -46,6 +46,8 @@ def parallel_map(
         processes.shutdown(cancel_futures=True)
         if before is None:
             del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _end_with_parent() -> None:

@@ -172,10 +172,10 @@ class Store:
         with self._access, self._explain_errors():
             return self._commit(lambda: self._count(above))
 
-    def remove(self, kind: Kind, keys: Iterable[str]) -> None:
-        """Remove these rows together, so that they are made again."""
+    def remove(self, kind: Kind | bytes, keys: Iterable[str | bytes]) -> None:
+        """Remove these rows together, so that they are made again; bytes name those that are no UTF-8."""
         doomed = [(kind, key) for key in keys]
-        delete = "DELETE FROM rows WHERE kind=? AND key=?"
+        delete = "DELETE FROM rows WHERE kind=CAST(? AS TEXT) AND key=CAST(? AS TEXT)"
         with self._access, self._explain_errors():
             self._commit(lambda: self._connection.executemany(delete, doomed))
 

@@ -19,6 +19,7 @@ from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, ServedCheckpoint
 from harness.models.retrieved import find_passages, stored_passages
 from harness.models.serving.answers import answer_by_server
+from harness.models.serving.servers import describe_serving
 from harness.models.session import open_endpoint
 from harness.models.stored_answers import check_server, count_renewal, log_stored, remember_server
 from harness.models.write_buffer import WriteBuffer
@@ -357,6 +358,11 @@ def _generate_served(
         of_key.setdefault(key, []).append(sample)
     missing = [(key, samples[0]) for key, samples in of_key.items() if key not in stored]
     done = len(stored)
+    if missing and model.session.by_batch and model.serve.version is None:
+        progress.log(
+            f"{model.name}: {describe_serving(model.serve)} answers here, and --batch writes none of its questions: "
+            "for an engine elsewhere state its 'version' beside 'engine'."
+        )
     answers = (
         answer_by_server(task, missing, model, _item_seed, lambda: stop is not None and stop.closed)
         if missing

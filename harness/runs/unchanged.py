@@ -51,6 +51,8 @@ def describe_pass_rate(rate: float) -> str:
         f"An unchanged model whose answers are drawn anew passes this check about {rate:.0%} of the time "
         f"({SIMULATIONS} simulated checks, from the scores of this run's models)."
         + ("" if rate >= 0.9 else " Wider margins, fewer columns or more items make it more.")
+        + " For a check every day, `harness check --daily --unchanged` weighs all days together (an e-process): "
+        "an alarm is wrong with probability at most alpha over all of them."
     )
 
 

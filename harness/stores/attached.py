@@ -9,7 +9,8 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.store import MERGED, ROW_VERSION, decode_text, explain_errors, row_checksum
 
 N_NAMED = 3  # damaged rows in a message
-DAMAGED = "sha256 IS NOT row_checksum(kind, key, CAST(body AS BLOB))"  # a condition on rows
+# A condition on rows; a damaged text may be no UTF-8, and is given as bytes.
+DAMAGED = "sha256 IS NOT row_checksum(CAST(kind AS BLOB), CAST(key AS BLOB), CAST(body AS BLOB))"
 
 
 def open_database(path: str = ":memory:") -> sqlite3.Connection:
@@ -20,8 +21,8 @@ def open_database(path: str = ":memory:") -> sqlite3.Connection:
     return connection
 
 
-def _checksum(kind: str, key: str, body: bytes) -> str:
-    return row_checksum(kind, key, decode_text(body))
+def _checksum(kind: bytes, key: bytes, body: bytes) -> str:
+    return row_checksum(decode_text(kind), decode_text(key), decode_text(body))
 
 
 def require_store(workspace: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from harness.core.store import LEDGER, ROW_VERSION, read_row
+from harness.core.store import LEDGER, ROW_VERSION, decode_text, read_row
 from harness.models.batch_files import BatchFile
 from harness.models.endpoint import Reply
 from harness.planning.ledger import read_ledger
@@ -78,10 +78,13 @@ class StoreCheck(Record):
 
 
 class BadRow(NamedTuple):
-    """A row that no run can use, and whether it is damaged, as against unreadable."""
+    """A row that no run can use, and whether it is damaged, as against unreadable.
 
-    kind: str
-    key: str
+    Its kind and key are bytes, as a damaged row's may be no UTF-8.
+    """
+
+    kind: bytes
+    key: bytes
     damaged: bool
 
 
@@ -110,9 +113,10 @@ def check_store(workspace: Path) -> StoreCheck:
 
 def find_bad_rows(connection: sqlite3.Connection) -> Iterator[BadRow]:
     """Yield the attached rows that no run can use, reading one after another."""
-    query = f"SELECT kind, key, body, {DAMAGED}, version FROM src"  # noqa: S608
+    columns = "CAST(kind AS BLOB), CAST(key AS BLOB), body"
+    query = f"SELECT {columns}, {DAMAGED}, version FROM src"  # noqa: S608
     for kind, key, body, damaged, version in connection.execute(query):
-        record = RECORDS.get(kind)
+        record = RECORDS.get(decode_text(kind))
         if damaged:
             yield BadRow(kind, key, damaged=True)
         elif version <= ROW_VERSION and record is not None and read_row(body, record) is None:
@@ -140,19 +144,20 @@ def _is_linked(path: Path, workspace: Path) -> bool:
     return path.resolve() != workspace.resolve() / path.relative_to(workspace)
 
 
-def _kinds(connection: sqlite3.Connection) -> list[str]:
-    return [kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM src ORDER BY kind")]
+def _kinds(connection: sqlite3.Connection) -> list[bytes]:
+    kinds = "SELECT DISTINCT CAST(kind AS BLOB) FROM src ORDER BY kind"
+    return [kind for (kind,) in connection.execute(kinds)]
 
 
-def _describe_kind(connection: sqlite3.Connection, kind: str, bad: list[BadRow]) -> KindOfRows:
+def _describe_kind(connection: sqlite3.Connection, kind: bytes, bad: list[BadRow]) -> KindOfRows:
     rows, size, first, last, later = connection.execute(
         "SELECT count(*), sum(length(CAST(body AS BLOB))), min(made), max(made), sum(version > ?) "
-        "FROM src WHERE kind=?",
+        "FROM src WHERE kind=CAST(? AS TEXT)",
         (ROW_VERSION, kind),
     ).fetchone()
     of_kind = [row.damaged for row in bad if row.kind == kind]
     return KindOfRows(
-        kind=kind,
+        kind=decode_text(kind),
         rows=rows,
         bytes=size,
         first=_day(first),

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, get_args
 
-from harness.core.store import Kind, Store
+from harness.core.store import Store, decode_text
 from harness.models.batch_files import BatchFile
 from harness.stores.attached import attach, open_database, require_store
 from harness.stores.check import find_bad_rows, find_leftovers, size_of
@@ -55,7 +55,8 @@ def collect_garbage(
         with closing(open_database()) as connection, attach(connection, workspace):
             connection.execute("CREATE TEMP TABLE doomed (kind, key, why, PRIMARY KEY (kind, key))")
             _mark(connection, older_than_days)
-            rows = connection.execute("SELECT kind, key FROM doomed").fetchall()
+            doomed = "SELECT CAST(kind AS BLOB), CAST(key AS BLOB) FROM doomed"
+            rows = connection.execute(doomed).fetchall()
             counts = dict(connection.execute("SELECT why, count(*) FROM doomed GROUP BY why"))
             (size,) = connection.execute(
                 "SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM src "
@@ -80,12 +81,12 @@ def collect_garbage(
     )
 
 
-def _remove(store: Store, rows: Sequence[tuple[Kind, str]]) -> None:
+def _remove(store: Store, rows: Sequence[tuple[bytes, bytes]]) -> None:
     """Remove rows; records of batch files are numbered without a gap, and are emptied instead."""
     for kind in {kind for kind, _ in rows}:
         keys = [key for of, key in rows if of == kind]
-        if kind == "batch":
-            store.put(kind, dict.fromkeys(keys, BatchFile(path="", ids=())))
+        if kind == b"batch":
+            store.put("batch", dict.fromkeys(map(decode_text, keys), BatchFile(path="", ids=())))
         else:
             store.remove(kind, keys)
     store.compact()
@@ -93,7 +94,7 @@ def _remove(store: Store, rows: Sequence[tuple[Kind, str]]) -> None:
 
 def _mark(connection: sqlite3.Connection, older_than_days: float | None) -> None:
     """List in `doomed` the attached rows that go, each with the first reason."""
-    insert = "INSERT OR IGNORE INTO doomed VALUES (?, ?, ?)"
+    insert = "INSERT OR IGNORE INTO doomed VALUES (CAST(? AS TEXT), CAST(? AS TEXT), ?)"
     connection.executemany(
         insert, [(row.kind, row.key, "bad") for row in find_bad_rows(connection)]
     )

@@ -63,6 +63,7 @@ def merge_stores(
     """
     _require_sources(sources)
     make_writable(into)
+    _require_free(into)
     lock = FolderLock(into, advice="Wait for it (--wait SECONDS), or merge into another folder.")
     lock.take(wait_s)
     try:
@@ -94,6 +95,20 @@ def _require_sources(sources: Sequence[Path]) -> None:
             raise HarnessError(f"{source}: is named twice. Name each store once.")
         seen.add(source.resolve())
         require_store(source)
+
+
+def _require_free(workspace: Path) -> None:
+    """Require that nothing else bears the names of the store and of a merge's folder.
+
+    Raises:
+        HarnessError: a folder has the store's name, or a file that of the folder.
+    """
+    for name, fits in (("store.sqlite", Path.is_file), (MERGED, Path.is_dir)):
+        path = workspace / name
+        if path.exists() and not fits(path):
+            raise HarnessError(
+                f"{path}: is in the way of the merged store. Move it away, or merge into another folder."
+            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import harness as package
 from harness.core.errors import HarnessError, nearest_file
 from harness.core.store import Store
 from harness.core.text_files import read_prompt
-from tests.builders.commands import Done, harness_here
+from tests.builders.commands import Done, harness, harness_here
 from tests.builders.files import write, write_rows, write_world
 
 RUN = ("run", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo")
@@ -45,6 +45,17 @@ def test_a_folder_of_runs_names_the_runs_in_it(finished: Path) -> None:
         2,
         True,
     )
+
+
+def test_a_study_that_is_not_there_is_said_before_any_link(finished: Path) -> None:
+    done = in_folder_of(finished, "annotate", str(finished), "--after", "nope", "--no-browser")
+    assert done.returncode == 2
+    assert "link" not in done.stdout + done.stderr
+
+
+def test_a_file_in_the_working_folder_is_no_module_of_the_harness(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise SystemExit('imported')")
+    assert harness("--version", cwd=tmp_path).returncode == 0
 
 
 def test_an_unknown_table_is_named(finished: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InfrastructureError
-from harness.core.processes import parallel_map
+from harness.core.processes import SAFE_PATH, parallel_map
 
 # One process works on an element for a minute; its parent prints its number and waits for it.
 LONG_WORK = """
@@ -63,6 +63,18 @@ def test_processes_import_nothing_of_the_working_folder(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "pickle.py").write_text("raise SystemExit('imported')")
     subprocess.run([sys.executable, script], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("before", [None, "", "mine"])
+def test_a_setting_of_the_search_path_is_as_before(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SAFE_PATH, raising=False)
+    if before is not None:
+        monkeypatch.setenv(SAFE_PATH, before)
+    with parallel_map(abs, 1, at_once=1):
+        assert os.environ[SAFE_PATH] == "1"
+    assert os.environ.get(SAFE_PATH) == before
 
 
 def is_running(process: int) -> bool:

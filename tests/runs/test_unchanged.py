@@ -55,6 +55,7 @@ def test_wider_margins_pass_more_often() -> None:
     assert rates[0] < rates[1] < rates[2] == 1.0
     assert "Wider margins" in describe_pass_rate(rates[0])
     assert "Wider margins" not in describe_pass_rate(rates[2])
+    assert "harness check --daily --unchanged" in describe_pass_rate(rates[2])
 
 
 def test_win_rates_and_clusters_have_a_rate_too() -> None:

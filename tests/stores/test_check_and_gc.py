@@ -15,7 +15,7 @@ from harness.stores.describe import describe_check, describe_garbage
 from harness.stores.gc import collect_garbage
 from harness.stores.merge import merge_stores
 from harness.types import Response
-from tests.builders.stores import change_rows, outcome, response, write_store
+from tests.builders.stores import change_rows, dump_rows, outcome, response, write_store
 
 ROWS = {f"k{i}": response(f"text {i}") for i in range(4)}
 
@@ -68,6 +68,15 @@ def test_a_row_that_is_no_utf8_is_damaged_and_made_again(store: Path, tmp_path: 
         merge_stores([store], tmp_path / "merged")
     assert collect_garbage(store, older_than_days=None, delete=True).bad == 1
     assert check_store(store).sound
+
+
+@pytest.mark.parametrize("column", ["key", "kind"])
+def test_a_name_that_is_no_utf8_is_damaged_and_removed(store: Path, column: str) -> None:
+    change_rows(store, f"UPDATE rows SET {column} = CAST(? AS TEXT) WHERE key = 'k1'", b"k\xff1")
+    assert sum(kind.damaged for kind in check_store(store).kinds) == 1
+    assert collect_garbage(store, older_than_days=None, delete=True).bad == 1
+    assert check_store(store).sound
+    assert len(dump_rows(store)) == 4
 
 
 def test_a_torn_file_is_an_error_with_advice(store: Path) -> None:

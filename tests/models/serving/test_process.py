@@ -138,6 +138,20 @@ def test_a_python_that_has_vllm_runs_its_module(
     assert command[:4] == started
 
 
+def test_a_python_that_has_transformers_runs_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python3"
+    program.write_text("#!/bin/sh\necho 5.1.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HARNESS_TRANSFORMERS", str(program))
+    command = command_line(
+        find_engine("transformers"), ServeSpec(engine="transformers"), "/base", "base", 9
+    )
+    started = [str(program), "-m", "transformers.cli.transformers", "serve", "/base"]
+    assert command[:5] == started
+
+
 def test_vllm_holds_adapters_beside_their_base() -> None:
     spec = ServeSpec(
         engine="vllm", options={"tensor-parallel-size": 2, "enable-prefix-caching": False}
