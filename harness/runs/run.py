@@ -4,6 +4,7 @@ suite → plan → responses → judgements → scores → comparisons → gate 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from harness.artifacts.integrity import hash_tables
 from harness.artifacts.judgements import write_judgements
 from harness.artifacts.running import announce_run
 from harness.artifacts.scores import write_scores
-from harness.config.request import Request
+from harness.config.request import Request, is_all_recorded
+from harness.core.garbage import no_cycle_search
 from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
@@ -60,6 +62,12 @@ def run_suite(
         InfrastructureError: a service, disk or process failed; committed work is kept.
         PendingRepliesError: there is no result before replies have come by batch.
     """
+    # Where nobody is asked, nearly all that is made is records, which are kept to the end.
+    with no_cycle_search() if is_all_recorded(request) else nullcontext():
+        return _run_suite(request, context, out=out, counted=counted)
+
+
+def _run_suite(request: Request, context: RunContext, *, out: Path, counted: bool) -> FinishedRun:
     # 1. Plan.
     stopwatch = Stopwatch()
     judges = load_judges(request.profile, request.profile_root, context.session)
