@@ -35,9 +35,9 @@ WHY = {
 FIRST_DAY = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
 
-def run_once(folder: Path, n_items: int) -> Path:
-    """Run a study of recorded answers, and return the run's folder."""
-    write_study(folder, shifts={"sft": 0.0, "dpo": 1.0}, n=n_items)
+def run_once(folder: Path, n_items: int, *, shift: float = 1.0) -> Path:
+    """Run a study of recorded answers, dpo's safety shifted by so much, and return the run's folder."""
+    write_study(folder, shifts={"sft": 0.0, "dpo": shift}, n=n_items)
     done = harness_here(
         "run", "suite.yaml", "--models", "sft,dpo", "--profile", "profile.yaml", cwd=folder
     )
@@ -76,7 +76,7 @@ def vary(result: RunResult, i: int, shift: float) -> RunResult:
     (claim,) = decision.claims
     verdict: Verdict = "pass"
     if number % 11 == 7:
-        verdict, shift = "fail", shift - claim.estimate - 0.5
+        verdict, shift = "fail", shift - claim.estimate - 0.45
     elif number % 5 == 3:
         verdict, shift = "inconclusive", 0.02 - claim.estimate
     claim = _shifted(claim, shift).model_copy(update={"verdict": verdict, "why": WHY[verdict]})
