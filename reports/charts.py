@@ -18,6 +18,7 @@ from reports.components import (
     Histogram,
     Mark,
     PreferenceBar,
+    ScatterChart,
     Series,
     TrendChart,
     TrendPoint,
@@ -44,6 +45,8 @@ def _element(chart: Chart, chart_id: str) -> Element:
             return _curve(chart, chart_id)
         case TrendChart():
             return _trend(chart, chart_id)
+        case ScatterChart():
+            return _scatter(chart, chart_id)
 
 
 # --- forest plot -----------------------------------------------------------------------------
@@ -307,6 +310,37 @@ def _describe_trend(chart: TrendChart) -> str:
         f"{count(n_changes, 'change')} of measurement; the last estimate is {last.estimate:.4g} "
         f"({last.verdict}). The table below has every run."
     )
+
+
+# --- values against costs --------------------------------------------------------------------
+
+
+def _scatter(chart: ScatterChart, chart_id: str) -> Element:
+    description = "; ".join(
+        f"{p.label}: {p.estimate:.4g} ({p.low:.4g} to {p.high:.4g}) at {p.x:,.4g}"
+        for p in chart.points
+    )
+    svg = _svg(chart_id, _WIDE_WIDTH, 236, f"{chart.title}: {chart.x_title}", description)
+    costs = [point.x for point in chart.points]
+    logarithmic = min(costs) > 0 and max(costs) >= 10 * min(costs)
+    places = [math.log10(x) if logarithmic else x for x in costs]
+    around = 0.12 * (max(places) - min(places)) or 0.5
+    x_axis = _Axis(min(places) - around, max(places) + around, 50, _WIDE_WIDTH - 12)
+    y_axis = _Axis(min(p.low for p in chart.points), max(p.high for p in chart.points), 184, 34)
+    _frame(svg, chart.title, x_axis, y_axis, y_axis.ticks(4))
+    for point, place in zip(chart.points, places, strict=True):
+        x, y = x_axis.at(place), y_axis.at(point.estimate)
+        _line(svg, "interval", x, y_axis.at(point.low), x, y_axis.at(point.high))
+        name = "solid" if point.filled else "hollow"
+        dot = _add(svg, "circle", {"class": name, "r": "4.5"}, cx=x, cy=y)
+        SubElement(dot, "title").text = point.label
+        right = x > _WIDE_WIDTH - 110
+        _text(svg, "note", x - 8 if right else x + 8, y + 4, _truncate(point.label, 18), anchor="end" if right else "start")  # fmt: skip
+    for cost, place in {min(costs): min(places), max(costs): max(places)}.items():
+        _text(svg, "tick", x_axis.at(place), 202, f"{cost:,.4g}" if cost < 1e4 else f"{cost:,.0f}", anchor="middle")  # fmt: skip
+    scale = ", logarithmic" if logarithmic else ""
+    _text(svg, "note", _WIDE_WIDTH - 12, 226, f"{chart.x_title}{scale}", anchor="end")
+    return svg
 
 
 # --- drawing ---------------------------------------------------------------------------------

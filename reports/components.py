@@ -171,7 +171,28 @@ class TrendChart:
     boundaries: tuple[Mark, ...]
 
 
-Chart = ForestPanel | Histogram | PreferenceBar | CurveChart | TrendChart
+@dataclass(frozen=True)
+class ScatterPoint:
+    """A value with its interval at a place on the horizontal axis; drawn `filled` or hollow."""
+
+    label: str
+    x: float
+    estimate: float
+    low: float
+    high: float
+    filled: bool
+
+
+@dataclass(frozen=True)
+class ScatterChart:
+    """Values with intervals against a cost, on a logarithmic axis where it spans a factor of ten."""
+
+    title: str
+    x_title: str
+    points: tuple[ScatterPoint, ...]
+
+
+Chart = ForestPanel | Histogram | PreferenceBar | CurveChart | TrendChart | ScatterChart
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def checkpoint_key(
 ) -> str:
     """Return a key that is equal for runs that would give the same checkpoint."""
     # The two hashes cover what these fields refer to; evaluation during training changes no weight.
-    excluded = {"recipe", "parent", "pairs", "labelled", "best_of", "reward", "watch"}
+    excluded = {"recipe", "parent", "pairs", "labelled", "best_of", "reward", "watch", "rows"}
     if recipe.method != "pretrain":  # its `data` also decide how the text is read
         excluded.add("data")
     options = recipe.model_dump(mode="json", exclude=excluded)

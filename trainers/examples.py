@@ -3,6 +3,7 @@
 Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying ...")
 """
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.types import Record, Sample
 from harness.types.training import Example, LabelledAnswer
-from trainers.recipe import TrainingSource
+from trainers.recipe import SftRecipe, TrainingSource
 
 
 def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:
@@ -28,6 +29,23 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
     return [
         example for source in sources for example in _source_examples(source, root) * source.repeat
     ]
+
+
+def load_rows_to_learn(recipe: SftRecipe, root: Path) -> list[Example]:
+    """Load the rows that a recipe learns from its `data`: all, or as many as its `rows` says.
+
+    Raises:
+        HarnessError: as `load_examples`, or there are fewer rows than that.
+    """
+    examples = load_examples(recipe.data, root)
+    if recipe.rows is None:
+        return examples
+    if recipe.rows > len(examples):
+        raise HarnessError(
+            f"{recipe.recipe}: 'rows: {recipe.rows:,}' are more than the {len(examples):,} of its data."
+        )
+    order = random.Random(1).sample(range(len(examples)), len(examples))
+    return [examples[i] for i in sorted(order[: recipe.rows])]
 
 
 def load_samples(source: Source, root: Path, graded_by: Metric | None = None) -> tuple[Sample, ...]:

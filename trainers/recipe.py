@@ -20,7 +20,7 @@ from pydantic import Field, RootModel
 
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root, find_bundled
-from harness.core.yaml_loader import load_spec
+from harness.core.yaml_loader import Document, load_spec, validate_document
 from trainers.adapter_kinds import Adapter, EightBits, Lora, Quantisation
 from trainers.chat_template import read_template
 from trainers.data_recipes import (
@@ -89,6 +89,7 @@ __all__ = [
     "TrainingEvalSpec",
     "TrainingRecipe",
     "TrainingSource",
+    "change_recipe",
     "find_recipe",
     "known_recipes",
     "load_recipe",
@@ -124,6 +125,16 @@ def load_recipe(path_or_name: str, *, search_dir: Path | None = None) -> tuple[R
     return _load_with_template(path), path.parent
 
 
+def change_recipe(document: Document, path: Path, file: Path) -> Recipe:
+    """Return the recipe of `path` with its keys as in the document; mistakes stand on lines of `file`.
+
+    Raises:
+        HarnessError: a mistake in what was changed.
+    """
+    recipe = validate_document(document, file, _AnyRecipe, root=path.parent).root
+    return _with_template(recipe, path)
+
+
 def find_recipe(path_or_name: str, *, search_dir: Path | None = None) -> Path:
     """Return the file of a recipe.
 
@@ -147,7 +158,10 @@ def known_recipes() -> list[str]:
 
 def _load_with_template(path: Path) -> Recipe:
     """Load a recipe with its chat template's text, which is what decides its checkpoint."""
-    recipe = load_spec(path, _AnyRecipe).root
+    return _with_template(load_spec(path, _AnyRecipe).root, path)
+
+
+def _with_template(recipe: Recipe, path: Path) -> Recipe:
     if not isinstance(recipe, AdapterRecipe) or recipe.chat_template is None:
         return recipe
     try:

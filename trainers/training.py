@@ -52,6 +52,7 @@ from trainers.trl_config import (
     quiet_libraries,
     quiet_trainer,
 )
+from trainers.usage import describe_usage, reset_peak_memory
 
 TRAINED = "adapter"  # the subfolder in which what was trained is saved
 N_PROBES = 4  # training rows on which the merged model is compared with its adapter
@@ -289,7 +290,9 @@ def _train_once(
     before = {name: weight.clone() for name, weight in trained_weights(trainer.model).items()}
     resumed_from = latest_checkpoint(job.paths.steps, world)
     facts |= describe_set_aside(job.paths.steps)
+    reset_peak_memory()
     trainer.train(resume_from_checkpoint=resumed_from)
+    facts |= describe_usage(trainer.state.log_history)
     return _FinishedRun(trainer, before, facts)
 
 

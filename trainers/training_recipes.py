@@ -134,8 +134,9 @@ class AdapterRecipe(RecipeSpec):
 class SftRecipe(AdapterRecipe):
     """Supervised fine-tuning on the completions alone, with TRL's SFTTrainer.
 
-    Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `holdout`
-    is the share of their questions that is held out for evaluation.
+    Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `rows` of those
+    of `data` are learnt, drawn at random; fewer are a part of more. `holdout` is the share of their
+    questions that is held out for evaluation.
     """
 
     unit: ClassVar = "rows"
@@ -144,6 +145,7 @@ class SftRecipe(AdapterRecipe):
 
     method: Literal["sft"]
     data: tuple[TrainingSource, ...] = ()
+    rows: int | None = Field(default=None, ge=1, exclude_if=lambda n: n is None)
     best_of: str | None = None
     holdout: float = Field(default=0.0, ge=0.0, lt=1.0, exclude_if=lambda share: share == 0)
 

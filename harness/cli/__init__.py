@@ -22,6 +22,7 @@ from harness.cli import ledger as counting
 from harness.cli import publish as publishing
 from harness.cli import release as releasing
 from harness.cli import stores as storing
+from harness.cli import study as studying
 from harness.cli import system as machine
 from harness.cli import train as training
 from harness.cli import view as viewing
@@ -45,7 +46,7 @@ app = typer.Typer(
 
 for title, groups in {
     "Evaluate": (evaluation, releasing, counting, storing),
-    "Train": (training, checkpoints),
+    "Train": (training, checkpoints, studying),
     "Compare and exchange runs": (regression, viewing, exchange, publishing),
     "Judges and people": (judging, people, calibrating),
     "Harness": (machine,),

@@ -42,7 +42,8 @@ class Request(NamedTuple):
 
     With `by_batch` the requests to endpoints are written into batch files for the user to send. Of a
     run of one model the suite is what it says of that model alone: `not_measured` are the metrics and
-    `not_decided` the claims that would take a baseline.
+    `not_decided` the claims that would take a baseline. With `order_seed` items are in a random order, so
+    that the first `limit` are a sample of all.
     """
 
     suite: Suite
@@ -58,6 +59,7 @@ class Request(NamedTuple):
     allow_contamination: bool = False
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
+    order_seed: int | None = None
 
     @property
     def seeded(self) -> tuple[str, ...]:
@@ -94,36 +96,43 @@ def load_request(
     Raises:
         HarnessError: a file is wrong, or a model, judge or data set is not in the profile.
     """
-    # Read the files.
     loaded_suite, suite_root = load_suite(suite, search_dir=search_dir)
     loaded_profile, profile_root = load_profile(profile)
     loaded_profile = loaded_profile.served_by(serve, tuple(serve_options))
-    names = tuple(models)
-    _check_models(names, loaded_profile)
-    _check_thinking(names, loaded_suite, loaded_profile)
-    loaded_suite, not_measured, not_decided = _what_these_models_show(loaded_suite, names)
     request = Request(
         suite=loaded_suite,
         suite_root=suite_root,
         profile=loaded_profile,
         profile_root=profile_root,
-        models=names,
+        models=tuple(models),
         limit=limit,
         seed=seed,
         judge=judge or None,
         allow_remote_phi=allow_remote_phi,
         by_batch=by_batch,
         allow_contamination=allow_contamination,
-        not_measured=not_measured,
-        not_decided=not_decided,
     )
+    return check_request(request)
+
+
+def check_request(request: Request) -> Request:
+    """Check the parts of a request against each other; of one model alone, return what can be measured.
+
+    Raises:
+        HarnessError: a model, judge or data set is not in the profile, or does not fit the suite.
+    """
+    profile = request.profile
+    _check_models(request.models, profile)
+    _check_thinking(request.models, request.suite, profile)
+    suite, not_measured, not_decided = _what_these_models_show(request.suite, request.models)
+    request = request._replace(suite=suite, not_measured=not_measured, not_decided=not_decided)
     _check_seeds(request)
     _refuse_batch_by_server(request)
     # Every judged metric needs a judge of the profile that can judge these models.
-    for metric_name in loaded_suite.metrics:
+    for metric_name in suite.metrics:
         name = judge_name(metric_name, request)
         if name is not None:
-            loaded_profile.find_judge(name)
+            profile.find_judge(name)
             _refuse_unrecorded_pairs(metric_name, request)
             _refuse_third_models(metric_name, name, request)
             _require_verdicts_by_seed(metric_name, name, request)

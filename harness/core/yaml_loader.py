@@ -60,21 +60,37 @@ def load_spec(path: Path, model: type[SpecT]) -> SpecT:
     Raises:
         HarnessError: the message names the file, the line, the mistake and what would work.
     """
-    document = parse_yaml(_read(path), source=str(path))
+    document = read_yaml(path)
     if not isinstance(document.data, dict):
         raise HarnessError(
             f"{path}:1: expected a mapping of keys, found {_describe(document.data)}."
         )
     _refuse_other_kind(document.data, path, model)
+    return validate_document(document, path, model, root=path.parent)
+
+
+def validate_document(document: Document, path: Path, model: type[SpecT], *, root: Path) -> SpecT:
+    """Validate parsed data as `model`, with mistakes on their lines of `path`.
+
+    Raises:
+        HarnessError: as `load_spec`.
+    """
     try:
         # JSON mode is strict about types, yet lets a list become a tuple.
         written = json.dumps(document.data)
-        return model.model_validate_json(written, context={"root": path.parent})
+        return model.model_validate_json(written, context={"root": root})
     except ValidationError as error:
         raise HarnessError(_explain(error, document, path, model)) from None
 
 
-_KINDS = ("suite", "profile", "recipe", "loop", "release")  # a spec's name stands under its kind
+_KINDS = (
+    "suite",
+    "profile",
+    "recipe",
+    "loop",
+    "release",
+    "study",
+)  # a spec's name stands under its kind
 
 
 def _refuse_other_kind(data: dict[str, Any], path: Path, model: type[BaseModel]) -> None:
@@ -88,6 +104,15 @@ def _refuse_other_kind(data: dict[str, Any], path: Path, model: type[BaseModel])
     other = next((kind for kind in _KINDS if kind in data and kind not in fields), None)
     if wanted is not None and wanted not in data and other is not None:
         raise HarnessError(f"{path}: is a {other}, and a {wanted} is needed here.")
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file into plain data with line numbers.
+
+    Raises:
+        HarnessError: it cannot be read, or is not unambiguous YAML.
+    """
+    return parse_yaml(_read(path), source=str(path))
 
 
 def parse_yaml(text: str, source: str) -> Document:

@@ -1,5 +1,6 @@
 """Tasks of a request: sets of items with their metrics, decoding and data protection checks."""
 
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +109,8 @@ def _make_task(group: _Group, request: Request) -> Task:
         _require_references(name, metric, samples, table.origin)
         _require_sources(name, metric, samples, table.origin)
         _require_passages(name, metric, request)
+    if request.order_seed is not None:
+        samples = _shuffle(samples, request.order_seed)
     if request.limit is not None:
         samples = samples[: request.limit]
     metrics = {name: find_ranges(name, metric, samples) for name, metric in metrics.items()}
@@ -135,6 +138,18 @@ def _make_task(group: _Group, request: Request) -> Task:
         system=read_prompt(generation.system, request.suite_root),
         metrics=metrics,
     )
+
+
+def _shuffle(samples: Sequence[Sample], seed: int) -> tuple[Sample, ...]:
+    """Return the samples in a random order, those of one cluster beside each other."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.id if sample.cluster is None else sample.cluster, []).append(
+            sample
+        )
+    order = list(groups.values())
+    random.Random(seed).shuffle(order)
+    return tuple(sample for group in order for sample in group)
 
 
 def _count_conversations(samples: Sequence[Sample]) -> dict[str, int]:

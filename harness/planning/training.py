@@ -16,7 +16,12 @@ from harness.types import PreferenceRequest, Record
 from judges.checklist import count_requests
 from judges.judging import preference_requests
 from trainers.adapter_kinds import Adapter, FullFineTuning, continued
-from trainers.examples import load_examples, load_labelled, load_samples
+from trainers.examples import (
+    load_examples,
+    load_labelled,
+    load_rows_to_learn,
+    load_samples,
+)
 from trainers.labelled import split_answers
 from trainers.memory import (
     Memory,
@@ -273,8 +278,10 @@ class _StageForecaster:
         counts: list[_Count] = []
         if isinstance(recipe, SftRecipe):
             counts += [_count_examples(source, stage.root) for source in recipe.data]
+            if recipe.rows is not None and not any(count.absent for count in counts):
+                counts = [_Count(len(load_rows_to_learn(recipe, stage.root)))]
             if recipe.holdout and not any(count.absent for count in counts):
-                rows = load_examples(recipe.data, stage.root)
+                rows = load_rows_to_learn(recipe, stage.root)
                 counts = [_Count(len(split_rows(rows, recipe.holdout, recipe.seed).train))]
             if stage.best_of is not None:
                 counts.append(self._results[stage.best_of.key].rows)

@@ -65,6 +65,12 @@ from harness.types import (
 from harness.types.judgements import describe_reasons
 
 
+class NoScoresError(InfrastructureError):
+    """A metric has no score to compare; `models` are those without any, if they can be told apart."""
+
+    models: tuple[str, ...] = ()
+
+
 class Stopwatch:
     """The start time of a run, and the time it has taken."""
 
@@ -208,23 +214,38 @@ def _paired(column: ScoreColumn, plan: Plan, part: TaskScores) -> Iterator[Paire
             models = f"'{pair.candidate}'"
             if not pair.alone:
                 models = f"both '{pair.baseline}' and {models}"
-            raise InfrastructureError(
+            raise _without_scores(
+                column,
                 f"{pair.metric}: none of the {pair.d.size} items has a score for {models} "
                 f"({_describe_missing(column, part)})."
-                f"{_example_reply(metric_of(column.metric), part)}"
+                f"{_example_reply(metric_of(column.metric), part)}",
             )
-        _require_every_seed(pair)
+        _require_every_seed(column, pair)
         yield pair
 
 
-def _require_every_seed(pair: PairedScores) -> None:
+def _without_scores(column: ScoreColumn, message: str) -> NoScoresError:
+    """Return the error, with the models that have no score, or none with one of their training seeds."""
+    error = NoScoresError(message)
+    if isinstance(column, GradeColumn):
+        error.models = tuple(
+            model
+            for model, scores in column.scores.items()
+            for seeds in [column.seeds.get(model, np.zeros(scores.size, dtype=np.int64))]
+            if np.setdiff1d(seeds, seeds[~np.isnan(scores)]).size
+        )
+    return error
+
+
+def _require_every_seed(column: ScoreColumn, pair: PairedScores) -> None:
     """Raise where a training seed has no score at all: fewer seeds would be another comparison."""
     if pair.seeds is None:
         return
     for seed in np.setdiff1d(pair.seeds, pair.seeds[~np.isnan(pair.d)]):
-        raise InfrastructureError(
+        raise _without_scores(
+            column,
             f"{pair.metric}: no item has a score of '{pair.candidate}' against '{pair.baseline}' with the "
-            f"training seed {seed}. Answer and judge it again, or leave it out of 'seeds'."
+            f"training seed {seed}. Answer and judge it again, or leave it out of 'seeds'.",
         )
 
 

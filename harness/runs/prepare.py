@@ -17,7 +17,7 @@ from harness.models.seeds import SeededModel, models_of
 from harness.models.stored_answers import n_renewals
 from harness.retrieval.retriever import Retriever, find_retriever
 from harness.training.checkpoints import existing_model, make_checkpoint
-from harness.training.context import RunContext
+from harness.training.context import RunContext, TrainedModel
 from harness.types import CheckpointCard, JudgeCard
 from harness.types.samples import seed_suffix
 from judges.factory import ProfileJudges
@@ -43,9 +43,14 @@ class Prepared(NamedTuple):
 
 
 def prepare_models(
-    request: Request, context: RunContext, judges: ProfileJudges
+    request: Request,
+    context: RunContext,
+    judges: ProfileJudges,
+    made: Mapping[str, Prepared] | None = None,
 ) -> dict[str, Prepared]:
     """Prepare every model of the request, in its order, training what is missing.
+
+    Models that are `made` are taken as they are.
 
     Raises:
         HarnessError: a checkpoint that is incomplete or was changed, or a recipe with a mistake.
@@ -57,6 +62,9 @@ def prepare_models(
         if spec.checkpoint is not None and not spec.seeds:
             locate_model(spec.checkpoint, root)
     for name in request.models:
+        if made is not None and name in made:
+            prepared[name] = made[name]
+            continue
         spec = request.profile.models[name]
         retriever = find_retriever(spec, request.profile, root)
         if not spec.seeds:
@@ -67,11 +75,11 @@ def prepare_models(
             own, one = name + seed_suffix(seed), spec.of_seed(seed)
             training = TrainingSeed(seed, recipes)
             by_seed[seed] = _prepare(own, one, root, context, judges, retriever, training)
-        prepared[name] = _join_seeds(name, by_seed)
+        prepared[name] = join_seeds(name, by_seed)
     return prepared
 
 
-def _join_seeds(name: str, by_seed: Mapping[int, Prepared]) -> Prepared:
+def join_seeds(name: str, by_seed: Mapping[int, Prepared]) -> Prepared:
     """Return one recipe's models as one, which has all that theirs have."""
     several = by_seed.values()
     models = {seed: models_of(one.model)[0] for seed, one in by_seed.items()}
@@ -113,6 +121,17 @@ def _prepare(
         trained = make_checkpoint(policy_recipe, recipe_root, context, judges, seed=seed)
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
+    return prepare_trained(name, spec, trained, context, retriever)
+
+
+def prepare_trained(
+    name: str,
+    spec: ModelSpec,
+    trained: TrainedModel,
+    context: RunContext,
+    retriever: Retriever | None = None,
+) -> Prepared:
+    """Return a checkpoint as a model that is ready to answer."""
     weights = CheckpointModel(
         name, trained.directory, trained.fingerprint, spec.revision, spec.seed, retriever
     )
@@ -121,12 +140,18 @@ def _prepare(
         checkpoint_card = checkpoint_card.model_copy(update={"pairs": trained.pairs})
     return Prepared(
         serve_checkpoint(weights, spec.serve, context.session),
-        content_hash(trained.fingerprint, *found) if found else trained.fingerprint,
+        _with_retrieval(trained.fingerprint, retriever),
         () if checkpoint_card is None else (checkpoint_card,),
         trained.teachers,
         trained.base,
         trained.training_texts,
     )
+
+
+def _with_retrieval(fingerprint: str, retriever: Retriever | None) -> str:
+    if retriever is None:
+        return fingerprint
+    return content_hash(fingerprint, "retrieval", retriever.card.fingerprint)
 
 
 def _load_card(directory: str, name: str) -> CheckpointCard | None:

@@ -50,12 +50,18 @@ class FinishedRun(NamedTuple):
 
 
 def run_suite(
-    request: Request, context: RunContext, *, out: Path, counted: bool = True
+    request: Request,
+    context: RunContext,
+    *,
+    out: Path,
+    counted: bool = True,
+    made: Mapping[str, Prepared] | None = None,
 ) -> FinishedRun:
     """Train what is missing, answer, judge, score, compare, decide and report.
 
     Stored answers, verdicts and checkpoints in the workspace are reused, also those of a killed run.
-    A run that is `counted` is a try on its items, which leaves less alpha to the next one.
+    A run that is `counted` is a try on its items, which leaves less alpha to the next one. Models that
+    are `made` need not be prepared.
 
     Raises:
         HarnessError: the input is wrong; raised before any work if possible.
@@ -64,10 +70,17 @@ def run_suite(
     """
     # Where nobody is asked, nearly all that is made is records, which are kept to the end.
     with no_cycle_search() if is_all_recorded(request) else nullcontext():
-        return _run_suite(request, context, out=out, counted=counted)
+        return _run_suite(request, context, out=out, counted=counted, made=made)
 
 
-def _run_suite(request: Request, context: RunContext, *, out: Path, counted: bool) -> FinishedRun:
+def _run_suite(
+    request: Request,
+    context: RunContext,
+    *,
+    out: Path,
+    counted: bool,
+    made: Mapping[str, Prepared] | None,
+) -> FinishedRun:
     # 1. Plan.
     stopwatch = Stopwatch()
     judges = load_judges(request.profile, request.profile_root, context.session)
@@ -80,7 +93,7 @@ def _run_suite(request: Request, context: RunContext, *, out: Path, counted: boo
         with context.open():
             # 2. Register the plan, then train, answer and judge.
             preregistration = preregister_plan(plan, context.store)
-            models = prepare_models(request, context, judges)
+            models = prepare_models(request, context, judges, made)
             exposures = find_contaminated_items(plan.tasks, models)
             if not request.allow_contamination:
                 require_no_contamination(exposures)

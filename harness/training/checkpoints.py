@@ -45,7 +45,7 @@ from trainers.checkpoint import (
     verify_checkpoint,
 )
 from trainers.distributed.config import check_launch
-from trainers.examples import data_hash, load_examples, load_labelled, load_samples
+from trainers.examples import data_hash, load_labelled, load_rows_to_learn, load_samples
 from trainers.method import RunSettings
 from trainers.online_rl import PromptRow, Reward, online_hash, train_online
 from trainers.pickle_import import unpickle
@@ -174,7 +174,7 @@ class _StageMaker:
 
         # The rows to learn from, the best of sampled answers among them.
         parent = self._start_of(stage, recipe.parent)
-        rows, teachers = load_examples(recipe.data, stage.root), parent.teachers
+        rows, teachers = load_rows_to_learn(recipe, stage.root), parent.teachers
         if stage.best_of is not None:
             chosen = self.best_of[stage.best_of.key]
             rows, teachers = rows + chosen.best.rows, (*teachers, *chosen.teachers)

@@ -1,0 +1,82 @@
+"""Commands on studies: tell beforehand what one takes, run it, and render its report again."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from harness.cli.options import (
+    OUT,
+    STORE,
+    LaunchFile,
+    MaxCost,
+    OutFolder,
+    OutputFormat,
+    StoreFolder,
+    Wait,
+    run_context,
+)
+from harness.cli.output import Format, emit
+
+
+class _RunByDefault(TyperGroup):
+    """The group of study commands, in which a file without a command is run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; `harness study FILE` is `harness study run FILE`."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+
+commands = typer.Typer()
+study_app = typer.Typer(
+    cls=_RunByDefault,
+    help="Rank recipes: bases, methods, amounts of data and seeds under one suite.",
+    no_args_is_help=True,
+)
+commands.add_typer(study_app, name="study")
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file, or the name of a bundled study (see `harness list`)."
+    ),
+]
+
+
+@study_app.callback()
+def study_group() -> None:
+    """Rank recipes: bases, methods, amounts of data and seeds under one suite."""
+
+
+@study_app.command()
+def run(
+    study: StudyArgument,
+    store: StoreFolder = STORE,
+    out: OutFolder = OUT,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            envvar="HARNESS_JOBS",
+            min=1,
+            help="Trainings at a time; by default one on each accelerator, or one.",
+        ),
+    ] = None,
+    launch: LaunchFile = None,
+    max_cost: MaxCost = None,
+    wait: Wait = 0.0,
+    output: OutputFormat = Format.text,
+) -> None:
+    """Train what is missing, answer, judge and rank; killed, the same command goes on. Exit code 0 where it ends."""
+    from harness.config.study import load_study
+    from harness.study.run import run_study
+    from harness.study.trainings import count_devices
+    from reports.study import describe_study
+
+    bound = load_study(study)[0].budget.max_cost if max_cost is None else max_cost
+    with run_context(output, store, launch=launch, max_cost=bound, wait_s=wait) as context:
+        at_once = jobs or max(1, count_devices() if launch is None else 1)
+        result, folder = run_study(study, context, out=out, jobs=at_once)
+    value = {"folder": str(folder), **result.model_dump(mode="json")}
+    emit(output, value, describe_study(result, folder))

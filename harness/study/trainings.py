@@ -1,0 +1,179 @@
+"""The checkpoints of a study's arms: made where they are missing, one after another or in several processes."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import current_process
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.processes import parallel_map
+from harness.core.progress import QuietProgress
+from harness.runs.prepare import Prepared, join_seeds, prepare_trained
+from harness.study.costs import facts_of
+from harness.study.grid import Arm, Grid, Look
+from harness.training.checkpoints import make_checkpoint
+from harness.training.context import RunContext, TrainedModel, make_context
+from harness.types.samples import seed_suffix
+from judges.factory import ProfileJudges, load_judges
+from trainers.recipe import PretrainRecipe, Recipe, TrainingRecipe
+from trainers.recipe_graph import recipe_graph
+
+
+class Trained(NamedTuple):
+    """The checkpoints made so far, by arm and seed, and of arms that could not be trained the reason."""
+
+    models: dict[tuple[str, int], TrainedModel]
+    problems: dict[str, str]
+
+    def of_arm(self, name: str) -> list[TrainedModel]:
+        """Return the checkpoints of one arm."""
+        return [trained for (arm, _), trained in self.models.items() if arm == name]
+
+
+def train_arms(
+    grid: Grid,
+    names: Sequence[str],
+    look: Look,
+    trained: Trained,
+    context: RunContext,
+    *,
+    jobs: int = 1,
+) -> None:
+    """Train what a look needs and is missing, and add it to `trained`; every seed of an arm before the next arm.
+
+    An arm that cannot be trained is kept with its error's own words, and the others go on.
+
+    Raises:
+        InfrastructureError: a disk or process failed, or the hours of the budget are spent.
+    """
+    arms = [grid.arms[name] for name in names if name in grid.arms]
+    wanted = [
+        (arm, seed) for arm in arms for seed in look.seeds if (arm.name, seed) not in trained.models
+    ]
+    judges = load_judges(grid.profile, grid.profile_root, context.session)
+    if jobs > 1:
+        _train_in_processes(grid, wanted, context, judges, jobs)
+    for number, (arm, seed) in enumerate(wanted, start=1):
+        if arm.name in trained.problems:
+            continue
+        _check_hours(grid, trained, len(wanted) - number + 1)
+        name = arm.name + seed_suffix(seed)
+        context.progress.log(f"training {number} of {len(wanted)}: {name}")
+        try:
+            with context.open():
+                made = make_checkpoint(arm.of_seed(seed), arm.root, context, judges)
+        except InfrastructureError:
+            raise
+        except HarnessError as error:
+            trained.problems[arm.name] = f"seed {seed} could not be trained: {error}"
+            context.progress.log(f"{name}: {trained.problems[arm.name]}")
+            continue
+        trained.models[arm.name, seed] = made
+
+
+def prepare_arms(
+    grid: Grid, names: Sequence[str], look: Look, trained: Trained, context: RunContext
+) -> dict[str, Prepared]:
+    """Return the trained arms as models that are ready to answer."""
+    profile, several = grid.request(grid.names, look).profile, len(look.seeds) > 1
+    prepared = {}
+    for name in names:
+        if name not in grid.arms:
+            continue
+        spec = profile.models[name]
+        by_seed = {
+            seed: prepare_trained(
+                name + seed_suffix(seed) if several else name,
+                spec.model_copy(update={"seeds": ()}),
+                trained.models[name, seed],
+                context,
+            )
+            for seed in look.seeds
+        }
+        prepared[name] = join_seeds(name, by_seed) if several else by_seed[look.seeds[0]]
+    return prepared
+
+
+def _check_hours(grid: Grid, trained: Trained, left: int) -> None:
+    hours = grid.study.budget.training_hours
+    if hours is None:
+        return
+    spent = sum(facts_of(one).seconds or 0 for one in trained.models.values()) / 3600
+    if spent >= hours:
+        raise InfrastructureError(
+            f"the {hours:g} training hours of the budget are spent ({spent:.2f}) with {left} trainings left at "
+            "most. What is trained is kept: raise 'training_hours', and the same command goes on."
+        )
+
+
+# --- several processes -----------------------------------------------------------------------
+
+
+class _Job(NamedTuple):
+    """A training of another process: a recipe with its folder, and where checkpoints are kept."""
+
+    recipe: TrainingRecipe
+    root: Path
+    workspace: Path
+    profile: str
+    n_devices: int
+
+
+def _train_in_processes(
+    grid: Grid,
+    wanted: Sequence[tuple[Arm, int]],
+    context: RunContext,
+    judges: ProfileJudges,
+    jobs: int,
+) -> None:
+    """Train what needs no sampled data in several processes, each on a device of its own where there are some.
+
+    Parents are made first, and by this process. What fails here fails again, with its words, where its turn comes.
+    """
+    ready = []
+    for arm, seed in wanted:
+        recipe = arm.of_seed(seed)
+        stages = recipe_graph(recipe, arm.root)
+        if all(_only_trains(stage.recipe) for stage in stages) and len(stages) == 1:
+            ready.append(recipe_job(grid, arm, recipe, context.store.workspace))
+    with parallel_map(_train_job, min(jobs, max(len(ready), 1)), at_once=1) as each:
+        for number, name in enumerate(each(ready), start=1):
+            context.progress.advance(f"trainings ({name})", number, len(ready))
+
+
+def recipe_job(grid: Grid, arm: Arm, recipe: TrainingRecipe, workspace: Path) -> _Job:
+    """Return the job of one training."""
+    return _Job(recipe, arm.root, workspace, grid.study.profile, count_devices())
+
+
+def count_devices() -> int:
+    """Return the number of accelerators on which trainings can run beside each other; 0 without any."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _only_trains(recipe: Recipe) -> bool:
+    return isinstance(recipe, TrainingRecipe) and not isinstance(recipe, PretrainRecipe)
+
+
+def _train_job(job: _Job) -> str:
+    """Train one checkpoint in this process; an error is left to the process that asked."""
+    from harness.config import load_profile
+
+    if job.n_devices:
+        place = (current_process()._identity or (1,))[0]
+        os.environ["CUDA_VISIBLE_DEVICES"] = str((place - 1) % job.n_devices)
+    profile, root = load_profile(job.profile)
+    context = make_context(job.workspace, QuietProgress())
+    try:
+        make_checkpoint(job.recipe, job.root, context, load_judges(profile, root, context.session))
+    except HarnessError:
+        return f"{job.recipe.recipe} failed"
+    return job.recipe.recipe
+
+
+def iter_manifest_folders(trained: Mapping[tuple[str, int], TrainedModel]) -> Iterator[Path]:
+    """Yield the folders of all checkpoints."""
+    yield from (Path(one.directory) for one in trained.values())
