@@ -1,0 +1,104 @@
+"""Studies of recorded models: places, groups, looks, and arms that have no scores."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.types.study import StudyResult
+from tests.builders.arms import EQUAL, STUDY, write_arms
+from tests.builders.commands import harness_here
+from tests.builders.files import write
+
+WORSE = EQUAL | {"three": -2.0}
+
+
+def study(folder: Path, *options: str) -> StudyResult:
+    done = harness_here("study", "four.yaml", *options, "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    value: dict[str, Any] = json.loads(done.stdout)
+    value.pop("folder")
+    return StudyResult.model_validate_json(json.dumps(value))
+
+
+def test_one_that_is_clearly_worse_is_last_and_the_others_are_not_told_apart(
+    tmp_path: Path,
+) -> None:
+    write_arms(tmp_path, WORSE)
+    result = study(tmp_path)
+    *first, last = result.arms
+    assert (last.name, last.rank_best, last.rank_worst, last.letters) == ("three", 4, 4, "b")
+    assert {(arm.rank_best, arm.rank_worst, arm.letters) for arm in first} == {(1, 3, "a")}
+    assert "3 arms may be the best and are not told apart" in result.sentence
+
+
+def test_equal_models_are_not_told_apart(tmp_path: Path) -> None:
+    write_arms(tmp_path)
+    result = study(tmp_path)
+    assert all(pair.better is None for pair in result.pairs)
+    assert result.sentence.startswith("No arm is told apart")
+
+
+def test_a_worse_arm_is_dropped_at_a_look_and_what_is_left_is_compared_on_all_items(
+    tmp_path: Path,
+) -> None:
+    write_arms(tmp_path, WORSE)
+    write(tmp_path / "four.yaml", STUDY + "looks: [{items: 0.5}]\n")
+    result = study(tmp_path)
+    assert [look.n_items for look in result.looks] == [20, 40]
+    assert list(result.looks[0].dropped) == ["three"]
+    assert result.looks[1].arms == ("one", "two", "four")
+    assert sum(look.alpha for look in result.looks) == pytest.approx(0.05)
+    assert result.saving is not None
+    assert result.saving.judgements_planned - result.saving.judgements == 20 * 3
+
+
+def test_a_second_run_is_the_same_but_for_its_times(tmp_path: Path) -> None:
+    write_arms(tmp_path, WORSE)
+    first, second = study(tmp_path), study(tmp_path)
+    times = {"started": "", "finished": ""}
+    assert first.model_copy(update=times) == second.model_copy(update=times)
+
+
+def test_a_study_that_was_changed_says_so(tmp_path: Path) -> None:
+    write_arms(tmp_path, WORSE)
+    study(tmp_path)
+    write(tmp_path / "four.yaml", STUDY + "alpha: 0.1\n")
+    assert "stated_before" in {caveat.code for caveat in study(tmp_path).caveats}
+
+
+def test_an_arm_without_scores_is_named_with_its_reason_and_never_wins(tmp_path: Path) -> None:
+    write_arms(tmp_path, EQUAL | {"two": 3.0})
+    verdicts = tmp_path / "v-two.jsonl"
+    rows = [json.loads(line) | {"safety": None} for line in verdicts.read_text().splitlines()]
+    write(verdicts, "".join(json.dumps(row) + "\n" for row in rows))
+    result = study(tmp_path)
+    last = result.arms[-1]
+    assert (last.name, last.rank_best) == ("two", None)
+    assert "none of the" in last.problem
+    assert "arm_without_result" in {caveat.code for caveat in result.caveats}
+    page = (tmp_path / "runs" / "studies" / "four" / "report.md").read_text()
+    assert last.problem.split(":")[0] in page
+
+
+def test_gaps_count_at_their_worst_for_the_arm_that_would_be_better(tmp_path: Path) -> None:
+    write_arms(tmp_path, EQUAL | {"two": 1.0})
+    assert study(tmp_path).arms[0].letters == "a"
+    verdicts = tmp_path / "v-two.jsonl"
+    rows = [json.loads(line) for line in verdicts.read_text().splitlines()]
+    rows = [row | ({"safety": None} if row["id"] < "q3" else {}) for row in rows]
+    write(verdicts, "".join(json.dumps(row) + "\n" for row in rows))
+    result = study(tmp_path)
+    two = next(arm for arm in result.arms if arm.name == "two")
+    assert two.n_missing > 30
+    assert all(pair.better is None for pair in result.pairs if "two" in (pair.first, pair.second))
+
+
+def test_the_tables_for_a_paper_hold_every_arm(tmp_path: Path) -> None:
+    write_arms(tmp_path, WORSE)
+    study(tmp_path)
+    folder = tmp_path / "runs" / "studies" / "four"
+    for file in ("table.md", "table.tex", "table.csv"):
+        assert all(name in (folder / file).read_text() for name in WORSE)
+    assert "\\bottomrule" in (folder / "table.tex").read_text()
