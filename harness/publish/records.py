@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from harness.artifacts.integrity import NOT_VERIFIED
 from harness.artifacts.run_list import NO_GATE
 from harness.core.hashing import content_hash
 from harness.core.sanitize import escape_invisible, one_line
@@ -63,10 +64,10 @@ def make_publication(result: RunResult, commit: str | None) -> Publication:
 
 def key_of(*parts: str) -> str:
     """Join the parts to a name that every tool takes, by slashes; what differs goes on differing."""
-    safe = [_UNSAFE.sub("_", part) for part in parts]
-    if safe != list(parts):
-        safe[-1] += f"_{content_hash(*parts)[:6]}"
-    return "/".join(safe)
+    return "/".join(
+        f"{_UNSAFE.sub('_', part)}_{content_hash(part)[:6]}" if _UNSAFE.search(part) else part
+        for part in parts
+    )
 
 
 # --- numbers ---------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def _metrics(result: RunResult) -> Iterator[tuple[str, float]]:
         )
     for number, claim in enumerate(result.decision.claims if result.decision else (), 1):
         yield from _named(
-            ("claims", f"{number} {claim.claim}"),
+            ("claims", f"{number}", claim.metric),
             {"estimate": claim.estimate, "boundary": claim.boundary},
             bound=claim.bound,
             p_value=claim.p_value,
@@ -182,6 +183,7 @@ def _tags(result: RunResult, verdict: str, commit: str | None) -> Iterator[tuple
     if result.tries:
         yield "try", f"{result.tries.number} of {result.tries.total} on these items"
     yield "caveats", ", ".join(dict.fromkeys(caveat.code for caveat in result.caveats))
+    yield "integrity", "" if result.tables else NOT_VERIFIED
     yield "published_from_commit", commit or ""
 
 

@@ -6,6 +6,7 @@
 All of it is one commit. A second publication replaces the scores that have this run as their source.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from harness.artifacts.results_json import load_result
 from harness.core.errors import HarnessError
 from harness.core.hub import hub_token
 from harness.publish.records import Publication
-from harness.publish.tool import Destination, Tool, require_reachable, shown_uri
+from harness.publish.tool import Destination, Tool, require_reachable, shown_uri, still_there
 from reports.markdown import escape
 from reports.model_card import TAG, eval_results
 
@@ -55,8 +56,8 @@ def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[s
     # 1. The repository, and its card with this run's scores.
     api = HfApi(endpoint=to.uri, token=token)
     url = str(api.create_repo(to.project, private=True, exist_ok=True))
-    kind = "private" if api.repo_info(to.project).private else "public"
-    yield f"{kind} repository {to.project}"
+    info = api.model_info(to.project)
+    yield f"{'private' if info.private else 'public'} repository {to.project}"
     place = f"{FOLDER}/{publication.run_id}"
     card = _find_card(api, to.project) or _new_card(publication, to.project, place)
     _replace_results(card, publication, folder, f"{url}/blob/main/{place}/report.md")
@@ -66,12 +67,16 @@ def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[s
         **{f"{place}/{path.relative_to(folder).as_posix()}": path
            for path in sorted(folder.rglob("*")) if path.is_file()},
     }  # fmt: skip
-    api.create_commit(
-        to.project,
-        [CommitOperationAdd(name, content) for name, content in files.items()],
-        commit_message=f"{publication.verdict}: run {publication.run_id} of {publication.suite}",
-    )
+    with warnings.catch_warnings():  # of tables in a model's repository, which were asked for
+        warnings.simplefilter("ignore", UserWarning)
+        api.create_commit(
+            to.project,
+            [CommitOperationAdd(name, content) for name, content in files.items()],
+            commit_message=f"{publication.verdict}: run {publication.run_id} of {publication.suite}",
+        )
     yield f"{len(files)} files in one commit"
+    siblings = [file.rfilename for file in info.siblings or ()]
+    yield from still_there({name for name in siblings if name.startswith(place)} - set(files))
     yield f"{url}/tree/main/{place}"
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
 from harness.publish.records import Publication
-from harness.publish.tool import Destination, Tool, require_reachable, shown_uri
+from harness.publish.tool import (
+    Destination,
+    Tool,
+    count_files,
+    require_reachable,
+    shown_uri,
+    still_there,
+)
 from reports.markdown import escape
 
 if TYPE_CHECKING:
@@ -55,7 +62,9 @@ def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[s
     # 2. Send what it lacks.
     yield from _log_values(client, run, publication)
     client.log_artifacts(run_id, str(folder))
-    yield f"{sum(path.is_file() for path in folder.rglob('*'))} files"
+    yield count_files(folder)
+    there = {file.path for file in client.list_artifacts(run_id)}
+    yield from still_there(there - {path.name for path in folder.iterdir()})
     # 3. Say that all is there.
     client.set_tag(run_id, STATE, "complete")
     client.set_terminated(run_id, "FINISHED", _milliseconds(publication.tags["finished"]))

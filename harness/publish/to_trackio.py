@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash
 from harness.publish.records import Publication
-from harness.publish.tool import Destination, Tool, require_reachable, shown_uri
+from harness.publish.tool import Destination, Tool, count_files, require_reachable, shown_uri
 
 _CONTENT = "harness.content"  # the hash of what a run was last sent
 
@@ -29,7 +29,7 @@ def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[s
         warnings.simplefilter("always")
         yield from _log(publication, folder, to)
     # It goes on without a server, keeps everything here, and only warns.
-    failed = [str(warning.message) for warning in caught if "trackio" in warning.filename]
+    failed = [str(warning.message) for warning in caught if warning.category is UserWarning]
     if failed:
         raise InfrastructureError(f"it warns: {failed[0]}")
 
@@ -62,7 +62,7 @@ def _log(publication: Publication, folder: Path, to: Destination) -> Iterator[st
         artifact = trackio.Artifact(f"run-{publication.run_id}", type="evaluation")
         artifact.add_dir(folder)
         run.log_artifact(artifact)
-        yield f"{sum(path.is_file() for path in folder.rglob('*'))} files"
+        yield count_files(folder)
     finally:
         run.finish()
     yield f"`trackio show --project {to.project!r}` shows it" if to.uri is None else to.where

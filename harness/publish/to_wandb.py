@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.core.errors import HarnessError
 from harness.publish.records import Publication
-from harness.publish.tool import Destination, Tool, require_reachable, shown_uri
+from harness.publish.tool import Destination, Tool, count_files, require_reachable, shown_uri
 
 PUBLIC_SERVER = "https://api.wandb.ai"
 _N_TAG_CHARS = 64
@@ -70,7 +70,7 @@ def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[s
         logged = run.log_artifact(artifact, aliases=["latest"])
         if not _is_local():
             logged.wait()
-        yield f"{sum(path.is_file() for path in folder.rglob('*'))} files, {len(publication.tables)} tables"
+        yield f"{count_files(folder)}, {len(publication.tables)} tables"
         run.config.update({"publication": "complete"}, allow_val_change=True)
         page = f"{Path(run.dir).parent}, to be sent by `wandb sync`" if _is_local() else run.url
     yield str(page)

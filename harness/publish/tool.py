@@ -1,6 +1,6 @@
 """What a tool is to `harness publish`: where it sends, and how."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hub import unreachable_reason
 from harness.publish.records import Publication
+from reports.formatting import count
 
 
 class Destination(NamedTuple):
@@ -55,6 +56,17 @@ def require_reachable(uri: str) -> None:
         problem = unreachable_reason(uri)
         if problem is not None:
             raise InfrastructureError(f"{shown_uri(uri)} cannot be reached ({problem})")
+
+
+def count_files(folder: Path) -> str:
+    """Return the number of files in a folder, in words."""
+    return count(sum(path.is_file() for path in folder.rglob("*")), "file")
+
+
+def still_there(names: Collection[str]) -> Iterator[str]:
+    """Say which files of an earlier publication stay, as those of one with `--with-items` do."""
+    if names:
+        yield f"still there from before, to be removed by hand: {', '.join(sorted(names))}"
 
 
 def shown_uri(uri: str) -> str:

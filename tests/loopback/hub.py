@@ -66,7 +66,10 @@ def serve_hub(token: str) -> Iterator[Hub]:
         def do_GET(self) -> None:
             if "/resolve/" in self.path:
                 return self._file(self.path.partition("/resolve/main/")[2])
-            return self._reply(200, {"id": "me/tiny", "sha": "0", "siblings": [], "private": True})
+            siblings = [{"rfilename": name} for name in hub.files]
+            return self._reply(
+                200, {"id": "me/tiny", "sha": "0", "siblings": siblings, "private": True}
+            )
 
         def _file(self, name: str) -> None:
             if name not in hub.files:

@@ -143,6 +143,8 @@ def test_items_go_only_where_they_are_asked_for(study: Path, hub: Hub) -> None:
     names = {name.split("/", 2)[-1] for name in hub.files}
     assert {"answers.parquet", "judgements.parquet", "items/index.html"} <= names
     assert b"May I run" in b"".join(hub.files.values())
+    again = to_hub(study, hub)
+    assert "still there from before, to be removed by hand: evaluations/" in again.stdout
 
 
 def test_a_failure_says_what_has_arrived_in_the_servers_own_words(study: Path, hub: Hub) -> None:

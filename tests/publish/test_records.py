@@ -61,6 +61,7 @@ def test_names_that_a_tool_would_not_take_stay_apart() -> None:
     odd = [key_of("model", name, "kind") for name in ("a/b", "a_b", "a:b", "a@b")]
     assert len(set(odd)) == len(odd)
     assert odd[1] == "model/a_b/kind"
+    assert all(name.endswith("/kind") for name in odd)
 
 
 def test_no_question_answer_or_item_id_is_in_a_report_for_others() -> None:
