@@ -80,6 +80,7 @@ def without_items(result: RunResult) -> RunResult:
     """Return the result without the questions, answers and ids of items that it quotes."""
     exposures = tuple(e.model_copy(update={"worst": ()}) for e in result.exposures)
     nothing: dict[str, object] = {"examples": (), "critical_examples": (), "exposures": exposures}
+    nothing["next_steps"] = ()  # they name items, and pages that stay here
     if result.decision is not None:
         nothing["decision"] = _without_ids(result.decision)
     return result.model_copy(update=nothing)

@@ -156,6 +156,7 @@ def _lineage(result: RunResult) -> Iterator[tuple[str, str]]:
         facts = {"kind": model.kind, "fingerprint": result.fingerprints.get(model.name, "")}
         facts |= _training(cards[model.name]) if model.name in cards else {}
         facts |= {"served_by": model.served_by or ""}
+        facts |= {"retrieval": model.retrieval.fingerprint if model.retrieval else ""}
         yield from ((key_of("model", model.name, name), value) for name, value in facts.items())
     for metric, judge in plan.judges.items():
         for name, value in _judge(judge).items():

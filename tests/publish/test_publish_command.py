@@ -1,6 +1,7 @@
 """`harness publish`: what is said before, what is refused, and what arrives at a hub."""
 
 import json
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,6 +119,9 @@ def test_reports_arrive_without_texts_and_scores_stand_on_the_models_page(
     place = f"evaluations/{result.run_id}"
     assert {f"{place}/report.html", f"{place}/tables/claims.csv", "README.md"} <= set(hub.files)
     assert [text for text in TEXTS if text in b"".join(hub.files.values())] == []
+    assert result.next_steps
+    for name in ("report.md", "results.json", "junit.xml"):
+        assert re.findall(rb"\bq\d+\b", hub.files[f"{place}/{name}"]) == []
     card = ModelCard(hub.files["README.md"].decode())
     means = {(s.metric, s.mean.estimate) for s in result.scores if s.model == "dpo"}
     found = card.data.to_dict()["model-index"][0]["results"]
