@@ -31,7 +31,7 @@ def render_html(
     human_inputs: HumanInputs = NO_HUMAN_INPUTS,
     pages: Sequence[str] = (),
 ) -> str:
-    """Return the report as one HTML document; with `n_items` it links to the item pages."""
+    """Return the report as one HTML document; with `n_items` it links to the item pages and the explorer."""
     return view_to_html(make_view(result, human_inputs, pages), n_items=n_items)
 
 
@@ -53,7 +53,12 @@ def render_page(template: str, **content: object) -> str:
 @cache
 def style_sheet() -> str:
     """Return the style sheet that all pages share."""
-    return (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return read_asset("colours.css") + read_asset("report.css")
+
+
+def read_asset(name: str) -> str:
+    """Read a style sheet or a script from the folder of the templates."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache

@@ -401,7 +401,7 @@ def _protected_items(plan: Plan) -> Iterator[Caveat]:
         if task.phi:
             yield Caveat(
                 code="protected",
-                text=f"'{task.name}' is marked phi (protected health information). This report, its item "
+                text=f"'{task.name}' is marked phi (protected health information). This report, explorer.html, its item "
                 "pages and its tables quote it: store them only where such data are allowed.",
             )
 

@@ -1,10 +1,11 @@
-"""The reports of a run, with the pages of its items where the run folder has its tables."""
+"""The reports of a run, with the pages of its items and explorer.html where the run folder has its tables."""
 
 from pathlib import Path
 
 from harness.runs.item_prompts import prompts_of_run
 from harness.runs.items import has_items, read_items
 from harness.types import RunResult
+from reports.explorer import write_explorer
 from reports.item_pages import write_item_pages
 from reports.write import write_reports
 
@@ -12,7 +13,7 @@ from reports.write import write_reports
 def write_run_reports(result: RunResult, folder: Path) -> Path:
     """Write all reports of a run and return the path of report.html.
 
-    Pages of its items are written if the run folder has its tables.
+    Pages of its items and explorer.html are written if the run folder has its tables.
 
     Raises:
         InfrastructureError: a file could not be written.
@@ -30,4 +31,5 @@ def write_run_reports(result: RunResult, folder: Path) -> Path:
             n_items=shown.n_items,
             prompts=prompts_of_run(plan),
         )
+        write_explorer(shown.items, result, folder, n_items=shown.n_items)
     return write_reports(result, folder, n_items=n_shown)

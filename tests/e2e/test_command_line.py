@@ -41,7 +41,7 @@ def test_a_run_ends_in_a_verdict_and_all_reports(world: Path) -> None:
     assert "PASS" in done.stdout
     assert {path.name for path in report_folder(world).iterdir()} == {
         "report.html", "report.md", "results.json", "junit.xml", "plan.json", "scores.parquet",
-        "answers.parquet", "judgements.parquet", "items",
+        "answers.parquet", "judgements.parquet", "items", "explorer.html", "badge.svg",
     }  # fmt: skip
 
 
@@ -135,12 +135,13 @@ def test_a_report_is_rendered_again_from_results_json_and_the_tables(world: Path
     run(world)
     folder = report_folder(world)
     before = (folder / "report.html").read_bytes()
-    for name in ("report.html", "report.md", "junit.xml", "plan.json", "items/index.html"):
+    pages = ("report.html", "items/index.html", "explorer.html")
+    for name in (*pages, "report.md", "junit.xml", "plan.json"):
         (folder / name).unlink()
     done = harness_here("report", str(folder), cwd=world)
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").read_bytes() == before
-    assert (folder / "items" / "index.html").is_file()
+    assert all((folder / name).is_file() for name in pages)
 
 
 def test_a_report_without_tables_links_to_no_items(world: Path) -> None:

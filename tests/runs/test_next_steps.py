@@ -141,6 +141,6 @@ def test_page_markdown_and_terminal_say_the_same(width: int, tmp_path: Path) -> 
     assert said[0] in html.replace("&#39;", "'")
     assert said[0] in markdown
     assert (
-        f"Next: {said[0]} {said[1]} Open items/index.html for every item, the worst first; harness view shows"
-        in terminal
+        f"Next: {said[0]} {said[1]} Open explorer.html to search, sort and filter items, or "
+        "items/index.html for every item, the worst first; harness view shows" in terminal
     )
