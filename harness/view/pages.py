@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 from harness.artifacts.integrity import NOT_VERIFIED
 from harness.artifacts.running import RunningRun
 from harness.core.sanitize import escape_invisible, escape_record, one_line
-from harness.types import ClaimResult, RunResult
+from harness.types import ClaimResult, CriticalResult, RunResult
 from harness.view.side_by_side import SideBySide
 from harness.view.trends import ItemSet, Trend, changes_of
 from harness.view.workspace import RunEntry
 from reports.components import LABELS, Mark, TrendChart, TrendPoint, VerdictLabel
-from reports.formatting import ABSENT, Column, columns_by_name, count, number
+from reports.formatting import ABSENT, Column, columns_by_name, count, number, percent
 from reports.html import page_environment, source_hash, style_sheet
 from reports.human_inputs import read_human_inputs
 from reports.view import make_view
@@ -192,11 +192,16 @@ def _run_row(entry: RunEntry) -> dict[str, object]:
 
 
 def _count_claims(entry: RunEntry) -> str:
-    """Return how many claims had each verdict: `3 pass, 1 inconclusive`."""
+    """Return how many claims had each verdict, and rules on critical answers: `3 pass, 1 fail`."""
     decision = entry.decided.decision if entry.decided else None
     if decision is None:
         return ""
-    verdicts = [claim.verdict for claim in decision.claims]
+    claims = _count_verdicts([claim.verdict for claim in decision.claims])
+    rules = _count_verdicts([rule.verdict for rule in decision.critical])
+    return f"{claims}; critical answers: {rules}" if rules else claims
+
+
+def _count_verdicts(verdicts: Sequence[str]) -> str:
     words = (w for w in ("pass", "fail", "inconclusive", "not_tested") if w in verdicts)
     return ", ".join(f"{verdicts.count(w)} {w.replace('_', ' ')}" for w in words)
 
@@ -230,6 +235,28 @@ def _label(entry: RunEntry) -> VerdictLabel:
 
 
 # --- claims ------------------------------------------------------------------------------------
+
+
+def _cell(
+    result: ClaimResult | CriticalResult | None, column: Column | None
+) -> dict[str, object] | None:
+    match result:
+        case None:
+            return None
+        case CriticalResult():
+            return _rule_cell(result)
+        case ClaimResult():
+            return _claim_cell(result, column)
+
+
+def _rule_cell(rule: CriticalResult) -> dict[str, object]:
+    """Return how many answers were critical, with the bounds of their share."""
+    return {
+        "verdict": LABELS[rule.verdict],
+        "estimate": f"{rule.n_critical:,} critical",
+        "interval": f"(share {percent(rule.lower)} to {percent(rule.upper)})",
+        "n": f"{rule.n:,}",
+    }
 
 
 def _claim_cell(claim: ClaimResult, column: Column | None) -> dict[str, object]:
@@ -316,7 +343,7 @@ def _side_table(side: SideBySide) -> dict[str, object]:
         {
             "claim": _visible(row.claim),
             "cells": [
-                None if result is None else _claim_cell(result, of_run.get(row.metric))
+                _cell(result, of_run.get(row.metric))
                 for result, of_run in zip(row.results, columns, strict=True)
             ],
         }

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.planning.plan_diff import ITEMS_OF, diff_fields
-from harness.types import ClaimResult
+from harness.types import ClaimResult, CriticalResult
 from harness.view.workspace import Decided, RunEntry
 
 FEWEST, MOST = 2, 8
 
 
 class ClaimRow(NamedTuple):
-    """One claim, and its result in each run; None where a run did not state it."""
+    """One claim, or rule on critical answers, and its result in each run; None where a run did not state it."""
 
     claim: str
     metric: str
-    results: tuple[ClaimResult | None, ...]
+    results: tuple[ClaimResult | CriticalResult | None, ...]
 
 
 class FieldRow(NamedTuple):
@@ -56,17 +56,21 @@ def lay_side_by_side(entries: Sequence[RunEntry]) -> SideBySide:
 
 
 def _claim_rows(runs: Sequence[Decided]) -> list[ClaimRow]:
-    results = [
-        {claim.claim: claim for claim in run.decision.claims} if run.decision else {}
-        for run in runs
-    ]
-    claims = dict.fromkeys(claim for of_run in results for claim in of_run)
+    results = [_results_by_words(run) for run in runs]
     rows = []
-    for claim in claims:
-        found = tuple(of_run.get(claim) for of_run in results)
+    for words in dict.fromkeys(words for of_run in results for words in of_run):
+        found = tuple(of_run.get(words) for of_run in results)
         metric = next(result.metric for result in found if result)
-        rows.append(ClaimRow(claim, metric, found))
+        rows.append(ClaimRow(words, metric, found))
     return rows
+
+
+def _results_by_words(run: Decided) -> dict[str, ClaimResult | CriticalResult]:
+    """Return what a run decided on each claim, and then on each rule on critical answers."""
+    if run.decision is None:
+        return {}
+    claims = {claim.claim: claim for claim in run.decision.claims}
+    return claims | {f"critical: {rule.rule}": rule for rule in run.decision.critical}
 
 
 def _differences(runs: Sequence[Decided]) -> list[FieldRow]:

@@ -115,6 +115,8 @@ def require_workspace(out: Path) -> None:
 def _read(folder: Path) -> RunEntry:
     """Read a run without its tables, which are verified when it is opened."""
     entry = RunEntry(folder.parent.name, folder.name, folder, None)
+    if not (folder / RESULTS_FILE).is_file():  # reading a pipe would wait for ever
+        return entry._replace(problem=f"{folder / RESULTS_FILE}: is no regular file.")
     try:
         result = load_result(folder, hash_tables=False)
     except HarnessError as error:

@@ -77,6 +77,7 @@ def test_a_run_is_found_opened_and_its_items_read(context: "BrowserContext", out
         assert seen == []
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared_by_keyboard(context: "BrowserContext", out: Path) -> None:
     with live_view(out) as (link, _):
         page, seen = open_view(context, link)
@@ -89,6 +90,7 @@ def test_two_runs_are_compared_by_keyboard(context: "BrowserContext", out: Path)
         assert seen == []
 
 
+@pytest.mark.slow
 def test_the_second_page_and_a_trend_without_a_script(browser: "Browser", out: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     with live_view(out) as (link, _):
@@ -104,6 +106,7 @@ def test_the_second_page_and_a_trend_without_a_script(browser: "Browser", out: P
     context.close()
 
 
+@pytest.mark.slow
 def test_progress_is_shown_while_a_run_goes_on(context: "BrowserContext", out: Path) -> None:
     with live_view(out) as (link, _):
         page, seen = open_view(context, link)
@@ -118,6 +121,7 @@ def test_progress_is_shown_while_a_run_goes_on(context: "BrowserContext", out: P
         assert seen == []
 
 
+@pytest.mark.slow
 def test_a_server_that_has_ended_is_said(context: "BrowserContext", out: Path) -> None:
     with live_view(out) as (link, _):
         page, _seen = open_view(context, link)
@@ -125,6 +129,7 @@ def test_a_server_that_has_ended_is_said(context: "BrowserContext", out: Path) -
     page.locator("#live.stale").wait_for()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_do_not_scroll_sideways(browser: "Browser", out: Path, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844})
@@ -257,7 +262,7 @@ def test_a_foreign_explorers_script_reaches_neither_cookie_nor_pages(
 # --- accessibility -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: "Browser", out: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     context = browser.new_context(color_scheme=scheme)

@@ -1,6 +1,7 @@
 """The pages of a workspace, as a browser without a script asks for them."""
 
 import json
+import os
 import re
 import shutil
 from datetime import timedelta
@@ -11,7 +12,9 @@ import pytest
 
 from harness.artifacts.results_json import dump_result, load_result
 from harness.artifacts.running import announce_run
+from harness.config import CriticalRule
 from harness.core.progress import QuietProgress
+from harness.types import CriticalResult
 from harness.view.workspace import Workspace
 from tests.builders.results import passing_run
 from tests.builders.sealed import sealed
@@ -228,3 +231,30 @@ def test_a_workspace_without_a_run_says_so(tmp_path: Path) -> None:
     viewer = viewed(tmp_path).viewer()
     assert "No runs yet" in viewer.get("/").body
     assert "No run here has decided" in viewer.get("/trends").body
+
+
+def test_a_rule_on_critical_answers_stands_beside_the_claims(real: Path, out: Path) -> None:
+    result = vary_plan(real, suite="other")
+    assert result.decision
+    assert result.plan.gate
+    rule = CriticalRule(metric="rubric.safety", at_most=2, allowed_share=0.05)
+    found = CriticalResult(
+        rule=str(rule), metric="rubric.safety", verdict="fail", why="one critical answer", n=30, n_units=30,
+        n_critical=4, n_missing=0, n_baseline=0, at_most=2, allowed_share=0.05, lower=0.05, upper=0.28,
+        n_paired=30, difference=None, p_value=None, items=(),
+    )  # fmt: skip
+    gate = result.plan.gate.model_copy(update={"critical": (rule,)})
+    decision = result.decision.model_copy(update={"critical": (found,), "verdict": "fail"})
+    plan = result.plan.model_copy(update={"gate": gate})
+    add_run(out, real, sealed(result.model_copy(update={"plan": plan, "decision": decision})))
+    site = viewed(out)
+    query = "&".join(f"run={entry.suite}/{entry.name}" for entry in site.workspace.runs()[:2])
+    said = text_of(site.viewer().get(f"/compare?{query}").body)
+    assert "FAIL 4 critical (share 5.0 % to 28.0 %) n 30 not claimed" in said
+    assert "1 pass; critical answers: 1 fail" in text_of(site.viewer().get("/?suite=other").body)
+
+
+def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(out: Path) -> None:
+    (out / "suite" / "odd").mkdir(parents=True)
+    os.mkfifo(out / "suite" / "odd" / "results.json")
+    assert "is no regular file" in viewed(out).viewer().get("/").body
