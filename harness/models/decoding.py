@@ -8,7 +8,7 @@ common once for each of them, and computes ended rows until the last one ends. H
 - rows that ended leave the batch as soon as a quarter of it has.
 
 All that needs a cache whose every layer holds all tokens. Models with another one (Mamba, or answers beyond
-a sliding window) are decoded in one piece by transformers.
+a sliding window) are decoded in one piece by transformers; with virtual tokens before the prompts, one by one.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,11 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from harness.models.logits import Sampler
+from harness.models.virtual_tokens import (
+    count_virtual_tokens,
+    model_under,
+    read_virtual_tokens,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,12 +39,20 @@ def decode(
     """
     import torch
 
+    n_virtual = count_virtual_tokens(model)
+    if n_virtual:
+        prompts = [[config.pad_token_id] * n_virtual + ids for ids in prompts]  # their places
     rows, new = [*range(len(prompts))], [list[int]() for _ in prompts]
     longest = max(map(len, prompts)) + config.max_new_tokens
     with torch.inference_mode():
         # 1. Read what all prompts share once.
         cache = make_cache(model, longest)
+        if cache is None and n_virtual:
+            return _decode_alone(
+                model, [ids[n_virtual:] for ids in prompts], sampler, config, streamer
+            )
         n_shared = 0 if cache is None else _read_shared(model, prompts, cache)
+        model = model_under(model)
         ids, mask = _lay_out(prompts, n_shared, config.pad_token_id, model.device)
         stops = torch.tensor(config.eos_token_id, device=model.device)
         # 2. Generate until enough rows ended, and go on with the others.
@@ -64,6 +77,25 @@ def decode(
             ids, mask = done[staying], torch.cat([mask, torch.ones_like(fresh)], dim=1)[staying]
             cache.batch_select_indices(staying)
     return [None if row in sampler.broken else tokens for row, tokens in enumerate(new)]
+
+
+def _decode_alone(
+    model: Any, prompts: Sequence[list[int]], sampler: Sampler, config: Any, streamer: Any
+) -> list[list[int] | None]:
+    """Decode prompts with virtual tokens before them one by one, so that none is padded."""
+    import torch
+
+    new: list[list[int] | None] = []
+    for row, ids in enumerate(prompts):
+        done = model.generate(
+            input_ids=torch.tensor([ids], device=model.device),
+            attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=model.device),
+            generation_config=config,
+            logits_processor=sampler.processors([row]),
+            streamer=streamer,
+        )
+        new.append(None if row in sampler.broken else done[0, len(ids) :].tolist())
+    return new
 
 
 class _ManyEnded:
@@ -101,15 +133,24 @@ def _lay_out(
 
 
 def _read_shared(model: Any, prompts: Sequence[list[int]], cache: Any) -> int:
-    """Read the tokens with which all prompts begin into a batch's cache, and return how many."""
+    """Read the tokens with which all prompts begin into a batch's cache, and return how many.
+
+    Virtual tokens come first, in the places that the prompts leave for them.
+    """
     import torch
 
     columns = zip(*(ids[:-1] for ids in prompts), strict=False)
     n_shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
-    if len(prompts) == 1 or n_shared < LEAST_SHARED:
+    n_virtual = count_virtual_tokens(model)
+    if len(prompts) == 1 or n_shared - n_virtual < LEAST_SHARED:
+        n_shared = n_virtual
+    if n_virtual:
+        read_virtual_tokens(model, cache)
+    if n_shared > n_virtual:
+        shared = torch.tensor([prompts[0][n_virtual:n_shared]], device=model.device)
+        model_under(model)(input_ids=shared, past_key_values=cache, use_cache=True)
+    if not n_shared:
         return 0
-    shared = torch.tensor([prompts[0][:n_shared]], device=model.device)
-    model(input_ids=shared, past_key_values=cache, use_cache=True)
     cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=model.device))
     return n_shared
 

@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.config import ChoiceLayout
 from harness.models.local import BROKEN, OUT_OF_MEMORY, Answer, LocalModel, in_halves
+from harness.models.virtual_tokens import (
+    count_virtual_tokens,
+    model_under,
+    read_virtual_tokens,
+)
 from harness.types import Sample
 from harness.types.judgements import MissingReason
 
@@ -74,7 +79,14 @@ def log_probabilities(model: Any, rows: Sequence[EncodedOptions]) -> list[dict[s
     with torch.inference_mode():
         # 1. One pass over the prompts, padded on the left; the last logits give all first tokens.
         ids, mask = _padded([row.prompt for row in rows], model.device, left=True)
-        output = _forward(model, ids, mask, mask.cumsum(-1) - 1, logits_to_keep=1)
+        begun = _begin(model, len(rows))
+        model = model_under(model)
+        positions = mask.cumsum(-1) - 1
+        if begun is not None:  # the virtual tokens come first
+            n_virtual = begun.get_seq_length()
+            mask = torch.cat([mask.new_ones(len(rows), n_virtual), mask], dim=-1)
+            positions = positions + n_virtual
+        output = _forward(model, ids, mask, positions, logits_to_keep=1, past_key_values=begun)
         first = output.logits[:, -1].float().log_softmax(-1)
         sums = [
             {label: float(first[i, ids[0]]) for label, ids in row.continuations.items()}
@@ -101,6 +113,20 @@ def log_probabilities(model: Any, rows: Sequence[EncodedOptions]) -> list[dict[s
         for (i, label, _), rest in zip(longer, (chosen * own).sum(-1).tolist(), strict=True):
             sums[i][label] += rest
     return sums
+
+
+def _begin(model: Any, n_rows: int) -> Any:
+    """Return the cache of a batch that has read the model's virtual tokens; None where it has none."""
+    import torch
+    from transformers import DynamicCache
+
+    if not count_virtual_tokens(model):
+        return None
+    base = model_under(model)
+    cache = DynamicCache(config=base.config.get_text_config(decoder=True))
+    read_virtual_tokens(model, cache)
+    cache.batch_select_indices(torch.zeros(n_rows, dtype=torch.long, device=base.device))
+    return cache
 
 
 def _padded(

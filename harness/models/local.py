@@ -21,6 +21,7 @@ from harness.data.thoughts import (
 from harness.models.decoding import decode
 from harness.models.logits import Sampler
 from harness.models.model_folder import verified_fingerprint
+from harness.models.virtual_tokens import count_virtual_tokens
 from harness.models.weights import chat_template_error, load_weights, stop_ids
 from harness.types import Message
 
@@ -72,7 +73,7 @@ class LocalModel:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
-        self.context = context_length(model.config)
+        self.context = context_length(model.config) - count_virtual_tokens(model)
         self._stops = stop_ids(model, tokenizer)
         self._pad: int = (
             tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._stops[0]

@@ -1,5 +1,7 @@
 """One adapter of each kind, small enough for the tiny model."""
 
+from typing import Any
+
 from trainers.adapter_kinds import (
     Adapter,
     Dora,
@@ -13,6 +15,7 @@ from trainers.adapter_kinds import (
     RsLora,
     Vera,
 )
+from trainers.peft_config import peft_config
 
 KINDS: dict[str, Adapter] = {
     "lora": Lora(r=4, alpha=8),
@@ -26,3 +29,15 @@ KINDS: dict[str, Adapter] = {
     "prefix": PrefixTuning(kind="prefix", tokens=4),
     "full": FullFineTuning(kind="full"),
 }
+
+
+def with_virtual_tokens(base: Any, kind: str) -> Any:
+    """Put random virtual tokens before a base, large enough to change what it answers."""
+    import torch
+    from peft import get_peft_model
+
+    torch.manual_seed(1)
+    tuned = get_peft_model(base, peft_config(KINDS[kind], base, None))
+    weights = tuned.prompt_encoder["default"].embedding.weight
+    weights.data = torch.randn_like(weights)
+    return tuned.eval()

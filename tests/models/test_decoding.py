@@ -12,6 +12,7 @@ from harness.models.decoding import decode, make_cache
 from harness.models.local import LocalModel, make_prompt
 from harness.models.logits import Sampler
 from harness.models.weights import load_weights
+from tests.builders.adapter_kinds import with_virtual_tokens
 from tests.builders.families import FAMILIES, SIZES, make_base
 from tests.builders.tiny import make_tiny_model
 
@@ -117,3 +118,37 @@ def test_answers_on_a_gpu_do_not_depend_on_the_batch(temperature: float, tmp_pat
     asked = Generation(max_new_tokens=12, temperature=temperature)
     single = [model.answer([p], asked, seeds=[i])[0] for i, p in enumerate(prompts)]
     assert model.answer(prompts, asked, seeds=range(8)) == single
+
+
+# --- virtual tokens --------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("default")  # PEFT's own ways of asking
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+@pytest.mark.parametrize("name", ["llama3", "gpt2", "mistral"])
+def test_virtual_tokens_stand_before_every_prompt_of_a_batch(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    base, _ = load_weights(make_base(name, tmp_path))
+    plain = together(base, PROMPTS, [1])
+    tuned = with_virtual_tokens(base, kind)
+    assert len(set(check(tuned))) > 2  # some answers ended before others
+    assert together(tuned, PROMPTS, [1]) != plain
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_virtual_tokens_before_a_prompt_alone_and_before_unequal_ones(
+    tmp_path: Path, kind: str
+) -> None:
+    base, _ = load_weights(make_tiny_model(tmp_path))
+    tuned = with_virtual_tokens(base, kind)
+    unequal = [[40 + n, *ids[24:]] for n, ids in enumerate(PROMPTS)]
+    for prompts in (PROMPTS[:1], unequal):
+        assert together(tuned, prompts, [1]) == [alone(tuned, ids, [1]) for ids in prompts]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_virtual_tokens_of_a_model_with_a_sliding_window(kind: str) -> None:
+    check(with_virtual_tokens(random_model("Mistral", **SIZES, sliding_window=12), kind))

@@ -22,6 +22,7 @@ from harness.models.local import LocalModel, make_prompt
 from harness.models.weights import load_tokenizer, load_weights
 from harness.types import Sample
 from judges.likelihood import LikelihoodJudge
+from tests.builders.adapter_kinds import with_virtual_tokens
 from tests.builders.families import FAMILIES, make_base
 from tests.builders.judge_requests import grade, outcome
 from tests.builders.lm_eval import (
@@ -81,6 +82,16 @@ def test_every_family_gives_the_numbers_of_whole_rows(tmp_path: Path, name: str)
     rows = [encode_options(tokenizer, "Cough? " * n, TEXTS) for n in (1, 4, 20)]
     for found, row in zip(log_probabilities(model, rows), rows, strict=True):
         assert found == pytest.approx(one_by_one(model, row), abs=1e-4)
+
+
+@pytest.mark.filterwarnings("default")  # PEFT's own ways of asking
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_virtual_tokens_stand_before_every_option(folder: Path, kind: str) -> None:
+    base, tokenizer = load_weights(folder)
+    rows = [encode_options(tokenizer, question, TEXTS) for question in ("Is it bad?", "cough " * 9)]
+    tuned = with_virtual_tokens(base, kind)
+    for found, row in zip(log_probabilities(tuned, rows), rows, strict=True):
+        assert found == pytest.approx(one_by_one(tuned, row), abs=1e-4)
 
 
 def test_numbers_do_not_depend_on_the_batch(model: LocalModel) -> None:
