@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
-from harness.models.model_folder import is_adapter
+from harness.models.adapter_types import NOT_MERGED, adapter_type
+from harness.models.model_folder import is_adapter, read_adapter_config
 from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
 from trainers.adapter_kinds import Adapter, EightBits, Pissa, Quantisation
 from trainers.distributed.config import sharding_strategy
@@ -28,8 +29,8 @@ def load_base(
     A model that is in 4 bits already stays so.
 
     Raises:
-        HarnessError: `source` is an adapter or quantised otherwise, quantisation is asked for without
-            an NVIDIA GPU, or the model cannot be loaded.
+        HarnessError: `source` is an adapter or quantised otherwise, or the model cannot be
+            loaded.
     """
     refuse_adapter(source)
     options: dict[str, Any] = {}
@@ -49,10 +50,17 @@ def refuse_adapter(source: str | Path) -> None:
     Raises:
         HarnessError: `source` is one.
     """
-    if is_adapter(Path(source)):
+    if not is_adapter(Path(source)):
+        return
+    kind = adapter_type(read_adapter_config(Path(source)), source)
+    if not kind.merges:
         raise HarnessError(
-            f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
+            f"{source}: cannot be trained on: it is an adapter of {kind.title}, and {NOT_MERGED}. Train on its "
+            "base."
         )
+    raise HarnessError(
+        f"{source}: is an adapter, not a model. Merge it into its base, and train on that."
+    )
 
 
 def check_vocabulary(model: Any, tokenizer: Any, source: str | Path) -> None:
@@ -75,11 +83,6 @@ def _quantisation_config(quantisation: Quantisation | EightBits) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
-    if not torch.cuda.is_available():
-        raise HarnessError(
-            "The recipe asks for 'quantisation', which needs an NVIDIA GPU, and this machine has none. "
-            "Remove the block to train in full precision, or run the recipe on a machine with a GPU."
-        )
     if isinstance(quantisation, EightBits):
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=quantisation.threshold)
     compute = getattr(torch, quantisation.compute)

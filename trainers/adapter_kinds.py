@@ -73,7 +73,7 @@ class AdapterSpec(Spec):
     Attributes:
         title: The name in the literature.
         peft_type: PEFT's type of the adapter that is saved; None where all weights are trained.
-        refused_bits: Why it is trained on no quantised base; empty where it is.
+        refused_bits: Quantisations of the base on which it is not trained, by their bits, and why.
         refused_methods: Training methods that do not train it, and why.
         starts_at_base: Whether the model with the untrained adapter answers as the base does.
         reference: What a method with a reference compares a new adapter with.
@@ -84,7 +84,7 @@ class AdapterSpec(Spec):
 
     title: ClassVar[str]
     peft_type: ClassVar[str | None]
-    refused_bits: ClassVar[str] = ""
+    refused_bits: ClassVar[Mapping[int, str]] = MappingProxyType({})
     refused_methods: ClassVar[Mapping[str, str]] = _NONE
     starts_at_base: ClassVar[bool] = True
     reference: ClassVar[Reference] = "the model without its adapter"
@@ -200,6 +200,9 @@ class Dora(LowRank):
     """LoRA of the direction of each weight, with a trained length of each output (https://arxiv.org/abs/2402.09353)."""
 
     title: ClassVar = "DoRA"
+    refused_bits: ClassVar = MappingProxyType(
+        {8: "bitsandbytes loses the scales of a layer in 8 bits whose lengths were read"}
+    )
     adapts_ends: ClassVar = False
 
     kind: Literal["dora"]
@@ -218,7 +221,9 @@ class Pissa(LowRank):
 
     title: ClassVar = "PiSSA"
     adapts_ends: ClassVar = False
-    refused_bits: ClassVar = "its start is a part of the weights, which 4 or 8 bits no longer hold"
+    refused_bits: ClassVar = MappingProxyType(
+        dict.fromkeys((4, 8), "its start is a part of the weights, which a few bits no longer hold")
+    )
     refused_methods: ClassVar = MappingProxyType(
         {"reward": "PEFT's conversion to a LoRA leaves the reward's head out"}
     )
@@ -405,7 +410,9 @@ class FullFineTuning(AdapterSpec):
 
     title: ClassVar = "full fine-tuning"
     peft_type: ClassVar = None
-    refused_bits: ClassVar = "all weights are trained, which 4 or 8 bits cannot follow"
+    refused_bits: ClassVar = MappingProxyType(
+        dict.fromkeys((4, 8), "all weights are trained, and a few bits cannot follow small steps")
+    )
     reference: ClassVar = "a second model"
 
     kind: Literal["full"]

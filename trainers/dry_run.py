@@ -182,9 +182,6 @@ def _small_recipe(
             replaced.append(
                 f"trainer.{name} {recipe.trainer[name]}: the small tokenizer has its own"
             )
-    if not cuda and recipe.quantisation is not None:
-        del small["quantisation"]
-        replaced.append(f"{recipe.quantisation.description}: float32, without an NVIDIA GPU")
     optimiser = str(options.get("optim", ""))
     if not cuda and ("8bit" in optimiser or "paged" in optimiser):
         options["optim"] = "adamw_torch"

@@ -61,10 +61,10 @@ def _check_4_bits(recipe: AdapterRecipe, folder: Path) -> None:
         raise HarnessError(
             f"{recipe.recipe}: quantisation: {folder} is in 4 bits already; remove the block."
         )
-    if adapter is not None and adapter.refused_bits:
+    if adapter is not None and 4 in adapter.refused_bits:
         raise HarnessError(
             f"{recipe.recipe}: adapter: {folder} is in 4 bits, on which '{adapter.kind}' is not trained: "
-            f"{adapter.refused_bits}."
+            f"{adapter.refused_bits[4]}."
         )
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import Profile
+from harness.config import Profile, ServeSpec
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
+from harness.models.adapter_types import NOT_MERGED
 from harness.types.samples import seed_suffix
+from trainers.adapter_kinds import Adapter, continued
 from trainers.recipe import (
+    AdapterRecipe,
     BestOfRecipe,
     GivenPairsRecipe,
     OnlineRecipe,
@@ -52,6 +55,14 @@ class RecipeStage:
     def lineage(self) -> "list[RecipeStage]":
         """Return the stages that train the same weights one after another; this stage is last."""
         return [*(self.parent.lineage() if self.parent else ()), self]
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """Return what this stage trains: an adapter of its own, or the one that it goes on with."""
+        if not isinstance(self.recipe, AdapterRecipe):
+            return None
+        inherited = self.parent.adapter if self.parent else None
+        return self.recipe.new_adapter or (inherited and continued(inherited))
 
 
 class TrainingSeed(NamedTuple):
@@ -126,7 +137,9 @@ class _Graph:
                 for role, reference, require in _references(recipe)
             }
             self._under_way.remove(key)
-            self.stages[key] = RecipeStage(key, name, recipe, root, **needed_stages)
+            stage = RecipeStage(key, name, recipe, root, **needed_stages)
+            _require_trainable(stage)
+            self.stages[key] = stage
         return self.stages[key]
 
     def _add_needed(
@@ -153,6 +166,45 @@ def _references(recipe: Recipe) -> Iterator[tuple[str, str, Callable[[Recipe, st
         yield "best_of", recipe.best_of, require_best_of_recipe
     if isinstance(recipe, OnlineRecipe) and recipe.reward.recipe is not None:
         yield "reward", recipe.reward.recipe, require_reward_recipe
+
+
+# --- adapters --------------------------------------------------------------------------------
+
+
+def _require_trainable(stage: RecipeStage) -> None:
+    """Check that a recipe can start from what its parent's recipe leaves.
+
+    Raises:
+        HarnessError: that is no model of its own, or has no adapter to go on with.
+    """
+    recipe, parent = stage.recipe, stage.parent
+    if not isinstance(recipe, AdapterRecipe) or parent is None or parent.adapter is None:
+        return
+    kind = parent.adapter
+    if not kind.merges:
+        raise HarnessError(
+            f"{stage.name}: cannot start from {parent.name}, an adapter of {kind.title}: {NOT_MERGED}. Start "
+            "from the model that it was trained on."
+        )
+    if recipe.new_adapter is None and continued(kind) is None:
+        raise HarnessError(
+            f"{stage.name}: {parent.name} trains all weights, so there is no adapter to go on with. Give the "
+            "recipe an 'adapter' block."
+        )
+
+
+def require_servable(stage: RecipeStage, serve: ServeSpec | None, named: str) -> None:
+    """Check that an inference engine can hold what a recipe trains, before it is trained.
+
+    Raises:
+        HarnessError: an engine holds whole models and LoRA adapters only.
+    """
+    kind = stage.adapter
+    if serve is not None and serve.engine is not None and kind is not None and not kind.merges:
+        raise HarnessError(
+            f"{named}: serve: {serve.engine} holds whole models and LoRA adapters, and {stage.name} is an "
+            f"adapter of {kind.title}: {NOT_MERGED}. Leave 'serve' out."
+        )
 
 
 # --- kinds -----------------------------------------------------------------------------------

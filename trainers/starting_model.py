@@ -50,6 +50,7 @@ def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoi
         HarnessError: the parent is damaged, has no adapter to continue, or its adapter's base is gone.
     """
     directory = Path(parent)
+    refuse_adapter(parent)
     if is_sealed(directory):
         manifest = verify_checkpoint(directory)
         origin = Origin(source=str(parent), fingerprint=manifest.fingerprint)
@@ -58,7 +59,6 @@ def find_starting_point(recipe: PolicyRecipe, parent: str | Path) -> StartingPoi
         )
     if recipe.new_adapter is None:
         raise _no_adapter_error(parent)
-    refuse_adapter(parent)
     revision = recipe.parent.revision
     fingerprint = verified_fingerprint(parent, revision=revision)
     origin = Origin(source=str(parent), revision=revision, fingerprint=fingerprint)

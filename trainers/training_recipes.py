@@ -103,10 +103,9 @@ class AdapterRecipe(RecipeSpec):
             raise field_error(
                 "adapter", f"'{kind.kind}' is not trained by '{self.method}': {reason}"
             )
-        if self.quantisation is not None and kind.refused_bits:
-            raise field_error(
-                "quantisation", f"does not go with '{kind.kind}': {kind.refused_bits}"
-            )
+        refused = kind.refused_bits.get(self.quantisation.bits) if self.quantisation else None
+        if refused is not None:
+            raise field_error("quantisation", f"does not go with '{kind.kind}': {refused}")
         if self.trainer.get("gradient_checkpointing") and not kind.checkpointing:
             raise field_error(
                 "trainer.gradient_checkpointing", f"does not go with '{kind.kind}'; remove it"

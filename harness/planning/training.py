@@ -50,6 +50,7 @@ from trainers.recipe_graph import (
     TrainingSeed,
     recipe_graph,
     require_policy_recipe,
+    require_servable,
     seeded_recipes,
 )
 from trainers.sft import split_rows
@@ -61,7 +62,7 @@ class TrainingForecast(Record):
 
     `rows` are the examples to learn from, pairs where the method takes pairs; an upper bound
     (`at_most`) where answers must be sampled first. `memory` is an estimate in bytes, see
-    trainers/memory.py.
+    trainers/memory.py. `adapter` is what is trained, with its sizes.
     """
 
     recipe: str
@@ -73,6 +74,7 @@ class TrainingForecast(Record):
     trained: int | None
     parameters: int | None
     memory: Memory | None
+    adapter: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -124,6 +126,7 @@ def forecast_training(request: Request) -> TrainingPlan:
             for seed in spec.seeds or (None,):
                 of_seed = None if seed is None else TrainingSeed(seed, recipes)
                 graph = recipe_graph(recipe, root, seed=of_seed)
+                require_servable(graph[-1], spec.serve, f"model '{name}'")
                 stages |= {stage.key: stage for stage in graph}
     return forecast_stages(stages.values(), request.profile)
 
@@ -148,7 +151,8 @@ def describe_training(
     if stages:
         yield "Trained first, unless the store has it:"
     for stage in stages:
-        yield f"  {stage.recipe}: {stage.method} from {stage.start}"
+        trained = "" if stage.adapter is None else f" of {stage.adapter}"
+        yield f"  {stage.recipe}: {stage.method}{trained}, from {stage.start}"
         if stage.rows is not None and stage.steps is not None:
             most = "at most " if stage.at_most else ""
             unit = _unit_of(stage.method)
@@ -248,6 +252,8 @@ class _StageForecaster:
             notes.append(f"the sizes of {start.name} are not known here")
         elif memory is None:
             notes.append(f"memory is not estimated for {recipe.method}")
+        if adapter is not None and not adapter.merges:
+            notes.append("it is not merged: it is kept beside its base, and asked on it")
         # The numbers.
         self.plan.stages.append(
             TrainingForecast(
@@ -262,6 +268,7 @@ class _StageForecaster:
                 trained=adapter.count_trained(start.shape) if start.shape and adapter else None,
                 parameters=_frozen(start.shape, adapter) if start.shape else None,
                 memory=memory,
+                adapter=adapter and adapter.description,
                 notes=tuple(notes),
             )
         )

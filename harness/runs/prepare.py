@@ -23,7 +23,13 @@ from harness.types.samples import seed_suffix
 from judges.factory import ProfileJudges
 from trainers.checkpoint import load_manifest, make_card
 from trainers.recipe import Parent, load_recipe
-from trainers.recipe_graph import TrainingSeed, require_policy_recipe, seeded_recipes
+from trainers.recipe_graph import (
+    TrainingSeed,
+    recipe_graph,
+    require_policy_recipe,
+    require_servable,
+    seeded_recipes,
+)
 
 
 class Prepared(NamedTuple):
@@ -118,6 +124,9 @@ def _prepare(
     if spec.recipe is not None:
         recipe, recipe_root = load_recipe(spec.recipe)
         policy_recipe = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
+        require_servable(
+            recipe_graph(policy_recipe, recipe_root)[-1], spec.serve, f"model '{name}'"
+        )
         trained = make_checkpoint(policy_recipe, recipe_root, context, judges, seed=seed)
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)

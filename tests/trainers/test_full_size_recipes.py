@@ -129,7 +129,7 @@ def test_a_quantised_dpo_recipe_tells_what_it_replaced(tmp_path: Path, monkeypat
     assert dpo.losses[0] == pytest.approx(math.log(2), abs=1e-3)
     assert (sft.trained_full_size, sft.parameters_full_size) == (6_815_744, 8_037_076_992)
     text = "\n".join(describe_dry_run(done))
-    assert "replaced: 4-bit nf4, double quantisation: float32" in text
+    assert "nf4" not in text  # four bits are trained on a CPU too
     assert "replaced: paged_adamw_8bit: adamw_torch" in text
     assert "made-up rows, hub:Malikeh1375/" in text
     assert "cannot start from this base" not in text  # the recipe brings a chat template

@@ -15,7 +15,7 @@ from tests.builders.recipes import sft as sft
 from tests.builders.tiny import make_tiny_model
 from trainers.checkpoint import verify_checkpoint
 from trainers.pair_dataset import split_pairs
-from trainers.recipe import Lora, Quantisation
+from trainers.recipe import EightBits, Lora, Quantisation
 from trainers.sft import split_rows, train_sft
 from trainers.trl_config import check_gradients
 
@@ -111,12 +111,16 @@ def test_options_that_cannot_be_are_refused(
     assert not (tmp_path / "sft").exists()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine can quantise")
-def test_quantisation_without_a_gpu_is_refused(tmp_path: Path):
-    recipe = SFT.model_copy(update={"quantisation": Quantisation(bits=4)})
+@pytest.mark.parametrize("quantisation", [Quantisation(bits=4), EightBits(bits=8)])
+def test_a_quantised_base_is_trained_on_a_cpu_too_and_merged_in_full(
+    tmp_path: Path, quantisation: Quantisation | EightBits
+):
+    recipe = SFT.model_copy(update={"quantisation": quantisation})
     base = make_tiny_model(tmp_path / "base")
-    with pytest.raises(HarnessError, match="needs an NVIDIA GPU"):
-        train_sft(recipe, base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    made = train_sft(recipe, base, tmp_path / "sft", rows=ROWS, progress=quiet)
+    assert made.metrics["merge_kl"] < 1e-6
+    losses = next(curve.values for curve in made.curves if curve.name == "loss")
+    assert losses[-1] < losses[0]
 
 
 def test_a_prompts_pairs_stay_on_one_side_of_the_split():

@@ -14,7 +14,7 @@ from tests.builders.commands import harness
 from tests.builders.recipes import DPO, PAIRS, ROWS, SFT, quiet
 from tests.builders.tiny import make_tiny_model
 from tests.loopback.files_hub import COMMIT, serve_files
-from trainers import adapter, finishing
+from trainers import finishing
 from trainers.adapter import load_base
 from trainers.finishing import merge_saved
 from trainers.peft_config import peft_config
@@ -35,15 +35,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("base") / "base")
 
 
-@pytest.fixture
-def four_bits_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recipes are refused four bits without a GPU; what the libraries do is the same."""
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
-    monkeypatch.setattr(adapter, "_quantisation_config", lambda quantisation: config)
-
-
 def adapted(model: Any) -> Any:
     from peft import get_peft_model
 
@@ -54,7 +45,6 @@ def adapted(model: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("four_bits_on_a_cpu")
 def test_an_evaluation_pass_in_four_bits_leaves_the_gradients(base: Path) -> None:
     model = adapted(load_base(base, revision=None, quantisation=FOUR_BITS)[0])
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -72,7 +62,6 @@ def test_an_evaluation_pass_in_four_bits_leaves_the_gradients(base: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("four_bits_on_a_cpu")
 def test_an_sft_adapter_goes_on_training_on_four_bits(base: Path, tmp_path: Path) -> None:
     """Also after an evaluation pass, which the recipe asks for after each step."""
     changes = {"quantisation": FOUR_BITS}

@@ -14,6 +14,7 @@ from harness.config.endpoint import server_endpoint
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.store import Store
+from harness.models.adapter_types import adapter_type
 from harness.models.endpoint import Ask, Endpoint, EndpointRefusedError
 from harness.models.local import LocalModel, is_out_of_memory
 from harness.models.model_folder import is_adapter, read_adapter_config, verified_fingerprint
@@ -124,6 +125,8 @@ class Servers:
         Raises:
             HarnessError: an adapter, for an engine that is started on whole models only.
         """
+        if spec.is_started and is_adapter(Path(weights.source)):
+            _require_servable(Path(weights.source), spec)
         if spec.engine == "sglang" and spec.is_started and is_adapter(Path(weights.source)):
             raise HarnessError(
                 f"{weights.source}: is an adapter, which is served here by vllm and transformers only. Merge it "
@@ -320,6 +323,26 @@ def _served_name(weights: Weights, spec: ServeSpec) -> str:
     if spec.engine == "transformers":
         return weights.folder
     return f"{Path(weights.source).name}-{weights.fingerprint[:8]}"
+
+
+def _require_servable(adapter: Path, spec: ServeSpec) -> None:
+    """Refuse an adapter that an engine would not load, or would load as another one.
+
+    Raises:
+        HarnessError: it is no LoRA, or one with a part that the engine does not apply.
+    """
+    config = read_adapter_config(adapter)
+    kind = adapter_type(config, adapter)
+    if config["peft_type"] != "LORA":
+        remedy = "Merge it (`harness merge`)" if kind.merges else "Leave 'serve' out"
+        raise HarnessError(
+            f"{adapter}: is an adapter of {kind.title}, and engines hold LoRA adapters only. {remedy}."
+        )
+    if spec.engine == "vllm" and (config.get("use_dora") or config.get("modules_to_save")):
+        part = "DoRA" if config.get("use_dora") else "a LoRA with whole modules (modules_to_save)"
+        raise HarnessError(
+            f"{adapter}: is {part}, which vllm does not hold. Merge it (`harness merge`)."
+        )
 
 
 def _adapter(weights: Weights) -> Adapter:
