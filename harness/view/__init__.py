@@ -5,6 +5,7 @@
     side_by_side.py   two to eight runs: their claims, and how their plans differ
     run_files.py      which files of a run are served, and what they may do in a browser
     tokens.py         the link, the cookie and the addresses of files, from one secret
+    rows.py           what tables and charts hold, formatted
     pages.py          the HTML of every page, from templates/
     app.py            the routes
     serve.py          the check of the folder, the link and the server

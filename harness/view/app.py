@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from harness.artifacts.results_json import load_result
 from harness.artifacts.running import running_runs
 from harness.core.errors import HarnessError
-from harness.view.pages import Filter, Pages, file_address, policy
+from harness.view.pages import Filter, Pages, policy
+from harness.view.rows import file_address
 from harness.view.run_files import FILES, find_file, list_files
 from harness.view.side_by_side import FEWEST, MOST, lay_side_by_side
 from harness.view.tokens import Tokens

@@ -4,17 +4,25 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from harness.artifacts.integrity import NOT_VERIFIED
 from harness.artifacts.running import RunningRun
-from harness.core.sanitize import escape_invisible, escape_record, one_line
-from harness.types import ClaimResult, CriticalResult, RunResult
+from harness.types import RunResult
+from harness.view.rows import (
+    models_of,
+    moment,
+    run_row,
+    side_table,
+    suite_of,
+    trend_values,
+    verdict_name,
+    visible,
+)
 from harness.view.side_by_side import SideBySide
-from harness.view.trends import ItemSet, Trend, changes_of
+from harness.view.trends import ItemSet, Trend
 from harness.view.workspace import RunEntry
-from reports.components import LABELS, Mark, TrendChart, TrendPoint, VerdictLabel
-from reports.formatting import ABSENT, Column, columns_by_name, count, number, percent
+from reports.formatting import count
 from reports.html import page_environment, source_hash, style_sheet
 from reports.human_inputs import read_human_inputs
 from reports.view import make_view
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUNS_PER_PAGE = 50
-PROBLEM = "cannot be read"  # in the place of a verdict
 _SECTIONS = {"comparison", "plan"}  # of a report, that the page of a run shows too
 
 
@@ -43,9 +50,9 @@ class Filter(NamedTuple):
     def takes(self, entry: RunEntry) -> bool:
         """Return whether a run belongs to the list."""
         return (
-            self.suite in ("", _suite_of(entry))
-            and (not self.model or self.model in _models_of(entry))
-            and self.verdict in ("", _verdict_name(entry))
+            self.suite in ("", suite_of(entry))
+            and (not self.model or self.model in models_of(entry))
+            and self.verdict in ("", verdict_name(entry))
         )
 
 
@@ -69,11 +76,11 @@ class Pages:
         first = (page - 1) * RUNS_PER_PAGE
         shown = taken[first : first + RUNS_PER_PAGE]
         listed = {
-            "rows": [_run_row(entry) for entry in shown],
+            "rows": [run_row(entry) for entry in shown],
             "counted": f"{first + 1:,} to {first + len(shown):,} of {count(len(taken), 'run')}, the last first",
-            "suites": _values(entries, lambda entry: [_suite_of(entry)]),
-            "models": _values(entries, _models_of),
-            "verdicts": _values(entries, lambda entry: [_verdict_name(entry)]),
+            "suites": _values(entries, lambda entry: [suite_of(entry)]),
+            "models": _values(entries, models_of),
+            "verdicts": _values(entries, lambda entry: [verdict_name(entry)]),
             "chosen": chosen,
             "pages": [
                 {"number": n, "here": n == page, "address": _page_address(chosen, n)}
@@ -111,7 +118,7 @@ class Pages:
         return self._render(
             "trends.html",
             "/trends",
-            trends=[_trend(trend) for trend in trends],
+            trends=[trend_values(trend) for trend in trends],
             suites=suites,
             suite=suite,
             item_sets=item_sets,
@@ -120,7 +127,7 @@ class Pages:
 
     def compare(self, side: SideBySide) -> str:
         """Render runs side by side."""
-        return self._render("compare.html", "", table=_side_table(side))
+        return self._render("compare.html", "", table=side_table(side))
 
     def progress(self, under_way: Sequence[RunningRun]) -> str:
         """Render the runs under way."""
@@ -163,49 +170,6 @@ def policy() -> str:
     )
 
 
-def run_address(entry: RunEntry) -> str:
-    """Return the address of a run's page."""
-    return f"/run/{_quoted(entry.suite)}/{_quoted(entry.name)}"
-
-
-def file_address(prefix: str, entry: RunEntry, token: str, name: str) -> str:
-    """Return the address of one of a run's files."""
-    return f"{prefix}{_quoted(entry.suite)}/{_quoted(entry.name)}/{token}/{name}"
-
-
-# --- the list ----------------------------------------------------------------------------------
-
-
-def _run_row(entry: RunEntry) -> dict[str, object]:
-    return {
-        "key": f"{entry.suite}/{entry.name}".encode(errors="replace").decode(),
-        "readable": entry.decided is not None,
-        "finished": _moment(entry.finished),
-        "suite": _visible(_suite_of(entry)),
-        "models": _visible(", ".join(_models_of(entry))),
-        "verdict": _label(entry),
-        "claims": _count_claims(entry),
-        "problem": _visible(entry.problem),
-        "name": _visible(entry.name),
-        "address": run_address(entry),
-    }
-
-
-def _count_claims(entry: RunEntry) -> str:
-    """Return how many claims had each verdict, and rules on critical answers: `3 pass, 1 fail`."""
-    decision = entry.decided.decision if entry.decided else None
-    if decision is None:
-        return ""
-    claims = _count_verdicts([claim.verdict for claim in decision.claims])
-    rules = _count_verdicts([rule.verdict for rule in decision.critical])
-    return f"{claims}; critical answers: {rules}" if rules else claims
-
-
-def _count_verdicts(verdicts: Sequence[str]) -> str:
-    words = (w for w in ("pass", "fail", "inconclusive", "not_tested") if w in verdicts)
-    return ", ".join(f"{verdicts.count(w)} {w.replace('_', ' ')}" for w in words)
-
-
 def _values(entries: Sequence[RunEntry], values: Callable[[RunEntry], Sequence[str]]) -> list[str]:
     return sorted({value for entry in entries for value in values(entry)})
 
@@ -213,180 +177,6 @@ def _values(entries: Sequence[RunEntry], values: Callable[[RunEntry], Sequence[s
 def _page_address(chosen: Filter, page: int) -> str:
     fields = {key: value for key, value in chosen._asdict().items() if value}
     return f"/?{urlencode({**fields, 'page': page}, errors='replace')}"
-
-
-def _suite_of(entry: RunEntry) -> str:
-    return entry.decided.plan.suite if entry.decided else entry.suite
-
-
-def _models_of(entry: RunEntry) -> tuple[str, ...]:
-    return entry.decided.models if entry.decided else ()
-
-
-def _verdict_name(entry: RunEntry) -> str:
-    """Return the verdict as the list's filter names it."""
-    named = {"none": "no gate", "problem": PROBLEM}
-    return named.get(entry.verdict, entry.verdict)
-
-
-def _label(entry: RunEntry) -> VerdictLabel:
-    decision = entry.decided.decision if entry.decided else None
-    return LABELS[decision.verdict if decision else "none"]
-
-
-# --- claims ------------------------------------------------------------------------------------
-
-
-def _cell(
-    result: ClaimResult | CriticalResult | None, column: Column | None
-) -> dict[str, object] | None:
-    match result:
-        case None:
-            return None
-        case CriticalResult():
-            return _rule_cell(result)
-        case ClaimResult():
-            return _claim_cell(result, column)
-
-
-def _rule_cell(rule: CriticalResult) -> dict[str, object]:
-    """Return how many answers were critical, with the bounds of their share."""
-    return {
-        "verdict": LABELS[rule.verdict],
-        "estimate": f"{rule.n_critical:,} critical",
-        "interval": f"(share {percent(rule.lower)} to {percent(rule.upper)})",
-        "n": f"{rule.n:,}",
-    }
-
-
-def _claim_cell(claim: ClaimResult, column: Column | None) -> dict[str, object]:
-    digits = column.digits if column else 3
-    return {
-        "verdict": LABELS[claim.verdict],
-        "estimate": number(claim.estimate, digits),
-        "interval": _interval(claim, digits),
-        "n": f"{claim.n:,}",
-    }
-
-
-def _interval(claim: ClaimResult, digits: int) -> str:
-    """Return the interval that decided, with its confidence; the one bound in older results."""
-    if claim.low is not None and claim.high is not None:
-        level = f", {100 * claim.confidence:.3g} %" if claim.confidence else ""
-        return f"({number(claim.low, digits)} to {number(claim.high, digits)}{level})"
-    if claim.bound is not None:
-        return f"(bound {number(claim.bound, digits)})"
-    return ABSENT
-
-
-def _trend(trend: Trend) -> dict[str, object]:
-    numbers = {id(run): n for n, run in changes_of(trend.runs)}
-    last = trend.runs[-1]
-    decided = last.entry.decided
-    column = columns_by_name(decided.plan).get(trend.metric) if decided else None
-    title = _visible(trend.claim)
-    points = tuple(
-        TrendPoint(
-            label=run.entry.finished[:10],
-            verdict=run.claim.verdict,
-            estimate=run.claim.estimate,
-            low=run.claim.bound if run.claim.low is None else run.claim.low,
-            high=run.claim.bound_high if run.claim.high is None else run.claim.high,
-            change=numbers.get(id(run), 0),
-        )
-        for run in trend.runs
-    )
-    boundaries = {last.claim.boundary, last.claim.ceiling} - {None}
-    marks = tuple(Mark(b, f"boundary {b:g}") for b in boundaries if b is not None)
-    rows = [
-        {
-            "finished": _moment(run.entry.finished),
-            "models": _visible(", ".join(run.models)),
-            "name": _visible(run.entry.name),
-            "address": run_address(run.entry),
-            **_claim_cell(run.claim, column),
-        }
-        for run in reversed(trend.runs)
-    ]
-    changes = [
-        {
-            "when": _moment(run.entry.finished),
-            "name": _visible(run.entry.name),
-            "address": run_address(run.entry),
-            "lines": [escape_record(change) for change in run.changes],
-        }
-        for _, run in changes_of(trend.runs)
-    ]
-    return {
-        "title": title,
-        "chart": TrendChart(title, points, marks),
-        "rows": rows,
-        "changes": changes,
-        "counted": f"{count(len(rows), 'run')}, the last first",
-    }
-
-
-def _side_table(side: SideBySide) -> dict[str, object]:
-    columns = [columns_by_name(run.plan) for run in side.runs]
-    heads = [
-        {
-            "address": run_address(entry),
-            "name": _visible(entry.name),
-            "suite": _visible(_suite_of(entry)),
-            "models": _visible(", ".join(_models_of(entry))),
-            "finished": _moment(entry.finished),
-            "verdict": _label(entry),
-        }
-        for entry in side.entries
-    ]
-    rows = [
-        {
-            "claim": _visible(row.claim),
-            "cells": [
-                _cell(result, of_run.get(row.metric))
-                for result, of_run in zip(row.results, columns, strict=True)
-            ],
-        }
-        for row in side.claims
-    ]
-    differences = [
-        {"field": _visible(row.field), "cells": [_visible(value) for value in row.values]}
-        for row in side.differences
-    ]
-    return {"heads": heads, "rows": rows, "differences": differences, "note": _side_note(side)}
-
-
-def _side_note(side: SideBySide) -> str:
-    if side.comparable:
-        return (
-            "All measured the same, so the estimates may be read beside each other. Whether two candidates differ is "
-            "tested item by item by `harness compare RUN RUN`."
-        )
-    if side.same_items:
-        return (
-            "All are on the same items, and not measured in the same way: see the differences below before "
-            "reading one estimate against another."
-        )
-    return (
-        "They are not on the same items, so a difference between two estimates may be one between their items: "
-        "see the differences below."
-    )
-
-
-# --- texts -------------------------------------------------------------------------------------
-
-
-def _visible(text: str) -> str:
-    return one_line(escape_invisible(text))
-
-
-def _moment(time: str) -> str:
-    """Return a time (ISO 8601) to the minute."""
-    return _visible(time[:16].replace("T", " "))
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="", errors="surrogateescape")
 
 
 @cache
@@ -402,5 +192,5 @@ def _script() -> str:
 @cache
 def _environment() -> "Environment":
     environment = page_environment(TEMPLATES)
-    environment.filters.update(visible=_visible, moment=_moment)
+    environment.filters.update(visible=visible, moment=moment)
     return environment
