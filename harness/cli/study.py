@@ -1,5 +1,6 @@
 """Commands on studies: tell beforehand what one takes, run it, and render its report again."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -78,5 +79,34 @@ def run(
     with run_context(output, store, launch=launch, max_cost=bound, wait_s=wait) as context:
         at_once = jobs or max(1, count_devices() if launch is None else 1)
         result, folder = run_study(study, context, out=out, jobs=at_once)
+    value = {"folder": str(folder), **result.model_dump(mode="json")}
+    emit(output, value, describe_study(result, folder))
+
+
+@study_app.command()
+def plan(
+    study: StudyArgument, store: StoreFolder = STORE, output: OutputFormat = Format.text
+) -> None:
+    """Tell what a study takes, and the smallest difference that it can find, without training or asking."""
+    from harness.study.plan import describe_study_plan, forecast_study
+
+    forecast = forecast_study(study, store)
+    emit(output, forecast.model_dump(mode="json"), describe_study_plan(forecast))
+
+
+@study_app.command()
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder of a finished study, with its study.json."),
+    ],
+    output: OutputFormat = Format.text,
+) -> None:
+    """Render the report and the tables of a finished study again from its study.json."""
+    from harness.study.result import load_study_result
+    from reports.study import describe_study, write_study
+
+    result = load_study_result(folder)
+    write_study(result, folder)
     value = {"folder": str(folder), **result.model_dump(mode="json")}
     emit(output, value, describe_study(result, folder))

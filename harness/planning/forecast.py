@@ -141,7 +141,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
     n_models, gate = len(request.models), plan.gate if plan else request.suite.gate
     gate = gate and gate_of_each(gate, n_models - 1)
     models = request.models[0], request.models[-1]
-    tasks = tuple(_forecast_task(task, panels, request) for task in plan.tasks) if plan else ()
+    tasks = tuple(forecast_task(task, panels, request) for task in plan.tasks) if plan else ()
     judging = [
         forecast_requests(
             pairs.judge,
@@ -346,7 +346,8 @@ def _missing_file(request: Request) -> str | None:
     return None
 
 
-def _forecast_task(task: Task, panels: Mapping[str, Panel], request: Request) -> TaskForecast:
+def forecast_task(task: Task, panels: Mapping[str, Panel], request: Request) -> TaskForecast:
+    """Count the answers to a task and the verdicts on them, at most."""
     n_models = len(request.models)
     n_verdicts = sum(
         len(panels[name].judges) * count_verdicts(task, name, n_models)

@@ -34,9 +34,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.stats.distributions import t_quantile
+from harness.stats.distributions import noncentral_t_tail, t_quantile
 from harness.stats.means import mean_difference, mean_moments
-from harness.stats.vectors import Interval, Vector, check_fraction, cluster_sums
+from harness.stats.vectors import Interval, Vector, bisect_flip, check_fraction, cluster_sums
 
 Scores = NDArray[np.float64]  # items x seeds, complete
 
@@ -202,3 +202,31 @@ def _seed_variance(first: Arm, second: Arm, pooled: SeedVariance) -> SeedVarianc
     shares = sum(1 / arm.n_seeds for arm in (first, second) if arm.n_seeds > 1)
     of_all = SeedVariance(pooled.variance * shares, pooled.df)
     return own if own.variance >= of_all.variance * (1 - 1e-12) else of_all
+
+
+def detectable_difference(
+    *, level: float, n_items: int, n_seeds: int, sd: float, seed_sd: float, power: float = 0.8
+) -> float:
+    """Compute the smallest true difference of two arms that is found with chance `power`, roughly.
+
+    The variance is sd^2 / n + 2 seed_sd^2 / S, with Satterthwaite's degrees of freedom of the pair's own trainings.
+
+    Args:
+        level: The level of each pair, as of `pair_level`.
+        n_items: Items, or equal clusters of them.
+        n_seeds: Trainings of each arm; of one, nothing is known between trainings and `seed_sd` does not count.
+        sd: Standard deviation of the items' differences.
+        seed_sd: Standard deviation of an arm's mean between trainings.
+        power: The chance to find it.
+    """
+    parts = [(sd**2 / n_items, n_items - 1)]
+    if n_seeds > 1:
+        parts.append((2 * seed_sd**2 / n_seeds, 2 * (n_seeds - 1)))
+    variance = sum(part for part, _ in parts)
+    df = variance**2 / sum(part**2 / of_part for part, of_part in parts)
+    critical, se = t_quantile(level / 2, df), math.sqrt(variance)
+    return bisect_flip(
+        lambda shift: noncentral_t_tail(critical, df, shift / se) >= power,
+        low=0.0,
+        high=se * (3 * critical + 3),
+    )
