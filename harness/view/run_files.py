@@ -34,10 +34,8 @@ _ASKS_NOTHING = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 _SANDBOX = f"sandbox; {_ASKS_NOTHING}"
-# Its own policy names the hash of its script; saved files are downloads.
-_SANDBOX_WITH_SCRIPT = (
-    f"sandbox allow-scripts allow-downloads; script-src 'unsafe-inline'; {_ASKS_NOTHING}"
-)
+# Its own policy names the hash of its script. It saves files, and asks before unsaved notes are left.
+_SANDBOX_WITH_SCRIPT = f"sandbox allow-scripts allow-downloads allow-modals; script-src 'unsafe-inline'; {_ASKS_NOTHING}"
 
 
 class RunFile(NamedTuple):

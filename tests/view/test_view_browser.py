@@ -77,6 +77,23 @@ def test_a_run_is_found_opened_and_its_items_read(context: "BrowserContext", out
         assert seen == []
 
 
+def test_the_explorer_works_in_its_sandbox(context: "BrowserContext", out: Path) -> None:
+    with live_view(out) as (link, _):
+        page, seen = open_view(context, link)
+        page.locator(".runs th a").first.click()
+        page.get_by_role("link", name="Explorer").click()
+        page.get_by_role("button", name="Export").wait_for()
+        page.keyboard.press("/")
+        page.keyboard.type("run 17")
+        page.get_by_text("1 of 30 items").wait_for()
+        page.wait_for_url("**/explorer.html#q=run+17*")
+        page.get_by_role("button", name="Export").click()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="CSV").click()
+        assert "run 17 km" in saved.value.path().read_text()
+        assert seen == []
+
+
 @pytest.mark.slow
 def test_two_runs_are_compared_by_keyboard(context: "BrowserContext", out: Path) -> None:
     with live_view(out) as (link, _):
@@ -213,8 +230,8 @@ def foreign(out: Path, tmp_path: Path) -> Path:
     """A workspace with a run whose pages are anybody's."""
     write_workspace(tmp_path, out.parent / "real" / "runs" / "small" / _only(out), 1)
     (page,) = tmp_path.glob("*/*/report.html")
-    page.unlink()  # it is a link to the real run's
     for name in ("report.html", "explorer.html"):
+        page.with_name(name).unlink()  # it is a link to the real run's
         page.with_name(name).write_text(FOREIGN)
     return tmp_path
 

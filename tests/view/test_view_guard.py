@@ -109,7 +109,7 @@ def test_a_page_of_a_run_is_served_in_a_sandbox_without_scripts(site: Site, name
 
 def test_the_explorers_script_runs_in_an_origin_of_its_own(site: Site) -> None:
     policy = site.stranger().get(files(site) + "explorer.html").headers["content-security-policy"]
-    assert "sandbox allow-scripts allow-downloads;" in policy
+    assert "sandbox allow-scripts allow-downloads allow-modals;" in policy
     assert "allow-same-origin" not in policy
     assert "connect-src" not in policy  # so that it is that of default-src: none
 
