@@ -206,12 +206,13 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class ExampleCard:
-    """One item: the question, and the answers of both models side by side."""
+    """One item: the question, the answers of both models side by side, and the address of its own page."""
 
     title: str
     subtitle: str
     question: tuple[TextBlock, ...]
     answers: tuple[TextBlock, ...]
+    address: str = ""
 
 
 @dataclass(frozen=True)

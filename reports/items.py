@@ -218,6 +218,12 @@ def page_of(anchor: str) -> str:
     return f"{anchor[-HASH_DIGITS:][:PAGE_DIGITS]}.html"
 
 
+def item_address(task: str, sample_id: str) -> str:
+    """Return the address of an item's place on its page, from the folder of the report."""
+    anchor = make_anchor(task, sample_id)
+    return f"items/{page_of(anchor)}#{anchor}"
+
+
 def make_slug(text: str) -> str:
     """Return what is left of a text as lower-case letters, digits and hyphens; at most 40 characters."""
     plain = unicodedata.normalize("NFKD", text[: 8 * MAX_SLUG]).casefold()

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+ITEMS_PAGE = "items/index.html"
 _PAGES = {
     "explorer.html": "to search, sort and filter items",
-    "items/index.html": "for every item, the worst first",
+    ITEMS_PAGE: "for every item, the worst first",
 }
 
 

@@ -5,10 +5,11 @@ HTML, Markdown and the terminal only lay out a View, so that they cannot disagre
 
 from collections.abc import Iterator, Sequence
 
+from harness.config import metric_of
 from harness.core.sanitize import escape_invisible, escape_record
 from harness.gate.confirmation import confirmation_caveats
 from harness.gate.rules import describe_rule
-from harness.types import ClaimResult, PlannedModel, RunResult
+from harness.types import ClaimResult, Example, PlannedModel, RunResult
 from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
     columns_by_name,
@@ -23,7 +24,8 @@ from reports.formatting import (
     p_value,
 )
 from reports.human_inputs import NO_HUMAN_INPUTS, HumanInputs
-from reports.pages import describe_pages
+from reports.items import MAX_ITEMS, item_address
+from reports.pages import ITEMS_PAGE, describe_pages
 from reports.sections.appendix import (
     example_section,
     hygiene_section,
@@ -48,16 +50,19 @@ def make_view(
     result: RunResult, human_inputs: HumanInputs = NO_HUMAN_INPUTS, pages: Sequence[str] = ()
 ) -> View:
     """Build the content of a run's report, with human inputs and the names of other pages in its folder."""
-    # 1. Drop the samples, which no section shows, and escape invisible characters.
+    # 1. Find the pages of items by their names as they are.
+    examples = _item_addresses(result, result.examples, pages)
+    critical = _item_addresses(result, result.critical_examples, pages)
+    # 2. Drop the samples, which no section shows, and escape invisible characters.
     without_samples = tuple(task.model_copy(update={"samples": ()}) for task in result.plan.tasks)
     plan = result.plan.model_copy(update={"tasks": without_samples})
     result = _without_repeated_columns(escape_record(result.model_copy(update={"plan": plan})))
     decision, plan = result.decision, result.plan
-    # 2. Build the sections in reading order.
+    # 3. Build the sections in reading order.
     sections = (
         comparison_section(result),
         looks_section(result),
-        critical_section(result),
+        critical_section(result, critical),
         slice_section(result),
         sensitivity_section(result),
         distribution_section(result),
@@ -65,13 +70,13 @@ def make_view(
         judge_section(result),
         human_section(human_inputs),
         hygiene_section(result),
-        example_section(result),
+        example_section(result, examples),
         training_section(result),
         spend_section(result),
         plan_section(result),
         reproduce_section(result),
     )
-    # 3. Add the first screen.
+    # 4. Add the first screen.
     return View(
         title=plan.title or plan.suite,
         provenance=f"{plan.suite} · profile {plan.profile} · run {result.run_id}",
@@ -93,6 +98,18 @@ def make_view(
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
         f"after {duration(result.seconds)} · plan {plan.hash}",
     )
+
+
+def _item_addresses(
+    result: RunResult, examples: Sequence[Example], pages: Sequence[str]
+) -> list[str]:
+    """Return the address of each example's item; "" where the folder has no pages, or not of every item."""
+    plan = result.plan
+    if ITEMS_PAGE not in pages or sum(task.n_items for task in plan.tasks) > MAX_ITEMS:
+        return [""] * len(examples)
+    tasks = {metric: task.name for task in plan.tasks for metric in task.metrics}
+    named = [(tasks.get(metric_of(e.metric)), e.sample_id) for e in examples]
+    return [item_address(task, name) if task else "" for task, name in named]
 
 
 def _without_repeated_columns(result: RunResult) -> RunResult:

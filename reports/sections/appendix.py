@@ -144,8 +144,8 @@ def _unflagged_table(
 # --- examples --------------------------------------------------------------------------------
 
 
-def example_section(result: RunResult) -> Section | None:
-    """Return the items with the largest differences; None without examples."""
+def example_section(result: RunResult, addresses: Sequence[str]) -> Section | None:
+    """Return the items with the largest differences and the addresses of their pages; None without examples."""
     if not result.examples:
         return None
     return Section(
@@ -154,17 +154,20 @@ def example_section(result: RunResult) -> Section | None:
         lead="The items with the lowest and the highest scores."
         if result.plan.alone
         else "The items with the largest differences between the two models, in both directions.",
-        examples=tuple(_example_card(example, result.plan) for example in result.examples),
+        examples=tuple(
+            _example_card(example, result.plan, address)
+            for example, address in zip(result.examples, addresses, strict=True)
+        ),
     )
 
 
-def _example_card(example: Example, plan: Plan) -> ExampleCard:
+def _example_card(example: Example, plan: Plan, address: str) -> ExampleCard:
     column = columns_by_name(plan)[example.metric]
     moved = (number if plan.alone else signed)(example.moved, column.digits)
-    return make_example_card(example, plan, f"{example.metric} {moved}")
+    return make_example_card(example, plan, f"{example.metric} {moved}", address)
 
 
-def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
+def make_example_card(example: Example, plan: Plan, title: str, address: str) -> ExampleCard:
     """Return a card with the item's turns, reference, and the answers side by side."""
     turns = [(speaker(turn), turn.content) for turn in example.history]
     question = [
@@ -183,6 +186,7 @@ def make_example_card(example: Example, plan: Plan, title: str) -> ExampleCard:
             _answer(plan.baseline, "baseline", example.baseline, example),
             _answer(plan.candidate, "candidate", example.candidate, example),
         ),
+        address=address,
     )
 
 

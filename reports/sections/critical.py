@@ -1,6 +1,6 @@
 """The section on critical answers, which an average score can hide."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.types import CriticalResult, RunResult
 from reports.components import LABELS, ClaimLine, Section, Table, without_empty_columns
@@ -24,8 +24,8 @@ def critical_line(rule: CriticalResult) -> ClaimLine:
     return ClaimLine(LABELS[rule.verdict], rule.rule, _capitalise(rule.why), tuple(parts))
 
 
-def critical_section(result: RunResult) -> Section | None:
-    """Return the rules with their results and the critical answers; None without rules."""
+def critical_section(result: RunResult, addresses: Sequence[str]) -> Section | None:
+    """Return the rules with their results and the critical answers, with the addresses of their pages; None without rules."""
     rules = result.decision.critical if result.decision else ()
     if not rules:
         return None
@@ -43,8 +43,9 @@ def critical_section(result: RunResult) -> Section | None:
                 example,
                 result.plan,
                 f"{example.metric} {scores[example.metric, example.sample_id]:g}",
+                address,
             )
-            for example in result.critical_examples
+            for example, address in zip(result.critical_examples, addresses, strict=True)
         ),
         notes=tuple(_notes(rules)),
     )

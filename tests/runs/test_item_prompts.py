@@ -1,6 +1,7 @@
 """What an item's page says that models and judges were sent is what a server got, or is said not to be known."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,3 +145,11 @@ def test_the_pages_show_prompt_and_reply(plain: Sent) -> None:
     assert "System prompt, the same for every item" in pages
     assert "Judge as you were instructed." in pages
     assert "Reply, word for word" in pages
+
+
+def test_the_reports_examples_lead_to_their_items(plain: Sent) -> None:
+    html = write_run_reports(load_result(plain.folder), plain.folder).read_text()
+    links = set(re.findall(r'href="(items/[0-9a-f]{2}\.html)#([^"]+)"', html))
+    assert len(links) == 4
+    for page, anchor in links:
+        assert f'<section class="item" id="{anchor}"' in (plain.folder / page).read_text()
