@@ -64,9 +64,12 @@ def is_locked(folder: Path) -> bool:
     Raises:
         OSError: the lock cannot be read, as where there is none.
     """
-    with (folder / "lock").open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    # A pipe in its place is not waited for, and a link not followed.
+    handle = os.open(folder / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.artifacts.results_json import load_result
 from harness.artifacts.running import running_runs
 from harness.core.errors import HarnessError
+from harness.core.sanitize import to_valid_utf8
 from harness.view.pages import Filter, Pages, policy
 from harness.view.rows import file_address
 from harness.view.run_files import FILES, find_file, list_files
@@ -205,6 +206,6 @@ class _Handlers:
         return entry
 
     def _html(self, page: str, status: int = 200) -> "Response":
-        response = html_reply(page, status)
+        response = html_reply(to_valid_utf8(page), status)
         response.headers["content-security-policy"] = policy()
         return response

@@ -10,6 +10,7 @@ from harness.artifacts.integrity import NOT_VERIFIED
 from harness.artifacts.running import RunningRun
 from harness.types import RunResult
 from harness.view.rows import (
+    claim_rows,
     models_of,
     moment,
     run_row,
@@ -97,6 +98,7 @@ class Pages:
             "",
             view=make_view(result, read_human_inputs(entry.folder, result.run_id)),
             shown=_SECTIONS,
+            claims=claim_rows(result),
             files=files,
             verified=verified,
             integrity=_VERIFIED if verified else f"Tables {NOT_VERIFIED}.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from harness.core.sanitize import escape_invisible, escape_record, one_line
-from harness.types import ClaimResult, CriticalResult
+from harness.types import ClaimResult, CriticalResult, RunResult
 from harness.view.side_by_side import SideBySide
 from harness.view.trends import Trend, changes_of
 from harness.view.workspace import RunEntry
@@ -104,6 +104,16 @@ def _rule_cell(rule: CriticalResult) -> dict[str, object]:
     }
 
 
+def claim_rows(result: RunResult) -> list[dict[str, object]]:
+    """Return the claims of a run with the intervals by which its gate decided."""
+    columns = columns_by_name(result.plan)
+    claims = result.decision.claims if result.decision else ()
+    return [
+        {"claim": visible(claim.claim), **_claim_cell(claim, columns.get(claim.metric))}
+        for claim in claims
+    ]
+
+
 def _claim_cell(claim: ClaimResult, column: Column | None) -> dict[str, object]:
     digits = column.digits if column else 3
     return {
@@ -132,7 +142,7 @@ def trend_values(trend: Trend) -> dict[str, object]:
     title = visible(trend.claim)
     points = tuple(
         TrendPoint(
-            label=run.entry.finished[:10],
+            label=visible(run.entry.finished[:10]),
             verdict=run.claim.verdict,
             estimate=run.claim.estimate,
             low=run.claim.bound if run.claim.low is None else run.claim.low,

@@ -65,10 +65,7 @@ def trends_of(entries: Iterable[RunEntry], suite: str, items: str = "") -> list[
         for stated, claim in _claims(decided):
             measured = _fields_of(claim.metric, stated, decided)
             earlier = before.get(claim.claim, measured)
-            changes = tuple(
-                PlanChange(field=field, before=old, now=new)
-                for field, old, new in diff_fields(earlier, measured)
-            )
+            changes = () if earlier == measured else tuple(_diff(earlier, measured))
             before[claim.claim] = measured
             run = TrendRun(entry, decided.models, claim, changes)
             runs.setdefault(claim.claim, []).append(run)
@@ -76,6 +73,11 @@ def trends_of(entries: Iterable[RunEntry], suite: str, items: str = "") -> list[
         Trend(claim, found[-1].claim.metric, tuple(found[-MOST_RUNS:]))
         for claim, found in runs.items()
     ]
+
+
+def _diff(earlier: Mapping[str, str], measured: Mapping[str, str]) -> Iterator[PlanChange]:
+    for field, before, now in diff_fields(earlier, measured):
+        yield PlanChange(field=field, before=before, now=now)
 
 
 def _claims(decided: Decided) -> Iterator[tuple[Claim, ClaimResult]]:

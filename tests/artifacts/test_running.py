@@ -1,5 +1,6 @@
 """Runs under way are seen by those who look on, and dead ones as dead."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,11 @@ def test_what_is_no_progress_of_ours_is_left_out_and_left_alone(tmp_path: Path) 
     with announce_run(passing_run().plan, tmp_path, QuietProgress()):
         assert len(running_runs(tmp_path)) == 1
     assert len(list((tmp_path / RUNNING).iterdir())) == 3
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    with announce_run(passing_run().plan, tmp_path, QuietProgress()):
+        (folder,) = (tmp_path / RUNNING).iterdir()
+        (folder / "lock").unlink()
+        os.mkfifo(folder / "lock")
+        assert [run.alive for run in running_runs(tmp_path)] == [False]

@@ -13,6 +13,7 @@ import pytest
 from harness.artifacts.results_json import dump_result, load_result
 from harness.artifacts.running import announce_run
 from harness.config import CriticalRule
+from harness.core.hashing import content_hash
 from harness.core.progress import QuietProgress
 from harness.types import CriticalResult
 from harness.view.workspace import Workspace
@@ -81,6 +82,7 @@ def test_a_run_is_shown_with_its_verdict_claims_plan_and_integrity(out: Path) ->
     page = text_of(site.viewer().get(f"/run/{entry.suite}/{entry.name}").body)
     assert "rubric.safety superior" in page
     assert "must exceed 0.00" in page
+    assert re.search(r"rubric.safety superior PASS [\d.]+ \([\d.]+ to [\d.]+, 90 %\) 30", page)
     assert "Verified: the tables" in page
     assert "Registered" in page  # when the plan was stated
     assert entry.decided
@@ -258,3 +260,14 @@ def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(out: Path) -> None:
     (out / "suite" / "odd").mkdir(parents=True)
     os.mkfifo(out / "suite" / "odd" / "results.json")
     assert "is no regular file" in viewed(out).viewer().get("/").body
+
+
+def test_a_text_that_utf8_cannot_hold_does_not_end_a_page(real: Path, out: Path) -> None:
+    folder = add_run(out, real, vary_plan(real, suite="other"))
+    data = json.loads((folder / "results.json").read_text())
+    data["plan"] |= {"suite": "odd \ud800 suite", "hash": ""}
+    data["run_id"] = content_hash("", data["fingerprints"])[:12]
+    (folder / "results.json").write_text(json.dumps(data))
+    viewer = viewed(out).viewer()
+    assert "odd ⟨U+D800⟩ suite" in viewer.get("/").body
+    assert viewer.get("/trends").status == 200
