@@ -12,6 +12,7 @@ from judges.checklist import criteria_key
 from judges.llm import LanguageModelJudge
 from judges.protocol import Judge
 from judges.response_stream import StreamClosedError
+from judges.support import decided_unasked
 
 JUDGING_VERSION = 1  # raise it when the meaning of requests changes
 
@@ -22,7 +23,7 @@ class Backlog:
     Attributes:
         keyed_requests: all requests so far with their keys, in order.
         asked_keys: the keys of those that the judge was given, in order.
-        outcomes: outcomes by key, from the store and from the judge.
+        outcomes: outcomes by key, from the store, from the judge, or decided without it.
         reused: the requests whose stored outcome counts, by key.
         unreadable: the requests whose stored outcome is an unreadable reply, by key.
         closed: the error that ended the requests early.
@@ -53,6 +54,9 @@ class Backlog:
                 if key in seen_keys:
                     continue
                 seen_keys.add(key)
+                if (decided := decided_unasked(request)) is not None:
+                    self.outcomes[key] = decided
+                    continue
                 stored = self._find_stored(key, request)
                 if stored is None:
                     self.asked_keys.append(key)

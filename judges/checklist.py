@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from harness.config import ChecklistMetric
+from harness.config import ChecklistMetric, SupportMetric
 from harness.config.checklist import MET
 from harness.types import Exchange, GradeRequest, JudgeRequest, Outcome, Sample
 from harness.types.judgements import (
@@ -13,16 +13,20 @@ from harness.types.judgements import (
     criterion_key,
     telling_reason,
 )
-from judges.prompts import checklist_fingerprint
+from judges.prompts import checklist_fingerprint, support_fingerprint
 
 _WORDS = {1.0: "met", 0.0: "not met"}
+_SUPPORT_WORDS = {1.0: "supported", 0.0: "not supported"}
 
 
 def requests_on_criteria(request: GradeRequest) -> Iterator[GradeRequest]:
-    """Yield the requests about an answer: one for each criterion of a checklist, else the one given."""
+    """Yield the requests about an answer: one for each criterion or statement, else the one given."""
     if isinstance(request.metric, ChecklistMetric) and not request.metric.together:
         for place in range(len(request.asked_criteria)):
             yield replace(request, criterion=place)
+    elif isinstance(request.metric, SupportMetric) and request.asked_criteria:
+        for place, part in enumerate(request.metric.judged_parts(request.answer)):
+            yield replace(request, criterion=place, part=part)
     else:
         yield request
 
@@ -30,6 +34,8 @@ def requests_on_criteria(request: GradeRequest) -> Iterator[GradeRequest]:
 def criteria_key(request: GradeRequest) -> list[object]:
     """Return what a verdict on a checklist depends on beside the metric, the item and the answer."""
     criteria = [criterion.criterion for criterion in request.asked_criteria]
+    if isinstance(request.metric, SupportMetric):
+        return [criteria, request.part and request.part.cites, support_fingerprint()]
     return [criteria, checklist_fingerprint()] if criteria else []
 
 
@@ -66,7 +72,7 @@ def _join(judged: list[tuple[JudgeRequest, Outcome]]) -> tuple[JudgeRequest, Out
         for asked, outcome in judged
         if isinstance(asked, GradeRequest) and asked.criterion is not None
     }
-    request = replace(request, criterion=None)
+    request = replace(request, criterion=None, part=None)
     return request, join_outcomes(request, by_place)
 
 
@@ -83,8 +89,12 @@ def join_outcomes(request: GradeRequest, by_place: Mapping[int, Outcome]) -> Out
         if outcome.reason is not None
     }
     criteria = request.asked_criteria
+    supports = isinstance(request.metric, SupportMetric)
+    words = _SUPPORT_WORDS if supports else _WORDS
     lines = [
-        f"{place + 1}. {_verdict(outcome)} ({criteria[place].points:+g}): {criteria[place].criterion}"
+        f"{place + 1}. {_verdict(outcome, words)}"
+        + ("" if supports else f" ({criteria[place].points:+g})")
+        + f": {criteria[place].criterion}"
         + (f"\n   {outcome.rationale}" if outcome.rationale else "")
         for place, outcome in by_place.items()
     ]
@@ -110,8 +120,8 @@ def _with_missing(request: GradeRequest, outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"missing": missing | outcome.missing})
 
 
-def _verdict(outcome: Outcome) -> str:
-    return _WORDS[outcome.values[MET]] if outcome.values else f"no verdict ({outcome.reason})"
+def _verdict(outcome: Outcome, words: Mapping[float, str]) -> str:
+    return words[outcome.values[MET]] if outcome.values else f"no verdict ({outcome.reason})"
 
 
 def _join_exchanges(exchanges: Sequence[Exchange]) -> Exchange | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.config import ChecklistMetric, Metric, PairwiseMetric, pairs_of
+from harness.config import ChecklistMetric, Metric, PairwiseMetric, SupportMetric, pairs_of
 from harness.config.request import NOTHING_AGAIN, AskAgain
 from harness.core.progress import Progress, Stage
 from harness.core.store import Store
@@ -32,6 +32,8 @@ from judges.panel import Panel
 from judges.protocol import Judge
 from judges.response_stream import ResponseStream
 from judges.served import check_judge
+
+TOKENS_PER_STATEMENT = 20  # a short sentence
 
 
 def judge_responses(
@@ -107,9 +109,16 @@ def count_verdicts(task: Task, metric_name: str, n_models: int) -> int:
         per_round = task.n_items * len(ORDERS) * len(pairs_of(metric, range(n_models)))
     elif isinstance(metric, ChecklistMetric):
         per_round = n_models * count_requests(metric, task.samples)
+    elif isinstance(metric, SupportMetric):
+        per_round = n_models * task.n_items * assumed_statements(task.generation.max_new_tokens)
     else:
         per_round = n_models * task.n_items
     return per_round * metric.repeats
+
+
+def assumed_statements(max_new_tokens: int) -> int:
+    """Return how many statements an answer has at most, as is assumed before there is one."""
+    return max(1, max_new_tokens // TOKENS_PER_STATEMENT)
 
 
 # --- requests --------------------------------------------------------------------------------

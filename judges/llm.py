@@ -161,7 +161,14 @@ def redact_request(request: JudgeRequest) -> JudgeRequest:
     """Return the request without the identifiers that were found in it."""
     sample = redact_sample(request.sample)
     if isinstance(request, GradeRequest):
-        return replace(request, sample=sample, answer=redact(request.answer))
+        part, passages = request.part, request.passages or ()
+        return replace(
+            request,
+            sample=sample,
+            answer=redact(request.answer),
+            passages=tuple(p.model_copy(update={"text": redact(p.text)}) for p in passages),
+            part=part and part._replace(statement=redact(part.statement)),
+        )
     return replace(
         request, sample=sample, first=redact(request.first), second=redact(request.second)
     )

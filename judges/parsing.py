@@ -23,9 +23,11 @@ from harness.config import (
     Metric,
     PairwiseMetric,
     RubricMetric,
+    SupportMetric,
 )
 from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
+from harness.config.passages import SUPPORTED
 from harness.core.quoting import name_invisible
 from harness.core.sanitize import to_valid_utf8
 from harness.data.thoughts import thought_ends
@@ -237,7 +239,11 @@ _DECODER = json.JSONDecoder(
 def _make_outcome(verdict: dict[str, object], metric: Metric, n_criteria: int | None) -> Outcome:
     match metric:
         case ChecklistMetric():
-            return _read_met(verdict) if n_criteria is None else _read_list(verdict, n_criteria)
+            return (
+                _read_met(verdict, MET) if n_criteria is None else _read_list(verdict, n_criteria)
+            )
+        case SupportMetric():
+            return _read_met(verdict, SUPPORTED)
         case RubricMetric():
             return _read_scores(verdict, metric)
         case PairwiseMetric():
@@ -290,10 +296,10 @@ def _read_label(verdict: dict[str, object]) -> Outcome:
 _YES_OR_NO = {"yes": 1.0, "no": 0.0}
 
 
-def _read_met(verdict: dict[str, object]) -> Outcome:
-    _expect_keys(verdict, ["reason", MET], "the verdict")
+def _read_met(verdict: dict[str, object], key: str) -> Outcome:
+    _expect_keys(verdict, ["reason", key], "the verdict")
     rationale = to_valid_utf8(_text_at(verdict, "reason"))
-    answer = _answer_at(verdict, MET)
+    answer = _answer_at(verdict, key)
     if answer is None:
         return _abstained(rationale)
     return Outcome(values={MET: answer}, rationale=rationale)

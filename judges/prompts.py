@@ -26,18 +26,22 @@ from harness.config import (
     Metric,
     PairwiseMetric,
     RubricMetric,
+    SupportMetric,
 )
 from harness.config.checklist import MET
 from harness.config.judge_prompt import WHAT_YOU_SEE
+from harness.config.passages import SUPPORTED
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.paths import bundle_root
 from harness.core.quoting import escape_untrusted
 from harness.types import GradeRequest, JudgeRequest, Message, PreferenceRequest, Sample
+from judges.support import shown_passages
 
 PROMPT_VERSION = 1  # raise it when a prompt changes in any way but its template
 PLAIN_VERSION = 1  # the same for the plain prompts
 CHECKLIST, CHECKLIST_VERSION = "judge_checklist", 1  # the same for the prompt about criteria
+SUPPORT, SUPPORT_VERSION = "judge_support", 1  # the same for the prompt about passages
 TEMPLATES = ("judge_rubric", "judge_pairwise", "judge_evasion")
 MARK_DIGITS = 32  # 128 bits
 WINNERS = ("first", "second", "tie", "uncertain")
@@ -119,6 +123,8 @@ def make_schema(metric: Metric, n_criteria: int | None = None) -> Schema:
             reasons = _object_schema({number: {"type": "string"} for number in numbers})
             answers = _object_schema(dict.fromkeys(numbers, answer))
             return _object_schema({"reasons": reasons, MET: answers})
+        case SupportMetric():
+            return _object_schema({"reason": {"type": "string"}, SUPPORTED: _enum_schema(ANSWERS)})
         case RubricMetric():
             names = [criterion.name for criterion in metric.criteria]
             low, high = metric.scale
@@ -143,18 +149,19 @@ def own_prompt(kind: str) -> str:
     Raises:
         HarnessError: no such kind, or none that a judge is asked about.
     """
-    if f"judge_{kind}" not in (*TEMPLATES, CHECKLIST):
-        kinds = (name.removeprefix("judge_") for name in (*TEMPLATES, CHECKLIST))
+    of_kind = {name.removeprefix("judge_"): name for name in (*TEMPLATES, CHECKLIST)}
+    of_kind |= dict.fromkeys(("grounded", "citation"), SUPPORT)
+    if kind not in of_kind:
         raise HarnessError(
-            f"no judge is asked with a prompt for '{kind}'. {did_you_mean(kind, kinds)}"
+            f"no judge is asked with a prompt for '{kind}'. {did_you_mean(kind, of_kind)}"
         )
-    template = _template(f"judge_{kind}")
+    template = _template(of_kind[kind])
     return _DEFENCES.sub(f"{{{{{WHAT_YOU_SEE}}}}}\n\n", template)
 
 
 @lru_cache
 def prompts_fingerprint() -> str:
-    """Return a hash of all prompts but that of checklists, which is in the keys of their verdicts."""
+    """Return a hash of all prompts but those on criteria and passages, which are in the keys of their verdicts."""
     return content_hash(PROMPT_VERSION, [_template(name) for name in TEMPLATES])
 
 
@@ -162,6 +169,12 @@ def prompts_fingerprint() -> str:
 def checklist_fingerprint() -> str:
     """Return a hash of the prompt about criteria."""
     return content_hash(CHECKLIST_VERSION, _template(CHECKLIST))
+
+
+@lru_cache
+def support_fingerprint() -> str:
+    """Return a hash of the prompt about passages."""
+    return content_hash(SUPPORT_VERSION, _template(SUPPORT))
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:
@@ -221,6 +234,11 @@ def _collect_material(request: JudgeRequest) -> _Material:
         case GradeRequest(metric=ChecklistMetric() as metric):
             texts = question | {"answer": request.answer}
             return _Material(CHECKLIST, _checklist_fields(metric), texts | _criteria_block(request))
+        case GradeRequest(metric=SupportMetric()):
+            shape = _describe_shape(reason="…", supported=" | ".join(ANSWERS))
+            passages = {f"passage-{p.rank}": p.text for p in shown_passages(request)}
+            statement = {"statement": request.asked_criteria[0].criterion}
+            return _Material(SUPPORT, {"shape": shape}, question | passages | statement)
         case PreferenceRequest(metric=PairwiseMetric() as metric):
             shape = _describe_shape(reason="…", winner=" | ".join(WINNERS))
             texts = context | {"first-answer": request.first, "second-answer": request.second}
@@ -242,7 +260,8 @@ def _make_prompt(request: JudgeRequest, system: str, parts: Sequence[str]) -> Ju
         Message(role="user", content="\n\n".join(parts)),
     )
     n_criteria = None
-    if isinstance(request, GradeRequest) and request.criterion is None:
+    by_statement = isinstance(request.metric, SupportMetric)
+    if isinstance(request, GradeRequest) and request.criterion is None and not by_statement:
         n_criteria = len(request.asked_criteria) or None
     return JudgePrompt(messages, make_schema(request.metric, n_criteria), n_criteria)
 

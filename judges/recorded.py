@@ -24,6 +24,7 @@ from harness.config import (
     PairwiseMetric,
     RecordedVerdicts,
     RubricMetric,
+    SupportMetric,
 )
 from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
@@ -167,6 +168,8 @@ def _grade(request: GradeRequest, record: RecordedFile) -> Outcome:
         case EvasionMetric():
             helpful = _BOOLEANS[_read_word("helpful", row, record, allowed=_BOOLEANS)]
             return Outcome(values={"helpful": helpful}, rationale=rationale)
+        case SupportMetric():
+            return Outcome(reason="verdicts on single statements are not read from files")
         case ChecklistMetric() | PairwiseMetric():
             return Outcome(reason="a pairwise metric compares two answers and grades none")
 

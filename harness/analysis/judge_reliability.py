@@ -127,7 +127,8 @@ def _count_by_model(
 
 def _count_asked_again(judgement: Judgement, metric: Metric) -> int:
     """Return how many requests behind a judgement, one for each criterion or one, took a second reply."""
-    one_by_one = isinstance(metric, ChecklistMetric) and not metric.together
+    at_once = isinstance(metric, ChecklistMetric) and metric.together
+    one_by_one = metric.by_criteria and not at_once
     n_requests = len(verdict_reasons(judgement, metric)) if one_by_one else 1
     n_replies = len(judgement.exchange.replies) if judgement.exchange else 0
     return min(max(n_replies - n_requests, 0), n_requests)

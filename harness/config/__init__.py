@@ -55,7 +55,7 @@ from harness.config.metrics import (
     is_composite,
     pairs_of,
 )
-from harness.config.passages import RetrievalMetric
+from harness.config.passages import CitationMetric, GroundedMetric, RetrievalMetric, SupportMetric
 from harness.config.plugin import PluginMetric
 from harness.config.profile import JudgeSpec, Jury, LocalJudge, ModelSpec, PluginJudge, Profile
 from harness.config.recorded import LabelsFile, PeopleSpec, RecordedAnswers, RecordedVerdicts
@@ -69,6 +69,7 @@ __all__ = [
     "ChecklistMetric",
     "ChoiceLayout",
     "ChoiceMetric",
+    "CitationMetric",
     "Claim",
     "ComputedMetric",
     "Conversion",
@@ -81,6 +82,7 @@ __all__ = [
     "ExactMatch",
     "Gate",
     "Generation",
+    "GroundedMetric",
     "JsonMatch",
     "JudgeRequirement",
     "JudgeSpec",
@@ -113,6 +115,7 @@ __all__ = [
     "Source",
     "Spec",
     "Suite",
+    "SupportMetric",
     "Take",
     "TokenF1",
     "WordCount",

@@ -38,6 +38,7 @@ class ChecklistMetric(JudgedMetric):
     score_kind: ClassVar[ScoreKind] = "points"
     assumed_spread: ClassVar[float] = 0.3  # of the range without negative points
     length_adjusted: ClassVar[bool] = True
+    by_criteria: ClassVar[bool] = True
     prompt_fields: ClassVar[PromptFields] = PromptFields(("what_you_see", "asks", "shape"))
     not_judged: ClassVar[frozenset[str]] = JudgedMetric.not_judged | {"criteria", "tags", "lowest"}
 

@@ -56,6 +56,8 @@ class MetricSpec(Spec):
         ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
         length_adjusted: Whether comparisons are also estimated at equal length of the answers.
         about_passages: Whether a verdict is about the passages that a model was given with the question.
+        by_criteria: Whether a verdict is one of several on parts of a question to the judge: an item's criteria,
+            or an answer's statements.
         not_judged: The fields on which no verdict depends.
     """
 
@@ -67,6 +69,7 @@ class MetricSpec(Spec):
     ordinal: ClassVar[bool] = False
     length_adjusted: ClassVar[bool] = False
     about_passages: ClassVar[bool] = False
+    by_criteria: ClassVar[bool] = False
     not_judged: ClassVar[frozenset[str]] = frozenset(
         {"data", "generation", "judge", "repeats", "pairs", "reference"}
     )

@@ -22,7 +22,7 @@ from harness.config.metric_base import (
     ReferenceMetric,
     ScoreKind,
 )
-from harness.config.passages import RetrievalMetric
+from harness.config.passages import CitationMetric, GroundedMetric, RetrievalMetric
 from harness.config.plugin import PluginMetric
 
 Model = TypeVar("Model")
@@ -203,7 +203,13 @@ class RougeMetric(ComputedMetric):
 Computed = RougeMetric | MatchKind | ChoiceKind | RetrievalMetric | PluginMetric
 
 Metric = Annotated[
-    RubricMetric | ChecklistMetric | PairwiseMetric | EvasionMetric | Computed,
+    RubricMetric
+    | ChecklistMetric
+    | PairwiseMetric
+    | EvasionMetric
+    | GroundedMetric
+    | CitationMetric
+    | Computed,
     Field(discriminator="kind"),
 ]
 

@@ -119,6 +119,39 @@ def find_contamination(
 
     Only the items are held in memory; the training texts are read once.
     """
+    found = _find_overlaps(training, samples)
+    return _summarise(found.overlaps, n=found.n, n_training_rows=found.n_rows, n_worst=n_worst)
+
+
+def find_held_references(
+    passages: Iterable[tuple[str, str]], samples: Sequence[Sample]
+) -> dict[str, str]:
+    """Find the items whose reference stands in passages, by the same rule as in training texts.
+
+    Args:
+        passages: The name and the text of each.
+        samples: The items; a reference without an n-gram to search for is not found.
+
+    Returns:
+        By item the passage that shares the most n-grams with it.
+    """
+    texts = (TrainingText(name, (), (text,)) for name, text in passages)
+    return {
+        overlap.sample_id: overlap.row or ""
+        for overlap in _find_overlaps(texts, samples).overlaps
+        if (overlap.reference_share or 0.0) >= CONTAMINATED_SHARE
+    }
+
+
+class _Overlaps(NamedTuple):
+    """The overlap of each item with texts, the words of an n-gram, and the number of texts."""
+
+    overlaps: list[ItemOverlap]
+    n: int
+    n_rows: int
+
+
+def _find_overlaps(training: Iterable[TrainingText], samples: Sequence[Sample]) -> _Overlaps:
     # Index the items by n-gram and by question.
     n = ngram_length(samples)
     index = _index_ngrams(samples, n)
@@ -146,7 +179,7 @@ def find_contamination(
             if count > best_rows.get(item, (0, ""))[0]:
                 best_rows[item] = (count, text.row)
     overlaps = _overlaps(samples, index, all_matches, exact_rows, best_rows)
-    return _summarise(overlaps, n=n, n_training_rows=n_rows, n_worst=n_worst)
+    return _Overlaps(overlaps, n, n_rows)
 
 
 def texts_of_examples(examples: Iterable[Example]) -> Iterator[TrainingText]:

@@ -12,6 +12,7 @@ from harness.config import (
     Metric,
     PairwiseMetric,
     RubricMetric,
+    SupportMetric,
 )
 from harness.core.errors import HarnessError
 from harness.human.labels import HumanLabels
@@ -70,9 +71,9 @@ def question_mismatch(metric: Metric, key: str, people: HumanLabels) -> str | No
             return _criterion_mismatch(metric, key, people)
         case EvasionMetric() if people.asks is not None:
             return "people compared answers, and were not asked whether each of them helps"
-        case ChecklistMetric() if people.asks is not None:
-            return "people compared answers, and were not asked about each item's criteria"
-        case EvasionMetric() | ChecklistMetric() | ComputedMetric():
+        case ChecklistMetric() | SupportMetric() if people.asks is not None:
+            return "people compared answers, and were not asked about each criterion or statement"
+        case EvasionMetric() | ChecklistMetric() | SupportMetric() | ComputedMetric():
             return _missing_scores(key, people)
 
 

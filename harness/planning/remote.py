@@ -22,13 +22,23 @@ from harness.models.model_kinds import CheckpointModel, EndpointModel, serve_che
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.retrieval.retriever import find_retriever
-from harness.types import JudgeRequest, Outcome, Plan, Record, Response, Task
+from harness.types import (
+    GivenPassage,
+    JudgeRequest,
+    Outcome,
+    Plan,
+    Record,
+    Response,
+    RetrievalCard,
+    Task,
+)
 from judges.backlog import outcome_key, row_key
-from judges.judging import make_requests, repeat_requests
+from judges.judging import assumed_statements, make_requests, repeat_requests
 from judges.panel import Panel
 from judges.prompts import build_prompt
 from judges.protocol import Judge
 from judges.response_stream import ResponseStream
+from judges.support import decided_unasked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -262,12 +272,38 @@ def _unanswered(
 def _requests(task: Task, metric: str, plan: Plan, known: Answers) -> Iterator[JudgeRequest]:
     """Return the requests to a judge; answers that are not known have their full length."""
     stream = ResponseStream([model.name for model in plan.models], len(task.samples))
-    for number, model in enumerate(stream.models):
+    by_statement = task.metrics[metric].by_criteria and task.metrics[metric].about_passages
+    for number, model in enumerate(plan.models):
         answer = (
             f"{number:04d}" * task.generation.max_new_tokens
         )  # no two models' answers are equal
+        if by_statement:
+            answer = _longest_statements(number, task.generation.max_new_tokens)
+        passages = None if model.retrieval is None else _longest_passages(model.retrieval)
         for sample in task.samples:
-            longest = Response(sample_id=sample.id, model=model, text=answer, finish="length")
-            stream.put(known.get(model, {}).get(sample.id, longest))
+            longest = Response(
+                sample_id=sample.id,
+                model=model.name,
+                text=answer,
+                finish="length",
+                passages=passages,
+            )
+            stream.put(known.get(model.name, {}).get(sample.id, longest))
     rounds = range(task.metrics[metric].repeats)
-    return repeat_requests(make_requests(task, metric, stream), rounds)
+    requests = repeat_requests(make_requests(task, metric, stream), rounds)
+    return (request for request in requests if decided_unasked(request) is None)
+
+
+def _longest_statements(number: int, n_tokens: int) -> str:
+    """Return as many statements as an answer may have, each with a citation, in texts of one length."""
+    n = assumed_statements(n_tokens)
+    words = "0" * (4 * n_tokens // n)
+    return " ".join(f"Of {number:04d} {place:04d} {words} [1]." for place in range(n))
+
+
+def _longest_passages(card: RetrievalCard) -> tuple[GivenPassage, ...]:
+    """Return passages of the length that they may have, at six bytes a word."""
+    return tuple(
+        GivenPassage(id="", document="", rank=rank, score=0.0, text="words " * card.words)
+        for rank in range(1, card.k + 1)
+    )

@@ -37,6 +37,7 @@ from harness.runs.caveats import (
     slice_caveats,
 )
 from harness.runs.examples import largest_differences, pick_critical_examples
+from harness.runs.passage_caveats import passage_caveats
 from harness.runs.prepare import Prepared
 from harness.runs.verdict_caveats import (
     lenient_reading_caveats,
@@ -161,6 +162,7 @@ def build_run_result(
             *missing_verdict_caveats(measured),
             *second_judge_caveats(measured),
             *prompt_caveats(measured, models),
+            *passage_caveats(measured),
             *identical_answer_caveats(plan, measured),
             *one_model_caveats(plan),
             *early_stopping_caveats(stopping),

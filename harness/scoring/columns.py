@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config import ChecklistMetric, Metric, PairwiseMetric, pairs_of
+from harness.config import ChecklistMetric, Metric, PairwiseMetric, SupportMetric, pairs_of
 from harness.config.metric_base import COMPOSITE
 from harness.scoring.checklist import score_item, task_of_column
+from harness.scoring.support import score_support
 from harness.stats.annotator_means import Votes
 from harness.stats.checklist import BoundedScore
 from harness.stats.means import design_effect, mean_difference
@@ -57,7 +58,8 @@ class GradeColumn:
     `scores` and `reasons` are by model, in the order of `sample_ids`; NaN comes with a reason.
     A `share` holds 0 and 1 only. With human labels, `votes` are by model, items x annotators, and a
     score is their mean. `limits` are the least and the greatest score of each item by model, where they
-    are nearer than `low` and `high`. `seeds` are those of the models that have several.
+    are nearer than `low` and `high`. `seeds` are those of the models that have several. The mean of a
+    checklist is reported `clipped` too.
     """
 
     metric: str
@@ -72,6 +74,7 @@ class GradeColumn:
     votes: dict[str, Votes] | None = None
     limits: dict[str, Limits] | None = None
     seeds: dict[str, Seeds] = field(default_factory=dict)
+    clipped: bool = False
 
     @property
     def usual_range(self) -> float:
@@ -214,9 +217,11 @@ def _grade_column(
     for model, answers in responses.items():
         judged = [(answers[s.id], grades.get((model, s.id))) for s in task.samples]
         failed[model] = sum(r.text is None and not r.request_failed for r, _ in judged)
-        if isinstance(metric, ChecklistMetric):
+        if isinstance(metric, ChecklistMetric | SupportMetric):
             cells = [
-                _checklist_cell(metric, column, sample, response, grade)
+                _support_cell(metric, response, grade)
+                if isinstance(metric, SupportMetric)
+                else _checklist_cell(metric, column, sample, response, grade)
                 for sample, (response, grade) in zip(task.samples, judged, strict=True)
             ]
             found = np.array([found for found, _ in cells], dtype=np.float64).reshape(-1, 3)
@@ -238,6 +243,7 @@ def _grade_column(
         generation_failed=failed,
         limits=limits or None,
         seeds=_seeds(task, responses),
+        clipped=isinstance(metric, ChecklistMetric),
     )
 
 
@@ -266,6 +272,15 @@ def _checklist_cell(
     if not math.isnan(found.score):
         return found, None
     return found, NOT_JUDGED if grade is None else grade.reason or problem
+
+
+def _support_cell(
+    metric: SupportMetric, response: Response, grade: Grade | None
+) -> tuple[BoundedScore, str | None]:
+    """Return an answer's share of supported parts with its limits, and why there is none."""
+    if response.request_failed:
+        return BoundedScore(math.nan, 0.0, 1.0), _failed_request(response)
+    return score_support(metric, response, grade)
 
 
 def _composite(name: str, columns: list[GradeColumn]) -> GradeColumn:
@@ -410,7 +425,7 @@ def _mean_interval(values: Vector, column: GradeColumn, clusters: Clusters) -> I
 
 def _overall_score(values: Vector, column: GradeColumn) -> float | None:
     """Return the clipped mean under which HealthBench reports a checklist's score; None for another column."""
-    if column.limits is None or column.high <= 0:
+    if not column.clipped or column.high <= 0:
         return None
     return min(max(float(values.mean()), 0.0), 1.0)
 

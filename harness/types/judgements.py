@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from harness.config import ChecklistMetric, Metric, Prices
+from harness.config import ChecklistMetric, Metric, Prices, SupportMetric
+from harness.config.passages import JudgedPart
 from harness.types.base import Interval, Record
 from harness.types.retrieval import GivenPassage
 from harness.types.samples import Exchange, ItemCriterion, Sample
@@ -114,7 +115,8 @@ class GradeRequest:
     """One answer to grade on one metric. `round` counts repeats of the same request.
 
     Of a checklist that is asked about one by one, `criterion` is the place of the criterion among the
-    item's, counted from 0. `passages` are those that the model was given, where the metric is about them.
+    item's, counted from 0; so it is of the parts of an answer that passages may support, and `part` is what is
+    asked about. `passages` are those that the model was given, where the metric is about them.
     """
 
     sample: Sample
@@ -125,13 +127,19 @@ class GradeRequest:
     round: int = 0
     criterion: int | None = None
     passages: tuple[GivenPassage, ...] | None = None
+    part: JudgedPart | None = None
 
     @property
     def asked_criteria(self) -> tuple[ItemCriterion, ...]:
-        """Return the criteria of the item that this request asks about; none but for a checklist."""
-        if not isinstance(self.metric, ChecklistMetric):
-            return ()
-        every = self.sample.criteria[self.metric.list_name]
+        """Return the criteria that this request asks about: an item's own, or statements of the answer."""
+        match self.metric:
+            case ChecklistMetric() as metric:
+                every = self.sample.criteria[metric.list_name]
+            case SupportMetric() as metric:
+                parts = metric.judged_parts(self.answer) if self.part is None else (self.part,)
+                return tuple(ItemCriterion(criterion=p.statement, points=1.0) for p in parts)
+            case _:
+                return ()
         return every if self.criterion is None else (every[self.criterion],)
 
 
@@ -203,6 +211,7 @@ NOT_ASKED = "not asked"  # the annotator was not shown this item
 class MissingReason(StrEnum):
     """Why a verdict is missing: the word that a reason begins with."""
 
+    NOTHING_SAID = "nothing said"  # an answer without statements
     UNREADABLE = "unreadable"  # no verdict of the requested shape
     ABSTAINED = "abstained"  # the judge could not decide
     REFUSED = "refused"
@@ -232,8 +241,9 @@ def reason_kind(reason: str) -> MissingReason | None:
 
 def verdict_reasons(judgement: Judgement, metric: Metric) -> list[str | None]:
     """Return why each verdict of a judgement is missing, None where it is not: of a checklist by criterion."""
-    if isinstance(judgement, Grade) and isinstance(metric, ChecklistMetric):
-        return [*(None for _ in judgement.values or ()), *judgement.missing.values()]
+    if isinstance(judgement, Grade) and metric.by_criteria:
+        found = [*(None for _ in judgement.values or ()), *judgement.missing.values()]
+        return found or [judgement.reason]
     return [judgement.reason]
 
 

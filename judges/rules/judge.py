@@ -11,12 +11,15 @@ from functools import lru_cache
 from statistics import fmean
 from typing import Literal
 
-from harness.config import EvasionMetric, PairwiseMetric, RubricMetric
+from harness.config import EvasionMetric, PairwiseMetric, RubricMetric, SupportMetric
+from harness.config.checklist import MET
 from harness.types import GradeRequest, JudgeCard, JudgeRequest, Outcome, PreferenceRequest, Sample
 from judges.rules import phrases
 from judges.rules.evasion import find_label
 from judges.rules.rubric import CRITERIA, Points, score_criterion, unjudgeable_reason
+from judges.rules.support import find_support
 from judges.rules.text import ParsedText, is_english_script, parse_text
+from judges.support import decided_unasked, shown_passages
 
 NATURE = (
     "deterministic text rules, no language model: it counts shared words, plain sentences, "
@@ -84,6 +87,8 @@ def _judge(request: JudgeRequest) -> Outcome:
             return _grade_rubric(metric, request.sample, request.answer)
         case GradeRequest(metric=EvasionMetric()):
             return _grade_evasion(request.sample, request.answer)
+        case GradeRequest(metric=SupportMetric()):
+            return _check_support(request)
         case PreferenceRequest(metric=PairwiseMetric()):
             return _compare_answers(request.sample, request.first, request.second)
         case _:
@@ -111,6 +116,15 @@ def _grade_evasion(sample: Sample, text: str) -> Outcome:
         label=finding.label,
         rationale=_join_rationale([finding.reason], answer),
     )
+
+
+def _check_support(request: GradeRequest) -> Outcome:
+    decided = decided_unasked(request)
+    if decided is not None:
+        return decided
+    passages = [passage.text for passage in shown_passages(request)]
+    found = find_support(request.asked_criteria[0].criterion, passages)
+    return Outcome(values={MET: float(found.supported)}, rationale=found.reason)
 
 
 def _compare_answers(sample: Sample, first: str, second: str) -> Outcome:

@@ -85,3 +85,15 @@ def test_what_cannot_be_measured_is_refused(
     )
     assert done.returncode == 2
     assert problem in " ".join(done.stderr.split())
+
+
+def test_statements_and_citations_are_judged_against_the_passages(tmp_path: Path) -> None:
+    more = "\n  grounded: {kind: grounded}\n  citations: {kind: citation}\ngate:\n"
+    with LoopbackServer(answer_from_passages) as server:
+        write_world(tmp_path, server.base_url, suite=SUITE.replace("\ngate:\n", more, 1))
+        done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = read_result(tmp_path)
+    scores = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result["scores"]}
+    assert (scores["grounded", "open"], scores["grounded", "closed"]) == (1, 0)
+    assert (scores["citations", "open"], scores["citations", "closed"]) == (0.5, 0)

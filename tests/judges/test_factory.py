@@ -17,9 +17,10 @@ from harness.config import (
 )
 from harness.config.metrics import Computed
 from harness.core.errors import HarnessError
-from harness.types import JudgeRequest
+from harness.types import GivenPassage, JudgeRequest
 from harness.types.judgements import MissingReason, reason_kind
 from judges import OfflineJudge, RecordedJudge, make_computed_judge, make_judge
+from judges.checklist import requests_on_criteria
 from judges.parsing import read_verdict
 from judges.prompts import build_prompt, is_asked
 from tests.builders.judge_requests import GOOD, grade, listed, outcome, prefer, sample
@@ -79,9 +80,9 @@ def test_exported_names_are_sorted_and_there():
 def request_about(metric: Metric) -> JudgeRequest:
     if metric.compares_pairs:
         return replace(prefer(GOOD, GOOD), metric=metric)
-    return replace(
-        grade(GOOD, metric, of=listed()), criterion=0 if metric.kind == "checklist" else None
-    )
+    passage = GivenPassage(id="d#1", document="d", rank=1, score=1.0, text=GOOD)
+    asked = replace(grade(f"{GOOD} [1]", metric, of=listed()), passages=(passage,))
+    return next(iter(requests_on_criteria(asked)))
 
 
 @pytest.mark.parametrize(

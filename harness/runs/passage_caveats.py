@@ -1,0 +1,34 @@
+"""Caveats of answers with passages: where nothing was found, and where a reference was handed over."""
+
+from collections.abc import Iterable, Iterator
+
+from harness.data.contamination import N_LISTED, find_held_references
+from harness.scoring.task_scores import TaskScores
+from harness.types import Caveat
+
+
+def passage_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
+    """Report the items without a passage, and those whose reference stood in passages, by task and model."""
+    for part in measured:
+        samples = part.task.samples
+        for model, responses in part.responses.items():
+            given = [r.passages for r in responses.values() if r.passages is not None]
+            if not given:
+                continue
+            n_empty = sum(not passages for passages in given)
+            if n_empty:
+                yield Caveat(
+                    code="nothing_found",
+                    text=f"'{model}': the search found no passage for {n_empty:,} of {len(given):,} items of "
+                    f"'{part.task.name}', which it answered without one.",
+                )
+            texts = {p.id: p.text for passages in given for p in passages}
+            held = find_held_references(texts.items(), samples)
+            if held:
+                listed = [f"item '{item}' in passage '{row}'" for item, row in held.items()]
+                yield Caveat(
+                    code="reference_in_passages",
+                    text=f"The passages of '{model}' hold the reference of {len(held):,} of {len(samples):,} items of "
+                    f"'{part.task.name}' ({', '.join(listed[:N_LISTED])}{', …' if len(held) > N_LISTED else ''}). "
+                    "On these a comparison with the reference measures copying.",
+                )
