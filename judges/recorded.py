@@ -249,11 +249,11 @@ def _read_number(
     if stated is not None and stated.meaning is None:
         raise _CellError(_stated_as_none(column, row))
     cell, (low, high) = row.get(column) if stated is None else stated.text, bounds
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell):
+        cell = float(cell)
     is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
-    if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
-        value = float(text_of(cell))
-        if low <= value <= high:  # never true of NaN
-            return value
+    if isinstance(cell, int | float) and is_number and low <= cell <= high:  # never true of NaN
+        return float(cell)
     said = "is" if stated is None else f"is stated as {stated.text}, which is"
     quoted = _quote_cell(column, row.get(column))
     raise _CellError(f"{quoted} {said} not a number from {low:g} to {high:g}")

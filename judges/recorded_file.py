@@ -69,7 +69,8 @@ class RecordedFile(NamedTuple):
 
     def find_meaning(self, field: str, row: Row) -> Stated | None:
         """Return what the profile states that a row's word in a field means."""
-        return find_meaning(row.get(self.find_column(field)), self.words.get(field, {}))
+        column, meanings = self.find_column(field), self.words.get(field)
+        return find_meaning(row.get(column), meanings) if meanings else None
 
     def read_words(self, field: Literal["rationale", "reason"], row: Row) -> str | None:
         """Return the judge's words, or why the row has no verdict, if a column holds them."""
@@ -128,8 +129,7 @@ def _rows_by_key(
     spec: RecordedVerdicts, table: Table, words: Words
 ) -> dict[str | None, dict[str, Row]]:
     rows: dict[str | None, dict[str, Row]] = {}
-    lines: dict[tuple[str | None, str], int] = {}
-    column = spec.fields.get(spec.join)
+    column, by_criteria = spec.fields.get(spec.join), names_criteria(spec.fields)
     for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         where = f"{table.origin}:{line}"
         key = str(number) if column is None else join_key(row.get(column))
@@ -137,19 +137,24 @@ def _rows_by_key(
             raise HarnessError(f"{where}: has no '{column}' to join verdicts by.")
         if spec.join == "row":
             require_row_number(key, where)
-        if names_criteria(spec.fields):
+        if by_criteria:
             part = read_criterion(row, spec.fields, where)
         else:
             part = _read_order(row, spec, words, where)
-        if (part, key) in lines:
-            first, of = lines[part, key], f" with '{part}'" if part else ""
+        of_part = rows.setdefault(part, {})
+        if key in of_part:
+            first, of = _line_of(of_part[key], table), f" with '{part}'" if part else ""
             hint = f" {NO_CRITERION}" if MET in spec.fields and part is None else ""
             raise HarnessError(
                 f"{where}: the {spec.join} '{key}'{of} stands twice (first on line {first}).{hint}"
             )
-        rows.setdefault(part, {})[key] = row
-        lines[part, key] = line
+        of_part[key] = row
     return rows
+
+
+def _line_of(row: Row, table: Table) -> int:
+    """Return the line of one of the table's rows."""
+    return next(line for line, other in zip(table.lines, table.rows, strict=True) if other is row)
 
 
 def _read_order(row: Row, spec: RecordedVerdicts, words: Words, where: str) -> str | None:

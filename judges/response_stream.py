@@ -48,11 +48,11 @@ class ResponseStream:
         Raises:
             StreamClosedError: the stream was closed before the last item.
         """
+        if not self._n_items:
+            return
         partial: defaultdict[str, dict[str, Response]] = defaultdict(dict)
-        position = n_complete = 0
-        while n_complete < self._n_items:
-            response = self._wait_for(position)
-            position += 1
+        n_complete = 0
+        for response in self._iter_responses():
             if response.model not in models:
                 continue
             by_model = partial[response.sample_id]
@@ -60,13 +60,23 @@ class ResponseStream:
             if len(by_model) == len(models):
                 n_complete += 1
                 yield tuple(by_model[model] for model in models)
+                if n_complete == self._n_items:
+                    return
 
-    def _wait_for(self, position: int) -> Response:
-        with self._changed:
-            self._changed.wait_for(lambda: self.closed or len(self._responses) > position)
+    def _iter_responses(self) -> Iterator[Response]:
+        """Yield the responses in the order they came, and wait for the next ones, without end."""
+        position = 0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.closed or len(self._responses) > position)  # noqa: B023
+                arrived = self._responses[position:]
+            for response in arrived:
+                if self.closed:
+                    raise StreamClosedError
+                yield response
             if self.closed:
                 raise StreamClosedError
-            return self._responses[position]
+            position += len(arrived)
 
     def by_model(self) -> dict[str, Responses]:
         """Return the responses so far, by model and sample id."""

@@ -41,14 +41,14 @@ def mark_differences(first: str, second: str) -> Differences:
     """Return both texts in parts, those marked whose words the other text lacks at that place."""
     if first == second:
         return Differences((Part(first, False),), (Part(second, False),), marked=True)
-    (old, old_spans), (new, new_spans) = _words(first), _words(second)
+    old, new = _words(first), _words(second)
     blocks = _matching_blocks(old, new) if _may_resemble(old, new) else []
     shared = sum(size for _, _, size in blocks)
     if 2 * shared < LEAST_SHARED * (len(old) + len(new)):
         return Differences((Part(first, False),), (Part(second, False),), marked=False)
     return Differences(
-        tuple(_parts(first, old_spans, [(i, size) for i, _, size in blocks])),
-        tuple(_parts(second, new_spans, [(j, size) for _, j, size in blocks])),
+        tuple(_parts(first, _spans(first, old), [(i, size) for i, _, size in blocks])),
+        tuple(_parts(second, _spans(second, new), [(j, size) for _, j, size in blocks])),
         marked=True,
     )
 
@@ -56,17 +56,22 @@ def mark_differences(first: str, second: str) -> Differences:
 Span = tuple[int, int]  # the first and one behind the last letter of a word
 
 
-def _words(text: str) -> tuple[list[str], list[Span]]:
-    """Return words and punctuation marks, and their places; of scripts without spaces every letter."""
-    words, spans = _WORD.findall(text), []
+def _words(text: str) -> list[str]:
+    """Return words and punctuation marks; of scripts without spaces every letter."""
+    words: list[str] = _WORD.findall(text)
     if not text.isascii() and any(is_unspaced(word) for word in words if not word.isascii()):
-        words = [part for word in words for part in (word if is_unspaced(word) else (word,))]
-    place = 0
+        return [part for word in words for part in (word if is_unspaced(word) else (word,))]
+    return words
+
+
+def _spans(text: str, words: Sequence[str]) -> list[Span]:
+    """Return the places of a text's words."""
+    spans, place = [], 0
     for word in words:
         start = text.index(word, place)
         place = start + len(word)
         spans.append((start, place))
-    return words, spans
+    return spans
 
 
 def _may_resemble(old: Sequence[str], new: Sequence[str]) -> bool:

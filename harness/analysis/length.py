@@ -44,4 +44,5 @@ def find_length_effect(
 def _lengths(
     pair: PairedScores, responses: Responses
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return np.array([float(len(responses[i].text or "")) for i in pair.sample_ids])
+    lengths = [len(responses[i].text or "") for i in pair.sample_ids]
+    return np.array(lengths, dtype=np.float64)

@@ -39,7 +39,9 @@ def parse_json(text: str) -> object:
         ValueError: it is not JSON, has a number of more than 4,300 digits, or is nested too deep.
     """
     try:
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, -1)
+        if end != len(text):  # white space around it, or what is no JSON
+            value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):

@@ -20,6 +20,8 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 
 def escape_invisible(text: str) -> str:
     """Write each invisible character as ⟨U+XXXX⟩; newlines and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
     return text.replace("\r\n", "\n").translate(_TABLE)
 
 

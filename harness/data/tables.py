@@ -48,8 +48,7 @@ class Table(NamedTuple):
         Raises:
             HarnessError: it has none; the message suggests a column.
         """
-        columns = self.columns
-        if self.rows and name not in columns:
+        if self.rows and name not in self.rows[0] and name not in (columns := self.columns):
             hint = suggest_path(self.rows, name, columns)
             raise HarnessError(f"{self.origin}: no column '{name}' for the {purpose}. {hint}")
         return name
@@ -84,8 +83,8 @@ def load_rows(source: Source, root: Path | None) -> Table:
     lines = [line for line, _ in numbered]
     names = [*source.fields.values(), *source.where, *source.where_any]
     rows = with_nested_columns([row for _, row in numbered], names)
-    columns = columns_of(rows)
     for key in (*source.where, *source.where_any):
+        columns = columns_of(rows)
         if key not in columns:
             hint = suggest_path(rows, key, columns)
             raise HarnessError(f"{origin}: no column '{key}' to filter by. {hint}")
@@ -143,6 +142,8 @@ def no_text_reason(value: object) -> str | None:
 
 def join_key(value: object) -> str:
     """Return the text by which rows of different files are joined, from a cell or an item's id."""
+    if isinstance(value, str) and value.isascii():
+        return value
     return to_valid_utf8(text_of(value))
 
 

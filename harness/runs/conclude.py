@@ -18,6 +18,7 @@ from harness.analysis.slices import compare_slices
 from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
+from harness.data.text import count_words
 from harness.data.thoughts import thoughts_of
 from harness.gate.decision import decide_gate
 from harness.gate.one_model import decide_alone
@@ -397,8 +398,8 @@ def count_probes(plan: Plan, session: EndpointSession) -> Iterator[SpendLine]:
 def _count_flags(part: TaskScores) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
         counts = Counter(flag for flags in part.flags[model].values() for flag in flags)
-        words = [len((response.text or "").split()) for response in responses.values()]
-        thoughts = [len(text.split()) for text in map(thoughts_of, responses.values()) if text]
+        words = [count_words(response.text or "") for response in responses.values()]
+        thoughts = [count_words(text) for text in map(thoughts_of, responses.values()) if text]
         tokens = [r.n_tokens for r in responses.values() if r.n_tokens is not None]
         yield HygieneCount(
             task=part.task.name,
