@@ -1,10 +1,11 @@
-"""The catalog of bundled suites, profiles, recipes, loops and launch configurations, and of plug-ins."""
+"""The catalog of bundled suites, profiles, recipes, loops, studies and launch configurations, and of plug-ins."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from harness.config import Profile, known_profiles, known_suites, load_profile, load_suite
 from harness.config.pipeline import known_loops, load_loop
+from harness.config.study import known_studies, load_study
 from harness.core.plugins import JUDGES, METRICS, list_plugins
 from harness.types import Record
 from trainers.distributed.config import known_launches
@@ -15,6 +16,7 @@ _USAGE = {
     "profile": "harness run … --profile NAME",
     "recipe": "harness train NAME (harness pairs NAME for pairs and best_of)",
     "loop": "harness loop NAME",
+    "study": "harness study NAME (harness study plan NAME first)",
     "launch": "harness train … --launch NAME",
     "metric": "{kind: plugin, scorer: NAME} in a suite",
     "judge": "{plugin: NAME} in a profile",
@@ -35,13 +37,14 @@ def list_catalog() -> list[CatalogEntry]:
     profiles = [("profile", name, _models(load_profile(name)[0])) for name in known_profiles()]
     recipes = [("recipe", name, _origin(load_recipe(name)[0])) for name in known_recipes()]
     loops = [("loop", name, f"promotes {load_loop(name)[0].promote}") for name in known_loops()]
+    studies = [("study", name, load_study(name)[0].title) for name in known_studies()]
     launches = [("launch", name, "") for name in known_launches()]
     plugins = [
         (kind, plugin.name, f"{plugin.package} {plugin.version}")
         for kind, group in (("metric", METRICS), ("judge", JUDGES))
         for plugin in list_plugins(group)
     ]
-    entries = [*suites, *profiles, *recipes, *loops, *launches, *plugins]
+    entries = [*suites, *profiles, *recipes, *loops, *studies, *launches, *plugins]
     return [CatalogEntry(kind=kind, name=name, what=what) for kind, name, what in entries]
 
 

@@ -1,18 +1,19 @@
-"""JSON Schemas of suites, profiles, recipes, release policies and results.json."""
+"""JSON Schemas of suites, profiles, recipes, release policies, studies and results.json."""
 
 from pydantic import BaseModel, TypeAdapter
 
 from harness.artifacts.results_json import results_schema
 from harness.config import Profile, Suite
 from harness.config.release import ReleasePolicy
+from harness.config.study import StudySpec
 from harness.core.errors import HarnessError, did_you_mean
 from trainers.recipe import Recipe
 
-SCHEMA_NAMES = ("suite", "profile", "recipe", "release", "results")
+SCHEMA_NAMES = ("suite", "profile", "recipe", "release", "study", "results")
 
 
 def json_schema(of: str) -> dict[str, object]:
-    """Return the schema of a suite, a profile, a recipe, a release policy, or results.json.
+    """Return the schema of a suite, a profile, a recipe, a release policy, a study, or results.json.
 
     Raises:
         HarnessError: any other name.
@@ -21,6 +22,7 @@ def json_schema(of: str) -> dict[str, object]:
         "suite": Suite,
         "profile": Profile,
         "release": ReleasePolicy,
+        "study": StudySpec,
     }
     if of in models:
         return models[of].model_json_schema()

@@ -62,13 +62,16 @@ def prepare_models(
         HarnessError: a checkpoint that is incomplete or was changed, or a recipe with a mistake.
     """
     root, prepared = request.profile_root, {}
-    recipes = seeded_recipes(request.profile) if request.seeded else {}
+    made = made or {}
+    others = {n: spec for n, spec in request.profile.models.items() if n not in made}
+    of_others = request.profile.model_copy(update={"models": others})
+    recipes = seeded_recipes(of_others) if any(name in others for name in request.seeded) else {}
     # Read GGUF files first: one that is damaged would else be found when the models before it are trained.
     for spec in (request.profile.models[name] for name in request.models):
         if spec.checkpoint is not None and not spec.seeds:
             locate_model(spec.checkpoint, root)
     for name in request.models:
-        if made is not None and name in made:
+        if name in made:
             prepared[name] = made[name]
             continue
         spec = request.profile.models[name]

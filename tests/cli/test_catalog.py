@@ -33,7 +33,7 @@ def test_a_profile_names_its_models() -> None:
 def test_each_kind_says_how_its_names_are_used() -> None:
     lines = list(describe_catalog(list_catalog()))
     heads = [line for line in lines if not line.startswith("  ")]
-    assert [head.partition(":")[0] for head in heads] == ["suite", "profile", "recipe", "loop", "launch"]  # fmt: skip
+    assert [head.partition(":")[0] for head in heads] == ["suite", "profile", "recipe", "loop", "study", "launch"]  # fmt: skip
     assert "harness run NAME --models a,b" in heads[0]
 
 

@@ -1,0 +1,107 @@
+"""Arms' scores of columns, and their comparison at looks."""
+
+import numpy as np
+import pytest
+
+from harness.analysis.arms import (
+    arm_mean,
+    arm_scores,
+    beaten_arms,
+    begin_standing,
+    compare_at_look,
+    final_pairs,
+    look_levels,
+)
+from harness.scoring.columns import GradeColumn, PreferenceColumn
+
+RNG = np.random.default_rng(4)
+SEEDS = np.tile([1, 2, 3], 20)
+IDS = tuple(f"q{i}@seed{s}" for i in range(20) for s in (1, 2, 3))
+CLUSTERS = np.repeat([f"q{i}" for i in range(20)], 3)
+
+
+def grades(**means: float) -> GradeColumn:
+    scores = {name: np.round(RNG.normal(mean, 1, 60), 1) for name, mean in means.items()}
+    scores["fixed"] = np.repeat(RNG.normal(5, 1, 20), 3)
+    return GradeColumn(
+        metric="m",
+        kind="points",
+        low=-9,
+        high=19,
+        sample_ids=IDS,
+        clusters=CLUSTERS,
+        scores=scores,
+        reasons={name: [None] * 60 for name in scores},
+        generation_failed=dict.fromkeys(scores, 0),
+        seeds=dict.fromkeys(means, SEEDS),
+    )
+
+
+def win(baseline: str, candidate: str, rate: float) -> PreferenceColumn:
+    wins = (RNG.random(60) < rate).astype(np.float64)
+    return PreferenceColumn(
+        metric="w",
+        baseline=baseline,
+        candidate=candidate,
+        sample_ids=IDS,
+        clusters=CLUSTERS,
+        by_order={"baseline_first": wins, "candidate_first": wins},
+        reasons=[None] * 60,
+        generation_failed=0,
+        asked_orders=("baseline_first", "candidate_first"),
+        seeds=SEEDS,
+    )
+
+
+def test_an_arms_scores_are_items_by_seeds_and_a_fixed_models_one_column() -> None:
+    column = grades(a=5)
+    scores = arm_scores([column], "m", ["a", "fixed"])
+    assert scores.observed["a"][2, 1] == column.scores["a"][IDS.index("q2@seed2")]
+    assert scores.observed["fixed"].shape == (20, 1)
+    assert scores.clusters is not None
+    assert list(scores.clusters) == [f"q{i}" for i in range(20)]
+
+
+def test_a_difference_of_win_scores_is_the_win_rate_less_a_half_where_two_are_compared() -> None:
+    column = win("a", "b", 0.7)
+    scores = arm_scores([column], "w", ["a", "b"])
+    (pair,) = final_pairs(compare_at_look(begin_standing(["a", "b"]), scores, 1, 0.05))
+    assert pair.difference.estimate == pytest.approx(column.by_order["baseline_first"].mean() - 0.5)
+    assert scores.inflation == 2
+
+
+def test_win_scores_of_all_arms_sum_to_nothing() -> None:
+    columns = [win("a", "b", 0.7), win("a", "c", 0.6), win("b", "c", 0.4)]
+    scores = arm_scores(columns, "w", ["a", "b", "c"])
+    assert sum(scores.observed.values()) == pytest.approx(0)
+    mean = arm_mean(scores, "a")
+    assert mean is not None
+    assert 0 <= mean.low < mean.estimate < mean.high <= 1
+
+
+def test_a_gap_widens_the_interval_to_both_sides() -> None:
+    column = grades(a=5, b=6)
+    before = arm_scores([column], "m", ["a", "b"])
+    column.scores["b"][7] = np.nan
+    after = arm_scores([column], "m", ["a", "b"])
+    whole, gap = (
+        final_pairs(compare_at_look(begin_standing(["a", "b"]), scores, 1, 0.05))[0].difference
+        for scores in (before, after)
+    )
+    assert gap.low < whole.low
+    assert gap.high > whole.high
+
+
+def test_what_is_shown_at_one_look_stays_and_more_follows_from_it() -> None:
+    names = ["a", "b", "c"]
+    column = grades(a=9, b=6.5, c=2)
+    first = compare_at_look(begin_standing(names), arm_scores([column], "m", ["b", "c"]), 1, 0.01)
+    assert beaten_arms(first, names) == {"c": "b"}
+    last = compare_at_look(first, arm_scores([column], "m", ["a", "b"]), 2, 0.04)
+    assert beaten_arms(last, names) == {"b": "a", "c": "a"}
+    assert [pair.look for pair in final_pairs(last)] == [2, 1]
+
+
+def test_the_looks_share_alpha() -> None:
+    assert sum(look_levels(0.05, 4)) == pytest.approx(0.05)
+    assert look_levels(0.05, 1) == [0.05]
