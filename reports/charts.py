@@ -328,14 +328,16 @@ def _scatter(chart: ScatterChart, chart_id: str) -> Element:
     x_axis = _Axis(min(places) - around, max(places) + around, 50, _WIDE_WIDTH - 12)
     y_axis = _Axis(min(p.low for p in chart.points), max(p.high for p in chart.points), 184, 34)
     _frame(svg, chart.title, x_axis, y_axis, y_axis.ticks(4))
-    for point, place in zip(chart.points, places, strict=True):
+    for i, (point, place) in enumerate(zip(chart.points, places, strict=True)):
         x, y = x_axis.at(place), y_axis.at(point.estimate)
         _line(svg, "interval", x, y_axis.at(point.low), x, y_axis.at(point.high))
         name = "solid" if point.filled else "hollow"
         dot = _add(svg, "circle", {"class": name, "r": "4.5"}, cx=x, cy=y)
         SubElement(dot, "title").text = point.label
         right = x > _WIDE_WIDTH - 110
-        _text(svg, "note", x - 8 if right else x + 8, y + 4, _truncate(point.label, 18), anchor="end" if right else "start")  # fmt: skip
+        side, anchor = (-8, "end") if right else (8, "start")
+        above = -5 if i % 2 == 0 else 12  # so that the labels of neighbours do not cover each other
+        _text(svg, "note", x + side, y + above, _truncate(point.label, 18), anchor=anchor)
     for cost, place in {min(costs): min(places), max(costs): max(places)}.items():
         _text(svg, "tick", x_axis.at(place), 202, f"{cost:,.4g}" if cost < 1e4 else f"{cost:,.0f}", anchor="middle")  # fmt: skip
     scale = ", logarithmic" if logarithmic else ""

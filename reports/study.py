@@ -146,7 +146,7 @@ def _sections(result: StudyResult, links: list[Link]) -> Iterator[Section]:
         title="Quality against cost",
         lead="An arm is on the front of a cost (filled) unless another costs no more and is shown to be better; where "
         "nothing is told apart, everything is on it. Costs are means over an arm's own trainings, parents not "
-        "included, as the checkpoints recorded them; memory is the largest.",
+        "included, as the checkpoints recorded them; memory is the largest. What models of the profile took is not known.",
         charts=tuple(_front_charts(result)),
         tables=tuple(_cost_table(result)),
     )

@@ -84,12 +84,12 @@ def validate_document(document: Document, path: Path, model: type[SpecT], *, roo
 
 
 _KINDS = (
+    "study",
     "suite",
     "profile",
     "recipe",
     "loop",
     "release",
-    "study",
 )  # a spec's name stands under its kind
 
 

@@ -14,11 +14,11 @@ from harness.study.costs import cost_of_arm, mark_fronts
 from harness.study.grid import Grid, Look
 from harness.study.statement import Stated
 from harness.study.trainings import Trained
-from harness.types import Caveat
+from harness.types import ANSWERED_BEFORE, Caveat
 from harness.types.study import StudyArm, StudyLook, StudyResult, StudySaving
 
-# Caveats of single runs that a study answers itself, or that are about a gate.
-_OF_RUNS_ALONE = {"answered_before", "no_gate", "plan_changed"}
+# Caveats of single runs that a study answers itself, or that are about a comparison with the first arm.
+_OF_RUNS_ALONE = {ANSWERED_BEFORE, "plan_changed", "flags_matter", "one_training_each", "limited"}
 
 
 class Outcome(NamedTuple):

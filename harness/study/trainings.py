@@ -1,7 +1,7 @@
 """The checkpoints of a study's arms: made where they are missing, one after another or in several processes."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from multiprocessing import current_process
 from pathlib import Path
 from typing import NamedTuple
@@ -172,8 +172,3 @@ def _train_job(job: _Job) -> str:
     except HarnessError:
         return f"{job.recipe.recipe} failed"
     return job.recipe.recipe
-
-
-def iter_manifest_folders(trained: Mapping[tuple[str, int], TrainedModel]) -> Iterator[Path]:
-    """Yield the folders of all checkpoints."""
-    yield from (Path(one.directory) for one in trained.values())
