@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash
@@ -25,16 +26,22 @@ def _resolve(publication: Publication, project: str | None, uri: str | None) -> 
 def _send(publication: Publication, folder: Path, to: Destination) -> Iterator[str]:
     if to.uri:
         require_reachable(to.uri)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, TemporaryDirectory() as buffer:
         warnings.simplefilter("always")
-        yield from _log(publication, folder, to)
-    # It goes on without a server, keeps everything here, and only warns.
+        if _is_remote(to):
+            # What a server did not take stays here for ever, and Trackio 0.43 warns of it at every later run.
+            os.environ["TRACKIO_DIR"] = buffer
+        arrived = _log(publication, folder, to)
+    # It sends in the background, goes on without a server, and only warns.
     failed = [str(warning.message) for warning in caught if warning.category is UserWarning]
     if failed:
         raise InfrastructureError(f"it warns: {failed[0]}")
+    yield from arrived
+    yield f"`trackio show --project {to.project}` shows it" if to.uri is None else to.where
 
 
-def _log(publication: Publication, folder: Path, to: Destination) -> Iterator[str]:
+def _log(publication: Publication, folder: Path, to: Destination) -> list[str]:
+    """Log the run, and return what has arrived if nothing is warned of."""
     import trackio
 
     content = content_hash([publication.metrics, publication.tags, publication.lineage])
@@ -48,7 +55,6 @@ def _log(publication: Publication, folder: Path, to: Destination) -> Iterator[st
         resume="allow", embed=False, auto_log_gpu=False, auto_log_cpu=False, private=True,
     )  # fmt: skip
     try:
-        yield f"run '{name}'"
         if not known:  # each further call would be another point
             tables = {
                 name: trackio.Table(columns=list(table.columns), data=[list(r) for r in table.rows])
@@ -56,29 +62,34 @@ def _log(publication: Publication, folder: Path, to: Destination) -> Iterator[st
                 if table.rows
             }
             run.log({**publication.metrics, **tables})
-        yield f"{len(publication.metrics)} metrics, {len(config)} facts of lineage" + (
-            " (there already)" if known else ""
-        )
         artifact = trackio.Artifact(f"run-{publication.run_id}", type="evaluation")
         artifact.add_dir(folder)
         run.log_artifact(artifact)
-        yield count_files(folder)
     finally:
-        run.finish()
-    yield f"`trackio show --project {to.project!r}` shows it" if to.uri is None else to.where
+        trackio.finish()  # which also forgets the run: at exit it would be finished again
+    numbers = f"{len(publication.metrics)} metrics, {len(config)} facts of lineage"
+    return [
+        f"run '{name}'",
+        f"{numbers} (there already)" if known else numbers,
+        count_files(folder),
+    ]
 
 
 def _sent_before(to: Destination, name: str) -> object:
     """Return the hash of what the run of this name was sent; None if it is new, or kept elsewhere."""
     import trackio
 
-    if to.uri or os.environ.get("TRACKIO_SPACE_ID"):
+    if _is_remote(to):
         return None
     try:
         runs = list(trackio.Api().runs(to.project))
     except ValueError:  # no such project yet
         return None
     return next(((run.config or {}).get(_CONTENT) for run in runs if run.name == name), None)
+
+
+def _is_remote(to: Destination) -> bool:
+    return bool(to.uri or os.environ.get("TRACKIO_SPACE_ID"))
 
 
 TRACKIO = Tool("trackio", "trackio", _resolve, _send)

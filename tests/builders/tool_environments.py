@@ -1,6 +1,7 @@
 """The tools of `harness publish` in environments of their own, which `make test-tools` makes under .venv-tools/."""
 
 import os
+import re
 import struct
 import subprocess
 import time
@@ -14,7 +15,7 @@ from harness.core.paths import bundle_root
 from harness.models.serving.process import EngineProcess, free_port
 
 ENVIRONMENTS = Path(os.environ.get("HARNESS_TOOLS", bundle_root() / ".venv-tools"))
-START_S = 120.0
+START_S = 600.0  # a busy machine imports MLflow for minutes
 BLOCK = 32_768  # bytes of LevelDB's log format, in which wandb keeps an offline run
 WHOLE, LAST = 1, 4
 
@@ -33,6 +34,24 @@ def serve_mlflow(folder: Path) -> Iterator[str]:
     try:
         assert _becomes_healthy(process, f"{url}/health"), process.last_words()
         yield url
+    finally:
+        process.stop()
+
+
+@contextmanager
+def serve_trackio(folder: Path) -> Iterator[str]:
+    """The address of a Trackio server that keeps everything in the folder, with the token to write there."""
+    port, log = free_port(), folder / "log.txt"
+    program = str(ENVIRONMENTS / "clients" / "bin" / "trackio")
+    env = os.environ | {"TRACKIO_DIR": str(folder), "GRADIO_SERVER_PORT": str(port)}
+    process = EngineProcess("trackio", [program, "show", "--host", "127.0.0.1"], env, port, log)
+    try:
+        end = time.monotonic() + START_S
+        while not (found := re.search(r"http://\S+write_token=\S+", log.read_text())):
+            assert time.monotonic() < end, process.last_words()
+            assert process.alive, process.last_words()
+            time.sleep(0.2)
+        yield found.group()
     finally:
         process.stop()
 

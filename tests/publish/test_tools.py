@@ -10,7 +10,7 @@ from harness.artifacts.run_folder import Run, load_run
 from harness.publish.records import make_publication
 from tests.builders.commands import Done, harness
 from tests.builders.recorded import write_study
-from tests.builders.tool_environments import read_offline_run, run_in, serve_mlflow
+from tests.builders.tool_environments import read_offline_run, run_in, serve_mlflow, serve_trackio
 
 pytestmark = [pytest.mark.tools, pytest.mark.filterwarnings("default")]
 
@@ -105,13 +105,7 @@ def test_mlflows_refusal_is_told_in_its_own_words_with_what_had_arrived(
 # --- Trackio ---------------------------------------------------------------------------------
 
 
-def test_trackio_has_the_run_once_with_its_files(
-    study: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(2):
-        done = publish(study, "--to", "trackio", TRACKIO_DIR=str(tmp_path))
-        assert done.returncode == 0, done.stderr
-    program = """
+READ_TRACKIO = """
 import json, sys
 import trackio
 from trackio.sqlite_storage import SQLiteStorage
@@ -122,14 +116,43 @@ folder = trackio.use_artifact("run-" + run.config["harness.run_id"] + ":latest")
 trackio.finish()
 print(json.dumps({"config": run.config, "logs": logs, "folder": folder}))
 """
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))
-    kept = json.loads(run_in("clients", program, str(tmp_path / "read")).splitlines()[-1])
-    sent = make_publication(run.result, None)
-    [point] = kept["logs"]
+
+
+def require_in_trackio(kept: str, run: Run, *, n_points: int) -> None:
+    found, sent = json.loads(kept.splitlines()[-1]), make_publication(run.result, None)
+    assert len(found["logs"]) == n_points
+    point = found["logs"][-1]
     assert {name: point[name] for name in sent.metrics} == sent.metrics
-    assert kept["config"]["harness.verdict"] == "inconclusive"
-    assert {name: kept["config"][name] for name in sent.lineage} == sent.lineage
-    assert (Path(kept["folder"]) / "report.html").is_file()
+    assert found["config"]["harness.verdict"] == "inconclusive"
+    assert {name: found["config"][name] for name in sent.lineage} == sent.lineage
+    assert (Path(found["folder"]) / "report.html").is_file()
+
+
+def test_trackio_has_the_run_once_with_its_files(
+    study: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        done = publish(study, "--to", "trackio", TRACKIO_DIR=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))
+    kept = run_in("clients", READ_TRACKIO, str(tmp_path / "read"))
+    require_in_trackio(kept, run, n_points=1)
+
+
+def test_a_trackio_server_has_the_run_and_refuses_who_may_not_write(
+    study: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = tmp_path / "there", {"TRACKIO_DIR": str(tmp_path / "here")}
+    there.mkdir()
+    with serve_trackio(there) as url:
+        wrong = publish(study, "--to", "trackio", "--uri", f"{url[:-4]}none", **here)
+        assert (wrong.returncode, "Arrived: nothing" in wrong.stderr) == (4, True)
+        done = publish(study, "--to", "trackio", "--uri", url, **here)
+        assert done.returncode == 0, done.stderr
+        assert "write_token" not in done.stdout + wrong.stdout + wrong.stderr
+    monkeypatch.setenv("TRACKIO_DIR", str(there))
+    kept = run_in("clients", READ_TRACKIO, str(tmp_path / "read"))
+    require_in_trackio(kept, run, n_points=1)
 
 
 # --- Weights & Biases ------------------------------------------------------------------------
