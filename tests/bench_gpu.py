@@ -221,8 +221,9 @@ def ask_vllm(folder: Path, scale: Scale) -> None:
 
 
 def run_tests(folder: Path, *, dry: bool) -> None:
-    """Run the tests of decoding, which take the GPU where there is one, with those that need one."""
-    chosen = ["tests/models/test_decoding.py", *(["-k", "sliding or gpu"] if dry else [])]
+    """Run the tests of decoding and of adapters that take the GPU where there is one, or need one."""
+    files = ["tests/models/test_decoding.py", "tests/trainers/test_adapters_on_gpu.py"]
+    chosen = [*files, *(["-k", "sliding or gpu"] if dry else [])]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *chosen]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines() or [done.stderr[-200:]]

@@ -345,17 +345,20 @@ class Ia3(AdapterSpec):
         return self.count_trained(shape)
 
 
+_NOT_BEFORE_PROMPTS = {
+    "reward": "a reward model is kept merged, which this cannot be",
+    **dict.fromkeys(
+        ("grpo", "rloo"),
+        "TRL samples padded batches there, in which answers after virtual tokens are not exact",
+    ),
+}
+
+
 class VirtualTokens(AdapterSpec):
     """The base of the kinds that put learnt tokens before every prompt."""
 
     starts_at_base: ClassVar = False
-    refused_methods: ClassVar = MappingProxyType(
-        dict.fromkeys(
-            ("orpo", "simpo", "grpo", "rloo"),
-            "its trainer in TRL does not know of virtual tokens before a prompt",
-        )
-        | {"reward": "a reward model is kept merged, which this cannot be"}
-    )
+    refused_methods: ClassVar = MappingProxyType(_NOT_BEFORE_PROMPTS)
 
     tokens: int = Field(ge=1)
 
@@ -374,6 +377,10 @@ class PromptTuning(VirtualTokens):
 
     title: ClassVar = "prompt tuning"
     peft_type: ClassVar = "PROMPT_TUNING"
+    refused_methods: ClassVar = MappingProxyType(
+        _NOT_BEFORE_PROMPTS
+        | dict.fromkeys(("orpo", "simpo"), "their trainers in TRL take no more outputs than tokens")
+    )
 
     kind: Literal["prompt"]
     text: str | None = Field(default=None, min_length=1)

@@ -1,5 +1,6 @@
 """Adapters on their base: as they are, not merged."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def attach_adapter(model: Any, adapter: Path, **options: Any) -> Any:
 
     _resize_embeddings(model, adapter)
     try:
-        return PeftModel.from_pretrained(model, adapter, **options)
+        with warnings.catch_warnings():  # of PEFT about names of transformers
+            warnings.simplefilter("ignore", FutureWarning)
+            return PeftModel.from_pretrained(model, adapter, **options)
     except (RuntimeError, ValueError, SafetensorError) as error:  # PEFT's, for other shapes
         raise HarnessError(
             f"{adapter}: does not fit on {model.name_or_path}: {_reason(error)}"
