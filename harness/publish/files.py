@@ -17,13 +17,14 @@ from harness.core.files import write_private
 from harness.publish.records import Cell, Table
 from harness.types import GateDecision, RunResult
 from reports.badge import BADGE, render_badge
+from reports.explorer import EXPLORER
 from reports.html import render_html
 from reports.junit import render_junit
 from reports.markdown import render_markdown
 from reports.write import RUN_FILES
 
 Files = dict[str, bytes | Path]  # by name in the publication: content, or where it is
-ITEM_FILES = (*TABLES, "explorer.html")
+ITEM_FILES = (*TABLES, EXPLORER)
 ITEM_FOLDER = "items"
 
 

@@ -140,11 +140,13 @@ def summarise(prepared: Prepared) -> dict[str, object]:
 
 def describe_sent(sent: Sent) -> Iterator[str]:
     """Describe what has arrived at one destination, and what has not."""
-    if sent.problem:
-        arrived = "; ".join(sent.arrived) or "nothing"
-        yield f"{sent.tool}: {sent.problem}. Arrived: {arrived}. The same command completes it."
+    arrived = "; ".join(sent.arrived)
+    if sent.exit_code == HarnessError.exit_code:  # the message says what would work
+        yield f"{sent.problem}. {f'Arrived: {arrived}.' if arrived else 'Nothing was sent there.'}"
+    elif sent.problem:
+        yield f"{sent.tool}: {sent.problem}. Arrived: {arrived or 'nothing'}. The same command completes it."
     else:
-        yield f"{sent.tool}: {'; '.join(sent.arrived)}"
+        yield f"{sent.tool}: {arrived}"
 
 
 def _find_tool(name: str) -> Tool:
