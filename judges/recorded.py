@@ -13,7 +13,7 @@ scale leaves the item unscored, with the cell as its reason. `values` states wha
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ from harness.config import (
 from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
 from harness.core.errors import HarnessError, did_you_mean
+from harness.data.recorded import count_unfitting
 from harness.data.tables import Row, Table, text_of
 from harness.types import (
     ORDERS,
@@ -37,6 +38,7 @@ from harness.types import (
     JudgeRequest,
     Outcome,
     PreferenceRequest,
+    Sample,
 )
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 from harness.types.samples import seed_suffix
@@ -95,6 +97,16 @@ class RecordedJudge:
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
             replayed=True,
         )
+
+    def unfitting(
+        self, metric: str, models: Collection[str], samples: Sequence[Sample]
+    ) -> Iterator[tuple[str, int, int]]:
+        """Yield each file of a metric's verdicts on these models, its unfitting keys, and its keys."""
+        for model, records in self._records.get(metric, {}).items():
+            for record in records if model in models else ():
+                keys = {key for rows in record.rows.values() for key in rows}
+                n = count_unfitting(keys, samples, record.spec.join)
+                yield Path(record.table.origin).name, n, len(keys)
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
         """Yield one outcome for each request, in order.

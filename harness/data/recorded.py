@@ -1,7 +1,10 @@
 """Recorded answers of a model, read from a file and joined to the items."""
 
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
 from harness.config import RecordedAnswers
 from harness.core.errors import HarnessError, did_you_mean
@@ -18,20 +21,24 @@ from harness.data.tables import (
     no_text_reason,
     require_row_number,
     source_sha256,
+    spellings,
     text_of,
 )
 from harness.types import Response, Sample, Task
 from harness.types.samples import RECORDED_FAILURE
 
+Join = Literal["id", "input", "row"]
 ANSWER_FIELDS = {"id", "input", "row", "response", "prompt", "failure"}
 
 
-class RecordedModel(NamedTuple):
-    """A model whose answers are in a file."""
+@dataclass(frozen=True)
+class RecordedModel:
+    """A model whose answers are in a file; `keys` are those by which the rows read so far are joined to items."""
 
     name: str
     recorded: RecordedAnswers
     root: Path
+    keys: set[str] = dataclasses.field(default_factory=set, repr=False, compare=False)
 
 
 def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
@@ -44,7 +51,29 @@ def read_responses(task: Task, model: RecordedModel) -> dict[str, Response]:
     fields = model.recorded.fields
     _check_answer_fields(table, fields, model)
     rows = _rows_by_join(table, model)
+    model.keys.update(rows)
     return {s.id: _recorded_response(s, rows, table, model) for s in task.samples}
+
+
+def count_unfitting(keys: Iterable[str], samples: Iterable[Sample], join: Join) -> int:
+    """Count the keys of recorded rows that join them to none of the samples."""
+    fitting = {key for sample in samples for key in _keys_of(sample, join)}
+    left = [key for key in keys if key not in fitting]
+    if left:  # few, or a whole file whose numbers are written in another way
+        fitting = {spelling for key in fitting for spelling in spellings(key)}
+    return sum(key not in fitting for key in left)
+
+
+def _keys_of(sample: Sample, join: Join) -> Iterator[str]:
+    """Yield the keys by which a recorded row may be joined to a sample, the first one first."""
+    match join:
+        case "id":
+            yield sample.own_id
+        case "row":
+            yield str(sample.row)
+        case "input":
+            yield sample.transcript
+            yield sample.own_question  # recorded without the options in it
 
 
 def recorded_fingerprint(model: RecordedModel) -> str:
@@ -86,10 +115,8 @@ def _rows_by_join(table: Table, model: RecordedModel) -> dict[str, Row]:
 def _recorded_response(
     sample: Sample, rows: dict[str, Row], table: Table, model: RecordedModel
 ) -> Response:
-    key = {"id": sample.id, "input": sample.transcript, "row": str(sample.row)}[model.recorded.join]
-    row = find_joined(rows, key)
-    if row is None and model.recorded.join == "input":
-        row = find_joined(rows, sample.own_question)  # recorded without the options in it
+    keys = _keys_of(sample, model.recorded.join)
+    row = next(filter(None, (find_joined(rows, key) for key in keys)), None)
     if row is None:
         raise HarnessError(
             f"{table.origin}: has no answer of '{model.name}' to item '{sample.id}' "

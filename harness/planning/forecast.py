@@ -10,9 +10,11 @@ from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store
 from harness.data.conversions import is_available
 from harness.data.criteria_lint import doubtful_criteria
+from harness.data.recorded import RecordedModel
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
+from harness.models.generate import check_recorded_answers
 from harness.models.seeds import asked_samples
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
@@ -55,6 +57,7 @@ from harness.planning.training import (
     forecast_training,
 )
 from harness.planning.tries import TryForecast, describe_try, forecast_try, plan_at_level
+from harness.planning.unfitting import describe_unfitting
 from harness.types import Plan, Record, Task
 from judges.factory import load_judges
 from judges.judging import count_verdicts
@@ -85,7 +88,8 @@ class Forecast(Record):
     about the items' own criteria. `obstacles` are claims that the items cannot decide. `not_measured` and
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is how the
     gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be without a
-    score. `plugin_judges` are judges of installed packages, whose requests cannot be counted.
+    score. `plugin_judges` are judges of installed packages, whose requests cannot be counted. `unfitting` says
+    which recorded answers and verdicts fit no item.
     """
 
     suite: str
@@ -104,6 +108,7 @@ class Forecast(Record):
     juries: tuple[JuryForecast, ...] = ()
     doubts: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    unfitting: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
     not_decided: tuple[str, ...] = ()
     rule: str = ""
@@ -185,6 +190,9 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         juries=tuple(forecast_juries(plan, gate)) if plan and gate else (),
         doubts=tuple(doubtful_criteria(plan.tasks)) if plan else (),
         obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
+        unfitting=tuple(describe_unfitting(plan, _read_recorded(plan, request), panels))
+        if plan
+        else (),
         not_measured=request.not_measured,
         not_decided=request.not_decided,
         rule=RULES[rule_of(gate)] if gate else "",
@@ -198,6 +206,19 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         stored_answers=answers,
         stored_verdicts=verdicts,
     )
+
+
+def _read_recorded(plan: Plan, request: Request) -> list[RecordedModel]:
+    """Read the recorded answers of the run, as it will."""
+    specs = {name: request.profile.models[name] for name in request.models}
+    models = [
+        RecordedModel(name, one.recorded, request.profile_root)
+        for name, spec in specs.items()
+        for one in ([spec.of_seed(seed) for seed in spec.seeds] or [spec])
+        if one.recorded is not None
+    ]
+    check_recorded_answers(plan.tasks, models)
+    return models
 
 
 def print_forecast(forecast: Forecast) -> None:
@@ -241,6 +262,7 @@ def print_forecast(forecast: Forecast) -> None:
 
 def _describe_forecast(forecast: Forecast) -> Iterator[str]:
     yield from (f"WARNING: {doubt}" for doubt in forecast.doubts)
+    yield from (f"WARNING: {line}" for line in forecast.unfitting)
     if forecast.tries is not None:
         yield from describe_try(forecast.tries)
     if forecast.early is not None:

@@ -18,12 +18,14 @@ from harness.core.garbage import no_cycle_search
 from harness.core.progress import Progress
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
+from harness.data.recorded import RecordedModel
 from harness.human.judge_requirement import check_against_people, left_out_caveats
 from harness.models.generate import answer_numbers, check_recorded_answers, require_answers
 from harness.models.seeds import models_of, split_by_seed
 from harness.models.stored_answers import stored_answer_caveats
 from harness.planning.plan import make_plan
 from harness.planning.preregistration import Preregistration, preregister_plan
+from harness.planning.unfitting import describe_unfitting
 from harness.runs.conclude import Stopwatch, build_run_result, count_probes
 from harness.runs.early_stopping import run_looks
 from harness.runs.item_pages import write_run_reports
@@ -107,7 +109,8 @@ def _run_suite(
         result = build_run_result(plan, preregistration, models, measured, exposures, stopwatch)
         pairs = gated_pairs([column for part in measured.tasks for column in part.columns], plan)
         result = counter.conclude(result, pairs)
-        caveats = (*known, *result.caveats, *left_out_caveats(request, plan))
+        left_out = (*left_out_caveats(request, plan), *unfitting_caveats(plan, models, panels))
+        caveats = (*known, *result.caveats, *left_out)
         spend = (*result.spend, *count_probes(plan, context.session))
         result = result.model_copy(update={"caveats": caveats, "spend": spend})
         result = check_against_people(result, request, measured.tasks)
@@ -188,6 +191,16 @@ def known_answer_caveats(
             "contradict the order in which they came. The order is what counts here.",
         )
     yield from stored_answer_caveats(context.session)
+
+
+def unfitting_caveats(
+    plan: Plan, models: Mapping[str, Prepared], panels: Mapping[str, Panel]
+) -> Iterator[Caveat]:
+    """Yield a caveat on each file of recorded answers or verdicts of which some fit no item."""
+    behind = [one for prepared in models.values() for one in models_of(prepared.model)]
+    recorded = [model for model in behind if isinstance(model, RecordedModel)]
+    for text in describe_unfitting(plan, recorded, panels):
+        yield Caveat(code="fits_no_item", text=text)
 
 
 def write_tables(measured: Sequence[TaskScores], folder: Path) -> None:
