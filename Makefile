@@ -56,6 +56,7 @@ bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench_scale
 	$(BIN)/python -m tests.bench_checklist
 	$(BIN)/python -m tests.bench_endpoint
+	$(BIN)/python -m tests.bench_explorer
 	$(BIN)/python -m tests.bench_view
 	$(BIN)/python -m tests.bench_generation
 	$(BIN)/python -m tests.bench_generation parts

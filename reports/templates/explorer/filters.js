@@ -24,9 +24,12 @@ function searchMask(query) {
 /** Return whether any flag of any model is on an item. */
 const isFlagged = (i) => data.flags.some((flag) => flag.mask[i]);
 
+/** Return whether a rule counts any model's answer to an item as critical. */
+const isCritical = (i) => data.critical.some((rule) => rule.mask[i]);
+
 /** Return the test of a mark for items. */
 function markTest(mark, column) {
-  if (mark === "critical") return (i) => data.critical.some((rule) => rule.mask[i]);
+  if (mark === "critical") return isCritical;
   if (mark === "noted") return (i) => notes.has(data.anchors[i]);
   return column ? (i) => column[mark][i] : () => false;
 }
@@ -107,11 +110,11 @@ function countWith(group, test) {
 const orders = new Map(); // all items in order, by what they are sorted by
 let noteVersion = 0; // counts changes of notes, by which marks are sorted too
 
-/** Return the number of marks and flags on an item. */
+/** Return the number of marks that an item has in the list. */
 function countMarks(i, column) {
-  let n = data.flags.filter((flag) => flag.mask[i]).length + data.critical.filter((rule) => rule.mask[i]).length;
-  if (column) n += column.order_dependent[i] + column.judges_disagree[i] + column.against_people[i];
-  return n + (notes.has(data.anchors[i]) ? 1 : 0);
+  const found = [isCritical(i), isFlagged(i), notes.has(data.anchors[i])];
+  if (column) found.push(column.order_dependent[i], column.judges_disagree[i], column.against_people[i]);
+  return found.filter(Boolean).length;
 }
 
 /** Return the values by which items are sorted; null where that is the order of the run. */

@@ -118,6 +118,9 @@ function judgementList(texts, words) {
   return rows.length ? make("section", { className: "block" }, make("h3", {}, "Judgements"), rows) : null;
 }
 
+/** Return the address of an item's own page beside this file, as `page_of` in reports/items.py. */
+const pageOf = (anchor) => `items/${anchor.slice(-8, -6)}.html#${encodeURIComponent(anchor)}`;
+
 /** Return the heading of an item with the way to its neighbours, its place and its link. */
 function itemHead(i) {
   const place = shownItems.indexOf(i);
@@ -128,7 +131,7 @@ function itemHead(i) {
     return made;
   };
   const slices = data.slices.filter(({ of }) => of[i] >= 0).map(({ column, values, of }) => make("span", { className: "chip" }, `${column}: ${values[of[i]]}`));
-  const page = data.pages ? make("a", { href: data.pages[i] }, "Its page, with what models and judges were sent") : null;
+  const page = make("a", { href: pageOf(data.anchors[i]) }, "Its page, with what models and judges were sent");
   return make(
     "header", {},
     make(
@@ -141,7 +144,7 @@ function itemHead(i) {
     ),
     make("h2", { id: "item-name", tabIndex: -1 }, data.ids[i]),
     make("p", { className: "chips" }, data.tasks.length > 1 ? make("span", { className: "chip" }, data.tasks[data.task[i]]) : null, slices, markLabels(marksOf(i, state.column))),
-    page && make("p", { className: "small" }, page),
+    make("p", { className: "small" }, page),
   );
 }
 

@@ -84,10 +84,18 @@ function drawHeadings() {
   find("#list").dataset.columns = headings.length;
 }
 
+/** Show by what the list is sorted, also by what it has no heading for. */
+function drawSort() {
+  const names = new Map([...listColumns(state), ["marks", "Marks"], ["planned", "The run's order"]]);
+  const options = [...names].map(([key, words]) => make("option", { value: key, selected: key === state.sort }, words));
+  fill(find("#sort"), options);
+}
+
 /** Draw the whole list from its top, or from where it was. */
 function drawList(keepPlace) {
   const list = find("#list");
   drawHeadings();
+  drawSort();
   find("#rows").style.height = `${shownItems.length * ROW}px`;
   list.setAttribute("aria-rowcount", String(shownItems.length + 1));
   find("#nothing").hidden = shownItems.length > 0;
@@ -113,9 +121,8 @@ function sortBy(key) {
 /** Select the item so many places further in the list. */
 function step(by) {
   if (!shownItems.length) return;
-  const place = shownItems.indexOf(itemOf.get(state.item));
-  const next = place < 0 ? 0 : Math.min(shownItems.length - 1, Math.max(0, place + by));
-  select(shownItems[next]);
+  const place = shownItems.indexOf(itemOf.get(state.item)); // -1 where it is not among them
+  select(shownItems[Math.min(shownItems.length - 1, Math.max(0, place + by))]);
 }
 
 /** Let the list react to mouse, touch and keys. */
@@ -146,5 +153,6 @@ function startList() {
     else return;
     event.preventDefault();
   });
+  find("#sort").addEventListener("change", ({ target }) => change({ sort: target.value, descending: false }));
   new ResizeObserver(drawRows).observe(list);
 }

@@ -1,0 +1,426 @@
+"""explorer.html in a real browser: what an evaluator does with it, by mouse and by keys, and what it must not do."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.config import Source
+from harness.core.sanitize import escape_invisible, to_valid_utf8
+from harness.data.preference_pairs import load_given_pairs
+from reports.explorer import render_explorer
+from reports.items import Item, ItemComparison
+from tests.builders.chromium import open_chromium, watch
+from tests.builders.explored import explored_items, explored_run, hostile_item
+from tests.builders.hostile import PAYLOADS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+N = 240
+ITEMS = explored_items(N)
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("run"), ITEMS)
+
+
+@pytest.fixture
+def opened(browser: "Browser", file: Path) -> Iterator[Open]:
+    """Opens the page in a browser of its own, at a place in it."""
+    contexts = []
+
+    def open_page(fragment: str = "", path: Path = file, **settings: object) -> "Page":
+        context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | settings)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector("[data-searchable]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def write(folder: Path, items: list[Item], models: tuple[str, ...] = ("sft", "dpo")) -> Path:
+    path = folder / "explorer.html"
+    path.write_text(render_explorer(items, explored_run(models), n_items=len(items)))
+    return path
+
+
+def on(item: Item, metric: str = "rubric.safety") -> ItemComparison:
+    return next(compared for compared in item.comparisons if compared.metric == metric)
+
+
+def worst_among_children_where_judges_disagree() -> list[str]:
+    found = [
+        (difference, i, item.sample_id)
+        for i, item in enumerate(ITEMS)
+        if (difference := on(item).difference) is not None and difference < 0
+        if dict(item.slices)["about"] == "children" and on(item).judges_disagree
+    ]
+    return [name for *_, name in sorted(found)]
+
+
+def names(page: "Page") -> list[str]:
+    return page.locator("#rows .name").all_inner_texts()
+
+
+def saved(page: "Page", button: str) -> Path:
+    """Save by a button of the export dialog, and return the file."""
+    page.keyboard.press("e")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button, exact=True).click()
+    return Path(download.value.path())
+
+
+# --- ten tasks -------------------------------------------------------------------------------
+
+
+def test_the_worst_regressions_are_found_by_mouse(opened: Open):
+    page = opened()
+    page.get_by_role("radio", name="Worse").click()
+    for choice in ("Judges disagree", "children"):
+        page.get_by_label(choice).click()
+    worst = worst_among_children_where_judges_disagree()
+    assert names(page)[:5] == worst[:5]
+    assert page.locator("#count").inner_text() == f"{len(worst)} of {N} items"
+
+
+def test_the_worst_regressions_are_found_by_keys(opened: Open):
+    page = opened()
+    page.keyboard.press("w")
+    for choice in ("Judges disagree", "children"):
+        page.get_by_label(choice).focus()
+        page.keyboard.press("Space")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert (
+        page.locator("#item-name").inner_text() == worst_among_children_where_judges_disagree()[1]
+    )
+
+
+def test_words_that_differ_are_marked_and_the_texts_stay_whole(opened: Open):
+    page = opened()
+    item = next(item for item in ITEMS if item.answers[1].text)
+    page.get_by_role("searchbox").fill(item.sample_id)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer")
+    texts = page.locator(".answer .text")
+    assert [texts.nth(k).inner_text() for k in (0, 1)] == [answer.text for answer in item.answers]
+    marked = page.locator("ins").all_inner_texts()
+    assert marked
+    assert all(words in (item.answers[1].text or "") for words in marked)
+    page.keyboard.press("d")
+    assert page.locator("ins, del").count() == 0
+
+
+def test_a_link_shows_the_same_in_another_browser(opened: Open):
+    page = opened()
+    page.get_by_role("radio", name="Worse").click()
+    page.get_by_label("children").click()
+    page.get_by_role("searchbox").fill("doctor")
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    fragment = "#" + page.url.partition("#")[2]
+    other = opened(fragment)
+    assert names(other) == names(page)
+    assert other.locator("#item-name").inner_text() == page.locator("#item-name").inner_text()
+    assert other.get_by_role("searchbox").input_value() == "doctor"
+    assert other.get_by_label("children").is_checked()
+
+
+def test_what_is_shown_becomes_pairs_that_training_reads(opened: Open, tmp_path: Path):
+    page = opened("#sign=worse&only=judges_disagree&slice=about%3Dchildren")
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(saved(page, "Preference pairs").read_bytes())
+    pairs = load_given_pairs(Source(path="pairs.jsonl"), tmp_path)
+    by_name = {item.sample_id: item for item in ITEMS}
+    assert pairs.statistics.built == pairs.statistics.kept > 5
+    for pair in pairs.pairs:
+        item = by_name[pair.sample_id]
+        assert [m.role for m in pair.prompt] == ["system", "user"]
+        assert pair.prompt[1].content == item.input
+        assert (pair.chosen, pair.rejected) == (item.answers[0].text, item.answers[1].text)
+        assert not item.flags or item.flags[0].model == "dpo"  # the rejected one
+
+
+def test_pairs_leave_out_what_the_judges_did_not_decide_and_say_so(opened: Open):
+    page = opened("#column=win_rate~dpo")
+    rows = [json.loads(line) for line in saved(page, "Preference pairs").read_text().splitlines()]
+    decided = [
+        item.sample_id
+        for item in ITEMS
+        if on(item, "win_rate").difference and not on(item, "win_rate").order_dependent
+    ]
+    assert {row["sample_id"] for row in rows} <= set(decided)
+    said = page.locator("#status").inner_text()
+    assert "dependent on the order" in said
+    n_left = sum(int(word) for word in said.partition("Left out:")[2].split() if word.isdecimal())
+    assert len(rows) + n_left == N
+
+
+def test_a_search_finds_words_of_reasons_and_marks_them(opened: Open):
+    page = opened()
+    page.keyboard.press("/")
+    page.keyboard.type('"stiff neck" sorry')
+    page.keyboard.press("Enter")
+    texts = {
+        i.sample_id: json.dumps([str(i.answers), str(i.judgements), i.reference]) for i in ITEMS
+    }
+    found = {name for name, text in texts.items() if "stiff neck" in text and "sorry" in text}
+    assert 0 < len(found) < N
+    assert page.locator("#count").inner_text().startswith(f"{len(found)} of")
+    assert {"stiff neck", "sorry"} >= {
+        t.lower() for t in page.locator("#item mark").all_inner_texts()
+    }
+    assert page.evaluate("document.activeElement.id") == "list"
+
+
+def test_a_part_of_the_plot_is_chosen_by_dragging(opened: Open):
+    page = opened()
+    before = page.locator("#count").inner_text()
+    box = page.locator("#plot svg").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.35 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.99 * box["width"], box["y"] + 0.86 * box["height"])
+    page.mouse.up()
+    assert page.locator("#count").inner_text() != before
+    low, high = (float(page.locator(f"#candidate_{end}").input_value()) for end in ("from", "to"))
+    left = float(page.locator("#baseline_from").input_value())
+    inside = [
+        i
+        for i in ITEMS
+        if low <= (on(i).candidate_score or -1) <= high and (on(i).baseline_score or -1) >= left
+    ]
+    assert page.locator("#count").inner_text() == f"{len(inside)} of {N} items"
+
+
+def test_a_part_of_the_plot_is_chosen_by_numbers(opened: Open):
+    page = opened()
+    page.get_by_text("Limits in numbers").click()
+    page.get_by_label("Candidate to").fill("5")
+    page.keyboard.press("Tab")
+    low = [i for i in ITEMS if (on(i).candidate_score or 99) <= 5]
+    assert page.locator("#count").inner_text() == f"{len(low)} of {N} items"
+
+
+def test_a_note_is_written_saved_and_read_in_another_browser(opened: Open, tmp_path: Path):
+    page = opened()
+    page.keyboard.press("j")
+    page.keyboard.press("n")
+    page.keyboard.type("Wrong dose.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Notes (1)").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save notes to a file").click()
+    path = tmp_path / "notes.json"
+    path.write_bytes(Path(download.value.path()).read_bytes())
+    other = opened()
+    other.get_by_role("button", name="Notes").click()
+    other.locator("#load-notes").set_input_files(path)
+    other.keyboard.press("Escape")
+    other.get_by_label("With a note").click()
+    other.keyboard.press("j")
+    assert other.locator("#note").input_value() == "Wrong dose."
+    assert other.locator("#count").inner_text() == f"1 of {N} items"
+
+
+def test_three_models_stand_side_by_side(opened: Open, tmp_path: Path):
+    items = explored_items(20, ("base", "sft", "dpo"))
+    page = opened(path=write(tmp_path, items, ("base", "sft", "dpo")))
+    page.keyboard.press("j")
+    page.locator("#models").get_by_label("sft").click()
+    page.wait_for_function("document.querySelectorAll('.answer').length === 3")
+    item = next(i for i in items if i.sample_id == page.locator("#item-name").inner_text())
+    texts = page.locator(".answer .text").all_inner_texts()
+    assert texts == [a.text or a.note for a in item.answers]
+    assert "model=sft" in page.url
+
+
+def test_headings_sort_and_say_so(opened: Open):
+    page = opened()
+    heading = page.get_by_role("columnheader", name="Item")
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert names(page)[:8] == sorted(item.sample_id for item in ITEMS)[:8]
+    page.keyboard.press("Enter")  # the focus is still on it
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_items_are_sorted_by_how_much_was_found_about_them(opened: Open):
+    page = opened("#column=win_rate~dpo")
+    page.get_by_label("Sorted by").select_option("Marks")
+    page.keyboard.press("r")
+    rows = page.locator("#rows .row")
+    n_marks = [rows.nth(k).locator(".mark").count() for k in range(8)]
+    assert n_marks == sorted(n_marks, reverse=True)
+    assert n_marks[0] > 1
+    assert "sort=-marks" in page.url
+
+
+def test_the_list_is_walked_by_arrows_and_far_rows_are_reached(opened: Open):
+    page = opened("#sort=name")
+    page.locator("#list").focus()
+    page.keyboard.press("End")
+    assert page.locator("#item-name").inner_text() == max(item.sample_id for item in ITEMS)
+    active = page.locator("#list").get_attribute("aria-activedescendant")
+    assert page.locator(f"#{active}").get_attribute("aria-rowindex") == str(N + 1)
+    assert page.locator("#rows .row").count() < 60
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_csv_holds_what_is_shown_and_no_formula(opened: Open, tmp_path: Path):
+    page = opened(path=write(tmp_path, [hostile_item("=1+1"), *explored_items(3)]))
+    text = saved(page, "CSV").read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 4
+    hostile = next(row for row in rows if row["sample_id"] == "q=1+1")
+    assert hostile["input"] == hostile["answer.sft"] == "'=1+1"
+    assert hostile["item.about"] == ""
+    first = next(row for row in rows if row["sample_id"] == ITEMS[0].sample_id)
+    assert float(first["difference"]) == on(ITEMS[0]).difference
+    assert not [cell for row in rows for cell in row.values() if str(cell).startswith(("=", "@"))]
+
+
+def test_json_holds_the_texts_and_scores_as_they_are(opened: Open, tmp_path: Path):
+    page = opened(path=write(tmp_path, [hostile_item("a\u202eb")]))
+    exported = json.loads(saved(page, "JSON").read_text())
+    (item,) = exported["items"]
+    assert item["answers"][0]["text"] == "a\u202eb"
+    assert item["scores"][0]["reason"] == "a\u202eb"
+    assert item["anchor"] == hostile_item("a\u202eb").anchor
+
+
+# --- safety and access -----------------------------------------------------------------------
+
+
+def test_hostile_texts_run_nothing_and_ask_for_nothing(
+    opened: Open, browser: "Browser", tmp_path: Path
+):
+    hostile = to_valid_utf8("\n".join(PAYLOADS))
+    path = tmp_path / "explorer.html"
+    items = [hostile_item(hostile), *explored_items(3)]
+    path.write_text(render_explorer(items, explored_run(text=hostile), n_items=4))
+    page = browser.new_page()
+    seen = watch(page)
+    page.goto(path.as_uri())
+    page.wait_for_selector("[data-searchable]", state="attached")
+    n_scripts = page.locator("script").count()
+    for key in "jkkkofexmlbw?":
+        page.keyboard.press("Escape")
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    page.get_by_role("searchbox").fill('<img "alert(1)" script')
+    page.wait_for_timeout(300)
+    assert page.locator("iframe, img, object, form, base, embed, video").count() == 0
+    assert page.locator("script").count() == n_scripts
+    assert [line for line in seen if not line.startswith("file://")] == []
+    assert len(seen) == 1
+    page.close()
+
+
+def test_a_hostile_address_shows_what_is_known_and_says_what_is_not(opened: Open):
+    page = opened(
+        "#q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&column=__proto__&slice=x%3Dy&item=nothing&least=NaN"
+    )
+    assert page.locator("#count").inner_text() == f"0 of {N} items"
+    said = page.locator("#status").inner_text()
+    assert "__proto__" in said
+    assert "x=y" in said
+
+
+def test_invisible_letters_are_written_out_as_everywhere(opened: Open, tmp_path: Path):
+    text = "\n".join(PAYLOADS)
+    page = opened(path=write(tmp_path, [hostile_item(text)]))
+    page.keyboard.press("j")
+    shown = page.locator("#item .block .text").last.text_content()
+    assert shown == escape_invisible(to_valid_utf8(text))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1360),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("dark", 1360), ("light", 390), ("dark", 390))
+        ),
+    ],
+)
+def test_axe_finds_nothing(opened: Open, scheme: str, width: int):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = opened(color_scheme=scheme, viewport={"width": width, "height": 860})
+    assert [v["id"] for v in axe.run(page).response["violations"]] == []
+    page.evaluate("openItem(shownItems[0])")
+    page.wait_for_selector("#item-name")
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert [v["id"] for v in axe.run(page).response["violations"]] == []
+    for dialog in ("#export", "#notes-dialog", "#help"):
+        page.evaluate("id => document.querySelector(id).showModal()", dialog)
+        assert [v["id"] for v in axe.run(page).response["violations"]] == []
+        page.keyboard.press("Escape")
+
+
+def test_a_phone_shows_one_thing_at_a_time_and_scrolls_nothing_sideways(opened: Open):
+    page = opened(viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#rows .row").nth(1).click()
+    page.wait_for_selector("#item-name")
+    assert not page.locator("#list").is_visible()
+    assert page.evaluate("document.activeElement.id") == "item-name"
+    page.get_by_role("button", name="Back to the list").click()
+    assert page.evaluate("document.activeElement.id") == "list"
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("children").click()
+    page.get_by_role("button", name="Show the items").click()
+    assert page.locator("#count").inner_text() == f"{N // 4} of {N} items"
+
+
+def test_single_keys_can_be_turned_off(opened: Open):
+    page = opened()
+    page.keyboard.press("?")
+    page.get_by_label("Single keys are on").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert page.locator("#item-name").count() == 0
+
+
+def test_one_model_alone_is_explored_by_its_scores(opened: Open, tmp_path: Path):
+    from dataclasses import replace
+
+    items = [
+        replace(
+            item,
+            answers=item.answers[1:],
+            comparisons=tuple(
+                replace(c, baseline="dpo", baseline_score=None, difference=c.candidate_score)
+                for c in item.comparisons
+                if c.kind == "points"
+            ),
+        )
+        for item in explored_items(20)
+    ]
+    page = opened(path=write(tmp_path, items, ("dpo",)))
+    assert page.get_by_role("columnheader").all_inner_texts() == ["Item", "Score"]
+    page.keyboard.press("j")
+    assert page.locator(".answer").count() == 1
+    page.keyboard.press("e")
+    assert page.get_by_role("button", name="Preference pairs").is_disabled()
