@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from harness.config.metric_base import ScoreKind
@@ -200,6 +201,7 @@ def select_shown(items: Sequence[T], difference: Callable[[T], float | None]) ->
     return [*sorted_items, *uncompared][:MAX_ITEMS]
 
 
+@lru_cache(MAX_ITEMS)
 def make_anchor(task: str, sample_id: str) -> str:
     """Return a name for addresses: readable letters of the id, and 8 hex digits that depend on task and id."""
     digest = short_hash(task, sample_id)
