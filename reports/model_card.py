@@ -40,8 +40,11 @@ def render_model_card(
     versions: dict[str, str],
     result: RunResult | None,
     note: str,
+    unmerged: bool = False,
 ) -> str:
     """Return the card in Markdown with the hub's metadata at its head.
+
+    An `unmerged` checkpoint is an adapter that is loaded on its base.
 
     `lineage` lists the checkpoint and its known ancestors, back to `root`; `base_model` is that root
     if it is a hub model. `note` is a warning that the card must show with any results.
@@ -55,7 +58,7 @@ def render_model_card(
     generates_text = card.method != "reward"
     data = ModelCardData(
         model_name=card.model,
-        library_name="transformers",
+        library_name="peft" if unmerged else "transformers",
         pipeline_tag="text-generation" if generates_text else "text-classification",
         base_model=base_model,
         tags=[TAG, card.method],
@@ -79,7 +82,7 @@ def render_model_card(
         "Trained with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
-        *([_USE] if generates_text else []),
+        *([_USE.format(code=_ON_BASE if unmerged else _ALONE)] if generates_text else []),
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(blocks) + "\n"
 
@@ -158,14 +161,30 @@ _NOT_EVALUATED = (
     "the quality of its answers."
 )
 
+_ALONE = """\
+from transformers import pipeline
+
+chat = pipeline("text-generation", model="PATH_OR_NAME")
+print(chat([{"role": "user", "content": "..."}], max_new_tokens=256)[0]["generated_text"][-1])"""
+
+_ON_BASE = """\
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("PATH_OR_NAME")
+model = AutoPeftModelForCausalLM.from_pretrained("PATH_OR_NAME")  # fetches the base too
+prompt = tokenizer.apply_chat_template(
+    [{"role": "user", "content": "..."}],
+    add_generation_prompt=True, return_dict=True, return_tensors="pt",
+)
+answer = model.generate(**prompt, max_new_tokens=256)[0, prompt["input_ids"].shape[1] :]
+print(tokenizer.decode(answer, skip_special_tokens=True))"""
+
 _USE = """\
 ## Use
 
 ```python
-from transformers import pipeline
-
-chat = pipeline("text-generation", model="PATH_OR_NAME")
-print(chat([{"role": "user", "content": "..."}], max_new_tokens=256)[0]["generated_text"][-1])
+{code}
 ```
 
 The evaluation holds for the system prompt and the decoding given above; with others the answers may

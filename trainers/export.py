@@ -12,7 +12,13 @@ import shutil
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.models.model_folder import MANIFEST, fingerprint_model, model_files
+from harness.models.model_folder import (
+    MANIFEST,
+    adapter_base,
+    fingerprint_model,
+    is_adapter,
+    model_files,
+)
 from trainers.checkpoint import (
     CheckpointManifest,
     Origin,
@@ -30,10 +36,11 @@ def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
     """Copy the checkpoint's model to `out`, with the fingerprint under which it was evaluated.
 
     Raises:
-        HarnessError: a damaged checkpoint, `out` holds something else, or a file of the model
-            names a folder of this machine.
+        HarnessError: a damaged checkpoint, `out` holds something else, a file of the model
+            names a folder of this machine, or the base of an adapter is one.
     """
     manifest = verify_checkpoint(checkpoint)
+    _require_public_base(checkpoint)
     out = out.resolve()
     if out == checkpoint.resolve():
         raise HarnessError(f"{out}: is the checkpoint itself; name another folder.")
@@ -48,6 +55,19 @@ def copy_checkpoint(checkpoint: Path, out: Path) -> CheckpointManifest:
         files = {name: sha256 for name, sha256 in manifest.files.items() if name in names}
         write_manifest(folder, portable.model_copy(update={"files": files}))
     return portable
+
+
+def _require_public_base(checkpoint: Path) -> None:
+    """Check that others can load the base of an adapter that is not merged.
+
+    Raises:
+        HarnessError: it is a folder here, which the adapter names.
+    """
+    if is_adapter(checkpoint) and adapter_base(checkpoint).revision is None:
+        raise HarnessError(
+            f"{checkpoint}: is an adapter that is not merged, and its base is a folder of this machine, which "
+            "others do not have. Train it on a model of the hub at a revision to give it away."
+        )
 
 
 def make_portable(manifest: CheckpointManifest) -> CheckpointManifest:

@@ -23,13 +23,22 @@ def attach_adapter(model: Any, adapter: Path, **options: Any) -> Any:
 
     _resize_embeddings(model, adapter)
     try:
-        with warnings.catch_warnings():  # of PEFT about names of transformers
-            warnings.simplefilter("ignore", FutureWarning)
-            return PeftModel.from_pretrained(model, adapter, **options)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            tuned = PeftModel.from_pretrained(model, adapter, **options)
     except (RuntimeError, ValueError, SafetensorError) as error:  # PEFT's, for other shapes
         raise HarnessError(
             f"{adapter}: does not fit on {model.name_or_path}: {_reason(error)}"
         ) from None
+    for warning in told:
+        text = str(warning.message)
+        if "missing adapter keys" in text:  # PEFT would go on with weights that nobody trained
+            raise HarnessError(
+                f"{adapter}: lacks weights that its configuration names: {text[:300]}"
+            )
+        if not issubclass(warning.category, FutureWarning):
+            warnings.warn(warning.message, stacklevel=2)
+    return tuned
 
 
 def _resize_embeddings(model: Any, adapter: Path) -> None:

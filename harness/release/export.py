@@ -7,6 +7,7 @@ from typing import NamedTuple
 from harness.artifacts.results_json import load_result
 from harness.core.files import write_private
 from harness.core.hub import push_folder, require_repository
+from harness.models.model_folder import is_adapter
 from harness.types import RunResult
 from harness.types.training import Ancestor
 from reports.model_card import model_name_in_run, render_model_card
@@ -46,14 +47,19 @@ def export_checkpoint(
         require_repository(push)
     lineage = [make_portable(manifest) for manifest in trace_manifests(checkpoint)]
     manifest = copy_checkpoint(checkpoint, out)
-    text = _model_card(out.resolve().name, lineage, result, note)
+    text = _model_card(out.resolve().name, lineage, result, note, unmerged=is_adapter(out))
     write_private(out / "README.md", text.encode())
     url = push_folder(out, push) if push is not None else None
     return Exported(out, manifest.fingerprint, url)
 
 
 def _model_card(
-    name: str, lineage: Sequence[CheckpointManifest], result: RunResult | None, note: str
+    name: str,
+    lineage: Sequence[CheckpointManifest],
+    result: RunResult | None,
+    note: str,
+    *,
+    unmerged: bool,
 ) -> str:
     manifest, root = lineage[0], lineage[-1].parent
     text = render_model_card(
@@ -64,6 +70,7 @@ def _model_card(
         versions=manifest.versions,
         result=result,
         note=note,
+        unmerged=unmerged,
     )
     return without_paths(text)
 

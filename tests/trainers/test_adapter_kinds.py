@@ -4,22 +4,27 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import ServeSpec
 from harness.core.errors import HarnessError
 from tests.builders.adapter_kinds import KINDS
-from trainers.adapter_kinds import Ia3, Pissa, continued
+from tests.builders.recipes import DPO, SFT
+from trainers.adapter_kinds import Adapter, EightBits, Ia3, Lora, Pissa, continued
 from trainers.checkpoint import checkpoint_key
+from trainers.distributed.config import Launch, check_launch
 from trainers.dry_run import random_model, shrink
+from trainers.memory import Memory, estimate_memory
 from trainers.peft_config import peft_config
-from trainers.recipe import load_recipe
-from trainers.shape import MISTRAL_7B, SMOLLM2_135M, Shape, count_parameters
+from trainers.recipe import AdapterRecipe, load_recipe
+from trainers.recipe_graph import recipe_graph, require_servable
+from trainers.shape import MISTRAL_7B, SMOLLM2_135M, Shape, count_parameters, linear_layers
 
-SFT = """\
+SFT_FILE = """\
 recipe: mine
 method: sft
 parent: {checkpoint: base}
 data: [{path: rows.jsonl, fields: {input: q, reference: a}}]
 """
-DPO = "recipe: mine\nmethod: METHOD\nparent: {recipe: sft.yaml}\npairs: pairs.yaml\n"
+DPO_FILE = "recipe: mine\nmethod: METHOD\nparent: {recipe: sft.yaml}\npairs: pairs.yaml\n"
 
 
 def load(folder: Path, text: str) -> object:
@@ -28,8 +33,8 @@ def load(folder: Path, text: str) -> object:
 
 
 def test_lora_is_the_short_form_of_its_kind_and_the_same_checkpoint(tmp_path: Path) -> None:
-    short = load(tmp_path, SFT + "lora: {r: 4, alpha: 8}\n")
-    block = load(tmp_path, SFT + "adapter: {kind: lora, r: 4, alpha: 8}\n")
+    short = load(tmp_path, SFT_FILE + "lora: {r: 4, alpha: 8}\n")
+    block = load(tmp_path, SFT_FILE + "adapter: {kind: lora, r: 4, alpha: 8}\n")
     assert checkpoint_key(short, "parent", "data") == checkpoint_key(block, "parent", "data")
     assert "kind" not in block.model_dump_json()
     assert short.new_adapter == block.new_adapter
@@ -61,7 +66,7 @@ def test_a_mistake_in_the_block_is_named_on_its_line(
     tmp_path: Path, block: str, message: str
 ) -> None:
     with pytest.raises(HarnessError) as error:
-        load(tmp_path, SFT + block + "\n")
+        load(tmp_path, SFT_FILE + block + "\n")
     assert message in str(error.value)
 
 
@@ -71,7 +76,7 @@ def test_a_method_that_cannot_train_a_kind_is_refused_with_the_reason(
 ) -> None:
     block = "adapter: {kind: prompt, tokens: 4}\n"
     with pytest.raises(HarnessError, match=f"adapter: 'prompt' is not trained by '{method}': "):
-        load(tmp_path, DPO.replace("METHOD", method) + block)
+        load(tmp_path, DPO_FILE.replace("METHOD", method) + block)
 
 
 @pytest.mark.filterwarnings("default")  # PEFT asks transformers by an old name
@@ -127,3 +132,86 @@ def test_what_a_later_recipe_trains_on_is_the_adapter_as_it_was_saved() -> None:
     assert continued(KINDS["lora_plus"]) == KINDS["lora"]
     assert continued(KINDS["dora"]) == KINDS["dora"]
     assert continued(KINDS["prompt"]) is continued(KINDS["full"]) is None
+
+
+# --- before anything is trained --------------------------------------------------------------
+
+
+def write_chain(folder: Path, sft: str, dpo: str = "") -> str:
+    (folder / "sft.yaml").write_text(SFT_FILE + sft + "\n")
+    (folder / "dpo.yaml").write_text(DPO_FILE.replace("METHOD", "dpo") + dpo + "\n")
+    pairs = "recipe: pairs\nmethod: given_pairs\ndata: {path: pairs.jsonl}\n"
+    (folder / "pairs.yaml").write_text(pairs)
+    return str(folder / "dpo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("sft", "dpo", "message"),
+    [
+        ("adapter: {kind: prompt, tokens: 4}", "", "cannot start from sft.yaml, an adapter of prompt"),
+        ("adapter: {kind: prefix, tokens: 4}", "lora: {r: 4, alpha: 8}", "an adapter of prefix tuning"),
+        ("adapter: {kind: full}", "", "sft.yaml trains all weights, so there is no adapter to go on"),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_its_parent_leaves_nothing_to_start_from_is_refused_at_once(
+    tmp_path: Path, sft: str, dpo: str, message: str
+) -> None:
+    recipe, root = load_recipe(write_chain(tmp_path, sft, dpo))
+    with pytest.raises(HarnessError, match=message):
+        recipe_graph(recipe, root, name="dpo.yaml")
+
+
+def test_a_chain_goes_on_with_the_adapter_that_its_first_recipe_saved(tmp_path: Path) -> None:
+    recipe, root = load_recipe(write_chain(tmp_path, "adapter: {kind: pissa, r: 4, alpha: 4}"))
+    assert recipe_graph(recipe, root)[-1].adapter == Lora(r=8, alpha=8)
+
+
+def test_an_engine_that_cannot_hold_the_adapter_is_refused_at_once(tmp_path: Path) -> None:
+    write_chain(tmp_path, "adapter: {kind: prompt, tokens: 4}")
+    recipe, root = load_recipe(str(tmp_path / "sft.yaml"))
+    stage = recipe_graph(recipe, root)[-1]
+    with pytest.raises(HarnessError, match="model 'm': serve: vllm holds whole models and LoRA"):
+        require_servable(stage, ServeSpec(engine="vllm"), "model 'm'")
+    require_servable(stage, None, "model 'm'")
+
+
+@pytest.mark.parametrize("kind", ["dora", "ia3", "full"])
+def test_kinds_that_were_not_tried_in_several_processes_are_not_launched(kind: str) -> None:
+    recipe = SFT.model_copy(update={"lora": None, "adapter": KINDS[kind]})
+    launch = Launch(Path("two.yaml"), "data_parallel", 2, cpu=True, offload=False)
+    with pytest.raises(HarnessError, match=f"'{kind}' cannot be launched in several processes"):
+        check_launch(recipe, launch)
+
+
+# --- memory ----------------------------------------------------------------------------------
+
+
+def memory(method: AdapterRecipe, adapter: Adapter, **changes: object) -> Memory:
+    recipe = method.model_copy(update={"lora": None, "adapter": adapter, **changes})
+    found = estimate_memory(recipe, MISTRAL_7B, adapter)
+    assert found is not None
+    return found
+
+
+def test_all_weights_are_held_in_float32_with_their_states_and_twice_beside_a_reference() -> None:
+    n = count_parameters(MISTRAL_7B)
+    sft, dpo = memory(SFT, KINDS["full"]), memory(DPO, KINDS["full"])
+    assert (sft.weights, sft.gradients, sft.optimiser, sft.adapter) == (4 * n, 4 * n, 8 * n, 0)
+    assert dpo.weights == 2 * sft.weights
+
+
+def test_a_frozen_copy_is_the_reference_of_pissa_alone() -> None:
+    pissa, lora = memory(DPO, KINDS["pissa"]), memory(DPO, KINDS["lora"])
+    assert pissa.adapter == 2 * lora.adapter
+
+
+def test_eight_bits_take_a_byte_a_weight_of_the_layers_and_their_scales() -> None:
+    eight = memory(SFT, KINDS["lora"], quantisation=EightBits(bits=8))
+    layers = linear_layers(MISTRAL_7B)
+    inside, scales = sum(x.n_in * x.n_out for x in layers), sum(x.n_out for x in layers)
+    assert eight.weights == inside + 4 * scales + 2 * (count_parameters(MISTRAL_7B) - inside)
+
+
+def test_prefix_tuning_keeps_all_activations_as_it_cannot_compute_them_again() -> None:
+    prefix, ia3 = memory(SFT, KINDS["prefix"]), memory(SFT, KINDS["ia3"])
+    assert prefix.activations > 3 * ia3.activations

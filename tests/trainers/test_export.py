@@ -87,7 +87,11 @@ def test_an_adapter_that_does_not_fit_is_refused(sft: Sft, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"peft_type": "IA3"}, "only LORA"), ({"task_type": "TOKEN_CLS"}, "is for TOKEN_CLS")],
+    [
+        ({"peft_type": "ADALORA"}, "of type ADALORA; known here: LORA"),
+        ({"peft_type": "IA3"}, "lacks weights that its configuration names"),
+        ({"task_type": "TOKEN_CLS"}, "is for TOKEN_CLS"),
+    ],
 )
 def test_other_adapters_are_refused(
     sft: Sft, tmp_path: Path, changes: dict[str, str], message: str
