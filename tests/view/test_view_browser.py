@@ -10,6 +10,7 @@ import pytest
 from harness.artifacts.results_json import dump_result
 from harness.artifacts.running import announce_run
 from harness.core.progress import QuietProgress
+from tests.builders.chromium import open_chromium
 from tests.builders.hostile import PAYLOADS, readable_hostile_run
 from tests.builders.results import passing_run
 from tests.builders.view_workspaces import live_view, run_once, write_workspace
@@ -17,20 +18,14 @@ from tests.builders.view_workspaces import live_view, run_once, write_workspace
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.browser
 N_RUNS = 60
 
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
