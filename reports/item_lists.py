@@ -3,13 +3,12 @@
 Each list is stated once here, for the pages of items and whatever else selects items.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from harness.core.sanitize import one_line
 from reports.formatting import ABSENT, number, signed
-from reports.items import Item, ItemComparison, make_slug, short_hash
+from reports.items import Item, ItemComparison, SliceValue, make_slug, short_hash
 
 MOST_LISTED = 2_000  # items on one list but those of all items
 MOST_LISTS = 60  # lists by column, and by slice
@@ -155,15 +154,16 @@ def _list(
 
 def _by_slice(items: Sequence[Item]) -> Iterator[ItemList]:
     """Yield a list for each value that the suite slices by, the commonest of a column first."""
-    counts = Counter(value for item in items for value in item.slices)
-    columns = dict.fromkeys(value.column for value in counts)
-    for column in columns:
-        for (name, value), _ in counts.most_common():
-            if name == column:
-                own = [item for item in items if (name, value) in item.slices]
-                title = one_line(f"{name}: {value}")
-                definition = f"Items whose '{one_line(name)}' is '{one_line(value)}'"
-                yield from _list(_key("slice", f"{name}\0{value}"), SLICES, title, definition, own)
+    by_value: dict[SliceValue, list[Item]] = {}
+    for item in items:
+        for value in item.slices:
+            by_value.setdefault(value, []).append(item)
+    columns = list(dict.fromkeys(value.column for value in by_value))
+    for value in sorted(by_value, key=lambda v: (columns.index(v.column), -len(by_value[v]))):
+        column, named = one_line(value.column), one_line(value.value)
+        key = _key("slice", f"{value.column}\0{value.value}")
+        definition = f"Items whose '{column}' is '{named}'"
+        yield from _list(key, SLICES, f"{column}: {named}", definition, by_value[value])
 
 
 def _by_column(items: Sequence[Item], measured: str) -> Iterator[ItemList]:

@@ -103,3 +103,28 @@ def test_an_item_is_reached_from_the_report_without_a_script(
     assert page.url.endswith(f"items/{page_of(item().anchor)}#{item().anchor}")
     page.get_by_role("link", name="No answer").click()
     assert page.url.endswith("items/unanswered.html")
+
+
+def test_items_of_a_list_are_read_one_after_the_other_without_a_script(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    items = [full_item(f"q{i}", float(i)) for i in range(3)]
+    write_item_pages(items, tmp_path, title="a run")
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((tmp_path / "items" / "flagged.html").as_uri())
+    page.get_by_role("link", name="q0").click()
+    for one in items[1:]:
+        page.locator(":target").get_by_role("link", name="Next of Flagged").click()
+        assert page.url.endswith(f"{page_of(one.anchor)}#{one.anchor}.flagged")
+    assert page.locator(":target").get_by_role("link", name="Next of Flagged").count() == 0
+
+
+def test_marks_are_heard_and_not_copied(browser: "Browser", tmp_path: Path) -> None:
+    write_item_pages([full_item()], tmp_path, title="a run")
+    page = browser.new_page()
+    page.goto((tmp_path / "items" / page_of(full_item().anchor)).as_uri())
+    answer = page.locator(".pair .text-block > pre").nth(1)
+    heard = " ".join(page.locator(".item").aria_snapshot().split())
+    assert "[only here: not ]" in heard
+    answer.select_text()
+    assert page.evaluate("getSelection().toString()").strip() == "You may not run, if it hurts."
