@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.core.files import write_private
-from harness.core.sanitize import escape_record
+from harness.core.sanitize import escape_record, printable_line
 from harness.types.study import ArmPair, StudyArm, StudyLook, StudyResult
 from reports.components import (
     Chart,
@@ -23,7 +23,16 @@ from reports.components import (
     View,
     without_empty_columns,
 )
-from reports.formatting import ABSENT, count, duration, format_interval, number, percent, signed
+from reports.formatting import (
+    ABSENT,
+    count,
+    duration,
+    format_interval,
+    number,
+    percent,
+    signed,
+    signed_with_interval,
+)
 from reports.html import view_to_html
 from reports.markdown import view_to_markdown
 from reports.paper_tables import paper_csv, paper_latex, paper_markdown
@@ -86,7 +95,7 @@ def describe_study(result: StudyResult, folder: Path) -> Iterator[str]:
     width = max(len(arm.name) for arm in result.arms)
     for arm in result.arms:
         if arm.problem:
-            yield f"  {arm.name:<{width}}  no place: {' '.join(arm.problem.split())}"
+            yield f"  {arm.name:<{width}}  no place: {printable_line(arm.problem)}"
         else:
             yield f"  {arm.name:<{width}}  {rank_words(arm)}  {arm.letters}  {_mean(arm)}"
     yield str(folder / "report.html")
@@ -169,6 +178,7 @@ def _ranking_table(result: StudyResult) -> Table:
             arm.name,
             arm.letters or ABSENT,
             _mean(arm),
+            signed_with_interval(arm.strength),
             str(len(arm.seeds) or 1),
             f"{arm.n_missing:,}" if arm.n_missing else ABSENT,
             f"look {arm.dropped_at}" if arm.dropped_at else ABSENT,
@@ -177,9 +187,11 @@ def _ranking_table(result: StudyResult) -> Table:
         for arm in result.arms
     )
     title = "Mean win score against all arms" if result.preference else f"Mean of {result.metric}"
-    head = ("Rank", "Arm", "Groups", "Mean (95 % interval)", "Trainings", "Scores missing", "Dropped at", "Recipe")  # fmt: skip
+    head = ("Rank", "Arm", "Groups", "Mean (95 % interval)", "Log-strength", "Trainings", "Scores missing", "Dropped at", "Recipe")  # fmt: skip
     note = "The interval of a mean is that arm's own; arms are compared by their differences below."
-    return without_empty_columns(Table(title, head, "rllrrrll", rows, note=note))
+    if result.preference:
+        note += " A log-strength is Bradley and Terry's, against the first arm of the study."
+    return without_empty_columns(Table(title, head, "rllrrrrll", rows, note=note))
 
 
 def _pairs_table(result: StudyResult) -> Table:

@@ -10,6 +10,7 @@ import typer
 from harness.cli import app
 from harness.config import load_profile, load_suite
 from harness.config.release import load_release
+from harness.config.study import load_study
 from tests.builders.files import write
 from trainers.recipe import load_recipe
 
@@ -20,12 +21,13 @@ LOADERS = {
     "profile": load_profile,
     "recipe": load_recipe,
     "release": lambda path: load_release(Path(path)),
+    "study": load_study,
 }
 EXAMPLES = [
     pytest.param(LOADERS[kind.group(1)], text, id=f"{page.stem}-{kind.group(1)}")
     for page in PAGES
     for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
-    if (kind := re.search(r"^(suite|profile|recipe|release):", text, re.MULTILINE))
+    if (kind := re.search(r"^(study|suite|profile|recipe|release):", text, re.MULTILINE))
 ]
 COMMANDS = sorted(
     {

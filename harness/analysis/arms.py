@@ -1,5 +1,6 @@
 """The ranking of a study's arms on one column: which are told apart, at looks that spend alpha."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.scoring.columns import Clusters, GradeColumn, PreferenceColumn, ScoreColumn, Seeds
 from harness.scoring.paired import pair_scores
@@ -19,6 +21,8 @@ from harness.stats.arm_differences import (
     pair_level,
     pool_seed_variance,
 )
+from harness.stats.bradley_terry import Strengths, bradley_terry
+from harness.stats.distributions import t_quantile
 from harness.stats.rank_groups import Relation, group_letters, rank_ranges, transitive_closure
 from harness.stats.vectors import Vector
 from harness.types import Interval
@@ -266,6 +270,68 @@ def arm_mean(scores: ArmScores, name: str) -> Interval | None:
         low=max(low.interval().low + shift, least) if low.se > 0 else least,
         high=min(high.interval().high + shift, greatest) if high.se > 0 else greatest,
     )
+
+
+def arm_strengths(
+    columns: Iterable[ScoreColumn], metric: str, arms: Sequence[str]
+) -> dict[str, Interval | None]:
+    """Compute Bradley-Terry log-strengths against the first arm, with 95 % intervals over items and seeds.
+
+    The variance is the sandwich's by item of all games together, plus that of the fits to each seed alone over
+    their number, with Satterthwaite's degrees of freedom. None for an arm whose strength is not finite, and for
+    every arm where the games of a seed do not identify them all.
+    """
+    games = [_Games.of(column, arms) for column in columns if isinstance(column, PreferenceColumn) and column.metric == metric]  # fmt: skip
+    one, other, score, item, seed = (np.concatenate(parts) for parts in zip(*games, strict=True))
+
+    def fit(chosen: NDArray[np.bool]) -> Strengths:
+        return bradley_terry(
+            one[chosen], other[chosen], score[chosen], items=item[chosen], n_models=len(arms)
+        )
+
+    whole = fit(np.ones(one.size, dtype=np.bool))
+    seeds = np.unique(seed)
+    by_seed = [fit(seed == number).log_strength for number in seeds] if seeds.size > 1 else []
+    found: dict[str, Interval | None] = {}
+    for i, name in enumerate(arms):
+        parts = [(float(whole.se[i]) ** 2, float(whole.n_clusters - 1))]
+        if by_seed:
+            spread = float(np.var([strengths[i] for strengths in by_seed], ddof=1))
+            parts.append((spread / seeds.size, seeds.size - 1.0))
+        variance, value = sum(part for part, _ in parts), float(whole.log_strength[i])
+        if np.isnan(variance) or np.isnan(value) or (i > 0 and not variance > 0):
+            found[name] = None
+            continue
+        df = variance**2 / sum(p**2 / of for p, of in parts if p > 0) if variance > 0 else 1.0
+        half = t_quantile(0.025, df) * math.sqrt(variance)
+        found[name] = Interval(estimate=value, low=value - half, high=value + half)
+    return found
+
+
+class _Games(NamedTuple):
+    """The scored games of one pair of arms: both arms' numbers, the second's score, the item and the seed."""
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    scores: Vector
+    items: NDArray[np.str_]
+    seeds: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: PreferenceColumn, arms: Sequence[str]) -> "_Games":
+        """Return the games of a column that have a score."""
+        (pair,) = pair_scores(column, column.baseline)
+        scored = ~np.isnan(pair.candidate_scores)
+        n = int(scored.sum())
+        items = np.array(pair.sample_ids if pair.clusters is None else pair.clusters)
+        seeds = np.zeros(scored.size, dtype=np.int64) if pair.seeds is None else pair.seeds
+        return cls(
+            np.full(n, arms.index(pair.baseline)),
+            np.full(n, arms.index(pair.candidate)),
+            pair.candidate_scores[scored],
+            items[scored],
+            seeds[scored],
+        )
 
 
 def _ends(scores: ArmScores) -> dict[str, dict[str, Votes]]:

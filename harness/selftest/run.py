@@ -152,6 +152,7 @@ def describe_selftest(result: SelfTest) -> Iterator[str]:
         "lost": "at most",
         "coverage": "at least",
         "control": "at least",
+        "saved": "at least",
     }
     for cell in result.cells:
         limit = "" if cell.limit is None else f"{signs[cell.kind]} {cell.limit:.3f}"

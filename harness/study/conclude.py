@@ -7,14 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 import harness
-from harness.analysis.arms import ArmScores, Standing, arm_mean, final_pairs, place_arms
+from harness.analysis.arms import (
+    ArmScores,
+    Standing,
+    arm_mean,
+    arm_strengths,
+    final_pairs,
+    place_arms,
+)
+from harness.artifacts.scores import read_scores
 from harness.core.hashing import environment
 from harness.runs.run import FinishedRun
 from harness.study.costs import cost_of_arm, mark_fronts
 from harness.study.grid import Grid, Look
 from harness.study.statement import Stated
 from harness.study.trainings import Trained
-from harness.types import ANSWERED_BEFORE, Caveat
+from harness.types import ANSWERED_BEFORE, Caveat, Interval
 from harness.types.study import StudyArm, StudyLook, StudyResult, StudySaving
 
 # Caveats of single runs that a study answers itself, or that are about a comparison with the first arm.
@@ -41,10 +49,12 @@ def conclude_study(
     estimates = {name: mean.estimate if mean else -np.inf for name, mean in means.items()}
     places = place_arms(ranked, estimates)
     any_scores = next(iter(outcome.scores.values()))
+    strengths = _strengths(grid, outcome) if any_scores.preference else {}
     arms = [
         _arm(grid, outcome, name).model_copy(
             update={
                 "mean": means[name],
+                "strength": strengths.get(name),
                 "rank_best": place.best,
                 "rank_worst": place.worst,
                 "letters": place.letters,
@@ -85,6 +95,13 @@ def conclude_study(
         harness_version=harness.__version__,
         environment=environment(),
     )
+
+
+def _strengths(grid: Grid, outcome: Outcome) -> dict[str, Interval | None]:
+    """Return the strengths of the arms that were compared to the end."""
+    last = outcome.looks[-1]
+    columns = read_scores(outcome.runs[-1].folder)
+    return arm_strengths(columns, grid.study.metric, last.arms)
 
 
 def _without_problems(outcome: Outcome) -> Standing:

@@ -40,6 +40,7 @@ class StudyArm(Record):
     fingerprints: tuple[str, ...] = ()
     problem: str = ""
     mean: Interval | None = None
+    strength: Interval | None = None
     n_items: int = 0
     n_missing: int = 0
     missing_reasons: dict[str, int] = Field(default={})

@@ -1,11 +1,14 @@
 """Arms' scores of columns, and their comparison at looks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.analysis.arms import (
     arm_mean,
     arm_scores,
+    arm_strengths,
     beaten_arms,
     begin_standing,
     compare_at_look,
@@ -13,16 +16,17 @@ from harness.analysis.arms import (
     look_levels,
 )
 from harness.scoring.columns import GradeColumn, PreferenceColumn
+from harness.stats.bradley_terry import bradley_terry
 
-RNG = np.random.default_rng(4)
 SEEDS = np.tile([1, 2, 3], 20)
 IDS = tuple(f"q{i}@seed{s}" for i in range(20) for s in (1, 2, 3))
 CLUSTERS = np.repeat([f"q{i}" for i in range(20)], 3)
 
 
 def grades(**means: float) -> GradeColumn:
-    scores = {name: np.round(RNG.normal(mean, 1, 60), 1) for name, mean in means.items()}
-    scores["fixed"] = np.repeat(RNG.normal(5, 1, 20), 3)
+    rng = np.random.default_rng(4)
+    scores = {name: np.round(rng.normal(mean, 1, 60), 1) for name, mean in means.items()}
+    scores["fixed"] = np.repeat(rng.normal(5, 1, 20), 3)
     return GradeColumn(
         metric="m",
         kind="points",
@@ -38,7 +42,8 @@ def grades(**means: float) -> GradeColumn:
 
 
 def win(baseline: str, candidate: str, rate: float) -> PreferenceColumn:
-    wins = (RNG.random(60) < rate).astype(np.float64)
+    rng = np.random.default_rng([ord(baseline), ord(candidate)])
+    wins = (rng.random(60) < rate).astype(np.float64)
     return PreferenceColumn(
         metric="w",
         baseline=baseline,
@@ -79,6 +84,34 @@ def test_win_scores_of_all_arms_sum_to_nothing() -> None:
     assert 0 <= mean.low < mean.estimate < mean.high <= 1
 
 
+def test_strengths_of_one_seed_are_those_of_bradley_and_terry() -> None:
+    columns = [replace(win(a, b, rate), seeds=None) for a, b, rate in (("a", "b", 0.7), ("a", "c", 0.6), ("b", "c", 0.4))]  # fmt: skip
+    found = arm_strengths(columns, "w", ["a", "b", "c"])
+    games = [(i, j, column.by_order["baseline_first"]) for (i, j), column in zip([(0, 1), (0, 2), (1, 2)], columns, strict=True)]  # fmt: skip
+    direct = bradley_terry(
+        np.repeat([i for i, _, _ in games], 60),
+        np.repeat([j for _, j, _ in games], 60),
+        np.concatenate([wins for _, _, wins in games]),
+        items=np.tile(CLUSTERS, 3),
+        n_models=3,
+    )
+    assert found["b"] is not None
+    expected = (direct.log_strength[1], direct.low[1], direct.high[1])
+    assert (found["b"].estimate, found["b"].low, found["b"].high) == pytest.approx(expected)
+
+
+def test_seeds_that_disagree_make_strengths_less_certain() -> None:
+    columns = [win("a", "b", 0.6)]
+    steady = arm_strengths(columns, "w", ["a", "b"])["b"]
+    chance = np.random.default_rng(4).random(60)
+    wins = np.where(SEEDS == 1, chance < 0.95, chance < 0.35).astype(np.float64)
+    orders = {"baseline_first": wins, "candidate_first": wins}
+    unsteady = arm_strengths([replace(columns[0], by_order=orders)], "w", ["a", "b"])["b"]
+    assert steady is not None
+    assert unsteady is not None
+    assert unsteady.high - unsteady.low > 2 * (steady.high - steady.low)
+
+
 def test_a_gap_widens_the_interval_to_both_sides() -> None:
     column = grades(a=5, b=6)
     before = arm_scores([column], "m", ["a", "b"])
@@ -94,7 +127,7 @@ def test_a_gap_widens_the_interval_to_both_sides() -> None:
 
 def test_what_is_shown_at_one_look_stays_and_more_follows_from_it() -> None:
     names = ["a", "b", "c"]
-    column = grades(a=9, b=6.5, c=2)
+    column = grades(a=12, b=7, c=1)
     first = compare_at_look(begin_standing(names), arm_scores([column], "m", ["b", "c"]), 1, 0.01)
     assert beaten_arms(first, names) == {"c": "b"}
     last = compare_at_look(first, arm_scores([column], "m", ["a", "b"]), 2, 0.04)
