@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import platform
 import socket
 from collections.abc import Callable, Iterator
@@ -84,8 +85,12 @@ def bind_address(host: str | None, port: int, *, expose: bool) -> Address:
 def open_in_browser(link: str, folder: Path) -> Iterator[None]:
     """Open a link in the browser through a redirecting file that only its owner may read.
 
-    The arguments of the browser's process are visible to every user of the machine.
+    The arguments of the browser's process are visible to every user of the machine. Where there is no
+    screen, as in a session of ssh, nothing is opened.
     """
+    if not _has_screen():
+        yield
+        return
     import typer
 
     path = folder / "open.html"
@@ -96,6 +101,10 @@ def open_in_browser(link: str, folder: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _has_screen() -> bool:
+    return platform.system() != "Linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def serve_app(app: "ASGIApp", address: Address) -> None:
