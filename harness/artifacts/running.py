@@ -74,7 +74,7 @@ class _ProgressFile:
             started=_now(),
             updated=_now(),
         )
-        self._stages: dict[str, StageProgress] = {}
+        self._stages: dict[str, tuple[int, int, str]] = {}
         self._written_at = -math.inf
         self._failed = False
         self.write()
@@ -87,7 +87,7 @@ class _ProgressFile:
         """Pass the stage on, and write it when it begins or ends, and once a second between."""
         self._shown.advance(stage, done, total, note)
         begins = stage not in self._stages
-        self._stages[stage] = StageProgress(name=stage, done=done, total=total, note=note)
+        self._stages[stage] = done, total, note
         now = time.monotonic()
         if begins or done >= total or now - self._written_at >= WRITE_EVERY_S:
             self._written_at = now
@@ -95,7 +95,11 @@ class _ProgressFile:
 
     def write(self) -> None:
         """Write the stages so far."""
-        update = {"updated": _now(), "stages": tuple(self._stages.values())}
+        stages = tuple(
+            StageProgress(name=name, done=done, total=total, note=note)
+            for name, (done, total, note) in tuple(self._stages.items())
+        )
+        update = {"updated": _now(), "stages": stages}
         content = self._progress.model_copy(update=update).model_dump_json().encode()
         try:
             with replace_file(self._path, synced=False) as file:

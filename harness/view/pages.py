@@ -92,7 +92,7 @@ class Pages:
 
     def run(self, entry: RunEntry, result: RunResult, files: Sequence[tuple[str, str, str]]) -> str:
         """Render a run that was read whole; `files` are addresses, names and what each is."""
-        verified = bool(result.tables)
+        missing = [name for name in result.tables if not (entry.folder / name).is_file()]
         return self._render(
             "run.html",
             "",
@@ -100,8 +100,8 @@ class Pages:
             shown=_SECTIONS,
             claims=claim_rows(result),
             files=files,
-            verified=verified,
-            integrity=_VERIFIED if verified else f"Tables {NOT_VERIFIED}.",
+            verified=bool(result.tables) and not missing,
+            integrity=_integrity(result, missing),
             folder=str(entry.folder),
             trends=f"/trends?{urlencode({'suite': result.plan.suite}, errors='replace')}"
             if result.decision
@@ -161,7 +161,13 @@ class Pages:
         )
 
 
-_VERIFIED = "Verified: the tables of this run are those that it was decided on (their sha256 is that in results.json)."
+def _integrity(result: RunResult, missing: Sequence[str]) -> str:
+    """Say whether the tables are those of the run, after its reader has refused any that are not."""
+    if not result.tables:
+        return f"The tables are {NOT_VERIFIED}."
+    if missing:
+        return f"Not complete: {', '.join(missing)} is missing. Run the suite again: answers and verdicts are stored."
+    return "Verified: the tables are those that this run was decided on (their sha256 is that in results.json)."
 
 
 def policy() -> str:

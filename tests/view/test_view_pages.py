@@ -83,7 +83,7 @@ def test_a_run_is_shown_with_its_verdict_claims_plan_and_integrity(out: Path) ->
     assert "rubric.safety superior" in page
     assert "must exceed 0.00" in page
     assert re.search(r"rubric.safety superior PASS [\d.]+ \([\d.]+ to [\d.]+, 90 %\) 30", page)
-    assert "Verified: the tables" in page
+    assert "Verified: the tables are" in page
     assert "Registered" in page  # when the plan was stated
     assert entry.decided
     assert entry.decided.plan.hash in page
@@ -97,6 +97,14 @@ def test_a_table_that_was_changed_is_said_when_the_run_is_opened(out: Path) -> N
     page = site.viewer().get(f"/run/{entry.suite}/{entry.name}").body
     assert "This run cannot be read" in page
     assert "its sha256 in results.json differs" in page
+
+
+def test_a_table_that_is_missing_is_said_when_the_run_is_opened(out: Path) -> None:
+    site = viewed(out)
+    entry = site.workspace.runs()[0]
+    (entry.folder / "answers.parquet").unlink()
+    page = site.viewer().get(f"/run/{entry.suite}/{entry.name}").body
+    assert "Not complete: answers.parquet is missing" in page
 
 
 def test_a_damaged_run_is_listed_with_its_problem_and_cannot_be_compared(out: Path) -> None:
