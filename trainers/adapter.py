@@ -11,10 +11,11 @@ from harness.core.errors import HarnessError
 from harness.models.adapter_types import NOT_MERGED, adapter_type
 from harness.models.model_folder import is_adapter, read_adapter_config
 from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
-from trainers.adapter_kinds import Adapter, EightBits, Pissa, Quantisation
+from trainers.adapter_kinds import Adapter, Pissa
 from trainers.distributed.config import sharding_strategy
 from trainers.four_bits import check_quantisation
 from trainers.peft_config import Head, peft_config
+from trainers.quantisation import EightBits, Quantisation
 
 
 def load_base(

@@ -15,148 +15,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.config import Spec
 from harness.core.errors import HarnessError
 from harness.core.yaml_loader import field_error
-from harness.models.adapter_types import ADAPTER_TYPES
-from trainers.shape import (
-    UNADAPTED_FAMILIES,
-    UNADAPTED_LAYERS,
-    Linear,
-    Shape,
-    count_parameters,
-    end_layers,
-    linear_layers,
-)
-
-Reference = Literal[
-    "the model without its adapter", "a frozen copy of the adapter", "a second model"
-]
-_NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class Quantisation(Spec):
-    """The frozen parent in 4 bits while its adapter trains (https://arxiv.org/abs/2305.14314)."""
-
-    bits: Literal[4]
-    kind: Literal["nf4", "fp4"] = "nf4"
-    double: bool = True
-    compute: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-
-    @property
-    def description(self) -> str:
-        """Return the number format in a few words."""
-        return f"{self.bits}-bit {self.kind}{', double quantisation' if self.double else ''}"
-
-
-class EightBits(Spec):
-    """The frozen parent in 8 bits while its adapter trains (https://arxiv.org/abs/2208.07339).
-
-    Columns of inputs with a number of at least `threshold` are multiplied in 16 bits.
-    """
-
-    bits: Literal[8]
-    threshold: float = Field(default=6.0, ge=0.0)
-
-    @property
-    def description(self) -> str:
-        """Return the number format in a few words."""
-        return "8-bit"
-
-
-AnyQuantisation = Annotated[Quantisation | EightBits, Field(discriminator="bits")]
-
-
-class AdapterSpec(Spec):
-    """The base of every kind, with the facts of a kind as class variables and methods.
-
-    Attributes:
-        title: The name in the literature.
-        peft_type: PEFT's type of the adapter that is saved; None where all weights are trained.
-        refused_bits: Quantisations of the base on which it is not trained, by their bits, and why.
-        refused_methods: Training methods that do not train it, and why.
-        starts_at_base: Whether the model with the untrained adapter answers as the base does.
-        reference: What a method with a reference compares a new adapter with.
-        one_process: Why its training is not launched in several processes; empty where it is.
-        checkpointing: Whether activations may be computed again in the backward pass.
-        adapts_ends: Whether the embeddings and the head can be among its targets.
-    """
-
-    title: ClassVar[str]
-    peft_type: ClassVar[str | None]
-    refused_bits: ClassVar[Mapping[int, str]] = MappingProxyType({})
-    refused_methods: ClassVar[Mapping[str, str]] = _NONE
-    starts_at_base: ClassVar[bool] = True
-    reference: ClassVar[Reference] = "the model without its adapter"
-    one_process: ClassVar[str] = (
-        "it is known to train alike in several processes for LoRA and rsLoRA only"
-    )
-    checkpointing: ClassVar[bool] = True
-    adapts_ends: ClassVar[bool] = False
-
-    kind: str
-
-    @property
-    def merges(self) -> bool:
-        """Return whether what is trained becomes part of the model's own weights."""
-        return self.peft_type is None or ADAPTER_TYPES[self.peft_type].merges
-
-    @property
-    def sizes(self) -> Mapping[str, object]:
-        """Return the keys that size the adapter, as pages name it."""
-        return {}
-
-    @property
-    def description(self) -> str:
-        """Return the kind with its sizes in a few words."""
-        return ", ".join([self.title, *(f"{name} {value}" for name, value in self.sizes.items())])
-
-    @property
-    def added_tokens(self) -> int:
-        """Return by how many tokens every sequence becomes longer."""
-        return 0
-
-    def targets(self, shape: Shape) -> Sequence[Linear]:
-        """Return the layers that are adapted.
-
-        Raises:
-            HarnessError: a target is the name of no layer, or a layer is too small for the adapter.
-        """
-        return ()
-
-    def count_trained(self, shape: Shape) -> int:
-        """Count the trained parameters, as PEFT does.
-
-        Raises:
-            HarnessError: as `targets`.
-        """
-        raise NotImplementedError
-
-    def kept_inputs(self, shape: Shape) -> int:
-        """Count the numbers a token that the adapter keeps for the backward pass, in float32."""
-        return 0
-
-
-class TargetedAdapter(AdapterSpec):
-    """The base of the kinds that stand beside linear layers.
-
-    `all-linear` are all linear layers but the head; others are named by the ends of their names.
-    """
-
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-
-    def targets(self, shape: Shape) -> Sequence[Linear]:
-        """Return the layers that are adapted, matched by the end of their names as PEFT does."""
-        if self.target_modules == "all-linear":  # PEFT leaves the head out
-            left_out = UNADAPTED_LAYERS if shape.family in UNADAPTED_FAMILIES else ()
-            layers = linear_layers(shape)
-            return [x for x in layers if x.name.rpartition(".")[2] not in left_out]
-        return find_layers(shape, self.target_modules, ends=self.adapts_ends)
-
-    def kept_inputs(self, shape: Shape) -> int:
-        """Count each target's input, twice with dropout."""
-        return (2 if self.dropout else 1) * sum(x.n_in for x in self.targets(shape))
+from trainers.adapter_base import AdapterSpec, TargetedAdapter, find_layers, matches
+from trainers.shape import Linear, Shape, count_parameters
 
 
 class LowRank(TargetedAdapter):
@@ -172,6 +34,16 @@ class LowRank(TargetedAdapter):
     def sizes(self) -> Mapping[str, object]:
         """Return rank and scale."""
         return {"r": self.r, "alpha": self.alpha}
+
+    def advice(self, shape: Shape) -> Sequence[str]:
+        """Say so where the rank is higher than that of a target, whose weights would be fewer."""
+        low = [x for x in self.targets(shape) if self.r > min(x.n_in, x.n_out)]
+        if not low:
+            return ()
+        smallest = min(low, key=lambda layer: min(layer.n_in, layer.n_out))
+        return (
+            f"rank {self.r} is more than {smallest.name} ({smallest.n_out} x {smallest.n_in}) can have",
+        )
 
     def count_trained(self, shape: Shape) -> int:
         """Count r for each input and each output of a target."""
@@ -454,38 +326,3 @@ def _as_lora(adapter: LowRank, times: int = 1) -> Lora:
         dropout=adapter.dropout,
         target_modules=adapter.target_modules,
     )
-
-
-def find_layers(shape: Shape, names: Sequence[str], *, ends: bool) -> list[Linear]:
-    """Return the layers of these names, matched by the end of their names as PEFT does.
-
-    With `ends` the embeddings and the head are among those that can be named.
-
-    Raises:
-        HarnessError: a name is that of no layer.
-    """
-    layers = (*linear_layers(shape), *(end_layers(shape) if ends else ()))
-    unknown = [name for name in names if not any(matches(x.name, name) for x in layers)]
-    if unknown:
-        if any(matches(end.name, name) for end in end_layers(shape) for name in unknown):
-            raise HarnessError(
-                f"target_modules: {', '.join(sorted(unknown))}: embeddings and head are adapted by the kinds "
-                "lora, rslora and lora_plus only."
-            )
-        known = dict.fromkeys(layer.name.rpartition(".")[2] for layer in layers)
-        raise HarnessError(
-            f"target_modules: the model has no {', '.join(sorted(unknown))}. Known: {', '.join(known)}."
-        )
-    return [x for x in layers if any(matches(x.name, name) for name in names)]
-
-
-def targets_head(shape: Shape, adapter: Adapter) -> bool:
-    """Return whether an adapter would be put on the head."""
-    head = end_layers(shape)[-1].name
-    named = getattr(adapter, "target_modules", None)
-    return isinstance(named, tuple) and any(matches(head, target) for target in named)
-
-
-def matches(name: str, target: str) -> bool:
-    """Return whether a target names the layer: by its whole name, or by the end of it."""
-    return name == target or name.endswith(f".{target}")

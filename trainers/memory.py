@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from harness.core.errors import HarnessError
 from harness.types import Record
-from trainers.adapter_kinds import Adapter, EightBits, FullFineTuning, Quantisation
+from trainers.adapter_kinds import Adapter, FullFineTuning
+from trainers.quantisation import EightBits, Quantisation
 from trainers.recipe import AdapterRecipe
 from trainers.shape import Shape, count_parameters, linear_layers, linear_weights
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Literal
 
+from trainers.adapter_base import TargetedAdapter
 from trainers.adapter_kinds import (
     Adapter,
     AnyLowRank,
@@ -15,7 +16,6 @@ from trainers.adapter_kinds import (
     PrefixTuning,
     PromptTuning,
     RsLora,
-    TargetedAdapter,
     Vera,
 )
 from trainers.shape import UNADAPTED_FAMILIES, UNADAPTED_LAYERS

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.core.errors import HarnessError
 from harness.models.model_folder import is_adapter
-from trainers.adapter_kinds import targets_head
+from trainers.adapter_base import targets_head
 from trainers.four_bits import check_quantisation
 from trainers.recipe import AdapterRecipe, Parent
 from trainers.shape import find_shape

@@ -21,7 +21,7 @@ from pydantic import Field, RootModel
 from harness.core.errors import HarnessError
 from harness.core.paths import bundle_root, find_bundled
 from harness.core.yaml_loader import Document, load_spec, validate_document
-from trainers.adapter_kinds import Adapter, EightBits, Lora, Quantisation
+from trainers.adapter_kinds import Adapter, Lora
 from trainers.chat_template import read_template
 from trainers.data_recipes import (
     BestOfRecipe,
@@ -31,6 +31,7 @@ from trainers.data_recipes import (
     PairsRecipeSpec,
     PerPrompt,
 )
+from trainers.quantisation import EightBits, Quantisation
 from trainers.recipe_parts import (
     Parent,
     RecipeSpec,

@@ -12,7 +12,8 @@ from pydantic import (
 
 from harness.config import Name, Source
 from harness.core.yaml_loader import field_error
-from trainers.adapter_kinds import Adapter, AdapterBlock, AnyQuantisation, Lora
+from trainers.adapter_kinds import Adapter, AdapterBlock, Lora
+from trainers.quantisation import AnyQuantisation
 from trainers.recipe_parts import (
     Parent,
     Product,

@@ -252,6 +252,8 @@ class _StageForecaster:
             notes.append(f"the sizes of {start.name} are not known here")
         elif memory is None:
             notes.append(f"memory is not estimated for {recipe.method}")
+        if adapter is not None and start.shape is not None:
+            notes += adapter.advice(start.shape)
         if adapter is not None and not adapter.merges:
             notes.append("it is not merged: it is kept beside its base, and asked on it")
         # The numbers.

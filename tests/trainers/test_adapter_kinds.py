@@ -8,13 +8,13 @@ from harness.config import ServeSpec
 from harness.core.errors import HarnessError
 from tests.builders.adapter_kinds import KINDS
 from tests.builders.recipes import DPO, SFT
-from trainers.adapter_kinds import Adapter, EightBits, Ia3, Lora, Pissa, continued
+from trainers.adapter_kinds import Adapter, Ia3, Lora, Pissa, continued
 from trainers.checkpoint import checkpoint_key
 from trainers.distributed.config import Launch, check_launch
 from trainers.dry_run import random_model, shrink
 from trainers.memory import Memory, estimate_memory
 from trainers.peft_config import peft_config
-from trainers.recipe import AdapterRecipe, load_recipe
+from trainers.recipe import AdapterRecipe, EightBits, load_recipe
 from trainers.recipe_graph import recipe_graph, require_servable
 from trainers.shape import MISTRAL_7B, SMOLLM2_135M, Shape, count_parameters, linear_layers
 
@@ -102,6 +102,12 @@ def test_full_fine_tuning_trains_all_weights() -> None:
 def test_pissa_of_a_higher_rank_than_a_layer_is_refused_by_its_sizes() -> None:
     with pytest.raises(HarnessError, match=r"adapter.r: 256 is more than the 192 singular values"):
         Pissa(kind="pissa", r=256, alpha=8).count_trained(SMOLLM2_135M)
+
+
+def test_a_plan_advises_a_lower_rank_than_a_layer_can_have() -> None:
+    assert not KINDS["dora"].advice(SMOLLM2_135M)
+    (advice,) = Lora(r=200, alpha=8).advice(SMOLLM2_135M)
+    assert "rank 200 is more than k_proj (192 x 576) can have" in advice
 
 
 def test_ia3_needs_names_where_peft_has_none_for_the_family() -> None:
@@ -215,3 +221,23 @@ def test_eight_bits_take_a_byte_a_weight_of_the_layers_and_their_scales() -> Non
 def test_prefix_tuning_keeps_all_activations_as_it_cannot_compute_them_again() -> None:
     prefix, ia3 = memory(SFT, KINDS["prefix"]), memory(SFT, KINDS["ia3"])
     assert prefix.activations > 3 * ia3.activations
+
+
+# --- what is written about them --------------------------------------------------------------
+
+
+def test_the_documentations_table_has_every_kind_with_its_facts() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1].partition("`")[2].partition("`")[0]: cells
+        for cells in (line.split("|") for line in text.splitlines() if line.startswith("| `"))
+        if len(cells) == 10
+    }
+    for kind, spec in KINDS.items():
+        _, _, keys, start, merged, refused, bits, *_ = (cell.strip() for cell in rows[kind])
+        assert start.startswith("yes" if spec.starts_at_base else "no")
+        assert merged.startswith("no") == (not spec.merges)
+        assert set(refused.split(", ") if refused else []) == set(spec.refused_methods)
+        assert {b for b in (4, 8) if str(b) in bits} == {4, 8} - set(spec.refused_bits)
+        named = set(type(spec).model_fields) - {"kind"}
+        assert all(f"`{name}`" in keys for name in named) or "as `lora`" in keys
