@@ -119,9 +119,8 @@ def _keep_beside_base(
         HarnessError: the adapter that is loaded is not the one that was trained.
     """
     adapter = folder / "adapter"
-    source = Path(base.source).resolve() if Path(base.source).is_dir() else base.source
     config = json.loads((adapter / ADAPTER_CONFIG).read_bytes())
-    config |= {"base_model_name_or_path": str(source), "revision": base.revision}
+    config |= {"base_model_name_or_path": _name_base(base, folder), "revision": base.revision}
     (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (adapter / ADAPTER_WEIGHTS).rename(folder / ADAPTER_WEIGHTS)
     shutil.rmtree(adapter)
@@ -132,6 +131,18 @@ def _keep_beside_base(
     if adapter_hash(attach_adapter(model, folder)) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
     return {}
+
+
+def _name_base(base: Origin, folder: Path) -> str:
+    """Return how an adapter names its base: a neighbour of its own checkpoint by a relative path.
+
+    So that a workspace can be moved as a whole.
+    """
+    source = Path(base.source)
+    if not source.is_dir():
+        return base.source
+    source = source.resolve()
+    return f"../{source.name}" if source.parent == folder.resolve().parent else str(source)
 
 
 def merge_saved(

@@ -243,7 +243,7 @@ def adapter_base(adapter: Path, revision: str | None = None) -> AdapterBase:
     named = config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
         raise HarnessError(f"{adapter / ADAPTER_CONFIG}: names no base (base_model_name_or_path).")
-    for folder in (Path(named), adapter / named):
+    for folder in (adapter / named, Path(named)):
         if folder.is_dir():
             if is_adapter(folder):
                 raise HarnessError(f"{adapter}: its base {folder} is an adapter itself.")

@@ -263,6 +263,17 @@ def test_a_changed_base_is_another_model_and_is_refused(beside: Path, tmp_path: 
         shutil.copytree(copy, beside.parent / "base")
 
 
+def test_a_checkpoint_and_its_base_beside_it_move_together(beside: Path, tmp_path: Path) -> None:
+    before = verified_fingerprint(beside)
+    moved = shutil.copytree(beside.parent, tmp_path / "moved")
+    make_tiny_model(beside.parent / "base", seed=7)
+    try:
+        assert verified_fingerprint(moved / "out") == before
+    finally:
+        shutil.rmtree(beside.parent / "base")
+        shutil.copytree(moved / "base", beside.parent / "base")
+
+
 def test_an_adapter_of_virtual_tokens_is_neither_merged_nor_trained_on(
     beside: Path, tmp_path: Path
 ) -> None:
