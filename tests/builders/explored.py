@@ -51,7 +51,7 @@ CRITERIA = ("safety", "empathy", "correctness")
 
 
 def explored_run(models: Sequence[str] = ("sft", "dpo"), text: str = "") -> RunResult:
-    """The run of the items: a rubric of three criteria and a win rate on one task."""
+    """The run of the items: a rubric of three criteria and a win rate on one task, a win rate on another."""
     task = Task(
         name="questions",
         source="s",
@@ -67,10 +67,16 @@ def explored_run(models: Sequence[str] = ("sft", "dpo"), text: str = "") -> RunR
             "win_rate": PairwiseMetric(kind="pairwise", asks="Which is better?"),
         },
     )
+    other = task.model_copy(
+        update={
+            "name": "summaries",
+            "metrics": {"summary": PairwiseMetric(kind="pairwise", asks="Which is better?")},
+        }
+    )
     return unmeasured_run(
         title=f"Consumer health questions{text}",
         models=tuple(PlannedModel(name=m, kind="recorded", source="a") for m in models),
-        tasks=(task,),
+        tasks=(task, other),
     )
 
 
@@ -78,6 +84,19 @@ def explored_items(n: int, models: Sequence[str] = ("sft", "dpo"), *, seed: int 
     """The items, of which every fourth is about children."""
     rng = np.random.default_rng(seed)
     return [_item(i, models, rng) for i in range(n)]
+
+
+def summary_items(n: int) -> list[Item]:
+    """Items of the other task."""
+    return [
+        replace(
+            item,
+            task="summaries",
+            metric="summary",
+            comparisons=(replace(item.comparisons[-1], metric="summary"),),
+        )
+        for item in explored_items(n, seed=1)
+    ]
 
 
 def hostile_item(text: str, models: Sequence[str] = ("sft", "dpo")) -> Item:

@@ -14,7 +14,7 @@ from harness.data.preference_pairs import load_given_pairs
 from reports.explorer import render_explorer
 from reports.items import Item, ItemComparison
 from tests.builders.chromium import open_chromium, watch
-from tests.builders.explored import explored_items, explored_run, hostile_item
+from tests.builders.explored import explored_items, explored_run, hostile_item, summary_items
 from tests.builders.hostile import PAYLOADS
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ def names(page: "Page") -> list[str]:
     return page.locator("#rows .name").all_inner_texts()
 
 
+def wait_for_place(page: "Page", place: int) -> None:
+    """Wait until the item at this place of the list is drawn: its texts are unpacked first."""
+    page.wait_for_function(
+        "place => document.querySelector('#item .tools')?.innerText.includes(`${place} of`)",
+        arg=place,
+    )
+
+
 def saved(page: "Page", button: str) -> Path:
     """Save by a button of the export dialog, and return the file."""
     page.keyboard.press("e")
@@ -108,9 +116,9 @@ def test_the_worst_regressions_are_found_by_keys(opened: Open):
         page.keyboard.press("Space")
     page.keyboard.press("j")
     page.keyboard.press("j")
-    assert (
-        page.locator("#item-name").inner_text() == worst_among_children_where_judges_disagree()[1]
-    )
+    wait_for_place(page, 2)
+    second = worst_among_children_where_judges_disagree()[1]
+    assert page.locator("#item-name").inner_text() == second
 
 
 def test_words_that_differ_are_marked_and_the_texts_stay_whole(opened: Open):
@@ -135,8 +143,10 @@ def test_a_link_shows_the_same_in_another_browser(opened: Open):
     page.get_by_role("searchbox").fill("doctor")
     page.keyboard.press("Enter")
     page.keyboard.press("j")
+    wait_for_place(page, 2)
     fragment = "#" + page.url.partition("#")[2]
     other = opened(fragment)
+    wait_for_place(other, 2)
     assert names(other) == names(page)
     assert other.locator("#item-name").inner_text() == page.locator("#item-name").inner_text()
     assert other.get_by_role("searchbox").input_value() == "doctor"
@@ -184,6 +194,7 @@ def test_a_search_finds_words_of_reasons_and_marks_them(opened: Open):
     found = {name for name, text in texts.items() if "stiff neck" in text and "sorry" in text}
     assert 0 < len(found) < N
     assert page.locator("#count").inner_text().startswith(f"{len(found)} of")
+    page.wait_for_selector("#item mark")
     assert {"stiff neck", "sorry"} >= {
         t.lower() for t in page.locator("#item mark").all_inner_texts()
     }
@@ -222,6 +233,7 @@ def test_a_part_of_the_plot_is_chosen_by_numbers(opened: Open):
 def test_a_note_is_written_saved_and_read_in_another_browser(opened: Open, tmp_path: Path):
     page = opened()
     page.keyboard.press("j")
+    page.wait_for_selector("#note")
     page.keyboard.press("n")
     page.keyboard.type("Wrong dose.")
     page.keyboard.press("Escape")
@@ -236,6 +248,7 @@ def test_a_note_is_written_saved_and_read_in_another_browser(opened: Open, tmp_p
     other.keyboard.press("Escape")
     other.get_by_label("With a note").click()
     other.keyboard.press("j")
+    other.wait_for_selector("#note")
     assert other.locator("#note").input_value() == "Wrong dose."
     assert other.locator("#count").inner_text() == f"1 of {N} items"
 
@@ -401,6 +414,28 @@ def test_single_keys_can_be_turned_off(opened: Open):
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert page.locator("#item-name").count() == 0
+
+
+def test_a_task_is_shown_by_a_score_of_its_own(opened: Open, tmp_path: Path):
+    page = opened(path=write(tmp_path, [*explored_items(12), *summary_items(8)]))
+    page.get_by_label("Task").select_option("summaries")
+    assert page.locator("#column").evaluate("field => field.selectedOptions[0].text") == "summary"
+    assert page.locator("#count").inner_text() == "8 of 20 items"
+    page.locator("#column").select_option("rubric.empathy")
+    assert page.locator("#count").inner_text() == "20 items"
+
+
+def test_the_focus_stays_where_it_was_when_an_item_is_drawn_anew(opened: Open):
+    page = opened()
+    page.keyboard.press("j")
+    page.get_by_role("button", name="Next").focus()
+    page.keyboard.press("Enter")
+    wait_for_place(page, 2)
+    assert page.evaluate("document.activeElement.id") == "next"
+    page.get_by_label("Mark words that differ").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("!document.querySelector('ins')")
+    assert page.evaluate("document.activeElement.id") == "marks-differences"
 
 
 def test_one_model_alone_is_explored_by_its_scores(opened: Open, tmp_path: Path):

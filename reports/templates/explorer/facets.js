@@ -140,7 +140,7 @@ function sliceChoice(place) {
 function startFacets() {
   find("#facets").addEventListener("change", ({ target }) => {
     if (target.id === "column") changeColumn(data.columns[target.value]);
-    else if (target.id === "task") change({ task: target.value === "" ? "" : Number(target.value) });
+    else if (target.id === "task") changeTask(target.value === "" ? "" : Number(target.value));
     else if (target.id === "flag") change({ flag: ["", "any"].includes(target.value) ? target.value : Number(target.value) });
     else if (target.id === "least") change({ least: Math.max(0, Number(target.value) || 0) });
     else if (target.name === "sign") change({ sign: target.value });
@@ -152,9 +152,18 @@ function startFacets() {
   find("#clear").addEventListener("click", clearFilters);
 }
 
-/** Show another column, with its models side by side. */
+/** Show another column, with its models side by side; a filter by another task would leave nothing of it. */
 function changeColumn(column) {
-  change({ column, brush: null, models: modelsOf(column), sort: column.alone ? "candidate" : state.sort });
+  const task = state.task === column.task ? state.task : "";
+  const sort = column.alone && ["baseline", "difference"].includes(state.sort) ? "candidate" : state.sort;
+  change({ column, task, sort, brush: null, models: modelsOf(column) });
+}
+
+/** Show the items of one task, by a score of it. */
+function changeTask(task) {
+  const own = data.columns.find((column) => column.task === task);
+  if (task !== "" && own && state.column?.task !== task) changeColumn(own);
+  change({ task });
 }
 
 /** Show all items again; the column, the order and the selected item stay. */

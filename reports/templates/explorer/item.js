@@ -30,7 +30,7 @@ function scoreTable(i) {
   const headings = alone ? ["Score", first.candidate] : ["Score", several ? "Baseline" : first.baseline, several ? "Candidate" : first.candidate, "Difference"];
   const rows = columns.map((column) => {
     const name = column.metric + (several ? ` · ${column.candidate} against ${column.baseline}` : "");
-    const button = make("button", { type: "button", className: "link", title: "Show this score in the list" }, name);
+    const button = make("button", { type: "button", className: "link", id: `score-${data.columns.indexOf(column)}`, title: "Show this score in the list" }, name);
     button.addEventListener("click", () => changeColumn(column));
     const cell = (text, className = "") => make("td", { className: `r ${className}` }, text);
     const difference = column.differences[i];
@@ -52,23 +52,16 @@ function scoreTable(i) {
 
 /** Return the choice of models that are side by side. */
 function modelChoice() {
-  const boxes = data.models.map((model) => {
-    const input = make("input", { type: "checkbox", name: "model", value: model, checked: state.models.includes(model) });
-    input.value = model;
-    return make("label", { className: "choice" }, input, make("span", {}, model));
-  });
+  const inputs = data.models.map((model, place) => make("input", { type: "checkbox", name: "model", id: `model-${place}`, checked: state.models.includes(model) }));
+  const boxes = inputs.map((input, place) => make("label", { className: "choice" }, input, make("span", {}, data.models[place])));
   const marked = make("input", { type: "checkbox", id: "marks-differences", checked: marksDifferences });
   const switchLabel = make("label", { className: "choice" }, marked, make("span", {}, "Mark words that differ"));
   const box = make("fieldset", { id: "models" }, make("legend", {}, "Side by side"), data.models.length > 1 ? boxes : [], data.models.length > 1 ? switchLabel : null);
   box.addEventListener("change", ({ target }) => {
     if (target === marked) marksDifferences = marked.checked;
-    else state.models = data.models.filter((model) => [...box.querySelectorAll("[name=model]")].some((input) => input.value === model && input.checked));
-    const focused = target === marked ? "#marks-differences" : `#models [name=model]:nth-of-type(1)`;
+    else state.models = data.models.filter((_, place) => inputs[place].checked);
     writeAddress();
-    drawItem().then(() => {
-      const again = target === marked ? find(focused) : [...document.querySelectorAll("#models [name=model]")].find((input) => input.value === target.value);
-      again?.focus({ preventScroll: true });
-    });
+    drawItem();
   });
   return box;
 }
@@ -177,7 +170,7 @@ async function drawItem() {
   if (number !== drawn) return;
   const turns = texts.history.map(([role, text]) => textBlock(speaker(role), text, words));
   const references = texts.references.map((text) => textBlock("", text, words));
-  const kept = article.contains(document.activeElement) ? document.activeElement.id : "";
+  const hadFocus = article.contains(document.activeElement) && document.activeElement !== article ? document.activeElement.id : null;
   fill(
     article,
     itemHead(i),
@@ -191,7 +184,23 @@ async function drawItem() {
     judgementList(texts, words),
     noteField(i),
   );
-  if (kept) (document.getElementById(kept) ?? find("#item-name")).focus({ preventScroll: true });
+  if (hadFocus !== null) keepFocus(hadFocus);
+}
+
+/** Draw the heading of the selected item anew, whose place in the list may be another; a note that is being written stays. */
+function drawItemHead() {
+  const head = find("#item header");
+  if (!head) return;
+  const focused = head.contains(document.activeElement) ? document.activeElement.id : null;
+  head.replaceWith(itemHead(itemOf.get(state.item)));
+  if (focused !== null) keepFocus(focused);
+}
+
+/** Put the focus where it was before the item was drawn anew, or on its name where that is gone. */
+function keepFocus(id) {
+  const element = id ? document.getElementById(id) : null;
+  const target = element && !element.disabled ? element : find("#item-name");
+  target.focus({ preventScroll: true });
 }
 
 /** Select an item, in the list and beside it. */

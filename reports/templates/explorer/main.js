@@ -52,6 +52,7 @@ function searchWhenIdle() {
       const more = await readForSearch();
       if (state.query.trim() && (!more || searchedParts % 8 === 0)) {
         refresh(true);
+        drawItemHead();
       }
       if (more) later(next);
       else document.body.dataset.searchable = "all";
