@@ -113,6 +113,18 @@ def test_names_and_times_are_no_contradiction(tmp_path: Path) -> None:
     assert dump_rows(tmp_path / "c") == dump_rows(a)
 
 
+def test_a_row_of_an_earlier_version_without_its_prompts_hash_is_no_contradiction(
+    tmp_path: Path,
+) -> None:
+    earlier = response("one")
+    assert earlier.exchange
+    exchange = earlier.exchange.model_copy(update={"prompt": "h" * 64})
+    hashed = earlier.model_copy(update={"exchange": exchange})
+    a = write_store(tmp_path / "a", {"response": {"k": earlier}})
+    b = write_store(tmp_path / "b", {"response": {"k": hashed}})
+    assert merge_stores([a, b], tmp_path / "c").rows == {"response": 1}
+
+
 def test_a_contradiction_names_both_stores_and_the_key(tmp_path: Path) -> None:
     a = write_store(tmp_path / "a", {"response": {"k0": response("zero"), "kk": response("one")}})
     b = write_store(tmp_path / "b", {"response": {"k3": response("three")}})
