@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -128,3 +128,20 @@ def test_marks_are_heard_and_not_copied(browser: "Browser", tmp_path: Path) -> N
     assert "[only here: not ]" in heard
     answer.select_text()
     assert page.evaluate("getSelection().toString()").strip() == "You may not run, if it hurts."
+
+
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_axe_finds_nothing_on_pages_of_items(
+    browser: "Browser", tmp_path: Path, scheme: "Literal['light', 'dark']"
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    items = [full_item(f"q{i}", float(i)) for i in range(40)]
+    write_item_pages(items, tmp_path, title="a run")
+    pages = [page_of(one.anchor) for one in items]
+    crowded = max(pages, key=pages.count)
+    page = browser.new_context(color_scheme=scheme, bypass_csp=True).new_page()
+    for name in ("index.html", crowded):
+        page.goto((tmp_path / "items" / name).as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        found = axe.run(page).response["violations"]
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
