@@ -9,10 +9,12 @@ from typer.core import TyperGroup
 from harness.cli.options import (
     OUT,
     STORE,
+    Contaminated,
     LaunchFile,
     MaxCost,
     OutFolder,
     OutputFormat,
+    RemotePhi,
     StoreFolder,
     Wait,
     run_context,
@@ -67,18 +69,23 @@ def run(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     wait: Wait = 0.0,
+    allow_remote_phi: RemotePhi = False,
+    allow_contamination: Contaminated = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge and rank; killed, the same command goes on. Exit code 0 where it ends."""
-    from harness.config.study import load_study
+    from harness.study.grid import load_grid
     from harness.study.run import run_study
     from harness.study.trainings import count_devices
     from reports.study import describe_study
 
-    bound = load_study(study)[0].budget.max_cost if max_cost is None else max_cost
+    grid = load_grid(
+        study, allow_contamination=allow_contamination, allow_remote_phi=allow_remote_phi
+    )
+    bound = grid.study.budget.max_cost if max_cost is None else max_cost
     with run_context(output, store, launch=launch, max_cost=bound, wait_s=wait) as context:
         at_once = jobs or max(1, count_devices() if launch is None else 1)
-        result, folder = run_study(study, context, out=out, jobs=at_once)
+        result, folder = run_study(grid, context, out=out, jobs=at_once)
     value = {"folder": str(folder), **result.model_dump(mode="json")}
     emit(output, value, describe_study(result, folder))
 

@@ -48,7 +48,11 @@ class Look(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A study with everything that it names, read and checked; `arms` are by name."""
+    """A study with everything that it names, read and checked; `arms` are by name.
+
+    What a run refuses without consent may be allowed: items that are in the training data, and protected data
+    at endpoints elsewhere.
+    """
 
     study: StudySpec
     arms: Mapping[str, Arm]
@@ -56,6 +60,8 @@ class Grid(NamedTuple):
     suite_root: Path
     profile: Profile
     profile_root: Path
+    allow_contamination: bool = False
+    allow_remote_phi: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,6 +92,8 @@ class Grid(NamedTuple):
                 profile_root=self.profile_root,
                 models=tuple(names),
                 limit=look.limit,
+                allow_contamination=self.allow_contamination,
+                allow_remote_phi=self.allow_remote_phi,
                 order_seed=self.study.order_seed if self.study.looks else None,
             )
         )
@@ -115,7 +123,9 @@ class Grid(NamedTuple):
         return [*looks, Look(len(looks) + 1, seeds, None, n_items)]
 
 
-def load_grid(path_or_name: str) -> Grid:
+def load_grid(
+    path_or_name: str, *, allow_contamination: bool = False, allow_remote_phi: bool = False
+) -> Grid:
     """Read a study with its recipes, suite and profile, and check all of them.
 
     Raises:
@@ -125,7 +135,16 @@ def load_grid(path_or_name: str) -> Grid:
     suite, suite_root = load_suite(study.suite, search_dir=_suites_beside(file, study.suite))
     profile, profile_root = load_profile(study.profile)
     arms = {arm.name: arm for arm in _make_arms(study, file)}
-    grid = Grid(study, arms, suite, suite_root, profile, profile_root)
+    grid = Grid(
+        study=study,
+        arms=arms,
+        suite=suite,
+        suite_root=suite_root,
+        profile=profile,
+        profile_root=profile_root,
+        allow_contamination=allow_contamination,
+        allow_remote_phi=allow_remote_phi,
+    )
     _check_metric(grid, file)
     _check_models(grid, file)
     return grid

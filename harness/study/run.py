@@ -22,7 +22,7 @@ from harness.core.errors import HarnessError
 from harness.runs.conclude import NoScoresError
 from harness.runs.run import FinishedRun, run_suite
 from harness.study.conclude import Outcome, conclude_study
-from harness.study.grid import Grid, Look, load_grid
+from harness.study.grid import Grid, Look
 from harness.study.statement import state_study
 from harness.study.trainings import Trained, prepare_arms, train_arms
 from harness.training.context import RunContext
@@ -34,20 +34,19 @@ STUDIES = "studies"  # the folder of studies among those of runs
 
 
 def run_study(
-    path_or_name: str, context: RunContext, *, out: Path, jobs: int = 1
+    grid: Grid, context: RunContext, *, out: Path, jobs: int = 1
 ) -> tuple[StudyResult, Path]:
     """Train, judge and rank the arms of a study; return the result and the folder of its report.
 
     `jobs` is the number of trainings at a time.
 
     Raises:
-        HarnessError: a mistake in a file, found before anything is trained, or fewer than two arms are left.
+        HarnessError: data that cannot be read, or fewer than two arms are left.
         InfrastructureError: a service, disk or process failed; finished work is kept.
         PendingRepliesError: there is no result before replies have come by batch.
     """
-    # 1. Read every file, and state the study before anything is trained.
+    # 1. State the study before anything is trained.
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    grid = load_grid(path_or_name)
     folder = out / STUDIES / grid.study.study
     remove_reports(folder, STUDY_FILES)  # an earlier study must not be read as this one
     looks = grid.looks(grid.ranked_task.n_distinct)

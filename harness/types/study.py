@@ -9,7 +9,7 @@ from harness.types.results import Caveat, SpendLine
 
 
 class ArmCost(Record):
-    """What an arm took, as measured: the mean over its trainings, and over its answers.
+    """What an arm took, as measured: the mean over its trainings.
 
     Bytes are those of the largest training. None where nothing was measured, or nothing was trained.
     """
@@ -18,7 +18,6 @@ class ArmCost(Record):
     peak_memory_bytes: int | None = None
     training_seconds: float | None = None
     training_tokens: int | None = None
-    answer_words: float | None = None
     training_cost: float | None = None
 
 
@@ -55,8 +54,8 @@ class StudyArm(Record):
 class ArmPair(Record):
     """Two arms at the last look at which both were compared: the second's mean less the first's.
 
-    The interval is one of all pairs' together. `better` names the arm that is shown to be better, with
-    `by_way_of` another pair's statement where it follows from two; None where they are not told apart.
+    The interval is one of all pairs' together. `better` names the arm that is shown to be better, also where
+    that `follows` from two other pairs' statements; None where they are not told apart.
     """
 
     first: str

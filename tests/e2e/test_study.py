@@ -108,3 +108,13 @@ def test_an_arm_that_cannot_be_trained_is_named_with_its_words_and_the_others_ar
     assert all(arm["rank_best"] for arm in arms[:-1])
     page = (world / "runs" / "studies" / "methods" / "report.html").read_text()
     assert "no_such_option" in page
+
+
+def test_spent_training_hours_end_a_study_and_what_is_trained_is_kept(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    text = STUDY.replace("seeds: 3", "seeds: 1") + "budget: {training_hours: 0.0000001}\n"
+    write(world / "methods.yaml", text)
+    done = harness_here("study", "methods.yaml", cwd=world)
+    assert done.returncode == 4
+    assert "training hours of the budget are spent" in done.stderr
+    assert len(checkpoints(world, ".harness")) == 1
