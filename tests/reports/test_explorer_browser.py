@@ -1,29 +1,33 @@
-"""explorer.html in a real browser: what an evaluator does with it, by mouse and by keys, and what it must not do."""
+"""explorer.html in a real browser: what an evaluator does with it, by mouse and by keys."""
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.config import Source
-from harness.core.sanitize import escape_invisible, to_valid_utf8
 from harness.data.preference_pairs import load_given_pairs
-from reports.explorer import render_explorer
 from reports.items import Item, ItemComparison
-from tests.builders.chromium import open_chromium, watch
-from tests.builders.explored import explored_items, explored_run, hostile_item, summary_items
-from tests.builders.hostile import PAYLOADS
+from tests.builders.chromium import open_chromium
+from tests.builders.explored import explored_items, hostile_item
+from tests.builders.explorer_pages import (
+    Open,
+    explorer_opener,
+    save_export,
+    shown_names,
+    wait_for_place,
+    write_explorer_page,
+)
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 N = 240
 ITEMS = explored_items(N)
-Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +38,13 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("run"), ITEMS)
+    return write_explorer_page(tmp_path_factory.mktemp("run"), ITEMS)
 
 
 @pytest.fixture
 def opened(browser: "Browser", file: Path) -> Iterator[Open]:
-    """Opens the page in a browser of its own, at a place in it."""
-    contexts = []
-
-    def open_page(fragment: str = "", path: Path = file, **settings: object) -> "Page":
-        context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}} | settings)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(path.as_uri() + fragment)
-        page.wait_for_selector("[data-searchable]", state="attached")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-def write(folder: Path, items: list[Item], models: tuple[str, ...] = ("sft", "dpo")) -> Path:
-    path = folder / "explorer.html"
-    path.write_text(render_explorer(items, explored_run(models), n_items=len(items)))
-    return path
+    with explorer_opener(browser, file) as open_page:
+        yield open_page
 
 
 def on(item: Item, metric: str = "rubric.safety") -> ItemComparison:
@@ -75,26 +61,6 @@ def worst_among_children_where_judges_disagree() -> list[str]:
     return [name for *_, name in sorted(found)]
 
 
-def names(page: "Page") -> list[str]:
-    return page.locator("#rows .name").all_inner_texts()
-
-
-def wait_for_place(page: "Page", place: int) -> None:
-    """Wait until the item at this place of the list is drawn: its texts are unpacked first."""
-    page.wait_for_function(
-        "place => document.querySelector('#item .tools')?.innerText.includes(`${place} of`)",
-        arg=place,
-    )
-
-
-def saved(page: "Page", button: str) -> Path:
-    """Save by a button of the export dialog, and return the file."""
-    page.keyboard.press("e")
-    with page.expect_download() as download:
-        page.get_by_role("button", name=button, exact=True).click()
-    return Path(download.value.path())
-
-
 # --- ten tasks -------------------------------------------------------------------------------
 
 
@@ -104,7 +70,7 @@ def test_the_worst_regressions_are_found_by_mouse(opened: Open):
     for choice in ("Judges disagree", "children"):
         page.get_by_label(choice).click()
     worst = worst_among_children_where_judges_disagree()
-    assert names(page)[:5] == worst[:5]
+    assert shown_names(page)[:5] == worst[:5]
     assert page.locator("#count").inner_text() == f"{len(worst)} of {N} items"
 
 
@@ -147,7 +113,7 @@ def test_a_link_shows_the_same_in_another_browser(opened: Open):
     fragment = "#" + page.url.partition("#")[2]
     other = opened(fragment)
     wait_for_place(other, 2)
-    assert names(other) == names(page)
+    assert shown_names(other) == shown_names(page)
     assert other.locator("#item-name").inner_text() == page.locator("#item-name").inner_text()
     assert other.get_by_role("searchbox").input_value() == "doctor"
     assert other.get_by_label("children").is_checked()
@@ -156,7 +122,7 @@ def test_a_link_shows_the_same_in_another_browser(opened: Open):
 def test_what_is_shown_becomes_pairs_that_training_reads(opened: Open, tmp_path: Path):
     page = opened("#sign=worse&only=judges_disagree&slice=about%3Dchildren")
     path = tmp_path / "pairs.jsonl"
-    path.write_bytes(saved(page, "Preference pairs").read_bytes())
+    path.write_bytes(save_export(page, "Preference pairs").read_bytes())
     pairs = load_given_pairs(Source(path="pairs.jsonl"), tmp_path)
     by_name = {item.sample_id: item for item in ITEMS}
     assert pairs.statistics.built == pairs.statistics.kept > 5
@@ -170,7 +136,9 @@ def test_what_is_shown_becomes_pairs_that_training_reads(opened: Open, tmp_path:
 
 def test_pairs_leave_out_what_the_judges_did_not_decide_and_say_so(opened: Open):
     page = opened("#column=win_rate~dpo")
-    rows = [json.loads(line) for line in saved(page, "Preference pairs").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in save_export(page, "Preference pairs").read_text().splitlines()
+    ]
     decided = [
         item.sample_id
         for item in ITEMS
@@ -255,7 +223,7 @@ def test_a_note_is_written_saved_and_read_in_another_browser(opened: Open, tmp_p
 
 def test_three_models_stand_side_by_side(opened: Open, tmp_path: Path):
     items = explored_items(20, ("base", "sft", "dpo"))
-    page = opened(path=write(tmp_path, items, ("base", "sft", "dpo")))
+    page = opened(path=write_explorer_page(tmp_path, items, ("base", "sft", "dpo")))
     page.keyboard.press("j")
     page.locator("#models").get_by_label("sft").click()
     page.wait_for_function("document.querySelectorAll('.answer').length === 3")
@@ -270,7 +238,7 @@ def test_headings_sort_and_say_so(opened: Open):
     heading = page.get_by_role("columnheader", name="Item")
     heading.get_by_role("button").click()
     assert heading.get_attribute("aria-sort") == "ascending"
-    assert names(page)[:8] == sorted(item.sample_id for item in ITEMS)[:8]
+    assert shown_names(page)[:8] == sorted(item.sample_id for item in ITEMS)[:8]
     page.keyboard.press("Enter")  # the focus is still on it
     assert heading.get_attribute("aria-sort") == "descending"
 
@@ -300,8 +268,8 @@ def test_the_list_is_walked_by_arrows_and_far_rows_are_reached(opened: Open):
 
 
 def test_csv_holds_what_is_shown_and_no_formula(opened: Open, tmp_path: Path):
-    page = opened(path=write(tmp_path, [hostile_item("=1+1"), *explored_items(3)]))
-    text = saved(page, "CSV").read_bytes().decode("utf-8-sig")
+    page = opened(path=write_explorer_page(tmp_path, [hostile_item("=1+1"), *explored_items(3)]))
+    text = save_export(page, "CSV").read_bytes().decode("utf-8-sig")
     rows = list(csv.DictReader(text.splitlines()))
     assert len(rows) == 4
     hostile = next(row for row in rows if row["sample_id"] == "q=1+1")
@@ -313,149 +281,9 @@ def test_csv_holds_what_is_shown_and_no_formula(opened: Open, tmp_path: Path):
 
 
 def test_json_holds_the_texts_and_scores_as_they_are(opened: Open, tmp_path: Path):
-    page = opened(path=write(tmp_path, [hostile_item("a\u202eb")]))
-    exported = json.loads(saved(page, "JSON").read_text())
+    page = opened(path=write_explorer_page(tmp_path, [hostile_item("a\u202eb")]))
+    exported = json.loads(save_export(page, "JSON").read_text())
     (item,) = exported["items"]
     assert item["answers"][0]["text"] == "a\u202eb"
     assert item["scores"][0]["reason"] == "a\u202eb"
     assert item["anchor"] == hostile_item("a\u202eb").anchor
-
-
-# --- safety and access -----------------------------------------------------------------------
-
-
-def test_hostile_texts_run_nothing_and_ask_for_nothing(
-    opened: Open, browser: "Browser", tmp_path: Path
-):
-    hostile = to_valid_utf8("\n".join(PAYLOADS))
-    path = tmp_path / "explorer.html"
-    items = [hostile_item(hostile), *explored_items(3)]
-    path.write_text(render_explorer(items, explored_run(text=hostile), n_items=4))
-    page = browser.new_page()
-    seen = watch(page)
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-searchable]", state="attached")
-    n_scripts = page.locator("script").count()
-    for key in "jkkkofexmlbw?":
-        page.keyboard.press("Escape")
-        page.keyboard.press(key)
-    page.keyboard.press("Escape")
-    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    page.get_by_role("searchbox").fill('<img "alert(1)" script')
-    page.wait_for_timeout(300)
-    assert page.locator("iframe, img, object, form, base, embed, video").count() == 0
-    assert page.locator("script").count() == n_scripts
-    assert [line for line in seen if not line.startswith("file://")] == []
-    assert len(seen) == 1
-    page.close()
-
-
-def test_a_hostile_address_shows_what_is_known_and_says_what_is_not(opened: Open):
-    page = opened(
-        "#q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&column=__proto__&slice=x%3Dy&item=nothing&least=NaN"
-    )
-    assert page.locator("#count").inner_text() == f"0 of {N} items"
-    said = page.locator("#status").inner_text()
-    assert "__proto__" in said
-    assert "x=y" in said
-
-
-def test_invisible_letters_are_written_out_as_everywhere(opened: Open, tmp_path: Path):
-    text = "\n".join(PAYLOADS)
-    page = opened(path=write(tmp_path, [hostile_item(text)]))
-    page.keyboard.press("j")
-    shown = page.locator("#item .block .text").last.text_content()
-    assert shown == escape_invisible(to_valid_utf8(text))
-
-
-@pytest.mark.parametrize(
-    ("scheme", "width"),
-    [
-        ("light", 1360),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (("dark", 1360), ("light", 390), ("dark", 390))
-        ),
-    ],
-)
-def test_axe_finds_nothing(opened: Open, scheme: str, width: int):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = opened(color_scheme=scheme, viewport={"width": width, "height": 860})
-    assert [v["id"] for v in axe.run(page).response["violations"]] == []
-    page.evaluate("openItem(shownItems[0])")
-    page.wait_for_selector("#item-name")
-    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    assert [v["id"] for v in axe.run(page).response["violations"]] == []
-    for dialog in ("#export", "#notes-dialog", "#help"):
-        page.evaluate("id => document.querySelector(id).showModal()", dialog)
-        assert [v["id"] for v in axe.run(page).response["violations"]] == []
-        page.keyboard.press("Escape")
-
-
-def test_a_phone_shows_one_thing_at_a_time_and_scrolls_nothing_sideways(opened: Open):
-    page = opened(viewport={"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.locator("#rows .row").nth(1).click()
-    page.wait_for_selector("#item-name")
-    assert not page.locator("#list").is_visible()
-    assert page.evaluate("document.activeElement.id") == "item-name"
-    page.get_by_role("button", name="Back to the list").click()
-    assert page.evaluate("document.activeElement.id") == "list"
-    page.get_by_role("button", name="Filters").click()
-    page.get_by_label("children").click()
-    page.get_by_role("button", name="Show the items").click()
-    assert page.locator("#count").inner_text() == f"{N // 4} of {N} items"
-
-
-def test_single_keys_can_be_turned_off(opened: Open):
-    page = opened()
-    page.keyboard.press("?")
-    page.get_by_label("Single keys are on").click()
-    page.keyboard.press("Escape")
-    page.keyboard.press("j")
-    assert page.locator("#item-name").count() == 0
-
-
-def test_a_task_is_shown_by_a_score_of_its_own(opened: Open, tmp_path: Path):
-    page = opened(path=write(tmp_path, [*explored_items(12), *summary_items(8)]))
-    page.get_by_label("Task").select_option("summaries")
-    assert page.locator("#column").evaluate("field => field.selectedOptions[0].text") == "summary"
-    assert page.locator("#count").inner_text() == "8 of 20 items"
-    page.locator("#column").select_option("rubric.empathy")
-    assert page.locator("#count").inner_text() == "20 items"
-
-
-def test_the_focus_stays_where_it_was_when_an_item_is_drawn_anew(opened: Open):
-    page = opened()
-    page.keyboard.press("j")
-    page.get_by_role("button", name="Next").focus()
-    page.keyboard.press("Enter")
-    wait_for_place(page, 2)
-    assert page.evaluate("document.activeElement.id") == "next"
-    page.get_by_label("Mark words that differ").focus()
-    page.keyboard.press("Space")
-    page.wait_for_function("!document.querySelector('ins')")
-    assert page.evaluate("document.activeElement.id") == "marks-differences"
-
-
-def test_one_model_alone_is_explored_by_its_scores(opened: Open, tmp_path: Path):
-    from dataclasses import replace
-
-    items = [
-        replace(
-            item,
-            answers=item.answers[1:],
-            comparisons=tuple(
-                replace(c, baseline="dpo", baseline_score=None, difference=c.candidate_score)
-                for c in item.comparisons
-                if c.kind == "points"
-            ),
-        )
-        for item in explored_items(20)
-    ]
-    page = opened(path=write(tmp_path, items, ("dpo",)))
-    assert page.get_by_role("columnheader").all_inner_texts() == ["Item", "Score"]
-    page.keyboard.press("j")
-    assert page.locator(".answer").count() == 1
-    page.keyboard.press("e")
-    assert page.get_by_role("button", name="Preference pairs").is_disabled()

@@ -86,6 +86,22 @@ async function readTexts(i) {
   return (await readPart(number))[i - data.parts[number]];
 }
 
+/** Resolve to the texts of these items by item; each part is unpacked once, whatever their order. */
+async function readAllTexts(items) {
+  const byPart = new Map();
+  for (const i of items) {
+    const number = partOf(i);
+    if (!byPart.has(number)) byPart.set(number, []);
+    byPart.get(number).push(i);
+  }
+  const texts = new Map();
+  for (const [number, own] of byPart) {
+    const part = await readPart(number);
+    for (const i of own) texts.set(i, part[i - data.parts[number]]);
+  }
+  return texts;
+}
+
 // --- search ----------------------------------------------------------------------------------
 //
 // An index from every term (letters and digits in a row) to the items that have it. Whatever is searched is found inside

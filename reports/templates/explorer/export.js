@@ -43,8 +43,9 @@ async function csvRows() {
   const slices = data.slices.map((slice) => slice.column);
   const scores = column ? ["metric", "baseline", "candidate", "baseline_score", "candidate_score", "difference", "reason", "order_dependent", "judges_disagree", "people"] : [];
   const rows = [["task", "sample_id", "input", ...scores, "critical", ...slices.map((name) => `item.${name}`), ...models.flatMap((model) => [`answer.${model}`, `flags.${model}`]), "note"]];
+  const all = await readAllTexts(shownItems);
   for (const i of shownItems) {
-    const texts = await readTexts(i);
+    const texts = all.get(i);
     const values = sliceValues(i);
     const score = column ? scoreRow(column, i) : {};
     const critical = data.critical.filter((rule) => rule.mask[i]).map(({ rule, model }) => `${rule}: ${model}`);
@@ -68,8 +69,9 @@ async function saveCsv() {
 /** Save the shown items as JSON, with everything that this file has of them. */
 async function saveJson() {
   const items = [];
+  const all = await readAllTexts(shownItems);
   for (const i of shownItems) {
-    const { cut, ...texts } = await readTexts(i);
+    const { cut, ...texts } = all.get(i);
     items.push({
       task: data.tasks[data.task[i]],
       sample_id: data.ids[i],
@@ -112,8 +114,9 @@ async function savePairs() {
   const { column } = state;
   const pairs = [];
   const dropped = new Map();
+  const all = await readAllTexts(shownItems);
   for (const i of shownItems) {
-    const pair = pairOf(i, await readTexts(i), column);
+    const pair = pairOf(i, all.get(i), column);
     if (typeof pair === "string") dropped.set(pair, (dropped.get(pair) ?? 0) + 1);
     else pairs.push(pair);
   }

@@ -98,11 +98,8 @@ function drawFacets() {
     fill(input.parentElement.querySelector(".n"), count(countWith(input.value, markTest(input.value, column))));
   }
   data.slices.forEach((_, place) => drawSlice(place));
-  find("#clear").disabled = tests() === 0;
+  find("#clear").disabled = groups.length === 0;
 }
-
-/** Return how many filters are set. */
-const tests = () => groups.length;
 
 /** Draw the distribution of one slice's values over worse, equal and better. */
 function drawSlice(place) {

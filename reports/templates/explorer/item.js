@@ -147,6 +147,7 @@ function noteField(i) {
   const area = make("textarea", { id: "note", rows: 3, value: "", placeholder: "What you see in this item" });
   area.value = notes.get(anchor)?.note ?? "";
   area.addEventListener("input", () => writeNote(anchor, area.value));
+  area.addEventListener("change", () => refresh(true));
   return make("section", { className: "block" }, make("h3", {}, make("label", { htmlFor: "note" }, "Note")), area, make("p", { className: "small", id: "notes-kept" }, notesKept()));
 }
 

@@ -101,7 +101,6 @@ startNotes();
 startExport();
 startKeys();
 startDialogs();
-fill(find("#n-notes"), notes.size ? ` (${count(notes.size)})` : "");
 readAddress();
 addEventListener("hashchange", readAddress);
 searchWhenIdle();

@@ -6,6 +6,7 @@
 const notes = new Map(); // {note, at} by anchor
 const notesKey = `notes on ${data.run}`;
 const MOST_NOTES_BYTES = 64 * 1024 * 1024; // of a file
+let elsewhere = []; // notes that this browser remembers on items that are not in this file
 let remembers = true; // whether this browser keeps what is written
 let unsaved = false; // whether there are notes that no file has
 
@@ -19,14 +20,20 @@ function notesKept() {
 /** Return whether a value is a note of a file. */
 const isNote = (value) => typeof value?.anchor === "string" && typeof value.note === "string" && typeof value.at === "string";
 
-/** Read what this browser remembers. */
+/** Read what this browser remembers; what cannot be read is kept beside it, and not overwritten. */
 function recallNotes() {
+  const kept = recall(notesKey);
   try {
-    const kept = JSON.parse(recall(notesKey) ?? "[]");
-    for (const note of kept.filter(isNote)) if (itemOf.has(note.anchor)) notes.set(note.anchor, { note: note.note, at: note.at });
+    notes.clear();
+    const rows = JSON.parse(kept ?? "[]").filter(isNote);
+    elsewhere = rows.filter(({ anchor }) => !itemOf.has(anchor));
+    for (const { anchor, note, at } of rows) if (itemOf.has(anchor)) notes.set(anchor, { note, at });
   } catch {
-    showStatus("The notes that this browser remembers cannot be read; they stay as they are until you write one.", true);
+    remember(`${notesKey}, unread`, kept);
+    showStatus("The notes that this browser remembers cannot be read; they are kept as they are.", true);
   }
+  noteVersion += 1;
+  fill(find("#n-notes"), notes.size ? ` (${count(notes.size)})` : "");
 }
 
 /** Return the notes as they are saved. */
@@ -40,7 +47,7 @@ function noteRows() {
 /** Keep the notes, and show that there are some. */
 function keepNotes() {
   noteVersion += 1;
-  remembers = remember(notesKey, JSON.stringify(noteRows()));
+  remembers = remember(notesKey, JSON.stringify([...noteRows(), ...elsewhere]));
   const said = find("#notes-kept");
   if (said) fill(said, notesKept());
   fill(find("#n-notes"), notes.size ? ` (${count(notes.size)})` : "");
@@ -90,6 +97,11 @@ function startNotes() {
   find("#load-notes").addEventListener("change", ({ target }) => {
     if (target.files.length) loadNotes(target.files[0]);
     target.value = "";
+  });
+  addEventListener("storage", ({ key }) => { // another window of this page wrote a note
+    if (key !== notesKey) return;
+    recallNotes();
+    refresh(true);
   });
   addEventListener("beforeunload", (event) => { if (unsaved && notes.size && !remembers) event.preventDefault(); });
 }
