@@ -61,6 +61,8 @@ bench: $(VENV)/ready-dev           ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench_generation
 	$(BIN)/python -m tests.bench_generation parts
 	$(BIN)/python -W ignore -m tests.bench_adapters
+	$(BIN)/python -m tests.bench_retrieval
+	$(if $(HARNESS_DATA_DIR),$(BIN)/python -m tests.bench_support)
 	$(if $(HARNESS_LM_EVAL),$(BIN)/python -m tests.bench_likelihood)
 
 schema: $(VENV)/ready-dev          ## publish the schema of results.json, unless it would break readers

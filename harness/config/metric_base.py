@@ -55,6 +55,7 @@ class MetricSpec(Spec):
         has_composite: Whether the mean of the columns is a column too.
         ordinal: Whether the values of a verdict are ordered, so that near ones agree in part.
         length_adjusted: Whether comparisons are also estimated at equal length of the answers.
+        any_layout: Whether a verdict does not depend on how options are put into the prompt.
         about_passages: Whether a verdict is about the passages that a model was given with the question.
         by_criteria: Whether a verdict is one of several on parts of a question to the judge: an item's criteria,
             or an answer's statements.
@@ -68,6 +69,7 @@ class MetricSpec(Spec):
     has_composite: ClassVar[bool] = False
     ordinal: ClassVar[bool] = False
     length_adjusted: ClassVar[bool] = False
+    any_layout: ClassVar[bool] = False
     about_passages: ClassVar[bool] = False
     by_criteria: ClassVar[bool] = False
     not_judged: ClassVar[frozenset[str]] = frozenset(

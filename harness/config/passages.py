@@ -30,6 +30,7 @@ class RetrievalMetric(ComputedMetric):
 
     score_kind: ClassVar[ScoreKind] = "points"
     assumed_spread: ClassVar[float] = 0.4
+    any_layout: ClassVar[bool] = True
     about_passages: ClassVar[bool] = True
 
     kind: Literal["retrieval"]

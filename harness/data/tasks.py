@@ -43,18 +43,26 @@ def plan_tasks(
     """
     # Group the metrics that can share a task.
     suite, groups = request.suite, list[_Group]()
-    for name, metric in suite.metrics.items():
+    # What no layout matters to comes last, and joins the items of metrics that have one.
+    for name, metric in sorted(suite.metrics.items(), key=lambda named: named[1].any_layout):
         data, layout = metric.data or suite.data, metric.layout
         generation = metric.generation or suite.generation
         if layout is not None and layout.template is not None:
             generation = Generation()  # nothing is generated
         new = _Group(data, generation, layout, (item_ids or {}).get(name), {})
-        group = next((group for group in groups if group[:4] == new[:4]), new)
+        group = next((group for group in groups if _fits(group, new, metric)), new)
         group.metrics[name] = metric
         if group is new:
             groups.append(group)
     tasks = (_limit_to_items(_make_task(group, request), group.item_ids) for group in groups)
     return tuple(_with_own_names(tasks))
+
+
+def _fits(group: _Group, new: _Group, metric: Metric) -> bool:
+    """Return whether a metric, in a group of its own, can share another group's answers."""
+    if metric.any_layout:
+        new = new._replace(layout=group.layout)
+    return group[:4] == new[:4]
 
 
 def _with_own_names(tasks: Iterable[Task]) -> Iterator[Task]:

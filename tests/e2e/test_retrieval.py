@@ -97,3 +97,19 @@ def test_statements_and_citations_are_judged_against_the_passages(tmp_path: Path
     scores = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result["scores"]}
     assert (scores["grounded", "open"], scores["grounded", "closed"]) == (1, 0)
     assert (scores["citations", "open"], scores["citations", "closed"]) == (0.5, 0)
+
+
+def test_what_was_found_is_measured_on_the_answers_to_a_choice(tmp_path: Path) -> None:
+    choice = (
+        "found: {kind: retrieval}\n  right: {kind: choice, choices: [3 mg, 4 mg], answer: text}"
+    )
+    suite = SUITE.replace(
+        "right: {kind: match, by: contains}\n  found: {kind: retrieval, at: 2}", choice
+    )
+    suite = suite.replace(
+        "path: items.jsonl", "path: items.jsonl\n    where_any: {answer: [3 mg, 4 mg]}"
+    )
+    write_world(tmp_path, "http://127.0.0.1:9/v1", suite=suite.partition("gate:")[0])
+    done = harness_here("validate", "doses.yaml", "--profile", "there.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "items: items 2\n" in done.stdout
