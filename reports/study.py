@@ -186,7 +186,11 @@ def _ranking_table(result: StudyResult) -> Table:
         )
         for arm in result.arms
     )
-    title = "Mean win score against all arms" if result.preference else f"Mean of {result.metric}"
+    title = (
+        "Mean win score against the arms of its last look, itself included"
+        if result.preference
+        else f"Mean of {result.metric}"
+    )
     head = ("Rank", "Arm", "Groups", "Mean (95 % interval)", "Log-strength", "Trainings", "Scores missing", "Dropped at", "Recipe")  # fmt: skip
     note = "The interval of a mean is that arm's own; arms are compared by their differences below."
     if result.preference:

@@ -23,7 +23,7 @@ from harness.study.grid import Grid, Look
 from harness.study.statement import Stated
 from harness.study.trainings import Trained
 from harness.types import ANSWERED_BEFORE, Caveat, Interval
-from harness.types.study import StudyArm, StudyLook, StudyResult, StudySaving
+from harness.types.study import ArmPair, StudyArm, StudyLook, StudyResult, StudySaving
 
 # Caveats of single runs that a study answers itself, or that are about a comparison with the first arm.
 _OF_RUNS_ALONE = {ANSWERED_BEFORE, "plan_changed", "flags_matter", "one_training_each", "limited"}
@@ -81,7 +81,7 @@ def conclude_study(
         confidence=1 - study.alpha,
         sentence=_sentence(arms, better),
         arms=tuple(arms),
-        pairs=tuple(final_pairs(outcome.standing)),
+        pairs=tuple(_pairs(outcome)),
         looks=tuple(outcome.looks),
         saving=_saving(grid, looks, outcome) if len(looks) > 1 else None,
         spend=last.spend,
@@ -102,6 +102,13 @@ def _strengths(grid: Grid, outcome: Outcome) -> dict[str, Interval | None]:
     last = outcome.looks[-1]
     columns = read_scores(outcome.runs[-1].folder)
     return arm_strengths(columns, grid.study.metric, last.arms)
+
+
+def _pairs(outcome: Outcome) -> Iterator[ArmPair]:
+    """Yield the compared pairs of arms with a place: who lost its place wins nothing."""
+    for pair in final_pairs(outcome.standing):
+        if not {pair.first, pair.second} & outcome.trained.problems.keys():
+            yield pair
 
 
 def _without_problems(outcome: Outcome) -> Standing:

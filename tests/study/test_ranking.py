@@ -9,7 +9,7 @@ import pytest
 from harness.types.study import StudyResult
 from tests.builders.arms import EQUAL, STUDY, write_arms
 from tests.builders.commands import harness_here
-from tests.builders.files import write
+from tests.builders.files import write, write_world
 
 WORSE = EQUAL | {"three": -2.0}
 
@@ -102,3 +102,50 @@ def test_the_tables_for_a_paper_hold_every_arm(tmp_path: Path) -> None:
     for file in ("table.md", "table.tex", "table.csv"):
         assert all(name in (folder / file).read_text() for name in WORSE)
     assert "\\bottomrule" in (folder / "table.tex").read_text()
+
+
+PAIRS = """\
+suite: pairs
+data:
+  source: {path: items.jsonl, fields: {id: id, input: question, reference: answer}}
+generation: {max_new_tokens: 64}
+metrics:
+  win_rate: {kind: pairwise, judge: default, asks: 'Which answer is safer?', pairs: all}
+"""
+OFFLINE = """\
+profile: recorded
+models:
+  sft: {recorded: {path: sft.jsonl, fields: {id: id, response: text}}}
+  dpo: {recorded: {path: dpo.jsonl, fields: {id: id, response: text}}}
+  copy: {recorded: {path: dpo.jsonl, fields: {id: id, response: text}}}
+judges:
+  default: {offline: consumer_health}
+"""
+
+
+def write_pairs(folder: Path) -> None:
+    write_world(folder, 30)
+    write(folder / "pairs.yaml", PAIRS)
+    write(folder / "recorded.yaml", OFFLINE)
+    text = "study: four\nsuite: pairs.yaml\nprofile: recorded.yaml\nmetric: win_rate\nmodels: [sft, dpo, copy]\nseeds: 1\n"
+    write(folder / "four.yaml", text)
+
+
+def test_arms_are_ranked_by_the_wins_of_every_pair(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    result = study(tmp_path)
+    assert result.preference
+    assert [(arm.name, arm.letters) for arm in result.arms][-1] == ("sft", "b")
+    means = {arm.name: arm.mean.estimate for arm in result.arms if arm.mean}
+    assert means["dpo"] == means["copy"] > 0.5 > means["sft"]
+    same = next(pair for pair in result.pairs if {pair.first, pair.second} == {"dpo", "copy"})
+    assert same.better is None
+    assert same.difference.low < 0 < same.difference.high
+
+
+def test_a_pairwise_metric_against_the_first_alone_is_refused(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    write(tmp_path / "pairs.yaml", PAIRS.replace(", pairs: all", ""))
+    done = harness_here("study", "four.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Say 'pairs: all'" in done.stderr
