@@ -6,6 +6,7 @@ from itertools import groupby
 
 from harness.config import ChecklistMetric, SupportMetric
 from harness.config.checklist import MET
+from harness.core.hashing import content_hash
 from harness.types import Exchange, GradeRequest, JudgeRequest, Outcome, Sample
 from harness.types.judgements import (
     MissingReason,
@@ -120,6 +121,11 @@ def _with_missing(request: GradeRequest, outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"missing": missing | outcome.missing})
 
 
+def join_prompts(hashes: Sequence[str]) -> str:
+    """Return one hash of the prompts about an answer's criteria; "" where one of them is not known."""
+    return content_hash(list(hashes)) if all(hashes) else ""
+
+
 def _verdict(outcome: Outcome, words: Mapping[float, str]) -> str:
     return words[outcome.values[MET]] if outcome.values else f"no verdict ({outcome.reason})"
 
@@ -133,4 +139,5 @@ def _join_exchanges(exchanges: Sequence[Exchange]) -> Exchange | None:
         output_tokens=sum(exchange.output_tokens for exchange in exchanges),
         seconds=sum(exchange.seconds for exchange in exchanges),
         model=next((exchange.model for exchange in exchanges if exchange.model), ""),
+        prompt=join_prompts([exchange.prompt for exchange in exchanges]),
     )

@@ -6,13 +6,13 @@ A record holds what the run has decided, read from its tables; `harness/runs/ite
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from harness.config.metric_base import ScoreKind
-from harness.types import GivenPassage, Message
+from harness.types import GivenPassage, ItemCriterion, Message
 from reports.formatting import ABSENT, number, signed
 
 T = TypeVar("T")
@@ -149,6 +149,7 @@ class Item:
     flags: tuple[ItemFlag, ...] | None = ()
     critical: tuple[CriticalAnswer, ...] = ()
     comparisons: tuple[ItemComparison, ...] = ()
+    criteria: Mapping[str, tuple[ItemCriterion, ...]] = field(default_factory=dict)  # by column
 
     @property
     def anchor(self) -> str:

@@ -7,7 +7,8 @@
 A model that gave no answer has null as its text, and a reason. Where an item has several acceptable
 answers, `references` is a JSON list of them. `row` is the item's row in its source, from 0, and
 `thoughts` are those that were left out of the text. Where items are conversations, `history` is a JSON list of the turns
-before the input. Where an endpoint answered, `prompt` is the `hash_prompt` of what it was sent. `flags` is a JSON list of the answer's hygiene flags. Where some model retrieves, `passages` is a
+before the input. Where items have checklists, `criteria` is a JSON object of
+their criteria by column, beside an item's first answer. Where an endpoint answered, `prompt` is the `hash_prompt` of what it was sent. `flags` is a JSON list of the answer's hygiene flags. Where some model retrieves, `passages` is a
 JSON list of those that stood in its prompt, each with id, document, rank, score and text. The columns of the data that
 the suite slices by or keeps follow, each as `item.NAME`.
 """
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.artifacts.parquet import iter_rows, read_parquet, string_array, write_parquet
 from harness.core.errors import HarnessError
 from harness.scoring.task_scores import Flags
-from harness.types import GivenPassage, Message, Response, Task
+from harness.types import GivenPassage, ItemCriterion, Message, Response, Sample, Task
 from harness.types.samples import Responses, write_transcript
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ ANSWERS_FILE = "answers.parquet"
 _KEYS = ("task", "sample_id", "model", "input", "reference", "text", "reason")
 _LATER_KEYS = ("references", "row", "thoughts")  # which files of older versions lack
 _FLAGS = "flags"  # likewise
+_CRITERIA = "criteria"  # only where items have checklists; null but beside an item's first answer
 _PROMPT = "prompt"  # only where some endpoint was asked; null of other models
 _HISTORY = "history"  # only where some item is a conversation
 _PASSAGES = "passages"  # only where some model retrieves; null of a model that does not
@@ -44,6 +46,7 @@ class AnsweredItem(NamedTuple):
     hygiene flags by model, None where the table does not hold them. `values` are those of the columns that
     the suite slices by or keeps, empty where the item has none. `passages` are those that each model that
     retrieves was given, and `prompts` the hashes of what endpoints were sent.
+    `criteria` are those of each checklist, by its column.
     """
 
     sample_id: str
@@ -58,6 +61,7 @@ class AnsweredItem(NamedTuple):
     values: Mapping[str, str] = MappingProxyType({})
     passages: dict[str, tuple[GivenPassage, ...]] = {}  # noqa: RUF012 - a field, filled by the reader
     prompts: dict[str, str] = {}  # noqa: RUF012 - likewise
+    criteria: dict[str, tuple[ItemCriterion, ...]] = {}  # noqa: RUF012 - likewise
 
     @property
     def transcript(self) -> str:
@@ -100,11 +104,14 @@ def read_answers(folder: Path, task: str, *, shown: Container[str] | None = None
                 {name.removeprefix(ITEM): row[name] or "" for name in own},
                 {},
                 {},
+                {},
             )  # fmt: skip
             item = items.setdefault(row["sample_id"], unanswered)
             item.answers[row["model"]] = row["text"]
             if row["reason"]:
                 item.reasons[row["model"]] = row["reason"]
+            if row.get(_CRITERIA):
+                item.criteria.update(_read_criteria(row[_CRITERIA]))
             if row.get(_PROMPT):
                 item.prompts[row["model"]] = row[_PROMPT]
             if row.get("thoughts"):
@@ -167,6 +174,7 @@ def _answers_table(
     talks = (_HISTORY,) if any(sample.history for sample in samples) else ()
     flagged = () if flags is None else (_FLAGS,)
     given = (_PASSAGES,) if any(map(_has_passages, answered_tasks)) else ()
+    lists = (_CRITERIA,) if any(sample.criteria for sample in samples) else ()
     sent = (_PROMPT,) if any(map(_has_prompts, answered_tasks)) else ()
     rows = [
         (
@@ -183,16 +191,17 @@ def _answers_table(
             *(_as_json(sample.history) for _ in talks),
             *(_flags_as_json(flags, task.name, model, sample.id) for _ in flagged),
             *(_passages_json(answer) for _ in given),
+            *(_criteria_json(sample) if n == 0 else None for _ in lists),
             *((answer.exchange and answer.exchange.prompt) or None for _ in sent),
             *(sample.slices.get(name, sample.kept.get(name)) for name in own),
         )
         for task, responses in answered_tasks
         for sample in task.samples
-        for model, answers in responses.items()
+        for n, (model, answers) in enumerate(responses.items())
         for answer in [answers[sample.id]]
     ]
     names = [
-        *(*_KEYS, *_LATER_KEYS, *talks, *flagged, *given, *sent),
+        *(*_KEYS, *_LATER_KEYS, *talks, *flagged, *given, *lists, *sent),
         *(f"{ITEM}{name}" for name in own),
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
@@ -201,6 +210,21 @@ def _answers_table(
 
 def _has_passages(answered: tuple[Task, Mapping[str, Responses]]) -> bool:
     return any(r.passages is not None for answers in answered[1].values() for r in answers.values())
+
+
+def _criteria_json(sample: Sample) -> str | None:
+    lists = {
+        column: [criterion.model_dump() for criterion in own]
+        for column, own in sample.criteria.items()
+    }
+    return json.dumps(lists, ensure_ascii=False) if lists else None
+
+
+def _read_criteria(text: str) -> dict[str, tuple[ItemCriterion, ...]]:
+    return {
+        column: tuple(map(ItemCriterion.model_validate, own))
+        for column, own in json.loads(text).items()
+    }
 
 
 def _has_prompts(answered: tuple[Task, Mapping[str, Responses]]) -> bool:

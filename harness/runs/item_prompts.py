@@ -24,6 +24,7 @@ from harness.types import (
     Task,
 )
 from harness.types.samples import Role, hash_prompt, speaker
+from judges.checklist import join_prompts, requests_on_criteria
 from judges.judging import shown_to_judge
 from judges.llm import redact_request
 from judges.prompts import RETRY_NOTE, build_prompt
@@ -38,7 +39,8 @@ REDACTED = "Identifiers that were found in it had been replaced, as here."
 UNCHECKED = "Built again from the run's tables, which do not hold the hash of what was sent, so that it cannot be checked."
 OTHER = "What was sent cannot be built again by this version: its hash is another one."
 TEMPLATE = "The checkpoint's chat template wrote these messages as one text."
-NO_CRITERIA = "The run's tables do not hold the item's criteria, of which the prompt consisted."
+NO_CRITERIA = "The run's tables, of an earlier version, do not hold the item's criteria, which the prompt had."
+ONE_BY_ONE = "The judge was sent one such prompt about each of {n} criteria. They differ in the criterion, and in the mark of the blocks."
 NO_REPLIES = "The run's tables, of an earlier version, do not hold the judge's replies."
 
 
@@ -67,6 +69,7 @@ def _sample_of(item: Item) -> Sample:
         input=item.input,
         reference=item.reference,
         references=item.references,
+        criteria=dict(item.criteria),
         history=tuple(Message(role=_ROLES[who], content=text) for who, text in item.history),
         row=0,
     )
@@ -125,13 +128,16 @@ def _to_judge(
     if isinstance(metric, ComputedMetric) or not asked:
         return None
     replied = "" if one.replies is not None else NO_REPLIES
-    if isinstance(metric, ChecklistMetric):
+    if isinstance(metric, ChecklistMetric) and metric.list_name not in sample.criteria:
         return SentPrompt(one.judge, (), f"{NO_CRITERIA} {replied}".strip())
     request = _request_of(metric, one, item, sample)
     if request is None:
         return SentPrompt(one.judge, (), replied) if replied else None
     messages, note = _find_sent(request, one.prompt)
-    if one.replies is not None and len(one.replies) > 1:
+    if isinstance(metric, ChecklistMetric) and not metric.together:
+        n = len(sample.criteria[metric.list_name])
+        note = f"{ONE_BY_ONE.format(n=n)} {note}".strip()
+    elif one.replies is not None and len(one.replies) > 1:
         note = f"{note} After the first reply it was sent again, with this at its end: {RETRY_NOTE}".strip()
     return SentPrompt(one.judge, messages, f"{note} {replied}".strip())
 
@@ -162,12 +168,20 @@ def _request_of(
 
 
 def _find_sent(request: JudgeRequest, sent: str | None) -> tuple[tuple[Message, ...], str]:
-    plain = build_prompt(request).messages
+    """Return the first prompt of a request if the hash is that of what was sent, and what to know of it."""
+    plain, plain_hash = _build(request)
     if sent is None:
         return plain, UNCHECKED
-    if hash_prompt(plain) == sent:
+    if plain_hash == sent:
         return plain, ""
-    redacted = build_prompt(redact_request(request)).messages
-    if hash_prompt(redacted) == sent:
-        return redacted, REDACTED
-    return (), OTHER
+    redacted, redacted_hash = _build(redact_request(request))
+    return (redacted, REDACTED) if redacted_hash == sent else ((), OTHER)
+
+
+def _build(request: JudgeRequest) -> tuple[tuple[Message, ...], str]:
+    """Build the prompts of a request; return the first, and the hash of one or of all about criteria."""
+    asked = requests_on_criteria(request) if isinstance(request, GradeRequest) else [request]
+    built = [build_prompt(one) for one in asked]
+    hashes = [hash_prompt(prompt.messages) for prompt in built]
+    one_by_one = isinstance(request.metric, ChecklistMetric) and not request.metric.together
+    return built[0].messages, join_prompts(hashes) if one_by_one else hashes[0]

@@ -179,6 +179,7 @@ def _join_item(
         else tuple(ItemFlag(m, flag) for m in models for flag in flags.get(m, ())),
         critical=tuple(critical.get(item.sample_id, ())),
         comparisons=tuple(comparisons.get(item.sample_id, ())),
+        criteria=item.criteria,
     )
 
 

@@ -140,7 +140,7 @@ class Exchange(Record):
     `replies` has one for each attempt; the last is the one that counts. Tokens that an endpoint
     does not count are 0. `model` is the name under which the last was given, where it is another one
     than was asked. `prompt` is the `hash_prompt` of the messages that were sent first; "" in rows of earlier
-    versions, and where one exchange joins several.
+    versions. Of a checklist's criteria one by one it is a hash of these.
     """
 
     replies: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,13 +56,17 @@ class Sent(NamedTuple):
         return [(i, [*prompts_of(i).models, *filter(None, prompts_of(i).judges)]) for i in items]
 
 
-def run(world: Path, *, redact: bool) -> Sent:
-    question = "My knee {} hurts, write to jo@example.com."
-    rows = [{"id": f"q{i}", "question": question.format(i), "answer": "Rest."} for i in range(4)]
-    write_rows(world / "items.jsonl", rows)
+QUESTION = "My knee {} hurts, write to jo@example.com."
+ROWS = [{"id": f"q{i}", "question": QUESTION.format(i), "answer": "Rest."} for i in range(4)]
+
+
+def run(
+    world: Path, *, redact: bool, suite: str = SUITE, rows: Sequence[Mapping[str, Any]] = ROWS
+) -> Sent:
+    write_rows(world / "items.jsonl", list(rows))
     write_rows(world / "old.jsonl", [{"id": f"q{i}", "text": f"Rest it, {i}."} for i in range(4)])
     write(world / "system.md", "Be kind.")
-    write(world / "sent.yaml", SUITE)
+    write(world / "sent.yaml", suite)
     with LoopbackServer(answer) as server:
         url, word = server.base_url, str(redact).lower()
         write(world / "there.yaml", PROFILE.format(url=url, redact=word))
@@ -153,3 +157,29 @@ def test_the_reports_examples_lead_to_their_items(plain: Sent) -> None:
     assert len(links) == 4
     for page, anchor in links:
         assert f'<section class="item" id="{anchor}"' in (plain.folder / page).read_text()
+
+
+CHECKLIST = """\
+suite: sent
+data:
+  source: {path: items.jsonl, fields: {id: id, input: question}}
+metrics:
+  rubrics: {kind: checklist, criteria: rubrics, together: TOGETHER}
+"""
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_checklists_prompts_are_known_by_its_criteria(together: bool, tmp_path: Path) -> None:
+    rubrics = [{"criterion": f"Says {word}", "points": 1} for word in ("rest", "ice", "heat")]
+    rows = [
+        {"id": f"q{i}", "question": f"Knee {i}?", "rubrics": rubrics[: 1 + i]} for i in range(3)
+    ]
+    suite = CHECKLIST.replace("TOGETHER", str(together).lower())
+    sent = run(tmp_path, redact=False, suite=suite, rows=rows)
+    judged = [p for _, prompts in sent.read() for p in prompts if p.to not in ("old", "new")]
+    assert len(judged) == 3 * 2
+    for prompt in judged:
+        assert [message.model_dump() for message in prompt.messages] in sent.chats
+        assert prompt.note.startswith("The judge was sent one such prompt" if not together else "")
+        assert UNCHECKED not in prompt.note
+        assert OTHER not in prompt.note
