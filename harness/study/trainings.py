@@ -52,7 +52,7 @@ def train_arms(
         (arm, seed) for arm in arms for seed in look.seeds if (arm.name, seed) not in trained.models
     ]
     judges = load_judges(grid.profile, grid.profile_root, context.session)
-    if jobs > 1:
+    if jobs > 1 and grid.study.budget.training_hours is None:  # hours are counted between trainings
         _train_in_processes(grid, wanted, context, judges, jobs)
     for number, (arm, seed) in enumerate(wanted, start=1):
         if arm.name in trained.problems:

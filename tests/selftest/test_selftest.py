@@ -49,6 +49,7 @@ def cell(**changes: object) -> ErrorRate:
         ({"kind": "control", "rate": 0.06, "limit": 0.07}, False),
         ({"kind": "control", "rate": 0.2, "limit": 0.07}, True),
         ({"kind": "power", "rate": 0.1, "limit": None}, True),
+        ({"kind": "saved", "rate": 0.29, "limit": 0.3}, False),
     ],
 )
 def test_a_limit_is_kept_from_its_own_side(changes: dict[str, object], *, holds: bool) -> None:
@@ -56,7 +57,8 @@ def test_a_limit_is_kept_from_its_own_side(changes: dict[str, object], *, holds:
 
 
 def test_a_broken_limit_is_shown() -> None:
-    found = SelfTest(simulations=10, cells=(cell(rate=0.2), cell()))
+    saved = cell(kind="saved", rate=0.4, limit=0.3)
+    found = SelfTest(simulations=10, cells=(cell(rate=0.2), cell(), saved))
     told = list(describe_selftest(found))
     assert told[2].endswith("| at most 0.063 | FAILS |")
-    assert told[-1] == "1 of 2 limits broken"
+    assert told[-1] == "1 of 3 limits broken"
