@@ -22,7 +22,7 @@ from harness.artifacts.run_folder import Run
 from harness.config import metric_of
 from harness.core.files import write_private
 from harness.core.hashing import content_hash
-from harness.runs.items import NO_VERDICT, JudgementsById, read_item_judgements
+from harness.runs.item_judgements import NO_VERDICT, JudgementsById, read_item_judgements
 from harness.scoring.columns import GradeColumn, ScoreColumn
 from harness.types import Task
 from harness.types.samples import make_chat
