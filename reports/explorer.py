@@ -15,6 +15,7 @@ their hashes and no request, and no script may turn text into HTML.
 import base64
 import gzip
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +162,11 @@ def _encode_columns(items: Sequence[Item], plan: Plan) -> list[Json]:
             if key not in columns:
                 task = plan.tasks[tasks[item.task]]
                 low, high = task.metrics[metric_of(compared.metric)].bounds_of(compared.metric)
-                columns[key] = {"task": tasks[item.task], "low": low, "high": high}
+                columns[key] = {
+                    "task": tasks[item.task],
+                    "low": _short(float(low)),
+                    "high": _short(float(high)),
+                }
                 columns[key] |= _empty_column(compared, len(items))
             _add_scores(columns[key], i, compared)
     return list(columns.values())
@@ -199,8 +204,10 @@ def _add_scores(column: Json, i: int, compared: ItemComparison) -> None:
 
 
 def _short(score: float | None) -> float | None:
-    """Return a whole number without its fraction, which is shorter in JSON."""
-    return int(score) if score is not None and score.is_integer() else score
+    """Return a whole number without its fraction, which is shorter; None where there is no limit, which JSON lacks."""
+    if score is None or not math.isfinite(score):
+        return None
+    return int(score) if score.is_integer() else score
 
 
 def _encode_slices(items: Sequence[Item]) -> list[Json]:
@@ -304,5 +311,5 @@ def _split(records: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
 
 def _script_json(data: Json) -> str:
     """Return JSON in which nothing ends a script element, or begins a comment in it."""
-    text = json.dumps(data, separators=(",", ":"))
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

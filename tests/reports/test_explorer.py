@@ -4,12 +4,14 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.artifacts.results_json import load_result
+from harness.config import ChecklistMetric
 from harness.runs.item_pages import write_run_reports
 from reports import explorer
 from reports.explorer import encode_items, encode_record, encode_texts, pack_texts, render_explorer
@@ -39,6 +41,17 @@ def test_every_column_has_the_run_s_own_scores_of_every_item():
         assert column["order_dependent"] == [i for i, c in enumerate(own) if c.order_dependent]
         assert column["judges_disagree"] == [i for i, c in enumerate(own) if c.judges_disagree]
         assert column["against_people"] == [i for i, c in enumerate(own) if c.people_disagree]
+
+
+def test_a_scale_without_a_least_score_is_readable_json():
+    run = explored_run()
+    checklist = ChecklistMetric(kind="checklist", criteria="criteria", asks="Is it met?")
+    task = run.plan.tasks[0].model_copy(update={"metrics": {"checks": checklist}})
+    plan = run.plan.model_copy(update={"tasks": (task,)})
+    compared = replace(explored_items(1)[0].comparisons[0], metric="checks")
+    item = replace(explored_items(1)[0], comparisons=(compared,))
+    (column,) = encode_items([item], plan)["columns"]
+    assert (column["low"], column["high"]) == (None, 1)
 
 
 def test_slices_and_flags_are_the_items_own():

@@ -9,36 +9,21 @@ import pytest
 from reports import write_reports
 from reports.item_pages import write_item_pages
 from reports.items import page_of
+from tests.builders.chromium import open_chromium, watch
 from tests.builders.hostile import PAYLOADS, hostile_run
 from tests.builders.item_pages import full_item, item
 from tests.builders.results import failing_run, jury_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_chromium() as browser:
         yield browser
-        browser.close()
-
-
-def _watch(page: "Page") -> list[str]:
-    """What the page does beyond showing itself."""
-    seen: list[str] = []
-    page.on("request", lambda request: seen.append(request.url))
-    page.on("dialog", lambda dialog: seen.append(dialog.message))
-    page.on("console", lambda message: seen.append(message.text))
-    page.on("pageerror", lambda error: seen.append(str(error)))
-    return seen
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
@@ -46,7 +31,7 @@ def test_the_verdict_is_on_the_first_screen(
     browser: "Browser", tmp_path: Path, width: int, height: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": height})
-    seen = _watch(page)
+    seen = watch(page)
     url = write_reports(failing_run(), tmp_path).as_uri()
     page.goto(url)
     box = page.locator("#verdict").bounding_box()
@@ -66,7 +51,7 @@ def test_only_tables_scroll_sideways(browser: "Browser", tmp_path: Path, width: 
 
 def test_hostile_texts_do_nothing_in_a_browser(browser: "Browser", tmp_path: Path) -> None:
     page = browser.new_page()
-    seen = _watch(page)
+    seen = watch(page)
     url = write_reports(hostile_run("\n".join(PAYLOADS)), tmp_path).as_uri()
     page.goto(url)
     page.wait_for_timeout(200)
@@ -82,7 +67,7 @@ def test_hostile_item_pages_do_nothing_in_a_browser_and_fit_a_phone(
     write_item_pages(items, tmp_path, title=hostile)
     for name in ("index.html", "flagged.html", page_of(items[0].anchor)):
         page = browser.new_page(viewport={"width": 390, "height": 844})
-        seen = _watch(page)
+        seen = watch(page)
         url = (tmp_path / "items" / name).as_uri()
         page.goto(url)
         page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")

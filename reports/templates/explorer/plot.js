@@ -19,8 +19,8 @@ function axisOf(column, side) {
   const scores = column[`${side}Scores`];
   const values = [...new Set(scores)].filter((score) => !Number.isNaN(score)).sort((a, b) => a - b);
   const byValue = values.length <= MOST_CELLS_A_SIDE;
-  const low = Math.min(column.low, values[0] ?? column.low);
-  const high = Math.max(column.high, values.at(-1) ?? column.high);
+  const low = Math.min(column.low ?? Infinity, values[0] ?? 0); // a checklist may have no least score
+  const high = Math.max(column.high ?? -Infinity, values.at(-1) ?? 0);
   const n = byValue ? values.length : MOST_CELLS_A_SIDE;
   const places = new Map(values.map((value, place) => [value, place]));
   const cellOf = Int8Array.from(scores, (score) => {
