@@ -113,13 +113,6 @@ def normalise_text(text: str) -> str:
     return " ".join(normalise_words(text)) or text.strip()
 
 
-def count_words(text: str) -> int:
-    """Count what stands between white space: `len(text.split())`, without making the words."""
-    if text.isascii() and text.isprintable() and "  " not in text and text[:1].strip():
-        return text.count(" ") + (text[-1] != " ")
-    return len(text.split())
-
-
 def ngrams(words: Sequence[str], n: int) -> Iterator[NGram]:
     """Yield every `n` consecutive words; nothing for a shorter text."""
     return zip(*(words[start:] for start in range(n)), strict=False)

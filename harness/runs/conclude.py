@@ -18,25 +18,25 @@ from harness.analysis.slices import compare_slices
 from harness.config import metric_of
 from harness.core.errors import InfrastructureError
 from harness.core.hashing import content_hash, environment
-from harness.data.text import count_words
 from harness.data.thoughts import thoughts_of
 from harness.gate.decision import decide_gate
 from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
 from harness.models.session import EndpointSession
 from harness.planning.preregistration import Preregistration
+from harness.runs.answer_caveats import (
+    failed_request_caveats,
+    identical_answer_caveats,
+    prompt_caveats,
+    served_name_caveats,
+)
 from harness.runs.caveats import (
     changed_rule_caveats,
     early_stopping_caveats,
-    failed_request_caveats,
     find_caveats,
-    identical_answer_caveats,
     one_model_caveats,
-    prompt_caveats,
-    sensitivity_caveats,
-    served_name_caveats,
-    slice_caveats,
 )
+from harness.runs.comparison_caveats import sensitivity_caveats, slice_caveats
 from harness.runs.examples import largest_differences, pick_critical_examples
 from harness.runs.passage_caveats import passage_caveats
 from harness.runs.prepare import Prepared
@@ -398,8 +398,8 @@ def count_probes(plan: Plan, session: EndpointSession) -> Iterator[SpendLine]:
 def _count_flags(part: TaskScores) -> Iterator[HygieneCount]:
     for model, responses in part.responses.items():
         counts = Counter(flag for flags in part.flags[model].values() for flag in flags)
-        words = [count_words(response.text or "") for response in responses.values()]
-        thoughts = [count_words(text) for text in map(thoughts_of, responses.values()) if text]
+        words = [len((response.text or "").split()) for response in responses.values()]
+        thoughts = [len(text.split()) for text in map(thoughts_of, responses.values()) if text]
         tokens = [r.n_tokens for r in responses.values() if r.n_tokens is not None]
         yield HygieneCount(
             task=part.task.name,

@@ -8,16 +8,10 @@ from hypothesis import strategies as st
 from harness.core.json_text import parse_json
 from harness.core.sanitize import escape_invisible, to_valid_utf8
 from harness.data.tables import join_key
-from harness.data.text import count_words
 
 # Mostly plain letters and blanks, which is what has a quick way, and anything else between them.
 TEXTS = st.text(st.sampled_from("ab .,\t\n\x0b\x1c\x85\xa0é語\u200b\u2028\ud800") | st.characters())
 MARK, SHOWN = "\u202e", "⟨U+202E⟩"  # a text with an invisible character goes the full way
-
-
-@given(TEXTS)
-def test_words_are_counted_as_they_are_split(text: str) -> None:
-    assert count_words(text) == len(text.split())
 
 
 @given(TEXTS)

@@ -1,6 +1,6 @@
 """What a reader should know of the servers and judges behind a run's numbers."""
 
-from harness.runs.caveats import served_name_caveats
+from harness.runs.answer_caveats import served_name_caveats
 from harness.runs.verdict_caveats import lenient_reading_caveats, missing_verdict_caveats
 from harness.scoring.task_scores import TaskScores
 from harness.types import Exchange, Grade, JudgeCard

@@ -125,7 +125,7 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(
     tmp_path: Path, system: str | None, samples: tuple[Sample, ...]
 ) -> None:
     from harness.models.model_kinds import CheckpointModel
-    from harness.runs.caveats import prompt_caveats
+    from harness.runs.answer_caveats import prompt_caveats
     from harness.runs.prepare import Prepared
 
     models = {}
@@ -143,7 +143,7 @@ def test_a_run_reports_a_model_that_never_saw_the_system_prompt(
 
 def test_a_run_reports_a_model_that_cannot_switch_its_thoughts(tmp_path: Path) -> None:
     from harness.models.model_kinds import CheckpointModel
-    from harness.runs.caveats import prompt_caveats
+    from harness.runs.answer_caveats import prompt_caveats
     from harness.runs.prepare import Prepared
 
     switch = "{% if enable_thinking %}<think>{% endif %}"
