@@ -193,9 +193,10 @@ class ShownAnswer(NamedTuple):
 
 
 class ShownPlace(NamedTuple):
-    """An item's place on a list with the links to the items beside it."""
+    """An item's place on a list with the links to the items beside it; `column` is the score that sorts the list."""
 
     id: str
+    column: str
     href: str
     title: str
     number: int
@@ -235,6 +236,7 @@ class ShownItem(NamedTuple):
     judgements: Sequence[ShownJudgement]
     prompts: Sequence[ShownPrompt]
     places: Sequence[ShownPlace]
+    by_score: Mapping[str, str]  # the id of the item's place in the order of a column's scores
 
 
 def _show(
@@ -255,6 +257,7 @@ def _show(
         )
         for one, prompt in zip(item.judgements, prompts.judges, strict=True)
     ]
+    shown_places = [_show_place(item.anchor, place) for place in places]
     return ShownItem(
         item=escaped,
         anchor=item.anchor,
@@ -262,7 +265,8 @@ def _show(
         marking=marking,
         judgements=judgements,
         prompts=[_show_prompt(prompt, None) for prompt in prompts.models],
-        places=[_show_place(item.anchor, place) for place in places],
+        places=shown_places,
+        by_score={place.column: place.id for place in shown_places if place.column},
     )
 
 
@@ -270,6 +274,7 @@ def _show_place(anchor: str, place: Place) -> ShownPlace:
     key = place.of.key
     return ShownPlace(
         id=f"{anchor}.{key}",
+        column=place.of.column,
         href=f"{key}.html",
         title=escape_invisible(one_line(place.of.title)),
         number=place.number,

@@ -1,6 +1,7 @@
 """report.html in a real browser: no request, no dialog, no policy error, the verdict in sight."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,7 @@ from reports.item_pages import write_item_pages
 from reports.items import page_of
 from tests.builders.chromium import open_chromium, watch
 from tests.builders.hostile import PAYLOADS, hostile_run
-from tests.builders.item_pages import full_item, item
+from tests.builders.item_pages import compared, full_item, item
 from tests.builders.results import failing_run, jury_run
 
 if TYPE_CHECKING:
@@ -102,6 +103,24 @@ def test_items_of_a_list_are_read_one_after_the_other_without_a_script(
         page.locator(":target").get_by_role("link", name="Next of Flagged").click()
         assert page.url.endswith(f"{page_of(one.anchor)}#{one.anchor}.flagged")
     assert page.locator(":target").get_by_role("link", name="Next of Flagged").count() == 0
+
+
+def test_a_score_of_an_item_leads_to_its_place_in_their_order(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    items = [
+        replace(full_item(f"q{i}"), comparisons=(compared(difference=float(i)), compared("b", 1.0)))
+        for i in range(3)
+    ]
+    write_item_pages(items, tmp_path, title="a run")
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((tmp_path / "items" / page_of(items[1].anchor)).as_uri())
+    item = page.locator(f"[id='{items[1].anchor}']")
+    assert not item.get_by_text("2 of 3").last.is_visible()
+    item.get_by_role("link", name="rubric.safety", exact=True).click()
+    page.locator(":target").get_by_role("link", name="Next of rubric.safety").click()
+    assert page.url.endswith(f"#{items[2].anchor}.by-rubric-safety")
+    assert page.locator(":target").is_visible()
 
 
 def test_marks_are_heard_and_not_copied(browser: "Browser", tmp_path: Path) -> None:
