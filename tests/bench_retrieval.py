@@ -61,9 +61,10 @@ def main() -> None:
         environment = {**os.environ, "HARNESS_CACHE_DIR": cache}
         command = [sys.executable, "-c", f"from tests.bench_retrieval import index; index({n})"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        seconds, peak, before = done.stdout.split()
+        seconds, cpu, peak, before = done.stdout.split()
         print(
-            f"{n:,} passages indexed: {seconds} s, at most {peak} MB in all ({before} MB of them before)"
+            f"{n:,} passages indexed: {seconds} s, {cpu} s of a core; at most {peak} MB in all, "
+            f"{before} MB of them before"
         )
         os.environ["HARNESS_CACHE_DIR"] = cache
         retriever, corpus = open_made(n)

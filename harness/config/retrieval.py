@@ -17,6 +17,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.config.base import Name, Spec
 from harness.config.data import Source
+from harness.config.endpoint import EndpointSpec
 from harness.core.errors import HarnessError
 from harness.core.text_files import read_prompt_file
 from harness.core.yaml_loader import field_error
@@ -45,6 +46,13 @@ class EmbeddingSpec(Spec):
             raise ValueError("name exactly one of 'checkpoint' (a folder) or 'base_url' (a server)")
         if (self.base_url is None) != (self.model is None):
             raise ValueError("'base_url' and 'model' go together")
+        if self.base_url is not None and self.model is not None:
+            server = EndpointSpec(model=self.model, base_url=self.base_url)
+            if server.elsewhere:
+                raise field_error(
+                    "base_url",
+                    f"{server.host} is another machine; embeddings are made on this one.",
+                )
         return self
 
 

@@ -9,35 +9,58 @@ from harness.config.retrieval import RetrievalSpec
 from harness.core.folder_cache import build_once
 from harness.core.hashing import content_hash
 from harness.core.paths import cache_dir
-from harness.retrieval import bm25
+from harness.retrieval import bm25, dense
 from harness.retrieval.corpus import Corpus, Passage, cut_into_passages, read_corpus
 from harness.retrieval.prompt import PROMPT_VERSION, default_prompt
 from harness.types import FoundPassages, GivenPassage, RetrievalCard
 
 INDEX_VERSION = 1  # raise it when the same corpus and rule give other passages
+SEARCH_FAILED = (
+    "retrieval failed"  # first words of the reason of an answer that could not be asked for
+)
 Search = Callable[[str], list[bm25.Hit]]
 
 
 class Retriever:
     """Passages for questions; the index is built at the first one, or read from the cache."""
 
-    def __init__(self, card: RetrievalCard, passages: Sequence[Passage]) -> None:
+    def __init__(
+        self,
+        card: RetrievalCard,
+        passages: Sequence[Passage],
+        embedder: dense.Embedder | None = None,
+    ) -> None:
         self.card = card
         self._passages = passages
+        self._embedder = embedder
 
     def key(self, question: str) -> str:
         """Return the key in the store of what is found for a question."""
         return content_hash("passages", self.card.search_key, question)
 
     def find(self, questions: Sequence[str]) -> Iterator[FoundPassages | str]:
-        """Yield what is found for each question, in their order; a text says why a search failed."""
+        """Yield what is found for each question, in their order; a text says why a search failed.
+
+        A server that failed, after its repeats, is asked nothing more.
+        """
+        failure: str | None = None
         for question in questions:
-            yield self._found(self._search(question))
+            found: FoundPassages | str
+            try:
+                found = failure or self._found(self._search(question))
+            except dense.SearchError as error:
+                found = failure = f"{SEARCH_FAILED}: {error}"
+            yield found
 
     @cached_property
     def _search(self) -> Search:
         texts = [passage.text for passage in self._passages]
         folder = cache_dir() / "retrieval" / self.card.index_key[:32]
+        embedder = self._embedder
+        if embedder is not None:
+            build_once(folder, lambda path: dense.build_index(texts, embedder, path))
+            vectors = dense.load_index(folder)
+            return lambda question: dense.search_index(vectors, embedder, question, self.card.k)
         index = bm25.load_index(build_once(folder, lambda path: bm25.build_index(texts, path)))
         return lambda question: bm25.search_index(index, question, self.card.k)
 
@@ -63,10 +86,12 @@ def open_retriever(spec: RetrievalSpec, corpus: Corpus, root: Path) -> Retriever
     """Return the retriever of a model; nothing is indexed yet.
 
     Raises:
-        HarnessError: the library that it needs is not installed.
+        HarnessError: the library that it needs is not installed, or its model is not there.
     """
     rule = {"words": spec.words, "overlap": spec.overlap}
     passages = list(cut_into_passages(corpus.documents, **rule))
+    embedder = None if spec.embeddings is None else dense.Embedder(spec.embeddings, root)
+    library = bm25.require_bm25s() if embedder is None else embedder.library
     card = RetrievalCard(
         retriever=spec.retriever,
         k=spec.k,
@@ -75,7 +100,8 @@ def open_retriever(spec: RetrievalSpec, corpus: Corpus, root: Path) -> Retriever
         corpus_hash=corpus.hash,
         documents=len(corpus.documents),
         passages=len(passages),
-        version=f"{bm25.require_bm25s()}, passages v{INDEX_VERSION}, prompt v{PROMPT_VERSION}",
+        version=f"{library}, passages v{INDEX_VERSION}, prompt v{PROMPT_VERSION}",
+        embeddings=None if embedder is None else embedder.identity,
         prompt=spec.prompt or default_prompt(),
     )
-    return Retriever(card, passages)
+    return Retriever(card, passages, embedder)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders.commands import Done, harness_here
+from tests.builders.embeddings import EmbeddingsServer
 from tests.builders.files import write_rows
 from tests.builders.retrieval import (
     N_ITEMS,
@@ -97,6 +98,23 @@ def test_statements_and_citations_are_judged_against_the_passages(tmp_path: Path
     scores = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result["scores"]}
     assert (scores["grounded", "open"], scores["grounded", "closed"]) == (1, 0)
     assert (scores["citations", "open"], scores["citations", "closed"]) == (0.5, 0)
+
+
+def test_where_the_search_fails_the_model_has_no_answer_and_its_server_is_not_asked(
+    tmp_path: Path,
+) -> None:
+    with EmbeddingsServer() as dead:
+        address = f"{{base_url: '{dead.base_url}', model: counts}}"
+    with LoopbackServer(answer_from_passages) as server:
+        more = f", retriever: dense, embeddings: {address}"
+        write_world(tmp_path, server.base_url, more=more)
+        done = run(tmp_path)
+        assert server.counts == {"ok": N_ITEMS}
+    assert done.returncode == 4
+    said = " ".join(done.stderr.split())
+    assert (
+        f"'open': {N_ITEMS} of {N_ITEMS} requests failed (retrieval failed: embeddings of" in said
+    )
 
 
 def test_what_was_found_is_measured_on_the_answers_to_a_choice(tmp_path: Path) -> None:
