@@ -328,7 +328,8 @@ def _scatter(chart: ScatterChart, chart_id: str) -> Element:
     x_axis = _Axis(min(places) - around, max(places) + around, 50, _WIDE_WIDTH - 12)
     y_axis = _Axis(min(p.low for p in chart.points), max(p.high for p in chart.points), 184, 34)
     _frame(svg, chart.title, x_axis, y_axis, y_axis.ticks(4))
-    for i, (point, place) in enumerate(zip(chart.points, places, strict=True)):
+    beside = sorted(zip(places, chart.points, strict=True), key=lambda pair: pair[0])
+    for i, (place, point) in enumerate(beside):
         x, y = x_axis.at(place), y_axis.at(point.estimate)
         _line(svg, "interval", x, y_axis.at(point.low), x, y_axis.at(point.high))
         name = "solid" if point.filled else "hollow"
