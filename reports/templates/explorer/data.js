@@ -5,6 +5,8 @@ const data = JSON.parse(find("#data").textContent);
 const N = data.ids.length;
 const itemOf = new Map(data.anchors.map((anchor, i) => [anchor, i]));
 
+const hasTasks = new Set(data.task).size > 1; // whether the items shown are of several
+
 /** Return numbers as an array of doubles, in which a missing one is NaN. */
 const numbers = (values) => Float64Array.from(values, (value) => value ?? NaN);
 

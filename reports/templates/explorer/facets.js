@@ -63,7 +63,7 @@ function canOccur(mark) {
 function makeFacets() {
   const groups = [];
   if (data.columns.length) groups.push(makeGroup("Score", make("label", { className: "unseen", htmlFor: "column" }, "Score column"), makeColumnSelect()));
-  if (data.tasks.length > 1) {
+  if (hasTasks) {
     const options = data.tasks.map((task, place) => make("option", { value: String(place) }, task));
     groups.push(makeGroup("Task", make("select", { id: "task", ariaLabel: "Task" }, make("option", { value: "" }, "All tasks"), options)));
   }

@@ -136,7 +136,7 @@ function itemHead(i) {
       button("copy-link", "Copy link", copyLink),
     ),
     make("h2", { id: "item-name", tabIndex: -1 }, data.ids[i]),
-    make("p", { className: "chips" }, data.tasks.length > 1 ? make("span", { className: "chip" }, data.tasks[data.task[i]]) : null, slices, markLabels(marksOf(i, state.column))),
+    make("p", { className: "chips" }, hasTasks ? make("span", { className: "chip" }, data.tasks[data.task[i]]) : null, slices, markLabels(marksOf(i, state.column))),
     make("p", { className: "small" }, page),
   );
 }
