@@ -30,7 +30,8 @@ def _any(test: Callable[[ItemComparison], bool]) -> Callable[[Item], bool]:
 
 
 def _moved(comparison: ItemComparison, step: float) -> bool:
-    return comparison.kind == "share" and comparison.difference == step
+    two = comparison.baseline != comparison.candidate  # of a model alone it is the score
+    return two and comparison.kind == "share" and comparison.difference == step
 
 
 FACETS = (

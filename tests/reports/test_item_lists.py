@@ -117,6 +117,7 @@ def test_an_older_run_is_said_to_hold_no_flags() -> None:
     assert any("do not say which answers have flags" in note for note in made.notes)
 
 
-def test_a_comparison_of_a_model_alone_is_no_matter_of_sides() -> None:
-    alone = ItemComparison("m", "points", "a", "a", True, None, 5.0, 5.0, people=-1.0)
-    assert not alone.people_disagree
+def test_a_model_alone_is_neither_better_nor_worse_than_before() -> None:
+    alone = ItemComparison("m", "share", "dpo", "dpo", True, None, 1.0, 1.0, people=-1.0)
+    item = replace(with_comparison("q"), comparisons=(alone,))
+    assert set(lists_of(item)) == {"index", "by-name"}
