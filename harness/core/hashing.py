@@ -18,9 +18,7 @@ def content_hash(*parts: object) -> str:
 
 def canonical_json(value: object) -> str:
     """Write JSON with sorted keys and no spaces; pydantic records are dumped first."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_dump_record
-    )
+    return _CANONICAL.encode(value)
 
 
 def file_hash(path: Path) -> str:
@@ -44,3 +42,8 @@ def _dump_record(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_dump_record
+)

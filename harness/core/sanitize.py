@@ -54,6 +54,8 @@ def drop_controls(text: str) -> str:
 
 def to_valid_utf8(text: str) -> str:
     """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

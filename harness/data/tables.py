@@ -142,9 +142,7 @@ def no_text_reason(value: object) -> str | None:
 
 def join_key(value: object) -> str:
     """Return the text by which rows of different files are joined, from a cell or an item's id."""
-    if isinstance(value, str) and value.isascii():
-        return value
-    return to_valid_utf8(text_of(value))
+    return to_valid_utf8(value if isinstance(value, str) else text_of(value))
 
 
 def require_row_number(key: str, where: str) -> None:
