@@ -84,7 +84,8 @@ def run(
     )
     bound = grid.study.budget.max_cost if max_cost is None else max_cost
     with run_context(output, store, launch=launch, max_cost=bound, wait_s=wait) as context:
-        at_once = jobs or max(1, count_devices() if launch is None else 1)
+        one_each = count_devices() if grid.arms and launch is None else 1
+        at_once = jobs or max(1, one_each)
         result, folder = run_study(grid, context, out=out, jobs=at_once)
     value = {"folder": str(folder), **result.model_dump(mode="json")}
     emit(output, value, describe_study(result, folder))
