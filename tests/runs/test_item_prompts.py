@@ -36,7 +36,7 @@ PROFILE = """\
 profile: there
 models:
   old: {{recorded: {{path: old.jsonl, fields: {{id: id, response: text}}}}}}
-  new: {{endpoint: {{model: new-model, base_url: '{url}', redact: {redact}}}}}
+  new: {{endpoint: {{model: new-model, base_url: '{url}', redact: {redact}}}{extra}}}
 judges: {{default: {{endpoint: {{model: judge-model, base_url: '{url}', redact: {redact}}}}}}}
 """
 Chat = list[dict[str, str]]
@@ -61,7 +61,12 @@ ROWS = [{"id": f"q{i}", "question": QUESTION.format(i), "answer": "Rest."} for i
 
 
 def run(
-    world: Path, *, redact: bool, suite: str = SUITE, rows: Sequence[Mapping[str, Any]] = ROWS
+    world: Path,
+    *,
+    redact: bool,
+    suite: str = SUITE,
+    rows: Sequence[Mapping[str, Any]] = ROWS,
+    extra: str = "",
 ) -> Sent:
     write_rows(world / "items.jsonl", list(rows))
     write_rows(world / "old.jsonl", [{"id": f"q{i}", "text": f"Rest it, {i}."} for i in range(4)])
@@ -69,7 +74,7 @@ def run(
     write(world / "sent.yaml", suite)
     with LoopbackServer(answer) as server:
         url, word = server.base_url, str(redact).lower()
-        write(world / "there.yaml", PROFILE.format(url=url, redact=word))
+        write(world / "there.yaml", PROFILE.format(url=url, redact=word, extra=extra))
         done = harness_here(
             "run", "sent.yaml", "--models", "old,new", "--profile", "there.yaml", cwd=world
         )
@@ -183,3 +188,14 @@ def test_a_checklists_prompts_are_known_by_its_criteria(together: bool, tmp_path
         assert prompt.note.startswith("The judge was sent one such prompt" if not together else "")
         assert UNCHECKED not in prompt.note
         assert OTHER not in prompt.note
+
+
+def test_a_prompt_with_passages_is_shown_as_the_server_got_it(tmp_path: Path) -> None:
+    pytest.importorskip("bm25s")
+    leaflets = [{"id": "d1", "text": "A knee needs rest."}, {"id": "d2", "text": "See a doctor."}]
+    write_rows(tmp_path / "leaflets.jsonl", leaflets)
+    source = "{path: leaflets.jsonl, fields: {id: id, text: text}}"
+    extra = f", retrieval: {{corpus: {source}, retriever: bm25, k: 1}}"
+    sent = run(tmp_path, redact=False, extra=extra)
+    assert "A knee needs rest." in json.dumps(sent.chats)
+    assert ordered([*chats_in(sent.read())]) == ordered(sent.chats)
