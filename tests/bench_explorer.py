@@ -85,11 +85,10 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     items = varied_items(N_ITEMS)
-    start = time.perf_counter()
+    start = time.process_time()
     html = render_explorer(items, explored_run(), n_items=N_ITEMS).encode()
-    print(
-        f"{N_ITEMS:,} items: {len(html) / 1e6:.1f} MB, written in {time.perf_counter() - start:.1f} s"
-    )
+    took = time.process_time() - start
+    print(f"{N_ITEMS:,} items: {len(html) / 1e6:.1f} MB, made in {took:.1f} s of CPU")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         path = Path(folder) / "explorer.html"
         path.write_bytes(html)
