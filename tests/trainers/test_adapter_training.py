@@ -38,7 +38,7 @@ from trainers.checkpoint import CheckpointManifest, verify_checkpoint
 from trainers.export import copy_checkpoint
 from trainers.merge import merge_adapter
 from trainers.preference import train_on_pairs
-from trainers.recipe import AdapterRecipe, Parent, SftRecipe
+from trainers.recipe import AdapterRecipe, EightBits, Parent, Quantisation, SftRecipe
 from trainers.sft import train_sft
 from trainers.shape import find_shape
 
@@ -212,6 +212,22 @@ def test_pissa_in_half_precision_is_rounded_as_lora_is(tmp_path: Path) -> None:
     assert losses["pissa"] == pytest.approx(losses["lora"], rel=1e-2)
     assert first["pissa"].metrics["merge_kl"] < 5 * first["lora"].metrics["merge_kl"]
     assert load_weights(tmp_path / "pissa")[0].dtype is torch.bfloat16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_learns_on_a_base_in_a_few_bits_on_a_cpu(
+    base: Path, tmp_path: Path, kind: str, bits: int
+) -> None:
+    if bits in KINDS[kind].refused_bits:
+        pytest.skip(f"refused in {bits} bits")
+    quantised = Quantisation(bits=4, compute="float32") if bits == 4 else EightBits(bits=8)
+    recipe = SFT.model_copy(update={"quantisation": quantised})
+    made = train(recipe, KINDS[kind], base, tmp_path / "out")
+    assert min(curve(made, "grad_norm")) > 0
+    assert made.facts["adapter entries that moved"] != "0.0%"
+    assert made.metrics.get("merge_kl", 0.0) < 1e-6
 
 
 def test_lora_plus_moves_its_second_matrix_as_many_times_as_fast(
