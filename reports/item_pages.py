@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import InfrastructureError
 from harness.core.sanitize import escape_invisible, one_line, shorten
+from harness.types import GivenPassage
 from harness.types.samples import speaker
 from reports.html import render_page
 from reports.item_lists import ALL, BY_NAME, ItemList, ItemLists, Place, make_lists, neighbours
@@ -190,6 +191,7 @@ class ShownAnswer(NamedTuple):
     note: str
     thoughts: str
     flags: Sequence[str]
+    passages: Sequence[GivenPassage] | None = None
 
 
 class ShownPlace(NamedTuple):
@@ -310,10 +312,16 @@ def _mark_answers(item: Item) -> tuple[list[ShownAnswer], str]:
             answer.note,
             answer.thoughts,
             flags[answer.model],
+            answer.passages,
         )
         for answer in item.answers
     ]
     return shown, marking
+
+
+def _escape_passage(passage: GivenPassage) -> GivenPassage:
+    names = {"id": _escape_name(passage.id), "document": _escape_name(passage.document)}
+    return passage.model_copy(update={**names, "text": _escape_text(passage.text)})
 
 
 def _escape_item(item: Item) -> Item:
@@ -330,6 +338,9 @@ def _escape_item(item: Item) -> Item:
                 text=None if answer.text is None else _escape_text(answer.text),
                 note=escape_invisible(one_line(shorten(answer.note, MAX_EXPLANATION_CHARS))),
                 thoughts=_escape_text(answer.thoughts),
+                passages=None
+                if answer.passages is None
+                else tuple(map(_escape_passage, answer.passages)),
             )
             for answer in item.answers
         ),

@@ -6,9 +6,10 @@ hash vouches for is said to be built again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
-from harness.config import ChecklistMetric, ComputedMetric, Metric, PairwiseMetric
+from harness.config import ChecklistMetric, ComputedMetric, Metric, PairwiseMetric, SupportMetric
 from harness.data.redaction import redact_sample
 from harness.retrieval.prompt import with_passages
 from harness.types import (
@@ -28,6 +29,7 @@ from judges.checklist import join_prompts, requests_on_criteria
 from judges.judging import shown_to_judge
 from judges.llm import redact_request
 from judges.prompts import RETRY_NOTE, build_prompt
+from judges.support import decided_unasked
 from reports.items import Item, ItemAnswer, ItemJudgement, ItemPrompts, PromptsOf, SentPrompt
 
 RECORDED = "This answer was recorded elsewhere: what the model was sent is not known here."
@@ -41,6 +43,7 @@ OTHER = "What was sent cannot be built again by this version: its hash is anothe
 TEMPLATE = "The checkpoint's chat template wrote these messages as one text."
 NO_CRITERIA = "The run's tables, of an earlier version, do not hold the item's criteria, which the prompt had."
 ONE_BY_ONE = "The judge was sent one such prompt about each of {n} criteria. They differ in the criterion, and in the mark of the blocks."
+STATEMENT_BY_STATEMENT = "The judge was sent one such prompt about each of {n} statements."
 NO_REPLIES = "The run's tables, of an earlier version, do not hold the judge's replies."
 
 
@@ -133,8 +136,12 @@ def _to_judge(
     request = _request_of(metric, one, item, sample)
     if request is None:
         return SentPrompt(one.judge, (), replied) if replied else None
+    if isinstance(metric, SupportMetric) and not _asked_of(request):
+        return None
     messages, note = _find_sent(request, one.prompt)
-    if isinstance(metric, ChecklistMetric) and not metric.together:
+    if isinstance(metric, SupportMetric):
+        note = f"{STATEMENT_BY_STATEMENT.format(n=len(_asked_of(request)))} {note}".strip()
+    elif isinstance(metric, ChecklistMetric) and not metric.together:
         n = len(sample.criteria[metric.list_name])
         note = f"{ONE_BY_ONE.format(n=n)} {note}".strip()
     elif one.replies is not None and len(one.replies) > 1:
@@ -156,7 +163,9 @@ def _request_of(
     if answer is None:
         return None
     if not isinstance(metric, PairwiseMetric):
-        return GradeRequest(shown, one.metric, metric, one.model, answer, one.round)
+        given = {answer.model: answer.passages for answer in item.answers}
+        request = GradeRequest(shown, one.metric, metric, one.model, answer, one.round)
+        return replace(request, passages=given.get(one.model) if metric.about_passages else None)
     against = texts.get(one.against or "")
     if against is None or one.against is None:
         return None
@@ -178,10 +187,16 @@ def _find_sent(request: JudgeRequest, sent: str | None) -> tuple[tuple[Message, 
     return (redacted, REDACTED) if redacted_hash == sent else ((), OTHER)
 
 
+def _asked_of(request: JudgeRequest) -> list[JudgeRequest]:
+    """Return what a judge was asked of a request: each criterion or statement that takes a judge, or the request."""
+    asked = requests_on_criteria(request) if isinstance(request, GradeRequest) else [request]
+    return [one for one in asked if decided_unasked(one) is None]
+
+
 def _build(request: JudgeRequest) -> tuple[tuple[Message, ...], str]:
     """Build the prompts of a request; return the first, and the hash of one or of all about criteria."""
-    asked = requests_on_criteria(request) if isinstance(request, GradeRequest) else [request]
-    built = [build_prompt(one) for one in asked]
+    built = [build_prompt(one) for one in _asked_of(request)]
     hashes = [hash_prompt(prompt.messages) for prompt in built]
-    one_by_one = isinstance(request.metric, ChecklistMetric) and not request.metric.together
+    at_once = isinstance(request.metric, ChecklistMetric) and request.metric.together
+    one_by_one = request.metric.by_criteria and not at_once
     return built[0].messages, join_prompts(hashes) if one_by_one else hashes[0]

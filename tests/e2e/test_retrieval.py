@@ -1,14 +1,16 @@
 """One model with and without passages, from the profile to the report."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.builders.commands import Done, harness_here
 from tests.builders.embeddings import EmbeddingsServer
-from tests.builders.files import write_rows
+from tests.builders.files import write, write_rows
 from tests.builders.retrieval import (
     N_ITEMS,
     SUITE,
@@ -98,6 +100,36 @@ def test_statements_and_citations_are_judged_against_the_passages(tmp_path: Path
     scores = {(s["metric"], s["model"]): s["mean"]["estimate"] for s in result["scores"]}
     assert (scores["grounded", "open"], scores["grounded", "closed"]) == (1, 0)
     assert (scores["citations", "open"], scores["citations", "closed"]) == (0.5, 0)
+
+
+def say_or_judge(body: dict[str, Any]) -> str:
+    """What the model says, "Yes." to every fifth question, and a judge's word on each statement."""
+    text = body["messages"][-1]["content"]
+    if "response_format" not in body:
+        return "Yes." if re.search(r"drug\d*[05]\?", text) else answer_from_passages(body)
+    return json.dumps({"reason": "r", "supported": "yes" if "The dose is" in text else "no"})
+
+
+def test_a_language_model_is_asked_about_each_statement_once_and_the_pages_show_it(
+    tmp_path: Path,
+) -> None:
+    suite = SUITE.partition("gate:")[0] + "  grounded: {kind: grounded}\n"
+    with LoopbackServer(say_or_judge) as server:
+        write_world(tmp_path, server.base_url, suite=suite)
+        judge = f"default: {{endpoint: {{model: judge, base_url: '{server.base_url}'}}}}"
+        profile = (tmp_path / "there.yaml").read_text()
+        write(
+            tmp_path / "there.yaml", profile.replace("default: {offline: consumer_health}", judge)
+        )
+        done = run(tmp_path)
+        assert done.returncode == 0, done.stderr
+        # 32 answers from passages have two statements each; those without passages take no judge.
+        assert server.counts == {"ok": 2 * N_ITEMS + 2 * 32}
+        run(tmp_path)
+        assert server.counts == {"ok": 2 * N_ITEMS + 2 * 32}
+    pages = [page.read_text() for page in tmp_path.rglob("items/*.html")]
+    assert any("Passages in its prompt: 2" in page and "leaflet-drug7#1" in page for page in pages)
+    assert any("one such prompt about each of 2 statements" in page for page in pages)
 
 
 def test_where_the_search_fails_the_model_has_no_answer_and_its_server_is_not_asked(
