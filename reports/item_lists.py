@@ -6,12 +6,13 @@ Each list is stated once here, for the pages of items and whatever else selects 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.core.sanitize import one_line
+from harness.core.sanitize import one_line, shorten
 from reports.formatting import ABSENT, number, signed
 from reports.items import Item, ItemComparison, SliceValue, make_slug, short_hash
 
 MOST_LISTED = 2_000  # items on one list but those of all items
 MOST_LISTS = 60  # lists by column, and by slice
+MAX_VALUE_CHARS = 100  # of a slice's value in the name of its list
 ALL, BY_NAME = "index", "by-name"
 FOUND, SLICES, COLUMNS = "What was found", "Slices", "By score"
 
@@ -161,7 +162,7 @@ def _by_slice(items: Sequence[Item]) -> Iterator[ItemList]:
             by_value.setdefault(value, []).append(item)
     columns = list(dict.fromkeys(value.column for value in by_value))
     for value in sorted(by_value, key=lambda v: (columns.index(v.column), -len(by_value[v]))):
-        column, named = one_line(value.column), one_line(value.value)
+        column, named = (one_line(shorten(text, MAX_VALUE_CHARS)) for text in value)
         key = _key("slice", f"{value.column}\0{value.value}")
         definition = f"Items whose '{column}' is '{named}'"
         yield from _list(key, SLICES, f"{column}: {named}", definition, by_value[value])

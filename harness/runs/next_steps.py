@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.config import Claim, Gate, headline_column, metric_of
 from harness.config.request import Request, is_all_recorded
-from harness.core.sanitize import printable_line
+from harness.core.sanitize import escape_invisible, printable_line
 from harness.gate.advice import describe_items_needed
 from harness.gate.confirmation import FEWEST_TO_DECIDE
 from harness.gate.feasibility import effective_sample_size, min_sample_size
@@ -278,7 +278,7 @@ def _value(pair: PairedScores, value: float, *, own: bool) -> str:
 
 def _list(names: list[str], values: Mapping[str, str]) -> str:
     shown = [
-        printable_line(name, limit=MAX_NAME_CHARS) + values.get(name, "")
+        printable_line(escape_invisible(name), limit=MAX_NAME_CHARS) + values.get(name, "")
         for name in names[:N_NAMED]
     ]
     more = f" and {len(names) - N_NAMED:,} more" if len(names) > N_NAMED else ""

@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.sanitize import escape_invisible, to_valid_utf8
 from reports.explorer import render_explorer
+from reports.items import SliceValue
 from tests.builders.chromium import open_chromium, watch
 from tests.builders.explored import explored_items, explored_run, hostile_item, summary_items
 from tests.builders.explorer_pages import Open, explorer_opener, wait_for_place, write_explorer_page
@@ -75,12 +76,29 @@ def test_a_hostile_address_shows_what_is_known_and_says_what_is_not(opened: Open
     assert "x=y" in said
 
 
+def test_a_limit_of_the_plot_that_is_no_number_hides_no_item(opened: Open):
+    page = opened("#baseline_from=abc")
+    assert page.locator("#count").inner_text() == f"{N} items"
+    assert "baseline_from" in page.locator("#status").inner_text()
+
+
 def test_invisible_letters_are_written_out_as_everywhere(opened: Open, tmp_path: Path):
     text = "\n".join(PAYLOADS)
     page = opened(path=write_explorer_page(tmp_path, [hostile_item(text)]))
     page.keyboard.press("j")
     shown = page.locator("#item .block .text").last.text_content()
     assert shown == escape_invisible(to_valid_utf8(text))
+
+
+def test_names_of_thousands_of_letters_leave_room_for_what_is_below(opened: Open, tmp_path: Path):
+    long = "long " * 2000
+    made = replace(explored_items(1)[0], sample_id=long, slices=(SliceValue("about", long),))
+    page = opened(path=write_explorer_page(tmp_path, [made]))
+    page.keyboard.press("j")
+    for place in ("#facets [data-slice]", "#item-name"):
+        box = page.locator(place).bounding_box()
+        assert box
+        assert box["height"] < 300
 
 
 @pytest.mark.parametrize(

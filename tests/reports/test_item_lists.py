@@ -85,6 +85,13 @@ def test_each_value_of_a_slice_is_a_list_the_commonest_first() -> None:
     ]
 
 
+def test_a_slice_of_long_texts_has_short_names_and_a_list_for_each() -> None:
+    items = [replace(full_item(f"q{n}"), slices=(SliceValue("t", "x" * n),)) for n in (9000, 9001)]
+    slices = [one for one in make_lists(items).lists if one.group == item_lists.SLICES]
+    assert len({one.key for one in slices}) == 2
+    assert all(len(one.title) + len(one.definition) < 400 for one in slices)
+
+
 def test_a_list_that_is_cut_says_how_many_belong_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_lists, "MOST_LISTED", 4)
     items = [

@@ -64,7 +64,7 @@ def test_hostile_item_pages_do_nothing_in_a_browser_and_fit_a_phone(
     browser: "Browser", tmp_path: Path
 ) -> None:
     hostile = "\n".join(PAYLOADS)
-    items = [full_item(f"q{hostile}", text=hostile), item()]
+    items = [full_item(f"q{hostile}", text=hostile), item("long" * 60)]
     write_item_pages(items, tmp_path, title=hostile)
     for name in ("index.html", "flagged.html", page_of(items[0].anchor)):
         page = browser.new_page(viewport={"width": 390, "height": 844})

@@ -120,6 +120,14 @@ def test_items_without_a_score_are_named(tmp_path: Path) -> None:
     assert steps(folder)[1] == "Read unscored items: q0, q1."
 
 
+def test_an_item_with_an_invisible_name_is_named(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, shifts={"old": 0, "new": 2})
+    leave_out(folder, 1)
+    for path in folder.glob("*.jsonl"):
+        path.write_text(path.read_text().replace('"q0"', '"\\u200b"'))
+    assert steps(folder)[1] == "Read unscored items: ⟨U+200B⟩."
+
+
 def test_protected_items_are_counted_and_not_named(tmp_path: Path) -> None:
     folder = write_study(tmp_path, shifts={"old": 0, "new": -1})
     edit(folder, "reference: answer}}", "reference: answer}, phi: true}")

@@ -162,6 +162,19 @@ def test_pages_do_not_scroll_sideways(browser: "Browser", out: Path, width: int)
     context.close()
 
 
+def test_a_long_problem_leaves_the_other_columns_room(
+    context: "BrowserContext", tmp_path: Path
+) -> None:
+    damaged = tmp_path / "suite" / "run"
+    damaged.mkdir(parents=True)
+    (damaged / "results.json").write_text("[" * 100_000)
+    with live_view(tmp_path) as (link, _):
+        page, _seen = open_view(context, link)
+        heading = page.get_by_role("columnheader", name="Finished, UTC").bounding_box()
+    assert heading
+    assert heading["width"] > 90
+
+
 # --- hostile and foreign runs --------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ function makeSlice(place) {
   for (const value of of) if (value >= 0) frequency.set(value, (frequency.get(value) ?? 0) + 1);
   const sorted = [...frequency.keys()].sort((a, b) => frequency.get(b) - frequency.get(a)).slice(0, MOST_VALUES);
   const choices = sorted.map((value) => {
-    const choice = makeChoice("checkbox", `slice-${place}`, String(value), values[value]);
+    const choice = makeChoice("checkbox", `slice-${place}`, String(value), shortName(values[value]));
     choice.append(make("span", { className: "bar", ariaHidden: "true" }, make("i", { className: "worse" }), make("i", { className: "equal" }), make("i", { className: "better" })));
     return choice;
   });

@@ -135,7 +135,7 @@ function itemHead(i) {
       make("span", { className: "soft" }, where),
       button("copy-link", "Copy link", copyLink),
     ),
-    make("h2", { id: "item-name", tabIndex: -1 }, data.ids[i]),
+    make("h2", { id: "item-name", tabIndex: -1 }, shortName(data.ids[i])),
     make("p", { className: "chips" }, hasTasks ? make("span", { className: "chip" }, data.tasks[data.task[i]]) : null, slices, markLabels(marksOf(i, state.column))),
     make("p", { className: "small" }, page),
   );

@@ -49,6 +49,11 @@ function showStatus(text, isError = false) {
   fill(status, text);
 }
 
+const MOST_CHARS = 100;
+
+/** Return the beginning of a name that a file may have made very long. */
+const shortName = (text) => (text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS)}…` : text);
+
 /** Return a whole number with its thousands marked. */
 const count = (n) => n.toLocaleString("en");
 

@@ -82,7 +82,7 @@ function fromFragment(fragment) {
     else if (name === "flag") take(["any", ...data.flags.map(flagName)], value, (place) => { read.flag = place ? place - 1 : "any"; });
     else if (name === "only") take(Object.keys(MARKS), value, () => read.marks.add(value));
     else if (name === "slice") takeSlice(value, read.slices, unknown);
-    else if (ENDS.includes(name)) read.brush = { ...read.brush, [name]: value === "" ? NaN : Number(value) };
+    else if (ENDS.includes(name) && Number.isFinite(parseFloat(value))) read.brush = { ...read.brush, [name]: parseFloat(value) };
     else if (name === "sort") take(SORTS, value.replace("-", ""), (place) => { read.sort = SORTS[place]; read.descending = value.startsWith("-"); });
     else if (name === "item") take(data.anchors, value, () => { read.item = value; });
     else if (name !== "model") unknown.push(name);
