@@ -34,7 +34,7 @@ def make_corpus(n: int) -> Corpus:
     documents = [
         Document(f"d{i}", " ".join(drawn[i * N_WORDS : (i + 1) * N_WORDS])) for i in range(n)
     ]
-    return Corpus("made", documents, content_hash(documents[:100], n), phi=False)
+    return Corpus("made", documents, content_hash(documents[:100], n))
 
 
 def open_made(n: int) -> tuple[Retriever, Corpus]:

@@ -102,8 +102,9 @@ def _make_task(group: _Group, request: Request) -> Task:
     # Find the source, and check that it may be sent to the models and judges.
     named_source, root = _find_source(data, request)
     source = resolve_conversion(named_source, root)
-    if source.phi and not request.allow_remote_phi:
-        _require_local_models(source, metrics, request)
+    protected = next((one for one in (source, *_corpora(request)) if one.phi), None)
+    if protected is not None and not request.allow_remote_phi:
+        _require_local_models(protected, metrics, request)
 
     # Make the samples.
     table = load_rows(source, root).with_columns((*data.slices, *data.keep))
@@ -136,7 +137,7 @@ def _make_task(group: _Group, request: Request) -> Task:
         n_items=len(samples),
         samples=samples,
         **_count_conversations(samples),
-        phi=source.phi,
+        phi=protected is not None,
         answers=data.answers,
         seeded=request.seeded,
         seeds=request.seeds,
@@ -219,6 +220,16 @@ def _find_source(data: DataSpec, request: Request) -> tuple[Source, Path]:
         hint = did_you_mean(data.name, profile.data)
         raise HarnessError(f"profile '{profile.profile}' has no data set '{data.name}'. {hint}")
     return profile.data[data.name], request.profile_root
+
+
+def _corpora(request: Request) -> Iterator[Source]:
+    """Yield what the request's models retrieve from, whose passages go where the questions go."""
+    for name in request.models:
+        model = request.profile.models.get(name)  # none of a model in training
+        corpus = model.retrieval.corpus if model and model.retrieval else None
+        named = request.profile.data.get(corpus) if isinstance(corpus, str) else corpus
+        if named is not None:
+            yield resolve_conversion(named, request.profile_root)
 
 
 def _require_local_models(source: Source, metrics: Iterable[str], request: Request) -> None:

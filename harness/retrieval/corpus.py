@@ -36,7 +36,6 @@ class Corpus(NamedTuple):
     label: str
     documents: Sequence[Document]
     hash: str
-    phi: bool
 
 
 class Passage(NamedTuple):
@@ -65,7 +64,7 @@ def read_corpus(spec: RetrievalSpec, profile: Profile, root: Path) -> Corpus:
     documents = list(_documents(table, source.fields))
     if not documents:
         raise HarnessError(f"{table.origin}: holds no document to retrieve from.")
-    return Corpus(named.label, documents, content_hash(documents), source.phi)
+    return Corpus(named.label, documents, content_hash(documents))
 
 
 def _documents(table: Table, fields: dict[str, str]) -> Iterator[Document]:

@@ -163,3 +163,15 @@ def test_what_was_found_is_measured_on_the_answers_to_a_choice(tmp_path: Path) -
     done = harness_here("validate", "doses.yaml", "--profile", "there.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "items: items 2\n" in done.stdout
+
+
+def test_a_protected_corpus_is_not_sent_to_another_machine(tmp_path: Path) -> None:
+    write_world(tmp_path, "https://models.example/v1")
+    profile = (tmp_path / "there.yaml").read_text()
+    protected = profile.replace("{path: corpus.jsonl}", "{path: corpus.jsonl, phi: true}")
+    write(tmp_path / "there.yaml", protected)
+    done = harness_here(
+        "plan", "doses.yaml", "--models", "closed,open", "--profile", "there.yaml", cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "corpus.jsonl: is marked phi" in done.stderr

@@ -13,7 +13,7 @@ from harness.types import FoundPassages
 from tests.builders.embeddings import EmbeddingsServer
 
 TEXTS = ("An inhaler opens the airways.", "Creams keep the skin moist.", "Drink much water.")
-CORPUS = Corpus("made", [Document(f"d{i}", text) for i, text in enumerate(TEXTS)], "hash", False)
+CORPUS = Corpus("made", [Document(f"d{i}", text) for i, text in enumerate(TEXTS)], "hash")
 
 
 @pytest.fixture(autouse=True)

