@@ -27,12 +27,16 @@ def badge(
     """Draw a badge (SVG) of a suite's last verdict."""
     from harness.artifacts.run_list import last_run
     from harness.config.loading import load_suite
+    from harness.core.errors import HarnessError
     from harness.core.files import write_output
     from reports.badge import draw_badge
 
     name = load_suite(suite)[0].suite if Path(suite).is_file() else suite
     line = last_run(name, runs)
-    write_output(out, draw_badge(line.suite, line.verdict, line.finished))
+    try:
+        write_output(out, draw_badge(line.suite, line.verdict, line.finished))
+    except OSError as error:
+        raise HarnessError(f"--out {out}: cannot be written: {error.strerror}.") from None
     value = {"path": str(out), "run": line.run_id, "verdict": line.verdict, "folder": line.folder}
     emit(output, value, [f"{out}: {line.verdict}, run {line.run_id} of {line.finished[:10]}"])
 

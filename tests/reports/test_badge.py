@@ -80,3 +80,9 @@ def test_a_suite_without_a_run_is_named_with_those_that_have_one(tmp_path: Path)
     done = harness_here("badge", "suit", cwd=tmp_path)
     assert done.returncode == 2
     assert "Did you mean 'suite'?" in done.stderr
+
+
+def test_a_badge_that_cannot_be_written_is_said_to_be(tmp_path: Path) -> None:
+    write_runs(tmp_path / "runs")
+    done = harness_here("badge", "suite", "-o", ".", cwd=tmp_path)
+    assert (done.returncode, done.stderr.startswith("harness: --out .: cannot be")) == (2, True)
