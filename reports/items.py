@@ -75,8 +75,9 @@ class ItemComparison:
     Of a preference the scores are win scores, and `difference` is the candidate's less 0.5; of a model alone
     it is the score. None is missing, and `reason` says why. Of a preference that was judged in both orders
     `order_dependent` says whether they disagree. `judge_spread` is the largest less the smallest value by
-    the judges of a jury on one answer, None where fewer than two gave one. `people` is people's
-    difference where they labelled the item. The gate decides on the pair that is `gated`.
+    the judges of a jury on one answer (of a composite, on any of its criteria), None where fewer than two
+    gave one. `people` is people's difference where they labelled the item. The gate decides on the pair
+    that is `gated`.
     """
 
     metric: str

@@ -253,12 +253,12 @@ def _order_dependent(column: ScoreColumn) -> list[bool]:
 
 
 def _is_rated(metric: Metric, column: str) -> Callable[[str], bool]:
-    """Return whether a key of verdicts is that of a column; no key is a composite's, or a computed column's."""
-    key = None if metric.computed else metric.verdict_keys(metric_of(column)).get(column)
-    key = WINNER if metric.compares_pairs else key
-    return lambda given: (
-        key in (given, MET)
-    )  # a checklist's columns share the verdicts on all criteria
+    """Return whether a key of verdicts is one of a column's; a composite has all, a computed column none."""
+    if metric.computed:
+        return lambda given: False
+    keys = {WINNER} if metric.compares_pairs else set(metric.parts_of(column).values())
+    # A checklist's columns share the verdicts on all criteria.
+    return lambda given: MET in keys or given in keys
 
 
 def _critical_answers(

@@ -95,7 +95,7 @@ def test_names_of_thousands_of_letters_leave_room_for_what_is_below(opened: Open
     made = replace(explored_items(1)[0], sample_id=long, slices=(SliceValue("about", long),))
     page = opened(path=write_explorer_page(tmp_path, [made]))
     page.keyboard.press("j")
-    for place in ("#facets [data-slice]", "#item-name"):
+    for place in ("#facets [data-slice]", "#item header"):
         box = page.locator(place).bounding_box()
         assert box
         assert box["height"] < 300

@@ -102,6 +102,13 @@ def test_judges_disagree_by_as_much_as_their_values_of_one_answer_differ() -> No
     assert max(s for s in spreads if s is not None) > 0
 
 
+def test_judges_who_disagree_on_a_criterion_disagree_on_the_composite() -> None:
+    for item in of_older("questions/runs/ranked"):
+        spreads = {c.metric: c.judge_spread for c in item.gated if c.metric.startswith("rubric.")}
+        composite = spreads.pop("rubric.composite")
+        assert composite == max(s for s in spreads.values() if s is not None)
+
+
 def test_people_disagree_where_their_votes_prefer_the_other_answer() -> None:
     voted = [
         c

@@ -123,7 +123,7 @@ function itemHead(i) {
     made.addEventListener("click", action);
     return made;
   };
-  const slices = data.slices.filter(({ of }) => of[i] >= 0).map(({ column, values, of }) => make("span", { className: "chip" }, `${column}: ${values[of[i]]}`));
+  const slices = data.slices.filter(({ of }) => of[i] >= 0).map(({ column, values, of }) => make("span", { className: "chip" }, `${column}: ${shortName(values[of[i]])}`));
   const page = make("a", { href: pageOf(data.anchors[i]) }, "Its page, with what models and judges were sent");
   return make(
     "header", {},
