@@ -81,14 +81,6 @@ class AdapterSpec(Spec):
         """
         return ()
 
-    def count_trained(self, shape: Shape) -> int:
-        """Count the trained parameters, as PEFT does.
-
-        Raises:
-            HarnessError: as `targets`.
-        """
-        raise NotImplementedError
-
     def advice(self, shape: Shape) -> Sequence[str]:
         """Return what a plan should say of the adapter on a model of this shape."""
         return ()
