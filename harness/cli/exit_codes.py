@@ -49,6 +49,11 @@ def exit_on_error() -> Iterator[None]:
                 f"{error.filename}: {error.strerror}. Check the permissions of this path.",
                 INFRASTRUCTURE,
             )
+        if error.errno == errno.ENAMETOOLONG and error.filename is not None:
+            _end(
+                f"{str(error.filename)[:100]}…: {error.strerror}. Name a shorter path.",
+                HarnessError.exit_code,
+            )
         _end_with_traceback()
     except Exception:  # noqa: BLE001 - an unforeseen error must not end like a failed gate (1)
         if is_interrupted():

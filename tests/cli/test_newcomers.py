@@ -167,3 +167,10 @@ def test_a_file_in_place_of_a_folder_is_named(finished: Path, to: str) -> None:
 def test_a_run_whose_folder_for_reports_is_a_file_ends_before_any_work(world: Path) -> None:
     done = harness_here(*RUN, "--out", "small.yaml", cwd=world)
     assert (done.returncode, "small.yaml: is no folder" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["report", "view", "badge"])
+def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path, command: str) -> None:
+    done = harness_here(command, "x" * 5000, cwd=tmp_path)
+    assert (done.returncode, "File name too long. Name a shorter path." in done.stderr) == (2, True)
+    assert "Traceback" not in done.stderr
