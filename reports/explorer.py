@@ -248,6 +248,12 @@ def encode_texts(item: Item) -> Json:
                 "text": None if answer.text is None else cutter.cut(answer.text),
                 "note": answer.note,
                 "thoughts": shorten(answer.thoughts, MAX_TEXT_CHARS),
+                "passages": None
+                if answer.passages is None
+                else [
+                    {"id": passage.id, "text": shorten(passage.text, MAX_TEXT_CHARS)}
+                    for passage in answer.passages
+                ],
             }
             for answer in item.answers
         ],

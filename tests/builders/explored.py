@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.config import Criterion, Generation, PairwiseMetric, RubricMetric
 from harness.types import PlannedModel, RunResult, Sample, Task
+from harness.types.retrieval import GivenPassage
 from reports.items import (
     CriticalAnswer,
     Item,
@@ -102,13 +103,16 @@ def summary_items(n: int) -> list[Item]:
 def hostile_item(text: str, models: Sequence[str] = ("sft", "dpo")) -> Item:
     """An item with the text in every field that models, judges and files can fill."""
     made = explored_items(1, models)[0]
+    passage = GivenPassage(id=text, document=text, rank=1, score=1.0, text=text)
     return replace(
         made,
         sample_id=f"q{text}",
         input=text,
         reference=text,
         references=(text, text),
-        answers=tuple(ItemAnswer(a.model, text, text, text) for a in made.answers),
+        answers=tuple(
+            ItemAnswer(a.model, text, text, text, passages=(passage,)) for a in made.answers
+        ),
         judgements=tuple(
             replace(j, judge=text, subject=text, verdict=text, explanation=text)
             for j in made.judgements

@@ -233,6 +233,15 @@ def test_three_models_stand_side_by_side(opened: Open, tmp_path: Path):
     assert "model=sft" in page.url
 
 
+def test_the_passages_in_a_prompt_stand_below_its_answer(opened: Open, tmp_path: Path):
+    page = opened(path=write_explorer_page(tmp_path, [hostile_item("</pre>Rest and drink.")]))
+    page.keyboard.press("j")
+    fold = page.locator(".answer details").filter(has_text="Passages in its prompt: 1").first
+    fold.locator("summary").click()
+    assert fold.locator("pre").inner_text() == "</pre>Rest and drink."
+    assert fold.locator("h3").inner_text() == "1. </pre>Rest and drink."
+
+
 def test_headings_sort_and_say_so(opened: Open):
     page = opened()
     heading = page.get_by_role("columnheader", name="Item")

@@ -88,12 +88,19 @@ function answerGrid(i, texts, words) {
     }
     const thoughts = answer.thoughts ? makeFold("Thoughts", "Thoughts", appendFound(make("pre", { className: "text", dir: "auto" }), answer.thoughts, words)) : null;
     const note = answer.text !== null && answer.note ? make("p", { className: "small" }, answer.note) : null;
-    return make("section", { className: "answer" }, heading, text, note, thoughts);
+    return make("section", { className: "answer" }, heading, text, note, thoughts, passageFold(answer.passages, words));
   });
   const grid = make("div", { className: "answers" }, blocks);
   grid.style.setProperty("--models", String(Math.max(1, blocks.length)));
   const note = tooLong ? "These answers are too long to mark the words that differ." : answers.length ? "" : "No model is chosen.";
   return [grid, note ? make("p", { className: "small" }, note) : null];
+}
+
+/** Return the passages that stood in a model's prompt; null for a model that retrieves none. */
+function passageFold(passages, words) {
+  if (!passages) return null;
+  const blocks = passages.map(({ id, text }, place) => textBlock(`${place + 1}. ${shortName(id)}`, text, words));
+  return makeFold("Passages", `Passages in its prompt: ${passages.length || "none was found"}`, blocks);
 }
 
 /** Append the pieces of a comparison; those that differ are marked by element, colour and underline. */

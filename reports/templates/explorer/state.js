@@ -5,7 +5,7 @@ const MARKS = { // what can be asked for on top of all else, and its words
   order_dependent: "Depends on the order",
   judges_disagree: "Judges disagree",
   against_people: "Judge against people",
-  critical: "Critical answer",
+  critical: "Critical answer of any model",
   noted: "With a note",
 };
 const SORTS = ["planned", "name", "baseline", "candidate", "difference", "marks"];
