@@ -167,7 +167,7 @@ def test_the_focus_stays_where_it_was_when_an_item_is_drawn_anew(opened: Open):
     assert page.evaluate("document.activeElement.id") == "next"
     page.get_by_label("Mark words that differ").focus()
     page.keyboard.press("Space")
-    page.wait_for_function("!document.querySelector('ins')")
+    page.locator("ins").first.wait_for(state="detached")
     assert page.evaluate("document.activeElement.id") == "marks-differences"
 
 

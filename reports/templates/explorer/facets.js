@@ -98,7 +98,7 @@ function drawFacets() {
     fill(input.parentElement.querySelector(".n"), count(countWith(input.value, markTest(input.value, column))));
   }
   data.slices.forEach((_, place) => drawSlice(place));
-  find("#clear").disabled = groups.length === 0;
+  disableInPlace(find("#clear"), groups.length === 0);
 }
 
 /** Draw the distribution of one slice's values over worse, equal and better. */
@@ -167,6 +167,7 @@ function changeTask(task) {
 function clearFilters() {
   const first = firstState();
   for (const key of ["column", "models", "sort", "descending", "item"]) first[key] = state[key];
+  find("#search").value = first.query;
   change(first);
   showStatus("All filters are cleared.");
 }

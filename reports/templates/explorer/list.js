@@ -71,8 +71,9 @@ function drawRows() {
   else list.removeAttribute("aria-activedescendant");
 }
 
-/** Draw the headings, by which the list is sorted. */
+/** Draw the headings, by which the list is sorted; the focus stays on the one that has it. */
 function drawHeadings() {
+  const focused = find("#headings button:focus")?.dataset.sort;
   const headings = listColumns(state).map(([key, heading]) => {
     const button = make("button", { type: "button", title: `Sort by ${heading}` }, heading);
     button.dataset.sort = key;
@@ -81,6 +82,7 @@ function drawHeadings() {
     return cell;
   });
   fill(find("#headings"), headings);
+  if (focused) (find(`#headings [data-sort="${focused}"]`) ?? find("#list")).focus({ preventScroll: true });
   find("#list").dataset.columns = headings.length;
 }
 
@@ -138,7 +140,6 @@ function startList() {
     const button = event.target.closest("button[data-sort]");
     if (button) {
       sortBy(button.dataset.sort);
-      find(`#headings [data-sort="${button.dataset.sort}"]`).focus();
       return;
     }
     const row = event.target.closest(".row");

@@ -67,11 +67,13 @@ function saveNotes() {
   const file = { format: "item notes", version: 1, run: data.run, notes: noteRows() };
   saveFile(JSON.stringify(file, null, 1), "application/json", `notes-${fileName()}.json`);
   unsaved = false;
+  find("#notes-dialog").close(); // behind which the status is not announced
   showStatus(`Saved ${counted(notes.size, "note")} to notes-${fileName()}.json, where your browser puts downloads.`);
 }
 
 /** Read notes from a file; of two on one item the later one stays. */
 async function loadNotes(file) {
+  find("#notes-dialog").close();
   try {
     if (file.size > MOST_NOTES_BYTES) throw new Error("it is too large");
     const saved = JSON.parse(await file.text());

@@ -42,6 +42,9 @@ function fill(element, ...children) {
   return append(element, children);
 }
 
+/** Show that a button has nothing to do; it keeps the focus, which a disabled one would lose. */
+const disableInPlace = (button, disabled) => button.setAttribute("aria-disabled", String(disabled));
+
 /** Say something to everybody, screen readers included. */
 function showStatus(text, isError = false) {
   const status = find("#status");

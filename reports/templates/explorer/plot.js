@@ -76,7 +76,7 @@ function drawPlot() {
     const value = state.brush?.[end];
     find(`#${end}`).value = Number.isFinite(value) ? String(value) : "";
   }
-  find("#no-brush").disabled = !state.brush;
+  disableInPlace(find("#no-brush"), !state.brush);
   find("#plot svg").replaceWith(isHistogram(column) ? drawHistogram(column) : drawScatter(column));
 }
 
