@@ -103,6 +103,10 @@ def hygiene(folder: Path) -> dict[str, Any]:
     return counts | {"caveats": "\n".join(caveat["text"] for caveat in result["caveats"])}
 
 
+def item_pages(folder: Path) -> str:
+    return "".join(page.read_text() for page in (folder / "items").glob("??.html"))
+
+
 def items(folder: Path) -> Mapping[str, AnsweredItem]:
     return read_answers(folder, "items")
 
@@ -120,7 +124,7 @@ def test_thoughts_are_neither_scored_nor_judged_but_kept_counted_and_folded(
     assert items(folder)["q0"].answers["new"] == "Why does my knee hurt?"
     counts = hygiene(folder)
     assert (counts["thoughts"], counts["counts"]["suspected_injection"]) == (4, 0)
-    page = (folder / "items" / "1.html").read_text()
+    page = item_pages(folder)
     assert len(re.findall(rf"<details><summary>Thoughts[^<]*</summary>\s*<pre[^>]*>\s*{THOUGHTS}", page)) == 4  # fmt: skip
     assert "thoughts left out" in (folder / "report.html").read_text()
 
@@ -154,7 +158,7 @@ def test_an_answer_cut_off_while_thinking_is_none_and_flagged(tmp_path: Path, ne
     counts = hygiene(folder)
     assert counts["counts"]["unfinished_thoughts"] == counts["thoughts"] == 4
     assert "'new' on 'items': 4 of 4 answers whose thoughts never ended." in counts["caveats"]
-    page = (folder / "items" / "1.html").read_text()
+    page = item_pages(folder)
     assert page.count("thoughts without an answer") == 4
     assert page.count("<details><summary>Thoughts") == 4
 

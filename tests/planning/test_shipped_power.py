@@ -16,7 +16,11 @@ LOOPS = sorted((Path(__file__).parents[2] / "suites" / "loops").glob("tiny_*.yam
 def test_every_claim_has_80_percent_power_against_what_it_expects(
     suite: str, tmp_path: Path
 ) -> None:
-    request = load_request(suite, "tiny", ["sft", "dpo"])
+    of_passages = suite == "grounded_answers"
+    profile, models = (
+        ("tiny_retrieval", ["closed", "open"]) if of_passages else ("tiny", ["sft", "dpo"])
+    )
+    request = load_request(suite, profile, models)
     found = forecast_run(request, tmp_path / "store")
     if found.missing:
         pytest.skip("its items are fetched from elsewhere")
