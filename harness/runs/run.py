@@ -16,6 +16,7 @@ from harness.artifacts.scores import write_scores
 from harness.config.request import Request, is_all_recorded
 from harness.core.garbage import no_cycle_search
 from harness.core.progress import Progress
+from harness.core.sanitize import printable_line
 from harness.core.store import make_writable
 from harness.data.contamination import find_contaminated_items, require_no_contamination
 from harness.data.recorded import RecordedModel
@@ -42,6 +43,8 @@ from harness.types.samples import Responses
 from judges.factory import load_judges
 from judges.panel import Panel, check_judges_available, make_panels
 from reports.write import remove_reports
+
+MANY_ITEMS = 20_000  # whose verdict is told before its tables and pages are written
 
 
 class FinishedRun(NamedTuple):
@@ -118,6 +121,8 @@ def _run_suite(
         counter.record_verdict(result)
         next_steps = tuple(find_next_steps(result, request, pairs))
         result = result.model_copy(update={"next_steps": next_steps})
+        if (n_items := sum(task.n_items for task in plan.tasks)) >= MANY_ITEMS:
+            progress.log(f"{_verdict(result)} Writing tables and pages of {n_items:,} items.")
         # 4. Write the tables, and the pages that show them.
         folder = out / plan.suite / result.run_id
         remove_reports(folder)  # those of an earlier run must not stand beside these tables
@@ -127,6 +132,11 @@ def _run_suite(
         del measured  # what the pages show is read from its tables
         write_run_reports(result, folder)
         return FinishedRun(result, folder)
+
+
+def _verdict(result: RunResult) -> str:
+    decision = result.decision
+    return printable_line(f"{decision.verdict}: {decision.sentence}") if decision else "No gate."
 
 
 def measure_tasks(
