@@ -272,12 +272,13 @@ def test_a_foreign_report_runs_no_script_and_its_links_reach_its_own_files_alone
 def test_a_foreign_explorers_script_reaches_neither_cookie_nor_pages(
     context: "BrowserContext", foreign: Path
 ) -> None:
+    from playwright.sync_api import expect
+
     with live_view(foreign) as (link, _):
         page, _seen = open_view(context, link)
         page.locator(".runs th a").first.click()
         page.get_by_role("link", name="Explorer").click()
-        page.wait_for_function("document.title.startsWith('{')")
-        assert page.title() == '{"cookie":"none","storage":"none","fetched":"none"}'
+        expect(page).to_have_title('{"cookie":"none","storage":"none","fetched":"none"}')
         assert len(context.pages) == 1
         with page.expect_navigation() as gone:
             page.evaluate("location.href = '/'")
