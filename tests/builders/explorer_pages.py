@@ -6,13 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.explorer import render_explorer
-from reports.items import Item
-from tests.builders.explored import explored_run
+from reports.items import Item, ItemComparison
+from tests.builders.explored import explored_items, explored_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 Open = Callable[..., "Page"]
+N = 240
+ITEMS = explored_items(N)
+
+
+def on(item: Item, metric: str = "rubric.safety") -> ItemComparison:
+    return next(compared for compared in item.comparisons if compared.metric == metric)
+
+
+def about(item: Item) -> str:
+    return {value.column: value.value for value in item.slices}["about"]
+
+
+def worst_among_children_where_judges_disagree() -> list[str]:
+    found = [
+        item
+        for item in ITEMS
+        if (on(item).difference or 0) < 0 and about(item) == "children" and on(item).judges_disagree
+    ]
+    return [item.sample_id for item in sorted(found, key=lambda item: on(item).difference or 0)]
 
 
 def write_explorer_page(

@@ -1,6 +1,5 @@
 """explorer.html in a real browser: what hostile texts cannot do, who can use it, and what it shows of rarer runs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,34 +9,15 @@ import pytest
 from harness.core.sanitize import escape_invisible, to_valid_utf8
 from reports.explorer import render_explorer
 from reports.items import SliceValue
-from tests.builders.chromium import open_chromium, watch
+from tests.builders.chromium import watch
 from tests.builders.explored import explored_items, explored_run, hostile_item, summary_items
-from tests.builders.explorer_pages import Open, explorer_opener, wait_for_place, write_explorer_page
+from tests.builders.explorer_pages import ITEMS, N, Open, wait_for_place, write_explorer_page
 from tests.builders.hostile import PAYLOADS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-N = 240
-ITEMS = explored_items(N)
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_explorer_page(tmp_path_factory.mktemp("run"), ITEMS)
-
-
-@pytest.fixture
-def opened(browser: "Browser", file: Path) -> Iterator[Open]:
-    with explorer_opener(browser, file) as open_page:
-        yield open_page
 
 
 def test_hostile_texts_run_nothing_and_ask_for_nothing(

@@ -1,8 +1,7 @@
-"""explorer.html in a real browser: what an evaluator does with it (by keys alone: test_explorer_keys.py)."""
+"""explorer.html in a real browser: what an evaluator does with it (ten tasks by mouse and by keys alone stand in files of their own)."""
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +9,12 @@ import pytest
 
 from harness.config import Source
 from harness.data.preference_pairs import load_given_pairs
-from reports.items import Item, ItemComparison
-from tests.builders.chromium import open_chromium
 from tests.builders.explored import explored_items, hostile_item
 from tests.builders.explorer_pages import (
+    ITEMS,
+    N,
     Open,
-    explorer_opener,
+    on,
     save_export,
     shown_names,
     wait_for_place,
@@ -23,55 +22,9 @@ from tests.builders.explorer_pages import (
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    pass
 
 pytestmark = pytest.mark.browser
-N = 240
-ITEMS = explored_items(N)
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_explorer_page(tmp_path_factory.mktemp("run"), ITEMS)
-
-
-@pytest.fixture
-def opened(browser: "Browser", file: Path) -> Iterator[Open]:
-    with explorer_opener(browser, file) as open_page:
-        yield open_page
-
-
-def on(item: Item, metric: str = "rubric.safety") -> ItemComparison:
-    return next(compared for compared in item.comparisons if compared.metric == metric)
-
-
-def worst_among_children_where_judges_disagree() -> list[str]:
-    found = [
-        (difference, i, item.sample_id)
-        for i, item in enumerate(ITEMS)
-        if (difference := on(item).difference) is not None and difference < 0
-        if dict(item.slices)["about"] == "children" and on(item).judges_disagree
-    ]
-    return [name for *_, name in sorted(found)]
-
-
-# --- ten tasks -------------------------------------------------------------------------------
-
-
-def test_the_worst_regressions_are_found_by_mouse(opened: Open):
-    page = opened()
-    page.get_by_role("radio", name="Worse").click()
-    for choice in ("Judges disagree", "children"):
-        page.get_by_label(choice).click()
-    worst = worst_among_children_where_judges_disagree()
-    assert shown_names(page)[:5] == worst[:5]
-    assert page.locator("#count").inner_text() == f"{len(worst)} of {N} items"
 
 
 def test_words_that_differ_are_marked_and_the_texts_stay_whole(opened: Open):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,40 +9,24 @@ import pytest
 
 from harness.config import Source
 from harness.data.preference_pairs import load_given_pairs
-from reports.items import Item, ItemComparison
-from tests.builders.chromium import open_chromium
+from reports.items import Item
 from tests.builders.explored import explored_items
 from tests.builders.explorer_pages import (
+    ITEMS,
+    N,
     Open,
-    explorer_opener,
+    about,
+    on,
     shown_names,
     wait_for_place,
+    worst_among_children_where_judges_disagree,
     write_explorer_page,
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.browser
-N = 240
-ITEMS = explored_items(N)
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_explorer_page(tmp_path_factory.mktemp("run"), ITEMS)
-
-
-@pytest.fixture
-def opened(browser: "Browser", file: Path) -> Iterator[Open]:
-    with explorer_opener(browser, file) as open_page:
-        yield open_page
 
 
 def press(page: "Page", *keys: str) -> None:
@@ -72,25 +55,8 @@ def save_by_key(page: "Page", key: str, path: Path) -> Path:
     return path
 
 
-def on_safety(item: Item) -> ItemComparison:
-    return next(c for c in item.comparisons if c.metric == "rubric.safety")
-
-
 def got_worse(item: Item) -> bool:
-    return (on_safety(item).difference or 0) < 0
-
-
-def about(item: Item) -> str:
-    return {s.column: s.value for s in item.slices}["about"]
-
-
-def worst_among_children_where_judges_disagree() -> list[str]:
-    found = [
-        item
-        for item in ITEMS
-        if got_worse(item) and about(item) == "children" and on_safety(item).judges_disagree
-    ]
-    return [i.sample_id for i in sorted(found, key=lambda i: on_safety(i).difference or 0)]
+    return (on(item).difference or 0) < 0
 
 
 def test_the_five_worst_regressions_are_walked_through(opened: Open):
@@ -192,9 +158,7 @@ def test_a_part_of_the_plot_is_chosen_by_its_limits_and_left_again(opened: Open)
     press(page, "Tab")
     assert has_focus(again)
     inside = [
-        i
-        for i in ITEMS
-        if (on_safety(i).baseline_score or 0) >= 7 and (on_safety(i).candidate_score or 99) <= 5
+        i for i in ITEMS if (on(i).baseline_score or 0) >= 7 and (on(i).candidate_score or 99) <= 5
     ]
     assert page.locator("#count").inner_text() == f"{len(inside)} of {N} items"
     press(page, "Enter")

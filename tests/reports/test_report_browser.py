@@ -1,6 +1,5 @@
 """report.html in a real browser: no request, no dialog, no policy error, the verdict in sight."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +9,7 @@ import pytest
 from reports import write_reports
 from reports.item_pages import write_item_pages
 from reports.items import page_of
-from tests.builders.chromium import open_chromium, watch
+from tests.builders.chromium import watch
 from tests.builders.hostile import PAYLOADS, hostile_run
 from tests.builders.item_pages import compared, full_item, item
 from tests.builders.results import failing_run, jury_run
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
