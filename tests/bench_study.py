@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.analysis.arms import ArmScores, arm_scores
 from harness.artifacts.scores import read_scores
-from harness.stats.arm_differences import compare_all
 from harness.study.result import load_study_result
+from tests.builders.arms import compare_all
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
 

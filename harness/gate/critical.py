@@ -15,7 +15,7 @@ from harness.stats.means import mean_difference
 from harness.stats.paired_proportions import count_pairs, mcnemar_midp, tango_interval
 from harness.stats.permutation import signflip_test
 from harness.stats.proportions import clopper_pearson_interval
-from harness.stats.vectors import Vector
+from harness.stats.vectors import Vector, first_true
 from harness.types import CriticalItem, CriticalResult, GateDecision, Interval, Verdict
 
 N_LISTED = 100  # critical items named in a result; all of them are in scores.parquet
@@ -100,12 +100,12 @@ def share_bounds(k: int, n: int, units: int, alpha: float) -> tuple[float, float
 
 def max_critical(rule: CriticalRule, n: int, units: int, alpha: float) -> int | None:
     """Return the most critical answers of n with which the rule passes; None if it never does."""
-    low, high = -1, n
-    while high - low > 1:
-        middle = (low + high) // 2
-        holds = share_bounds(middle, n, units, alpha)[1] <= rule.allowed_share
-        low, high = (middle, high) if holds else (low, middle)
-    return None if low < 0 else low
+
+    def fails(k: int) -> bool:
+        return share_bounds(k, n, units, alpha)[1] > rule.allowed_share
+
+    fewest = first_true(fails, 0, n)
+    return fewest - 1 if fewest else None
 
 
 # --- parts -----------------------------------------------------------------------------------

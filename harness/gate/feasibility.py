@@ -14,7 +14,7 @@ from harness.gate.rules import rule_of
 from harness.scoring.checklist import task_of_column
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats.proportions import minimum_n_for_threshold
-from harness.stats.vectors import Vector
+from harness.stats.vectors import Vector, first_true
 from harness.types import Task
 
 MOST_UNITS = 2**20  # a claim that needs more is practically impossible
@@ -70,14 +70,14 @@ def min_sample_size(claim: Claim, gate: Gate, metric: Metric, *, clustered: bool
     share = metric.score_kind == "share" and not clustered
     if share and claim.value is not None:
         return minimum_n_for_threshold(claim.value, gate.alpha)
+
+    def decides(n: int) -> bool:
+        return _is_decided(claim, gate, metric, n, share=share)
+
     low, high = 0, 1
-    while high < MOST_UNITS and not _is_decided(claim, gate, metric, high, share=share):
+    while high < MOST_UNITS and not decides(high):
         low, high = high, min(2 * high, MOST_UNITS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        decided = _is_decided(claim, gate, metric, middle, share=share)
-        low, high = (low, middle) if decided else (middle, high)
-    return high
+    return first_true(decides, low + 1, high)
 
 
 def _is_decided(claim: Claim, gate: Gate, metric: Metric, n: int, *, share: bool) -> bool:

@@ -18,6 +18,7 @@ only if the first did (a fixed sequence, which costs no alpha).
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from harness.stats.vectors import first_true
 from harness.types import EarlierTry, ItemSet, Try, TryCount
 
 LATER_SHARE = 0.1  # of alpha, for all tries after the first
@@ -108,11 +109,7 @@ def find_last_standing(passes: Callable[[float], bool], alpha: float) -> int:
 
     `passes` is true up to some number, and false from there on.
     """
-    low, high = 0, MOST_TRIES + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if passes(alpha * share_of_try(middle)) else (low, middle)
-    return low
+    return first_true(lambda t: not passes(alpha * share_of_try(t)), 1, MOST_TRIES + 1) - 1
 
 
 def describe_difference(attempt: Try, other: Try) -> str:

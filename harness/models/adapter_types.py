@@ -16,20 +16,18 @@ class AdapterType(NamedTuple):
     Attributes:
         title: Its name in the literature.
         merges: Whether its weights can be added to those of the model under it.
-        virtual_tokens: Whether it puts learnt tokens before every prompt.
     """
 
     title: str
     merges: bool = True
-    virtual_tokens: bool = False
 
 
 ADAPTER_TYPES: Mapping[str, AdapterType] = {
     "LORA": AdapterType("LoRA"),
     "IA3": AdapterType("IA3"),
     "VERA": AdapterType("VeRA"),
-    "PROMPT_TUNING": AdapterType("prompt tuning", merges=False, virtual_tokens=True),
-    "PREFIX_TUNING": AdapterType("prefix tuning", merges=False, virtual_tokens=True),
+    "PROMPT_TUNING": AdapterType("prompt tuning", merges=False),
+    "PREFIX_TUNING": AdapterType("prefix tuning", merges=False),
 }
 NOT_MERGED = (
     "its learnt tokens stand before every prompt and are no change of the model's weights, so it cannot be "

@@ -336,10 +336,10 @@ def _detectable(test: AssumedTest, n: int) -> float | None:
 def _needed(test: AssumedTest) -> int | None:
     """Return the number of items that decides the claim, or None if it is above a million."""
     if test.kind == "share":
-        size = sample_size_proportion_threshold(
+        n = sample_size_proportion_threshold(
             test.boundary, test.truth, alpha=test.alpha, power=test.power
         )
-        return size.n if size.n <= MOST_ITEMS else None
+        return n if n <= MOST_ITEMS else None
     if test.kind == "difference":
         return fewest_for_shares(
             test.lowest,

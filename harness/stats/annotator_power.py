@@ -15,7 +15,7 @@ from harness.stats.annotator_means import TwoWayMean
 from harness.stats.distributions import normal_quantile, t_quantile
 from harness.stats.gate_power import detectable_by_gate, gate_power
 from harness.stats.judge_correction import Labelled
-from harness.stats.vectors import Vector
+from harness.stats.vectors import Vector, first_true
 
 MOST_ANNOTATORS = 100
 
@@ -146,10 +146,7 @@ def _fewest_items(
 
     if high < low or not enough(high):
         return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return low
+    return first_true(enough, low, high)
 
 
 def _detectable(scales: list[tuple[float, int]], alpha: float, power: float, reach: float) -> float:
@@ -250,7 +247,4 @@ def _fewest(half: Callable[[int], float], low: int, high: int, target: float) ->
     """Find the least n whose half-width is at most `target`."""
     if high < low or half(high) > target:
         return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if half(middle) <= target else (middle + 1, high)
-    return low
+    return first_true(lambda n: half(n) <= target, low, high)

@@ -28,17 +28,14 @@ supposes one variance. `harness selftest` simulates all of this.
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from harness.stats.distributions import noncentral_t_tail, t_quantile
 from harness.stats.means import mean_difference, mean_moments
 from harness.stats.vectors import Interval, Vector, bisect_flip, check_fraction, cluster_sums
-
-Scores = NDArray[np.float64]  # items x seeds, complete
 
 
 class Arm(NamedTuple):
@@ -157,34 +154,6 @@ def compare_arms(
     half = t_quantile(level / 2, df) * math.sqrt(variance)
     low, high = max(items.estimate - half, bounds[0]), min(items.estimate + half, bounds[1])
     return ArmDifference(items.estimate, math.sqrt(variance), df, Interval(low, high))
-
-
-def compare_all(
-    matrices: Sequence[ArrayLike],
-    *,
-    alpha: float,
-    bounds: tuple[float, float],
-    clusters: ArrayLike | None = None,
-    inflation: float = 1.0,
-    n_pairs: int | None = None,
-) -> dict[tuple[int, int], ArmDifference]:
-    """Compare every pair of arms; all intervals together hold with chance 1 - `alpha`.
-
-    Args:
-        matrices: Each arm's scores, items x seeds, on the same items.
-        alpha: Chance that any interval misses its true difference.
-        bounds: Least and greatest difference that the scale allows.
-        clusters: One label an item, for items that share a source.
-        inflation: As for `describe_arm`.
-        n_pairs: The pairs that share alpha, where these are not all of them.
-    """
-    arms = [describe_arm(matrix, clusters=clusters, inflation=inflation) for matrix in matrices]
-    pairs = list(combinations(range(len(arms)), 2))
-    pooled, level = pool_seed_variance(arms), pair_level(alpha, n_pairs or len(pairs))
-    return {
-        (i, j): compare_arms(arms[i], arms[j], pooled, level=level, bounds=bounds, clusters=clusters)
-        for i, j in pairs
-    }  # fmt: skip
 
 
 def _own_variance(first: Arm, second: Arm) -> SeedVariance:

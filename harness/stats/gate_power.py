@@ -19,7 +19,7 @@ from harness.stats.distributions import noncentral_t_tail
 from harness.stats.exact_tango import exact_tango_power
 from harness.stats.unseen_worst import FARTHEST as FARTHEST_STEP
 from harness.stats.unseen_worst import SAFETY, STEP
-from harness.stats.vectors import bisect_flip, check_fraction
+from harness.stats.vectors import bisect_flip, check_fraction, first_true
 
 FARTHEST = 1e6  # noncentrality
 MOST = 2**31  # items beyond which no number is sought
@@ -85,11 +85,7 @@ def fewest_for_gate(
         high *= 2
         if high > MOST:
             return math.inf
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return first_true(enough, high // 2 + 1, high)
 
 
 def detectable_by_gate(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from harness.stats.distributions import t_quantile, t_tail
 from harness.stats.means import MeanMoments, mean_moments
-from harness.stats.vectors import Vector, as_vector, check_fraction
+from harness.stats.vectors import Vector, check_fraction
 
 
 class BoundaryTest(NamedTuple):
@@ -70,13 +70,6 @@ def above_test(moments: MeanMoments, boundary: float) -> BoundaryTest:
     return BoundaryTest(max(p_t, p_hall), p_t, p_hall, t, moments.df, degenerate=False)
 
 
-def mean_below_test(
-    d: ArrayLike, boundary: float, *, clusters: ArrayLike | None = None
-) -> BoundaryTest:
-    """Test H0: mean >= boundary against mean < boundary: the mirror of `mean_above_test`."""
-    return mean_above_test(-as_vector(d, name="d"), -boundary, clusters=clusters)
-
-
 def one_sided_lower_bound(
     d: ArrayLike, *, alpha: float = 0.05, clusters: ArrayLike | None = None
 ) -> float:
@@ -94,13 +87,6 @@ def one_sided_lower_bound(
     quantile = t_quantile(alpha, moments.df)
     skewed = float(t_at_hall(quantile, hall_asymmetry(moments)))
     return moments.estimate - max(quantile, skewed) * moments.se
-
-
-def one_sided_upper_bound(
-    d: ArrayLike, *, alpha: float = 0.05, clusters: ArrayLike | None = None
-) -> float:
-    """Return the smallest boundary that `mean_below_test` rejects at `alpha`."""
-    return -one_sided_lower_bound(-as_vector(d, name="d"), alpha=alpha, clusters=clusters)
 
 
 def hall_asymmetry(moments: MeanMoments) -> float:

@@ -1,7 +1,7 @@
 """Sample sizes, power, and minimum detectable effects of comparisons."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -11,23 +11,11 @@ from harness.stats.distributions import (
     t_quantile,
 )
 from harness.stats.proportions import minimum_n_for_threshold
-from harness.stats.vectors import bisect_flip, check_fraction
+from harness.stats.vectors import bisect_flip, check_fraction, first_true
 
 FARTHEST = 1e6  # noncentrality; scipy gives NaN far beyond it, where the power is 1
 
 Sides = Literal["two-sided", "one-sided"]
-
-
-class ThresholdSize(NamedTuple):
-    """A sample size for the exact threshold test.
-
-    Attributes:
-        n: Number of items.
-        successes_needed: Least number of successes among them with which the gate passes.
-    """
-
-    n: int
-    successes_needed: int
 
 
 def t_test_power(
@@ -86,50 +74,9 @@ def minimum_detectable_effect(
     return sd * bisect_flip(is_found, low=0.0, high=largest)
 
 
-def sample_size(
-    sd: float,
-    effect: float,
-    *,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    alternative: Sides = "two-sided",
-) -> int:
-    """Find the fewest items that show a true mean difference of `effect` with probability `power`.
-
-    For a non-inferiority gate, `effect` is the margin plus the assumed true difference, and
-    the alternative is one-sided.
-
-    Args:
-        sd: Standard deviation of the item differences, in points.
-        effect: True mean difference less the boundary tested, in points; its sign is ignored.
-        alpha: Error rate of the test.
-        power: Probability of finding the effect; above alpha.
-        alternative: Whether the test looks to one side only.
-
-    Raises:
-        ValueError: If sd is not positive, effect is 0, or not 0 < alpha < power < 1.
-    """
-    _check_plan(sd, alpha, power)
-    if effect == 0:
-        raise ValueError("effect must not be 0: no number of items can find it.")
-
-    # Double n until it is enough, then bisect.
-    def enough(n: int) -> bool:
-        return t_test_power(effect / sd, n, alpha=alpha, alternative=alternative) >= power
-
-    high = 2
-    while not enough(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
 def sample_size_proportion_threshold(
     p0: float, p1: float, *, alpha: float = 0.05, power: float = 0.8
-) -> ThresholdSize:
+) -> int:
     """Find the fewest items with which a true proportion `p1` passes the exact gate p > `p0`.
 
     The power of an exact test is a saw-tooth function of n, so use this n and not one slightly
@@ -149,7 +96,7 @@ def sample_size_proportion_threshold(
         needed = np.asarray(stats.binom.isf(alpha, n, p0)) + 1
         enough = np.flatnonzero(np.asarray(stats.binom.sf(needed - 1, n, p1)) >= power)
         if enough.size:
-            return ThresholdSize(int(n[enough[0]]), int(needed[enough[0]]))
+            return int(n[enough[0]])
         first *= 2
 
 
@@ -158,12 +105,7 @@ def threshold_successes(p0: float, n: int, *, alpha: float = 0.05) -> int:
 
     It is n + 1 where not even n do.
     """
-    low, needed = 0, n + 1  # numbers of successes that do not pass, and that do
-    while needed - low > 1:
-        middle = (low + needed) // 2
-        passes = binomial_at_least(middle, n, p0) <= alpha
-        low, needed = (low, middle) if passes else (middle, needed)
-    return needed
+    return first_true(lambda k: binomial_at_least(k, n, p0) <= alpha, 1, n + 1)
 
 
 def minimum_detectable_proportion(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.one_sided import one_sided_lower_bound
-from harness.stats.vectors import Vector, check_fraction
+from harness.stats.vectors import Vector, check_fraction, first_true
 
 Mask = NDArray[np.bool]
 FEWEST_LABELS = 3
@@ -65,12 +65,11 @@ def chances_of_more(interest: Vector, more: int, labelled: Mask) -> Vector:
         raise ValueError(
             f"{more} of {int((~labelled).sum())} items without a label cannot be drawn"
         )
-    fewest, most = more, interest.size
-    while fewest < most:
-        n = (fewest + most) // 2
-        enough = float(inclusion_chances(interest, n)[~labelled].sum()) >= more - 0.5
-        fewest, most = (fewest, n) if enough else (n + 1, most)
-    return inclusion_chances(interest, fewest)
+
+    def enough(n: int) -> bool:
+        return float(inclusion_chances(interest, n)[~labelled].sum()) >= more - 0.5
+
+    return inclusion_chances(interest, first_true(enough, more, interest.size))
 
 
 def chances_of_either(first: Vector, second: Vector) -> Vector:

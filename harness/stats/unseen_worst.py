@@ -32,25 +32,14 @@ STEP, FARTHEST = 0.1, 30.0
 SAFETY = 1.1
 
 
-def mean_above_p(
-    d: ArrayLike, boundary: float, *, worst: float, clusters: ArrayLike | None = None
-) -> float:
+def above_p(moments: MeanMoments, boundary: float, *, worst: float) -> float:
     """Compute the p-value of H0: mean <= boundary, with unseen answers at `worst`.
 
     Args:
-        d: One difference (or score) an item.
+        moments: Those of one difference (or score) an item, none below `worst` (`moments_within`).
         boundary: 0 for superiority, minus the margin for non-inferiority, or a threshold.
         worst: The least value that the scale allows, not the least one seen.
-        clusters: One label an item, for items that share a source.
-
-    Raises:
-        ValueError: If `d` is empty, not finite or below `worst`, or `clusters` is not one label an item.
     """
-    return above_p(moments_within(d, (worst, math.inf), clusters), boundary, worst=worst)
-
-
-def above_p(moments: MeanMoments, boundary: float, *, worst: float) -> float:
-    """Compute the p-value of `mean_above_p` from the moments of the differences."""
     if math.isnan(moments.se):  # a single cluster
         return 1.0
     if moments.degenerate:
@@ -65,29 +54,15 @@ def above_p(moments: MeanMoments, boundary: float, *, worst: float) -> float:
     return float((np.exp(-steps) * np.minimum(SAFETY * stdtr(moments.df, -lower), 1.0)).max())
 
 
-def mean_below_p(
-    d: ArrayLike, boundary: float, *, best: float, clusters: ArrayLike | None = None
-) -> float:
-    """Compute the p-value of H0: mean >= boundary, with unseen answers at `best`: the mirror image."""
-    return mean_above_p(-as_vector(d, name="d"), -boundary, worst=-best, clusters=clusters)
-
-
-def lower_bound(
-    d: ArrayLike, *, worst: float, alpha: float = 0.05, clusters: ArrayLike | None = None
-) -> float:
-    """Return the largest boundary that `mean_above_p` rejects at `alpha`, in the units of `d`.
+def bound_below(moments: MeanMoments, *, worst: float, alpha: float) -> float:
+    """Return the largest boundary that `above_p` rejects at `alpha`, in the units of the differences.
 
     For each e it is (1 - e) times the one-sided bound of the seen mean at level alpha / (1.1 (1 - e)^n),
     plus e times the worst; the least of them counts. It is `worst` for a single cluster.
 
     Raises:
-        ValueError: As `mean_above_p`, or if alpha is not in (0, 1).
+        ValueError: If alpha is not in (0, 1).
     """
-    return bound_below(moments_within(d, (worst, math.inf), clusters), worst=worst, alpha=alpha)
-
-
-def bound_below(moments: MeanMoments, *, worst: float, alpha: float) -> float:
-    """Compute the bound of `lower_bound` from the moments of the differences."""
     check_fraction(alpha, name="alpha")
     if math.isnan(moments.se):
         return worst
@@ -135,13 +110,6 @@ def lower_bounds(
     return bounds
 
 
-def upper_bound(
-    d: ArrayLike, *, best: float, alpha: float = 0.05, clusters: ArrayLike | None = None
-) -> float:
-    """Return the smallest boundary that `mean_below_p` rejects at `alpha`."""
-    return -lower_bound(-as_vector(d, name="d"), worst=-best, alpha=alpha, clusters=clusters)
-
-
 def turning_share(mean: float, boundary: float, worst: float) -> float:
     """Return the share of worst answers, beside the others with this mean, that makes the boundary.
 
@@ -163,7 +131,7 @@ def moments_within(
     """Compute the moments of differences on a scale with these limits, for `above_p` and `bound_below`.
 
     Raises:
-        ValueError: As `mean_above_p`.
+        ValueError: If `d` is empty, not finite or beyond the limits, or `clusters` is not one label an item.
     """
     values, (worst, best) = as_vector(d, name="d"), limits
     if values.min() < worst:

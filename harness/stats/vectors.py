@@ -1,5 +1,6 @@
 """Types and helpers shared by the statistics: vectors, cluster sums, intervals."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -110,3 +111,8 @@ def bisect_flip(
         else:
             high = middle
     return high
+
+
+def first_true(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Find the first number from `low` on at which `holds`, as it does from some number on; at most `high`."""
+    return low + bisect_left(range(low, high), True, key=holds)

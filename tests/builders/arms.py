@@ -1,10 +1,19 @@
 """A study of four recorded models under three seeds, so that nothing is trained; one of them may be worse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from harness.stats.arm_differences import (
+    ArmDifference,
+    compare_arms,
+    describe_arm,
+    pair_level,
+    pool_seed_variance,
+)
 from tests.builders.files import write, write_rows, write_world
 
 SEEDS = (1, 2, 3)
@@ -42,3 +51,20 @@ def write_arms(folder: Path, gains: Mapping[str, float] = EQUAL, n: int = 40) ->
     lines = ["profile: recorded", "models:", *models, "judges:", "  default:", "    recorded:", "      rubric:", *verdicts]  # fmt: skip
     write(folder / "recorded.yaml", "\n".join(lines) + "\n")
     return write(folder / "four.yaml", STUDY)
+
+
+def compare_all(
+    matrices: Sequence[ArrayLike],
+    *,
+    alpha: float,
+    bounds: tuple[float, float],
+    clusters: ArrayLike | None = None,
+) -> dict[tuple[int, int], ArmDifference]:
+    """Every pair of arms without gaps, each items x seeds; all intervals together hold at 1 - `alpha`."""
+    arms = [describe_arm(matrix, clusters=clusters) for matrix in matrices]
+    pairs = list(combinations(range(len(arms)), 2))
+    pooled, level = pool_seed_variance(arms), pair_level(alpha, len(pairs))
+    return {
+        (i, j): compare_arms(arms[i], arms[j], pooled, level=level, bounds=bounds, clusters=clusters)
+        for i, j in pairs
+    }  # fmt: skip

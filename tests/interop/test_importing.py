@@ -110,7 +110,7 @@ def test_outputs_and_annotations_belong_together(tmp_path: Path) -> None:
 def test_outputs_alone_ask_for_a_judge(tmp_path: Path) -> None:
     files = [save(tmp_path / f"{m}.json", [output_row(0, m)]) for m in ("a", "b")]
     found = import_records(files, tmp_path / "study")
-    assert not found.has_verdicts
+    assert found.metrics == ("win_rate",)
     assert "name a judge in profile.yaml" in " ".join(found.notes)
 
 

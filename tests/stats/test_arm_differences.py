@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats.arm_differences import compare_all, describe_arm, pair_level, pool_seed_variance
+from harness.stats.arm_differences import describe_arm, pair_level, pool_seed_variance
+from tests.builders.arms import compare_all
 
 RNG = np.random.default_rng(5)
 WIDE = (-9.0, 9.0)

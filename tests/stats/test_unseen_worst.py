@@ -5,21 +5,29 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from harness.stats.means import mean_moments
 from harness.stats.one_sided import hall_asymmetry, mean_above_test, one_sided_lower_bound
 from harness.stats.unseen_worst import (
     SAFETY,
-    lower_bound,
+    above_p,
+    bound_below,
     lower_bounds,
-    mean_above_p,
-    mean_below_p,
+    moments_within,
     share_not_excluded,
     turning_share,
-    upper_bound,
 )
 
 SCALE = (-9.0, 9.0)
+
+
+def mean_above_p(d: ArrayLike, boundary: float, *, clusters: ArrayLike | None = None) -> float:
+    return above_p(moments_within(d, SCALE, clusters), boundary, worst=-9)
+
+
+def lower_bound(d: ArrayLike, *, alpha: float = 0.05, clusters: ArrayLike | None = None) -> float:
+    return bound_below(moments_within(d, SCALE, clusters), worst=-9, alpha=alpha)
 
 
 def scores(n: int, mean: float = 0.4, seed: int = 0) -> np.ndarray:
@@ -28,13 +36,13 @@ def scores(n: int, mean: float = 0.4, seed: int = 0) -> np.ndarray:
 
 
 def test_the_p_value_is_the_largest_over_the_shares_that_may_hide() -> None:
-    d, boundary, worst = scores(40), -0.3, -9.0
+    d, boundary = scores(40), -0.3
     shares = np.linspace(0, 0.5, 5001)
     by_share = [
-        (1 - e) ** 40 * min(1, SAFETY * mean_above_test(d, (boundary - e * worst) / (1 - e)).p_gate)
+        (1 - e) ** 40 * min(1, SAFETY * mean_above_test(d, (boundary + e * 9) / (1 - e)).p_gate)
         for e in shares
     ]
-    found = mean_above_p(d, boundary, worst=worst)
+    found = mean_above_p(d, boundary)
     assert found == pytest.approx(max(by_share), rel=2e-3)
     assert found > by_share[0]
 
@@ -43,44 +51,36 @@ def test_the_p_value_is_the_largest_over_the_shares_that_may_hide() -> None:
 @pytest.mark.parametrize("n", [12, 40, 300])
 def test_the_bound_is_the_boundary_at_which_the_p_value_is_alpha(n: int, alpha: float) -> None:
     d = scores(n)
-    low = lower_bound(d, worst=-9, alpha=alpha)
-    assert mean_above_p(d, low - 1e-6, worst=-9) <= alpha
-    assert low == -9 or mean_above_p(d, low + 1e-6, worst=-9) >= alpha
+    low = lower_bound(d, alpha=alpha)
+    assert mean_above_p(d, low - 1e-6) <= alpha
+    assert low == -9 or mean_above_p(d, low + 1e-6) >= alpha
 
 
 def test_it_is_at_most_the_bound_of_what_was_seen_and_reaches_it_with_many_items() -> None:
     for n in (20, 200):
-        assert lower_bound(scores(n), worst=-9) <= one_sided_lower_bound(scores(n))
+        assert lower_bound(scores(n)) <= one_sided_lower_bound(scores(n))
     many = scores(5000)
     seen = one_sided_lower_bound(many, alpha=0.05 / SAFETY)
-    assert lower_bound(many, worst=-9) == pytest.approx(seen, abs=1e-3)
+    assert lower_bound(many) == pytest.approx(seen, abs=1e-3)
 
 
 def test_scores_that_do_not_vary_give_the_rule_of_three() -> None:
-    assert lower_bound([1.0] * 60, worst=-9) == pytest.approx(1 - 10 * (1 - 0.05 ** (1 / 60)))
-    assert mean_above_p([1.0] * 60, 0.5, worst=-9) == pytest.approx((1 - 0.5 / 10) ** 60)
-    assert mean_above_p([0.0] * 60, 0.0, worst=-9) == 1
-
-
-def test_both_directions_mirror_each_other() -> None:
-    d = scores(30)
-    assert upper_bound(d, best=9) == -lower_bound(-d, worst=-9)
-    assert mean_below_p(d, 0.9, best=9) == mean_above_p(-d, -0.9, worst=-9)
+    assert lower_bound([1.0] * 60) == pytest.approx(1 - 10 * (1 - 0.05 ** (1 / 60)))
+    assert mean_above_p([1.0] * 60, 0.5) == pytest.approx((1 - 0.5 / 10) ** 60)
+    assert mean_above_p([0.0] * 60, 0.0) == 1
 
 
 def test_clusters_are_what_may_hide() -> None:
     d = np.repeat(scores(30), 5)
     labels = np.repeat(np.arange(30), 5)
-    assert lower_bound(d, worst=-9, clusters=labels) == pytest.approx(
-        lower_bound(scores(30), worst=-9)
-    )
-    assert lower_bound(d, worst=-9, clusters=np.zeros(150)) == -9
-    assert mean_above_p(d, 0.0, worst=-9, clusters=np.zeros(150)) == 1
+    assert lower_bound(d, clusters=labels) == pytest.approx(lower_bound(scores(30)))
+    assert lower_bound(d, clusters=np.zeros(150)) == -9
+    assert mean_above_p(d, 0.0, clusters=np.zeros(150)) == 1
 
 
 def test_a_worst_that_is_no_worst_is_refused() -> None:
     with pytest.raises(ValueError, match="below the worst that is possible"):
-        lower_bound([-3.0, 1.0], worst=-2)
+        moments_within([-3.0, 1.0], (-2.0, 9.0), None)
 
 
 def test_what_turns_a_pass_and_what_items_cannot_exclude() -> None:
@@ -92,7 +92,7 @@ def test_what_turns_a_pass_and_what_items_cannot_exclude() -> None:
 # --- error rates, exactly over all samples of three values --------------------------------------
 
 
-def size(n: int, chances: dict[float, float], worst: float = -9.0) -> float:
+def size(n: int, chances: dict[float, float]) -> float:
     """The chance that n scores of three values, mean 0, have a bound above 0."""
     values, p = np.array(list(chances)), np.array(list(chances.values()))
     assert abs(float(values @ p)) < 1e-9
@@ -104,12 +104,12 @@ def size(n: int, chances: dict[float, float], worst: float = -9.0) -> float:
         log = math.lgamma(n + 1) - sum(math.lgamma(k + 1) for k in counts)
         chance = math.exp(log + sum(k * math.log(q) for k, q in zip(counts, p, strict=True)))
         if chance > 1e-7:
-            total += chance * _passes(np.repeat(values, counts), worst)
+            total += chance * _passes(np.repeat(values, counts))
     return total
 
 
-def _passes(d: np.ndarray, worst: float) -> bool:
-    return d.sum() > 0 and lower_bound(d, worst=worst) > 0
+def _passes(d: np.ndarray) -> bool:
+    return d.sum() > 0 and lower_bound(d) > 0
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_many_samples_at_once_have_the_bounds_of_each() -> None:
         worst=-9.0,
         alpha=0.05,
     )
-    assert together == pytest.approx([lower_bound(d, worst=-9) for d in samples])
+    assert together == pytest.approx([lower_bound(d) for d in samples])

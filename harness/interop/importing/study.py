@@ -38,7 +38,6 @@ class ImportedStudy(NamedTuple):
     n_items: int
     left_out: dict[str, int]
     notes: tuple[str, ...]
-    has_verdicts: bool
 
     @property
     def command(self) -> str:
@@ -82,7 +81,6 @@ def import_records(files: Sequence[str], out: Path) -> ImportedStudy:
         n_items=len(shared),
         left_out={reason: n for reason, n in sorted(merged.left_out.items()) if n},
         notes=tuple(merged.notes),
-        has_verdicts=bool(study.metrics or study.checklist or merged.preferences),
     )
 
 

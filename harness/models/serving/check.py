@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from harness.config import Generation
 from harness.models.endpoint import Reply
 from harness.models.local import LocalModel, Prompt, encode_chat, make_prompt
 from harness.models.weights import stop_ids
@@ -20,7 +19,6 @@ PROBE_VERSION = 1  # raise it when other prompts are asked, or other answers rec
 N_TOKENS = 24
 NEAR_TIE = 0.5  # in logits; rounding to bfloat16 moves them by some hundredths
 MIN_COMPARED = 3
-GREEDY = Generation(max_new_tokens=N_TOKENS)
 
 _QUESTIONS = (
     "My knee hurts. What helps?",

@@ -116,7 +116,7 @@ def test_texts_are_no_words(tmp_path: Path) -> None:
     samples = [inspect_sample(i, f"text number {i}") for i in range(20)]
     found = import_logs(tmp_path, new=log_of("new", *samples))
     assert found.left_out == {"'match' has 20 different words: unscored": 1}
-    assert not found.has_verdicts
+    assert found.metrics == ("win_rate",)
 
 
 def test_reasoning_parts_stand_before_the_answer_as_thoughts(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_repeated_tests_are_answers_to_one_item(tmp_path: Path) -> None:
 )
 def test_what_no_assertion_decided_has_no_score(tmp_path: Path, grading: dict[str, Any]) -> None:
     rows = [promptfoo_row(0, "a", gradingResult=grading)]
-    assert not import_logs(tmp_path, results=promptfoo_file(rows)).has_verdicts
+    assert import_logs(tmp_path, results=promptfoo_file(rows)).metrics == ("win_rate",)
 
 
 def test_results_without_numbers_are_joined_by_their_variables(tmp_path: Path) -> None:
