@@ -43,6 +43,8 @@ def describe_import(report: BatchImport) -> Iterator[str]:
     # Failures and malformed lines.
     for failure in report.failed:
         yield f"  {failure.kind} ({failure.n:,}){': ' if failure.detail else ''}{failure.detail}"
+    if report.differing:
+        yield f"  {report.differing:,} of the already imported say something else here: the first reply is kept"
     for line in report.malformed[:N_MALFORMED_LISTED]:
         yield f"  {line}"
     if len(report.malformed) > N_MALFORMED_LISTED:

@@ -9,7 +9,6 @@ A checkpoint is written into a temporary sibling and renamed, so that a killed r
 one.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.core.errors import HarnessError, InfrastructureError
-from harness.core.files import make_folder
+from harness.core.files import is_full_disk, make_folder
 from harness.core.hashing import content_hash, file_hash
 from harness.models.model_folder import (
     COMPLETE_MARK,
@@ -108,7 +107,7 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(out)
         partial.rename(out)
     except Exception as error:
-        if not _is_full_disk(error):
+        if not is_full_disk(error):
             raise
         raise InfrastructureError(
             f"{out.parent}: the disk is full. Free some space, then run the same command again; it goes on "
@@ -116,14 +115,6 @@ def checkpoint_folder(out: Path) -> Iterator[Path]:
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _is_full_disk(error: Exception) -> bool:
-    """Return whether a full disk ended the writing, which libraries tell in words of their own."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # safetensors quotes the system; torch's archive writer names its own file alone.
-    return any(words in str(error) for words in ("No space left on device", "inline_container.cc"))
 
 
 def _remove_abandoned(out: Path) -> None:

@@ -192,8 +192,10 @@ def collect(
 ) -> None:
     """Import the replies in result files. Exit codes: 0 every line is a reply, 4 otherwise."""
     from harness.models.batch_results import import_batch_results
+    from harness.stores.attached import require_store
     from reports.batches import describe_import
 
+    require_store(store)
     collected = import_batch_results(results, store)
     code = 0 if collected.complete else INFRASTRUCTURE
     emit(

@@ -4,6 +4,7 @@ What is written may quote patients, so that only its owner may read it. A symbol
 of a file, as a cloned folder may hold, is replaced and never followed.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -23,6 +24,14 @@ def make_folder(folder: Path) -> None:
     for path in reversed([folder, *folder.parents]):
         if not path.is_dir():
             path.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Return whether a full disk ended the writing, which libraries tell in words of their own."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # safetensors quotes the system; torch's archive writer names its own file alone.
+    return any(words in str(error) for words in ("No space left on device", "inline_container.cc"))
 
 
 @contextmanager

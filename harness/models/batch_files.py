@@ -34,20 +34,28 @@ _LINE_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 class BatchRequest(NamedTuple):
-    """A request as a line of a file. `max_cost` is an upper bound, None without prices."""
+    """A request as a line of a file. `max_cost` is an upper bound, None without prices.
+
+    `answers_as` is the name under which the model answers.
+    """
 
     id: str
     owner: str  # host and model: a file holds requests of one owner only
+    answers_as: str
     line: bytes
     max_cost: float | None
     currency: str | None
 
 
 class BatchFile(Record):
-    """The requests of one file, and those that failed with the hash of their result line."""
+    """The requests of one file, and those that failed with the hash of their result line.
+
+    `answers_as` is the name under which their model answers, empty in files of earlier versions.
+    """
 
     path: str
     ids: tuple[str, ...]
+    answers_as: str = Field(default="", exclude_if=lambda name: not name)
     failed: dict[str, str] = Field(default_factory=dict)
 
 
@@ -72,6 +80,7 @@ def make_batch_request(spec: EndpointSpec, address: Address, ask: Ask) -> BatchR
     return BatchRequest(
         request_id,
         f"{address.host}-{spec.model}",
+        spec.answers_as or spec.model,
         f"{head}{text}}}\n".encode(),
         prices.cost(len(body), ask.max_tokens or spec.max_tokens) if prices else None,
         prices.currency if prices else None,
@@ -107,6 +116,10 @@ class BatchIndex:
             return None
         return Path(self._files[key].path)
 
+    def answers_as(self, request_id: str) -> str:
+        """Return the name under which the model of a written request answers; nothing if unknown."""
+        return self._files[self._key_of[request_id]].answers_as
+
     def is_lost(self, request_id: str) -> bool:
         """Return whether the request was written into a file that is gone."""
         return self._key_of.get(request_id) in self._gone
@@ -117,11 +130,13 @@ class BatchIndex:
         paths = (self.pending_in(i) for i in self._key_of if i not in answered)
         return dict(sorted(Counter(path for path in paths if path is not None).items()))
 
-    def add(self, path: Path, ids: Sequence[str]) -> None:
-        """Record that these requests are about to be written to `path`."""
+    def add(self, path: Path, ids: Sequence[str], answers_as: str = "") -> None:
+        """Record that these requests, all to one model, are about to be written to `path`."""
         key = str(self._next_key)
         self._next_key += 1
-        self._files[key] = BatchFile(path=str(path.resolve()), ids=tuple(ids))
+        self._files[key] = BatchFile(
+            path=str(path.resolve()), ids=tuple(ids), answers_as=answers_as
+        )
         self._key_of |= dict.fromkeys(ids, key)
         self._store.put("batch", {key: self._files[key]})
 
@@ -158,7 +173,7 @@ def write_batch_requests(
             with file:
                 file.writelines(request.line for request in part)
             # Recorded before it exists: after a kill in between it is lost, not asked twice.
-            index.add(path, ids)
+            index.add(path, ids, part[0].answers_as)
             Path(file.name).rename(path)
             max_cost = sum(costs) if costs else None
             written.append(WrittenFile(path, len(part), max_cost, part[0].currency))

@@ -20,10 +20,12 @@ from harness.core.store import Store
 from harness.models.batch_files import BatchIndex
 from harness.models.endpoint import Reply
 from harness.models.endpoint.replies import AttemptResult, read_reply
+from harness.models.families import is_other_family
 from harness.types import Record
 
 CHUNK = 500  # result lines per commit
 MALFORMED = "malformed"
+_GZIP = b"\x1f\x8b"
 _ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{64})"')
 
 
@@ -41,6 +43,7 @@ class BatchImport(Record):
     Attributes:
         replies: New replies.
         known: Replies that the store already had.
+        differing: Those of them that say something else: the reply that came first is kept.
         failed: Failed requests by kind.
         malformed: Malformed lines, each with its file and line.
         foreign: Lines that answer no request written from this workspace.
@@ -50,6 +53,7 @@ class BatchImport(Record):
 
     replies: int
     known: int
+    differing: int
     failed: tuple[RequestFailure, ...]
     malformed: tuple[str, ...]
     foreign: int
@@ -100,15 +104,15 @@ class _ResultReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index = BatchIndex(store)
-        self._n_new = self._n_known = self._n_foreign = 0
+        self._n_new = self._n_known = self._n_differing = self._n_foreign = 0
         self._malformed: list[str] = []
         self._failures: dict[str, Result] = {}  # by request: another line may hold the reply
 
     def take(self, results: Sequence[Result]) -> None:
         """Store the new replies of a chunk of lines and count the rest."""
-        stored = set(self._store.get("reply", [r.id for r in results if r.id], Reply))
+        stored = self._store.get("reply", [r.id for r in results if r.id], Reply)
         new: dict[str, Reply] = {}
-        for result in results:
+        for result in map(self._refuse_other_family, results):
             if result.kind == MALFORMED:
                 self._malformed.append(f"{result.where}: {result.detail}")
             if result.id is None:
@@ -117,12 +121,23 @@ class _ResultReader:
                 self._n_foreign += result.kind != MALFORMED
             elif result.reply is None:
                 self._failures[result.id] = result
-            elif result.id in stored or result.id in new:
+            elif kept := stored.get(result.id) or new.get(result.id):
                 self._n_known += 1
+                self._n_differing += _says(kept) != _says(result.reply)
             else:
                 new[result.id] = result.reply
         self._store.put("reply", new)
         self._n_new += len(new)
+
+    def _refuse_other_family(self, result: Result) -> Result:
+        """Make a failure of a reply by a model of another family than was asked."""
+        if result.id is None or result.reply is None or result.id not in self._index:
+            return result
+        asked, answered = self._index.answers_as(result.id), result.reply.model or ""
+        if not is_other_family(asked, answered):
+            return result
+        detail = f"'{answered}' answers where '{asked}' was asked ({result.where})"
+        return result._replace(reply=None, kind="another model", detail=detail)
 
     def close(self) -> BatchImport:
         """Reopen what failed and return the counts."""
@@ -131,6 +146,7 @@ class _ResultReader:
         return BatchImport(
             replies=self._n_new,
             known=self._n_known + sum(self._failures[i].kind != MALFORMED for i in replied),
+            differing=self._n_differing,
             failed=tuple(_by_kind(failed.values())),
             malformed=tuple(self._malformed),
             foreign=self._n_foreign,
@@ -145,6 +161,9 @@ class _ResultReader:
 def read_results(path: Path) -> Iterator[Result]:
     """Yield the results of a file line by line; no content of a line raises an error."""
     with path.open("rb") as file:
+        if file.peek(2).startswith(_GZIP):
+            yield _malformed(b"", str(path), "is compressed; unpack it first")
+            return
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield _read_line(line, f"{path}:{number}")
@@ -175,13 +194,14 @@ def _read_reply(
     body = response.get("body") if isinstance(response, dict) else None
     if not isinstance(status, int):
         status = 0
+    line_hash = hashlib.sha256(line).hexdigest()
     result = read_reply(status, {}, json.dumps(error if body is None else body).encode())
     ok = status == 200 and not error
     # A too long prompt stays too long; other refusals may be temporary.
     if result.step == "final" and (ok or result.problem == "context_length"):
-        return Result(where, request_id, _make_reply(result))
+        return Result(where, request_id, _make_reply(result), hash=line_hash)
     kind, detail = _failure_kind(status, result, error)
-    return Result(where, request_id, None, kind, detail, hashlib.sha256(line).hexdigest())
+    return Result(where, request_id, None, kind, detail, line_hash)
 
 
 def _failure_kind(status: int, result: AttemptResult, error: Any) -> tuple[str, str]:
@@ -206,8 +226,13 @@ def _make_reply(result: AttemptResult) -> Reply:
         attempts=1,
         problem=result.problem,
         detail=result.detail,
+        model=result.model,
         thoughts=result.thoughts,
     )
+
+
+def _says(reply: Reply) -> tuple[str | None, ...]:
+    return reply.text, reply.refusal, reply.finish, reply.problem
 
 
 def _malformed(line: bytes, where: str, reason: str) -> Result:

@@ -38,3 +38,9 @@ def families_of(name: str) -> frozenset[str]:
         if re.search(rf"(?:^|[^a-z0-9])(?:{pattern})", low)
     }
     return frozenset(by_word | by_prefix)
+
+
+def is_other_family(asked: str, answered: str) -> bool:
+    """Return whether both names tell a family, and none in common."""
+    families = families_of(asked), families_of(answered)
+    return answered != asked and all(families) and not families[0] & families[1]

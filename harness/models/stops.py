@@ -6,9 +6,8 @@ end of text (Gemma's is not), is what a model learns to stop at.
 
 from typing import Any
 
-from harness.core.deadline import run_within
 from harness.core.errors import HarnessError
-from harness.models.local import TEMPLATE_S
+from harness.models.local import write_chat
 from harness.models.weights import stop_ids
 
 _ANSWER = "Drink water, rest, and see a doctor."
@@ -18,18 +17,15 @@ def end_of_turn(tokenizer: Any) -> int | None:
     """Return the first special token that the chat template writes after an answer.
 
     Without one, it is the tokenizer's end of text if it has any.
+
+    Raises:
+        HarnessError: as `write_chat`.
     """
     eos: int | None = tokenizer.eos_token_id
     chat = [{"role": "user", "content": "Is it bad?"}, {"role": "assistant", "content": _ANSWER}]
     if not tokenizer.chat_template:
         return eos
-    try:
-        text = run_within(TEMPLATE_S, lambda: tokenizer.apply_chat_template(chat, tokenize=False))
-    except TimeoutError:
-        raise HarnessError(
-            f"The chat template has not written a short chat within {TEMPLATE_S:g} s: it loops. Mend it, or name "
-            "another in the recipe's 'chat_template'."
-        ) from None
+    text = write_chat(tokenizer, chat, tokenize=False)
     _, found, after = text.rpartition(_ANSWER)
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special |= set(tokenizer.all_special_ids)

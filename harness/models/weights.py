@@ -200,7 +200,8 @@ def chat_template_error(source: str | Path) -> HarnessError:
     """Return the error for a model without a chat template."""
     return HarnessError(
         f"{source}: has no chat template, so its prompt format is unknown. "
-        "Add chat_template.jinja to the checkpoint, or choose its instruction-tuned version."
+        "Add chat_template.jinja to the checkpoint (in a GGUF file it is the field tokenizer.chat_template), "
+        "or choose its instruction-tuned version."
     )
 
 

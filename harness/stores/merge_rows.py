@@ -162,11 +162,15 @@ def _holder(workspaces: Sequence[Path], kind: str, key: str) -> Path:
 
 
 def _insert_rows(connection: sqlite3.Connection, source: int) -> None:
-    """Insert the attached rows; one that is there gets the earlier place, none being the earliest."""
+    """Insert the attached rows; one that is there gets the earlier place, none being the earliest.
+
+    What a run at work has added since the places were given is left for the next merge.
+    """
     connection.execute(
         "INSERT INTO rows (kind, key, body, sha256, version, made, number) "
         "SELECT kind, key, body, sha256, version, made, place FROM src "
         "LEFT JOIN places ON source=? AND places.number=src.number WHERE kind <> 'batch' "
+        "AND (src.number IS NULL OR place NOT NULL) "
         "ON CONFLICT (kind, key) DO UPDATE SET "
         "number=min(rows.number, excluded.number), made=min(rows.made, excluded.made)",
         (source,),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.store import Store
 from tests.builders.batch_service import (
     N_ITEMS,
     SUITE,
@@ -192,6 +193,11 @@ def test_the_terminal_says_what_waits_where_and_what_to_do_next(world: Path) -> 
 def test_collecting_what_is_not_ours_exits_4(world: Path) -> None:
     line = {"custom_id": "someone's", "response": {"status_code": 200, "body": {}}, "error": None}
     write_rows(world / "other.jsonl", [line])
+    done = collect(world, world / "other.jsonl")
+    assert done.returncode == 2
+    assert ".harness: holds no store" in done.stderr
+    with Store(world / ".harness"):
+        pass
     done = collect(world, world / "other.jsonl", text="text")
     assert done.returncode == 4
     assert done.stdout == "0 new replies, 1 of other requests\n"

@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,12 +231,54 @@ def test_a_duplicate_is_counted_and_changes_nothing(desk: Desk):
     asked = question()
     desk.write(asked)
     collected = desk.collect(result(asked, "first"), result(asked, "second"))
-    assert (collected.replies, collected.known) == (1, 1)
-    again = desk.collect(result(asked, "third"))
-    assert (again.replies, again.known, again.complete) == (0, 1, True)
+    assert (collected.replies, collected.known, collected.differing) == (1, 1, 1)
+    again = desk.collect(result(asked, "third"), result(asked, "first"))
+    assert (again.replies, again.known, again.differing, again.complete) == (0, 2, 1, True)
+    assert "  1 of the already imported say something else" in "\n".join(describe_import(again))
     stored = desk.reply(asked)
     assert stored is not None
     assert stored.text == "first"
+
+
+def named(line: dict[str, Any], model: str) -> dict[str, Any]:
+    line["response"]["body"]["model"] = model
+    return line
+
+
+def test_a_reply_of_another_family_of_models_is_no_reply(desk: Desk):
+    asked = question()  # of gpt-4o-mini
+    desk.write(asked)
+    collected = desk.collect(named(result(asked), "claude-3-haiku"))
+    [failure] = collected.failed
+    assert failure.kind == "another model"
+    assert "'claude-3-haiku' answers where 'gpt-4o-mini' was asked" in failure.detail
+    assert (collected.replies, collected.reopened, collected.complete) == (0, 1, False)
+    assert desk.reply(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "answered"),
+    [({}, "gpt-4o-mini-2024-07-18"), ({}, "deployment-7"), ({"answers_as": "claude"}, "claude-3")],
+)
+def test_a_reply_keeps_the_name_under_which_the_model_answered(
+    desk: Desk, spec: dict[str, str], answered: str
+):
+    asked = question(**spec)
+    desk.write(asked)
+    assert desk.collect(named(result(asked), answered)).complete
+    stored = desk.reply(asked)
+    assert stored is not None
+    assert stored.model == answered
+
+
+def test_a_compressed_file_is_named_once(desk: Desk):
+    asked = questions(9)
+    desk.write(*asked)
+    lines = gzip.compress(b"\n".join(json.dumps(result(q)).encode() for q in asked))
+    collected = desk.collect(lines)
+    assert collected.malformed == (
+        f"{desk.folder / 'results.jsonl'}: is compressed; unpack it first",
+    )
 
 
 def test_foreign_lines_are_counted_and_not_kept(desk: Desk):

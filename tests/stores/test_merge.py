@@ -12,6 +12,7 @@ from harness.models.served import ServedModel
 from harness.planning.preregistration import Registration, read_registrations, write_registration
 from harness.stores.gc import collect_garbage
 from harness.stores.merge import merge_stores
+from harness.stores.merge_rows import merge_rows
 from harness.types import Outcome, Response
 from tests.builders.stores import change_rows, dump_rows, outcome, response, write_store
 
@@ -326,3 +327,18 @@ def test_the_next_row_of_a_merged_store_comes_after_all_others(tmp_path: Path) -
     with Store(tmp_path / "c") as store:
         store.put("response", {"new": response("2")})
         assert store.numbers("response", ["new"]) > store.numbers("response", ["k"])
+
+
+def test_what_a_run_adds_while_its_store_is_merged_is_for_the_next_merge(tmp_path: Path) -> None:
+    a = write_store(tmp_path / "a", {"response": {"mine": response("1")}})
+
+    class PlansReadMeanwhile(dict[Path, list[Registration]]):
+        def __getitem__(self, workspace: Path) -> list[Registration]:
+            with Store(workspace) as store:
+                store.put("response", {"added": response("2")})
+            return []
+
+    target = tmp_path / "c" / "store.sqlite"
+    target.parent.mkdir()
+    merge_rows(target, [a], PlansReadMeanwhile(), first_wins=False)
+    assert dump_rows(target.parent, "key") == [("mine",)]

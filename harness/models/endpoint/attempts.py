@@ -23,7 +23,7 @@ from harness.models.endpoint.transport import (
     Transport,
     make_body,
 )
-from harness.models.families import families_of
+from harness.models.families import is_other_family
 
 MAX_FAILURES = 8  # failed attempts, not counting 429s, which only the deadline ends
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0
@@ -180,14 +180,11 @@ class RequestRunner:
 
     def _refuse_other_family(self, result: AttemptResult) -> AttemptResult:
         """Refuse an answer under the name of another family of models than was asked."""
-        asked = self._spec.answers_as or self._spec.model
-        answered = result.model or ""
-        families = families_of(asked), families_of(answered)
-        if answered == asked or not all(families) or families[0] & families[1]:
+        if not is_other_family(self._spec.answers_as or self._spec.model, result.model or ""):
             return result
         return AttemptResult(
             "fatal",
-            detail=f"'{answered}' answers where '{self._spec.model}' was asked, which is another family of "
+            detail=f"'{result.model}' answers where '{self._spec.model}' was asked, which is another family of "
             "models. Name the right 'model', or where a gateway gives this name, 'answers_as'",
         )
 

@@ -41,7 +41,7 @@ class EventStream:
 
     def completion(self) -> bytes | None:
         """Return the whole as the server would have sent it at once; None where it broke off."""
-        if "error" in self._last:
+        if self._last.get("error"):
             return json.dumps(self._last).encode()
         if not self.ended and self._finish is None:
             return None

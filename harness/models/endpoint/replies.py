@@ -101,6 +101,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 # --- completions -----------------------------------------------------------------------------
 
+# Endings that are the server's and not the model's: a part of an answer is none. The words of vLLM and SGLang,
+# OpenRouter and Mistral, DeepSeek, and Zhipu.
+_BROKEN_OFF = {"abort", "error", "insufficient_system_resource", "network_error"}
+# The limit of tokens as Anthropic and Gemini, and Mistral call it, whose words some gateways hand on.
+_CUT_OFF = {"length", "max_tokens", "model_length"}
+
 
 def _read_completion(body: bytes) -> AttemptResult:
     try:
@@ -113,10 +119,21 @@ def _read_completion(body: bytes) -> AttemptResult:
         return _garbage("the answer is no JSON object")
     match data.get("choices"):
         case [{"message": dict() as message} as choice, *_] if _ends(choice, message):
+            if failure := _failure_beside(data, choice):
+                return _garbage(failure)
             result = _read_choice(choice, message, data.get("usage"))
             return result._replace(model=_model_name(data.get("model")))
     error = _error_from(data)
     return _garbage(f"an error in a 200: {error.message}" if error else "no choices in the answer")
+
+
+def _failure_beside(data: dict[str, Any], choice: dict[str, Any]) -> str | None:
+    """Return what a server says of an answer that it broke off itself; None of a whole one."""
+    errors = (_error_from(part) for part in (data, choice) if part.get("error"))
+    if error := next(filter(None, errors), None):
+        return f"an error in a 200: {error.message}"
+    ending = str(choice.get("finish_reason")).lower()
+    return f"the server ended its answer by '{ending}'" if ending in _BROKEN_OFF else None
 
 
 def _model_name(name: object) -> str | None:
@@ -190,7 +207,7 @@ def _completion_problem(result: AttemptResult) -> Problem | None:
         return "content_filter"
     if result.refusal:
         return "refusal"
-    if result.finish == "length":
+    if (result.finish or "").lower() in _CUT_OFF:
         return "length"
     return None if result.text and result.text.strip() else "empty"
 

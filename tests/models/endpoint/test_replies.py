@@ -151,6 +151,39 @@ def test_a_completion_without_text_is_read_by_its_ending_and_counted(
 
 
 @pytest.mark.parametrize(
+    ("choice", "beside", "said"),
+    [
+        ({"finish_reason": "abort"}, {}, "ended its answer by 'abort'"),
+        ({"finish_reason": "error"}, {}, "ended its answer by 'error'"),
+        ({"finish_reason": "insufficient_system_resource"}, {}, "insufficient_system_resource"),
+        ({"error": {"code": 502, "message": "upstream died"}}, {}, "upstream died"),
+        ({"finish_reason": "stop"}, {"error": {"message": "worker lost"}}, "worker lost"),
+    ],
+)
+def test_an_answer_that_the_server_broke_off_is_no_answer(
+    choice: dict[str, Any], beside: dict[str, Any], said: str
+) -> None:
+    body = {"choices": [{"message": {"content": "Rest and"}} | choice]} | beside
+    reading = read_reply(200, {}, json.dumps(body).encode())
+    assert (reading.step, reading.problem, reading.text) == ("retry", "garbage", None)
+    assert said in (reading.detail or "")
+
+
+@pytest.mark.parametrize("error", [None, {}, "", False])
+def test_an_empty_error_beside_an_answer_is_none(error: object) -> None:
+    whole = {"choices": [{"message": {"content": "Rest."}, "error": error}], "error": error}
+    assert read_reply(200, {}, json.dumps(whole).encode()).text == "Rest."
+
+
+@pytest.mark.parametrize("finish", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_an_answer_at_its_limit_is_cut_in_the_words_of_any_server(finish: str) -> None:
+    reading = read_reply(
+        200, {}, completion({"message": {"content": "Re"}, "finish_reason": finish})
+    )
+    assert (reading.problem, reading.text) == ("length", "Re")
+
+
+@pytest.mark.parametrize(
     "parts",
     [
         [{"type": "text", "text": "Rest "}, {"type": "text", "text": "and ice."}],
