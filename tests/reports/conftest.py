@@ -1,4 +1,4 @@
-"""A browser for the tests of a file, and explorer.html of the builder's items in it."""
+"""explorer.html of the builder's items, open in the browser of a file's tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders.chromium import open_chromium
 from tests.builders.explorer_pages import ITEMS, Open, explorer_opener, write_explorer_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The view in a real browser: what an evaluator does, hostile runs, foreign pages, and accessibility."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import pytest
 from harness.artifacts.results_json import dump_result
 from harness.artifacts.running import announce_run
 from harness.core.progress import QuietProgress
-from tests.builders.chromium import open_chromium
 from tests.builders.hostile import PAYLOADS, readable_hostile_run
 from tests.builders.results import passing_run
 from tests.builders.view_workspaces import live_view, run_once, write_workspace
@@ -20,20 +18,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 N_RUNS = 60
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def context(browser: "Browser") -> "Iterator[BrowserContext]":
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The page in a real browser: by keyboard, without a script, on a phone, and against hostile texts."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,29 +17,9 @@ from tests.builders.studies import good, live, poor, write_run
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 KEYS = ("ArrowLeft", "b", "t", "u", "c")
 CHOICES = ("left", "right", "tie", "both_unsafe", "cannot_judge")
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: "Browser") -> "Iterator[BrowserContext]":
-    context = browser.new_context(accept_downloads=True)
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
 
 
 def watch(page: "Page") -> list[str]:
