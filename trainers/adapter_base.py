@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ Reference = Literal[
     "the model without its adapter", "a frozen copy of the adapter", "a second model"
 ]
 _NONE: Mapping[str, str] = MappingProxyType({})
+ModuleNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
 class AdapterSpec(Spec):
@@ -97,7 +98,7 @@ class TargetedAdapter(AdapterSpec):
     """
 
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    target_modules: Literal["all-linear"] | ModuleNames = "all-linear"
 
     def targets(self, shape: Shape) -> Sequence[Linear]:
         """Return the layers that are adapted, matched by the end of their names as PEFT does."""

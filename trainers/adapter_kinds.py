@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from harness.core.errors import HarnessError
 from harness.core.yaml_loader import field_error
-from trainers.adapter_base import AdapterSpec, TargetedAdapter, find_layers, matches
+from trainers.adapter_base import AdapterSpec, ModuleNames, TargetedAdapter, find_layers, matches
 from trainers.shape import Linear, Shape, count_parameters
 
 
@@ -166,7 +166,7 @@ class Ia3(AdapterSpec):
     peft_type: ClassVar = "IA3"
 
     kind: Literal["ia3"]
-    target_modules: tuple[str, ...] | None = None
+    target_modules: ModuleNames | None = None
     feedforward_modules: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -238,6 +238,14 @@ class VirtualTokens(AdapterSpec):
     def sizes(self) -> Mapping[str, object]:
         """Return the number of virtual tokens."""
         return {"tokens": self.tokens}
+
+    def targets(self, shape: Shape) -> Sequence[Linear]:
+        """Return no layer; but the tokens must leave room for a prompt in the model's context."""
+        if self.tokens >= shape.context:
+            raise HarnessError(
+                f"adapter.tokens: {self.tokens} leave no room for a prompt: the model reads {shape.context} tokens."
+            )
+        return ()
 
 
 class PromptTuning(VirtualTokens):

@@ -66,7 +66,7 @@ def finish(
             folder, tokenizer, base=base, probes=probes, head=head, trained=trained
         )
     if adapter is not None and not adapter.merges:
-        return _keep_beside_base(folder, tokenizer, base=base, trained=trained)
+        return _keep_beside_base(folder, tokenizer, base=base, probes=probes, trained=trained)
     converted = isinstance(adapter, Pissa)  # saved as another adapter than the one that was trained
     return merge_saved(
         folder,
@@ -111,12 +111,12 @@ def _round_weights(
 
 
 def _keep_beside_base(
-    folder: Path, tokenizer: Any, *, base: Origin, trained: str
+    folder: Path, tokenizer: Any, *, base: Origin, probes: Sequence[Sequence[int]], trained: str
 ) -> dict[str, float]:
     """Make the checkpoint of an adapter as it is, which names its base, and load it again.
 
     Raises:
-        HarnessError: the adapter that is loaded is not the one that was trained.
+        HarnessError: the adapter that is loaded is not the one that was trained, or its logits are NaN.
     """
     adapter = folder / "adapter"
     config = json.loads((adapter / ADAPTER_CONFIG).read_bytes())
@@ -128,8 +128,11 @@ def _keep_beside_base(
     model, _ = load_model(base.source, base.revision, "language_model")
     set_stops(model, tokenizer)
     model.generation_config.save_pretrained(folder)  # what stops an answer
-    if adapter_hash(attach_adapter(model, folder)) != trained:
+    tuned = attach_adapter(model, folder).eval()
+    if adapter_hash(tuned) != trained:
         raise HarnessError("The saved adapter is not the one that was trained.")
+    for probe in probes:
+        _logits(tuned, probe)
     return {}
 
 
@@ -188,11 +191,33 @@ def merge_saved(
         tuned = load(in_full=True)
     # Merge and save.
     prepare_tied(tuned)
-    model = tuned.merge_and_unload()
+    model = _merge(tuned)
     _save(model, tokenizer, folder)
     del tuned, model
     free_memory()  # so that the weights are in memory once, not twice, when they are read back
     return _compare(folder, expected, probes, head)
+
+
+def _merge(tuned: Any) -> Any:
+    """Return the base with the adapter merged into it.
+
+    Raises:
+        HarnessError: PEFT cannot merge it, or what it makes could not be saved.
+    """
+    import torch
+
+    reason = "it repeats layers of its base (layer_replication), whose weights are then one"
+    if not getattr(tuned.peft_config["default"], "layer_replication", None):
+        try:
+            return tuned.merge_and_unload()
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+    raise HarnessError(
+        f"The adapter cannot be merged: {reason}. Name its own folder as a checkpoint: it is loaded on its base "
+        "as it is."
+    )
 
 
 def _save(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -268,10 +293,21 @@ def prepare_tied(tuned: Any) -> None:
 
 
 def _logits(model: Any, ids: Sequence[int]) -> Any:
+    """Return a model's logits, or rewards, for token ids.
+
+    Raises:
+        HarnessError: they are no numbers, as after a last step that diverged, which no loss shows any more.
+    """
     import torch
 
     with torch.inference_mode():
-        return model(torch.tensor([list(ids)], device=model.device)).logits[0].float().cpu()
+        logits = model(torch.tensor([list(ids)], device=model.device)).logits[0].float().cpu()
+    if logits.log_softmax(dim=-1).isnan().any():
+        raise HarnessError(
+            "The model's logits are NaN or infinite. If it was trained here, its last step diverged: lower the "
+            "learning rate."
+        )
+    return logits
 
 
 def _mean_kl(expected: Sequence[Any], actual: Sequence[Any]) -> float:

@@ -1,11 +1,11 @@
 """The parts that recipes are made of: sources of rows, parents, rewards, and what every recipe states."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.config import ChecklistMetric, RubricMetric, Source, Spec
+from harness.config import ChecklistMetric, Conversion, RubricMetric, Source, Spec
 from harness.models.gguf import locate_model
 
 # Columns of chats, and the format in which `harness convert` reads each.
@@ -25,29 +25,24 @@ class TrainingSource(Source):
     system: str | None = None
     repeat: int = Field(default=1, ge=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _convert_messages(cls, value: Any) -> Any:
+    # After the fields: what a validator before them returns is no longer read as JSON, whose lists are tuples.
+    @model_validator(mode="after")
+    def _convert_messages(self) -> "TrainingSource":
         """Make a conversion of a source whose rows are chats, so that dropped rows are counted."""
-        fields = value.get("fields") if isinstance(value, dict) else None
-        if not isinstance(fields, dict) or "messages" not in fields:
-            return value
-        column = fields["messages"]
-        if column not in MESSAGE_FORMATS or len(fields) > 1 or "path" not in value:
+        if "messages" not in self.fields:
+            return self
+        column = self.fields["messages"]
+        if column not in MESSAGE_FORMATS or len(self.fields) > 1 or self.path is None:
             raise ValueError(
                 "'fields: {messages: …}' stands alone, beside a 'path', and names a column called "
                 f"{' or '.join(MESSAGE_FORMATS)}; `harness convert --from` reads other files"
             )
-        if "where" in value:
-            raise ValueError("'where' does not go with 'fields: {messages: …}'")
-        convert = {
-            "source": value["path"],
-            "to": "sft",
-            "source_format": MESSAGE_FORMATS[column],
-        }
-        kept = {name: part for name, part in value.items() if name not in ("path", "fields")}
+        if self.where or self.where_any or self.sha256:
+            raise ValueError("'where' and 'sha256' do not go with 'fields: {messages: …}'")
+        convert = Conversion(source=self.path, to="sft", source_format=MESSAGE_FORMATS[column])
         columns = ("id", "input", "reference", "system", "history")
-        return {**kept, "convert": convert, "fields": {name: name for name in columns}}
+        changes = {"path": None, "convert": convert, "fields": {name: name for name in columns}}
+        return self.model_copy(update=changes)
 
 
 class Parent(Spec):

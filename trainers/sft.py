@@ -143,7 +143,7 @@ class Sft:
         """Return the counts of rows, and of those that were truncated or dropped."""
         tokenizer, held_out = trainer.processing_class, self.eval_rows
         facts = check_rows(trainer.train_dataset, self.rows, tokenizer, trainer.args)
-        if not held_out:
+        if not self.recipe.holdout:
             return facts
         n_kept = 0 if trainer.eval_dataset is None else len(trainer.eval_dataset)
         facts["held-out rows"] = str(n_kept)

@@ -24,8 +24,7 @@ _COMMON = (
     # Evaluation and logs.
     "eval_strategy eval_steps eval_delay eval_on_start eval_accumulation_steps batch_eval_metrics "
     "eval_do_concat_batches eval_use_gather_object prediction_loss_only logging_steps logging_strategy "
-    "logging_nan_inf_filter include_num_input_tokens_seen report_to run_name project "
-    "metric_for_best_model greater_is_better load_best_model_at_end"
+    "logging_nan_inf_filter include_num_input_tokens_seen report_to run_name project"
 )
 COMMON_OPTIONS = frozenset(_COMMON.split())
 _ONLINE = (
@@ -76,6 +75,11 @@ def refusal(option: str) -> str:
         return "is set by `harness train --launch`"
     if option == "trust_remote_code":
         return "would run code of the model's author; no model is loaded that needs it"
+    if option in ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"):
+        return (
+            "would have no effect: the last step is kept, and none is chosen by a score; `harness loop` chooses "
+            "among checkpoints by a gate"
+        )
     if option in ("resume_from_checkpoint", "ignore_data_skip"):
         return "is set by the harness, which resumes a killed run by itself"
     return "is not passed through to TRL"

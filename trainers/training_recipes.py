@@ -6,11 +6,12 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
 
-from harness.config import Name, Source
+from harness.config import Conversion, Name, Source
 from harness.core.yaml_loader import field_error
 from trainers.adapter_kinds import Adapter, AdapterBlock, Lora
 from trainers.quantisation import AnyQuantisation
@@ -242,21 +243,18 @@ class KtoRecipe(PreferenceRecipe):
     method: Literal["kto"]
     labelled: Source | None = Field(default=None, exclude_if=lambda source: source is None)
 
-    @model_validator(mode="before")
+    # After the field: what a validator before it returns is no longer read as JSON, whose lists are tuples.
+    @field_validator("labelled")
     @classmethod
-    def _convert_labelled(cls, value: Any) -> Any:
+    def _convert_labelled(cls, source: Source | None) -> Source | None:
         """Make a conversion of a source of labelled answers, so that dropped rows are counted."""
-        source = value.get("labelled") if isinstance(value, dict) else None
-        if not isinstance(source, dict) or "convert" in source:
-            return value
-        kept = {name: part for name, part in source.items() if name == "phi"}
-        if set(source) - {"phi"} != {"path"}:
-            raise field_error(
-                "labelled",
-                "takes a 'path' alone, or a 'convert' with 'to: labelled' for other columns",
+        if source is None or source.convert is not None:
+            return source
+        if source.path is None or source.model_fields_set - {"phi"} != {"path"}:
+            raise ValueError(
+                "takes a 'path' alone, or a 'convert' with 'to: labelled' for other columns"
             )
-        converted = kept | {"convert": {"source": source["path"], "to": "labelled"}}
-        return {**value, "labelled": converted}
+        return Source(convert=Conversion(source=source.path, to="labelled"), phi=source.phi)
 
     @model_validator(mode="after")
     def _check_batch(self) -> "KtoRecipe":

@@ -27,6 +27,13 @@ TRACKERS = {
 # The largest norm of a gradient that is rounding alone: equal answers of a pair give 1e-7 in float32.
 ROUNDING = 1e-6
 
+# What counts rows, and is 1 at least.
+_COUNTS = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+)
+
 TRACKING_OPTIONS = ("report_to", "run_name", "project")  # options that do not change what is learnt
 SUITE_PREFIX = "watch/"  # of the names of a suite's scores during training
 
@@ -133,12 +140,22 @@ def _check_values(options: Mapping[str, Any], recipe: str) -> None:
         )
     if steps == 0:
         raise HarnessError(f"{recipe}: trainer.max_steps 0: nothing would be trained.")
+    for name in _COUNTS:
+        if _is_number(options.get(name)) and options[name] < 1:
+            raise HarnessError(f"{recipe}: trainer.{name} {options[name]}: must be 1 or more.")
+    rate = options.get("learning_rate")
+    if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
+        raise HarnessError(f"{recipe}: trainer.learning_rate {rate}: must be a number above 0.")
     template = options.get("chat_template_path")
     if template is not None and not Path(str(template)).exists():
         raise HarnessError(
             f"{recipe}: trainer.chat_template_path {template}: is no file or folder here. The recipe's own "
             "'chat_template' takes a file in the recipe's folder, or a bundled template."
         )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_trackers(report_to: object, recipe: str) -> list[str]:

@@ -14,7 +14,7 @@ from trainers.distributed.config import Launch, check_launch
 from trainers.dry_run import random_model, shrink
 from trainers.memory import Memory, estimate_memory
 from trainers.peft_config import peft_config
-from trainers.recipe import AdapterRecipe, EightBits, load_recipe
+from trainers.recipe import AdapterRecipe, EightBits, KtoRecipe, SftRecipe, load_recipe
 from trainers.recipe_graph import recipe_graph, require_servable
 from trainers.shape import MISTRAL_7B, SMOLLM2_135M, Shape, count_parameters, linear_layers
 
@@ -40,14 +40,33 @@ def test_lora_is_the_short_form_of_its_kind_and_the_same_checkpoint(tmp_path: Pa
     assert short.new_adapter == block.new_adapter
 
 
+def test_lists_are_read_below_a_recipe_of_every_method(tmp_path: Path) -> None:
+    lists = "lora: {r: 4, alpha: 8, target_modules: [q_proj, v_proj]}\n"
+    head = "recipe: it\nparent: {checkpoint: base}\n"
+    kto = load(tmp_path, f"{head}method: kto\nlabelled: {{path: rows.jsonl}}\n{lists}")
+    data = (
+        "data: [{path: rows.jsonl, fields: {input: q, reference: a}, where_any: {topic: [a, b]}}]\n"
+    )
+    sft = load(tmp_path, f"{head}method: sft\n{data}{lists}")
+    assert isinstance(kto, KtoRecipe)
+    assert isinstance(sft, SftRecipe)
+    assert kto.lora == sft.lora == Lora(r=4, alpha=8, target_modules=("q_proj", "v_proj"))
+    assert sft.data[0].where_any == {"topic": ("a", "b")}
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [
         ("adapter: {kind: lorra, r: 4}", "adapter.kind: 'lorra' is unknown. Did you mean 'lora'"),
         ("adapter: {kind: ia3, r: 4}", "5: adapter.r: unknown key. Known: feedforward_modules"),
         ("adapter: {kind: prompt}", "adapter.tokens: this key is required"),
-        ("adapter: {kind: dora, r: 4, alpha: 8, modules_to_save: [lm_head]}", "unknown key"),
+        (
+            "adapter: {kind: dora, r: 4, alpha: 8, modules_to_save: [lm_head]}",
+            "unknown key",
+        ),
         ("adapter: {kind: ia3}\nlora: {r: 4, alpha: 8}", "adapter: 'lora' is its short form"),
+        ("lora: {r: 4, alpha: 8, target_modules: []}", "5: lora.target_modules: "),
+        ("adapter: {kind: ia3, target_modules: ['']}", "5: adapter.target_modules.0: "),
         ("", "adapter: is missing: say what is trained"),
         ("adapter: {kind: full}\nquantisation: {bits: 4}", "quantisation: does not go with 'full'"),
         ("adapter: {kind: pissa, r: 4, alpha: 4}\nquantisation: {bits: 8}", "with 'pissa'"),
@@ -102,6 +121,14 @@ def test_full_fine_tuning_trains_all_weights() -> None:
 def test_pissa_of_a_higher_rank_than_a_layer_is_refused_by_its_sizes() -> None:
     with pytest.raises(HarnessError, match=r"adapter.r: 256 is more than the 192 singular values"):
         Pissa(kind="pissa", r=256, alpha=8).count_trained(SMOLLM2_135M)
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_virtual_tokens_leave_room_for_a_prompt_in_the_context(kind: str) -> None:
+    adapter = KINDS[kind].model_copy(update={"tokens": SMOLLM2_135M.context})
+    with pytest.raises(HarnessError, match=r"adapter\.tokens: 8192 leave no room for a prompt"):
+        adapter.targets(SMOLLM2_135M)
+    assert not KINDS[kind].targets(SMOLLM2_135M)
 
 
 def test_a_plan_advises_a_lower_rank_than_a_layer_can_have() -> None:

@@ -154,6 +154,15 @@ def logits(model: Any, tokenizer: Any) -> torch.Tensor:
     return found[:, -ids.shape[1] :]  # without those of virtual tokens
 
 
+@pytest.mark.parametrize(("kind", "rate"), [("lora", 1e30), ("prefix", 3e38)])
+def test_a_last_step_that_diverges_makes_no_checkpoint(
+    base: Path, tmp_path: Path, kind: str, rate: float
+) -> None:
+    with pytest.raises(HarnessError, match=r"logits are NaN or infinite\..* its last step diverged"):
+        train(SFT, KINDS[kind], base, tmp_path / "out", max_steps=1, learning_rate=rate)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_run_of_a_kind_ends_with_the_weights_of_an_undisturbed_one(

@@ -1,5 +1,6 @@
 """Which of TRL's options a recipe may set."""
 
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def configure(method: str, options: dict[str, Any], folder: Path) -> Any:
         ("trust_remote_code", True, "run code of the model's author"),
         ("model_init_kwargs", {"trust_remote_code": True}, "not passed through"),
         ("resume_from_checkpoint", "/elsewhere", "set by the harness"),
+        ("load_best_model_at_end", True, "the last step is kept, and none is chosen by a score"),
+        ("metric_for_best_model", "eval_loss", "the last step is kept"),
         ("deepspeed", "/etc/passwd", "--launch"),
     ],
 )
@@ -69,6 +72,12 @@ def test_the_bundled_recipes_set_nothing_else() -> None:
     [
         ({"num_train_epochs": 0}, "nothing would be trained"),
         ({"max_steps": 0}, "nothing would be trained"),
+        ({"learning_rate": 0}, "learning_rate 0: must be a number above 0"),
+        ({"learning_rate": -0.1}, "learning_rate -0.1: must be a number above 0"),
+        ({"learning_rate": math.nan}, "learning_rate nan: must be a number above 0"),
+        ({"learning_rate": "fast"}, "learning_rate fast: must be a number above 0"),
+        ({"per_device_train_batch_size": 0}, "must be 1 or more"),
+        ({"gradient_accumulation_steps": 0}, "must be 1 or more"),
         ({"chat_template_path": "nothing.jinja"}, "is no file or folder here"),
     ],
 )

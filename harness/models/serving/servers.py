@@ -14,7 +14,7 @@ from harness.config.endpoint import server_endpoint
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.hashing import content_hash
 from harness.core.store import Store
-from harness.models.adapter_types import adapter_type
+from harness.models.adapter_types import adapter_type, starts_in_base
 from harness.models.endpoint import Ask, Endpoint, EndpointRefusedError
 from harness.models.local import LocalModel, is_out_of_memory
 from harness.models.model_folder import is_adapter, read_adapter_config, verified_fingerprint
@@ -40,6 +40,17 @@ from harness.models.serving.process import EngineProcess, free_port
 
 ANSWER_S = 3600.0  # an engine of one's own is slow, not lost; its end is seen at once
 OTHERS_ANSWER_S = 600.0
+# Parts of a LoRA, by their keys in its configuration, that vLLM leaves out or applies with another scale.
+_NOT_IN_VLLM = (
+    "use_dora",
+    "modules_to_save",
+    "rank_pattern",
+    "alpha_pattern",
+    "lora_bias",
+    "trainable_token_indices",
+    "target_parameters",
+    "layer_replication",
+)
 
 
 def describe_serving(spec: ServeSpec) -> str:
@@ -338,10 +349,15 @@ def _require_servable(adapter: Path, spec: ServeSpec) -> None:
         raise HarnessError(
             f"{adapter}: is an adapter of {kind.title}, and engines hold LoRA adapters only. {remedy}."
         )
-    if spec.engine == "vllm" and (config.get("use_dora") or config.get("modules_to_save")):
-        part = "DoRA" if config.get("use_dora") else "a LoRA with whole modules (modules_to_save)"
+    if starts_in_base(config):
         raise HarnessError(
-            f"{adapter}: is {part}, which vllm does not hold. Merge it (`harness merge`)."
+            f"{adapter}: its start ('{config['init_lora_weights']}') is taken out of its base, which engines do not "
+            "do: they would answer as another model. Merge it (`harness merge`)."
+        )
+    part = next((key for key in _NOT_IN_VLLM if config.get(key)), None)
+    if spec.engine == "vllm" and part is not None:
+        raise HarnessError(
+            f"{adapter}: is a LoRA with {part}, which vllm does not apply. Merge it (`harness merge`)."
         )
 
 
